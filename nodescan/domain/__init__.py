@@ -1,0 +1,1 @@
+"""What a pathologist would recognise: units, geometry, deposits, classes, reports; numpy and scipy only."""

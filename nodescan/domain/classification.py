@@ -1,0 +1,48 @@
+"""The class of a deposit, by clinical-rules 1 (AJCC 8th edition, pN of the breast)."""
+
+from enum import IntEnum
+
+from nodescan.domain.units import Micrometers
+
+ITC_LIMIT_UM = Micrometers(200.0)
+"""Exactly 0.2 mm is still isolated tumour cells (AJCC 8th)."""
+
+MICRO_LIMIT_UM = Micrometers(2000.0)
+"""Exactly 2.0 mm is still a micrometastasis (AJCC 8th)."""
+
+ITC_CELL_LIMIT = 200
+"""More than 200 cells are a micrometastasis, whatever the size (AJCC 8th)."""
+
+
+class Metastasis(IntEnum):
+    """What a section holds, in clinical order."""
+
+    NONE = 0
+    ITC = 1
+    MICRO = 2
+    MACRO = 3
+
+    @property
+    def word(self) -> str:
+        """The word used in reports: negative, itc, micro or macro."""
+        return ("negative", "itc", "micro", "macro")[self]
+
+
+def classify(diameter_um: Micrometers, *, cells: int | None = None) -> Metastasis:
+    """Class of one contiguous deposit by its greatest diameter and, where counted, its tumour cells.
+
+    clinical-rules 1: macro above 2.0 mm; micro above 0.2 mm or more than 200 cells; else ITC. Size alone
+    never downgrades a focus of more than 200 cells. Raises ValueError where the diameter is not positive.
+    """
+    if not diameter_um > 0:
+        raise ValueError(f"a deposit has a positive diameter, not {diameter_um}")
+    if diameter_um > MICRO_LIMIT_UM:
+        return Metastasis.MACRO
+    if diameter_um > ITC_LIMIT_UM or (cells is not None and cells > ITC_CELL_LIMIT):
+        return Metastasis.MICRO
+    return Metastasis.ITC
+
+
+def is_borderline(diameter_um: Micrometers, uncertainty_um: Micrometers) -> bool:
+    """Whether the size's interval holds a limit between two classes (clinical-rules 8)."""
+    return any(abs(diameter_um - limit) <= uncertainty_um for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM))

@@ -1,0 +1,130 @@
+"""Boxes, tiles and the greatest diameter, in pixels of the analysis frame or in um, never mixed."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, QhullError
+
+from nodescan.domain.units import Micrometers
+
+
+@dataclass(frozen=True, slots=True)
+class PixelBox:
+    """A rectangle in integer pixels of one frame; it may overhang the slide, the reader pads with white."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.height
+
+    def grown(self, margin_px: int) -> "PixelBox":
+        """The box with `margin_px` more on every side."""
+        return PixelBox(
+            self.left - margin_px, self.top - margin_px, self.width + 2 * margin_px, self.height + 2 * margin_px
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TileGeometry:
+    """How a model sees: it is shown core + margin on every side and answers the core, a cell of stride_px each."""
+
+    core_px: int
+    margin_px: int
+    stride_px: int
+
+    def __post_init__(self) -> None:
+        if self.stride_px < 1 or self.core_px < 1 or self.margin_px < 0 or self.core_px % self.stride_px:
+            raise ValueError(f"core must be a positive multiple of the stride and margin not negative: {self}")
+
+    @property
+    def input_px(self) -> int:
+        return self.core_px + 2 * self.margin_px
+
+    @property
+    def cells(self) -> int:
+        """Answers along one side of a core."""
+        return self.core_px // self.stride_px
+
+
+@dataclass(frozen=True, slots=True)
+class TileGrid:
+    """Cores that partition a frame of width x height px; the last ones overhang. Tile (row, column) is addressed by index."""
+
+    width: int
+    height: int
+    tile: TileGeometry
+
+    @property
+    def columns(self) -> int:
+        return math.ceil(self.width / self.tile.core_px)
+
+    @property
+    def rows(self) -> int:
+        return math.ceil(self.height / self.tile.core_px)
+
+    @property
+    def map_shape(self) -> tuple[int, int]:
+        """(rows, columns) of the stride-sized cells that cover the frame."""
+        return math.ceil(self.height / self.tile.stride_px), math.ceil(self.width / self.tile.stride_px)
+
+    def core(self, row: int, column: int) -> PixelBox:
+        size = self.tile.core_px
+        return PixelBox(column * size, row * size, size, size)
+
+    def input_box(self, row: int, column: int) -> PixelBox:
+        """What the network is shown to answer the core."""
+        return self.core(row, column).grown(self.tile.margin_px)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((row, column) for row in range(self.rows) for column in range(self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Feret:
+    """The greatest caliper diameter and the two points (x, y) in um that span it."""
+
+    diameter_um: Micrometers
+    start_um: tuple[float, float]
+    end_um: tuple[float, float]
+
+
+def max_feret(points_um: NDArray[np.float64]) -> Feret:
+    """Greatest distance between any two points.
+
+    points_um : float64 (n, 2), x and y in um, n >= 1. Raises ValueError on an empty array.
+    Rule: clinical-rules 8, the size of a deposit is the maximum Feret diameter of its outline. The two
+    farthest points of a set are corners of its convex hull, so only those are compared.
+    """
+    if len(points_um) == 0:
+        raise ValueError("no points to measure")
+    corners = _hull(np.asarray(points_um, dtype=np.float64))
+    best, pair = -1.0, (0, 0)
+    for index in range(len(corners)):  # row by row: memory stays linear in the hull
+        squared = ((corners[index:] - corners[index]) ** 2).sum(axis=1)
+        farthest = int(squared.argmax())
+        if squared[farthest] > best:
+            best, pair = float(squared[farthest]), (index, index + farthest)
+    start, end = corners[pair[0]], corners[pair[1]]
+    return Feret(Micrometers(math.sqrt(best)), (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
+
+
+def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The corners of the convex hull; the points themselves where they lie on a line."""
+    unique = np.unique(points, axis=0)
+    if len(unique) < 4:
+        return unique
+    try:
+        return unique[ConvexHull(unique).vertices]
+    except QhullError:
+        return unique

@@ -1,0 +1,56 @@
+"""Maps over the analysis frame: what is tissue, what was examined, how probable tumour is there."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.units import SquareMicrometers, Spacing
+
+
+@dataclass(frozen=True, slots=True)
+class TissueMask:
+    """tissue : bool (H, W), pixel (0, 0) at the canvas' top left; spacing: of these pixels.
+
+    excluded names, reason by reason ("pen", "edge", "debris", ...), the non-glass pixels that were left
+    out: each a bool (H, W) that shares no pixel with tissue.
+    """
+
+    tissue: NDArray[np.bool_]
+    spacing: Spacing
+    excluded: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
+
+    @property
+    def area_um2(self) -> SquareMicrometers:
+        return SquareMicrometers(int(np.count_nonzero(self.tissue)) * self.spacing.pixel_area_um2)
+
+    def excluded_area_um2(self, reason: str) -> SquareMicrometers:
+        """Area left out for `reason`, 0 where there is none."""
+        pixels = sum(int(np.count_nonzero(mask)) for name, mask in self.excluded if name == reason)
+        return SquareMicrometers(pixels * self.spacing.pixel_area_um2)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityMap:
+    """values : float32 (H, W) in [0, 1], 0 where not examined; examined : bool (H, W); one cell a network answer.
+
+    "Not examined" is never "no tumour": whoever reads values must look at examined too.
+    """
+
+    values: NDArray[np.float32]
+    examined: NDArray[np.bool_]
+    spacing: Spacing
+
+    def __post_init__(self) -> None:
+        if self.values.shape != self.examined.shape:
+            raise ValueError(f"values {self.values.shape} and examined {self.examined.shape} differ in shape")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """pixels : uint8 (H, W, 3) RGB; left_um, top_um: where its top left lies on the canvas; spacing: of its pixels."""
+
+    pixels: NDArray[np.uint8]
+    left_um: float
+    top_um: float
+    spacing: Spacing

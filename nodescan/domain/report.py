@@ -1,0 +1,109 @@
+"""What is said of one slide, and what a report writer is handed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
+from nodescan.domain.slide import SlideInfo, SlideRef
+from nodescan.domain.units import Micrometers, Spacing
+
+NOT_FOR_CLINICAL_USE = "Research software: not for clinical use."
+
+
+class Status(StrEnum):
+    """How far the slide got."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    UNMEASURABLE = "unmeasurable"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something a reader must know. code: stable, snake_case; message: one sentence in plain words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which network judged the slide: enough to say whether two results may be compared."""
+
+    name: str
+    architecture: str
+    weights_sha256: str
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the result comes from. versions: package -> version. slide_fingerprint: sha256 over size and ends of the file.
+
+    device and precision may not change a finding, but are said. started: ISO 8601, UTC.
+    """
+
+    versions: Mapping[str, str]
+    config_sha256: str
+    slide_fingerprint: str
+    device: str
+    precision: str
+    started: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlideReport:
+    """The finding on one slide.
+
+    metastasis is None where nothing can be said: failed, unmeasurable, or incomplete with nothing found.
+    at_least: some tissue was not read, so the class is a lower bound. examined_fraction: of the tissue area.
+    tumour_probability: the slide's score in [0, 1]. analysis_spacing: of the frame the network saw.
+    """
+
+    slide: SlideRef
+    status: Status
+    metastasis: Metastasis | None
+    at_least: bool
+    deposits: tuple[Deposit, ...] = ()
+    detections: tuple[Detection, ...] = ()
+    tumour_probability: float | None = None
+    tissue_area_mm2: float | None = None
+    examined_fraction: float | None = None
+    flags: tuple[Flag, ...] = ()
+    info: SlideInfo | None = None
+    analysis_spacing: Spacing | None = None
+    model: ModelIdentity | None = None
+    provenance: Provenance | None = None
+
+    def __post_init__(self) -> None:
+        if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
+            raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} is never called negative")
+        if self.status in (Status.FAILED, Status.UNMEASURABLE) and self.metastasis is not None:
+            raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
+
+    @property
+    def largest_deposit_um(self) -> Micrometers | None:
+        return max((deposit.diameter_um for deposit in self.deposits), default=None)
+
+    @property
+    def n_foci(self) -> int:
+        return len(self.deposits)
+
+
+@dataclass(frozen=True, slots=True)
+class SlideResult:
+    """The report and the arrays it was made from, handed to each writer. Pictures are None for a slide that never opened.
+
+    overview: whole slide at low magnification. crops: deposit id -> its surroundings at useful magnification.
+    """
+
+    report: SlideReport
+    probability: ProbabilityMap | None = None
+    tissue: TissueMask | None = None
+    overview: Picture | None = None
+    crops: Mapping[int, Picture] | None = None

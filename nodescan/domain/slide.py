@@ -1,0 +1,59 @@
+"""Which slide it is, and what is known of it before a pixel is judged."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.domain.units import Micrometers, Spacing
+
+
+@dataclass(frozen=True, slots=True)
+class SlideRef:
+    """Identity only: always picklable, never an open handle.
+
+    slide_id is unique in a batch and safe as a folder name. mpp_um is the spacing the user gave for
+    this slide (None: none given); override says that it wins over a plausible value in the file.
+    """
+
+    slide_id: str
+    path: Path
+    patient_id: str | None = None
+    node_id: str | None = None
+    mpp_um: float | None = None
+    override_mpp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BoundsUm:
+    """The scanned part of the canvas, in um from the full level-0 canvas' top left."""
+
+    left: Micrometers
+    top: Micrometers
+    width: Micrometers
+    height: Micrometers
+
+
+@dataclass(frozen=True, slots=True)
+class SlideInfo:
+    """Facts of a slide file. Spacing is of level 0 and is never guessed: a slide without it can't be opened for measuring.
+
+    spacing_source is one of "file" (openslide.mpp-x/-y), "tiff" (resolution tags), "user" (--mpp or the
+    manifest filled a gap) or "user-override" (it replaced a plausible value). reader names the room that
+    read the pixels ("openslide", "tiff"). warnings are (code, message) pairs that become flags.
+    """
+
+    format: str
+    reader: str
+    width_px: int
+    height_px: int
+    spacing: Spacing
+    spacing_source: str
+    bounds_um: BoundsUm
+    warnings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def width_um(self) -> Micrometers:
+        return Micrometers(self.width_px * self.spacing.x)
+
+    @property
+    def height_um(self) -> Micrometers:
+        return Micrometers(self.height_px * self.spacing.y)

@@ -1,0 +1,38 @@
+"""Numbers that carry their unit in their type."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+Micrometers = NewType("Micrometers", float)
+SquareMicrometers = NewType("SquareMicrometers", float)
+MicronsPerPixel = NewType("MicronsPerPixel", float)
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """Pixel size in um/px, x and y apart, because scanners differ in the two."""
+
+    x: MicronsPerPixel
+    y: MicronsPerPixel
+
+    def __post_init__(self) -> None:
+        if not (0 < self.x < float("inf") and 0 < self.y < float("inf")):
+            raise ValueError(f"spacing must be positive and finite, not {self.x} x {self.y} um/px")
+
+    @staticmethod
+    def square(um_per_px: float) -> "Spacing":
+        """The same spacing both ways."""
+        return Spacing(MicronsPerPixel(um_per_px), MicronsPerPixel(um_per_px))
+
+    @property
+    def mean(self) -> MicronsPerPixel:
+        """The side of the square pixel of equal area."""
+        return MicronsPerPixel((self.x * self.y) ** 0.5)
+
+    @property
+    def pixel_area_um2(self) -> SquareMicrometers:
+        return SquareMicrometers(self.x * self.y)
+
+    def scaled(self, factor: float) -> "Spacing":
+        """The spacing of pixels `factor` times as large."""
+        return Spacing(MicronsPerPixel(self.x * factor), MicronsPerPixel(self.y * factor))

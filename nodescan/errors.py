@@ -1,0 +1,71 @@
+"""Every error that nodescan raises on purpose, drawn as one tree.
+
+    NodescanError
+    ├── UsageError                the command or its settings are wrong (exit code 2)
+    │   └── ConfigError           a configuration file is
+    ├── SlideError                one slide can't be used; the batch goes on
+    │   ├── NotASlideError        no reader knows the file
+    │   ├── UnmeasurableError     no trustworthy spacing, so nothing can be measured
+    │   └── RegionUnreadableError one area of a slide that otherwise opens
+    ├── ModelError                a card or its weights
+    ├── AnnotationError           an outline or mask file
+    ├── DeviceError               the device asked for isn't there
+    └── OutputError               results can't be written
+"""
+
+
+class NodescanError(Exception):
+    """The root: its text is one line that a user can act on."""
+
+
+class UsageError(NodescanError):
+    """The command line asks for something that can't be done."""
+
+
+class ConfigError(UsageError):
+    """A configuration file is wrong; the text names the file and the key's path."""
+
+
+class SlideError(NodescanError):
+    """One slide can't be used.
+
+    slide: its file name or id. reason: what is wrong. remedy: what the user can do, "" where nothing helps.
+    """
+
+    def __init__(self, slide: str, reason: str, remedy: str = "") -> None:
+        super().__init__(slide, reason, remedy)
+        self.slide = slide
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = f"{self.slide}: {self.reason}"
+        return f"{text}; {self.remedy}" if self.remedy else text
+
+
+class NotASlideError(SlideError):
+    """No reader knows the file."""
+
+
+class UnmeasurableError(SlideError):
+    """The slide opens, but its spacing is missing, absurd or contradicted, so no size would be true."""
+
+
+class RegionUnreadableError(SlideError):
+    """An area of the slide can't be decoded; the slide stays usable elsewhere."""
+
+
+class ModelError(NodescanError):
+    """A model card or its weights are missing, damaged or don't fit together."""
+
+
+class AnnotationError(NodescanError):
+    """An outline or mask file can't be used; the text names the file and the place in it."""
+
+
+class DeviceError(NodescanError):
+    """The device asked for by name isn't there."""
+
+
+class OutputError(NodescanError):
+    """Results can't be written; the text names the path."""

@@ -1,0 +1,94 @@
+"""The doors between rooms, as Protocols: what a scan needs of a slide, a predictor and a report writer."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox, TileGeometry
+from nodescan.domain.report import ModelIdentity, SlideResult
+from nodescan.domain.slide import SlideInfo, SlideRef
+from nodescan.domain.units import Spacing
+
+
+class Slide(Protocol):
+    """An open slide. Levels, native pixels and bounds offsets stay behind this door. Safe to read from several threads."""
+
+    @property
+    def ref(self) -> SlideRef: ...
+
+    @property
+    def info(self) -> SlideInfo: ...
+
+    def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
+        """The spacing of the analysis frame for a model that accepts [finest_um, coarsest_um] um/px.
+
+        A level, or one reduced by a whole number, inside the range and with x and y within 1 % is used as
+        it is; else a square spacing in the middle of the range, by area resampling. Raises
+        UnmeasurableError where the slide would have to be enlarged by more than 1.1.
+        """
+        ...
+
+    def frame_size(self, spacing: Spacing) -> tuple[int, int]:
+        """(width, height) in px of the frame at `spacing` that covers the whole canvas."""
+        ...
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        """uint8 (box.height, box.width, 3) RGB: the pixels of the frame at `spacing`, white outside the canvas.
+
+        Raises RegionUnreadableError where the area can't be decoded; other areas stay readable.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """sha256 over size and ends of every file that belongs to the slide."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class TilePredictor(Protocol):
+    """A network that answers tiles."""
+
+    @property
+    def model(self) -> ModelIdentity: ...
+
+    @property
+    def geometry(self) -> TileGeometry: ...
+
+    @property
+    def spacing_range_um(self) -> tuple[float, float]:
+        """Finest and coarsest um/px the model accepts."""
+        ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) probabilities in [0, 1]."""
+        ...
+
+
+class ReportWriter(Protocol):
+    """Writes one kind of file of one slide into its folder."""
+
+    def __call__(self, result: SlideResult, folder: Path) -> None: ...
+
+
+class Progress(Protocol):
+    """Told how a slide advances; whoever shows it decides how."""
+
+    def slide_started(self, slide_id: str, tiles: int) -> None: ...
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None: ...
+
+
+OpenSlideFile = Callable[[SlideRef], Slide]
