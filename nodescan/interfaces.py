@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import PixelBox, TileGeometry
 from nodescan.domain.report import ModelIdentity, SlideResult
 from nodescan.domain.slide import SlideInfo, SlideRef
@@ -57,6 +58,11 @@ class TilePredictor(Protocol):
 
     @property
     def geometry(self) -> TileGeometry: ...
+
+    @property
+    def decision(self) -> DecisionRule:
+        """How this model's map turns into deposits."""
+        ...
 
     @property
     def spacing_range_um(self) -> tuple[float, float]:

@@ -1,0 +1,41 @@
+"""How a model's map turns into deposits: numbers that belong to the model, kept on its card."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRule:
+    """Chosen on validation data only, with the model they belong to.
+
+    smoothing_um: sigma of the Gaussian over the map before both thresholds (0: none).
+    threshold: the outline of a deposit is the contour of the smoothed map at this level, in (0, 1).
+    seed_threshold: a component counts only where its smoothed map reaches this level (>= threshold).
+    size_correction_um: (measured, true) pairs of diameters, both strictly increasing; between them linear,
+        outside them the nearest pair's difference is kept. It takes out the label's dilation
+        (clinical-rules 8). Empty: no correction.
+    size_uncertainty_um: what is left after the correction, one standard deviation.
+    """
+
+    smoothing_um: float
+    threshold: float
+    seed_threshold: float
+    size_correction_um: tuple[tuple[float, float], ...]
+    size_uncertainty_um: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= self.seed_threshold < 1:
+            raise ValueError(f"need 0 < threshold <= seed_threshold < 1, not {self.threshold}, {self.seed_threshold}")
+        if self.smoothing_um < 0 or self.size_uncertainty_um < 0:
+            raise ValueError("smoothing_um and size_uncertainty_um can't be negative")
+        pairs = np.asarray(self.size_correction_um, dtype=np.float64).reshape(-1, 2)
+        if not (np.isfinite(pairs).all() and (np.diff(pairs, axis=0) > 0).all()):
+            raise ValueError("size_correction_um must increase strictly in both columns")
+
+    def excess_um(self, measured_um: float) -> float:
+        """How much too long a measured diameter is (negative: too short)."""
+        if not self.size_correction_um:
+            return 0.0
+        measured, true = zip(*self.size_correction_um, strict=True)
+        return float(np.interp(measured_um, measured, np.subtract(measured, true)))

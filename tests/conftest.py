@@ -1,0 +1,15 @@
+"""Fixtures that many rooms' tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data, where there is one; tests that need it skip without it."""
+    for place in (os.environ.get("NODESCAN_SHARED"), Path(__file__).parents[2] / "shared"):
+        if place and (Path(place) / "data").is_dir():
+            return Path(place)
+    pytest.skip("no folder of real data: set NODESCAN_SHARED or put it at ../shared")
