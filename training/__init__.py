@@ -1,0 +1,1 @@
+"""Trains nodescan's networks; imports nodescan, never the reverse."""

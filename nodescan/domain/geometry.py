@@ -110,11 +110,12 @@ def max_feret(points_um: NDArray[np.float64]) -> Feret:
         raise ValueError("no points to measure")
     corners = _hull(np.asarray(points_um, dtype=np.float64))
     best, pair = -1.0, (0, 0)
-    for index in range(len(corners)):  # row by row: memory stays linear in the hull
-        squared = ((corners[index:] - corners[index]) ** 2).sum(axis=1)
-        farthest = int(squared.argmax())
-        if squared[farthest] > best:
-            best, pair = float(squared[farthest]), (index, index + farthest)
+    for first in range(0, len(corners), 256):  # block by block: memory stays linear in the hull
+        apart = corners[first : first + 256, None, :] - corners[None, :, :]
+        squared = apart[..., 0] ** 2 + apart[..., 1] ** 2
+        row, column = divmod(int(squared.argmax()), len(corners))
+        if squared[row, column] > best:
+            best, pair = float(squared[row, column]), (first + row, column)
     start, end = corners[pair[0]], corners[pair[1]]
     return Feret(Micrometers(math.sqrt(best)), (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
 

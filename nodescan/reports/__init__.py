@@ -1,0 +1,104 @@
+"""What leaves the building: one writer a file, and the rule that a slide's folder is whole or unmarked."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from nodescan.domain.report import SlideResult
+from nodescan.errors import OutputError, UsageError
+from nodescan.interfaces import ReportWriter
+from nodescan.reports.csv_report import DETECTIONS_CSV, write_detections
+from nodescan.reports.files import PART_SUFFIX, output_errors, part_path
+from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, write_geojson
+from nodescan.reports.html_report import REPORT_HTML, write_html
+from nodescan.reports.json_report import REPORT_JSON, write_json
+from nodescan.reports.map_report import PROBABILITY_OME, write_map
+from nodescan.reports.pictures import HEATMAP_PNG, OVERVIEW_JPG, write_pictures
+
+WRITERS: Mapping[str, ReportWriter] = {
+    "json": write_json,
+    "csv": write_detections,
+    "html": write_html,
+    "geojson": write_geojson,
+    "map": write_map,
+    "pictures": write_pictures,
+}
+
+FILES: Mapping[str, tuple[str, ...]] = {
+    "json": (REPORT_JSON,),
+    "csv": (DETECTIONS_CSV,),
+    "html": (REPORT_HTML,),
+    "geojson": (DEPOSITS_GEOJSON,),
+    "map": (PROBABILITY_OME,),
+    "pictures": (OVERVIEW_JPG, HEATMAP_PNG),
+}
+"""What each writer may write; one that an earlier run left and this one doesn't write is removed."""
+
+ALWAYS = ("json", "map", "pictures")
+"""Written whatever is asked for: report.json marks a whole report, the rest is what a finding is checked against."""
+
+CHOICES = ("json", "csv", "html", "geojson")
+"""What a user may name."""
+
+
+def write_reports(result: SlideResult, folder: Path, names: Iterable[str] = CHOICES) -> None:
+    """Write the slide's folder: what `names` asks for and what is always written.
+
+    All files are made in a folder beside it and then moved in, report.json last: where it stands, everything
+    else belongs to it. Where a file can't be made, nothing that was there is touched. Raises OutputError where
+    the disk refuses, UsageError on an unknown name.
+    """
+    chosen = _chosen(names)
+    _remove_leftovers(folder)
+    part = part_path(folder)
+    try:
+        with output_errors(folder):
+            part.mkdir(parents=True)
+        for name in chosen:
+            _write(name, result, part, folder)
+        with output_errors(folder):
+            _move_in(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _chosen(names: Iterable[str]) -> list[str]:
+    asked = {*names, *ALWAYS}
+    unknown = sorted(asked - WRITERS.keys())
+    if unknown:
+        raise UsageError(f"no such report: {', '.join(unknown)}; choose from {', '.join(CHOICES)}")
+    return [name for name in WRITERS if name in asked]
+
+
+def _write(name: str, result: SlideResult, part: Path, folder: Path) -> None:
+    """One writer; its error names the file the user knows, not the part."""
+    try:
+        WRITERS[name](result, part)
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(part), str(folder))) from error
+
+
+def _move_in(part: Path, folder: Path) -> None:
+    """Take the mark away first and put the new one last: whoever is stopped between leaves an unmarked folder."""
+    folder.mkdir(exist_ok=True)
+    mark = folder / REPORT_JSON
+    mark.unlink(missing_ok=True)
+    made = {path.name for path in part.iterdir()}
+    for stale in {name for names in FILES.values() for name in names} - made:
+        (folder / stale).unlink(missing_ok=True)
+    for name in sorted(made - {REPORT_JSON}):
+        os.replace(part / name, folder / name)
+    os.replace(part / REPORT_JSON, mark)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Parts of this slide that a stopped run left behind."""
+    if not folder.parent.is_dir():
+        return
+    left = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
+    with output_errors(folder.parent):
+        for path in list(folder.parent.iterdir()):
+            if left.fullmatch(path.name) and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)

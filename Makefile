@@ -1,0 +1,43 @@
+# Everything works on a bare machine with Python 3.11 or newer, pip and make:
+#   make demo    environment, then phantom slides through the released model
+#   make test    environment with the development tools, then all tests
+#   make lint    the same checks that the commit hooks run
+# Another interpreter: make PY=python3.12 test
+
+PY ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.ready
+	$(BIN)/nodescan demo
+
+test: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright --level error
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist
+
+# The stamps say that an environment fits this pyproject.toml, so that a second call is quick.
+$(VENV)/.ready: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/.ready $@
+
+$(BIN)/python:
+	@$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PY) is older than Python 3.11; name a newer one: make PY=python3.12" >&2; exit 1; }
+	$(PY) -m venv $(VENV)

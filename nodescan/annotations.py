@@ -1,0 +1,287 @@
+"""Reads outlines that pathologists drew, ASAP XML or QuPath GeoJSON, and draws them as masks at a spacing."""
+
+import json
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import cast
+from xml.etree.ElementTree import Element, ParseError
+
+import numpy as np
+import shapely
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+from numpy.typing import NDArray
+
+from nodescan.domain.units import Spacing
+from nodescan.errors import AnnotationError
+
+
+class Role(Enum):
+    """What an outline's group makes of it."""
+
+    TUMOUR = auto()
+    EXCLUDED = auto()
+    IGNORED = auto()
+
+
+ROLES: Mapping[str, Role] = {
+    # CAMELYON16: _0 and _1 (older copies: Tumor) are tumour, _2 (Exclusion) is cut out, None is ignored
+    "_0": Role.TUMOUR,
+    "_1": Role.TUMOUR,
+    "_2": Role.EXCLUDED,
+    "exclusion": Role.EXCLUDED,
+    "none": Role.IGNORED,
+    # CAMELYON17: metastases or tumor, and normal
+    "metastases": Role.TUMOUR,
+    "tumor": Role.TUMOUR,
+    "normal": Role.EXCLUDED,
+    # QuPath: its own classes, and those of nodescan's reports
+    "tumour": Role.TUMOUR,
+    "metastasis": Role.TUMOUR,
+    "itc": Role.TUMOUR,
+    "micro": Role.TUMOUR,
+    "macro": Role.TUMOUR,
+    "ignore": Role.IGNORED,
+    "ignore*": Role.IGNORED,
+}
+"""Group or class name, in small letters, to its role; any other name is refused, because a wrong guess is a wrong size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: sentences on what was repaired."""
+
+    source: str
+    tumour: shapely.MultiPolygon
+    excluded: shapely.MultiPolygon
+    notes: tuple[str, ...] = ()
+
+    def lesions(self) -> shapely.MultiPolygon:
+        """The tumour with the exclusions cut out, last, as the organisers draw it."""
+        return _united([self.tumour.difference(self.excluded)])
+
+
+def read_outlines(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
+    """The outlines of an ASAP XML (.xml) or a GeoJSON (.geojson, .json) file.
+
+    tumour_names: further group or class names that mean tumour here. Raises AnnotationError, naming file and outline,
+    for whatever can't be read or understood in full.
+    """
+    readers = {".xml": read_asap, ".geojson": read_geojson, ".json": read_geojson}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise AnnotationError(
+            f"{path.name}: outlines are read from .xml (ASAP) or .geojson (QuPath), not {path.suffix!r}"
+        )
+    return reader(path, tumour_names=tumour_names)
+
+
+def read_asap(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
+    """The outlines of an ASAP XML file; documents that declare entities are refused."""
+    try:
+        root = fromstring(_bytes_of(path), forbid_dtd=True)
+    except ParseError as error:
+        raise AnnotationError(f"{path.name}: not XML ({error}); export it again from ASAP") from error
+    except DefusedXmlException as error:
+        raise AnnotationError(f"{path.name}: declares a document type or entities, which are not read") from error
+    if root.tag != "ASAP_Annotations":
+        raise AnnotationError(f"{path.name}: is XML, but not of ASAP (root {root.tag!r}, not 'ASAP_Annotations')")
+    return _collected(path, _asap_pieces(path, root), tumour_names)
+
+
+def read_geojson(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
+    """The outlines of a GeoJSON file as QuPath writes it: a FeatureCollection, a list of features or one feature.
+
+    The class is properties.classification.name; a feature without one counts as tumour, and a note says so.
+    """
+    try:
+        document = json.loads(_bytes_of(path))
+    except (ValueError, RecursionError) as error:  # not JSON, not text, or nested without end
+        raise AnnotationError(f"{path.name}: not JSON ({error}); export it again as GeoJSON") from error
+    return _collected(path, _geojson_pieces(path, document), tumour_names)
+
+
+def rasterise(outlines: Outlines, shape: tuple[int, int], *, level0: Spacing, target: Spacing) -> NDArray[np.bool_]:
+    """bool (H, W) at `target` from the canvas' top left: True where a pixel's centre lies in a lesion; exclusions last.
+
+    shape: (H, W) of the result; level0: spacing of the pixels that the outlines are drawn in. Row by row, each
+    pixel right of a ring's crossing changes sides, so the time grows with the outline, not with the slide.
+    """
+    scale = np.array([level0.x / target.x, level0.y / target.y])
+    mask = np.zeros(shape, dtype=np.bool_)
+    for part in outlines.lesions().geoms:
+        rings = [shapely.get_coordinates(ring) * scale for ring in (part.exterior, *part.interiors)]
+        (left, top), (right, bottom) = rings[0].min(axis=0), rings[0].max(axis=0)
+        rows = slice(max(0, math.floor(top)), min(shape[0], math.ceil(bottom)))
+        columns = slice(max(0, math.floor(left)), min(shape[1], math.ceil(right)))
+        if rows.start < rows.stop and columns.start < columns.stop:
+            window = mask[rows, columns]
+            window |= _inside(rings, window.shape, origin=(rows.start, columns.start))
+    return mask
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline."""
+
+    name: str
+    group: str | None
+    rings: tuple[NDArray[np.float64], ...]
+    curved: bool = False
+
+
+_REMARKS = (
+    "outline(s) cross themselves and were repaired, with nothing of them cut off",
+    "outline(s) have no class and count as tumour",
+    "spline(s) were read as straight lines from point to point",
+)
+
+
+def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
+    for number, annotation in enumerate(root.iter("Annotation")):
+        name = f"annotation {annotation.get('Name') or number!r}"
+        kind = annotation.get("Type", "Polygon")
+        group = annotation.get("PartOfGroup", "None")
+        if ROLES.get(group.casefold()) is not Role.IGNORED and kind not in ("Polygon", "Rectangle", "Spline"):
+            raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
+        corners = sorted(
+            (tuple(_number(path, name, corner.get(key)) for key in ("Order", "X", "Y")))
+            for corner in annotation.iter("Coordinate")
+        )
+        points = np.array(corners, dtype=np.float64).reshape(-1, 3)[:, 1:]
+        yield _Piece(name, group, (points,), curved=kind == "Spline")
+
+
+def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
+    features = document.get("features", [document]) if isinstance(document, dict) else document
+    if not isinstance(features, list):
+        raise AnnotationError(f"{path.name}: no GeoJSON: neither a feature collection nor a list of features")
+    for number, feature in enumerate(cast("list[object]", features)):
+        name = f"feature {number}"
+        if not isinstance(feature, dict) or feature.get("type") != "Feature":
+            raise AnnotationError(f"{path.name}: {name} is no GeoJSON feature; export it again as GeoJSON")
+        geometry, group = feature.get("geometry"), _class_name(feature)
+        if not isinstance(geometry, dict):
+            raise AnnotationError(f"{path.name}: {name} has no geometry")
+        kind, coordinates = geometry.get("type"), geometry.get("coordinates")
+        if kind not in ("Polygon", "MultiPolygon"):
+            if group is not None and ROLES.get(group.casefold()) is Role.IGNORED:
+                continue
+            raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
+        for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates):
+            rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
+            yield _Piece(name, group, rings)
+
+
+def _class_name(feature: Mapping[str, object]) -> str | None:
+    """The class that QuPath gave a feature: an object with a name, in older exports the name itself; None where unset."""
+    properties = feature.get("properties")
+    found = properties.get("classification") if isinstance(properties, dict) else None
+    name = found.get("name") if isinstance(found, dict) else found
+    return name if isinstance(name, str) and name else None
+
+
+def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
+    corners: list[tuple[float, float]] = []
+    for corner in _list(path, name, ring):
+        pair = _list(path, name, corner)
+        if len(pair) < 2:
+            raise AnnotationError(f"{path.name}: {name} has a corner without x and y")
+        corners.append((_number(path, name, pair[0]), _number(path, name, pair[1])))
+    if len(corners) < 2 or corners[0] != corners[-1]:
+        raise AnnotationError(f"{path.name}: {name} has a ring that is not closed (its last corner must be its first)")
+    return np.array(corners, dtype=np.float64)
+
+
+def _collected(path: Path, pieces: Iterable[_Piece], tumour_names: Collection[str]) -> Outlines:
+    roles = {**ROLES, **{name.casefold(): Role.TUMOUR for name in tumour_names}}
+    found: dict[Role, list[shapely.Polygon | shapely.MultiPolygon]] = {role: [] for role in Role}
+    remarks: dict[str, list[str]] = {remark: [] for remark in _REMARKS}
+    for piece in pieces:
+        role = Role.TUMOUR if piece.group is None else roles.get(piece.group.casefold())
+        if role is None:
+            raise AnnotationError(
+                f"{path.name}: {piece.name} belongs to {piece.group!r}, and whether that is tumour is not known; "
+                f"rename it to one of: {', '.join(sorted(ROLES))}"
+            )
+        if role is Role.IGNORED:
+            continue
+        polygon, crosses = _polygon(path, piece)
+        found[role].append(polygon)
+        for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
+            if holds:
+                remarks[remark].append(piece.name)
+    notes = [f"{len(names)} {remark}: {_few(names)}" for remark, names in remarks.items() if names]
+    if not found[Role.TUMOUR]:
+        notes.append("the file outlines no tumour")
+    return Outlines(path.name, _united(found[Role.TUMOUR]), _united(found[Role.EXCLUDED]), tuple(notes))
+
+
+def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.MultiPolygon, bool]:
+    """The piece's polygon, valid, and whether it had to be repaired: every area a ring runs around is kept."""
+    for ring in piece.rings or (np.empty((0, 2)),):
+        if len(np.unique(ring, axis=0)) < 3:
+            raise AnnotationError(f"{path.name}: {piece.name} has fewer than three corners, so it has no area")
+    polygon = shapely.Polygon(piece.rings[0], piece.rings[1:])
+    if polygon.is_valid:
+        return polygon, False
+    repaired = _united([shapely.make_valid(polygon, method="structure", keep_collapsed=False)])
+    if repaired.is_empty:
+        raise AnnotationError(f"{path.name}: {piece.name} has all its corners on a line, so it has no area")
+    return repaired, True
+
+
+def _united(shapes: Collection[shapely.Geometry]) -> shapely.MultiPolygon:
+    """One valid MultiPolygon; lines and points that cutting leaves over have no area and are dropped."""
+    parts = shapely.get_parts(shapely.get_parts(shapely.union_all(list(shapes))))
+    return shapely.MultiPolygon([part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty])
+
+
+def _inside(
+    rings: Iterable[NDArray[np.float64]], shape: tuple[int, int], *, origin: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """bool shape: pixels whose centre an odd number of ring edges has to its left. rings: closed, float64 (n, 2) px."""
+    turns = np.zeros((shape[0], shape[1] + 1), dtype=np.bool_)
+    for ring in rings:
+        x, y = ring[:, 0] - origin[1], ring[:, 1] - origin[0]
+        first = np.clip(np.ceil(np.minimum(y[:-1], y[1:]) - 0.5), 0, shape[0]).astype(np.intp)
+        last = np.clip(np.ceil(np.maximum(y[:-1], y[1:]) - 0.5), 0, shape[0]).astype(np.intp)
+        rows_of_edge = last - first
+        edge = np.repeat(np.arange(len(rows_of_edge)), rows_of_edge)
+        row = np.arange(len(edge)) - np.repeat(np.cumsum(rows_of_edge) - rows_of_edge, rows_of_edge) + first[edge]
+        slope = (x[1:] - x[:-1])[edge] / (y[1:] - y[:-1])[edge]
+        crossing = x[:-1][edge] + (row + 0.5 - y[:-1][edge]) * slope
+        column = np.clip(np.ceil(crossing - 0.5), 0, shape[1]).astype(np.intp)
+        np.logical_xor.at(turns, (row, column), True)
+    return np.logical_xor.accumulate(turns, axis=1)[:, :-1]
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AnnotationError(f"{path}: can't be read ({error.strerror or error})") from error
+
+
+def _number(path: Path, name: str, text: object) -> float:
+    """A finite coordinate. Comma decimals, NaN and missing attributes are refused."""
+    try:
+        value = float(cast("str", text))
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise AnnotationError(f"{path.name}: {name} has a coordinate that is not a number: {text!r}")
+    return value
+
+
+def _list(path: Path, name: str, value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise AnnotationError(f"{path.name}: {name} has coordinates of the wrong shape; export it again as GeoJSON")
+    return cast("list[object]", value)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,122 @@
+"""From a YAML file to frozen scan settings, checked key by key and named by their sha256."""
+
+import hashlib
+import json
+from collections.abc import Hashable, Iterable
+from dataclasses import asdict, dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic_core import ErrorDetails
+
+from nodescan.errors import ConfigError
+from nodescan.scan import ScanSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a run was told. text: the file as read; sha256: over its values, so that comments and order don't count."""
+
+    name: str
+    text: str
+    settings: ScanSettings
+    sha256: str
+
+
+def load_config(path: Path | None = None) -> Config:
+    """The settings in `path`, or the packed ones (None). Raises ConfigError that names the file and the key's path."""
+    source = default_config_path() if path is None else path
+    try:
+        text = source.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{source.name}: can't be read ({error.strerror}); name a YAML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{source.name}: is not UTF-8 text; name a YAML file") from error
+    settings = _settings(text, source.name)
+    return Config(name=source.name, text=text, settings=settings, sha256=config_sha256(settings))
+
+
+def default_config_path() -> Path:
+    """scan.yaml inside the installed package, or beside it in a checkout."""
+    package = Path(str(files("nodescan")))
+    packed = package / "configs" / "scan.yaml"
+    return packed if packed.is_file() else package.parent / "configs" / "scan.yaml"
+
+
+def config_sha256(settings: ScanSettings) -> str:
+    """sha256 over every value in a fixed order: equal settings have one name, however they were written down."""
+    canonical = json.dumps(asdict(settings), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without what hides a mistake: keys given twice, keys that aren't text, aliases and language tags."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "aliases are not allowed, write the value where it belongs", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _settings(text: str, name: str) -> ScanSettings:
+    try:
+        content: object = yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: {_yaml_problem(error)}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{name}: holds no settings; compare it with the packed scan.yaml")
+    try:
+        # By way of JSON, whose strict mode takes lists for tuples and whole numbers for floats, and nothing else.
+        checked = _schema().model_validate_json(json.dumps(content, default=str))
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {'; '.join(_problems(error.errors()))}") from error
+    return ScanSettings(**{field.name: getattr(checked, field.name) for field in fields(ScanSettings)})
+
+
+def _schema() -> type[BaseModel]:
+    """One required key for each field of ScanSettings; strict and closed, down to the settings inside."""
+    hints = get_type_hints(ScanSettings)
+    keys: dict[str, Any] = {field.name: (hints[field.name], ...) for field in fields(ScanSettings)}
+    strict = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    return create_model("ScanConfig", __config__=strict, **keys)
+
+
+def _problems(errors: Iterable[ErrorDetails]) -> list[str]:
+    return [f"{'.'.join(map(str, error['loc']))}: {_problem(error)}" for error in errors]
+
+
+def _problem(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return "unknown key, remove it or correct its spelling"
+        case "missing":
+            return "missing, every key must be given"
+        case "dataclass_type":
+            return "should hold keys of its own"
+        case "value_error":
+            return error["msg"].removeprefix("Value error, ")
+        case _:
+            expected = error["msg"].removeprefix("Input ")
+            return f"{expected}, not {error['input']!r}"
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return "is not YAML; " + " ".join(str(error).split())

@@ -1,0 +1,79 @@
+"""Points where tumour is likeliest, for free-response evaluation: local maxima of the map, not deposits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from nodescan.domain.deposits import Detection
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Micrometers
+from nodescan.imaging.outlines import EIGHT_NEIGHBOURS
+from nodescan.imaging.segmentation import smoothed_values
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSettings:
+    """smoothing_um: sigma of the Gaussian before maxima are sought (0: none). spacing_um: two detections lie at least
+    this far apart. floor: the lowest confidence listed (a list cut at 0.5 truncates the FROC curve)."""
+
+    smoothing_um: Micrometers
+    spacing_um: Micrometers
+    floor: float
+
+    def __post_init__(self) -> None:
+        if not (self.smoothing_um >= 0 and self.spacing_um > 0 and 0 < self.floor < 1):
+            raise ValueError(f"need smoothing_um >= 0, spacing_um > 0 and 0 < floor < 1: {self}")
+
+
+def find_detections(probability: ProbabilityMap, settings: DetectionSettings) -> tuple[Detection, ...]:
+    """Local maxima of the smoothed map, the most confident first.
+
+    A cell is a candidate where the smoothed map is at least `floor` and highest among all cells within spacing_um along
+    both axes; of a plateau, the cell nearest to its centroid stands for it, so a detection never leaves its lesion.
+    From the most confident down, candidates nearer than spacing_um to one already taken are left out. The
+    confidence is the smoothed value there, the place the cell's centre.
+    """
+    smoothed = smoothed_values(probability, settings.smoothing_um)
+    spacing = probability.spacing
+    reach = [2 * int(settings.spacing_um / side) + 1 for side in (spacing.y, spacing.x)]
+    highest = ndimage.maximum_filter(smoothed, size=reach, mode="constant", cval=0.0)
+    row, column = _one_a_plateau((smoothed >= settings.floor) & (smoothed == highest))
+    confidence = smoothed[row, column]
+    order = np.lexsort((column, row, -confidence))
+    x_um, y_um = (column[order] + 0.5) * spacing.x, (row[order] + 0.5) * spacing.y
+    kept = _apart(np.column_stack((x_um, y_um)), settings.spacing_um)
+    return tuple(
+        Detection(min(1.0, float(confidence[order[index]])), float(x_um[index]), float(y_um[index])) for index in kept
+    )
+
+
+def _one_a_plateau(candidates: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(rows, columns) of one cell for each 8-connected group of candidates: the one nearest to the group's centroid."""
+    labels, count = ndimage.label(candidates, structure=EIGHT_NEIGHBOURS)
+    row, column = np.nonzero(labels)
+    group = labels[row, column] - 1
+    size = np.bincount(group, minlength=count)
+    centre_row = np.bincount(group, weights=row, minlength=count) / np.maximum(size, 1)
+    centre_column = np.bincount(group, weights=column, minlength=count) / np.maximum(size, 1)
+    distance = (row - centre_row[group]) ** 2 + (column - centre_column[group]) ** 2
+    order = np.lexsort((column, row, distance, group))
+    first = order[np.flatnonzero(np.diff(group[order], prepend=-1))]
+    return row[first], column[first]
+
+
+def _apart(points_um: NDArray[np.float64], spacing_um: Micrometers) -> list[int]:
+    """Indices of points, taken in order, that are at least spacing_um from every one taken before."""
+    if len(points_um) == 0:
+        return []
+    tree = KDTree(points_um)
+    open_points = np.ones(len(points_um), dtype=np.bool_)
+    kept: list[int] = []
+    for index in range(len(points_um)):
+        if open_points[index]:
+            kept.append(index)
+            # a hair less than the spacing: exactly that far apart is far enough
+            open_points[tree.query_ball_point(points_um[index], spacing_um * (1 - 1e-9))] = False
+    return kept

@@ -1,0 +1,90 @@
+"""Finds pen marks: solid strokes of blue, green, red or black ink on a low-magnification view."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+
+@dataclass(frozen=True, slots=True)
+class InkSettings:
+    """What tells ink from haematoxylin and eosin, by ratios of optical densities over the glass.
+
+    min_density: mean density of an ink's solid core; paler marks are kept as tissue.
+    blue_red_per_green: blue and green inks take up at least this much red per green (haematoxylin: below 1).
+    red_blue_per_green, red_max_red_per_green: red inks take up much blue and little red (eosin: little of both).
+    black_density, black_max_colour_ratio: black inks are dense and colourless.
+    stroke_um: a core is solid over at least this width, so that single pixels of tissue are never ink.
+    rim_um: paler border of a stroke that is taken with it.
+    """
+
+    min_density: float
+    blue_red_per_green: float
+    red_blue_per_green: float
+    red_max_red_per_green: float
+    black_density: float
+    black_max_colour_ratio: float
+    stroke_um: float
+    rim_um: float
+
+
+def find_ink(
+    density: NDArray[np.float32], coloured: NDArray[np.bool_], um_per_px: float, settings: InkSettings
+) -> NDArray[np.bool_]:
+    """bool (H, W): pen marks with their rims.
+
+    density : float32 (3, H, W), optical density of R, G, B over the glass. coloured : bool (H, W), stained pixels, ink
+    among them. Black marks that tissue encloses on all sides are kept as tissue: pigment and folds look so.
+    """
+    red, green, blue = density
+    mean = density.mean(axis=0)
+    colour = density.max(axis=0) - density.min(axis=0)
+    solid = mean >= settings.min_density
+    cool = solid & (red >= settings.blue_red_per_green * green)
+    warm = (
+        solid
+        & (blue >= settings.red_blue_per_green * green)
+        & (red <= settings.red_max_red_per_green * green)
+        & (blue <= 1.2 * green)
+    )
+    black = (mean >= settings.black_density) & (colour <= settings.black_max_colour_ratio * mean)
+    size = max(1, round(settings.stroke_um / um_per_px))
+    core = _opened(cool, size) | _opened(warm, size) | _outside_tissue(_opened(black, size), coloured & ~black)
+    if not core.any():
+        return core
+    return _with_rim(core, density, um_per_px, settings)
+
+
+def _opened(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """What of `mask` is covered by solid size x size squares."""
+    if not mask.any():
+        return mask
+    eroded = ndimage.minimum_filter(mask.astype(np.uint8), size)
+    origin = 0 if size % 2 else -1  # an even window is off centre by one; mirrored on the way back
+    return ndimage.maximum_filter(eroded, size, origin=origin) > 0
+
+
+def _outside_tissue(black: NDArray[np.bool_], coloured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The black marks that are not enclosed by stained pixels."""
+    if not black.any():
+        return black
+    labels, count = ndimage.label(black)
+    ring = ndimage.grey_dilation(labels, size=(5, 5))
+    around = (ring > 0) & ~black
+    stained = np.bincount(ring[around & coloured], minlength=count + 1)
+    length = np.bincount(ring[around], minlength=count + 1)
+    is_ink = stained < 0.9 * length
+    is_ink[0] = False
+    return is_ink[labels]
+
+
+def _with_rim(
+    core: NDArray[np.bool_], density: NDArray[np.float32], um_per_px: float, settings: InkSettings
+) -> NDArray[np.bool_]:
+    """The core and what is left of its stroke within rim_um: pixels whose density isn't led by green, as H&E's is."""
+    red, green, blue = density
+    near = ndimage.maximum_filter(core.astype(np.uint8), 2 * round(settings.rim_um / um_per_px) + 1) > 0
+    like_stain = (green > red * 1.05) & (green > blue * 1.3)
+    denser = density.max(axis=0) > 0.02
+    return core | (near & denser & ~like_stain)

@@ -1,0 +1,69 @@
+"""Measures deposits that somebody else outlined: binary masks over pixel corners, polygons over their vertices."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy import ndimage
+from shapely import affinity
+from shapely.geometry.base import BaseGeometry
+
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.units import Micrometers, Spacing
+from nodescan.imaging.outlines import EIGHT_NEIGHBOURS
+from nodescan.imaging.sizing import deposit_of, greatest_diameter, joined, numbered, polygons_in
+
+
+def measure_mask(mask: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
+    """The 8-connected components of a mask, the largest first.
+
+    mask : bool (H, W), True is tumour; spacing: of its pixels.
+
+    Holes are filled; the size is the maximum Feret diameter over pixel corners. It is too long by about 1.2 px for a
+    digitised disc (clinical-rules 8) and by at most a pixel's diagonal, since each end can lie half of one outside:
+    that diagonal is the stated uncertainty. Components at most joining_gap_um apart are one deposit.
+    Pixels that meet in a corner only belong to one deposit, whose outline then has several polygons.
+    """
+    whole = ndimage.binary_fill_holes(mask)
+    labels, _ = ndimage.label(whole, structure=EIGHT_NEIGHBOURS)
+    shapes = [
+        _pixel_edges(labels[window] == index, origin=(window[0].start, window[1].start))
+        for index, window in enumerate(ndimage.find_objects(labels), start=1)
+    ]
+    return _measured(shapes, spacing, joining_gap_um, uncertainty_um=math.hypot(spacing.x, spacing.y))
+
+
+def measure_polygons(outlines: BaseGeometry, spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
+    """The separate polygons of an outline, the largest first.
+
+    outlines: polygons in px, x first, what is to be left out already cut out; spacing: um a px.
+
+    The size is the maximum Feret diameter over the vertices, exact for polygons; holes keep it and lessen the area.
+    Vertices are drawn to whole pixels, half a pixel at either end: one pixel is the stated uncertainty.
+    Polygons that touch, or are at most joining_gap_um apart, are one deposit.
+    """
+    return _measured(polygons_in(outlines), spacing, joining_gap_um, uncertainty_um=max(spacing.x, spacing.y))
+
+
+def _measured(
+    shapes_px: Sequence[BaseGeometry], spacing: Spacing, joining_gap_um: Micrometers, *, uncertainty_um: float
+) -> tuple[Deposit, ...]:
+    if not shapes_px:
+        return ()
+    shapes = [affinity.scale(shape, spacing.x, spacing.y, origin=(0, 0)) for shape in shapes_px]
+    groups = [
+        shapely.union_all([shapes[index] for index in group]) if len(group) > 1 else shapes[group[0]]
+        for group in joined(shapes, joining_gap_um)
+    ]
+    return numbered([deposit_of(group, greatest_diameter(group), Micrometers(uncertainty_um)) for group in groups])
+
+
+def _pixel_edges(component: NDArray[np.bool_], *, origin: tuple[int, int]) -> BaseGeometry:
+    """The union of a component's pixels, corner to corner, in px. component : bool (h, w); origin: its (row, column)."""
+    steps = np.diff(np.pad(component.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    row, start = np.nonzero(steps == 1)
+    _, end = np.nonzero(steps == -1)
+    top, left = row + origin[0], origin[1]
+    return shapely.union_all(shapely.box(start + left, top, end + left, top + 1))

@@ -1,0 +1,219 @@
+"""Draws the sub-pixel outline of each component of a map, crop by crop, on a grid finer than the map's cells."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy import ndimage
+from shapely.geometry.base import BaseGeometry
+from skimage.measure import find_contours
+
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Micrometers, Spacing
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
+
+THRESHOLD_STEP = 0.1
+"""How far the threshold is moved, up and down, to see how much a size hangs on it."""
+
+MOST_FINE_SAMPLES = 16_000_000
+"""A crop's fine grid stays below this (about 300 MB of work arrays): beyond 15 mm both ways it is drawn more coarsely."""
+
+_PAD = 2  # cells around a component: one that is below the threshold, one more for the lowered threshold
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """One contiguous component as the map shows it, before any correction.
+
+    shape: its outline in um, with its holes. wide_um, narrow_um : float64 (n, 2), x and y in um, the outline
+    at the lowered and at the raised threshold (narrow_um is empty where the component vanishes). The
+    probabilities are the network's own, over the component's cells.
+    """
+
+    shape: BaseGeometry
+    wide_um: Floats
+    narrow_um: Floats
+    cells: int
+    probability_sum: float
+    probability_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineLevels:
+    """Where components end, where they count, and how finely they are drawn.
+
+    threshold: the outline's level; seed_threshold: a component counts only if one of its cells reaches it;
+    grid_um: the map is interpolated to this spacing or finer.
+    """
+
+    threshold: float
+    seed_threshold: float
+    grid_um: Micrometers
+
+
+def trace_foci(smoothed: NDArray[np.float32], probability: ProbabilityMap, levels: OutlineLevels) -> tuple[Focus, ...]:
+    """Every contiguous component of `smoothed` at or above the threshold that reaches the seed threshold.
+
+    smoothed : float32 (H, W) in [0, 1], 0 where not examined, on the cells of `probability`.
+
+    Between cell centres the map is interpolated bilinearly. A bilinear patch is never higher than its corners, so no
+    component appears or joins that the cells don't show, and cells that meet at a corner are one component only where
+    the fine grid says so. Planted discs come back as true as with cubic splines, which may overshoot. An
+    examined cell ends at its edge where its neighbour was not examined, or where the map ends.
+    """
+    level = _just_below(levels.threshold)
+    labels, _ = ndimage.label(smoothed > level, structure=EIGHT_NEIGHBOURS)
+    peaks = _peaks(smoothed, labels)
+    padded = [np.pad(array, _PAD) for array in (smoothed, probability.values, probability.examined, labels)]
+    foci: list[Focus] = []
+    for index, window in enumerate(ndimage.find_objects(labels), start=1):
+        if peaks[index] <= _just_below(levels.seed_threshold):
+            continue
+        grown = tuple(slice(part.start, part.stop + 2 * _PAD) for part in window)
+        values, answers, examined, found = (array[grown] for array in padded)
+        crop = _Crop(values, answers, examined, found == index, (window[0].start - _PAD, window[1].start - _PAD))
+        foci.extend(focus for focus in _foci_of(crop, probability.spacing, levels) if focus.shape.area > 0)
+    return tuple(foci)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crop:
+    """A component and its surroundings; all arrays (h, w) on the map's cells. origin: (row, column) of its first cell."""
+
+    values: NDArray[np.float32]
+    answers: NDArray[np.float32]
+    examined: NDArray[np.bool_]
+    component: NDArray[np.bool_]
+    origin: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _FineGrid:
+    """values : float64 on a grid `factors` times as fine, cell centres among its samples; share : examined, in [0, 1]."""
+
+    values: Floats
+    share: Floats | None
+    factors: tuple[int, int]
+    spacing: Spacing
+    origin: tuple[int, int]
+
+    def at_level(self, level: float) -> Floats:
+        """The values, turned round about `level` outside the examined area, so that the contour runs along its edge."""
+        if self.share is None:
+            return self.values
+        mirrored = np.minimum(self.values, 2 * level - self.values)
+        on_edge = np.minimum(self.values, level)
+        return np.where(self.share > 0.5, self.values, np.where(self.share < 0.5, mirrored, on_edge))
+
+    def to_um(self, points: Floats) -> Floats:
+        """points : float64 (n, 2), row and column of fine samples -> float64 (n, 2), x and y in um."""
+        rows = (points[:, 0] / self.factors[0] + self.origin[0] + 0.5) * self.spacing.y
+        columns = (points[:, 1] / self.factors[1] + self.origin[1] + 0.5) * self.spacing.x
+        return np.column_stack((columns, rows))
+
+    def at_cells(self, fine: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The samples that are cell centres."""
+        return fine[:: self.factors[0], :: self.factors[1]]
+
+
+def _foci_of(crop: _Crop, spacing: Spacing, levels: OutlineLevels) -> Iterator[Focus]:
+    """The parts into which the fine grid resolves one 8-connected component of cells; most often one."""
+    grid = _fine_grid(crop, spacing, levels.grid_um)
+    level = _just_below(levels.threshold)
+    fine = grid.at_level(level)
+    inside = fine > level
+    parts, count = ndimage.label(inside, structure=EIGHT_NEIGHBOURS)
+    part_of_cell = grid.at_cells(parts)
+    for part in np.unique(part_of_cell[crop.component]):
+        cells = (part_of_cell == part) & crop.component
+        if part == 0 or crop.values[cells].max() <= _just_below(levels.seed_threshold):
+            continue
+        region = parts == part
+        own = fine if count == 1 else np.where(region | ~inside, fine, level - 1)
+        answers = crop.answers[cells]
+        step = min(THRESHOLD_STEP, level / 2, (1 - level) / 2)
+        yield Focus(
+            shape=_shape(own, level, grid),
+            wide_um=_points_at(grid, level - step, region, within=None),
+            narrow_um=_points_at(grid, level + step, region, within=region),
+            cells=int(answers.size),
+            probability_sum=float(answers.sum(dtype=np.float64)),
+            probability_max=float(answers.max()),
+        )
+
+
+def _fine_grid(crop: _Crop, spacing: Spacing, grid_um: Micrometers) -> _FineGrid:
+    factors = [max(1, int(np.ceil(side / grid_um - 1e-9))) for side in (spacing.y, spacing.x)]
+    while max(factors) > 1 and crop.values.size * factors[0] * factors[1] > MOST_FINE_SAMPLES:
+        factors = [max(1, factor - 1) for factor in factors]
+    values = crop.values.astype(np.float64)
+    share = None
+    if not crop.examined.all():
+        # what lies beyond the examined area takes the nearest answer, so that the answer holds to its cell's edge
+        nearest = ndimage.distance_transform_edt(
+            ~crop.examined, sampling=(spacing.y, spacing.x), return_distances=False, return_indices=True
+        )
+        values = values[tuple(nearest)]
+        share = _interpolated(crop.examined.astype(np.float64), factors)
+    return _FineGrid(_interpolated(values, factors), share, (factors[0], factors[1]), spacing, crop.origin)
+
+
+def _interpolated(values: Floats, factors: list[int]) -> Floats:
+    """Bilinear, sample by sample between cell centres: (h, w) -> ((h - 1) * factor + 1, (w - 1) * factor + 1)."""
+    for factor in factors:  # rows, then, transposed, columns; two transpositions give the first order back
+        steps = (np.arange(factor) / factor)[None, :, None]
+        between = values[:-1, None, :] + (values[1:] - values[:-1])[:, None, :] * steps
+        values = np.concatenate((between.reshape(-1, values.shape[1]), values[-1:])).T
+    return np.ascontiguousarray(values)
+
+
+def _shape(fine: Floats, level: float, grid: _FineGrid) -> BaseGeometry:
+    """The outline of the one component in `fine`, with its holes; valid, though several polygons where it touches itself."""
+    rings = [grid.to_um(ring)[:-1] for ring in find_contours(fine, level, fully_connected="high") if len(ring) > 3]
+    rings.sort(key=_ring_area, reverse=True)
+    shape = shapely.Polygon(rings[0], [ring for ring in rings[1:] if _ring_area(ring) > 0])
+    return shape if shape.is_valid else shapely.make_valid(shape, method="structure", keep_collapsed=False)
+
+
+def _ring_area(ring: Floats) -> float:
+    x, y = (ring - ring[0]).T
+    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+
+
+def _points_at(grid: _FineGrid, level: float, region: NDArray[np.bool_], *, within: NDArray[np.bool_] | None) -> Floats:
+    """float64 (n, 2) um: where the map crosses `level`, within a region, or around all that joins the region there."""
+    fine = grid.at_level(level)
+    inside = fine > level
+    if within is not None:
+        inside &= within
+    else:
+        parts, count = ndimage.label(inside, structure=EIGHT_NEIGHBOURS)
+        if count > 1:
+            inside = np.isin(parts, np.unique(parts[region & inside]))
+    crossings: list[Floats] = []
+    for axis in (0, 1):
+        one, other = np.moveaxis(fine, axis, 0)[:-1], np.moveaxis(fine, axis, 0)[1:]
+        flips = np.moveaxis(inside, axis, 0)
+        along, across = np.nonzero((flips[:-1] != flips[1:]) & ((one > level) != (other > level)))
+        low, high = one[along, across], other[along, across]
+        position = along + (level - low) / (high - low)
+        crossings.append(np.column_stack((position, across) if axis == 0 else (across, position)))
+    return grid.to_um(np.concatenate(crossings))
+
+
+def _peaks(smoothed: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float32]:
+    """float32 (n + 1,): the highest value of every label, 0 for the background."""
+    peaks = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.float32)
+    inside = labels > 0
+    np.maximum.at(peaks, labels[inside], smoothed[inside])
+    return peaks
+
+
+def _just_below(threshold: float) -> float:
+    """The largest float32 below the threshold: `above it` is then `at or above the threshold`."""
+    return float(np.nextafter(np.float32(threshold), np.float32(0)))

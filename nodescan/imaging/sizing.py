@@ -1,0 +1,129 @@
+"""From outlines in micrometres to numbered deposits: what is joined, how long it is, what class that makes it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from shapely import affinity
+from shapely.geometry.base import BaseGeometry
+
+from nodescan.domain.classification import classify
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit, Polygon
+from nodescan.domain.geometry import Feret, max_feret
+from nodescan.domain.units import Micrometers, SquareMicrometers
+
+
+def joined(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> tuple[tuple[int, ...], ...]:
+    """Indices of the shapes that belong together: each at most gap_um from another of its group, in um.
+
+    A gap of 0 joins what touches (clinical-rules 2: components are joined only across a stated gap).
+    """
+    tree = shapely.STRtree(list(shapes))
+    one, other = tree.query(list(shapes), predicate="dwithin", distance=gap_um)
+    links = coo_array((np.ones(len(one), dtype=np.bool_), (one, other)), shape=(len(shapes), len(shapes)))
+    _, groups = connected_components(links, directed=False)
+    order = np.argsort(groups, kind="stable")
+    borders = np.flatnonzero(np.diff(groups[order])) + 1
+    return tuple(tuple(int(index) for index in group) for group in np.split(order, borders) if len(group))
+
+
+def deposit_of(shape: BaseGeometry, size: Feret, uncertainty_um: Micrometers) -> Deposit:
+    """An unnumbered deposit (id 0) of this outline in um and this greatest diameter; its cells were not counted."""
+    return Deposit(
+        id=0,
+        diameter_um=size.diameter_um,
+        diameter_uncertainty_um=uncertainty_um,
+        endpoints_um=(size.start_um, size.end_um),
+        area_um2=SquareMicrometers(shape.area),
+        centre_um=(shape.centroid.x, shape.centroid.y),
+        metastasis=classify(size.diameter_um, cells=None),
+        outline=to_polygons(shape),
+    )
+
+
+def numbered(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
+    """The deposits, the largest first, counted from 1; equal ones from top to bottom, left to right."""
+    ordered = sorted(deposits, key=lambda found: (-found.diameter_um, found.centre_um[1], found.centre_um[0]))
+    return tuple(replace(found, id=number) for number, found in enumerate(ordered, start=1))
+
+
+def greatest_diameter(shape: BaseGeometry) -> Feret:
+    """Maximum Feret diameter over all vertices of the outline, which is exact for polygons (clinical-rules 8)."""
+    return max_feret(shapely.get_coordinates(shape))
+
+
+def corrected(size: Feret, rule: DecisionRule, *, smallest_um: Micrometers) -> Feret:
+    """The diameter less the rule's excess, both ends moved in by half of it along the diameter.
+
+    What is hardly longer than the excess can't be less than smallest_um, or, if it was measured below that, than
+    what was measured.
+    """
+    diameter_um = max(size.diameter_um - rule.excess_um(size.diameter_um), min(size.diameter_um, smallest_um))
+    start, end = np.asarray(size.start_um), np.asarray(size.end_um)
+    inward = (end - start) / size.diameter_um * (size.diameter_um - diameter_um) / 2
+    start, end = start + inward, end - inward
+    return Feret(Micrometers(diameter_um), (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
+
+
+def offset_inward(shape: BaseGeometry, measured: Feret, true: Feret) -> BaseGeometry:
+    """The outline of what is true.diameter_um long where the map shows measured.diameter_um, in um.
+
+    Each part is offset by half the difference; a part that this would split or swallow is scaled about its
+    centroid instead, because a deposit never falls apart by a correction of its size.
+    """
+    excess_um = measured.diameter_um - true.diameter_um
+    if excess_um == 0:
+        return shape
+    parts: list[BaseGeometry] = []
+    for part in polygons_in(shape):
+        moved = part.buffer(-excess_um / 2)
+        if moved.is_empty or moved.geom_type != "Polygon":
+            factor = true.diameter_um / measured.diameter_um
+            moved = affinity.scale(part, factor, factor, origin="centroid")
+        parts.append(moved)
+    return shapely.union_all(parts)
+
+
+def polygons_in(shape: BaseGeometry) -> tuple[shapely.Polygon, ...]:
+    """The polygons of a shape, in its order; lines and points that a repair left over have no area and are none."""
+    parts = shapely.get_parts(shape, return_index=False)
+    found: list[shapely.Polygon] = []
+    for part in parts:
+        if isinstance(part, shapely.Polygon):
+            if not part.is_empty:
+                found.append(part)
+        elif isinstance(part, shapely.MultiPolygon):
+            found.extend(polygons_in(part))
+    return tuple(found)
+
+
+def filled(shape: BaseGeometry) -> BaseGeometry:
+    """The shape without its holes."""
+    return shapely.union_all([shapely.Polygon(part.exterior) for part in polygons_in(shape)])
+
+
+def to_polygons(shape: BaseGeometry) -> tuple[Polygon, ...]:
+    """The domain's polygons, rings not closed."""
+    return tuple(
+        Polygon(_ring(part.exterior), tuple(_ring(hole) for hole in part.interiors)) for part in polygons_in(shape)
+    )
+
+
+def to_shape(outline: Sequence[Polygon]) -> BaseGeometry:
+    """The domain's polygons as one shapely geometry."""
+    return shapely.MultiPolygon([(part.exterior, list(part.holes)) for part in outline])
+
+
+def combined(*parts_um: float) -> Micrometers:
+    """Independent uncertainties, each one standard deviation, added in quadrature."""
+    return Micrometers(math.hypot(*parts_um))
+
+
+def _ring(ring: shapely.LinearRing) -> NDArray[np.float64]:
+    return shapely.get_coordinates(ring)[:-1]

@@ -1,0 +1,75 @@
+"""Puts the network's answers, tile by tile, into one map of the slide."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import TileGrid
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Spacing
+from nodescan.errors import ModelError
+
+
+class MapBuilder:
+    """Collects the answers of one slide; cores partition the frame, so stitching is assignment, never blending.
+
+    A cell is examined only where it was wanted (tissue), its tile was placed, and nothing marked it unread;
+    everywhere else its value is 0 and examined is False. Not safe to fill from several threads.
+    """
+
+    def __init__(self, grid: TileGrid, *, frame_spacing: Spacing, wanted: NDArray[np.bool_]) -> None:
+        """frame_spacing: of the frame's pixels; wanted : bool, grid.map_shape, one value a cell of stride_px."""
+        if wanted.shape != grid.map_shape:
+            raise ValueError(f"wanted has shape {wanted.shape}, the grid's map has {grid.map_shape}")
+        self._grid = grid
+        self._spacing = frame_spacing.scaled(grid.tile.stride_px)
+        self._wanted = wanted.astype(np.bool_)
+        self._values = np.zeros(grid.map_shape, dtype=np.float32)
+        self._examined = np.zeros(grid.map_shape, dtype=np.bool_)
+        self._settled: set[tuple[int, int]] = set()
+
+    def tiles_wanted(self) -> tuple[tuple[int, int], ...]:
+        """The (row, column) of every tile with at least one wanted cell, row by row: all that needs reading."""
+        return tuple((row, column) for row, column in self._grid if self._wanted[self._cells_of(row, column)].any())
+
+    def place(self, row: int, column: int, answers: NDArray[np.float32]) -> None:
+        """Takes one tile's answers.
+
+        answers : float32 (cells, cells) in [0, 1], one a cell of stride_px. Cells outside the frame are
+        cropped, cells not wanted are left out. Raises ModelError where an answer is no probability.
+        """
+        cells = self._grid.tile.cells
+        if answers.shape != (cells, cells):
+            raise ValueError(f"tile ({row}, {column}) was answered with shape {answers.shape}, not {(cells, cells)}")
+        self._settle(row, column)
+        window = self._cells_of(row, column)
+        wanted = self._wanted[window]
+        inside = answers[: wanted.shape[0], : wanted.shape[1]]
+        # NaN fails both comparisons: an answer that is no number must never read as "no tumour"
+        if not ((inside >= 0) & (inside <= 1))[wanted].all():
+            raise ModelError(
+                f"the network's answer for tile ({row}, {column}) is not a probability between 0 and 1; "
+                "the weights or the precision are unsound: run on the CPU in full precision, or use another model"
+            )
+        self._values[window] = np.where(wanted, inside, np.float32(0))
+        self._examined[window] = wanted
+
+    def mark_unread(self, row: int, column: int) -> None:
+        """Says that the tile could not be read: its cells stay unexamined."""
+        self._settle(row, column)
+
+    def result(self) -> ProbabilityMap:
+        """The map so far, a copy; spacing is that of a cell. Tiles neither placed nor marked count as not examined."""
+        return ProbabilityMap(self._values.copy(), self._examined.copy(), self._spacing)
+
+    def _settle(self, row: int, column: int) -> None:
+        """Every tile is answered exactly once: a second answer is a mistake of the caller, never an update."""
+        if not (0 <= row < self._grid.rows and 0 <= column < self._grid.columns):
+            raise ValueError(f"tile ({row}, {column}) lies outside a grid of {self._grid.rows} x {self._grid.columns}")
+        if (row, column) in self._settled:
+            raise ValueError(f"tile ({row}, {column}) was already placed or marked unread")
+        self._settled.add((row, column))
+
+    def _cells_of(self, row: int, column: int) -> tuple[slice, slice]:
+        """The map's cells that the tile answers; slicing crops what lies outside the frame."""
+        cells = self._grid.tile.cells
+        return slice(row * cells, (row + 1) * cells), slice(column * cells, (column + 1) * cells)

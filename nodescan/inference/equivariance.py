@@ -1,0 +1,109 @@
+"""Convolutions that treat the eight turns and mirrors of a patch alike (the group p4m).
+
+Tissue has no up and no left, so a network that is told so need not learn each texture eight times. A map of
+C channels holds C / 8 features in eight poses each, feature first: channel = 8 * feature + pose.
+Theory: Cohen & Welling, Group equivariant convolutional networks, ICML 2016. On this very task: Veeling et
+al., Rotation equivariant CNNs for digital pathology, MICCAI 2018.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+POSES = 8
+
+
+def turned(image: Tensor, pose: int) -> Tensor:
+    """image : (..., k, k), mirrored where pose >= 4, then turned by pose % 4 quarters."""
+    mirrored = image.flip(-1) if pose >= 4 else image
+    return torch.rot90(mirrored, pose % 4, (-2, -1))
+
+
+def _composition() -> np.ndarray:
+    """int (8, 8): table[g, h] is the pose that equals h followed by g."""
+    probe = torch.arange(4.0).reshape(2, 2)
+    poses = [turned(probe, pose) for pose in range(POSES)]
+    return np.array(
+        [
+            [next(i for i, p in enumerate(poses) if torch.equal(p, turned(turned(probe, h), g))) for h in range(POSES)]
+            for g in range(POSES)
+        ]
+    )
+
+
+_TABLE = _composition()
+_INVERSE = [int(np.flatnonzero(_TABLE[pose] == 0)[0]) for pose in range(POSES)]
+# For output pose g, input pose h is read with the kernel of pose g^-1 h.
+_KERNEL_OF = torch.tensor([[int(_TABLE[_INVERSE[g], h]) for h in range(POSES)] for g in range(POSES)])
+
+
+class Lift(nn.Module):
+    """From an RGB image to features in eight poses. weight : (features, channels, k, k)."""
+
+    def __init__(self, channels: int, features: int, kernel: int, *, stride: int = 1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(features, channels, kernel, kernel))
+        self.stride = stride
+        nn.init.kaiming_normal_(self.weight, nonlinearity="relu")
+
+    def kernel(self) -> Tensor:
+        """The plain convolution's kernel, (8 * features, channels, k, k)."""
+        poses = torch.stack([turned(self.weight, pose) for pose in range(POSES)], dim=1)
+        return poses.flatten(0, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return functional.conv2d(image, _as_image_is(self.kernel(), image), stride=self.stride)
+
+
+class GroupConv(nn.Module):
+    """From features in eight poses to features in eight poses. weight : (features, inputs, 8, k, k)."""
+
+    def __init__(self, inputs: int, features: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(features, inputs, POSES, kernel, kernel))
+        nn.init.normal_(self.weight, std=(2.0 / (inputs * POSES * kernel * kernel)) ** 0.5)
+
+    def kernel(self) -> Tensor:
+        """The plain convolution's kernel, (8 * features, 8 * inputs, k, k)."""
+        poses = torch.stack([turned(self.weight[:, :, _KERNEL_OF[pose]], pose) for pose in range(POSES)], dim=1)
+        return poses.flatten(2, 3).flatten(0, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return functional.conv2d(image, _as_image_is(self.kernel(), image))
+
+
+class GroupNorm8(nn.Module):
+    """Batch normalisation whose scale, shift and running statistics are shared by the eight poses of a feature."""
+
+    def __init__(self, features: int, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_var", torch.ones(features))
+        self.momentum = momentum
+        self.eps = eps
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """(scale, shift), each (8 * features,), that the running statistics amount to."""
+        scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+        shift = self.bias - self.running_mean * scale
+        return scale.repeat_interleave(POSES), shift.repeat_interleave(POSES)
+
+    def forward(self, image: Tensor) -> Tensor:
+        weight, bias = self.weight.repeat_interleave(POSES), self.bias.repeat_interleave(POSES)
+        mean = self.running_mean.repeat_interleave(POSES)
+        variance = self.running_var.repeat_interleave(POSES)
+        out = functional.batch_norm(image, mean, variance, weight, bias, self.training, self.momentum, self.eps)
+        if self.training:  # the running values were updated in place: average them over the poses
+            with torch.no_grad():
+                self.running_mean.copy_(mean.view(-1, POSES).mean(dim=1))
+                self.running_var.copy_(variance.view(-1, POSES).mean(dim=1))
+        return out
+
+
+def _as_image_is(kernel: Tensor, image: Tensor) -> Tensor:
+    """The kernel in the memory layout that lets a channels-last image stay so."""
+    channels_last = image.is_contiguous(memory_format=torch.channels_last)
+    return kernel.contiguous(memory_format=torch.channels_last) if channels_last else kernel

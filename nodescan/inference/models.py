@@ -1,0 +1,72 @@
+"""Networks by name. Each answers a tile with a grid of logits, without padding: a cell sees the same pixels in any tile."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nodescan.errors import ModelError
+from nodescan.inference.equivariance import POSES, GroupConv, GroupNorm8, Lift
+
+
+class Step(nn.Module):
+    """Unpadded 3 x 3 group convolution, normalisation and ReLU; where widths agree, the cropped input is added."""
+
+    def __init__(self, inputs: int, features: int) -> None:
+        super().__init__()
+        self.conv = GroupConv(inputs, features, 3)
+        self.norm = GroupNorm8(features)
+        self.residual = inputs == features
+
+    def forward(self, image: Tensor) -> Tensor:
+        out = functional.relu(self.norm(self.conv(image)))
+        return out + image[..., 1:-1, 1:-1] if self.residual else out
+
+
+class P4MNet(nn.Module):
+    """Eight-pose network with a field of view of 80 px and an answer every 16 px.
+
+    image : float (N, 3, H, W), normalised -> logits : float (N, (H - 64) // 16, (W - 64) // 16). The cell
+    [16 i, 16 i + 16) is answered from [16 i - 32, 16 i + 48): on a 96 px patch the 2 x 2 answers are the four
+    cells of its central 32 px, and nothing outside of the patch is ever seen.
+    """
+
+    margin_px = 32
+    stride_px = 16
+
+    def __init__(self, features: tuple[int, int, int, int], *, dropout: float = 0.0) -> None:
+        super().__init__()
+        a, b, c, d = features
+        self.lift = Lift(3, a, 6, stride=2)
+        self.lift_norm = GroupNorm8(a)
+        self.fine = nn.Sequential(Step(a, a))
+        self.middle = nn.Sequential(Step(a, b), Step(b, b), Step(b, b))
+        self.coarse = nn.Sequential(Step(b, c), Step(c, c))
+        self.mix = GroupConv(c, d, 1)
+        self.mix_norm = GroupNorm8(d)
+        self.dropout = nn.Dropout2d(dropout)
+        self.answer = nn.Conv2d(2 * d, 1, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = functional.relu(self.lift_norm(self.lift(image)))
+        x = functional.max_pool2d(self.fine(x), 2)
+        x = functional.max_pool2d(self.middle(x), 2)
+        x = functional.max_pool2d(self.coarse(x), 2)
+        x = functional.relu(self.mix_norm(self.mix(x)))
+        poses = x.unflatten(1, (-1, POSES))
+        pooled = torch.cat([poses.mean(dim=2), poses.amax(dim=2)], dim=1)
+        return self.answer(self.dropout(pooled)).squeeze(1)
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "p4m": lambda: P4MNet((4, 16, 48, 64), dropout=0.1),
+    "p4m-small": lambda: P4MNet((2, 4, 8, 8)),
+}
+
+
+def build(architecture: str) -> nn.Module:
+    """A network by name, with random weights. Raises ModelError for a name that isn't in MODELS."""
+    if architecture not in MODELS:
+        raise ModelError(f"no architecture named {architecture!r}; there are {', '.join(sorted(MODELS))}")
+    return MODELS[architecture]()

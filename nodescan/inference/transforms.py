@@ -1,0 +1,20 @@
+"""From RGB to what a network is fed; one place for training and inference."""
+
+import torch
+from torch import Tensor
+
+MEAN = (0.70, 0.54, 0.69)
+STD = (0.24, 0.28, 0.21)
+"""Of PatchCamelyon's training patches, by colour, in [0, 1]."""
+
+
+def normalised(image: Tensor) -> Tensor:
+    """image : float (N, 3, H, W) in [0, 1] -> the same, each colour centred and scaled."""
+    mean = torch.tensor(MEAN, device=image.device, dtype=image.dtype).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=image.device, dtype=image.dtype).view(1, 3, 1, 1)
+    return (image - mean) / std
+
+
+def as_image(pixels: Tensor) -> Tensor:
+    """pixels : uint8 (N, H, W, 3) RGB -> float (N, 3, H, W) in [0, 1], channels last in memory."""
+    return (pixels.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,183 @@
+"""ONE MASK OR OUTLINE FILE, FROM FILE TO MEASURED DEPOSITS: what `nodescan measure` does, with no network involved."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from nodescan.annotations import read_outlines
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
+from nodescan.errors import AnnotationError, UsageError
+from nodescan.imaging.masks import measure_mask, measure_polygons
+
+FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
+"""A mask's resolution tags are believed inside this range of um/px: from a level 0 to an overview at x128 of 0.25 um/px,
+below the 84.7 um/px of a print setting of 300 dpi, the finest that programs write into files by habit."""
+
+MPP_TOLERANCE = 0.02
+"""A given spacing further from the file's own than this share is remarked upon."""
+
+_OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
+_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What is measured in one file.
+
+    kind: "mask" or "outlines"; spacing: of its pixels; spacing_source: "file" (TIFF resolution tags) or "user" (--mpp);
+    metastasis: the class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the
+    reader of the sizes must see.
+    """
+
+    source: Path
+    kind: str
+    spacing: Spacing
+    spacing_source: str
+    deposits: tuple[Deposit, ...]
+    metastasis: Metastasis
+    notes: tuple[str, ...] = ()
+
+    @property
+    def largest_deposit_um(self) -> Micrometers | None:
+        return self.deposits[0].diameter_um if self.deposits else None
+
+
+def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
+    """The deposits in a mask image, an ASAP XML or a QuPath GeoJSON file, the largest first.
+
+    mpp: um/px of the image, or of the level-0 pixels that outlines are drawn in; needed unless a TIFF says it.
+    value: which pixel value is tumour (None: all but 0). Raises UsageError where the command must say more or
+    less, AnnotationError where the file can't be used.
+    """
+    if path.suffix.lower() in _OUTLINE_SUFFIXES:
+        return _measure_outlines(path, mpp, value, joining_gap_um)
+    return _measure_image(path, mpp, value, joining_gap_um)
+
+
+def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
+    if value is not None:
+        raise UsageError(f"{path.name}: --value picks a pixel value of a mask image; an outline file has none")
+    if mpp is None:
+        raise UsageError(
+            f"{path.name}: outlines are in pixels and their spacing is not in the file; give it with --mpp UM"
+        )
+    outlines = read_outlines(path)
+    deposits = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
+    return Measurement(path, "outlines", mpp, "user", deposits, _class_of(deposits), outlines.notes)
+
+
+def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
+    picture = _read_picture(path)
+    spacing = mpp or picture.spacing
+    if spacing is None:
+        raise UsageError(f"{path.name}: the file does not say how large a pixel is; give it with --mpp UM")
+    mask, notes = _mask_in(path, picture, value)
+    if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
+        own = picture.spacing
+        notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
+    if mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any():
+        notes += ("tumour reaches the edge of the mask: it may go on outside, so that deposit is at least as large",)
+    deposits = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
+    source = "user" if mpp is not None else "file"
+    return Measurement(path, "mask", spacing, source, deposits, _class_of(deposits), notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """values : numeric (H, W), one a pixel; spacing: by the file's own tags, None where they are missing or absurd."""
+
+    values: NDArray[np.generic]
+    spacing: Spacing | None
+    lossy: bool
+    notes: tuple[str, ...]
+
+
+def _read_picture(path: Path) -> _Picture:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a mask of a slide is large by nature
+            with Image.open(path) as image:
+                pages = getattr(image, "n_frames", 1)
+                notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
+                return _Picture(
+                    _one_channel(path, np.asarray(image)), _spacing_in(image), image.format == "JPEG", notes
+                )
+    except Image.DecompressionBombError as error:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise AnnotationError(
+            f"{path.name}: larger than {limit / 1e6:.0f} million pixels; reduce the mask (1 um/px is plenty)"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise AnnotationError(
+            f"{path.name}: not a mask image (PNG, TIFF, ...), nor outlines (.xml of ASAP, .geojson of QuPath)"
+        ) from error
+    except OSError as error:  # missing, no permission, truncated
+        raise AnnotationError(f"{path.name}: can't be read ({error.strerror or error})") from error
+
+
+def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Grey, palette index or label as it is; colour only where its channels agree. pixels : (H, W) or (H, W, channels)."""
+    if pixels.ndim == 2:
+        return pixels
+    colours = pixels[..., : 1 if pixels.shape[2] == 2 else 3]
+    if (colours != colours[..., :1]).any():
+        raise AnnotationError(
+            f"{path.name}: is a colour image, so which colour is tumour would be a guess; save a grey mask, 0 for background"
+        )
+    return colours[..., 0]
+
+
+def _spacing_in(image: Image.Image) -> Spacing | None:
+    """The spacing by TIFF resolution tags, where they are plausible; other formats state a print size only."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return None
+    tags = image.tag_v2
+    unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
+    across, down = (float(tags.get(tag, 0)) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
+    if unit_um is None or not (across > 0 and down > 0):
+        return None
+    x, y = unit_um / across, unit_um / down
+    if not (FINEST_MASK_UM <= x <= COARSEST_MASK_UM and FINEST_MASK_UM <= y <= COARSEST_MASK_UM):
+        return None
+    return Spacing(MicronsPerPixel(x), MicronsPerPixel(y))
+
+
+def _mask_in(path: Path, picture: _Picture, value: int | None) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    values, present = picture.values, np.unique(picture.values)
+    if not np.isfinite(present).all():
+        raise AnnotationError(f"{path.name}: holds pixels that are not numbers")
+    if picture.lossy and len(present) > 2:
+        raise AnnotationError(
+            f"{path.name}: a JPEG blurs a mask's edge ({len(present)} grey values), and each shade moves the outline; "
+            "save the mask as PNG or TIFF"
+        )
+    if value is not None:
+        if value not in present:
+            raise AnnotationError(f"{path.name}: no pixel has the value {value}; the file holds {_listed(present)}")
+        return values == value, picture.notes
+    tumour = values != 0
+    notes = picture.notes
+    if len(present[present != 0]) > 1:
+        notes += (f"the mask holds the values {_listed(present)}: all but 0 count as tumour; pick one with --value",)
+    if np.count_nonzero(tumour) > tumour.size / 2:
+        notes += ("more than half of the image is tumour: is the mask inverted?",)
+    return tumour, notes
+
+
+def _listed(values: NDArray[np.generic]) -> str:
+    shown = ", ".join(str(value) for value in values[:8].tolist())
+    return f"{shown} and {len(values) - 8} more" if len(values) > 8 else shown
+
+
+def _differ(one: Spacing, other: Spacing) -> bool:
+    return any(abs(a / b - 1) > MPP_TOLERANCE for a, b in ((one.x, other.x), (one.y, other.y)))
+
+
+def _class_of(deposits: tuple[Deposit, ...]) -> Metastasis:
+    return max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)

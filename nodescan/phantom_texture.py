@@ -1,0 +1,318 @@
+"""Procedural H&E of a lymph node: nuclei stamped from banks over fibrous, granular and fatty ground."""
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.phantom_stamps import (
+    ANGLES,
+    BANK_SIZE,
+    CENTRE,
+    HISTIOCYTE,
+    LYMPHOCYTE,
+    PERIOD_PX,
+    SPINDLE,
+    TUMOURS,
+    Bank,
+    Kind,
+    bank_of,
+    cytoplasm_bank,
+    margin_px,
+    textures_of,
+    white_noise,
+)
+
+
+class Region(IntEnum):
+    """What the ground is where no tumour grows."""
+
+    GLASS = 0
+    CORTEX = 1
+    FOLLICLE = 2
+    STROMA = 3
+    SINUS = 4
+    FAT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a slide was stained and scanned, and what its tumour looks like.
+
+    haematoxylin, eosin: optical density of R, G, B at concentration 1; *_strength multiply the concentrations;
+    glass: transmitted light in [0, 1] for R, G, B. tumour_type: index into the kinds of tumour nuclei;
+    tumour_haematoxylin and tumour_eosin: concentrations of its cytoplasm.
+    """
+
+    haematoxylin: tuple[float, float, float]
+    eosin: tuple[float, float, float]
+    haematoxylin_strength: float
+    eosin_strength: float
+    glass: tuple[float, float, float]
+    tumour_type: int
+    tumour_haematoxylin: float
+    tumour_eosin: float
+    tumour_nests: float
+    packing: float
+    tumour_packing: float
+
+    @staticmethod
+    def drawn(rng: np.random.Generator, spread: float = 1.0) -> "Look":
+        """A look at random, between the two scanners whose colours most public node slides have.
+
+        spread: how far from the middle of each, 1 for training.
+        """
+        share = float(rng.beta(0.6, 0.6))
+        blue = np.array([[0.74, 0.86, 0.34], [0.24, 0.76, 0.30]])
+        brown = np.array([[0.68, 0.90, 0.60], [0.20, 0.66, 0.44]])
+        vectors = (share * blue + (1 - share) * brown) * rng.normal(1.0, 0.07 * spread, (2, 3))
+        light = np.clip(rng.normal(0.945, 0.025 * spread) + rng.normal(0, 0.008 * spread, 3), 0.82, 0.995)
+        return Look(
+            haematoxylin=tuple(vectors[0].tolist()),
+            eosin=tuple(vectors[1].tolist()),
+            haematoxylin_strength=float(np.exp(rng.normal(0.04, 0.17 * spread))),
+            eosin_strength=float(np.exp(rng.normal(0.0, 0.22 * spread))),
+            glass=tuple(light.tolist()),
+            tumour_type=int(rng.integers(len(TUMOURS))),
+            tumour_haematoxylin=float(rng.uniform(0.05, 0.24)),
+            tumour_eosin=float(rng.uniform(0.40, 0.90)),
+            tumour_nests=float(rng.choice([0.0, 0.08, 0.14])),
+            packing=float(rng.uniform(0.78, 0.99)),
+            tumour_packing=float(rng.uniform(0.65, 0.98)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A rectangle to draw, in pixels of `um_per_px` whose first stands at (left_px, top_px) of the endless texture.
+
+    region, angle : uint8 (H, W), codes of Region and of fibre direction; tumour : bool (H, W). All include
+    `margin_px` on every side, which is drawn but not returned.
+    """
+
+    left_px: int
+    top_px: int
+    um_per_px: float
+    seed: int
+    region: NDArray[np.uint8]
+    angle: NDArray[np.uint8]
+    tumour: NDArray[np.bool_]
+
+    @property
+    def margin_px(self) -> int:
+        return margin_px(self.um_per_px)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """light : float32 (h, w, 3), transmitted RGB in [0, 1], without the margin.
+
+    nuclei_px : int64 (n, 2), x and y of the centres of the tumour nuclei planted in the rectangle, in the
+    texture's pixels: each nucleus belongs to exactly one rectangle of a partition.
+    """
+
+    light: NDArray[np.float32]
+    nuclei_px: NDArray[np.int64]
+
+
+def draw(scene: Scene, look: Look) -> Drawing:
+    """Draw the scene by Beer and Lambert: light = glass * exp(-(c_h OD_h + c_e OD_e)).
+
+    The same texture pixel comes out the same whatever rectangle it is drawn in.
+    """
+    haematoxylin, eosin = _ground(scene, look)
+    nuclei = np.zeros((0, 2), dtype=np.int64)
+    if not scene.tumour.all():
+        _normal_cells(scene, look, haematoxylin, eosin)
+    if scene.tumour.any():
+        nuclei = _tumour_cells(scene, look, haematoxylin, eosin)
+    m = scene.margin_px
+    inner = (slice(m, -m), slice(m, -m))
+    amounts = np.stack([haematoxylin[inner] * look.haematoxylin_strength, eosin[inner] * look.eosin_strength], axis=-1)
+    density = amounts @ np.array([look.haematoxylin, look.eosin], dtype=np.float32)
+    light = np.exp(-density)
+    light *= np.array(look.glass, dtype=np.float32)
+    return Drawing(light, nuclei)
+
+
+def scan_noise(box: PixelBox, seed: int) -> NDArray[np.float32]:
+    """float32 (box.height, box.width, 3), mean 0 and variance 1: the same for a pixel whatever box it is read in."""
+    noise = white_noise()
+    left, top = box.left + 389 * (seed % 997), box.top + 211 * (seed % 991)
+    rows, columns = np.arange(top, top + box.height) % PERIOD_PX, np.arange(left, left + box.width) % PERIOD_PX
+    return noise[np.ix_(rows, columns)]
+
+
+# Concentrations of the ground by Region, in the order of its codes, then how much noise and fibre they carry.
+_GROUND_H = np.array([0.0, 0.22, 0.26, 0.08, 0.05, 0.0], dtype=np.float32)
+_GROUND_E = np.array([0.0, 0.55, 0.50, 0.78, 0.24, 0.0], dtype=np.float32)
+_FIBRE = np.array([0.0, 0.10, 0.04, 0.34, 0.13, 0.0], dtype=np.float32)
+_GRAIN = np.array([0.0, 0.16, 0.10, 0.10, 0.12, 0.0], dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plots:
+    """Where nuclei of one kind may stand: x, y of the centres in pixels of the scene's array, and one hash each."""
+
+    x: NDArray[np.int64]
+    y: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+
+    def chosen(self, keep: NDArray[np.bool_]) -> "_Plots":
+        return _Plots(self.x[keep], self.y[keep], self.hashes[keep])
+
+    def chance(self, salt: int) -> NDArray[np.float64]:
+        """A number in [0, 1) for each plot; independent for each salt."""
+        return _unit(_mix(self.hashes + np.uint64(salt)))
+
+
+def _ground(scene: Scene, look: Look) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Concentrations of both stains without nuclei: float32 (H, W) each."""
+    textures = textures_of(scene.um_per_px)
+    rows = (scene.top_px + np.arange(scene.region.shape[0])) % PERIOD_PX
+    columns = (scene.left_px + np.arange(scene.region.shape[1])) % PERIOD_PX
+    fine = textures.fine[np.ix_(rows, columns)]
+    middle = textures.middle[np.ix_(rows, columns)]
+    fibre = textures.fibre[scene.angle, rows[:, None], columns[None, :]]
+    region = scene.region
+    eosin = _GROUND_E[region]
+    eosin += _FIBRE[region] * fibre
+    eosin += _GRAIN[region] * (fine + middle)
+    haematoxylin = _GROUND_H[region] * (1 + 0.35 * middle + 0.2 * fine)
+    # Tissue shrinks in fixing: clefts of bare glass open between cells of the cortex and in the sinuses.
+    cleft = np.array([0, 1.25, 2.2, 1.9, 0.55, 9], dtype=np.float32)[region]
+    open_share = np.clip((fine * 0.25 + middle - cleft) * 2.5, 0, 0.9) * (region != Region.GLASS)
+    eosin *= 1 - open_share
+    haematoxylin *= 1 - open_share
+    if (region == Region.FAT).any():
+        wall = textures.fat[np.ix_(rows, columns)] * (region == Region.FAT)
+        eosin += wall * (0.55 + 0.15 * fine)
+        haematoxylin += 0.14 * wall
+    if scene.tumour.any():
+        septum = np.clip((look.tumour_nests - np.abs(middle)) * 9, 0, 1) * np.float32(look.tumour_nests > 0)
+        eosin_t = look.tumour_eosin * 0.72 + 0.08 * fine + 0.10 * middle + 0.22 * septum
+        haematoxylin_t = look.tumour_haematoxylin * (1 + 0.18 * fine + 0.15 * middle) * (1 - 0.5 * septum)
+        eosin = np.where(scene.tumour, eosin_t, eosin)
+        haematoxylin = np.where(scene.tumour, haematoxylin_t, haematoxylin)
+    return np.maximum(haematoxylin, 0, dtype=np.float32), np.maximum(eosin, 0, dtype=np.float32)
+
+
+def _normal_cells(scene: Scene, look: Look, haematoxylin: NDArray[np.float32], eosin: NDArray[np.float32]) -> None:
+    """Add every nucleus that is not tumour's, cut off where tumour begins."""
+    layer = np.zeros_like(haematoxylin)
+    shares = {
+        LYMPHOCYTE: (0.0, look.packing, 0.16, 0.05, 0.14, 0.0),
+        CENTRE: (0.0, 0.0, 0.95, 0.0, 0.0, 0.0),
+        SPINDLE: (0.0, 0.05, 0.0, 0.55, 0.07, 0.0),
+        HISTIOCYTE: (0.0, 0.05, 0.05, 0.06, 0.42, 0.0),
+    }
+    for salt, (kind, share) in enumerate(shares.items()):
+        by_region = np.array(share)
+        present = np.bincount(scene.region.ravel(), minlength=len(share)) > 0
+        if not (present & (by_region > 0)).any():
+            continue
+        bank = bank_of(kind, scene.um_per_px)
+        plots = _plots(scene, kind.pitch_um, bank.side_px, salt)
+        plots = plots.chosen(plots.chance(1) < by_region[scene.region[plots.y, plots.x]])
+        _stamp(layer, bank, plots, _which(kind, plots, scene))
+    layer *= ~scene.tumour
+    # Lymphoid fat cells show a flat nucleus in their wall now and then; too small to matter here.
+    haematoxylin += layer
+    eosin *= 1 - 0.45 * np.minimum(layer, 1)
+
+
+def _tumour_cells(
+    scene: Scene, look: Look, haematoxylin: NDArray[np.float32], eosin: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Add tumour cells wholly inside the tumour and a few lymphocytes among them; centres of the tumour nuclei."""
+    kind = TUMOURS[look.tumour_type]
+    bank, cell = bank_of(kind, scene.um_per_px), cytoplasm_bank(scene.um_per_px)
+    plots = _plots(scene, kind.pitch_um, max(bank.side_px, cell.side_px), 11)
+    plots = plots.chosen(scene.tumour[plots.y, plots.x] & (plots.chance(1) < look.tumour_packing))
+    which = _which(kind, plots, scene)
+    whole = _wholly_inside(scene.tumour, bank, plots, which)
+    plots, which = plots.chosen(whole), which[whole]
+    body, layer = np.zeros_like(eosin), np.zeros_like(eosin)
+    _stamp(body, cell, plots, which)
+    _stamp(layer, bank, plots, which)
+    eosin += scene.tumour * body * (0.42 * look.tumour_eosin)
+    visitors = _plots(scene, 2 * LYMPHOCYTE.pitch_um, bank_of(LYMPHOCYTE, scene.um_per_px).side_px, 12)
+    visitors = visitors.chosen(visitors.chance(1) < 0.16)
+    _stamp(layer, bank_of(LYMPHOCYTE, scene.um_per_px), visitors, _which(LYMPHOCYTE, visitors, scene))
+    layer *= scene.tumour
+    haematoxylin += layer
+    eosin *= 1 - 0.35 * np.minimum(layer, 1)
+    m, (height, width) = scene.margin_px, scene.region.shape
+    own = (plots.x >= m) & (plots.x < width - m) & (plots.y >= m) & (plots.y < height - m)
+    return np.stack([plots.x[own] + scene.left_px, plots.y[own] + scene.top_px], axis=1)
+
+
+def _plots(scene: Scene, pitch_um: float, side_px: int, salt: int) -> _Plots:
+    """Jittered hexagonal grid of the endless texture, where a stamp of side_px fits into the scene's array."""
+    pitch = pitch_um / scene.um_per_px
+    row_pitch = pitch * math.sqrt(3) / 2
+    height, width = scene.region.shape
+    rows = np.arange(math.floor(scene.top_px / row_pitch) - 1, math.ceil((scene.top_px + height) / row_pitch) + 2)
+    columns = np.arange(math.floor(scene.left_px / pitch) - 2, math.ceil((scene.left_px + width) / pitch) + 2)
+    row, column = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
+    hashes = _hash(row, column, scene.seed * 64 + salt)
+    jitter_x, jitter_y = _unit(_mix(hashes + np.uint64(101))), _unit(_mix(hashes + np.uint64(102)))
+    x = np.floor((column + 0.5 * (row % 2) + 0.62 * (jitter_x - 0.5)) * pitch).astype(np.int64) - scene.left_px
+    y = np.floor((row + 0.62 * (jitter_y - 0.5)) * row_pitch).astype(np.int64) - scene.top_px
+    half = side_px // 2
+    fits = (x >= half) & (x < width - half) & (y >= half) & (y < height - half)
+    return _Plots(x[fits], y[fits], hashes[fits])
+
+
+def _which(kind: Kind, plots: _Plots, scene: Scene) -> NDArray[np.int64]:
+    """The stamp of each plot; spindles lie along the fibres."""
+    chance = plots.chance(2)
+    if kind is not SPINDLE:
+        return (chance * BANK_SIZE).astype(np.int64)
+    each = BANK_SIZE // ANGLES
+    return scene.angle[plots.y, plots.x].astype(np.int64) * each + (chance * each).astype(np.int64)
+
+
+def _stamp(layer: NDArray[np.float32], bank: Bank, plots: _Plots, which: NDArray[np.int64]) -> None:
+    """Lay each stamp over the layer; where two overlap the darker wins, so that their order does not matter."""
+    width = layer.shape[1]
+    flat = layer.reshape(-1)
+    offsets = _offsets(bank.side_px, width)
+    for begin in range(0, len(plots.x), 2048):  # in bundles, to stay within the processor's cache
+        part = slice(begin, begin + 2048)
+        places = (plots.y[part] * width + plots.x[part])[:, None] + offsets
+        np.maximum.at(flat, places.ravel(), bank.stamps[which[part]].ravel())
+
+
+def _wholly_inside(tumour: NDArray[np.bool_], bank: Bank, plots: _Plots, which: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which stamps colour no pixel outside the tumour."""
+    width = tumour.shape[1]
+    places = (plots.y * width + plots.x)[:, None] + _offsets(bank.side_px, width)
+    covered = (bank.stamps > 0).reshape(len(bank.stamps), -1)[which]
+    return (tumour.reshape(-1)[places] | ~covered).all(axis=1)
+
+
+def _offsets(side_px: int, width: int) -> NDArray[np.int64]:
+    """Flat offsets of a stamp's pixels from its centre, in an array of `width` columns."""
+    steps = np.arange(side_px) - side_px // 2
+    return (steps[:, None] * width + steps[None, :]).ravel()
+
+
+def _hash(row: NDArray[np.int64], column: NDArray[np.int64], seed: int) -> NDArray[np.uint64]:
+    """One well-mixed number for each place of an endless grid."""
+    mixed = _mix(row.astype(np.uint64) + np.uint64((seed * 0x9E3779B97F4A7C15) % 2**64))
+    return _mix(mixed ^ (column.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)))
+
+
+def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+def _unit(hashes: NDArray[np.uint64]) -> NDArray[np.float64]:
+    return (hashes >> np.uint64(11)) / 2.0**53

@@ -1,0 +1,324 @@
+"""How a batch advances, shown as bars on a terminal, as plain lines elsewhere, and kept as JSON lines in a file."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from nodescan.domain.report import SlideReport
+from nodescan.errors import OutputError
+
+PLAIN_EVERY_S = 10.0
+"""At most one line of tiles in this time: a log stays readable."""
+
+LOG_EVERY_S = 1.0
+"""At most one JSON line of tiles in this time."""
+
+Clock = Callable[[], float]
+
+
+class Viewer:
+    """Told how a batch advances; this one shows nothing but errors. May be told from several threads.
+
+    It is an interfaces.Progress for the scan, with the events of the whole batch beside.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stderr if stream is None else stream
+
+    def batch_started(self, slides: int) -> None:
+        """`slides` is how many were asked for."""
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        """The slide is open and has this many tiles to examine."""
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        """This many more tiles, of so many megapixels, are examined."""
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        """The slide's result is known, whatever its status."""
+
+    def error(self, line: str) -> None:
+        """Something to tell the user at once, on one line; never silenced."""
+        print(f"error: {line}", file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing more will come."""
+
+
+@dataclass(slots=True)
+class _Advance:
+    """How far one slide is."""
+
+    tiles: int
+    started: float
+    done: int = 0
+    megapixels: float = 0.0
+    shown: float = 0.0
+
+    def rate(self, now: float) -> float:
+        """Mpx/s since the slide began."""
+        return self.megapixels / max(now - self.started, 1e-6)
+
+    def left_s(self, now: float) -> float | None:
+        return (now - self.started) / self.done * (self.tiles - self.done) if self.done else None
+
+
+@dataclass(slots=True)
+class _Advances:
+    """Which slides run, and how many are done."""
+
+    clock: Clock
+    slides: int = 0
+    finished: int = 0
+    started: float = 0.0
+    running: dict[str, _Advance] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def add(self, slide_id: str, tiles: int, megapixels: float) -> _Advance:
+        advance = self.running.setdefault(slide_id, _Advance(tiles=0, started=self.clock()))
+        advance.done += tiles
+        advance.megapixels += megapixels
+        return advance
+
+    def left_s(self) -> float | None:
+        """Time left for the batch, judged by the slides that are done."""
+        if not self.finished:
+            return None
+        return (self.clock() - self.started) / self.finished * (self.slides - self.finished)
+
+
+class PlainViewer(Viewer):
+    """Lines for a file or a pipe."""
+
+    def __init__(self, stream: TextIO | None = None, *, clock: Clock = time.monotonic) -> None:
+        super().__init__(stream)
+        self._state = _Advances(clock)
+
+    def batch_started(self, slides: int) -> None:
+        self._state.slides, self._state.started = slides, self._state.clock()
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        with self._state.lock:
+            now = self._state.clock()
+            self._state.running[slide_id] = _Advance(tiles=tiles, started=now, shown=now)
+            self._line(f"slide {self._state.finished + 1}/{self._state.slides} {slide_id}: {tiles} tiles")
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        with self._state.lock:
+            advance, now = self._state.add(slide_id, tiles, megapixels), self._state.clock()
+            if now - advance.shown < PLAIN_EVERY_S:
+                return
+            advance.shown = now
+            left = duration(advance.left_s(now))
+            self._line(f"{slide_id}: {advance.done}/{advance.tiles} tiles, {advance.rate(now):.1f} Mpx/s, {left} left")
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        with self._state.lock:
+            state, slide_id = self._state, report.slide.slide_id
+            state.finished += 1
+            state.running.pop(slide_id, None)
+            left = f"; {duration(state.left_s())} left" if state.finished < state.slides else ""
+            count = f"{state.finished}/{state.slides}"
+            self._line(f"slide {count} {slide_id}: {outcome(report)} in {duration(seconds)}{left}")
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class BarViewer(Viewer):
+    """Two bars for a terminal: the batch, and the slide that runs."""
+
+    def __init__(self, stream: TextIO | None = None, *, clock: Clock = time.monotonic) -> None:
+        super().__init__(stream)
+        self._state = _Advances(clock)
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[counts]}", markup=False),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=Console(file=self._stream),
+        )
+        self._batch: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def batch_started(self, slides: int) -> None:
+        self._state.slides, self._state.started = slides, self._state.clock()
+        self._batch = self._bars.add_task("slides", total=slides, counts=f"0/{slides}")
+        self._bars.start()
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        with self._state.lock:
+            self._state.running[slide_id] = _Advance(tiles=tiles, started=self._state.clock())
+            self._tasks[slide_id] = self._bars.add_task(slide_id, total=tiles, counts=f"0/{tiles} tiles")
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        with self._state.lock:
+            advance = self._state.add(slide_id, tiles, megapixels)
+            rate = advance.rate(self._state.clock())
+            counts = f"{advance.done}/{advance.tiles} tiles, {rate:.1f} Mpx/s"
+            if slide_id in self._tasks:
+                self._bars.update(self._tasks[slide_id], completed=advance.done, counts=counts)
+            self._show_batch()
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        with self._state.lock:
+            slide_id = report.slide.slide_id
+            self._state.finished += 1
+            self._state.running.pop(slide_id, None)
+            if slide_id in self._tasks:
+                self._bars.remove_task(self._tasks.pop(slide_id))
+            self._show_batch()
+        line = f"{slide_id}: {outcome(report)} in {duration(seconds)}"
+        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def error(self, line: str) -> None:
+        self._bars.console.print(f"error: {line}", markup=False, highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        self._bars.stop()
+
+    def _show_batch(self) -> None:
+        """A slide that is half done counts as half, so that the time left is true for few large slides too."""
+        if self._batch is None:
+            return
+        state = self._state
+        parts = sum(advance.done / advance.tiles for advance in state.running.values() if advance.tiles)
+        self._bars.update(self._batch, completed=state.finished + parts, counts=f"{state.finished}/{state.slides}")
+
+
+class JsonLog(Viewer):
+    """One JSON object a line: ts (ISO 8601, UTC), event, and slide_id where there is one."""
+
+    def __init__(self, path: Path, *, clock: Clock = time.monotonic) -> None:
+        try:
+            super().__init__(path.open("a", encoding="utf-8"))
+        except OSError as error:
+            raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --log-json") from error
+        self._path, self._broken = path, False
+        self._state = _Advances(clock)
+
+    def batch_started(self, slides: int) -> None:
+        self._write("batch_started", slides=slides)
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        with self._state.lock:
+            now = self._state.clock()
+            self._state.running[slide_id] = _Advance(tiles=tiles, started=now, shown=now)
+            self._write("slide_started", slide_id=slide_id, tiles=tiles)
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        with self._state.lock:
+            advance, now = self._state.add(slide_id, tiles, megapixels), self._state.clock()
+            if now - advance.shown < LOG_EVERY_S and advance.done < advance.tiles:
+                return
+            advance.shown = now
+            self._write(
+                "tiles_done",
+                slide_id=slide_id,
+                tiles_done=advance.done,
+                tiles=advance.tiles,
+                megapixels_per_s=round(advance.rate(now), 3),
+            )
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        with self._state.lock:
+            self._state.running.pop(report.slide.slide_id, None)
+            self._write(
+                "slide_finished",
+                slide_id=report.slide.slide_id,
+                status=report.status.value,
+                metastasis=None if report.metastasis is None else report.metastasis.word,
+                at_least=report.at_least,
+                largest_deposit_um=report.largest_deposit_um,
+                flags=[flag.code for flag in report.flags],
+                seconds=round(seconds, 3),
+            )
+
+    def error(self, line: str) -> None:
+        self._write("error", message=line)
+
+    def close(self) -> None:
+        self._write("batch_closed")
+        with suppress(OSError):  # what is still buffered was lost with the write that failed
+            self._stream.close()
+
+    def _write(self, event: str, **facts: object) -> None:
+        """One line; where the disk is full the log ends, said once, and the slides go on."""
+        if self._broken:
+            return
+        line = {"ts": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+        try:
+            print(json.dumps(line), file=self._stream, flush=True)
+        except OSError as error:
+            self._broken = True
+            print(f"error: {self._path}: the log ends here ({error.strerror}); free some space", file=sys.stderr)
+
+
+class Viewers(Viewer):
+    """Several viewers told alike."""
+
+    def __init__(self, viewers: Sequence[Viewer]) -> None:
+        super().__init__()
+        self._viewers = tuple(viewers)
+
+    def batch_started(self, slides: int) -> None:
+        for viewer in self._viewers:
+            viewer.batch_started(slides)
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        for viewer in self._viewers:
+            viewer.slide_started(slide_id, tiles)
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        for viewer in self._viewers:
+            viewer.tiles_done(slide_id, tiles, megapixels)
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        for viewer in self._viewers:
+            viewer.slide_finished(report, seconds)
+
+    def error(self, line: str) -> None:
+        for viewer in self._viewers:
+            viewer.error(line)
+
+    def close(self) -> None:
+        for viewer in self._viewers:
+            viewer.close()
+
+
+def open_viewer(*, quiet: bool, log_json: Path | None = None) -> Viewer:
+    """Bars on a terminal, plain lines elsewhere, errors only where quiet; and JSON lines where a file is named."""
+    if quiet:
+        screen = Viewer()
+    else:
+        screen = BarViewer() if sys.stderr.isatty() else PlainViewer()
+    return screen if log_json is None else Viewers([screen, JsonLog(log_json)])
+
+
+def outcome(report: SlideReport) -> str:
+    """Status, class and size in a few words."""
+    words = [report.status.value]
+    if report.metastasis is not None:
+        words.append(("at least " if report.at_least else "") + report.metastasis.word)
+    if report.largest_deposit_um is not None:
+        words.append(f"{report.largest_deposit_um:.0f} um")
+    return ", ".join(words)
+
+
+def duration(seconds: float | None) -> str:
+    """Minutes and seconds as 3:07, hours where there are any, "?" where it isn't known."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,102 @@
+"""detections.csv of one slide and summary.csv of a run."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from nodescan.domain.report import SlideReport, SlideResult, Status
+from nodescan.reports.files import write_beside
+from nodescan.reports.wording import without_paths
+
+DETECTIONS_CSV = "detections.csv"
+SUMMARY_COLUMNS = (
+    "slide_id",
+    "status",
+    "metastasis",
+    "at_least",
+    "largest_deposit_um",
+    "n_foci",
+    "tumour_probability",
+    "tissue_area_mm2",
+    "examined_fraction",
+    "flags",
+    "reason",
+    "seconds",
+    "file",
+)
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A spreadsheet runs a cell that begins so (OWASP, "CSV Injection")."""
+
+
+def write_detections(result: SlideResult, folder: Path) -> None:
+    """Write detections.csv: confidence and place in level-0 pixels of the full canvas, the likeliest first.
+
+    A slide that was never looked at gets none: an empty list would read as "nothing there".
+    """
+    info = result.report.info
+    if info is None or result.report.status in (Status.FAILED, Status.UNMEASURABLE):
+        return
+    found = sorted(result.report.detections, key=lambda detection: -detection.confidence)
+    rows = (
+        (
+            f"{detection.confidence:.6g}",
+            f"{detection.x_um / info.spacing.x:.2f}",
+            f"{detection.y_um / info.spacing.y:.2f}",
+        )
+        for detection in found
+    )
+    write_beside(folder / DETECTIONS_CSV, _csv_bytes(("confidence", "x", "y"), rows))
+
+
+def write_summary(reports: Iterable[SlideReport], path: Path) -> None:
+    """Write summary.csv: one row for every slide asked for, failed ones too."""
+    write_beside(path, _csv_bytes(SUMMARY_COLUMNS, (summary_row(report) for report in reports)))
+
+
+def summary_row(report: SlideReport) -> tuple[str, ...]:
+    """The row of one slide, in the order of SUMMARY_COLUMNS; a cell is empty where nothing can be said.
+
+    Numbers are not rounded, so that a class can be checked against its size. Text that a spreadsheet would
+    run as a formula gets an apostrophe in front.
+    """
+    unlooked = report.status in (Status.FAILED, Status.UNMEASURABLE)
+    return (
+        _text(report.slide.slide_id),
+        report.status.value,
+        "" if report.metastasis is None else report.metastasis.word,
+        "true" if report.at_least else "false",
+        _number(report.largest_deposit_um),
+        "" if unlooked else str(report.n_foci),
+        _number(report.tumour_probability),
+        _number(report.tissue_area_mm2),
+        _number(report.examined_fraction),
+        _text(";".join(flag.code for flag in report.flags)),
+        _text(_reason(report)),
+        "" if report.provenance is None else f"{report.provenance.seconds:.1f}",
+        _text(report.slide.path.name),
+    )
+
+
+def _reason(report: SlideReport) -> str:
+    """Why the slide is not complete, in the words of its flags."""
+    if report.status is Status.COMPLETE:
+        return ""
+    return " ".join(without_paths(" ".join(flag.message.split()), report) for flag in report.flags)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(float(value))
+
+
+def _text(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def _csv_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue().encode()

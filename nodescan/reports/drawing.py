@@ -1,0 +1,208 @@
+"""A picture of a slide to draw on: every place is given in um, lines come out smooth."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from skimage.measure import find_contours
+
+from nodescan.domain.maps import Picture
+from nodescan.domain.units import Micrometers, Spacing
+from nodescan.reports.palette import INK, PAPER, Colour
+
+_FINER = 2
+"""Lines are drawn on a layer this many times finer and reduced, which smooths their edges."""
+
+_PLATE = (*PAPER, 232)
+"""Behind text: white, with a little of the tissue shining through."""
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom of something drawn, in pixels of the picture."""
+
+
+class Canvas:
+    """A picture with square pixels, `longest_px` along its longer side, and a layer of lines and labels over it."""
+
+    def __init__(self, picture: Picture, longest_px: int) -> None:
+        height, width = picture.pixels.shape[:2]
+        width_um, height_um = width * picture.spacing.x, height * picture.spacing.y
+        self.um_per_px = max(width_um, height_um) / longest_px
+        size = max(1, round(width_um / self.um_per_px)), max(1, round(height_um / self.um_per_px))
+        self.left_um, self.top_um = picture.left_um, picture.top_um
+        self.base = Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS)
+        self._layer = Image.new("RGBA", (size[0] * _FINER, size[1] * _FINER), (*PAPER, 0))
+        self._draw = ImageDraw.Draw(self._layer)
+        self._taken: list[Box] = []
+        self.text_px = max(13, min(26, round(max(size) / 62)))
+        self._font = ImageFont.load_default(size=self.text_px * _FINER)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.base.size
+
+    def image(self) -> Image.Image:
+        """The picture with everything drawn on it, RGB."""
+        drawn = self._layer.reduce(_FINER)
+        return Image.alpha_composite(self.base.convert("RGBA"), drawn).convert("RGB")
+
+    def sampled(self, values: NDArray[np.generic], spacing: Spacing) -> NDArray[np.generic]:
+        """What `values` (any dtype, (H, W), pixel (0, 0) at the slide canvas' top left) hold at each pixel's centre; 0 outside."""
+        width, height = self.size_px
+        columns = np.floor((self.left_um + (np.arange(width) + 0.5) * self.um_per_px) / spacing.x).astype(int)
+        rows = np.floor((self.top_um + (np.arange(height) + 0.5) * self.um_per_px) / spacing.y).astype(int)
+        inside_x, inside_y = (columns >= 0) & (columns < values.shape[1]), (rows >= 0) & (rows < values.shape[0])
+        found = np.zeros((height, width), dtype=values.dtype)
+        found[np.ix_(inside_y, inside_x)] = values[np.ix_(rows[inside_y], columns[inside_x])]
+        return found
+
+    def outline_ring(self, ring_um: NDArray[np.float64], colour: Colour, *, width_px: float, casing: bool) -> None:
+        """Draw a closed ring. ring_um : float64 (n, 2), x and y in um on the slide canvas; casing: a white edge around it."""
+        points = self._to_layer(np.vstack([ring_um, ring_um[:1]]))
+        if casing:
+            self._line(points, (*PAPER, 235), width_px + 2.4)
+        self._line(points, (*colour, 255), width_px)
+
+    def outline_mask(self, mask: NDArray[np.bool_], colour: Colour, *, width_px: float, dashed: bool = False) -> None:
+        """Draw the border of a mask. mask : bool, shape of this picture, its pixels."""
+        for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
+            points = [((x - 0.5) * _FINER, (y - 0.5) * _FINER) for y, x in contour]
+            pieces = _dashes(points, self.text_px * _FINER * 0.55) if dashed else [points]
+            for piece in pieces:
+                self._line(piece, (*colour, 255), width_px)
+
+    def hatch_mask(self, mask: NDArray[np.bool_], colour: Colour) -> None:
+        """Fill a mask with diagonal lines. mask : bool, shape of this picture, its pixels."""
+        fine = mask.repeat(_FINER, axis=0).repeat(_FINER, axis=1)
+        rows, columns = np.indices(fine.shape, sparse=True)
+        period, stroke = round(self.text_px * 0.8) * _FINER, round(self.text_px * 0.16) * _FINER
+        lines = fine & ((rows + columns) % period < max(stroke, _FINER))
+        self._layer.paste((*PAPER, 150), mask=Image.fromarray(np.where(fine & ~lines, 150, 0).astype(np.uint8)))
+        self._layer.paste((*colour, 230), mask=Image.fromarray(np.where(lines, 255, 0).astype(np.uint8)))
+
+    def ring_around(self, centre_um: tuple[float, float], radius_px: float, colour: Colour) -> None:
+        """A circle that draws the eye to something too small to see."""
+        angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
+        circle = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius_px * self.um_per_px
+        self.outline_ring(np.asarray(centre_um) + circle, colour, width_px=1.6, casing=True)
+
+    def diameter(self, ends_um: Sequence[tuple[float, float]], text: str) -> None:
+        """A measured line between two points, a bar across each end, and its length beside its middle."""
+        (x0, y0), (x1, y1) = self._to_layer(np.asarray(ends_um, dtype=np.float64))
+        length = math.hypot(x1 - x0, y1 - y0) or 1.0
+        across = (-(y1 - y0) / length, (x1 - x0) / length)
+        half = self.text_px * _FINER * 0.45
+        bars = [[(x + across[0] * s, y + across[1] * s) for s in (-half, half)] for x, y in ((x0, y0), (x1, y1))]
+        for colour, width in (((*PAPER, 245), 4.2), ((*INK, 255), 1.8)):
+            for line in ([(x0, y0), (x1, y1)], *bars):
+                self._line(line, colour, width)
+        middle = (x0 + x1) / 2 / _FINER, (y0 + y1) / 2 / _FINER
+        self._label(middle, text, fill=_PLATE, ink=INK, avoid=((x0 / _FINER, y0 / _FINER), (x1 / _FINER, y1 / _FINER)))
+
+    def badge(self, anchor_um: tuple[float, float], text: str, colour: Colour) -> None:
+        """A small filled label next to a place."""
+        x, y = self._to_layer(np.asarray([anchor_um], dtype=np.float64))[0]
+        self._label((x / _FINER, y / _FINER), text, fill=(*colour, 255), ink=PAPER, avoid=())
+
+    def scale_bar(self) -> None:
+        """A bar of a round length, about a fifth of the picture wide, at the lower left."""
+        width, height = self.size_px
+        length_um = round_length_um(Micrometers(width * self.um_per_px / 5))
+        text, pad = f"{length_um / 1000:g} mm", self.text_px * 0.7
+        bar = length_um / self.um_per_px
+        text_width = self._font.getlength(text) / _FINER
+        plate = (pad, height - pad * 2.3 - self.text_px * 1.5, pad + max(bar, text_width) + 1.6 * pad, height - pad)
+        self._plate(plate, _PLATE)
+        base = plate[3] - pad * 0.7
+        left = plate[0] + 0.8 * pad
+        self._draw.rectangle(_fine((left, base - max(3, self.text_px * 0.2), left + bar, base)), fill=(*INK, 255))
+        self._draw.text(_fine((left, plate[1] + pad * 0.4)), text, font=self._font, fill=(*INK, 255))
+
+    def _label(
+        self,
+        near: tuple[float, float],
+        text: str,
+        *,
+        fill: tuple[int, int, int, int],
+        ink: Colour,
+        avoid: tuple[tuple[float, float], ...],
+    ) -> None:
+        """Text on a plate at the first place around `near` that is inside the picture and free."""
+        pad = self.text_px * 0.35
+        wide, high = self._font.getlength(text) / _FINER + 2 * pad, self.text_px * 1.15 + 2 * pad
+        places = [_inside(place, self.size_px) for place in _around(near, wide, high, avoid)]
+        box = next((place for place in places if not any(_overlap(place, taken) for taken in self._taken)), places[0])
+        self._plate(box, fill)
+        middle = _fine(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+        self._draw.text(middle, text, font=self._font, fill=(*ink, 255), anchor="mm")
+
+    def _plate(self, box: Box, fill: tuple[int, int, int, int]) -> None:
+        self._taken.append(box)
+        edge = (*PAPER, 255)
+        self._draw.rounded_rectangle(
+            _fine(box), radius=self.text_px * 0.3 * _FINER, fill=fill, outline=edge, width=_FINER
+        )
+
+    def _line(self, points: Sequence[tuple[float, float]], colour: tuple[int, ...], width_px: float) -> None:
+        """points: in pixels of the layer."""
+        self._draw.line(points, fill=colour, width=max(1, round(width_px * _FINER)), joint="curve")
+
+    def _to_layer(self, points_um: NDArray[np.float64]) -> list[tuple[float, float]]:
+        """points_um : float64 (n, 2), um on the slide canvas -> pixels of the layer."""
+        moved = (points_um - np.array([self.left_um, self.top_um])) / self.um_per_px * _FINER
+        return [(float(x), float(y)) for x, y in moved]
+
+
+def round_length_um(wanted_um: Micrometers) -> float:
+    """The largest 1, 2 or 5 times a power of ten that is no longer than `wanted_um`."""
+    power = 10.0 ** math.floor(math.log10(wanted_um))
+    return max(step * power for step in (1, 2, 5) if step * power <= wanted_um * (1 + 1e-9))
+
+
+def _around(near: tuple[float, float], wide: float, high: float, line: tuple[tuple[float, float], ...]) -> list[Box]:
+    """Boxes of one size around a place: to both sides of a line through it, or in the eight directions."""
+    x, y = near
+    if line:
+        (x0, y0), (x1, y1) = line
+        length = math.hypot(x1 - x0, y1 - y0) or 1.0
+        normal = ((y1 - y0) / length, -(x1 - x0) / length)
+        reach = abs(normal[0]) * wide / 2 + abs(normal[1]) * high / 2 + 6
+        shifts = [(normal[0] * side * reach, normal[1] * side * reach) for side in (1, -1)]
+    else:
+        near_x, near_y = wide / 2 + 5, high / 2 + 5
+        shifts = [
+            (step * sx * near_x, step * sy * near_y)
+            for step in (1, 2.2, 3.4)
+            for sx, sy in ((1, -1), (-1, -1), (1, 1), (-1, 1), (0, -1), (1, 0), (0, 1), (-1, 0))
+        ]
+    return [(x + dx - wide / 2, y + dy - high / 2, x + dx + wide / 2, y + dy + high / 2) for dx, dy in shifts]
+
+
+def _inside(box: Box, size: tuple[int, int]) -> Box:
+    """The box moved into the picture, 2 px from its edge."""
+    dx = max(2 - box[0], 0) + min(size[0] - 2 - box[2], 0)
+    dy = max(2 - box[1], 0) + min(size[1] - 2 - box[3], 0)
+    return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _fine(numbers: Sequence[float]) -> tuple[float, ...]:
+    return tuple(number * _FINER for number in numbers)
+
+
+def _dashes(points: Sequence[tuple[float, float]], length: float) -> list[list[tuple[float, float]]]:
+    """Every second piece of about `length` along a line."""
+    pieces: list[list[tuple[float, float]]] = [[points[0]]]
+    walked = 0.0
+    for start, end in zip(points, points[1:], strict=False):
+        walked += math.dist(start, end)
+        pieces[-1].append(end)
+        if walked >= length:
+            pieces.append([end])
+            walked = 0.0
+    return [piece for piece in pieces[::2] if len(piece) > 1]

@@ -1,0 +1,69 @@
+"""Files that are whole or not there: each is written beside its place and then renamed."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+
+from nodescan.errors import OutputError
+
+PART_SUFFIX = ".part"
+"""Ends the name of what is still being written; a file that carries it is left over from a run that was stopped."""
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose another output folder",
+    errno.EDQUOT: "free some of your quota or choose another output folder",
+    errno.EACCES: "get write permission or choose another output folder",
+    errno.EPERM: "get write permission or choose another output folder",
+    errno.EROFS: "choose an output folder on a disk that can be written",
+    errno.ENAMETOOLONG: "choose an output folder with a shorter path",
+    errno.ENOTDIR: "choose an output folder whose parents are folders",
+    errno.EEXIST: "move what is there out of the way or choose another output folder",
+    errno.EISDIR: "move the folder of that name out of the way",
+}
+
+
+def write_beside(path: Path, data: bytes) -> None:
+    """Put `data` at `path` in one step: a reader sees the old file or the new one, whole. Raises OutputError."""
+    with written_beside(path) as part, output_errors(path):
+        part.write_bytes(data)
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to, renamed to `path` when the block ends well and removed when it doesn't.
+
+    For writers that need a file of their own. An OSError from the block or the rename becomes an OutputError.
+    """
+    part = part_path(path)
+    try:
+        with output_errors(path):
+            yield part
+            _flush_to_disk(part)
+            os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Say in words a user can act on why `path` could not be written: an OSError becomes an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error) or type(error).__name__
+        remedy = _REMEDIES.get(error.errno or 0, "check the output folder")
+        raise OutputError(f"{path}: can't be written ({why}); {remedy}, then run again") from error
+
+
+def part_path(path: Path) -> Path:
+    """A new hidden name beside `path`, so that the later rename stays on one disk."""
+    return path.with_name(f".{path.name}.{token_hex(6)}{PART_SUFFIX}")
+
+
+def _flush_to_disk(path: Path) -> None:
+    """A rename may reach the disk before the bytes do; after a power cut the file would be empty."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,116 @@
+"""deposits.geojson: the deposits as QuPath annotations, in the frame QuPath shows."""
+
+import json
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.slide import SlideInfo
+from nodescan.reports.files import write_beside
+from nodescan.reports.palette import CLASS_COLOURS
+from nodescan.reports.wording import CLASS_WORDS
+
+DEPOSITS_GEOJSON = "deposits.geojson"
+
+_SIMPLIFY_FROM_POINTS = 2000
+"""Smaller outlines are written as they are; larger ones make QuPath slow to open and edit."""
+
+_SIMPLIFY_UM = 0.5
+"""Largest shift of a simplified outline: about a level-0 pixel at x20, well below any uncertainty of a size."""
+
+_GRID_PX = 0.01
+"""Coordinates are written to a hundredth of a level-0 pixel."""
+
+
+def write_geojson(result: SlideResult, folder: Path) -> None:
+    """Write deposits.geojson: level-0 pixels with the bounds offset subtracted, because QuPath shows the bounds only.
+
+    A slide that was never looked at gets none: an empty list would read as "nothing there".
+    """
+    report = result.report
+    if report.info is None or report.status in (Status.FAILED, Status.UNMEASURABLE):
+        return
+    info = report.info
+    features = [_feature(deposit, info, report.slide.slide_id) for deposit in report.deposits]
+    content = {"type": "FeatureCollection", "features": features}
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    write_beside(folder / DEPOSITS_GEOJSON, text.encode())
+
+
+def deposit_shape(deposit: Deposit) -> shapely.MultiPolygon:
+    """The deposit's outline as valid polygons, in um.
+
+    A contour that touches itself at a corner is split there, its area stays. Raises ValueError on an outline
+    that holds no area.
+    """
+    drawn = [shapely.Polygon(polygon.exterior, list(polygon.holes)) for polygon in deposit.outline]
+    shape = shapely.union_all([shapely.make_valid(polygon, method="structure") for polygon in drawn])
+    if shapely.get_num_coordinates(shape) > _SIMPLIFY_FROM_POINTS:
+        shape = shapely.simplify(shape, _SIMPLIFY_UM, preserve_topology=True)
+    polygons = _polygons(shape)
+    if not polygons:
+        raise ValueError(f"deposit {deposit.id} has an outline without area")
+    return shapely.MultiPolygon(polygons)
+
+
+def _feature(deposit: Deposit, info: SlideInfo, slide_id: str) -> dict[str, object]:
+    name = CLASS_WORDS[deposit.metastasis]
+    return {
+        "type": "Feature",
+        "id": str(uuid5(NAMESPACE_URL, f"nodescan:{slide_id}:{deposit.id}")),
+        "geometry": _geometry(deposit, info),
+        "properties": {
+            "objectType": "annotation",
+            "name": f"Deposit {deposit.id}",
+            "classification": {"name": name, "color": list(CLASS_COLOURS[deposit.metastasis])},
+            "isLocked": False,
+            "measurements": _measurements(deposit),
+        },
+    }
+
+
+def _measurements(deposit: Deposit) -> dict[str, float]:
+    measured = {
+        "Diameter um": deposit.diameter_um,
+        "Diameter uncertainty um": deposit.diameter_uncertainty_um,
+        "Area um^2": deposit.area_um2,
+        "Probability mean": deposit.probability_mean,
+        "Probability max": deposit.probability_max,
+        "Cells": deposit.cells,
+    }
+    return {name: float(value) for name, value in measured.items() if value is not None}
+
+
+def _geometry(deposit: Deposit, info: SlideInfo) -> dict[str, object]:
+    """A Polygon or MultiPolygon, rings closed, exteriors counter-clockwise and holes clockwise (RFC 7946, 3.1.6)."""
+
+    def to_pixels(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """points : float64 (n, 2), um on the canvas -> float64 (n, 2), level-0 px in QuPath's frame."""
+        offset = np.array([info.bounds_um.left, info.bounds_um.top])
+        return (points - offset) / np.array([info.spacing.x, info.spacing.y])
+
+    shape = shapely.set_precision(shapely.transform(deposit_shape(deposit), to_pixels), _GRID_PX)
+    polygons = _polygons(shape)
+    rings = [_rings(shapely.geometry.polygon.orient(polygon, sign=1.0)) for polygon in polygons]
+    if len(rings) == 1:
+        return {"type": "Polygon", "coordinates": rings[0]}
+    return {"type": "MultiPolygon", "coordinates": rings}
+
+
+def _rings(polygon: shapely.Polygon) -> list[list[list[float]]]:
+    """Exterior first, then holes, each closed."""
+    return [
+        [[round(float(x), 2), round(float(y), 2)] for x, y in ring.coords]
+        for ring in (polygon.exterior, *polygon.interiors)
+    ]
+
+
+def _polygons(shape: shapely.Geometry) -> list[shapely.Polygon]:
+    """The parts that hold area; a touching contour may leave lines and points behind."""
+    parts = shapely.get_parts(shapely.get_parts(shape))
+    return [part for part in parts if isinstance(part, shapely.Polygon) and part.area > 0]

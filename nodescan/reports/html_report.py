@@ -1,0 +1,128 @@
+"""report.html: one self-contained page that answers at a glance."""
+
+import base64
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import jinja2
+from PIL import Image
+
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
+from nodescan.reports import page, sentences
+from nodescan.reports.files import write_beside
+from nodescan.reports.palette import CLASS_COLOURS
+from nodescan.reports.pictures import draw_crop, draw_heatmap, draw_overview, jpeg_bytes
+from nodescan.reports.wording import class_words, size_words
+
+REPORT_HTML = "report.html"
+
+MOST_CROPS = 30
+"""Close-ups on one page: it stays below some 5 MB, which a phone opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture of the page. uri: the JPEG itself, as a data URI; caption: empty where a heading says it."""
+
+    uri: str
+    alt: str
+    width_px: int
+    height_px: int
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseUp:
+    """A deposit's picture beside its row of the table."""
+
+    figure: Figure
+    row: page.Row
+
+
+def write_html(result: SlideResult, folder: Path) -> None:
+    """Write report.html, for a slide of any status."""
+    write_beside(folder / REPORT_HTML, render(result).encode())
+
+
+def render(result: SlideResult) -> str:
+    """The page as text: pictures inside, nothing loaded from anywhere."""
+    report = result.report
+    close_ups = _close_ups(result)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            notice=NOT_FOR_CLINICAL_USE,
+            slide_id=report.slide.slide_id,
+            status=report.status.value,
+            started=None if report.provenance is None else report.provenance.started,
+            tone=page.tone(report),
+            colours={found.word: colour.css for found, colour in CLASS_COLOURS.items()},
+            headline=class_words(report),
+            answer=sentences.answer(report),
+            facts=page.key_facts(report),
+            marks=page.ruler_marks(report.deposits),
+            look_first=sentences.look_first(report),
+            how_sure=sentences.how_sure(report),
+            flags=page.flags(report),
+            overview=_overview(result),
+            heatmap=_heatmap(result),
+            legend=page.legend(result),
+            close_ups=close_ups,
+            n_more_close_ups=report.n_foci - len(close_ups),
+            rows=page.rows(report),
+            n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
+            quality=page.quality_facts(result),
+            provenance=page.provenance_facts(report),
+        )
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("nodescan.reports", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _overview(result: SlideResult) -> Figure | None:
+    image = draw_overview(result)
+    if image is None:
+        return None
+    count = result.report.n_foci
+    found = f"{count} deposit{'' if count == 1 else 's'} outlined and numbered" if count else "no deposit outlined"
+    return _figure(image, f"The whole slide at low magnification, {found}", "Overview")
+
+
+def _heatmap(result: SlideResult) -> Figure | None:
+    image = draw_heatmap(result)
+    if image is None:
+        return None
+    return _figure(image, "The network's tumour probability drawn over the slide, with its legend", "Heat map")
+
+
+def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
+    """The MOST_CROPS largest deposits that have a picture."""
+    deposits = result.report.deposits
+    crops = result.crops or {}
+    return tuple(
+        CloseUp(
+            _figure(
+                draw_crop(deposit, crops[deposit.id], deposits),
+                f"Close-up of deposit {deposit.id}, its greatest diameter of {size_words(deposit)} drawn in",
+            ),
+            row,
+        )
+        for deposit, row in zip(deposits[:MOST_CROPS], page.rows(result.report), strict=False)
+        if deposit.id in crops
+    )
+
+
+def _figure(image: Image.Image, alt: str, caption: str = "") -> Figure:
+    uri = "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(image)).decode()
+    return Figure(uri, alt, image.width, image.height, caption)

@@ -1,0 +1,128 @@
+"""report.json: everything that is said of a slide, in the names and units of report.schema.json."""
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.slide import BoundsUm
+from nodescan.domain.units import Spacing
+from nodescan.reports.files import write_beside
+from nodescan.reports.wording import without_paths
+
+SCHEMA_VERSION = 1
+REPORT_JSON = "report.json"
+
+Json = Mapping[str, object]
+"""What goes into a JSON file: a border type, never handed between rooms."""
+
+
+def write_json(result: SlideResult, folder: Path) -> None:
+    """Write report.json, for a slide of any status."""
+    write_beside(folder / REPORT_JSON, json_bytes(report_as_json(result.report)))
+
+
+def json_bytes(content: Json) -> bytes:
+    """Indented UTF-8 JSON with a line end. Raises ValueError on NaN and infinity, which JSON doesn't know."""
+    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def report_as_json(report: SlideReport) -> Json:
+    """The content of report.json. Numbers are not rounded, so a class can be checked against its size."""
+    info, model = report.info, report.model
+    unlooked = report.status in (Status.FAILED, Status.UNMEASURABLE)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "notice": NOT_FOR_CLINICAL_USE,
+        "slide_id": report.slide.slide_id,
+        "status": report.status.value,
+        "metastasis": None if report.metastasis is None else report.metastasis.word,
+        "at_least": report.at_least,
+        "largest_deposit_um": _number(report.largest_deposit_um),
+        # "0 foci" of a slide that nobody looked at would read as a finding.
+        "n_foci": None if unlooked else report.n_foci,
+        "tumour_probability": _number(report.tumour_probability),
+        "deposits": deposits_as_json(report.deposits),
+        "tissue_area_mm2": _number(report.tissue_area_mm2),
+        "examined_fraction": _number(report.examined_fraction),
+        "flags": [_flag(flag, report) for flag in report.flags],
+        "size_px": None if info is None else [info.width_px, info.height_px],
+        "spacing_um": None if info is None else _spacing(info.spacing),
+        "spacing_source": None if info is None else info.spacing_source,
+        "analysis_spacing_um": None if report.analysis_spacing is None else _spacing(report.analysis_spacing),
+        "bounds_um": None if info is None else _bounds(info.bounds_um),
+        "model": None
+        if model is None
+        else {
+            "name": model.name,
+            "architecture": model.architecture,
+            "weights_sha256": model.weights_sha256,
+            "threshold": float(model.threshold),
+        },
+        "provenance": None if report.provenance is None else _provenance(report.provenance),
+    }
+
+
+def deposits_as_json(deposits: Sequence[Deposit]) -> list[Json]:
+    """The deposits as they stand in report.json, also for `nodescan measure --json`."""
+    return [
+        {
+            "id": deposit.id,
+            "diameter_um": float(deposit.diameter_um),
+            "diameter_uncertainty_um": float(deposit.diameter_uncertainty_um),
+            "endpoints_um": [_point(point) for point in deposit.endpoints_um],
+            "area_um2": float(deposit.area_um2),
+            "centre_um": _point(deposit.centre_um),
+            "class": deposit.metastasis.word,
+            "borderline": deposit.borderline,
+            "probability_mean": _number(deposit.probability_mean),
+            "probability_max": _number(deposit.probability_max),
+            "cell_count": deposit.cells,
+        }
+        for deposit in deposits
+    ]
+
+
+def report_schema() -> Json:
+    """The JSON Schema (2020-12) that every report.json holds to, as packed with nodescan."""
+    return json.loads(files("nodescan.reports").joinpath("report.schema.json").read_text(encoding="utf-8"))
+
+
+def _flag(flag: Flag, report: SlideReport) -> Json:
+    return {"code": flag.code, "message": without_paths(flag.message, report)}
+
+
+def _provenance(provenance: Provenance) -> Json:
+    return {
+        "versions": dict(provenance.versions),
+        "config_sha256": provenance.config_sha256,
+        "slide_fingerprint": provenance.slide_fingerprint,
+        "device": provenance.device,
+        "precision": provenance.precision,
+        "started": provenance.started,
+        "seconds": float(provenance.seconds),
+    }
+
+
+def _bounds(bounds: BoundsUm) -> Json:
+    return {
+        "left": float(bounds.left),
+        "top": float(bounds.top),
+        "width": float(bounds.width),
+        "height": float(bounds.height),
+    }
+
+
+def _spacing(spacing: Spacing) -> list[float]:
+    return [float(spacing.x), float(spacing.y)]
+
+
+def _point(point: tuple[float, float]) -> list[float]:
+    return [float(point[0]), float(point[1])]
+
+
+def _number(value: float | None) -> float | None:
+    """A plain float: numpy's own numbers are not JSON."""
+    return None if value is None else float(value)

@@ -1,0 +1,238 @@
+"""What stands on a slide's page, ready to print: words and numbers as text, no rule left for the template."""
+
+import math
+from dataclasses import dataclass
+
+from nodescan.domain.classification import MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.maps import TissueMask
+from nodescan.domain.report import SlideReport, SlideResult, Status
+from nodescan.domain.units import Spacing
+from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, excluded_colour
+from nodescan.reports.wording import (
+    CLASS_RULES,
+    CLASS_WORDS,
+    NOT_COUNTED,
+    flag_title,
+    percent,
+    size_words,
+    without_paths,
+)
+
+MOST_ROWS = 200
+"""More rows than this make the page slow to open and long to print; report.json holds all."""
+
+_FOUND = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
+
+_SOURCES = {
+    "file": "from the slide file",
+    "tiff": "from the file's resolution tags",
+    "user": "given by the user, because the file has none that is plausible",
+    "user-override": "given by the user, against the file's own value",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One labelled value; note: smaller, under it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Swatch:
+    """One line of the legend. kind: "line", "dashed", "hatch" or "badge"."""
+
+    kind: str
+    colour: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A size on the ruler, in percent of its width; low and high: its interval."""
+
+    at: float
+    low: float
+    high: float
+    colour: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One deposit as text."""
+
+    id: int
+    tone: str
+    class_words: str
+    size: str
+    borderline: bool
+    area: str
+    mean: str
+    highest: str
+    centre: str
+    cells: str
+
+
+def tone(report: SlideReport) -> str:
+    """The word that colours the headline."""
+    if report.status is Status.FAILED:
+        return "failed"
+    return "none" if report.metastasis is None else report.metastasis.word
+
+
+def key_facts(report: SlideReport) -> tuple[Fact, ...]:
+    """The four numbers under the answer; nothing for a slide that was not looked at."""
+    if report.status in (Status.FAILED, Status.UNMEASURABLE):
+        return ()
+    largest = report.deposits[0] if report.deposits else None
+    score, area = report.tumour_probability, report.tissue_area_mm2
+    examined = report.examined_fraction
+    return (
+        Fact("Largest deposit", "none found" if largest is None else size_words(largest), _limit_note(largest)),
+        Fact("Foci", str(report.n_foci), "never added up"),
+        Fact("Tumour score", "–" if score is None else f"{score:.2f}", "0 to 1, of the slide"),
+        Fact(
+            "Tissue examined",
+            "–" if examined is None else percent(examined),
+            "" if area is None else f"of {area:.1f} mm²",
+        ),
+    )
+
+
+def ruler_marks(deposits: tuple[Deposit, ...]) -> tuple[Mark, ...]:
+    """Sizes on a logarithmic ruler from 0.02 to 20 mm, a third of it for each class; the largest comes last, on top."""
+    return tuple(
+        Mark(
+            at=_on_ruler(deposit.diameter_um),
+            low=_on_ruler(deposit.diameter_um - deposit.diameter_uncertainty_um),
+            high=_on_ruler(deposit.diameter_um + deposit.diameter_uncertainty_um),
+            colour=CLASS_COLOURS[deposit.metastasis].css,
+            words=f"Deposit {deposit.id}: {size_words(deposit)}",
+        )
+        for deposit in reversed(deposits[:MOST_ROWS])
+    )
+
+
+def rows(report: SlideReport) -> tuple[Row, ...]:
+    """The table of deposits, the largest MOST_ROWS of them."""
+    return tuple(
+        Row(
+            id=deposit.id,
+            tone=deposit.metastasis.word,
+            class_words=CLASS_WORDS[deposit.metastasis],
+            size=size_words(deposit),
+            borderline=deposit.borderline,
+            area=area_words(deposit.area_um2),
+            mean=_score(deposit.probability_mean),
+            highest=_score(deposit.probability_max),
+            centre=f"{deposit.centre_um[0] / 1000:.2f}, {deposit.centre_um[1] / 1000:.2f}",
+            cells=NOT_COUNTED if deposit.cells is None else str(deposit.cells),
+        )
+        for deposit in report.deposits[:MOST_ROWS]
+    )
+
+
+def flags(report: SlideReport) -> tuple[Fact, ...]:
+    """Each flag's title and sentence."""
+    return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in report.flags)
+
+
+def legend(result: SlideResult) -> tuple[Swatch, ...]:
+    """What the lines in the overview mean: only those that are there, and all three classes."""
+    if result.overview is None:
+        return ()
+    lines: list[Swatch] = []
+    if result.report.deposits:
+        lines += [
+            Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {CLASS_RULES[found]}") for found in _FOUND
+        ]
+    if result.tissue is not None:
+        lines.append(Swatch("line", TISSUE.css, "Tissue"))
+        lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
+        lines += [
+            Swatch("dashed", excluded_colour(index).css, f"Left out: {flag_title(reason).lower()}")
+            for index, (reason, mask) in enumerate(result.tissue.excluded)
+            if mask.any()
+        ]
+    return tuple(lines)
+
+
+def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
+    """What was there to look at, and how well it could be seen."""
+    report, info = result.report, result.report.info
+    facts: list[Fact] = []
+    if report.tissue_area_mm2 is not None:
+        facts.append(Fact("Tissue found", f"{report.tissue_area_mm2:.2f} mm²"))
+    if report.examined_fraction is not None:
+        facts.append(Fact("Tissue examined", percent(report.examined_fraction)))
+    if result.tissue is not None:
+        facts += _excluded(result.tissue)
+    if info is not None:
+        size = f"{info.width_um / 1000:.1f} × {info.height_um / 1000:.1f} mm"
+        facts.append(Fact("Slide image", size, f"{info.width_px:,} × {info.height_px:,} px, {info.format}"))
+        source = _SOURCES.get(info.spacing_source, info.spacing_source)
+        facts.append(Fact("Pixel size", _spacing(info.spacing), source))
+    if report.analysis_spacing is not None:
+        facts.append(Fact("Analysed at", _spacing(report.analysis_spacing)))
+    return tuple(facts)
+
+
+def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
+    """Everything needed to make the result again."""
+    facts = [Fact("Slide", report.slide.slide_id, report.slide.path.name)]
+    if report.model is not None:
+        facts.append(
+            Fact("Model", report.model.name, f"{report.model.architecture}, threshold {report.model.threshold:g}")
+        )
+        facts.append(Fact("Weights sha256", report.model.weights_sha256))
+    if report.provenance is not None:
+        made = report.provenance
+        facts += [
+            Fact("Configuration sha256", made.config_sha256),
+            Fact("Slide fingerprint", made.slide_fingerprint),
+            Fact("Started", made.started, f"took {made.seconds:.1f} s"),
+            Fact("Device", made.device, made.precision),
+            Fact("Versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())),
+        ]
+    return tuple(facts)
+
+
+def area_words(area_um2: float) -> str:
+    """An area in mm² with three significant digits."""
+    area = area_um2 / 1e6
+    if area <= 0:
+        return "0 mm²"
+    digits = max(0, 2 - math.floor(math.log10(area)))
+    return f"{area:.{min(digits, 6)}f} mm²"
+
+
+def _excluded(tissue: TissueMask) -> list[Fact]:
+    return [
+        Fact(f"Left out: {flag_title(reason).lower()}", area_words(tissue.excluded_area_um2(reason)))
+        for reason, mask in tissue.excluded
+        if mask.any()
+    ]
+
+
+def _limit_note(largest: Deposit | None) -> str:
+    if largest is None:
+        return ""
+    return "borderline" if largest.borderline else CLASS_RULES[largest.metastasis]
+
+
+def _on_ruler(length_um: float) -> float:
+    """0.02 mm is 0 %, 0.2 mm a third, 2 mm two thirds, 20 mm 100 %."""
+    thirds = 2 + math.log10(max(length_um, 1e-3) / MICRO_LIMIT_UM)
+    return round(min(max(thirds / 3, 0.0), 1.0) * 100, 2)
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _spacing(spacing: Spacing) -> str:
+    return f"{spacing.x:.4g} × {spacing.y:.4g} µm per pixel"

@@ -1,0 +1,58 @@
+"""Colours with a meaning, the same in every picture, page and file."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.color import lab2rgb
+
+from nodescan.domain.classification import Metastasis
+
+
+class Colour(NamedTuple):
+    """Red, green and blue, each 0 to 255."""
+
+    red: int
+    green: int
+    blue: int
+
+    @property
+    def css(self) -> str:
+        return f"#{self.red:02x}{self.green:02x}{self.blue:02x}"
+
+
+INK = Colour(22, 32, 46)
+PAPER = Colour(255, 255, 255)
+TISSUE = Colour(15, 118, 110)
+NOT_EXAMINED = Colour(71, 85, 105)
+
+# Blue, orange and crimson differ in hue for common colour blindness and in lightness for all, and stand out from
+# the pinks and purples of H&E once they carry a white casing.
+CLASS_COLOURS = {
+    Metastasis.NONE: Colour(21, 112, 83),
+    Metastasis.ITC: Colour(29, 95, 191),
+    Metastasis.MICRO: Colour(194, 87, 0),
+    Metastasis.MACRO: Colour(179, 18, 48),
+}
+
+EXCLUDED_COLOURS = (Colour(107, 63, 160), Colour(122, 92, 20), Colour(0, 110, 145), Colour(140, 30, 110))
+"""One for each reason to leave an area out, in the order the reasons are met; they repeat after the last."""
+
+
+def excluded_colour(index: int) -> Colour:
+    """Colour of the index-th reason."""
+    return EXCLUDED_COLOURS[index % len(EXCLUDED_COLOURS)]
+
+
+def heat_ramp() -> NDArray[np.uint8]:
+    """Colours of probability 0 to 1: uint8 (256, 3) RGB.
+
+    Lightness falls evenly from pale yellow to deep purple (CIE Lab), so equal steps of probability look equal,
+    also in a grey print.
+    """
+    share = np.linspace(0.0, 1.0, 256)
+    lightness = 92.0 - 66.0 * share
+    hue = np.radians(95.0 - 150.0 * share)
+    chroma = 34.0 + 34.0 * np.sin(np.pi * np.clip(share * 0.9, 0, 1))
+    lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=-1)
+    return np.rint(lab2rgb(lab[None])[0] * 255).astype(np.uint8)

@@ -1,0 +1,191 @@
+"""overview.jpg, heatmap.png and the close-ups of deposits: what was looked at, and what was found where."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.maps import Picture, ProbabilityMap
+from nodescan.domain.report import SlideResult
+from nodescan.reports.drawing import Canvas
+from nodescan.reports.files import write_beside
+from nodescan.reports.palette import CLASS_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, excluded_colour, heat_ramp
+from nodescan.reports.wording import plain_size_words
+
+OVERVIEW_JPG = "overview.jpg"
+HEATMAP_PNG = "heatmap.png"
+
+_LONGEST_PX = 1800
+"""Long side of overview and heat map: sharp in print at 18 cm, below 1 MB as JPEG."""
+
+_CROP_PX = 720
+"""Long side of a close-up, also of one that has to be enlarged: its labels must stay readable."""
+
+_NUMBERED = 40
+"""More numbers than this hide the slide; deposits are numbered by size, so the largest keep theirs."""
+
+_SMALLEST_SEEN_PX = 12
+"""A deposit that is smaller in the overview gets a circle around it."""
+
+_FAINT = 0.02
+"""Probabilities below this leave the heat map bare; the colour fills up to _FULL."""
+
+_FULL = 0.3
+
+
+def write_pictures(result: SlideResult, folder: Path) -> None:
+    """Write overview.jpg, and heatmap.png where there is a map; nothing for a slide that never opened."""
+    overview = draw_overview(result)
+    if overview is not None:
+        write_beside(folder / OVERVIEW_JPG, jpeg_bytes(overview))
+    heatmap = draw_heatmap(result)
+    if heatmap is not None:
+        buffer = io.BytesIO()
+        heatmap.save(buffer, "PNG", optimize=True)
+        write_beside(folder / HEATMAP_PNG, buffer.getvalue())
+
+
+def draw_overview(result: SlideResult) -> Image.Image | None:
+    """The slide with tissue, what was left out, what was not examined and the numbered deposits; None without a picture."""
+    if result.overview is None:
+        return None
+    canvas = Canvas(result.overview, _LONGEST_PX)
+    canvas.scale_bar()
+    if result.tissue is not None:
+        for index, (_, mask) in enumerate(result.tissue.excluded):
+            sampled = canvas.sampled(mask, result.tissue.spacing).astype(bool)
+            canvas.outline_mask(sampled, excluded_colour(index), width_px=1.8, dashed=True)
+        tissue = canvas.sampled(result.tissue.tissue, result.tissue.spacing).astype(bool)
+        canvas.outline_mask(tissue, TISSUE, width_px=1.2)
+        _draw_not_examined(canvas, result)
+    _draw_deposits(canvas, result.report.deposits)
+    return canvas.image()
+
+
+def draw_heatmap(result: SlideResult) -> Image.Image | None:
+    """Probability over the pale slide, with its legend below; None without a picture or a map."""
+    if result.overview is None or result.probability is None:
+        return None
+    canvas = Canvas(result.overview, _LONGEST_PX)
+    canvas.base = _heated(canvas, result.probability)
+    canvas.scale_bar()
+    if result.tissue is not None:
+        _draw_not_examined(canvas, result)
+    for deposit in result.report.deposits:
+        for polygon in deposit.outline:
+            canvas.outline_ring(polygon.exterior, INK, width_px=1.0, casing=False)
+    threshold = None if result.report.model is None else result.report.model.threshold
+    return _with_legend(canvas, threshold)
+
+
+def draw_crop(deposit: Deposit, picture: Picture, deposits: tuple[Deposit, ...]) -> Image.Image:
+    """The deposit close up, outlined, its greatest diameter drawn; `deposits`: all of them, neighbours get a thin outline."""
+    canvas = Canvas(picture, _CROP_PX)
+    canvas.scale_bar()
+    for other in deposits:
+        mine = other.id == deposit.id
+        for polygon in other.outline:
+            for ring in (polygon.exterior, *polygon.holes):
+                canvas.outline_ring(ring, CLASS_COLOURS[other.metastasis], width_px=2.2 if mine else 1.2, casing=mine)
+    canvas.diameter(deposit.endpoints_um, plain_size_words(deposit))
+    return canvas.image()
+
+
+def not_examined(canvas: Canvas, result: SlideResult) -> NDArray[np.bool_]:
+    """Tissue that no network answered for: bool, shape of the canvas' picture."""
+    assert result.tissue is not None
+    tissue = canvas.sampled(result.tissue.tissue, result.tissue.spacing).astype(bool)
+    if result.probability is None:
+        return tissue
+    return tissue & ~canvas.sampled(result.probability.examined, result.probability.spacing).astype(bool)
+
+
+def jpeg_bytes(image: Image.Image) -> bytes:
+    """The picture as a JPEG without subsampled colour, which would smear thin outlines."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=87, subsampling=0, optimize=True)
+    return buffer.getvalue()
+
+
+def _draw_not_examined(canvas: Canvas, result: SlideResult) -> None:
+    missed = not_examined(canvas, result)
+    canvas.hatch_mask(missed, NOT_EXAMINED)
+    canvas.outline_mask(missed, NOT_EXAMINED, width_px=1.2)
+
+
+def _draw_deposits(canvas: Canvas, deposits: tuple[Deposit, ...]) -> None:
+    """Outlines first, the largest last, so that no label is drawn over."""
+    for deposit in reversed(deposits):
+        colour = CLASS_COLOURS[deposit.metastasis]
+        for polygon in deposit.outline:
+            for ring in (polygon.exterior, *polygon.holes):
+                canvas.outline_ring(ring, colour, width_px=2.0, casing=True)
+        if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN_PX:
+            canvas.ring_around(deposit.centre_um, _SMALLEST_SEEN_PX, colour)
+    for deposit in deposits[:_NUMBERED]:
+        right = max(float(polygon.exterior[:, 0].max()) for polygon in deposit.outline)
+        top = min(float(polygon.exterior[:, 1].min()) for polygon in deposit.outline)
+        canvas.badge((right, top), str(deposit.id), CLASS_COLOURS[deposit.metastasis])
+
+
+def _heated(canvas: Canvas, probability: ProbabilityMap) -> Image.Image:
+    """The pale grey slide, coloured where tumour is probable."""
+    grey = np.asarray(canvas.base.convert("L"), dtype=np.float32)
+    pale = np.repeat((255 - (255 - grey) * 0.55)[..., None], 3, axis=2)
+    values = _highest_per_pixel(canvas, probability)
+    colours = heat_ramp()[np.rint(values * 255).astype(np.uint8)].astype(np.float32)
+    alpha = np.clip((values - _FAINT) / (_FULL - _FAINT), 0, 1)[..., None] * 0.86
+    return Image.fromarray(np.rint(pale * (1 - alpha) + colours * alpha).astype(np.uint8))
+
+
+def _highest_per_pixel(canvas: Canvas, probability: ProbabilityMap) -> NDArray[np.float32]:
+    """float32, shape of the canvas' picture, in [0, 1]: the highest answer that falls into a pixel.
+
+    The answer at the pixel's centre alone would drop a small deposit where cells are finer than pixels.
+    """
+    values = canvas.sampled(probability.values, probability.spacing).astype(np.float32)
+    rows, columns = np.nonzero(probability.values > _FAINT)
+    x = np.floor(((columns + 0.5) * probability.spacing.x - canvas.left_um) / canvas.um_per_px).astype(int)
+    y = np.floor(((rows + 0.5) * probability.spacing.y - canvas.top_um) / canvas.um_per_px).astype(int)
+    inside = (x >= 0) & (x < values.shape[1]) & (y >= 0) & (y < values.shape[0])
+    np.maximum.at(values, (y[inside], x[inside]), probability.values[rows[inside], columns[inside]])
+    return values
+
+
+def _with_legend(canvas: Canvas, threshold: float | None) -> Image.Image:
+    """The heat map with a strip below: colours of probability with the threshold, and the hatching's meaning."""
+    text = canvas.text_px
+    wide, high = canvas.size_px
+    sheet = Image.new("RGB", (wide, high + text * 5), PAPER)
+    sheet.paste(canvas.image(), (0, 0))
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=text)
+    left, top, length = text, high + round(text * 2.2), min(round(wide * 0.42), text * 24)
+    ramp = heat_ramp()[np.linspace(0, 255, length).astype(int)]
+    sheet.paste(Image.fromarray(np.repeat(ramp[None], round(text * 0.9), axis=0)), (left, top))
+    draw.text((left, high + text * 0.7), "Tumour probability", font=font, fill=INK)
+    for share in (0.0, 0.5, 1.0):
+        draw.text((left + share * length, top + text * 1.1), f"{share:g}", font=font, fill=INK, anchor="ma")
+    if threshold is not None:
+        at = left + threshold * length
+        draw.line([(at, top - text * 0.3), (at, top + text * 1.2)], fill=INK, width=max(2, text // 9))
+        draw.text((at + text * 0.3, top - text * 0.15), f"outline at {threshold:.2f}", font=font, fill=INK, anchor="ls")
+    box = left + length + text * 2, top - text * 0.05
+    _hatched_swatch(draw, box, text)
+    draw.text((box[0] + text * 2.3, top + text * 0.45), "tissue not examined", font=font, fill=INK, anchor="lm")
+    return sheet
+
+
+def _hatched_swatch(draw: ImageDraw.ImageDraw, corner: tuple[float, float], text_px: int) -> None:
+    """A small hatched box."""
+    left, top = corner
+    wide, high = text_px * 1.8, text_px
+    for shift in range(round(-high), round(wide), max(4, round(text_px * 0.45))):
+        start, end = max(shift, 0), min(shift + high, wide)
+        if end > start:
+            ends = [(left + start, top + high - (start - shift)), (left + end, top + high - (end - shift))]
+            draw.line(ends, fill=NOT_EXAMINED, width=2)
+    draw.rectangle((left, top, left + wide, top + high), outline=NOT_EXAMINED, width=2)

@@ -1,0 +1,102 @@
+"""How findings are put into words and numbers: one way for the page, the pictures and the tables."""
+
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.units import Micrometers
+
+CLASS_WORDS = {
+    Metastasis.NONE: "Negative",
+    Metastasis.ITC: "Isolated tumour cells",
+    Metastasis.MICRO: "Micrometastasis",
+    Metastasis.MACRO: "Macrometastasis",
+}
+
+CLASS_RULES = {
+    Metastasis.NONE: "no tumour found",
+    Metastasis.ITC: "0.2 mm or smaller",
+    Metastasis.MICRO: "larger than 0.2 mm, up to 2 mm",
+    Metastasis.MACRO: "larger than 2 mm",
+}
+
+NOT_COUNTED = "not assessed"
+
+
+def millimetres(length_um: float) -> str:
+    """The length in mm with two decimals (three below 0.1 mm), and more where rounding would change its class.
+
+    0.2004 mm is a micrometastasis, and printed as 0.20 mm it would contradict its class.
+    """
+    decimals = 2 if length_um >= 100 else 3
+    if length_um <= 0:
+        return f"{length_um / 1000:.{decimals}f}"
+    wanted = classify(Micrometers(length_um))
+    for places in range(decimals, 16):
+        text = f"{length_um / 1000:.{places}f}"
+        if float(text) > 0 and classify(Micrometers(float(text) * 1000)) is wanted:
+            return text
+    return repr(length_um / 1000)
+
+
+def size_words(deposit: Deposit) -> str:
+    """Size and uncertainty, e.g. "2.62 ± 0.05 mm"."""
+    size = millimetres(deposit.diameter_um)
+    return f"{size} ± {_uncertainty(deposit, size)} mm"
+
+
+def plain_size_words(deposit: Deposit) -> str:
+    """size_words in ASCII, for the font that pictures are labelled with."""
+    return size_words(deposit).replace("±", "+/-")
+
+
+def class_words(report: SlideReport) -> str:
+    """The headline: the class in words, "At least ..." where it is a lower bound, or why there is none."""
+    if report.status is Status.FAILED:
+        return "Not read"
+    if report.status is Status.UNMEASURABLE:
+        return "No class: cannot be measured"
+    if report.metastasis is None:
+        return "No class"
+    words = CLASS_WORDS[report.metastasis]
+    return f"At least {words[0].lower()}{words[1:]}" if report.at_least else words
+
+
+def flag_title(code: str) -> str:
+    """A flag's code as words: "no_tissue" becomes "No tissue"."""
+    words = code.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def percent(share: float) -> str:
+    """A share of 1 in percent; never "100 %" unless it is whole, nor "0 %" unless it is nothing."""
+    if share >= 1 or share <= 0:
+        return f"{share:.0%}".replace("%", " %")
+    for places in range(1, 12):
+        text = f"{share * 100:.{places}f}"
+        if 0 < float(text) < 100:
+            return f"{text} %"
+    return f"{share * 100!r} %"
+
+
+def without_paths(text: str, report: SlideReport) -> str:
+    """The text with the slide's folder taken out: reports travel, and folder names may name a patient."""
+    path = report.slide.path
+    for place in sorted({path, path.absolute()}, key=lambda place: -len(str(place))):
+        text = text.replace(str(place), place.name)
+        folder = str(place.parent)
+        if place.is_absolute() and place.parent != place.parent.parent:
+            text = text.replace(folder, "the slide's folder")
+    return text
+
+
+def _uncertainty(deposit: Deposit, size: str) -> str:
+    """With as many decimals as the size, and more where it would read as nothing."""
+    length = deposit.diameter_uncertainty_um / 1000
+    if length <= 0:
+        return "0"
+    places = len(size.partition(".")[2])
+    text = f"{length:.{places}f}"
+    while float(text) == 0 and places < 15:
+        places += 1
+        text = f"{length:.{places}f}"
+    return text

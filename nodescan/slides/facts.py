@@ -1,0 +1,46 @@
+"""What can be told of a slide file without measuring anything."""
+
+from dataclasses import dataclass
+
+from nodescan.domain.slide import BoundsUm
+from nodescan.domain.units import Spacing
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFacts:
+    """One level of the pyramid as the file stores it."""
+
+    width_px: int
+    height_px: int
+    downsample: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlideFacts:
+    """For `nodescan info`: filled as far as the file goes, also where it can't be measured.
+
+    levels: finest first, level 0 is the canvas. spacing, spacing_source and bounds_um are None where
+    `unmeasurable` says why; otherwise that is "". warnings: as in SlideInfo.
+    """
+
+    format: str
+    reader: str
+    levels: tuple[LevelFacts, ...]
+    objective_power: float | None
+    spacing: Spacing | None
+    spacing_source: str | None
+    unmeasurable: str
+    bounds_um: BoundsUm | None
+    warnings: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def width_px(self) -> int:
+        return self.levels[0].width_px
+
+    @property
+    def height_px(self) -> int:
+        return self.levels[0].height_px
+
+    @property
+    def measurable(self) -> bool:
+        return self.spacing is not None

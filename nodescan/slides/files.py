@@ -1,0 +1,56 @@
+"""Which files on disk make up one slide, and the fingerprint over them."""
+
+import hashlib
+from pathlib import Path
+
+from nodescan.slides.dicom_series import series_uid
+
+ENDS_BYTES = 256 * 1024
+"""How much of each end of a file is hashed: headers and directories of every format lie there."""
+
+_SMALLER_INDEX_FILE_BYTES = 1024 * 1024
+
+
+def files_of_slide(path: Path) -> tuple[Path, ...]:
+    """The index file and everything that belongs to it, sorted; the index file alone for most formats. Raises OSError."""
+    return tuple(sorted({path, *companions(path), *_same_series(path)}))
+
+
+def companions(path: Path) -> tuple[Path, ...]:
+    """Files that are part of the slide but no slide themselves: an .mrxs's data, a .vms's or .vmu's images. Raises OSError."""
+    suffix = path.suffix.lower()
+    if suffix == ".mrxs":
+        data = path.with_suffix("")
+        return tuple(sorted(file for file in data.iterdir() if file.is_file())) if data.is_dir() else ()
+    if suffix in (".vms", ".vmu") and path.is_file() and path.stat().st_size < _SMALLER_INDEX_FILE_BYTES:
+        values = (line.partition("=")[2].strip() for line in path.read_text("latin-1").splitlines())
+        named = (path.parent / value for value in values if value and "/" not in value and "\0" not in value)
+        return tuple(sorted({file for file in named if file.is_file() and file != path}))
+    return ()
+
+
+def fingerprint(path: Path) -> str:
+    """sha256 over number, sizes and both ends of the slide's files, the same wherever they lie. Raises OSError.
+
+    A slide is gigabytes: what changes neither a size nor an end goes unnoticed.
+    """
+    files = files_of_slide(path)
+    digest = hashlib.sha256(f"{len(files)} files".encode())
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f" {size} ".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(ENDS_BYTES))
+            stream.seek(max(ENDS_BYTES, size - ENDS_BYTES))
+            digest.update(stream.read(ENDS_BYTES))
+    return digest.hexdigest()
+
+
+def _same_series(path: Path) -> tuple[Path, ...]:
+    """The DICOM files beside this one that belong to its series."""
+    if path.suffix.lower() != ".dcm":
+        return ()
+    uid = series_uid(path)
+    if uid is None:
+        return ()
+    return tuple(file for file in path.parent.iterdir() if file.is_file() and series_uid(file) == uid)

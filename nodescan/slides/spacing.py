@@ -1,0 +1,128 @@
+"""Which spacing a slide is measured with: the file's where plausible, the user's where not, never a guess."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import MicronsPerPixel, Spacing
+from nodescan.errors import UnmeasurableError
+
+FINEST_UM = 0.1
+COARSEST_UM = 1.2
+"""Level 0 of a slide scanner: 100x oil is about 0.1 um/px, 10x about 1 um/px. Resolutions of 72 or 96 dpi, the
+values that image programs write when they know none, are 353 and 265 um/px."""
+
+LARGEST_ASPECT = 1.1
+"""x and y of scanners differ by a few per cent at most; more is a typing error."""
+
+AGREEMENT = 0.02
+"""A given spacing within 2 % of the file's is the same scanner's rounded value; more is a contradiction."""
+
+_UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpacing:
+    """What the file says of level 0, believed or not. source: "file" or "tiff"; None in x or y where it says nothing."""
+
+    x_um: float | None
+    y_um: float | None
+    source: str
+
+    @property
+    def missing(self) -> bool:
+        return self.x_um is None or self.y_um is None
+
+    @property
+    def plausible(self) -> Spacing | None:
+        """The spacing, or None where it is missing or can't be a slide scanner's."""
+        if self.x_um is None or self.y_um is None:
+            return None
+        if not (_is_scanner_spacing(self.x_um) and _is_scanner_spacing(self.y_um)):
+            return None
+        if max(self.x_um, self.y_um) / min(self.x_um, self.y_um) > LARGEST_ASPECT:
+            return None
+        return Spacing(MicronsPerPixel(self.x_um), MicronsPerPixel(self.y_um))
+
+    def __str__(self) -> str:
+        x, y = (f"{value:.4g}" if value is not None else "nothing" for value in (self.x_um, self.y_um))
+        return f"{x} um/px" if x == y else f"{x} x {y} um/px"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSpacing:
+    """Spacing of level 0, where it came from (SlideInfo.spacing_source), and (code, message) warnings."""
+
+    spacing: Spacing
+    source: str
+    warnings: tuple[tuple[str, str], ...] = ()
+
+
+def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
+    """The spacing to measure with. Raises UnmeasurableError where there is none to trust, or two that contradict."""
+    name, given_um = ref.path.name, ref.mpp_um
+    plausible = stated.plausible
+    if given_um is None:
+        if plausible is None:
+            raise _unmeasurable(stated, name)
+        return ChosenSpacing(plausible, stated.source)
+    if not _is_scanner_spacing(given_um):
+        raise UnmeasurableError(
+            name,
+            f"the given spacing of {given_um:.4g} um/px can't be a slide scanner's",
+            f"give the um/px of the full resolution, between {FINEST_UM} and {COARSEST_UM}",
+        )
+    if plausible is None:
+        return ChosenSpacing(Spacing.square(given_um), "user", _replaced_absurd(stated, given_um))
+    if abs(given_um / plausible.mean - 1) <= AGREEMENT + 1e-9:
+        return ChosenSpacing(plausible, stated.source)
+    if not ref.override_mpp:
+        raise UnmeasurableError(
+            name,
+            f"the file says {stated}, {given_um:.4g} was given: they differ by "
+            f"{abs(given_um / plausible.mean - 1):.0%}, and every size with them",
+            "leave the given spacing out, or add --override-mpp if the file is wrong",
+        )
+    message = f"Measured with the given {given_um:.4g} um/px instead of the file's {stated}: sizes depend on it."
+    return ChosenSpacing(Spacing.square(given_um), "user-override", (("spacing_overridden", message),))
+
+
+def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
+    """What the properties of a slide say, in OpenSlide's names: openslide.mpp-x/-y, else a generic TIFF's resolution."""
+    x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
+    if (x is None or y is None) and properties.get("openslide.vendor") == "generic-tiff":
+        unit_um = _UM_PER_TIFF_UNIT.get(properties.get("tiff.ResolutionUnit", "inch"))
+        x_per_unit, y_per_unit = _number(properties, "tiff.XResolution"), _number(properties, "tiff.YResolution")
+        if unit_um and x_per_unit and y_per_unit:
+            return FileSpacing(unit_um / x_per_unit, unit_um / y_per_unit, "tiff")
+    return FileSpacing(x, y, "file")
+
+
+def _unmeasurable(stated: FileSpacing, name: str) -> UnmeasurableError:
+    reason = "the file doesn't say how large its pixels are" if stated.missing else f"the file's spacing of {stated} is absurd"
+    return UnmeasurableError(
+        name, f"{reason}, so nothing can be measured", "give the um/px of the full resolution with --mpp UM"
+    )
+
+
+def _replaced_absurd(stated: FileSpacing, given_um: float) -> tuple[tuple[str, str], ...]:
+    if stated.missing:
+        return ()
+    message = f"The file's spacing of {stated} is absurd; measured with the given {given_um:.4g} um/px."
+    return (("spacing_absurd_in_file", message),)
+
+
+def _is_scanner_spacing(um_per_px: float) -> bool:
+    return math.isfinite(um_per_px) and FINEST_UM <= um_per_px <= COARSEST_UM
+
+
+def _number(properties: Mapping[str, str], name: str) -> float | None:
+    """The property as a number; one that is there but can't be read as a number counts as not a number, not as missing."""
+    text = properties.get(name)
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

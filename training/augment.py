@@ -1,0 +1,101 @@
+"""Changes of a patch that leave its label true: stain, light, focus, turn and scale, and what lies around its centre."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentSettings:
+    """stain: spread (standard deviation) of the optical density's scale per colour; mix: of its mixing between colours.
+
+    affine_share, blur_share, noise_share, context_share: how many of the patches each change is made to.
+    scale: largest relative change of size; shift_px: largest shift.
+    """
+
+    stain: float = 0.2
+    mix: float = 0.05
+    light: float = 0.04
+    affine_share: float = 0.5
+    scale: float = 0.12
+    shift_px: float = 4.0
+    blur_share: float = 0.25
+    noise_share: float = 0.2
+    context_share: float = 0.3
+
+
+def augmented(pixels: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+    """pixels : uint8 (N, S, S, 3) RGB -> float32 (N, 3, S, S) in [0, 1], each patch changed at random."""
+    density = -torch.log((pixels.permute(0, 3, 1, 2).float() + 1) / 256)
+    density = _restained(density, settings, generator)
+    image = torch.exp(-density).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+    image = _some(image, settings.affine_share, generator, lambda part: _turned(part, settings, generator))
+    image = _some(image, settings.blur_share, generator, lambda part: _blurred(part, generator))
+    return _some(image, settings.noise_share, generator, lambda part: _noisy(part, generator))
+
+
+def context_swapped(pixels: Tensor, share: float, generator: torch.Generator, *, centre_px: int = 40) -> Tensor:
+    """A strip along one side, never touching the central `centre_px`, is taken from another patch of the batch.
+
+    pixels : uint8 (N, S, S, 3). The label speaks of the centre alone, so it stays true.
+    """
+    count, size = pixels.shape[:2]
+    others = pixels[torch.randperm(count, generator=generator)]
+    free = (size - centre_px) // 2
+    out = pixels.clone()
+    for index in torch.nonzero(torch.rand(count, generator=generator) < share).flatten().tolist():
+        width = int(torch.randint(6, free + 1, (), generator=generator))
+        side = int(torch.randint(4, (), generator=generator))
+        strip = slice(0, width) if side % 2 == 0 else slice(size - width, size)
+        where = (index, strip) if side < 2 else (index, slice(None), strip)
+        out[where] = others[where]
+    return out
+
+
+def _some(image: Tensor, share: float, generator: torch.Generator, change) -> Tensor:
+    """`change` made to a random share of the batch."""
+    index = torch.nonzero(torch.rand(len(image), generator=generator) < share).flatten()
+    if len(index):
+        image[index] = change(image[index])
+    return image
+
+
+def _normal(shape: tuple[int, ...], spread: float, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator) * spread
+
+
+def _restained(density: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+    """Optical densities mixed by a random matrix near the identity: other dyes, other thickness, another scanner."""
+    count = len(density)
+    scale = torch.exp(_normal((count, 3, 1), settings.stain, generator))
+    matrix = scale * (torch.eye(3) + _normal((count, 3, 3), settings.mix, generator))
+    mixed = torch.bmm(matrix, density.flatten(2)) + _normal((count, 3, 1), settings.light, generator)
+    return mixed.view_as(density)
+
+
+def _turned(image: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+    """Turned by any angle, scaled and shifted a little about the centre."""
+    count, size = len(image), image.shape[-1]
+    angle = torch.rand(count, generator=generator) * 2 * torch.pi
+    scale = 1 + (torch.rand(count, generator=generator) * 2 - 1) * settings.scale
+    shift = (torch.rand(count, 2, generator=generator) * 2 - 1) * settings.shift_px * 2 / size
+    cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
+    theta = torch.stack([cosine, -sine, shift[:, 0], sine, cosine, shift[:, 1]], dim=1).view(count, 2, 3)
+    grid = functional.affine_grid(theta, list(image.shape), align_corners=False)
+    return functional.grid_sample(image, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+
+def _blurred(image: Tensor, generator: torch.Generator) -> Tensor:
+    sigma = 0.3 + 1.0 * float(torch.rand((), generator=generator))
+    steps = torch.arange(-3, 4, dtype=torch.float32)
+    kernel = torch.exp(-(steps**2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).expand(3, 1, 7)
+    padded = functional.pad(image, (3, 3, 3, 3), mode="reflect")
+    return functional.conv2d(functional.conv2d(padded, kernel[..., None], groups=3), kernel[:, :, None], groups=3)
+
+
+def _noisy(image: Tensor, generator: torch.Generator) -> Tensor:
+    sigma = 0.03 * torch.rand(len(image), 1, 1, 1, generator=generator)
+    return (image + sigma * torch.randn(image.shape, generator=generator)).clamp(0, 1)

@@ -1,0 +1,85 @@
+"""The lesson: a network, its loss on patches and tiles, and how its weights move."""
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics.classification import BinaryAUROC
+
+from nodescan.inference.models import build
+from nodescan.inference.transforms import normalised
+from training.datamodule import Batch
+from training.mosaics import IGNORED
+
+
+def patch_logit(cells: Tensor) -> Tensor:
+    """The answer to a lone patch, float (N,), from the cells of its centre, float (N, 2, 2): their mean logit."""
+    return cells.flatten(1).mean(dim=1)
+
+
+class TumourModule(lightning.LightningModule):
+    """Learns the centre rule from lone patches and the cell rule from laid-out tiles.
+
+    Args:
+        architecture: a name in nodescan's table of networks.
+        learning_rate: peak of the one-cycle schedule.
+        weight_decay: AdamW's, on kernels only.
+        tile_weight: weight of the tiles' loss beside the patches'.
+        label_smoothing: how far labels are drawn from 0 and 1.
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        learning_rate: float,
+        weight_decay: float,
+        tile_weight: float,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.net = build(architecture)
+        self.auc = BinaryAUROC()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """float (N, 3, H, W) in [0, 1] -> logits (N, n, n)."""
+        return self.net(normalised(image))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        patches = self._loss(patch_logit(self(batch.patches).float()), batch.labels)
+        known = batch.cells != IGNORED
+        tiles = self._loss(self(batch.tiles).float()[known], batch.cells[known])
+        loss = patches + self.hparams["tile_weight"] * tiles
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss became {float(loss.detach())} at step {self.global_step}; "
+                "the last checkpoint is good: resume from it with a lower learning_rate"
+            )
+        self.log_dict({"train/patches": patches, "train/tiles": tiles})
+        return loss
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        smooth = self.hparams["label_smoothing"]
+        return functional.binary_cross_entropy_with_logits(logits, labels * (1 - smooth) + smooth / 2)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        pixels, labels = batch
+        image = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
+        logits = patch_logit(self(image).float())
+        self.auc.update(logits, labels.long())
+        self.log("valid/loss", functional.binary_cross_entropy_with_logits(logits, labels.float()))
+        self.log("valid/auc", self.auc, prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        kernels = [p for p in self.parameters() if p.ndim > 1]
+        rest = [p for p in self.parameters() if p.ndim <= 1]
+        groups = [{"params": kernels, "weight_decay": self.hparams["weight_decay"]}, {"params": rest, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=self.hparams["learning_rate"])
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser,
+            max_lr=self.hparams["learning_rate"],
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=0.15,
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -1,0 +1,130 @@
+"""Labelled patches from a zip, a folder or a PCam HDF5 pair, decoded once into memory."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from nodescan.errors import UsageError
+
+LABELS = {"normal": 0, "tumor": 1, "0": 0, "1": 1}
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """pixels : uint8 (N, S, S, 3) RGB; tumour : bool (N,), of the central 32 x 32 px; names : N file names or rows."""
+
+    pixels: NDArray[np.uint8]
+    tumour: NDArray[np.bool_]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def chosen(self, index: NDArray[np.intp]) -> "Patches":
+        """The patches at `index`, in its order."""
+        return Patches(self.pixels[index], self.tumour[index], tuple(self.names[i] for i in index))
+
+
+def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches:
+    """Patches of every path, in the order given; paths may be zips, folders (`*/normal`, `*/tumor`) or `*_x.h5`.
+
+    cache: a folder where the decoded pixels are kept and found again, as long as the sources' names,
+    sizes and times stay the same. Raises UsageError where a path holds no labelled patch, or unlike sizes.
+    """
+    if cache is None:
+        return _join([_read_one(path) for path in paths])
+    stats = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in map(_exists, paths)]
+    key = hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
+    pixels_file, rest_file = cache / f"{key}.npy", cache / f"{key}.npz"
+    if not rest_file.exists():
+        patches = read_patches(paths)
+        cache.mkdir(parents=True, exist_ok=True)
+        np.save(pixels_file, patches.pixels)
+        np.savez(rest_file, tumour=patches.tumour, names=np.array(patches.names))
+    rest = np.load(rest_file)
+    return Patches(np.load(pixels_file, mmap_mode="r"), rest["tumour"], tuple(rest["names"].tolist()))
+
+
+def _exists(path: Path) -> Path:
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder of patches")
+    return path
+
+
+def _join(parts: list[Patches]) -> Patches:
+    sizes = {part.pixels.shape[1:] for part in parts}
+    if len(sizes) > 1:
+        raise UsageError(f"patches of unlike sizes can't be mixed: {sorted(sizes)}")
+    return Patches(
+        np.concatenate([part.pixels for part in parts]),
+        np.concatenate([part.tumour for part in parts]),
+        tuple(name for part in parts for name in part.names),
+    )
+
+
+def _read_one(path: Path) -> Patches:
+    _exists(path)
+    if path.suffix in {".h5", ".hdf5"}:
+        return _read_hdf5(path)
+    entries = _zip_entries(path) if path.suffix == ".zip" else _folder_entries(path)
+    names, pixels, tumour = [], [], []
+    for name, label, data in entries:
+        try:
+            pixels.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+        except (UnidentifiedImageError, OSError) as error:
+            raise UsageError(f"{path}: {name} is not a readable image ({error})") from error
+        names.append(name)
+        tumour.append(bool(label))
+    if not pixels:
+        raise UsageError(f"{path}: no patches found; expected images in folders named normal and tumor")
+    if len({image.shape for image in pixels}) > 1:
+        raise UsageError(f"{path}: patches of unlike sizes can't be mixed")
+    return Patches(np.stack(pixels), np.array(tumour), tuple(names))
+
+
+def _label(name: str) -> int | None:
+    path = PurePosixPath(name)
+    if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
+        return None
+    return LABELS.get(path.parent.name)
+
+
+def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(archive.namelist()):
+                label = _label(name)
+                if label is not None:
+                    yield name, label, archive.read(name)
+    except zipfile.BadZipFile as error:
+        raise UsageError(f"{path}: not a whole zip file ({error})") from error
+
+
+def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
+    for file in sorted(path.rglob("*")):
+        label = _label(file.relative_to(path.parent).as_posix())
+        if label is not None and file.is_file():
+            yield file.relative_to(path).as_posix(), label, file.read_bytes()
+
+
+def _read_hdf5(path: Path) -> Patches:
+    """PCam's official layout: `..._x.h5` with x (N, 96, 96, 3) and `..._y.h5` with y (N, 1, 1, 1)."""
+    pair = path.with_name(path.name.replace("_x.h5", "_y.h5"))
+    if pair == path or not pair.exists():
+        raise UsageError(f"{path}: expected a file ending in _x.h5 with its labels in _y.h5 beside it")
+    with h5py.File(path) as images, h5py.File(pair) as labels:
+        if "x" not in images or "y" not in labels:
+            raise UsageError(f"{path}: expected the datasets x and y of PatchCamelyon")
+        pixels, tumour = np.asarray(images["x"]), np.asarray(labels["y"]).reshape(-1) > 0
+    if len(pixels) != len(tumour):
+        raise UsageError(f"{path}: {len(pixels)} patches but {len(tumour)} labels")
+    return Patches(pixels, tumour, tuple(str(row) for row in range(len(pixels))))
