@@ -47,12 +47,12 @@ ROLES: Mapping[str, Role] = {
     "ignore": Role.IGNORED,
     "ignore*": Role.IGNORED,
 }
-"""Group or class name, in small letters, to its role; any other name is refused, because a wrong guess is a wrong size."""
+"""Group or class name, in small letters, to its role; any other name is refused: a wrong guess is a wrong size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
-    """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: sentences on what was repaired."""
+    """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know."""
 
     source: str
     tumour: shapely.MultiPolygon
@@ -177,7 +177,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
 
 
 def _class_name(feature: Mapping[str, object]) -> str | None:
-    """The class that QuPath gave a feature: an object with a name, in older exports the name itself; None where unset."""
+    """The class that QuPath gave a feature: an object with a name, or the name itself; None where unset."""
     properties = feature.get("properties")
     found = properties.get("classification") if isinstance(properties, dict) else None
     name = found.get("name") if isinstance(found, dict) else found

@@ -19,7 +19,7 @@ from nodescan.inference.card import find_model
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import OpenSlideFile, TilePredictor
 from nodescan.progress import Viewer
-from nodescan.reports import WRITERS, write_reports
+from nodescan.reports import CHOICES, write_reports
 from nodescan.reports.csv_report import write_summary
 from nodescan.reports.files import output_errors
 from nodescan.run_record import RunRecord, versions
@@ -37,7 +37,7 @@ FAILURE_REPORTS = ("json", "html")
 class BatchRequest:
     """What the user asked for. inputs: files, folders or globs. config, model: None for the packed ones.
 
-    mpp_um: spacing at level 0 for slides without one. reports: names of WRITERS. command: the words as typed.
+    mpp_um: spacing at level 0 for slides without one. reports: of CHOICES. command: the words as typed.
     """
 
     inputs: tuple[str, ...]
@@ -47,7 +47,7 @@ class BatchRequest:
     device: str = "auto"
     mpp_um: float | None = None
     override_mpp: bool = False
-    reports: tuple[str, ...] = tuple(WRITERS)
+    reports: tuple[str, ...] = CHOICES
     command: tuple[str, ...] = ()
 
 
@@ -72,6 +72,10 @@ class BatchResult:
     unwritten: tuple[str, ...] = ()
 
     @property
+    def summary(self) -> Path:
+        return self.folder / SUMMARY_CSV
+
+    @property
     def complete(self) -> bool:
         return not self.unwritten and all(report.status is Status.COMPLETE for report in self.reports)
 
@@ -83,6 +87,7 @@ def run_batch(request: BatchRequest, viewer: Viewer) -> BatchResult:
     refs = find_slides(request.inputs, mpp_um=request.mpp_um, override_mpp=request.override_mpp)
     prepare_folder(request.folder)
     predictor = open_predictor(find_model(request.model), device=request.device)
+    viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
     tools = Tools(
         folder=request.folder,
         open_slide=open_slide,
@@ -145,16 +150,16 @@ def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
 
 
 def report_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, once each. Raises UsageError on one that no writer has, and where there are none."""
-    unknown = [name for name in names if name not in WRITERS]
+    """The names, once each. Raises UsageError on one that isn't offered, and where there are none."""
+    unknown = [name for name in names if name not in CHOICES]
     if unknown or not names:
         wrong = f"no report is called {', '.join(map(repr, unknown))}" if unknown else "no report is named"
-        raise UsageError(f"--reports: {wrong}; choose from {','.join(WRITERS)}")
+        raise UsageError(f"--reports: {wrong}; choose from {','.join(CHOICES)}")
     return tuple(dict.fromkeys(names))
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make the run's folder and try to write there: better to fail now than after an hour's work. Raises OutputError."""
+    """Make the run's folder and try to write there, before an hour's work rather than after. Raises OutputError."""
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -180,10 +185,10 @@ def _attempt(write: Callable[[], None], viewer: Viewer) -> list[str]:
 
 
 def _with_config(report: SlideReport, config: Config) -> SlideReport:
-    """A scan is handed settings, not the file they came from; the name of the file's content is added here."""
+    """What a scan can't know is added here: the name of the settings it was handed, and what is installed."""
     if report.provenance is None:
         return report
-    return replace(report, provenance=replace(report.provenance, config_sha256=config.sha256))
+    return replace(report, provenance=replace(report.provenance, config_sha256=config.sha256, versions=versions()))
 
 
 def _failure(ref: SlideRef, status: Status, flag: Flag) -> SlideReport:

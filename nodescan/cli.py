@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nodescan import __version__
-from nodescan.errors import AnnotationError, NodescanError, SlideError
+from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
 
 COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -24,9 +24,12 @@ Mpp = Annotated[
     float | None, typer.Option("--mpp", metavar="UM", help="Pixel size at level 0 in um, where the file has none.")
 ]
 OverrideMpp = Annotated[
-    bool, typer.Option("--override-mpp", help="Let --mpp replace a plausible pixel size in the file; the report says so.")
+    bool,
+    typer.Option("--override-mpp", help="Let --mpp replace a plausible pixel size in the file; the report says so."),
 ]
-Config = Annotated[Path | None, typer.Option("--config", metavar="YAML", help="Settings; the packed ones if not given.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="YAML", help="Settings; the packed ones if not given.")
+]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME|FOLDER", help="The released model if not given.")]
 Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show errors only.")]
@@ -70,9 +73,10 @@ def run(
     log_json: LogJson = None,
 ) -> int:
     """Scan slides and write a report for each, summary.csv and run.json."""
+    _check_spacing(mpp, override_mpp)
     from nodescan.batch import BatchRequest, run_batch
     from nodescan.progress import open_viewer
-    from nodescan.reports import WRITERS
+    from nodescan.reports import CHOICES
 
     request = BatchRequest(
         inputs=tuple(inputs),
@@ -82,7 +86,7 @@ def run(
         device=device,
         mpp_um=mpp,
         override_mpp=override_mpp,
-        reports=tuple(WRITERS) if reports is None else tuple(filter(None, reports.split(","))),
+        reports=CHOICES if reports is None else tuple(filter(None, map(str.strip, reports.split(",")))),
         command=_words(),
     )
     try:
@@ -117,6 +121,66 @@ def demo(
 
 
 @app.command()
+def measure(
+    mask: Annotated[Path, typer.Argument(metavar="MASK", help="Mask image, ASAP XML or QuPath GeoJSON.")],
+    mpp: Mpp = None,
+    value: Annotated[
+        int | None, typer.Option("--value", metavar="N", help="Pixel value that is tumour; all but 0 if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with the names of report.json.")] = False,
+) -> int:
+    """Measure the deposits in a mask image or an outline file: sizes and class."""
+    from nodescan.config import load_config
+    from nodescan.domain.units import Micrometers, Spacing
+    from nodescan.measurement import measure_file
+    from nodescan.tables import print_measurement
+
+    spacing = None if mpp is None else Spacing.square(_positive(mpp, "--mpp"))
+    gap_um = Micrometers(load_config().settings.segmentation.joining_gap_um)
+    print_measurement(measure_file(mask, mpp=spacing, value=value, joining_gap_um=gap_um), as_json=as_json)
+    return COMPLETE
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(metavar="OUT.tif", help="The slide to write; its truth goes beside it.")],
+    diameters: Annotated[
+        str,
+        typer.Option(
+            "--diameters-um", metavar="UM,UM,...", help='Greatest diameters to plant, e.g. 150,900,2600; "" for none.'
+        ),
+    ],
+    spacing: Annotated[float, typer.Option("--spacing", metavar="UM", help="Pixel size at level 0.")] = 0.25,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same slide.")] = 0,
+) -> int:
+    """Write a synthetic slide with deposits of known size, and its truth as JSON."""
+    planted = tuple(_number(word, "--diameters-um") for word in diameters.split(",") if word.strip())
+    from nodescan.phantoms import make_phantom, plan_phantom
+    from nodescan.tables import print_phantom
+
+    plan = plan_phantom(planted, spacing_um=_positive(spacing, "--spacing"), seed=seed)
+    print_phantom(make_phantom(out, plan), out)
+    return COMPLETE
+
+
+@app.command()
+def info(
+    slide: Annotated[Path, typer.Argument(metavar="SLIDE", help="A slide file.")],
+    mpp: Mpp = None,
+    override_mpp: OverrideMpp = False,
+) -> int:
+    """Show a slide's format, size, spacing and where it came from, and whether it can be measured."""
+    _check_spacing(mpp, override_mpp)
+    from nodescan.domain.slide import SlideRef
+    from nodescan.slides import slide_facts
+    from nodescan.tables import print_facts
+
+    facts = slide_facts(SlideRef(slide_id=slide.stem, path=slide, mpp_um=mpp, override_mpp=override_mpp))
+    print_facts(facts, slide)
+    return COMPLETE if facts.measurable else NOT_COMPLETE
+
+
+@app.command()
 def models() -> int:
     """List the models at hand, with their cards."""
     from nodescan.inference.card import list_models
@@ -134,9 +198,31 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     pass
+
+
+def _check_spacing(mpp: float | None, override: bool) -> None:
+    if mpp is not None:
+        _positive(mpp, "--mpp")
+    elif override:
+        raise UsageError("--override-mpp: says that --mpp wins, but --mpp is not given; add --mpp UM")
+
+
+def _positive(value: float, option: str) -> float:
+    if not 0 < value < float("inf"):
+        raise UsageError(f"{option}: must be a number of um above 0, not {value:g}")
+    return value
+
+
+def _number(word: str, option: str) -> float:
+    try:
+        return _positive(float(word), option)
+    except ValueError:
+        raise UsageError(f"{option}: {word.strip()!r} is not a number; separate numbers by commas") from None
 
 
 def _words() -> tuple[str, ...]:

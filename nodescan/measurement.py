@@ -16,7 +16,7 @@ from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_mask, measure_polygons
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
-"""A mask's resolution tags are believed inside this range of um/px: from a level 0 to an overview at x128 of 0.25 um/px,
+"""A mask's resolution tags are believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px,
 below the 84.7 um/px of a print setting of 300 dpi, the finest that programs write into files by habit."""
 
 MPP_TOLERANCE = 0.02
@@ -122,13 +122,13 @@ def _read_picture(path: Path) -> _Picture:
 
 
 def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Grey, palette index or label as it is; colour only where its channels agree. pixels : (H, W) or (H, W, channels)."""
+    """Grey, palette index or label as it is; colour if its channels agree. pixels : (H, W) or (H, W, channels)."""
     if pixels.ndim == 2:
         return pixels
     colours = pixels[..., : 1 if pixels.shape[2] == 2 else 3]
     if (colours != colours[..., :1]).any():
         raise AnnotationError(
-            f"{path.name}: is a colour image, so which colour is tumour would be a guess; save a grey mask, 0 for background"
+            f"{path.name}: is a colour image, and which colour is tumour would be a guess; save it in grey"
         )
     return colours[..., 0]
 

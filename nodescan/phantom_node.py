@@ -1,51 +1,28 @@
-"""The plan of a phantom node: outlines of known size, where they lie, and what tissue surrounds them."""
+"""The plan of a phantom node: where its deposits lie and what tissue surrounds them."""
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from shapely.geometry import LineString
-from skimage.draw import polygon as polygon_pixels
 
-from nodescan.domain.geometry import PixelBox, max_feret
+from nodescan.domain.geometry import PixelBox
 from nodescan.errors import UsageError
+from nodescan.phantom_outlines import PAIR_GAP_UM, PlacedOutline, Shape, filled, outline_of, tumour_pixels
 from nodescan.phantom_stamps import ANGLES, broad_noise, margin_px
 from nodescan.phantom_texture import Region, Scene
-
-PAIR_GAP_UM = 30.0
-"""Edge to edge between the two foci of a pair: near, and still two (clinical-rules 2)."""
 
 DEPOSIT_GAP_UM = 600.0
 """Least distance between other deposits: farther than any model's dilation or joining gap reaches."""
 
 _EDGE_ROOM_UM = 160.0
 _CRESCENT_EDGE_ROOM_UM = 95.0
-_GLASS_UM = 350.0
-_FAT_UM = 330.0
+_GLASS_UM = 150.0
+_FAT_UM = 300.0
 _COARSE_UM = 8.0
 _LARGEST_SEMI_AXIS_UM = 9000.0
-_TRIES = 250
-
-
-class Shape(StrEnum):
-    """Outlines that can be planted. A pair is two round foci of the same diameter, PAIR_GAP_UM apart."""
-
-    ROUND = "round"
-    ELONGATED = "elongated"
-    CRESCENT = "crescent"
-    PAIR = "pair"
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedOutline:
-    """outline_um : float64 (n, 2), x and y from the canvas' top left, not closed; its max Feret is diameter_um."""
-
-    shape: Shape
-    diameter_um: float
-    outline_um: NDArray[np.float64]
+_TRIES = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,50 +45,21 @@ class NodeMap:
     angle: NDArray[np.uint8]
 
 
-def outline_of(shape: Shape, diameter_um: float, turn: float) -> NDArray[np.float64]:
-    """An outline around (0, 0) whose greatest diameter is diameter_um; float64 (n, 2) in um.
-
-    turn, in radians: the long axis of an elongated one, and the outward direction of a crescent.
-    """
-    if shape in (Shape.ROUND, Shape.PAIR):
-        around = np.arange(720) * (2 * math.pi / 720)
-        points = np.stack([np.cos(around), np.sin(around)], axis=1)
-    elif shape is Shape.ELONGATED:
-        points = _ring(LineString([(-1.0, 0.0), (1.0, 0.0)]), 0.42)
-    else:
-        around = np.linspace(-1.25, 1.25, 361)
-        points = _ring(LineString(np.stack([np.cos(around), np.sin(around)], axis=1)), 0.21)
-    points = points * (diameter_um / max_feret(points).diameter_um)
-    points -= (points.min(axis=0) + points.max(axis=0)) / 2
-    return points @ np.array([[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]])
-
-
 def plan_node(planted: tuple[tuple[Shape, float], ...], rng: np.random.Generator) -> NodeMap:
     """A node just large enough for what is to be planted; raises UsageError where none is."""
     reach = sum(math.pi * (_reach_um(shape, diameter) + 0.5 * DEPOSIT_GAP_UM) ** 2 for shape, diameter in planted)
     largest = max((_reach_um(shape, diameter) for shape, diameter in planted), default=0.0)
-    semi = max(1000.0, math.sqrt(1.25 * reach / math.pi), largest + _EDGE_ROOM_UM + 200.0)
+    semi = max(650.0, math.sqrt((1.0 if len(planted) < 4 else 1.7) * reach / math.pi), 0.95 * largest + _EDGE_ROOM_UM)
     while semi <= _LARGEST_SEMI_AXIS_UM:
         body = _node_body(semi, rng)
         outlines = _place_all(planted, body, rng)
         if outlines is not None:
             return _furnish(body, outlines, rng)
-        semi *= 1.07
+        semi *= 1.06
     raise UsageError(
         f"no room for {len(planted)} deposits in a node of {2 * _LARGEST_SEMI_AXIS_UM / 1000:.0f} mm; "
         "ask for fewer or smaller ones, or spread them over several phantoms"
     )
-
-
-def tumour_pixels(node: NodeMap, box: PixelBox, um_per_px: float) -> NDArray[np.bool_]:
-    """bool (box.height, box.width): the pixels of the box whose centres lie inside an outline."""
-    inside = np.zeros((box.height, box.width), dtype=np.bool_)
-    for placed in node.outlines:
-        x = placed.outline_um[:, 0] / um_per_px - 0.5 - box.left
-        y = placed.outline_um[:, 1] / um_per_px - 0.5 - box.top
-        if x.max() >= 0 and y.max() >= 0 and x.min() < box.width and y.min() < box.height:
-            inside[polygon_pixels(y, x, inside.shape)] = True
-    return inside
 
 
 def scene_of(node: NodeMap, box: PixelBox, um_per_px: float, seed: int) -> Scene:
@@ -133,22 +81,23 @@ def scene_of(node: NodeMap, box: PixelBox, um_per_px: float, seed: int) -> Scene
     nearest_row = np.clip((y / _COARSE_UM).astype(np.int64), 0, node.angle.shape[0] - 1)
     nearest_column = np.clip((x / _COARSE_UM).astype(np.int64), 0, node.angle.shape[1] - 1)
     angle = node.angle[np.ix_(nearest_row, nearest_column)]
-    tumour = tumour_pixels(node, grown, um_per_px)
+    tumour = tumour_pixels(node.outlines, grown, um_per_px)
     return Scene(grown.left, grown.top, um_per_px, seed, region, angle, tumour)
 
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """A node without contents: canvas size in um and depth_um as in NodeMap."""
+    """A node without contents: canvas size in um, depth_um as in NodeMap, and what placing needs of it.
+
+    slope : float32 (2, H, W), how depth_um grows downwards and to the right; places : int64 (n, 2), row and
+    column of the coarse cells inside.
+    """
 
     width_um: float
     height_um: float
     depth_um: NDArray[np.float32]
-
-
-def _ring(line: LineString, half_width: float) -> NDArray[np.float64]:
-    """The outline of a line's surroundings."""
-    return np.asarray(line.buffer(half_width, quad_segs=64).exterior.coords, dtype=np.float64)[:-1]
+    slope: NDArray[np.float32]
+    places: NDArray[np.int64]
 
 
 def _reach_um(shape: Shape, diameter_um: float) -> float:
@@ -170,10 +119,10 @@ def _node_body(semi_um: float, rng: np.random.Generator) -> _Body:
     x, y = x - x.min() + border, y - y.min() + border
     width_um, height_um = float(x.max() + border), float(y.max() + border)
     shape = (math.ceil(height_um / _COARSE_UM), math.ceil(width_um / _COARSE_UM))
-    inside = np.zeros(shape, dtype=np.bool_)
-    inside[polygon_pixels(y / _COARSE_UM - 0.5, x / _COARSE_UM - 0.5, shape)] = True
+    inside = filled(np.stack([x, y], axis=1) / _COARSE_UM - 0.5, shape)
     depth = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
-    return _Body(width_um, height_um, (ndimage.gaussian_filter(depth, 1.5) * _COARSE_UM).astype(np.float32))
+    depth_um = (ndimage.gaussian_filter(depth, 1.5) * _COARSE_UM).astype(np.float32)
+    return _Body(width_um, height_um, depth_um, np.stack(np.gradient(depth_um)), np.argwhere(inside))
 
 
 def _place_all(
@@ -204,8 +153,7 @@ def _try_place(
     shape: Shape, diameter_um: float, body: _Body, rng: np.random.Generator
 ) -> tuple[PlacedOutline, ...] | None:
     """One place at random, or None where it would leave the node. A crescent is slid inwards from the capsule."""
-    deep_enough = np.argwhere(body.depth_um > 0 if shape is Shape.CRESCENT else body.depth_um > _EDGE_ROOM_UM)
-    row, column = deep_enough[rng.integers(len(deep_enough))]
+    row, column = body.places[rng.integers(len(body.places))]
     centre = np.array([column + 0.5, row + 0.5]) * _COARSE_UM
     turn = float(rng.uniform(0, 2 * math.pi))
     if shape is Shape.PAIR:
@@ -214,7 +162,7 @@ def _try_place(
     else:
         centres = [centre]
     if shape is Shape.CRESCENT:
-        down, right = (axis[row, column] for axis in np.gradient(body.depth_um))
+        down, right = body.slope[:, row, column]
         turn = math.atan2(-float(down), -float(right))
         centres = _slid_inwards(outline_of(shape, diameter_um, turn), centre, turn, body)
     room = _CRESCENT_EDGE_ROOM_UM if shape is Shape.CRESCENT else _EDGE_ROOM_UM
@@ -229,9 +177,9 @@ def _slid_inwards(
 ) -> list[NDArray[np.float64]]:
     """The centre nearest to the capsule, on the way from outside through `start`, where the outline fits."""
     outward = np.array([math.cos(turn), math.sin(turn)])
-    for step_um in np.arange(600.0, -1200.0, -20.0):
+    for step_um in np.arange(600.0, -1200.0, -30.0):
         centre = start + outward * step_um
-        if _least_depth_um(outline + centre, body) >= _CRESCENT_EDGE_ROOM_UM:
+        if _least_depth_um(outline[::16] + centre, body) >= _CRESCENT_EDGE_ROOM_UM + 5:
             return [centre]
     return []
 
@@ -250,7 +198,7 @@ def _furnish(body: _Body, outlines: tuple[PlacedOutline, ...], rng: np.random.Ge
     side = rng.uniform(0, 2 * math.pi)
     bearing = np.arctan2(y - body.height_um / 2, x - body.width_um / 2)
     fat = body.depth_um + _FAT_UM * np.clip(np.cos(bearing - side), 0, 1) ** 0.5 - 20
-    down, right = np.gradient(body.depth_um)
+    down, right = body.slope
     waves = _coarse_noise((height, width), 60.0, rng)
     along = np.arctan2(down, right) + math.pi / 2 + np.clip((body.depth_um - 60) / 300, 0, 1) * 0.6 * waves
     angle = (np.floor(along / math.pi * ANGLES + 0.5).astype(np.int64) % ANGLES).astype(np.uint8)

@@ -131,10 +131,11 @@ def draw(scene: Scene, look: Look) -> Drawing:
         nuclei = _tumour_cells(scene, look, haematoxylin, eosin)
     m = scene.margin_px
     inner = (slice(m, -m), slice(m, -m))
-    amounts = np.stack([haematoxylin[inner] * look.haematoxylin_strength, eosin[inner] * look.eosin_strength], axis=-1)
-    density = amounts @ np.array([look.haematoxylin, look.eosin], dtype=np.float32)
-    light = np.exp(-density)
-    light *= np.array(look.glass, dtype=np.float32)
+    c_h, c_e = haematoxylin[inner] * look.haematoxylin_strength, eosin[inner] * look.eosin_strength
+    light = np.empty((*c_h.shape, 3), dtype=np.float32)
+    stains = zip(look.glass, look.haematoxylin, look.eosin, strict=True)
+    for channel, (glass, od_h, od_e) in enumerate(stains):
+        light[..., channel] = glass * np.exp(-(c_h * od_h + c_e * od_e))
     return Drawing(light, nuclei)
 
 

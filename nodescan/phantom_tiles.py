@@ -9,7 +9,7 @@ from scipy import ndimage
 from nodescan.phantom_stamps import ANGLES, broad_noise, margin_px
 from nodescan.phantom_texture import Look, Region, Scene, draw
 
-FINEST_UM = 0.5
+COARSEST_DRAWN_UM = 0.5
 """Texture is drawn at this spacing or finer: a lymphocyte is then 14 px wide and its chromatin still shows."""
 
 
@@ -19,9 +19,9 @@ def phantom_tile(
     """One tile of procedural H&E and where its tumour is.
 
     Returns uint8 (size_px, size_px, 3) RGB and bool (size_px, size_px), both at spacing_um, averaged over
-    areas from a drawing of FINEST_UM or finer. A pixel is tumour where at least half its area is.
+    areas from a drawing of COARSEST_DRAWN_UM or finer. A pixel is tumour where at least half its area is.
     """
-    factor = math.ceil(spacing_um / FINEST_UM - 1e-9)
+    factor = math.ceil(spacing_um / COARSEST_DRAWN_UM - 1e-9)
     um_per_px = spacing_um / factor
     margin = margin_px(um_per_px)
     side = size_px * factor + 2 * margin

@@ -35,6 +35,9 @@ class Viewer:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
 
+    def note(self, text: str) -> None:
+        """What goes on outside of slides, on one line."""
+
     def batch_started(self, slides: int) -> None:
         """`slides` is how many were asked for."""
 
@@ -104,6 +107,9 @@ class PlainViewer(Viewer):
         super().__init__(stream)
         self._state = _Advances(clock)
 
+    def note(self, text: str) -> None:
+        self._line(text)
+
     def batch_started(self, slides: int) -> None:
         self._state.slides, self._state.started = slides, self._state.clock()
 
@@ -151,6 +157,9 @@ class BarViewer(Viewer):
         self._batch: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
 
+    def note(self, text: str) -> None:
+        self._line(text)
+
     def batch_started(self, slides: int) -> None:
         self._state.slides, self._state.started = slides, self._state.clock()
         self._batch = self._bars.add_task("slides", total=slides, counts=f"0/{slides}")
@@ -178,11 +187,10 @@ class BarViewer(Viewer):
             if slide_id in self._tasks:
                 self._bars.remove_task(self._tasks.pop(slide_id))
             self._show_batch()
-        line = f"{slide_id}: {outcome(report)} in {duration(seconds)}"
-        self._bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._line(f"{slide_id}: {outcome(report)} in {duration(seconds)}")
 
     def error(self, line: str) -> None:
-        self._bars.console.print(f"error: {line}", markup=False, highlight=False, soft_wrap=True)
+        self._line(f"error: {line}")
 
     def close(self) -> None:
         self._bars.stop()
@@ -195,6 +203,9 @@ class BarViewer(Viewer):
         parts = sum(advance.done / advance.tiles for advance in state.running.values() if advance.tiles)
         self._bars.update(self._batch, completed=state.finished + parts, counts=f"{state.finished}/{state.slides}")
 
+    def _line(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
 
 class JsonLog(Viewer):
     """One JSON object a line: ts (ISO 8601, UTC), event, and slide_id where there is one."""
@@ -206,6 +217,9 @@ class JsonLog(Viewer):
             raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --log-json") from error
         self._path, self._broken = path, False
         self._state = _Advances(clock)
+
+    def note(self, text: str) -> None:
+        self._write("note", message=text)
 
     def batch_started(self, slides: int) -> None:
         self._write("batch_started", slides=slides)
@@ -271,6 +285,10 @@ class Viewers(Viewer):
         super().__init__()
         self._viewers = tuple(viewers)
 
+    def note(self, text: str) -> None:
+        for viewer in self._viewers:
+            viewer.note(text)
+
     def batch_started(self, slides: int) -> None:
         for viewer in self._viewers:
             viewer.batch_started(slides)
@@ -298,10 +316,8 @@ class Viewers(Viewer):
 
 def open_viewer(*, quiet: bool, log_json: Path | None = None) -> Viewer:
     """Bars on a terminal, plain lines elsewhere, errors only where quiet; and JSON lines where a file is named."""
-    if quiet:
-        screen = Viewer()
-    else:
-        screen = BarViewer() if sys.stderr.isatty() else PlainViewer()
+    loud = BarViewer if sys.stderr.isatty() else PlainViewer
+    screen = Viewer() if quiet else loud()
     return screen if log_json is None else Viewers([screen, JsonLog(log_json)])
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from platform import python_version
 
 from nodescan import __version__
@@ -69,7 +69,7 @@ def versions() -> dict[str, str]:
 
 
 def without_folders(word: str, folder: Path) -> str:
-    """One word of the command line with its folders taken out, since they may name a patient; inside `folder` they stay."""
+    """One word of the command line without its folders, since they may name a patient; those inside `folder` stay."""
     option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
     if "/" not in value and "\\" not in value:
         return word
@@ -77,7 +77,7 @@ def without_folders(word: str, folder: Path) -> str:
     if place == root:
         return f"{option}{equals}."
     inside = place.is_relative_to(root)
-    return f"{option}{equals}{place.relative_to(root).as_posix() if inside else place.name}"
+    return f"{option}{equals}{place.relative_to(root).as_posix() if inside else PureWindowsPath(value).name}"
 
 
 def _counts(reports: Sequence[SlideReport]) -> dict[str, int]:

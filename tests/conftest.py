@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("nodescan", deadline=None)  # how long one example takes says nothing on a busy machine
+settings.load_profile("nodescan")
 
 
 @pytest.fixture(scope="session")

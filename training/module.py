@@ -1,12 +1,16 @@
 """The lesson: a network, its loss on patches and tiles, and how its weights move."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.classification import BinaryAUROC
 
+from nodescan.inference.equivariance import GroupNorm8
 from nodescan.inference.models import build
 from nodescan.inference.transforms import normalised
 from training.datamodule import Batch
@@ -16,6 +20,17 @@ from training.mosaics import IGNORED
 def patch_logit(cells: Tensor) -> Tensor:
     """The answer to a lone patch, float (N,), from the cells of its centre, float (N, 2, 2): their mean logit."""
     return cells.flatten(1).mean(dim=1)
+
+
+@contextmanager
+def fixed_statistics(net: nn.Module) -> Iterator[None]:
+    """Normalise by the running statistics, as at inference: a few tiles of one stain say nothing of all slides."""
+    norms = [layer for layer in net.modules() if isinstance(layer, GroupNorm8) and layer.training]
+    for norm in norms:
+        norm.eval()
+    yield
+    for norm in norms:
+        norm.train()
 
 
 class TumourModule(lightning.LightningModule):
@@ -49,7 +64,8 @@ class TumourModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         patches = self._loss(patch_logit(self(batch.patches).float()), batch.labels)
         known = batch.cells != IGNORED
-        tiles = self._loss(self(batch.tiles).float()[known], batch.cells[known])
+        with fixed_statistics(self.net):
+            tiles = self._loss(self(batch.tiles).float()[known], batch.cells[known])
         loss = patches + self.hparams["tile_weight"] * tiles
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -74,7 +90,10 @@ class TumourModule(lightning.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         kernels = [p for p in self.parameters() if p.ndim > 1]
         rest = [p for p in self.parameters() if p.ndim <= 1]
-        groups = [{"params": kernels, "weight_decay": self.hparams["weight_decay"]}, {"params": rest, "weight_decay": 0.0}]
+        groups = [
+            {"params": kernels, "weight_decay": self.hparams["weight_decay"]},
+            {"params": rest, "weight_decay": 0.0},
+        ]
         optimiser = torch.optim.AdamW(groups, lr=self.hparams["learning_rate"])
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,

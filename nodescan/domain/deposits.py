@@ -11,7 +11,7 @@ from nodescan.domain.units import Micrometers, SquareMicrometers
 
 @dataclass(frozen=True, slots=True)
 class Polygon:
-    """exterior and holes : float64 (n, 2), x and y in um from the canvas' top left; rings are not closed (first != last)."""
+    """exterior, holes : float64 (n, 2), x and y in um from the canvas' top left; rings aren't closed."""
 
     exterior: NDArray[np.float64]
     holes: tuple[NDArray[np.float64], ...] = ()

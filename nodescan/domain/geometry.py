@@ -59,7 +59,7 @@ class TileGeometry:
 
 @dataclass(frozen=True, slots=True)
 class TileGrid:
-    """Cores that partition a frame of width x height px; the last ones overhang. Tile (row, column) is addressed by index."""
+    """Cores that partition a frame of width x height px; the last ones overhang. Tiles are named (row, column)."""
 
     width: int
     height: int

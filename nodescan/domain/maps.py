@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.units import SquareMicrometers, Spacing
+from nodescan.domain.units import Spacing, SquareMicrometers
 
 
 @dataclass(frozen=True, slots=True)

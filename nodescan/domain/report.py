@@ -42,7 +42,8 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where the result comes from. versions: package -> version. slide_fingerprint: sha256 over size and ends of the file.
+    """Where the result comes from. versions: package -> version. slide_fingerprint: sha256 over size and ends of
+    the slide's files.
 
     device and precision may not change a finding, but are said. started: ISO 8601, UTC.
     """
@@ -97,7 +98,7 @@ class SlideReport:
 
 @dataclass(frozen=True, slots=True)
 class SlideResult:
-    """The report and the arrays it was made from, handed to each writer. Pictures are None for a slide that never opened.
+    """The report and the arrays it was made from, handed to each writer; None for a slide that never opened.
 
     overview: whole slide at low magnification. crops: deposit id -> its surroundings at useful magnification.
     """

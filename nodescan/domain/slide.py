@@ -34,7 +34,7 @@ class BoundsUm:
 
 @dataclass(frozen=True, slots=True)
 class SlideInfo:
-    """Facts of a slide file. Spacing is of level 0 and is never guessed: a slide without it can't be opened for measuring.
+    """Facts of a slide file. Spacing is of level 0 and never guessed: without it a slide can't be opened to measure.
 
     spacing_source is one of "file" (openslide.mpp-x/-y), "tiff" (resolution tags), "user" (--mpp or the
     manifest filled a gap) or "user-override" (it replaced a plausible value). reader names the room that

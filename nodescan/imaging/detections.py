@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 from nodescan.domain.deposits import Detection
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers
-from nodescan.imaging.outlines import EIGHT_NEIGHBOURS
+from nodescan.imaging.components import components
 from nodescan.imaging.segmentation import smoothed_values
 
 
@@ -44,7 +44,7 @@ def find_detections(probability: ProbabilityMap, settings: DetectionSettings) ->
     confidence = smoothed[row, column]
     order = np.lexsort((column, row, -confidence))
     x_um, y_um = (column[order] + 0.5) * spacing.x, (row[order] + 0.5) * spacing.y
-    kept = _apart(np.column_stack((x_um, y_um)), settings.spacing_um)
+    kept = _apart(np.column_stack((x_um, y_um)).astype(np.float64), settings.spacing_um)
     return tuple(
         Detection(min(1.0, float(confidence[order[index]])), float(x_um[index]), float(y_um[index])) for index in kept
     )
@@ -52,7 +52,7 @@ def find_detections(probability: ProbabilityMap, settings: DetectionSettings) ->
 
 def _one_a_plateau(candidates: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """(rows, columns) of one cell for each 8-connected group of candidates: the one nearest to the group's centroid."""
-    labels, count = ndimage.label(candidates, structure=EIGHT_NEIGHBOURS)
+    labels, count = components(candidates)
     row, column = np.nonzero(labels)
     group = labels[row, column] - 1
     size = np.bincount(group, minlength=count)
@@ -75,5 +75,6 @@ def _apart(points_um: NDArray[np.float64], spacing_um: Micrometers) -> list[int]
         if open_points[index]:
             kept.append(index)
             # a hair less than the spacing: exactly that far apart is far enough
-            open_points[tree.query_ball_point(points_um[index], spacing_um * (1 - 1e-9))] = False
+            near = tree.query_ball_point(points_um[index], spacing_um * (1 - 1e-9))
+            open_points[np.asarray(near, dtype=np.intp)] = False
     return kept

@@ -12,8 +12,8 @@ from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.imaging.outlines import EIGHT_NEIGHBOURS
-from nodescan.imaging.sizing import deposit_of, greatest_diameter, joined, numbered, polygons_in
+from nodescan.imaging.components import components, windows
+from nodescan.imaging.sizing import deposit_of, greatest_diameter, joined, numbered, polygons_in, united
 
 
 def measure_mask(mask: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
@@ -27,10 +27,10 @@ def measure_mask(mask: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: M
     Pixels that meet in a corner only belong to one deposit, whose outline then has several polygons.
     """
     whole = ndimage.binary_fill_holes(mask)
-    labels, _ = ndimage.label(whole, structure=EIGHT_NEIGHBOURS)
+    labels, _ = components(whole)
     shapes = [
-        _pixel_edges(labels[window] == index, origin=(window[0].start, window[1].start))
-        for index, window in enumerate(ndimage.find_objects(labels), start=1)
+        _pixel_edges(labels[rows, columns] == index, origin=(rows.start, columns.start))
+        for index, (rows, columns) in enumerate(windows(labels), start=1)
     ]
     return _measured(shapes, spacing, joining_gap_um, uncertainty_um=math.hypot(spacing.x, spacing.y))
 
@@ -53,17 +53,14 @@ def _measured(
     if not shapes_px:
         return ()
     shapes = [affinity.scale(shape, spacing.x, spacing.y, origin=(0, 0)) for shape in shapes_px]
-    groups = [
-        shapely.union_all([shapes[index] for index in group]) if len(group) > 1 else shapes[group[0]]
-        for group in joined(shapes, joining_gap_um)
-    ]
+    groups = [united([shapes[index] for index in group]) for group in joined(shapes, joining_gap_um)]
     return numbered([deposit_of(group, greatest_diameter(group), Micrometers(uncertainty_um)) for group in groups])
 
 
 def _pixel_edges(component: NDArray[np.bool_], *, origin: tuple[int, int]) -> BaseGeometry:
-    """The union of a component's pixels, corner to corner, in px. component : bool (h, w); origin: its (row, column)."""
-    steps = np.diff(np.pad(component.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    row, start = np.nonzero(steps == 1)
-    _, end = np.nonzero(steps == -1)
+    """The union of a component's pixels, corner to corner, in px. component : bool (h, w), its origin (row, column)."""
+    padded = np.pad(component, ((0, 0), (1, 1)))
+    row, start = np.nonzero(padded[:, 1:] & ~padded[:, :-1])
+    _, end = np.nonzero(padded[:, :-1] & ~padded[:, 1:])
     top, left = row + origin[0], origin[1]
     return shapely.union_all(shapely.box(start + left, top, end + left, top + 1))

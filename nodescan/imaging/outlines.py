@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import shapely
@@ -12,14 +13,13 @@ from skimage.measure import find_contours
 
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
-
-EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
+from nodescan.imaging.components import components, windows
 
 THRESHOLD_STEP = 0.1
 """How far the threshold is moved, up and down, to see how much a size hangs on it."""
 
 MOST_FINE_SAMPLES = 16_000_000
-"""A crop's fine grid stays below this (about 300 MB of work arrays): beyond 15 mm both ways it is drawn more coarsely."""
+"""A crop's fine grid stays below this (300 MB of work arrays): above 15 mm both ways it is drawn more coarsely."""
 
 _PAD = 2  # cells around a component: one that is below the threshold, one more for the lowered threshold
 
@@ -67,23 +67,24 @@ def trace_foci(smoothed: NDArray[np.float32], probability: ProbabilityMap, level
     examined cell ends at its edge where its neighbour was not examined, or where the map ends.
     """
     level = _just_below(levels.threshold)
-    labels, _ = ndimage.label(smoothed > level, structure=EIGHT_NEIGHBOURS)
+    labels, _ = components(smoothed > level)
     peaks = _peaks(smoothed, labels)
-    padded = [np.pad(array, _PAD) for array in (smoothed, probability.values, probability.examined, labels)]
+    values, answers = np.pad(smoothed, _PAD), np.pad(probability.values, _PAD)
+    examined, padded_labels = np.pad(probability.examined, _PAD), np.pad(labels, _PAD)
     foci: list[Focus] = []
-    for index, window in enumerate(ndimage.find_objects(labels), start=1):
+    for index, (rows, columns) in enumerate(windows(labels), start=1):
         if peaks[index] <= _just_below(levels.seed_threshold):
             continue
-        grown = tuple(slice(part.start, part.stop + 2 * _PAD) for part in window)
-        values, answers, examined, found = (array[grown] for array in padded)
-        crop = _Crop(values, answers, examined, found == index, (window[0].start - _PAD, window[1].start - _PAD))
+        grown = slice(rows.start, rows.stop + 2 * _PAD), slice(columns.start, columns.stop + 2 * _PAD)
+        origin = (rows.start - _PAD, columns.start - _PAD)
+        crop = _Crop(values[grown], answers[grown], examined[grown], padded_labels[grown] == index, origin)
         foci.extend(focus for focus in _foci_of(crop, probability.spacing, levels) if focus.shape.area > 0)
     return tuple(foci)
 
 
 @dataclass(frozen=True, slots=True)
 class _Crop:
-    """A component and its surroundings; all arrays (h, w) on the map's cells. origin: (row, column) of its first cell."""
+    """A component and its surroundings; all arrays (h, w) on the map's cells. origin: (row, column) of the first."""
 
     values: NDArray[np.float32]
     answers: NDArray[np.float32]
@@ -94,7 +95,7 @@ class _Crop:
 
 @dataclass(frozen=True, slots=True)
 class _FineGrid:
-    """values : float64 on a grid `factors` times as fine, cell centres among its samples; share : examined, in [0, 1]."""
+    """values : float64, `factors` times as fine, cell centres among them; share : examined, in [0, 1], or None."""
 
     values: Floats
     share: Floats | None
@@ -103,12 +104,18 @@ class _FineGrid:
     origin: tuple[int, int]
 
     def at_level(self, level: float) -> Floats:
-        """The values, turned round about `level` outside the examined area, so that the contour runs along its edge."""
-        if self.share is None:
-            return self.values
-        mirrored = np.minimum(self.values, 2 * level - self.values)
-        on_edge = np.minimum(self.values, level)
-        return np.where(self.share > 0.5, self.values, np.where(self.share < 0.5, mirrored, on_edge))
+        """The values, with all that is at or above `level` closed off: by the examined area's edge, and by the crop's.
+
+        Beyond the edge of the examined area they are turned round about `level`, so that the contour runs along it.
+        """
+        fine = self.values.copy()
+        if self.share is not None:
+            beyond, on_edge = self.share < 0.5, self.share == 0.5
+            fine[beyond] = np.minimum(fine[beyond], 2 * level - fine[beyond])
+            fine[on_edge] = np.minimum(fine[on_edge], level)
+        fine[[0, -1], :] = level - 1
+        fine[:, [0, -1]] = level - 1
+        return fine
 
     def to_um(self, points: Floats) -> Floats:
         """points : float64 (n, 2), row and column of fine samples -> float64 (n, 2), x and y in um."""
@@ -127,7 +134,7 @@ def _foci_of(crop: _Crop, spacing: Spacing, levels: OutlineLevels) -> Iterator[F
     level = _just_below(levels.threshold)
     fine = grid.at_level(level)
     inside = fine > level
-    parts, count = ndimage.label(inside, structure=EIGHT_NEIGHBOURS)
+    parts, count = components(inside)
     part_of_cell = grid.at_cells(parts)
     for part in np.unique(part_of_cell[crop.component]):
         cells = (part_of_cell == part) & crop.component
@@ -158,7 +165,7 @@ def _fine_grid(crop: _Crop, spacing: Spacing, grid_um: Micrometers) -> _FineGrid
         nearest = ndimage.distance_transform_edt(
             ~crop.examined, sampling=(spacing.y, spacing.x), return_distances=False, return_indices=True
         )
-        values = values[tuple(nearest)]
+        values = values[nearest[0], nearest[1]]
         share = _interpolated(crop.examined.astype(np.float64), factors)
     return _FineGrid(_interpolated(values, factors), share, (factors[0], factors[1]), spacing, crop.origin)
 
@@ -173,8 +180,9 @@ def _interpolated(values: Floats, factors: list[int]) -> Floats:
 
 
 def _shape(fine: Floats, level: float, grid: _FineGrid) -> BaseGeometry:
-    """The outline of the one component in `fine`, with its holes; valid, though several polygons where it touches itself."""
-    rings = [grid.to_um(ring)[:-1] for ring in find_contours(fine, level, fully_connected="high") if len(ring) > 3]
+    """The outline of the one component in `fine`, with holes; valid, if need be as polygons that touch in a point."""
+    contours = cast("list[Floats]", find_contours(fine, level, fully_connected="high"))
+    rings = [grid.to_um(ring)[:-1] for ring in contours if len(ring) > 3]
     rings.sort(key=_ring_area, reverse=True)
     shape = shapely.Polygon(rings[0], [ring for ring in rings[1:] if _ring_area(ring) > 0])
     return shape if shape.is_valid else shapely.make_valid(shape, method="structure", keep_collapsed=False)
@@ -192,7 +200,7 @@ def _points_at(grid: _FineGrid, level: float, region: NDArray[np.bool_], *, with
     if within is not None:
         inside &= within
     else:
-        parts, count = ndimage.label(inside, structure=EIGHT_NEIGHBOURS)
+        parts, count = components(inside)
         if count > 1:
             inside = np.isin(parts, np.unique(parts[region & inside]))
     crossings: list[Floats] = []
@@ -202,7 +210,8 @@ def _points_at(grid: _FineGrid, level: float, region: NDArray[np.bool_], *, with
         along, across = np.nonzero((flips[:-1] != flips[1:]) & ((one > level) != (other > level)))
         low, high = one[along, across], other[along, across]
         position = along + (level - low) / (high - low)
-        crossings.append(np.column_stack((position, across) if axis == 0 else (across, position)))
+        pair = (position, across.astype(np.float64))
+        crossings.append(np.column_stack(pair if axis == 0 else pair[::-1]))
     return grid.to_um(np.concatenate(crossings))
 
 

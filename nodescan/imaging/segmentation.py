@@ -25,6 +25,7 @@ from nodescan.imaging.sizing import (
     numbered,
     offset_inward,
     to_shape,
+    united,
 )
 
 COARSEST_GRID_UM = 4.0
@@ -103,7 +104,8 @@ def smoothed_values(probability: ProbabilityMap, sigma_um: float) -> NDArray[np.
     sigma_cells = (sigma_um / probability.spacing.y, sigma_um / probability.spacing.x)
     weighted = ndimage.gaussian_filter(values, sigma_cells, mode="constant")
     weights = ndimage.gaussian_filter(examined.astype(np.float32), sigma_cells, mode="constant")
-    return np.divide(weighted, weights, out=np.zeros_like(values), where=examined)
+    smoothed = np.divide(weighted, weights, out=np.zeros_like(values), where=examined)
+    return np.clip(smoothed, 0, 1)  # rounding may pass 1 by a hair
 
 
 def touches_unexamined(
@@ -167,7 +169,7 @@ def _sized(
     group: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings
 ) -> tuple[BaseGeometry, Feret, Feret]:
     """The corrected outline of foci that are one deposit, the diameter as measured, and as corrected."""
-    shape = shapely.union_all([focus.shape for focus in group]) if len(group) > 1 else group[0].shape
+    shape = united([focus.shape for focus in group])
     measured = greatest_diameter(shape)
     true = corrected(measured, rule, smallest_um=settings.smallest_diameter_um)
     return offset_inward(shape, measured, true), measured, true

@@ -26,7 +26,7 @@ def joined(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> tuple[tuple[i
     """
     tree = shapely.STRtree(list(shapes))
     one, other = tree.query(list(shapes), predicate="dwithin", distance=gap_um)
-    links = coo_array((np.ones(len(one), dtype=np.bool_), (one, other)), shape=(len(shapes), len(shapes)))
+    links = coo_array((np.ones(len(one), dtype=np.float64), (one, other)), shape=(len(shapes), len(shapes)))
     _, groups = connected_components(links, directed=False)
     order = np.argsort(groups, kind="stable")
     borders = np.flatnonzero(np.diff(groups[order])) + 1
@@ -101,6 +101,11 @@ def polygons_in(shape: BaseGeometry) -> tuple[shapely.Polygon, ...]:
         elif isinstance(part, shapely.MultiPolygon):
             found.extend(polygons_in(part))
     return tuple(found)
+
+
+def united(shapes: Sequence[BaseGeometry]) -> BaseGeometry:
+    """The shapes as one; a single one as it is."""
+    return shapes[0] if len(shapes) == 1 else shapely.union_all(list(shapes))
 
 
 def filled(shape: BaseGeometry) -> BaseGeometry:

@@ -31,11 +31,14 @@ class MapBuilder:
         """The (row, column) of every tile with at least one wanted cell, row by row: all that needs reading."""
         return tuple((row, column) for row, column in self._grid if self._wanted[self._cells_of(row, column)].any())
 
-    def place(self, row: int, column: int, answers: NDArray[np.float32]) -> None:
+    def place(
+        self, row: int, column: int, answers: NDArray[np.float32], *, judged: NDArray[np.bool_] | None = None
+    ) -> None:
         """Takes one tile's answers.
 
-        answers : float32 (cells, cells) in [0, 1], one a cell of stride_px. Cells outside the frame are
-        cropped, cells not wanted are left out. Raises ModelError where an answer is no probability.
+        answers : float32 (cells, cells) in [0, 1], one a cell of stride_px; judged : bool, the same shape, False where
+        an answer doesn't count (out of focus), None: all count. Cells outside the frame are cropped, cells not
+        wanted are left out. Raises ModelError where an answer is no probability.
         """
         cells = self._grid.tile.cells
         if answers.shape != (cells, cells):
@@ -50,8 +53,9 @@ class MapBuilder:
                 f"the network's answer for tile ({row}, {column}) is not a probability between 0 and 1; "
                 "the weights or the precision are unsound: run on the CPU in full precision, or use another model"
             )
-        self._values[window] = np.where(wanted, inside, np.float32(0))
-        self._examined[window] = wanted
+        counted = wanted if judged is None else wanted & judged[: wanted.shape[0], : wanted.shape[1]]
+        self._values[window] = np.where(counted, inside, np.float32(0))
+        self._examined[window] = counted
 
     def mark_unread(self, row: int, column: int) -> None:
         """Says that the tile could not be read: its cells stay unexamined."""

@@ -17,7 +17,7 @@ _UM2_PER_MM2 = 1e6
 _MESSAGES = {
     "pen": "{area} mm2 of pen marks was left out and not examined; tissue under thinner ink may not be judged well.",
     "edge": "{area} mm2 along slide edges, coverslip edges or scratches was left out and not examined.",
-    "debris": "{area} mm2 of colourless material (dust, bubbles, folds apart from tissue) was left out and not examined.",
+    "debris": "{area} mm2 of colourless material (dust, bubbles, smears) was left out and not examined.",
     "small": "{area} mm2 of specks too small to count as tissue fragments was left out and not examined.",
 }
 
@@ -59,7 +59,10 @@ class TissueSettings:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """density : float32 (3, H, W), optical density of R, G, B over the glass, >= 0; glass, outside : bool (H, W), surely empty, never scanned."""
+    """density : float32 (3, H, W), optical density of R, G, B over the glass, >= 0, at um_per_px.
+
+    glass, outside : bool (H, W), surely empty and never scanned. has_colour: False for a greyscale scan.
+    """
 
     density: NDArray[np.float32]
     glass: NDArray[np.bool_]
@@ -128,10 +131,11 @@ def _glass(
     darkest: NDArray[np.uint8],
     settings: TissueSettings,
 ) -> tuple[tuple[float, float, float], NDArray[np.bool_]]:
-    """Colour of the empty slide and the pixels (bool (H, W)) it was taken from: the commonest bright, flat, unstained colour; `assumed_glass` where there is none.
+    """Colour of the empty slide (`assumed_glass` where there is none) and the pixels, bool (H, W), that show it.
 
-    Pure white counts only where no other glass is seen, because padding is pure white too. Glass may be grey
-    or yellow, but its green never lies far below both others: that would be pale eosin.
+    It is the commonest colour that is bright, flat and unstained. Pure white counts only where no other glass
+    is seen, because padding is pure white too. Glass may be grey or yellow, but its green never lies far below
+    both others: that would be pale eosin.
     """
     red, green, blue = channels
     flat = np.ones(green.shape, dtype=np.bool_)
@@ -153,7 +157,7 @@ def _glass(
 
 
 def _padding(lightest: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pure black that reaches the border of the view: never scanned. (Pure white needs no care: it is less dense than glass.)"""
+    """Pure black that reaches the border of the view; pure white needs no care, it is less dense than any glass."""
     labels, count = ndimage.label(lightest <= 4)
     if count == 0:
         return np.zeros(lightest.shape, dtype=np.bool_)
@@ -166,7 +170,7 @@ def _padding(lightest: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _stained(view: _View, settings: TissueSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(stained pixels, colourless pixels denser than glass), both bool (H, W) and disjoint; a greyscale view counts as stained."""
+    """(stained, colourless but denser than glass), both bool (H, W), disjoint; a greyscale scan is all stained."""
     mean = view.density.mean(axis=0)
     dense = (mean > settings.min_grey_density) & ~view.outside
     if not view.has_colour:
@@ -180,7 +184,7 @@ def _stained(view: _View, settings: TissueSettings) -> tuple[NDArray[np.bool_], 
 
 
 def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`mask` without pixels that have none of their eight neighbours in it: what noise leaves, which a closing would join."""
+    """`mask` without lone pixels: noise leaves them, and a closing would join them."""
     neighbours = ndimage.uniform_filter(mask.astype(np.float32), 3, mode="nearest")
     return mask & (neighbours > 1.5 / 9)
 

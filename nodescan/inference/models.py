@@ -1,4 +1,4 @@
-"""Networks by name. Each answers a tile with a grid of logits, without padding: a cell sees the same pixels in any tile."""
+"""Networks by name. Each answers a tile with a grid of logits, unpadded: a cell sees the same pixels in any tile."""
 
 from collections.abc import Callable
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,10 @@ from nodescan.reports.palette import INK, PAPER, Colour
 _FINER = 2
 """Lines are drawn on a layer this many times finer and reduced, which smooths their edges."""
 
-_PLATE = (*PAPER, 232)
+_TEXT_PER_LINE = 16
+"""Height of text beside which a line of width 1 is one pixel wide."""
+
+_PLATE = PAPER.rgba(232)
 """Behind text: white, with a little of the tissue shining through."""
 
 Box = tuple[float, float, float, float]
@@ -23,19 +27,22 @@ Box = tuple[float, float, float, float]
 
 
 class Canvas:
-    """A picture with square pixels, `longest_px` along its longer side, and a layer of lines and labels over it."""
+    """A picture with square pixels, `longest_px` along its longer side, and a layer of lines and labels over it.
 
-    def __init__(self, picture: Picture, longest_px: int) -> None:
+    text_px: height of labels. Lines grow with it: a width of 1 is a thin line beside text of that size.
+    """
+
+    def __init__(self, picture: Picture, longest_px: int, *, text_px: int) -> None:
         height, width = picture.pixels.shape[:2]
         width_um, height_um = width * picture.spacing.x, height * picture.spacing.y
         self.um_per_px = max(width_um, height_um) / longest_px
         size = max(1, round(width_um / self.um_per_px)), max(1, round(height_um / self.um_per_px))
         self.left_um, self.top_um = picture.left_um, picture.top_um
         self.base = Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS)
-        self._layer = Image.new("RGBA", (size[0] * _FINER, size[1] * _FINER), (*PAPER, 0))
+        self._layer = Image.new("RGBA", (size[0] * _FINER, size[1] * _FINER), PAPER.rgba(0))
         self._draw = ImageDraw.Draw(self._layer)
         self._taken: list[Box] = []
-        self.text_px = max(13, min(26, round(max(size) / 62)))
+        self.text_px = text_px
         self._font = ImageFont.load_default(size=self.text_px * _FINER)
 
     @property
@@ -49,7 +56,10 @@ class Canvas:
         return Image.alpha_composite(self.base.convert("RGBA"), drawn).convert("RGB")
 
     def sampled(self, values: NDArray[np.generic], spacing: Spacing) -> NDArray[np.generic]:
-        """What `values` (any dtype, (H, W), pixel (0, 0) at the slide canvas' top left) hold at each pixel's centre; 0 outside."""
+        """What a map holds at the centre of each pixel of this picture, 0 outside.
+
+        values : any dtype (H, W), pixel (0, 0) at the slide canvas' top left; spacing: of its pixels.
+        """
         width, height = self.size_px
         columns = np.floor((self.left_um + (np.arange(width) + 0.5) * self.um_per_px) / spacing.x).astype(int)
         rows = np.floor((self.top_um + (np.arange(height) + 0.5) * self.um_per_px) / spacing.y).astype(int)
@@ -58,35 +68,42 @@ class Canvas:
         found[np.ix_(inside_y, inside_x)] = values[np.ix_(rows[inside_y], columns[inside_x])]
         return found
 
-    def outline_ring(self, ring_um: NDArray[np.float64], colour: Colour, *, width_px: float, casing: bool) -> None:
-        """Draw a closed ring. ring_um : float64 (n, 2), x and y in um on the slide canvas; casing: a white edge around it."""
+    def outline_ring(self, ring_um: NDArray[np.float64], colour: Colour, *, width: float, casing: bool) -> None:
+        """Draw a closed ring. ring_um : float64 (n, 2), x and y in um on the slide canvas; casing: a white edge."""
         points = self._to_layer(np.vstack([ring_um, ring_um[:1]]))
         if casing:
-            self._line(points, (*PAPER, 235), width_px + 2.4)
-        self._line(points, (*colour, 255), width_px)
+            self._line(points, PAPER.rgba(235), width + 1.8)
+        self._line(points, colour.rgba(255), width)
 
-    def outline_mask(self, mask: NDArray[np.bool_], colour: Colour, *, width_px: float, dashed: bool = False) -> None:
+    def outline_mask(self, mask: NDArray[np.bool_], colour: Colour, *, width: float, dashed: bool = False) -> None:
         """Draw the border of a mask. mask : bool, shape of this picture, its pixels."""
         for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
             points = [((x - 0.5) * _FINER, (y - 0.5) * _FINER) for y, x in contour]
             pieces = _dashes(points, self.text_px * _FINER * 0.55) if dashed else [points]
             for piece in pieces:
-                self._line(piece, (*colour, 255), width_px)
+                self._line(piece, colour.rgba(255), width)
 
     def hatch_mask(self, mask: NDArray[np.bool_], colour: Colour) -> None:
         """Fill a mask with diagonal lines. mask : bool, shape of this picture, its pixels."""
-        fine = mask.repeat(_FINER, axis=0).repeat(_FINER, axis=1)
-        rows, columns = np.indices(fine.shape, sparse=True)
-        period, stroke = round(self.text_px * 0.8) * _FINER, round(self.text_px * 0.16) * _FINER
-        lines = fine & ((rows + columns) % period < max(stroke, _FINER))
-        self._layer.paste((*PAPER, 150), mask=Image.fromarray(np.where(fine & ~lines, 150, 0).astype(np.uint8)))
-        self._layer.paste((*colour, 230), mask=Image.fromarray(np.where(lines, 255, 0).astype(np.uint8)))
+        if not mask.any():
+            return
+        rows = np.flatnonzero(mask.any(axis=1))
+        columns = np.flatnonzero(mask.any(axis=0))
+        top, left = int(rows[0]), int(columns[0])
+        part = mask[top : rows[-1] + 1, left : columns[-1] + 1]
+        fine = part.repeat(_FINER, axis=0).repeat(_FINER, axis=1)
+        y, x = np.indices(fine.shape, sparse=True)
+        period, stroke = round(self.text_px * 0.8) * _FINER, max(1, round(self.text_px * 0.16)) * _FINER
+        lines = fine & ((y + x) % period < stroke)
+        corner = (left * _FINER, top * _FINER)
+        self._layer.paste(PAPER.rgba(150), corner, Image.fromarray((fine & ~lines).astype(np.uint8) * 150))
+        self._layer.paste(colour.rgba(230), corner, Image.fromarray(lines.astype(np.uint8) * 255))
 
     def ring_around(self, centre_um: tuple[float, float], radius_px: float, colour: Colour) -> None:
         """A circle that draws the eye to something too small to see."""
         angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
         circle = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius_px * self.um_per_px
-        self.outline_ring(np.asarray(centre_um) + circle, colour, width_px=1.6, casing=True)
+        self.outline_ring(np.asarray(centre_um) + circle, colour, width=1.6, casing=True)
 
     def diameter(self, ends_um: Sequence[tuple[float, float]], text: str) -> None:
         """A measured line between two points, a bar across each end, and its length beside its middle."""
@@ -95,7 +112,7 @@ class Canvas:
         across = (-(y1 - y0) / length, (x1 - x0) / length)
         half = self.text_px * _FINER * 0.45
         bars = [[(x + across[0] * s, y + across[1] * s) for s in (-half, half)] for x, y in ((x0, y0), (x1, y1))]
-        for colour, width in (((*PAPER, 245), 4.2), ((*INK, 255), 1.8)):
+        for colour, width in ((PAPER.rgba(245), 4.2), (INK.rgba(255), 1.8)):
             for line in ([(x0, y0), (x1, y1)], *bars):
                 self._line(line, colour, width)
         middle = (x0 + x1) / 2 / _FINER, (y0 + y1) / 2 / _FINER
@@ -104,7 +121,7 @@ class Canvas:
     def badge(self, anchor_um: tuple[float, float], text: str, colour: Colour) -> None:
         """A small filled label next to a place."""
         x, y = self._to_layer(np.asarray([anchor_um], dtype=np.float64))[0]
-        self._label((x / _FINER, y / _FINER), text, fill=(*colour, 255), ink=PAPER, avoid=())
+        self._label((x / _FINER, y / _FINER), text, fill=colour.rgba(255), ink=PAPER, avoid=())
 
     def scale_bar(self) -> None:
         """A bar of a round length, about a fifth of the picture wide, at the lower left."""
@@ -117,8 +134,8 @@ class Canvas:
         self._plate(plate, _PLATE)
         base = plate[3] - pad * 0.7
         left = plate[0] + 0.8 * pad
-        self._draw.rectangle(_fine((left, base - max(3, self.text_px * 0.2), left + bar, base)), fill=(*INK, 255))
-        self._draw.text(_fine((left, plate[1] + pad * 0.4)), text, font=self._font, fill=(*INK, 255))
+        self._draw.rectangle(_fine_box((left, base - max(3, self.text_px * 0.2), left + bar, base)), fill=INK.rgba(255))
+        self._draw.text(_fine_point(left, plate[1] + pad * 0.4), text, font=self._font, fill=INK.rgba(255))
 
     def _label(
         self,
@@ -135,19 +152,21 @@ class Canvas:
         places = [_inside(place, self.size_px) for place in _around(near, wide, high, avoid)]
         box = next((place for place in places if not any(_overlap(place, taken) for taken in self._taken)), places[0])
         self._plate(box, fill)
-        middle = _fine(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
-        self._draw.text(middle, text, font=self._font, fill=(*ink, 255), anchor="mm")
+        middle = _fine_point((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+        self._draw.text(middle, text, font=self._font, fill=ink.rgba(255), anchor="mm")
 
     def _plate(self, box: Box, fill: tuple[int, int, int, int]) -> None:
         self._taken.append(box)
-        edge = (*PAPER, 255)
+        edge = PAPER.rgba(255)
         self._draw.rounded_rectangle(
-            _fine(box), radius=self.text_px * 0.3 * _FINER, fill=fill, outline=edge, width=_FINER
+            _fine_box(box), radius=self.text_px * 0.3 * _FINER, fill=fill, outline=edge, width=_FINER
         )
 
-    def _line(self, points: Sequence[tuple[float, float]], colour: tuple[int, ...], width_px: float) -> None:
+    def _line(self, points: Sequence[tuple[float, float]], colour: tuple[int, ...], width: float) -> None:
         """points: in pixels of the layer."""
-        self._draw.line(points, fill=colour, width=max(1, round(width_px * _FINER)), joint="curve")
+        self._draw.line(
+            points, fill=colour, width=max(1, round(width * self.text_px / _TEXT_PER_LINE * _FINER)), joint="curve"
+        )
 
     def _to_layer(self, points_um: NDArray[np.float64]) -> list[tuple[float, float]]:
         """points_um : float64 (n, 2), um on the slide canvas -> pixels of the layer."""
@@ -191,15 +210,19 @@ def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _fine(numbers: Sequence[float]) -> tuple[float, ...]:
-    return tuple(number * _FINER for number in numbers)
+def _fine_point(x: float, y: float) -> tuple[float, float]:
+    return x * _FINER, y * _FINER
+
+
+def _fine_box(box: Box) -> Box:
+    return box[0] * _FINER, box[1] * _FINER, box[2] * _FINER, box[3] * _FINER
 
 
 def _dashes(points: Sequence[tuple[float, float]], length: float) -> list[list[tuple[float, float]]]:
     """Every second piece of about `length` along a line."""
     pieces: list[list[tuple[float, float]]] = [[points[0]]]
     walked = 0.0
-    for start, end in zip(points, points[1:], strict=False):
+    for start, end in pairwise(points):
         walked += math.dist(start, end)
         pieces[-1].append(end)
         if walked >= length:

@@ -56,18 +56,21 @@ def render(result: SlideResult) -> str:
             notice=NOT_FOR_CLINICAL_USE,
             slide_id=report.slide.slide_id,
             status=report.status.value,
-            started=None if report.provenance is None else report.provenance.started,
+            started=page.started_words(report),
             tone=page.tone(report),
             colours={found.word: colour.css for found, colour in CLASS_COLOURS.items()},
             headline=class_words(report),
             answer=sentences.answer(report),
+            doubt=sentences.doubt(report),
             facts=page.key_facts(report),
-            marks=page.ruler_marks(report.deposits),
+            marks=page.ruler_marks(report),
             look_first=sentences.look_first(report),
             how_sure=sentences.how_sure(report),
             flags=page.flags(report),
             overview=_overview(result),
             heatmap=_heatmap(result),
+            heat_gradient=page.heat_gradient(),
+            threshold=None if report.model is None else report.model.threshold,
             legend=page.legend(result),
             close_ups=close_ups,
             n_more_close_ups=report.n_foci - len(close_ups),
@@ -100,10 +103,10 @@ def _overview(result: SlideResult) -> Figure | None:
 
 
 def _heatmap(result: SlideResult) -> Figure | None:
-    image = draw_heatmap(result)
+    image = draw_heatmap(result, legend=False)
     if image is None:
         return None
-    return _figure(image, "The network's tumour probability drawn over the slide, with its legend", "Heat map")
+    return _figure(image, "The network's tumour probability drawn over the slide", "Heat map")
 
 
 def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:

@@ -50,7 +50,7 @@ def write_map(result: SlideResult, folder: Path) -> None:
 
 
 def _pyramid(probability: ProbabilityMap) -> list[NDArray[np.float32]]:
-    """Levels of float32 (2, H, W), channels probability and examined in [0, 1], each half the last, until one tile holds it."""
+    """Levels of float32 (2, H, W), probability and examined in [0, 1], each half the last, until one tile holds it."""
     level = np.stack([probability.values, probability.examined]).astype(np.float32)
     levels = [level]
     while max(level.shape[1:]) > _TILE_PX:

@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
 
 from nodescan.domain.classification import MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
-from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, excluded_colour
+from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, Colour, excluded_colour, heat_ramp
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
@@ -21,6 +24,8 @@ from nodescan.reports.wording import (
 
 MOST_ROWS = 200
 """More rows than this make the page slow to open and long to print; report.json holds all."""
+
+_NOT_KNOWN = "not known"
 
 _FOUND = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 
@@ -92,19 +97,24 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
     score, area = report.tumour_probability, report.tissue_area_mm2
     examined = report.examined_fraction
     return (
-        Fact("Largest deposit", "none found" if largest is None else size_words(largest), _limit_note(largest)),
-        Fact("Foci", str(report.n_foci), "never added up"),
-        Fact("Tumour score", "–" if score is None else f"{score:.2f}", "0 to 1, of the slide"),
+        Fact("Largest deposit", "none found" if largest is None else size_words(largest), _limit_note(largest, report)),
+        Fact("Foci", str(report.n_foci), "sizes not added up"),
+        Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", "0 to 1, of the slide"),
         Fact(
             "Tissue examined",
-            "–" if examined is None else percent(examined),
+            _NOT_KNOWN if examined is None else percent(examined),
             "" if area is None else f"of {area:.1f} mm²",
         ),
     )
 
 
-def ruler_marks(deposits: tuple[Deposit, ...]) -> tuple[Mark, ...]:
-    """Sizes on a logarithmic ruler from 0.02 to 20 mm, a third of it for each class; the largest comes last, on top."""
+def ruler_marks(report: SlideReport) -> tuple[Mark, ...]:
+    """Sizes on a logarithmic ruler from 0.02 to 20 mm, a third of it for each class; the largest comes last, on top.
+
+    None for a slide without a class: the ruler would give it one.
+    """
+    if report.metastasis is None:
+        return ()
     return tuple(
         Mark(
             at=_on_ruler(deposit.diameter_um),
@@ -113,7 +123,7 @@ def ruler_marks(deposits: tuple[Deposit, ...]) -> tuple[Mark, ...]:
             colour=CLASS_COLOURS[deposit.metastasis].css,
             words=f"Deposit {deposit.id}: {size_words(deposit)}",
         )
-        for deposit in reversed(deposits[:MOST_ROWS])
+        for deposit in reversed(report.deposits[:MOST_ROWS])
     )
 
 
@@ -137,7 +147,9 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
 
 
 def flags(report: SlideReport) -> tuple[Fact, ...]:
-    """Each flag's title and sentence."""
+    """Each flag's title and sentence; none where they stand under the headline already, as the reason."""
+    if report.status in (Status.FAILED, Status.UNMEASURABLE):
+        return ()
     return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in report.flags)
 
 
@@ -172,8 +184,8 @@ def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
     if result.tissue is not None:
         facts += _excluded(result.tissue)
     if info is not None:
-        size = f"{info.width_um / 1000:.1f} × {info.height_um / 1000:.1f} mm"
-        facts.append(Fact("Slide image", size, f"{info.width_px:,} × {info.height_px:,} px, {info.format}"))
+        size = f"{info.width_um / 1000:.1f} x {info.height_um / 1000:.1f} mm"
+        facts.append(Fact("Slide image", size, f"{info.width_px:,} x {info.height_px:,} px, {info.format}"))
         source = _SOURCES.get(info.spacing_source, info.spacing_source)
         facts.append(Fact("Pixel size", _spacing(info.spacing), source))
     if report.analysis_spacing is not None:
@@ -184,11 +196,10 @@ def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
 def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     """Everything needed to make the result again."""
     facts = [Fact("Slide", report.slide.slide_id, report.slide.path.name)]
-    if report.model is not None:
-        facts.append(
-            Fact("Model", report.model.name, f"{report.model.architecture}, threshold {report.model.threshold:g}")
-        )
-        facts.append(Fact("Weights sha256", report.model.weights_sha256))
+    model = report.model
+    if model is not None:
+        facts.append(Fact("Model", model.name, f"{model.architecture}, threshold {model.threshold:g}"))
+        facts.append(Fact("Weights sha256", model.weights_sha256))
     if report.provenance is not None:
         made = report.provenance
         facts += [
@@ -199,6 +210,23 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
             Fact("Versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())),
         ]
     return tuple(facts)
+
+
+def started_words(report: SlideReport) -> str:
+    """Day and minute of the run; empty where unknown, as it stands where it is no ISO 8601 time."""
+    if report.provenance is None:
+        return ""
+    try:
+        started = datetime.fromisoformat(report.provenance.started)
+    except ValueError:
+        return report.provenance.started
+    return started.strftime("%Y-%m-%d %H:%M") + (" UTC" if started.utcoffset() == timedelta(0) else "")
+
+
+def heat_gradient() -> str:
+    """The heat map's colours from 0 to 1, as a CSS gradient."""
+    stops = heat_ramp()[np.linspace(0, 255, 9).astype(int)]
+    return "linear-gradient(90deg, " + ", ".join(Colour(*map(int, stop)).css for stop in stops) + ")"
 
 
 def area_words(area_um2: float) -> str:
@@ -218,8 +246,8 @@ def _excluded(tissue: TissueMask) -> list[Fact]:
     ]
 
 
-def _limit_note(largest: Deposit | None) -> str:
-    if largest is None:
+def _limit_note(largest: Deposit | None, report: SlideReport) -> str:
+    if largest is None or report.metastasis is None:
         return ""
     return "borderline" if largest.borderline else CLASS_RULES[largest.metastasis]
 
@@ -231,8 +259,8 @@ def _on_ruler(length_um: float) -> float:
 
 
 def _score(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+    return _NOT_KNOWN if value is None else f"{value:.2f}"
 
 
 def _spacing(spacing: Spacing) -> str:
-    return f"{spacing.x:.4g} × {spacing.y:.4g} µm per pixel"
+    return f"{spacing.x:.4g} x {spacing.y:.4g} µm per pixel"

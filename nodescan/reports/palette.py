@@ -20,6 +20,10 @@ class Colour(NamedTuple):
     def css(self) -> str:
         return f"#{self.red:02x}{self.green:02x}{self.blue:02x}"
 
+    def rgba(self, alpha: int) -> tuple[int, int, int, int]:
+        """With an opacity of 0 to 255."""
+        return self.red, self.green, self.blue, alpha
+
 
 INK = Colour(22, 32, 46)
 PAPER = Colour(255, 255, 255)

@@ -19,16 +19,23 @@ OVERVIEW_JPG = "overview.jpg"
 HEATMAP_PNG = "heatmap.png"
 
 _LONGEST_PX = 1800
-"""Long side of overview and heat map: sharp in print at 18 cm, below 1 MB as JPEG."""
+"""Long side of overview and heat map at most: sharp in print at 18 cm, below 1 MB as JPEG."""
+
+_SHORTEST_PX = 900
+"""Long side at least: smaller overviews are enlarged, so that labels don't cover them."""
 
 _CROP_PX = 720
 """Long side of a close-up, also of one that has to be enlarged: its labels must stay readable."""
 
-_NUMBERED = 40
+_TEXT_SHARE = 0.018
+_CROP_TEXT_SHARE = 0.037
+"""Height of labels as a share of the long side: readable where the page shows a picture at half its size or less."""
+
+_NUMBERED = 25
 """More numbers than this hide the slide; deposits are numbered by size, so the largest keep theirs."""
 
-_SMALLEST_SEEN_PX = 12
-"""A deposit that is smaller in the overview gets a circle around it."""
+_SMALLEST_SEEN = 0.6
+"""A deposit that is smaller in the overview than this share of a label's height gets a circle around it."""
 
 _FAINT = 0.02
 """Probabilities below this leave the heat map bare; the colour fills up to _FULL."""
@@ -44,52 +51,54 @@ def write_pictures(result: SlideResult, folder: Path) -> None:
     heatmap = draw_heatmap(result)
     if heatmap is not None:
         buffer = io.BytesIO()
-        heatmap.save(buffer, "PNG", optimize=True)
+        heatmap.save(buffer, "PNG")
         write_beside(folder / HEATMAP_PNG, buffer.getvalue())
 
 
 def draw_overview(result: SlideResult) -> Image.Image | None:
-    """The slide with tissue, what was left out, what was not examined and the numbered deposits; None without a picture."""
+    """The slide with tissue, what was left out or not examined, and numbered deposits; None without a picture."""
     if result.overview is None:
         return None
-    canvas = Canvas(result.overview, _LONGEST_PX)
+    canvas = _slide_canvas(result.overview)
     canvas.scale_bar()
     if result.tissue is not None:
         for index, (_, mask) in enumerate(result.tissue.excluded):
             sampled = canvas.sampled(mask, result.tissue.spacing).astype(bool)
-            canvas.outline_mask(sampled, excluded_colour(index), width_px=1.8, dashed=True)
+            canvas.outline_mask(sampled, excluded_colour(index), width=1.8, dashed=True)
         tissue = canvas.sampled(result.tissue.tissue, result.tissue.spacing).astype(bool)
-        canvas.outline_mask(tissue, TISSUE, width_px=1.2)
+        canvas.outline_mask(tissue, TISSUE, width=1.2)
         _draw_not_examined(canvas, result)
     _draw_deposits(canvas, result.report.deposits)
     return canvas.image()
 
 
-def draw_heatmap(result: SlideResult) -> Image.Image | None:
-    """Probability over the pale slide, with its legend below; None without a picture or a map."""
+def draw_heatmap(result: SlideResult, *, legend: bool = True) -> Image.Image | None:
+    """Probability over the pale slide, its legend below where wanted; None without a picture or a map."""
     if result.overview is None or result.probability is None:
         return None
-    canvas = Canvas(result.overview, _LONGEST_PX)
+    canvas = _slide_canvas(result.overview)
     canvas.base = _heated(canvas, result.probability)
     canvas.scale_bar()
     if result.tissue is not None:
         _draw_not_examined(canvas, result)
     for deposit in result.report.deposits:
         for polygon in deposit.outline:
-            canvas.outline_ring(polygon.exterior, INK, width_px=1.0, casing=False)
+            canvas.outline_ring(polygon.exterior, INK, width=1.0, casing=False)
+    if not legend:
+        return canvas.image()
     threshold = None if result.report.model is None else result.report.model.threshold
     return _with_legend(canvas, threshold)
 
 
 def draw_crop(deposit: Deposit, picture: Picture, deposits: tuple[Deposit, ...]) -> Image.Image:
-    """The deposit close up, outlined, its greatest diameter drawn; `deposits`: all of them, neighbours get a thin outline."""
-    canvas = Canvas(picture, _CROP_PX)
+    """The deposit close up, outlined, its greatest diameter drawn; of all `deposits`, neighbours get a thin outline."""
+    canvas = Canvas(picture, _CROP_PX, text_px=round(_CROP_PX * _CROP_TEXT_SHARE))
     canvas.scale_bar()
     for other in deposits:
         mine = other.id == deposit.id
         for polygon in other.outline:
             for ring in (polygon.exterior, *polygon.holes):
-                canvas.outline_ring(ring, CLASS_COLOURS[other.metastasis], width_px=2.2 if mine else 1.2, casing=mine)
+                canvas.outline_ring(ring, CLASS_COLOURS[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
     canvas.diameter(deposit.endpoints_um, plain_size_words(deposit))
     return canvas.image()
 
@@ -110,10 +119,15 @@ def jpeg_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def _slide_canvas(overview: Picture) -> Canvas:
+    longest_px = min(_LONGEST_PX, max(_SHORTEST_PX, *overview.pixels.shape[:2]))
+    return Canvas(overview, longest_px, text_px=round(longest_px * _TEXT_SHARE))
+
+
 def _draw_not_examined(canvas: Canvas, result: SlideResult) -> None:
     missed = not_examined(canvas, result)
     canvas.hatch_mask(missed, NOT_EXAMINED)
-    canvas.outline_mask(missed, NOT_EXAMINED, width_px=1.2)
+    canvas.outline_mask(missed, NOT_EXAMINED, width=1.2)
 
 
 def _draw_deposits(canvas: Canvas, deposits: tuple[Deposit, ...]) -> None:
@@ -122,13 +136,14 @@ def _draw_deposits(canvas: Canvas, deposits: tuple[Deposit, ...]) -> None:
         colour = CLASS_COLOURS[deposit.metastasis]
         for polygon in deposit.outline:
             for ring in (polygon.exterior, *polygon.holes):
-                canvas.outline_ring(ring, colour, width_px=2.0, casing=True)
-        if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN_PX:
-            canvas.ring_around(deposit.centre_um, _SMALLEST_SEEN_PX, colour)
+                canvas.outline_ring(ring, colour, width=2.4, casing=True)
+        if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN * canvas.text_px:
+            canvas.ring_around(deposit.centre_um, _SMALLEST_SEEN * canvas.text_px, colour)
     for deposit in deposits[:_NUMBERED]:
-        right = max(float(polygon.exterior[:, 0].max()) for polygon in deposit.outline)
-        top = min(float(polygon.exterior[:, 1].min()) for polygon in deposit.outline)
-        canvas.badge((right, top), str(deposit.id), CLASS_COLOURS[deposit.metastasis])
+        points = np.vstack([polygon.exterior for polygon in deposit.outline])
+        upper_right = points[np.argmax(points[:, 0] - points[:, 1])]
+        anchor = float(upper_right[0]), float(upper_right[1])
+        canvas.badge(anchor, str(deposit.id), CLASS_COLOURS[deposit.metastasis])
 
 
 def _heated(canvas: Canvas, probability: ProbabilityMap) -> Image.Image:

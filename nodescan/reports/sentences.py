@@ -1,8 +1,9 @@
 """What the page says in sentences: the answer, what to look at first, and how sure it is."""
 
-from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.units import Micrometers
 from nodescan.reports.wording import CLASS_RULES, millimetres, percent, size_words, without_paths
 
 _PLACES = 3
@@ -21,9 +22,21 @@ def answer(report: SlideReport) -> str:
     if report.metastasis is Metastasis.NONE:
         return "No tumour found in the sections examined."
     said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {CLASS_RULES[report.metastasis]}."
+    if report.at_least and report.metastasis is Metastasis.MACRO:
+        return f"{said} Not all tissue was examined: there may be larger or more deposits."
     if report.at_least:
         return f"{said} Not all tissue was examined, so the true class may be higher."
-    return f"{said} In the sections examined."
+    return said
+
+
+def doubt(report: SlideReport) -> str:
+    """A word beside the headline for what must not be overlooked; empty where there is none."""
+    if report.status is not Status.COMPLETE:
+        return report.status.value
+    if report.deposits and report.metastasis is not None and report.deposits[0].borderline:
+        _, lower, upper = _nearest_limit(report.deposits[0])
+        return f"borderline: {lower} or {upper}"
+    return ""
 
 
 def reason(report: SlideReport) -> str:
@@ -34,21 +47,19 @@ def reason(report: SlideReport) -> str:
 
 def look_first(report: SlideReport) -> tuple[str, ...]:
     """What deserves the reader's first minute, the most important first."""
-    if report.status is Status.FAILED:
-        return ("Read this slide under the microscope, or mend the cause above and run it again.",)
-    if report.status is Status.UNMEASURABLE:
-        return ("Find the spacing (um per pixel of the largest level) of this scanner and give it with --mpp.",)
-    said = [_borderline(deposit) for deposit in report.deposits if deposit.borderline][:_PLACES]
-    if report.deposits:
-        largest = report.deposits[0]
-        said.append(f"Deposit {largest.id}, the largest ({size_words(largest)}): {place(largest.centre_um)}.")
+    if report.status in (Status.FAILED, Status.UNMEASURABLE):
+        return ("Mend the cause above and run it again; until then, read this slide under the microscope.",)
+    said = [_borderline(deposit) for deposit in report.deposits if _could_change_class(deposit, report)][:_PLACES]
+    for deposit in report.deposits[:_PLACES]:
+        largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
+        said.append(f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um)}.")
     if report.examined_fraction is not None and report.examined_fraction < 1:
         said.append(f"The tissue that was not examined ({_missed(report)}), hatched in the overview.")
     if report.metastasis is Metastasis.ITC:
         said.extend(_cells(deposit) for deposit in report.deposits if _cells_matter(deposit))
     if not report.deposits:
         said.extend(_likely(detection) for detection in _likeliest(report))
-    return tuple(said[: 2 * _PLACES]) or ("Nothing stands out.",)
+    return tuple(said) or ("Nothing stands out.",)
 
 
 def how_sure(report: SlideReport) -> tuple[str, ...]:
@@ -62,16 +73,18 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
         said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was examined.")
-    if any(deposit.cells is None for deposit in report.deposits):
+    if report.metastasis is not None and any(deposit.cells is None for deposit in report.deposits):
         said.append("Tumour cells were not counted: the class follows from size alone.")
     if report.metastasis is not None:
-        said.append("It speaks of the sections on this slide only; sizes are never added over deposits or sections.")
+        said.append(
+            "The finding speaks of the sections on this slide only; sizes are never added over deposits or sections."
+        )
     return tuple(said)
 
 
 def place(point_um: tuple[float, float]) -> str:
     """A place in words that hold in every viewer."""
-    return f"{point_um[0] / 1000:.2f} mm from the left and {point_um[1] / 1000:.2f} mm from the top of the image"
+    return f"{point_um[0] / 1000:.2f} mm from the left, {point_um[1] / 1000:.2f} mm from the top of the slide image"
 
 
 def _why_no_class(report: SlideReport) -> str:
@@ -88,6 +101,14 @@ def _missed(report: SlideReport) -> str:
     if report.tissue_area_mm2 is None:
         return percent(share)
     return f"{percent(share)}, {share * report.tissue_area_mm2:.2g} mm²"
+
+
+def _could_change_class(deposit: Deposit, report: SlideReport) -> bool:
+    """Whether another measurement of this deposit, within its uncertainty, would give the slide another class."""
+    if not deposit.borderline or report.metastasis is None:
+        return False
+    longest = classify(Micrometers(deposit.diameter_um + deposit.diameter_uncertainty_um))
+    return deposit is report.deposits[0] or longest > report.metastasis
 
 
 def _borderline(deposit: Deposit) -> str:
@@ -113,7 +134,7 @@ def _distance_to_limits(deposit: Deposit) -> str:
     away = abs(deposit.diameter_um - limit)
     return (
         f"The largest size lies {millimetres(away)} mm {side} the nearest limit ({limit / 1000:g} mm), "
-        "more than its uncertainty."
+        f"more than its uncertainty ({millimetres(deposit.diameter_uncertainty_um)} mm)."
     )
 
 

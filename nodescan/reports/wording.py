@@ -19,6 +19,8 @@ CLASS_RULES = {
     Metastasis.MACRO: "larger than 2 mm",
 }
 
+_UPPER = {"he": "H&E", "itc": "ITC"}
+
 NOT_COUNTED = "not assessed"
 
 
@@ -50,7 +52,7 @@ def plain_size_words(deposit: Deposit) -> str:
 
 
 def class_words(report: SlideReport) -> str:
-    """The headline: the class in words, "At least ..." where it is a lower bound, or why there is none."""
+    """The headline: the class in words, "At least ..." where a higher one is possible, or why there is none."""
     if report.status is Status.FAILED:
         return "Not read"
     if report.status is Status.UNMEASURABLE:
@@ -58,12 +60,13 @@ def class_words(report: SlideReport) -> str:
     if report.metastasis is None:
         return "No class"
     words = CLASS_WORDS[report.metastasis]
-    return f"At least {words[0].lower()}{words[1:]}" if report.at_least else words
+    may_be_higher = report.at_least and report.metastasis < Metastasis.MACRO
+    return f"At least {words[0].lower()}{words[1:]}" if may_be_higher else words
 
 
 def flag_title(code: str) -> str:
     """A flag's code as words: "no_tissue" becomes "No tissue"."""
-    words = code.replace("_", " ").strip()
+    words = " ".join(_UPPER.get(word, word) for word in code.split("_"))
     return words[:1].upper() + words[1:]
 
 

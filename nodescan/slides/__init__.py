@@ -1,0 +1,43 @@
+"""Slide files: which reader opens one, and what a file tells before it is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.domain.slide import SlideRef
+from nodescan.interfaces import Slide
+from nodescan.slides.diagnosis import check_readable, rejection
+from nodescan.slides.facts import SlideFacts
+from nodescan.slides.openslide_reader import READER_NAME, facts_from_openslide, open_with_openslide, recognises
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One way to read slides. recognises looks at the contents, not at the name alone."""
+
+    name: str
+    recognises: Callable[[Path], bool]
+    open: Callable[[SlideRef], Slide]
+    facts: Callable[[SlideRef], SlideFacts]
+
+
+READERS: tuple[Reader, ...] = (Reader(READER_NAME, recognises, open_with_openslide, facts_from_openslide),)
+"""The first that recognises a file opens it."""
+
+
+def open_slide(ref: SlideRef) -> Slide:
+    """An interfaces.OpenSlideFile. Raises NotASlideError without a reader, UnmeasurableError without a spacing."""
+    return _reader_for(ref.path).open(ref)
+
+
+def slide_facts(ref: SlideRef) -> SlideFacts:
+    """What the file tells, also of a slide that can't be measured. Raises NotASlideError where no reader knows it."""
+    return _reader_for(ref.path).facts(ref)
+
+
+def _reader_for(path: Path) -> Reader:
+    check_readable(path)
+    for reader in READERS:
+        if reader.recognises(path):
+            return reader
+    raise rejection(path)

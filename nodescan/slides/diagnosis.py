@@ -3,14 +3,13 @@
 import os
 from pathlib import Path
 
-import tifffile
-
 from nodescan.errors import NotASlideError
 from nodescan.slides.dicom_series import is_dicom
+from nodescan.slides.tiff_extent import is_tiff, missing_bytes
 
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
 _COPY_AGAIN = "copy it again from the scanner or the archive"
+_LEAVE_OUT = "take it out of the list of slides"
 
 
 def check_readable(path: Path) -> None:
@@ -18,7 +17,9 @@ def check_readable(path: Path) -> None:
     name = path.name
     try:
         if path.is_dir():
-            raise NotASlideError(name, "a folder, not a slide file", "name the slide's index file inside or beside it")
+            raise NotASlideError(name, "a folder, not a slide file", "name the slide's index file")
+        if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+            raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
         with path.open("rb") as stream:
             empty = not stream.read(1)
     except FileNotFoundError:
@@ -32,22 +33,27 @@ def check_readable(path: Path) -> None:
 
 
 def rejection(path: Path, library_message: str = "") -> NotASlideError:
-    """The error for a file that no reader opens. library_message: what the reading library said, "" where nothing of use."""
-    said = _without_folders(library_message, path)
+    """The error for a file that no reader opens. library_message: what its library said, "" where nothing of use."""
+    said = without_folders(library_message, path)
     try:
-        with path.open("rb") as stream:
-            magic = stream.read(4)
         if path.suffix.lower() == ".mrxs":
             return _mrxs(path, said)
         if is_dicom(path):
             return _declined_dicom(path, said)
-        if magic in _TIFF_MAGIC:
+        if is_tiff(path):
             return _tiff(path, said)
     except OSError as error:
         return NotASlideError(path.name, f"can't be read ({error.strerror})", "check the disk or network drive")
     if said:
         return NotASlideError(path.name, f"can't be opened as a slide ({said})", _COPY_AGAIN)
-    return NotASlideError(path.name, "not a slide in any format that nodescan reads", "take it out of the list of slides")
+    return NotASlideError(path.name, "not a slide in any format that nodescan reads", _LEAVE_OUT)
+
+
+def without_folders(message: str, path: Path) -> str:
+    """The message without the folders of `path`: they may hold a patient's name, and messages go into reports."""
+    for folder in {str(path.parent), str(path.parent.absolute()), str(path.parent.resolve())} - {"."}:
+        message = message.replace(f"{folder}{os.sep}", "")
+    return message.removeprefix(f"Reading {path.name}: ")
 
 
 def _mrxs(path: Path, said: str) -> NotASlideError:
@@ -57,9 +63,13 @@ def _mrxs(path: Path, said: str) -> NotASlideError:
             path.name, f"its data folder {data.name}/ is missing", f"put the folder {data.name}/ beside {path.name}"
         )
     if not (data / "Slidedat.ini").is_file():
-        return NotASlideError(path.name, f"{data.name}/Slidedat.ini is missing", f"copy {path.name} and {data.name}/ again")
+        return NotASlideError(
+            path.name, f"{data.name}/Slidedat.ini is missing", f"copy {path.name} and {data.name}/ again"
+        )
     return NotASlideError(
-        path.name, f"damaged: can't be opened as a MIRAX slide{_in_brackets(said)}", f"copy {path.name} and {data.name}/ again"
+        path.name,
+        f"damaged: can't be opened as a MIRAX slide{_in_brackets(said)}",
+        f"copy {path.name} and {data.name}/ again",
     )
 
 
@@ -72,42 +82,18 @@ def _declined_dicom(path: Path, said: str) -> NotASlideError:
 
 
 def _tiff(path: Path, said: str) -> NotASlideError:
-    missing = _bytes_missing(path)
-    if missing is None:
-        return NotASlideError(path.name, f"a damaged TIFF{_in_brackets(said)}: its directory can't be followed", _COPY_AGAIN)
+    missing = missing_bytes(path)
     if missing:
-        return NotASlideError(path.name, f"cut off: at least {missing:,} bytes are missing at its end", _COPY_AGAIN)
+        return NotASlideError(path.name, f"cut off: its end is missing (at least {missing:,} bytes)", _COPY_AGAIN)
     command = _CONVERT.format(name=path.name, stem=path.stem)
     if said:
         return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", command)
     return NotASlideError(
         path.name,
-        "a plain TIFF, not stored in tiles, so single areas of it can't be read",
+        "a plain TIFF, not one of 8-bit RGB tiles, so single areas of it can't be read",
         f"{command}, then give its um/px with --mpp UM if the file doesn't say it",
     )
 
 
-def _bytes_missing(path: Path) -> int | None:
-    """How many bytes the TIFF's own directory points beyond the end of the file; None where it can't be followed."""
-    size = os.path.getsize(path)
-    end = 0
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            end = max(end, *tiff.pages.next_page_offset, 0) if False else end
-            for page in tiff.pages:
-                ends = (start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=False))
-                end = max(end, max(ends, default=0))
-    except (tifffile.TiffFileError, ValueError, IndexError, KeyError, TypeError):
-        return None
-    return max(0, end - size)
-
-
 def _in_brackets(said: str) -> str:
     return f" ({said})" if said else ""
-
-
-def _without_folders(message: str, path: Path) -> str:
-    """Folders often hold names of patients, and messages go into reports."""
-    for folder in {str(path.parent), str(path.parent.absolute()), str(path.parent.resolve())} - {"."}:
-        message = message.replace(f"{folder}{os.sep}", "")
-    return message.removeprefix(f"Reading {path.name}: ")

@@ -12,12 +12,12 @@ _SMALLER_INDEX_FILE_BYTES = 1024 * 1024
 
 
 def files_of_slide(path: Path) -> tuple[Path, ...]:
-    """The index file and everything that belongs to it, sorted; the index file alone for most formats. Raises OSError."""
+    """The index file and all that belongs to it, sorted; the index file alone for most formats. Raises OSError."""
     return tuple(sorted({path, *companions(path), *_same_series(path)}))
 
 
 def companions(path: Path) -> tuple[Path, ...]:
-    """Files that are part of the slide but no slide themselves: an .mrxs's data, a .vms's or .vmu's images. Raises OSError."""
+    """Files that are part of the slide but no slides: an .mrxs's data, a .vms's or .vmu's images. Raises OSError."""
     suffix = path.suffix.lower()
     if suffix == ".mrxs":
         data = path.with_suffix("")
@@ -48,8 +48,6 @@ def fingerprint(path: Path) -> str:
 
 def _same_series(path: Path) -> tuple[Path, ...]:
     """The DICOM files beside this one that belong to its series."""
-    if path.suffix.lower() != ".dcm":
-        return ()
     uid = series_uid(path)
     if uid is None:
         return ()

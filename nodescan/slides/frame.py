@@ -30,7 +30,7 @@ FetchLevel = Callable[[int, PixelBox], NDArray[np.uint8]]
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level of the pyramid. Its pixel (i, j) covers factor_x * [i, i + 1) by factor_y * [j, j + 1) pixels of level 0."""
+    """One level of the pyramid: pixel (i, j) covers factor_x * [i, i + 1) by factor_y * [j, j + 1) of level 0."""
 
     index: int
     width_px: int
@@ -54,7 +54,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Pyramid:
-    """The slide as stored. levels: finest first, level 0 is the canvas. spacing: of level 0. slide: its name, for errors."""
+    """The slide as stored: its name (for errors), spacing of level 0, and levels, finest first (0 is the canvas)."""
 
     slide: str
     spacing: Spacing

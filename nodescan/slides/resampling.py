@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """`count` output pixels from global index `start`, each `step` source pixels long: pixel i covers step * [i, i + 1)."""
+    """`count` output pixels from global index `start`; pixel i covers the source pixels step * [i, i + 1)."""
 
     start: int
     count: int
@@ -26,7 +26,7 @@ class Axis:
         return math.ceil((self.start + self.count) * self.step) - self.source_start
 
     def taps(self) -> list[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        """The source pixels under each output pixel, first to last: (offset from source_start, share of the output pixel).
+        """The source pixels under each output pixel, first to last: (offset from source_start, share of the pixel).
 
         Both arrays are (count,); the shares of one output pixel add up to 1.
         """

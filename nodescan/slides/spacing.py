@@ -24,7 +24,7 @@ _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
 
 @dataclass(frozen=True, slots=True)
 class FileSpacing:
-    """What the file says of level 0, believed or not. source: "file" or "tiff"; None in x or y where it says nothing."""
+    """What the file says of level 0, believed or not; None where it says nothing. source: "file" or "tiff"."""
 
     x_um: float | None
     y_um: float | None
@@ -89,7 +89,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
 
 
 def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
-    """What the properties of a slide say, in OpenSlide's names: openslide.mpp-x/-y, else a generic TIFF's resolution."""
+    """What a slide's properties, in OpenSlide's names, say: openslide.mpp-x/-y, else a generic TIFF's resolution."""
     x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
     if (x is None or y is None) and properties.get("openslide.vendor") == "generic-tiff":
         unit_um = _UM_PER_TIFF_UNIT.get(properties.get("tiff.ResolutionUnit", "inch"))
@@ -100,7 +100,11 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
 
 
 def _unmeasurable(stated: FileSpacing, name: str) -> UnmeasurableError:
-    reason = "the file doesn't say how large its pixels are" if stated.missing else f"the file's spacing of {stated} is absurd"
+    reason = (
+        "the file doesn't say how large its pixels are"
+        if stated.missing
+        else f"the file's spacing of {stated} is absurd"
+    )
     return UnmeasurableError(
         name, f"{reason}, so nothing can be measured", "give the um/px of the full resolution with --mpp UM"
     )
@@ -118,7 +122,7 @@ def _is_scanner_spacing(um_per_px: float) -> bool:
 
 
 def _number(properties: Mapping[str, str], name: str) -> float | None:
-    """The property as a number; one that is there but can't be read as a number counts as not a number, not as missing."""
+    """The property as a number, None where it is missing; a text that is no number is NaN, and so absurd."""
     text = properties.get(name)
     if text is None:
         return None

@@ -56,5 +56,8 @@ def test_a_group_convolution_keeps_the_order_of_poses() -> None:
     plain = conv(lift(image)).unflatten(1, (3, POSES))
     for pose in range(POSES):
         moved = conv(lift(turned(image, pose))).unflatten(1, (3, POSES))
-        pairs = [[torch.allclose(moved[0, 0, i], turned(plain[0, 0, j], pose), atol=1e-5) for j in range(POSES)] for i in range(POSES)]
+        pairs = [
+            [torch.allclose(moved[0, 0, i], turned(plain[0, 0, j], pose), atol=1e-5) for j in range(POSES)]
+            for i in range(POSES)
+        ]
         assert all(sum(row) == 1 for row in pairs)

@@ -1,0 +1,135 @@
+"""Reads CSV files strictly: what a column or a cell can't mean is an error that names the line."""
+
+import csv
+import difflib
+import io
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.errors import UsageError
+
+SMALLEST_SIZE_UM, LARGEST_SIZE_UM = 5.0, 50_000.0
+"""A tumour cell is 10 um and more, a lymph node 50 mm and less: a size outside is in another unit."""
+
+_YES, _NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvRow:
+    """One row. file, line: where it stands, for errors; cells: column -> text without blanks around it."""
+
+    file: str
+    line: int
+    cells: Mapping[str, str]
+
+    def text(self, column: str) -> str:
+        """The cell, "" where it is empty or the column isn't there."""
+        return self.cells.get(column, "")
+
+    def error(self, problem: str) -> UsageError:
+        """The error to raise: file, line and problem."""
+        return UsageError(f"{self.file}, line {self.line}: {problem}")
+
+    def yes_or_no(self, column: str) -> bool | None:
+        """yes or no, None for an empty cell."""
+        word = self.text(column).casefold()
+        if word and word not in (*_YES, *_NO):
+            raise self.error(f"{column} is {self.text(column)!r}; write yes or no, or leave it empty")
+        return word in _YES if word else None
+
+    def whole_number(self, column: str, *, smallest: int) -> int | None:
+        """A whole number of at least `smallest`, None for an empty cell."""
+        text = self.text(column)
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and int(text) >= smallest):
+            raise self.error(f"{column} is {text!r}; write a whole number of at least {smallest}")
+        return int(text)
+
+    def number(self, column: str) -> float | None:
+        """A finite number, None for an empty cell."""
+        text = self.text(column)
+        if not text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self.error(f"{column} is {text!r}, which is no number (decimals are written with a point)")
+        return value
+
+    def size_um(self, column: str) -> float | None:
+        """A deposit's size in um, None for an empty cell; one that only makes sense in mm is refused."""
+        value = self.number(column)
+        if value is not None and not SMALLEST_SIZE_UM <= value <= LARGEST_SIZE_UM:
+            hint = "less than half a cell; is it in mm?" if value < SMALLEST_SIZE_UM else "longer than any lymph node"
+            raise self.error(f"{column} is {self.text(column)}: as um that is {hint} Write sizes in um (2 mm is 2000)")
+        return value
+
+    def one_of(self, column: str, choices: Collection[str]) -> str:
+        """One of `choices`, whatever its case; "" for an empty cell."""
+        word = self.text(column).casefold()
+        if word and word not in choices:
+            raise self.error(f"{column} is {self.text(column)!r}, which is not known; write {', '.join(choices)}")
+        return word
+
+
+def read_table(path: Path, *, columns: Collection[str], required: Collection[str]) -> tuple[CsvRow, ...]:
+    """The rows of a CSV file with a header. Raises UsageError on an unknown column, or a required one that is missing."""
+    lines = read_lines(path)
+    header = [name.casefold() for name in lines[0].cells.values()]
+    _check_header(path, header, columns, required)
+    rows = tuple(_row(line, header) for line in lines[1:])
+    if not rows:
+        raise UsageError(f"{path.name}: holds a header and no rows")
+    return rows
+
+
+def read_lines(path: Path) -> tuple[CsvRow, ...]:
+    """The lines of a CSV file that aren't blank, their columns named "0", "1", ... Raises UsageError without any."""
+    text = _text(path)
+    if "," not in text.partition("\n")[0] and ";" in text.partition("\n")[0]:
+        raise UsageError(f"{path.name}: its columns are separated by semicolons; save it with commas")
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        lines = [
+            CsvRow(path.name, reader.line_num, {str(index): cell.strip() for index, cell in enumerate(cells)})
+            for cells in reader
+            if any(cell.strip() for cell in cells)
+        ]
+    except csv.Error as error:
+        raise UsageError(f"{path.name}: is no CSV file ({error})") from error
+    if not lines:
+        raise UsageError(f"{path.name}: is empty")
+    return tuple(lines)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror or error}); name a CSV file") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name}: is not UTF-8 text; save it as CSV in UTF-8") from error
+
+
+def _check_header(path: Path, header: Sequence[str], columns: Collection[str], required: Collection[str]) -> None:
+    for name in header:
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(columns)}"
+            raise UsageError(f"{path.name}: unknown column {name!r}; {hint}")
+        if header.count(name) > 1:
+            raise UsageError(f"{path.name}: the column {name!r} stands twice")
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise UsageError(f"{path.name}: the column {', '.join(map(repr, missing))} is missing")
+
+
+def _row(line: CsvRow, header: Sequence[str]) -> CsvRow:
+    if len(line.cells) != len(header):
+        raise line.error(f"has {len(line.cells)} cells, the header {len(header)}")
+    return CsvRow(line.file, line.line, dict(zip(header, line.cells.values(), strict=True)))

@@ -1,0 +1,112 @@
+"""A user's acceptance test: phantom slides with deposits of known size through the same batch as any slide."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.batch import BatchRequest, prepare_folder, run_batch
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.report import SlideReport, Status
+from nodescan.phantoms import PhantomTruth, PlantedDeposit, demo_plans, make_phantom
+from nodescan.progress import Viewer
+from nodescan.reports.html_report import REPORT_HTML
+
+
+@dataclass(frozen=True, slots=True)
+class DemoRequest:
+    """Where to put slides and results, and with what to scan. None: the released model."""
+
+    folder: Path
+    model: str | None
+    device: str
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One deposit as planted and as measured, in um; None where there is no counterpart."""
+
+    planted_um: float | None
+    measured_um: float | None
+
+    @property
+    def error_um(self) -> float | None:
+        if self.planted_um is None or self.measured_um is None:
+            return None
+        return self.measured_um - self.planted_um
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSlide:
+    """One phantom. expected and found: words of Metastasis; found is None where there is no class."""
+
+    name: str
+    expected: str
+    found: str | None
+    status: Status
+    pairs: tuple[Pair, ...]
+    page: Path
+
+    @property
+    def right(self) -> bool:
+        return self.status is Status.COMPLETE and self.found == self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    slides: tuple[DemoSlide, ...]
+
+    @property
+    def right(self) -> bool:
+        return bool(self.slides) and all(slide.right for slide in self.slides)
+
+
+def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:
+    """Make the phantoms, scan them, and set what was planted beside what was measured."""
+    slides, results = request.folder / "slides", request.folder / "results"
+    prepare_folder(slides)
+    truths: list[PhantomTruth] = []
+    paths: list[Path] = []
+    for plan in demo_plans():
+        path = slides / f"{plan.name}.tif"
+        viewer.note(f"making phantom {plan.name}")
+        truths.append(make_phantom(path, plan))
+        paths.append(path)
+    batch = run_batch(
+        BatchRequest(
+            inputs=tuple(map(str, paths)),
+            folder=results,
+            model=request.model,
+            device=request.device,
+            command=request.command,
+        ),
+        viewer,
+    )
+    reports = {report.slide.path.name: report for report in batch.reports}
+    compared = [_compared(truth, reports[path.name], results) for truth, path in zip(truths, paths, strict=True)]
+    return DemoResult(tuple(compared))
+
+
+def paired(planted: Sequence[PlantedDeposit], found: Sequence[Deposit]) -> tuple[Pair, ...]:
+    """Each planted deposit, the largest first, with the nearest one found within its own diameter; then the rest."""
+    left = list(found)
+    pairs: list[Pair] = []
+    for deposit in sorted(planted, key=lambda deposit: -deposit.diameter_um):
+        near = [other for other in left if math.dist(other.centre_um, deposit.centre_um) <= deposit.diameter_um]
+        match = min(near, key=lambda other: math.dist(other.centre_um, deposit.centre_um), default=None)
+        if match is not None:
+            left.remove(match)
+        pairs.append(Pair(deposit.diameter_um, None if match is None else match.diameter_um))
+    return (*pairs, *(Pair(None, deposit.diameter_um) for deposit in left))
+
+
+def _compared(truth: PhantomTruth, report: SlideReport, results: Path) -> DemoSlide:
+    return DemoSlide(
+        name=report.slide.path.stem,
+        expected=truth.label,
+        found=None if report.metastasis is None else report.metastasis.word,
+        status=report.status,
+        pairs=paired(truth.deposits, report.deposits),
+        page=results / report.slide.slide_id / REPORT_HTML,
+    )

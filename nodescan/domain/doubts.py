@@ -1,0 +1,82 @@
+"""Where the size rule alone could mislead: dispersed cells, and foci that a small gap keeps apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.geometry import max_feret
+from nodescan.domain.report import Flag
+from nodescan.domain.units import Micrometers
+
+DISPERSED_FOCI = 10
+"""From so many small foci on, they count as "many" (clinical-rules 3 gives no number; inferred)."""
+
+DISPERSED_EXTENT = 5.0
+"""An extent from so many times the largest small focus on is "much larger" (clinical-rules 3, inferred)."""
+
+JOINING_GAPS_UM = (Micrometers(0.0), Micrometers(25.0), Micrometers(50.0), Micrometers(75.0))
+"""The gaps whose effect on the class is shown (clinical-rules 2); only the first ever decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class GapReading:
+    """What the slide would hold if foci at most gap_um apart were one deposit. largest_um: None with none found."""
+
+    gap_um: Micrometers
+    largest_um: Micrometers | None
+    metastasis: Metastasis
+    n_foci: int
+
+
+def gap_reading(gap_um: Micrometers, deposits: Sequence[Deposit]) -> GapReading:
+    """The reading of deposits that were found with this gap."""
+    return GapReading(
+        gap_um,
+        max((deposit.diameter_um for deposit in deposits), default=None),
+        max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE),
+        len(deposits),
+    )
+
+
+def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
+    """A flag where many foci of at most 0.2 mm lie over an extent much larger than any of them (lobular pattern).
+
+    Not where a macrometastasis was found: then nothing could raise the class. It never lowers one.
+    """
+    small = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC]
+    found = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
+    if len(small) < DISPERSED_FOCI or found is Metastasis.MACRO:
+        return ()
+    ends = np.array([end for deposit in small for end in deposit.endpoints_um], dtype=np.float64)
+    extent_um = max_feret(ends).diameter_um
+    largest_um = max(deposit.diameter_um for deposit in small)
+    if extent_um < DISPERSED_EXTENT * largest_um:
+        return ()
+    text = (
+        f"Dispersed pattern: {len(small)} small foci over {extent_um / 1000:.1f} mm, the largest of them "
+        f"{largest_um / 1000:.2f} mm. The size rule does not apply to dispersed cells; more than {ITC_CELL_LIMIT} in a "
+        "section are a micrometastasis. Review."
+    )
+    return (Flag("dispersed_pattern", text),)
+
+
+def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:
+    """A flag where a joining gap would change the class. readings: by gap, the one that decides first."""
+    if len({reading.metastasis for reading in readings}) < 2:
+        return ()
+    decides, *others = readings
+    said = "; ".join(f"across {reading.gap_um:g} um {_words(reading)}" for reading in others)
+    text = (
+        f"The class depends on which foci count as contiguous: as reported (gap {decides.gap_um:g} um) "
+        f"{_words(decides)}; joined {said}. Review whether the foci are connected."
+    )
+    return (Flag("joining_gap", text),)
+
+
+def _words(reading: GapReading) -> str:
+    if reading.largest_um is None:
+        return "nothing"
+    return f"{reading.largest_um:.1f} um, {reading.metastasis.word}"

@@ -1,0 +1,282 @@
+"""From slides to nodes to the pN of one patient's specimen and side: the largest decides, nothing is added up."""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import Flag, Status
+from nodescan.domain.staging import (
+    SN_BELOW_NODES,
+    Foci,
+    NodeCounts,
+    StageRule,
+    StagingTable,
+    count_nodes,
+)
+from nodescan.domain.units import Micrometers
+
+UNDETERMINED = "cannot be determined"
+
+SN_CONDITION = f"(sn) applies only if fewer than {SN_BELOW_NODES} nodes were removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One slide as evidence on its node.
+
+    metastasis: None where nothing can be said. reason: why the slide isn't complete. foci, largest_um: None where
+    not known, as for a label given by hand. doubts: what could change its class.
+    """
+
+    slide_id: str
+    status: Status
+    metastasis: Metastasis | None
+    largest_um: Micrometers | None = None
+    foci: Foci | None = None
+    nodes_on_slide: int = 1
+    reason: str = ""
+    doubts: tuple[Flag, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
+            raise ValueError(f"{self.slide_id}: a slide that is {self.status} is never called negative")
+        if self.nodes_on_slide < 1:
+            raise ValueError(f"{self.slide_id}: a slide shows at least one node, not {self.nodes_on_slide}")
+
+    @property
+    def complete(self) -> bool:
+        return self.status is Status.COMPLETE and self.metastasis is not None
+
+    @property
+    def readable(self) -> bool:
+        return self.status in (Status.COMPLETE, Status.INCOMPLETE)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One lymph node with all its sections, or several nodes that share their slides and can't be told apart."""
+
+    node_id: str
+    sections: tuple[Section, ...]
+    sentinel: bool | None = None
+
+    @property
+    def n_nodes(self) -> int:
+        return max((section.nodes_on_slide for section in self.sections), default=1)
+
+    @property
+    def largest_class(self) -> Metastasis:
+        """The maximum over its sections, never a sum (clinical-rules 4, inferred); NONE also where nothing was read."""
+        return max((section.metastasis or Metastasis.NONE for section in self.sections), default=Metastasis.NONE)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every section was read whole; a node without sections was not read."""
+        return bool(self.sections) and all(section.complete for section in self.sections)
+
+    @property
+    def readable(self) -> bool:
+        return any(section.readable for section in self.sections)
+
+    @property
+    def largest_um(self) -> Micrometers | None:
+        sizes = [section.largest_um for section in self.sections if section.largest_um is not None]
+        return max(sizes, default=None)
+
+    @property
+    def counts(self) -> NodeCounts:
+        counted = [section.foci for section in self.sections if section.foci is not None]
+        foci = reduce(add, counted, Foci()) if len(counted) == len(self.sections) else None
+        return count_nodes(self.largest_class, nodes=self.n_nodes, complete=self.complete, foci=foci)
+
+
+@dataclass(frozen=True, slots=True)
+class Specimen:
+    """What is staged by itself: the nodes of one specimen and side. laterality: "left", "right" or "" for not stated.
+
+    nodes_removed: in all, None where not known; 0 with no nodes means that none were removed for study (pNX).
+    """
+
+    patient_id: str
+    nodes: tuple[Node, ...]
+    specimen_id: str = ""
+    laterality: str = ""
+    nodes_removed: int | None = None
+    neoadjuvant: bool = False
+    recurrence: bool = False
+
+    @property
+    def n_nodes(self) -> int:
+        return sum(node.n_nodes for node in self.nodes)
+
+    @property
+    def unread(self) -> tuple[Node, ...]:
+        """Nodes that failed or were read in part."""
+        return tuple(node for node in self.nodes if not node.complete)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The pN of one specimen.
+
+    lowest: the category that what was found makes certain; None where nothing can be said. highest: the
+    category that it can't exceed, whatever the unread holds; None beyond the table's end. prefix, suffix: the
+    modifiers. notes: what a reader must know.
+    """
+
+    specimen: Specimen
+    table: StagingTable
+    lowest: StageRule | None
+    highest: StageRule | None
+    counts: NodeCounts
+    prefix: str = ""
+    suffix: str = ""
+    notes: tuple[Flag, ...] = ()
+    not_removed: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every node was read whole."""
+        return self.not_removed or (bool(self.specimen.nodes) and not self.specimen.unread)
+
+    @property
+    def determined(self) -> bool:
+        """Whether there is one category, without "at least"."""
+        return self.not_removed or (self.complete and self.lowest is not None and self.lowest == self.highest)
+
+    @property
+    def category(self) -> str | None:
+        """The category without modifiers; a lower bound unless `determined`."""
+        if self.not_removed:
+            return "pNX"
+        if self.lowest is None or (not self.determined and self.lowest.largest is Metastasis.NONE):
+            return None
+        return self.lowest.category
+
+    @property
+    def at_least(self) -> bool:
+        return self.category is not None and not self.determined
+
+    @property
+    def words(self) -> str:
+        """The stage as printed, e.g. "at least ypN1mi(sn)"."""
+        if self.category is not None:
+            return f"{'at least ' if self.at_least else ''}{self.prefix}{self.category}{self.suffix}"
+        if not any(node.readable for node in self.specimen.nodes):
+            return f"{UNDETERMINED} (no readable slide)"
+        if self.lowest is not None:
+            unread, nodes = sum(node.n_nodes for node in self.specimen.unread), self.specimen.n_nodes
+            return f"{UNDETERMINED} (no tumour found, but {unread} of {nodes} nodes not read whole)"
+        return f"{UNDETERMINED} (more positive nodes than the table {self.table.name} knows)"
+
+
+def stage(specimen: Specimen, table: StagingTable) -> Staged:
+    """The pN of a specimen by `table`, in the sections examined; order of nodes and sections doesn't matter.
+
+    An unread or partly read node may hold anything, so what was found is then a lower bound, and nothing found
+    is no category (clinical-rules 5).
+    """
+    counts = reduce(add, (node.counts for node in specimen.nodes), NodeCounts())
+    found = max((node.largest_class for node in specimen.nodes), default=Metastasis.NONE)
+    possible = Metastasis.MACRO if specimen.unread else found
+    prefix, suffix = _modifiers(specimen, table)
+    return Staged(
+        specimen=specimen,
+        table=table,
+        lowest=table.rule_for(found, counts.positive.lowest) if specimen.nodes else None,
+        highest=table.rule_for(possible, counts.positive.highest) if specimen.nodes else None,
+        counts=counts,
+        prefix=prefix,
+        suffix=suffix,
+        notes=_notes(specimen, table, counts),
+        not_removed=table.with_modifiers and not specimen.nodes and specimen.nodes_removed == 0,
+    )
+
+
+def _modifiers(specimen: Specimen, table: StagingTable) -> tuple[str, str]:
+    """Prefix and suffix, from the manifest alone; r stands before y (TNM, both: "rypN...")."""
+    if not table.with_modifiers:
+        return "", ""
+    prefix = ("r" if specimen.recurrence else "") + ("y" if specimen.neoadjuvant else "")
+    removed = specimen.nodes_removed
+    sentinel = any(node.sentinel for node in specimen.nodes)
+    few = removed is not None and removed < SN_BELOW_NODES
+    return prefix, "(sn)" if sentinel and few else ""
+
+
+def _notes(specimen: Specimen, table: StagingTable, counts: NodeCounts) -> tuple[Flag, ...]:
+    notes = [*_unread_notes(specimen), *_split_notes(specimen, counts), *_doubt_notes(specimen)]
+    if table.with_modifiers:
+        notes += [*_sentinel_notes(specimen), *_treatment_notes(specimen), *_removed_notes(specimen)]
+    return tuple(notes)
+
+
+def _unread_notes(specimen: Specimen) -> list[Flag]:
+    """Which node makes the result incomplete, and why."""
+    notes: list[Flag] = []
+    for node in specimen.unread:
+        if not node.sections:
+            notes.append(Flag("node_unread", f"Node {node.node_id}: no slide of it was read."))
+        for section in node.sections:
+            if not section.complete:
+                why = section.reason or "no reason was recorded"
+                text = f"Node {node.node_id}, slide {section.slide_id} is {section.status.value}: {why}"
+                notes.append(Flag("node_unread", text if text.endswith(".") else f"{text}."))
+    return notes
+
+
+def _split_notes(specimen: Specimen, counts: NodeCounts) -> list[Flag]:
+    shared = [node for node in specimen.nodes if node.n_nodes > 1]
+    if all(node.complete and node.largest_class is Metastasis.NONE for node in shared):
+        return []
+    names = ", ".join(node.node_id for node in shared)
+    positive = counts.positive
+    number = f"{positive.lowest}" if positive.exact else f"{positive.lowest} to {positive.highest}"
+    text = (
+        f"Several nodes share the slides of {names}, and which of them a deposit lies in is not known (positive nodes: "
+        f"{number}); the pN says what holds whatever the split."
+    )
+    return [Flag("nodes_share_slides", text)]
+
+
+def _doubt_notes(specimen: Specimen) -> list[Flag]:
+    """What could change the class of a slide, where that slide's class is its node's."""
+    return [
+        Flag(doubt.code, f"Node {node.node_id}, slide {section.slide_id}: {doubt.message}")
+        for node in specimen.nodes
+        for section in node.sections
+        if section.metastasis is None or section.metastasis is node.largest_class
+        for doubt in section.doubts
+    ]
+
+
+def _sentinel_notes(specimen: Specimen) -> list[Flag]:
+    if not specimen.nodes or specimen.n_nodes >= SN_BELOW_NODES:
+        return []
+    if any(node.sentinel for node in specimen.nodes):
+        return [Flag("sn_unknown", f"{SN_CONDITION}, which is not stated.")] if specimen.nodes_removed is None else []
+    if any(node.sentinel is None for node in specimen.nodes):
+        return [Flag("sn_unknown", "Whether these are sentinel nodes is not stated, so (sn) is not given.")]
+    return []
+
+
+def _treatment_notes(specimen: Specimen) -> list[Flag]:
+    if not specimen.neoadjuvant or not specimen.nodes:
+        return []
+    text = (
+        "After neoadjuvant treatment the largest contiguous residual focus counts, fibrosis does not; cells in a "
+        "treated bed may be missed, so review the slides."
+    )
+    notes = [Flag("treated", text)]
+    if max(node.largest_class for node in specimen.nodes) is Metastasis.ITC:
+        notes.append(Flag("not_complete_response", "Residual isolated tumour cells are not a complete response."))
+    return notes
+
+
+def _removed_notes(specimen: Specimen) -> list[Flag]:
+    removed, seen = specimen.nodes_removed, specimen.n_nodes
+    if removed is None or removed <= seen or not specimen.nodes:
+        return []
+    text = f"{removed} nodes were removed, {seen} have slides here: the pN speaks of those {seen} only."
+    return [Flag("nodes_without_slides", text)]

@@ -1,0 +1,156 @@
+"""pN from the nodes' classes: the tables of AJCC 8th and CAMELYON17, and what holds where counts aren't exact."""
+
+from dataclasses import dataclass
+
+from nodescan.domain.classification import Metastasis
+
+
+@dataclass(frozen=True, slots=True)
+class StageRule:
+    """One line of a table: the largest deposit's class and how many nodes are positive (macro + micro).
+
+    most_positive: None for no upper limit.
+    """
+
+    category: str
+    largest: Metastasis
+    fewest_positive: int
+    most_positive: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StagingTable:
+    """Rules from the lowest category to the highest; exactly one fits what a patient can have, or none.
+
+    with_modifiers: whether (sn), y and r belong to this table's categories.
+    """
+
+    name: str
+    rules: tuple[StageRule, ...]
+    with_modifiers: bool
+
+    def rule_for(self, largest: Metastasis, positive_nodes: int) -> StageRule | None:
+        """The category of a patient whose largest deposit and number of positive nodes are these."""
+        for rule in self.rules:
+            most = positive_nodes if rule.most_positive is None else rule.most_positive
+            if rule.largest is largest and rule.fewest_positive <= positive_nodes <= most:
+                return rule
+        return None
+
+    def rank(self, rule: StageRule) -> int:
+        """Place of the rule in the table, 0 for the lowest category."""
+        return self.rules.index(rule)
+
+
+AJCC8 = StagingTable(
+    "ajcc8",
+    (
+        StageRule("pN0", Metastasis.NONE, 0, 0),
+        StageRule("pN0(i+)", Metastasis.ITC, 0, 0),
+        StageRule("pN1mi", Metastasis.MICRO, 1, None),
+        StageRule("pN1a", Metastasis.MACRO, 1, 3),
+        StageRule("pN2a", Metastasis.MACRO, 4, 9),
+        StageRule("pN3a", Metastasis.MACRO, 10, None),
+    ),
+    with_modifiers=True,
+)
+"""clinical-rules 5 (AJCC 8th edition, pN of the breast, axillary nodes on H&E). ITC-only nodes are not positive."""
+
+CAMELYON17 = StagingTable(
+    "camelyon17",
+    (
+        StageRule("pN0", Metastasis.NONE, 0, 0),
+        StageRule("pN0(i+)", Metastasis.ITC, 0, 0),
+        StageRule("pN1mi", Metastasis.MICRO, 1, None),
+        StageRule("pN1", Metastasis.MACRO, 1, 3),
+        StageRule("pN2", Metastasis.MACRO, 4, 9),
+    ),
+    with_modifiers=False,
+)
+"""clinical-rules 6: the challenge's own stages, five slides a patient, so ten positive nodes have no place in it."""
+
+TABLES = {table.name: table for table in (AJCC8, CAMELYON17)}
+
+SN_BELOW_NODES = 6
+"""(sn) is used where sentinel nodes were evaluated and fewer than 6 nodes in all were removed (AJCC 8th)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountRange:
+    """How many there are, at least and at most."""
+
+    lowest: int
+    highest: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest <= self.highest:
+            raise ValueError(f"a count runs from a lower to a higher number, not from {self.lowest} to {self.highest}")
+
+    def __add__(self, other: "CountRange") -> "CountRange":
+        return CountRange(self.lowest + other.lowest, self.highest + other.highest)
+
+    @property
+    def exact(self) -> bool:
+        return self.lowest == self.highest
+
+
+NO_NODES = CountRange(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCounts:
+    """Nodes by the class of their largest deposit; positive: macro and micro together."""
+
+    macro: CountRange = NO_NODES
+    micro: CountRange = NO_NODES
+    itc: CountRange = NO_NODES
+    positive: CountRange = NO_NODES
+
+    def __add__(self, other: "NodeCounts") -> "NodeCounts":
+        return NodeCounts(
+            self.macro + other.macro, self.micro + other.micro, self.itc + other.itc, self.positive + other.positive
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Foci:
+    """How many foci of each class a slide shows."""
+
+    itc: int = 0
+    micro: int = 0
+    macro: int = 0
+
+    def __add__(self, other: "Foci") -> "Foci":
+        return Foci(self.itc + other.itc, self.micro + other.micro, self.macro + other.macro)
+
+
+def count_nodes(largest: Metastasis, *, nodes: int, complete: bool, foci: Foci | None) -> NodeCounts:
+    """What `nodes` nodes that share their slides can be, when the largest deposit seen on them is `largest`.
+
+    complete: all their tissue was examined. foci: None where they weren't counted; each focus lies in one node, so
+    there are no more positive nodes than foci (inferred). What holds whatever the split is the range's lower end.
+    """
+    macro_seen, positive_seen = int(largest is Metastasis.MACRO), int(largest >= Metastasis.MICRO)
+    if not complete:
+        return NodeCounts(
+            macro=CountRange(macro_seen, nodes),
+            micro=CountRange(0, nodes - macro_seen),
+            itc=CountRange(0, nodes - positive_seen),
+            positive=CountRange(positive_seen, nodes),
+        )
+    seen = foci or _most_foci(largest, nodes)
+    return NodeCounts(
+        macro=CountRange(macro_seen, min(nodes, seen.macro)),
+        micro=CountRange(int(largest is Metastasis.MICRO), min(nodes - macro_seen, seen.micro)),
+        itc=CountRange(int(largest is Metastasis.ITC), min(nodes - positive_seen, seen.itc)),
+        positive=CountRange(positive_seen, min(nodes, seen.macro + seen.micro)),
+    )
+
+
+def _most_foci(largest: Metastasis, nodes: int) -> Foci:
+    """As many foci of each class up to the largest as could matter."""
+    return Foci(
+        itc=nodes if largest >= Metastasis.ITC else 0,
+        micro=nodes if largest >= Metastasis.MICRO else 0,
+        macro=nodes if largest is Metastasis.MACRO else 0,
+    )

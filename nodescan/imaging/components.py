@@ -1,0 +1,19 @@
+"""8-connected components of a mask: pixels that meet in a corner belong together."""
+
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
+
+
+def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """mask : bool (H, W) -> int32 (H, W) labels from 1, 0 for the background, and how many there are."""
+    return cast("tuple[NDArray[np.int32], int]", ndimage.label(mask, structure=_EIGHT_NEIGHBOURS))
+
+
+def windows(labels: NDArray[np.int32]) -> list[tuple[slice, slice]]:
+    """labels : int32 (H, W), none missing -> the (rows, columns) that just hold label 1, 2, ..."""
+    return cast("list[tuple[slice, slice]]", ndimage.find_objects(labels))

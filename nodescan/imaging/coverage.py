@@ -1,0 +1,35 @@
+"""Which cells of a coarse grid a fine mask touches."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.units import Spacing
+
+
+def coverage(
+    mask: NDArray[np.bool_], mask_spacing: Spacing, *, shape: tuple[int, int], spacing: Spacing
+) -> NDArray[np.float32]:
+    """Share of each cell's pixels that are set, float32 `shape` in [0, 1].
+
+    mask : bool (H, W) at mask_spacing; shape, spacing: of the cells. Both grids start at the same corner. Every
+    mask pixel that a cell touches counts, so a cell with any mask in it is above 0; beyond the mask there is none.
+    """
+    rows = _reach(shape[0], spacing.y / mask_spacing.y, mask.shape[0])
+    columns = _reach(shape[1], spacing.x / mask_spacing.x, mask.shape[1])
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int64)
+    sums[1:, 1:] = mask.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    (top, bottom), (left, right) = (
+        (pair[:, :, None] for pair in rows[None]),
+        (pair[:, None, :] for pair in columns[None]),
+    )
+    total = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    pixels = np.maximum((bottom - top) * (right - left), 1)
+    return (total / pixels)[0].astype(np.float32)
+
+
+def _reach(count: int, ratio: float, limit: int) -> NDArray[np.int64]:
+    """int64 (2, count): first and one past the last mask pixel that each cell touches along one axis."""
+    edges = np.arange(count + 1) * ratio
+    first = np.floor(edges[:-1] + 1e-6)
+    last = np.ceil(edges[1:] - 1e-6)
+    return np.clip(np.stack([first, last]), 0, limit).astype(np.int64)

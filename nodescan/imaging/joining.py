@@ -1,0 +1,27 @@
+"""How the largest deposit and the class would change if foci across a small gap were one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.doubts import JOINING_GAPS_UM, GapReading, gap_reading
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
+
+
+def gap_readings(
+    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, *, found: Sequence[Deposit]
+) -> tuple[GapReading, ...]:
+    """One reading for the settings' own gap, which decides, then one for each other of 0, 25, 50 and 75 um.
+
+    found: the deposits at the settings' own gap. Found anew for every other gap, because specks that are too small
+    alone count once joined.
+    """
+    own = settings.joining_gap_um
+    others = [
+        gap_reading(gap_um, find_deposits(probability, rule, replace(settings, joining_gap_um=gap_um)))
+        for gap_um in JOINING_GAPS_UM
+        if gap_um != own
+    ]
+    return (gap_reading(own, found), *others)

@@ -1,0 +1,130 @@
+"""Says where tissue is too blurred to be judged, and whether a slide is stained with haematoxylin and eosin at all."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.maps import TissueMask
+from nodescan.domain.report import Flag
+
+_FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
+_COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
+_WHITE_LEVEL = 245.0  # density is taken over this level; the ratios below hardly depend on it in stained pixels
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySettings:
+    """When a block is out of focus and when a stain is not H&E.
+
+    max_blur_ratio: a block is blurred where the mean squared step over 2 px is below this share of that over 8 px.
+    focus_block_px: side of the blocks that focus is judged on: several nuclei in each.
+    min_contrast: root mean squared step over 8 px (grey levels) under which there is nothing to focus on.
+    flag_blurred_fraction: share of the tissue out of focus above which the slide is flagged.
+    min_stain_density: mean optical density from which a pixel says something of its stain.
+    min_stained_mm2: area of such pixels below which the stain isn't judged.
+    brown_blue_per_green: brown takes up at least this much blue per green (H&E: below 0.95).
+    max_brown_fraction: of stained pixels; more is an immunostain.
+    eosin_red_per_green: eosin takes up at most this much red per green (haematoxylin: about 0.9).
+    min_eosin_fraction: of stained pixels; less is a counterstain without eosin.
+    min_colour_ratio: difference between two channels' densities per mean density of a coloured pixel.
+    min_coloured_fraction: of stained pixels; less is a greyscale scan.
+    """
+
+    focus_block_px: int
+    max_blur_ratio: float
+    min_contrast: float
+    flag_blurred_fraction: float
+    min_stain_density: float
+    min_stained_mm2: float
+    brown_blue_per_green: float
+    max_brown_fraction: float
+    eosin_red_per_green: float
+    min_eosin_fraction: float
+    min_colour_ratio: float
+    min_coloured_fraction: float
+
+
+def out_of_focus(pixels: NDArray[np.uint8], block_px: int, settings: QualitySettings) -> NDArray[np.bool_]:
+    """bool (H / block_px, W / block_px): blocks so blurred that they can't be examined.
+
+    pixels : uint8 (H, W, 3) RGB at 0.9 to 1.0 um/px, H and W multiples of block_px. block_px : a multiple
+    of 8, at least 32; smaller blocks hold too few nuclei for a sure answer, 64 and more are better.
+    Blur takes fine steps away and leaves coarse ones, so their ratio tells it whatever the stain's strength. Blocks
+    without contrast, as of glass or within a fat cell, are not out of focus: there is nothing in them to judge.
+    """
+    height, width = pixels.shape[:2]
+    if block_px < 32 or block_px % 8 or height % block_px or width % block_px:
+        raise ValueError(
+            f"{width} x {height} px can't be cut into blocks of {block_px} px (a multiple of 8, at least 32)"
+        )
+    rows, columns = height // block_px, width // block_px
+    fine, line = block_px // _FINE_PX, block_px // (2 * _FINE_PX)
+    # Profiles along x on every fourth row and along y on every fourth column: enough for a mean, and quick.
+    along_x = pixels[:: 2 * _FINE_PX, ::_FINE_PX, 1].astype(np.float32).reshape(rows, line, columns, fine)
+    along_y = pixels[::_FINE_PX, :: 2 * _FINE_PX, 1].astype(np.float32).reshape(rows, fine, columns, line)
+    short = _mean_square(along_x[..., 1:] - along_x[..., :-1]) + _mean_square(along_y[:, 1:] - along_y[:, :-1])
+    step = _COARSE_STEPS
+    long = _mean_square(along_x[..., step:] - along_x[..., :-step])
+    long += _mean_square(along_y[:, step:] - along_y[:, :-step])
+    return (short < settings.max_blur_ratio * long) & (long > 2 * settings.min_contrast**2)
+
+
+def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> tuple[Flag, ...]:
+    """A `not_he` flag where the slide's stain isn't haematoxylin and eosin; () where it is, or too little is seen.
+
+    overview : uint8 (H, W, 3) RGB, the pixels `mask` was found on. Where more was taken for ink
+    than for tissue, that is judged too: a bluish counterstain without eosin can look like ink.
+    """
+    if _dark_ground(overview):
+        return (_not_he("its background is dark, as in a fluorescence scan"),)
+    judged = mask.tissue.copy()
+    for reason, area in mask.excluded:
+        if reason == "pen" and np.count_nonzero(area) > np.count_nonzero(mask.tissue):
+            judged |= area
+    density = np.log10(_WHITE_LEVEL / np.clip(overview[judged].astype(np.float32), 1, _WHITE_LEVEL))
+    density = density[density.mean(axis=1) >= settings.min_stain_density]
+    if len(density) * mask.spacing.pixel_area_um2 < settings.min_stained_mm2 * 1e6:
+        return ()
+    red, green, blue = density.T
+    colour_ratio = (density.max(axis=1) - density.min(axis=1)) / density.mean(axis=1)
+    coloured = colour_ratio >= settings.min_colour_ratio
+    if coloured.mean() < settings.min_coloured_fraction:
+        return (_not_he("it is nearly colourless, as a greyscale scan is"),)
+    # Slide edges are dark and slightly warm: only what has colour can be brown.
+    if (coloured & (blue >= settings.brown_blue_per_green * green)).mean() > settings.max_brown_fraction:
+        return (_not_he("it holds brown, as an immunostain with DAB does"),)
+    if (red <= settings.eosin_red_per_green * green).mean() < settings.min_eosin_fraction:
+        return (_not_he("no eosin was found, as on a slide with a haematoxylin counterstain only"),)
+    return ()
+
+
+def focus_flags(out_of_focus_fraction: float, settings: QualitySettings) -> tuple[Flag, ...]:
+    """An `out_of_focus` flag where more than settings.flag_blurred_fraction of the tissue area is out of focus.
+
+    out_of_focus_fraction: area out of focus / tissue area, in [0, 1].
+    """
+    if not 0 <= out_of_focus_fraction <= 1:
+        raise ValueError(f"a fraction lies in [0, 1], not {out_of_focus_fraction}")
+    if out_of_focus_fraction <= settings.flag_blurred_fraction:
+        return ()
+    share = f"{100 * out_of_focus_fraction:.1f} %"
+    return (Flag("out_of_focus", f"{share} of the tissue is out of focus and counts as not examined; scan it again."),)
+
+
+def _dark_ground(overview: NDArray[np.uint8]) -> bool:
+    """Whether most of what was scanned is nearly black; pure black is padding, never scanned."""
+    brightest = overview[::4, ::4].max(axis=2)
+    scanned = brightest > 4
+    return bool((scanned & (brightest < 60)).sum() > 0.5 * scanned.sum() > 0)
+
+
+def _mean_square(steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 (rows, lines, columns, samples) -> (rows, columns)."""
+    return np.einsum("abcd,abcd->ac", steps, steps) / np.float32(steps.shape[1] * steps.shape[3])
+
+
+def _not_he(reason: str) -> Flag:
+    return Flag(
+        "not_he", f"The stain does not look like H&E: {reason}; the model has never seen it, so no class is given."
+    )

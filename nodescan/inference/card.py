@@ -1,0 +1,166 @@
+"""The model card: one YAML file beside the weights that says what a network accepts, answers and was taught."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.geometry import TileGeometry
+from nodescan.domain.report import ModelIdentity
+from nodescan.errors import ModelError
+
+CARD_FILE = "card.yaml"
+DEFAULT_MODEL = "pcam-p4m"
+
+_Fraction = Annotated[float, Field(ge=0, le=1)]
+_Spacing = Annotated[float, Field(ge=0.1, le=4)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Decision(_Part):
+    """How the map turns into deposits; see DecisionRule for each number."""
+
+    smoothing_um: float
+    threshold: _Fraction
+    seed_threshold: _Fraction
+    size_correction_um: tuple[tuple[float, float], ...]
+    size_uncertainty_um: float
+    chosen_on: str
+
+    @staticmethod
+    def of(rule: DecisionRule, *, chosen_on: str) -> "Decision":
+        """What a card says of a rule, and which data it was chosen on."""
+        return Decision(
+            smoothing_um=rule.smoothing_um,
+            threshold=rule.threshold,
+            seed_threshold=rule.seed_threshold,
+            size_correction_um=rule.size_correction_um,
+            size_uncertainty_um=rule.size_uncertainty_um,
+            chosen_on=chosen_on,
+        )
+
+    def rule(self) -> DecisionRule:
+        return DecisionRule(
+            self.smoothing_um,
+            self.threshold,
+            self.seed_threshold,
+            self.size_correction_um,
+            self.size_uncertainty_um,
+        )
+
+
+class ModelCard(_Part):
+    """What stands in a model folder's card.yaml.
+
+    spacing_um: finest and coarsest um/px accepted. core_px, margin_px, stride_px: see TileGeometry. mean, std:
+    of the input's colours in [0, 1]. temperature divides the logits, so that probabilities are calibrated.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    architecture: str
+    weights: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$")]
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    spacing_um: tuple[_Spacing, _Spacing]
+    core_px: int
+    margin_px: int
+    stride_px: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    temperature: Annotated[float, Field(gt=0)]
+    decision: Decision
+    training_data: str
+    metrics: dict[str, str]
+    limits: str
+    licence: str
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ModelCard":
+        if not self.spacing_um[0] <= self.spacing_um[1]:
+            raise ValueError("spacing_um must be finest first, coarsest second")
+        self.geometry()
+        self.decision.rule()
+        return self
+
+    def geometry(self) -> TileGeometry:
+        return TileGeometry(self.core_px, self.margin_px, self.stride_px)
+
+    def identity(self) -> ModelIdentity:
+        return ModelIdentity(self.name, self.architecture, self.weights_sha256, self.decision.threshold)
+
+
+def load_card(folder: Path) -> ModelCard:
+    """The card of a model folder. Raises ModelError naming the file and the key."""
+    file = folder / CARD_FILE
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder}: no {CARD_FILE} there; a model is a folder with a card and its weights") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ModelError(f"{file}: can't be read as a model card ({error})".replace("\n", " ")) from error
+    try:
+        return ModelCard.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the card"
+        raise ModelError(f"{file}: {key}: {first['msg']}") from error
+
+
+def save_card(card: ModelCard, folder: Path) -> None:
+    """Write the card into a model folder."""
+    text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+    (folder / CARD_FILE).write_text(text, encoding="utf-8")
+
+
+def checked_weights(card: ModelCard, folder: Path) -> bytes:
+    """The weights file's bytes, after its sha256 was compared with the card's. Raises ModelError."""
+    file = folder / card.weights
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: the weights can't be read ({error.strerror})") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != card.weights_sha256:
+        raise ModelError(
+            f"{file}: sha256 is {found[:12]}..., the card says {card.weights_sha256[:12]}...; "
+            "the file is damaged or of another model: install nodescan again, or export the model again"
+        )
+    return content
+
+
+_OPEN_RESOURCES = ExitStack()
+
+
+def packed_models() -> Path:
+    """The folder of models that come with nodescan, from a wheel and from an editable install alike."""
+    return _OPEN_RESOURCES.enter_context(resources.as_file(resources.files("nodescan") / "weights"))
+
+
+def list_models() -> tuple[ModelCard, ...]:
+    """Cards of all models that come with nodescan, by name."""
+    return tuple(load_card(folder) for folder in _packed_folders())
+
+
+def find_model(name_or_folder: str | None) -> Path:
+    """The folder of a model by name or by path; None: the released one. Raises ModelError where there is none."""
+    name = name_or_folder or DEFAULT_MODEL
+    packed = packed_models() / name
+    if Path(name).name == name and (packed / CARD_FILE).is_file():
+        return packed
+    if (Path(name) / CARD_FILE).is_file():
+        return Path(name)
+    known = ", ".join(folder.name for folder in _packed_folders()) or "none"
+    raise ModelError(f"{name}: no such model; models at hand: {known}; or give a folder that holds a {CARD_FILE}")
+
+
+def _packed_folders() -> Iterator[Path]:
+    home = packed_models()
+    return (f.parent for f in sorted(home.glob(f"*/{CARD_FILE}"))) if home.is_dir() else iter(())

@@ -1,0 +1,36 @@
+"""Where the network runs; device words are spoken here and nowhere else."""
+
+import platform
+from dataclasses import dataclass
+
+import torch
+
+from nodescan.errors import DeviceError
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """device: torch's. description: in words for reports, e.g. "cpu (2 threads)" or "cuda:0 (NVIDIA H200)"."""
+
+    device: torch.device
+    description: str
+
+
+def choose_device(request: str) -> Device:
+    """`auto` takes the first GPU, else the CPU; others are taken at their word. Raises DeviceError if it isn't there."""
+    if request == "auto":
+        request = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(request)
+    except RuntimeError as error:
+        raise DeviceError(f"device {request!r} is not known; use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cpu":
+        return Device(device, f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)")
+    if device.type != "cuda":
+        raise DeviceError(f"device {request!r} is not supported; use auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    index = device.index or 0
+    if index >= count:
+        there = f"there are {count} CUDA devices" if count else "this machine has no CUDA device"
+        raise DeviceError(f"device {request!r} was asked for but {there}; use --device auto or cpu")
+    return Device(torch.device("cuda", index), f"cuda:{index} ({torch.cuda.get_device_name(index)})")

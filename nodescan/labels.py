@@ -1,0 +1,147 @@
+"""Tables of node labels, made by hand or by another tool, CAMELYON17's stages.csv among them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.csv_rows import CsvRow, read_lines, read_table
+from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.staging import AJCC8, CAMELYON17, StagingTable
+from nodescan.errors import UsageError
+from nodescan.manifest import NodeFacts, check_facts, check_numbers_of_nodes, check_once, node_facts
+
+COLUMNS = (
+    "patient_id",
+    "specimen_id",
+    "laterality",
+    "node_id",
+    "slide_id",
+    "label",
+    "largest_deposit_um",
+    "nodes_on_slide",
+    "nodes_removed",
+    "sentinel",
+    "neoadjuvant",
+    "recurrence",
+)
+
+LABELS: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
+
+_CAMELYON17_HEADER = ("patient", "stage")
+_PATIENT = re.compile(r"(?P<patient>.+)\.zip", re.IGNORECASE)
+_NODE = re.compile(r"(?P<patient>.+)_node_(?P<node>[^_.]+)(\.[a-z]+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledSlide:
+    """One row: a slide, or a whole node where slide_id was not given. largest_um: None where not stated."""
+
+    facts: NodeFacts
+    slide_id: str
+    label: Metastasis
+    largest_um: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """slides: in the file's order. stages: patient -> stage, where the file states it. table: the mode it is made for."""
+
+    name: str
+    slides: tuple[LabelledSlide, ...]
+    stages: Mapping[str, str]
+    table: StagingTable
+
+
+def read_labels(path: Path) -> LabelTable:
+    """The labels at `path`, in CAMELYON17's format (patient,stage) or with the columns of COLUMNS."""
+    if is_camelyon17(path):
+        return _read_camelyon17(path)
+    rows = read_table(path, columns=COLUMNS, required=("patient_id", "label"))
+    slides = tuple(_labelled(row) for row in rows)
+    check_once([(_key(slide), slide.facts) for slide in slides], "the node or slide")
+    _check(slides)
+    return LabelTable(path.name, slides, {}, AJCC8)
+
+
+def is_camelyon17(path: Path) -> bool:
+    """Whether the file has the header of CAMELYON17's stages.csv."""
+    return tuple(cell.casefold() for cell in read_lines(path)[0].cells.values()) == _CAMELYON17_HEADER
+
+
+def parse_label(row: CsvRow, column: str) -> Metastasis:
+    """The class that a cell names. Raises UsageError on any other spelling."""
+    word = row.one_of(column, LABELS)
+    if not word:
+        raise row.error(f"{column} is empty; write {', '.join(LABELS)}")
+    return LABELS[word]
+
+
+def check_size(row: CsvRow, label: Metastasis, largest_um: float | None) -> None:
+    """Raise UsageError where a label and a size can't both be true: cells may raise a small focus to micro, no more."""
+    if largest_um is None:
+        return
+    fits = {
+        Metastasis.NONE: False,
+        Metastasis.ITC: largest_um <= ITC_LIMIT_UM,
+        Metastasis.MICRO: largest_um <= MICRO_LIMIT_UM,
+        Metastasis.MACRO: largest_um > MICRO_LIMIT_UM,
+    }
+    if not fits[label]:
+        raise row.error(f"{label.word} contradicts a largest deposit of {largest_um:g} um; correct one of them")
+
+
+def _labelled(row: CsvRow) -> LabelledSlide:
+    facts = node_facts(row)
+    if not facts.patient_id:
+        raise row.error("patient_id is empty")
+    if not facts.node_id and not row.text("slide_id"):
+        raise row.error("neither node_id nor slide_id is given")
+    label, largest_um = parse_label(row, "label"), row.size_um("largest_deposit_um")
+    check_size(row, label, largest_um)
+    return LabelledSlide(facts, row.text("slide_id"), label, largest_um)
+
+
+def _key(slide: LabelledSlide) -> tuple[str, ...]:
+    """A slide is named by its id; a node without slides by its patient, specimen and side."""
+    return (slide.slide_id,) if slide.slide_id else (*slide.facts.specimen, slide.facts.node_id)
+
+
+def _read_camelyon17(path: Path) -> LabelTable:
+    slides: list[LabelledSlide] = []
+    stages: dict[str, tuple[str, CsvRow]] = {}
+    for row in read_table(path, columns=_CAMELYON17_HEADER, required=_CAMELYON17_HEADER):
+        name = row.text("patient")
+        node, patient = _NODE.fullmatch(name), _PATIENT.fullmatch(name)
+        if patient is not None:
+            words = {rule.category.casefold(): rule.category for rule in CAMELYON17.rules}
+            stage = words[row.one_of("stage", words) or _empty(row)]
+            if patient["patient"] in stages:
+                first = stages[patient["patient"]][1].line
+                raise row.error(f"patient {name!r} stands in line {first} too")
+            stages[patient["patient"]] = (stage, row)
+        elif node is not None:
+            # The file's own names are all there is: a node has one slide, and its patient is in the name.
+            named = CsvRow(row.file, row.line, {"patient_id": node["patient"], "node_id": node["node"]})
+            slide_id = re.sub(r"\.[A-Za-z]+$", "", name)
+            slides.append(LabelledSlide(node_facts(named), slide_id, parse_label(row, "stage")))
+        else:
+            raise row.error(f"{name!r} is neither a patient (patient_NNN.zip) nor a node (patient_NNN_node_N.tif)")
+    if not slides:
+        raise UsageError(f"{path.name}: holds no node rows (patient_NNN_node_N.tif), so there is nothing to stage")
+    check_once([(slide.slide_id.casefold(), slide.facts) for slide in slides], "the node")
+    nodes = {slide.facts.patient_id for slide in slides}
+    for patient_id, (_, row) in stages.items():
+        if patient_id not in nodes:
+            raise row.error(f"patient {patient_id!r} has a stage but no node rows")
+    return LabelTable(path.name, tuple(slides), {name: stage for name, (stage, _) in stages.items()}, CAMELYON17)
+
+
+def _empty(row: CsvRow) -> str:
+    raise row.error("stage is empty")
+
+
+def _check(slides: Sequence[LabelledSlide]) -> None:
+    facts = [slide.facts for slide in slides]
+    check_facts(facts)
+    check_numbers_of_nodes(facts)

@@ -1,0 +1,202 @@
+"""The patient manifest: which slide shows which node of which patient, and what only the clinic knows."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.csv_rows import CsvRow, read_table
+from nodescan.errors import UsageError
+
+COLUMNS = (
+    "path",
+    "slide_id",
+    "patient_id",
+    "specimen_id",
+    "laterality",
+    "node_id",
+    "nodes_on_slide",
+    "nodes_removed",
+    "sentinel",
+    "neoadjuvant",
+    "recurrence",
+    "stain",
+    "mpp",
+)
+
+HE_STAINS = ("", "he", "h&e", "hes")
+"""Stains the software reads; any other (immunohistochemistry) is for the pathologist alone."""
+
+FINEST_MPP_UM, COARSEST_MPP_UM = 0.1, 1.2
+"""Plausible um/px at level 0, as for a slide file's own value."""
+
+_SIDES = {"left": "left", "l": "left", "right": "right", "r": "right", "": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """What a table says of the node that one of its rows belongs to. Empty text, None: not stated.
+
+    where: file and line, for errors. nodes_removed: of the whole specimen and side; 0 says that none were removed.
+    """
+
+    where: CsvRow
+    patient_id: str
+    specimen_id: str
+    laterality: str
+    node_id: str
+    nodes_on_slide: int
+    nodes_removed: int | None
+    sentinel: bool | None
+    neoadjuvant: bool | None
+    recurrence: bool | None
+
+    @property
+    def specimen(self) -> tuple[str, str, str]:
+        """What is staged by itself: patient, specimen, side."""
+        return self.patient_id, self.specimen_id, self.laterality
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One slide. path: joined to the manifest's own folder, None where not given; slide_id: "" where not given.
+
+    mpp_um: spacing at level 0 for a slide that has none. stain: "" for H&E.
+    """
+
+    facts: NodeFacts
+    path: Path | None
+    slide_id: str
+    stain: str
+    mpp_um: float | None
+
+    @property
+    def has_slide(self) -> bool:
+        """False for a row that only says that no nodes were removed."""
+        return self.path is not None or bool(self.slide_id)
+
+    @property
+    def is_he(self) -> bool:
+        return self.stain.casefold().replace(" ", "") in HE_STAINS
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """name: of the file; rows: in its order."""
+
+    name: str
+    rows: tuple[ManifestRow, ...]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest at `path`. Raises UsageError, naming the line, on whatever is unknown or contradicts itself."""
+    rows = tuple(_manifest_row(row, path.parent) for row in read_table(path, columns=COLUMNS, required=()))
+    with_slide = [row for row in rows if row.has_slide]
+    check_once([(row.path, row.facts) for row in rows if row.path is not None], "the path")
+    check_once([(row.slide_id, row.facts) for row in rows if row.slide_id], "the slide_id")
+    check_facts([row.facts for row in rows])
+    check_numbers_of_nodes([row.facts for row in with_slide])
+    for row in rows:
+        if not row.has_slide and row.facts.nodes_removed != 0:
+            raise row.facts.where.error(
+                "neither path nor slide_id; only a patient with nodes_removed 0 has a row without a slide"
+            )
+        if row.has_slide and row.facts.nodes_removed == 0:
+            raise row.facts.where.error("a slide of a node, but nodes_removed is 0; correct one of them")
+    return Manifest(path.name, rows)
+
+
+def node_facts(row: CsvRow) -> NodeFacts:
+    """The columns that every table of nodes shares."""
+    side = row.one_of("laterality", _SIDES)
+    return NodeFacts(
+        where=row,
+        patient_id=row.text("patient_id"),
+        specimen_id=row.text("specimen_id"),
+        laterality=_SIDES[side],
+        node_id=row.text("node_id"),
+        nodes_on_slide=row.whole_number("nodes_on_slide", smallest=1) or 1,
+        nodes_removed=row.whole_number("nodes_removed", smallest=0),
+        sentinel=row.yes_or_no("sentinel"),
+        neoadjuvant=row.yes_or_no("neoadjuvant"),
+        recurrence=row.yes_or_no("recurrence"),
+    )
+
+
+def check_facts(facts: Sequence[NodeFacts]) -> None:
+    """Raise UsageError where two rows of one patient, specimen or node contradict each other."""
+    named = [fact for fact in facts if fact.patient_id]
+    for column in ("specimen_id", "laterality"):
+        _check_all_or_none(named, column)
+    for column in ("nodes_removed", "neoadjuvant", "recurrence"):
+        stated = [(fact.specimen, getattr(fact, column), fact) for fact in named]
+        _check_agree(stated, column, "this patient's specimen and side")
+    nodes = [((*fact.specimen, fact.node_id), fact.sentinel, fact) for fact in named if fact.node_id]
+    _check_agree(nodes, "sentinel", "this node")
+
+
+def check_numbers_of_nodes(facts: Sequence[NodeFacts]) -> None:
+    """Raise UsageError where the slides of a specimen show more nodes than were removed."""
+    nodes: dict[tuple[str, str, str], dict[Hashable, int]] = {}
+    for number, fact in enumerate(facts):
+        seen = nodes.setdefault(fact.specimen, {})
+        key = fact.node_id or number
+        seen[key] = max(seen.get(key, 0), fact.nodes_on_slide)
+    for fact in facts:
+        seen = sum(nodes[fact.specimen].values())
+        if fact.patient_id and fact.nodes_removed is not None and fact.nodes_removed < seen:
+            raise fact.where.error(
+                f"nodes_removed is {fact.nodes_removed}, but the table has {seen} nodes of this specimen and side; "
+                "correct nodes_removed, or give slides of one node the same node_id"
+            )
+
+
+def check_once(keys: Iterable[tuple[Hashable, NodeFacts]], what: str) -> None:
+    """Raise UsageError where a key stands in two rows, above all in those of two patients."""
+    seen: dict[Hashable, NodeFacts] = {}
+    for key, fact in keys:
+        first = seen.setdefault(key, fact)
+        if first is not fact:
+            two = f" and belongs to two patients, {first.patient_id!r} and {fact.patient_id!r}"
+            patients = two if first.patient_id != fact.patient_id else ""
+            name = key.name if isinstance(key, Path) else key
+            raise fact.where.error(f"{what} {name!r} stands in line {first.where.line} too{patients}")
+
+
+def _manifest_row(row: CsvRow, folder: Path) -> ManifestRow:
+    mpp = row.number("mpp")
+    if mpp is not None and not FINEST_MPP_UM <= mpp <= COARSEST_MPP_UM:
+        raise row.error(f"mpp is {mpp:g}; write um per pixel at level 0, from {FINEST_MPP_UM} to {COARSEST_MPP_UM}")
+    path = row.text("path")
+    return ManifestRow(
+        facts=node_facts(row),
+        path=folder / path if path else None,
+        slide_id=row.text("slide_id"),
+        stain=row.text("stain"),
+        mpp_um=mpp,
+    )
+
+
+def _check_all_or_none(facts: Sequence[NodeFacts], column: str) -> None:
+    """A patient whose rows state a side or specimen only here and there would be staged in pieces."""
+    stated: dict[str, NodeFacts] = {}
+    unstated: dict[str, NodeFacts] = {}
+    for fact in facts:
+        (stated if getattr(fact, column) else unstated).setdefault(fact.patient_id, fact)
+    for patient, fact in unstated.items():
+        if patient in stated:
+            raise fact.where.error(
+                f"patient {patient!r} has a {column} in line {stated[patient].where.line} and none here, so it would "
+                f"be staged as two groups; fill in {column} in all of its rows"
+            )
+
+
+def _check_agree(stated: Iterable[tuple[Hashable, object, NodeFacts]], column: str, of: str) -> None:
+    first: dict[Hashable, tuple[object, NodeFacts]] = {}
+    for key, value, fact in stated:
+        if value is None:
+            continue
+        known, where = first.setdefault(key, (value, fact))
+        if known != value:
+            raise UsageError(
+                f"{fact.where.file}, line {fact.where.line}: {column} of {of} contradicts line {where.where.line}"
+            )

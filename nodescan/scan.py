@@ -1,0 +1,208 @@
+"""ONE SLIDE, FROM FILE TO REPORT: open, find tissue, examine it tile by tile, measure what was found, conclude."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import Picture, TissueMask
+from nodescan.domain.report import Flag, Provenance, SlideReport, SlideResult
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Spacing
+from nodescan.domain.verdict import conclude, deposit_flags
+from nodescan.errors import RegionUnreadableError
+from nodescan.examination import Examination, examine
+from nodescan.imaging.coverage import coverage
+from nodescan.imaging.detections import DetectionSettings, find_detections
+from nodescan.imaging.quality import QualitySettings, focus_flags, stain_flags
+from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, touches_unexamined
+from nodescan.imaging.tissue import TissueSettings, excluded_flags, find_tissue
+from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
+
+_OVERVIEW_BLOCK_PX = 1024
+_CONSTANT_CELLS = 100
+"""From so many answers on, all of them equal, the output is called constant."""
+
+_CROP_PX, _MOST_CROPS, _SMALLEST_CROP_UM = 512, 30, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewSettings:
+    """The low magnification that tissue is sought at: any spacing from finest_um to coarsest_um per px will do."""
+
+    finest_um: float
+    coarsest_um: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSettings:
+    """All that bears on a finding beside the model; a run's YAML holds every one of them."""
+
+    overview: OverviewSettings
+    tissue: TissueSettings
+    quality: QualitySettings
+    segmentation: SegmentationSettings
+    detections: DetectionSettings
+
+
+def scan_slide(
+    ref: SlideRef, *, open_slide: OpenSlideFile, predictor: TilePredictor, settings: ScanSettings, progress: Progress
+) -> SlideResult:
+    """Read one slide, find and measure its deposits, and say what follows.
+
+    Raises SlideError where the slide can't be used at all; areas that can't be read are marked as not
+    examined and make the slide incomplete.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    slide = open_slide(ref)
+    try:
+        overview, unseen = view_whole(slide, settings.overview)
+        tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
+        examination = examine(slide, tissue, predictor=predictor, quality=settings.quality, progress=progress)
+        deposits = find_deposits(examination.probability, predictor.decision, settings.segmentation)
+        detections = find_detections(examination.probability, settings.detections)
+        flags = (
+            *(Flag(code, message) for code, message in slide.info.warnings),
+            *tissue_flags(overview, tissue, settings),
+            *examination_flags(examination, settings),
+            *doubts(deposits, examination, tissue, predictor),
+            *deposit_flags(deposits),
+        )
+        verdict = conclude(
+            deposits,
+            tissue_found=bool(tissue.tissue.any()),
+            all_examined=examination.complete,
+            classifiable=not {flag.code for flag in flags} & {"not_he", "constant_output"},
+        )
+        provenance = Provenance(
+            versions={},
+            config_sha256="",
+            slide_fingerprint=slide.fingerprint(),
+            device=predictor.device,
+            precision=predictor.precision,
+            started=started.isoformat(timespec="seconds"),
+            seconds=time.monotonic() - clock,
+        )
+        report = SlideReport(
+            slide=ref,
+            status=verdict.status,
+            metastasis=verdict.metastasis,
+            at_least=verdict.at_least,
+            deposits=deposits,
+            detections=detections,
+            tumour_probability=max((d.confidence for d in detections), default=0.0),
+            tissue_area_mm2=tissue.area_um2 / 1e6,
+            examined_fraction=examination.examined_fraction,
+            flags=flags,
+            info=slide.info,
+            analysis_spacing=examination.frame_spacing,
+            model=predictor.model,
+            provenance=provenance,
+        )
+        crops = close_ups(slide, deposits)
+    finally:
+        slide.close()
+    return SlideResult(report, examination.probability, tissue, overview, crops)
+
+
+def view_whole(slide: Slide, settings: OverviewSettings) -> tuple[Picture, NDArray[np.bool_]]:
+    """The slide at low magnification, and bool (H, W): pixels that could not be read (white in the picture)."""
+    spacing = slide.frame_spacing(settings.finest_um, settings.coarsest_um)
+    width, height = slide.frame_size(spacing)
+    pixels = np.full((height, width, 3), 255, dtype=np.uint8)
+    unseen = np.zeros((height, width), dtype=np.bool_)
+    for top in range(0, height, _OVERVIEW_BLOCK_PX):
+        for left in range(0, width, _OVERVIEW_BLOCK_PX):
+            box = PixelBox(left, top, min(_OVERVIEW_BLOCK_PX, width - left), min(_OVERVIEW_BLOCK_PX, height - top))
+            window = slice(box.top, box.bottom), slice(box.left, box.right)
+            try:
+                pixels[window] = slide.read(box, spacing)
+            except RegionUnreadableError:
+                unseen[window] = True
+    return Picture(pixels, 0.0, 0.0, spacing), unseen
+
+
+def with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
+    """What could not be seen may be tissue, so it is to be examined: at another magnification it may yet be read."""
+    if not unseen.any():
+        return tissue
+    excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)
+    return TissueMask(tissue.tissue | unseen, tissue.spacing, excluded)
+
+
+def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
+    """What the overview says: no tissue, areas left out, a stain that the network wasn't taught."""
+    if not tissue.tissue.any():
+        none = Flag("no_tissue", "No tissue was found, so nothing was examined; see the overview and check the slide.")
+        return (none, *excluded_flags(tissue, settings.tissue))
+    stain = stain_flags(overview.pixels, tissue, settings.quality)
+    return (*stain, *excluded_flags(tissue, settings.tissue))
+
+
+def examination_flags(examination: Examination, settings: ScanSettings) -> tuple[Flag, ...]:
+    """What was not examined and why, and a network that answers the same everywhere."""
+    flags = list(focus_flags(examination.blurred_fraction, settings.quality))
+    if examination.unread_fraction > 0:
+        share = f"{100 * examination.unread_fraction:.2g} %"
+        flags.append(
+            Flag("unread_tissue", f"{share} of the tissue could not be read from the file and was not examined.")
+        )
+    values = examination.probability.values[examination.probability.examined]
+    if len(values) >= _CONSTANT_CELLS and float(np.ptp(values)) < 1e-4:
+        text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."
+        flags.append(Flag("constant_output", text))
+    return tuple(flags)
+
+
+def doubts(
+    deposits: Sequence[Deposit], examination: Examination, tissue: TissueMask, predictor: TilePredictor
+) -> tuple[Flag, ...]:
+    """Deposits that end where nothing was examined, and tumour where there is next to no tissue."""
+    flags: list[Flag] = []
+    if not examination.complete:
+        cut = [
+            deposit.id
+            for deposit in deposits
+            if touches_unexamined(deposit, examination.probability, wanted=examination.wanted, rule=predictor.decision)
+        ]
+        if cut:
+            text = (
+                f"Deposit(s) {', '.join(map(str, cut[:8]))} border on tissue that was not examined and may be larger."
+            )
+            flags.append(Flag("deposit_cut_off", text))
+    map_ = examination.probability
+    positive = map_.examined & (map_.values >= predictor.decision.threshold)
+    if deposits and positive.any():
+        stained = coverage(tissue.tissue, tissue.spacing, shape=map_.values.shape, spacing=map_.spacing)
+        on_glass = float((stained[positive] < 0.25).mean())
+        if on_glass > 0.2:
+            text = f"{100 * on_glass:.0f} % of what was called tumour lies on glass: the model may not suit this slide."
+            flags.append(Flag("tumour_on_glass", text))
+    return tuple(flags)
+
+
+def close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Mapping[int, Picture]:
+    """Each of the largest deposits with its surroundings, at the finest magnification that fits the picture."""
+    crops: dict[int, Picture] = {}
+    for deposit in deposits[:_MOST_CROPS]:
+        native = slide.info.spacing
+        side_um = max(1.4 * deposit.diameter_um, _SMALLEST_CROP_UM)
+        spacing = native.scaled(max(1, int(np.ceil(side_um / (_CROP_PX * native.mean)))))
+        try:
+            crops[deposit.id] = _picture_around(slide, deposit.centre_um, side_um=side_um, spacing=spacing)
+        except RegionUnreadableError:
+            continue  # the deposit stands in the report all the same, without its picture
+    return crops
+
+
+def _picture_around(slide: Slide, centre_um: tuple[float, float], *, side_um: float, spacing: Spacing) -> Picture:
+    width, height = round(side_um / spacing.x), round(side_um / spacing.y)
+    box = PixelBox(
+        round(centre_um[0] / spacing.x - width / 2), round(centre_um[1] / spacing.y - height / 2), width, height
+    )
+    return Picture(slide.read(box, spacing), box.left * spacing.x, box.top * spacing.y, spacing)

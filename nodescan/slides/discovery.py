@@ -1,0 +1,135 @@
+"""From what a user names (files, folders, globs) to slides, each once."""
+
+import glob
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import UsageError
+from nodescan.slides.dicom_series import is_dicom, series_uid
+from nodescan.slides.files import companions
+from nodescan.slides.slide_ids import slide_ids
+
+SUFFIXES = frozenset(
+    {".bif", ".czi", ".dcm", ".mrxs", ".ndpi", ".scn", ".svs", ".svslide", ".tif", ".tiff", ".vms", ".vmu"}
+)
+"""What counts as a slide inside a folder; DICOM files count without a suffix too."""
+
+_DICOM_DIRECTORY = "DICOMDIR"
+
+OWN_RESULTS = frozenset({"probability.ome.tif"})
+"""Written by nodescan itself: a result folder inside a slide folder is not analysed again."""
+
+
+def find_slides(inputs: Sequence[str], *, mpp_um: float | None, override_mpp: bool) -> tuple[SlideRef, ...]:
+    """The slides that the inputs name, in their order, those of a folder sorted by path.
+
+    A file named, or met by a glob, is taken whatever it is, and fails later in its own row if it is no slide;
+    folders are searched to their bottom by suffix. A DICOM series is one slide, and so is an .mrxs with its data
+    folder or a .vms with its images. Raises UsageError for a path that isn't there, a glob that meets nothing, a
+    folder without slides.
+    """
+    if not inputs:
+        raise UsageError("no slides given: name slide files, folders or globs")
+    found = [path for text in inputs for path in _expand(text)]
+    paths = _without_companions(_one_per_series(_once(found)))
+    return tuple(
+        SlideRef(slide_id=slide_id, path=path, mpp_um=mpp_um, override_mpp=override_mpp)
+        for slide_id, path in zip(slide_ids(paths), paths, strict=True)
+    )
+
+
+def _expand(text: str) -> list[Path]:
+    """The files that one input names."""
+    path = Path(text)
+    if os.path.lexists(path):
+        return _in_folder(path) if path.is_dir() else [path]
+    if not glob.has_magic(text):
+        raise UsageError(f"{text}: there is no such file or folder; check the spelling")
+    matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
+    files = [file for match in matches for file in (_slides_below(match) if match.is_dir() else [match])]
+    if not files:
+        raise UsageError(f"{text}: matches no slide; check the pattern, and put it in quotes")
+    return files
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    files = _slides_below(folder)
+    if not files:
+        raise UsageError(
+            f"{folder}: holds no slides; looked for {', '.join(sorted(SUFFIXES))} in it and all folders below"
+        )
+    return files
+
+
+def _slides_below(folder: Path) -> list[Path]:
+    """Slides in the folder and below, sorted; the slide itself where the folder is an .mrxs's data."""
+    owner = folder.absolute().with_name(f"{folder.absolute().name}.mrxs")
+    if owner.is_file():
+        return [folder.parent / owner.name if folder.name else owner]
+    files: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    for place, below, names in os.walk(folder, followlinks=True, onerror=_not_listed):
+        state = os.stat(place)
+        if (state.st_dev, state.st_ino) in seen:  # a link back up, or a second link to the same folder
+            below.clear()
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        files += [Path(place, name) for name in names if _looks_like_a_slide(Path(place, name))]
+    return sorted(files)
+
+
+def _not_listed(error: OSError) -> None:
+    """A folder passed over in silence could be a patient's only positive node."""
+    raise UsageError(
+        f"{error.filename}: the folder can't be listed ({error.strerror}); give it read permission or leave it out"
+    )
+
+
+def _looks_like_a_slide(path: Path) -> bool:
+    if path.name.startswith(".") or path.name in OWN_RESULTS:
+        return False
+    suffix = path.suffix.lower()
+    if suffix == "" or suffix[1:].isdigit():  # DICOM instances are often named by number or UID
+        return path.name != _DICOM_DIRECTORY and path.is_file() and is_dicom(path)
+    return suffix in SUFFIXES
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    """Each file once, at its first place, under the smallest of its names, so that order doesn't change the id."""
+    names: dict[Path, Path] = {}
+    for path in paths:
+        key = path.resolve()
+        names[key] = min(names.get(key, path), path, key=str)
+    return list(names.values())
+
+
+def _one_per_series(paths: Sequence[Path]) -> list[Path]:
+    """One file for each DICOM series of a folder: its largest, which holds the full resolution."""
+    chosen: dict[tuple[Path, str], Path] = {}
+    for path in paths:
+        key = _series_key(path)
+        best = chosen.get(key)
+        chosen[key] = path if best is None else max(best, path, key=lambda file: (file.stat().st_size, str(file)))
+    return list(chosen.values())
+
+
+def _series_key(path: Path) -> tuple[Path, str]:
+    """(folder, series); for anything else, or a file that can't be read and fails later by itself, its own path."""
+    try:
+        uid = series_uid(path) if path.is_file() else None
+    except OSError:
+        uid = None
+    return (path.resolve().parent, uid) if uid else (path.resolve(), "")
+
+
+def _without_companions(paths: Sequence[Path]) -> list[Path]:
+    parts: set[Path] = set()
+    for path in paths:
+        try:
+            parts.update(part.resolve() for part in companions(path))
+        except OSError:  # the slide that can't be read says so in its own row
+            continue
+    return [path for path in paths if path.resolve() not in parts]

@@ -1,0 +1,85 @@
+"""OpenSlide handles that outlive a bad tile."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.slides.diagnosis import rejection
+
+
+class HandlePool:
+    """OpenSlide handles of one file, each in one thread's hands at a time.
+
+    A handle that failed once fails for ever after. With a handle of its own, one thread's bad tile can't
+    spoil what another reads; the failed handle is dropped, and the area tried once more on a fresh one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._idle: list[openslide.OpenSlide] = []
+        self._closed = False
+        try:
+            handle = openslide.OpenSlide(path)
+            self.properties: Mapping[str, str] = dict(handle.properties)
+            self.sizes_px = handle.level_dimensions
+            self.downsamples = handle.level_downsamples
+        except openslide.OpenSlideUnsupportedFormatError:
+            raise rejection(path) from None
+        except openslide.OpenSlideError as error:
+            raise rejection(path, str(error)) from None
+        self._idle.append(handle)
+
+    def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
+        """uint8 (box.height, box.width, 3) RGB of a box that lies inside the level. Raises OpenSlideError."""
+        handle = self._take()
+        try:
+            pixels = self._read(handle, index, box)
+        except openslide.OpenSlideError:
+            handle.close()
+            handle = openslide.OpenSlide(self._path)
+            pixels = self._read(handle, index, box)
+        self._give_back(handle)
+        return pixels
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for handle in idle:
+            handle.close()
+
+    def _read(self, handle: openslide.OpenSlide, index: int, box: PixelBox) -> NDArray[np.uint8]:
+        """OpenSlide is asked for the level-0 pixel that its own arithmetic takes nearest to the level's pixel."""
+        downsample = self.downsamples[index]
+        place = (round(box.left * downsample), round(box.top * downsample))
+        return on_white(np.asarray(handle.read_region(place, index, (box.width, box.height))))
+
+    def _take(self) -> openslide.OpenSlide:
+        with self._lock:
+            if self._closed:
+                raise ValueError(f"{self._path.name} is closed")
+            if self._idle:
+                return self._idle.pop()
+        return openslide.OpenSlide(self._path)
+
+    def _give_back(self, handle: openslide.OpenSlide) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(handle)
+                return
+        handle.close()
+
+
+def on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """rgba : uint8 (H, W, 4), not premultiplied -> uint8 (H, W, 3) on a white ground."""
+    alpha = rgba[..., 3:]
+    if alpha.min() == 255:
+        return rgba[..., :3]
+    weight = alpha.astype(np.uint16)
+    return ((rgba[..., :3] * weight + 255 * (255 - weight) + 127) // 255).astype(np.uint8)

@@ -1,0 +1,59 @@
+"""Names for slides that are unique in a batch, safe as folder names, and the same whatever the order."""
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+LONGEST = 100
+
+_HASH_CHARACTERS = 6
+_LONG_HASH_CHARACTERS = 24
+
+
+def slide_ids(paths: Sequence[Path]) -> tuple[str, ...]:
+    """One id for each path: its stem, made safe; where two agree, whatever the case, 6 hex of the folder's sha256.
+
+    Slides of one stem in one folder (a.svs, a.tif) get 6 hex of the whole path instead. Paths must differ once
+    resolved.
+    """
+    forms = [_forms(path) for path in paths]
+    level = [0] * len(paths)
+    while True:
+        ids = [form[step] for form, step in zip(forms, level, strict=True)]
+        counts = Counter(name.casefold() for name in ids)
+        clashing = [index for index, name in enumerate(ids) if counts[name.casefold()] > 1]
+        movable = [index for index in clashing if level[index] + 1 < len(forms[index])]
+        if not movable:
+            return tuple(ids)
+        for index in movable:
+            level[index] += 1
+
+
+def safe_name(stem: str) -> str:
+    """The stem with letters, digits, . _ and - only, at most 100; accents are dropped, the rest becomes _."""
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", stem) if not unicodedata.combining(letter))
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip(".-")[:LONGEST].rstrip(".")
+    return name or "slide"
+
+
+def _forms(path: Path) -> tuple[str, str, str, str]:
+    """The id in growing detail; the next is taken where the one before is shared."""
+    name, whole = safe_name(path.stem), path.resolve()
+    folder, file = _sha256(whole.parent), _sha256(whole)
+    return (
+        name,
+        _with_hash(name, folder[:_HASH_CHARACTERS]),
+        _with_hash(name, file[:_HASH_CHARACTERS]),
+        _with_hash(name, file[:_LONG_HASH_CHARACTERS]),
+    )
+
+
+def _with_hash(name: str, digits: str) -> str:
+    return f"{name[: LONGEST - 1 - len(digits)]}-{digits}"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,214 @@
+"""What commands say on a terminal: small tables, from findings to words."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
+from nodescan.measurement import Measurement
+from nodescan.phantoms import PhantomTruth
+from nodescan.reports.json_report import SCHEMA_VERSION, deposits_as_json
+from nodescan.reports.wording import millimetres, size_words
+from nodescan.slides.facts import SlideFacts
+
+if TYPE_CHECKING:  # both know torch, and a command that measures a mask needn't wait for it
+    from nodescan.batch import BatchResult
+    from nodescan.demo import DemoResult, Pair
+    from nodescan.inference.card import ModelCard
+
+CELLS_NOT_ASSESSED = "cell count not assessed"
+"""Said beside every class that rests on size alone (clinical-rules 1)."""
+
+_SPACING_SOURCES = {
+    "file": "file",
+    "tiff": "file's TIFF resolution tags",
+    "user": "command line",
+    "user-override": "command line, against the file",
+}
+
+_PIPE_WIDTH = 160
+"""Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
+
+
+def print_batch(result: "BatchResult") -> None:
+    """Status, class, size and flags of each slide, and where the reports are."""
+    rows = [
+        (
+            report.slide.slide_id,
+            report.status.value,
+            _class_word(report),
+            "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm",
+            ", ".join(flag.code for flag in report.flags),
+        )
+        for report in result.reports
+    ]
+    _print_table(("slide", "status", "class", "largest", "flags"), rows)
+    complete = sum(report.status is Status.COMPLETE for report in result.reports)
+    _print(f"{complete} of {len(result.reports)} complete. Reports: {result.folder}, rows: {result.summary}")
+    _print(NOT_FOR_CLINICAL_USE)
+
+
+def print_demo(result: "DemoResult") -> None:
+    """Planted beside measured for each deposit, and the page of each slide."""
+    rows = [
+        (
+            slide.name if first else "",
+            *_sizes(pair),
+            slide.expected if first else "",
+            _verdict(slide.found) if first else "",
+        )
+        for slide in result.slides
+        for first, pair in _marked(slide.pairs)
+    ]
+    _print_table(("phantom", "planted", "measured", "error", "class expected", "class found"), rows)
+    for slide in result.slides:
+        _print(f"{slide.name}: {slide.page}")
+    wrong = [slide.name for slide in result.slides if not slide.right]
+    _print("every class is right" if result.right else f"wrong or incomplete: {', '.join(wrong)}")
+
+
+def print_measurement(measurement: Measurement, *, as_json: bool) -> None:
+    """Deposits, sizes and class of one mask or outline file, as a table or with the names of report.json."""
+    if as_json:
+        print(json.dumps(_measurement_as_json(measurement), indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    rows = [
+        (
+            str(deposit.id),
+            f"{size_words(deposit)}",
+            f"{deposit.area_um2 / 1e6:.4f} mm2",
+            deposit.metastasis.word + (", borderline" if deposit.borderline else ""),
+        )
+        for deposit in measurement.deposits
+    ]
+    if rows:
+        _print_table(("deposit", "greatest diameter", "area", "class"), rows)
+    largest = measurement.largest_deposit_um
+    size = "no deposit" if largest is None else f"largest {millimetres(largest)} mm"
+    count = len(measurement.deposits)
+    _print(f"{measurement.source.name}: {measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}")
+    spacing = measurement.spacing
+    _print(f"spacing {spacing.x:g} x {spacing.y:g} um/px, from the {_SPACING_SOURCES[measurement.spacing_source]}")
+    for note in measurement.notes:
+        _print(f"note: {note}")
+
+
+def print_phantom(truth: PhantomTruth, path: Path) -> None:
+    """What was planted, and the size and place of the slide."""
+    rows = [
+        (
+            deposit.shape.value,
+            f"{deposit.diameter_um:.1f} um",
+            f"{deposit.centre_um[0]:.0f}, {deposit.centre_um[1]:.0f}",
+        )
+        for deposit in truth.deposits
+    ]
+    if rows:
+        _print_table(("shape", "greatest diameter", "centre x, y (um)"), rows)
+    _print(f"{path}: {truth.width_px} x {truth.height_px} px at {truth.um_per_px:g} um/px, class {truth.label}")
+    _print(f"truth: {path.with_name(path.stem + '.truth.json')}")
+
+
+def print_facts(facts: SlideFacts, path: Path) -> None:
+    """What the file tells, and whether it can be measured."""
+    rows = [
+        ("format", f"{facts.format} (read by {facts.reader})"),
+        ("size", f"{facts.width_px} x {facts.height_px} px, {len(facts.levels)} levels"),
+        ("objective", "unknown" if facts.objective_power is None else f"{facts.objective_power:g} x"),
+    ]
+    spacing, bounds = facts.spacing, facts.bounds_um
+    if spacing is not None and facts.spacing_source is not None:
+        source = _SPACING_SOURCES[facts.spacing_source]
+        width_mm, height_mm = facts.width_px * spacing.x / 1000, facts.height_px * spacing.y / 1000
+        rows.append(("spacing", f"{spacing.x:g} x {spacing.y:g} um/px, from the {source}"))
+        rows.append(("canvas", f"{width_mm:.2f} x {height_mm:.2f} mm"))
+    if bounds is not None:
+        size = f"{bounds.width / 1000:.2f} x {bounds.height / 1000:.2f} mm"
+        rows.append(("scanned part", f"{size}, {bounds.left / 1000:.2f} mm right and {bounds.top / 1000:.2f} mm down"))
+    rows.append(("can be measured", "yes" if facts.measurable else f"no: {facts.unmeasurable}"))
+    rows += [("note", message) for _, message in facts.warnings]
+    _print_facts((("slide", path.name), *rows))
+
+
+def print_models(cards: "Sequence[ModelCard]") -> None:
+    """Each model with what its card says."""
+    if not cards:
+        _print("no models at hand: name a folder with a card and weights by --model")
+    for card in cards:
+        finest, coarsest = card.spacing_um
+        rows = (
+            ("model", card.name),
+            ("architecture", card.architecture),
+            ("spacing", f"{finest:g} to {coarsest:g} um/px, an answer every {card.stride_px} px"),
+            ("threshold", f"{card.decision.threshold:g}, chosen on {card.decision.chosen_on}"),
+            ("trained on", card.training_data),
+            *card.metrics.items(),
+            ("limits", card.limits),
+            ("licence", card.licence),
+            ("weights", f"sha256 {card.weights_sha256}"),
+        )
+        _print_facts(rows)
+
+
+def _print_facts(rows: "Iterable[tuple[str, str]]") -> None:
+    for name, value in rows:
+        _print(f"{name + ':':<17} {value}")
+
+
+def _measurement_as_json(measurement: Measurement) -> dict[str, object]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "notice": NOT_FOR_CLINICAL_USE,
+        "slide_id": measurement.source.stem,
+        "metastasis": measurement.metastasis.word,
+        "largest_deposit_um": measurement.largest_deposit_um,
+        "n_foci": len(measurement.deposits),
+        "deposits": deposits_as_json(measurement.deposits),
+        "spacing_um": [float(measurement.spacing.x), float(measurement.spacing.y)],
+        "spacing_source": measurement.spacing_source,
+        "notes": [*measurement.notes, CELLS_NOT_ASSESSED],
+    }
+
+
+def _marked(pairs: "Sequence[Pair]") -> "Iterable[tuple[bool, Pair | None]]":
+    """Each pair, marked where it is the slide's first; a slide without deposits has one empty row."""
+    return ((index == 0, pair) for index, pair in enumerate(pairs or (None,)))
+
+
+def _sizes(pair: "Pair | None") -> tuple[str, str, str]:
+    if pair is None:
+        return ("none", "none", "")
+    planted = "none" if pair.planted_um is None else f"{pair.planted_um:.0f} um"
+    measured = "not found" if pair.measured_um is None else f"{pair.measured_um:.0f} um"
+    return (planted, measured, "" if pair.error_um is None else f"{pair.error_um:+.0f} um")
+
+
+def _verdict(found: str | None) -> str:
+    return "no class" if found is None else found
+
+
+def _class_word(report: SlideReport) -> str:
+    if report.metastasis is None:
+        return "no class"
+    return f"at least {report.metastasis.word}" if report.at_least else report.metastasis.word
+
+
+def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*row)
+    console = _console()
+    console.print(table, markup=False)
+
+
+def _print(text: str) -> None:
+    _console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)

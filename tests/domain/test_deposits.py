@@ -1,0 +1,25 @@
+"""What a deposit knows of itself."""
+
+import pytest
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+
+
+@pytest.mark.parametrize(
+    ("diameter_um", "uncertainty_um", "expected"),
+    [(190.0, 9.9, False), (190.0, 10.0, True), (2015.0, 20.0, True), (900.0, 100.0, False)],
+)
+def test_deposit_is_borderline_when_its_interval_holds_a_limit(diameter_um, uncertainty_um, expected):
+    """190 +- 10 um may be above 0.2 mm, 190 +- 9.9 um may not."""
+    deposit = Deposit(
+        id=1,
+        diameter_um=diameter_um,
+        diameter_uncertainty_um=uncertainty_um,
+        endpoints_um=((0.0, 0.0), (diameter_um, 0.0)),
+        area_um2=1.0,
+        centre_um=(0.0, 0.0),
+        metastasis=Metastasis.MICRO,
+        outline=(),
+    )
+    assert deposit.borderline is expected

@@ -1,0 +1,165 @@
+"""Heavy blur is found and sharp tissue isn't accused; slides that aren't H&E are flagged and H&E isn't."""
+
+import io
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from nodescan.domain.maps import TissueMask
+from nodescan.domain.units import Spacing
+from nodescan.imaging.quality import focus_flags, out_of_focus, stain_flags
+from nodescan.imaging.tissue import find_tissue
+from tests.imaging.views import DAB, HAEMATOXYLIN, QUALITY, TISSUE, absorb, disc, glass, nuclei_and_matrix
+
+SPACING = Spacing.square(8.0)
+SHAPE = (200, 200)
+
+
+def lymphocytes(size: int, seed: int = 0) -> np.ndarray:
+    """uint8 (size, size, 3) at 1 um/px: dark nuclei of 7 px on a pink ground, with sharp borders."""
+    rng = np.random.default_rng(seed)
+    view = np.full((size, size, 3), (205, 150, 190), np.uint8)
+    rows, columns = np.ogrid[:size, :size]
+    for row, column in rng.uniform(0, size, (size * size // 90, 2)):
+        view[np.hypot(rows - row, columns - column) < 3.5] = (95, 60, 140)
+    return np.clip(view + rng.normal(0, 2, view.shape), 0, 255).astype(np.uint8)
+
+
+def blurred(view: np.ndarray, sigma_px: float) -> np.ndarray:
+    return ndimage.gaussian_filter(view, (sigma_px, sigma_px, 0))
+
+
+def whole(view: np.ndarray) -> TissueMask:
+    return TissueMask(np.ones(view.shape[:2], bool), SPACING)
+
+
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+@pytest.mark.parametrize("sigma_px", [4.0, 5.0, 6.0])
+def test_heavy_blur_is_found_whatever_the_stain(sigma_px: float, strength: float) -> None:
+    """Blur of 4 px and more is found in every block, on full stain and on pale."""
+    view = blurred((255 * (lymphocytes(256) / 255) ** strength).astype(np.uint8), sigma_px)
+    assert out_of_focus(view, 128, QUALITY).all()
+
+
+@pytest.mark.parametrize("sigma_px", [0.0, 1.0, 1.5])
+def test_sharp_tissue_is_not_accused(sigma_px: float) -> None:
+    """Sharp tissue, and tissue as soft as a scanner's optics make it, is in focus in every block."""
+    assert not out_of_focus(blurred(lymphocytes(256), sigma_px), 64, QUALITY).any()
+
+
+def test_the_blurred_block_is_the_one_named() -> None:
+    """Row and column of the answer are those of the blurred block."""
+    view = np.concatenate([lymphocytes(128), lymphocytes(128, 1)], axis=1)
+    view[:64, 192:] = blurred(view, 5)[:64, 192:]
+    expected = np.zeros((2, 4), bool)
+    expected[0, 3] = True
+    np.testing.assert_array_equal(out_of_focus(view, 64, QUALITY), expected)
+
+
+@pytest.mark.parametrize("level", [0, 120, 242, 255])
+@pytest.mark.parametrize("noise", [0.0, 1.5])
+def test_flat_blocks_are_not_out_of_focus(level: int, noise: float) -> None:
+    """Where there is nothing to focus on, nothing is out of focus."""
+    assert not out_of_focus(glass(128, 128, colour=(level,) * 3, noise=noise), 64, QUALITY).any()
+
+
+@pytest.mark.parametrize("block_px", [16, 36, 100])
+def test_blocks_that_do_not_fit_are_refused(block_px: int) -> None:
+    """A block size that doesn't cut the picture whole is an error, not a crop."""
+    with pytest.raises(ValueError, match="can't be cut"):
+        out_of_focus(np.zeros((128, 128, 3), np.uint8), block_px, QUALITY)
+
+
+def test_real_patches_in_and_out_of_focus(shared: Path) -> None:
+    """Of 400 real patches at most 2 are accused as they are, and at least 97 % are found at a blur of 4 px."""
+    with zipfile.ZipFile(shared / "data" / "pcam" / "valid.zip") as archive:
+        names = [name for name in archive.namelist() if name.endswith(".jpg")][::7][:400]
+        patches = [np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in names]
+    tissue = [patch for patch in patches if patch[..., 1].mean() < 200]
+    assert sum(out_of_focus(patch, 96, QUALITY).sum() for patch in patches) <= 2
+    assert np.mean([out_of_focus(blurred(patch, 4), 96, QUALITY) for patch in tissue]) > 0.97
+    # All of them as one slide at low magnification are H&E.
+    small = np.concatenate([np.asarray(Image.fromarray(patch).reduce(8)) for patch in patches])
+    assert stain_flags(small, whole(small), QUALITY) == ()
+
+
+@pytest.mark.parametrize("strength", [0.3, 1.0, 2.0])
+def test_h_and_e_is_not_flagged(strength: float) -> None:
+    """Haematoxylin and eosin, pale or dark, is no reason for a flag."""
+    where = disc(SHAPE, (100, 100), 80)
+    view = absorb(glass(*SHAPE), where, nuclei_and_matrix(int(where.sum()), strength))
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert mask.tissue[where].all()
+    assert stain_flags(view, mask, QUALITY) == ()
+
+
+@pytest.mark.parametrize("dab_share", [0.0, 0.01, 0.05, 0.2, 0.6])
+def test_an_immunostain_is_flagged(dab_share: float) -> None:
+    """DAB over a haematoxylin counterstain is flagged at any share of DAB, also where nothing took it up."""
+    rng = np.random.default_rng(0)
+    where = disc(SHAPE, (100, 100), 80)
+    count = int(where.sum())
+    density = rng.uniform(0.1, 0.6, (count, 1)) * HAEMATOXYLIN
+    density += (rng.random((count, 1)) < dab_share) * rng.uniform(0.3, 0.7, (count, 1)) * DAB
+    view = absorb(glass(*SHAPE), where, density)
+    assert [flag.code for flag in stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY)] == ["not_he"]
+
+
+def test_brown_within_h_and_e_is_flagged_and_says_so() -> None:
+    """Where eosin is there too, brown alone is enough: the message names it."""
+    where = disc(SHAPE, (100, 100), 80)
+    density = nuclei_and_matrix(int(where.sum()), 0.6)
+    density[::10] = 0.5 * DAB
+    view = absorb(glass(*SHAPE), where, density)
+    (flag,) = stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY)
+    assert flag.code == "not_he"
+    assert "brown" in flag.message
+
+
+def test_a_greyscale_scan_is_flagged() -> None:
+    """A scan without colour is not H&E."""
+    where = disc(SHAPE, (100, 100), 80)
+    view = absorb(glass(*SHAPE), where, nuclei_and_matrix(int(where.sum()), 1.0))
+    grey = view.mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2)
+    (flag,) = stain_flags(grey, find_tissue(grey, SPACING, TISSUE), QUALITY)
+    assert "colourless" in flag.message
+
+
+def test_a_fluorescence_scan_is_flagged() -> None:
+    """Glowing nuclei on a dark ground are not H&E, whatever the mask says."""
+    view = np.clip(np.random.default_rng(0).normal(10, 2, (*SHAPE, 3)), 0, 255).astype(np.uint8)
+    view[60:120, 60:120, 2] = 180
+    (flag,) = stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY)
+    assert "dark" in flag.message
+
+
+def test_a_slide_without_tissue_has_no_stain_flag() -> None:
+    """Of an empty slide nothing is said about its stain, black padding around it or not."""
+    view = np.pad(glass(100, 100), ((100, 100), (100, 100), (0, 0)))
+    assert stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY) == ()
+
+
+def test_real_slides_are_h_and_e(shared: Path) -> None:
+    """Five centres' stains and test_016 are not flagged."""
+    folder = shared / "data" / "regions"
+    for path in [*sorted(folder.glob("centre_*.jpeg")), folder / "test_016_thumb_x64.png"]:
+        factor, um_per_px = (32, 0.243 * 32) if path.suffix == ".jpeg" else (1, 15.5)
+        with Image.open(path) as picture:
+            view = np.asarray(picture.convert("RGB").reduce(factor))
+        mask = find_tissue(view, Spacing.square(um_per_px), TISSUE)
+        assert stain_flags(view, mask, QUALITY) == (), path.name
+
+
+def test_a_focus_flag_starts_above_its_limit() -> None:
+    """The limit itself is no flag, the next number is, with the share in the message; what is no share is refused."""
+    limit = QUALITY.flag_blurred_fraction
+    assert focus_flags(limit, QUALITY) == ()
+    assert [flag.code for flag in focus_flags(math.nextafter(limit, 1), QUALITY)] == ["out_of_focus"]
+    assert focus_flags(0.25, QUALITY)[0].message.startswith("25.0 %")
+    with pytest.raises(ValueError, match="fraction"):
+        focus_flags(1.01, QUALITY)

@@ -1,0 +1,205 @@
+"""Tissue is kept down to small and pale fragments, and what is left out is named."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nodescan.domain.maps import TissueMask
+from nodescan.domain.units import Spacing
+from nodescan.imaging.tissue import excluded_flags, find_tissue
+from tests.imaging.views import DAB, TISSUE, absorb, disc, glass, nuclei_and_matrix
+
+SPACING = Spacing.square(8.0)
+
+
+def stained(view: np.ndarray, where: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    return absorb(view, where, nuclei_and_matrix(int(where.sum()), strength))
+
+
+def density(red: int, green: int, blue: int) -> np.ndarray:
+    return -np.log10(np.array([red, green, blue]) / 242.0)
+
+
+def share(mask: TissueMask, where: np.ndarray) -> float:
+    return float(mask.tissue[where].mean())
+
+
+@pytest.mark.parametrize("area_mm2", [0.01, 0.02, 0.05, 0.2])
+@pytest.mark.parametrize("strength", [0.2, 1.0, 2.0])
+@pytest.mark.parametrize("colour", [(242, 242, 242), (215, 215, 218), (238, 232, 205), (255, 255, 255)])
+def test_a_fragment_is_kept_whole(area_mm2: float, strength: float, colour: tuple[int, int, int]) -> None:
+    """A fragment of 0.01 mm2 or more is kept whole, pale or dark, on white, grey and yellow glass."""
+    where = disc((200, 200), (101.3, 97.8), (area_mm2 * 1e6 / np.pi) ** 0.5 / 8)
+    mask = find_tissue(stained(glass(200, 200, colour=colour), where, strength), SPACING, TISSUE)
+    assert share(mask, where) > 0.99
+
+
+def test_the_rim_around_tissue_is_as_wide_as_stated() -> None:
+    """The mask goes beyond a fragment by the margin, within two working pixels, and no farther."""
+    shape, radius = (240, 240), 50.0
+    mask = find_tissue(stained(glass(*shape), disc(shape, (120, 120), radius)), SPACING, TISSUE)
+    beyond = (TISSUE.margin_um + 2 * TISSUE.working_um) / 8
+    assert share(mask, disc(shape, (120, 120), radius + 1)) == 1
+    assert share(mask, ~disc(shape, (120, 120), radius + 2**0.5 * beyond)) == 0
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.5, 4.0])
+@pytest.mark.parametrize(
+    "colour", [(255, 255, 255), (242, 242, 242), (200, 200, 200), (238, 232, 205), (231, 228, 235)]
+)
+def test_empty_glass_holds_no_tissue(noise: float, colour: tuple[int, int, int]) -> None:
+    """An empty slide gives an empty mask and leaves nothing out worth a flag."""
+    mask = find_tissue(glass(300, 320, colour=colour, noise=noise), SPACING, TISSUE)
+    assert not mask.tissue.any()
+    assert excluded_flags(mask, TISSUE) == ()
+
+
+def test_coloured_noise_is_not_tissue() -> None:
+    """Noise that differs between the channels, 2.5 levels each, gives no tissue either."""
+    noise = np.random.default_rng(1).normal(242, 2.5, (400, 400, 3))
+    assert not find_tissue(np.clip(noise, 0, 255).astype(np.uint8), SPACING, TISSUE).tissue.any()
+
+
+@pytest.mark.parametrize("strength", [0.3, 1.0, 2.0])
+def test_a_view_without_glass_is_all_tissue(strength: float) -> None:
+    """Where there is no glass to calibrate on, full tissue comes out as full tissue."""
+    mask = find_tissue(stained(glass(150, 150), np.ones((150, 150), bool), strength), SPACING, TISSUE)
+    assert mask.tissue.all()
+
+
+def test_fat_within_a_node_belongs_to_it() -> None:
+    """Empty fat cells of 100 um between thin septa, and a fat lobule of 0.5 mm2, are within reach."""
+    shape = (300, 300)
+    node = disc(shape, (150, 150), 120)
+    rows, columns = np.ogrid[:300, :300]
+    cells = ((rows % 14) > 1) & ((columns % 14) > 1) & disc(shape, (150, 150), 100)
+    lobule = disc(shape, (150, 150), 50)
+    view = stained(glass(*shape), node & ~cells)
+    assert share(find_tissue(view, SPACING, TISSUE), node) == 1
+    assert share(find_tissue(stained(glass(*shape), node & ~lobule), SPACING, TISSUE), node) == 1
+
+
+@pytest.mark.parametrize(
+    "ink",
+    [(40, 60, 160), (70, 90, 190), (30, 140, 80), (20, 110, 120), (25, 25, 28), (200, 30, 40), (225, 60, 60)],
+    ids=["blue", "light blue", "green", "teal", "black", "red", "light red"],
+)
+def test_pen_marks_are_left_out_and_named(ink: tuple[int, int, int]) -> None:
+    """A stroke of ink on glass is not tissue, stands under "pen" with its area, and takes no tissue beside it away."""
+    shape = (300, 400)
+    node, stroke = disc(shape, (190, 200), 90), np.zeros(shape, bool)
+    stroke[20:70, 30:370] = True
+    view = absorb(stained(glass(*shape), node), stroke, density(*ink))
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert share(mask, stroke) == 0
+    assert share(mask, node) == 1
+    assert mask.excluded_area_um2("pen") >= stroke.sum() * 64
+    assert mask.excluded_area_um2("pen") <= 1.15 * stroke.sum() * 64
+    assert [flag.code for flag in excluded_flags(mask, TISSUE)] == ["tissue_excluded_pen"]
+
+
+def test_pigment_inside_a_node_is_kept() -> None:
+    """Black within tissue on all sides is pigment or a fold, not ink."""
+    shape = (300, 300)
+    view = stained(glass(*shape), disc(shape, (150, 150), 120))
+    pigment = disc(shape, (150, 150), 15)
+    assert share(find_tissue(absorb(view, pigment, density(20, 20, 22)), SPACING, TISSUE), pigment) == 1
+
+
+def test_brown_tissue_is_tissue() -> None:
+    """An immunostained slide still has tissue: that it can't be judged is said elsewhere."""
+    where = disc((200, 200), (100, 100), 60)
+    assert share(find_tissue(absorb(glass(200, 200), where, 0.4 * DAB), SPACING, TISSUE), where) == 1
+
+
+def test_slide_edges_and_dust_are_left_out_by_reason() -> None:
+    """A grey coverslip line is an "edge", a grey smear "debris", a stained speck "small"; none is tissue."""
+    shape = (400, 400)
+    line, smear, speck = np.zeros(shape, bool), disc(shape, (300, 100), 40), np.zeros(shape, bool)
+    line[100:104, 50:350] = True
+    speck[300:304, 300:304] = True
+    view = absorb(glass(*shape, colour=(240, 238, 232)), line | smear, density(170, 170, 170))
+    view = absorb(view, speck, density(150, 60, 140))
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert not mask.tissue.any()
+    found = dict(mask.excluded)
+    assert found["edge"][line].all()
+    assert found["debris"][disc(shape, (300, 100), 37)].all()
+    assert found["small"][speck].all()
+    assert [flag.code for flag in excluded_flags(mask, TISSUE)] == []
+    assert [flag.code for flag in excluded_flags(mask, dataclasses.replace(TISSUE, flag_area_mm2=0.3))] == [
+        "tissue_excluded_debris"
+    ]
+
+
+@pytest.mark.parametrize("fill", [0, 255])
+def test_padding_changes_nothing(fill: int) -> None:
+    """Black or white filling around the scanned part gives the same mask inside and nothing outside."""
+    shape = (240, 240)
+    view = stained(glass(*shape), disc(shape, (120, 120), 80))
+    padded = np.pad(view, ((80, 80), (80, 80), (0, 0)), constant_values=fill)
+    mask = find_tissue(padded, SPACING, TISSUE)
+    np.testing.assert_array_equal(mask.tissue[80:-80, 80:-80], find_tissue(view, SPACING, TISSUE).tissue)
+    assert mask.tissue.sum() == mask.tissue[80:-80, 80:-80].sum()
+    assert excluded_flags(mask, TISSUE) == ()
+
+
+def test_a_greyscale_scan_keeps_its_tissue() -> None:
+    """Where a scan has no colour at all, density alone decides."""
+    where = disc((200, 200), (100, 100), 60)
+    grey = stained(glass(200, 200), where).mean(axis=2, keepdims=True).astype(np.uint8).repeat(3, axis=2)
+    assert share(find_tissue(grey, SPACING, TISSUE), where) == 1
+
+
+def test_tissue_and_excluded_share_no_pixel() -> None:
+    """No pixel is both tissue and left out, and none is left out for two reasons; odd sizes keep their shape."""
+    shape = (301, 399)
+    stroke = np.zeros(shape, bool)
+    stroke[100:140] = True
+    view = absorb(stained(glass(*shape), disc(shape, (150, 150), 90)), stroke, density(25, 25, 28))
+    mask = find_tissue(view, SPACING, TISSUE)
+    layers = np.stack([mask.tissue, *(area for _, area in mask.excluded)])
+    assert layers.shape[1:] == shape
+    assert layers.sum(axis=0).max() == 1
+
+
+def test_a_flag_starts_above_half_a_square_millimetre() -> None:
+    """0.5 mm2 left out is no flag, one pixel more is."""
+    area = np.zeros((200, 200), bool)
+    spacing = Spacing.square(10.0)
+    area[:50, :100] = True
+    mask = TissueMask(np.zeros_like(area), spacing, (("pen", area),))
+    assert excluded_flags(mask, TISSUE) == ()
+    area[199, 199] = True
+    (flag,) = excluded_flags(mask, TISSUE)
+    assert flag.code == "tissue_excluded_pen"
+    assert "0.5 mm2" in flag.message
+
+
+def test_a_grey_picture_array_is_refused() -> None:
+    """An array that is no RGB picture is refused with what was expected."""
+    with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\)"):
+        find_tissue(np.zeros((10, 10), np.uint8), SPACING, TISSUE)
+
+
+def test_the_five_centres_are_all_tissue(shared: Path) -> None:
+    """Crops full of tissue of five scanners and stains come out almost all tissue."""
+    for path in sorted((shared / "data" / "regions").glob("centre_*.jpeg")):
+        with Image.open(path) as picture:
+            view = np.asarray(picture.convert("RGB").reduce(32))
+        assert find_tissue(view, Spacing.square(0.243 * 32), TISSUE).tissue.mean() > 0.99, path.name
+
+
+def test_a_real_slide_is_found_as_the_eye_finds_it(shared: Path) -> None:
+    """On test_016 every dark pixel within the nodes is kept, the empty corners are empty, and tissue is 50 to 70 %."""
+    with Image.open(shared / "data" / "regions" / "test_016_thumb_x64.png") as picture:
+        view = np.asarray(picture.convert("RGB"))
+    mask = find_tissue(view, Spacing.square(15.5), TISSUE)
+    purple = (view[..., 1] < 130) & (view.max(axis=2) - view.min(axis=2) > 40)
+    assert mask.tissue[purple].mean() > 0.999
+    assert 0.5 < mask.tissue.mean() < 0.7
+    for corner in (np.s_[:60, :700], np.s_[1100:, :300], np.s_[1420:, :1100]):
+        assert mask.tissue[corner].mean() < 0.01

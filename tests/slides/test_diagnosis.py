@@ -1,0 +1,130 @@
+"""What a user reads when a file isn't a slide: what, why and what to do."""
+
+import os
+from pathlib import Path
+
+import pytest
+import tifffile
+
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import NotASlideError
+from nodescan.slides import open_slide, slide_facts
+from nodescan.slides.tiff_extent import missing_bytes
+from tests.slides.made_files import noise, write_tiff
+
+
+def refusal(path: Path) -> str:
+    """The text, the same from opening and from asking for facts, one line, without the folder."""
+    texts: set[str] = set()
+    for ask in (open_slide, slide_facts):
+        with pytest.raises(NotASlideError) as caught:
+            ask(SlideRef("s", path))
+        texts.add(str(caught.value))
+    (text,) = texts
+    assert "\n" not in text
+    assert str(path.parent) not in text
+    return text
+
+
+def test_no_slide_at_all(tmp_path: Path):
+    """A text named .svs."""
+    (tmp_path / "a.svs").write_text("hello" * 100)
+    assert refusal(tmp_path / "a.svs") == (
+        "a.svs: not a slide in any format that nodescan reads; take it out of the list of slides"
+    )
+
+
+def test_an_empty_file(tmp_path: Path):
+    """Zero bytes is its own reason."""
+    (tmp_path / "a.svs").touch()
+    assert refusal(tmp_path / "a.svs") == (
+        "a.svs: the file is empty (0 bytes); copy it again from the scanner or the archive"
+    )
+
+
+@pytest.mark.parametrize("make", ["gone", "link"])
+def test_a_file_that_isnt_there(tmp_path: Path, make: str):
+    """Vanished since it was listed, or a link to nothing."""
+    path = tmp_path / "a.svs"
+    if make == "link":
+        path.symlink_to(tmp_path / "gone.svs")
+    assert refusal(path) == "a.svs: the file isn't there; it was moved, deleted, or is a link to nothing"
+
+
+def test_a_folder_and_a_pipe_are_refused_without_waiting(tmp_path: Path):
+    """Opening a pipe to look inside would never return."""
+    (tmp_path / "a.svs").mkdir()
+    assert refusal(tmp_path / "a.svs") == "a.svs: a folder, not a slide file; name the slide's index file"
+    os.mkfifo(tmp_path / "b.svs")
+    assert "neither a file nor a folder" in refusal(tmp_path / "b.svs")
+
+
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Said as such, not as a broken slide; the refusal is staged because root may read everything."""
+    path = write_tiff(tmp_path / "a.tif", [noise(64, 64)])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert refusal(path) == "a.tif: no permission to read the file; ask its owner, or `chmod +r` it"
+
+
+def test_a_slide_cut_off_while_copying(shared: Path, tmp_path: Path):
+    """Half of a real Aperio file: its directory points beyond its end."""
+    whole = (shared / "data/slides/CMU-1-Small-Region.svs").read_bytes()
+    (tmp_path / "a.svs").write_bytes(whole[: len(whole) // 2])
+    assert refusal(tmp_path / "a.svs").startswith("a.svs: cut off: its end is missing (at least 306,475 bytes); copy")
+
+
+def test_a_plain_tiff_is_told_from_a_slide_with_the_command_that_converts_it(tmp_path: Path):
+    """Stored in strips, in one page."""
+    tifffile.imwrite(tmp_path / "a.tif", noise(300, 200), photometric="rgb")
+    text = refusal(tmp_path / "a.tif")
+    assert text.startswith("a.tif: a plain TIFF, not one of 8-bit RGB tiles")
+    assert "`vips tiffsave a.tif a-tiled.tif --tile --pyramid --compression jpeg`" in text
+
+
+def test_an_mrxs_without_its_data(tmp_path: Path):
+    """The folder missing, and the folder without its index."""
+    (tmp_path / "a.mrxs").write_bytes(b"\xff\xd8\xff" + bytes(100))
+    assert refusal(tmp_path / "a.mrxs") == "a.mrxs: its data folder a/ is missing; put the folder a/ beside a.mrxs"
+    (tmp_path / "a").mkdir()
+    assert refusal(tmp_path / "a.mrxs") == "a.mrxs: a/Slidedat.ini is missing; copy a.mrxs and a/ again"
+
+
+def test_the_real_files_that_openslide_declines(shared: Path):
+    """A DICOM that is no slide, and a TIFF in strips."""
+    dicom = refusal(shared / "data/slides/small_dicom.dcm")
+    assert dicom.startswith(
+        "small_dicom.dcm: a DICOM file, but not of a whole-slide image that can be read (Couldn't get image flavor); "
+    )
+    assert "vips tiffsave smalltif.tif smalltif-tiled.tif" in refusal(shared / "data/slides/smalltif.tif")
+
+
+@pytest.mark.parametrize(("bigtiff", "byteorder"), [(False, "<"), (False, ">"), (True, "<"), (True, ">")])
+def test_missing_bytes_are_counted_in_every_kind_of_tiff(tmp_path: Path, bigtiff: bool, byteorder: str):
+    """Classic and BigTIFF, both byte orders; nothing is missing from a whole file."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, bigtiff=bigtiff, byteorder=byteorder) as tiff:
+        tiff.write(noise(200, 200), tile=(64, 64), photometric="rgb")
+        tiff.write(noise(100, 100), tile=(64, 64), photometric="rgb")
+    assert missing_bytes(path) == 0
+    with tifffile.TiffFile(path) as tiff:
+        ends = [
+            offset + count
+            for page in tiff.pages
+            for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)
+        ]
+    whole = path.read_bytes()
+    path.write_bytes(whole[: max(ends) - 70])
+    assert missing_bytes(path) == 70
+    for length in range(8, 400, 7):
+        path.write_bytes(whole[:length])
+        assert missing_bytes(path) > 0
+
+
+def test_whole_real_slides_miss_nothing(shared: Path):
+    """The warning of a cut-off file never stands on a sound one."""
+    for name in ("CMU-1-Small-Region.svs", "tcga-cr-7395-01a-01-ts1.svs", "smalltif.tif"):
+        assert missing_bytes(shared / "data/slides" / name) == 0

@@ -1,0 +1,130 @@
+"""Files, folders and globs become slides, each once."""
+
+from pathlib import Path
+
+import pytest
+
+from nodescan.errors import UsageError
+from nodescan.slides.discovery import SUFFIXES, find_slides
+from tests.slides.made_files import write_dicom
+
+
+def found(*inputs: Path | str) -> list[Path]:
+    return [ref.path for ref in find_slides([str(text) for text in inputs], mpp_um=None, override_mpp=False)]
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def test_folders_are_searched_to_their_bottom_by_suffix_in_any_case(tmp_path: Path):
+    """Every suffix counts; notes, hidden files and nodescan's own maps don't."""
+    slides = [tmp_path / "deep" / "er" / f"s{suffix}" for suffix in sorted(SUFFIXES)] + [tmp_path / "T.SVS"]
+    touch(*slides, tmp_path / "notes.txt", tmp_path / "._s.svs", tmp_path / ".hidden/s.svs")
+    touch(tmp_path / "s" / "probability.ome.tif")
+    assert set(found(tmp_path)) == set(slides)
+
+
+def test_a_named_file_is_taken_whatever_it_is(tmp_path: Path):
+    """It fails later, in its own row."""
+    touch(tmp_path / "notes.txt")
+    assert found(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+
+
+def test_the_settings_go_with_every_slide(tmp_path: Path):
+    """The spacing the user gave, and whether it wins."""
+    touch(tmp_path / "a.svs")
+    (ref,) = find_slides([str(tmp_path)], mpp_um=0.25, override_mpp=True)
+    assert (ref.slide_id, ref.mpp_um, ref.override_mpp) == ("a", 0.25, True)
+
+
+def test_one_file_counts_once_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By file, by folder, by glob, by a relative path and through a link."""
+    touch(tmp_path / "in" / "a.svs")
+    (tmp_path / "b.svs").symlink_to(tmp_path / "in" / "a.svs")
+    monkeypatch.chdir(tmp_path)
+    assert len(found("in/a.svs", tmp_path / "in", "in/*.svs", "./in/../in/a.svs", "b.svs")) == 1
+
+
+def test_globs_reach_below_and_inputs_keep_their_order(tmp_path: Path):
+    """** crosses folders; what was named first comes first."""
+    a, b, c = tmp_path / "x" / "y" / "a.svs", tmp_path / "x" / "b.svs", tmp_path / "c.svs"
+    touch(a, b, c)
+    assert found(c, tmp_path / "x" / "**" / "*.svs") == [c, b, a]
+
+
+def test_brackets_in_the_name_of_a_file_that_exists_are_no_glob(tmp_path: Path):
+    """case[1].svs is itself."""
+    touch(tmp_path / "case[1].svs")
+    assert found(tmp_path / "case[1].svs") == [tmp_path / "case[1].svs"]
+
+
+def test_link_loops_end_and_links_to_folders_are_followed(tmp_path: Path):
+    """A folder that links to its parent is walked once."""
+    touch(tmp_path / "real" / "a.svs")
+    (tmp_path / "real" / "up").symlink_to(tmp_path / "real", target_is_directory=True)
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top" / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    assert found(tmp_path / "top") == [tmp_path / "top" / "link" / "a.svs"]
+
+
+def test_an_mrxs_with_its_data_folder_is_one_slide(tmp_path: Path):
+    """Found by the parent folder, by all that a shell makes of *, and by the data folder alone."""
+    touch(tmp_path / "a.mrxs", tmp_path / "a" / "Slidedat.ini", tmp_path / "a" / "Data0000.dat")
+    index = tmp_path / "a.mrxs"
+    assert found(tmp_path) == found(index, tmp_path / "a") == found(tmp_path / "*") == found(tmp_path / "a") == [index]
+
+
+def test_the_images_of_a_vms_are_no_slides(tmp_path: Path):
+    """A shell's * names them too."""
+    images = [tmp_path / "a(1,1).jpg", tmp_path / "a_macro.jpg"]
+    touch(*images)
+    (tmp_path / "a.vms").write_text("[Virtual Microscope Specimen]\nImageFile=a(1,1).jpg\nMacroImage=a_macro.jpg\n")
+    assert found(*images, tmp_path / "a.vms") == found(tmp_path) == [tmp_path / "a.vms"]
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_a_folder_of_dicom_instances_is_one_slide_a_series(tmp_path: Path, implicit: bool):
+    """The largest instance stands for its series; a series named in a reference is not the file's own."""
+    small, large = (write_dicom(tmp_path / f"{n}.dcm", "1.2.3", length=n, implicit=implicit) for n in (10, 900))
+    other = write_dicom(tmp_path / "other.dcm", "1.2.4", implicit=implicit)
+    unsuffixed = write_dicom(tmp_path / "1.2.840.7", "1.2.5", implicit=implicit)
+    assert set(found(tmp_path)) == {large, other, unsuffixed}
+    assert found(small, large) == found(large, small) == [large]
+    assert found(tmp_path / "*.dcm") == [large, other]
+
+
+def test_one_series_in_two_folders_is_two_slides(tmp_path: Path):
+    """OpenSlide puts a series together from one folder."""
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        write_dicom(tmp_path / folder / "a.dcm", "1.2.3")
+    assert len(found(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("text", ["gone.svs", "gone", "gone/*.svs"])
+def test_what_isnt_there_is_wrong_usage_that_names_it(tmp_path: Path, text: str):
+    """A file, a folder, a pattern."""
+    with pytest.raises(UsageError, match=f"{tmp_path / text}".replace("*", r"\*")):
+        found(tmp_path / text)
+
+
+def test_a_folder_without_slides_is_wrong_usage_that_names_it(tmp_path: Path):
+    """And says what was looked for."""
+    touch(tmp_path / "notes.txt")
+    with pytest.raises(UsageError, match=rf"{tmp_path}: holds no slides; looked for .*\.svs"):
+        found(tmp_path)
+
+
+def test_no_inputs_is_wrong_usage():
+    """An empty list is a mistake, not an empty batch."""
+    with pytest.raises(UsageError, match="no slides given"):
+        found()
+
+
+def test_a_link_to_nothing_is_a_slide_that_fails_in_its_own_row(tmp_path: Path):
+    """It isn't passed over in silence."""
+    (tmp_path / "a.svs").symlink_to(tmp_path / "gone.svs")
+    assert found(tmp_path) == found(tmp_path / "a.svs") == [tmp_path / "a.svs"]

@@ -1,0 +1,79 @@
+"""Which files make a slide, and that the fingerprint follows them."""
+
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.slide import SlideRef
+from nodescan.slides import open_slide
+from nodescan.slides.dicom_series import series_uid
+from nodescan.slides.files import ENDS_BYTES, files_of_slide, fingerprint
+from tests.slides.made_files import noise, write_dicom, write_tiff
+
+
+def test_the_fingerprint_follows_size_and_both_ends_and_nothing_of_the_name(tmp_path: Path):
+    """A copy has the same; a byte more, or a changed byte at either end, another."""
+    content = bytes(range(256)) * (3 * ENDS_BYTES // 256)
+    variants = {
+        "copy": content,
+        "longer": content + b"\0",
+        "head": b"\1" + content[1:],
+        "tail": content[:-1] + b"\1",
+        "swapped": content[ENDS_BYTES:] + content[:ENDS_BYTES][::-1],
+    }
+    (tmp_path / "a.svs").write_bytes(content)
+    original = fingerprint(tmp_path / "a.svs")
+    assert len(original) == 64
+    changed = set()
+    for name, data in variants.items():
+        (tmp_path / f"{name}.svs").write_bytes(data)
+        changed.add(fingerprint(tmp_path / f"{name}.svs"))
+    assert len(changed) == len(variants)
+    assert original in changed
+
+
+def test_an_mrxs_fingerprint_follows_its_data_folder(tmp_path: Path):
+    """The index file alone never changes."""
+    index, data = tmp_path / "a.mrxs", tmp_path / "a" / "Data0000.dat"
+    index.write_bytes(b"jpeg")
+    data.parent.mkdir()
+    data.write_bytes(b"tiles")
+    before = fingerprint(index)
+    assert set(files_of_slide(index)) == {index, data}
+    data.write_bytes(b"tales")
+    assert fingerprint(index) != before
+
+
+def test_a_dicom_slide_is_all_files_of_its_series_in_its_folder(tmp_path: Path):
+    """Other series beside it aren't."""
+    mine = {write_dicom(tmp_path / name, "1.2.3") for name in ("a.dcm", "b.dcm", "c")}
+    write_dicom(tmp_path / "d.dcm", "1.2.4")
+    (tmp_path / "notes.txt").write_text("x")
+    assert set(files_of_slide(tmp_path / "a.dcm")) == mine
+
+
+@pytest.mark.parametrize("implicit", [False, True])
+def test_the_series_is_the_files_own_not_one_that_it_refers_to(tmp_path: Path, implicit: bool):
+    """The decoy stands first, inside a sequence."""
+    assert series_uid(write_dicom(tmp_path / "a.dcm", "1.2.345", implicit=implicit)) == "1.2.345"
+
+
+def test_a_header_that_ends_early_has_no_series(tmp_path: Path):
+    """At whatever byte it was cut."""
+    whole = write_dicom(tmp_path / "a.dcm", "1.2.345").read_bytes()
+    for length in range(0, len(whole) - 8, 3):
+        (tmp_path / "cut.dcm").write_bytes(whole[:length])
+        assert series_uid(tmp_path / "cut.dcm") is None
+
+
+def test_the_real_dicom_file_names_its_series(shared: Path):
+    """Read without any DICOM library."""
+    uid = series_uid(shared / "data/slides/small_dicom.dcm")
+    assert uid is not None
+    assert set(uid) <= set("0123456789.")
+
+
+def test_an_open_slide_gives_the_fingerprint_of_its_files(tmp_path: Path):
+    """The same that the function gives."""
+    path = write_tiff(tmp_path / "s.tif", [noise(128, 128)])
+    assert open_slide(SlideRef("s", path)).fingerprint() == fingerprint(path)

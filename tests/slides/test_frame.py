@@ -1,0 +1,128 @@
+"""Which level serves a spacing, and that boxes of one frame agree."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.units import MicronsPerPixel, Spacing
+from nodescan.errors import UnmeasurableError
+from nodescan.slides.frame import PIECE_PX, Pyramid, place_levels, read_frame
+from tests.slides.made_files import noise
+
+
+def pyramid(x_um: float, y_um: float, *downsamples: int, size_px: int = 100_000) -> Pyramid:
+    sizes = tuple((size_px // downsample, size_px // downsample) for downsample in downsamples)
+    spacing = Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um))
+    return Pyramid("s.svs", spacing, place_levels(sizes, tuple(map(float, downsamples))))
+
+
+@pytest.mark.parametrize(
+    ("slide", "expected_um", "level", "step"),
+    [
+        (pyramid(0.25, 0.25, 1, 4, 16), (1.0, 1.0), 1, 1),  # a level as it is
+        (pyramid(0.499, 0.499, 1, 4), (0.998, 0.998), 0, 2),  # a level reduced by a whole number
+        (pyramid(0.2325, 0.2325, 1, 2, 4), (0.93, 0.93), 2, 1),  # the coarsest of three that would do
+        (pyramid(0.225, 0.225, 1), (0.9, 0.9), 0, 4),  # exactly at the limit, which 4 * 0.225 misses in floats
+        (pyramid(0.1, 0.1, 1), (0.9, 0.9), 0, 9),  # two whole numbers fit
+        (pyramid(0.243, 0.245, 1, 4), (0.972, 0.98), 1, 1),  # x and y within 1 % stay as they are
+        (pyramid(0.243, 0.252, 1, 4), (0.95, 0.95), 0, 0.95 / 0.243),  # beyond 1 % they are made square
+        (pyramid(0.28, 0.28, 1), (0.95, 0.95), 0, 0.95 / 0.28),  # no whole number fits
+        (pyramid(1.02, 1.02, 1), (0.95, 0.95), 0, 0.95 / 1.02),  # enlarged by 1.07
+        (pyramid(1.08, 1.08, 1), (1.08 / 1.1,) * 2, 0, 1 / 1.1),  # enlarged by no more than 1.1, inside the range
+    ],
+)
+def test_the_frame_uses_a_level_as_it_is_where_it_can(slide: Pyramid, expected_um: tuple, level: int, step: float):
+    """For a model of 0.90 to 1.00 um/px: levels and whole reductions first, resampling only without any."""
+    spacing = slide.frame_spacing(0.9, 1.0)
+    assert (spacing.x, spacing.y) == pytest.approx(expected_um)
+    sampling = slide.sampling(spacing)
+    assert sampling.level.index == level
+    assert sampling.step_x == pytest.approx(step)
+    assert sampling.whole == float(step).is_integer()
+
+
+def test_a_slide_that_would_need_more_enlargement_is_refused_with_the_reason():
+    """1.12 um/px for a model that takes up to 1.0 would be enlarged 1.12 times."""
+    with pytest.raises(UnmeasurableError, match=r"^s.svs: scanned at 1.12 um/px, too coarse for 1 um/px .*1.12 times"):
+        pyramid(1.12, 1.12, 1).frame_spacing(0.9, 1.0)
+    with pytest.raises(UnmeasurableError, match=r"limit is 1\.1"):
+        pyramid(0.5, 0.5, 1).sampling(Spacing.square(0.45))
+
+
+@settings(deadline=None)
+@given(st.floats(0.1, 1.1), st.floats(0.99, 1.01), st.sampled_from([(1,), (1, 4, 16), (1, 2, 4, 8), (1, 3)]))
+def test_the_frames_spacing_is_always_in_the_models_range(x_um: float, aspect: float, downsamples: tuple[int, ...]):
+    """And never finer than a tenth below the scan's."""
+    slide = pyramid(x_um, min(x_um * aspect, 1.1), *downsamples)
+    spacing = slide.frame_spacing(0.9, 1.0)
+    assert 0.9 - 1e-8 <= min(spacing.x, spacing.y) <= max(spacing.x, spacing.y) <= 1.0 + 1e-8
+    assert min(spacing.x / slide.spacing.x, spacing.y / slide.spacing.y) >= 1 / 1.1 - 1e-6
+
+
+def test_levels_cut_to_whole_pixels_keep_their_whole_factor():
+    """A downsample reported as 3.9995 or 2.0005 because of a dropped or padded row is 4 or 2; one of 3.7 stays 3.7."""
+    floored, padded = place_levels(((4443, 3567), (2221, 1783), (1111, 892)), (1.0, 2.0005, 3.9990))[1:]
+    assert (floored.factor_x, floored.factor_y, padded.factor_x, padded.factor_y) == (2.0, 2.0, 4.0, 4.0)
+    odd = place_levels(((3700, 7400), (1000, 2000)), (1.0, 3.7))[1]
+    assert (odd.factor_x, odd.factor_y) == (3.7, 3.7)
+
+
+def test_a_level_squeezed_by_less_than_a_percent_keeps_its_true_size():
+    """24,876 px for 100,000 is 4.02, not 4: taken as 4, the far end would lie 124 px of the level off."""
+    level = place_levels(((100_000, 100_000), (24_876, 24_876)), (1.0, 4.0199))[1]
+    assert level.factor_x == pytest.approx(100_000 / 24_876)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_box_read_in_two_halves_equals_the_box_read_whole(data: st.DataObject):
+    """Bit for bit, for whole and other steps, levels, overhanging boxes and cuts anywhere."""
+    levels = [noise(301, 257), noise(75, 64, seed=1)]
+    mpp_x, mpp_y = data.draw(st.sampled_from([(0.25, 0.25), (0.25, 0.26), (0.3, 0.29)]))
+    spacing = Spacing.square(data.draw(st.one_of(st.sampled_from([0.3, 0.5, 0.75, 1.0, 2.0]), st.floats(0.29, 3.0))))
+    slide = _planted(levels, mpp_x, mpp_y)
+    box = PixelBox(*(data.draw(st.integers(low, high)) for low, high in ((-20, 250), (-20, 250), (2, 90), (2, 90))))
+    cut_x, cut_y = data.draw(st.integers(1, box.width - 1)), data.draw(st.integers(1, box.height - 1))
+    whole = _read(slide, levels, box, spacing)
+    left = _read(slide, levels, PixelBox(box.left, box.top, cut_x, box.height), spacing)
+    right = _read(slide, levels, PixelBox(box.left + cut_x, box.top, box.width - cut_x, box.height), spacing)
+    upper = _read(slide, levels, PixelBox(box.left, box.top, box.width, cut_y), spacing)
+    lower = _read(slide, levels, PixelBox(box.left, box.top + cut_y, box.width, box.height - cut_y), spacing)
+    assert np.array_equal(np.hstack([left, right]), whole)
+    assert np.array_equal(np.vstack([upper, lower]), whole)
+
+
+def test_a_box_larger_than_one_piece_equals_the_mean_of_its_blocks():
+    """Nothing is lost or doubled where a large read is put together from bounded pieces."""
+    pixels = noise(3 * PIECE_PX // 2, 40)
+    slide = _planted([pixels], 0.25, 0.25)
+    result = _read(slide, [pixels], PixelBox(0, 0, pixels.shape[1] // 2, 20), Spacing.square(0.5))
+    truth = pixels.reshape(20, 2, pixels.shape[1] // 2, 2, 3).mean(axis=(1, 3))
+    assert np.array_equal(result, np.floor(truth + 0.5).astype(np.uint8))
+
+
+def test_the_frame_covers_the_canvas_and_its_last_pixels_are_white_beyond():
+    """A canvas of 301 px at a step of 2 has 151 px; the last is half black slide, half white."""
+    pixels = np.zeros((257, 301, 3), np.uint8)
+    slide = _planted([pixels], 0.25, 0.25)
+    assert slide.frame_size(Spacing.square(0.5)) == (151, 129)
+    assert slide.frame_size(Spacing.square(0.25)) == (301, 257)
+    result = _read(slide, [pixels], PixelBox(149, 10, 3, 1), Spacing.square(0.5))
+    assert result[0, :, 0].tolist() == [0, 128, 255]
+
+
+def _planted(levels: list[np.ndarray], x_um: float, y_um: float) -> Pyramid:
+    sizes = tuple((level.shape[1], level.shape[0]) for level in levels)
+    downsamples = tuple((sizes[0][0] / width + sizes[0][1] / height) / 2 for width, height in sizes)
+    return Pyramid("s.tif", Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um)), place_levels(sizes, downsamples))
+
+
+def _read(slide: Pyramid, levels: list[np.ndarray], box: PixelBox, spacing: Spacing) -> np.ndarray:
+    def fetch(index: int, wanted: PixelBox) -> np.ndarray:
+        pad = 64
+        padded = np.pad(levels[index], ((pad, pad), (pad, pad), (0, 0)), constant_values=255)
+        return padded[wanted.top + pad : wanted.bottom + pad, wanted.left + pad : wanted.right + pad]
+
+    return read_frame(slide, fetch, box=box, spacing=spacing)

@@ -1,0 +1,73 @@
+"""Names of slides are safe, unique and don't depend on the order."""
+
+import hashlib
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodescan.slides.slide_ids import safe_name, slide_ids
+
+
+def test_slides_of_one_name_get_the_hash_of_their_folder_and_others_their_plain_stem():
+    """Upper and lower case count as one name, for a file system may not tell them apart."""
+    paths = [Path("/x/a/s.svs"), Path("/x/b/S.svs"), Path("/x/b/t.svs")]
+    expected = {path: f"{path.stem}-{hashlib.sha256(str(path.parent).encode()).hexdigest()[:6]}" for path in paths[:2]}
+    expected[paths[2]] = "t"
+    for order in itertools.permutations(paths):
+        assert dict(zip(order, slide_ids(order), strict=True)) == expected
+
+
+def test_slides_of_one_stem_in_one_folder_stay_apart():
+    """a.svs, a.tif and A.tif in one folder have one stem and one parent."""
+    paths = [Path("/x/a.svs"), Path("/x/a.tif"), Path("/x/A.tif")]
+    ids = slide_ids(paths)
+    assert len({name.casefold() for name in ids}) == 3
+    assert all(re.fullmatch(r"[aA]-[0-9a-f]{6}", name) for name in ids)
+    assert set(slide_ids(paths[::-1])) == set(ids)
+
+
+def test_a_file_named_like_a_hashed_name_doesnt_take_its_place():
+    """A third slide whose own stem is the first one's hashed name still gets a name of its own."""
+    first, second = slide_ids([Path("/x/a/s.svs"), Path("/x/b/s.svs")])
+    paths = [Path("/x/a/s.svs"), Path("/x/b/s.svs"), Path(f"/x/c/{first}.svs")]
+    ids = slide_ids(paths)
+    assert len(set(ids)) == 3
+    assert second in ids
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=130))
+def test_every_name_is_safe_as_a_folder(stem: str):
+    """Letters, digits, . _ - only, neither empty nor a way up, at most 100 characters."""
+    name = safe_name(stem)
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name)
+    assert name not in (".", "..")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from(["s", "S", "s 1", "s_1", "x" * 120, ".."])),
+        min_size=1,
+        unique=True,
+    )
+)
+def test_names_are_unique_and_the_same_in_any_order(places: list[tuple[str, str]]):
+    """Also where making them safe or short makes them alike."""
+    paths = [Path(f"/root/{folder}/{stem}.svs") for folder, stem in places]
+    ids = slide_ids(paths)
+    assert len({name.casefold() for name in ids}) == len(paths)
+    assert all(len(name) <= 100 for name in ids)
+    assert dict(zip(paths[::-1], slide_ids(paths[::-1]), strict=True)) == dict(zip(paths, ids, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"), [("Müller 07", "Muller_07"), ("..", "slide"), ("", "slide"), (".x", "x"), ("日本", "_")]
+)
+def test_names_stay_readable(stem: str, name: str):
+    """Accents are dropped, the rest becomes an underscore."""
+    assert safe_name(stem) == name

@@ -1,0 +1,96 @@
+"""No size is ever computed from a guessed or contradicted spacing."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import UnmeasurableError
+from nodescan.slides.spacing import ChosenSpacing, FileSpacing, choose_spacing, stated_spacing
+
+
+def choose(
+    x_um: float | None, y_um: float | None, *, given: float | None = None, override: bool = False
+) -> ChosenSpacing:
+    ref = SlideRef("a", Path("folder/a.svs"), mpp_um=given, override_mpp=override)
+    return choose_spacing(FileSpacing(x_um, y_um, "file"), ref)
+
+
+def test_a_plausible_value_in_the_file_is_used_with_x_and_y_apart():
+    """0.25 by 0.26 stays 0.25 by 0.26."""
+    chosen = choose(0.25, 0.26)
+    assert (chosen.spacing.x, chosen.spacing.y, chosen.source, chosen.warnings) == (0.25, 0.26, "file", ())
+
+
+@pytest.mark.parametrize("limit", [0.1, 1.2])
+def test_the_limits_of_the_plausible_are_exact_on_both_sides(limit: float):
+    """0.1 and 1.2 um/px are in, the next floats outside them are out."""
+    outwards = math.nextafter(limit, 0 if limit < 1 else 2)
+    assert choose(limit, limit).spacing.x == limit
+    with pytest.raises(UnmeasurableError, match="absurd"):
+        choose(outwards, outwards)
+
+
+@pytest.mark.parametrize(
+    "absurd", [(264.58, 264.58), (math.nan, 0.25), (math.inf, math.inf), (0.0, 0.0), (-0.25, -0.25), (0.2, 0.5)]
+)
+def test_an_absurd_value_makes_the_slide_unmeasurable_until_the_user_gives_one(absurd: tuple[float, float]):
+    """96 dpi, not a number, zero, negative, x and y far apart: refused alone, replaced with a warning."""
+    with pytest.raises(UnmeasurableError, match=r"^a.svs: the file's spacing of .* is absurd, .*--mpp UM$"):
+        choose(*absurd)
+    chosen = choose(*absurd, given=0.25)
+    assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.25, 0.25, "user")
+    assert [code for code, _ in chosen.warnings] == ["spacing_absurd_in_file"]
+
+
+def test_a_missing_value_is_filled_by_the_user_without_a_warning_and_never_guessed():
+    """Missing in one direction is missing."""
+    assert choose(None, None, given=0.25) == choose(0.25, None, given=0.25)
+    assert (choose(None, None, given=0.25).source, choose(None, None, given=0.25).warnings) == ("user", ())
+    with pytest.raises(UnmeasurableError) as caught:
+        choose(0.25, None)
+    assert str(caught.value) == (
+        "a.svs: the file doesn't say how large its pixels are, so nothing can be measured; "
+        "give the um/px of the full resolution with --mpp UM"
+    )
+
+
+def test_a_given_value_within_two_per_cent_agrees_and_the_files_is_used():
+    """0.51 given for 0.5 is the same scanner, rounded; what is measured with is the file's."""
+    for given in (0.49, 0.51):
+        assert (choose(0.5, 0.5, given=given).spacing.x, choose(0.5, 0.5, given=given).source) == (0.5, "file")
+
+
+def test_a_given_value_beyond_two_per_cent_is_refused_and_names_the_way_out():
+    """Both values stand in the text, and the option that settles it."""
+    with pytest.raises(UnmeasurableError, match=r"the file says 0.5 um/px, 0.5101 was given.*--override-mpp"):
+        choose(0.5, 0.5, given=0.5101)
+
+
+def test_an_override_is_used_and_flagged():
+    """The flag names both values."""
+    chosen = choose(0.5, 0.5, given=0.25, override=True)
+    assert (chosen.spacing.x, chosen.source) == (0.25, "user-override")
+    ((code, message),) = chosen.warnings
+    assert code == "spacing_overridden"
+    assert "0.25" in message
+    assert "0.5 um/px" in message
+
+
+@pytest.mark.parametrize("given", [0.05, 25.0, math.nan, math.inf, -1.0, 0.0])
+def test_a_given_value_that_no_scanner_has_is_refused_even_as_an_override(given: float):
+    """25 for 0.25 is a slip of the finger that would make every deposit macro."""
+    with pytest.raises(UnmeasurableError, match="given spacing"):
+        choose(None, None, given=given, override=True)
+
+
+def test_what_the_file_says_is_read_from_openslides_properties_then_from_a_plain_tiffs_tags():
+    """Tags count in inches unless they say centimetres, only for generic TIFFs, and not without a unit."""
+    assert stated_spacing({"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.26"}) == FileSpacing(0.25, 0.26, "file")
+    tags = {"openslide.vendor": "generic-tiff", "tiff.XResolution": "40000", "tiff.YResolution": "20000"}
+    assert stated_spacing(tags | {"tiff.ResolutionUnit": "centimeter"}) == FileSpacing(0.25, 0.5, "tiff")
+    assert stated_spacing(tags) == FileSpacing(0.635, 1.27, "tiff")
+    assert stated_spacing(tags | {"tiff.ResolutionUnit": "none"}).missing
+    assert stated_spacing(tags | {"openslide.vendor": "aperio"}).missing
+    assert stated_spacing({"openslide.mpp-x": "a", "openslide.mpp-y": "b"}).plausible is None

@@ -1,0 +1,258 @@
+"""Outlines that pathologists drew: read in full, or refused by name."""
+
+import json
+import math
+import time
+
+import numpy as np
+import pytest
+
+from nodescan.annotations import Outlines, rasterise, read_outlines
+from nodescan.domain.units import Spacing
+from nodescan.errors import AnnotationError
+
+SQUARE = [(0, 0), (100, 0), (100, 100), (0, 100)]
+INNER = [(20, 20), (60, 20), (60, 60), (20, 60)]
+
+
+def asap(path, *annotations):
+    """Writes (group, corners[, type]) as ASAP does."""
+    lines = []
+    for number, (group, corners, *kind) in enumerate(annotations):
+        points = "".join(f'<Coordinate Order="{n}" X="{x}" Y="{y}" />' for n, (x, y) in enumerate(corners))
+        lines.append(
+            f'<Annotation Name="Annotation {number}" Type="{kind[0] if kind else "Polygon"}" PartOfGroup="{group}">'
+            f"<Coordinates>{points}</Coordinates></Annotation>"
+        )
+    path.write_text(
+        f'<?xml version="1.0"?><ASAP_Annotations><Annotations>{"".join(lines)}</Annotations></ASAP_Annotations>'
+    )
+    return path
+
+
+def feature(coordinates, name=None, kind="Polygon"):
+    properties = {"objectType": "annotation"} | ({"classification": {"name": name}} if name else {})
+    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}, "properties": properties}
+
+
+def closed(corners):
+    return [*corners, corners[0]]
+
+
+def geojson(path, document):
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("group", ["_0", "_1", "Tumor", "tumor", "metastases"])
+def test_tumour_groups_are_tumour(tmp_path, group):
+    """Every name that CAMELYON16 and 17 give to tumour is tumour."""
+    assert read_outlines(asap(tmp_path / "a.xml", (group, SQUARE))).lesions().area == 100**2
+
+
+@pytest.mark.parametrize("group", ["_2", "Exclusion", "normal"])
+def test_exclusions_are_cut_out_wherever_they_stand_in_the_file(tmp_path, group):
+    """An exclusion is cut out of tumour that comes before or after it."""
+    before = read_outlines(asap(tmp_path / "a.xml", (group, INNER), ("_0", SQUARE)))
+    after = read_outlines(asap(tmp_path / "b.xml", ("_0", SQUARE), (group, INNER)))
+    assert before.lesions().area == after.lesions().area == 100**2 - 40**2
+
+
+def test_group_none_is_ignored(tmp_path):
+    """What belongs to no group is neither tumour nor cut out, whatever it is."""
+    outlines = read_outlines(asap(tmp_path / "a.xml", ("_0", SQUARE), ("None", INNER), ("None", [(5, 5)], "Dot")))
+    assert outlines.lesions().area == 100**2
+
+
+def test_unknown_group_is_refused_by_name_unless_it_is_said_to_be_tumour(tmp_path):
+    """Whether "stroma" is tumour is not guessed; the caller may say so."""
+    path = asap(tmp_path / "a.xml", ("Strange", SQUARE))
+    with pytest.raises(AnnotationError, match=r"a\.xml: annotation 'Annotation 0' belongs to 'Strange'"):
+        read_outlines(path)
+    assert read_outlines(path, tumour_names=["strange"]).lesions().area == 100**2
+
+
+def test_overlapping_outlines_count_once(tmp_path):
+    """Tumour drawn twice is not more tumour."""
+    assert read_outlines(asap(tmp_path / "a.xml", ("_0", SQUARE), ("_1", INNER))).lesions().area == 100**2
+
+
+def test_corners_are_taken_in_their_stated_order(tmp_path):
+    """The Order attribute decides, not the place in the file."""
+    path = asap(tmp_path / "a.xml", ("_0", SQUARE))
+    text = path.read_text()
+    first, second = '<Coordinate Order="0" X="0" Y="0" />', '<Coordinate Order="1" X="100" Y="0" />'
+    path.write_text(text.replace(first + second, second + first))
+    assert read_outlines(path).notes == ()
+    assert read_outlines(path).lesions().area == 100**2
+
+
+def test_an_outline_that_crosses_itself_is_repaired_aloud(tmp_path):
+    """A bow tie keeps both its wings, and the notes name it."""
+    outlines = read_outlines(asap(tmp_path / "a.xml", ("_0", [(0, 0), (100, 100), (100, 0), (0, 100)])))
+    assert outlines.lesions().area == pytest.approx(5000)
+    assert outlines.notes[0].startswith("1 outline(s) cross themselves")
+    assert "annotation 'Annotation 0'" in outlines.notes[0]
+
+
+def test_a_file_without_tumour_says_so(tmp_path):
+    """Nothing outlined is read as nothing outlined, aloud."""
+    outlines = read_outlines(asap(tmp_path / "a.xml", ("None", SQUARE)))
+    assert outlines.lesions().is_empty
+    assert outlines.notes == ("the file outlines no tumour",)
+
+
+BAD_ASAP = {
+    "two corners": (("_0", [(0, 0), (5, 5)]), "annotation 'Annotation 0' has fewer than three corners"),
+    "one place thrice": (("_0", [(1, 1)] * 3), "has fewer than three corners"),
+    "a line": (("_0", [(0, 0), (5, 5), (9, 9)]), "all its corners on a line"),
+    "nan": (("_0", [(0, 0), (9, 0), ("nan", 9)]), "a coordinate that is not a number: 'nan'"),
+    "comma": (("_0", [(0, 0), (9, 0), ("1,5", 9)]), "a coordinate that is not a number: '1,5'"),
+    "a dot": (("_0", [(0, 0)], "Dot"), "is a Dot, which has no area"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ASAP)
+def test_bad_outlines_are_refused_by_file_and_name(tmp_path, name):
+    """Each bad outline stops the reading, with the file, the outline and the reason."""
+    annotation, reason = BAD_ASAP[name]
+    with pytest.raises(AnnotationError, match=r"^a\.xml: annotation 'Annotation 0'") as caught:
+        read_outlines(asap(tmp_path / "a.xml", annotation))
+    assert reason in str(caught.value)
+
+
+BAD_XML = {
+    "not XML": ("Hello", "not XML"),
+    "empty": ("", "not XML"),
+    "cut off": ('<?xml version="1.0"?><ASAP_Annotations><Annotations>', "not XML"),
+    "not ASAP": ("<html></html>", "not of ASAP"),
+    "entities": ('<!DOCTYPE a [<!ENTITY b "bbbb">]><ASAP_Annotations>&b;</ASAP_Annotations>', "entities"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_XML)
+def test_bad_xml_is_refused(tmp_path, name):
+    """What isn't ASAP's XML, or could blow up, is refused in one line."""
+    text, reason = BAD_XML[name]
+    (tmp_path / "a.xml").write_text(text)
+    with pytest.raises(AnnotationError, match=reason):
+        read_outlines(tmp_path / "a.xml")
+
+
+def test_missing_file_and_unknown_suffix_are_refused(tmp_path):
+    """The text names the file."""
+    with pytest.raises(AnnotationError, match=r"gone\.xml: can't be read"):
+        read_outlines(tmp_path / "gone.xml")
+    with pytest.raises(AnnotationError, match=r"a\.csv: outlines are read from"):
+        read_outlines(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda f: {"type": "FeatureCollection", "features": [f]}, lambda f: [f], lambda f: f],
+    ids=["collection", "list", "single feature"],
+)
+def test_geojson_comes_in_three_shapes(tmp_path, wrap):
+    """A collection, a bare list and one feature give the same outlines, holes and all."""
+    path = geojson(tmp_path / "a.geojson", wrap(feature([closed(SQUARE), closed(INNER)], "Tumor")))
+    assert read_outlines(path).lesions().area == 100**2 - 40**2
+
+
+def test_geojson_multipolygon_has_all_its_parts(tmp_path):
+    """Each part of a MultiPolygon is tumour."""
+    away = [(x + 500, y) for x, y in INNER]
+    path = geojson(tmp_path / "a.json", [feature([[closed(SQUARE)], [closed(away)]], "Tumor", "MultiPolygon")])
+    assert read_outlines(path).lesions().area == 100**2 + 40**2
+
+
+def test_geojson_normal_is_cut_out_and_ignore_is_ignored(tmp_path):
+    """A class that says normal or ignore is not tumour."""
+    features = [feature([closed(SQUARE)], "Tumor"), feature([closed(INNER)], "Normal")]
+    ignored = feature([closed([(x + 500, y) for x, y in SQUARE])], "Ignore*")
+    path = geojson(tmp_path / "a.geojson", [*features, ignored])
+    assert read_outlines(path).lesions().area == 100**2 - 40**2
+
+
+def test_geojson_without_class_counts_as_tumour_aloud(tmp_path):
+    """An outline without class is what the user wants measured; the notes say so."""
+    outlines = read_outlines(geojson(tmp_path / "a.geojson", [feature([closed(SQUARE)])]))
+    assert outlines.lesions().area == 100**2
+    assert outlines.notes == ("1 outline(s) have no class and count as tumour: feature 0",)
+
+
+BAD_GEOJSON = {
+    "not closed": ([feature([SQUARE], "Tumor")], "feature 0 has a ring that is not closed"),
+    "two corners": ([feature([[(0, 0), (1, 1), (0, 0)]], "Tumor")], "feature 0 has fewer than three corners"),
+    "no rings": ([feature([], "Tumor")], "feature 0 has fewer than three corners"),
+    "a point": ([feature([1, 2], "Tumor", "Point")], "feature 0 is a Point"),
+    "text": ([feature("here", "Tumor")], "feature 0 has coordinates of the wrong shape"),
+    "one number": ([feature([[[1], [2], [1]]], "Tumor")], "a corner without x and y"),
+    "nan": ([feature([closed([(0, 0), (math.nan, 1), (1, 1)])], "Tumor")], "not a number: nan"),
+    "no geometry": ([{"type": "Feature", "properties": {}}], "feature 0 has no geometry"),
+    "no feature": ({"type": "Something"}, "feature 0 is no GeoJSON feature"),
+    "a number": (42, "no GeoJSON"),
+    "features of a kind": ({"type": "FeatureCollection", "features": "many"}, "no GeoJSON"),
+    "unknown class": ([feature([closed(SQUARE)], "Stroma")], "belongs to 'Stroma'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_GEOJSON)
+def test_bad_geojson_is_refused_by_file_and_place(tmp_path, name):
+    """Each bad feature stops the reading, with file, feature and reason."""
+    document, reason = BAD_GEOJSON[name]
+    with pytest.raises(AnnotationError, match=r"^a\.geojson: ") as caught:
+        read_outlines(geojson(tmp_path / "a.geojson", document))
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00", b"[" * 100_000], ids=["cut", "empty", "bytes", "deep"])
+def test_what_is_not_json_is_refused(tmp_path, content):
+    """A file that isn't JSON is an annotation error, not a crash."""
+    (tmp_path / "a.geojson").write_bytes(content)
+    with pytest.raises(AnnotationError, match="not JSON"):
+        read_outlines(tmp_path / "a.geojson")
+
+
+def outlines_of(tmp_path, *annotations) -> Outlines:
+    return read_outlines(asap(tmp_path / "a.xml", *annotations))
+
+
+def test_rasterised_pixels_are_those_whose_centre_is_inside(tmp_path):
+    """Each pixel of the mask agrees with the polygon at its centre, holes and a repaired crossing included."""
+    import shapely  # noqa: PLC0415
+
+    ragged = [(3, 5), (171, 22), (90, 60), (188, 177), (60, 120), (11, 190)]
+    outlines = outlines_of(tmp_path, ("_0", ragged), ("_2", [(60, 50), (100, 90), (61, 99)]))
+    mask = rasterise(outlines, (51, 49), level0=Spacing.square(0.25), target=Spacing(1.0, 0.9))
+    rows, columns = np.mgrid[:51, :49] + 0.5
+    expected = shapely.contains_xy(outlines.lesions(), columns * 4.0, rows * 3.6)
+    assert np.array_equal(mask, expected)
+    assert mask.any()
+
+
+def test_rasterising_crops_what_lies_outside(tmp_path):
+    """An outline that overhangs the canvas fills it to the border and no further."""
+    mask = rasterise(
+        outlines_of(tmp_path, ("_0", [(-50, -50), (40, -50), (40, 500), (-50, 500)])),
+        (10, 10),
+        level0=Spacing.square(1.0),
+        target=Spacing.square(10.0),
+    )
+    assert mask[:, :4].all()
+    assert not mask[:, 4:].any()
+    away = outlines_of(tmp_path, ("_0", [(900, 900), (950, 900), (950, 950)]))
+    assert not rasterise(away, (10, 10), level0=Spacing.square(1.0), target=Spacing.square(10.0)).any()
+
+
+def test_real_outlines_are_rasterised_within_1_percent_in_seconds(shared):
+    """All 27 real files at 1.944 um/px: areas within 1 % of the polygons' own, the lot in seconds."""
+    files = sorted((shared / "data/camelyon16/annotations").glob("*.xml"))
+    assert len(files) == 27
+    started = time.process_time()
+    for path in files:
+        outlines = read_outlines(path)
+        lesions = outlines.lesions()
+        shape = (math.ceil(lesions.bounds[3] / 8) + 1, math.ceil(lesions.bounds[2] / 8) + 1)
+        mask = rasterise(outlines, shape, level0=Spacing.square(0.243), target=Spacing.square(8 * 0.243))
+        assert np.count_nonzero(mask) * 64 == pytest.approx(lesions.area, rel=0.01), path.name
+    assert time.process_time() - started < 20

@@ -1,0 +1,136 @@
+"""The house rules that a tool can hold: layers, sizes, words, and what importing costs."""
+
+import ast
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SOURCES = sorted([*(REPOSITORY / "nodescan").rglob("*.py"), *(REPOSITORY / "training").rglob("*.py")])
+LONGEST_MODULE, LONGEST_FUNCTION = 360, 60
+"""The house asks for about 300 and about 40 lines; here is where about ends."""
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run in a process of its own, so that the packages in `folder` are looked at, not the ones installed."""
+    program = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports as lint; "
+    program += "sys.exit(lint(config_filename='pyproject.toml', no_cache=True))"
+    return subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def copy_of_sources(folder: Path) -> Path:
+    for name in ("nodescan", "training"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    shutil.copy(REPOSITORY / "pyproject.toml", folder)
+    return folder
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in SOURCES:
+        yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_imports_go_downstairs() -> None:
+    """Every contract of pyproject.toml holds."""
+    result = lint_imports(REPOSITORY)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("nodescan/domain/units.py", "import nodescan.imaging.tissue", "Imports go downstairs"),
+        ("nodescan/slides/discovery.py", "import nodescan.reports", "Imports go downstairs"),
+        ("nodescan/scan.py", "import torch", "torch is known"),
+        ("nodescan/reports/wording.py", "import openslide", "openslide is known"),
+        ("nodescan/imaging/tissue.py", "import tifffile", "tifffile is known"),
+        ("nodescan/scan.py", "import yaml", "pydantic and yaml are known"),
+        ("nodescan/inference/predictor.py", "import torchvision", "torchvision and lightning are known"),
+        ("nodescan/bench_of_nobody.py", "", "Imports go downstairs"),
+    ],
+)
+def test_a_wrong_import_is_caught(tmp_path: Path, module: str, line: str, contract: str) -> None:
+    """The contracts bite: one planted import, or a room outside the layers, breaks the one it should."""
+    place = copy_of_sources(tmp_path) / module
+    place.write_text((place.read_text() if place.exists() else '"""New."""\n') + f"\n{line}\n")
+    result = lint_imports(tmp_path)
+    assert result.returncode != 0
+    said = " ".join(result.stdout.split())
+    assert f"{contract}" in said.split("Broken contracts")[-1] or "not listed as layers" in said
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    """--help answers in well under half a second, and knows neither numpy nor torch."""
+    started = time.perf_counter()
+    program = (
+        "import sys; from nodescan.cli import main; code = main(['--help']); "
+        "heavy = {'numpy', 'torch', 'scipy', 'skimage', 'yaml', 'pydantic'} & sys.modules.keys(); "
+        "print(sorted(heavy), file=sys.stderr); sys.exit(code)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert result.stderr.strip() == "[]"
+    assert time.perf_counter() - started < 2.0  # half a second, with room for a machine that is busy
+
+
+def test_scanning_does_not_need_torchvision_or_training() -> None:
+    """What `run` imports is the product: no torchvision, no lightning, no training."""
+    program = (
+        "import sys, nodescan.batch, nodescan.demo, nodescan.tables; "
+        "print(sorted({'torchvision', 'lightning', 'training', 'torchmetrics'} & sys.modules.keys()))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_one_broad_except_in_the_program() -> None:
+    """It stands in batch.py, where slide and traceback are recorded."""
+    broad = [
+        path.name
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
+    ]
+    assert broad == ["batch.py"]
+
+
+def test_settings_have_no_defaults() -> None:
+    """A number that can change a finding stands in scan.yaml and nowhere else."""
+    defaulted = [
+        f"{path.name}: {node.name}.{ast.unparse(line.target)}"
+        for path, tree in trees()
+        if path.is_relative_to(REPOSITORY / "nodescan")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Settings")
+        for line in node.body
+        if isinstance(line, ast.AnnAssign) and line.value is not None
+    ]
+    assert defaulted == []
+
+
+def test_every_module_says_what_it_is_and_stays_small() -> None:
+    """A docstring on top, and no module or function that has outgrown its one idea."""
+    problems: list[str] = []
+    for path, tree in trees():
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines and not ast.get_docstring(tree):
+            problems.append(f"{path.name}: no docstring")
+        if lines > LONGEST_MODULE:
+            problems.append(f"{path.name}: {lines} lines")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                length = node.end_lineno - node.lineno + 1
+                if length > LONGEST_FUNCTION:
+                    problems.append(f"{path.name}: {node.name} has {length} lines")
+    assert problems == []
+
+
+def test_rooms_are_named_by_what_they_do() -> None:
+    """There is no room for whatever is left over."""
+    assert not {path.stem for path in SOURCES} & {"utils", "util", "common", "helpers", "misc"}

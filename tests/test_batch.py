@@ -1,0 +1,176 @@
+"""Many slides: none ends the batch, each keeps its row, and what is written is whole."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nodescan import batch
+from nodescan.batch import Tools, scan_all
+from nodescan.config import load_config
+from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import OutputError, UsageError
+from nodescan.slides import open_slide
+from nodescan.slides.discovery import find_slides
+from tests.fakes import ColourPredictor, Listener, paint_slide
+
+
+def tools(folder: Path, predictor: ColourPredictor | None = None) -> Tools:
+    return Tools(
+        folder=folder,
+        open_slide=open_slide,
+        predictor=predictor or ColourPredictor(),
+        config=load_config(),
+        reports=("json", "html"),
+    )
+
+
+def slides(*paths: Path) -> tuple[SlideRef, ...]:
+    return find_slides([str(path) for path in paths], mpp_um=None, override_mpp=False)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "summary.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+def test_planted_tumour_is_found_and_clean_tissue_is_negative(tmp_path: Path, out: Path) -> None:
+    """The wiring ends in the right class and size: a square of 400 um has a diagonal of 566 um."""
+    found = paint_slide(tmp_path / "a.tif", tumour_um=400)
+    clean = paint_slide(tmp_path / "b.tif")
+    result = scan_all(slides(found, clean), tools(out), Listener())
+    assert [row["metastasis"] for row in rows(out)] == ["micro", "negative"]
+    assert float(rows(out)[0]["largest_deposit_um"]) == pytest.approx(566, abs=35)
+    assert result.complete
+
+
+def test_bad_slides_keep_their_rows_and_the_others_run(tmp_path: Path, out: Path) -> None:
+    """One file that is no slide and one without spacing: a row and a report each, in the order asked for."""
+    (tmp_path / "broken.svs").write_bytes(b"not a slide at all")
+    paths = (
+        tmp_path / "broken.svs",
+        paint_slide(tmp_path / "bare.tif", spacing_um=None),
+        paint_slide(tmp_path / "c.tif"),
+    )
+    viewer = Listener()
+    result = scan_all(slides(*paths), tools(out), viewer)
+    assert [row["status"] for row in rows(out)] == ["failed", "unmeasurable", "complete"]
+    assert [row["metastasis"] for row in rows(out)] == ["", "", "negative"]
+    assert not result.complete
+    assert [line.split(":")[0] for line in viewer.errors()] == ["broken.svs", "bare.tif"]
+    for slide_id in ("broken", "bare"):
+        report = json.loads((out / slide_id / "report.json").read_text())
+        assert report["metastasis"] is None
+        assert report["flags"][0]["message"]
+        assert report["provenance"]["config_sha256"] == load_config().sha256
+        assert (out / slide_id / "report.html").is_file()
+
+
+def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Path) -> None:
+    """What nobody foresaw is recorded with slide and traceback, flagged, and survived."""
+
+    def explode(ref: SlideRef) -> None:
+        if ref.slide_id == "a":
+            raise ZeroDivisionError(f"secret {ref.path.parent}")
+        return open_slide(ref)
+
+    paths = (paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif"))
+    given = tools(out)
+    broken = Tools(given.folder, explode, given.predictor, given.config, given.reports)
+    result = scan_all(slides(*paths), broken, Listener())
+    assert [report.status for report in result.reports] == [Status.FAILED, Status.COMPLETE]
+    assert [flag.code for flag in result.reports[0].flags] == ["internal_error"]
+    log = (out / "run.log").read_text()
+    assert " a\n" in log
+    assert "ZeroDivisionError" in log
+    assert "secret" not in (out / "a" / "report.json").read_text()
+
+
+def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
+    """Their ids carry the folder's mark, and neither overwrites the other."""
+    paths = (paint_slide(tmp_path / "p1" / "node.tif", tumour_um=300), paint_slide(tmp_path / "p2" / "node.tif"))
+    scan_all(slides(*paths), tools(out), Listener())
+    found = rows(out)
+    assert len({row["slide_id"] for row in found}) == 2
+    assert [row["metastasis"] for row in found] == ["micro", "negative"]
+    for row in found:
+        report = json.loads((out / row["slide_id"] / "report.json").read_text())
+        assert (report["metastasis"], report["slide_id"]) == (row["metastasis"], row["slide_id"])
+
+
+def test_interrupted_run_keeps_the_rows_it_has(tmp_path: Path, out: Path) -> None:
+    """Stopped in the second slide, the first one's row stands and run.json says how far it got."""
+
+    def open_first(ref: SlideRef) -> object:
+        if ref.slide_id == "b":
+            raise KeyboardInterrupt
+        return open_slide(ref)
+
+    given = tools(out)
+    paths = (paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif"))
+    with pytest.raises(KeyboardInterrupt):
+        scan_all(slides(*paths), Tools(out, open_first, given.predictor, given.config, given.reports), Listener())
+    assert [row["slide_id"] for row in rows(out)] == ["a"]
+    record = json.loads((out / "run.json").read_text())
+    assert record["state"] == "interrupted"
+    assert (record["slides"]["asked"], record["slides"]["complete"]) == (2, 1)
+
+
+def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills while one slide is written costs that slide's status, not the batch."""
+    write = batch.write_reports
+
+    def full_for_a(result: SlideResult, folder: Path, names: Sequence[str]) -> None:
+        if folder.name == "a":
+            raise OutputError(f"{folder}/report.json: can't be written (No space left on device); free some space")
+        write(result, folder, names)
+
+    monkeypatch.setattr(batch, "write_reports", full_for_a)
+    viewer = Listener()
+    result = scan_all(slides(paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif")), tools(out), viewer)
+    assert [(row["status"], row["flags"]) for row in rows(out)] == [("failed", "not_written"), ("complete", "")]
+    assert "No space left" in viewer.errors()[0]
+    assert not result.complete
+
+
+def test_summary_that_cannot_be_written_is_no_success(tmp_path: Path, out: Path) -> None:
+    """Where summary.csv can't be put, the slides are scanned and the run still isn't complete."""
+    (out / "summary.csv").mkdir()
+    viewer = Listener()
+    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), viewer)
+    assert result.reports[0].status is Status.COMPLETE
+    assert "summary.csv" in viewer.errors()[0]
+    assert not result.complete
+
+
+def test_model_and_settings_are_named_in_every_report(tmp_path: Path, out: Path) -> None:
+    """A result can be traced to its model and settings, and run.json holds the settings whole."""
+    scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), Listener())
+    report = json.loads((out / "a" / "report.json").read_text())
+    record = json.loads((out / "run.json").read_text())
+    config = load_config()
+    assert report["provenance"]["config_sha256"] == record["config"]["sha256"] == config.sha256
+    assert report["model"]["name"] == record["model"]["name"] == "colour"
+    assert record["config"]["text"] == config.text
+    assert record["state"] == "finished"
+
+
+def test_unknown_report_is_refused_before_any_work() -> None:
+    """The error names the word and the choices."""
+    with pytest.raises(UsageError, match=r"--reports: no report is called 'pdf'; choose from json,csv,html,geojson"):
+        batch.report_names(("json", "pdf"))
+    with pytest.raises(UsageError, match="no report is named"):
+        batch.report_names(())
+    assert batch.report_names(("html", "json", "html")) == ("html", "json")

@@ -1,0 +1,223 @@
+"""The front door: arguments in, one line out where something is wrong, and an exit code that can be trusted."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nodescan import __version__, batch
+from nodescan.cli import main
+from tests.fakes import ColourPredictor, paint_slide
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def scans(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put the colour predictor in the network's place."""
+
+    def use(raises: BaseException | None = None) -> None:
+        monkeypatch.setattr(batch, "find_model", lambda name: Path(name or "released"))
+        monkeypatch.setattr(batch, "open_predictor", lambda folder, device: ColourPredictor(raises))
+
+    return use
+
+
+def the_error(capture: Capture) -> str:
+    """stderr, which must be one line that begins as errors do."""
+    lines = capture.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_complete_slides_exit_0_and_say_where_the_reports_are(
+    tmp_path: Path, scans: Callable[..., None], capsys: Capture
+) -> None:
+    """A table with class and size, the folder, and every file the run promises."""
+    scans()
+    paint_slide(tmp_path / "a.tif", tumour_um=400)
+    assert main(["run", "a.tif", "--out", "out"]) == 0
+    said = capsys.readouterr()
+    assert "micro" in said.out
+    assert "1 of 1 complete" in said.out
+    assert "slide 1/1 a" in said.err
+    made = {path.name for path in (tmp_path / "out" / "a").iterdir()}
+    assert {
+        "report.json",
+        "report.html",
+        "deposits.geojson",
+        "detections.csv",
+        "probability.ome.tif",
+        "overview.jpg",
+        "heatmap.png",
+    } <= made
+    assert {"summary.csv", "run.json", "a"} == {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_one_bad_slide_exits_1_and_the_others_are_scanned(
+    tmp_path: Path, scans: Callable[..., None], capsys: Capture
+) -> None:
+    """Quiet, so that stderr holds the bad slide's line alone: file, reason, no traceback."""
+    scans()
+    paint_slide(tmp_path / "a.tif")
+    (tmp_path / "b.svs").write_bytes(b"")
+    assert main(["run", "a.tif", "b.svs", "--out", "out", "--quiet"]) == 1
+    assert the_error(capsys).startswith("error: b.svs: ")
+    assert (tmp_path / "out" / "summary.csv").read_text().count("\n") == 3
+
+
+def test_missing_spacing_is_filled_by_mpp(tmp_path: Path, scans: Callable[..., None], capsys: Capture) -> None:
+    """A slide without spacing is unmeasurable, and complete with --mpp."""
+    scans()
+    paint_slide(tmp_path / "bare.tif", spacing_um=None)
+    assert main(["run", "bare.tif", "--out", "out", "--quiet"]) == 1
+    assert "--mpp" in the_error(capsys)
+    assert main(["run", "bare.tif", "--out", "out", "--quiet", "--mpp", "0.95"]) == 0
+    report = json.loads((tmp_path / "out" / "bare" / "report.json").read_text())
+    assert (report["status"], report["spacing_source"], report["spacing_um"]) == ("complete", "user", [0.95, 0.95])
+
+
+def test_interrupt_exits_130_with_one_line(tmp_path: Path, scans: Callable[..., None], capsys: Capture) -> None:
+    """Ctrl-C in the middle of a slide says where the finished ones are."""
+    scans(KeyboardInterrupt())
+    paint_slide(tmp_path / "a.tif")
+    assert main(["run", "a.tif", "--out", "out", "--quiet"]) == 130
+    assert "summary.csv" in the_error(capsys)
+
+
+def test_log_json_tells_the_run(tmp_path: Path, scans: Callable[..., None]) -> None:
+    """The log holds the slide's whole way, one object a line."""
+    scans()
+    paint_slide(tmp_path / "a.tif")
+    assert main(["run", "a.tif", "--out", "out", "--quiet", "--log-json", "log.jsonl"]) == 0
+    events = [json.loads(line)["event"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert events[:3] == ["note", "batch_started", "slide_started"]
+    assert events[-2:] == ["slide_finished", "batch_closed"]
+    assert "tiles_done" in events
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "nowhere.svs", "--out", "out"], "nowhere.svs: "),
+        (["run", "*.svs", "--out", "out"], "*.svs: "),
+        (["run", ".", "--out", "out"], "holds no slides"),
+        (["run", "x.svs"], "Missing option '--out'"),
+        (["run", "--out", "out"], "Missing argument"),
+        (["run", "x.svs", "--out", "out", "--colour", "red"], "No such option: --colour"),
+        (["run", "x.svs", "--out", "out", "--mpp", "0"], "--mpp: must be a number of um above 0, not 0"),
+        (["run", "x.svs", "--out", "out", "--mpp", "nan"], "--mpp: must be a number of um above 0"),
+        (["run", "x.svs", "--out", "out", "--mpp", "fine"], "Invalid value for '--mpp'"),
+        (["run", "x.svs", "--out", "out", "--override-mpp"], "--override-mpp: says that --mpp wins"),
+        (["run", "x.svs", "--out", "out", "--reports", "json,pdf"], "--reports: no report is called 'pdf'"),
+        (["run", "x.svs", "--out", "out", "--config", "mine.yaml"], "mine.yaml: can't be read"),
+        (["phantom", "p.tif", "--diameters-um", "150,big"], "'big' is not a number"),
+        (["phantom", "p.tif", "--diameters-um", "3"], "not 3"),
+        (["measure", "mask.xml"], "give it with --mpp UM"),
+        (["fly"], "No such command 'fly'"),
+        ([], "Missing command"),
+    ],
+)
+def test_wrong_usage_exits_2_on_one_line(arguments: list[str], said: str, capsys: Capture, tmp_path: Path) -> None:
+    """Nothing is done, and the line names what to change."""
+    assert main(arguments) == 2
+    assert said in the_error(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_key_in_the_settings_exits_2(tmp_path: Path, capsys: Capture) -> None:
+    """The line names the file and the key's path."""
+    (tmp_path / "mine.yaml").write_text("tissue:\n  foo: 1\n")
+    assert main(["run", "x.svs", "--out", "out", "--config", "mine.yaml"]) == 2
+    assert "mine.yaml: " in (line := the_error(capsys))
+    assert "tissue.foo: unknown key" in line
+
+
+def test_folder_that_cannot_be_written_exits_2_before_any_work(tmp_path: Path, capsys: Capture) -> None:
+    """A file stands where the folder should be: said at once, before a model is loaded or a slide opened."""
+    paint_slide(tmp_path / "a.tif")
+    (tmp_path / "out").write_text("mine")
+    assert main(["run", "a.tif", "--out", "out/deep", "--model", "no-such-model"]) == 2
+    assert "out/deep: can't be written" in the_error(capsys)
+
+
+def test_model_that_is_not_there_exits_2(tmp_path: Path, capsys: Capture) -> None:
+    """The line names the model asked for and those at hand."""
+    paint_slide(tmp_path / "a.tif")
+    assert main(["run", "a.tif", "--out", "out", "--model", "no-such-model"]) == 2
+    assert "no-such-model: no such model; models at hand: " in the_error(capsys)
+
+
+def disc(path: Path, diameter_px: int) -> None:
+    axis = np.arange(diameter_px + 40) - (diameter_px + 39) / 2
+    inside = np.hypot(axis[:, None], axis[None, :]) <= diameter_px / 2
+    Image.fromarray(np.where(inside, 255, 0).astype(np.uint8)).save(path)
+
+
+def test_measure_prints_one_json_document_with_the_reports_names(tmp_path: Path, capsys: Capture) -> None:
+    """A disc of 600 px at 2 um/px is 1.2 mm, a micrometastasis, and stdout parses as it stands."""
+    disc(tmp_path / "disc.png", 600)
+    assert main(["measure", "disc.png", "--mpp", "2", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["metastasis"] == content["deposits"][0]["class"] == "micro"
+    assert content["largest_deposit_um"] == pytest.approx(1200, abs=4)
+    assert (content["n_foci"], content["spacing_um"], content["spacing_source"]) == (1, [2.0, 2.0], "user")
+    assert "cell count not assessed" in content["notes"]
+
+
+def test_measure_says_size_class_and_what_was_not_assessed(tmp_path: Path, capsys: Capture) -> None:
+    """For a reader: the size in mm with its uncertainty, and that cells were not counted."""
+    disc(tmp_path / "disc.png", 600)
+    assert main(["measure", "disc.png", "--mpp", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "1.20 ± 0.003 mm" in said
+    assert "micro" in said
+    assert "cell count not assessed" in said
+
+
+def test_mask_that_is_no_image_exits_1(tmp_path: Path, capsys: Capture) -> None:
+    """One line with the file's name."""
+    (tmp_path / "mask.png").write_bytes(b"no image")
+    assert main(["measure", "mask.png", "--mpp", "1"]) == 1
+    assert the_error(capsys).startswith("error: mask.png: ")
+
+
+def test_info_says_spacing_and_whether_it_can_be_measured(tmp_path: Path, capsys: Capture) -> None:
+    """With a spacing exit 0, without one exit 1 and what to do."""
+    paint_slide(tmp_path / "a.tif")
+    assert main(["info", "a.tif"]) == 0
+    said = capsys.readouterr().out
+    assert "0.95 x 0.95 um/px" in said
+    assert "768 x 768 px" in said
+    paint_slide(tmp_path / "bare.tif", spacing_um=None)
+    assert main(["info", "bare.tif"]) == 1
+    said = capsys.readouterr().out
+    assert "can be measured:  no: " in said
+    assert "--mpp" in said
+    assert main(["info", "bare.tif", "--mpp", "0.5"]) == 0
+    (tmp_path / "text.svs").write_text("no slide")
+    capsys.readouterr()
+    assert main(["info", "text.svs"]) == 1
+    assert the_error(capsys).startswith("error: text.svs: ")
+
+
+def test_version_is_the_packages(capsys: Capture) -> None:
+    """One line, for a bug report."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"nodescan {__version__}\n"
+
+
+def test_models_lists_cards_or_says_there_are_none(capsys: Capture) -> None:
+    """A list that is empty says what to do."""
+    assert main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert "model:" in said or "no models at hand" in said

@@ -1,0 +1,46 @@
+"""Planted beside found."""
+
+import numpy as np
+
+from nodescan.demo import Pair, paired
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.units import Micrometers, SquareMicrometers
+from nodescan.phantoms import PlantedDeposit, Shape
+
+
+def planted(diameter_um: float, x_um: float) -> PlantedDeposit:
+    return PlantedDeposit(Shape.ROUND, diameter_um, (x_um, 0.0), 1.0, 9, np.zeros((3, 2)))
+
+
+def found(diameter_um: float, x_um: float) -> Deposit:
+    return Deposit(
+        id=1,
+        diameter_um=Micrometers(diameter_um),
+        diameter_uncertainty_um=Micrometers(1.0),
+        endpoints_um=((0.0, 0.0), (diameter_um, 0.0)),
+        area_um2=SquareMicrometers(1.0),
+        centre_um=(x_um, 0.0),
+        metastasis=Metastasis.ITC,
+        outline=(),
+    )
+
+
+def test_each_planted_deposit_meets_the_one_at_its_place() -> None:
+    """Not the one of the nearest size."""
+    pairs = paired([planted(150, 0), planted(300, 5000)], [found(160, 5010), found(290, 8)])
+    assert pairs == (Pair(300, 160), Pair(150, 290))
+    assert [pair.error_um for pair in pairs] == [-140, 140]
+
+
+def test_missed_and_invented_deposits_show() -> None:
+    """What was planted and not found has no size, and what was found elsewhere is left over."""
+    pairs = paired([planted(150, 0)], [found(80, 900)])
+    assert pairs == (Pair(150, None), Pair(None, 80))
+    assert pairs[0].error_um is None
+
+
+def test_two_foci_found_as_one_leave_one_missed() -> None:
+    """A found deposit answers for one planted one only."""
+    pairs = paired([planted(300, 0), planted(300, 330)], [found(630, 165)])
+    assert pairs == (Pair(300, 630), Pair(300, None))

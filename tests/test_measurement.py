@@ -1,0 +1,217 @@
+"""Mask and outline files, measured as the command `nodescan measure` does."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.units import Spacing
+from nodescan.errors import AnnotationError, UsageError
+from nodescan.measurement import measure_file
+from tests.test_annotations import SQUARE, asap, closed, feature
+
+TWO_UM = Spacing.square(2.0)
+
+
+def bar(value=255, dtype=np.uint8):
+    """A bar of 100 x 10 px."""
+    mask = np.zeros((40, 130), dtype=dtype)
+    mask[10:20, 15:115] = value
+    return mask
+
+
+def saved(path, pixels, **options):
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def measured(path, mpp=TWO_UM, value=None, gap_um=0.0):
+    return measure_file(path, mpp=mpp, value=value, joining_gap_um=gap_um)
+
+
+@pytest.mark.parametrize("name", ["mask.png", "mask.tif", "mask.bmp"])
+@pytest.mark.parametrize(("value", "dtype"), [(255, np.uint8), (1, np.uint8), (True, np.bool_)])
+def test_a_bar_measures_its_length_in_um(tmp_path, name, value, dtype):
+    """100 x 10 px at 2 um/px are 201 um over the corners, a micrometastasis, whatever value marks it."""
+    result = measured(saved(tmp_path / name, bar(value, dtype)))
+    assert result.largest_deposit_um == pytest.approx(2 * math.hypot(100, 10))
+    assert result.metastasis is Metastasis.MICRO
+    assert (result.kind, result.spacing, result.spacing_source, result.notes) == ("mask", TWO_UM, "user", ())
+
+
+def test_disc_and_crescent_measure_within_their_uncertainty(tmp_path):
+    """A disc of 400 um and a crescent of 1.6 mm, drawn on 4 um pixels."""
+    y, x = (np.mgrid[:450, :450] + 0.5) * 4 - 900
+    radius = np.hypot(x, y)
+    for name, mask, truth in (
+        ("disc", radius <= 200, 400),
+        ("crescent", (radius <= 800) & (radius >= 650) & (y > 0), 1600),
+    ):
+        result = measured(saved(tmp_path / f"{name}.png", mask), mpp=Spacing.square(4.0))
+        (deposit,) = result.deposits
+        assert abs(deposit.diameter_um - truth) <= deposit.diameter_uncertainty_um
+        assert result.metastasis is Metastasis.MICRO
+
+
+def test_class_is_that_of_the_largest_deposit(tmp_path):
+    """Sizes are not added up: 0.9 and 0.7 mm are a micrometastasis, two foci."""
+    mask = np.zeros((20, 900), dtype=np.uint8)
+    mask[5:8, 10:460] = mask[5:8, 500:850] = 1
+    result = measured(saved(tmp_path / "m.png", mask))
+    assert [round(d.diameter_um) for d in result.deposits] == [900, 700]
+    assert result.metastasis is Metastasis.MICRO
+
+
+def test_empty_mask_has_no_class_above_negative(tmp_path):
+    """A mask without tumour has no deposits and no largest size."""
+    result = measured(saved(tmp_path / "m.png", np.zeros((9, 9), dtype=np.uint8)))
+    assert (result.deposits, result.metastasis, result.largest_deposit_um) == ((), Metastasis.NONE, None)
+
+
+def test_joining_gap_is_handed_on(tmp_path):
+    """Two bars 20 um apart are one deposit across 20 um."""
+    mask = np.zeros((30, 60), dtype=np.uint8)
+    mask[10:20, 10:20] = mask[10:20, 30:40] = 1
+    path = saved(tmp_path / "m.png", mask)
+    assert len(measured(path).deposits) == 2
+    assert len(measured(path, gap_um=20.0).deposits) == 1
+
+
+def tiff_with(path, pixels, unit, per_unit):
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[TiffImagePlugin.RESOLUTION_UNIT] = unit
+    tags[TiffImagePlugin.X_RESOLUTION], tags[TiffImagePlugin.Y_RESOLUTION] = per_unit
+    return saved(path, pixels, tiffinfo=tags)
+
+
+@pytest.mark.parametrize(("unit", "um_per_unit"), [(3, 10_000), (2, 25_400)], ids=["cm", "inch"])
+def test_spacing_comes_from_tiff_tags(tmp_path, unit, um_per_unit):
+    """Pixels per centimetre and per inch give um/px, x and y apart."""
+    path = tiff_with(tmp_path / "m.tif", bar(), unit, (um_per_unit / 2.0, um_per_unit / 3.0))
+    result = measured(path, mpp=None)
+    assert result.spacing_source == "file"
+    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 30), rel=1e-4)
+
+
+@pytest.mark.parametrize(("unit", "per_unit"), [(2, 72.0), (2, 300.0), (1, 5000.0), (3, 0.0), (3, 1e9)])
+def test_absurd_tiff_tags_are_no_spacing(tmp_path, unit, per_unit):
+    """A print setting, a resolution without unit and a nonsense one are not believed: the user must say it."""
+    path = tiff_with(tmp_path / "m.tif", bar(), unit, (per_unit, per_unit))
+    with pytest.raises(UsageError, match=r"m\.tif: the file does not say how large a pixel is; give it with --mpp"):
+        measured(path, mpp=None)
+
+
+def test_a_given_spacing_that_contradicts_the_file_is_remarked_upon(tmp_path):
+    """The given spacing is used, and the notes say that the file has another."""
+    path = tiff_with(tmp_path / "m.tif", bar(), 3, (5000.0, 5000.0))
+    assert measured(path).notes == ()
+    result = measured(path, mpp=Spacing.square(1.0))
+    assert result.spacing_source == "user"
+    assert result.notes == ("the file says 2 x 2 um/px; measured with 1 x 1 as given",)
+
+
+def test_png_and_outlines_need_a_spacing(tmp_path):
+    """A PNG's dots per inch are no spacing, and outlines have none."""
+    path = saved(tmp_path / "m.png", bar(), dpi=(12_700, 12_700))
+    with pytest.raises(UsageError, match="--mpp"):
+        measured(path, mpp=None)
+    with pytest.raises(UsageError, match="--mpp"):
+        measured(asap(tmp_path / "a.xml", ("_0", SQUARE)), mpp=None)
+
+
+def test_value_picks_one_class_of_a_labelled_mask(tmp_path):
+    """Value 2 is measured alone; without --value all but 0 counts, and the notes say so."""
+    mask = bar(1)
+    mask[30:35, 15:35] = 2
+    path = saved(tmp_path / "m.png", mask)
+    (picked,) = measured(path, value=2).deposits
+    assert picked.diameter_um == pytest.approx(2 * math.hypot(20, 5))
+    both = measured(path)
+    assert len(both.deposits) == 2
+    assert both.notes == ("the mask holds the values 0, 1, 2: all but 0 count as tumour; pick one with --value",)
+
+
+def test_a_value_that_no_pixel_has_is_refused(tmp_path):
+    """A mistyped value must not read as "no tumour"."""
+    with pytest.raises(AnnotationError, match="no pixel has the value 3; the file holds 0, 255"):
+        measured(saved(tmp_path / "m.png", bar()), value=3)
+    with pytest.raises(UsageError, match="--value"):
+        measured(asap(tmp_path / "a.xml", ("_0", SQUARE)), value=1)
+
+
+def test_grey_saved_as_colour_is_read_and_real_colour_is_refused(tmp_path):
+    """Three equal channels are a mask; which colour is tumour is not guessed."""
+    grey = np.dstack([bar()] * 3)
+    assert len(measured(saved(tmp_path / "grey.png", grey)).deposits) == 1
+    grey[12, 20] = (255, 0, 0)
+    with pytest.raises(AnnotationError, match="colour image"):
+        measured(saved(tmp_path / "colour.png", grey))
+
+
+def test_jpeg_with_shades_is_refused(tmp_path):
+    """JPEG surrounds a mask with near-black that is not 0: every shade would move the outline."""
+    with pytest.raises(AnnotationError, match="a JPEG blurs"):
+        measured(saved(tmp_path / "m.jpg", bar()))
+
+
+def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):
+    """Mostly tumour, and tumour up to the edge, are said in the notes."""
+    notes = measured(saved(tmp_path / "m.png", 255 - bar())).notes
+    assert any("inverted" in note for note in notes)
+    assert any("edge of the mask" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("m.png", b"not a picture", "not a mask image"),
+        ("m.png", b"", "not a mask image"),
+        ("m.tif", b"II*\x00", "can't be read|not a mask image"),
+    ],
+)
+def test_what_is_no_mask_is_refused(tmp_path, name, content, reason):
+    """A file that is no image names itself and what is read."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AnnotationError, match=reason):
+        measured(tmp_path / name)
+
+
+def test_missing_and_truncated_masks_are_refused(tmp_path):
+    """A file that isn't there, and one cut off, are errors in one line."""
+    with pytest.raises(AnnotationError, match=r"gone\.png: can't be read"):
+        measured(tmp_path / "gone.png")
+    rng = np.random.default_rng(0)
+    whole = saved(tmp_path / "m.png", (rng.random((300, 300)) > 0.5).astype(np.uint8) * 255)
+    whole.write_bytes(whole.read_bytes()[:2000])
+    with pytest.raises(AnnotationError, match=r"m\.png: can't be read"):
+        measured(whole)
+
+
+def test_a_mask_with_nan_is_refused(tmp_path):
+    """A probability map with NaN saved as a float TIFF is no mask."""
+    mask = bar(1.0, np.float32)
+    mask[0, 0] = np.nan
+    with pytest.raises(AnnotationError, match="not numbers"):
+        measured(saved(tmp_path / "m.tif", mask))
+
+
+def test_asap_and_geojson_give_the_same_deposits(tmp_path):
+    """One outline in either format is one deposit of the same size, in um."""
+    (tmp_path / "a.geojson").write_text(json.dumps([feature([closed(SQUARE)], "Tumor")]))
+    from_xml = measured(asap(tmp_path / "a.xml", ("_0", SQUARE)))
+    from_json = measured(tmp_path / "a.geojson")
+    assert from_xml.kind == from_json.kind == "outlines"
+    assert from_xml.largest_deposit_um == from_json.largest_deposit_um == pytest.approx(200 * math.sqrt(2))
+    assert from_xml.metastasis is Metastasis.MICRO
+
+
+def test_real_outlines_measure_as_plausible_lesions(shared):
+    """All 27 real files are measured in seconds; every size lies between a cell and a node."""
+    for path in sorted((shared / "data/camelyon16/annotations").glob("*.xml")):
+        result = measured(path, mpp=Spacing.square(0.243))
+        assert result.deposits
+        assert all(10 < deposit.diameter_um < 20_000 for deposit in result.deposits)
+        assert result.metastasis is max(deposit.metastasis for deposit in result.deposits)

@@ -1,0 +1,123 @@
+"""What a user sees of a batch, and what stays in a file."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import OutputError
+from nodescan.progress import BarViewer, JsonLog, PlainViewer, Viewer, Viewers, duration, outcome
+
+
+class Clock:
+    """Time that passes when told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def complete(slide_id: str) -> SlideReport:
+    ref = SlideRef(slide_id=slide_id, path=Path(f"{slide_id}.svs"))
+    return SlideReport(slide=ref, status=Status.COMPLETE, metastasis=Metastasis.NONE, at_least=False)
+
+
+def test_plain_lines_say_speed_and_time_left() -> None:
+    """10 of 40 tiles in 20 s at 2 Mpx each are 1 Mpx/s, and a minute is left."""
+    stream, clock = io.StringIO(), Clock()
+    viewer = PlainViewer(stream, clock=clock)
+    viewer.batch_started(2)
+    viewer.slide_started("a", 40)
+    clock.now += 20
+    viewer.tiles_done("a", 10, 20.0)
+    assert stream.getvalue().splitlines()[-1] == "a: 10/40 tiles, 1.0 Mpx/s, 1:00 left"
+    clock.now += 1
+    viewer.tiles_done("a", 1, 2.0)
+    assert "11/40" not in stream.getvalue()
+    clock.now += 59
+    viewer.slide_finished(complete("a"), 80.0)
+    assert stream.getvalue().splitlines()[-1] == "slide 1/2 a: complete, negative in 1:20; 1:20 left"
+
+
+def test_bars_count_slides_tiles_and_speed() -> None:
+    """On a terminal the same numbers stand beside the bars, and a finished slide leaves a line."""
+    stream, clock = io.StringIO(), Clock()
+    viewer = BarViewer(stream, clock=clock)
+    viewer.batch_started(1)
+    viewer.slide_started("a[b]", 4)
+    clock.now += 2
+    viewer.tiles_done("a[b]", 2, 3.0)
+    assert [task.fields["counts"] for task in viewer._bars.tasks] == ["0/1", "2/4 tiles, 1.5 Mpx/s"]
+    assert viewer._bars.tasks[0].completed == 0.5
+    viewer.slide_finished(complete("a[b]"), 4.0)
+    viewer.close()
+    assert "a[b]: complete, negative in 0:04" in stream.getvalue()
+
+
+def test_log_is_one_json_object_a_line(tmp_path: Path) -> None:
+    """Every line parses, says when and what, and names its slide."""
+    log = JsonLog(tmp_path / "log.jsonl")
+    log.batch_started(1)
+    log.slide_started("a", 2)
+    log.tiles_done("a", 2, 1.0)
+    log.error("b.svs: broken")
+    log.slide_finished(complete("a"), 1.5)
+    log.close()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines] == [
+        "batch_started",
+        "slide_started",
+        "tiles_done",
+        "error",
+        "slide_finished",
+        "batch_closed",
+    ]
+    assert all(line["ts"].endswith("+00:00") for line in lines)
+    assert [line.get("slide_id") for line in lines] == [None, "a", "a", None, "a", None]
+    assert lines[4]["metastasis"] == "negative"
+
+
+def test_log_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    """A log asked for and not kept would be found out too late."""
+    with pytest.raises(OutputError, match="choose another --log-json"):
+        JsonLog(tmp_path / "none" / "log.jsonl")
+
+
+def test_full_disk_ends_the_log_and_not_the_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    """The log stops with one line on stderr."""
+    log = JsonLog(Path("/dev/full"))
+    log.batch_started(1)
+    log.slide_started("a", 2)
+    log.close()
+    assert capsys.readouterr().err.count("the log ends here") == 1
+
+
+def test_quiet_still_shows_errors() -> None:
+    """--quiet silences progress, never a failure."""
+    stream = io.StringIO()
+    viewer = Viewers([Viewer(stream)])
+    viewer.batch_started(1)
+    viewer.slide_started("a", 1)
+    viewer.error("a.svs: broken")
+    assert stream.getvalue() == "error: a.svs: broken\n"
+
+
+def test_outcome_says_a_lower_bound() -> None:
+    """A slide that was read in part is never summed up as its bare class."""
+    ref = SlideRef(slide_id="a", path=Path("a.svs"))
+    part = SlideReport(slide=ref, status=Status.INCOMPLETE, metastasis=Metastasis.MICRO, at_least=True)
+    assert outcome(part) == "incomplete, at least micro"
+    nothing = SlideReport(slide=ref, status=Status.INCOMPLETE, metastasis=None, at_least=False)
+    assert outcome(nothing) == "incomplete"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, "?"), (0.4, "0:00"), (187, "3:07"), (3725, "1:02:05")])
+def test_durations_read_as_clocks(seconds: float | None, text: str) -> None:
+    """Minutes and seconds, hours where there are any."""
+    assert duration(seconds) == text

@@ -1,0 +1,102 @@
+"""A public S3 bucket over plain HTTP: what an object weighs, and its bytes from any place on, without an account."""
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+from urllib.parse import quote
+
+from nodescan.errors import NodescanError, UsageError
+
+CAMELYON_ENDPOINT = "https://s3.us-west-2.amazonaws.com"
+CAMELYON_BUCKET = "camelyon-dataset"
+
+TIMEOUT_S = 60.0
+_CHUNK = 1 << 20
+
+
+class DownloadError(NodescanError):
+    """A file could not be fetched, or isn't what it should be; the text names it."""
+
+
+class ConnectionCutError(DownloadError):
+    """The connection ended early or was never made: worth another try."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """etag: changes whenever the object does."""
+
+    key: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """endpoint: address of an S3 service; objects must be readable by anybody."""
+
+    name: str = CAMELYON_BUCKET
+    endpoint: str = CAMELYON_ENDPOINT
+
+    def look_up(self, key: str) -> RemoteFile | None:
+        """Size and etag of an object, None where there is none. Raises DownloadError."""
+        try:
+            with self._open(key, method="HEAD") as answer:
+                return RemoteFile(key, int(answer.headers["Content-Length"]), answer.headers.get("ETag", ""))
+        except FileNotFoundError:
+            return None
+
+    def text(self, key: str) -> str | None:
+        """A small object's text, None where there is none. Raises DownloadError."""
+        try:
+            with self._open(key) as answer:
+                return answer.read().decode("utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
+        except (OSError, http.client.HTTPException) as error:
+            raise ConnectionCutError(f"{key}: the connection was cut ({error!r})") from error
+
+    def read_from(self, file: RemoteFile, start: int) -> Iterator[bytes]:
+        """The bytes of an object from `start` on. Raises ConnectionCutError where they end early, DownloadError."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        try:
+            with self._open(file.key, headers=headers) as answer:
+                if start and answer.status != http.HTTPStatus.PARTIAL_CONTENT:
+                    raise DownloadError(f"{file.key}: {self.endpoint} doesn't send parts of a file; can't resume")
+                if answer.headers.get("ETag", "") != file.etag:
+                    raise DownloadError(f"{file.key}: the file in the bucket changed meanwhile; start it again")
+                received = start
+                while chunk := answer.read(_CHUNK):
+                    received += len(chunk)
+                    yield chunk
+        except FileNotFoundError as error:
+            raise DownloadError(f"{file.key}: is not in the bucket any more") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise ConnectionCutError(f"{file.key}: the connection was cut ({error!r})") from error
+        if received < file.size:  # a connection that closes early is no error to http.client
+            raise ConnectionCutError(f"{file.key}: the connection was cut after {received:,} of {file.size:,} bytes")
+
+    def _open(self, key: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> "_Answer":
+        url = f"{self.endpoint.rstrip('/')}/{quote(self.name)}/{quote(key)}"
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"{self.endpoint}: an endpoint starts with http:// or https://")
+        request = urllib.request.Request(url, method=method, headers=headers or {})
+        try:
+            return urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code == http.HTTPStatus.NOT_FOUND:
+                raise FileNotFoundError(key) from error
+            if error.code in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED):
+                raise DownloadError(f"{key}: {self.endpoint} doesn't let anybody read it ({error.code})") from error
+            if error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise ConnectionCutError(f"{key}: {self.endpoint} has trouble ({error.code} {error.reason})") from error
+            raise DownloadError(f"{key}: {self.endpoint} answers {error.code} {error.reason}") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise ConnectionCutError(f"{key}: {self.endpoint} can't be reached ({error})") from error
+
+
+_Answer = IO[bytes]

@@ -1,0 +1,279 @@
+"""Fetches the slides and outlines of a manifest from the public bucket: in parallel, resumed, checked against its sums."""
+
+import csv
+import hashlib
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from nodescan.errors import OutputError, UsageError
+from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
+from training.manifest import DIGESTS, ManifestRow
+
+CHECKSUM_LISTS = ("checksums.txt", "checksums.md5")
+"""Lists of sums that a data set may carry at its top, as sha256sum and md5sum write them."""
+
+NOT_VERIFIED = "not verified, no published checksum"
+RECORD_FILE = "downloads.csv"
+_ATTEMPTS, _FIRST_PAUSE_S = 6, 0.5
+_TELL_EVERY_S = 10.0
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that is there. verified: "sha256 verified", "md5 verified" or NOT_VERIFIED."""
+
+    path: Path
+    size: int
+    verified: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    remote: RemoteFile
+    path: Path
+    checksum: str
+
+    @property
+    def part(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.part")
+
+    @property
+    def etag_file(self) -> Path:
+        """Which version of the object the part belongs to."""
+        return self.path.with_name(f"{self.path.name}.part.etag")
+
+
+def download(
+    rows: Sequence[ManifestRow], to: Path, *, bucket: Bucket, tell: Tell, parallel: int = 4
+) -> tuple[Fetched, ...]:
+    """Fetch slide and outlines of every row below `to`, under their keys; what is there and right is kept.
+
+    A file gets its name only when it is whole and, where a sum was published, equal to it. Raises UsageError where
+    the bucket doesn't hold a file, OutputError where the disk won't, both before anything is fetched; DownloadError
+    at the end where files failed, those that didn't being kept.
+    """
+    jobs = _planned(rows, to, bucket, parallel)
+    record = _read_record(to)
+    _check_room(jobs, to)
+    meter = _Meter(sum(job.remote.size for job in jobs if not job.path.exists()), tell)
+    done: list[Fetched] = []
+    failures: list[str] = []
+    lock = threading.Lock()
+
+    def work(job: _Job) -> None:
+        try:
+            fetched = _fetch(job, bucket, record=record, meter=meter)
+        except (DownloadError, OutputError) as error:
+            with lock:
+                failures.append(str(error))
+                tell(f"failed: {error}")
+            return
+        with lock:
+            done.append(fetched)
+            record[_record_key(fetched.path, to)] = (fetched.size, fetched.verified)
+            _write_record(record, to)
+            tell(f"{job.remote.key}: {fetched.size:,} bytes, {fetched.verified}")
+
+    with ThreadPoolExecutor(parallel, thread_name_prefix="download") as pool:
+        list(pool.map(work, jobs))
+    if failures:
+        raise DownloadError(f"{len(failures)} of {len(jobs)} files failed; run it again to go on: {failures[0]}")
+    return tuple(sorted(done, key=lambda item: str(item.path)))
+
+
+def parse_checksums(text: str) -> dict[str, str]:
+    """Path to digest, from lines `digest  path` or `digest *path`; other lines (comments) are passed over."""
+    sums: dict[str, str] = {}
+    for line in text.splitlines():
+        digest, _, name = line.strip().partition(" ")
+        name = name.strip().removeprefix("*").removeprefix("./")
+        if name and len(digest) in DIGESTS and not set(digest.lower()) - set("0123456789abcdef"):
+            sums[name] = digest.lower()
+    return sums
+
+
+def _planned(rows: Sequence[ManifestRow], to: Path, bucket: Bucket, parallel: int) -> list[_Job]:
+    """Size, place and expected sum of every file, the whole list before the first byte."""
+    keys = {key: row for row in rows for key in (row.key, row.annotation_key) if key}
+    with ThreadPoolExecutor(parallel) as pool:
+        remotes = list(pool.map(lambda key: _again(lambda: bucket.look_up(key)), keys))
+    missing = [key for key, remote in zip(keys, remotes, strict=True) if remote is None]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise UsageError(f"{', '.join(missing[:3])}{more}: not in the bucket {bucket.name} at {bucket.endpoint}")
+    sums = _published_sums(keys, bucket)
+    jobs = []
+    for (key, row), remote in zip(keys.items(), remotes, strict=True):
+        published, noted = sums.get(key, ""), row.checksum if key == row.key else ""
+        if published and len(noted) == len(published) and noted != published:
+            raise UsageError(f"{row.slide_id}: the manifest's checksum differs from the bucket's own list for {key}")
+        assert remote is not None
+        jobs.append(_Job(remote, to / key, published or noted))
+    return jobs
+
+
+def _published_sums(keys: dict[str, ManifestRow], bucket: Bucket) -> dict[str, str]:
+    """Sums by key, from the lists at the top of each data set."""
+    sums: dict[str, str] = {}
+    for top in sorted({PurePosixPath(key).parts[0] for key in keys}):
+        for name in CHECKSUM_LISTS:
+            text = _again(lambda place=f"{top}/{name}": bucket.text(place))
+            listed = parse_checksums(text) if text else {}
+            for key in keys:
+                inside = PurePosixPath(key).parts
+                found = (listed.get("/".join(inside[start:])) for start in range(len(inside)))
+                digest = next((d for d in found if d), None)
+                if inside[0] == top and digest:
+                    sums.setdefault(key, digest)
+    return sums
+
+
+def _again(ask: Callable):  # what it returns is what `ask` does
+    """A question to the bucket, asked again where the connection was cut."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return ask()
+        except ConnectionCutError:
+            if attempt + 1 == _ATTEMPTS:
+                raise
+            time.sleep(_FIRST_PAUSE_S * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _check_room(jobs: Sequence[_Job], to: Path) -> None:
+    """Raises OutputError where the disk won't hold what is still to come."""
+    needed = sum(job.remote.size - _there(job) for job in jobs if not job.path.exists())
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(to).free
+    except OSError as error:
+        raise OutputError(f"{to}: can't be written to ({error.strerror}); choose another folder") from error
+    if needed > free:
+        raise OutputError(
+            f"{to}: {needed / 1e9:.3f} GB are to be fetched, but only {free / 1e9:.3f} GB are free on that disk; "
+            "free some, choose another folder, or fewer slides with --slides"
+        )
+
+
+def _there(job: _Job) -> int:
+    """Bytes of the part that may be kept: those of this very version of the object."""
+    if not job.part.is_file() or not job.etag_file.is_file() or job.etag_file.read_text() != job.remote.etag:
+        return 0
+    size = job.part.stat().st_size
+    return size if size <= job.remote.size else 0
+
+
+def _fetch(job: _Job, bucket: Bucket, *, record: dict[str, tuple[int, str]], meter: "_Meter") -> Fetched:
+    if job.path.exists():
+        size = job.path.stat().st_size
+        if size != job.remote.size:
+            raise DownloadError(f"{job.path}: has {size:,} bytes, the bucket {job.remote.size:,}; move it away first")
+        noted = record.get(job.remote.key, (0, ""))
+        if noted[0] == size and (noted[1] != NOT_VERIFIED or not job.checksum):
+            return Fetched(job.path, size, noted[1])
+        return Fetched(job.path, size, _verified(job, job.path))
+    try:
+        job.path.parent.mkdir(parents=True, exist_ok=True)
+        _append_all(job, bucket, meter)
+        verified = _verified(job, job.part)
+        os.replace(job.part, job.path)
+        job.etag_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{job.path}: can't be written ({error.strerror}); free space or choose another") from error
+    return Fetched(job.path, job.remote.size, verified)
+
+
+def _append_all(job: _Job, bucket: Bucket, meter: "_Meter") -> None:
+    """The part, made whole; a cut connection is taken up again where it ended, as long as that gets on."""
+    start = _there(job)
+    if not start:
+        job.part.unlink(missing_ok=True)
+        job.etag_file.write_text(job.remote.etag)
+    meter.add(start)
+    fruitless = 0
+    with job.part.open("ab") as file:
+        while file.tell() < job.remote.size:
+            before = file.tell()
+            try:
+                for chunk in bucket.read_from(job.remote, before):
+                    file.write(chunk)
+                    meter.add(len(chunk))
+            except ConnectionCutError:
+                fruitless = 0 if file.tell() > before else fruitless + 1
+                if fruitless >= _ATTEMPTS:
+                    raise
+                time.sleep(_FIRST_PAUSE_S * 2**fruitless)
+    if job.part.stat().st_size != job.remote.size:
+        job.part.unlink()
+        raise DownloadError(f"{job.remote.key}: more bytes came than the bucket says it has; run it again")
+
+
+def _verified(job: _Job, file: Path) -> str:
+    """How a whole file was verified. Raises DownloadError, and drops the part, where the sum is wrong."""
+    if not job.checksum:
+        return NOT_VERIFIED
+    algorithm = DIGESTS[len(job.checksum)]
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, algorithm).hexdigest()
+    if found == job.checksum:
+        return f"{algorithm} verified"
+    if file == job.part:
+        job.part.unlink()
+    raise DownloadError(
+        f"{job.path}: wrong checksum, {algorithm} is {found[:12]}..., published is {job.checksum[:12]}...; "
+        + ("it was dropped, run it again" if file == job.part else "move it away and run it again")
+    )
+
+
+class _Meter:
+    """Says every few seconds how far it is and how long it will take."""
+
+    def __init__(self, total: int, tell: Tell) -> None:
+        self._total, self._tell = total, tell
+        self._done, self._started, self._told = 0, time.monotonic(), time.monotonic()
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            now = time.monotonic()
+            if now - self._told < _TELL_EVERY_S:
+                return
+            self._told = now
+            rate = max(self._done / (now - self._started), 1.0)
+            left_min = (self._total - self._done) / rate / 60
+            self._tell(f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB, {rate / 1e6:.1f} MB/s, {left_min:.0f} min left")
+
+
+def _record_key(path: Path, to: Path) -> str:
+    return path.relative_to(to).as_posix()
+
+
+def _read_record(to: Path) -> dict[str, tuple[int, str]]:
+    """What was fetched before: size and how it was verified, by key."""
+    path = to / RECORD_FILE
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["key"]: (int(row["bytes"]), row["verified"]) for row in _rows(file)}
+
+
+def _rows(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    return iter(csv.DictReader(lines))
+
+
+def _write_record(record: dict[str, tuple[int, str]], to: Path) -> None:
+    part = to / f".{RECORD_FILE}.part"
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("key", "bytes", "verified"))
+        writer.writerows((key, size, verified) for key, (size, verified) in sorted(record.items()))
+    os.replace(part, to / RECORD_FILE)

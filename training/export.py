@@ -1,0 +1,100 @@
+"""From a checkpoint to a model folder that nodescan runs: card and safetensors, checked by reading them back."""
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+
+from nodescan.errors import ModelError, UsageError
+from nodescan.inference.card import Decision, ModelCard, load_card, save_card
+from nodescan.inference.models import build
+from nodescan.inference.predictor import load_network
+from nodescan.inference.transforms import MEAN, STD, as_image, normalised
+
+CORE_PX = 512
+"""Side of a tile's core: large enough that its margin costs little, small enough to follow the tissue's outline."""
+
+UNTUNED = Decision(
+    smoothing_um=20.0,
+    threshold=0.5,
+    seed_threshold=0.5,
+    size_correction_um=(),
+    size_uncertainty_um=25.0,
+    chosen_on="nothing: not tuned yet",
+)
+"""What a model starts with; the tuning commands replace it."""
+
+_UNREADABLE = (KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
+
+
+def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> ModelCard:
+    """Write `folder`/card.yaml and its weights in half precision, read them back and compare answers.
+
+    Raises UsageError where the checkpoint isn't one of ours, ModelError where the copy answers differently.
+    """
+    architecture, weights = _read(checkpoint)
+    net = build(architecture)
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{checkpoint}: not the weights of a {architecture} network ({reason})") from error
+    content = safetensors.torch.save({key: value.half().contiguous() for key, value in weights.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "weights.safetensors").write_bytes(content)
+    card = ModelCard(
+        name=name,
+        architecture=architecture,
+        weights="weights.safetensors",
+        weights_sha256=hashlib.sha256(content).hexdigest(),
+        spacing_um=(0.90, 1.00),
+        core_px=CORE_PX,
+        margin_px=net.margin_px,
+        stride_px=net.stride_px,
+        mean=MEAN,
+        std=STD,
+        temperature=1.0,
+        decision=UNTUNED,
+        training_data=training_data,
+        metrics={},
+        limits="Research software: not for clinical use. H&E-stained sentinel lymph nodes of the breast only.",
+        licence="Apache-2.0",
+    )
+    save_card(card, folder)
+    _compare(net.eval(), folder)
+    return card
+
+
+def _read(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
+    """The architecture's name and the network's weights; averaged ones where the run averaged them."""
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        architecture = content["hyper_parameters"]["architecture"]
+        state = content["state_dict"]
+    except FileNotFoundError as error:
+        raise UsageError(f"{checkpoint}: no such checkpoint") from error
+    except (
+        KeyError,
+        TypeError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        torch.serialization.pickle.UnpicklingError,
+    ) as error:
+        raise UsageError(f"{checkpoint}: not a checkpoint of python -m training fit ({error})") from error
+    return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
+
+
+def _compare(net: torch.nn.Module, folder: Path) -> None:
+    """The folder's network must answer as the checkpoint's, but for what half precision takes."""
+    copy = load_network(load_card(folder), folder)
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8))
+    with torch.inference_mode():
+        image = normalised(as_image(pixels))
+        difference = float((torch.sigmoid(net(image)) - torch.sigmoid(copy(image))).abs().max())
+    if difference > 0.01:
+        raise ModelError(f"{folder}: the exported model's answers differ by {difference:.3f} from the checkpoint's")

@@ -1,0 +1,152 @@
+"""How well a model outlines tumour on pictures with a pixel mask: cells, area, and where the border is drawn."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Spacing
+from nodescan.errors import UsageError
+from nodescan.imaging.segmentation import smoothed_values
+from nodescan.interfaces import TilePredictor
+from training.scores import Interval, auc, bootstrap
+
+_NEAR_UM = 100.0
+"""A drawn border farther than this from any true one is a missed or a false deposit, not a misplaced border."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedImage:
+    """pixels : uint8 (H, W, 3) RGB; tumour : bool (H, W)."""
+
+    name: str
+    pixels: NDArray[np.uint8]
+    tumour: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class MaskScores:
+    """auc: over cells that are wholly in or wholly out, its interval by picture. dice: at the card's threshold.
+
+    boundary_bias_um: mean signed distance of the drawn border from the true one, positive outside the tumour, after the
+    card's size correction; boundary_bias_raw_um: before it. n: pictures.
+    """
+
+    auc: Interval
+    dice: Interval
+    boundary_bias_um: float
+    boundary_bias_raw_um: float
+    n: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One picture's cells (probability, float32 (h, w), and the share of tumour in each) and, for its inner part,
+
+    the true and the drawn mask, bool (H, W)."""
+
+    probability: NDArray[np.float32]
+    share: NDArray[np.float32]
+    truth: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+
+
+def read_masked_images(folder: Path) -> list[MaskedImage]:
+    """Every picture of a folder with a `_mask.png` beside it. Raises UsageError where there is none, or sizes differ."""
+    return list(_masked_images(folder))
+
+
+def evaluate_masks(
+    images: list[MaskedImage], predictor: TilePredictor, *, spacing_um: float, rule: DecisionRule | None = None
+) -> MaskScores:
+    """Scores over all pictures, taken as tissue at spacing_um; only cells that see no edge of a picture count."""
+    rule = rule or predictor.decision
+    answers = [answer(image, predictor, spacing_um=spacing_um, rule=rule) for image in images]
+    moved_um = rule.excess_um(1e9) / 2
+    distances = np.concatenate([border_distances(a, spacing_um) for a in answers] or [np.zeros(0)])
+    raw = float(distances.mean()) if len(distances) else float("nan")
+    return MaskScores(
+        auc=bootstrap(lambda index: _cell_auc([answers[i] for i in index]), len(answers)),
+        dice=bootstrap(lambda index: _dice([answers[i] for i in index]), len(answers)),
+        boundary_bias_um=raw - moved_um,
+        boundary_bias_raw_um=raw,
+        n=len(answers),
+        cells=sum(int(_clear(a).sum()) for a in answers),
+    )
+
+
+def answer(image: MaskedImage, predictor: TilePredictor, *, spacing_um: float, rule: DecisionRule) -> Answer:
+    """What the model says of one picture: cells as they are, and the border as it would be drawn on a slide."""
+    tile = predictor.geometry
+    height, width = (size - 2 * tile.margin_px for size in image.tumour.shape)
+    height, width = height - height % tile.stride_px, width - width % tile.stride_px
+    if height < tile.stride_px or width < tile.stride_px:
+        raise UsageError(f"{image.name}: too small; the model needs {2 * tile.margin_px + tile.stride_px} px at least")
+    shown = image.pixels[: height + 2 * tile.margin_px, : width + 2 * tile.margin_px]
+    probability = predictor.predict(np.ascontiguousarray(shown[None]))[0]
+    core = (slice(tile.margin_px, tile.margin_px + height), slice(tile.margin_px, tile.margin_px + width))
+    truth = image.tumour[core]
+    blocks = truth.reshape(height // tile.stride_px, tile.stride_px, width // tile.stride_px, tile.stride_px)
+    cell = Spacing.square(spacing_um * tile.stride_px)
+    map_ = ProbabilityMap(probability, np.ones(probability.shape, bool), cell)
+    fine = _enlarged(smoothed_values(map_, rule.smoothing_um), tile.stride_px)
+    return Answer(probability, blocks.mean(axis=(1, 3)).astype(np.float32), truth, fine >= rule.threshold)
+
+
+def border_distances(answer: Answer, spacing_um: float) -> NDArray[np.float64]:
+    """Signed distance, um, of the drawn border's pixels from the true border nearby; positive outside the tumour."""
+    if answer.truth.all() or not answer.truth.any():
+        return np.zeros(0)
+    outside = ndimage.distance_transform_edt(~answer.truth) - 0.5
+    inside = ndimage.distance_transform_edt(answer.truth) - 0.5
+    signed = np.where(answer.truth, -inside, outside) * spacing_um
+    inner = answer.drawn & ~ndimage.binary_erosion(answer.drawn, border_value=1)
+    outer = ~answer.drawn & ndimage.binary_dilation(answer.drawn)
+    distances = np.concatenate([signed[inner] + spacing_um / 2, signed[outer] - spacing_um / 2])
+    return distances[np.abs(distances) <= _NEAR_UM]
+
+
+def _masked_images(folder: Path) -> Iterator[MaskedImage]:
+    masks = sorted(folder.glob("*_mask.png")) if folder.is_dir() else []
+    if not masks:
+        raise UsageError(f"{folder}: no pictures with a _mask.png beside them")
+    for mask in masks:
+        stem = mask.name.removesuffix("_mask.png")
+        found = [folder / f"{stem}{suffix}" for suffix in (".png", ".jpg", ".jpeg", ".tif")]
+        picture = next((file for file in found if file.is_file()), None)
+        if picture is None:
+            raise UsageError(f"{mask}: no picture named {stem}.png, .jpg or .tif beside it")
+        pixels = np.asarray(Image.open(picture).convert("RGB"))
+        tumour = np.asarray(Image.open(mask).convert("L")) > 0
+        if pixels.shape[:2] != tumour.shape:
+            raise UsageError(f"{mask}: {tumour.shape} px, but its picture has {pixels.shape[:2]}")
+        yield MaskedImage(stem, pixels, tumour)
+
+
+def _clear(answer: Answer) -> NDArray[np.bool_]:
+    return (answer.share == 0) | (answer.share == 1)
+
+
+def _cell_auc(answers: list[Answer]) -> float:
+    probability = np.concatenate([a.probability[_clear(a)] for a in answers])
+    return auc(probability.astype(np.float64), np.concatenate([a.share[_clear(a)] == 1 for a in answers]))
+
+
+def _dice(answers: list[Answer]) -> float:
+    """Twice the common area over the sum of both areas, all pictures taken together."""
+    common = sum(int((a.truth & a.drawn).sum()) for a in answers)
+    return 2 * common / max(sum(int(a.truth.sum()) + int(a.drawn.sum()) for a in answers), 1)
+
+
+def _enlarged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Linear interpolation between the centres of cells, to pixels; the outermost half cells keep the edge's value."""
+    rows, columns = ((np.arange(size * factor) + 0.5) / factor - 0.5 for size in values.shape)
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    return ndimage.map_coordinates(values, grid, order=1, mode="nearest")

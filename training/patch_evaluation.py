@@ -1,0 +1,111 @@
+"""How well a model answers labelled patches: one by one, and laid into one mosaic as on a slide."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from nodescan.domain.geometry import TileGrid
+from nodescan.domain.units import Spacing
+from nodescan.errors import UsageError
+from nodescan.imaging.stitching import MapBuilder
+from nodescan.inference.card import ModelCard
+from nodescan.interfaces import TilePredictor
+from training.patches import Patches
+from training.scores import Interval, auc, bootstrap, calibration_error, specificity_at
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PatchScores:
+    """accuracy, sensitivity and specificity at a probability of 0.5."""
+
+    auc: Interval
+    accuracy: float
+    sensitivity: float
+    specificity: float
+    specificity_at_sensitivity_090: float
+    calibration_error: float
+    n: int
+
+
+def evaluate_patches(patches: Patches, predictor: TilePredictor, *, mosaic: bool) -> PatchScores:
+    """Scores over all patches. Raises UsageError where their size doesn't suit the model, or a class is missing."""
+    if patches.tumour.all() or not patches.tumour.any():
+        raise UsageError("the patches are all of one class, so nothing can be told apart")
+    probability = patch_probabilities(patches.pixels, predictor, mosaic=mosaic)
+    truth = np.asarray(patches.tumour)
+    said = probability >= 0.5
+    return PatchScores(
+        auc=bootstrap(lambda index: auc(probability[index], truth[index]), len(truth)),
+        accuracy=float((said == truth).mean()),
+        sensitivity=float(said[truth].mean()),
+        specificity=float((~said[~truth]).mean()),
+        specificity_at_sensitivity_090=specificity_at(probability, truth, sensitivity=0.9),
+        calibration_error=calibration_error(probability, truth),
+        n=len(truth),
+    )
+
+
+def patch_probabilities(pixels: NDArray[np.uint8], predictor: TilePredictor, *, mosaic: bool) -> NDArray[np.float64]:
+    """float64 (N,) in [0, 1]: the central 32 px of each patch, uint8 (N, S, S, 3), hold tumour.
+
+    The answer is the mean logit of the 2 x 2 cells of the centre, as the network was taught.
+    """
+    tile, size = predictor.geometry, pixels.shape[1]
+    if (size - 2 * tile.margin_px) % (2 * tile.stride_px) or size % tile.stride_px or size < 2 * tile.margin_px + 32:
+        raise UsageError(f"patches of {size} px don't suit this model; it answers patches of 96, 128, 160, ... px")
+    cells = _in_mosaic(pixels, predictor) if mosaic else _one_by_one(pixels, predictor)
+    cells = np.clip(cells.astype(np.float64), 1e-7, 1 - 1e-7)
+    logit = np.log(cells / (1 - cells)).mean(axis=(1, 2))
+    return 1 / (1 + np.exp(-logit))
+
+
+def calibrated(card: ModelCard, predictor: TilePredictor, patches: Patches) -> ModelCard:
+    """The card with the temperature at which the patches' labels are likeliest (Guo et al., ICML 2017)."""
+    probability = np.clip(patch_probabilities(patches.pixels, predictor, mosaic=False), 1e-7, 1 - 1e-7)
+    logit = np.log(probability / (1 - probability)) * card.temperature
+    truth = np.asarray(patches.tumour)
+
+    def surprise(log_temperature: float) -> float:
+        scaled = logit / np.exp(log_temperature)
+        return float(np.logaddexp(0, np.where(truth, -scaled, scaled)).mean())
+
+    best = minimize_scalar(surprise, bounds=(-2.0, 2.0), method="bounded")
+    return card.model_copy(update={"temperature": round(float(np.exp(best.x)), 4)})
+
+
+def _one_by_one(pixels: NDArray[np.uint8], predictor: TilePredictor) -> NDArray[np.float32]:
+    """float32 (N, 2, 2): the cells of each patch's centre, every patch a tile of its own."""
+    answers = [
+        predictor.predict(np.ascontiguousarray(pixels[start : start + _BATCH]))
+        for start in range(0, len(pixels), _BATCH)
+    ]
+    cells = np.concatenate(answers)
+    first = cells.shape[1] // 2 - 1
+    return cells[:, first : first + 2, first : first + 2]
+
+
+def _in_mosaic(pixels: NDArray[np.uint8], predictor: TilePredictor) -> NDArray[np.float32]:
+    """float32 (N, 2, 2): the same cells, read off the map of one large picture that all patches are laid into."""
+    tile, size = predictor.geometry, pixels.shape[1]
+    columns = int(np.ceil(np.sqrt(len(pixels))))
+    rows = int(np.ceil(len(pixels) / columns))
+    grid = TileGrid(columns * size, rows * size, tile)
+    side = grid.tile.core_px
+    canvas = np.full(
+        (grid.rows * side + 2 * tile.margin_px, grid.columns * side + 2 * tile.margin_px, 3), 255, np.uint8
+    )
+    for index, patch in enumerate(pixels):
+        top, left = (tile.margin_px + size * step for step in divmod(index, columns))
+        canvas[top : top + size, left : left + size] = patch
+    builder = MapBuilder(grid, frame_spacing=Spacing.square(1.0), wanted=np.ones(grid.map_shape, bool))
+    for row, column in grid:
+        shown = canvas[row * side : row * side + tile.input_px, column * side : column * side + tile.input_px]
+        builder.place(row, column, predictor.predict(np.ascontiguousarray(shown[None]))[0])
+    map_ = builder.result().values
+    step, first = size // tile.stride_px, size // tile.stride_px // 2 - 1
+    corners = [(row * step + first, column * step + first) for row, column in np.ndindex(rows, columns)][: len(pixels)]
+    return np.stack([map_[row : row + 2, column : column + 2] for row, column in corners])

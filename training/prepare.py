@@ -1,0 +1,211 @@
+"""From slides and outlines to a sampling index: tissue, tumour masks at the analysis spacing, strata of cells."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nodescan.annotations import Outlines, read_outlines
+from nodescan.config import load_config
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Spacing
+from nodescan.errors import AnnotationError, UsageError
+from nodescan.imaging.coverage import coverage
+from nodescan.imaging.tissue import find_tissue
+from nodescan.interfaces import Slide
+from nodescan.scan import ScanSettings, view_whole
+from nodescan.slides import open_slide
+from training.block_mask import BlockMask, draw_mask, empty_mask
+from training.manifest import ManifestRow
+from training.slide_index import (
+    INDEX_FILE,
+    SPACING_UM,
+    STRIDE_PX,
+    IndexRow,
+    Stratum,
+    cells_file,
+    mask_file,
+    read_index,
+    write_index,
+)
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StrataSettings:
+    """edge_um: a cell this near to an outline is at its edge (four cells: what a network sees to one side).
+
+    near_um: a normal cell this near to tumour is near. min_tissue: share of a cell that must be tissue.
+    outside_share: of an outline's area that may lie outside of its slide (outlines are drawn to the rim by hand).
+    """
+
+    edge_um: float = 62.0
+    near_um: float = 500.0
+    min_tissue: float = 0.5
+    outside_share: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    row: ManifestRow
+    path: Path
+    annotation: Path | None
+    signature: str = ""
+
+
+def prepare(
+    rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell, strata: StrataSettings | None = None
+) -> tuple[IndexRow, ...]:
+    """Write the index of the rows' slides into `to`; slides that are prepared already are kept.
+
+    Raises UsageError where a slide or an annotation isn't in `data`, AnnotationError where an outline doesn't fit.
+    """
+    jobs = _jobs([row for row in rows if not row.excluded], data, tell)
+    settings, strata = load_config().settings, strata or StrataSettings()
+    to.mkdir(parents=True, exist_ok=True)
+    known = {row.slide_id: row for row in read_index(to)} if (to / INDEX_FILE).is_file() else {}
+    for number, job in enumerate(jobs, start=1):
+        slide = open_slide(SlideRef(job.row.slide_id, job.path))
+        try:
+            signed = replace(job, signature=_signature(job, slide, settings, strata))
+            old = known.get(job.row.slide_id)
+            if old and old.signature == signed.signature and cells_file(to, old.slide_id).is_file():
+                tell(f"{number}/{len(jobs)} {old.slide_id}: prepared already")
+                continue
+            entry = _prepared(signed, slide, to, settings=settings, strata=strata)
+        finally:
+            slide.close()
+        known[entry.slide_id] = entry
+        write_index(known.values(), to)
+        tell(f"{number}/{len(jobs)} {_summary(entry)}")
+    return tuple(known[job.row.slide_id] for job in jobs)
+
+
+def tumour_mask(
+    annotation: Path, slide: Slide, frame: Spacing, *, strata: StrataSettings | None = None
+) -> BlockMask:
+    """The outlines of a slide on its analysis frame. Raises AnnotationError where they don't belong to it."""
+    outlines = read_outlines(annotation)
+    if outlines.tumour.is_empty:
+        raise AnnotationError(f"{annotation}: outlines no tumour, but the manifest says that the slide holds some")
+    _check_inside(annotation, outlines, slide, (strata or StrataSettings()).outside_share)
+    return draw_mask(outlines, slide.frame_size(frame), level0=slide.info.spacing, frame=frame)
+
+
+def cell_strata(
+    shares: NDArray[np.float32], tissue: NDArray[np.bool_], cell: Spacing, *, exhaustive: bool, settings: StrataSettings
+) -> NDArray[np.int8]:
+    """int8 (H, W): the Stratum of every cell, -1 where nothing may be drawn from.
+
+    shares : float32 (H, W) in [0, 1], tumour in each cell; tissue : bool (H, W); cell: spacing of the cells. Without
+    exhaustive outlines no cell counts as normal.
+    """
+    tumour = shares > 0
+    strata = np.full(shares.shape, -1, np.int8)
+    if not tumour.any():
+        strata[tissue & exhaustive] = Stratum.ELSEWHERE
+        return strata
+    sampling = (float(cell.y), float(cell.x))
+    inward = ndimage.distance_transform_edt(np.pad(tumour, 1), sampling=sampling)[1:-1, 1:-1]
+    outward = ndimage.distance_transform_edt(~tumour, sampling=sampling)
+    strata[tumour & tissue] = Stratum.INSIDE
+    strata[tumour & tissue & (inward <= settings.edge_um)] = Stratum.EDGE_TUMOUR
+    if exhaustive:
+        normal = tissue & ~tumour
+        strata[normal] = Stratum.ELSEWHERE
+        strata[normal & (outward <= settings.near_um)] = Stratum.NEAR
+        strata[normal & (outward <= settings.edge_um)] = Stratum.EDGE_NORMAL
+    return strata
+
+
+def _jobs(rows: Sequence[ManifestRow], data: Path, tell: Tell) -> list[_Job]:
+    """What is to be prepared: everything is looked for before the first slide is opened."""
+    jobs, missing = [], []
+    for row in rows:
+        if row.label != "negative" and not row.annotation_key:
+            tell(f"{row.slide_id}: left out, nothing is outlined ({row.why or 'no annotation'})")
+            continue
+        annotation = data / row.annotation_key if row.label != "negative" else None
+        jobs.append(_Job(row, data / row.key, annotation))
+        missing += [file for file in (jobs[-1].path, annotation) if file is not None and not file.is_file()]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        names = ", ".join(map(str, missing[:3]))
+        raise UsageError(f"{names}{more}: not there; fetch them with python -m training download, or use --slides")
+    if not jobs:
+        raise UsageError("none of the slides can be sampled from: they are excluded, or nothing is outlined on them")
+    return jobs
+
+
+def _prepared(
+    job: _Job, slide: Slide, to: Path, *, settings: ScanSettings, strata: StrataSettings
+) -> IndexRow:
+    """Writes the files of one slide."""
+    frame = slide.frame_spacing(*SPACING_UM)
+    width, height = slide.frame_size(frame)
+    shape = (-(-height // STRIDE_PX), -(-width // STRIDE_PX))
+    overview, _ = view_whole(slide, settings.overview)
+    tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
+    mask = tumour_mask(job.annotation, slide, frame, strata=strata) if job.annotation else empty_mask((width, height))
+    cell = frame.scaled(STRIDE_PX)
+    covered = coverage(tissue.tissue, tissue.spacing, shape=shape, spacing=cell) >= strata.min_tissue
+    shares = mask.cell_shares(STRIDE_PX, shape)
+    found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive, settings=strata).ravel()
+    parts = [np.flatnonzero(found == stratum).astype(np.uint32) for stratum in Stratum]
+    np.save(cells_file(to, job.row.slide_id), np.concatenate(parts))
+    mask.save(mask_file(to, job.row.slide_id))
+    row = job.row
+    return IndexRow(
+        row.slide_id,
+        row.group,
+        row.split,
+        row.label,
+        row.exhaustive,
+        str(job.path.resolve()),
+        float(frame.x),
+        float(frame.y),
+        width,
+        height,
+        round(tissue.area_um2 / 1e6, 4),
+        round(mask.tumour_px * frame.pixel_area_um2 / 1e6, 6),
+        *map(len, parts),
+        job.signature,
+    )
+
+
+def _check_inside(annotation: Path, outlines: Outlines, slide: Slide, outside_share: float) -> None:
+    info = slide.info
+    canvas = shapely.box(0, 0, info.width_px, info.height_px)
+    for part in outlines.tumour.geoms:
+        if part.difference(canvas).area > outside_share * part.area:
+            left, top, right, bottom = part.bounds
+            raise AnnotationError(
+                f"{annotation}: an outline at x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f} px lies outside "
+                f"of its slide {slide.ref.path.name} ({info.width_px} x {info.height_px} px); it belongs to another "
+                "slide, or was drawn at another magnification"
+            )
+
+
+def _signature(job: _Job, slide: Slide, settings: ScanSettings, strata: StrataSettings) -> str:
+    outlines = job.annotation.read_bytes() if job.annotation else b""
+    parts = {
+        "slide": slide.fingerprint(),
+        "path": str(job.path.resolve()),
+        "outlines": hashlib.sha256(outlines).hexdigest(),
+        "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive],
+        "settings": [asdict(settings.overview), asdict(settings.tissue), asdict(strata), SPACING_UM, STRIDE_PX],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _summary(entry: IndexRow) -> str:
+    names = [f"{count:,} {stratum.name.lower()}" for stratum, count in zip(Stratum, entry.counts, strict=True) if count]
+    cells = ", ".join(names) or "no cells: nothing can be drawn from it"
+    return f"{entry.slide_id}: {entry.tissue_mm2:.1f} mm2 of tissue, {entry.lesion_mm2:.3f} mm2 of tumour; {cells}"

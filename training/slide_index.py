@@ -1,0 +1,141 @@
+"""The sampling index: for each prepared slide, where its tissue is and how near to tumour, on the cells of the network."""
+
+import csv
+import os
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.units import MicronsPerPixel, Spacing
+from nodescan.errors import UsageError
+
+INDEX_FILE = "index.csv"
+
+SPACING_UM = (0.90, 1.00)
+"""Finest and coarsest um/px of the analysis frame: PatchCamelyon's two scanners, and what an exported card accepts."""
+
+STRIDE_PX = 16
+"""Side of a cell: what the network answers at once."""
+
+
+class Stratum(IntEnum):
+    """What a cell is. EDGE: within a nucleus or few of an outline; NEAR: a field of view away; ELSEWHERE: far off."""
+
+    INSIDE = 0
+    EDGE_TUMOUR = 1
+    EDGE_NORMAL = 2
+    NEAR = 3
+    ELSEWHERE = 4
+
+
+TUMOUR_STRATA = (Stratum.INSIDE, Stratum.EDGE_TUMOUR)
+NORMAL_STRATA = (Stratum.EDGE_NORMAL, Stratum.NEAR, Stratum.ELSEWHERE)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A prepared slide. path: of its file; spacing, width, height: of its analysis frame; counts: cells by stratum.
+
+    signature: of slide, annotation and settings, so that a slide is prepared again only when one of them changed.
+    """
+
+    slide_id: str
+    group: str
+    split: str
+    label: str
+    exhaustive: bool
+    path: str
+    spacing_x_um: float
+    spacing_y_um: float
+    width_px: int
+    height_px: int
+    tissue_mm2: float
+    lesion_mm2: float
+    inside: int
+    edge_tumour: int
+    edge_normal: int
+    near: int
+    elsewhere: int
+    signature: str
+
+    @property
+    def spacing(self) -> Spacing:
+        return Spacing(MicronsPerPixel(self.spacing_x_um), MicronsPerPixel(self.spacing_y_um))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Cells by stratum, in the order of Stratum."""
+        return self.inside, self.edge_tumour, self.edge_normal, self.near, self.elsewhere
+
+    @property
+    def columns(self) -> int:
+        """Cells across the frame."""
+        return -(-self.width_px // STRIDE_PX)
+
+    @property
+    def rows(self) -> int:
+        """Cells down the frame."""
+        return -(-self.height_px // STRIDE_PX)
+
+
+_NAMES = tuple(field.name for field in fields(IndexRow))
+_TYPES = {field.name: field.type for field in fields(IndexRow)}
+
+
+def read_index(folder: Path) -> tuple[IndexRow, ...]:
+    """The slides of an index. Raises UsageError where there is none, or it isn't one that prepare wrote."""
+    path = folder / INDEX_FILE
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder}: no {INDEX_FILE} there; make it with python -m training prepare") from error
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            rows.append(IndexRow(**{name: _value(name, line[name]) for name in _NAMES}))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{path}: row {number} can't be read ({error!r}); run prepare again") from error
+    return tuple(rows)
+
+
+def write_index(rows: Iterable[IndexRow], folder: Path) -> None:
+    """The slides as index.csv, written beside and renamed: a run that is killed leaves a whole file."""
+    part = folder / f".{INDEX_FILE}.part"
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_NAMES)
+        writer.writerows(astuple(row) for row in rows)
+    os.replace(part, folder / INDEX_FILE)
+
+
+def cells_file(folder: Path, slide_id: str) -> Path:
+    """uint32 (N,): cells (row * columns + column) stratum by stratum, as many of each as the index says."""
+    return folder / f"{slide_id}.cells.npy"
+
+
+def mask_file(folder: Path, slide_id: str) -> Path:
+    """The slide's BlockMask."""
+    return folder / f"{slide_id}.mask.npz"
+
+
+def open_cells(folder: Path, row: IndexRow) -> NDArray[np.uint32]:
+    """The cells of a slide, mapped into memory, so that workers share them. Raises UsageError."""
+    path = cells_file(folder, row.slide_id)
+    try:
+        cells = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: can't be read ({error}); run prepare again") from error
+    if cells.shape != (sum(row.counts),):
+        raise UsageError(f"{path}: holds {len(cells)} cells, {INDEX_FILE} says {sum(row.counts)}; run prepare again")
+    return cells
+
+
+def _value(name: str, text: str) -> object:
+    if _TYPES[name] is bool:
+        return {"True": True, "False": False}[text]
+    return _TYPES[name](text)  # type: ignore[operator]

@@ -1,0 +1,144 @@
+"""Chooses a model's decision rule on validation slides: smoothing, thresholds, and the correction of sizes."""
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nodescan.config import load_config
+from nodescan.domain.classification import classify
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Micrometers, Spacing
+from nodescan.examination import examine
+from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
+from nodescan.imaging.sizing import to_shape
+from nodescan.imaging.tissue import find_tissue
+from nodescan.interfaces import TilePredictor
+from nodescan.progress import Viewer
+from nodescan.scan import view_whole, with_unseen
+from nodescan.slides import open_slide
+from training.composites import Composite, CompositeScores, SlideScore, score_slide, summarise
+
+SMOOTHING_UM = (0.0, 16.0, 24.0, 32.0, 40.0, 48.0)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+FALSE_DEPOSIT_COST = 0.03
+"""What one false deposit a slide is worth in kappa, when settings are compared."""
+
+KNOTS_UM = (0.0, 120.0, 250.0, 700.0, 2000.0, 6000.0)
+"""Bins of true size; the correction's table has a pair for each that holds three found deposits or more."""
+
+_FEWEST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One rule and what it scored."""
+
+    rule: DecisionRule
+    scores: CompositeScores
+
+    @property
+    def worth(self) -> float:
+        negative = self.scores.negative_called_negative / max(self.scores.negatives, 1)
+        return self.scores.kappa.value + 0.2 * negative - FALSE_DEPOSIT_COST * self.scores.false_deposits.value
+
+
+def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None = None) -> ProbabilityMap:
+    """The map of one slide as a scan would make it; kept in `cache` under the slide's and the weights' names."""
+    kept = cache / f"{path.stem}-{predictor.model.weights_sha256[:12]}.npz" if cache else None
+    if kept and kept.exists():
+        stored = np.load(kept)
+        spacing = Spacing(*stored["spacing"].tolist())
+        return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing)
+    settings = load_config(None).settings
+    slide = open_slide(SlideRef(path.stem, path))
+    try:
+        overview, unseen = view_whole(slide, settings.overview)
+        tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
+        found = examine(slide, tissue, predictor=predictor, quality=settings.quality, progress=Viewer())
+    finally:
+        slide.close()
+    map_ = found.probability
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".npz", delete=False) as part:
+            spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
+            np.savez(part, values=map_.values, examined=map_.examined, spacing=spacing_xy)
+        Path(part.name).rename(kept)
+    return map_
+
+
+def tune(
+    composites: Sequence[Composite], maps: Sequence[ProbabilityMap], settings: SegmentationSettings
+) -> list[Trial]:
+    """Every rule of the grid, the best first, each with the size correction that its own measurements ask for."""
+    trials = []
+    for smoothing, threshold in product(SMOOTHING_UM, THRESHOLDS):
+        lowest = DecisionRule(smoothing, threshold, threshold, (), 0.0)
+        candidates = [_candidates(map_, lowest, settings) for map_ in maps]
+        for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
+            kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
+            table, left = size_correction([score_slide(c, d) for c, d in zip(composites, kept, strict=True)])
+            rule = DecisionRule(smoothing, threshold, seed, table, left)
+            resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
+            scores = [score_slide(c, d) for c, d in zip(composites, resized, strict=True)]
+            trials.append(Trial(rule, summarise(scores)))
+    return sorted(trials, key=lambda trial: trial.worth, reverse=True)
+
+
+def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, float], ...], float]:
+    """(measured, true) pairs of medians, strictly increasing in both, and the spread that is left, in um.
+
+    Bins with fewer than three found deposits give no pair; a pair that would break the order is left out.
+    """
+    pairs = [(m, p) for s in scores for p, m in zip(s.planted_um, s.measured_um, strict=True) if m is not None]
+    table: list[tuple[float, float]] = []
+    for low, high in pairwise(KNOTS_UM):
+        inside = np.array([(m, p) for m, p in pairs if low <= p < high])
+        if len(inside) < _FEWEST:
+            continue
+        true = float(np.median(inside[:, 1]))
+        measured = true + float(np.median(inside[:, 0] - inside[:, 1]))
+        if not table or (measured > table[-1][0] and true > table[-1][1]):
+            table.append((round(measured, 1), round(true, 1)))
+    rule = DecisionRule(0.0, 0.5, 0.5, tuple(table), 0.0)
+    left = [m - rule.excess_um(m) - p for m, p in pairs]
+    # The scaled median of absolute errors: one deposit that ran into its neighbour says nothing of the others.
+    spread = 1.4826 * float(np.median(np.abs(left))) if left else 0.0
+    return tuple(table), round(spread, 1)
+
+
+def _candidates(
+    map_: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings
+) -> list[tuple[Deposit, float]]:
+    """Every deposit above the threshold with the highest smoothed value in it."""
+    smoothed = smoothed_values(map_, rule.smoothing_um)
+    return [(deposit, _peak(deposit, smoothed, map_.spacing)) for deposit in find_deposits(map_, rule, settings)]
+
+
+def _peak(deposit: Deposit, smoothed: NDArray[np.float32], spacing: Spacing) -> float:
+    """The highest value of a cell whose centre lies in the outline, or of the nearest cell where none does."""
+    shape = to_shape(deposit.outline)
+    left, top, right, bottom = shape.bounds
+    rows = np.arange(int(top / spacing.y), min(int(bottom / spacing.y) + 1, smoothed.shape[0]))
+    columns = np.arange(int(left / spacing.x), min(int(right / spacing.x) + 1, smoothed.shape[1]))
+    y, x = np.meshgrid((rows + 0.5) * spacing.y, (columns + 0.5) * spacing.x, indexing="ij")
+    inside = shapely.contains_xy(shape, x, y)
+    values = smoothed[rows[:, None], columns]
+    return float(values[inside].max() if inside.any() else values.max())
+
+
+def _resized(deposit: Deposit, rule: DecisionRule, settings: SegmentationSettings) -> Deposit:
+    """The deposit with its size corrected and its class drawn anew; its outline is left as it was."""
+    excess = rule.excess_um(deposit.diameter_um)
+    diameter = Micrometers(max(deposit.diameter_um - excess, settings.smallest_diameter_um))
+    return replace(deposit, diameter_um=diameter, metastasis=classify(diameter))
