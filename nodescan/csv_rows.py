@@ -62,11 +62,11 @@ class CsvRow:
         return value
 
     def size_um(self, column: str) -> float | None:
-        """A deposit's size in um, None for an empty cell; one that only makes sense in mm is refused."""
+        """A deposit's size in um, 0 for none, None for an empty cell; one that only makes sense in mm is refused."""
         value = self.number(column)
-        if value is not None and not SMALLEST_SIZE_UM <= value <= LARGEST_SIZE_UM:
-            hint = "less than half a cell; is it in mm?" if value < SMALLEST_SIZE_UM else "longer than any lymph node"
-            raise self.error(f"{column} is {self.text(column)}: as um that is {hint} Write sizes in um (2 mm is 2000)")
+        if value is not None and value != 0 and not SMALLEST_SIZE_UM <= value <= LARGEST_SIZE_UM:
+            hint = "less than half a cell: is it in mm?" if value < SMALLEST_SIZE_UM else "longer than any lymph node."
+            raise self.error(f"{column} is {self.text(column)}, in um {hint} Write sizes in um (2 mm is 2000)")
         return value
 
     def one_of(self, column: str, choices: Collection[str]) -> str:
@@ -78,7 +78,7 @@ class CsvRow:
 
 
 def read_table(path: Path, *, columns: Collection[str], required: Collection[str]) -> tuple[CsvRow, ...]:
-    """The rows of a CSV file with a header. Raises UsageError on an unknown column, or a required one that is missing."""
+    """The rows of a CSV file with a header. Raises UsageError on an unknown or a missing column."""
     lines = read_lines(path)
     header = [name.casefold() for name in lines[0].cells.values()]
     _check_header(path, header, columns, required)

@@ -45,7 +45,7 @@ class LabelledSlide:
 
 @dataclass(frozen=True, slots=True)
 class LabelTable:
-    """slides: in the file's order. stages: patient -> stage, where the file states it. table: the mode it is made for."""
+    """slides: in the file's order. stages: patient -> stage, where stated. table: the mode it is made for."""
 
     name: str
     slides: tuple[LabelledSlide, ...]
@@ -82,9 +82,9 @@ def check_size(row: CsvRow, label: Metastasis, largest_um: float | None) -> None
     if largest_um is None:
         return
     fits = {
-        Metastasis.NONE: False,
-        Metastasis.ITC: largest_um <= ITC_LIMIT_UM,
-        Metastasis.MICRO: largest_um <= MICRO_LIMIT_UM,
+        Metastasis.NONE: largest_um == 0,
+        Metastasis.ITC: 0 < largest_um <= ITC_LIMIT_UM,
+        Metastasis.MICRO: 0 < largest_um <= MICRO_LIMIT_UM,
         Metastasis.MACRO: largest_um > MICRO_LIMIT_UM,
     }
     if not fits[label]:
@@ -99,7 +99,7 @@ def _labelled(row: CsvRow) -> LabelledSlide:
         raise row.error("neither node_id nor slide_id is given")
     label, largest_um = parse_label(row, "label"), row.size_um("largest_deposit_um")
     check_size(row, label, largest_um)
-    return LabelledSlide(facts, row.text("slide_id"), label, largest_um)
+    return LabelledSlide(facts, row.text("slide_id"), label, largest_um or None)
 
 
 def _key(slide: LabelledSlide) -> tuple[str, ...]:

@@ -95,7 +95,10 @@ def read_manifest(path: Path) -> Manifest:
     check_once([(row.slide_id, row.facts) for row in rows if row.slide_id], "the slide_id")
     check_facts([row.facts for row in rows])
     check_numbers_of_nodes([row.facts for row in with_slide])
+    staged = {row.facts.specimen for row in with_slide}
     for row in rows:
+        if not row.has_slide and row.facts.specimen in staged:
+            raise row.facts.where.error("says that no nodes were removed, but other rows of it have slides of nodes")
         if not row.has_slide and row.facts.nodes_removed != 0:
             raise row.facts.where.error(
                 "neither path nor slide_id; only a patient with nodes_removed 0 has a row without a slide"

@@ -22,6 +22,8 @@ _GLASS_UM = 150.0
 _FAT_UM = 300.0
 _COARSE_UM = 8.0
 _LARGEST_SEMI_AXIS_UM = 9000.0
+_BEND_UM = 5.0
+_FARTHEST_BEND_UM = 6 * _BEND_UM
 _TRIES = 120
 
 
@@ -67,12 +69,15 @@ def scene_of(node: NodeMap, box: PixelBox, um_per_px: float, seed: int) -> Scene
     grown = box.grown(margin_px(um_per_px))
     rows, columns = np.arange(grown.top, grown.bottom), np.arange(grown.left, grown.right)
     noise = broad_noise(um_per_px)
-    bend = noise[np.ix_(rows % len(noise), columns % len(noise))] * 5.0
+    bend = noise[np.ix_(rows % len(noise), columns % len(noise))] * np.float32(_BEND_UM)
     y, x = (rows + 0.5) * um_per_px, (columns + 0.5) * um_per_px
+    if not _near_tissue(node, y, x):
+        blank = np.zeros((grown.height, grown.width), dtype=np.uint8)
+        return Scene(grown.left, grown.top, um_per_px, seed, blank, blank, blank.astype(np.bool_))
     depth = _between(node.depth_um, y, x) + bend
     region = np.full(depth.shape, Region.CORTEX, dtype=np.uint8)
-    region[np.abs(_between(node.sinus, y, x)) * np.clip(depth / 700, 0.3, 1) ** -1.5 < 0.13] = Region.SINUS
-    region[(np.abs(_between(node.strand, y, x)) < 0.055) & (depth > 150)] = Region.STROMA
+    region[np.abs(_between(node.sinus, y, x)) < 0.13] = Region.SINUS
+    region[np.abs(_between(node.strand, y, x)) < 0.055] = Region.STROMA
     region[_between(node.follicle_um, y, x) + bend > 0] = Region.FOLLICLE
     region[depth < 58] = Region.SINUS
     region[depth < 38] = Region.STROMA
@@ -83,6 +88,17 @@ def scene_of(node: NodeMap, box: PixelBox, um_per_px: float, seed: int) -> Scene
     angle = node.angle[np.ix_(nearest_row, nearest_column)]
     tumour = tumour_pixels(node.outlines, grown, um_per_px)
     return Scene(grown.left, grown.top, um_per_px, seed, region, angle, tumour)
+
+
+def _near_tissue(node: NodeMap, y_um: NDArray[np.float64], x_um: NDArray[np.float64]) -> bool:
+    """Whether node or fat may reach into the rectangle spanned by the places, however its border is bent."""
+    (top, bottom), (left, right) = (
+        np.clip(np.add((axis[[0, -1]] / _COARSE_UM).astype(np.int64), (-1, 2)), 0, size)
+        for axis, size in zip((y_um, x_um), node.depth_um.shape, strict=True)
+    )
+    window = (slice(top, bottom), slice(left, right))
+    reach = max(float(m[window].max(initial=-np.inf)) for m in (node.depth_um, node.fat_um))
+    return reach > -_FARTHEST_BEND_UM
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +225,9 @@ def _furnish(body: _Body, outlines: tuple[PlacedOutline, ...], rng: np.random.Ge
         depth_um=body.depth_um,
         fat_um=fat.astype(np.float32),
         follicle_um=_follicles(body, outlines, (y, x), rng),
-        sinus=_coarse_noise((height, width), 110.0, rng),
-        strand=_coarse_noise((height, width), 170.0, rng),
+        # Sinuses are wider deep in the node; strands stay clear of the capsule.
+        sinus=_coarse_noise((height, width), 110.0, rng) * np.clip(body.depth_um / 700, 0.3, 1) ** -1.5,
+        strand=_coarse_noise((height, width), 170.0, rng) + 9 * (body.depth_um < 150),
         angle=angle,
     )
 
@@ -242,12 +259,15 @@ def _coarse_noise(shape: tuple[int, int], sigma_um: float, rng: np.random.Genera
 
 def _between(coarse: NDArray[np.float32], y_um: NDArray[np.float64], x_um: NDArray[np.float64]) -> NDArray[np.float32]:
     """Bilinear values of a coarse map at every (y, x): float32 (len(y_um), len(x_um))."""
-    (top, down), (left, right) = (
-        _neighbours(axis, size) for axis, size in zip((y_um, x_um), coarse.shape, strict=True)
-    )
+    top, down = _neighbours(y_um, coarse.shape[0])
+    left, right = _neighbours(x_um, coarse.shape[1])
     rows = coarse[top] + (coarse[np.minimum(top + 1, coarse.shape[0] - 1)] - coarse[top]) * down[:, None]
-    far = np.minimum(left + 1, coarse.shape[1] - 1)
-    return rows[:, left] + (rows[:, far] - rows[:, left]) * right[None, :]
+    values = rows.take(left, axis=1)
+    step = rows.take(np.minimum(left + 1, coarse.shape[1] - 1), axis=1)
+    step -= values
+    step *= right
+    values += step
+    return values
 
 
 def _neighbours(axis_um: NDArray[np.float64], size: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -144,7 +144,7 @@ def scan_noise(box: PixelBox, seed: int) -> NDArray[np.float32]:
     noise = white_noise()
     left, top = box.left + 389 * (seed % 997), box.top + 211 * (seed % 991)
     rows, columns = np.arange(top, top + box.height) % PERIOD_PX, np.arange(left, left + box.width) % PERIOD_PX
-    return noise[np.ix_(rows, columns)]
+    return noise.take(rows, axis=0).take(columns, axis=1)
 
 
 # Concentrations of the ground by Region, in the order of its codes, then how much noise and fibre they carry.
@@ -152,6 +152,9 @@ _GROUND_H = np.array([0.0, 0.22, 0.26, 0.08, 0.05, 0.0], dtype=np.float32)
 _GROUND_E = np.array([0.0, 0.55, 0.50, 0.78, 0.24, 0.0], dtype=np.float32)
 _FIBRE = np.array([0.0, 0.10, 0.04, 0.34, 0.13, 0.0], dtype=np.float32)
 _GRAIN = np.array([0.0, 0.16, 0.10, 0.10, 0.12, 0.0], dtype=np.float32)
+
+_CLEFT = np.array([0.0, 1.25, 2.2, 1.9, 0.55, 9.0], dtype=np.float32)
+"""The level of noise at which tissue opens, in standard deviations, by Region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +187,7 @@ def _ground(scene: Scene, look: Look) -> tuple[NDArray[np.float32], NDArray[np.f
     eosin += _GRAIN[region] * (fine + middle)
     haematoxylin = _GROUND_H[region] * (1 + 0.35 * middle + 0.2 * fine)
     # Tissue shrinks in fixing: clefts of bare glass open between cells of the cortex and in the sinuses.
-    cleft = np.array([0, 1.25, 2.2, 1.9, 0.55, 9], dtype=np.float32)[region]
-    open_share = np.clip((fine * 0.25 + middle - cleft) * 2.5, 0, 0.9) * (region != Region.GLASS)
+    open_share = np.clip((fine * 0.25 + middle - _CLEFT[region]) * 2.5, 0, 0.9) * (region != Region.GLASS)
     eosin *= 1 - open_share
     haematoxylin *= 1 - open_share
     if (region == Region.FAT).any():
@@ -220,7 +222,6 @@ def _normal_cells(scene: Scene, look: Look, haematoxylin: NDArray[np.float32], e
         plots = plots.chosen(plots.chance(1) < by_region[scene.region[plots.y, plots.x]])
         _stamp(layer, bank, plots, _which(kind, plots, scene))
     layer *= ~scene.tumour
-    # Lymphoid fat cells show a flat nucleus in their wall now and then; too small to matter here.
     haematoxylin += layer
     eosin *= 1 - 0.45 * np.minimum(layer, 1)
 

@@ -1,4 +1,4 @@
-"""The tumour mask of a whole slide in little memory: blocks that are all one thing take one byte, mixed ones a bit a pixel."""
+"""The tumour mask of a whole slide in little memory: a uniform block takes a byte, a mixed one a bit a pixel."""
 
 import math
 from collections.abc import Iterator
@@ -21,8 +21,9 @@ _NONE, _ALL, _MIXED = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class BlockMask:
-    """Tumour on the analysis frame. kind : uint8 (rows, columns) of blocks; packed : uint8 (mixed blocks, BLOCK_PX^2 / 8).
+    """Tumour on the analysis frame. kind : uint8 (rows, columns) of blocks.
 
+    packed : uint8 (mixed blocks, BLOCK_PX^2 / 8), their bits row by row;
     number : int32 (rows, columns), where in `packed` a mixed block stands, -1 for others.
     """
 
@@ -114,17 +115,13 @@ def _windows(
     (left, top), (right, bottom) = np.array(lesions.bounds).reshape(2, 2) * scale
     limits = [math.ceil(size / BLOCK_PX) * BLOCK_PX for size in frame_size]
     x0, y0 = (max(math.floor(value / BLOCK_PX) * BLOCK_PX, 0) for value in (left, top))
-    x1, y1 = (
-        min(math.ceil(v / BLOCK_PX) * BLOCK_PX, limit) for v, limit in zip((right, bottom), limits, strict=True)
-    )
+    x1, y1 = (min(math.ceil(v / BLOCK_PX) * BLOCK_PX, limit) for v, limit in zip((right, bottom), limits, strict=True))
     for y in range(y0, y1, 8 * BLOCK_PX):
         if x1 > x0:
             yield PixelBox(x0, y, x1 - x0, min(8 * BLOCK_PX, y1 - y))
 
 
-def _cut(
-    lesions: shapely.MultiPolygon, window: PixelBox, *, level0: Spacing, frame: Spacing
-) -> shapely.MultiPolygon:
+def _cut(lesions: shapely.MultiPolygon, window: PixelBox, *, level0: Spacing, frame: Spacing) -> shapely.MultiPolygon:
     """The lesions whose bounds meet the window; whole, so that no edge is moved by cutting."""
     width, height = window.width * frame.x / level0.x, window.height * frame.y / level0.y
     reach = shapely.box(0, 0, width, height)

@@ -5,7 +5,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
 from urllib.parse import quote
 
 from nodescan.errors import NodescanError, UsageError
@@ -48,6 +47,8 @@ class Bucket:
                 return RemoteFile(key, int(answer.headers["Content-Length"]), answer.headers.get("ETag", ""))
         except FileNotFoundError:
             return None
+        except (TypeError, ValueError) as error:
+            raise DownloadError(f"{key}: {self.endpoint} doesn't say how large it is; is it an S3 service?") from error
 
     def text(self, key: str) -> str | None:
         """A small object's text, None where there is none. Raises DownloadError."""
@@ -79,7 +80,7 @@ class Bucket:
         if received < file.size:  # a connection that closes early is no error to http.client
             raise ConnectionCutError(f"{file.key}: the connection was cut after {received:,} of {file.size:,} bytes")
 
-    def _open(self, key: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> "_Answer":
+    def _open(self, key: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
         url = f"{self.endpoint.rstrip('/')}/{quote(self.name)}/{quote(key)}"
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"{self.endpoint}: an endpoint starts with http:// or https://")
@@ -98,5 +99,3 @@ class Bucket:
         except (OSError, http.client.HTTPException) as error:
             raise ConnectionCutError(f"{key}: {self.endpoint} can't be reached ({error})") from error
 
-
-_Answer = IO[bytes]

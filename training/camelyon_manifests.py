@@ -39,7 +39,7 @@ OUTLINED_NODES = frozenset(f"patient_{p}_node_{n}" for p, n in (item.split("_") 
 
 
 def camelyon16_rows(test_reference: Path) -> Iterator[ManifestRow]:
-    """399 slides, and the two that the organisers took out; test_reference: Test_NNN, Tumor|Normal, histology, class."""
+    """399 slides, and the two that the organisers took out; test_reference: the organisers' rows."""
     with test_reference.open(encoding="utf-8", newline="") as file:
         classes = {name.lower(): _REFERENCE_CLASSES[size] for name, _, _, size in csv.reader(file)}
     for number in range(1, 161):

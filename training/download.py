@@ -1,4 +1,4 @@
-"""Fetches the slides and outlines of a manifest from the public bucket: in parallel, resumed, checked against its sums."""
+"""Fetches the slides and outlines of a manifest from the public bucket: in parallel, resumed, checked by its sums."""
 
 import csv
 import hashlib
@@ -6,10 +6,11 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from nodescan.errors import OutputError, UsageError
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
@@ -24,6 +25,7 @@ _ATTEMPTS, _FIRST_PAUSE_S = 6, 0.5
 _TELL_EVERY_S = 10.0
 
 Tell = Callable[[str], None]
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def download(
     jobs = _planned(rows, to, bucket, parallel)
     record = _read_record(to)
     _check_room(jobs, to)
-    meter = _Meter(sum(job.remote.size for job in jobs if not job.path.exists()), tell)
+    meter = _Meter(sum(job.remote.size - _there(job) for job in jobs if not job.path.exists()), tell)
     done: list[Fetched] = []
     failures: list[str] = []
     lock = threading.Lock()
@@ -136,7 +138,7 @@ def _published_sums(keys: dict[str, ManifestRow], bucket: Bucket) -> dict[str, s
     return sums
 
 
-def _again(ask: Callable):  # what it returns is what `ask` does
+def _again(ask: Callable[[], _Answer]) -> _Answer:
     """A question to the bucket, asked again where the connection was cut."""
     for attempt in range(_ATTEMPTS):
         try:
@@ -193,11 +195,9 @@ def _fetch(job: _Job, bucket: Bucket, *, record: dict[str, tuple[int, str]], met
 
 def _append_all(job: _Job, bucket: Bucket, meter: "_Meter") -> None:
     """The part, made whole; a cut connection is taken up again where it ended, as long as that gets on."""
-    start = _there(job)
-    if not start:
+    if not _there(job):
         job.part.unlink(missing_ok=True)
         job.etag_file.write_text(job.remote.etag)
-    meter.add(start)
     fruitless = 0
     with job.part.open("ab") as file:
         while file.tell() < job.remote.size:
@@ -250,7 +250,9 @@ class _Meter:
             self._told = now
             rate = max(self._done / (now - self._started), 1.0)
             left_min = (self._total - self._done) / rate / 60
-            self._tell(f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB, {rate / 1e6:.1f} MB/s, {left_min:.0f} min left")
+            self._tell(
+                f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB, {rate / 1e6:.1f} MB/s, {left_min:.0f} min left"
+            )
 
 
 def _record_key(path: Path, to: Path) -> str:
@@ -262,12 +264,13 @@ def _read_record(to: Path) -> dict[str, tuple[int, str]]:
     path = to / RECORD_FILE
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["key"]: (int(row["bytes"]), row["verified"]) for row in _rows(file)}
-
-
-def _rows(lines: Iterator[str]) -> Iterator[dict[str, str]]:
-    return iter(csv.DictReader(lines))
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return {row["key"]: (int(row["bytes"]), row["verified"]) for row in csv.DictReader(file)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{path}: can't be read ({error!r}); delete it, what is there is then verified anew"
+        ) from error
 
 
 def _write_record(record: dict[str, tuple[int, str]], to: Path) -> None:

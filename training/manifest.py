@@ -22,7 +22,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """One slide. key, annotation_key: in the bucket, and below the data folder alike; annotation_key "" without outlines.
+    """One slide. key, annotation_key: in the bucket, and below the data folder alike; "" where nothing is outlined.
 
     checksum: hexadecimal digest of the slide file, "" where unknown. exhaustive: whatever the annotation does not
     outline is normal (true of a negative slide without any). why: the reason for `excluded`, or for not exhaustive.

@@ -88,9 +88,7 @@ def prepare(
     return tuple(known[job.row.slide_id] for job in jobs)
 
 
-def tumour_mask(
-    annotation: Path, slide: Slide, frame: Spacing, *, strata: StrataSettings | None = None
-) -> BlockMask:
+def tumour_mask(annotation: Path, slide: Slide, frame: Spacing, *, strata: StrataSettings | None = None) -> BlockMask:
     """The outlines of a slide on its analysis frame. Raises AnnotationError where they don't belong to it."""
     outlines = read_outlines(annotation)
     if outlines.tumour.is_empty:
@@ -113,8 +111,8 @@ def cell_strata(
         strata[tissue & exhaustive] = Stratum.ELSEWHERE
         return strata
     sampling = (float(cell.y), float(cell.x))
-    inward = ndimage.distance_transform_edt(np.pad(tumour, 1), sampling=sampling)[1:-1, 1:-1]
-    outward = ndimage.distance_transform_edt(~tumour, sampling=sampling)
+    inward = np.asarray(ndimage.distance_transform_edt(np.pad(tumour, 1), sampling=sampling))[1:-1, 1:-1]
+    outward = np.asarray(ndimage.distance_transform_edt(~tumour, sampling=sampling))
     strata[tumour & tissue] = Stratum.INSIDE
     strata[tumour & tissue & (inward <= settings.edge_um)] = Stratum.EDGE_TUMOUR
     if exhaustive:
@@ -144,9 +142,7 @@ def _jobs(rows: Sequence[ManifestRow], data: Path, tell: Tell) -> list[_Job]:
     return jobs
 
 
-def _prepared(
-    job: _Job, slide: Slide, to: Path, *, settings: ScanSettings, strata: StrataSettings
-) -> IndexRow:
+def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings, strata: StrataSettings) -> IndexRow:
     """Writes the files of one slide."""
     frame = slide.frame_spacing(*SPACING_UM)
     width, height = slide.frame_size(frame)
@@ -175,8 +171,8 @@ def _prepared(
         height,
         round(tissue.area_um2 / 1e6, 4),
         round(mask.tumour_px * frame.pixel_area_um2 / 1e6, 6),
-        *map(len, parts),
-        job.signature,
+        *(len(parts[stratum]) for stratum in Stratum),
+        signature=job.signature,
     )
 
 

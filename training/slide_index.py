@@ -1,4 +1,4 @@
-"""The sampling index: for each prepared slide, where its tissue is and how near to tumour, on the cells of the network."""
+"""The sampling index: where the tissue of each prepared slide is and how near to tumour, cell by cell."""
 
 import csv
 import os
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +98,8 @@ def read_index(folder: Path) -> tuple[IndexRow, ...]:
     rows = []
     for number, line in enumerate(lines, start=2):
         try:
-            rows.append(IndexRow(**{name: _value(name, line[name]) for name in _NAMES}))
+            values: dict[str, Any] = {name: _value(name, line[name]) for name in _NAMES}
+            rows.append(IndexRow(**values))
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{path}: row {number} can't be read ({error!r}); run prepare again") from error
     return tuple(rows)

@@ -1,0 +1,1 @@
+"""Scores against a reference: slide AUC, lesion FROC, stages and sizes, each with a bootstrap interval."""

@@ -18,13 +18,11 @@ def coverage(
     columns = _reach(shape[1], spacing.x / mask_spacing.x, mask.shape[1])
     sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int64)
     sums[1:, 1:] = mask.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
-    (top, bottom), (left, right) = (
-        (pair[:, :, None] for pair in rows[None]),
-        (pair[:, None, :] for pair in columns[None]),
-    )
+    top, bottom = rows[:, :, None]
+    left, right = columns[:, None, :]
     total = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
     pixels = np.maximum((bottom - top) * (right - left), 1)
-    return (total / pixels)[0].astype(np.float32)
+    return (total / pixels).astype(np.float32)
 
 
 def _reach(count: int, ratio: float, limit: int) -> NDArray[np.int64]:

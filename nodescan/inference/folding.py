@@ -12,11 +12,13 @@ class _PlainStep(nn.Module):
     def __init__(self, step: Step) -> None:
         super().__init__()
         self.conv = folded(step.conv, step.norm)
+        self.mix = folded(step.mix, step.mix_norm)
         self.residual = step.residual
 
     def forward(self, image: Tensor) -> Tensor:
-        out = functional.relu(self.conv(image))
-        return out + image[..., 1:-1, 1:-1] if self.residual else out
+        seen = functional.relu(self.conv(image))
+        kept = image[..., 1:-1, 1:-1] if self.residual else seen
+        return functional.relu(self.mix(seen) + kept)
 
 
 class PlainP4MNet(nn.Module):
@@ -29,16 +31,15 @@ class PlainP4MNet(nn.Module):
     def __init__(self, net: P4MNet, *, mean: Tensor, std: Tensor, temperature: float) -> None:
         super().__init__()
         self.lift = _fed_with_bytes(folded(net.lift, net.lift_norm, stride=2), mean, std)
-        self.stages = nn.ModuleList(
-            nn.Sequential(*(_PlainStep(step) for step in stage)) for stage in (net.fine, net.middle, net.coarse)
-        )
+        self.fine = folded(net.fine, net.fine_norm)
+        self.stages = nn.ModuleList(nn.Sequential(*map(_PlainStep, stage)) for stage in (net.middle, net.coarse))
         self.mix = folded(net.mix, net.mix_norm)
         self.answer = nn.Conv2d(net.answer.in_channels, 1, 1)
         self.answer.weight.data = net.answer.weight.detach() / temperature
         self.answer.bias.data = net.answer.bias.detach() / temperature
 
     def forward(self, image: Tensor) -> Tensor:
-        x = functional.relu(self.lift(image))
+        x = functional.max_pool2d(functional.relu(self.fine(functional.relu(self.lift(image)))), 2)
         for stage in self.stages:
             x = functional.max_pool2d(stage(x), 2)
         poses = functional.relu(self.mix(x)).unflatten(1, (-1, POSES))

@@ -11,17 +11,21 @@ from nodescan.inference.equivariance import POSES, GroupConv, GroupNorm8, Lift
 
 
 class Step(nn.Module):
-    """Unpadded 3 x 3 group convolution, normalisation and ReLU; where widths agree, the cropped input is added."""
+    """Unpadded 3 x 3 group convolution and a 1 x 1 one, each normalised; what came in, cropped, is added where widths
+    agree, else what the first convolution made of it."""
 
     def __init__(self, inputs: int, features: int) -> None:
         super().__init__()
         self.conv = GroupConv(inputs, features, 3)
         self.norm = GroupNorm8(features)
+        self.mix = GroupConv(features, features, 1)
+        self.mix_norm = GroupNorm8(features)
         self.residual = inputs == features
 
     def forward(self, image: Tensor) -> Tensor:
-        out = functional.relu(self.norm(self.conv(image)))
-        return out + image[..., 1:-1, 1:-1] if self.residual else out
+        seen = functional.relu(self.norm(self.conv(image)))
+        kept = image[..., 1:-1, 1:-1] if self.residual else seen
+        return functional.relu(self.mix_norm(self.mix(seen)) + kept)
 
 
 class P4MNet(nn.Module):
@@ -40,7 +44,8 @@ class P4MNet(nn.Module):
         a, b, c, d = features
         self.lift = Lift(3, a, 6, stride=2)
         self.lift_norm = GroupNorm8(a)
-        self.fine = nn.Sequential(Step(a, a))
+        self.fine = GroupConv(a, a, 3)
+        self.fine_norm = GroupNorm8(a)
         self.middle = nn.Sequential(Step(a, b), Step(b, b), Step(b, b))
         self.coarse = nn.Sequential(Step(b, c), Step(c, c))
         self.mix = GroupConv(c, d, 1)
@@ -50,7 +55,7 @@ class P4MNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         x = functional.relu(self.lift_norm(self.lift(image)))
-        x = functional.max_pool2d(self.fine(x), 2)
+        x = functional.max_pool2d(functional.relu(self.fine_norm(self.fine(x))), 2)
         x = functional.max_pool2d(self.middle(x), 2)
         x = functional.max_pool2d(self.coarse(x), 2)
         x = functional.relu(self.mix_norm(self.mix(x)))

@@ -92,7 +92,7 @@ class Canvas:
         top, left = int(rows[0]), int(columns[0])
         part = mask[top : rows[-1] + 1, left : columns[-1] + 1]
         fine = part.repeat(_FINER, axis=0).repeat(_FINER, axis=1)
-        y, x = np.indices(fine.shape, sparse=True)
+        y, x = np.ogrid[: fine.shape[0], : fine.shape[1]]
         period, stroke = round(self.text_px * 0.8) * _FINER, max(1, round(self.text_px * 0.16)) * _FINER
         lines = fine & ((y + x) % period < stroke)
         corner = (left * _FINER, top * _FINER)

@@ -38,7 +38,6 @@ def write_map(result: SlideResult, folder: Path) -> None:
             tiff.write(
                 level,
                 photometric="minisblack",
-                planarconfig="separate",
                 tile=(_TILE_PX, _TILE_PX),
                 compression="zlib",
                 resolution=_pixels_per_cm(spacing.scaled(2**index)),

@@ -95,15 +95,14 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
         return ()
     largest = report.deposits[0] if report.deposits else None
     score, area = report.tumour_probability, report.tissue_area_mm2
-    examined = report.examined_fraction
     return (
         Fact("Largest deposit", "none found" if largest is None else size_words(largest), _limit_note(largest, report)),
         Fact("Foci", str(report.n_foci), "sizes not added up"),
         Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", "0 to 1, of the slide"),
         Fact(
             "Tissue examined",
-            _NOT_KNOWN if examined is None else percent(examined),
-            "" if area is None else f"of {area:.1f} mm²",
+            _examined_words(report),
+            f"of {area:.1f} mm²" if area else "",
         ),
     )
 
@@ -244,6 +243,12 @@ def _excluded(tissue: TissueMask) -> list[Fact]:
         for reason, mask in tissue.excluded
         if mask.any()
     ]
+
+
+def _examined_words(report: SlideReport) -> str:
+    if report.examined_fraction is not None:
+        return percent(report.examined_fraction)
+    return "none found" if report.tissue_area_mm2 == 0 else _NOT_KNOWN
 
 
 def _limit_note(largest: Deposit | None, report: SlideReport) -> str:

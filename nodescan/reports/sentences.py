@@ -49,6 +49,8 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     """What deserves the reader's first minute, the most important first."""
     if report.status in (Status.FAILED, Status.UNMEASURABLE):
         return ("Mend the cause above and run it again; until then, read this slide under the microscope.",)
+    if _has_no_tissue(report):
+        return ("The slide itself: there may be tissue that was not recognised.",)
     said = [_borderline(deposit) for deposit in report.deposits if _could_change_class(deposit, report)][:_PLACES]
     for deposit in report.deposits[:_PLACES]:
         largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
@@ -88,11 +90,15 @@ def place(point_um: tuple[float, float]) -> str:
 
 
 def _why_no_class(report: SlideReport) -> str:
-    if any(flag.code == "no_tissue" for flag in report.flags):
+    if _has_no_tissue(report):
         return "No tissue was found on this slide."
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
     return "No class can be given, for the reasons listed under “Flags”."
+
+
+def _has_no_tissue(report: SlideReport) -> bool:
+    return any(flag.code == "no_tissue" for flag in report.flags)
 
 
 def _missed(report: SlideReport) -> str:

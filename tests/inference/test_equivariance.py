@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from nodescan.inference.equivariance import POSES, GroupConv, Lift, turned
+from nodescan.inference.folding import PlainP4MNet
 from nodescan.inference.models import P4MNet
+from nodescan.inference.transforms import MEAN, STD, normalised
 
 
 def tiny() -> P4MNet:
@@ -23,14 +25,13 @@ def test_turning_the_patch_turns_the_answers_alone(pose: int) -> None:
 
 
 def test_a_cell_sees_its_eighty_pixels_and_no_more() -> None:
-    """A change outside of a cell's field of view leaves its answer as it was, one just inside moves it."""
-    net, patch = tiny(), torch.rand(1, 3, 96, 96, dtype=torch.float64)
-    before = net(patch)[0, 0, 0]
-    outside, inside = patch.clone(), patch.clone()
-    outside[..., 80:] = 0
-    inside[..., 76:80] = 0
-    assert net(outside)[0, 0, 0] == before
-    assert net(inside)[0, 0, 0] != before
+    """The first cell's answer depends on the first 80 x 80 px, all of them, and on nothing else."""
+    net, patches = tiny(), torch.rand(24, 3, 96, 96, dtype=torch.float64, requires_grad=True)
+    net(patches)[:, 0, 0].sum().backward()
+    seen = patches.grad.abs().sum(dim=(0, 1)) > 0
+    expected = torch.zeros(96, 96, dtype=torch.bool)
+    expected[:80, :80] = True
+    assert torch.equal(seen, expected)
 
 
 def test_answers_in_a_tile_are_those_of_the_lone_patch() -> None:
@@ -61,3 +62,12 @@ def test_a_group_convolution_keeps_the_order_of_poses() -> None:
             for i in range(POSES)
         ]
         assert all(sum(row) == 1 for row in pairs)
+
+
+def test_folded_into_plain_convolutions_it_answers_the_same() -> None:
+    """Fed with bytes, the plain network's probabilities are those of the network it was made of."""
+    net, pixels = tiny(), torch.randint(0, 256, (2, 3, 112, 112)).double()
+    mean, std = torch.tensor(MEAN).double(), torch.tensor(STD).double()
+    plain = PlainP4MNet(net, mean=mean, std=std, temperature=1.7).double()
+    expected = torch.sigmoid(net(normalised(pixels / 255)) / 1.7)
+    torch.testing.assert_close(plain(pixels).double(), expected, atol=1e-6, rtol=0)

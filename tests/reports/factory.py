@@ -1,7 +1,8 @@
 """Results that no slide gave: planted numbers, a painted slide, and every way a slide can end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from math import pi
 from pathlib import Path
 
@@ -20,7 +21,7 @@ SPACING = Spacing(MicronsPerPixel(0.25), MicronsPerPixel(0.2525))
 WIDTH_PX, HEIGHT_PX = 56_000, 40_000
 BOUNDS = BoundsUm(Micrometers(500.0), Micrometers(252.5), Micrometers(13_000.0), Micrometers(9_500.0))
 OVERVIEW_UM = 16.0
-CELL_UM = 16.0
+CELL_UM = 32.0
 FOLDER = Path("/archive/Jane Doe 1961")
 
 
@@ -160,7 +161,7 @@ def borderline() -> SlideResult:
     return result((ellipse(1, (5200.0, 4300.0), 2010.0, short_um=900.0),))
 
 
-VARIANTS = {
+_MAKERS: dict[str, Callable[[], SlideResult]] = {
     "macro": lambda: result((MACRO, MICRO, ITC)),
     "borderline": borderline,
     "itc": lambda: result((ellipse(1, (8600.0, 6500.0), 152.0),)),
@@ -175,7 +176,9 @@ VARIANTS = {
     "hostile": hostile,
     "many": many,
 }
-"""Every way a slide can end."""
+
+VARIANTS = {name: cache(make) for name, make in _MAKERS.items()}
+"""Every way a slide can end, each painted once."""
 
 
 def _flags(deposits: Sequence[Deposit], unread: bool) -> tuple[Flag, ...]:

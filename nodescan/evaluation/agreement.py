@@ -1,0 +1,62 @@
+"""Agreement of two readings: of classes (confusion, quadratic kappa) and of sizes (Bland-Altman)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+LIMITS_SD = 1.96
+"""Limits of agreement hold 95 % of differences that are normally distributed (Bland and Altman 1986)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlandAltman:
+    """Differences, measured less true, in um. bias: their mean; lower, upper: the limits of agreement."""
+
+    bias_um: float
+    lower_um: float
+    upper_um: float
+    n: int
+
+
+def confusion(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> NDArray[np.int64]:
+    """int64 (k, k): how often the reference says row and the reading says column, both in `order`.
+
+    Raises ValueError on a word that isn't in `order`.
+    """
+    table = np.zeros((len(order), len(order)), dtype=np.int64)
+    for reference, found in pairs:
+        table[order.index(reference), order.index(found)] += 1
+    return table
+
+
+def quadratic_kappa(table: NDArray[np.int64]) -> float:
+    """Cohen's kappa with weights (i - j)^2; NaN where chance alone leaves no room to disagree.
+
+    table : int64 (k, k), a confusion matrix. kappa = 1 - sum(w O) / sum(w E), with E the product of the margins
+    over n (Cohen 1968).
+    """
+    total = table.sum()
+    if total == 0:
+        return float("nan")
+    index = np.arange(len(table))
+    weights = (index[:, None] - index[None, :]) ** 2
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / total
+    chance = float((weights * expected).sum())
+    return 1.0 - float((weights * table).sum()) / chance if chance > 0 else float("nan")
+
+
+def kappa_of_words(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> float | None:
+    """Quadratic kappa of paired words, None where it isn't defined."""
+    value = quadratic_kappa(confusion(pairs, order))
+    return value if np.isfinite(value) else None
+
+
+def bland_altman(true_um: NDArray[np.float64], measured_um: NDArray[np.float64]) -> BlandAltman | None:
+    """Bias and limits of agreement, None for fewer than two pairs. Both : float64 (n,), in um, paired."""
+    if len(true_um) < 2:
+        return None
+    apart = measured_um - true_um
+    bias, spread = float(apart.mean()), float(apart.std(ddof=1))
+    return BlandAltman(bias, bias - LIMITS_SD * spread, bias + LIMITS_SD * spread, len(apart))

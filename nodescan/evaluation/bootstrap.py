@@ -1,0 +1,65 @@
+"""Intervals by resampling slides or patients with replacement."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 1000
+"""As the CAMELYON16 evaluation asks for."""
+
+SEED = 20161116
+"""Fixed, so that a figure and its interval can be made again."""
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure and its 95 % interval. None: not defined, for the data or for every resample. n: units resampled."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+def estimate(
+    units: int, statistic: Callable[[NDArray[np.intp]], float], *, resamples: int = RESAMPLES, seed: int = SEED
+) -> Estimate:
+    """The statistic of all units, and the percentile interval over resamples of them.
+
+    statistic is handed intp (units,), which units were drawn, with repeats; it returns NaN where it isn't defined,
+    and such resamples are left out. Units are slides, or patients for stages: what varies together is drawn together.
+    """
+    values = estimates(units, lambda drawn: np.array([statistic(drawn)]), resamples=resamples, seed=seed)
+    return values[0]
+
+
+def estimates(
+    units: int,
+    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> tuple[Estimate, ...]:
+    """As `estimate`, for a statistic of several figures that share their resamples: float64 (figures,)."""
+    whole = np.asarray(statistic(np.arange(units)), dtype=np.float64)
+    if units == 0:
+        return tuple(Estimate(_number(value), None, None, 0) for value in whole)
+    rng = np.random.default_rng(seed)
+    drawn = np.stack([statistic(rng.integers(0, units, units)) for _ in range(resamples)])
+    return tuple(_estimate(value, drawn[:, index], units) for index, value in enumerate(whole))
+
+
+def _estimate(value: float, drawn: NDArray[np.float64], units: int) -> Estimate:
+    defined = drawn[np.isfinite(drawn)]
+    if not len(defined) or not np.isfinite(value):
+        return Estimate(_number(value), None, None, units)
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(value), float(low), float(high), units)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,226 @@
+"""Holds every slide against the reference: its score, its class, its detections, its sizes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nodescan.domain.patient import Section, Staged, stage
+from nodescan.domain.staging import CAMELYON17
+from nodescan.domain.units import Spacing
+from nodescan.errors import UsageError
+from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
+from nodescan.evaluation.froc import FrocMode, SlideHits, judge
+from nodescan.evaluation.lesions import OFFICIAL_SPACING_UM, LesionMap, measured_lesions, official_lesions
+from nodescan.evaluation.pairing import Pairing, pair
+from nodescan.evaluation.reference import Reference, ReferenceSlide
+from nodescan.labels import LabelTable
+from nodescan.patients.grouping import group, not_run, section_of
+from nodescan.patients.restage import stage_labels
+from nodescan.reports.report_reader import StoredReport, read_deposit_shapes, read_reports
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One slide as some system read it. report: None where only its detections are known. detections: None where it
+    gave none, which isn't an empty list."""
+
+    slide_id: str
+    report: StoredReport | None
+    detections: DetectionList | None
+
+    @property
+    def score(self) -> float | None:
+        """The slide's tumour probability: the report's, else the highest confidence."""
+        if self.report is not None:
+            return self.report.tumour_probability
+        return None if self.detections is None else self.detections.highest
+
+
+@dataclass(frozen=True, slots=True)
+class SlideOutcome:
+    """A slide that the reference knows. subject: None where it was not run. hits, pairing: None where not scored."""
+
+    reference: ReferenceSlide
+    subject: Subject | None
+    hits: SlideHits | None = None
+    pairing: Pairing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientOutcome:
+    """A patient's true stage and the one found: by what was found, where not every node was read whole."""
+
+    patient_id: str
+    true_stage: str
+    found: Staged
+
+    @property
+    def found_stage(self) -> str | None:
+        return None if self.found.lowest is None else self.found.lowest.category
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All slides and patients. missing: of the reference, without a usable result; unknown: run, not in the reference.
+
+    unscored: tumour slides whose lesions the reference doesn't show. notes: sentences the reader of the figures needs.
+    """
+
+    mode: FrocMode
+    slides: tuple[SlideOutcome, ...]
+    patients: tuple[PatientOutcome, ...]
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+    unscored: tuple[str, ...]
+    patients_not_run: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
+    """Every slide of a run's folder, by slide_id."""
+    return {
+        report.slide_id: Subject(report.slide_id, report, read_of_report(report.folder))
+        for report in read_reports(folder)
+    }
+
+
+def subjects_of_challenge(folder: Path) -> Mapping[str, Subject]:
+    """Every slide of a folder of challenge CSVs, by file name."""
+    return {slide_id: Subject(slide_id, None, found) for slide_id, found in read_folder(folder).items()}
+
+
+def compare(
+    subjects: Mapping[str, Subject], reference: Reference, mode: FrocMode, *, as_submitted: bool, mpp_um: float | None
+) -> Comparison:
+    """Hold the subjects against the reference.
+
+    A slide without a usable result is refused in official mode unless as_submitted, where it shrinks slides and
+    lesions as in the organisers' script; in the other mode its lesions count as missed. mpp_um: spacing of level
+    0 where no report tells it.
+    """
+    by_key = {slide_id.casefold(): subject for slide_id, subject in subjects.items()}
+    known = {key: slide for key in by_key if (slide := reference.find(by_key[key].slide_id)) is not None}
+    missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
+    missing += [subject.slide_id for key, subject in by_key.items() if key in known and subject.detections is None]
+    if mode is FrocMode.OFFICIAL and missing and not as_submitted:
+        raise UsageError(
+            f"{len(missing)} slide(s) of the reference have no detections, and leaving them out would raise the score: "
+            f"{_few(missing)}; run them, or add --as-submitted to score what there is"
+        )
+    _refuse_strangers(known, reference)
+    shown = reference.has_lesions
+    slides: list[SlideOutcome] = []
+    unscored: list[str] = []
+    for key, slide in {**reference.slides, **known}.items():
+        subject = by_key.get(key)
+        hits = None
+        if shown and slide.tumour and slide.lesions is None:
+            unscored.append(slide.slide_id)
+        elif shown:
+            hits = _hits(slide, subject, mode, mpp_um)
+        slides.append(SlideOutcome(slide, subject, hits, _pairing(slide, subject)))
+    if mode is FrocMode.OFFICIAL and unscored:
+        raise UsageError(f"the reference shows no lesions of {len(unscored)} tumour slide(s): {_few(unscored)}")
+    patients, not_run_patients = _patients(by_key, reference)
+    return Comparison(
+        mode=mode,
+        slides=tuple(sorted(slides, key=lambda outcome: outcome.reference.slide_id)),
+        patients=patients,
+        missing=tuple(sorted(missing)),
+        unknown=tuple(sorted(subject.slide_id for key, subject in by_key.items() if key not in known)),
+        unscored=tuple(unscored),
+        patients_not_run=not_run_patients,
+        notes=(*reference.notes, *_notes(by_key, known, reference, mode, mpp_um)),
+    )
+
+
+def _refuse_strangers(known: Mapping[str, ReferenceSlide], reference: Reference) -> None:
+    if not known:
+        some = ", ".join(sorted(slide.slide_id for slide in reference.slides.values())[:3])
+        raise UsageError(f"{reference.name}: lists none of the slides that were run; its slides are named {some}, ...")
+
+
+def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
+    """None where the official mode leaves a missing slide out."""
+    nothing = DetectionList(slide.slide_id, *(np.zeros(0, dtype=np.float64) for _ in range(3)))
+    detections = None if subject is None else subject.detections
+    if detections is None and mode is FrocMode.OFFICIAL:
+        return None
+    lesions = _lesions(slide, subject, mode, mpp_um) if slide.tumour else None
+    return judge(slide.slide_id, nothing if detections is None else detections, lesions, mode)
+
+
+def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> LesionMap:
+    assert slide.lesions is not None
+    report = None if subject is None else subject.report
+    drawn = slide.lesions.mask(None if report is None else report.size_px)
+    if mode is FrocMode.OFFICIAL:
+        return official_lesions(drawn.tumour, origin=drawn.origin, whole=drawn.whole)
+    spacing = report.spacing if report is not None else None
+    own_um = float(spacing.mean) if spacing is not None else (mpp_um or OFFICIAL_SPACING_UM)
+    return measured_lesions(drawn.tumour, own_um, origin=drawn.origin, whole=drawn.whole)
+
+
+def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | None:
+    """Sizes can be compared where the slide was measured and its lesions, or their absence, are known."""
+    report = None if subject is None else subject.report
+    if report is None or report.spacing is None or report.metastasis is None:
+        return None
+    if slide.lesions is None and slide.tumour is not False:
+        return None
+    shapes = read_deposit_shapes(report)
+    if shapes is None:
+        return None
+    lesions = slide.lesions.deposits(Spacing(report.spacing.x, report.spacing.y)) if slide.lesions else ()
+    return pair(slide.slide_id, lesions, report.deposits, shapes)
+
+
+def _patients(
+    by_key: Mapping[str, Subject], reference: Reference
+) -> tuple[tuple[PatientOutcome, ...], tuple[str, ...]]:
+    """Patients with at least one slide that was run, and those with none."""
+    if not reference.nodes or not any(subject.report for subject in by_key.values()):
+        return (), ()
+    truth = {
+        result.staged.specimen.patient_id: result.staged.words
+        for result in stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
+    }
+    truth.update(reference.stages)
+    rows = [(slide.facts, _section(by_key.get(slide.slide_id.casefold()), slide.slide_id)) for slide in reference.nodes]
+    found = [stage(specimen, CAMELYON17) for specimen in group(rows, CAMELYON17)]
+    run = {facts.patient_id for facts, section in rows if section.slide_id.casefold() in by_key}
+    outcomes = [
+        PatientOutcome(result.specimen.patient_id, truth[result.specimen.patient_id], result)
+        for result in found
+        if result.specimen.patient_id in run
+    ]
+    return tuple(outcomes), tuple(sorted(truth.keys() - run))
+
+
+def _section(subject: Subject | None, slide_id: str) -> Section:
+    if subject is None or subject.report is None:
+        return not_run(slide_id)
+    return section_of(subject.report)
+
+
+def _notes(
+    by_key: Mapping[str, Subject],
+    known: Mapping[str, ReferenceSlide],
+    reference: Reference,
+    mode: FrocMode,
+    mpp_um: float | None,
+) -> list[str]:
+    notes: list[str] = []
+    assumed = sorted(slide.slide_id for key, slide in known.items() if key not in reference.slides)
+    if assumed:
+        notes.append(f"{len(assumed)} slide(s) without a mask or outline count as normal: {_few(assumed)}")
+    unknown_spacing = any(subject.report is None for subject in by_key.values())
+    if mode is FrocMode.EVERY_SLIDE and reference.has_lesions and unknown_spacing and mpp_um is None:
+        notes.append(f"no spacing is known; {OFFICIAL_SPACING_UM} um/px was used for lesions, give another with --mpp")
+    return notes
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

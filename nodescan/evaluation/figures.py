@@ -1,0 +1,226 @@
+"""From compared slides and patients to figures, each with its bootstrap interval."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.staging import CAMELYON17
+from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion, quadratic_kappa
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates
+from nodescan.evaluation.compare import Comparison, SlideOutcome
+from nodescan.evaluation.froc import Froc, FrocCurve
+from nodescan.evaluation.pairing import LesionMatch, Pairing
+from nodescan.evaluation.slide_auc import RocCurve, roc_auc, roc_curve
+
+CLASSES = tuple(found.word for found in Metastasis)
+STAGES = tuple(rule.category for rule in CAMELYON17.rules)
+NO_CLASS, MISSED = "no class", "missed"
+
+
+@dataclass(frozen=True, slots=True)
+class SlideTask:
+    """One score a slide, tumour against normal. without_score: slides of the reference that gave none."""
+
+    auc: Estimate
+    curve: RocCurve
+    n_tumour: int
+    n_normal: int
+    without_score: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LesionTask:
+    """score: the mean of `sensitivities`, which are read at FALSE_POSITIVES a slide."""
+
+    score: Estimate
+    sensitivities: tuple[Estimate, ...]
+    curve: FrocCurve
+    n_slides: int
+    n_lesions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTask:
+    """table : int64 (k, m), reference by row in `rows`, found by column in `columns`; kappa and accuracy over those with
+    a class."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    table: NDArray[np.int64]
+    kappa: Estimate
+    accuracy: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class SizeTask:
+    """Annotated lesions against deposits. lesions: all of them; classes: true class by measured one, or missed.
+
+    bias, lower, upper: Bland-Altman over matched pairs; median_error: share of the true size, without its sign.
+    """
+
+    lesions: tuple[LesionMatch, ...]
+    agreement: BlandAltman | None
+    bias: Estimate
+    lower: Estimate
+    upper: Estimate
+    median_error: Estimate
+    classes: NDArray[np.int64]
+    recall: tuple[Estimate, ...]
+    false_deposits: Estimate
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """None where the reference can't tell."""
+
+    slide_task: SlideTask | None
+    lesion_task: LesionTask | None
+    slide_classes: ClassTask | None
+    stages: ClassTask | None
+    sizes: SizeTask | None
+
+
+def figures(comparison: Comparison) -> Figures:
+    """Every figure that the comparison allows."""
+    return Figures(
+        slide_task=_slide_task(comparison.slides),
+        lesion_task=_lesion_task(comparison),
+        slide_classes=_slide_classes(comparison.slides),
+        stages=_stages(comparison),
+        sizes=_sizes(comparison.slides),
+    )
+
+
+def _slide_task(slides: Sequence[SlideOutcome]) -> SlideTask | None:
+    scored = [(slide, _score(slide)) for slide in slides if slide.reference.tumour is not None]
+    with_score = [(slide, score) for slide, score in scored if score is not None]
+    if not with_score:
+        return None
+    scores = np.array([score for _, score in with_score], dtype=np.float64)
+    tumour = np.array([bool(slide.reference.tumour) for slide, _ in with_score])
+    return SlideTask(
+        auc=estimate(len(scores), lambda drawn: roc_auc(scores[drawn], tumour[drawn])),
+        curve=roc_curve(scores, tumour),
+        n_tumour=int(tumour.sum()),
+        n_normal=int((~tumour).sum()),
+        without_score=tuple(slide.reference.slide_id for slide, score in scored if score is None),
+    )
+
+
+def _score(slide: SlideOutcome) -> float | None:
+    return None if slide.subject is None else slide.subject.score
+
+
+def _lesion_task(comparison: Comparison) -> LesionTask | None:
+    hits = [slide.hits for slide in comparison.slides if slide.hits is not None]
+    if not hits:
+        return None
+    froc = Froc(hits, comparison.mode)
+    if froc.n_lesions == 0:
+        return None
+
+    def statistic(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
+        found = froc.sensitivities(drawn)
+        return np.append(found, found.mean())
+
+    *sensitivities, score = estimates(len(hits), statistic)
+    return LesionTask(score, tuple(sensitivities), froc.curve(), len(hits), froc.n_lesions)
+
+
+def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
+    """Only slides with a report: a list of detections has no class."""
+    pairs: list[tuple[str, str]] = []
+    for slide in slides:
+        report = None if slide.subject is None else slide.subject.report
+        if report is not None and slide.reference.label is not None:
+            pairs.append((slide.reference.label.word, report.metastasis.word if report.metastasis is not None else ""))
+    return _class_task(pairs, CLASSES) if pairs else None
+
+
+def _stages(comparison: Comparison) -> ClassTask | None:
+    pairs = [(patient.true_stage, patient.found_stage or "") for patient in comparison.patients]
+    return _class_task(pairs, STAGES) if pairs else None
+
+
+def _class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> ClassTask:
+    """found "" stands for no class: shown in its own column, and no part of kappa."""
+    classed = [(true, found) for true, found in pairs if found]
+    codes = np.array([(order.index(true), order.index(found)) for true, found in classed]).reshape(-1, 2)
+    table = np.zeros((len(order), len(order) + 1), dtype=np.int64)
+    table[:, 1:] = confusion(classed, order)
+    for true, found in pairs:
+        table[order.index(true), 0] += not found
+
+    def kappa(drawn: NDArray[np.intp]) -> float:
+        counts = np.zeros((len(order), len(order)), dtype=np.int64)
+        np.add.at(counts, (codes[drawn, 0], codes[drawn, 1]), 1)
+        return quadratic_kappa(counts)
+
+    def accuracy(drawn: NDArray[np.intp]) -> float:
+        return float((codes[drawn, 0] == codes[drawn, 1]).mean()) if len(drawn) else float("nan")
+
+    return ClassTask(order, (NO_CLASS, *order), table, estimate(len(codes), kappa), estimate(len(codes), accuracy))
+
+
+def _sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
+    pairings = [slide.pairing for slide in slides if slide.pairing is not None]
+    lesions = tuple(lesion for pairing in pairings for lesion in pairing.lesions)
+    if not lesions:
+        return None
+    apart = [
+        np.array([(m.true_um, m.measured_um) for m in pairing.lesions if m.measured_um is not None]).reshape(-1, 2)
+        for pairing in pairings
+    ]
+
+    def agreement(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
+        sizes = np.concatenate([apart[index] for index in drawn])
+        found = bland_altman(sizes[:, 0], sizes[:, 1])
+        if found is None:
+            return np.full(4, np.nan)
+        error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
+        return np.array([found.bias_um, found.lower_um, found.upper_um, error])
+
+    bias, lower, upper, error = estimates(len(pairings), agreement)
+    matched = np.concatenate(apart)
+    found = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
+    return SizeTask(
+        lesions=lesions,
+        agreement=bland_altman(matched[:, 0], matched[:, 1]),
+        bias=bias,
+        lower=lower,
+        upper=upper,
+        median_error=error,
+        classes=_lesion_classes(lesions),
+        recall=tuple(estimate(len(pairings), _recall(pairings, kind)) for kind in found),
+        false_deposits=_false_deposits(pairings),
+        pieces=sum(pairing.pieces for pairing in pairings),
+    )
+
+
+def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Callable[[NDArray[np.intp]], float]:
+    """Share of lesions of one true class that were found."""
+    own = [[lesion for lesion in pairing.lesions if lesion.true_class is kind] for pairing in pairings]
+    there = np.array([len(lesions) for lesions in own])
+    found = np.array([sum(lesion.measured_um is not None for lesion in lesions) for lesions in own])
+
+    def share(drawn: NDArray[np.intp]) -> float:
+        return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")
+
+    return share
+
+
+def _false_deposits(pairings: Sequence[Pairing]) -> Estimate:
+    false = np.array([pairing.false_deposits for pairing in pairings], dtype=np.float64)
+    return estimate(len(false), lambda drawn: float(false[drawn].mean()))
+
+
+def _lesion_classes(lesions: Sequence[LesionMatch]) -> NDArray[np.int64]:
+    """int64 (3, 4): true ITC, micro, macro by row; missed, measured ITC, micro, macro by column."""
+    table = np.zeros((3, 4), dtype=np.int64)
+    for lesion in lesions:
+        table[lesion.true_class - 1, 0 if lesion.measured_class is None else int(lesion.measured_class)] += 1
+    return table

@@ -1,0 +1,175 @@
+"""One slide's lesions as a reference file shows them: a mask at level 5, drawn outlines, or planted truth."""
+
+import json
+import math
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from nodescan.annotations import Outlines, rasterise, read_outlines
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.units import Micrometers, Spacing
+from nodescan.errors import AnnotationError
+from nodescan.evaluation.lesions import LEVEL_PX
+from nodescan.imaging.masks import measure_mask, measure_polygons
+from nodescan.labels import LABELS
+
+_MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
+_TRUTH = ".truth.json"
+_OUTLINE_SUFFIXES = (".xml", ".geojson")
+
+MOST_MASK_PIXELS = 200_000_000
+"""A level-5 mask of the largest slides has some 25 million; more is a mask of a finer level."""
+
+_CIRCLE_POINTS = 256
+
+PAD_PX = 8
+"""Level-5 px around outlines of a slide whose size isn't known: more than a lesion can grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class LesionMask:
+    """tumour : bool (H, W) at level 5, its pixel (0, 0) at `origin` (row, column). whole: it covers the slide."""
+
+    tumour: NDArray[np.bool_]
+    origin: tuple[int, int]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LesionFile:
+    """Where a slide's lesions are shown; read when asked. kind_of_file: "mask", "outlines" or "truth"."""
+
+    path: Path
+    slide_id: str
+    kind_of_file: str
+
+    def kind(self) -> tuple[bool, Metastasis | None, float | None]:
+        """Whether there is tumour, and, where it was planted, the class and the largest size in um."""
+        if self.kind_of_file == "truth":
+            truth = _read_truth(self.path)
+            return truth.label is not Metastasis.NONE, truth.label, truth.largest_um
+        if self.kind_of_file == "mask":
+            return bool(_read_mask(self.path).any()), None, None
+        return not read_outlines(self.path).lesions().is_empty, None, None
+
+    def mask(self, size_px: tuple[int, int] | None) -> LesionMask:
+        """The lesions at level 5. size_px: width and height of level 0, None where not known."""
+        if self.kind_of_file == "mask":
+            return LesionMask(_read_mask(self.path), (0, 0), whole=True)
+        return _drawn(self._outlines(), size_px)
+
+    def deposits(self, level0: Spacing) -> tuple[Deposit, ...]:
+        """The lesions measured in um, the largest first. level0: spacing of the slide's level 0."""
+        gap_um = Micrometers(0.0)
+        if self.kind_of_file == "mask":
+            return measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
+        if self.kind_of_file == "truth":
+            level0 = Spacing.square(_read_truth(self.path).um_per_px)
+        return measure_polygons(self._outlines().lesions(), level0, joining_gap_um=gap_um)
+
+    def _outlines(self) -> Outlines:
+        return _read_truth(self.path).outlines if self.kind_of_file == "truth" else read_outlines(self.path)
+
+
+def lesion_file(path: Path) -> LesionFile | None:
+    """The slide that a file of a reference folder belongs to; None for a file of another kind."""
+    if not path.is_file() or path.name.startswith("."):
+        return None
+    found = _MASK.fullmatch(path.name)
+    if found is not None:
+        return LesionFile(path, found["slide"], "mask")
+    if path.name.endswith(_TRUTH):
+        return LesionFile(path, path.name.removesuffix(_TRUTH), "truth")
+    if path.suffix.lower() in _OUTLINE_SUFFIXES:
+        return LesionFile(path, path.stem, "outlines")
+    return None
+
+
+def _drawn(outlines: Outlines, size_px: tuple[int, int] | None) -> LesionMask:
+    """Rasterised straight at level 5: a pixel is tumour where its centre lies in a lesion."""
+    level0, target = Spacing.square(1.0), Spacing.square(LEVEL_PX)
+    if size_px is not None:
+        shape = (math.ceil(size_px[1] / LEVEL_PX), math.ceil(size_px[0] / LEVEL_PX))
+        return LesionMask(rasterise(outlines, shape, level0=level0, target=target), (0, 0), whole=True)
+    lesions = outlines.lesions()
+    if lesions.is_empty:
+        return LesionMask(np.zeros((1, 1), dtype=np.bool_), (0, 0), whole=False)
+    left, top, right, bottom = (bound / LEVEL_PX for bound in lesions.bounds)
+    column, row = math.floor(left) - PAD_PX, math.floor(top) - PAD_PX
+    shape = (math.ceil(bottom) + PAD_PX - row, math.ceil(right) + PAD_PX - column)
+    moved = shapely.transform(lesions, lambda points: points - np.array([column, row]) * LEVEL_PX)
+    shifted = Outlines(outlines.source, moved, shapely.MultiPolygon())
+    return LesionMask(rasterise(shifted, shape, level0=level0, target=target), (row, column), whole=False)
+
+
+def _read_mask(path: Path) -> NDArray[np.bool_]:
+    """bool (H, W): 0 and 1, or 0 and 255, are both known; anything else is refused."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
+            with Image.open(path) as image:
+                if image.width * image.height > MOST_MASK_PIXELS:
+                    raise AnnotationError(
+                        f"{path.name}: {image.width} x {image.height} px is no mask at level 5 (a pixel for "
+                        f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
+                    )
+                pixels = np.asarray(image)
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
+        raise AnnotationError(f"{path.name}: can't be read as a mask ({error})") from error
+    values = pixels if pixels.ndim == 2 else pixels[..., 0]
+    if pixels.ndim == 3 and (pixels[..., : min(3, pixels.shape[2])] != values[..., None]).any():
+        raise AnnotationError(f"{path.name}: is a colour image; save the mask in grey, 0 and 255")
+    present = set(np.unique(values).tolist())
+    if not (present <= {0, 1} or present <= {0, 255}):
+        some = ", ".join(map(str, sorted(present)[:6]))
+        raise AnnotationError(
+            f"{path.name}: a mask holds 0 and 1, or 0 and 255, not {some}; save it without grey edges"
+        )
+    return values != 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    """What was planted. outlines: in level-0 px; um_per_px: of level 0."""
+
+    outlines: Outlines
+    um_per_px: float
+    label: Metastasis
+    largest_um: float | None
+
+
+def _read_truth(path: Path) -> _Truth:
+    try:
+        content = cast("Mapping[str, object]", json.loads(path.read_bytes()))
+        um_per_px, label = float(cast("float", content["um_per_px"])), LABELS[cast("str", content["label"])]
+        planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
+        shapes = [_planted(deposit) for deposit in planted]
+        sizes = [float(cast("float", deposit["diameter_um"])) for deposit in planted]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AnnotationError(
+            f"{path.name}: is no truth of planted deposits ({type(error).__name__}: {error})"
+        ) from error
+    in_px = shapely.transform(shapely.MultiPolygon(shapes), lambda points: points / um_per_px)
+    return _Truth(Outlines(path.name, in_px, shapely.MultiPolygon()), um_per_px, label, max(sizes, default=None))
+
+
+def _planted(deposit: Mapping[str, object]) -> shapely.Polygon:
+    """The planted outline in um; a deposit without one is a disc."""
+    if "outline_um" in deposit:
+        return shapely.Polygon(np.asarray(deposit["outline_um"], dtype=np.float64))
+    centre, radius = (
+        np.asarray(deposit["centre_um"], dtype=np.float64),
+        float(cast("float", deposit["diameter_um"])) / 2,
+    )
+    turn = np.arange(_CIRCLE_POINTS) * (2 * math.pi / _CIRCLE_POINTS)
+    return shapely.Polygon(centre + radius * np.column_stack((np.cos(turn), np.sin(turn))))

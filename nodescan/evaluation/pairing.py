@@ -1,0 +1,64 @@
+"""Which measured deposit shows which annotated lesion, one to one by overlap, so that their sizes can be compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import shapely
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.imaging.sizing import to_shape
+
+
+@dataclass(frozen=True, slots=True)
+class LesionMatch:
+    """One annotated lesion and its deposit, None where it was missed. Sizes are greatest diameters in um."""
+
+    slide_id: str
+    true_um: float
+    true_class: Metastasis
+    measured_um: float | None
+    measured_class: Metastasis | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """A slide's lesions, each once. false_deposits: those that touch no lesion; pieces: further ones of a paired lesion."""
+
+    lesions: tuple[LesionMatch, ...]
+    false_deposits: int
+    pieces: int
+
+
+def pair(
+    slide_id: str, lesions: Sequence[Deposit], deposits: Sequence[Deposit], shapes: Mapping[int, shapely.Geometry]
+) -> Pairing:
+    """Pairs by the largest common area first; every lesion and every deposit is used once.
+
+    lesions: the reference, with outlines; deposits: the software's, their outlines in `shapes` by id, all in um.
+    """
+    truth = [to_shape(lesion.outline).buffer(0) for lesion in lesions]
+    outlines = {deposit.id: shapes[deposit.id].buffer(0) for deposit in deposits if deposit.id in shapes}
+    common = sorted(
+        (
+            (shape.intersection(outlines[deposit.id]).area, index, deposit.id)
+            for index, shape in enumerate(truth)
+            for deposit in deposits
+            if deposit.id in outlines and shape.intersects(outlines[deposit.id])
+        ),
+        key=lambda overlap: (-overlap[0], overlap[1], overlap[2]),
+    )
+    partner: dict[int, int] = {}
+    for _, index, number in common:
+        if index not in partner and number not in partner.values():
+            partner[index] = number
+    touching = {number for _, _, number in common}
+    by_id = {deposit.id: deposit for deposit in deposits}
+    matches = tuple(_match(slide_id, lesion, by_id.get(partner.get(index, 0))) for index, lesion in enumerate(lesions))
+    return Pairing(matches, len(outlines.keys() - touching), len(touching - set(partner.values())))
+
+
+def _match(slide_id: str, lesion: Deposit, deposit: Deposit | None) -> LesionMatch:
+    measured_um = None if deposit is None else deposit.diameter_um
+    found = None if deposit is None else deposit.metastasis
+    return LesionMatch(slide_id, lesion.diameter_um, lesion.metastasis, measured_um, found)

@@ -1,0 +1,186 @@
+"""What is held to be true of each slide: labels from a CSV, lesions from masks, outlines or planted truth."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from nodescan.csv_rows import CsvRow, read_lines, read_table
+from nodescan.domain.classification import Metastasis
+from nodescan.errors import UsageError
+from nodescan.evaluation.lesion_files import LesionFile, lesion_file
+from nodescan.labels import LABELS, LabelledSlide, check_size, is_camelyon17, parse_label, read_labels
+
+_SLIDE_COLUMNS = ("slide_id", "label", "largest_deposit_um")
+_CAMELYON16_KINDS = {"tumor": True, "tumour": True, "normal": False}
+_CAMELYON16_LABELS = {"none": Metastasis.NONE, "micro": Metastasis.MICRO, "macro": Metastasis.MACRO}
+_CAMELYON16_COLUMNS = 4
+
+LEFT_OUT: Mapping[str, str] = {"test_049": "a duplicate of another slide (camelyon.md)"}
+"""Slides of CAMELYON16's test reference that don't count."""
+
+_TUMOUR_NAME = re.compile(r"tumou?r_\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceSlide:
+    """One slide's truth. tumour, label: None where the reference doesn't say. lesions: the file that shows them.
+
+    largest_um: greatest diameter of its largest deposit, None where not stated.
+    """
+
+    slide_id: str
+    tumour: bool | None
+    label: Metastasis | None = None
+    largest_um: float | None = None
+    lesions: LesionFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """slides: by slide_id in small letters. nodes, stages: CAMELYON17's rows and its patients' stages, where it is one.
+
+    unlisted_is_normal: a folder of tumour masks only, where a slide without one is normal. notes: what was left out.
+    """
+
+    name: str
+    slides: Mapping[str, ReferenceSlide]
+    nodes: tuple[LabelledSlide, ...] = ()
+    stages: Mapping[str, str] = field(default_factory=dict)
+    unlisted_is_normal: bool = False
+    notes: tuple[str, ...] = ()
+
+    def find(self, slide_id: str) -> ReferenceSlide | None:
+        """The slide of this id, whatever its case; None where the reference doesn't know it."""
+        key = slide_id.casefold()
+        found = self.slides.get(key)
+        if found is not None or not self.unlisted_is_normal:
+            return found
+        if _TUMOUR_NAME.fullmatch(slide_id):
+            return None  # by its name it should have had a mask
+        return ReferenceSlide(slide_id, tumour=False, label=Metastasis.NONE)
+
+    @property
+    def has_lesions(self) -> bool:
+        return any(slide.lesions is not None for slide in self.slides.values())
+
+
+def read_reference(path: Path) -> Reference:
+    """A CSV (CAMELYON16's or 17's own, or slide_id,label), or a folder of masks or outlines with at most one CSV."""
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file or folder; name the reference CSV or a folder of masks")
+    return _read_csv(path)
+
+
+def _read_csv(path: Path) -> Reference:
+    if is_camelyon17(path):
+        table = read_labels(path)
+        slides = [
+            ReferenceSlide(slide.slide_id, slide.label is not Metastasis.NONE, slide.label) for slide in table.slides
+        ]
+        return Reference(path.name, _by_id(path.name, slides), table.slides, table.stages)
+    first = read_lines(path)[0]
+    if len(first.cells) == _CAMELYON16_COLUMNS and first.cells["1"].casefold() in _CAMELYON16_KINDS:
+        return _read_camelyon16(path)
+    header = [cell.casefold() for cell in first.cells.values()]
+    if "patient_id" in header:
+        table = read_labels(path)
+        unnamed = [slide for slide in table.slides if not slide.slide_id]
+        if unnamed:
+            raise unnamed[0].facts.where.error("slide_id is empty; evaluation needs to know which slide it is")
+        slides = [
+            ReferenceSlide(slide.slide_id, slide.label is not Metastasis.NONE, slide.label, slide.largest_um)
+            for slide in table.slides
+        ]
+        return Reference(path.name, _by_id(path.name, slides), table.slides)
+    rows = read_table(path, columns=_SLIDE_COLUMNS, required=("slide_id", "label"))
+    return Reference(path.name, _by_id(path.name, [_slide(row) for row in rows], rows))
+
+
+def _slide(row: CsvRow) -> ReferenceSlide:
+    """Labels of four classes, or tumor and normal where only that is known."""
+    if not row.text("slide_id"):
+        raise row.error("slide_id is empty")
+    kind = _CAMELYON16_KINDS.get(row.text("label").casefold())
+    if kind is not None:
+        return ReferenceSlide(row.text("slide_id"), kind, None if kind else Metastasis.NONE)
+    if row.text("label").casefold() not in LABELS:
+        raise row.error(f"label is {row.text('label')!r}; write {', '.join(LABELS)}, or tumor or normal")
+    label, largest_um = parse_label(row, "label"), row.size_um("largest_deposit_um")
+    check_size(row, label, largest_um)
+    return ReferenceSlide(row.text("slide_id"), label is not Metastasis.NONE, label, largest_um or None)
+
+
+def _read_camelyon16(path: Path) -> Reference:
+    slides: list[ReferenceSlide] = []
+    notes: list[str] = []
+    rows: list[CsvRow] = []
+    for row in read_lines(path):
+        if len(row.cells) != _CAMELYON16_COLUMNS:
+            raise row.error("is not name,Tumor|Normal,histology,None|Micro|Macro")
+        name, kind, label = row.cells["0"], row.one_of("1", _CAMELYON16_KINDS), row.one_of("3", _CAMELYON16_LABELS)
+        if not (name and kind and label):
+            raise row.error("has an empty cell")
+        if _CAMELYON16_KINDS[kind] is not bool(_CAMELYON16_LABELS[label]):
+            raise row.error(f"{name} is {row.cells['1']} and {row.cells['3']}, which contradict each other")
+        if name.casefold() in LEFT_OUT:
+            notes.append(f"{name} is left out: {LEFT_OUT[name.casefold()]}")
+            continue
+        slides.append(ReferenceSlide(name, _CAMELYON16_KINDS[kind], _CAMELYON16_LABELS[label]))
+        rows.append(row)
+    return Reference(path.name, _by_id(path.name, slides, tuple(rows)), notes=tuple(notes))
+
+
+def _read_folder(folder: Path) -> Reference:
+    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.name[0] != ".")
+    if len(tables) > 1:
+        raise UsageError(f"{folder.name}: holds {len(tables)} CSV files; leave the one with the labels")
+    labelled = _read_csv(tables[0]) if tables else None
+    found: dict[str, LesionFile] = {}
+    for path in sorted(folder.iterdir()):
+        file = lesion_file(path)
+        if file is None:
+            continue
+        other = found.setdefault(file.slide_id.casefold(), file)
+        if other is not file:
+            raise UsageError(f"{path.name} and {other.path.name}: both show the lesions of one slide; leave one out")
+    if not found and labelled is None:
+        raise UsageError(f"{folder}: holds no <slide>_mask.png or .tif, <slide>.xml, .geojson, .truth.json or CSV")
+    if labelled is not None:
+        return _with_lesions(labelled, found)
+    slides = [ReferenceSlide(file.slide_id, None, lesions=file) for file in found.values()]
+    slides = [_settled(slide) for slide in slides]
+    return Reference(
+        folder.name,
+        {slide.slide_id.casefold(): slide for slide in slides},
+        unlisted_is_normal=all(slide.tumour for slide in slides),
+    )
+
+
+def _settled(slide: ReferenceSlide) -> ReferenceSlide:
+    """A slide's kind, and its class where it was planted, as its lesion file shows it."""
+    assert slide.lesions is not None
+    tumour, label, largest_um = slide.lesions.kind()
+    return replace(slide, tumour=tumour, label=label, largest_um=largest_um)
+
+
+def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Reference:
+    """The CSV says which slides there are; a lesion file of any other is told of, not used."""
+    notes = [
+        f"{file.path.name} shows a slide that {labelled.name} doesn't list; it is not used"
+        for key, file in files.items()
+        if key not in labelled.slides
+    ]
+    slides = {key: replace(slide, lesions=files.get(key)) for key, slide in labelled.slides.items()}
+    return replace(labelled, slides=slides, notes=(*labelled.notes, *notes))
+
+
+def _by_id(name: str, slides: list[ReferenceSlide], rows: tuple[CsvRow, ...] = ()) -> dict[str, ReferenceSlide]:
+    found: dict[str, ReferenceSlide] = {}
+    for index, slide in enumerate(slides):
+        if found.setdefault(slide.slide_id.casefold(), slide) is not slide:
+            where = f"{name}, line {rows[index].line}" if rows else name
+            raise UsageError(f"{where}: the slide {slide.slide_id!r} stands there twice; leave one row")
+    return found

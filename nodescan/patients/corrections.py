@@ -1,0 +1,232 @@
+"""A reader's review of deposits: applied to stored reports, with the software's own result kept beside it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nodescan.csv_rows import CsvRow, read_table
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.report import Flag, Status
+from nodescan.domain.units import Micrometers, SquareMicrometers
+from nodescan.labels import LABELS
+from nodescan.reports.report_reader import StoredReport
+
+COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "value", "by", "comment")
+ACTIONS = ("accept", "reject", "add", "resize", "class")
+
+NEAR_UM = 50.0
+"""A centre given by hand means the nearest deposit whose own centre lies within this or half its diameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One row. deposit_id: None where the centre says which; value: um for add and resize, a class's word for class."""
+
+    where: CsvRow
+    slide_id: str
+    deposit_id: int | None
+    centre_um: tuple[float, float] | None
+    action: str
+    size_um: Micrometers | None
+    label: Metastasis | None
+    by: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a correction did. before, after: the deposit in words, "" where there was or is none."""
+
+    slide_id: str
+    deposit_id: int
+    action: str
+    before: str
+    after: str
+    by: str
+    comment: str
+
+
+def read_corrections(path: Path) -> tuple[Correction, ...]:
+    """The corrections at `path`. Raises UsageError, naming the line, on whatever doesn't say one thing."""
+    rows = read_table(path, columns=COLUMNS, required=("slide_id", "action", "by"))
+    return tuple(_correction(row) for row in rows)
+
+
+def apply_corrections(
+    reports: Sequence[StoredReport], corrections: Sequence[Correction]
+) -> tuple[tuple[StoredReport, ...], tuple[Applied, ...]]:
+    """The reports as reviewed, and what was done to each deposit, in the order of the rows.
+
+    The class of a slide follows from the deposits that are left. An incomplete slide stays incomplete: a reader's
+    deposit makes its class a lower bound. On a slide that got no class (another stain, a failure) only
+    deposits that the reader named count. Raises UsageError where a row fits no slide or no deposit, or two rows
+    contradict each other.
+    """
+    by_slide = {report.slide_id: report for report in reports}
+    touched: dict[tuple[str, int], Correction] = {}
+    vouched: dict[str, set[int]] = {}
+    done: list[Applied] = []
+    for correction in corrections:
+        if correction.slide_id not in by_slide:
+            raise correction.where.error(f"slide {correction.slide_id!r} has no report here")
+        report, original = by_slide[correction.slide_id], _original(reports, correction.slide_id)
+        target = _target(correction, report, original)
+        earlier = touched.setdefault((correction.slide_id, target), correction)
+        if earlier is not correction:
+            raise correction.where.error(f"deposit {target} is corrected in line {earlier.where.line} already")
+        changed, applied = _apply(report, correction, target)
+        by_slide[correction.slide_id] = changed
+        if correction.action != "reject":
+            vouched.setdefault(correction.slide_id, set()).add(target)
+        done.append(applied)
+    reviewed = {correction.slide_id for correction in corrections}
+    return tuple(
+        _concluded(by_slide[report.slide_id], report, vouched.get(report.slide_id, set()))
+        if report.slide_id in reviewed
+        else report
+        for report in reports
+    ), tuple(done)
+
+
+def _correction(row: CsvRow) -> Correction:
+    action = row.one_of("action", ACTIONS)
+    for column in ("slide_id", "action", "by"):
+        if not row.text(column):
+            raise row.error(f"{column} is empty")
+    number = row.whole_number("deposit_id", smallest=1)
+    x, y = row.number("centre_x_um"), row.number("centre_y_um")
+    if (x is None) != (y is None):
+        raise row.error("a centre needs centre_x_um and centre_y_um")
+    centre = None if x is None or y is None else (x, y)
+    if action == "add" and (centre is None or number is not None):
+        raise row.error("add needs centre_x_um and centre_y_um, and no deposit_id")
+    if action != "add" and (centre is None) == (number is None):
+        raise row.error(f"{action} needs either a deposit_id or a centre")
+    size_um = label = None
+    if action in ("add", "resize"):
+        size_um = row.size_um("value")
+        if not size_um:
+            raise row.error(f"{action} needs the greatest diameter in um as value")
+    elif action == "class":
+        label = LABELS.get(row.one_of("value", [word for word in LABELS if word != "negative"]))
+        if label is None:
+            raise row.error("class needs itc, micro or macro as value (a deposit that is none is rejected)")
+    elif row.text("value"):
+        raise row.error(f"{action} takes no value")
+    diameter = None if size_um is None else Micrometers(size_um)
+    return Correction(
+        row, row.text("slide_id"), number, centre, action, diameter, label, row.text("by"), row.text("comment")
+    )
+
+
+def _original(reports: Sequence[StoredReport], slide_id: str) -> StoredReport:
+    return next(report for report in reports if report.slide_id == slide_id)
+
+
+def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:
+    """The id of the deposit that a row means; a new one for add."""
+    if correction.action == "add":
+        taken = [deposit.id for deposit in (*report.deposits, *original.deposits)]
+        return max(taken, default=0) + 1
+    if correction.centre_um is None:
+        if correction.deposit_id not in {deposit.id for deposit in original.deposits}:
+            raise correction.where.error(f"slide {original.slide_id!r} has no deposit {correction.deposit_id}")
+        assert correction.deposit_id is not None
+        return correction.deposit_id
+    x, y = correction.centre_um
+    near = sorted(
+        (math.dist((x, y), deposit.centre_um), deposit.id)
+        for deposit in original.deposits
+        if math.dist((x, y), deposit.centre_um) <= max(NEAR_UM, deposit.diameter_um / 2)
+    )
+    if not near:
+        raise correction.where.error(f"slide {original.slide_id!r} has no deposit near {x:g}, {y:g} um; use add")
+    if len(near) > 1 and near[1][0] - near[0][0] < NEAR_UM / 2:
+        ids = ", ".join(str(number) for _, number in near)
+        raise correction.where.error(f"deposits {ids} are all near {x:g}, {y:g} um; give the deposit_id")
+    return near[0][1]
+
+
+def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[StoredReport, Applied]:
+    before = next((deposit for deposit in report.deposits if deposit.id == target), None)
+    after = _changed(before, correction, target)
+    others = [deposit for deposit in report.deposits if deposit.id != target]
+    left = others if after is None else [*others, after]
+    kept = sorted(left, key=lambda deposit: -deposit.diameter_um)
+    applied = Applied(
+        report.slide_id, target, correction.action, _words(before), _words(after), correction.by, correction.comment
+    )
+    return replace(report, deposits=tuple(kept)), applied
+
+
+def _changed(before: Deposit | None, correction: Correction, target: int) -> Deposit | None:
+    match correction.action:
+        case "reject":
+            return None
+        case "add":
+            assert correction.size_um is not None
+            assert correction.centre_um is not None
+            return _added(target, correction.size_um, correction.centre_um)
+        case "resize":
+            assert before is not None
+            assert correction.size_um is not None
+            size = correction.size_um
+            found = classify(size, cells=before.cells)
+            return replace(before, diameter_um=size, diameter_uncertainty_um=Micrometers(0.0), metastasis=found)
+        case "class":
+            assert before is not None
+            assert correction.label is not None
+            return replace(before, metastasis=correction.label)
+        case _:
+            return before
+
+
+def _added(number: int, size_um: Micrometers, centre_um: tuple[float, float]) -> Deposit:
+    """A deposit that a reader measured: its shape isn't known, so its ends and area aren't either."""
+    return Deposit(
+        id=number,
+        diameter_um=size_um,
+        diameter_uncertainty_um=Micrometers(0.0),
+        endpoints_um=(centre_um, centre_um),
+        area_um2=SquareMicrometers(0.0),
+        centre_um=centre_um,
+        metastasis=classify(size_um),
+        outline=(),
+    )
+
+
+def _concluded(changed: StoredReport, original: StoredReport, vouched: set[int]) -> StoredReport:
+    """The slide's status and class after the review."""
+    classless = original.metastasis is None and original.deposits
+    counting = [deposit for deposit in changed.deposits if not classless or deposit.id in vouched]
+    worst = max((deposit.metastasis for deposit in counting), default=Metastasis.NONE)
+    flags = (*changed.flags, *_contradictions(counting))
+    if changed.status is Status.COMPLETE:
+        return replace(changed, metastasis=worst, at_least=False, flags=flags)
+    if worst is Metastasis.NONE:
+        return replace(changed, metastasis=None, at_least=False, flags=flags)
+    return replace(changed, status=Status.INCOMPLETE, metastasis=worst, at_least=True, flags=flags)
+
+
+def _contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
+    """A class that no size of this deposit allows: the reader's word holds, but it is said."""
+    by_size: Mapping[int, Metastasis] = {deposit.id: classify(deposit.diameter_um) for deposit in deposits}
+    odd = [
+        deposit
+        for deposit in deposits
+        if deposit.metastasis is not by_size[deposit.id]
+        and (deposit.metastasis, by_size[deposit.id]) != (Metastasis.MICRO, Metastasis.ITC)
+    ]
+    return tuple(
+        Flag(
+            "class_against_size",
+            f"Deposit {deposit.id} is {deposit.metastasis.word} by the reader, {by_size[deposit.id].word} by its size.",
+        )
+        for deposit in odd
+    )
+
+
+def _words(deposit: Deposit | None) -> str:
+    return "" if deposit is None else f"{deposit.metastasis.word}, {deposit.diameter_um:.1f} um"

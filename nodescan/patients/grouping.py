@@ -1,0 +1,137 @@
+"""Rows of a table to specimens: slides of one node_id are its sections, nodes of one patient and side go together."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.patient import Node, Section, Specimen
+from nodescan.domain.report import Flag, Status
+from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
+from nodescan.domain.units import Micrometers
+from nodescan.labels import LabelTable
+from nodescan.manifest import NodeFacts
+from nodescan.reports.report_reader import StoredReport
+
+DOUBT_CODES = frozenset(
+    {
+        "borderline",
+        "cell_count_review",
+        "cell_count_uncertain",
+        "class_against_size",
+        "deposit_cut_off",
+        "dispersed_pattern",
+        "joining_gap",
+    }
+)
+"""Flags of a slide that could change its class."""
+
+_ASIDE_CODES = DOUBT_CODES | {"cell_count_not_assessed"}
+"""Flags that are not a reason for a slide to be incomplete."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Rows of one specimen and side while they are collected; nodes: by what tells them apart."""
+
+    facts: list[NodeFacts] = field(default_factory=list)
+    nodes: dict[tuple[str, str], list[tuple[NodeFacts, Section | None]]] = field(default_factory=dict)
+
+
+def group(rows: Iterable[tuple[NodeFacts, Section | None]], table: StagingTable) -> tuple[Specimen, ...]:
+    """The specimens of all patients, sorted by name. A row without a section only says that its node exists.
+
+    Without a node_id each slide is a node of its own. By CAMELYON17's table a patient is one group, whatever the
+    specimen and side.
+    """
+    groups: dict[tuple[str, str, str], _Group] = {}
+    for facts, section in rows:
+        key = (facts.patient_id, "", "") if table is CAMELYON17 else facts.specimen
+        found = groups.setdefault(key, _Group())
+        found.facts.append(facts)
+        if section is not None or facts.node_id:
+            slide = "" if facts.node_id else section.slide_id if section else ""
+            side = "/".join(filter(None, facts.specimen[1:])) if table is CAMELYON17 else ""
+            found.nodes.setdefault((f"{side} {facts.node_id}".strip(), slide), []).append((facts, section))
+    return tuple(_specimen(key, groups[key]) for key in sorted(groups))
+
+
+def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
+    """What a stored report says of its node."""
+    counts: Mapping[Metastasis, int] = {
+        found: sum(deposit.metastasis is found for deposit in report.deposits) for found in Metastasis
+    }
+    said = report.metastasis is not None
+    why = " ".join(flag.message for flag in report.flags if flag.code not in _ASIDE_CODES)
+    return Section(
+        slide_id=report.slide_id,
+        status=report.status,
+        metastasis=report.metastasis,
+        largest_um=report.largest_deposit_um if said else None,
+        foci=Foci(counts[Metastasis.ITC], counts[Metastasis.MICRO], counts[Metastasis.MACRO]) if said else None,
+        nodes_on_slide=nodes_on_slide,
+        reason=why,
+        doubts=tuple(flag for flag in report.flags if flag.code in DOUBT_CODES),
+    )
+
+
+def labelled_sections(table: LabelTable) -> tuple[tuple[NodeFacts, Section], ...]:
+    """Labels as sections: taken as complete, for whoever labelled them said so."""
+    return tuple(
+        (
+            slide.facts,
+            Section(
+                slide_id=slide.slide_id or f"node {slide.facts.node_id}",
+                status=Status.COMPLETE,
+                metastasis=slide.label,
+                largest_um=None if slide.largest_um is None else Micrometers(slide.largest_um),
+                nodes_on_slide=slide.facts.nodes_on_slide,
+            ),
+        )
+        for slide in table.slides
+    )
+
+
+def not_run(slide_id: str, *, nodes_on_slide: int = 1) -> Section:
+    """A slide of the manifest that has no report."""
+    return Section(
+        slide_id=slide_id,
+        status=Status.FAILED,
+        metastasis=None,
+        nodes_on_slide=nodes_on_slide,
+        reason="it stands in the manifest and was not run.",
+    )
+
+
+def without_node_ids(rows: Sequence[NodeFacts]) -> tuple[Flag, ...]:
+    """The note that a table without node_id calls for."""
+    if all(facts.node_id for facts in rows):
+        return ()
+    return (Flag("no_node_id", "Without a node_id each slide is counted as a node of its own."),)
+
+
+def _specimen(key: tuple[str, str, str], found: _Group) -> Specimen:
+    patient_id, specimen_id, laterality = key
+    removed = [facts.nodes_removed for facts in found.facts if facts.nodes_removed is not None]
+    return Specimen(
+        patient_id=patient_id,
+        specimen_id=specimen_id,
+        laterality=laterality,
+        nodes=tuple(_node(name, found.nodes[name]) for name in sorted(found.nodes, key=_natural)),
+        nodes_removed=removed[0] if removed else None,
+        neoadjuvant=any(facts.neoadjuvant for facts in found.facts),
+        recurrence=any(facts.recurrence for facts in found.facts),
+    )
+
+
+def _node(name: tuple[str, str], rows: Sequence[tuple[NodeFacts, Section | None]]) -> Node:
+    sentinel = [facts.sentinel for facts, _ in rows if facts.sentinel is not None]
+    sections = sorted((section for _, section in rows if section is not None), key=lambda section: section.slide_id)
+    node_id, slide_id = name
+    return Node(node_id or slide_id, tuple(sections), sentinel[0] if sentinel else None)
+
+
+def _natural(name: tuple[str, str]) -> list[tuple[int, str]]:
+    """Order in which node 10 comes after node 2."""
+    pieces = [piece for part in name for piece in re.split(r"([0-9]+)", part)]
+    return [(int(piece), "") if piece.isascii() and piece.isdigit() else (-1, piece) for piece in pieces]

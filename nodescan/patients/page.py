@@ -1,0 +1,227 @@
+"""The page of one patient: the pN at a glance, the synoptic elements, each node, and what to look at."""
+
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import quote
+
+import jinja2
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.patient import Node, Section, Staged
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.domain.staging import AJCC8, CAMELYON17
+from nodescan.patients.restage import PatientResult, Staging
+from nodescan.patients.synoptic import count_words, largest_um, synoptic
+from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.wording import CLASS_WORDS, flag_title, millimetres
+
+_FIRST_CODES = (
+    "node_unread",
+    "nodes_share_slides",
+    "nodes_without_slides",
+    "borderline",
+    "joining_gap",
+    "dispersed_pattern",
+    "cell_count_review",
+    "cell_count_uncertain",
+    "class_against_size",
+    "deposit_cut_off",
+    "treated",
+    "not_complete_response",
+)
+"""Notes that a reader acts on, the most important first; the others are said below."""
+
+
+_TABLE_WORDS = {
+    AJCC8.name: "AJCC 8th edition, pN of the breast",
+    CAMELYON17.name: "the CAMELYON17 challenge's own stages",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One labelled value; note: smaller, under it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SectionRow:
+    """One slide as text. link: to its report, "" where there is none."""
+
+    slide_id: str
+    link: str
+    tone: str
+    class_words: str
+    size: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """One node as text, with its slides."""
+
+    node_id: str
+    tone: str
+    class_words: str
+    size: str
+    sentinel: str
+    sections: tuple[SectionRow, ...]
+
+
+def render(result: PatientResult, staging: Staging) -> str:
+    """The page as text, nothing loaded from anywhere."""
+    staged = result.staged
+    notes = result.all_notes
+    first = sorted(
+        (note for note in notes if note.code in _FIRST_CODES), key=lambda note: _FIRST_CODES.index(note.code)
+    )
+    return (
+        _environment()
+        .get_template("patient.html")
+        .render(
+            notice=NOT_FOR_CLINICAL_USE,
+            patient_id=staged.specimen.patient_id,
+            group=_group_words(staged),
+            status="complete" if staged.complete else "incomplete",
+            tone=_tone(staged),
+            headline=headline(staged),
+            answer=answer(staged),
+            facts=key_facts(staged),
+            software="" if result.software is None else result.software.words,
+            look_first=[note.message for note in first] or ["Nothing stands out."],
+            notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in _FIRST_CODES],
+            elements=synoptic(staged),
+            nodes=[_node_row(node, staging) for node in staged.specimen.nodes],
+            corrections=result.corrections,
+            provenance=_provenance(staging),
+        )
+    )
+
+
+def headline(staged: Staged) -> str:
+    """The stage, or that there is none."""
+    return staged.words[:1].upper() + staged.words[1:] if staged.category is None or staged.at_least else staged.words
+
+
+def answer(staged: Staged) -> str:
+    """The sentence under the headline."""
+    if staged.not_removed:
+        return "No regional lymph nodes were removed for study, as the manifest states."
+    worst = max((node.largest_class for node in staged.specimen.nodes), default=Metastasis.NONE)
+    unread = sum(node.n_nodes for node in staged.specimen.unread)
+    said = {
+        Metastasis.NONE: "No tumour found in the sections examined.",
+        Metastasis.ITC: "Isolated tumour cells only, in the sections examined.",
+        Metastasis.MICRO: "Micrometastases, none larger than 2 mm, in the sections examined.",
+        Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
+    }[worst]
+    if not unread:
+        return said
+    nodes = staged.specimen.n_nodes
+    verb = "was" if unread == 1 else "were"
+    missing = f"{unread} of {nodes} nodes {verb} not read whole"
+    if worst is Metastasis.NONE:
+        return f"{missing}, so this is not a negative result."
+    return f"{said} {missing}, so the true stage may be higher."
+
+
+def key_facts(staged: Staged) -> tuple[Fact, ...]:
+    """The numbers under the answer."""
+    if staged.not_removed:
+        return ()
+    size, counts = largest_um(staged), staged.counts
+    removed = staged.specimen.nodes_removed
+    readable = sum(node.n_nodes for node in staged.specimen.nodes if node.readable)
+    return (
+        Fact("Largest deposit", "none measured" if size is None else f"{millimetres(size)} mm", "never added up"),
+        Fact("Nodes with macrometastases", _short(count_words(counts.macro, staged)), "larger than 2 mm"),
+        Fact("Nodes with micrometastases", _short(count_words(counts.micro, staged)), "larger than 0.2 mm, up to 2 mm"),
+        Fact("Nodes with ITC only", _short(count_words(counts.itc, staged)), "not counted as positive"),
+        Fact("Nodes examined", str(readable), "" if removed is None else f"of {removed} removed"),
+    )
+
+
+def class_words(found: Metastasis, *, complete: bool) -> str:
+    """A node's or slide's class; one that was not read whole is never negative."""
+    if complete:
+        return CLASS_WORDS[found]
+    if found is Metastasis.NONE:
+        return "No class"
+    return f"At least {CLASS_WORDS[found].lower()}"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """The pages share the style sheet of the slide's page."""
+    return jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [
+                jinja2.PackageLoader("nodescan.patients", "templates"),
+                jinja2.PackageLoader("nodescan.reports", "templates"),
+            ]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _group_words(staged: Staged) -> str:
+    specimen = staged.specimen
+    parts = [f"specimen {specimen.specimen_id}" if specimen.specimen_id else "", specimen.laterality]
+    return ", ".join(filter(None, parts))
+
+
+def _tone(staged: Staged) -> str:
+    if staged.category is None or staged.lowest is None:
+        return "none"
+    return staged.lowest.largest.word
+
+
+def _short(words: str) -> str:
+    """A range without the words around it: "0 to 2"."""
+    return words.partition("(")[2].rstrip(")") if "(" in words else words
+
+
+def _node_row(node: Node, staging: Staging) -> NodeRow:
+    sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
+    shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
+    return NodeRow(
+        node_id=f"{node.node_id}{shared}",
+        tone=_class_tone(node.largest_class, node.complete),
+        class_words=class_words(node.largest_class, complete=node.complete),
+        size=_size(node.largest_um),
+        sentinel=sentinel,
+        sections=tuple(_section_row(section, staging) for section in node.sections),
+    )
+
+
+def _section_row(section: Section, staging: Staging) -> SectionRow:
+    found = section.metastasis or Metastasis.NONE
+    has_report = section.slide_id not in staging.not_run
+    return SectionRow(
+        slide_id=section.slide_id,
+        link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report else "",
+        tone=_class_tone(found, section.complete),
+        class_words=class_words(found, complete=section.complete),
+        size=_size(section.largest_um),
+        status=section.status.value if has_report else "not run",
+    )
+
+
+def _class_tone(found: Metastasis, complete: bool) -> str:
+    return found.word if complete or found else "none"
+
+
+def _size(size_um: float | None) -> str:
+    return "" if size_um is None else f"{millimetres(size_um)} mm"
+
+
+def _provenance(staging: Staging) -> tuple[Fact, ...]:
+    facts = [Fact("Nodes and patients from", staging.source), Fact("Staged by", _TABLE_WORDS[staging.table.name])]
+    facts += [Fact("Model", model) for model in staging.models]
+    return tuple(facts)

@@ -1,0 +1,210 @@
+"""patients.csv, patients.json and a page for each patient, written into the folder of a run."""
+
+import csv
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nodescan.domain.patient import Node, Section, Staged
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag
+from nodescan.domain.staging import CountRange
+from nodescan.patients.page import render
+from nodescan.patients.restage import PatientResult, Staging
+from nodescan.patients.synoptic import largest_um, synoptic
+from nodescan.reports.files import output_errors, write_beside
+from nodescan.slides.slide_ids import safe_name
+
+PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
+SCHEMA_VERSION = 1
+
+CSV_COLUMNS = (
+    "patient_id",
+    "specimen_id",
+    "laterality",
+    "stage",
+    "category",
+    "at_least",
+    "status",
+    "software_stage",
+    "largest_deposit_um",
+    "nodes",
+    "nodes_macro",
+    "nodes_micro",
+    "nodes_itc",
+    "notes",
+)
+
+Json = Mapping[str, object]
+"""What goes into a JSON file: a border type, never handed between rooms."""
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A spreadsheet runs a cell that begins so (OWASP, "CSV Injection")."""
+
+
+def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
+    """Write all files; the pages' paths. Raises OutputError where the disk refuses."""
+    pages = folder / PAGES
+    with output_errors(pages):
+        pages.mkdir(parents=True, exist_ok=True)
+        wanted = set(page_names(staging.patients))
+        for stale in [path for path in pages.glob("*.html") if path.name not in wanted]:
+            stale.unlink()
+    write_beside(folder / PATIENTS_CSV, staging_as_csv(staging).encode())
+    write_beside(folder / PATIENTS_JSON, json_text(staging).encode())
+    paths = tuple(pages / name for name in page_names(staging.patients))
+    for path, result in zip(paths, staging.patients, strict=True):
+        write_beside(path, render(result, staging).encode())
+    return paths
+
+
+def json_text(staging: Staging, **more: object) -> str:
+    """patients.json as text. more: top-level values that the caller adds."""
+    return json.dumps({**staging_as_json(staging), **more}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def staging_as_json(staging: Staging) -> Json:
+    """The content of patients.json. "stage" is what is printed, "at least" and modifiers included."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "notice": NOT_FOR_CLINICAL_USE,
+        "mode": staging.table.name,
+        "source": staging.source,
+        "complete": staging.complete,
+        "patients": [_patient(result) for result in staging.patients],
+        "slides_not_run": list(staging.not_run),
+        "slides_not_in_manifest": list(staging.not_listed),
+        "slides_of_other_stains": list(staging.left_out),
+        "models": list(staging.models),
+    }
+
+
+def staging_as_csv(staging: Staging) -> str:
+    """One row for each patient's specimen and side."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for result in staging.patients:
+        writer.writerow([_text(cell) for cell in _row(result)])
+    return buffer.getvalue()
+
+
+def page_names(results: Sequence[PatientResult]) -> tuple[str, ...]:
+    """A file name for each page: readable, safe, and with 6 hex of the full name where two would agree."""
+    full = ["_".join(filter(None, _names(result.staged))) for result in results]
+    plain = [safe_name(name) for name in full]
+    counts = Counter(name.casefold() for name in plain)
+    return tuple(
+        f"{name}.html"
+        if counts[name.casefold()] == 1
+        else f"{name}-{hashlib.sha256(repr(_names(result.staged)).encode()).hexdigest()[:6]}.html"
+        for name, result in zip(plain, results, strict=True)
+    )
+
+
+def _names(staged: Staged) -> tuple[str, str, str]:
+    specimen = staged.specimen
+    return specimen.patient_id, specimen.specimen_id, specimen.laterality
+
+
+def _row(result: PatientResult) -> tuple[str, ...]:
+    staged, counts, size = result.staged, result.staged.counts, largest_um(result.staged)
+    return (
+        *_names(staged),
+        staged.words,
+        staged.category or "",
+        "true" if staged.at_least else "false",
+        "complete" if staged.complete else "incomplete",
+        "" if result.software is None else result.software.words,
+        "" if size is None else repr(float(size)),
+        str(staged.specimen.n_nodes),
+        *(_range(count) for count in (counts.macro, counts.micro, counts.itc)),
+        " ".join(note.message for note in result.all_notes),
+    )
+
+
+def _range(count: CountRange) -> str:
+    return str(count.lowest) if count.exact else f"{count.lowest} to {count.highest}"
+
+
+def _text(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+
+
+def _patient(result: PatientResult) -> Json:
+    staged, size = result.staged, largest_um(result.staged)
+    counts = staged.counts
+    return {
+        "patient_id": staged.specimen.patient_id,
+        "specimen_id": staged.specimen.specimen_id or None,
+        "laterality": staged.specimen.laterality or None,
+        "stage": staged.words,
+        "category": staged.category,
+        "at_least": staged.at_least,
+        "prefix": staged.prefix,
+        "suffix": staged.suffix,
+        "status": "complete" if staged.complete else "incomplete",
+        "software_stage": None if result.software is None else result.software.words,
+        "stated_stage": result.stated,
+        "largest_deposit_um": None if size is None else float(size),
+        "n_nodes": staged.specimen.n_nodes,
+        "n_nodes_macro": _count(counts.macro),
+        "n_nodes_micro": _count(counts.micro),
+        "n_nodes_itc": _count(counts.itc),
+        "n_nodes_positive": _count(counts.positive),
+        "nodes": [_node(node) for node in staged.specimen.nodes],
+        "synoptic": [
+            {"element": element.name, "value": element.value, "note": element.note} for element in synoptic(staged)
+        ],
+        "notes": [_flag(note) for note in result.all_notes],
+        "corrections": [
+            {
+                "slide_id": correction.slide_id,
+                "deposit_id": correction.deposit_id,
+                "action": correction.action,
+                "before": correction.before,
+                "after": correction.after,
+                "by": correction.by,
+                "comment": correction.comment,
+            }
+            for correction in result.corrections
+        ],
+    }
+
+
+def _count(count: CountRange) -> Json:
+    return {"lowest": count.lowest, "highest": count.highest}
+
+
+def _node(node: Node) -> Json:
+    return {
+        "node_id": node.node_id,
+        "metastasis": _class(node),
+        "complete": node.complete,
+        "nodes_on_slide": node.n_nodes,
+        "sentinel": node.sentinel,
+        "largest_deposit_um": None if node.largest_um is None else float(node.largest_um),
+        "slides": [_section(section) for section in node.sections],
+    }
+
+
+def _class(node: Node) -> str | None:
+    """A node that was not read whole is never negative."""
+    found = node.largest_class
+    return found.word if node.complete or found else None
+
+
+def _section(section: Section) -> Json:
+    return {
+        "slide_id": section.slide_id,
+        "status": section.status.value,
+        "metastasis": None if section.metastasis is None else section.metastasis.word,
+        "largest_deposit_um": None if section.largest_um is None else float(section.largest_um),
+        "reason": section.reason,
+    }
+
+
+def _flag(flag: Flag) -> Json:
+    return {"code": flag.code, "message": flag.message}

@@ -1,0 +1,118 @@
+"""The CAP synoptic elements of the regional nodes, filled in as far as sections on H&E can."""
+
+from dataclasses import dataclass
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.patient import SN_CONDITION, UNDETERMINED, Staged
+from nodescan.domain.staging import AJCC8, CountRange
+from nodescan.reports.wording import millimetres
+
+NOT_ASSESSED = f"{UNDETERMINED} (not assessed by software)"
+
+MACRO_ELEMENT = "Number of Lymph Nodes with Macrometastases (greater than 2 mm)"
+MICRO_ELEMENT = (
+    "Number of Lymph Nodes with Micrometastases (greater than 0.2 mm to 2 mm and / or greater than 200 cells)"
+)
+ITC_ELEMENT = "Number of Lymph Nodes with Isolated Tumor Cells (0.2 mm or less OR 200 cells or less)"
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One line of the synoptic report. note: smaller, under the value."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def synoptic(staged: Staged) -> tuple[Element, ...]:
+    """The elements of clinical-rules 7, in the order and with the names of the CAP protocol."""
+    counts = staged.counts
+    return (
+        Element("Regional Lymph Node Status", _status(staged)),
+        Element(MACRO_ELEMENT, count_words(counts.macro, staged)),
+        Element(MICRO_ELEMENT, count_words(counts.micro, staged)),
+        Element(ITC_ELEMENT, count_words(counts.itc, staged)),
+        Element("Size of Largest Nodal Metastatic Deposit", _size(staged), _size_note(staged)),
+        Element("Extranodal Extension", NOT_ASSESSED),
+        Element("Total Number of Lymph Nodes Examined (sentinel and non-sentinel)", *_examined(staged)),
+        Element("Number of Sentinel Nodes Examined", *_sentinels(staged)),
+        Element("pN Category (node component only)", staged.words, _category_note(staged)),
+    )
+
+
+def count_words(count: CountRange, staged: Staged) -> str:
+    """The number where it is certain, else what it lies between."""
+    if staged.not_removed:
+        return "not applicable"
+    if not staged.specimen.nodes:
+        return UNDETERMINED
+    if count.exact:
+        return str(count.lowest)
+    return f"{UNDETERMINED} ({count.lowest} to {count.highest})"
+
+
+def largest_um(staged: Staged) -> float | None:
+    """Greatest diameter over all nodes, None where none was measured."""
+    sizes = [node.largest_um for node in staged.specimen.nodes if node.largest_um is not None]
+    return max(sizes, default=None)
+
+
+def _status(staged: Staged) -> str:
+    if staged.not_removed:
+        return "Not applicable (no regional lymph nodes submitted or found)"
+    if any(node.largest_class > Metastasis.NONE for node in staged.specimen.nodes):
+        return "Tumor present in regional lymph node(s)"
+    if staged.complete:
+        return "All regional lymph nodes negative for tumor (in the sections examined)"
+    return f"{UNDETERMINED} (not every node was read whole)"
+
+
+def _size(staged: Staged) -> str:
+    size = largest_um(staged)
+    if size is not None:
+        return f"{'' if staged.complete else 'at least '}{millimetres(size)} mm"
+    if staged.not_removed or (staged.complete and _worst(staged) is Metastasis.NONE):
+        return "not applicable (no deposit)"
+    return f"{UNDETERMINED} (not measured)"
+
+
+def _size_note(staged: Staged) -> str:
+    if largest_um(staged) is None:
+        return ""
+    return "one contiguous deposit in one section; sizes are never added"
+
+
+def _worst(staged: Staged) -> Metastasis:
+    return max((node.largest_class for node in staged.specimen.nodes), default=Metastasis.NONE)
+
+
+def _examined(staged: Staged) -> tuple[str, str]:
+    nodes = staged.specimen.nodes
+    readable = sum(node.n_nodes for node in nodes if node.readable)
+    failed = sum(node.n_nodes for node in nodes if not node.readable)
+    partly = sum(node.n_nodes for node in nodes if node.readable and not node.complete)
+    notes = [f"{partly} of them read in part"] if partly else []
+    notes += [f"{failed} more could not be read"] if failed else []
+    return str(readable), "; ".join(notes)
+
+
+def _sentinels(staged: Staged) -> tuple[str, str]:
+    nodes = staged.specimen.nodes
+    if staged.not_removed:
+        return "0", ""
+    if not nodes or any(node.sentinel is None for node in nodes):
+        return UNDETERMINED, "the table does not say of every node whether it is a sentinel node"
+    sentinels = [node for node in nodes if node.sentinel]
+    failed = sum(node.n_nodes for node in sentinels if not node.readable)
+    readable = sum(node.n_nodes for node in sentinels if node.readable)
+    return str(readable), f"{failed} more could not be read" if failed else ""
+
+
+def _category_note(staged: Staged) -> str:
+    if staged.table is not AJCC8:
+        return f"by the table {staged.table.name}, which has no modifiers"
+    said = "AJCC 8th edition; pN0(mol+), pN1b, pN1c, pN2b, pN3b and pN3c " + NOT_ASSESSED
+    if any(note.code == "sn_unknown" for note in staged.notes) and any(n.sentinel for n in staged.specimen.nodes):
+        return f"{SN_CONDITION}. {said}"
+    return said

@@ -1,0 +1,169 @@
+"""Reads report.json back: what staging and evaluation need of a slide that was scanned before."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import shapely
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.report import Flag, Status
+from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
+from nodescan.errors import UsageError
+from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
+from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION
+
+_CLASSES: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
+_DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReport:
+    """One report.json. deposits: without their outlines, see `read_deposit_shapes`.
+
+    size_px, spacing: of level 0; bounds_um: left and top of the scanned part on the canvas. model: name and weights.
+    """
+
+    folder: Path
+    slide_id: str
+    status: Status
+    metastasis: Metastasis | None
+    at_least: bool
+    deposits: tuple[Deposit, ...]
+    flags: tuple[Flag, ...]
+    tumour_probability: float | None = None
+    size_px: tuple[int, int] | None = None
+    spacing: Spacing | None = None
+    bounds_um: tuple[float, float] = (0.0, 0.0)
+    model: str = ""
+
+    @property
+    def largest_deposit_um(self) -> Micrometers | None:
+        return max((deposit.diameter_um for deposit in self.deposits), default=None)
+
+
+def read_reports(folder: Path) -> tuple[StoredReport, ...]:
+    """Every report of a run's folder, by slide_id. Raises UsageError where there is none, or one is damaged."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder; name the --out folder of a run")
+    found = [read_report(path) for path in sorted(folder.glob(f"*/{REPORT_JSON}")) if path.parent.name[0] != "."]
+    if not found:
+        raise UsageError(f"{folder}: holds no reports (<slide_id>/{REPORT_JSON}); name the --out folder of a run")
+    by_id: dict[str, StoredReport] = {}
+    for report in found:
+        other = by_id.setdefault(report.slide_id, report)
+        if other is not report:
+            raise UsageError(
+                f"{report.folder.name} and {other.folder.name}: both report slide {report.slide_id!r}; remove the copy"
+            )
+    return tuple(found)
+
+
+def read_report(path: Path) -> StoredReport:
+    """The report at `path`. Raises UsageError, naming file and problem, where it isn't one of this schema."""
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{name}: can't be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise UsageError(f"{name}: is no JSON ({error}); run the slide again") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UsageError(f"{name}: is no report of schema version {SCHEMA_VERSION} (found {version!r})")
+    try:
+        return _report(path.parent, content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{name}: is damaged ({type(error).__name__}: {error}); run the slide again") from error
+
+
+def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] | None:
+    """Deposit id -> outline in um from the canvas' top left; None where deposits.geojson was not written.
+
+    Raises UsageError where the file is damaged.
+    """
+    path = report.folder / DEPOSITS_GEOJSON
+    if report.spacing is None or not path.is_file():
+        return None
+    scale, shift = np.array([report.spacing.x, report.spacing.y]), np.array(report.bounds_um)
+    try:
+        features = json.loads(path.read_bytes())["features"]
+        return {
+            _deposit_number(feature): shapely.transform(
+                shapely.geometry.shape(feature["geometry"]), lambda points: points * scale + shift
+            )
+            for feature in features
+        }
+    except (OSError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+        raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({error}); run the slide again") from error
+
+
+def _deposit_number(feature: Mapping[str, Mapping[str, str]]) -> int:
+    found = _DEPOSIT_NAME.fullmatch(feature["properties"]["name"])
+    if found is None:
+        raise ValueError(f"{feature['properties']['name']!r} names no deposit")
+    return int(found[1])
+
+
+def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
+    status, word = Status(cast("str", content["status"])), cast("str | None", content["metastasis"])
+    metastasis = None if word is None else _CLASSES[word]
+    if metastasis is Metastasis.NONE and status is not Status.COMPLETE:
+        raise ValueError(f"a slide that is {status.value} is called negative")
+    deposits = cast("Sequence[Mapping[str, object]]", content["deposits"])
+    flags = cast("Sequence[Mapping[str, str]]", content["flags"])
+    model = cast("Mapping[str, str] | None", content["model"])
+    size = cast("Sequence[int] | None", content["size_px"])
+    spacing = cast("Sequence[float] | None", content["spacing_um"])
+    bounds = cast("Mapping[str, float] | None", content["bounds_um"])
+    score = content["tumour_probability"]
+    return StoredReport(
+        folder=folder,
+        slide_id=cast("str", content["slide_id"]),
+        status=status,
+        metastasis=metastasis,
+        at_least=bool(content["at_least"]),
+        deposits=tuple(_deposit(deposit) for deposit in deposits),
+        flags=tuple(Flag(flag["code"], flag["message"]) for flag in flags),
+        tumour_probability=None if score is None else _finite(score),
+        size_px=None if size is None else (int(size[0]), int(size[1])),
+        spacing=None if spacing is None else Spacing(*(MicronsPerPixel(_finite(side)) for side in spacing)),
+        bounds_um=(0.0, 0.0) if bounds is None else (_finite(bounds["left"]), _finite(bounds["top"])),
+        model="" if model is None else f"{model['name']} (weights {model['weights_sha256'][:12]})",
+    )
+
+
+def _deposit(content: Mapping[str, object]) -> Deposit:
+    cells, mean, highest = content["cell_count"], content["probability_mean"], content["probability_max"]
+    start, end = cast("Sequence[Sequence[float]]", content["endpoints_um"])
+    return Deposit(
+        id=int(cast("int", content["id"])),
+        diameter_um=Micrometers(_finite(content["diameter_um"])),
+        diameter_uncertainty_um=Micrometers(_finite(content["diameter_uncertainty_um"])),
+        endpoints_um=(_point(start), _point(end)),
+        area_um2=SquareMicrometers(_finite(content["area_um2"])),
+        centre_um=_point(cast("Sequence[float]", content["centre_um"])),
+        metastasis=_CLASSES[cast("str", content["class"])],
+        outline=(),
+        probability_mean=None if mean is None else _finite(mean),
+        probability_max=None if highest is None else _finite(highest),
+        cells=None if cells is None else int(cast("int", cells)),
+    )
+
+
+def _point(pair: Sequence[float]) -> tuple[float, float]:
+    x, y = pair
+    return _finite(x), _finite(y)
+
+
+def _finite(value: object) -> float:
+    """A number of the file; JSON written elsewhere may hold text, NaN or infinity."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)

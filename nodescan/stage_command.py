@@ -1,0 +1,140 @@
+"""`nodescan stage`: patients from stored reports and a manifest, or from a table of labels."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodescan.errors import UsageError
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from nodescan.domain.staging import StagingTable
+    from nodescan.patients.restage import PatientResult, Staging
+
+COMPLETE, NOT_COMPLETE = 0, 1
+
+Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder of a run, whose reports are staged.")]
+ManifestFile = Annotated[
+    Path | None, typer.Option("--manifest", metavar="CSV", help="Which slide shows which node of which patient.")
+]
+Labels = Annotated[
+    Path | None, typer.Option("--labels", metavar="CSV", help="Stage a table of node labels instead of a run.")
+]
+Mode = Annotated[
+    str | None,
+    typer.Option("--mode", metavar="ajcc8|camelyon17", help="Which table; ajcc8, or the label file's own format."),
+]
+Corrections = Annotated[
+    Path | None, typer.Option("--corrections", metavar="CSV", help="A reader's review of the deposits.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as in patients.json.")]
+
+
+def stage(
+    out: Out = None,
+    manifest: ManifestFile = None,
+    labels: Labels = None,
+    mode: Mode = None,
+    corrections: Corrections = None,
+    as_json: AsJson = False,
+) -> int:
+    """Stage patients (pN) from the reports of a run and a manifest, or from a table of node labels."""
+    if labels is not None:
+        if out is not None or manifest is not None or corrections is not None:
+            raise UsageError("--labels: stages a table by itself; leave out OUT, --manifest and --corrections")
+        return _stage_labels(labels, mode, as_json=as_json)
+    if out is None:
+        raise UsageError("stage: name the folder of a run and --manifest CSV, or give --labels CSV")
+    if manifest is None:
+        raise UsageError("stage: --manifest CSV is needed: it says which slide belongs to which patient and node")
+    return _stage_run(out, manifest, mode, corrections, as_json=as_json)
+
+
+def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | None, *, as_json: bool) -> int:
+    from nodescan.manifest import read_manifest
+    from nodescan.patients.corrections import read_corrections
+    from nodescan.patients.patient_files import json_text, write_staging
+    from nodescan.patients.restage import stage_reports
+    from nodescan.reports.report_reader import read_reports
+
+    table = _table(mode, default="ajcc8")
+    review = () if corrections is None else read_corrections(corrections)
+    staging = stage_reports(read_reports(out), read_manifest(manifest), table, corrections=review)
+    pages = write_staging(staging, out)
+    if as_json:
+        print(json_text(staging), end="")
+    else:
+        _print(staging)
+        print(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {len(pages)} page(s) in {out / 'patients'}")
+    return COMPLETE if staging.complete else NOT_COMPLETE
+
+
+def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
+    from nodescan.evaluation.agreement import kappa_of_words
+    from nodescan.labels import read_labels
+    from nodescan.patients.patient_files import json_text
+    from nodescan.patients.restage import stage_labels
+
+    read = read_labels(labels)
+    staging = stage_labels(read, _table(mode, default=read.table.name))
+    stated = [(result.stated, result.staged.category) for result in staging.patients if result.stated is not None]
+    pairs = [(one, other) for one, other in stated if other is not None] if staging.table is read.table else []
+    order = [rule.category for rule in staging.table.rules]
+    agreed, kappa = sum(one == other for one, other in pairs), kappa_of_words(pairs, order)
+    if as_json:
+        comparison = {"n": len(stated), "agreed": agreed, "kappa": kappa} if pairs else None
+        print(json_text(staging, agreement_with_stated=comparison), end="")
+        return COMPLETE if staging.complete else NOT_COMPLETE
+    _print(staging)
+    if pairs:
+        shown = "not defined" if kappa is None else f"{kappa:.3f}"
+        print(f"{agreed} of {len(stated)} stages equal those in {read.name}; quadratic kappa {shown}")
+    return COMPLETE if staging.complete else NOT_COMPLETE
+
+
+def _table(mode: str | None, *, default: str) -> "StagingTable":
+    from nodescan.domain.staging import TABLES
+
+    name = default if mode is None else mode.casefold()
+    if name not in TABLES:
+        raise UsageError(f"--mode: {mode!r} is not known; choose from {', '.join(TABLES)}")
+    return TABLES[name]
+
+
+def _print(staging: "Staging") -> None:
+    """One line a patient, then what makes a stage uncertain, then what was left out."""
+    from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+
+    lines = [_line(result) for result in staging.patients]
+    widths = [max(len(line[column]) for line in (("patient", "stage", "nodes", ""), *lines)) for column in range(3)]
+    for line in (("patient", "stage", "nodes", "largest deposit"), *lines):
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip())
+    for result in staging.patients:
+        for note in result.all_notes:
+            print(f"note, {_name(result)}: {note.message}")
+    for what, slides in (
+        ("in the manifest but not run, so their nodes count as unread", staging.not_run),
+        ("run but not in the manifest, so in no patient", staging.not_listed),
+        ("of another stain than H&E, for the pathologist alone", staging.left_out),
+    ):
+        if slides:
+            print(f"{len(slides)} slide(s) {what}: {', '.join(slides)}")
+    complete = sum(result.staged.determined for result in staging.patients)
+    print(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
+    print(NOT_FOR_CLINICAL_USE)
+
+
+def _line(result: "PatientResult") -> tuple[str, str, str, str]:
+    from nodescan.patients.synoptic import largest_um
+    from nodescan.reports.wording import millimetres
+
+    size, words = largest_um(result.staged), result.staged.words
+    if result.software is not None:
+        words += f" (software alone: {result.software.words})"
+    nodes = str(result.staged.specimen.n_nodes)
+    return _name(result), words, nodes, "" if size is None else f"{millimetres(size)} mm"
+
+
+def _name(result: "PatientResult") -> str:
+    specimen = result.staged.specimen
+    return " ".join(filter(None, (specimen.patient_id, specimen.specimen_id, specimen.laterality)))

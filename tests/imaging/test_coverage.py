@@ -1,0 +1,39 @@
+"""A coarse cell is covered by what it touches of a fine mask, whatever the ratio of the two grids."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodescan.domain.units import Spacing
+from nodescan.imaging.coverage import coverage
+
+
+def test_whole_ratio_gives_block_means() -> None:
+    """Cells of 2 x 2 mask pixels hold the mean of their four."""
+    mask = np.array([[1, 1, 0, 0], [1, 0, 0, 0]], bool)
+    shares = coverage(mask, Spacing.square(8), shape=(1, 2), spacing=Spacing.square(16))
+    np.testing.assert_allclose(shares, [[0.75, 0.0]])
+
+
+@given(st.integers(0, 39), st.integers(0, 29), st.floats(3.0, 40.0))
+def test_no_tissue_pixel_falls_between_cells(row: int, column: int, cell_um: float) -> None:
+    """Wherever a single pixel of tissue lies, some cell that overlaps it is wanted, and none far from it."""
+    mask = np.zeros((40, 30), bool)
+    mask[row, column] = True
+    fine = Spacing.square(8)
+    shape = (int(np.ceil(320 / cell_um)), int(np.ceil(240 / cell_um)))
+    wanted = coverage(mask, fine, shape=shape, spacing=Spacing.square(cell_um)) > 0
+    assert wanted.any()
+    rows, columns = np.nonzero(wanted)
+    assert (rows * cell_um < (row + 1) * 8).all()
+    assert ((rows + 1) * cell_um > row * 8).all()
+    assert (columns * cell_um < (column + 1) * 8).all()
+    assert ((columns + 1) * cell_um > column * 8).all()
+
+
+def test_cells_beyond_the_mask_are_empty() -> None:
+    """A frame that is larger than the mask has no tissue there."""
+    shares = coverage(np.ones((2, 2), bool), Spacing.square(8), shape=(3, 3), spacing=Spacing.square(16))
+    assert shares[0, 0] == 1
+    assert shares[2].max() == 0
+    assert shares[:, 2].max() == 0

@@ -1,0 +1,69 @@
+"""A file is whole or not there, and what went wrong is said."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from nodescan.errors import OutputError
+from nodescan.reports.files import write_beside, written_beside
+
+
+def test_a_written_file_holds_the_bytes_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    """After write_beside the folder holds that file alone, with those bytes."""
+    write_beside(tmp_path / "a.json", b"one")
+    write_beside(tmp_path / "a.json", b"two")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_bytes() == b"two"
+
+
+def test_a_full_disk_keeps_the_old_file_and_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disk full while writing: the old bytes stay, no part is left, the error names path, cause and remedy."""
+    path = tmp_path / "report.json"
+    path.write_bytes(b"old")
+
+    def refuse(part: Path, data: bytes) -> int:
+        with part.open("wb") as file:
+            file.write(data[:1])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OutputError) as caught:
+        write_beside(path, b"new")
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+    assert path.read_text() == "old"
+    assert str(caught.value) == (
+        f"{path}: can't be written (No space left on device); free some space or choose another output folder, "
+        "then run again"
+    )
+
+
+def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
+    """Where the folder isn't there the error names the file asked for, not the part."""
+    with pytest.raises(OutputError, match=r"gone.a\.csv: can't be written \(No such file"):
+        write_beside(tmp_path / "gone" / "a.csv", b"x")
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    """Any error inside the block passes through, and neither file nor part is touched or left."""
+    path = tmp_path / "map.tif"
+    path.write_bytes(b"old")
+
+    def write_half() -> None:
+        with written_beside(path) as part:
+            part.write_bytes(b"half")
+            raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        write_half()
+    assert [file.name for file in tmp_path.iterdir()] == ["map.tif"]
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permission bits are POSIX")
+def test_a_written_file_has_the_permissions_of_any_other(tmp_path: Path) -> None:
+    """The bits are what the umask gives, so that a colleague can read the report."""
+    (tmp_path / "plain").write_bytes(b"")
+    write_beside(tmp_path / "report.html", b"")
+    assert (tmp_path / "report.html").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -1,0 +1,142 @@
+"""report.html answers, escapes, and loads nothing."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
+from nodescan.reports import html_report
+from nodescan.reports.html_report import MOST_CROPS, render
+from tests.reports.factory import FOLDER, VARIANTS
+
+VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, its text, and whether every tag is closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self._open:
+            self.text = f"{self.text} {data.strip()}".strip()
+
+
+def _without_pictures(variant: str) -> SlideResult:
+    """The page's words don't hang on pictures, and without them it is made at once."""
+    return SlideResult(VARIANTS[variant]().report)
+
+
+@pytest.fixture(scope="module")
+def macro(macro_folder: Path) -> Page:
+    return Page((macro_folder / "report.html").read_text())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_way_a_slide_can_end_has_a_page(variant: str) -> None:
+    """Well formed, in English, with the notice at top and bottom and the slide's name."""
+    html = render(_without_pictures(variant))
+    page = Page(html)
+    assert dict(page.tags)["html"] == {"lang": "en"}
+    assert page.text.count(NOT_FOR_CLINICAL_USE) == 2
+    assert VARIANTS[variant]().report.slide.slide_id in page.text
+    assert str(FOLDER) not in html
+
+
+def test_the_page_answers_with_the_planted_numbers(macro: Page) -> None:
+    """Class, size with uncertainty, foci, share examined, and what was not assessed."""
+    for words in (
+        "Macrometastasis",
+        "2.62 ± 0.04 mm",
+        "0.64 ± 0.02 mm",
+        "Tissue examined 100 %",
+        "not assessed",
+        "in the sections examined",
+        "0.25 x 0.2525 µm per pixel",
+        "4be1" * 16,
+    ):
+        assert words in macro.text
+
+
+def test_nothing_is_loaded_and_nothing_runs(macro: Page) -> None:
+    """No script, no link, every picture inside, and a policy that would stop all else."""
+    assert not {tag for tag, _ in macro.tags} & {"script", "link", "iframe", "object", "a", "form"}
+    pictures = [attributes for tag, attributes in macro.tags if tag == "img"]
+    assert len(pictures) == 5
+    assert all(picture["src"].startswith("data:image/jpeg;base64,") for picture in pictures)
+    assert all(picture["alt"] for picture in pictures)
+    policies = [a["content"] for tag, a in macro.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policies[0].startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'")
+
+
+def test_the_style_reaches_for_nothing_outside(macro_folder: Path) -> None:
+    """No address of the network and no import stands anywhere in the page."""
+    html = re.sub(r"data:image/jpeg;base64,[^\"]+", "", (macro_folder / "report.html").read_text())
+    assert not re.search(r"https?:|//|@import|url\(", html)
+
+
+def test_strings_of_strangers_stay_text() -> None:
+    """A slide named like a script, a flag that closes quotes and tags: shown, never obeyed."""
+    html = render(_without_pictures("hostile"))
+    page = Page(html)
+    assert "<script" not in html
+    assert not any(tag in ("img", "script", "b") and "onerror" in attributes for tag, attributes in page.tags)
+    assert "<script>alert(1)</script>" in page.text
+    assert "\"><img src=x onerror=alert(2)> & '</style>" in page.text
+
+
+def test_a_failed_slide_says_why_and_what_to_do() -> None:
+    """Its reason and remedy, no class, no "0 foci", and the picture where there is one."""
+    page = Page(render(VARIANTS["failed_thumbnail"]()))
+    assert "Not read" in page.text
+    assert "scan-7731.svs: the file ends early; copy it again from the scanner, then run again." in page.text
+    assert not re.search(r"Negative|Foci|No tumour", page.text)
+    assert sum(tag == "img" for tag, _ in page.tags) == 1
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "negative"])
+def test_only_a_negative_slide_is_called_negative(variant: str) -> None:
+    """The word stands on no other page, save to deny it."""
+    text = Page(render(_without_pictures(variant))).text.replace("This is not a negative result.", "")
+    assert not re.search(r"negative|no tumour found", text, flags=re.IGNORECASE)
+
+
+def test_a_slide_without_a_class_shows_no_size_on_the_scale_of_classes() -> None:
+    """What was found is told, but not placed between the limits."""
+    html = render(_without_pictures("not_he"))
+    assert "0.64 ± 0.02 mm" in html
+    assert 'class="ruler"' not in html
+
+
+def test_many_foci_show_the_largest_and_count_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 close-ups of 45, and the page says that 15 more have none."""
+    many = VARIANTS["many"]()
+    monkeypatch.setattr(html_report, "draw_crop", lambda *_: Image.new("RGB", (8, 8)))
+    page = Page(render(SlideResult(many.report, crops=many.crops)))
+    assert sum(tag == "img" for tag, _ in page.tags) == MOST_CROPS
+    assert "15 more deposits have no close-up here" in page.text
+    assert sum(tag == "tr" for tag, _ in page.tags) == 46
+
+
+def test_tables_have_headers_that_can_be_read_aloud(macro: Page) -> None:
+    """Every header cell names its row or column."""
+    headers = [attributes for tag, attributes in macro.tags if tag == "th"]
+    assert len(headers) == 8 + 3
+    assert all(header.get("scope") in ("col", "row") for header in headers)

@@ -1,0 +1,103 @@
+"""report.json says what was planted, in the published schema."""
+
+import json
+from copy import deepcopy
+from dataclasses import replace
+from math import nextafter
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from nodescan.domain.classification import classify
+from nodescan.domain.units import Micrometers
+from nodescan.reports.json_report import deposits_as_json, json_bytes, report_as_json, report_schema
+from tests.reports.factory import FOLDER, ITC, MACRO, VARIANTS, result
+
+
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    Draft202012Validator.check_schema(dict(report_schema()))
+    return Draft202012Validator(dict(report_schema()))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_way_a_slide_can_end_holds_to_the_schema(variant: str, schema: Draft202012Validator) -> None:
+    """What is written, read back, is valid."""
+    content = json.loads(json_bytes(report_as_json(VARIANTS[variant]().report)))
+    assert [error.message for error in schema.iter_errors(content)] == []
+
+
+@pytest.mark.parametrize(
+    ("variant", "change"),
+    [
+        ("negative", {"status": "incomplete"}),
+        ("negative", {"n_foci": 1}),
+        ("negative", {"at_least": True}),
+        ("failed", {"metastasis": "negative"}),
+        ("failed", {"n_foci": 0}),
+        ("macro", {"metastasis": "benign"}),
+        ("macro", {"deposits": []}),
+        ("macro", {"examined_fraction": 1.01}),
+        ("macro", {"extra": 1}),
+        ("macro", {"notice": "for clinical use"}),
+        ("macro", {"spacing_um": [0.25]}),
+    ],
+)
+def test_the_schema_refuses_what_must_never_be_said(
+    variant: str, change: dict[str, object], schema: Draft202012Validator
+) -> None:
+    """A negative slide that was not read whole, a failed one with a class, a stray key: none is valid."""
+    content = {**report_as_json(VARIANTS[variant]().report), **change}
+    assert not schema.is_valid(content)
+
+
+def test_planted_values_come_back(macro_folder: Path) -> None:
+    """Sizes, places, class and provenance stand in the file as they were found."""
+    content = json.loads((macro_folder / "report.json").read_text())
+    assert content["slide_id"] == "patient-012-node-3"
+    assert (content["status"], content["metastasis"], content["at_least"]) == ("complete", "macro", False)
+    assert (content["largest_deposit_um"], content["n_foci"]) == (2624.0, 3)
+    first = content["deposits"][0]
+    assert (first["id"], first["class"], first["cell_count"]) == (1, "macro", None)
+    assert first["endpoints_um"] == [list(point) for point in MACRO.endpoints_um]
+    assert first["centre_um"] == [5200.0, 4300.0]
+    assert content["spacing_um"] == [0.25, 0.2525]
+    assert content["bounds_um"] == {"left": 500.0, "top": 252.5, "width": 13000.0, "height": 9500.0}
+    assert content["model"]["weights_sha256"] == "4be1" * 16
+    assert content["provenance"]["versions"]["nodescan"] == "0.1.0"
+
+
+def test_a_slide_nobody_looked_at_has_no_number_of_foci() -> None:
+    """ "0 foci" would read as a finding."""
+    assert report_as_json(VARIANTS["failed"]().report)["n_foci"] is None
+    assert report_as_json(VARIANTS["incomplete_nothing"]().report)["n_foci"] == 0
+
+
+def test_incomplete_with_nothing_found_has_no_class() -> None:
+    """Never "negative"; and with something found, a lower bound."""
+    nothing, micro = VARIANTS["incomplete_nothing"]().report, VARIANTS["incomplete_micro"]().report
+    assert (report_as_json(nothing)["metastasis"], report_as_json(nothing)["at_least"]) == (None, False)
+    assert (report_as_json(micro)["metastasis"], report_as_json(micro)["at_least"]) == ("micro", True)
+
+
+def test_a_size_just_over_a_limit_is_not_rounded_onto_it() -> None:
+    """The class can be checked against the number that is written."""
+    size = Micrometers(nextafter(200.0, 300.0))
+    written = json.loads(json_bytes({"deposits": deposits_as_json((replace(ITC, diameter_um=size),))}))
+    assert classify(written["deposits"][0]["diameter_um"]).word == "micro"
+
+
+def test_no_folder_of_the_slide_stands_in_the_file() -> None:
+    """The folder's name may be a patient's; the file's own name stays."""
+    text = json_bytes(report_as_json(VARIANTS["failed"]().report)).decode()
+    assert str(FOLDER) not in text
+    assert "scan-7731.svs: the file ends early" in text
+
+
+def test_a_number_that_is_none_can_t_be_written() -> None:
+    """NaN raises instead of leaving a file that no JSON reader takes."""
+    report = replace(result((ITC,)).report, tumour_probability=float("nan"))
+    content = deepcopy(report_as_json(report))
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        json_bytes(content)

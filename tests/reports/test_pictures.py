@@ -1,0 +1,97 @@
+"""The pictures show what was planted, where it was planted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nodescan.domain.units import Micrometers
+from nodescan.reports.palette import CLASS_COLOURS
+from nodescan.reports.pictures import draw_crop, draw_heatmap, draw_overview
+from tests.reports.factory import CELL_UM, HEIGHT_PX, ITC, MACRO, SPACING, VARIANTS, WIDTH_PX, ellipse, result
+
+
+def _near(pixels: np.ndarray, colour: tuple[int, int, int], reach: int = 40) -> np.ndarray:
+    """Where a picture (H, W, 3) has about this colour."""
+    return (np.abs(pixels.astype(int) - colour) < reach).all(axis=-1)
+
+
+def _um_per_px(image: Image.Image) -> float:
+    return WIDTH_PX * SPACING.x / image.width
+
+
+def test_the_overview_outlines_a_deposit_in_its_class_colour(macro_folder: Path) -> None:
+    """The crimson pixels span the planted macrometastasis and nothing far from it."""
+    image = Image.open(macro_folder / "overview.jpg")
+    assert image.height * _um_per_px(image) == pytest.approx(HEIGHT_PX * SPACING.y, rel=0.01)
+    rows, columns = np.nonzero(_near(np.asarray(image), CLASS_COLOURS[MACRO.metastasis]))
+    outline = MACRO.outline[0].exterior / _um_per_px(image)
+    assert columns.min() == pytest.approx(outline[:, 0].min(), abs=5)
+    assert rows.max() == pytest.approx(outline[:, 1].max(), abs=5)
+
+
+def test_a_deposit_too_small_to_see_gets_a_circle() -> None:
+    """Blue pixels lie around a 20 um deposit, well outside it."""
+    small = replace(ITC, diameter_um=Micrometers(20.0), outline=ellipse(1, ITC.centre_um, 20.0).outline)
+    image = draw_overview(result((small,)))
+    assert image is not None
+    blue = _near(np.asarray(image), CLASS_COLOURS[ITC.metastasis])
+    x, y = (round(value / _um_per_px(image)) for value in ITC.centre_um)
+    assert blue[y - 14 : y + 14, x - 14 : x - 6].any()
+
+
+def test_the_heat_map_is_dark_where_tumour_is_probable_only(macro_folder: Path) -> None:
+    """Deep purple inside the deposit, grey elsewhere; the legend lies below the slide."""
+    image = Image.open(macro_folder / "heatmap.png")
+    pixels = np.asarray(image.convert("RGB")).astype(int)
+    x, y = (round(value / _um_per_px(image)) for value in MACRO.centre_um)
+    inside, elsewhere = pixels[y - 20, x + 20], pixels[y + 170, x]
+    assert inside[2] - inside[1] > 40
+    assert np.ptp(elsewhere) < 4
+    assert image.height > HEIGHT_PX * SPACING.y / _um_per_px(image) + 40
+
+
+def test_one_hot_cell_is_not_lost_between_pixels() -> None:
+    """Where cells are finer than the picture's pixels the highest answer is shown."""
+    whole = result(())
+    assert whole.probability is not None
+    whole.probability.values[150, 151] = 1.0
+    image = draw_heatmap(whole, legend=False)
+    assert image is not None
+    column, row = (round((index + 0.5) * CELL_UM / _um_per_px(image)) for index in (151, 150))
+    around = np.asarray(image).astype(int)[row - 2 : row + 3, column - 2 : column + 3]
+    assert (around[..., 2] - around[..., 1]).max() > 40
+
+
+def test_tissue_that_was_not_examined_is_hatched() -> None:
+    """The unread corner differs from the same slide read whole; the rest of the tissue doesn't."""
+    unread, read = (draw_overview(VARIANTS[name]()) for name in ("incomplete_nothing", "negative"))
+    assert unread is not None
+    assert read is not None
+    changed = np.abs(np.asarray(unread).astype(int) - np.asarray(read)).max(axis=-1) > 30
+    scale = _um_per_px(read)
+    inside = changed[round(5800 / scale) : round(7400 / scale), round(9600 / scale) : round(11_000 / scale)]
+    assert inside.mean() > 0.5
+    assert not changed[:, : round(8000 / scale)].any()
+
+
+def test_a_close_up_draws_the_diameter_between_its_ends() -> None:
+    """Along the line from end to end the picture is dark or white, where the tissue alone is neither."""
+    whole = result((MACRO,))
+    assert whole.crops is not None
+    picture = whole.crops[1]
+    image = draw_crop(MACRO, picture, whole.report.deposits)
+    scale = picture.pixels.shape[1] * picture.spacing.x / image.width
+    start, end = (np.array(point) for point in MACRO.endpoints_um)
+    for share in (0.05, 0.2, 0.9):
+        x, y = (start + (end - start) * share - [picture.left_um, picture.top_um]) / scale
+        around = np.asarray(image.convert("L"))[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3]
+        assert around.min() < 60
+
+
+def test_a_slide_that_never_opened_has_no_pictures() -> None:
+    """No picture is made up."""
+    assert draw_overview(VARIANTS["failed"]()) is None
+    assert draw_heatmap(VARIANTS["failed_thumbnail"]()) is None

@@ -1,0 +1,142 @@
+"""What holds for every writer, and for a slide's folder as a whole."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from nodescan import reports
+from nodescan.domain.report import SlideResult
+from nodescan.errors import OutputError, UsageError
+from nodescan.reports import ALWAYS, CHOICES, FILES, WRITERS, write_reports
+from tests.reports.factory import ITC, VARIANTS, result
+
+EVERY_FILE = sorted(name for names in FILES.values() for name in names)
+
+
+def _snapshot(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_whole_run_writes_the_files_that_are_promised(macro_folder: Path) -> None:
+    """Seven files by name, and nothing beside the folder."""
+    assert EVERY_FILE == [
+        "deposits.geojson",
+        "detections.csv",
+        "heatmap.png",
+        "overview.jpg",
+        "probability.ome.tif",
+        "report.html",
+        "report.json",
+    ]
+    assert sorted(path.name for path in macro_folder.iterdir()) == EVERY_FILE
+    assert [path.name for path in macro_folder.parent.iterdir()] == [macro_folder.name]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_writer_writes_its_own_files_only(name: str, tmp_path: Path) -> None:
+    """Alone in an empty folder, each writer leaves exactly the files FILES gives it."""
+    WRITERS[name](result((ITC,)), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES[name])
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_writer_that_is_refused_leaves_old_files_whole(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the last step is refused, the file of an earlier run keeps its bytes and no part stays."""
+    for file in FILES[name]:
+        (tmp_path / file).write_bytes(b"old")
+
+    def refuse(_source: Path, _target: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OutputError, match=r"can't be written \(Permission denied\); get write permission"):
+        WRITERS[name](result((ITC,)), tmp_path)
+    assert _snapshot(tmp_path) == dict.fromkeys(FILES[name], b"old")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_one_failing_writer_leaves_the_whole_folder_as_it_was(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier report stays readable to the last byte, and the error names the user's own path."""
+    folder = tmp_path / "slide"
+    folder.mkdir()
+    for file in EVERY_FILE:
+        (folder / file).write_bytes(b"old")
+
+    def refuse(_result: SlideResult, part: Path) -> None:
+        raise OutputError(f"{part / FILES[name][0]}: can't be written")
+
+    def write(_result: SlideResult, part: Path) -> None:
+        (part / "report.json").write_bytes(b"new")
+
+    monkeypatch.setattr(reports, "WRITERS", {**dict.fromkeys(WRITERS, write), name: refuse})
+    with pytest.raises(OutputError) as caught:
+        write_reports(VARIANTS["failed"](), folder)
+    assert str(caught.value) == f"{folder / FILES[name][0]}: can't be written"
+    assert _snapshot(folder) == dict.fromkeys(EVERY_FILE, b"old")
+    assert [path.name for path in tmp_path.iterdir()] == ["slide"]
+
+
+def test_files_of_an_earlier_run_don_t_stand_beside_a_new_report(tmp_path: Path) -> None:
+    """A slide that now fails keeps no heat map or deposits from before; a stranger's file stays."""
+    folder = tmp_path / "slide"
+    folder.mkdir()
+    for file in (*EVERY_FILE, "my notes.txt"):
+        (folder / file).write_bytes(b"old")
+    write_reports(VARIANTS["failed"](), folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["my notes.txt", "report.html", "report.json"]
+    assert (folder / "report.html").read_bytes() != b"old"
+
+
+def test_the_mark_goes_first_and_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At no moment does report.json stand beside files of another run."""
+    folder = tmp_path / "slide"
+    folder.mkdir()
+    (folder / "report.json").write_bytes(b"old")
+    moved: list[str] = []
+    replace = os.replace
+
+    def watch(source: Path, target: Path) -> None:
+        if Path(target).parent == folder:
+            assert not (folder / "report.json").exists()
+            moved.append(Path(target).name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watch)
+    write_reports(VARIANTS["failed"](), folder)
+    assert moved == ["report.html", "report.json"]
+
+
+def test_only_what_is_asked_for_and_what_is_always_written(tmp_path: Path) -> None:
+    """Asking for csv gives detections.csv, and report.json because it marks the whole."""
+    write_reports(VARIANTS["no_tissue"](), tmp_path / "slide", ["csv"])
+    written = {path.name for path in (tmp_path / "slide").iterdir()}
+    assert written == {"detections.csv", "overview.jpg", "report.json"}
+    assert {*ALWAYS, *CHOICES} == {*WRITERS}
+
+
+def test_an_unknown_report_is_a_usage_error(tmp_path: Path) -> None:
+    """The text lists what there is, and nothing is written."""
+    with pytest.raises(UsageError, match="no such report: pdf; choose from json, csv, html, geojson"):
+        write_reports(VARIANTS["failed"](), tmp_path / "slide", ["pdf"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_leftovers_of_a_stopped_run_go_with_the_next(tmp_path: Path) -> None:
+    """Only parts of the same slide are removed: another slide's may be in the making."""
+    (tmp_path / ".slide.0123456789ab.part").mkdir()
+    (tmp_path / ".slide.b.0123456789ab.part").mkdir()
+    write_reports(VARIANTS["failed"](), tmp_path / "slide", [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".slide.b.0123456789ab.part", "slide"]
+
+
+def test_a_folder_that_can_t_be_made_is_an_output_error(tmp_path: Path) -> None:
+    """A file where a folder should be: the text names the slide's folder."""
+    (tmp_path / "run").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"run.slide: can't be written"):
+        write_reports(VARIANTS["failed"](), tmp_path / "run" / "slide")

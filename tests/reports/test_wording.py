@@ -1,0 +1,106 @@
+"""Numbers and words never contradict the finding."""
+
+from dataclasses import replace
+from math import inf, nextafter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodescan.domain.classification import classify
+from nodescan.domain.report import Flag
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Micrometers
+from nodescan.reports import sentences
+from nodescan.reports.wording import class_words, flag_title, millimetres, percent, size_words, without_paths
+from tests.reports.factory import ITC, MACRO, VARIANTS
+
+
+@given(st.floats(0.5, 30_000) | st.sampled_from([nextafter(limit, way) for limit in (200, 2000) for way in (0, inf)]))
+def test_a_printed_size_has_the_class_of_the_size(length_um: float) -> None:
+    """However near a limit, the text in mm classifies as the number does."""
+    assert classify(Micrometers(float(millimetres(length_um)) * 1000)) is classify(Micrometers(length_um))
+
+
+@pytest.mark.parametrize(
+    ("length_um", "text"),
+    [(2624.0, "2.62"), (640.0, "0.64"), (85.0, "0.085"), (200.0, "0.20"), (200.4, "0.2004"), (2000.0, "2.00")],
+)
+def test_sizes_are_printed_short_and_long_near_a_limit(length_um: float, text: str) -> None:
+    """Two decimals, three below 0.1 mm, more only where they decide."""
+    assert millimetres(length_um) == text
+
+
+@pytest.mark.parametrize(
+    ("uncertainty_um", "words"), [(38.2, "2.62 ± 0.04 mm"), (0.4, "2.62 ± 0.0004 mm"), (0, "2.62 ± 0 mm")]
+)
+def test_an_uncertainty_is_never_rounded_away(uncertainty_um: float, words: str) -> None:
+    """It reads as 0 only where it is 0."""
+    assert size_words(replace(MACRO, diameter_uncertainty_um=Micrometers(uncertainty_um))) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1.0, "100 %"), (0.0, "0 %"), (0.9, "90.0 %"), (0.99996, "99.996 %"), (1e-6, "0.0001 %")]
+)
+def test_a_share_is_whole_only_where_it_is(share: float, text: str) -> None:
+    """99.996 % of the tissue examined is not all of it."""
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        ("macro", "Macrometastasis"),
+        ("itc", "Isolated tumour cells"),
+        ("negative", "Negative"),
+        ("incomplete_micro", "At least micrometastasis"),
+        ("incomplete_nothing", "No class"),
+        ("no_tissue", "No class"),
+        ("not_he", "No class"),
+        ("unmeasurable", "No class: cannot be measured"),
+        ("failed", "Not read"),
+    ],
+)
+def test_the_headline_says_no_more_than_is_known(variant: str, words: str) -> None:
+    """A class where there is one, a lower bound where tissue is missing, else none."""
+    assert class_words(VARIANTS[variant]().report) == words
+
+
+@pytest.mark.parametrize("variant", ["incomplete_nothing", "no_tissue", "not_he"])
+def test_no_class_is_said_not_to_be_negative(variant: str) -> None:
+    """A reader in a hurry can't take it for a clean slide."""
+    assert sentences.answer(VARIANTS[variant]().report).endswith("This is not a negative result.")
+
+
+def test_what_could_change_the_class_comes_first() -> None:
+    """A borderline size leads the list; an ITC of 0.15 mm asks for a cell count."""
+    assert sentences.look_first(VARIANTS["borderline"]().report)[0] == (
+        "Borderline: deposit 1 (2.01 ± 0.03 mm) reaches the 2 mm limit between micrometastasis and macrometastasis. "
+        "Measure it under the microscope."
+    )
+    assert (
+        "more than 200 tumour cells it would be a micrometastasis" in sentences.look_first(VARIANTS["itc"]().report)[-1]
+    )
+
+
+def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
+    """Beside a clear macrometastasis, a focus of 0.2 mm is not the first thing to look at."""
+    macro = VARIANTS["macro"]().report
+    beside = replace(ITC, id=2, diameter_um=Micrometers(199.0))
+    first = sentences.look_first(replace(macro, deposits=(MACRO, beside)))[0]
+    assert first.startswith("Deposit 1, the largest (2.62 ± 0.04 mm)")
+
+
+def test_flags_read_as_words() -> None:
+    """Codes become titles."""
+    assert [flag_title(code) for code in ("no_tissue", "not_he")] == ["No tissue", "Not H&E"]
+
+
+def test_paths_outside_the_run_are_taken_out_of_messages() -> None:
+    """The file's name stays; its folder, and so perhaps a patient's name, goes."""
+    report = VARIANTS["failed"]().report
+    assert without_paths("cannot open /archive/Jane Doe 1961/scan-7731.svs", report) == "cannot open scan-7731.svs"
+    assert without_paths("in /archive/Jane Doe 1961/Data1.dat", report) == "in the slide's folder/Data1.dat"
+    near = replace(report, slide=SlideRef("a", Path("a.svs")), flags=(Flag("x", "y"),))
+    assert without_paths("a. b. c", near) == "a. b. c"

@@ -1,0 +1,25 @@
+"""A small data set of composite slides and its sampling index, made once."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.made_slides import write_data_set
+from training.manifest import read_manifest
+from training.prepare import prepare
+
+
+@pytest.fixture(scope="session")
+def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Slides and outlines laid out as in the bucket, and manifest.csv."""
+    folder = tmp_path_factory.mktemp("data")
+    write_data_set(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def index(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sampling index of the data set."""
+    folder = tmp_path_factory.mktemp("index")
+    prepare(read_manifest(data_set / "manifest.csv"), data_set, folder, tell=lambda text: None)
+    return folder

@@ -1,0 +1,101 @@
+"""Fits a small network on the test slides; run as a program, it can be killed, or be one of two processes."""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+
+from training.augment import AugmentSettings
+from training.datamodule import Batch
+from training.module import TumourModule
+from training.randomness import KeepRandomness
+from training.sampler import SamplePlan
+from training.slide_data import SlideBatchPlan, SlideData
+
+PLAN = SlideBatchPlan(patches=8, tiles=2, tile_px=96, batches=12, valid_patches=16, margin_px=32, seed=3)
+
+
+@dataclass
+class Watch(lightning.Callback):
+    """Notes loss and digest of every batch; kills its own process, as a power cut would, after `kill_after` batches."""
+
+    kill_after: int = 0
+    losses: list[float] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        self.losses.append(float(outputs["loss"]))
+        self.seen.append(hashlib.sha256(batch.patches.cpu().contiguous().numpy().tobytes()).hexdigest()[:12])
+        if trainer.global_step == self.kill_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def slide_data(index: Path, *, workers: int = 0, hard_negatives: Path | None = None) -> SlideData:
+    return SlideData(index, PLAN, SamplePlan(), AugmentSettings(), workers=workers, hard_negatives=hard_negatives)
+
+
+def fit(  # noqa: PLR0913  a test says each of them
+    index: Path,
+    folder: Path,
+    *,
+    epochs: int = 1,
+    workers: int = 0,
+    learning_rate: float = 0.003,
+    ckpt: Path | None = None,
+    watch: Watch | None = None,
+    data: SlideData | None = None,
+    **trainer: Any,
+) -> TumourModule:
+    """Train on the CPU in float32, with dropout, augmentation, weight averaging and a checkpoint every 5 steps."""
+    lightning.seed_everything(11)
+    module = TumourModule("p4m-small", learning_rate, weight_decay=0.03, tile_weight=0.5)
+    module.net.dropout.p = 0.2
+    callbacks = [
+        EMAWeightAveraging(decay=0.9, use_buffers=True),
+        KeepRandomness(),
+        watch or Watch(),
+        ModelCheckpoint(folder, filename="resume", every_n_train_steps=5, save_last=True),
+    ]
+    lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=epochs,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        **trainer,
+    ).fit(module, data or slide_data(index, workers=workers), ckpt_path=ckpt)
+    return module
+
+
+def main(what: str, index: str, folder: str) -> None:
+    torch.set_num_threads(1)
+    if what == "killed":
+        fit(Path(index), Path(folder), epochs=3, workers=2, watch=Watch(kill_after=8))
+    else:
+        watch = Watch()
+        module = fit(Path(index), Path(folder), watch=watch, devices=2, strategy="ddp", limit_train_batches=4)
+        weights = torch.cat([p.detach().flatten() for p in module.net.parameters()])
+        digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()
+        content = {"seen": watch.seen, "weights": digest, "backend": torch.distributed.get_backend()}
+        (Path(folder) / f"rank{module.global_rank}.json").write_text(json.dumps(content))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

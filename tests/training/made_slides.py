@@ -1,0 +1,125 @@
+"""Small composite slides for the tests: drawn tissue, round deposits of known place, and outlines made from that truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from training.manifest import ManifestRow, write_manifest
+
+SPACING_UM = 0.972
+ZOOM = 2
+"""Level 0 is this much finer than the analysis frame."""
+SIDE_PX = 896
+"""Of a slide's analysis frame."""
+
+
+@dataclass(frozen=True)
+class Disc:
+    """A deposit, in pixels of the analysis frame."""
+
+    x_px: float
+    y_px: float
+    radius_px: float
+
+
+def texture(tumour: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """uint8 (SIDE_PX, SIDE_PX, 3): small dark nuclei, or larger and paler ones where it is tumour, on eosin."""
+    grain = ndimage.gaussian_filter(rng.standard_normal((SIDE_PX, SIDE_PX)), 3.0 if tumour else 1.3)
+    nuclei = (grain > 0.8 * grain.std())[..., None]
+    stain = np.array([150, 110, 180] if tumour else [90, 60, 140])
+    noise = rng.normal(0, 5, (SIDE_PX, SIDE_PX, 1))
+    return np.clip(np.where(nuclei, stain, [225, 165, 205]) + noise, 0, 255).astype(np.uint8)
+
+
+def write_slide(path: Path, discs: tuple[Disc, ...], seed: int) -> NDArray[np.bool_]:
+    """A pyramidal TIFF of a node with round deposits; returns its truth, bool (SIDE_PX, SIDE_PX)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.arange(SIDE_PX)[:, None] + 0.5, np.arange(SIDE_PX) + 0.5
+    canvas = np.full((SIDE_PX, SIDE_PX, 3), 242, np.uint8)
+    node = np.hypot(y - SIDE_PX / 2, x - SIDE_PX / 2) < 0.44 * SIDE_PX
+    canvas[node] = texture(False, rng)[node]
+    truth = np.zeros((SIDE_PX, SIDE_PX), bool)
+    for disc in discs:
+        truth |= np.hypot(y - disc.y_px, x - disc.x_px) < disc.radius_px
+    canvas[truth] = texture(True, rng)[truth]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        for level, zoom in enumerate((ZOOM, 1)):
+            resolution = 1e4 / (SPACING_UM / zoom)
+            file.write(
+                canvas.repeat(zoom, axis=0).repeat(zoom, axis=1),
+                tile=(256, 256),
+                photometric="rgb",
+                compression="jpeg",
+                compressionargs={"level": 90},
+                resolution=(resolution, resolution),
+                resolutionunit="CENTIMETER",
+                subfiletype=level,
+                metadata=None,
+            )
+    return truth
+
+
+def write_asap(path: Path, discs: tuple[Disc, ...]) -> None:
+    """ASAP XML of the discs, level-0 pixels."""
+    outlines = []
+    for number, disc in enumerate(discs):
+        angles = np.linspace(0, 2 * np.pi, 180, endpoint=False)
+        points = zip(
+            disc.x_px + disc.radius_px * np.cos(angles), disc.y_px + disc.radius_px * np.sin(angles), strict=True
+        )
+        corners = "".join(
+            f'<Coordinate Order="{i}" X="{ZOOM * x:.4f}" Y="{ZOOM * y:.4f}"/>' for i, (x, y) in enumerate(points)
+        )
+        outlines.append(
+            f'<Annotation Name="Annotation {number}" Type="Polygon" PartOfGroup="_0">'
+            f"<Coordinates>{corners}</Coordinates></Annotation>"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"<ASAP_Annotations><Annotations>{''.join(outlines)}</Annotations></ASAP_Annotations>")
+
+
+DISCS: dict[str, tuple[Disc, ...]] = {
+    "tumor_001": (Disc(300, 420, 110), Disc(600, 560, 60)),
+    "tumor_002": (Disc(450, 330, 140),),
+    "tumor_010": (Disc(420, 430, 120), Disc(620, 300, 50)),
+    "normal_001": (),
+    "normal_002": (),
+    "normal_003": (),
+}
+"""What each slide holds. Of tumor_010, only the first deposit is outlined."""
+
+
+def row_of(slide_id: str) -> ManifestRow:
+    """As the manifest of CAMELYON16 has it."""
+    tumour, partly = bool(DISCS[slide_id]), slide_id == "tumor_010"
+    return ManifestRow(
+        slide_id=slide_id,
+        patient_id="",
+        node_id="",
+        centre="",
+        key=f"CAMELYON16/images/{slide_id}.tif",
+        checksum="",
+        label="tumour" if tumour else "negative",
+        annotation_key=f"CAMELYON16/annotations/{slide_id}.xml" if tumour else "",
+        exhaustive=not partly,
+        split="valid" if slide_id.endswith("2") else "train",
+        excluded=False,
+        why="annotation is not exhaustive" if partly else "",
+    )
+
+
+def write_data_set(folder: Path) -> Path:
+    """All slides and outlines, laid out as in the bucket, and their manifest; returns the manifest's path."""
+    rows = [row_of(slide_id) for slide_id in DISCS]
+    for seed, row in enumerate(rows):
+        discs = DISCS[row.slide_id]
+        write_slide(folder / row.key, discs, seed)
+        if discs:
+            write_asap(folder / row.annotation_key, discs if row.exhaustive else discs[:1])
+    write_manifest(rows, folder / "manifest.csv")
+    return folder / "manifest.csv"

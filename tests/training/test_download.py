@@ -1,0 +1,247 @@
+"""Downloads from a real S3-speaking server on this machine, with a wire that breaks."""
+
+import hashlib
+import logging
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nodescan.errors import OutputError, UsageError
+from tests.training.made_slides import row_of
+from training import download as download_module
+from training.bucket import Bucket, DownloadError
+from training.download import NOT_VERIFIED, download, parse_checksums
+
+boto3 = pytest.importorskip("boto3", reason="boto3 fills the bucket of the test server")
+moto_server = pytest.importorskip("moto.server", reason="moto is the test server")
+
+BUCKET = "camelyon-dataset"
+ROW = row_of("tumor_001")
+SLIDE = bytes(range(256)) * 8192
+"""2 MiB."""
+OUTLINES = b"<ASAP_Annotations/>"
+
+
+class Server:
+    """The test server, and a client to fill it with."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-west-2"}
+        self.client = boto3.client("s3", endpoint_url=endpoint, **keys)
+
+    def fill(self, objects: dict[str, bytes]) -> Bucket:
+        """A bucket with these objects and no others, readable by anybody."""
+        for old in self.client.list_buckets()["Buckets"]:
+            for item in self.client.list_objects_v2(Bucket=old["Name"]).get("Contents", []):
+                self.client.delete_object(Bucket=old["Name"], Key=item["Key"])
+            self.client.delete_bucket(Bucket=old["Name"])
+        self.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+        for key, content in objects.items():
+            self.client.put_object(Bucket=BUCKET, Key=key, Body=content, ACL="public-read")
+        return Bucket(BUCKET, self.endpoint)
+
+
+class CuttingProxy:
+    """Passes connections on to a server; breaks each of the first `cuts` answers longer than `after` bytes there.
+
+    dies: after the first break, nothing gets through any more.
+    """
+
+    def __init__(self, target: str, *, cuts: int, after: int, dies: bool = False) -> None:
+        host, _, port = target.removeprefix("http://").partition(":")
+        self.target, self.cuts, self.after, self.dies = (host, int(port)), cuts, after, dies
+        self.requests: list[bytes] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                inner, _ = self.socket.accept()
+            except OSError:  # the test is over
+                return
+            threading.Thread(target=self._pass_on, args=(inner,), daemon=True).start()
+
+    def _pass_on(self, inner: socket.socket) -> None:
+        with inner, socket.create_connection(self.target) as outer:
+            request = inner.recv(65536)
+            self.requests.append(request)
+            outer.sendall(request)
+            sent = 0
+            while piece := outer.recv(65536):
+                if self.cuts and sent + len(piece) > self.after:
+                    self.cuts -= 1
+                    if self.dies:
+                        self.socket.shutdown(socket.SHUT_RDWR)
+                        self.socket.close()
+                    return
+                inner.sendall(piece)
+                sent += len(piece)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    threaded = moto_server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    threaded.start()
+    host, port = threaded.get_host_and_port()
+    yield Server(f"http://{host}:{port}")
+    threaded.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download_module, "_FIRST_PAUSE_S", 0.001)
+
+
+def objects(*, sums: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    """A slide, its outlines, and where `sums` is given the data set's list of their SHA-256."""
+    content = {ROW.key: SLIDE, ROW.annotation_key: OUTLINES}
+    if sums is not None:
+        lines = [f"{hashlib.sha256(data).hexdigest()}  {name}" for name, data in sums.items()]
+        content["CAMELYON16/checksums.txt"] = "\n".join(lines).encode()
+    return content
+
+
+RIGHT_SUMS = {"images/tumor_001.tif": SLIDE, "annotations/tumor_001.xml": OUTLINES}
+
+
+def silent(_: str) -> None: ...
+
+
+def test_files_lie_as_in_the_bucket_and_equal_the_published_sums(server: Server, tmp_path: Path) -> None:
+    """Slide and outlines arrive whole, verified by the bucket's own list."""
+    fetched = download([ROW], tmp_path, bucket=server.fill(objects(sums=RIGHT_SUMS)), tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    assert (tmp_path / ROW.annotation_key).read_bytes() == OUTLINES
+    assert {item.verified for item in fetched} == {"sha256 verified"}
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+def test_without_a_list_nothing_is_called_verified(server: Server, tmp_path: Path) -> None:
+    """A sum of what was just fetched would verify nothing, so size alone is said to have been checked."""
+    fetched = download([ROW], tmp_path, bucket=server.fill(objects()), tell=silent)
+    assert {item.verified for item in fetched} == {NOT_VERIFIED}
+
+
+def test_a_cut_connection_is_taken_up_where_it_ended(server: Server, tmp_path: Path) -> None:
+    """Two breaks in the middle of a slide: it arrives whole, and no byte was asked for twice."""
+    bucket = server.fill({key: data for key, data in objects(sums=RIGHT_SUMS).items()})
+    proxy = CuttingProxy(bucket.endpoint, cuts=2, after=600_000)
+    fetched = download([ROW], tmp_path, bucket=replace(bucket, endpoint=proxy.endpoint), tell=silent)
+    proxy.socket.close()
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    assert {item.verified for item in fetched} == {"sha256 verified"}
+    ranges = [line for request in proxy.requests for line in request.split(b"\r\n") if line.startswith(b"Range")]
+    starts = [int(line.split(b"=")[1].rstrip(b"-")) for line in ranges]
+    assert len(starts) == 2
+    assert 0 < starts[0] < starts[1] < len(SLIDE)
+
+
+def test_a_later_run_goes_on_with_the_part(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that gave up leaves a part; the next fetches only what is missing."""
+    monkeypatch.setattr(download_module, "_ATTEMPTS", 1)
+    bucket = server.fill(objects(sums=RIGHT_SUMS))
+    broken = CuttingProxy(bucket.endpoint, cuts=1, after=500_000, dies=True)
+    with pytest.raises(DownloadError, match="of 2 files failed; run it again to go on: "):
+        download([ROW], tmp_path, bucket=replace(bucket, endpoint=broken.endpoint), tell=silent)
+    assert not (tmp_path / ROW.key).exists()
+    there = (tmp_path / f"{ROW.key}.part").stat().st_size
+    assert there > 0
+    whole = CuttingProxy(bucket.endpoint, cuts=0, after=0)
+    download([ROW], tmp_path, bucket=replace(bucket, endpoint=whole.endpoint), tell=silent)
+    whole.socket.close()
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    assert any(f"Range: bytes={there}-".encode() in request for request in whole.requests)
+
+
+def test_a_part_of_another_version_is_not_continued(server: Server, tmp_path: Path) -> None:
+    """The object changed since: its old part is dropped, never joined to the new bytes."""
+    bucket = server.fill(objects())
+    part = tmp_path / f"{ROW.key}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"\xff" * 1000)
+    part.with_name(f"{part.name}.etag").write_text('"of an older version"')
+    download([ROW], tmp_path, bucket=bucket, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+
+
+def test_a_wrong_checksum_names_the_file_and_leaves_none(server: Server, tmp_path: Path) -> None:
+    """The slide never gets its name; the outlines, which are right, stay."""
+    bucket = server.fill(objects(sums={**RIGHT_SUMS, "images/tumor_001.tif": b"something else"}))
+    with pytest.raises(
+        DownloadError, match=r"tumor_001.tif: wrong checksum, sha256 is .* published is .* run it again"
+    ):
+        download([ROW], tmp_path, bucket=bucket, tell=silent)
+    assert not (tmp_path / ROW.key).exists()
+    assert not (tmp_path / f"{ROW.key}.part").exists()
+    assert (tmp_path / ROW.annotation_key).read_bytes() == OUTLINES
+
+
+def test_the_manifests_own_checksum_counts_too(server: Server, tmp_path: Path) -> None:
+    """It verifies where the bucket has no list, and is refused where it contradicts that list."""
+    right = replace(ROW, checksum=hashlib.md5(SLIDE, usedforsecurity=False).hexdigest())
+    fetched = download([right], tmp_path, bucket=server.fill(objects()), tell=silent)
+    assert {item.path.name: item.verified for item in fetched} == {
+        "tumor_001.tif": "md5 verified",
+        "tumor_001.xml": NOT_VERIFIED,
+    }
+    wrong = replace(ROW, checksum="0" * 64)
+    with pytest.raises(UsageError, match="tumor_001: the manifest's checksum differs from the bucket's own list"):
+        download([wrong], tmp_path, bucket=server.fill(objects(sums=RIGHT_SUMS)), tell=silent)
+
+
+def test_what_is_there_is_kept_and_what_is_wrong_is_named(server: Server, tmp_path: Path) -> None:
+    """A second run fetches nothing; a file of another size is neither kept in silence nor overwritten."""
+    bucket = server.fill(objects(sums=RIGHT_SUMS))
+    download([ROW], tmp_path, bucket=bucket, tell=silent)
+    stamp = (tmp_path / ROW.key).stat().st_mtime_ns
+    proxy = CuttingProxy(bucket.endpoint, cuts=0, after=0)
+    download([ROW], tmp_path, bucket=replace(bucket, endpoint=proxy.endpoint), tell=silent)
+    proxy.socket.close()
+    assert not [request for request in proxy.requests if request.startswith(b"GET") and b"tumor_001" in request]
+    assert (tmp_path / ROW.key).stat().st_mtime_ns == stamp
+    (tmp_path / ROW.key).write_bytes(SLIDE[:-5])
+    with pytest.raises(DownloadError, match="tumor_001.tif: has 2,097,147 bytes, the bucket 2,097,152; move it away"):
+        download([ROW], tmp_path, bucket=bucket, tell=silent)
+
+
+def test_a_disk_that_will_not_hold_it_is_told_before_the_start(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is fetched when there is no room for all of it."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(OutputError, match=r"0.002 GB are to be fetched, but only 0.001 GB are free"):
+        download([ROW], tmp_path, bucket=server.fill(objects()), tell=silent)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_slide_that_the_bucket_lacks_is_named_before_the_start(server: Server, tmp_path: Path) -> None:
+    """No file is fetched when one of them isn't there."""
+    bucket = server.fill({ROW.annotation_key: OUTLINES})
+    with pytest.raises(UsageError, match=r"CAMELYON16/images/tumor_001.tif: not in the bucket camelyon-dataset"):
+        download([ROW], tmp_path, bucket=bucket, tell=silent)
+    assert not (tmp_path / ROW.annotation_key).exists()
+
+
+def test_a_server_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text says which address can't be reached."""
+    monkeypatch.setattr(download_module, "_ATTEMPTS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with pytest.raises(DownloadError, match=f"{endpoint} can't be reached"):
+        download([ROW], tmp_path, bucket=Bucket(BUCKET, endpoint), tell=silent)
+
+
+def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
+    """sha256sum and md5sum, text and binary mode, with ./ or without; comments are passed over."""
+    text = f"# sums\n{'a' * 64}  images/x.tif\n{'B' * 32} *./images/y.tif\nnot a sum  z.tif\n"
+    assert parse_checksums(text) == {"images/x.tif": "a" * 64, "images/y.tif": "b" * 32}

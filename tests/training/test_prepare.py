@@ -1,0 +1,232 @@
+"""Masks and strata of prepared slides against planted truth, and what preparing refuses."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodescan.annotations import Outlines, rasterise
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.units import Spacing
+from nodescan.errors import AnnotationError, NotASlideError, UsageError
+from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
+from training.block_mask import draw_mask, load_block_mask
+from training.mosaics import cell_labels
+from training.prepare import StrataSettings, cell_strata, prepare
+from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
+
+LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
+
+
+def silent(_: str) -> None: ...
+
+
+def entry(index: Path, slide_id: str) -> IndexRow:
+    return next(row for row in read_index(index) if row.slide_id == slide_id)
+
+
+def truth(discs: tuple[Disc, ...]) -> np.ndarray:
+    """bool (SIDE_PX, SIDE_PX): pixels of the analysis frame whose centre lies in a deposit."""
+    y, x = np.arange(SIDE_PX)[:, None] + 0.5, np.arange(SIDE_PX) + 0.5
+    hits = [np.hypot(y - disc.y_px, x - disc.x_px) < disc.radius_px for disc in discs]
+    return np.logical_or.reduce(hits)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    centres=st.lists(st.tuples(st.floats(0, 4000), st.floats(0, 10000), st.floats(20, 2500)), min_size=1, max_size=3),
+    left=st.integers(-50, 1000),
+    top=st.integers(-50, 2500),
+)
+def test_a_box_of_the_mask_is_that_part_of_the_outlines_drawn_whole(
+    centres: list[tuple[float, float, float]], left: int, top: int
+) -> None:
+    """Blocks and bands change nothing, wherever deposits lie and whatever box is read; outside there is no tumour."""
+    frame = (1000, 2500)
+    rings = [shapely.Point(x, y).buffer(radius, quad_segs=20) for x, y, radius in centres]
+    tumour = shapely.MultiPolygon(shapely.get_parts(shapely.union_all(rings)).tolist())
+    outlines = Outlines("drawn", tumour, shapely.MultiPolygon())
+    whole = np.zeros((2700, 1200), bool)
+    whole[50:2550, 50:1050] = rasterise(outlines, (2500, 1000), level0=LEVEL0, target=FRAME)
+    mask = draw_mask(outlines, frame, level0=LEVEL0, frame=FRAME)
+    read = mask.read(PixelBox(left, top, 150, 140))
+    inside_frame = np.zeros((2700, 1200), bool)
+    inside_frame[50:2550, 50:1050] = True
+    window = slice(top + 50, top + 190), slice(left + 50, left + 200)
+    expected, counted = whole[window], inside_frame[window]
+    read = read[: expected.shape[0], : expected.shape[1]]
+    assert (read == expected)[counted].all()
+
+
+def test_masks_of_prepared_slides_equal_the_planted_discs(index: Path) -> None:
+    """Within the pixels that a polygon of 180 corners leaves out of a disc."""
+    for slide_id in ("tumor_001", "tumor_002"):
+        mask = load_block_mask(mask_file(index, slide_id)).read(PixelBox(0, 0, SIDE_PX, SIDE_PX))
+        wrong = mask ^ truth(DISCS[slide_id])
+        around = sum(2 * math.pi * disc.radius_px for disc in DISCS[slide_id])
+        assert wrong.sum() < 0.05 * around
+
+
+def test_strata_lie_where_the_planted_outline_says(index: Path) -> None:
+    """Distance of each cell's middle from the outline, in um, against its stratum; every kind is there."""
+    row, reach = entry(index, "tumor_001"), StrataSettings().edge_um
+    assert all(row.counts[stratum] for stratum in Stratum if stratum != Stratum.ELSEWHERE)
+    cells, start = open_cells(index, row), 0
+    for stratum, count in zip(Stratum, row.counts, strict=True):
+        y, x = np.divmod(cells[start : start + count].astype(float), row.columns)
+        start += count
+        middle = ((y + 0.5) * STRIDE_PX, (x + 0.5) * STRIDE_PX)
+        gaps = [np.hypot(middle[0] - d.y_px, middle[1] - d.x_px) - d.radius_px for d in DISCS["tumor_001"]]
+        gap_um = np.min(gaps, axis=0) * SPACING_UM
+        cell_um = STRIDE_PX * SPACING_UM * math.sqrt(2)
+        low, high = {
+            Stratum.INSIDE: (-math.inf, -reach),
+            Stratum.EDGE_TUMOUR: (-reach, 0),
+            Stratum.EDGE_NORMAL: (0, reach),
+            Stratum.NEAR: (reach, 500),
+            Stratum.ELSEWHERE: (500, math.inf),
+        }[stratum]
+        assert ((gap_um > low - cell_um) & (gap_um < high + cell_um)).all()
+
+
+def test_a_slide_that_is_not_outlined_exhaustively_has_no_normal_cells(index: Path) -> None:
+    """Only its outlined deposit is drawn from; its other one, which nobody outlined, and all between is not."""
+    row = entry(index, "tumor_010")
+    assert row.inside > 0
+    assert row.edge_normal == row.near == row.elsewhere == 0
+
+
+def test_a_negative_slide_is_elsewhere_all_over_its_tissue(index: Path) -> None:
+    """Tissue area and cells agree, and nothing else is there."""
+    row = entry(index, "normal_001")
+    assert row.counts[:4] == (0, 0, 0, 0)
+    cell_mm2 = (STRIDE_PX * SPACING_UM) ** 2 / 1e6
+    assert row.elsewhere * cell_mm2 == pytest.approx(row.tissue_mm2, rel=0.1)
+    radius_um = 0.44 * SIDE_PX * SPACING_UM + 40  # tissue is found with a rim of 32 um, on pixels of 16
+    assert row.tissue_mm2 == pytest.approx(math.pi * radius_um**2 / 1e6, rel=0.05)
+
+
+def test_cells_beside_tissue_are_never_drawn_from() -> None:
+    """Glass has no stratum, whatever the outline says."""
+    shares = np.zeros((9, 9), np.float32)
+    shares[3:6, 3:6] = 1
+    tissue = np.zeros((9, 9), bool)
+    tissue[:, :5] = True
+    strata = cell_strata(shares, tissue, Spacing.square(15.5), exhaustive=True, settings=StrataSettings())
+    assert (strata[:, 5:] == -1).all()
+    assert (strata[3:6, 3:5] == Stratum.EDGE_TUMOUR).all()
+    assert strata[0, 4] == Stratum.EDGE_NORMAL
+    assert strata[0, 0] == Stratum.NEAR
+
+
+def test_cell_shares_are_the_share_of_tumour_pixels(index: Path) -> None:
+    """The strata's shares and the labels that the network learns come from one mask and one grid."""
+    mask = load_block_mask(mask_file(index, "tumor_002"))
+    shares = mask.cell_shares(STRIDE_PX, (SIDE_PX // STRIDE_PX, SIDE_PX // STRIDE_PX))
+    pixels = mask.read(PixelBox(-32, -32, SIDE_PX + 64, SIDE_PX + 64))
+    labels = cell_labels(pixels, margin_px=32, stride_px=STRIDE_PX)
+    assert ((labels == 1) == (shares >= 0.5)).all()
+    assert ((labels == 0) == (shares == 0)).all()
+
+
+def test_prepared_slides_are_kept_until_something_changes(data_set: Path, tmp_path: Path) -> None:
+    """A second run does nothing; with other outlines the slide is prepared again."""
+    data = tmp_path / "data"
+    row = row_of("tumor_002")
+    write_slide(data / row.key, DISCS["tumor_002"], seed=1)
+    write_asap(data / row.annotation_key, DISCS["tumor_002"])
+    (first,) = prepare([row], data, tmp_path / "index", tell=silent)
+    told: list[str] = []
+    assert prepare([row], data, tmp_path / "index", tell=told.append) == (first,)
+    assert "prepared already" in told[0]
+    write_asap(data / row.annotation_key, (Disc(450, 330, 70),))
+    (second,) = prepare([row], data, tmp_path / "index", tell=silent)
+    assert second.lesion_mm2 == pytest.approx(first.lesion_mm2 / 4, rel=0.02)
+
+
+def test_a_slide_of_tumour_without_outlines_is_left_out_and_said(data_set: Path, tmp_path: Path) -> None:
+    """It can give neither tumour nor normal tissue."""
+    told: list[str] = []
+    rows = [replace(row_of("tumor_001"), annotation_key="", why="nobody outlined it"), row_of("normal_001")]
+    kept = prepare(rows, data_set, tmp_path, tell=told.append)
+    assert [row.slide_id for row in kept] == ["normal_001"]
+    assert told[0] == "tumor_001: left out, nothing is outlined (nobody outlined it)"
+    with pytest.raises(UsageError, match="none of the slides can be sampled from"):
+        prepare(rows[:1], data_set, tmp_path, tell=silent)
+
+
+def test_missing_slides_are_named_before_any_work(data_set: Path, tmp_path: Path) -> None:
+    """Slide and outlines alike, with the way out."""
+    rows = [
+        row_of("normal_001"),
+        replace(row_of("tumor_001"), slide_id="gone", key="a/gone.tif", annotation_key="a.xml"),
+    ]
+    with pytest.raises(
+        UsageError, match=r"a/gone.tif, .*a.xml: not there; fetch them with python -m training download"
+    ):
+        prepare(rows, data_set, tmp_path, tell=silent)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_slide_is_named(tmp_path: Path) -> None:
+    """A download that is HTML, say."""
+    row = row_of("normal_001")
+    (tmp_path / row.key).parent.mkdir(parents=True)
+    (tmp_path / row.key).write_text("<html>no such key</html>")
+    with pytest.raises(NotASlideError, match=r"normal_001.tif: not a slide"):
+        prepare([row], tmp_path, tmp_path / "index", tell=silent)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("o.xml", None, "an outline at x 3700 to 3900, y 100 to 300 px lies outside of its slide tumor_001.tif"),
+        ("o.xml", "<ASAP_Annotations><Annotations/></ASAP_Annotations>", "outlines no tumour, but the manifest says"),
+        (
+            "o.xml",
+            '<ASAP_Annotations><Annotations><Annotation Name="A" Type="Polygon" PartOfGroup="_0"><Coordinates>'
+            '<Coordinate Order="0" X="1" Y="1"/><Coordinate Order="1" X="9" Y="9"/>'
+            "</Coordinates></Annotation></Annotations></ASAP_Annotations>",
+            "has fewer than three corners",
+        ),
+        (
+            "o.geojson",
+            '[{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [90, 0], [90, 90]]]}}]',
+            "has a ring that is not closed",
+        ),
+    ],
+)
+def test_outlines_that_do_not_fit_their_slide_are_refused(
+    data_set: Path, tmp_path: Path, name: str, content: str | None, said: str
+) -> None:
+    """Outside of the slide, nothing outlined, no polygon, unclosed: the text names the file."""
+    row = replace(row_of("tumor_001"), annotation_key=name)
+    (tmp_path / row.key).parent.mkdir(parents=True)
+    (tmp_path / row.key).symlink_to(data_set / row.key)
+    if content is None:
+        write_asap(tmp_path / name, (Disc(300, 300, 50), Disc(1900, 100, 50)))
+    else:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(AnnotationError) as caught:
+        prepare([row], tmp_path, tmp_path / "index", tell=silent)
+    assert said in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_an_index_that_is_not_whole_is_refused(index: Path, tmp_path: Path) -> None:
+    """No index, a row of words, cells that don't match: the text says to run prepare again."""
+    with pytest.raises(UsageError, match=r"no index.csv there; make it with python -m training prepare"):
+        read_index(tmp_path)
+    text = (index / "index.csv").read_text()
+    (tmp_path / "index.csv").write_text(text.replace(",896,", ",wide,", 1))
+    with pytest.raises(UsageError, match=r"index.csv: row 2 can't be read .*run prepare again"):
+        read_index(tmp_path)
+    row = entry(index, "normal_001")
+    np.save(tmp_path / "normal_001.cells.npy", np.zeros(7, np.uint32))
+    with pytest.raises(UsageError, match=r"holds 7 cells, index.csv says"):
+        open_cells(tmp_path, row)

@@ -1,0 +1,78 @@
+"""A run that is killed goes on as if nothing had happened; two processes share the work; a loss of NaN stops it well."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.fitting import Watch, fit
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run_program(what: str, index: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.training.fitting", what, str(index), str(folder)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def test_after_a_kill_the_next_20_losses_are_those_of_the_unbroken_run(index: Path, tmp_path: Path) -> None:
+    """Killed in mid-epoch with two workers, weight averaging, dropout and augmentation; compared to the last bit.
+
+    The unbroken run has one worker less, none: the number of workers changes nothing either.
+    """
+    killed = run_program("killed", index, tmp_path)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    unbroken, resumed = Watch(), Watch()
+    whole = fit(index, tmp_path / "whole", epochs=3, watch=unbroken)
+    again = fit(index, tmp_path / "again", epochs=3, workers=2, watch=resumed, ckpt=tmp_path / "resume.ckpt")
+    assert len(unbroken.losses) == 36
+    assert len(set(unbroken.seen)) == 36
+    assert resumed.seen == unbroken.seen[5:]
+    assert resumed.losses[:20] == unbroken.losses[5:25]
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+def test_a_run_goes_on_from_the_end_of_an_epoch(index: Path, tmp_path: Path) -> None:
+    """The second epoch of a longer run draws other batches than the first, with or without a break between."""
+    unbroken, first, second = Watch(), Watch(), Watch()
+    fit(index, tmp_path / "whole", epochs=2, watch=unbroken, limit_train_batches=5)
+    fit(index, tmp_path / "broken", epochs=1, watch=first, limit_train_batches=5)
+    fit(index, tmp_path / "on", epochs=2, watch=second, limit_train_batches=5, ckpt=tmp_path / "broken" / "last.ckpt")
+    assert first.seen + second.seen == unbroken.seen
+    assert len(set(unbroken.seen)) == 10
+
+
+def test_two_processes_draw_other_batches_and_learn_one_network(index: Path, tmp_path: Path) -> None:
+    """Over gloo on the CPU: no batch is seen by both, and the weights are the same to the bit."""
+    result = run_program("two", index, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2)]
+    assert ranks[0]["backend"] == "gloo"
+    assert len({*ranks[0]["seen"], *ranks[1]["seen"]}) == 8
+    assert ranks[0]["weights"] == ranks[1]["weights"]
+
+
+def test_a_loss_that_is_no_number_names_its_step_and_leaves_the_last_good_checkpoint(
+    index: Path, tmp_path: Path
+) -> None:
+    """Weights of a network that blew up are never written over sound ones."""
+
+    class Poison(Watch):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:  # noqa: ANN001
+            if batch_idx == 7:
+                batch.patches[:] = float("nan")
+
+    with pytest.raises(FloatingPointError, match="the loss became nan at step 7.*the last checkpoint is good"):
+        fit(index, tmp_path, watch=Poison())
+    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert content["global_step"] == 5
+    assert all(torch.isfinite(value).all() for value in content["state_dict"].values() if value.is_floating_point())

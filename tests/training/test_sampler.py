@@ -1,0 +1,219 @@
+"""What is drawn from slides: its labels, its balance, its pixels, and that workers and resumes change nothing."""
+
+import csv
+import math
+import pickle
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import UsageError
+from nodescan.inference.transforms import as_image, normalised
+from nodescan.slides import open_slide
+from tests.training.fitting import PLAN, slide_data
+from tests.training.made_slides import DISCS
+from tests.training.test_prepare import truth
+from training.augment import AugmentSettings, augmented
+from training.mosaics import IGNORED, cell_labels
+from training.sampler import HARD_COLUMNS, Place, SamplePlan, SlideSampler, box_around
+from training.slide_data import PATCH_PX, ResumableLoader, SlideBatches
+from training.slide_index import NORMAL_STRATA, SPACING_UM, TUMOUR_STRATA, Stratum
+
+OFF = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+@pytest.fixture(scope="module")
+def sampler(index: Path) -> SlideSampler:
+    return SlideSampler(index, "train", SamplePlan())
+
+
+@pytest.fixture(scope="module")
+def places(sampler: SlideSampler) -> list[Place]:
+    rng = np.random.default_rng(1)
+    return [sampler.draw(rng) for _ in range(3000)]
+
+
+def slide_id(sampler: SlideSampler, place: Place) -> str:
+    return sampler.rows[place.slide].slide_id
+
+
+def test_a_patch_is_positive_where_its_centre_holds_planted_tumour(sampler: SlideSampler, places: list[Place]) -> None:
+    """PatchCamelyon's rule against the planted discs; only patches that the outline's drawing leaves open are passed."""
+    for place in places[:300]:
+        pixels, tumour = sampler.patch(place, PATCH_PX)
+        name = slide_id(sampler, place)
+        discs = DISCS[name][:1] if name == "tumor_010" else DISCS[name]
+        x, y = (np.arange(p - 16, p + 16) + 0.5 for p in (place.x_px, place.y_px))
+        depth = [d.radius_px - np.hypot(y[:, None] - d.y_px, x - d.x_px).min() for d in discs] or [-math.inf]
+        if abs(max(depth)) > 0.5:
+            assert tumour == (max(depth) > 0)
+        assert pixels.shape == (PATCH_PX, PATCH_PX, 3)
+
+
+def test_draws_are_balanced_by_class_stratum_and_slide(sampler: SlideSampler, places: list[Place]) -> None:
+    """Half is tumour, half of that at an edge; slides that have a stratum share it evenly, whatever their size."""
+    strata = Counter(place.stratum for place in places)
+    tumour = sum(strata[s] for s in TUMOUR_STRATA)
+    assert tumour / len(places) == pytest.approx(0.5, abs=0.03)
+    assert strata[Stratum.EDGE_TUMOUR] / tumour == pytest.approx(0.5, abs=0.05)
+    normal = len(places) - tumour
+    assert strata[Stratum.NEAR] / normal == pytest.approx(0.2, abs=0.04)
+    assert strata[Stratum.ELSEWHERE] / normal == pytest.approx(0.6, abs=0.04)
+    inside = Counter(slide_id(sampler, place) for place in places if place.stratum == Stratum.INSIDE)
+    assert inside.keys() == {"tumor_001", "tumor_010"}
+    assert inside["tumor_001"] / inside.total() == pytest.approx(0.5, abs=0.06)
+    elsewhere = Counter(slide_id(sampler, place) for place in places if place.stratum == Stratum.ELSEWHERE)
+    assert elsewhere["normal_001"] / elsewhere.total() == pytest.approx(0.5, abs=0.05)
+
+
+def test_nothing_normal_comes_from_a_slide_that_is_outlined_in_part(sampler: SlideSampler, places: list[Place]) -> None:
+    """Its patches are all tumour; in its tiles what isn't outlined is left open, the unoutlined deposit included."""
+    mine = [place for place in places if slide_id(sampler, place) == "tumor_010"]
+    assert len(mine) > 300
+    assert not {place.stratum for place in mine} & set(NORMAL_STRATA)
+    for place in mine[:60]:
+        assert sampler.patch(place, PATCH_PX)[1]
+        _, labels = sampler.tile(place, 160, margin_px=32)
+        assert not (labels == 0).any()
+        assert (labels == IGNORED).any() or (labels == 1).all()
+
+
+def test_tiles_carry_the_planted_mask_cell_by_cell(sampler: SlideSampler, places: list[Place]) -> None:
+    """Labels of an exhaustive slide's tiles equal those of the truth, but for cells an outline's drawing decides."""
+    whole = np.pad(truth(DISCS["tumor_001"]), 200)
+    differing = compared = 0
+    for place in [p for p in places if slide_id(sampler, p) == "tumor_001"][:40]:
+        _, labels = sampler.tile(place, 160, margin_px=32)
+        box = box_around(place, 160)
+        part = whole[box.top + 200 : box.bottom + 200, box.left + 200 : box.right + 200]
+        expected = cell_labels(part, margin_px=32, stride_px=16)
+        differing += int((labels != expected).sum())
+        compared += labels.size
+    assert compared == 40 * 36
+    assert differing <= 0.02 * compared
+
+
+def test_no_split_draws_from_another(index: Path) -> None:
+    """Validation slides are never trained on."""
+    names = {
+        split: {row.slide_id for row in SlideSampler(index, split, SamplePlan()).rows} for split in ("train", "valid")
+    }
+    assert names["valid"] == {"tumor_002", "normal_002"}
+    assert names["train"] == DISCS.keys() - names["valid"]
+
+
+def test_a_split_without_one_class_is_refused(index: Path) -> None:
+    """A network can't be taught one class only."""
+    with pytest.raises(UsageError, match="no slide of split 'test' has tumour to draw from"):
+        SlideSampler(index, "test", SamplePlan())
+
+
+def test_training_sees_the_tensor_that_inference_sees(sampler: SlideSampler, places: list[Place]) -> None:
+    """The same box of the same slide: the same bytes from the reader, and the same numbers into the network."""
+    for place in places[:8]:
+        row = sampler.rows[place.slide]
+        trained = sampler.pixels(place, PATCH_PX)
+        slide = open_slide(SlideRef(row.slide_id, Path(row.path)))
+        scanned = slide.read(box_around(place, PATCH_PX), slide.frame_spacing(*SPACING_UM))
+        slide.close()
+        assert np.array_equal(trained, scanned)
+        inference = normalised(as_image(torch.from_numpy(scanned[None])))
+        training = normalised(augmented(torch.from_numpy(trained[None]), OFF, torch.Generator().manual_seed(0)))
+        assert torch.allclose(training, inference, atol=TENSOR_TOLERANCE)
+
+
+TENSOR_TOLERANCE = 1 / 256 / 0.21
+"""One grey level: optical density is taken over (value + 1), so that black has one."""
+
+
+def test_batches_are_the_same_for_any_number_of_workers(index: Path) -> None:
+    """None, one and two processes hand out equal batches in equal order."""
+    data = slide_data(index)
+    data.setup("fit")
+    batches = SlideBatches(data.sampler, PLAN, AugmentSettings())
+    handed = []
+    for workers in (0, 1, 2):
+        loader = ResumableLoader(batches, workers=workers)
+        handed.append([batch for batch, _ in zip(loader, range(4), strict=False)])
+    for one, two, three in zip(*handed, strict=True):
+        for name in ("patches", "labels", "tiles", "cells"):
+            assert torch.equal(getattr(one, name), getattr(two, name))
+            assert torch.equal(getattr(one, name), getattr(three, name))
+
+
+def test_a_loader_goes_on_from_its_state(index: Path) -> None:
+    """Three batches, the state, and a new loader: its first batch is the fourth."""
+    data = slide_data(index)
+    data.setup("fit")
+    loader = ResumableLoader(SlideBatches(data.sampler, PLAN, AugmentSettings()), workers=0)
+    drawn = iter(loader)
+    for _ in range(3):
+        next(drawn)
+    state = loader.state_dict()
+    fourth = next(drawn)
+    other = ResumableLoader(SlideBatches(data.sampler, PLAN, AugmentSettings()), workers=2)
+    other.load_state_dict(state)
+    assert torch.equal(next(iter(other)).patches, fourth.patches)
+
+
+def test_the_sampler_can_be_sent_to_another_process(sampler: SlideSampler, places: list[Place]) -> None:
+    """Open slides stay behind; what is drawn there is the same."""
+    copy = pickle.loads(pickle.dumps(sampler))
+    assert copy.draw(np.random.default_rng(4)) == sampler.draw(np.random.default_rng(4))
+    assert np.array_equal(copy.pixels(places[0], 32), sampler.pixels(places[0], 32))
+
+
+def test_the_loader_says_how_many_patches_come_from_slides(index: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Patches a second, and how long training waited for them."""
+    data = slide_data(index)
+    data.setup("fit")
+    loader = ResumableLoader(SlideBatches(data.sampler, PLAN, AugmentSettings()), workers=0, tell_every_s=0.0)
+    next(iter(loader))
+    said = capsys.readouterr().out
+    assert "patches/s from slides, training waited" in said
+
+
+def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_path: Path) -> None:
+    """A quarter of the normal places are the middles of the mined boxes."""
+    path = tmp_path / "hard.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([HARD_COLUMNS, ("normal_003", 100, 200, 96, 96, 0.9)])
+    sampler = SlideSampler(index, "train", SamplePlan(), hard_negatives=path)
+    rng = np.random.default_rng(2)
+    drawn = [sampler.draw(rng) for _ in range(2000)]
+    hard = sum((place.x_px, place.y_px) == (148, 248) for place in drawn)
+    normal = sum(place.stratum in NORMAL_STRATA for place in drawn)
+    assert hard / normal == pytest.approx(0.25, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (("tumor_002", 1, 2, 3, 4, 0.9), "row 2: 'tumor_002' is not a slide of this split"),
+        (("normal_001", "x", 2, 3, 4, 0.9), "row 2: a box is four whole numbers"),
+        (("tumor_010", 1, 2, 3, 4, 0.9), "row 2: tumor_010 isn't outlined exhaustively"),
+    ],
+)
+def test_boxes_that_may_not_be_drawn_from_are_refused(
+    index: Path, tmp_path: Path, row: tuple[object, ...], said: str
+) -> None:
+    """Of a validation slide, no numbers, or where normal isn't known: the text names file and row."""
+    path = tmp_path / "hard.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([HARD_COLUMNS, row])
+    with pytest.raises(UsageError, match=f"hard.csv: {said}"):
+        SlideSampler(index, "train", SamplePlan(), hard_negatives=path)
+
+
+def test_a_slide_that_vanished_is_named(sampler: SlideSampler, places: list[Place]) -> None:
+    """The text says which, and what to do."""
+    copy = pickle.loads(pickle.dumps(sampler))
+    copy.rows = [
+        type(row)(**{n: getattr(row, n) for n in row.__dataclass_fields__} | {"path": "gone.tif"}) for row in copy.rows
+    ]
+    with pytest.raises(UsageError, match=r"gone.tif: the slide \w+ isn't there any more; run prepare again"):
+        copy.pixels(places[0], 32)

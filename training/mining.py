@@ -1,0 +1,135 @@
+"""Hard negatives: where a checkpoint sees tumour on training slides that have none, as boxes to draw from next time."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.config import load_config
+from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import UsageError
+from nodescan.examination import examine
+from nodescan.inference.predictor import open_predictor
+from nodescan.interfaces import TilePredictor
+from nodescan.slides import open_slide
+from training.export import export
+from training.sampler import HARD_COLUMNS
+from training.slide_data import PATCH_PX
+from training.slide_index import SPACING_UM, STRIDE_PX, IndexRow, open_cells, read_index
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MiningSettings:
+    """threshold: probability from which an answer on normal tissue is a false positive. apart_px: between two boxes.
+
+    most_per_slide: boxes of one slide, the worst first, so that one odd slide doesn't fill the list.
+    """
+
+    threshold: float = 0.5
+    apart_px: int = 64
+    most_per_slide: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class HardNegative:
+    """A box of the analysis frame whose middle the network took for tumour."""
+
+    slide_id: str
+    left_px: int
+    top_px: int
+    width_px: int
+    height_px: int
+    probability: float
+
+
+def mine(predictor: TilePredictor, index: Path, *, settings: MiningSettings, tell: Tell) -> tuple[HardNegative, ...]:
+    """False positives of a network over all tissue of the negative training slides.
+
+    Only slides without any tumour are looked at: on others a false positive may be a lesion that nobody outlined.
+    """
+    rows = [row for row in read_index(index) if row.split == "train" and row.label == "negative" and row.exhaustive]
+    if not rows:
+        raise UsageError(f"{index}: no negative slide in the training split, so there is nothing to mine")
+    found: list[HardNegative] = []
+    for number, row in enumerate(rows, start=1):
+        boxes = list(_false_positives(row, index, predictor, settings))
+        found += boxes
+        tell(f"{number}/{len(rows)} {row.slide_id}: {len(boxes)} hard negatives in {row.tissue_mm2:.1f} mm2")
+    return tuple(found)
+
+
+def open_checkpoint(checkpoint: Path, *, device: str = "auto") -> TilePredictor:
+    """A checkpoint behind the same door as a released model, by way of its export."""
+    with tempfile.TemporaryDirectory() as folder:
+        export(checkpoint, Path(folder), name="checkpoint", training_data="not stated")
+        return open_predictor(Path(folder), device=device)
+
+
+def write_hard_negatives(found: Sequence[HardNegative], to: Path) -> None:
+    """The boxes as the CSV that SlideData takes as hard_negatives, written beside and renamed."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f".{to.name}.part")
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(HARD_COLUMNS)
+        writer.writerows([getattr(item, name) for name in HARD_COLUMNS] for item in found)
+    os.replace(part, to)
+
+
+def peaks(map_: NDArray[np.float32], settings: MiningSettings) -> list[tuple[int, int]]:
+    """(row, column) of cells at the threshold or above, the highest first, each apart_px or more from those before.
+
+    map_ : float32 (H, W) in [0, 1], a cell each STRIDE_PX.
+    """
+    reach = settings.apart_px // STRIDE_PX - 1
+    rows, columns = np.nonzero(map_ >= settings.threshold)
+    order = np.argsort(-map_[rows, columns], kind="stable")
+    taken = np.zeros(map_.shape, np.bool_)
+    kept: list[tuple[int, int]] = []
+    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        if len(kept) == settings.most_per_slide:
+            break
+        if not taken[row, column]:
+            kept.append((row, column))
+            taken[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1] = True
+    return kept
+
+
+def _false_positives(
+    row: IndexRow, index: Path, predictor: TilePredictor, settings: MiningSettings
+) -> Iterator[HardNegative]:
+    map_ = _answers(row, index, predictor)
+    seen = np.where(map_.examined, map_.values, np.float32(0))
+    for y, x in peaks(seen, settings):
+        left, top = (int((cell + 0.5) * STRIDE_PX) - PATCH_PX // 2 for cell in (x, y))
+        yield HardNegative(row.slide_id, left, top, PATCH_PX, PATCH_PX, round(float(seen[y, x]), 4))
+
+
+def _answers(row: IndexRow, index: Path, predictor: TilePredictor) -> ProbabilityMap:
+    """What a scan of the slide would answer, on the cells of the index."""
+    if predictor.spacing_range_um != SPACING_UM or predictor.geometry.stride_px != STRIDE_PX:
+        raise UsageError(f"{index}: was prepared for another spacing or stride than the network has")
+    tissue = np.zeros(row.rows * row.columns, np.bool_)
+    tissue[open_cells(index, row)] = True
+    slide = open_slide(SlideRef(row.slide_id, Path(row.path)))
+    try:
+        mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
+        return examine(
+            slide, mask, predictor=predictor, quality=load_config().settings.quality, progress=_Silent()
+        ).probability
+    finally:
+        slide.close()
+
+
+class _Silent:
+    def slide_started(self, slide_id: str, tiles: int) -> None: ...
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None: ...

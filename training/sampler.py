@@ -1,0 +1,198 @@
+"""Draws places from prepared slides, balanced by class, stratum and slide; reads them through nodescan's reader."""
+
+import csv
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import UsageError
+from nodescan.interfaces import Slide
+from nodescan.slides import open_slide
+from training.block_mask import BlockMask, load_block_mask
+from training.mosaics import IGNORED, cell_labels
+from training.slide_index import (
+    NORMAL_STRATA,
+    STRIDE_PX,
+    TUMOUR_STRATA,
+    IndexRow,
+    Stratum,
+    mask_file,
+    open_cells,
+    read_index,
+)
+
+CENTRE_PX = 32
+"""PatchCamelyon's rule: a patch is positive where its central 32 x 32 px hold a tumour pixel."""
+
+HARD_COLUMNS = ("slide_id", "left_px", "top_px", "width_px", "height_px", "probability")
+_OPEN_SLIDES, _OPEN_MASKS = 16, 64
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePlan:
+    """tumour_share: of the places drawn. edge_share: of tumour places, those at an outline; the others lie inside.
+
+    edge_normal_share, near_share: of normal places; the others lie elsewhere. hard_share: of normal places, those
+    drawn from the boxes that mining found. A stratum that no slide has gives its share to the others.
+    """
+
+    tumour_share: float = 0.5
+    edge_share: float = 0.5
+    edge_normal_share: float = 0.2
+    near_share: float = 0.2
+    hard_share: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A point of a slide's analysis frame, drawn to lie in `stratum`; slide: its number in the index."""
+
+    slide: int
+    x_px: int
+    y_px: int
+    stratum: Stratum
+
+
+class SlideSampler:
+    """Places and pixels of one split. Holds no open file until it reads, so that it can be sent to worker processes."""
+
+    def __init__(self, index: Path, split: str, plan: SamplePlan, *, hard_negatives: Path | None = None) -> None:
+        self.folder, self.plan = index, plan
+        self.rows = [row for row in read_index(index) if row.split == split]
+        self.hard = [] if hard_negatives is None else read_hard_negatives(hard_negatives, self.rows)
+        self._ends = [np.cumsum([0, *row.counts]) for row in self.rows]
+        self._holding = {s: [i for i, row in enumerate(self.rows) if row.counts[s]] for s in Stratum}
+        for strata, word in ((TUMOUR_STRATA, "tumour"), (NORMAL_STRATA, "normal tissue")):
+            if not any(self._holding[stratum] for stratum in strata):
+                raise UsageError(
+                    f"{index}: no slide of split {split!r} has {word} to draw from; prepare more slides of that split"
+                )
+        self._cells = _PerProcess[NDArray[np.uint32]](len(self.rows), self._open_cells)
+        self._slides = _PerProcess[Slide](_OPEN_SLIDES, self._open, _close)
+        self._masks = _PerProcess[BlockMask](_OPEN_MASKS, self._open_mask)
+
+    def draw(self, rng: np.random.Generator) -> Place:
+        """A place: class first, then stratum, then slide, then cell, each evenly but for the plan's shares."""
+        if rng.random() < self.plan.tumour_share:
+            return self._in_stratum(
+                self._one_of(TUMOUR_STRATA, (1 - self.plan.edge_share, self.plan.edge_share), rng), rng
+            )
+        if self.hard and rng.random() < self.plan.hard_share:
+            return self.hard[int(rng.integers(len(self.hard)))]
+        edge, near = self.plan.edge_normal_share, self.plan.near_share
+        return self._in_stratum(self._one_of(NORMAL_STRATA, (edge, near, 1 - edge - near), rng), rng)
+
+    def patch(self, place: Place, size_px: int) -> tuple[NDArray[np.uint8], bool]:
+        """uint8 (size_px, size_px, 3) RGB around a place, and whether its central 32 px hold tumour."""
+        half = CENTRE_PX // 2
+        centre = PixelBox(place.x_px - half, place.y_px - half, CENTRE_PX, CENTRE_PX)
+        return self.pixels(place, size_px), bool(self._masks[place.slide].read(centre).any())
+
+    def tile(self, place: Place, size_px: int, *, margin_px: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """uint8 (size_px, size_px, 3) RGB around a place, and its cells' labels as mosaics.cell_labels gives them.
+
+        Where the slide isn't outlined exhaustively, what isn't tumour is IGNORED, never normal.
+        """
+        mask = self._masks[place.slide].read(box_around(place, size_px))
+        labels = cell_labels(mask, margin_px=margin_px, stride_px=STRIDE_PX)
+        if not self.rows[place.slide].exhaustive:
+            labels[labels == 0] = IGNORED
+        return self.pixels(place, size_px), labels
+
+    def pixels(self, place: Place, size_px: int) -> NDArray[np.uint8]:
+        """uint8 (size_px, size_px, 3) RGB of the analysis frame, exactly as a scan of the slide reads it."""
+        row = self.rows[place.slide]
+        return self._slides[place.slide].read(box_around(place, size_px), row.spacing)
+
+    def _one_of(self, strata: Sequence[Stratum], shares: Sequence[float], rng: np.random.Generator) -> Stratum:
+        there = [(s, share) for s, share in zip(strata, shares, strict=True) if self._holding[s]]
+        weights = np.array([share for _, share in there])
+        weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(there), 1 / len(there))
+        return there[int(rng.choice(len(there), p=weights))][0]
+
+    def _in_stratum(self, stratum: Stratum, rng: np.random.Generator) -> Place:
+        number = self._holding[stratum][int(rng.integers(len(self._holding[stratum])))]
+        row, ends = self.rows[number], self._ends[number]
+        cell = int(self._cells[number][int(rng.integers(ends[stratum], ends[stratum + 1]))])
+        y, x = (place * STRIDE_PX + int(rng.integers(STRIDE_PX + 1)) for place in divmod(cell, row.columns))
+        return Place(number, x, y, stratum)
+
+    def _open(self, number: int) -> Slide:
+        row = self.rows[number]
+        if not Path(row.path).is_file():
+            raise UsageError(f"{row.path}: the slide {row.slide_id} isn't there any more; run prepare again")
+        return open_slide(SlideRef(row.slide_id, Path(row.path)))
+
+    def _open_cells(self, number: int) -> NDArray[np.uint32]:
+        return open_cells(self.folder, self.rows[number])
+
+    def _open_mask(self, number: int) -> BlockMask:
+        return load_block_mask(mask_file(self.folder, self.rows[number].slide_id))
+
+
+def box_around(place: Place, size_px: int) -> PixelBox:
+    """The box of size_px whose middle is the place."""
+    return PixelBox(place.x_px - size_px // 2, place.y_px - size_px // 2, size_px, size_px)
+
+
+def read_hard_negatives(path: Path, rows: Sequence[IndexRow]) -> list[Place]:
+    """The middles of the boxes that mining wrote, of the slides given. Raises UsageError naming file and row."""
+    numbers = {row.slide_id: number for number, row in enumerate(rows)}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror}); make it with python -m training mine") from error
+    places = []
+    for row, line in enumerate(lines, start=2):
+        try:
+            left, top, width, height = (int(line[name]) for name in HARD_COLUMNS[1:5])
+            number = numbers[line["slide_id"]]
+        except KeyError as error:
+            raise UsageError(
+                f"{path}: row {row}: {error} is not a slide of this split of the index, or a column is missing"
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{path}: row {row}: a box is four whole numbers ({error})") from error
+        if not rows[number].exhaustive:
+            raise UsageError(f"{path}: row {row}: {line['slide_id']} isn't outlined exhaustively, so nothing is normal")
+        places.append(Place(number, left + width // 2, top + height // 2, Stratum.ELSEWHERE))
+    return places
+
+
+_Thing = TypeVar("_Thing")
+
+
+def _close(slide: Slide) -> None:
+    slide.close()
+
+
+class _PerProcess(Generic[_Thing]):
+    """Things by number, made when asked for, the latest kept; a forked process makes its own, none is pickled."""
+
+    def __init__(self, most: int, make: Callable[[int], _Thing], drop: Callable[[_Thing], None] | None = None) -> None:
+        self._most, self._make, self._drop = most, make, drop
+        self._process, self._things = os.getpid(), OrderedDict[int, _Thing]()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_things": OrderedDict()}
+
+    def __getitem__(self, number: int) -> _Thing:
+        if self._process != os.getpid():  # handles of the parent share its file positions
+            self._process, self._things = os.getpid(), OrderedDict()
+        if number not in self._things:
+            while len(self._things) >= self._most:
+                _, oldest = self._things.popitem(last=False)
+                if self._drop is not None:
+                    self._drop(oldest)
+            self._things[number] = self._make(number)
+        self._things.move_to_end(number)
+        return self._things[number]

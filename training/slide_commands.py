@@ -1,0 +1,107 @@
+"""The commands of python -m training that work on slides: fetch them, prepare them, mine what a network gets wrong."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+import yaml
+
+from nodescan.errors import ConfigError
+from training.bucket import CAMELYON_BUCKET, CAMELYON_ENDPOINT, Bucket
+from training.download import download
+from training.manifest import chosen, read_manifest
+from training.prepare import prepare
+
+_Manifest = Annotated[Path, typer.Option(help="a CSV of data_manifests/")]
+_Slides = Annotated[str, typer.Option(help="ids of slides, comma-separated, with * and ?")]
+
+
+def add_slide_commands(app: typer.Typer) -> None:
+    """Register download, prepare, sample and mine."""
+    app.command("download")(download_command)
+    app.command("prepare")(prepare_command)
+    app.command("sample")(sample_command)
+    app.command("mine")(mine_command)
+
+
+def download_command(
+    manifest: _Manifest,
+    to: Annotated[Path, typer.Option(help="folder for the slides; they lie below it as in the bucket")],
+    slides: _Slides = "*",
+    parallel: Annotated[int, typer.Option(min=1, max=32, help="files at a time")] = 4,
+    endpoint: Annotated[str, typer.Option(help="an S3 service that holds a copy of the bucket")] = CAMELYON_ENDPOINT,
+) -> None:
+    """Fetch slides and outlines from the public bucket; run it again to go on after a break."""
+    rows = chosen(read_manifest(manifest), slides)
+    bucket = Bucket(CAMELYON_BUCKET, endpoint)
+    fetched = download(rows, to, bucket=bucket, tell=typer.echo, parallel=parallel)
+    total = sum(item.size for item in fetched)
+    unverified = sum(item.verified.startswith("not") for item in fetched)
+    typer.echo(
+        f"{len(fetched)} files, {total / 1e9:.2f} GB in {to}; {unverified} of them could only be checked by size"
+    )
+
+
+def prepare_command(
+    manifest: _Manifest,
+    data: Annotated[Path, typer.Option(help="the folder that download filled")],
+    to: Annotated[Path, typer.Option(help="folder for the sampling index")],
+    slides: _Slides = "*",
+) -> None:
+    """Find tissue, draw the outlines as masks, and index what can be sampled from."""
+    entries = prepare(chosen(read_manifest(manifest), slides), data, to, tell=typer.echo)
+    parts = {split: sum(entry.split == split for entry in entries) for split in ("train", "valid", "test")}
+    counts = ", ".join(f"{count} {split}" for split, count in parts.items())
+    typer.echo(f"{to}: {len(entries)} slides ({counts})")
+
+
+def sample_command(
+    config: Annotated[Path, typer.Option(help="a training configuration with data of SlideData")],
+    seconds: Annotated[float, typer.Option(min=1, help="how long to draw")] = 10.0,
+) -> None:
+    """Draw from the training slides for a while and say how many patches a second come from them."""
+    from training.sampler import SamplePlan, SlideSampler  # noqa: PLC0415  torch takes seconds to import
+    from training.slide_data import PATCH_PX  # noqa: PLC0415
+
+    data = _data_section(config)
+    sampler = SlideSampler(Path(data["index"]), "train", SamplePlan(**data.get("sample", {})))
+    rng, count, started = np.random.default_rng(0), 0, time.monotonic()
+    while time.monotonic() - started < seconds:
+        sampler.patch(sampler.draw(rng), PATCH_PX)
+        count += 1
+    rate = count / (time.monotonic() - started)
+    typer.echo(f"{rate:.0f} patches/s from {len(sampler.rows)} slides, in one process")
+
+
+def mine_command(
+    config: Annotated[Path, typer.Option(help="the training configuration; its hard_negatives is where they go")],
+    ckpt: Annotated[Path, typer.Option(help="checkpoint whose false positives are sought")],
+    to: Annotated[Path | None, typer.Option(help="CSV to write instead")] = None,
+    threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="probability that counts as tumour")] = 0.5,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")] = "auto",
+) -> None:
+    """Write hard negatives: where a checkpoint sees tumour on training slides without any."""
+    from training.mining import MiningSettings, mine, open_checkpoint, write_hard_negatives  # noqa: PLC0415
+
+    data = _data_section(config)
+    place = to or (Path(data["hard_negatives"]) if data.get("hard_negatives") else Path(data["index"]) / "hard.csv")
+    predictor = open_checkpoint(ckpt, device=device)
+    found = mine(predictor, Path(data["index"]), settings=MiningSettings(threshold=threshold), tell=typer.echo)
+    write_hard_negatives(found, place)
+    typer.echo(f"{place}: {len(found)} hard negatives; fit again with --data.init_args.hard_negatives {place}")
+
+
+def _data_section(config: Path) -> dict[str, Any]:
+    """What the configuration hands to SlideData. Raises ConfigError."""
+    try:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        section = content["data"]["init_args"]
+        if not isinstance(section["index"], str):
+            raise TypeError("index is no path")
+    except OSError as error:
+        raise ConfigError(f"{config}: can't be read ({error.strerror})") from error
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise ConfigError(f"{config}: data.init_args.index is missing; see configs/train/camelyon16.yaml") from error
+    return section
