@@ -75,7 +75,7 @@ def run(
     """Scan slides and write a report for each, summary.csv and run.json."""
     _check_spacing(mpp, override_mpp)
     from nodescan.batch import BatchRequest, run_batch
-    from nodescan.progress import open_viewer
+    from nodescan.viewers import open_viewer
     from nodescan.reports import CHOICES
 
     request = BatchRequest(
@@ -92,7 +92,7 @@ def run(
     try:
         result = run_batch(request, open_viewer(quiet=quiet, log_json=log_json))
     except KeyboardInterrupt:
-        return _fail(f"stopped by the user; the slides done so far are in {out / 'summary.csv'}", INTERRUPTED)
+        return _stopped(out)
     if not quiet:
         from nodescan.tables import print_batch
 
@@ -111,11 +111,14 @@ def demo(
 ) -> int:
     """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
     from nodescan.demo import DemoRequest, run_demo
-    from nodescan.progress import open_viewer
+    from nodescan.viewers import open_viewer
     from nodescan.tables import print_demo
 
     request = DemoRequest(folder=out, model=model, device=device, command=_words())
-    result = run_demo(request, open_viewer(quiet=quiet))
+    try:
+        result = run_demo(request, open_viewer(quiet=quiet))
+    except KeyboardInterrupt:
+        return _stopped(out / "results")
     print_demo(result)
     return COMPLETE if result.right else NOT_COMPLETE
 
@@ -227,6 +230,13 @@ def _number(word: str, option: str) -> float:
 
 def _words() -> tuple[str, ...]:
     return ("nodescan", *sys.argv[1:])
+
+
+def _stopped(folder: Path) -> int:
+    rows = folder / "summary.csv"
+    return _fail(
+        f"stopped by the user{f'; the slides done so far are in {rows}' if rows.is_file() else ''}", INTERRUPTED
+    )
 
 
 def _fail(message: str, code: int) -> int:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nodescan.batch import BatchRequest, prepare_folder, run_batch
@@ -89,16 +90,21 @@ def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:
 
 
 def paired(planted: Sequence[PlantedDeposit], found: Sequence[Deposit]) -> tuple[Pair, ...]:
-    """Each planted deposit, the largest first, with the nearest one found within its own diameter; then the rest."""
+    """Each planted deposit, the largest first, with the likest of those found within its own diameter; then the rest."""
     left = list(found)
     pairs: list[Pair] = []
     for deposit in sorted(planted, key=lambda deposit: -deposit.diameter_um):
         near = [other for other in left if math.dist(other.centre_um, deposit.centre_um) <= deposit.diameter_um]
-        match = min(near, key=lambda other: math.dist(other.centre_um, deposit.centre_um), default=None)
+        match = min(near, key=partial(_unlikeness_um, deposit), default=None)
         if match is not None:
             left.remove(match)
         pairs.append(Pair(deposit.diameter_um, None if match is None else match.diameter_um))
     return (*pairs, *(Pair(None, deposit.diameter_um) for deposit in left))
+
+
+def _unlikeness_um(planted: PlantedDeposit, found: Deposit) -> float:
+    """How far apart in place and in size: a speck at the very centre is not the deposit around it."""
+    return math.dist(found.centre_um, planted.centre_um) + abs(found.diameter_um - planted.diameter_um)
 
 
 def _compared(truth: PhantomTruth, report: SlideReport, results: Path) -> DemoSlide:

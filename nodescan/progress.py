@@ -1,13 +1,9 @@
-"""How a batch advances, shown as bars on a terminal, as plain lines elsewhere, and kept as JSON lines in a file."""
+"""How a batch advances, shown as bars on a terminal and as plain lines elsewhere."""
 
-import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from threading import Lock
 from typing import TextIO
 
@@ -15,13 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from nodescan.domain.report import SlideReport
-from nodescan.errors import OutputError
 
 PLAIN_EVERY_S = 10.0
 """At most one line of tiles in this time: a log stays readable."""
-
-LOG_EVERY_S = 1.0
-"""At most one JSON line of tiles in this time."""
 
 Clock = Callable[[], float]
 
@@ -59,7 +51,7 @@ class Viewer:
 
 
 @dataclass(slots=True)
-class _Advance:
+class Advance:
     """How far one slide is."""
 
     tiles: int
@@ -77,18 +69,18 @@ class _Advance:
 
 
 @dataclass(slots=True)
-class _Advances:
+class Advances:
     """Which slides run, and how many are done."""
 
     clock: Clock
     slides: int = 0
     finished: int = 0
     started: float = 0.0
-    running: dict[str, _Advance] = field(default_factory=dict)
+    running: dict[str, Advance] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
-    def add(self, slide_id: str, tiles: int, megapixels: float) -> _Advance:
-        advance = self.running.setdefault(slide_id, _Advance(tiles=0, started=self.clock()))
+    def add(self, slide_id: str, tiles: int, megapixels: float) -> Advance:
+        advance = self.running.setdefault(slide_id, Advance(tiles=0, started=self.clock()))
         advance.done += tiles
         advance.megapixels += megapixels
         return advance
@@ -105,7 +97,7 @@ class PlainViewer(Viewer):
 
     def __init__(self, stream: TextIO | None = None, *, clock: Clock = time.monotonic) -> None:
         super().__init__(stream)
-        self._state = _Advances(clock)
+        self._state = Advances(clock)
 
     def note(self, text: str) -> None:
         self._line(text)
@@ -116,7 +108,7 @@ class PlainViewer(Viewer):
     def slide_started(self, slide_id: str, tiles: int) -> None:
         with self._state.lock:
             now = self._state.clock()
-            self._state.running[slide_id] = _Advance(tiles=tiles, started=now, shown=now)
+            self._state.running[slide_id] = Advance(tiles=tiles, started=now, shown=now)
             self._line(f"slide {self._state.finished + 1}/{self._state.slides} {slide_id}: {tiles} tiles")
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
@@ -146,7 +138,7 @@ class BarViewer(Viewer):
 
     def __init__(self, stream: TextIO | None = None, *, clock: Clock = time.monotonic) -> None:
         super().__init__(stream)
-        self._state = _Advances(clock)
+        self._state = Advances(clock)
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
@@ -167,7 +159,7 @@ class BarViewer(Viewer):
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
         with self._state.lock:
-            self._state.running[slide_id] = _Advance(tiles=tiles, started=self._state.clock())
+            self._state.running[slide_id] = Advance(tiles=tiles, started=self._state.clock())
             self._tasks[slide_id] = self._bars.add_task(slide_id, total=tiles, counts=f"0/{tiles} tiles")
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
@@ -205,120 +197,6 @@ class BarViewer(Viewer):
 
     def _line(self, text: str) -> None:
         self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-class JsonLog(Viewer):
-    """One JSON object a line: ts (ISO 8601, UTC), event, and slide_id where there is one."""
-
-    def __init__(self, path: Path, *, clock: Clock = time.monotonic) -> None:
-        try:
-            super().__init__(path.open("a", encoding="utf-8"))
-        except OSError as error:
-            raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --log-json") from error
-        self._path, self._broken = path, False
-        self._state = _Advances(clock)
-
-    def note(self, text: str) -> None:
-        self._write("note", message=text)
-
-    def batch_started(self, slides: int) -> None:
-        self._write("batch_started", slides=slides)
-
-    def slide_started(self, slide_id: str, tiles: int) -> None:
-        with self._state.lock:
-            now = self._state.clock()
-            self._state.running[slide_id] = _Advance(tiles=tiles, started=now, shown=now)
-            self._write("slide_started", slide_id=slide_id, tiles=tiles)
-
-    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
-        with self._state.lock:
-            advance, now = self._state.add(slide_id, tiles, megapixels), self._state.clock()
-            if now - advance.shown < LOG_EVERY_S and advance.done < advance.tiles:
-                return
-            advance.shown = now
-            self._write(
-                "tiles_done",
-                slide_id=slide_id,
-                tiles_done=advance.done,
-                tiles=advance.tiles,
-                megapixels_per_s=round(advance.rate(now), 3),
-            )
-
-    def slide_finished(self, report: SlideReport, seconds: float) -> None:
-        with self._state.lock:
-            self._state.running.pop(report.slide.slide_id, None)
-            self._write(
-                "slide_finished",
-                slide_id=report.slide.slide_id,
-                status=report.status.value,
-                metastasis=None if report.metastasis is None else report.metastasis.word,
-                at_least=report.at_least,
-                largest_deposit_um=report.largest_deposit_um,
-                flags=[flag.code for flag in report.flags],
-                seconds=round(seconds, 3),
-            )
-
-    def error(self, line: str) -> None:
-        self._write("error", message=line)
-
-    def close(self) -> None:
-        self._write("batch_closed")
-        with suppress(OSError):  # what is still buffered was lost with the write that failed
-            self._stream.close()
-
-    def _write(self, event: str, **facts: object) -> None:
-        """One line; where the disk is full the log ends, said once, and the slides go on."""
-        if self._broken:
-            return
-        line = {"ts": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
-        try:
-            print(json.dumps(line), file=self._stream, flush=True)
-        except OSError as error:
-            self._broken = True
-            print(f"error: {self._path}: the log ends here ({error.strerror}); free some space", file=sys.stderr)
-
-
-class Viewers(Viewer):
-    """Several viewers told alike."""
-
-    def __init__(self, viewers: Sequence[Viewer]) -> None:
-        super().__init__()
-        self._viewers = tuple(viewers)
-
-    def note(self, text: str) -> None:
-        for viewer in self._viewers:
-            viewer.note(text)
-
-    def batch_started(self, slides: int) -> None:
-        for viewer in self._viewers:
-            viewer.batch_started(slides)
-
-    def slide_started(self, slide_id: str, tiles: int) -> None:
-        for viewer in self._viewers:
-            viewer.slide_started(slide_id, tiles)
-
-    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
-        for viewer in self._viewers:
-            viewer.tiles_done(slide_id, tiles, megapixels)
-
-    def slide_finished(self, report: SlideReport, seconds: float) -> None:
-        for viewer in self._viewers:
-            viewer.slide_finished(report, seconds)
-
-    def error(self, line: str) -> None:
-        for viewer in self._viewers:
-            viewer.error(line)
-
-    def close(self) -> None:
-        for viewer in self._viewers:
-            viewer.close()
-
-
-def open_viewer(*, quiet: bool, log_json: Path | None = None) -> Viewer:
-    """Bars on a terminal, plain lines elsewhere, errors only where quiet; and JSON lines where a file is named."""
-    loud = BarViewer if sys.stderr.isatty() else PlainViewer
-    screen = Viewer() if quiet else loud()
-    return screen if log_json is None else Viewers([screen, JsonLog(log_json)])
 
 
 def outcome(report: SlideReport) -> str:

@@ -109,9 +109,9 @@ def _print(staging: "Staging") -> None:
     widths = [max(len(line[column]) for line in (("patient", "stage", "nodes", ""), *lines)) for column in range(3)]
     for line in (("patient", "stage", "nodes", "largest deposit"), *lines):
         print("  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip())
-    for result in staging.patients:
-        for note in result.all_notes:
-            print(f"note, {_name(result)}: {note.message}")
+    for message, names in _notes(staging).items():
+        who = names[0] if len(names) == 1 else f"{len(names)} patients"
+        print(f"note, {who}: {message}")
     for what, slides in (
         ("in the manifest but not run, so their nodes count as unread", staging.not_run),
         ("run but not in the manifest, so in no patient", staging.not_listed),
@@ -122,6 +122,15 @@ def _print(staging: "Staging") -> None:
     complete = sum(result.staged.determined for result in staging.patients)
     print(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
     print(NOT_FOR_CLINICAL_USE)
+
+
+def _notes(staging: "Staging") -> dict[str, list[str]]:
+    """Each note once, with whom it is about."""
+    notes: dict[str, list[str]] = {}
+    for result in staging.patients:
+        for note in result.all_notes:
+            notes.setdefault(note.message, []).append(_name(result))
+    return notes
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:

@@ -87,11 +87,14 @@ def test_missing_spacing_is_filled_by_mpp(tmp_path: Path, scans: Callable[..., N
 
 
 def test_interrupt_exits_130_with_one_line(tmp_path: Path, scans: Callable[..., None], capsys: Capture) -> None:
-    """Ctrl-C in the middle of a slide says where the finished ones are."""
+    """Ctrl-C in the middle of a slide says where the finished ones are, where there are any."""
     scans(KeyboardInterrupt())
     paint_slide(tmp_path / "a.tif")
+    (tmp_path / "bad.svs").write_bytes(b"")
     assert main(["run", "a.tif", "--out", "out", "--quiet"]) == 130
-    assert "summary.csv" in the_error(capsys)
+    assert the_error(capsys) == "error: stopped by the user"
+    assert main(["run", "bad.svs", "a.tif", "--out", "out", "--quiet"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1].endswith("the slides done so far are in out/summary.csv")
 
 
 def test_log_json_tells_the_run(tmp_path: Path, scans: Callable[..., None]) -> None:

@@ -33,6 +33,12 @@ def test_each_planted_deposit_meets_the_one_at_its_place() -> None:
     assert [pair.error_um for pair in pairs] == [-140, 140]
 
 
+def test_speck_inside_is_not_the_deposit_around_it() -> None:
+    """Of two found at the same place, the size decides."""
+    pairs = paired([planted(900, 0)], [found(60, 5), found(930, 40)])
+    assert pairs == (Pair(900, 930), Pair(None, 60))
+
+
 def test_missed_and_invented_deposits_show() -> None:
     """What was planted and not found has no size, and what was found elsewhere is left over."""
     pairs = paired([planted(150, 0)], [found(80, 900)])

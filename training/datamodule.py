@@ -114,7 +114,8 @@ class PatchData(lightning.LightningDataModule):
             self.batches = TrainingBatches(train, self.plan, self.mosaic, self.augment)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return DataLoader(self.batches, batch_size=None)
+        # One worker prepares the next batches while the network learns; it lives on, since it counts the epochs.
+        return DataLoader(self.batches, batch_size=None, num_workers=1, persistent_workers=True, prefetch_factor=4)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         pixels = torch.from_numpy(np.asarray(self.valid.pixels))

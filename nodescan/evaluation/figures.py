@@ -44,8 +44,10 @@ class LesionTask:
 
 @dataclass(frozen=True, slots=True)
 class ClassTask:
-    """table : int64 (k, m), reference by row in `rows`, found by column in `columns`; kappa and accuracy over those with
-    a class."""
+    """table : int64 (k, k + 1), the reference's word by row, the one found by column, "no class" first.
+
+    kappa and accuracy are over those with a class.
+    """
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]

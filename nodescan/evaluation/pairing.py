@@ -23,7 +23,7 @@ class LesionMatch:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A slide's lesions, each once. false_deposits: those that touch no lesion; pieces: further ones of a paired lesion."""
+    """A slide's lesions, each once. false_deposits: those in no lesion; pieces: further ones of a paired lesion."""
 
     lesions: tuple[LesionMatch, ...]
     false_deposits: int
@@ -37,8 +37,8 @@ def pair(
 
     lesions: the reference, with outlines; deposits: the software's, their outlines in `shapes` by id, all in um.
     """
-    truth = [to_shape(lesion.outline).buffer(0) for lesion in lesions]
-    outlines = {deposit.id: shapes[deposit.id].buffer(0) for deposit in deposits if deposit.id in shapes}
+    truth = [shapely.buffer(to_shape(lesion.outline), 0) for lesion in lesions]
+    outlines = {deposit.id: shapely.buffer(shapes[deposit.id], 0) for deposit in deposits if deposit.id in shapes}
     common = sorted(
         (
             (shape.intersection(outlines[deposit.id]).area, index, deposit.id)

@@ -1,4 +1,4 @@
-"""Small composite slides for the tests: drawn tissue, round deposits of known place, and outlines made from that truth."""
+"""Small composite slides for the tests: drawn tissue, round deposits of known place, outlines made from that truth."""
 
 from dataclasses import dataclass
 from pathlib import Path

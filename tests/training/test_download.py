@@ -133,7 +133,7 @@ def test_without_a_list_nothing_is_called_verified(server: Server, tmp_path: Pat
 
 def test_a_cut_connection_is_taken_up_where_it_ended(server: Server, tmp_path: Path) -> None:
     """Two breaks in the middle of a slide: it arrives whole, and no byte was asked for twice."""
-    bucket = server.fill({key: data for key, data in objects(sums=RIGHT_SUMS).items()})
+    bucket = server.fill(objects(sums=RIGHT_SUMS))
     proxy = CuttingProxy(bucket.endpoint, cuts=2, after=600_000)
     fetched = download([ROW], tmp_path, bucket=replace(bucket, endpoint=proxy.endpoint), tell=silent)
     proxy.socket.close()
@@ -209,7 +209,7 @@ def test_what_is_there_is_kept_and_what_is_wrong_is_named(server: Server, tmp_pa
     assert not [request for request in proxy.requests if request.startswith(b"GET") and b"tumor_001" in request]
     assert (tmp_path / ROW.key).stat().st_mtime_ns == stamp
     (tmp_path / ROW.key).write_bytes(SLIDE[:-5])
-    with pytest.raises(DownloadError, match="tumor_001.tif: has 2,097,147 bytes, the bucket 2,097,152; move it away"):
+    with pytest.raises(DownloadError, match=r"tumor_001.tif: has 2,097,147 bytes, the bucket 2,097,152; move it away"):
         download([ROW], tmp_path, bucket=bucket, tell=silent)
 
 

@@ -42,7 +42,7 @@ def slide_id(sampler: SlideSampler, place: Place) -> str:
 
 
 def test_a_patch_is_positive_where_its_centre_holds_planted_tumour(sampler: SlideSampler, places: list[Place]) -> None:
-    """PatchCamelyon's rule against the planted discs; only patches that the outline's drawing leaves open are passed."""
+    """PatchCamelyon's rule against the planted discs; patches that the outline's drawing decides are passed over."""
     for place in places[:300]:
         pixels, tumour = sampler.patch(place, PATCH_PX)
         name = slide_id(sampler, place)

@@ -1,0 +1,115 @@
+"""`nodescan evaluate`: a run, or any system's challenge files, against a reference."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodescan.errors import UsageError
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from collections.abc import Mapping
+
+    from nodescan.evaluation.compare import Comparison, Subject
+    from nodescan.evaluation.figures import Figures
+
+COMPLETE, NOT_COMPLETE = 0, 1
+
+Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder of a run, whose reports are evaluated.")]
+ReferenceOption = Annotated[
+    Path, typer.Option("--reference", metavar="CSV|FOLDER", help="Labels, or masks at level 5 or outlines by slide.")
+]
+Detections = Annotated[
+    Path | None, typer.Option("--detections", metavar="DIR", help="Challenge CSVs (confidence,x,y) instead of a run.")
+]
+Official = Annotated[bool, typer.Option("--official", help="Lesion score as CAMELYON16's organisers compute it.")]
+AsSubmitted = Annotated[
+    bool,
+    typer.Option("--as-submitted", help="With --official: score what there is, as their script does."),
+]
+CamelyonCsv = Annotated[
+    Path | None,
+    typer.Option("--camelyon-csv", metavar="DIR", help="Also write the detections as challenge files."),
+]
+Mpp = Annotated[
+    float | None,
+    typer.Option("--mpp", metavar="UM", help="Pixel size at level 0, for --detections."),
+]
+To = Annotated[
+    Path | None, typer.Option("--to", metavar="DIR", help="Folder for the results; OUT/evaluation if not given.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as in evaluation.json.")]
+
+
+def evaluate(
+    reference: ReferenceOption,
+    out: Out = None,
+    detections: Detections = None,
+    official: Official = False,
+    as_submitted: AsSubmitted = False,
+    camelyon_csv: CamelyonCsv = None,
+    mpp: Mpp = None,
+    to: To = None,
+    as_json: AsJson = False,
+) -> int:
+    """Score a run, or any system's challenge files, against masks, outlines or labels; intervals by bootstrap."""
+    if (out is None) == (detections is None):
+        raise UsageError("evaluate: name the folder of a run, or --detections DIR, one of the two")
+    if as_submitted and not official:
+        raise UsageError("--as-submitted: says how --official treats missing slides; add --official")
+    if mpp is not None and not 0 < mpp < float("inf"):
+        raise UsageError(f"--mpp: must be a number of um above 0, not {mpp:g}")
+    from nodescan.evaluation.compare import compare, subjects_of_challenge, subjects_of_run
+    from nodescan.evaluation.evaluation_files import json_text, write_evaluation
+    from nodescan.evaluation.figures import figures
+    from nodescan.evaluation.froc import FrocMode
+    from nodescan.evaluation.reference import read_reference
+
+    truth = read_reference(reference)
+    subjects = subjects_of_run(out) if out is not None else subjects_of_challenge(_given(detections))
+    if camelyon_csv is not None:
+        _write_challenge(subjects, camelyon_csv)
+    mode = FrocMode.OFFICIAL if official else FrocMode.EVERY_SLIDE
+    comparison = compare(subjects, truth, mode, as_submitted=as_submitted, mpp_um=mpp)
+    found = figures(comparison)
+    folder = to or (None if out is None else out / "evaluation")
+    paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
+    if as_json:
+        print(json_text(comparison, found, reference=truth.name), end="")
+    else:
+        _print(comparison, found, paths)
+    return NOT_COMPLETE if comparison.missing else COMPLETE
+
+
+def _given(folder: Path | None) -> Path:
+    assert folder is not None
+    return folder
+
+
+def _write_challenge(subjects: "Mapping[str, Subject]", folder: Path) -> None:
+    """Slides without a result get no file: an empty one would say that nothing was found."""
+    from nodescan.evaluation.detections import write_challenge_files
+    from nodescan.reports.files import output_errors
+
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    known = [(slide_id, subject.detections) for slide_id, subject in subjects.items() if subject.detections is not None]
+    write_challenge_files(known, folder)
+
+
+def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) -> None:
+    from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+    from nodescan.evaluation.evaluation_page import MODE_WORDS, key_facts, left_out, number_words
+    from nodescan.evaluation.froc import FALSE_POSITIVES
+
+    for fact in key_facts(found):
+        print(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())
+    if found.lesion_task is not None:
+        print(f"lesion task, {MODE_WORDS[comparison.mode]}")
+        for at, value in zip(FALSE_POSITIVES, found.lesion_task.sensitivities, strict=True):
+            print(f"  at {at:>4g} false positives a slide: {number_words(value)}")
+    for fact in left_out(comparison, found):
+        print(f"{fact.label}: {fact.value}{': ' + fact.note if fact.note else ''}")
+    for path in paths:
+        print(f"written: {path}")
+    print(NOT_FOR_CLINICAL_USE)

@@ -1,0 +1,191 @@
+"""evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
+from nodescan.evaluation.compare import Comparison
+from nodescan.evaluation.evaluation_page import render
+from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SizeTask, SlideTask
+from nodescan.evaluation.froc import FALSE_POSITIVES
+from nodescan.reports.files import output_errors, write_beside
+
+EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
+SUBMISSION_CSV, SCORES_CSV, LESIONS_CSV = "camelyon17_submission.csv", "slide_scores.csv", "lesions.csv"
+SCHEMA_VERSION = 1
+
+Json = Mapping[str, object]
+"""What goes into a JSON file: a border type, never handed between rooms."""
+
+
+def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, reference: str) -> tuple[Path, ...]:
+    """Write all files; their paths. Raises OutputError where the disk refuses."""
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        EVALUATION_JSON: json_text(comparison, figures, reference=reference),
+        EVALUATION_HTML: render(comparison, figures, reference=reference),
+        SCORES_CSV: _scores(comparison),
+    }
+    if comparison.patients:
+        files[SUBMISSION_CSV] = _submission(comparison)
+    if figures.sizes is not None:
+        files[LESIONS_CSV] = _lesions(figures.sizes)
+    for name, text in files.items():
+        write_beside(folder / name, text.encode())
+    return tuple(folder / name for name in files)
+
+
+def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> str:
+    """evaluation.json as text: each figure by its name, its 95 % interval beside it as <name>_interval."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "notice": NOT_FOR_CLINICAL_USE,
+        "reference": reference,
+        "mode": comparison.mode.value,
+        "interval": {"level": LEVEL, "resamples": RESAMPLES, "by": "slide; patient for stages"},
+        **_slide_task(figures.slide_task),
+        **_lesion_task(figures.lesion_task),
+        **_kappa(figures),
+        **_class_task("slide_classes", figures.slide_classes),
+        **_class_task("stages", figures.stages),
+        **_sizes(figures.sizes),
+        "n_slides": len(comparison.slides),
+        "slides_without_result": list(comparison.missing),
+        "slides_not_in_reference": list(comparison.unknown),
+        "slides_without_lesion_reference": list(comparison.unscored),
+        "patients_not_run": list(comparison.patients_not_run),
+        "patients_not_read_whole": [p.patient_id for p in comparison.patients if not p.found.complete],
+        "notes": list(comparison.notes),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _with_interval(name: str, found: Estimate | None) -> Json:
+    if found is None:
+        return {name: None, f"{name}_interval": None}
+    return {name: found.value, f"{name}_interval": _interval(found)}
+
+
+def _interval(found: Estimate) -> list[float] | None:
+    return None if found.low is None or found.high is None else [found.low, found.high]
+
+
+def _slide_task(task: SlideTask | None) -> Json:
+    if task is None:
+        return _with_interval("slide_auc", None)
+    counts = {"n_tumour_slides": task.n_tumour, "n_normal_slides": task.n_normal}
+    return {**_with_interval("slide_auc", task.auc), **counts, "slides_without_score": list(task.without_score)}
+
+
+def _lesion_task(task: LesionTask | None) -> Json:
+    if task is None:
+        return {**_with_interval("froc_score", None), "sensitivities": None, "sensitivities_interval": None}
+    return {
+        **_with_interval("froc_score", task.score),
+        "false_positives_per_slide": list(FALSE_POSITIVES),
+        "sensitivities": [found.value for found in task.sensitivities],
+        "sensitivities_interval": [_interval(found) for found in task.sensitivities],
+        "n_froc_slides": task.n_slides,
+        "n_lesions": task.n_lesions,
+    }
+
+
+def _kappa(figures: Figures) -> Json:
+    """The challenge's kappa is of patient stages; without stages, that of slide classes."""
+    if figures.stages is not None:
+        return {**_with_interval("kappa", figures.stages.kappa), "kappa_of": "patient stages"}
+    classes = figures.slide_classes
+    return {
+        **_with_interval("kappa", None if classes is None else classes.kappa),
+        "kappa_of": None if classes is None else "slide classes",
+    }
+
+
+def _class_task(name: str, task: ClassTask | None) -> Json:
+    if task is None:
+        return {name: None}
+    return {
+        name: {
+            "rows": list(task.rows),
+            "columns": list(task.columns),
+            "confusion": task.table.tolist(),
+            **_with_interval("kappa", task.kappa),
+            **_with_interval("accuracy", task.accuracy),
+        }
+    }
+
+
+def _sizes(task: SizeTask | None) -> Json:
+    if task is None:
+        return {"size_agreement": None}
+    recall = {f"recall_{word}": found for word, found in zip(("itc", "micro", "macro"), task.recall, strict=True)}
+    named = {
+        "bias_um": task.bias,
+        "lower_limit_um": task.lower,
+        "upper_limit_um": task.upper,
+        "median_relative_error": task.median_error,
+        "false_deposits_per_slide": task.false_deposits,
+        **recall,
+    }
+    content: dict[str, object] = {
+        "n_lesions": len(task.lesions),
+        "n_matched": sum(lesion.measured_um is not None for lesion in task.lesions),
+        "pieces": task.pieces,
+        "confusion_rows": ["itc", "micro", "macro"],
+        "confusion_columns": ["missed", "itc", "micro", "macro"],
+        "confusion": task.classes.tolist(),
+    }
+    for name, found in named.items():
+        content.update(_with_interval(name, found))
+    return {"size_agreement": content}
+
+
+def _scores(comparison: Comparison) -> str:
+    rows = [
+        (slide.reference.slide_id, "" if slide.subject is None or slide.subject.score is None else slide.subject.score)
+        for slide in comparison.slides
+    ]
+    return _csv(("slide_id", "tumour_probability"), rows)
+
+
+def _submission(comparison: Comparison) -> str:
+    """In the format of CAMELYON17's stages.csv: a row for each patient, then for its nodes that have a class."""
+    rows: list[tuple[object, ...]] = []
+    for patient in comparison.patients:
+        if patient.found_stage is None:
+            continue
+        rows.append((f"{patient.patient_id}.zip", patient.found_stage))
+        rows += [
+            (f"{section.slide_id}.tif", section.metastasis.word)
+            for node in patient.found.specimen.nodes
+            for section in node.sections
+            if section.metastasis is not None
+        ]
+    return _csv(("patient", "stage"), rows)
+
+
+def _lesions(task: SizeTask) -> str:
+    rows = [
+        (
+            lesion.slide_id,
+            lesion.true_um,
+            lesion.true_class.word,
+            "" if lesion.measured_um is None else lesion.measured_um,
+            "missed" if lesion.measured_class is None else lesion.measured_class.word,
+        )
+        for lesion in task.lesions
+    ]
+    return _csv(("slide_id", "true_um", "true_class", "measured_um", "measured_class"), rows)
+
+
+def _csv(header: tuple[str, ...], rows: Sequence[Sequence[object]]) -> str:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,202 @@
+"""evaluation.html: every figure with its interval, the three plots, the tables, and what was left out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import jinja2
+from markupsafe import Markup
+
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
+from nodescan.evaluation.compare import Comparison
+from nodescan.evaluation.figures import MISSED, ClassTask, Figures, SizeTask
+from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
+from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
+
+MODE_WORDS = {
+    FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
+    FrocMode.EVERY_SLIDE: "every slide: each slide of the reference counts, at its own spacing, without the quirks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One labelled value; note: smaller, under it."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """An SVG, made by this program alone."""
+
+    title: str
+    svg: Markup
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A confusion matrix as text: a head, and rows that begin with their name."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+
+def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
+    """The page as text, nothing loaded from anywhere."""
+    return (
+        _environment()
+        .get_template("evaluation.html")
+        .render(
+            notice=NOT_FOR_CLINICAL_USE,
+            reference=reference,
+            mode=MODE_WORDS[comparison.mode],
+            facts=key_facts(figures),
+            plots=_plots(comparison, figures),
+            tables=_tables(figures),
+            size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
+            sensitivities=_sensitivities(figures),
+            left_out=left_out(comparison, figures),
+            resamples=RESAMPLES,
+        )
+    )
+
+
+def key_facts(figures: Figures) -> tuple[Fact, ...]:
+    """The figures at the top of the page, and on the terminal."""
+    facts: list[Fact] = []
+    if figures.slide_task is not None:
+        task = figures.slide_task
+        kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides"
+        facts.append(Fact("Slide AUC", number_words(task.auc), kinds))
+    if figures.lesion_task is not None:
+        lesion = figures.lesion_task
+        facts.append(
+            Fact("FROC score", number_words(lesion.score), f"{lesion.n_lesions} lesions, {lesion.n_slides} slides")
+        )
+    if figures.stages is not None:
+        facts.append(Fact("Kappa of stages", number_words(figures.stages.kappa), f"{figures.stages.kappa.n} patients"))
+    if figures.slide_classes is not None:
+        classes = figures.slide_classes
+        facts.append(
+            Fact("Kappa of slide classes", number_words(classes.kappa), f"{classes.kappa.n} slides with a class")
+        )
+        facts.append(Fact("Right class", number_words(classes.accuracy), "share of slides with a class"))
+    if figures.sizes is not None:
+        facts.append(
+            Fact("Bias of size", number_words(figures.sizes.bias, unit=" um"), "measured less true, matched pairs")
+        )
+    return tuple(facts)
+
+
+def number_words(found: Estimate, *, unit: str = "") -> str:
+    """A figure and its interval: "0.912 (0.850 to 0.961)"."""
+    if found.value is None:
+        return "not defined"
+    places = 1 if unit else 3
+    value = f"{found.value:.{places}f}{unit}"
+    if found.low is None or found.high is None:
+        return f"{value} (no interval)"
+    return f"{value} ({found.low:.{places}f} to {found.high:.{places}f})"
+
+
+def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
+    """Slides and patients that don't stand behind a figure: each is named."""
+    listed = [
+        ("In the reference, without a result", comparison.missing),
+        ("Run, but not in the reference", comparison.unknown),
+        ("Tumour slides whose lesions the reference doesn't show", comparison.unscored),
+        ("Without a slide score", () if figures.slide_task is None else figures.slide_task.without_score),
+        ("Patients without any slide run", comparison.patients_not_run),
+        (
+            "Patients not read whole, staged by what was found",
+            tuple(patient.patient_id for patient in comparison.patients if not patient.found.complete),
+        ),
+    ]
+    return tuple(Fact(label, str(len(names)), ", ".join(names)) for label, names in listed if names) + tuple(
+        Fact("Note", note) for note in comparison.notes
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """The page shares the style sheet of the slide's page."""
+    return jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [
+                jinja2.PackageLoader("nodescan.evaluation", "templates"),
+                jinja2.PackageLoader("nodescan.reports", "templates"),
+            ]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
+    plots: list[Plot] = []
+    if figures.slide_task is not None and figures.slide_task.auc.value is not None:
+        plots.append(Plot("ROC, slides", Markup(roc_plot(figures.slide_task.curve)), "One score a slide."))
+    if figures.lesion_task is not None:
+        task = figures.lesion_task
+        values = [found.value for found in task.sensitivities]
+        svg = froc_plot(task.curve, values, steps=comparison.mode is FrocMode.EVERY_SLIDE)
+        plots.append(Plot("FROC, lesions", Markup(svg), "The score is the mean of the six marked points."))
+    if figures.sizes is not None and figures.sizes.agreement is not None:
+        svg = bland_altman_plot(figures.sizes.lesions, figures.sizes.agreement)
+        note = "Colour: true class. Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
+        plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
+    return plots
+
+
+def _tables(figures: Figures) -> list[Table]:
+    tables: list[Table] = []
+    if figures.stages is not None:
+        tables.append(_class_table("Patient stages", figures.stages))
+    if figures.slide_classes is not None:
+        tables.append(_class_table("Slide classes", figures.slide_classes))
+    if figures.sizes is not None:
+        names, counts = ("itc", "micro", "macro"), figures.sizes.classes.tolist()
+        rows = tuple((name, *map(str, row)) for name, row in zip(names, counts, strict=True))
+        note = "Rows: class by true size; columns: class of the matched deposit."
+        tables.append(Table("Lesions by true size", ("true", MISSED, *names), rows, note))
+    return tables
+
+
+def _class_table(title: str, task: ClassTask) -> Table:
+    rows = tuple((name, *map(str, row)) for name, row in zip(task.rows, task.table.tolist(), strict=True))
+    kappa = f"quadratic kappa {number_words(task.kappa)}"
+    return Table(title, ("reference", *task.columns), rows, f"Rows: reference; columns: found; {kappa}.")
+
+
+def _size_facts(task: SizeTask) -> list[Fact]:
+    matched = sum(lesion.measured_um is not None for lesion in task.lesions)
+    words = ("isolated tumour cells", "micrometastases", "macrometastases")
+    return [
+        Fact("Lesions matched", f"{matched} of {len(task.lesions)}", f"{task.pieces} more deposits are pieces of them"),
+        Fact("Bias", number_words(task.bias, unit=" um"), "measured less true"),
+        Fact("Lower limit of agreement", number_words(task.lower, unit=" um")),
+        Fact("Upper limit of agreement", number_words(task.upper, unit=" um")),
+        Fact("Median error", number_words(task.median_error), "share of the true size"),
+        *(
+            Fact(f"Found of {word}", number_words(found), "share of lesions of that true class")
+            for word, found in zip(words, task.recall, strict=True)
+            if found.value is not None
+        ),
+        Fact("False deposits a slide", number_words(task.false_deposits), "deposits that touch no lesion"),
+    ]
+
+
+def _sensitivities(figures: Figures) -> Sequence[tuple[str, str]]:
+    if figures.lesion_task is None:
+        return []
+    found = figures.lesion_task.sensitivities
+    return [(f"{at:g}", number_words(value)) for at, value in zip(FALSE_POSITIVES, found, strict=True)]

@@ -1,0 +1,172 @@
+"""Curves and scatter plots as inline SVG: no script, no library, sharp in print."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM
+from nodescan.evaluation.agreement import BlandAltman
+from nodescan.evaluation.froc import FALSE_POSITIVES, FrocCurve
+from nodescan.evaluation.pairing import LesionMatch
+from nodescan.evaluation.slide_auc import RocCurve
+from nodescan.reports.palette import CLASS_COLOURS, INK
+
+WIDTH, HEIGHT = 520, 400
+LEFT, RIGHT, TOP, BOTTOM = 62, 16, 14, 52
+_ACCENT, _GRID, _SOFT = "#0f766e", "#e4e9ef", "#4a5768"
+_MOST_POINTS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis. ticks: values where it is marked; logarithmic: equal ratios are equally long."""
+
+    label: str
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    logarithmic: bool = False
+
+    def share(self, value: float) -> float:
+        """Where a value lies, from 0 to 1; what lies outside is drawn at the edge."""
+        inside = min(max(value, self.low), self.high)
+        if self.logarithmic:
+            return math.log(inside / self.low) / math.log(self.high / self.low)
+        return (inside - self.low) / (self.high - self.low)
+
+
+_UNIT_TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def roc_plot(curve: RocCurve) -> str:
+    """The ROC curve over the diagonal of chance."""
+    x, y = Axis("False-positive rate", 0, 1, _UNIT_TICKS), Axis("True-positive rate", 0, 1, _UNIT_TICKS)
+    chance = _line([(0, 0), (1, 1)], x, y, f'stroke="{_SOFT}" stroke-dasharray="4 4" stroke-width="1"')
+    points = list(zip(curve.false_positive.tolist(), curve.true_positive.tolist(), strict=True))
+    return _svg("ROC curve", x, y, chance + _line(points, x, y, f'stroke="{_ACCENT}" stroke-width="2.5"'))
+
+
+def froc_plot(curve: FrocCurve, sensitivities: Sequence[float | None], *, steps: bool) -> str:
+    """The FROC curve on a logarithmic axis, the six points it is read at marked. steps: no line between points."""
+    x = Axis("False positives a slide", 0.125, 16, (0.125, *FALSE_POSITIVES, 16), logarithmic=True)
+    y = Axis("Lesion sensitivity", 0, 1, _UNIT_TICKS)
+    grid = np.geomspace(x.low, x.high, 400)
+    if steps:
+        values = curve.sensitivity[np.searchsorted(curve.false_positives, grid, side="right") - 1]
+    else:
+        values = np.interp(grid, curve.false_positives, curve.sensitivity)
+    line = _line(_pairs(grid, values), x, y, f'stroke="{_ACCENT}" stroke-width="2.5"')
+    dots = "".join(
+        _dot(at, value, x, y, _ACCENT, f"{at:g} false positives a slide: {value:.3f}")
+        for at, value in zip(FALSE_POSITIVES, sensitivities, strict=True)
+        if value is not None
+    )
+    return _svg("FROC curve", x, y, line + dots)
+
+
+def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: BlandAltman) -> str:
+    """Differences against means of matched sizes, with bias, limits of agreement and the class limits."""
+    pairs = [(m, m.measured_um) for m in lesions if m.measured_um is not None]
+    means = [(m.true_um + measured) / 2 for m, measured in pairs]
+    reach = _round_up(
+        max(*(abs(measured - m.true_um) for m, measured in pairs), abs(agreement.lower_um), abs(agreement.upper_um))
+        * 1.1
+    )
+    x = Axis("Mean of true and measured size (um)", *_decades(means), logarithmic=True)
+    y = Axis("Measured less true (um)", -reach, reach, (-reach, -reach / 2, 0.0, reach / 2, reach))
+    parts = [
+        _line([(limit, -reach), (limit, reach)], x, y, f'stroke="{_SOFT}" stroke-dasharray="1 4" stroke-width="1.2"')
+        for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM)
+        if x.low < limit < x.high
+    ]
+    for value, dash, words in (
+        (agreement.bias_um, "", "bias"),
+        (agreement.upper_um, "6 4", "upper limit"),
+        (agreement.lower_um, "6 4", "lower limit"),
+    ):
+        style = f'stroke="{_ACCENT}" stroke-width="1.8" stroke-dasharray="{dash or "none"}"'
+        parts.append(_line([(x.low, value), (x.high, value)], x, y, style))
+        parts.append(_note(x.high, value, x, y, f"{words} {value:+.0f}"))
+    parts += [
+        _dot(
+            mean,
+            measured - m.true_um,
+            x,
+            y,
+            CLASS_COLOURS[m.true_class].css,
+            f"{m.slide_id}: {m.true_um:.0f} um, measured {measured:.0f} um",
+        )
+        for mean, (m, measured) in zip(means, pairs, strict=True)
+    ]
+    return _svg("Bland-Altman plot", x, y, "".join(parts))
+
+
+def _decades(values: Sequence[float]) -> tuple[float, float, tuple[float, ...]]:
+    """Low, high and ticks of a logarithmic axis in steps of 1, 2, 5."""
+    steps = [factor * 10.0**power for power in range(0, 6) for factor in (1, 2, 5)]
+    low = max((step for step in steps if step <= min(values)), default=steps[0])
+    high = min((step for step in steps if step >= max(values)), default=steps[-1])
+    if low == high:
+        high = low * 2
+    return low, high, tuple(step for step in steps if low <= step <= high)
+
+
+def _round_up(value: float) -> float:
+    """The next 1, 2, 4 or 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(max(value, 1e-6)))
+    return next(factor * power for factor in (1, 2, 4, 10) if factor * power >= value)
+
+
+def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[tuple[float, float]]:
+    return list(zip(x.tolist(), y.tolist(), strict=True))
+
+
+def _svg(title: str, x: Axis, y: Axis, inner: str) -> str:
+    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
+        f'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12">'
+    ]
+    for tick in x.ticks:
+        at = _x(tick, x)
+        parts.append(f'<line x1="{at}" y1="{TOP}" x2="{at}" y2="{bottom}" stroke="{_GRID}"/>')
+        parts.append(f'<text x="{at}" y="{bottom + 17}" text-anchor="middle" fill="{_SOFT}">{tick:g}</text>')
+    for tick in y.ticks:
+        at = _y(tick, y)
+        parts.append(f'<line x1="{LEFT}" y1="{at}" x2="{right}" y2="{at}" stroke="{_GRID}"/>')
+        parts.append(f'<text x="{LEFT - 7}" y="{at + 4}" text-anchor="end" fill="{_SOFT}">{tick:g}</text>')
+    middle = (TOP + bottom) / 2
+    centred = f'text-anchor="middle" fill="{INK.css}"'
+    parts.append(f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 10}" {centred}>{escape(x.label)}</text>')
+    parts.append(f'<text transform="translate(15 {middle}) rotate(-90)" {centred}>{escape(y.label)}</text>')
+    return "".join([*parts, inner, "</svg>"])
+
+
+def _line(points: Sequence[tuple[float, float]], x: Axis, y: Axis, style: str) -> str:
+    step = max(1, math.ceil(len(points) / _MOST_POINTS))
+    kept = [*points[::step], points[-1]]
+    path = " ".join(f"{_x(a, x)},{_y(b, y)}" for a, b in kept)
+    return f'<polyline points="{path}" fill="none" stroke-linejoin="round" {style}/>'
+
+
+def _dot(at: float, value: float, x: Axis, y: Axis, colour: str, words: str) -> str:
+    return (
+        f'<circle cx="{_x(at, x)}" cy="{_y(value, y)}" r="4.2" fill="{colour}" fill-opacity=".8" stroke="#fff">'
+        f"<title>{escape(words)}</title></circle>"
+    )
+
+
+def _note(at: float, value: float, x: Axis, y: Axis, words: str) -> str:
+    return f'<text x="{_x(at, x) - 4}" y="{_y(value, y) - 5}" text-anchor="end" fill="{_ACCENT}">{escape(words)}</text>'
+
+
+def _x(value: float, axis: Axis) -> float:
+    return round(LEFT + axis.share(value) * (WIDTH - LEFT - RIGHT), 2)
+
+
+def _y(value: float, axis: Axis) -> float:
+    return round(HEIGHT - BOTTOM - axis.share(value) * (HEIGHT - TOP - BOTTOM), 2)

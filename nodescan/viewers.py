@@ -1,0 +1,130 @@
+"""Who is told how a batch advances: the screen, a file of JSON lines, or both."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nodescan.domain.report import SlideReport
+from nodescan.errors import OutputError
+from nodescan.progress import Advance, Advances, BarViewer, Clock, PlainViewer, Viewer
+
+LOG_EVERY_S = 1.0
+"""At most one JSON line of tiles in this time."""
+
+
+def open_viewer(*, quiet: bool, log_json: Path | None = None) -> Viewer:
+    """Bars on a terminal, plain lines elsewhere, errors only where quiet; and JSON lines where a file is named."""
+    loud = BarViewer if sys.stderr.isatty() else PlainViewer
+    screen = Viewer() if quiet else loud()
+    return screen if log_json is None else Viewers([screen, JsonLog(log_json)])
+
+
+class JsonLog(Viewer):
+    """One JSON object a line: ts (ISO 8601, UTC), event, and slide_id where there is one."""
+
+    def __init__(self, path: Path, *, clock: Clock = time.monotonic) -> None:
+        try:
+            super().__init__(path.open("a", encoding="utf-8"))
+        except OSError as error:
+            raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --log-json") from error
+        self._path, self._broken = path, False
+        self._state = Advances(clock)
+
+    def note(self, text: str) -> None:
+        self._write("note", message=text)
+
+    def batch_started(self, slides: int) -> None:
+        self._write("batch_started", slides=slides)
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        with self._state.lock:
+            now = self._state.clock()
+            self._state.running[slide_id] = Advance(tiles=tiles, started=now, shown=now)
+            self._write("slide_started", slide_id=slide_id, tiles=tiles)
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        with self._state.lock:
+            advance, now = self._state.add(slide_id, tiles, megapixels), self._state.clock()
+            if now - advance.shown < LOG_EVERY_S and advance.done < advance.tiles:
+                return
+            advance.shown = now
+            self._write(
+                "tiles_done",
+                slide_id=slide_id,
+                tiles_done=advance.done,
+                tiles=advance.tiles,
+                megapixels_per_s=round(advance.rate(now), 3),
+            )
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        with self._state.lock:
+            self._state.running.pop(report.slide.slide_id, None)
+            self._write(
+                "slide_finished",
+                slide_id=report.slide.slide_id,
+                status=report.status.value,
+                metastasis=None if report.metastasis is None else report.metastasis.word,
+                at_least=report.at_least,
+                largest_deposit_um=report.largest_deposit_um,
+                flags=[flag.code for flag in report.flags],
+                seconds=round(seconds, 3),
+            )
+
+    def error(self, line: str) -> None:
+        self._write("error", message=line)
+
+    def close(self) -> None:
+        self._write("batch_closed")
+        with suppress(OSError):  # what is still buffered was lost with the write that failed
+            self._stream.close()
+
+    def _write(self, event: str, **facts: object) -> None:
+        """One line; where the disk is full the log ends, said once, and the slides go on."""
+        if self._broken:
+            return
+        line = {"ts": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+        try:
+            print(json.dumps(line), file=self._stream, flush=True)
+        except OSError as error:
+            self._broken = True
+            print(f"error: {self._path}: the log ends here ({error.strerror}); free some space", file=sys.stderr)
+
+
+class Viewers(Viewer):
+    """Several viewers told alike."""
+
+    def __init__(self, viewers: Sequence[Viewer]) -> None:
+        super().__init__()
+        self._viewers = tuple(viewers)
+
+    def note(self, text: str) -> None:
+        for viewer in self._viewers:
+            viewer.note(text)
+
+    def batch_started(self, slides: int) -> None:
+        for viewer in self._viewers:
+            viewer.batch_started(slides)
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        for viewer in self._viewers:
+            viewer.slide_started(slide_id, tiles)
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        for viewer in self._viewers:
+            viewer.tiles_done(slide_id, tiles, megapixels)
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        for viewer in self._viewers:
+            viewer.slide_finished(report, seconds)
+
+    def error(self, line: str) -> None:
+        for viewer in self._viewers:
+            viewer.error(line)
+
+    def close(self) -> None:
+        for viewer in self._viewers:
+            viewer.close()

@@ -1,0 +1,78 @@
+"""The flags for dispersed cells and for foci that a small gap keeps apart."""
+
+from dataclasses import replace
+
+import pytest
+
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.doubts import DISPERSED_FOCI, GapReading, dispersed_flags, gap_reading, joining_gap_flags
+from nodescan.domain.units import Micrometers, SquareMicrometers
+
+
+def focus(number: int, x_um: float, diameter_um: float) -> Deposit:
+    half = diameter_um / 2
+    return Deposit(
+        id=number,
+        diameter_um=Micrometers(diameter_um),
+        diameter_uncertainty_um=Micrometers(5.0),
+        endpoints_um=((x_um - half, 0.0), (x_um + half, 0.0)),
+        area_um2=SquareMicrometers(diameter_um**2),
+        centre_um=(x_um, 0.0),
+        metastasis=classify(Micrometers(diameter_um)),
+        outline=(),
+    )
+
+
+def row(count: int, *, step_um: float, diameter_um: float = 60.0) -> list[Deposit]:
+    return [focus(number + 1, number * step_um, diameter_um) for number in range(count)]
+
+
+def test_many_small_foci_over_a_wide_extent_are_flagged() -> None:
+    """Ten foci of 60 um over 1.9 mm: the size rule doesn't apply."""
+    (flag,) = dispersed_flags(row(10, step_um=200.0))
+    assert flag.code == "dispersed_pattern"
+    assert "10 small foci over 1.9 mm" in flag.message
+    assert "does not apply" in flag.message
+
+
+def test_the_number_of_foci_on_both_sides_of_its_limit() -> None:
+    """Nine foci aren't many yet."""
+    assert dispersed_flags(row(DISPERSED_FOCI, step_um=200.0))
+    assert dispersed_flags(row(DISPERSED_FOCI - 1, step_um=200.0)) == ()
+
+
+@pytest.mark.parametrize(("extent_um", "flagged"), [(300.0, True), (299.0, False)])
+def test_the_extent_on_both_sides_of_its_limit(extent_um: float, flagged: bool) -> None:
+    """Five times the largest focus is much larger, a hair less isn't."""
+    deposits = row(10, step_um=(extent_um - 60.0) / 9)
+    assert bool(dispersed_flags(deposits)) is flagged
+
+
+def test_a_macrometastasis_can_not_be_raised() -> None:
+    """With one, there is nothing to review for the class; with a micrometastasis there still is."""
+    assert dispersed_flags([*row(10, step_um=200.0), focus(99, 0.0, 2500.0)]) == ()
+    assert dispersed_flags([*row(10, step_um=200.0), focus(99, 0.0, 500.0)])
+
+
+def test_a_class_that_hangs_on_the_gap_is_flagged_with_every_reading() -> None:
+    """1.9 mm apart from 0.3 mm by 20 um: joined it would be a macrometastasis."""
+    readings = (
+        GapReading(Micrometers(0.0), Micrometers(1900.0), Metastasis.MICRO, 2),
+        GapReading(Micrometers(25.0), Micrometers(2220.0), Metastasis.MACRO, 1),
+        GapReading(Micrometers(50.0), Micrometers(2220.0), Metastasis.MACRO, 1),
+        GapReading(Micrometers(75.0), Micrometers(2220.0), Metastasis.MACRO, 1),
+    )
+    (flag,) = joining_gap_flags(readings)
+    assert "gap 0 um) 1900.0 um, micro" in flag.message
+    assert "across 25 um 2220.0 um, macro" in flag.message
+    assert "across 75 um" in flag.message
+
+
+def test_a_class_that_does_not_hang_on_the_gap_is_not_flagged() -> None:
+    """A larger size of the same class changes nothing, and neither does a slide without deposits."""
+    reading = gap_reading(Micrometers(0.0), row(2, step_um=100.0))
+    assert joining_gap_flags((reading, replace(reading, gap_um=Micrometers(25.0), largest_um=Micrometers(160.0)))) == ()
+    nothing = gap_reading(Micrometers(0.0), ())
+    assert nothing.largest_um is None
+    assert joining_gap_flags((nothing, replace(nothing, gap_um=Micrometers(25.0)))) == ()

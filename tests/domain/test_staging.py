@@ -1,0 +1,104 @@
+"""The staging tables, each limit on both sides, and what holds whatever the split."""
+
+import itertools
+
+import pytest
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, Foci, StagingTable, count_nodes
+
+NONE, ITC, MICRO, MACRO = Metastasis
+
+
+@pytest.mark.parametrize(
+    ("table", "largest", "positive", "category"),
+    [
+        (AJCC8, NONE, 0, "pN0"),
+        (AJCC8, ITC, 0, "pN0(i+)"),
+        (AJCC8, MICRO, 1, "pN1mi"),
+        (AJCC8, MICRO, 12, "pN1mi"),
+        (AJCC8, MACRO, 1, "pN1a"),
+        (AJCC8, MACRO, 3, "pN1a"),
+        (AJCC8, MACRO, 4, "pN2a"),
+        (AJCC8, MACRO, 9, "pN2a"),
+        (AJCC8, MACRO, 10, "pN3a"),
+        (AJCC8, MACRO, 60, "pN3a"),
+        (CAMELYON17, NONE, 0, "pN0"),
+        (CAMELYON17, ITC, 0, "pN0(i+)"),
+        (CAMELYON17, MICRO, 5, "pN1mi"),
+        (CAMELYON17, MACRO, 3, "pN1"),
+        (CAMELYON17, MACRO, 4, "pN2"),
+        (CAMELYON17, MACRO, 9, "pN2"),
+    ],
+)
+def test_the_table_at_each_limit(table: StagingTable, largest: Metastasis, positive: int, category: str) -> None:
+    """Three positive nodes and four, nine and ten, lie in different categories; micrometastases never reach pN1a."""
+    rule = table.rule_for(largest, positive)
+    assert rule is not None
+    assert rule.category == category
+
+
+def test_ten_positive_nodes_have_no_place_in_camelyon17() -> None:
+    """A challenge patient has five slides, so the table ends at nine."""
+    assert CAMELYON17.rule_for(MACRO, 10) is None
+
+
+@pytest.mark.parametrize("table", [AJCC8, CAMELYON17])
+def test_no_two_rules_fit_one_patient(table: StagingTable) -> None:
+    """At most one line fits, and it never ranks lower with more positive nodes or a larger class."""
+    for largest in Metastasis:
+        ranks: list[int] = []
+        for positive in range(0 if largest < MICRO else 1, 1 if largest < MICRO else 10):
+            fitting = [
+                rule
+                for rule in table.rules
+                if rule.largest is largest
+                and rule.fewest_positive <= positive <= (rule.most_positive if rule.most_positive is not None else 99)
+            ]
+            assert len(fitting) == 1
+            ranks.append(table.rank(fitting[0]))
+        assert ranks == sorted(ranks)
+
+
+@pytest.mark.parametrize("largest", list(Metastasis))
+def test_a_node_of_its_own_that_was_read_whole_is_counted_exactly(largest: Metastasis) -> None:
+    """One node, one class, no range."""
+    counts = count_nodes(largest, nodes=1, complete=True, foci=None)
+    assert [counts.macro, counts.micro, counts.itc] == [
+        CountRange(int(largest is kind), int(largest is kind)) for kind in (MACRO, MICRO, ITC)
+    ]
+    assert counts.positive == CountRange(int(largest >= MICRO), int(largest >= MICRO))
+
+
+@pytest.mark.parametrize("found", list(Metastasis))
+def test_a_partly_read_node_may_turn_out_to_be_anything_higher(found: Metastasis) -> None:
+    """Whatever class the rest makes it, the count lies in the range."""
+    counts = count_nodes(found, nodes=1, complete=False, foci=None)
+    for truth in [kind for kind in Metastasis if kind >= found]:
+        exact = count_nodes(truth, nodes=1, complete=True, foci=None)
+        for name in ("macro", "micro", "itc", "positive"):
+            span, one = getattr(counts, name), getattr(exact, name).lowest
+            assert span.lowest <= one <= span.highest
+
+
+@pytest.mark.parametrize("nodes", [2, 3])
+@pytest.mark.parametrize("foci", [Foci(), Foci(1), Foci(2, 1), Foci(0, 2), Foci(0, 1, 1), Foci(3, 0, 2), Foci(0, 0, 4)])
+def test_shared_slides_give_the_range_over_every_split(nodes: int, foci: Foci) -> None:
+    """Every way to put the foci into the nodes was tried: the range is just what occurs."""
+    kinds = [ITC] * foci.itc + [MICRO] * foci.micro + [MACRO] * foci.macro
+    seen: dict[str, set[int]] = {"macro": set(), "micro": set(), "itc": set(), "positive": set()}
+    for places in itertools.product(range(nodes), repeat=len(kinds)):
+        worst = [max((kind for kind, at in zip(kinds, places, strict=True) if at == node), default=NONE) for node in range(nodes)]
+        seen["macro"].add(worst.count(MACRO))
+        seen["micro"].add(worst.count(MICRO))
+        seen["itc"].add(worst.count(ITC))
+        seen["positive"].add(sum(kind >= MICRO for kind in worst))
+    counts = count_nodes(max(kinds, default=NONE), nodes=nodes, complete=True, foci=foci)
+    for name, values in seen.items():
+        assert getattr(counts, name) == CountRange(min(values), max(values)), name
+
+
+def test_a_count_is_never_upside_down() -> None:
+    """A range from more to less is refused."""
+    with pytest.raises(ValueError, match="from 2 to 1"):
+        CountRange(2, 1)

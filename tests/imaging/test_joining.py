@@ -1,0 +1,28 @@
+"""How the class would change if foci across a small gap were one."""
+
+import numpy as np
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.doubts import JOINING_GAPS_UM, joining_gap_flags
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
+from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
+
+RULE = DecisionRule(0.0, 0.5, 0.6, (), 5.0)
+SETTINGS = SegmentationSettings(Micrometers(0.0), SquareMicrometers(300.0), Micrometers(15.0), True, Micrometers(4.0))
+
+
+def test_two_foci_forty_um_apart_join_at_fifty() -> None:
+    """Two bars of 1.2 mm end to end: a micrometastasis as reported, a macrometastasis across 50 um."""
+    values = np.zeros((40, 320), dtype=np.float32)
+    values[10:20, 10:130] = 0.98
+    values[10:20, 134:254] = 0.98
+    map_ = ProbabilityMap(values, np.ones_like(values, dtype=np.bool_), Spacing.square(10.0))
+    found = find_deposits(map_, RULE, SETTINGS)
+    readings = gap_readings(map_, RULE, SETTINGS, found=found)
+    assert [reading.gap_um for reading in readings] == list(JOINING_GAPS_UM)
+    assert [reading.n_foci for reading in readings] == [2, 2, 1, 1]
+    assert [reading.metastasis for reading in readings] == [Metastasis.MICRO] * 2 + [Metastasis.MACRO] * 2
+    assert joining_gap_flags(readings)

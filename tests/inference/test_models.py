@@ -1,0 +1,122 @@
+"""A model folder is taken only when card and weights fit, and every architecture keeps its contract."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nodescan.errors import DeviceError, ModelError
+from nodescan.inference.card import Decision, find_model, list_models, load_card, packed_models, save_card
+from nodescan.inference.device import choose_device
+from nodescan.inference.models import MODELS, build
+from nodescan.inference.predictor import open_predictor
+from training.export import export
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    state = {f"net.{key}": value for key, value in build("p4m-small").state_dict().items()}
+    path = tmp_path / "last.ckpt"
+    torch.save({"state_dict": state, "hyper_parameters": {"architecture": "p4m-small"}}, path)
+    return path
+
+
+@pytest.fixture
+def folder(checkpoint: Path, tmp_path: Path) -> Path:
+    export(checkpoint, tmp_path / "model", name="model", training_data="none")
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_architecture_answers_its_core(name: str) -> None:
+    """Contract of the table: a tile of core and margin is answered by one cell a stride."""
+    net = build(name).eval()
+    size = 2 * net.margin_px + 4 * net.stride_px
+    with torch.inference_mode():
+        assert net(torch.zeros(1, 3, size, size)).shape == (1, 4, 4)
+
+
+def test_an_exported_model_answers_as_its_checkpoint(checkpoint: Path, folder: Path) -> None:
+    """Through half precision, the card and the folding, a tile's probabilities stay within a hundredth."""
+    predictor = open_predictor(folder, device="cpu")
+    net = build("p4m-small")
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    net.load_state_dict({key.removeprefix("net."): value for key, value in state.items()})
+    tiles = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (load_card(folder).mean, load_card(folder).std))
+    with torch.inference_mode():
+        expected = torch.sigmoid(net.eval()((torch.from_numpy(tiles).permute(0, 3, 1, 2) / 255 - mean) / std))
+    np.testing.assert_allclose(predictor.predict(tiles), expected.numpy(), atol=0.01)
+
+
+def test_one_changed_byte_in_the_weights_is_refused(folder: Path) -> None:
+    """The sha256 on the card decides, and the text says what to do."""
+    file = folder / "weights.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(ModelError, match=r"weights.safetensors: sha256 is .* install nodescan again"):
+        open_predictor(folder)
+
+
+def test_weights_of_another_architecture_are_refused(folder: Path) -> None:
+    """Even with a right sha256, weights must fit the network that the card names."""
+    card = load_card(folder)
+    save_card(card.model_copy(update={"architecture": "p4m"}), folder)
+    with pytest.raises(ModelError, match="not the weights of a p4m network"):
+        open_predictor(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [("core_px: 512", "the card"), ("extra: 1\nname: x", "extra"), ("weights: ../../etc/passwd", "weights")],
+)
+def test_a_wrong_card_is_named_by_key(folder: Path, change: str, key: str) -> None:
+    """Unknown keys, impossible geometry and paths out of the folder are refused by name."""
+    file = folder / "card.yaml"
+    line = change.splitlines()[0].split(":")[0]
+    kept = [text for text in file.read_text().splitlines() if not text.startswith(f"{line}:")]
+    replaced = change.replace("core_px: 512", "core_px: 500")
+    file.write_text("\n".join([*(t for t in kept if not t.startswith("name:") or "name" not in change), replaced]))
+    with pytest.raises(ModelError, match=key):
+        load_card(file.parent)
+
+
+def test_a_model_that_is_not_there_lists_those_that_are() -> None:
+    """A typing mistake shows the names to choose from."""
+    with pytest.raises(ModelError, match=r"no-such-model: no such model; models at hand: "):
+        find_model("no-such-model")
+
+
+def test_released_weights_are_small_and_load() -> None:
+    """Every model in the wheel is at most 15 MB and opens."""
+    cards = list_models()
+    if not cards:
+        pytest.skip("no released model in this checkout")
+    for card in cards:
+        home = packed_models() / card.name
+        assert sum(file.stat().st_size for file in home.iterdir()) <= 15e6
+        assert open_predictor(home, device="cpu").geometry == card.geometry()
+
+
+def test_a_decision_survives_the_card(folder: Path) -> None:
+    """What tuning chose is what a scan reads back."""
+    decision = Decision(
+        smoothing_um=24.0,
+        threshold=0.4,
+        seed_threshold=0.8,
+        size_correction_um=((100.0, 90.0), (300.0, 280.0)),
+        size_uncertainty_um=9.0,
+        chosen_on="nothing",
+    )
+    save_card(load_card(folder).model_copy(update={"decision": decision}), folder)
+    assert open_predictor(folder).decision == decision.rule()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "mps"])
+def test_a_device_that_is_not_there_is_an_error(device: str) -> None:
+    """An explicit device is never replaced in silence."""
+    with pytest.raises(DeviceError, match=device):
+        choose_device(device)

@@ -1,0 +1,98 @@
+"""What was written of a slide is read back unchanged; what is damaged is refused by name."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+
+from nodescan.domain.report import SlideResult
+from nodescan.errors import UsageError
+from nodescan.reports.geojson_report import write_geojson
+from nodescan.reports.json_report import write_json
+from nodescan.reports.report_reader import read_deposit_shapes, read_report, read_reports
+from tests.reports.factory import VARIANTS
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "hostile"])
+def test_every_kind_of_report_is_read_back(tmp_path: Path, name: str) -> None:
+    """Status, class, deposits, flags and scale are those that were written."""
+    written = VARIANTS[name]().report
+    folder = tmp_path / written.slide.slide_id
+    folder.mkdir()
+    write_json(SlideResult(written), folder)
+    found = read_report(folder / "report.json")
+    assert (found.slide_id, found.status, found.metastasis, found.at_least) == (
+        written.slide.slide_id,
+        written.status,
+        written.metastasis,
+        written.at_least,
+    )
+    assert found.largest_deposit_um == written.largest_deposit_um
+    assert [flag.code for flag in found.flags] == [flag.code for flag in written.flags]
+    for mine, its in zip(found.deposits, written.deposits, strict=True):
+        assert (mine.id, mine.diameter_um, mine.metastasis, mine.cells) == (its.id, its.diameter_um, its.metastasis, its.cells)
+        assert mine.centre_um == pytest.approx(its.centre_um)
+        assert mine.borderline == its.borderline
+    if written.info is not None:
+        assert found.size_px == (written.info.width_px, written.info.height_px)
+        assert found.spacing == written.info.spacing
+
+
+def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
+    """The bounds offset that QuPath's frame leaves out is put back, to a hundredth of a pixel."""
+    result = VARIANTS["macro"]()
+    folder = tmp_path / "s"
+    folder.mkdir()
+    write_json(result, folder)
+    write_geojson(result, folder)
+    shapes = read_deposit_shapes(read_report(folder / "report.json"))
+    assert shapes is not None
+    for deposit in result.report.deposits:
+        outline = shapely.Polygon(deposit.outline[0].exterior)
+        assert np.allclose(shapes[deposit.id].bounds, outline.bounds, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "no report of schema version 1 (found 2)"),
+        ({"status": "splendid"}, "is damaged"),
+        ({"metastasis": "makro"}, "is damaged"),
+        ({"status": "incomplete", "metastasis": "negative", "deposits": []}, "is called negative"),
+        ({"deposits": [{"id": 1}]}, "is damaged"),
+        ({"spacing_um": [0, 1]}, "spacing must be positive"),
+    ],
+)
+def test_a_damaged_report_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    """Nothing is repaired in silence."""
+    folder = tmp_path / "s"
+    folder.mkdir()
+    write_json(VARIANTS["macro"](), folder)
+    path = folder / "report.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UsageError, match="s/report.json") as caught:
+        read_report(path)
+    assert message in str(caught.value)
+
+
+def test_folders_without_reports_and_copies_are_refused(tmp_path: Path) -> None:
+    """An empty folder is no run, and one slide reported twice is a mistake."""
+    with pytest.raises(UsageError, match="no such folder"):
+        read_reports(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="holds no reports"):
+        read_reports(tmp_path)
+    for name in ("s", "s copy"):
+        (tmp_path / name).mkdir()
+        write_json(VARIANTS["macro"](), tmp_path / name)
+    with pytest.raises(UsageError, match="remove the copy"):
+        read_reports(tmp_path)
+
+
+def test_text_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    """Half a file is named."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "report.json").write_text('{"schema_version": 1, ')
+    with pytest.raises(UsageError, match="s/report.json: is no JSON"):
+        read_reports(tmp_path)

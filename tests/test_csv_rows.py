@@ -1,0 +1,90 @@
+"""CSV files are read strictly: what can't be meant is an error that names the line."""
+
+from pathlib import Path
+
+import pytest
+
+from nodescan.csv_rows import read_table
+from nodescan.errors import UsageError
+
+COLUMNS = ("slide_id", "label", "size_um", "sentinel", "count")
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("slide_id,lable\na,b\n", "unknown column 'lable'; did you mean 'label'?"),
+        ("slide_id,label,label\na,b,c\n", "the column 'label' stands twice"),
+        ("label\nb\n", "the column 'slide_id' is missing"),
+        ("slide_id;label\na;b\n", "separated by semicolons"),
+        ("slide_id,label\na\n", "line 2: has 1 cells, the header 2"),
+        ("slide_id,label\n", "holds a header and no rows"),
+        ("\n\n", "is empty"),
+        ('slide_id,label\n"a,b\n', "is no CSV file"),
+    ],
+)
+def test_what_is_no_such_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    """The error says what is wrong and where."""
+    with pytest.raises(UsageError, match="t.csv") as caught:
+        read_table(table(tmp_path, text), columns=COLUMNS, required=("slide_id",))
+    assert message in str(caught.value)
+
+
+def test_other_encodings_and_missing_files_are_refused(tmp_path: Path) -> None:
+    """UTF-8 with or without its mark is read, nothing else."""
+    path = tmp_path / "t.csv"
+    with pytest.raises(UsageError, match="can't be read"):
+        read_table(path, columns=COLUMNS, required=())
+    path.write_bytes("slide_id\nä\n".encode("latin-1"))
+    with pytest.raises(UsageError, match="not UTF-8"):
+        read_table(path, columns=COLUMNS, required=())
+    path.write_bytes("slide_id\nä\n".encode("utf-8-sig"))
+    assert read_table(path, columns=COLUMNS, required=())[0].text("slide_id") == "ä"
+
+
+@pytest.mark.parametrize(
+    ("cell", "size"), [("200", 200.0), ("5", 5.0), ("50000", 50_000.0), ("0", 0.0), ("", None), ("2000.5", 2000.5)]
+)
+def test_sizes_in_um_are_taken(tmp_path: Path, cell: str, size: float | None) -> None:
+    """Both ends of what is plausible are still taken."""
+    row = read_table(table(tmp_path, f"slide_id,size_um\na,{cell}\n"), columns=COLUMNS, required=())[0]
+    assert row.size_um("size_um") == size
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("2.6", "in um less than half a cell: is it in mm? Write sizes in um"),
+        ("4.99", "is it in mm?"),
+        ("50001", "longer than any lymph node"),
+        ("-3", "is it in mm?"),
+        ("nan", "is no number"),
+        ('"1,5"', "decimals are written with a point"),
+    ],
+)
+def test_sizes_in_another_unit_are_refused(tmp_path: Path, cell: str, message: str) -> None:
+    """2.6 can only be millimetres."""
+    row = read_table(table(tmp_path, f"slide_id,size_um\na,{cell}\n"), columns=COLUMNS, required=())[0]
+    with pytest.raises(UsageError) as caught:
+        row.size_um("size_um")
+    assert message in str(caught.value)
+    assert "line 2" in str(caught.value)
+
+
+def test_yes_no_and_numbers(tmp_path: Path) -> None:
+    """Empty is not stated, and what is neither is refused."""
+    rows = read_table(
+        table(tmp_path, "slide_id,sentinel,count\na,Yes,3\nb,0,\nc,,0\nd,perhaps,-1\n"), columns=COLUMNS, required=()
+    )
+    assert [row.yes_or_no("sentinel") for row in rows[:3]] == [True, False, None]
+    assert [row.whole_number("count", smallest=0) for row in rows[:3]] == [3, None, 0]
+    with pytest.raises(UsageError, match="line 5: sentinel is 'perhaps'"):
+        rows[3].yes_or_no("sentinel")
+    with pytest.raises(UsageError, match="at least 0"):
+        rows[3].whole_number("count", smallest=0)

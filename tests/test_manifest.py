@@ -1,0 +1,86 @@
+"""The patient manifest: read as meant, refused where it contradicts itself."""
+
+from pathlib import Path
+
+import pytest
+
+from nodescan.errors import UsageError
+from nodescan.manifest import COLUMNS, Manifest, read_manifest
+
+
+def manifest(folder: Path, *rows: str, header: str = "slide_id,patient_id,node_id") -> Manifest:
+    path = folder / "manifest.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return read_manifest(path)
+
+
+def test_every_column_is_read(tmp_path: Path) -> None:
+    """Each value arrives where it belongs; the path is joined to the manifest's folder."""
+    row = manifest(
+        tmp_path,
+        "scans/a.svs,s1,P1,S23-1,L,2,3,5,yes,no,1,H&E,0.25",
+        header=",".join(COLUMNS),
+    ).rows[0]
+    assert row.path == tmp_path / "scans" / "a.svs"
+    assert (row.slide_id, row.stain, row.mpp_um, row.is_he) == ("s1", "H&E", 0.25, True)
+    facts = row.facts
+    assert facts.specimen == ("P1", "S23-1", "left")
+    assert (facts.node_id, facts.nodes_on_slide, facts.nodes_removed) == ("2", 3, 5)
+    assert (facts.sentinel, facts.neoadjuvant, facts.recurrence) == (True, False, True)
+
+
+@pytest.mark.parametrize(("stain", "he"), [("", True), ("HE", True), ("H & E", True), ("HES", True), ("CK AE1/3", False)])
+def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> None:
+    """Any other stain is the pathologist's."""
+    assert manifest(tmp_path, f"s1,P1,{stain}", header="slide_id,patient_id,stain").rows[0].is_he is he
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        ("slide_id,patient", ["s1,P1"], "unknown column 'patient'; did you mean 'patient_id'?"),
+        ("slide_id,patient_id", ["s1,P1", "s1,P1"], "line 3: the slide_id 's1' stands in line 2 too"),
+        ("slide_id,patient_id", ["s1,P1", "s1,P2"], "belongs to two patients, 'P1' and 'P2'"),
+        ("path,patient_id", ["a.svs,P1", "a.svs,P2"], "the path 'a.svs' stands in line 2 too and belongs to two patients"),
+        ("slide_id,patient_id,laterality", ["s1,P1,left", "s2,P1,"], "it would be staged as two groups"),
+        ("slide_id,patient_id,specimen_id", ["s1,P1,A", "s2,P1,"], "fill in specimen_id in all of its rows"),
+        ("slide_id,patient_id,laterality", ["s1,P1,up"], "laterality is 'up'"),
+        ("slide_id,patient_id,neoadjuvant", ["s1,P1,yes", "s2,P1,no"], "neoadjuvant of this patient's specimen and side"),
+        ("slide_id,patient_id,nodes_removed", ["s1,P1,3", "s2,P1,4"], "contradicts line 2"),
+        ("slide_id,patient_id,node_id,sentinel", ["s1,P1,1,yes", "s2,P1,1,no"], "sentinel of this node contradicts"),
+        ("slide_id,patient_id,nodes_removed", ["s1,P1,1", "s2,P1,1"], "nodes_removed is 1, but the table has 2 nodes"),
+        ("slide_id,patient_id,nodes_on_slide,nodes_removed", ["s1,P1,4,3"], "the table has 4 nodes"),
+        ("slide_id,patient_id,nodes_removed", ["s1,P1,0"], "nodes_removed is 0; correct one of them"),
+        ("slide_id,patient_id,nodes_removed", ["s1,P1,", ",P1,0"], "says that no nodes were removed, but other rows"),
+        ("slide_id,patient_id", [",P1"], "neither path nor slide_id"),
+        ("slide_id,mpp", ["s1,250"], "mpp is 250; write um per pixel at level 0"),
+        ("slide_id,mpp", ["s1,0.09"], "from 0.1 to 1.2"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path: Path, header: str, rows: list[str], message: str) -> None:
+    """Each is named with its line."""
+    with pytest.raises(UsageError) as caught:
+        manifest(tmp_path, *rows, header=header)
+    assert message in str(caught.value)
+
+
+def test_sections_of_one_node_count_as_one(tmp_path: Path) -> None:
+    """Three slides of one node don't contradict one node removed."""
+    found = manifest(
+        tmp_path, "a,P1,1,1", "b,P1,1,1", "c,P1,1,1", header="slide_id,patient_id,node_id,nodes_removed"
+    )
+    assert len(found.rows) == 3
+
+
+def test_the_same_node_name_on_both_sides_is_two_nodes(tmp_path: Path) -> None:
+    """Node 1 left and node 1 right may differ in everything."""
+    found = manifest(
+        tmp_path, "a,P1,left,1,yes", "b,P1,right,1,no", header="slide_id,patient_id,laterality,node_id,sentinel"
+    )
+    assert [row.facts.sentinel for row in found.rows] == [True, False]
+
+
+def test_no_nodes_removed_needs_no_slide(tmp_path: Path) -> None:
+    """Such a row says pNX and nothing else."""
+    row = manifest(tmp_path, ",P1,0", header="slide_id,patient_id,nodes_removed").rows[0]
+    assert not row.has_slide

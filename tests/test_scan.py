@@ -1,0 +1,166 @@
+"""One slide from file to report: what is planted is found, and what can't be seen is never called negative."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan.config import load_config
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
+from nodescan.domain.units import Micrometers, Spacing
+from nodescan.errors import RegionUnreadableError
+from nodescan.interfaces import Slide
+from nodescan.progress import Viewer
+from nodescan.scan import scan_slide
+from tests.fakes import PINK, PURPLE, ColourPredictor
+
+SPACING = Spacing.square(0.95)
+SIZE_PX = 1024
+
+
+class PaintedSlide:
+    """A slide that is an array at 0.95 um/px. Areas that touch `torn` can't be read at the analysis spacing."""
+
+    def __init__(self, pixels: NDArray[np.uint8], torn: PixelBox | None = None) -> None:
+        self.pixels, self.torn = pixels, torn
+        self.closed = False
+        self.ref = SlideRef("painted", Path("painted.tif"))
+        height, width = pixels.shape[:2]
+        bounds = BoundsUm(Micrometers(0), Micrometers(0), Micrometers(width * 0.95), Micrometers(height * 0.95))
+        self.info = SlideInfo("painted", "array", width, height, SPACING, "file", bounds)
+
+    def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
+        return SPACING if finest_um <= 0.95 <= coarsest_um else SPACING.scaled(8)
+
+    def frame_size(self, spacing: Spacing) -> tuple[int, int]:
+        factor = round(spacing.x / 0.95)
+        return self.pixels.shape[1] // factor, self.pixels.shape[0] // factor
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        factor = round(spacing.x / 0.95)
+        if factor == 1 and self.torn and _overlap(box, self.torn):
+            raise RegionUnreadableError("painted.tif", "this area can't be decoded")
+        margin = 64
+        padded = np.pad(self.pixels[::factor, ::factor], ((margin, 1024), (margin, 1024), (0, 0)), constant_values=255)
+        return padded[box.top + margin : box.bottom + margin, box.left + margin : box.right + margin].copy()
+
+    def fingerprint(self) -> str:
+        return "f" * 64
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _overlap(a: PixelBox, b: PixelBox) -> bool:
+    return a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom
+
+
+def painted(tumour_px: int = 0, *, glass_only: bool = False) -> NDArray[np.uint8]:
+    """Pink tissue with grain on glass, and a disc of tumour of that diameter in its middle."""
+    pixels = np.full((SIZE_PX, SIZE_PX, 3), 245, np.uint8)
+    if glass_only:
+        return pixels
+    grain = np.random.default_rng(0).integers(-14, 15, (704, 704, 1))
+    pixels[160:864, 160:864] = np.clip(np.array(PINK) + grain, 0, 255)
+    rows, columns = np.ogrid[:SIZE_PX, :SIZE_PX]
+    disc = np.hypot(rows - 512, columns - 512) < tumour_px / 2
+    speckle = np.random.default_rng(1).integers(-10, 11, (int(disc.sum()), 1))
+    pixels[disc] = np.clip(np.array(PURPLE) + speckle, 0, 255)
+    return pixels
+
+
+def scan(slide: Slide, predictor: ColourPredictor | None = None) -> SlideResult:
+    return scan_slide(
+        slide.ref,
+        open_slide=lambda _: slide,
+        predictor=predictor or ColourPredictor(),
+        settings=load_config().settings,
+        progress=Viewer(),
+    )
+
+
+def test_a_planted_disc_comes_back_in_size_class_and_place() -> None:
+    """A disc of 320 px at 0.95 um/px is a micrometastasis of 304 um in the middle of the canvas."""
+    slide = PaintedSlide(painted(320))
+    result = scan(slide)
+    report = result.report
+    assert report.status is Status.COMPLETE
+    assert report.metastasis is Metastasis.MICRO
+    assert report.n_foci == 1
+    assert report.largest_deposit_um == pytest.approx(304, abs=15.2)  # a cell: the fake answers yes or no
+    assert report.deposits[0].centre_um == pytest.approx((486, 486), abs=8)
+    assert report.tissue_area_mm2 == pytest.approx((704 * 0.95e-3) ** 2, rel=0.2)
+    assert report.detections[0].confidence > 0.9
+    assert set(result.crops or {}) == {1}
+    assert slide.closed
+
+
+def test_clean_tissue_is_negative_and_complete() -> None:
+    """Where all tissue was examined and nothing found, the slide may be called negative."""
+    report = scan(PaintedSlide(painted())).report
+    assert (report.status, report.metastasis, report.examined_fraction) == (Status.COMPLETE, Metastasis.NONE, 1.0)
+
+
+def test_unread_tissue_with_nothing_found_has_no_class() -> None:
+    """A torn area makes the slide incomplete and takes its "negative" away."""
+    report = scan(PaintedSlide(painted(), torn=PixelBox(300, 300, 10, 10))).report
+    assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, None, False)
+    assert report.examined_fraction is not None
+    assert 0 < report.examined_fraction < 1
+    assert "unread_tissue" in {flag.code for flag in report.flags}
+
+
+def test_unread_tissue_beside_a_deposit_makes_its_class_a_lower_bound() -> None:
+    """What was found still stands, as "at least"."""
+    report = scan(PaintedSlide(painted(320), torn=PixelBox(820, 820, 10, 10))).report
+    assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, Metastasis.MICRO, True)
+
+
+def test_glass_alone_is_incomplete_not_negative() -> None:
+    """No tissue found is a flagged result without a class."""
+    report = scan(PaintedSlide(painted(glass_only=True))).report
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert [flag.code for flag in report.flags] == ["no_tissue"]
+
+
+def test_a_network_that_always_says_the_same_gives_no_class() -> None:
+    """Constant output is a broken model, whatever it says."""
+
+    class Constant(ColourPredictor):
+        def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.full((len(tiles), self.geometry.cells, self.geometry.cells), 0.01, np.float32)
+
+    report = scan(PaintedSlide(painted()), Constant()).report
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert "constant_output" in {flag.code for flag in report.flags}
+
+
+def test_heavy_blur_counts_as_not_examined() -> None:
+    """A slide whose tissue is out of focus is incomplete, and says so."""
+    pixels = painted()
+    rng = np.random.default_rng(2)
+    coarse = rng.integers(0, 2, (44, 44)).repeat(16, axis=0).repeat(16, axis=1)  # nuclei-sized blotches
+    tissue = np.where(coarse[..., None] == 1, np.array(PURPLE), np.array(PINK)).astype(float)
+    kernel = np.exp(-(np.arange(-18, 19) ** 2) / (2 * 6.0**2))
+    kernel /= kernel.sum()
+    for axis in (0, 1):
+        tissue = np.apply_along_axis(lambda line: np.convolve(line, kernel, mode="same"), axis, tissue)
+    pixels[160:864, 160:864] = tissue.astype(np.uint8)
+    report = scan(PaintedSlide(pixels)).report
+    assert report.status is Status.INCOMPLETE
+    assert report.metastasis is not Metastasis.NONE
+    assert "out_of_focus" in {flag.code for flag in report.flags}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_the_batch_changes_nothing(batch_size: int) -> None:
+    """Speed knobs may not change a finding."""
+    predictor = ColourPredictor()
+    predictor.batch_size = batch_size
+    expected = scan(PaintedSlide(painted(320))).report.deposits[0]
+    found = scan(PaintedSlide(painted(320)), predictor).report.deposits[0]
+    assert (found.diameter_um, found.centre_um) == (expected.diameter_um, expected.centre_um)

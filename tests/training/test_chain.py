@@ -1,0 +1,102 @@
+"""The whole way on small slides: download, prepare, fit, mine, fit again, export, and nodescan runs the new model."""
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import typer
+from lightning import LightningDataModule
+from lightning.pytorch.cli import LightningCLI
+from typer.testing import CliRunner
+
+from nodescan.cli import main as nodescan
+from tests.training.made_slides import DISCS, SPACING_UM
+from training.export import export
+from training.module import TumourModule
+from training.slide_commands import add_slide_commands
+
+boto3 = pytest.importorskip("boto3", reason="boto3 fills the bucket of the test server")
+moto_server = pytest.importorskip("moto.server", reason="moto is the test server")
+
+CONFIG = Path(__file__).parents[2] / "configs" / "train" / "camelyon16.yaml"
+SMALL = {
+    "model.architecture": "p4m-small",
+    "model.learning_rate": "0.02",
+    "data.init_args.workers": "0",
+    "data.init_args.plan": "{patches: 16, tiles: 2, tile_px: 128, batches: 40, valid_patches: 64, seed: 1}",
+    "trainer.accelerator": "cpu",
+    "trainer.devices": "1",
+    "trainer.precision": "32-true",
+    "trainer.max_epochs": "2",
+    "trainer.enable_progress_bar": "false",
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint(data_set: Path) -> Iterator[str]:
+    """A server that holds the data set in a bucket of CAMELYON's name."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = moto_server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-west-2"}
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", **keys)
+    where = {"LocationConstraint": "us-west-2"}
+    client.create_bucket(Bucket="camelyon-dataset", CreateBucketConfiguration=where)
+    for file in data_set.rglob("CAMELYON16/**/*.*"):
+        key = file.relative_to(data_set).as_posix()
+        client.put_object(Bucket="camelyon-dataset", Key=key, Body=file.read_bytes(), ACL="public-read")
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def command(*words: object) -> str:
+    """What a command of python -m training says."""
+    app = typer.Typer()
+    add_slide_commands(app)
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def fit(*words: object, **changes: str) -> None:
+    """python -m training fit with the released configuration, made small."""
+    options = [f"--{name}={value}" for name, value in (SMALL | changes).items()]
+    args = ["fit", "--config", str(CONFIG), *options, *map(str, words)]
+    LightningCLI(TumourModule, LightningDataModule, subclass_mode_data=True, args=args)
+
+
+def test_from_the_bucket_to_a_report(
+    data_set: Path, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step by its command; what was learned on training slides finds and sizes a validation slide's deposit."""
+    monkeypatch.chdir(tmp_path)
+    torch.set_num_threads(1)
+    manifest = data_set / "manifest.csv"
+    assert "9 files" in command("download", "--manifest", manifest, "--to", "data", "--endpoint", endpoint)
+    said = command("prepare", "--manifest", manifest, "--data", "data", "--to", "index")
+    assert "6 slides (4 train, 2 valid, 0 test)" in said
+    fit("--data.init_args.index=index")
+    (config,) = Path("runs/camelyon16").rglob("config.yaml")
+    checkpoint = newest("best*.ckpt")
+    mined = command("mine", "--config", config, "--ckpt", checkpoint, "--to", "hard.csv", "--threshold", "0.05")
+    assert re.search(r"hard.csv: \d+ hard negatives", mined)
+    assert "patches/s from 4 slides" in command("sample", "--config", config, "--seconds", "1")
+    fit("--data.init_args.index=index", "--data.init_args.hard_negatives=hard.csv")
+    export(newest("best*.ckpt"), Path("models/mine"), name="mine", training_data="six drawn slides")
+    slides = [str(tmp_path / f"data/CAMELYON16/images/{name}.tif") for name in ("tumor_002", "normal_002")]
+    assert nodescan(["run", *slides, "--out", "out", "--model", "models/mine", "--quiet"]) == 0
+    report = json.loads(Path("out/tumor_002/report.json").read_text())
+    assert report["status"] == "complete"
+    assert report["model"]["name"] == "mine"
+    planted_um = 2 * DISCS["tumor_002"][0].radius_px * SPACING_UM
+    assert report["largest_deposit_um"] == pytest.approx(planted_um, rel=0.25)
+    assert json.loads(Path("out/normal_002/report.json").read_text())["metastasis"] == "negative"
+
+
+def newest(pattern: str) -> Path:
+    return max(Path().rglob(pattern), key=lambda path: path.stat().st_mtime_ns)

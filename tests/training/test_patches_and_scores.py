@@ -1,0 +1,172 @@
+"""Patches are read with the right labels from every layout, laid out truthfully, and scored by hand-checked figures."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nodescan.domain.geometry import TileGeometry
+from nodescan.errors import UsageError
+from training.augment import AugmentSettings, augmented, context_swapped
+from training.composites import quadratic_kappa
+from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
+from training.patch_evaluation import patch_probabilities
+from training.patches import Patches, read_patches
+from training.scores import auc, bootstrap, calibration_error, specificity_at
+from training.tuning import SlideScore, size_correction
+
+NORMAL, TUMOUR = (200, 120, 180), (110, 60, 150)
+
+
+def png(colour: tuple[int, int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (96, 96), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def as_zip(path: Path, counts: dict[str, int]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for label, count in counts.items():
+            for index in range(count):
+                archive.writestr(f"train/{label}/{index}.png", png(TUMOUR if label == "tumor" else NORMAL))
+        archive.writestr("train/README.txt", "not a patch")
+    return path
+
+
+def test_zip_folder_and_hdf5_hold_the_same_patches(tmp_path: Path) -> None:
+    """Every layout gives each patch its own label."""
+    archive = as_zip(tmp_path / "p.zip", {"normal": 2, "tumor": 1})
+    with zipfile.ZipFile(archive) as z:
+        z.extractall(tmp_path / "folder")
+    with h5py.File(tmp_path / "c_x.h5", "w") as x, h5py.File(tmp_path / "c_y.h5", "w") as y:
+        x["x"] = np.stack([np.full((96, 96, 3), c, np.uint8) for c in (NORMAL, NORMAL, TUMOUR)])
+        y["y"] = np.array([0, 0, 1]).reshape(3, 1, 1, 1)
+    for source in (archive, tmp_path / "folder", tmp_path / "c_x.h5"):
+        patches = read_patches([source])
+        assert patches.tumour.tolist() == [False, False, True]
+        assert [tuple(p[5, 5]) for p in patches.pixels] == [NORMAL, NORMAL, TUMOUR]
+
+
+def test_the_cache_gives_back_what_was_decoded(tmp_path: Path) -> None:
+    """A second reading comes from the cache, and a changed source doesn't."""
+    archive = as_zip(tmp_path / "p.zip", {"normal": 1, "tumor": 1})
+    first = read_patches([archive], cache=tmp_path / "cache")
+    again = read_patches([archive], cache=tmp_path / "cache")
+    np.testing.assert_array_equal(first.pixels, again.pixels)
+    as_zip(archive, {"normal": 3, "tumor": 1})
+    assert len(read_patches([archive], cache=tmp_path / "cache")) == 4
+
+
+@pytest.mark.parametrize("name", ["none.zip", "bad.zip", "empty"])
+def test_a_source_without_patches_is_named(tmp_path: Path, name: str) -> None:
+    """Missing, broken and empty sources are told apart from patches, in one line."""
+    if name == "bad.zip":
+        (tmp_path / name).write_bytes(b"PK nothing")
+    if name == "empty":
+        (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match=name):
+        read_patches([tmp_path / name])
+
+
+def test_a_mosaic_holds_tumour_where_its_mask_says() -> None:
+    """Pixels under the mask come from tumour patches, all others from normal ones."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(-30, 31, (40, 96, 96, 1))
+    colours = np.array([NORMAL] * 20 + [TUMOUR] * 20).reshape(40, 1, 1, 3)
+    patches = Patches(np.clip(colours + noise, 0, 255).astype(np.uint8), np.arange(40) >= 20, ("",) * 40)
+    maker = MosaicMaker(patches, MosaicSettings(tile_px=160, kept=1.0, jpeg_share=0.0))
+    for _ in range(8):
+        tile, mask = maker.draw(rng)
+        is_tumour = tile[..., 2].astype(int) - tile[..., 1] > 85
+        assert (is_tumour == mask).mean() > 0.99
+
+
+def test_cells_are_labelled_by_the_share_of_tumour_in_them() -> None:
+    """All, half, a little and none of a cell: 1, 1, ignored, 0."""
+    mask = np.zeros((128, 128), bool)
+    mask[32:48, 32:48] = True
+    mask[32:40, 48:64] = True
+    mask[32:35, 64:80] = True
+    labels = cell_labels(mask, margin_px=32, stride_px=16)
+    assert labels[0].tolist() == [1.0, 1.0, IGNORED, 0.0]
+    assert not labels[1:].any()
+
+
+def test_swapping_the_context_leaves_the_centre() -> None:
+    """The 40 px that a label speaks of stay as they are; around them something changes."""
+    pixels = torch.randint(0, 256, (16, 96, 96, 3), dtype=torch.uint8)
+    swapped = context_swapped(pixels, 1.0, torch.Generator().manual_seed(0))
+    assert torch.equal(swapped[:, 28:68, 28:68], pixels[:, 28:68, 28:68])
+    assert not torch.equal(swapped, pixels)
+
+
+def test_no_change_asked_for_changes_nothing() -> None:
+    """With every strength at 0, augmentation is the plain conversion to [0, 1]."""
+    pixels = torch.randint(0, 256, (4, 96, 96, 3), dtype=torch.uint8)
+    still = AugmentSettings(0, 0, 0, 0, 0, 0, 0, 0, 0)
+    image = augmented(pixels, still, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(image, pixels.permute(0, 3, 1, 2) / 255, atol=1 / 255, rtol=0)
+
+
+def test_auc_by_hand() -> None:
+    """Of four pairs of positive and negative three are in order and one is tied."""
+    assert auc(np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, True, False, False])) == 3.5 / 4
+
+
+def test_calibration_error_by_hand() -> None:
+    """Ten answers of 0.8 of which six are right are off by 0.2."""
+    assert calibration_error(np.full(10, 0.8), np.arange(10) < 6) == pytest.approx(0.2)
+
+
+def test_specificity_at_a_sensitivity_by_hand() -> None:
+    """Nine of ten positives lie at or above 0.2; of the negatives, a half lies below."""
+    probability = np.array([*np.arange(1, 11) / 10, 0.15, 0.25])
+    assert specificity_at(probability, np.arange(12) < 10, sensitivity=0.9) == 0.5
+
+
+def test_a_bootstrap_holds_its_value() -> None:
+    """The interval of a mean of fair coins holds the mean, and is as wide as theory says."""
+    coins = np.random.default_rng(0).integers(0, 2, 400)
+    interval = bootstrap(lambda index: float(coins[index].mean()), 400)
+    assert interval.low < interval.value < interval.high
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * 0.5 / 20, rel=0.15)
+
+
+def test_kappa_by_hand() -> None:
+    """Agreement is 1, chance is 0, and one step off costs less than three."""
+    truth = np.array([0, 1, 2, 3])
+    assert quadratic_kappa(truth, truth) == 1
+    assert quadratic_kappa(truth, truth[::-1].copy()) == -1
+    assert quadratic_kappa(truth, np.array([0, 1, 2, 2])) > quadratic_kappa(truth, np.array([0, 1, 2, 0]))
+
+
+def test_a_size_correction_takes_out_a_constant_excess() -> None:
+    """Discs that all measure 30 um too long are corrected by 30 um, wherever they lie in the range."""
+    sizes = [80, 90, 100, 300, 400, 500, 900, 1000, 1100]
+    scores = [SlideScore(1, 1, (size,), (size + 30.0,), 0) for size in sizes]
+    table, left = size_correction(scores)
+    assert [round(measured - true, 6) for measured, true in table] == [30.0] * 3
+    assert left == 0
+
+
+class Halves:
+    """Answers by the mean of each cell's red: a stand-in network whose answer on a patch is known."""
+
+    geometry = TileGeometry(core_px=256, margin_px=32, stride_px=16)
+
+    def predict(self, tiles: np.ndarray) -> np.ndarray:
+        core = tiles[:, 32:-32, 32:-32, 0].astype(np.float32)
+        n = core.shape[1] // 16
+        return core.reshape(len(core), n, 16, n, 16).mean(axis=(2, 4)) / 255
+
+
+def test_a_mosaic_answers_each_patch_by_its_own_centre() -> None:
+    """Laid into one picture, every patch gets the very answer it gets alone."""
+    pixels = np.random.default_rng(0).integers(1, 255, (11, 96, 96, 3), dtype=np.uint8)
+    alone = patch_probabilities(pixels, Halves(), mosaic=False)
+    np.testing.assert_allclose(patch_probabilities(pixels, Halves(), mosaic=True), alone, atol=1e-6)
