@@ -1,5 +1,6 @@
 """Many slides: wires concrete classes together, runs each slide, and keeps a row for every one, whatever happens."""
 
+import os
 import tempfile
 import time
 import traceback
@@ -135,7 +136,7 @@ def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
         write_reports(replace(result, report=report), tools.folder / ref.slide_id, tools.reports)
     except NodescanError as error:
         status = Status.UNMEASURABLE if isinstance(error, UnmeasurableError) else Status.FAILED
-        report = _failure(ref, status, _flag(error))
+        report = _failure(ref, status, _flag(error, tools.folder))
         viewer.error(str(error))
     except Exception as error:  # the one broad except: a defect in the program may cost a slide, never the batch
         report = _failure(ref, Status.FAILED, _internal_error(error))
@@ -195,11 +196,12 @@ def _failure(ref: SlideRef, status: Status, flag: Flag) -> SlideReport:
     return SlideReport(slide=ref, status=status, metastasis=None, at_least=False, flags=(flag,))
 
 
-def _flag(error: NodescanError) -> Flag:
+def _flag(error: NodescanError, folder: Path) -> Flag:
+    """In a report, files are named from the run's folder on: where that lies is nobody else's business."""
     if isinstance(error, SlideError):
         message = f"{error.reason}; {error.remedy}" if error.remedy else error.reason
     else:
-        message = str(error)
+        message = str(error).replace(f"{folder}{os.sep}", "")
     match error:
         case UnmeasurableError():
             code = "unmeasurable"

@@ -75,8 +75,8 @@ def run(
     """Scan slides and write a report for each, summary.csv and run.json."""
     _check_spacing(mpp, override_mpp)
     from nodescan.batch import BatchRequest, run_batch
-    from nodescan.viewers import open_viewer
     from nodescan.reports import CHOICES
+    from nodescan.viewers import open_viewer
 
     request = BatchRequest(
         inputs=tuple(inputs),
@@ -111,8 +111,8 @@ def demo(
 ) -> int:
     """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
     from nodescan.demo import DemoRequest, run_demo
-    from nodescan.viewers import open_viewer
     from nodescan.tables import print_demo
+    from nodescan.viewers import open_viewer
 
     request = DemoRequest(folder=out, model=model, device=device, command=_words())
     try:

@@ -90,7 +90,7 @@ def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:
 
 
 def paired(planted: Sequence[PlantedDeposit], found: Sequence[Deposit]) -> tuple[Pair, ...]:
-    """Each planted deposit, the largest first, with the likest of those found within its own diameter; then the rest."""
+    """Each planted deposit, the largest first, with the likest one found within its own diameter; then the rest."""
     left = list(found)
     pairs: list[Pair] = []
     for deposit in sorted(planted, key=lambda deposit: -deposit.diameter_um):

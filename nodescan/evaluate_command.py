@@ -89,10 +89,7 @@ def _given(folder: Path | None) -> Path:
 def _write_challenge(subjects: "Mapping[str, Subject]", folder: Path) -> None:
     """Slides without a result get no file: an empty one would say that nothing was found."""
     from nodescan.evaluation.detections import write_challenge_files
-    from nodescan.reports.files import output_errors
 
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     known = [(slide_id, subject.detections) for slide_id, subject in subjects.items() if subject.detections is not None]
     write_challenge_files(known, folder)
 

@@ -114,22 +114,17 @@ def _read_camelyon17(path: Path) -> LabelTable:
         name = row.text("patient")
         node, patient = _NODE.fullmatch(name), _PATIENT.fullmatch(name)
         if patient is not None:
-            words = {rule.category.casefold(): rule.category for rule in CAMELYON17.rules}
-            stage = words[row.one_of("stage", words) or _empty(row)]
-            if patient["patient"] in stages:
-                first = stages[patient["patient"]][1].line
-                raise row.error(f"patient {name!r} stands in line {first} too")
-            stages[patient["patient"]] = (stage, row)
+            patient_id = patient["patient"].casefold()
+            if patient_id in stages:
+                raise row.error(f"patient {name!r} stands in line {stages[patient_id][1].line} too")
+            stages[patient_id] = (_stage_word(row), row)
         elif node is not None:
-            # The file's own names are all there is: a node has one slide, and its patient is in the name.
-            named = CsvRow(row.file, row.line, {"patient_id": node["patient"], "node_id": node["node"]})
-            slide_id = re.sub(r"\.[A-Za-z]+$", "", name)
-            slides.append(LabelledSlide(node_facts(named), slide_id, parse_label(row, "stage")))
+            slides.append(_camelyon17_node(row, node["patient"].casefold(), node["node"]))
         else:
             raise row.error(f"{name!r} is neither a patient (patient_NNN.zip) nor a node (patient_NNN_node_N.tif)")
     if not slides:
         raise UsageError(f"{path.name}: holds no node rows (patient_NNN_node_N.tif), so there is nothing to stage")
-    check_once([(slide.slide_id.casefold(), slide.facts) for slide in slides], "the node")
+    check_once([(slide.slide_id, slide.facts) for slide in slides], "the node")
     nodes = {slide.facts.patient_id for slide in slides}
     for patient_id, (_, row) in stages.items():
         if patient_id not in nodes:
@@ -137,8 +132,18 @@ def _read_camelyon17(path: Path) -> LabelTable:
     return LabelTable(path.name, tuple(slides), {name: stage for name, (stage, _) in stages.items()}, CAMELYON17)
 
 
-def _empty(row: CsvRow) -> str:
-    raise row.error("stage is empty")
+def _camelyon17_node(row: CsvRow, patient_id: str, node_id: str) -> LabelledSlide:
+    """The file's names are all there is: a node has one slide, and its patient is in the name, whose case is folded."""
+    facts = node_facts(CsvRow(row.file, row.line, {"patient_id": patient_id, "node_id": node_id}))
+    return LabelledSlide(facts, f"{patient_id}_node_{node_id}", parse_label(row, "stage"))
+
+
+def _stage_word(row: CsvRow) -> str:
+    words = {rule.category.casefold(): rule.category for rule in CAMELYON17.rules}
+    found = words.get(row.text("stage").casefold())
+    if found is None:
+        raise row.error(f"stage is {row.text('stage')!r}, which is not known; write {', '.join(words.values())}")
+    return found
 
 
 def _check(slides: Sequence[LabelledSlide]) -> None:

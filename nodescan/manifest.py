@@ -94,7 +94,6 @@ def read_manifest(path: Path) -> Manifest:
     check_once([(row.path, row.facts) for row in rows if row.path is not None], "the path")
     check_once([(row.slide_id, row.facts) for row in rows if row.slide_id], "the slide_id")
     check_facts([row.facts for row in rows])
-    check_numbers_of_nodes([row.facts for row in with_slide])
     staged = {row.facts.specimen for row in with_slide}
     for row in rows:
         if not row.has_slide and row.facts.specimen in staged:
@@ -105,6 +104,7 @@ def read_manifest(path: Path) -> Manifest:
             )
         if row.has_slide and row.facts.nodes_removed == 0:
             raise row.facts.where.error("a slide of a node, but nodes_removed is 0; correct one of them")
+    check_numbers_of_nodes([row.facts for row in with_slide])
     return Manifest(path.name, rows)
 
 

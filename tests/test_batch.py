@@ -13,6 +13,7 @@ from nodescan.config import load_config
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError, UsageError
+from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from tests.fakes import ColourPredictor, Listener, paint_slide
@@ -79,7 +80,7 @@ def test_bad_slides_keep_their_rows_and_the_others_run(tmp_path: Path, out: Path
 def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Path) -> None:
     """What nobody foresaw is recorded with slide and traceback, flagged, and survived."""
 
-    def explode(ref: SlideRef) -> None:
+    def explode(ref: SlideRef) -> Slide:
         if ref.slide_id == "a":
             raise ZeroDivisionError(f"secret {ref.path.parent}")
         return open_slide(ref)
@@ -111,7 +112,7 @@ def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
 def test_interrupted_run_keeps_the_rows_it_has(tmp_path: Path, out: Path) -> None:
     """Stopped in the second slide, the first one's row stands and run.json says how far it got."""
 
-    def open_first(ref: SlideRef) -> object:
+    def open_first(ref: SlideRef) -> Slide:
         if ref.slide_id == "b":
             raise KeyboardInterrupt
         return open_slide(ref)
@@ -142,6 +143,7 @@ def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
     result = scan_all(slides(paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif")), tools(out), viewer)
     assert [(row["status"], row["flags"]) for row in rows(out)] == [("failed", "not_written"), ("complete", "")]
     assert "No space left" in viewer.errors()[0]
+    assert rows(out)[0]["reason"].startswith("a/report.json: can't be written")
     assert not result.complete
 
 

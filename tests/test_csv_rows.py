@@ -31,7 +31,7 @@ def table(folder: Path, text: str) -> Path:
 )
 def test_what_is_no_such_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """The error says what is wrong and where."""
-    with pytest.raises(UsageError, match="t.csv") as caught:
+    with pytest.raises(UsageError, match=r"t\.csv") as caught:
         read_table(table(tmp_path, text), columns=COLUMNS, required=("slide_id",))
     assert message in str(caught.value)
 

@@ -29,7 +29,9 @@ def test_every_column_is_read(tmp_path: Path) -> None:
     assert (facts.sentinel, facts.neoadjuvant, facts.recurrence) == (True, False, True)
 
 
-@pytest.mark.parametrize(("stain", "he"), [("", True), ("HE", True), ("H & E", True), ("HES", True), ("CK AE1/3", False)])
+@pytest.mark.parametrize(
+    ("stain", "he"), [("", True), ("HE", True), ("H & E", True), ("HES", True), ("CK AE1/3", False)]
+)
 def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> None:
     """Any other stain is the pathologist's."""
     assert manifest(tmp_path, f"s1,P1,{stain}", header="slide_id,patient_id,stain").rows[0].is_he is he
@@ -41,11 +43,19 @@ def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> No
         ("slide_id,patient", ["s1,P1"], "unknown column 'patient'; did you mean 'patient_id'?"),
         ("slide_id,patient_id", ["s1,P1", "s1,P1"], "line 3: the slide_id 's1' stands in line 2 too"),
         ("slide_id,patient_id", ["s1,P1", "s1,P2"], "belongs to two patients, 'P1' and 'P2'"),
-        ("path,patient_id", ["a.svs,P1", "a.svs,P2"], "the path 'a.svs' stands in line 2 too and belongs to two patients"),
+        (
+            "path,patient_id",
+            ["a.svs,P1", "a.svs,P2"],
+            "the path 'a.svs' stands in line 2 too and belongs to two patients",
+        ),
         ("slide_id,patient_id,laterality", ["s1,P1,left", "s2,P1,"], "it would be staged as two groups"),
         ("slide_id,patient_id,specimen_id", ["s1,P1,A", "s2,P1,"], "fill in specimen_id in all of its rows"),
         ("slide_id,patient_id,laterality", ["s1,P1,up"], "laterality is 'up'"),
-        ("slide_id,patient_id,neoadjuvant", ["s1,P1,yes", "s2,P1,no"], "neoadjuvant of this patient's specimen and side"),
+        (
+            "slide_id,patient_id,neoadjuvant",
+            ["s1,P1,yes", "s2,P1,no"],
+            "neoadjuvant of this patient's specimen and side",
+        ),
         ("slide_id,patient_id,nodes_removed", ["s1,P1,3", "s2,P1,4"], "contradicts line 2"),
         ("slide_id,patient_id,node_id,sentinel", ["s1,P1,1,yes", "s2,P1,1,no"], "sentinel of this node contradicts"),
         ("slide_id,patient_id,nodes_removed", ["s1,P1,1", "s2,P1,1"], "nodes_removed is 1, but the table has 2 nodes"),
@@ -66,9 +76,7 @@ def test_contradictions_are_refused(tmp_path: Path, header: str, rows: list[str]
 
 def test_sections_of_one_node_count_as_one(tmp_path: Path) -> None:
     """Three slides of one node don't contradict one node removed."""
-    found = manifest(
-        tmp_path, "a,P1,1,1", "b,P1,1,1", "c,P1,1,1", header="slide_id,patient_id,node_id,nodes_removed"
-    )
+    found = manifest(tmp_path, "a,P1,1,1", "b,P1,1,1", "c,P1,1,1", header="slide_id,patient_id,node_id,nodes_removed")
     assert len(found.rows) == 3
 
 

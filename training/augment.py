@@ -1,4 +1,4 @@
-"""Changes of a patch that leave its label true: stain, light, focus, turn and scale, and what lies around its centre."""
+"""Changes of a patch that leave its label true: stain, light, focus, turn, scale, and what lies around its centre."""
 
 from dataclasses import dataclass
 

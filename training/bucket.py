@@ -80,7 +80,9 @@ class Bucket:
         if received < file.size:  # a connection that closes early is no error to http.client
             raise ConnectionCutError(f"{file.key}: the connection was cut after {received:,} of {file.size:,} bytes")
 
-    def _open(self, key: str, *, method: str = "GET", headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
+    def _open(
+        self, key: str, *, method: str = "GET", headers: dict[str, str] | None = None
+    ) -> http.client.HTTPResponse:
         url = f"{self.endpoint.rstrip('/')}/{quote(self.name)}/{quote(key)}"
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"{self.endpoint}: an endpoint starts with http:// or https://")
@@ -98,4 +100,3 @@ class Bucket:
             raise DownloadError(f"{key}: {self.endpoint} answers {error.code} {error.reason}") from error
         except (OSError, http.client.HTTPException) as error:
             raise ConnectionCutError(f"{key}: {self.endpoint} can't be reached ({error})") from error
-

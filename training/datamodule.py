@@ -20,7 +20,7 @@ PATCH_SPACING_UM = 0.972
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """patches : float32 (N, 3, 96, 96) in [0, 1] with labels (N,); tiles : float32 (M, 3, T, T) with cells (M, n, n)."""
+    """patches : float32 (N, 3, 96, 96) in [0, 1], labels (N,); tiles : float32 (M, 3, T, T), cells (M, n, n)."""
 
     patches: Tensor
     labels: Tensor

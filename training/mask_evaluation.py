@@ -59,7 +59,7 @@ class Answer:
 
 
 def read_masked_images(folder: Path) -> list[MaskedImage]:
-    """Every picture of a folder with a `_mask.png` beside it. Raises UsageError where there is none, or sizes differ."""
+    """Every picture of a folder with a `_mask.png` beside it. Raises UsageError where none is, or sizes differ."""
     return list(_masked_images(folder))
 
 

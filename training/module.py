@@ -62,10 +62,10 @@ class TumourModule(lightning.LightningModule):
         return self.net(normalised(image))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        patches = self._loss(patch_logit(self(batch.patches).float()), batch.labels)
+        lone, laid_out = self._answers(batch)
+        patches = self._loss(patch_logit(lone), batch.labels)
         known = batch.cells != IGNORED
-        with fixed_statistics(self.net):
-            tiles = self._loss(self(batch.tiles).float()[known], batch.cells[known])
+        tiles = self._loss(laid_out[known], batch.cells[known])
         loss = patches + self.hparams["tile_weight"] * tiles
         if not torch.isfinite(loss):
             raise FloatingPointError(
@@ -74,6 +74,15 @@ class TumourModule(lightning.LightningModule):
             )
         self.log_dict({"train/patches": patches, "train/tiles": tiles})
         return loss
+
+    def _answers(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Logits of patches and of tiles; of one size they go through together, and share their statistics."""
+        if batch.patches.shape[1:] == batch.tiles.shape[1:]:
+            logits = self(torch.cat([batch.patches, batch.tiles])).float()
+            return logits[: len(batch.patches)], logits[len(batch.patches) :]
+        lone = self(batch.patches).float()
+        with fixed_statistics(self.net):
+            return lone, self(batch.tiles).float()
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         smooth = self.hparams["label_smoothing"]

@@ -1,4 +1,4 @@
-"""Tiles laid out of real patches, with a label for every cell: what a network meets on a slide, with the answer known."""
+"""Tiles laid out of real patches, with a label for every cell: what a network meets on a slide, answer known."""
 
 import io
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ IGNORED = -1.0
 
 @dataclass(frozen=True, slots=True)
 class MosaicSettings:
-    """tile_px: side of a tile. pool: patches of each class looked at for one stain; kept: the share that is nearest in hue."""
+    """tile_px: side of a tile. pool: patches of each class looked at for one stain; kept: the share nearest in hue."""
 
     tile_px: int = 192
     pool: int = 400

@@ -220,9 +220,9 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
             notes.append(Flag("node_unread", f"Node {node.node_id}: no slide of it was read."))
         for section in node.sections:
             if not section.complete:
-                why = section.reason or "no reason was recorded"
-                text = f"Node {node.node_id}, slide {section.slide_id} is {section.status.value}: {why}"
-                notes.append(Flag("node_unread", text if text.endswith(".") else f"{text}."))
+                why = section.reason.rstrip(".") or "no reason was recorded"
+                text = f"Node {node.node_id}, slide {section.slide_id}: {section.status.value} ({why})."
+                notes.append(Flag("node_unread", text))
     return notes
 
 
@@ -278,5 +278,5 @@ def _removed_notes(specimen: Specimen) -> list[Flag]:
     removed, seen = specimen.nodes_removed, specimen.n_nodes
     if removed is None or removed <= seen or not specimen.nodes:
         return []
-    text = f"{removed} nodes were removed, {seen} have slides here: the pN speaks of those {seen} only."
+    text = f"{removed} nodes were removed, slides of {seen} are here: the pN says nothing of the others."
     return [Flag("nodes_without_slides", text)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nodescan.errors import UsageError
 from nodescan.reports.csv_report import DETECTIONS_CSV
-from nodescan.reports.files import write_beside
+from nodescan.reports.files import output_errors, write_beside
 
 _HEADER = ("confidence", "x", "y")
 
@@ -76,6 +76,8 @@ def read_detections(path: Path, *, name: str | None = None) -> DetectionList:
 
 def write_challenge_files(detections: Iterable[tuple[str, DetectionList]], folder: Path) -> tuple[Path, ...]:
     """One <slide>.csv each, without header and with whole pixels, as the challenge's script reads them."""
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for slide_id, found in detections:
         lines = [

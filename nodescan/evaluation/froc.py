@@ -73,7 +73,10 @@ class Froc:
         self._fp, self._fp_slide = _pooled([slide.false_positives for slide in hits], np.float64)
         self._tp, self._tp_slide = _pooled([slide.lesion_scores for slide in hits], np.float32)
         values = np.concatenate((self._fp, self._tp.astype(np.float64)))
-        self._thresholds = np.unique(values if mode is FrocMode.OFFICIAL else values[values > 0])
+        slides = np.concatenate((self._fp_slide, self._tp_slide))
+        scored = np.ones(len(values), dtype=np.bool_) if mode is FrocMode.OFFICIAL else values > 0
+        self._values, self._slide = values[scored], slides[scored]
+        self._thresholds = np.unique(self._values)
         # The organisers' script compares float32 scores with thresholds in float32, false positives in float64.
         self._fp_below = np.searchsorted(self._fp, self._thresholds)
         self._tp_below = np.searchsorted(self._tp, self._thresholds.astype(np.float32))
@@ -86,9 +89,8 @@ class Froc:
         """The curve of all slides, or of those drawn, with repeats: intp (n,). Sensitivity is NaN without lesions."""
         weights = np.bincount(np.arange(self.slides) if drawn is None else drawn, minlength=self.slides)
         fp, tp = _at_least(weights[self._fp_slide], self._fp_below), _at_least(weights[self._tp_slide], self._tp_below)
-        if self.mode is FrocMode.OFFICIAL:
-            kept = self._thresholds > self._lowest(weights)  # the quirk: the lowest threshold is left out
-            fp, tp = fp[kept], tp[kept]
+        kept = self._present(weights)
+        fp, tp = fp[kept], tp[kept]
         lesions = int((weights * self._lesions).sum())
         fp, tp = np.append(fp, 0), np.append(tp, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -108,10 +110,12 @@ class Froc:
         """The mean of the six sensitivities."""
         return float(self.sensitivities(drawn).mean())
 
-    def _lowest(self, weights: NDArray[np.intp]) -> float:
-        """The lowest value among the slides drawn."""
-        present = (self._fp[weights[self._fp_slide] > 0], self._tp[weights[self._tp_slide] > 0].astype(np.float64))
-        return float(min((values[0] for values in present if len(values)), default=-np.inf))
+    def _present(self, weights: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Which thresholds the drawn slides have; in official mode without their lowest, the quirk."""
+        own = np.searchsorted(self._thresholds, self._values[weights[self._slide] > 0])
+        there = np.bincount(own, minlength=len(self._thresholds)) > 0
+        kept = np.flatnonzero(there)
+        return kept[1:] if self.mode is FrocMode.OFFICIAL else kept
 
 
 def _labels_at(detections: DetectionList, lesions: LesionMap, mode: FrocMode) -> NDArray[np.int32]:

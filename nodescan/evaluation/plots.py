@@ -61,7 +61,7 @@ def froc_plot(curve: FrocCurve, sensitivities: Sequence[float | None], *, steps:
         values = np.interp(grid, curve.false_positives, curve.sensitivity)
     line = _line(_pairs(grid, values), x, y, f'stroke="{_ACCENT}" stroke-width="2.5"')
     dots = "".join(
-        _dot(at, value, x, y, _ACCENT, f"{at:g} false positives a slide: {value:.3f}")
+        _dot((at, value), x, y, colour=_ACCENT, words=f"{at:g} false positives a slide: {value:.3f}")
         for at, value in zip(FALSE_POSITIVES, sensitivities, strict=True)
         if value is not None
     )
@@ -91,17 +91,10 @@ def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: BlandAltman) ->
         style = f'stroke="{_ACCENT}" stroke-width="1.8" stroke-dasharray="{dash or "none"}"'
         parts.append(_line([(x.low, value), (x.high, value)], x, y, style))
         parts.append(_note(x.high, value, x, y, f"{words} {value:+.0f}"))
-    parts += [
-        _dot(
-            mean,
-            measured - m.true_um,
-            x,
-            y,
-            CLASS_COLOURS[m.true_class].css,
-            f"{m.slide_id}: {m.true_um:.0f} um, measured {measured:.0f} um",
-        )
-        for mean, (m, measured) in zip(means, pairs, strict=True)
-    ]
+    for mean, (m, measured) in zip(means, pairs, strict=True):
+        words = f"{m.slide_id}: {m.true_um:.0f} um, measured {measured:.0f} um"
+        colour = CLASS_COLOURS[m.true_class].css
+        parts.append(_dot((mean, measured - m.true_um), x, y, colour=colour, words=words))
     return _svg("Bland-Altman plot", x, y, "".join(parts))
 
 
@@ -153,11 +146,10 @@ def _line(points: Sequence[tuple[float, float]], x: Axis, y: Axis, style: str) -
     return f'<polyline points="{path}" fill="none" stroke-linejoin="round" {style}/>'
 
 
-def _dot(at: float, value: float, x: Axis, y: Axis, colour: str, words: str) -> str:
-    return (
-        f'<circle cx="{_x(at, x)}" cy="{_y(value, y)}" r="4.2" fill="{colour}" fill-opacity=".8" stroke="#fff">'
-        f"<title>{escape(words)}</title></circle>"
-    )
+def _dot(point: tuple[float, float], x: Axis, y: Axis, *, colour: str, words: str) -> str:
+    place = f'cx="{_x(point[0], x)}" cy="{_y(point[1], y)}"'
+    title = f"<title>{escape(words)}</title>"
+    return f'<circle {place} r="4.2" fill="{colour}" fill-opacity=".8" stroke="#fff">{title}</circle>'
 
 
 def _note(at: float, value: float, x: Axis, y: Axis, words: str) -> str:

@@ -99,7 +99,7 @@ def not_run(slide_id: str, *, nodes_on_slide: int = 1) -> Section:
         status=Status.FAILED,
         metastasis=None,
         nodes_on_slide=nodes_on_slide,
-        reason="it stands in the manifest and was not run.",
+        reason="listed, but not run",
     )
 
 

@@ -75,7 +75,7 @@ def test_what_was_not_read_is_never_negative(sections: tuple[Section, ...], expe
 def test_an_unread_node_is_named_with_its_reason() -> None:
     """Which and why."""
     notes = stage(patient(read(NONE), failed()), AJCC8).notes
-    assert Flag("node_unread", "Node 2, slide s is failed: the file is truncated.") in notes
+    assert Flag("node_unread", "Node 2, slide s: failed (the file is truncated).") in notes
 
 
 def test_a_failed_section_makes_its_node_incomplete_though_others_were_read() -> None:
@@ -120,7 +120,12 @@ def test_sn_needs_sentinel_nodes_and_fewer_than_six_removed(
 
 @pytest.mark.parametrize(
     ("neoadjuvant", "recurrence", "expected"),
-    [(False, False, "pN0(i+)(sn)"), (True, False, "ypN0(i+)(sn)"), (False, True, "rpN0(i+)(sn)"), (True, True, "rypN0(i+)(sn)")],
+    [
+        (False, False, "pN0(i+)(sn)"),
+        (True, False, "ypN0(i+)(sn)"),
+        (False, True, "rpN0(i+)(sn)"),
+        (True, True, "rypN0(i+)(sn)"),
+    ],
 )
 def test_prefixes(neoadjuvant: bool, recurrence: bool, expected: str) -> None:
     """y and r stand before the category, only where the manifest says so."""
@@ -141,7 +146,7 @@ def test_pnx_is_only_ever_taken_from_the_manifest() -> None:
 
 
 def test_several_nodes_on_a_slide_leave_what_holds_whatever_the_split() -> None:
-    """Two foci of 3 mm on a slide of five nodes: one or two positive nodes, pN1a in either case; four foci: at least."""
+    """Two foci of 3 mm on a slide of five nodes: one or two positive nodes, pN1a either way; four foci: at least."""
     two = Section("s", COMPLETE, MACRO, foci=Foci(0, 0, 2), nodes_on_slide=5)
     four = replace(two, foci=Foci(0, 0, 4))
     assert words(two) == "pN1a(sn)"
@@ -161,7 +166,7 @@ def test_camelyon17_has_no_modifiers_and_ends_at_nine() -> None:
 def test_nodes_without_slides_are_told() -> None:
     """Three of four removed nodes have slides: the pN speaks of three."""
     notes = stage(patient(read(NONE), read(NONE), read(NONE), nodes_removed=4), AJCC8).notes
-    assert "4 nodes were removed, 3 have slides here: the pN speaks of those 3 only." in [n.message for n in notes]
+    assert "4 nodes were removed, slides of 3 are here: the pN says nothing of the others." in [n.message for n in notes]
 
 
 def test_only_doubts_of_deciding_slides_are_passed_on() -> None:

@@ -88,7 +88,10 @@ def test_shared_slides_give_the_range_over_every_split(nodes: int, foci: Foci) -
     kinds = [ITC] * foci.itc + [MICRO] * foci.micro + [MACRO] * foci.macro
     seen: dict[str, set[int]] = {"macro": set(), "micro": set(), "itc": set(), "positive": set()}
     for places in itertools.product(range(nodes), repeat=len(kinds)):
-        worst = [max((kind for kind, at in zip(kinds, places, strict=True) if at == node), default=NONE) for node in range(nodes)]
+        worst = [
+            max((kind for kind, at in zip(kinds, places, strict=True) if at == node), default=NONE)
+            for node in range(nodes)
+        ]
         seen["macro"].add(worst.count(MACRO))
         seen["micro"].add(worst.count(MICRO))
         seen["itc"].add(worst.count(ITC))

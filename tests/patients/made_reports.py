@@ -12,7 +12,7 @@ from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.reports.csv_report import write_detections
 from nodescan.reports.geojson_report import write_geojson
-from nodescan.reports.json_report import write_json
+from nodescan.reports.json_report import json_bytes, report_as_json, write_json
 
 SPACING_UM = 0.25
 SIDE_PX = 64_000
@@ -83,6 +83,16 @@ def write_run(folder: Path, reports: Sequence[SlideReport]) -> Path:
     return folder
 
 
+def write_findings(folder: Path, reports: Sequence[SlideReport]) -> Path:
+    """Many slides with their report.json alone, without waiting for the disk."""
+    for one in reports:
+        place = folder / one.slide.slide_id
+        place.mkdir(parents=True)
+        (place / "report.json").write_bytes(json_bytes(report_as_json(one)))
+    return folder
+
+
 def write_csv(path: Path, *lines: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path

@@ -32,7 +32,12 @@ def test_every_kind_of_report_is_read_back(tmp_path: Path, name: str) -> None:
     assert found.largest_deposit_um == written.largest_deposit_um
     assert [flag.code for flag in found.flags] == [flag.code for flag in written.flags]
     for mine, its in zip(found.deposits, written.deposits, strict=True):
-        assert (mine.id, mine.diameter_um, mine.metastasis, mine.cells) == (its.id, its.diameter_um, its.metastasis, its.cells)
+        assert (mine.id, mine.diameter_um, mine.metastasis, mine.cells) == (
+            its.id,
+            its.diameter_um,
+            its.metastasis,
+            its.cells,
+        )
         assert mine.centre_um == pytest.approx(its.centre_um)
         assert mine.borderline == its.borderline
     if written.info is not None:
@@ -72,7 +77,7 @@ def test_a_damaged_report_is_refused(tmp_path: Path, change: dict[str, object], 
     write_json(VARIANTS["macro"](), folder)
     path = folder / "report.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(UsageError, match="s/report.json") as caught:
+    with pytest.raises(UsageError, match=r"s/report\.json") as caught:
         read_report(path)
     assert message in str(caught.value)
 
@@ -94,5 +99,5 @@ def test_text_that_is_no_json_is_refused(tmp_path: Path) -> None:
     """Half a file is named."""
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "report.json").write_text('{"schema_version": 1, ')
-    with pytest.raises(UsageError, match="s/report.json: is no JSON"):
+    with pytest.raises(UsageError, match=r"s/report\.json: is no JSON"):
         read_reports(tmp_path)

@@ -27,10 +27,10 @@ class Disc:
 
 
 def texture(tumour: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """uint8 (SIDE_PX, SIDE_PX, 3): small dark nuclei, or larger and paler ones where it is tumour, on eosin."""
+    """uint8 (SIDE_PX, SIDE_PX, 3): a few small nuclei on eosin, or many large ones where it is tumour."""
     grain = ndimage.gaussian_filter(rng.standard_normal((SIDE_PX, SIDE_PX)), 3.0 if tumour else 1.3)
-    nuclei = (grain > 0.8 * grain.std())[..., None]
-    stain = np.array([150, 110, 180] if tumour else [90, 60, 140])
+    nuclei = (grain > (-0.3 if tumour else 1.6) * grain.std())[..., None]
+    stain = np.array([110, 70, 150])
     noise = rng.normal(0, 5, (SIDE_PX, SIDE_PX, 1))
     return np.clip(np.where(nuclei, stain, [225, 165, 205]) + noise, 0, 255).astype(np.uint8)
 

@@ -24,6 +24,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.mark.timeout(900)  # half a minute on a quiet machine
 def test_after_a_kill_the_next_20_losses_are_those_of_the_unbroken_run(index: Path, tmp_path: Path) -> None:
     """Killed in mid-epoch with two workers, weight averaging, dropout and augmentation; compared to the last bit.
 

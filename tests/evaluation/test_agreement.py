@@ -1,0 +1,63 @@
+"""Kappa and Bland-Altman against values worked out by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodescan.domain.staging import CAMELYON17
+from nodescan.evaluation.agreement import bland_altman, confusion, kappa_of_words, quadratic_kappa
+from nodescan.labels import read_labels
+
+STAGES = tuple(rule.category for rule in CAMELYON17.rules)
+
+
+def test_quadratic_kappa_of_a_table_worked_by_hand() -> None:
+    """Rows 5+3, 2+4+1, 0+2+3 of three classes: disagreement 8 where chance gives 23.1."""
+    table = np.array([[5, 3, 0], [2, 4, 1], [0, 2, 3]])
+    # margins: rows 8, 7, 5, columns 7, 9, 4; n = 20. Observed: 3 + 2 + 1 + 2 = 8.
+    # Expected: (8*9 + 7*7 + 7*4 + 5*9 + 4*(8*4 + 5*7)) / 20 = (72 + 49 + 28 + 45 + 268) / 20 = 23.1
+    assert quadratic_kappa(table) == pytest.approx(1 - 8 / 23.1)
+
+
+def test_kappa_of_identity_chance_and_reversal() -> None:
+    """Full agreement is 1, independence 0, reversal of two classes -1, and one class alone is not defined."""
+    assert quadratic_kappa(np.diag([3, 4, 5])) == 1.0
+    assert quadratic_kappa(np.outer([2, 4], [3, 3])) == pytest.approx(0.0)
+    assert quadratic_kappa(np.array([[0, 5], [5, 0]])) == pytest.approx(-1.0)
+    assert np.isnan(quadratic_kappa(np.diag([7, 0, 0])))
+    assert kappa_of_words([], STAGES) is None
+
+
+def test_quadratic_weights_punish_distance() -> None:
+    """Calling pN2 pN0 costs sixteen times what calling it pN1 does."""
+    near = quadratic_kappa(confusion([("pN2", "pN1"), *[(s, s) for s in STAGES] * 4], STAGES))
+    far = quadratic_kappa(confusion([("pN2", "pN0"), *[(s, s) for s in STAGES] * 4], STAGES))
+    assert far < near < 1
+
+
+@given(st.lists(st.tuples(st.sampled_from(STAGES), st.sampled_from(STAGES)), min_size=2, max_size=40))
+def test_kappa_is_symmetric_and_at_most_one(pairs: list[tuple[str, str]]) -> None:
+    """Which reading is the reference makes no difference."""
+    one = kappa_of_words(pairs, STAGES)
+    other = kappa_of_words([(b, a) for a, b in pairs], STAGES)
+    assert one == pytest.approx(other) if one is not None else other is None
+    assert one is None or one <= 1
+
+
+def test_kappa_of_the_official_rows_against_themselves(shared: Path) -> None:
+    """100 patients, kappa 1."""
+    stages = read_labels(shared / "data" / "camelyon17" / "stage_labels.csv").stages
+    assert kappa_of_words([(stage, stage) for stage in stages.values()], STAGES) == 1.0
+
+
+def test_bland_altman_by_hand() -> None:
+    """Differences 10, -10, 30, 10: bias 10, standard deviation sqrt(800/3)."""
+    found = bland_altman(np.array([100.0, 200, 300, 400]), np.array([110.0, 190, 330, 410]))
+    assert found is not None
+    assert found.bias_um == 10.0
+    assert found.upper_um - found.bias_um == pytest.approx(1.96 * (800 / 3) ** 0.5)
+    assert found.lower_um == pytest.approx(2 * found.bias_um - found.upper_um)
+    assert bland_altman(np.array([1.0]), np.array([1.0])) is None

@@ -1,0 +1,230 @@
+"""A run held against a reference: every figure by hand on a handful of slides, and nothing dropped in silence."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nodescan.domain.deposits import Detection
+from nodescan.domain.report import Flag, Status
+from nodescan.errors import UsageError
+from nodescan.evaluation.compare import Comparison, compare, subjects_of_challenge, subjects_of_run
+from nodescan.evaluation.detections import write_challenge_files
+from nodescan.evaluation.evaluation_files import json_text, write_evaluation
+from nodescan.evaluation.figures import figures
+from nodescan.evaluation.froc import FrocMode
+from nodescan.evaluation.lesions import official_lesions
+from nodescan.evaluation.reference import read_reference
+from nodescan.labels import read_labels
+from tests.patients.made_reports import SPACING_UM, WORD_SIZES, report, write_csv, write_findings, write_run
+
+OFFICIAL, EVERY = FrocMode.OFFICIAL, FrocMode.EVERY_SLIDE
+
+
+def truth_file(folder: Path, slide_id: str, label: str, sizes_um: tuple[float, ...]) -> None:
+    """Planted where tests' reports have their deposits."""
+    deposits = [
+        {"centre_um": [3000.0 * number, 3000.0], "diameter_um": size}
+        for number, size in enumerate(sorted(sizes_um, reverse=True), 1)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"um_per_px": SPACING_UM, "label": label, "deposits": deposits}
+    (folder / f"{slide_id}.truth.json").write_text(json.dumps(content))
+
+
+def planted(folder: Path) -> tuple[Path, Path]:
+    """Four slides: found with 20 um too much, found with a false deposit, missed, and clean."""
+    truth, run = folder / "truth", folder / "run"
+    truth_file(truth, "s1", "macro", (2600.0, 400.0))
+    truth_file(truth, "s2", "itc", (150.0,))
+    truth_file(truth, "s3", "micro", (500.0,))
+    truth_file(truth, "s4", "negative", ())
+    write_run(
+        run,
+        [
+            report("s1", (2620.0, 420.0)),
+            report("s2", (170.0, 60.0)),
+            report("s3", detections=(Detection(0.3, 12_000.0, 12_000.0),)),
+            report("s4"),
+        ],
+    )
+    return run, truth
+
+
+def compared(run: Path, truth: Path, mode: FrocMode = EVERY, *, as_submitted: bool = False) -> Comparison:
+    return compare(subjects_of_run(run), read_reference(truth), mode, as_submitted=as_submitted, mpp_um=None)
+
+
+def test_every_figure_of_four_slides_by_hand(tmp_path: Path) -> None:
+    """AUC, FROC, classes, sizes: small enough to be worked out."""
+    found = figures(compared(*planted(tmp_path)))
+    # scores: s1 and s2 0.9, s3 0.3, s4 0.02: every tumour slide above the normal one
+    assert found.slide_task.auc.value == 1.0
+    # lesions: two of s1, one of s3; the ITC of s2 doesn't count; false positives: s2's 60 um (0.9), s3's point (0.3)
+    assert (found.lesion_task.n_lesions, found.lesion_task.n_slides) == (3, 4)
+    assert [value.value for value in found.lesion_task.sensitivities] == pytest.approx([2 / 3] * 6)
+    classes = found.slide_classes
+    assert classes.table.tolist() == [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]]
+    assert classes.accuracy.value == 0.75
+    sizes = found.sizes
+    assert sizes.agreement.bias_um == pytest.approx(20.0, abs=0.1)
+    assert sizes.bias.n == 4
+    assert sizes.classes.tolist() == [[0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
+    assert [value.value for value in sizes.recall] == [1.0, 0.5, 1.0]
+    assert sizes.false_deposits.value == 0.25
+
+
+def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
+    """By name, beside it; the page holds the three plots and nothing from elsewhere."""
+    run, truth = planted(tmp_path)
+    comparison = compared(run, truth)
+    found = figures(comparison)
+    paths = write_evaluation(comparison, found, run / "evaluation", reference="truth")
+    assert {path.name for path in paths} == {"evaluation.json", "evaluation.html", "slide_scores.csv", "lesions.csv"}
+    content = json.loads((run / "evaluation" / "evaluation.json").read_text())
+    assert content["slide_auc"] == 1.0
+    for name in ("slide_auc", "froc_score", "kappa"):
+        low, high = content[f"{name}_interval"]
+        assert low <= content[name] <= high
+    assert len(content["sensitivities"]) == len(content["sensitivities_interval"]) == 6
+    assert content["size_agreement"]["bias_um"] == pytest.approx(20.0, abs=0.1)
+    page = (run / "evaluation" / "evaluation.html").read_text()
+    assert page.count("<svg") == 3
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_failed_slide_is_refused_by_the_official_mode_and_counts_as_missed_by_the_other(tmp_path: Path) -> None:
+    """Leaving it out would raise the score: 1.0 instead of 0.5."""
+    truth = tmp_path / "truth"
+    truth_file(truth, "s1", "macro", (2600.0,))
+    truth_file(truth, "s2", "macro", (2600.0,))
+    truth_file(truth, "s3", "negative", ())
+    run = write_run(
+        tmp_path / "run",
+        [
+            report("s1", (2600.0,)),
+            report("s2", status=Status.FAILED, flags=(Flag("unreadable", "truncated"),)),
+            report("s3", detections=(Detection(0.1, 50.0, 50.0),)),
+        ],
+    )
+    with pytest.raises(UsageError, match=r"1 slide\(s\) of the reference have no detections.*s2"):
+        compared(run, truth, OFFICIAL)
+    as_submitted = figures(compared(run, truth, OFFICIAL, as_submitted=True))
+    assert (as_submitted.lesion_task.n_slides, as_submitted.lesion_task.n_lesions) == (2, 1)
+    assert as_submitted.lesion_task.score.value == 1.0
+    every = compared(run, truth)
+    assert every.missing == ("s2",)
+    assert figures(every).lesion_task.score.value == 0.5
+    assert figures(every).slide_task.without_score == ("s2",)
+
+
+def test_strangers_on_both_sides_are_listed(tmp_path: Path) -> None:
+    """A slide that only one side knows is named; no slide in common is an error."""
+    run = write_run(tmp_path / "run", [report("s1", (2600.0,)), report("extra")])
+    reference = write_csv(tmp_path / "r.csv", "slide_id,label", "s1,macro", "s9,negative")
+    found = compared(run, reference)
+    assert (found.missing, found.unknown) == (("s9",), ("extra",))
+    with pytest.raises(UsageError, match=r"lists none of the slides that were run; its slides are named q1"):
+        compared(run, write_csv(tmp_path / "q.csv", "slide_id,label", "q1,macro"))
+
+
+def test_challenge_files_score_as_the_run_does(tmp_path: Path) -> None:
+    """What is exported for the challenge gives the same official figures when it is read back."""
+    run, truth = planted(tmp_path)
+    subjects = subjects_of_run(run)
+    write_challenge_files(((key, subject.detections) for key, subject in subjects.items()), tmp_path / "csv")
+    reference = read_reference(truth)
+    one = figures(compare(subjects, reference, OFFICIAL, as_submitted=False, mpp_um=None))
+    again = subjects_of_challenge(tmp_path / "csv")
+    other = figures(compare(again, reference, OFFICIAL, as_submitted=False, mpp_um=None))
+    assert one.lesion_task.score == other.lesion_task.score
+    assert one.lesion_task.sensitivities == other.lesion_task.sensitivities
+
+
+def test_official_score_from_masks_by_hand(tmp_path: Path) -> None:
+    """Two tumour slides, one normal, in the organisers' own kinds of files.
+
+    t1: two lesions, 0.8 and 0.6; t2: one lesion, missed, and a false positive of 0.7; n1: one of 0.5. Thresholds
+    without 0: 0.5 (2/3, 2/3), 0.6 (1/3, 2/3), 0.7 (1/3, 1/3), 0.8 (0, 1/3), (0, 0). At 1/4: 1/3; at 1/2: 2/3.
+    """
+    masks, csvs = tmp_path / "masks", tmp_path / "csv"
+    masks.mkdir()
+    csvs.mkdir()
+    for name, columns in (("Test_001", (10, 80)), ("Test_002", (10,))):
+        pixels = np.zeros((100, 150), dtype=np.uint8)
+        for left in columns:
+            pixels[20:60, left : left + 40] = 255
+        Image.fromarray(pixels).save(masks / f"{name}_Mask.tif")
+    (csvs / "Test_001.csv").write_text("0.8,640,960\n0.4,700,960\n0.6,2900,960\n")
+    (csvs / "Test_002.csv").write_text("0.7,4700,3000\n")
+    (csvs / "Test_003.csv").write_text("0.5,99999,99999\n")
+    comparison = compare(subjects_of_challenge(csvs), read_reference(masks), OFFICIAL, as_submitted=False, mpp_um=None)
+    found = figures(comparison).lesion_task
+    assert [value.value for value in found.sensitivities] == pytest.approx([1 / 3, *[2 / 3] * 5])
+    assert found.score.value == pytest.approx((1 / 3 + 5 * 2 / 3) / 6)
+    assert "1 slide(s) without a mask or outline count as normal: Test_003" in comparison.notes
+
+
+def test_every_camelyon17_stage_from_true_reports(shared: Path, tmp_path: Path) -> None:
+    """500 reports with the true labels: kappa 1.0 of slides and patients, and the submission equals the reference."""
+    path = shared / "data" / "camelyon17" / "stage_labels.csv"
+    labels = read_labels(path)
+    run = write_findings(
+        tmp_path / "run", [report(slide.slide_id, WORD_SIZES[slide.label.word]) for slide in labels.slides]
+    )
+    comparison = compared(run, path)
+    found = figures(comparison)
+    assert found.stages.kappa.value == found.slide_classes.kappa.value == 1.0
+    assert found.stages.kappa.n == 100
+    write_evaluation(comparison, found, tmp_path / "evaluation", reference=path.name)
+    submission = read_labels(tmp_path / "evaluation" / "camelyon17_submission.csv")
+    assert submission.stages == labels.stages
+    assert Counter(slide.label for slide in submission.slides) == Counter(slide.label for slide in labels.slides)
+
+
+def test_a_patient_that_was_not_read_whole_is_scored_by_what_was_found_and_named(tmp_path: Path) -> None:
+    """No patient is left out of kappa because a slide failed; one without any slide run is, and is named."""
+    lines = [
+        "patient,stage",
+        "patient_001.zip,pN1mi",
+        "patient_001_node_0.tif,micro",
+        "patient_001_node_1.tif,negative",
+    ]
+    lines += [
+        "patient_002.zip,pN0",
+        "patient_002_node_0.tif,negative",
+        "patient_003.zip,pN0",
+        "patient_003_node_0.tif,negative",
+    ]
+    reference = write_csv(tmp_path / "stages.csv", *lines)
+    run = write_run(
+        tmp_path / "run",
+        [
+            report("patient_001_node_0", status=Status.FAILED, flags=(Flag("unreadable", "truncated"),)),
+            report("patient_001_node_1"),
+            report("patient_002_node_0"),
+        ],
+    )
+    comparison = compared(run, reference)
+    assert [(patient.patient_id, patient.found_stage) for patient in comparison.patients] == [
+        ("patient_001", "pN0"),
+        ("patient_002", "pN0"),
+    ]
+    assert comparison.patients_not_run == ("patient_003",)
+    content = json.loads(json_text(comparison, figures(comparison), reference="stages.csv"))
+    assert content["patients_not_read_whole"] == ["patient_001"]
+    assert content["kappa_of"] == "patient stages"
+
+
+def test_masks_of_real_annotations_take_seconds(shared: Path) -> None:
+    """27 slides' lesions drawn and grown on a canvas of 90,000 x 200,000 px: 129 would take under two minutes."""
+    reference = read_reference(shared / "data" / "camelyon16" / "annotations")
+    started = time.process_time()
+    for name in sorted(reference.slides)[:6]:
+        drawn = reference.slides[name].lesions.mask((97_792, 221_184))
+        assert official_lesions(drawn.tumour).count > 0
+    assert (time.process_time() - started) / 6 < 120 / 129 * 2  # two cores

@@ -1,0 +1,43 @@
+"""Deposits and lesions go together by their common area, each once."""
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.evaluation.pairing import pair
+from nodescan.imaging.sizing import to_shape
+from tests.patients.made_reports import disc
+
+
+def shapes(*deposits: Deposit) -> dict[int, object]:
+    return {deposit.id: to_shape(deposit.outline) for deposit in deposits}
+
+
+def test_each_lesion_gets_the_deposit_that_covers_it_most() -> None:
+    """Two deposits on one lesion: the larger overlap is its pair, the other a piece; one far away is false."""
+    lesion, missed = disc(1, 1000.0, (2000.0, 2000.0)), disc(2, 100.0, (9000.0, 9000.0))
+    best, piece, false = (
+        disc(1, 900.0, (1950.0, 2000.0)),
+        disc(2, 80.0, (2400.0, 2000.0)),
+        disc(3, 300.0, (5000.0, 5000.0)),
+    )
+    found = pair("s", [lesion, missed], [best, piece, false], shapes(best, piece, false))
+    assert [(m.true_um, m.measured_um) for m in found.lesions] == [(1000.0, 900.0), (100.0, None)]
+    assert found.lesions[0].measured_class is Metastasis.MICRO
+    assert (found.false_deposits, found.pieces) == (1, 1)
+
+
+def test_one_deposit_over_two_lesions_is_the_pair_of_one() -> None:
+    """The other is missed: two lesions that were read as one aren't two right sizes."""
+    left, right = disc(1, 500.0, (1000.0, 1000.0)), disc(2, 300.0, (1600.0, 1000.0))
+    both = disc(1, 1200.0, (1250.0, 1000.0))
+    found = pair("s", [left, right], [both], shapes(both))
+    assert [m.measured_um for m in found.lesions] == [1200.0, None]
+    assert (found.false_deposits, found.pieces) == (0, 0)
+
+
+def test_order_does_not_matter() -> None:
+    """Pairs are by area, not by the order of the lists."""
+    lesions = [disc(n, 400.0 + n, (1000.0 * n, 1000.0)) for n in range(1, 6)]
+    deposits = [disc(n, 380.0 + n, (1000.0 * n + 20, 1000.0)) for n in range(1, 6)]
+    one = pair("s", lesions, deposits, shapes(*deposits))
+    other = pair("s", lesions[::-1], deposits[::-1], shapes(*deposits))
+    assert set(one.lesions) == set(other.lesions)

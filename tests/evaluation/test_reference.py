@@ -1,0 +1,171 @@
+"""References are read as they are published, and refused where they contradict themselves."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.units import Spacing
+from nodescan.errors import AnnotationError, UsageError
+from nodescan.evaluation.reference import read_reference
+from tests.patients.made_reports import write_csv
+
+
+def mask_png(path: Path, value: int = 255, *, empty: bool = False) -> Path:
+    pixels = np.zeros((60, 80), dtype=np.uint8)
+    if not empty:
+        pixels[10:40, 20:50] = value
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def square_xml(path: Path, side_px: int = 3200) -> Path:
+    corners = [(640, 320), (640 + side_px, 320), (640 + side_px, 320 + side_px), (640, 320 + side_px)]
+    points = "".join(f'<Coordinate Order="{n}" X="{x}" Y="{y}"/>' for n, (x, y) in enumerate(corners))
+    path.write_text(
+        '<?xml version="1.0"?><ASAP_Annotations><Annotations><Annotation Name="A" Type="Polygon" PartOfGroup="_0">'
+        f"<Coordinates>{points}</Coordinates></Annotation></Annotations></ASAP_Annotations>"
+    )
+    return path
+
+
+def test_camelyon16s_own_table(shared: Path) -> None:
+    """130 rows, test_049 left out and said so: 49 tumour and 80 normal slides remain."""
+    found = read_reference(shared / "data" / "camelyon16" / "test_reference.csv")
+    assert len(found.slides) == 129
+    assert sum(bool(slide.tumour) for slide in found.slides.values()) == 49
+    assert found.notes == ("Test_049 is left out: a duplicate of another slide (camelyon.md)",)
+    assert found.find("test_001") is found.find("TEST_001")
+    assert found.find("test_001").label is Metastasis.MACRO
+
+
+def test_camelyon17s_own_table(shared: Path) -> None:
+    """500 slides with a class, 100 patients with a stage."""
+    found = read_reference(shared / "data" / "camelyon17" / "stage_labels.csv")
+    assert (len(found.slides), len(found.nodes), len(found.stages)) == (500, 500, 100)
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_masks_of_zero_and_one_or_255_are_the_same(tmp_path: Path, value: int) -> None:
+    """Both are in use, and taking one for the other gives garbage."""
+    mask_png(tmp_path / "Test_001_Mask.png", value)
+    slide = read_reference(tmp_path).find("test_001")
+    assert slide.tumour
+    drawn = slide.lesions.mask(None)
+    assert (int(drawn.tumour.sum()), drawn.origin, drawn.whole) == (900, (0, 0), True)
+
+
+def test_outlines_are_drawn_at_level_5(tmp_path: Path) -> None:
+    """A square of 3,200 level-0 px is 100 x 100 px at level 5, at its place, with and without the slide's size."""
+    square_xml(tmp_path / "tumor_001.xml")
+    file = read_reference(tmp_path).find("tumor_001").lesions
+    whole = file.mask((6400, 4800))
+    assert whole.tumour.shape == (150, 200)
+    assert whole.tumour[10:110, 20:120].all()
+    assert whole.tumour.sum() == 10_000
+    part = file.mask(None)
+    assert not part.whole
+    rows, columns = np.nonzero(part.tumour)
+    assert (rows.min() + part.origin[0], columns.min() + part.origin[1], len(rows)) == (10, 20, 10_000)
+
+
+def test_planted_truth_is_a_reference(tmp_path: Path) -> None:
+    """Discs by centre and diameter, and outlines where there are any."""
+    truth = {
+        "um_per_px": 0.5,
+        "label": "macro",
+        "deposits": [
+            {"centre_um": [3000, 3000], "diameter_um": 2600},
+            {"centre_um": [8000, 3000], "diameter_um": 100, "outline_um": [[7950, 3000], [8050, 3000], [8000, 3020]]},
+        ],
+    }
+    (tmp_path / "p1.truth.json").write_text(json.dumps(truth))
+    slide = read_reference(tmp_path).find("p1")
+    assert (slide.tumour, slide.label, slide.largest_um) == (True, Metastasis.MACRO, 2600)
+    sizes = [deposit.diameter_um for deposit in slide.lesions.deposits(Spacing.square(0.5))]
+    assert sizes == pytest.approx([2600, 100])
+
+
+def test_in_a_folder_of_tumour_masks_the_rest_is_normal(tmp_path: Path) -> None:
+    """As in the challenge; but a slide whose name says tumour should have had its mask."""
+    mask_png(tmp_path / "test_001_mask.png")
+    found = read_reference(tmp_path)
+    assert found.find("test_002").tumour is False
+    assert found.find("tumor_002") is None
+
+
+def test_in_a_folder_that_shows_normal_slides_the_rest_is_unknown(tmp_path: Path) -> None:
+    """One empty mask says that normal slides are listed too."""
+    mask_png(tmp_path / "test_001_mask.png")
+    mask_png(tmp_path / "test_002_mask.png", empty=True)
+    found = read_reference(tmp_path)
+    assert found.find("test_002").tumour is False
+    assert found.find("test_003") is None
+
+
+def test_a_table_in_the_folder_says_which_slides_there_are(tmp_path: Path) -> None:
+    """Masks of slides that it doesn't list are told of and not used."""
+    write_csv(tmp_path / "labels.csv", "slide_id,label", "test_001,tumor", "test_002,normal")
+    mask_png(tmp_path / "test_001_mask.png")
+    mask_png(tmp_path / "test_009_mask.png")
+    found = read_reference(tmp_path)
+    assert set(found.slides) == {"test_001", "test_002"}
+    assert found.slides["test_001"].lesions is not None
+    assert "test_009_mask.png shows a slide that labels.csv doesn't list" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["slide_id,label", "a,tumor", "a,normal"], "line 3: the slide 'a' stands there twice"),
+        (
+            ["slide_id,label", "a,malignant"],
+            "label is 'malignant'; write negative, itc, micro, macro, or tumor or normal",
+        ),
+        (["slide_id,label", ",tumor"], "slide_id is empty"),
+        (["slide_id,label,largest_deposit_um", "a,macro,2.6"], "is it in mm?"),
+        (["slide_id,label,size", "a,macro,2600"], "unknown column 'size'"),
+        (["Test_001,Tumor,IDC,None"], "contradict each other"),
+        (["Test_001,Tumor,IDC,Macro", "Test_001,Tumor,IDC,Macro"], "line 2: the slide 'Test_001' stands there twice"),
+        (["Test_001,Tumor,IDC,Macro", "Test_002,Tumour?,IDC,Macro"], "1 is 'Tumour?'"),
+        (["patient_id,slide_id,label", "P1,a,itc", "P2,a,itc"], "belongs to two patients"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_named(tmp_path: Path, lines: list[str], message: str) -> None:
+    """Duplicates, unknown spellings, units."""
+    with pytest.raises(UsageError) as caught:
+        read_reference(write_csv(tmp_path / "r.csv", *lines))
+    assert message in str(caught.value)
+
+
+def test_what_is_wrong_in_a_folder_is_named(tmp_path: Path) -> None:
+    """Two files for one slide, two tables, nothing at all, a grey mask, a colour mask, no such place."""
+    with pytest.raises(UsageError, match="no such file or folder"):
+        read_reference(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"holds no <slide>_mask\.png"):
+        read_reference(tmp_path)
+    mask_png(tmp_path / "a_mask.png", 128)
+    with pytest.raises(AnnotationError, match="0 and 1, or 0 and 255, not 0, 128"):
+        read_reference(tmp_path)
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "a_mask.png")
+    with pytest.raises(AnnotationError, match="colour image"):
+        read_reference(tmp_path)
+    mask_png(tmp_path / "a_mask.png")
+    square_xml(tmp_path / "a.xml")
+    with pytest.raises(UsageError, match="both show the lesions of one slide"):
+        read_reference(tmp_path)
+    (tmp_path / "a.xml").unlink()
+    for name in ("x.csv", "y.csv"):
+        write_csv(tmp_path / name, "slide_id,label", "a,tumor")
+    with pytest.raises(UsageError, match="holds 2 CSV files"):
+        read_reference(tmp_path)
+
+
+def test_every_real_annotation_is_read(shared: Path) -> None:
+    """27 tumour slides."""
+    found = read_reference(shared / "data" / "camelyon16" / "annotations")
+    assert len(found.slides) == 27
+    assert all(slide.tumour for slide in found.slides.values())

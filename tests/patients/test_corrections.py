@@ -1,0 +1,113 @@
+"""A reader's review changes what it names and nothing else, and everything it did is kept."""
+
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import Flag, Status
+from nodescan.errors import UsageError
+from nodescan.patients.corrections import Applied, apply_corrections, read_corrections
+from nodescan.reports.report_reader import StoredReport, read_reports
+from tests.patients.made_reports import report, write_csv, write_run
+
+HEADER = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by"
+
+
+def reviewed(folder: Path, *rows: str) -> tuple[dict[str, StoredReport], tuple[Applied, ...]]:
+    run = write_run(
+        folder / "run",
+        [
+            report("a", (2600.0, 300.0)),
+            report("b"),
+            report("c", (150.0,), status=Status.INCOMPLETE),
+            report("d", status=Status.FAILED, flags=(Flag("unreadable", "the file is truncated"),)),
+        ],
+    )
+    corrections = read_corrections(write_csv(folder / "review.csv", HEADER, *rows))
+    found, applied = apply_corrections(read_reports(run), corrections)
+    return {one.slide_id: one for one in found}, applied
+
+
+def test_accept_changes_nothing(tmp_path: Path) -> None:
+    """It is recorded, and the slide stays as it was."""
+    slides, applied = reviewed(tmp_path, "a,1,,,accept,,Dr A")
+    assert slides["a"].metastasis is Metastasis.MACRO
+    assert applied == (Applied("a", 1, "accept", "macro, 2600.0 um", "macro, 2600.0 um", "Dr A", ""),)
+
+
+def test_reject_leaves_the_next_largest(tmp_path: Path) -> None:
+    """Without its macrometastasis the slide is a micrometastasis; without any deposit it is negative."""
+    assert reviewed(tmp_path / "1", "a,1,,,reject,,Dr A")[0]["a"].metastasis is Metastasis.MICRO
+    none = reviewed(tmp_path / "2", "a,1,,,reject,,Dr A", "a,2,,,reject,,Dr A")[0]["a"]
+    assert (none.metastasis, none.deposits) == (Metastasis.NONE, ())
+
+
+def test_an_incomplete_slide_never_becomes_negative(tmp_path: Path) -> None:
+    """Rejecting all that was found on a partly read slide leaves no class."""
+    slide = reviewed(tmp_path, "c,1,,,reject,,Dr A")[0]["c"]
+    assert (slide.metastasis, slide.at_least, slide.status) == (None, False, Status.INCOMPLETE)
+
+
+def test_add_classes_by_size(tmp_path: Path) -> None:
+    """A deposit that the software missed makes the slide what its size says."""
+    slide = reviewed(tmp_path, "b,,1000,1000,add,201,Dr A")[0]["b"]
+    assert (slide.metastasis, slide.largest_deposit_um) == (Metastasis.MICRO, 201.0)
+
+
+def test_a_finding_on_a_failed_slide_is_a_lower_bound(tmp_path: Path) -> None:
+    """The reader saw it under the microscope; the rest of the slide is still unread."""
+    slide = reviewed(tmp_path, "d,,1000,1000,add,2500,Dr A")[0]["d"]
+    assert (slide.status, slide.metastasis, slide.at_least) == (Status.INCOMPLETE, Metastasis.MACRO, True)
+
+
+@pytest.mark.parametrize(("size", "found"), [("2000", Metastasis.MICRO), ("2000.1", Metastasis.MACRO)])
+def test_resize_on_both_sides_of_a_limit(tmp_path: Path, size: str, found: Metastasis) -> None:
+    """The reader's size decides, exactly."""
+    assert reviewed(tmp_path, f"a,1,,,resize,{size},Dr A")[0]["a"].metastasis is found
+
+
+def test_class_by_cells_is_taken_and_a_contradiction_is_said(tmp_path: Path) -> None:
+    """More than 200 cells make 0.15 mm a micrometastasis; ITC of 2.6 mm is taken too, but flagged."""
+    cells = reviewed(tmp_path / "1", "c,1,,,class,micro,Dr A")[0]["c"]
+    assert (cells.metastasis, [flag.code for flag in cells.flags]) == (Metastasis.MICRO, [])
+    odd = reviewed(tmp_path / "2", "a,1,,,class,itc,Dr A", "a,2,,,reject,,Dr A")[0]["a"]
+    assert (odd.metastasis, [flag.code for flag in odd.flags]) == (Metastasis.ITC, ["class_against_size"])
+
+
+def test_a_centre_means_the_deposit_there(tmp_path: Path) -> None:
+    """Anywhere within the deposit, or 50 um of a small one's centre."""
+    _, applied = reviewed(tmp_path, "a,,3900,3400,accept,,Dr A", "a,,6049,3000,accept,,Dr A")
+    assert [done.deposit_id for done in applied] == [1, 2]
+
+
+def test_slides_without_a_row_are_untouched(tmp_path: Path) -> None:
+    """Only what was reviewed may change."""
+    slides, _ = reviewed(tmp_path, "a,1,,,reject,,Dr A")
+    assert slides["b"].metastasis is Metastasis.NONE
+    assert slides["c"].at_least
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["z,1,,,accept,,Dr A"], "slide 'z' has no report here"),
+        (["a,7,,,accept,,Dr A"], "slide 'a' has no deposit 7"),
+        (["a,,9000,9000,reject,,Dr A"], "has no deposit near 9000, 9000 um; use add"),
+        (["a,1,,,reject,,Dr A", "a,1,,,accept,,Dr B"], "line 3: deposit 1 is corrected in line 2 already"),
+        (["a,1,,,resize,2.6,Dr A"], "is it in mm?"),
+        (["a,1,,,resize,,Dr A"], "resize needs the greatest diameter in um as value"),
+        (["a,1,,,class,negative,Dr A"], "value is 'negative'"),
+        (["a,1,,,delete,,Dr A"], "action is 'delete', which is not known; write accept, reject"),
+        (["a,1,,,reject,,"], "by is empty"),
+        (["a,,,,reject,,Dr A"], "reject needs either a deposit_id or a centre"),
+        (["a,1,,,reject,300,Dr A"], "reject takes no value"),
+        (["b,1,,,add,300,Dr A"], "add needs centre_x_um and centre_y_um, and no deposit_id"),
+        (["a,,1,,reject,,Dr A"], "a centre needs centre_x_um and centre_y_um"),
+    ],
+)
+def test_rows_that_say_no_one_thing_are_refused(tmp_path: Path, rows: list[str], message: str) -> None:
+    """With file and line."""
+    with pytest.raises(UsageError, match=r"review\.csv, line") as caught:
+        reviewed(tmp_path, *rows)
+    assert message in str(caught.value)

@@ -1,0 +1,202 @@
+"""Patients staged from stored reports: grouped as the manifest says, incomplete where anything is."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.report import Flag, Status
+from nodescan.domain.staging import AJCC8, CAMELYON17
+from nodescan.errors import UsageError
+from nodescan.labels import read_labels
+from nodescan.manifest import read_manifest
+from nodescan.patients.corrections import read_corrections
+from nodescan.patients.patient_files import page_names, staging_as_json, write_staging
+from nodescan.patients.restage import Staging, stage_labels, stage_reports
+from nodescan.reports.report_reader import read_reports
+from tests.patients.made_reports import WORD_SIZES, report, write_csv, write_findings, write_run
+
+TRUNCATED = Flag("unreadable", "the file is truncated")
+
+
+def run(folder: Path) -> Path:
+    return write_run(
+        folder / "run",
+        [
+            report("a1", (150.0,)),
+            report("a2", (900.0, 800.0)),
+            report("a3"),
+            report("b1", (2600.0,)),
+            report("b2", status=Status.FAILED, flags=(TRUNCATED,)),
+            report("c1"),
+            report("c2", status=Status.INCOMPLETE, flags=(Flag("unread_tissue", "9 % could not be read."),)),
+            report("stray", (3000.0,)),
+        ],
+    )
+
+
+def staged(folder: Path, *rows: str, header: str, review: tuple[str, ...] = ()) -> Staging:
+    manifest = read_manifest(write_csv(folder / "manifest.csv", header, *rows))
+    corrections = ()
+    if review:
+        lines = ("slide_id,deposit_id,action,value,by", *review)
+        corrections = read_corrections(write_csv(folder / "review.csv", *lines))
+    return stage_reports(read_reports(run(folder)), manifest, AJCC8, corrections=corrections)
+
+
+def words(staging: Staging) -> dict[str, str]:
+    return {result.staged.specimen.patient_id: result.staged.words for result in staging.patients}
+
+
+def test_sections_of_one_node_are_one_node(tmp_path: Path) -> None:
+    """Two slides of node 1: ITC and a micrometastasis are one micrometastatic node; the sizes aren't added."""
+    found = staged(tmp_path, "a1,A,1", "a2,A,1", "a3,A,2", header="slide_id,patient_id,node_id")
+    (patient,) = found.patients
+    assert patient.staged.words == "pN1mi"
+    assert [node.node_id for node in patient.staged.specimen.nodes] == ["1", "2"]
+    assert patient.staged.counts.positive.lowest == 1
+    assert patient.staged.counts.itc.highest == 0
+    assert patient.staged.specimen.nodes[0].largest_um == 900.0
+
+
+def test_without_node_id_each_slide_is_a_node_and_the_report_says_so(tmp_path: Path) -> None:
+    """The note stands with the patient."""
+    found = staged(tmp_path, "a1,A", "a2,A", header="slide_id,patient_id")
+    (patient,) = found.patients
+    assert patient.staged.specimen.n_nodes == 2
+    assert "no_node_id" in [note.code for note in patient.all_notes]
+
+
+def test_failed_incomplete_and_missing_slides_make_the_patient_incomplete(tmp_path: Path) -> None:
+    """Which and why, and what was found is a lower bound."""
+    found = staged(tmp_path, "b1,B,1", "b2,B,2", "c1,C,1", "c2,C,2", "gone,D,1", header="slide_id,patient_id,node_id")
+    assert words(found) == {
+        "B": "at least pN1a",
+        "C": "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)",
+        "D": "cannot be determined (no readable slide)",
+    }
+    said = " ".join(note.message for result in found.patients for note in result.all_notes)
+    assert "Node 2, slide b2: failed (the file is truncated)." in said
+    assert "Node 2, slide c2: incomplete (9 % could not be read)." in said
+    assert "Node 1, slide gone: failed (listed, but not run)." in said
+    assert found.not_run == ("gone",)
+    assert not found.complete
+
+
+def test_slides_that_are_in_no_patient_are_listed(tmp_path: Path) -> None:
+    """A report that the manifest doesn't know is counted, never dropped in silence."""
+    found = staged(tmp_path, "a3,A,1", header="slide_id,patient_id,node_id")
+    assert found.not_listed == ("a1", "a2", "b1", "b2", "c1", "c2", "stray")
+
+
+def test_specimens_and_sides_are_staged_apart(tmp_path: Path) -> None:
+    """Left and right never share a count."""
+    found = staged(
+        tmp_path, "a2,A,1,left", "b1,A,1,right", "a3,A,2,right", header="slide_id,patient_id,node_id,laterality"
+    )
+    assert [(r.staged.specimen.laterality, r.staged.words) for r in found.patients] == [
+        ("left", "pN1mi"),
+        ("right", "pN1a"),
+    ]
+
+
+def test_other_stains_are_left_to_the_pathologist(tmp_path: Path) -> None:
+    """A cytokeratin slide neither stages nor blocks a node that has an H&E section; alone it leaves the node unread."""
+    header = "slide_id,patient_id,node_id,stain"
+    beside = staged(tmp_path / "1", "a3,A,1,HE", "stray,A,1,CK", header=header)
+    assert words(beside) == {"A": "pN0"}
+    assert beside.left_out == ("stray",)
+    alone = staged(tmp_path / "2", "a3,A,1,HE", "stray,A,2,CK", header=header)
+    assert alone.patients[0].staged.category is None
+
+
+def test_paths_name_slides_as_a_run_does(tmp_path: Path) -> None:
+    """A manifest made for the run needs no slide_id."""
+    found = staged(tmp_path, "scans/a2.svs,A,1", header="path,patient_id,node_id")
+    assert words(found) == {"A": "pN1mi"}
+
+
+def test_a_row_without_patient_can_not_be_staged(tmp_path: Path) -> None:
+    """Whose slide it is must be said."""
+    with pytest.raises(UsageError, match="line 2: patient_id is empty"):
+        staged(tmp_path, "a3,,1", header="slide_id,patient_id,node_id")
+
+
+def test_a_review_keeps_the_software_result_beside_its_own(tmp_path: Path) -> None:
+    """Rejecting the macrometastasis re-stages patient B only; both results stand in the files."""
+    found = staged(tmp_path, "a2,A,1", "b1,B,1", header="slide_id,patient_id,node_id", review=("b1,1,reject,,Dr A",))
+    by_id = {result.staged.specimen.patient_id: result for result in found.patients}
+    assert by_id["B"].staged.words == "pN0"
+    assert by_id["B"].software is not None
+    assert by_id["B"].software.words == "pN1a"
+    assert by_id["A"].software is None
+    content = json.loads(json.dumps(staging_as_json(found)))
+    entry = next(patient for patient in content["patients"] if patient["patient_id"] == "B")
+    assert (entry["stage"], entry["software_stage"]) == ("pN0", "pN1a")
+    assert entry["corrections"][0]["by"] == "Dr A"
+
+
+def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
+    """patients.csv, patients.json and one page each; pages of patients that are gone are removed."""
+    found = staged(tmp_path, "a2,A,1", "b1,B,1", "b2,B,2", header="slide_id,patient_id,node_id")
+    folder = tmp_path / "out"
+    (folder / "patients").mkdir(parents=True)
+    (folder / "patients" / "old.html").write_text("old")
+    pages = write_staging(found, folder)
+    assert {path.name for path in (folder / "patients").iterdir()} == {"A.html", "B.html"} == {p.name for p in pages}
+    rows = list(csv.DictReader((folder / "patients.csv").open()))
+    assert [(row["patient_id"], row["stage"], row["status"]) for row in rows] == [
+        ("A", "pN1mi", "complete"),
+        ("B", "at least pN1a", "incomplete"),
+    ]
+    assert json.loads((folder / "patients.json").read_text())["patients"][1]["at_least"] is True
+    page = (folder / "patients" / "B.html").read_text()
+    for text in (
+        "At least pN1a",
+        "the file is truncated",
+        "Extranodal Extension",
+        "not for clinical use",
+        "../b1/report.html",
+    ):
+        assert text in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    """A patient called a script neither runs in the page nor leaves its folder, nor becomes a formula."""
+    name = "<script>alert(1)</script>/../x"
+    found = staged(tmp_path, f"a2,{name},1", "b1,=cmd(),1", header="slide_id,patient_id,node_id")
+    pages = write_staging(found, tmp_path / "out")
+    assert all(page.parent == tmp_path / "out" / "patients" for page in pages)
+    assert "<script>" not in "".join(page.read_text() for page in pages)
+    assert "'=cmd()" in (tmp_path / "out" / "patients.csv").read_text()
+
+
+def test_patients_whose_names_agree_once_safe_get_pages_of_their_own(tmp_path: Path) -> None:
+    """P/1 and P_1 don't overwrite each other."""
+    found = staged(tmp_path, "a2,P/1,1", "b1,P_1,1", header="slide_id,patient_id,node_id")
+    assert len(set(page_names(found.patients))) == 2
+
+
+def test_every_camelyon17_patient_gets_the_stated_stage(shared: Path) -> None:
+    """From labels: 100 of 100, and by AJCC the same nodes give the same severity."""
+    labels = read_labels(shared / "data" / "camelyon17" / "stage_labels.csv")
+    found = stage_labels(labels, CAMELYON17).patients
+    assert len(found) == 100
+    assert [result.staged.words for result in found] == [result.stated for result in found]
+    ajcc = {"pN1a": "pN1", "pN2a": "pN2"}
+    clinical = [result.staged.words for result in stage_labels(labels, AJCC8).patients]
+    assert [ajcc.get(word, word) for word in clinical] == [result.stated for result in found]
+
+
+def test_every_camelyon17_patient_from_reports(shared: Path, tmp_path: Path) -> None:
+    """500 reports with the true node labels, grouped by a manifest: 100 of 100."""
+    labels = read_labels(shared / "data" / "camelyon17" / "stage_labels.csv")
+    folder = write_findings(
+        tmp_path / "run", [report(slide.slide_id, WORD_SIZES[slide.label.word]) for slide in labels.slides]
+    )
+    rows = [f"{slide.slide_id},{slide.facts.patient_id},{slide.facts.node_id}" for slide in labels.slides]
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
+    found = stage_reports(read_reports(folder), manifest, CAMELYON17)
+    assert {r.staged.specimen.patient_id: r.staged.words for r in found.patients} == labels.stages

@@ -1,0 +1,92 @@
+"""The synoptic elements say what is known, and "cannot be determined" where it isn't."""
+
+import pytest
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.patient import Node, Section, Specimen, stage
+from nodescan.domain.report import Status
+from nodescan.domain.staging import AJCC8, CAMELYON17, Foci
+from nodescan.domain.units import Micrometers
+from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT, synoptic
+
+NONE, ITC, MICRO, MACRO = Metastasis
+
+
+def filled(specimen: Specimen) -> dict[str, str]:
+    return {element.name: element.value for element in synoptic(stage(specimen, AJCC8))}
+
+
+def node(name: str, found: Metastasis, size_um: float | None = None, *, sentinel: bool | None = True) -> Node:
+    size = None if size_um is None else Micrometers(size_um)
+    return Node(name, (Section(f"s{name}", Status.COMPLETE, found, size),), sentinel)
+
+
+def unread(name: str) -> Node:
+    return Node(name, (Section(f"s{name}", Status.FAILED, None, reason="truncated"),), True)
+
+
+def test_a_patient_that_was_read_whole() -> None:
+    """Every element is filled in, sizes in mm, extranodal extension never."""
+    nodes = (node("1", MACRO, 3512.0), node("2", MICRO, 640.0), node("3", ITC, 90.0), node("4", NONE, sentinel=False))
+    found = filled(Specimen("P", nodes, nodes_removed=4))
+    assert found == {
+        "Regional Lymph Node Status": "Tumor present in regional lymph node(s)",
+        MACRO_ELEMENT: "1",
+        MICRO_ELEMENT: "1",
+        ITC_ELEMENT: "1",
+        "Size of Largest Nodal Metastatic Deposit": "3.51 mm",
+        "Extranodal Extension": "cannot be determined (not assessed by software)",
+        "Total Number of Lymph Nodes Examined (sentinel and non-sentinel)": "4",
+        "Number of Sentinel Nodes Examined": "3",
+        "pN Category (node component only)": "pN1a(sn)",
+    }
+
+
+def test_a_patient_with_an_unread_node() -> None:
+    """Counts that the unread node could change are ranges, the size is a lower bound."""
+    found = filled(Specimen("P", (node("1", MICRO, 640.0), unread("2")), nodes_removed=2))
+    assert found[MACRO_ELEMENT] == "cannot be determined (0 to 1)"
+    assert found[MICRO_ELEMENT] == "cannot be determined (1 to 2)"
+    assert found["Size of Largest Nodal Metastatic Deposit"] == "at least 0.64 mm"
+    assert found["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == "1"
+    assert found["pN Category (node component only)"] == "at least pN1mi(sn)"
+
+
+def test_nothing_found_with_an_unread_node_is_not_negative() -> None:
+    """The status itself can't be determined."""
+    found = filled(Specimen("P", (node("1", NONE), unread("2"))))
+    assert found["Regional Lymph Node Status"] == "cannot be determined (not every node was read whole)"
+    assert found["Size of Largest Nodal Metastatic Deposit"] == "cannot be determined (not measured)"
+
+
+def test_a_negative_patient_and_one_without_nodes() -> None:
+    """Negative in the sections examined; pNX is not applicable throughout."""
+    negative = filled(Specimen("P", (node("1", NONE),)))
+    assert negative["Regional Lymph Node Status"].startswith("All regional lymph nodes negative for tumor")
+    assert negative["Size of Largest Nodal Metastatic Deposit"] == "not applicable (no deposit)"
+    none = filled(Specimen("P", (), nodes_removed=0))
+    assert none["Regional Lymph Node Status"].startswith("Not applicable")
+    assert (none[MACRO_ELEMENT], none["pN Category (node component only)"]) == ("not applicable", "pNX")
+
+
+def test_shared_slides_give_ranges() -> None:
+    """Two macrometastases on a slide of three nodes: one node or two."""
+    section = Section("s", Status.COMPLETE, MACRO, Micrometers(2600.0), Foci(0, 0, 2), nodes_on_slide=3)
+    found = filled(Specimen("P", (Node("1-3", (section,), True),), nodes_removed=3))
+    assert found[MACRO_ELEMENT] == "cannot be determined (1 to 2)"
+    assert found["pN Category (node component only)"] == "pN1a(sn)"
+
+
+@pytest.mark.parametrize(("size_um", "text"), [(2000.0, "2.00 mm"), (2000.4, "2.0004 mm"), (200.0, "0.20 mm")])
+def test_a_size_never_contradicts_its_class_in_print(size_um: float, text: str) -> None:
+    """2.0004 mm isn't printed as 2.00 mm beside "macrometastasis"."""
+    found = filled(Specimen("P", (node("1", MACRO if size_um > 2000 else MICRO, size_um),)))
+    assert found["Size of Largest Nodal Metastatic Deposit"] == text
+
+
+def test_unknown_sentinel_and_other_tables() -> None:
+    """What the table doesn't state isn't made up; CAMELYON17's stage says whose it is."""
+    specimen = Specimen("P", (node("1", MICRO, sentinel=None),))
+    assert filled(specimen)["Number of Sentinel Nodes Examined"] == "cannot be determined"
+    last = synoptic(stage(specimen, CAMELYON17))[-1]
+    assert "camelyon17" in last.note

@@ -1,0 +1,49 @@
+"""`nodescan evaluate` from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from nodescan import evaluate_command
+from nodescan.errors import UsageError
+from tests.evaluation.test_compare import planted
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(evaluate_command.evaluate)
+
+
+def evaluate(*words: str) -> int:
+    return app(args=list(words), standalone_mode=False)
+
+
+def test_a_run_is_evaluated_into_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures on the terminal, files in OUT/evaluation, challenge files where asked."""
+    run, truth = planted(tmp_path)
+    assert evaluate(str(run), "--reference", str(truth), "--camelyon-csv", str(tmp_path / "csv")) == 0
+    out = capsys.readouterr().out
+    assert "Slide AUC:" in out
+    assert "every slide" in out
+    assert (run / "evaluation" / "evaluation.html").is_file()
+    assert {path.name for path in (tmp_path / "csv").iterdir()} == {"s1.csv", "s2.csv", "s3.csv", "s4.csv"}
+    assert evaluate("--detections", str(tmp_path / "csv"), "--reference", str(truth), "--official", "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["mode"] == "official"
+    assert content["n_lesions"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--reference", "r"], "name the folder of a run, or --detections DIR"),
+        (["out", "--detections", "d", "--reference", "r"], "one of the two"),
+        (["out", "--reference", "r", "--as-submitted"], "add --official"),
+        (["out", "--reference", "r", "--mpp", "0"], "above 0"),
+        (["out", "--reference", "nowhere"], "no such file or folder"),
+    ],
+)
+def test_wrong_usage_says_what_to_do(words: list[str], message: str) -> None:
+    """One line with the way out."""
+    with pytest.raises(UsageError, match=message):
+        evaluate(*words)

@@ -1,0 +1,95 @@
+"""`nodescan stage` from the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from nodescan import stage_command
+from nodescan.domain.report import Flag, Status
+from nodescan.errors import UsageError
+from tests.patients.made_reports import report, write_csv, write_run
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(stage_command.stage)
+
+
+def stage(*words: str) -> int:
+    return app(args=list(words), standalone_mode=False)
+
+
+def a_run(folder: Path) -> tuple[Path, Path]:
+    run = write_run(
+        folder / "run",
+        [
+            report("a", (900.0,)),
+            report("b"),
+            report("c", status=Status.FAILED, flags=(Flag("unreadable", "the file is truncated"),)),
+        ],
+    )
+    manifest = write_csv(
+        folder / "m.csv",
+        "slide_id,patient_id,node_id,sentinel,nodes_removed",
+        "a,A,1,yes,2",
+        "b,A,2,yes,2",
+        "c,C,1,yes,1",
+    )
+    return run, manifest
+
+
+def test_camelyon17_labels_give_their_own_stages(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file's own format means its own table: 100 of 100, kappa 1."""
+    path = shared / "data" / "camelyon17" / "stage_labels.csv"
+    assert stage("--labels", str(path)) == 0
+    assert "100 of 100 stages equal those in stage_labels.csv; quadratic kappa 1.000" in capsys.readouterr().out
+    assert stage("--labels", str(path), "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["agreement_with_stated"] == {"n": 100, "agreed": 100, "kappa": 1.0}
+    assert all(patient["stage"] == patient["stated_stage"] for patient in content["patients"])
+    assert stage("--labels", str(path), "--mode", "ajcc8") == 0
+    assert "pN1a" in capsys.readouterr().out
+
+
+def test_a_run_is_staged_into_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files, a table, the reason for what isn't determined, and exit 1 because of it."""
+    run, manifest = a_run(tmp_path)
+    assert stage(str(run), "--manifest", str(manifest)) == 1
+    out = capsys.readouterr().out
+    assert "pN1mi(sn)" in out
+    assert "note, C: Node 1, slide c: failed (the file is truncated)." in out
+    assert "1 of 2 determined" in out
+    assert "not for clinical use" in out
+    assert (run / "patients.csv").is_file()
+    assert (run / "patients" / "A.html").is_file()
+
+
+def test_corrections_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The reviewed stage with the software's own beside it."""
+    run, manifest = a_run(tmp_path)
+    review = write_csv(tmp_path / "review.csv", "slide_id,deposit_id,action,value,by", "a,1,resize,2100,Dr A")
+    stage(str(run), "--manifest", str(manifest), "--corrections", str(review), "--json")
+    patient = json.loads(capsys.readouterr().out)["patients"][0]
+    assert (patient["stage"], patient["software_stage"]) == ("pN1a(sn)", "pN1mi(sn)")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name the folder of a run"),
+        (["run"], "--manifest CSV is needed"),
+        (["run", "--labels", "x.csv"], "leave out OUT"),
+        (["nowhere", "--manifest", "nowhere.csv"], "no such folder"),
+        (["--labels", "nowhere.csv"], "can't be read"),
+    ],
+)
+def test_wrong_usage_says_what_to_do(words: list[str], message: str) -> None:
+    """One line with the way out."""
+    with pytest.raises(UsageError, match=message):
+        stage(*words)
+
+
+def test_an_unknown_mode_is_refused(shared: Path) -> None:
+    """The two tables are named."""
+    with pytest.raises(UsageError, match="choose from ajcc8, camelyon17"):
+        stage("--labels", str(shared / "data" / "camelyon17" / "stage_labels.csv"), "--mode", "ajcc7")
