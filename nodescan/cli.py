@@ -9,6 +9,8 @@ import typer
 
 from nodescan import __version__
 from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
+from nodescan.evaluate_command import evaluate
+from nodescan.stage_command import stage
 
 COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -191,6 +193,10 @@ def models() -> int:
 
     print_models(list_models())
     return COMPLETE
+
+
+app.command()(stage)
+app.command()(evaluate)
 
 
 def _version(wanted: bool) -> None:

@@ -2,23 +2,32 @@
 
 import sys
 
+from nodescan.errors import NodescanError
+
 LIGHTNING = ("fit", "validate", "test", "predict")
 
 
-def main(arguments: list[str]) -> None:
-    """fit, validate and test are LightningCLI's own; every other command is training.commands'."""
-    if arguments and arguments[0] in LIGHTNING:
-        from lightning.pytorch.cli import LightningCLI  # noqa: PLC0415  seconds to import, needed here alone
+def main(arguments: list[str]) -> int:
+    """fit, validate and test are LightningCLI's own; every other command is training.commands'.
 
-        from training.datamodule import PatchData  # noqa: PLC0415
-        from training.module import TumourModule  # noqa: PLC0415
+    Exit code: 0 done, 1 the training failed, 2 a mistake of the user's, told in one line.
+    """
+    if not arguments or arguments[0] not in LIGHTNING:
+        from training.commands import run  # noqa: PLC0415  each half imports seconds' worth that the other needn't wait for
 
-        LightningCLI(TumourModule, PatchData, args=arguments, save_config_kwargs={"overwrite": True})
-    else:
-        from training.commands import run  # noqa: PLC0415
+        return run(arguments)
+    from training.fitting import fit  # noqa: PLC0415
 
-        sys.exit(run(arguments))
+    try:
+        fit(arguments)
+    except NodescanError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except FloatingPointError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

@@ -30,7 +30,7 @@ def augmented(pixels: Tensor, settings: AugmentSettings, generator: torch.Genera
     """pixels : uint8 (N, S, S, 3) RGB -> float32 (N, 3, S, S) in [0, 1], each patch changed at random."""
     density = -torch.log((pixels.permute(0, 3, 1, 2).float() + 1) / 256)
     density = _restained(density, settings, generator)
-    image = torch.exp(-density).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+    image = (torch.exp(-density) * (256 / 255) - 1 / 255).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
     image = _some(image, settings.affine_share, generator, lambda part: _turned(part, settings, generator))
     image = _some(image, settings.blur_share, generator, lambda part: _blurred(part, generator))
     return _some(image, settings.noise_share, generator, lambda part: _noisy(part, generator))

@@ -1,5 +1,6 @@
 """The commands of python -m training beside Lightning's: export a model, tune its decision, judge it."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +13,19 @@ from nodescan.imaging.segmentation import find_deposits
 from nodescan.inference.card import Decision, find_model, load_card, save_card
 from nodescan.inference.predictor import open_predictor
 from training.composites import Composite, SlideScore, half_of, make_composites, score_slide, summarise
+from training.discs import disc_bias, disc_maps
 from training.export import export
 from training.mask_evaluation import evaluate_masks, read_masked_images
 from training.patch_evaluation import calibrated, evaluate_patches
 from training.patches import read_patches
 from training.scores import Interval
+from training.slide_commands import add_slide_commands
 from training.tuning import probability_map, tune
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+add_slide_commands(app)
+
+_DISC_SEEDS_TUNED, _DISC_SEEDS_REPORTED = (1, 7), (101, 113)
 
 _Model = Annotated[str | None, typer.Option(help="name or folder of a model; default: the released one")]
 _Patches = Annotated[Path, typer.Option(help="zip of labelled validation patches")]
@@ -112,12 +118,27 @@ def tune_command(
     composites = make_composites(tool, half_of(patches, work, half=1), _range(seeds), to=work)
     cache = work / f"maps-{card.temperature}"
     maps = [probability_map(composite.path, predictor, cache=cache) for composite in composites]
-    trials = tune(composites, maps, settings)
+    trials = tune(composites, maps, settings, discs=disc_maps(predictor, range(*_DISC_SEEDS_TUNED)))
     for trial in trials[:10]:
         typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
     best = trials[0].rule
     chosen_on = f"{len(composites)} composites of every second validation patch, seeds {seeds}; best of {len(trials)}"
     save_card(card.model_copy(update={"decision": Decision.of(best, chosen_on=chosen_on)}), model)
+
+
+@app.command("measure-discs")
+def measure_discs_command(model: _Model = None, as_json: _Json = False) -> None:
+    """Bias of a model's sizes on phantom discs of known diameter, other ones than it was tuned on."""
+    predictor = open_predictor(find_model(model))
+    discs = disc_maps(predictor, range(*_DISC_SEEDS_REPORTED))
+    rows = disc_bias(discs, predictor.decision, load_config(None).settings.segmentation)
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(row) for row in rows]))
+        return
+    typer.echo("planted um   n  missed  bias before  bias after  spread")
+    for row in rows:
+        biases = f"{row.before_um:+11.1f}  {row.after_um:+10.1f}  {row.spread_um:6.1f}"
+        typer.echo(f"{row.diameter_um:10.0f}  {row.n:2d}  {row.missed:6d}  {biases}")
 
 
 def _one_slide(composite: Composite, score: SlideScore) -> str:

@@ -13,6 +13,7 @@ from nodescan.inference.card import Decision, ModelCard, load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
+from training.slide_index import SPACING_UM
 
 CORE_PX = 512
 """Side of a tile's core: large enough that its margin costs little, small enough to follow the tissue's outline."""
@@ -50,7 +51,7 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
         architecture=architecture,
         weights="weights.safetensors",
         weights_sha256=hashlib.sha256(content).hexdigest(),
-        spacing_um=(0.90, 1.00),
+        spacing_um=SPACING_UM,
         core_px=CORE_PX,
         margin_px=net.margin_px,
         stride_px=net.stride_px,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import lightning
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics.classification import BinaryAUROC
 
+from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
 from nodescan.inference.models import build
 from nodescan.inference.transforms import normalised
@@ -60,6 +62,12 @@ class TumourModule(lightning.LightningModule):
     def forward(self, image: Tensor) -> Tensor:
         """float (N, 3, H, W) in [0, 1] -> logits (N, n, n)."""
         return self.net(normalised(image))
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another architecture by name, before its shapes fail to fit."""
+        found = checkpoint.get("hyper_parameters", {}).get("architecture")
+        if found != self.hparams["architecture"]:
+            raise UsageError(f"the checkpoint is of architecture {found}, the run of {self.hparams['architecture']}")
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         lone, laid_out = self._answers(batch)

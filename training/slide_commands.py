@@ -62,8 +62,8 @@ def sample_command(
     seconds: Annotated[float, typer.Option(min=1, help="how long to draw")] = 10.0,
 ) -> None:
     """Draw from the training slides for a while and say how many patches a second come from them."""
-    from training.sampler import SamplePlan, SlideSampler  # noqa: PLC0415  torch takes seconds to import
-    from training.slide_data import PATCH_PX  # noqa: PLC0415
+    from training.sampler import SamplePlan, SlideSampler
+    from training.slide_data import PATCH_PX
 
     data = _data_section(config)
     sampler = SlideSampler(Path(data["index"]), "train", SamplePlan(**data.get("sample", {})))
@@ -83,7 +83,7 @@ def mine_command(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")] = "auto",
 ) -> None:
     """Write hard negatives: where a checkpoint sees tumour on training slides without any."""
-    from training.mining import MiningSettings, mine, open_checkpoint, write_hard_negatives  # noqa: PLC0415
+    from training.mining import MiningSettings, mine, open_checkpoint, write_hard_negatives
 
     data = _data_section(config)
     place = to or (Path(data["hard_negatives"]) if data.get("hard_negatives") else Path(data["index"]) / "hard.csv")

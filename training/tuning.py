@@ -26,6 +26,7 @@ from nodescan.progress import Viewer
 from nodescan.scan import view_whole, with_unseen
 from nodescan.slides import open_slide
 from training.composites import Composite, CompositeScores, SlideScore, score_slide, summarise
+from training.discs import DiscMap, as_scores, measured_discs
 
 SMOOTHING_UM = (0.0, 16.0, 24.0, 32.0, 40.0, 48.0)
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -78,16 +79,24 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None 
 
 
 def tune(
-    composites: Sequence[Composite], maps: Sequence[ProbabilityMap], settings: SegmentationSettings
+    composites: Sequence[Composite],
+    maps: Sequence[ProbabilityMap],
+    settings: SegmentationSettings,
+    *,
+    discs: Sequence[DiscMap] = (),
 ) -> list[Trial]:
-    """Every rule of the grid, the best first, each with the size correction that its own measurements ask for."""
+    """Every rule of the grid, the best first, each with the size correction that its own measurements ask for.
+
+    discs: of phantoms; they add to the measurements that sizes are corrected by, not to the scores.
+    """
     trials = []
     for smoothing, threshold in product(SMOOTHING_UM, THRESHOLDS):
         lowest = DecisionRule(smoothing, threshold, threshold, (), 0.0)
         candidates = [_candidates(map_, lowest, settings) for map_ in maps]
+        sized = as_scores(measured_discs(discs, lowest, settings))
         for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
             kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
-            table, left = size_correction([score_slide(c, d) for c, d in zip(composites, kept, strict=True)])
+            table, left = size_correction([*sized, *(score_slide(c, d) for c, d in zip(composites, kept, strict=True))])
             rule = DecisionRule(smoothing, threshold, seed, table, left)
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(composites, resized, strict=True)]

@@ -80,12 +80,15 @@ def grown(mask: NDArray[np.bool_], *, reach_px: float) -> tuple[NDArray[np.int32
 
     mask : bool (H, W). Done window by window: nothing further than the reach can matter, and a slide is mostly empty.
     """
-    whole = np.zeros(mask.shape, dtype=np.bool_)
+    labels, count = np.zeros(mask.shape, dtype=np.int32), 0
     for rows, columns in _clusters(mask, margin_px=int(reach_px) + 2):
         window = mask[rows, columns]
         near = cast("NDArray[np.float64]", ndimage.distance_transform_edt(~window)) < reach_px
-        whole[rows, columns] = cast("NDArray[np.bool_]", ndimage.binary_fill_holes(near))
-    return components(whole)
+        own, found = components(cast("NDArray[np.bool_]", ndimage.binary_fill_holes(near)))
+        own[own > 0] += count
+        labels[rows, columns] = own
+        count += found
+    return labels, count
 
 
 def _clusters(mask: NDArray[np.bool_], *, margin_px: int) -> list[tuple[slice, slice]]:

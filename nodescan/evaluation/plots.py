@@ -83,18 +83,16 @@ def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: BlandAltman) ->
         for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM)
         if x.low < limit < x.high
     ]
-    for value, dash, words in (
-        (agreement.bias_um, "", "bias"),
-        (agreement.upper_um, "6 4", "upper limit"),
-        (agreement.lower_um, "6 4", "lower limit"),
-    ):
-        style = f'stroke="{_ACCENT}" stroke-width="1.8" stroke-dasharray="{dash or "none"}"'
+    lines = ((agreement.bias_um, "bias"), (agreement.upper_um, "upper limit"), (agreement.lower_um, "lower limit"))
+    for value, words in lines:
+        dash = "none" if words == "bias" else "6 4"
+        style = f'stroke="{_ACCENT}" stroke-width="1.8" stroke-dasharray="{dash}"'
         parts.append(_line([(x.low, value), (x.high, value)], x, y, style))
-        parts.append(_note(x.high, value, x, y, f"{words} {value:+.0f}"))
     for mean, (m, measured) in zip(means, pairs, strict=True):
         words = f"{m.slide_id}: {m.true_um:.0f} um, measured {measured:.0f} um"
         colour = CLASS_COLOURS[m.true_class].css
         parts.append(_dot((mean, measured - m.true_um), x, y, colour=colour, words=words))
+    parts += [_note(x.high, value, x, y, f"{words} {value:+.0f}") for value, words in lines]
     return _svg("Bland-Altman plot", x, y, "".join(parts))
 
 
@@ -153,7 +151,9 @@ def _dot(point: tuple[float, float], x: Axis, y: Axis, *, colour: str, words: st
 
 
 def _note(at: float, value: float, x: Axis, y: Axis, words: str) -> str:
-    return f'<text x="{_x(at, x) - 4}" y="{_y(value, y) - 5}" text-anchor="end" fill="{_ACCENT}">{escape(words)}</text>'
+    halo = 'paint-order="stroke" stroke="#fff" stroke-width="4"'
+    place = f'x="{_x(at, x) - 4}" y="{_y(value, y) - 5}" text-anchor="end"'
+    return f'<text {place} fill="{_ACCENT}" {halo}>{escape(words)}</text>'
 
 
 def _x(value: float, axis: Axis) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, GapReading, gap_reading
@@ -16,12 +17,15 @@ def gap_readings(
     """One reading for the settings' own gap, which decides, then one for each other of 0, 25, 50 and 75 um.
 
     found: the deposits at the settings' own gap. Found anew for every other gap, because specks that are too small
-    alone count once joined.
+    alone count once joined. A macrometastasis stays one whatever is joined to it, so then the first reading is all.
     """
     own = settings.joining_gap_um
+    decides = gap_reading(own, found)
+    if decides.metastasis is Metastasis.MACRO and own == 0:
+        return (decides,)
     others = [
         gap_reading(gap_um, find_deposits(probability, rule, replace(settings, joining_gap_um=gap_um)))
         for gap_um in JOINING_GAPS_UM
         if gap_um != own
     ]
-    return (gap_reading(own, found), *others)
+    return (decides, *others)

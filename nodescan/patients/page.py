@@ -136,7 +136,11 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     removed = staged.specimen.nodes_removed
     readable = sum(node.n_nodes for node in staged.specimen.nodes if node.readable)
     return (
-        Fact("Largest deposit", "none measured" if size is None else f"{millimetres(size)} mm", "never added up"),
+        Fact(
+            "Largest deposit",
+            _size(size) or "none measured",
+            "never added up" if staged.complete else "so far; never added up",
+        ),
         Fact("Nodes with macrometastases", _short(count_words(counts.macro, staged)), "larger than 2 mm"),
         Fact("Nodes with micrometastases", _short(count_words(counts.micro, staged)), "larger than 0.2 mm, up to 2 mm"),
         Fact("Nodes with ITC only", _short(count_words(counts.itc, staged)), "not counted as positive"),

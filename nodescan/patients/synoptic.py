@@ -113,6 +113,8 @@ def _category_note(staged: Staged) -> str:
     if staged.table is not AJCC8:
         return f"by the table {staged.table.name}, which has no modifiers"
     said = "AJCC 8th edition; pN0(mol+), pN1b, pN1c, pN2b, pN3b and pN3c " + NOT_ASSESSED
-    if any(note.code == "sn_unknown" for note in staged.notes) and any(n.sentinel for n in staged.specimen.nodes):
+    if any(note.code == "sentinel_modifier" for note in staged.notes) and any(
+        n.sentinel for n in staged.specimen.nodes
+    ):
         return f"{SN_CONDITION}. {said}"
     return said

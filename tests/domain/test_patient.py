@@ -109,7 +109,7 @@ def test_sn_needs_sentinel_nodes_and_fewer_than_six_removed(
     specimen = Specimen("P1", (Node("1", (read(MICRO),), sentinel),), nodes_removed=removed)
     found = stage(specimen, AJCC8)
     assert found.words == expected
-    said = [note.message for note in found.notes if note.code == "sn_unknown"]
+    said = [note.message for note in found.notes if note.code == "sentinel_modifier"]
     if removed is None:
         assert said == ["(sn) applies only if fewer than 6 nodes were removed, which is not stated."]
     elif sentinel is None:
@@ -166,7 +166,9 @@ def test_camelyon17_has_no_modifiers_and_ends_at_nine() -> None:
 def test_nodes_without_slides_are_told() -> None:
     """Three of four removed nodes have slides: the pN speaks of three."""
     notes = stage(patient(read(NONE), read(NONE), read(NONE), nodes_removed=4), AJCC8).notes
-    assert "4 nodes were removed, slides of 3 are here: the pN says nothing of the others." in [n.message for n in notes]
+    assert "4 nodes were removed, slides of 3 are here: the pN says nothing of the others." in [
+        n.message for n in notes
+    ]
 
 
 def test_only_doubts_of_deciding_slides_are_passed_on() -> None:

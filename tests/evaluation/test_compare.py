@@ -17,6 +17,7 @@ from nodescan.evaluation.detections import write_challenge_files
 from nodescan.evaluation.evaluation_files import json_text, write_evaluation
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
+from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.evaluation.lesions import official_lesions
 from nodescan.evaluation.reference import read_reference
 from nodescan.labels import read_labels
@@ -220,11 +221,12 @@ def test_a_patient_that_was_not_read_whole_is_scored_by_what_was_found_and_named
     assert content["kappa_of"] == "patient stages"
 
 
-def test_masks_of_real_annotations_take_seconds(shared: Path) -> None:
-    """27 slides' lesions drawn and grown on a canvas of 90,000 x 200,000 px: 129 would take under two minutes."""
-    reference = read_reference(shared / "data" / "camelyon16" / "annotations")
+def test_masks_of_real_annotations_take_less_than_a_second_each(shared: Path) -> None:
+    """Drawn and grown on a canvas of 97,792 x 221,184 px: 129 slides take under two minutes."""
+    names = ("tumor_001", "tumor_009", "tumor_016")
     started = time.process_time()
-    for name in sorted(reference.slides)[:6]:
-        drawn = reference.slides[name].lesions.mask((97_792, 221_184))
-        assert official_lesions(drawn.tumour).count > 0
-    assert (time.process_time() - started) / 6 < 120 / 129 * 2  # two cores
+    for name in names:
+        file = lesion_file(shared / "data" / "camelyon16" / "annotations" / f"{name}.xml")
+        assert file is not None
+        assert official_lesions(file.mask((97_792, 221_184)).tumour).count > 0
+    assert (time.process_time() - started) / len(names) < 120 / 129

@@ -164,8 +164,9 @@ def test_what_is_wrong_in_a_folder_is_named(tmp_path: Path) -> None:
         read_reference(tmp_path)
 
 
-def test_every_real_annotation_is_read(shared: Path) -> None:
-    """27 tumour slides."""
+def test_real_annotations_are_a_reference(shared: Path) -> None:
+    """27 tumour slides, and whatever else was run is normal, as in the challenge."""
     found = read_reference(shared / "data" / "camelyon16" / "annotations")
     assert len(found.slides) == 27
     assert all(slide.tumour for slide in found.slides.values())
+    assert found.find("normal_001").tumour is False

@@ -26,3 +26,13 @@ def test_two_foci_forty_um_apart_join_at_fifty() -> None:
     assert [reading.n_foci for reading in readings] == [2, 2, 1, 1]
     assert [reading.metastasis for reading in readings] == [Metastasis.MICRO] * 2 + [Metastasis.MACRO] * 2
     assert joining_gap_flags(readings)
+
+
+def test_a_macrometastasis_is_not_read_again() -> None:
+    """Nothing that is joined to it could change the class, so no time is spent on it."""
+    values = np.zeros((40, 320), dtype=np.float32)
+    values[10:20, 10:260] = 0.98
+    map_ = ProbabilityMap(values, np.ones_like(values, dtype=np.bool_), Spacing.square(10.0))
+    readings = gap_readings(map_, RULE, SETTINGS, found=find_deposits(map_, RULE, SETTINGS))
+    assert [reading.metastasis for reading in readings] == [Metastasis.MACRO]
+    assert joining_gap_flags(readings) == ()

@@ -87,7 +87,7 @@ def test_from_the_bucket_to_a_report(
     config = small_config(tmp_path / "small.yaml")
     fit(config)
     mined = command(
-        "mine", "--config", config, "--ckpt", newest("best*.ckpt"), "--to", "hard.csv", "--threshold", "0.3"
+        "mine", "--config", config, "--ckpt", newest("best*.ckpt"), "--to", "hard.csv", "--threshold", "0.01"
     )
     assert re.search(r"hard.csv: [1-9]\d* hard negatives", mined)
     assert "patches/s from 4 slides" in command("sample", "--config", config, "--seconds", "1")

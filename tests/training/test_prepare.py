@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodescan.annotations import Outlines, rasterise
+from nodescan.annotations import Outlines, rasterise, read_outlines
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NotASlideError, UsageError
@@ -230,3 +230,14 @@ def test_an_index_that_is_not_whole_is_refused(index: Path, tmp_path: Path) -> N
     np.save(tmp_path / "normal_001.cells.npy", np.zeros(7, np.uint32))
     with pytest.raises(UsageError, match=r"holds 7 cells, index.csv says"):
         open_cells(tmp_path, row)
+
+
+def test_masks_of_real_outlines_have_their_area(shared: Path) -> None:
+    """Drawn at the analysis spacing on a frame as large as the slides', each within 1 % of its polygons' exact area."""
+    files = sorted((shared / "data/camelyon16/annotations").glob("*.xml"))
+    level0, frame = Spacing.square(0.243), Spacing.square(0.972)
+    assert files
+    for file in files:
+        outlines = read_outlines(file)
+        mask = draw_mask(outlines, (30_000, 56_000), level0=level0, frame=frame)
+        assert mask.tumour_px == pytest.approx(outlines.lesions().area / 16, rel=0.01), file.name

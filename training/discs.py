@@ -1,0 +1,100 @@
+"""Phantom discs of known diameter at random places on the grid: how far off a model's sizes are."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Spacing
+from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
+from nodescan.interfaces import TilePredictor
+from nodescan.phantom_canvas import PhantomCanvas
+from nodescan.phantoms import Shape, plan_phantom
+from training.composites import SlideScore
+
+DIAMETERS_UM = (100.0, 150.0, 190.0, 199.0, 201.0, 210.0, 250.0, 400.0)
+SPACING_UM = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class DiscMap:
+    """The network's map around one disc; left_um, top_um: where the map's corner lies on the phantom."""
+
+    diameter_um: float
+    centre_um: tuple[float, float]
+    map: ProbabilityMap
+    left_um: float
+    top_um: float
+
+
+@dataclass(frozen=True, slots=True)
+class DiscBias:
+    """Measured less planted, in um, before and after the correction; missed: discs without a deposit."""
+
+    diameter_um: float
+    n: int
+    missed: int
+    before_um: float
+    after_um: float
+    spread_um: float
+
+
+def disc_maps(predictor: TilePredictor, seeds: Sequence[int]) -> list[DiscMap]:
+    """One tile around every disc of every seed's phantom."""
+    return [disc for seed in seeds for disc in _discs_of(predictor, seed)]
+
+
+def measured_discs(
+    discs: Sequence[DiscMap], rule: DecisionRule, settings: SegmentationSettings
+) -> list[tuple[float, float | None]]:
+    """(planted, measured) diameters in um; None where no deposit holds or touches the disc's centre."""
+    pairs = []
+    for disc in discs:
+        x, y = disc.centre_um[0] - disc.left_um, disc.centre_um[1] - disc.top_um
+        near = [
+            d.diameter_um
+            for d in find_deposits(disc.map, rule, settings)
+            if np.hypot(d.centre_um[0] - x, d.centre_um[1] - y) < disc.diameter_um / 2 + 30
+        ]
+        pairs.append((disc.diameter_um, max(near, default=None)))
+    return pairs
+
+
+def disc_bias(discs: Sequence[DiscMap], rule: DecisionRule, settings: SegmentationSettings) -> list[DiscBias]:
+    """Bias by diameter, as the card's rule measures, and with its size correction left out."""
+    raw_rule = DecisionRule(rule.smoothing_um, rule.threshold, rule.seed_threshold, (), rule.size_uncertainty_um)
+    raw, corrected = (measured_discs(discs, r, settings) for r in (raw_rule, rule))
+    table = []
+    for diameter in sorted({disc.diameter_um for disc in discs}):
+        before = np.array([m - p for p, m in raw if p == diameter and m is not None])
+        after = np.array([m - p for p, m in corrected if p == diameter and m is not None])
+        count = sum(p == diameter for p, _ in corrected)
+        means = [float(v.mean()) if len(v) else float("nan") for v in (before, after)]
+        spread = float(after.std()) if len(after) else float("nan")
+        table.append(DiscBias(diameter, count, count - len(after), means[0], means[1], spread))
+    return table
+
+
+def as_scores(pairs: Sequence[tuple[float, float | None]]) -> list[SlideScore]:
+    """The pairs in the form that a size correction is fitted to."""
+    none = Metastasis.NONE
+    return [SlideScore(none, none, (planted,), (measured,), 0) for planted, measured in pairs]
+
+
+def _discs_of(predictor: TilePredictor, seed: int) -> Iterator[DiscMap]:
+    tile = predictor.geometry
+    shapes = (Shape.ROUND,) * len(DIAMETERS_UM)
+    canvas = PhantomCanvas(plan_phantom(DIAMETERS_UM, spacing_um=SPACING_UM, seed=seed, shapes=shapes))
+    for planted in canvas.node.outlines:
+        centre = planted.outline_um.mean(axis=0)
+        left, top = (int(along / SPACING_UM - tile.core_px / 2) // tile.stride_px * tile.stride_px for along in centre)
+        box = PixelBox(left, top, tile.core_px, tile.core_px).grown(tile.margin_px)
+        values = predictor.predict(canvas.read(box)[None])[0]
+        map_ = ProbabilityMap(values, np.ones(values.shape, bool), Spacing.square(SPACING_UM * tile.stride_px))
+        yield DiscMap(
+            planted.diameter_um, (float(centre[0]), float(centre[1])), map_, left * SPACING_UM, top * SPACING_UM
+        )
