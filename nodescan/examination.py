@@ -59,6 +59,28 @@ class Examination:
         return int(np.count_nonzero(mask & self.wanted)) / wanted if wanted else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is to be shown to the network: wanted : bool (H, W), the cells that touch tissue; tiles: (row, column) that hold
+    any of them, row by row; spacing: of the frame's pixels."""
+
+    grid: TileGrid
+    spacing: Spacing
+    wanted: NDArray[np.bool_]
+    tiles: tuple[tuple[int, int], ...]
+
+
+def plan(slide: Slide, tissue: TissueMask, predictor: TilePredictor) -> Survey:
+    """The tiles that tissue needs. Raises UnmeasurableError where the slide has no magnification the model accepts."""
+    spacing = slide.frame_spacing(*predictor.spacing_range_um)
+    grid = TileGrid(*slide.frame_size(spacing), predictor.geometry)
+    cell = spacing.scaled(predictor.geometry.stride_px)
+    wanted = coverage(tissue.tissue, tissue.spacing, shape=grid.map_shape, spacing=cell) > 0
+    cells = predictor.geometry.cells
+    tiles = tuple(tile for tile in grid if wanted[_cells(tile, cells)].any())
+    return Survey(grid, spacing, wanted, tiles)
+
+
 def examine(
     slide: Slide, tissue: TissueMask, *, predictor: TilePredictor, quality: QualitySettings, progress: Progress
 ) -> Examination:
@@ -67,19 +89,15 @@ def examine(
     What can't be read, and what is too blurred to judge, is not examined. Raises UnmeasurableError where
     the slide has no magnification that the model accepts.
     """
-    spacing = slide.frame_spacing(*predictor.spacing_range_um)
-    geometry = predictor.geometry
-    grid = TileGrid(*slide.frame_size(spacing), geometry)
-    cell = spacing.scaled(geometry.stride_px)
-    wanted = coverage(tissue.tissue, tissue.spacing, shape=grid.map_shape, spacing=cell) > 0
+    survey = plan(slide, tissue, predictor)
+    grid, geometry, wanted, tiles = survey.grid, predictor.geometry, survey.wanted, survey.tiles
     blurred, unread = np.zeros_like(wanted), np.zeros_like(wanted)
-    builder = MapBuilder(grid, frame_spacing=spacing, wanted=wanted)
-    tiles = builder.tiles_wanted()
+    builder = MapBuilder(grid, frame_spacing=survey.spacing, wanted=wanted)
     progress.slide_started(slide.ref.slide_id, len(tiles))
 
     def read(tile: tuple[int, int]) -> NDArray[np.uint8] | None:
         try:
-            return slide.read(grid.input_box(*tile), spacing)
+            return slide.read(grid.input_box(*tile), survey.spacing)
         except RegionUnreadableError:
             return None
 
@@ -98,7 +116,7 @@ def examine(
                     blurred[_cells(tile, geometry.cells)] = _cropped(blur, wanted[_cells(tile, geometry.cells)].shape)
                     builder.place(*tile, answer, judged=~blur)
             progress.tiles_done(slide.ref.slide_id, len(batch), len(seen) * megapixels)
-    return Examination(builder.result(), spacing, wanted, blurred & wanted, unread & wanted)
+    return Examination(builder.result(), survey.spacing, wanted, blurred & wanted, unread & wanted)
 
 
 def _ahead(pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:

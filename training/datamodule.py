@@ -94,7 +94,7 @@ class PatchData(lightning.LightningDataModule):
         cache: folder for decoded pixels, so that they are decoded once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  LightningCLI reads its options off this signature
         self,
         train: list[Path],
         valid: list[Path],
