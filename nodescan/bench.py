@@ -32,9 +32,9 @@ _TILES, _ROUNDS = 48, 3
 class Speed:
     """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue from end to end.
 
-    useful_share: tissue pixels / pixels fed. efficiency: end to end over what both stages allow where they share the
-    cores, 1 / (a / decode + b / network), a and b the pixels decoded and fed for each pixel of tissue; on a GPU over the
-    slower of the two. Each rate is the median of three rounds.
+    useful_share: tissue pixels / pixels fed. efficiency: end to end over what both stages allow where they share
+    the cores, 1 / (a / decode + b / network), a and b the pixels decoded and fed for each pixel of tissue; on a
+    GPU over the slower of the two. Each rate is the median of three rounds.
     """
 
     device: str
@@ -128,9 +128,7 @@ def _compute(slide: Slide, survey: Survey, predictor: TilePredictor) -> float:
     return rounds * batch.shape[0] * batch.shape[1] * batch.shape[2] / 1e6
 
 
-def _scan(
-    slide: Slide, tissue: TissueMask, survey: Survey, *, predictor: TilePredictor, progress: Progress
-) -> float:
+def _scan(slide: Slide, tissue: TissueMask, survey: Survey, *, predictor: TilePredictor, progress: Progress) -> float:
     """The scan's own way through all tiles."""
     examine(slide, tissue, predictor=predictor, quality=load_config().settings.quality, progress=progress)
     return _tissue_px(survey, predictor) / 1e6

@@ -61,8 +61,8 @@ class Examination:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is to be shown to the network: wanted : bool (H, W), the cells that touch tissue; tiles: (row, column) that hold
-    any of them, row by row; spacing: of the frame's pixels."""
+    """What is to be shown to the network. wanted : bool (H, W), the cells that touch tissue; tiles: (row, column) of
+    those that hold any, row by row; spacing: of the frame's pixels."""
 
     grid: TileGrid
     spacing: Spacing

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.report import Flag, Provenance, SlideReport, SlideResult
@@ -19,6 +20,7 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination, examine
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings, find_detections
+from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.quality import QualitySettings, focus_flags, stain_flags
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, touches_unexamined
 from nodescan.imaging.tissue import TissueSettings, excluded_flags, find_tissue
@@ -50,6 +52,17 @@ class ScanSettings:
     detections: DetectionSettings
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """All that was found on one slide, before it is put into words."""
+
+    tissue: TissueMask
+    examination: Examination
+    deposits: tuple[Deposit, ...]
+    detections: tuple[Detection, ...]
+    flags: tuple[Flag, ...]
+
+
 def scan_slide(
     ref: SlideRef, *, open_slide: OpenSlideFile, predictor: TilePredictor, settings: ScanSettings, progress: Progress
 ) -> SlideResult:
@@ -72,13 +85,9 @@ def scan_slide(
             *examination_flags(examination, settings),
             *doubts(deposits, examination, tissue, predictor),
             *deposit_flags(deposits),
+            *pattern_flags(deposits, examination, predictor, settings),
         )
-        verdict = conclude(
-            deposits,
-            tissue_found=bool(tissue.tissue.any()),
-            all_examined=examination.complete,
-            classifiable=not {flag.code for flag in flags} & {"not_he", "constant_output"},
-        )
+        finding = Finding(tissue, examination, deposits, detections, flags)
         provenance = Provenance(
             versions={},
             config_sha256="",
@@ -88,26 +97,40 @@ def scan_slide(
             started=started.isoformat(timespec="seconds"),
             seconds=time.monotonic() - clock,
         )
-        report = SlideReport(
-            slide=ref,
-            status=verdict.status,
-            metastasis=verdict.metastasis,
-            at_least=verdict.at_least,
-            deposits=deposits,
-            detections=detections,
-            tumour_probability=max((d.confidence for d in detections), default=0.0),
-            tissue_area_mm2=tissue.area_um2 / 1e6,
-            examined_fraction=examination.examined_fraction,
-            flags=flags,
-            info=slide.info,
-            analysis_spacing=examination.frame_spacing,
-            model=predictor.model,
-            provenance=provenance,
-        )
+        report = report_of(slide, finding, predictor, provenance)
         crops = close_ups(slide, deposits)
     finally:
         slide.close()
     return SlideResult(report, examination.probability, tissue, overview, crops)
+
+
+def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenance: Provenance) -> SlideReport:
+    """What is said of the slide. tumour_probability is the confidence of its likeliest detection, 0 without any.
+
+    The batch, which knows them, fills in the provenance's versions and the configuration's sha256.
+    """
+    verdict = conclude(
+        finding.deposits,
+        tissue_found=bool(finding.tissue.tissue.any()),
+        all_examined=finding.examination.complete,
+        classifiable=not {flag.code for flag in finding.flags} & {"not_he", "constant_output"},
+    )
+    return SlideReport(
+        slide=slide.ref,
+        status=verdict.status,
+        metastasis=verdict.metastasis,
+        at_least=verdict.at_least,
+        deposits=finding.deposits,
+        detections=finding.detections,
+        tumour_probability=max((d.confidence for d in finding.detections), default=0.0),
+        tissue_area_mm2=finding.tissue.area_um2 / 1e6,
+        examined_fraction=finding.examination.examined_fraction,
+        flags=finding.flags,
+        info=slide.info,
+        analysis_spacing=finding.examination.frame_spacing,
+        model=predictor.model,
+        provenance=provenance,
+    )
 
 
 def view_whole(slide: Slide, settings: OverviewSettings) -> tuple[Picture, NDArray[np.bool_]]:
@@ -184,6 +207,14 @@ def doubts(
             text = f"{100 * on_glass:.0f} % of what was called tumour lies on glass: the model may not suit this slide."
             flags.append(Flag("tumour_on_glass", text))
     return tuple(flags)
+
+
+def pattern_flags(
+    deposits: Sequence[Deposit], examination: Examination, predictor: TilePredictor, settings: ScanSettings
+) -> tuple[Flag, ...]:
+    """Many small foci spread wide, and a class that hangs on whether near foci count as one."""
+    readings = gap_readings(examination.probability, predictor.decision, settings.segmentation, found=deposits)
+    return (*dispersed_flags(deposits), *joining_gap_flags(readings))
 
 
 def close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Mapping[int, Picture]:
