@@ -1,7 +1,6 @@
 """From a checkpoint to a model folder that nodescan runs: card and safetensors, checked by reading them back."""
 
 import hashlib
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from nodescan.inference.card import Decision, ModelCard, load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
+from training.checkpoints import read_checkpoint
 from training.slide_index import SPACING_UM
 
 CORE_PX = 512
@@ -28,15 +28,13 @@ UNTUNED = Decision(
 )
 """What a model starts with; the tuning commands replace it."""
 
-_UNREADABLE = (KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
-
 
 def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> ModelCard:
     """Write `folder`/card.yaml and its weights in half precision, read them back and compare answers.
 
     Raises UsageError where the checkpoint isn't one of ours, ModelError where the copy answers differently.
     """
-    architecture, weights = _read(checkpoint)
+    architecture, weights = read_checkpoint(checkpoint)
     net = build(architecture)
     try:
         net.load_state_dict(weights)
@@ -67,27 +65,6 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
     save_card(card, folder)
     _compare(net.eval(), folder)
     return card
-
-
-def _read(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
-    """The architecture's name and the network's weights; averaged ones where the run averaged them."""
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        architecture = content["hyper_parameters"]["architecture"]
-        state = content["state_dict"]
-    except FileNotFoundError as error:
-        raise UsageError(f"{checkpoint}: no such checkpoint") from error
-    except (
-        KeyError,
-        TypeError,
-        OSError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        torch.serialization.pickle.UnpicklingError,
-    ) as error:
-        raise UsageError(f"{checkpoint}: not a checkpoint of python -m training fit ({error})") from error
-    return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
 
 
 def _compare(net: torch.nn.Module, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -15,6 +16,7 @@ from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
 from nodescan.inference.models import build
 from nodescan.inference.transforms import normalised
+from training.checkpoints import read_checkpoint
 from training.datamodule import Batch
 from training.mosaics import IGNORED
 
@@ -44,19 +46,26 @@ class TumourModule(lightning.LightningModule):
         weight_decay: AdamW's, on kernels only.
         tile_weight: weight of the tiles' loss beside the patches'.
         label_smoothing: how far labels are drawn from 0 and 1.
+        init_from: a checkpoint whose weights the run starts with, in place of random ones.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  LightningCLI reads its options off this signature
         self,
         architecture: str,
         learning_rate: float,
         weight_decay: float,
         tile_weight: float,
         label_smoothing: float = 0.0,
+        init_from: str | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.net = build(architecture)
+        if init_from is not None:
+            found, weights = read_checkpoint(Path(init_from))
+            if found != architecture:
+                raise UsageError(f"{init_from}: of architecture {found}, the run is of {architecture}")
+            self.net.load_state_dict(weights)
         self.auc = BinaryAUROC()
 
     def forward(self, image: Tensor) -> Tensor:

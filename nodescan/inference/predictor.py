@@ -54,7 +54,7 @@ class TorchPredictor:
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
         with torch.inference_mode():
-            pixels = torch.from_numpy(tiles).to(self._device.device).permute(0, 3, 1, 2)
+            pixels = torch.from_numpy(np.require(tiles, requirements="W")).to(self._device.device).permute(0, 3, 1, 2)
             image = pixels.float().contiguous(memory_format=torch.channels_last)
             return self._net(image).cpu().numpy()
 

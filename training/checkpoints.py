@@ -1,0 +1,23 @@
+"""What is taken from a checkpoint: the network's name and its weights, nothing that could run."""
+
+import pickle
+from pathlib import Path
+
+import torch
+
+from nodescan.errors import UsageError
+
+_UNREADABLE = (KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
+
+
+def read_checkpoint(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
+    """The architecture's name and the network's weights; averaged ones where the run averaged them."""
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        architecture = content["hyper_parameters"]["architecture"]
+        state = content["state_dict"]
+    except FileNotFoundError as error:
+        raise UsageError(f"{checkpoint}: no such checkpoint") from error
+    except (*_UNREADABLE, OSError, RuntimeError) as error:
+        raise UsageError(f"{checkpoint}: not a checkpoint of python -m training fit ({error})") from error
+    return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
