@@ -2,13 +2,14 @@
 #   make demo    environment, then phantom slides through the released model
 #   make test    environment with the development tools, then all tests
 #   make lint    the same checks that the commit hooks run
+#   make bench   how fast this machine reads, computes, and does both
 # Another interpreter: make PY=python3.12 test
 
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint bench clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -24,6 +25,9 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready
+	$(BIN)/nodescan bench
 
 clean:
 	rm -rf $(VENV) build dist

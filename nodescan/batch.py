@@ -19,6 +19,10 @@ from nodescan.executors import InProcess, finished
 from nodescan.inference.card import find_model
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import OpenSlideFile, TilePredictor
+from nodescan.manifest import Manifest, read_manifest
+from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import Staging
 from nodescan.progress import Viewer
 from nodescan.reports import CHOICES, write_reports
 from nodescan.reports.csv_report import write_summary
@@ -36,13 +40,15 @@ FAILURE_REPORTS = ("json", "html")
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """What the user asked for. inputs: files, folders or globs. config, model: None for the packed ones.
+    """What the user asked for. inputs: files, folders or globs, none where a manifest names the slides.
 
-    mpp_um: spacing at level 0 for slides without one. reports: of CHOICES. command: the words as typed.
+    config, model: None for the packed ones. mpp_um: spacing at level 0 for slides without one. reports: of CHOICES.
+    command: the words as typed.
     """
 
     inputs: tuple[str, ...]
     folder: Path
+    manifest: Path | None = None
     config: Path | None = None
     model: str | None = None
     device: str = "auto"
@@ -66,11 +72,15 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """A report for every slide, in the order asked for. unwritten: why summary.csv or run.json could not be written."""
+    """A report for every slide, in the order asked for. staging: the patients, where a manifest named the slides.
+
+    unwritten: why a file of the whole run could not be written.
+    """
 
     folder: Path
     reports: tuple[SlideReport, ...]
     unwritten: tuple[str, ...] = ()
+    staging: Staging | None = None
 
     @property
     def summary(self) -> Path:
@@ -78,14 +88,16 @@ class BatchResult:
 
     @property
     def complete(self) -> bool:
-        return not self.unwritten and all(report.status is Status.COMPLETE for report in self.reports)
+        """Whether every slide was read whole, every patient has one stage, and all of it was written."""
+        staged = self.staging is None or self.staging.complete
+        return staged and not self.unwritten and all(report.status is Status.COMPLETE for report in self.reports)
 
 
 def run_batch(request: BatchRequest, viewer: Viewer) -> BatchResult:
     """Scan every slide asked for. Raises NodescanError, before any work, where the request itself can't be met."""
     config = load_config(request.config)
     names = report_names(request.reports)
-    refs = find_slides(request.inputs, mpp_um=request.mpp_um, override_mpp=request.override_mpp)
+    manifest, refs = _wanted(request)
     prepare_folder(request.folder)
     predictor = open_predictor(find_model(request.model), device=request.device)
     viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
@@ -97,7 +109,22 @@ def run_batch(request: BatchRequest, viewer: Viewer) -> BatchResult:
         reports=names,
         command=request.command,
     )
-    return scan_all(refs, tools, viewer)
+    return scan_all(refs, tools, viewer) if manifest is None else scan_manifest(manifest, refs, tools, viewer=viewer)
+
+
+def scan_manifest(manifest: Manifest, refs: Sequence[SlideRef], tools: Tools, *, viewer: Viewer) -> BatchResult:
+    """Scan `refs`, the slides of `manifest`, and stage its patients.
+
+    The patients' files are there from the start, with every slide unread: a run that is killed leaves no stage
+    of an earlier run behind.
+    """
+    left = other_stains(manifest)
+    if left:
+        viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
+    _write_patients((), manifest, tools.folder, viewer)
+    result = scan_all(refs, tools, viewer)
+    staging, unwritten = _write_patients(result.reports, manifest, tools.folder, viewer)
+    return replace(result, staging=staging, unwritten=(*result.unwritten, *unwritten))
 
 
 def scan_all(refs: Sequence[SlideRef], tools: Tools, viewer: Viewer) -> BatchResult:
@@ -165,6 +192,30 @@ def prepare_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+
+
+def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...]]:
+    """The slides asked for, and the manifest where one names them."""
+    if (request.manifest is None) == (not request.inputs):
+        given = "both are given" if request.inputs else "neither is given"
+        raise UsageError(f"run: name slide files, folders or globs, or give --manifest CSV, one of the two; {given}")
+    mpp_um, override = request.mpp_um, request.override_mpp
+    if request.manifest is None:
+        return None, find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override)
+    manifest = read_manifest(request.manifest)
+    return manifest, manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override)
+
+
+def _write_patients(
+    reports: Sequence[SlideReport], manifest: Manifest, folder: Path, viewer: Viewer
+) -> tuple[Staging, list[str]]:
+    """patients.csv, patients.json and the pages, as far as they can be written, and why not."""
+    staging = stage_run(reports, manifest, folder)
+    return staging, _attempt(lambda: _write_staging(staging, folder), viewer)
+
+
+def _write_staging(staging: Staging, folder: Path) -> None:
+    write_staging(staging, folder)
 
 
 def _write_rows(refs: Sequence[SlideRef], done: dict[str, SlideReport], folder: Path) -> None:

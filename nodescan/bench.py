@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from nodescan.config import load_config
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.slide import SlideRef
+from nodescan.errors import SlideError
 from nodescan.examination import Survey, examine, plan
 from nodescan.imaging.tissue import find_tissue
 from nodescan.inference.card import find_model
@@ -32,7 +33,7 @@ _TILES, _ROUNDS = 48, 3
 class Speed:
     """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue from end to end.
 
-    useful_share: tissue pixels / pixels fed. efficiency: end to end over what both stages allow where they share
+    useful_share: pixels of cells that touch tissue / pixels fed. efficiency: end to end over what both stages allow where they share
     the cores, 1 / (a / decode + b / network), a and b the pixels decoded and fed for each pixel of tissue; on a
     GPU over the slower of the two. Each rate is the median of three rounds.
     """
@@ -66,6 +67,10 @@ def _measured(path: Path, predictor: TilePredictor, progress: Progress) -> Speed
         overview, _ = view_whole(slide, settings.overview)
         tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
         survey = plan(slide, tissue, predictor)
+        if not survey.tiles:
+            raise SlideError(
+                path.name, "no tissue was found, so there is nothing to measure", "name a slide with tissue"
+            )
         decode = _median_rate(lambda: _decode(slide, survey))
         network = _median_rate(lambda: _compute(slide, survey, predictor))
 

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from nodescan import __version__
+from nodescan.bench_command import bench
 from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
 from nodescan.evaluate_command import evaluate
-from nodescan.stage_command import stage
+from nodescan.manifest_command import manifest as manifest_
+from nodescan.stage_command import print_staging, stage
 
 COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -61,8 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 @app.command()
 def run(
-    inputs: Annotated[list[str], typer.Argument(metavar="SLIDE|FOLDER|GLOB...", help="What to scan.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="SLIDE|FOLDER|GLOB...", help="What to scan.", show_default=False)
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option("--manifest", metavar="CSV", help="Scan the slides it names instead, and stage its patients."),
+    ] = None,
     config: Config = None,
     model: Model = None,
     device: Device = "auto",
@@ -74,15 +82,16 @@ def run(
     quiet: Quiet = False,
     log_json: LogJson = None,
 ) -> int:
-    """Scan slides and write a report for each, summary.csv and run.json."""
+    """Scan slides and write a report for each, summary.csv and run.json; with a manifest, patients.csv too."""
     _check_spacing(mpp, override_mpp)
     from nodescan.batch import BatchRequest, run_batch
     from nodescan.reports import CHOICES
     from nodescan.viewers import open_viewer
 
     request = BatchRequest(
-        inputs=tuple(inputs),
+        inputs=tuple(inputs or ()),
         folder=out,
+        manifest=manifest,
         config=config,
         model=model,
         device=device,
@@ -99,6 +108,8 @@ def run(
         from nodescan.tables import print_batch
 
         print_batch(result)
+        if result.staging is not None:
+            print_staging(result.staging)
     return COMPLETE if result.complete else NOT_COMPLETE
 
 
@@ -197,6 +208,8 @@ def models() -> int:
 
 app.command()(stage)
 app.command()(evaluate)
+app.command(name="manifest")(manifest_)
+app.command()(bench)
 
 
 def _version(wanted: bool) -> None:

@@ -1,16 +1,16 @@
 """Every error that nodescan raises on purpose, drawn as one tree.
 
-    NodescanError
-    ├── UsageError                the command or its settings are wrong (exit code 2)
-    │   └── ConfigError           a configuration file is
-    ├── SlideError                one slide can't be used; the batch goes on
-    │   ├── NotASlideError        no reader knows the file
-    │   ├── UnmeasurableError     no trustworthy spacing, so nothing can be measured
-    │   └── RegionUnreadableError one area of a slide that otherwise opens
-    ├── ModelError                a card or its weights
-    ├── AnnotationError           an outline or mask file
-    ├── DeviceError               the device asked for isn't there
-    └── OutputError               results can't be written
+NodescanError
+├── UsageError                the command or its settings are wrong (exit code 2)
+│   └── ConfigError           a configuration file is
+├── SlideError                one slide can't be used; the batch goes on
+│   ├── NotASlideError        no reader knows the file
+│   ├── UnmeasurableError     no trustworthy spacing, so nothing can be measured
+│   └── RegionUnreadableError one area of a slide that otherwise opens
+├── ModelError                a card or its weights
+├── AnnotationError           an outline or mask file
+├── DeviceError               the device asked for isn't there
+└── OutputError               results can't be written
 """
 
 

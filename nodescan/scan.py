@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.counting import counted
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.geometry import PixelBox
@@ -21,6 +22,7 @@ from nodescan.examination import Examination, examine
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings, find_detections
 from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.nuclei import NucleiSettings
 from nodescan.imaging.quality import QualitySettings, focus_flags, stain_flags
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, touches_unexamined
 from nodescan.imaging.tissue import TissueSettings, excluded_flags, find_tissue
@@ -49,6 +51,7 @@ class ScanSettings:
     tissue: TissueSettings
     quality: QualitySettings
     segmentation: SegmentationSettings
+    nuclei: NucleiSettings
     detections: DetectionSettings
 
 
@@ -77,7 +80,8 @@ def scan_slide(
         overview, unseen = view_whole(slide, settings.overview)
         tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
         examination = examine(slide, tissue, predictor=predictor, quality=settings.quality, progress=progress)
-        deposits = find_deposits(examination.probability, predictor.decision, settings.segmentation)
+        sized = find_deposits(examination.probability, predictor.decision, settings.segmentation)
+        deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
         flags = (
             *(Flag(code, message) for code, message in slide.info.warnings),
@@ -85,7 +89,7 @@ def scan_slide(
             *examination_flags(examination, settings),
             *doubts(deposits, examination, tissue, predictor),
             *deposit_flags(deposits),
-            *pattern_flags(deposits, examination, predictor, settings),
+            *pattern_flags(sized, examination, predictor, settings),
         )
         finding = Finding(tissue, examination, deposits, detections, flags)
         provenance = Provenance(
@@ -212,7 +216,7 @@ def doubts(
 def pattern_flags(
     deposits: Sequence[Deposit], examination: Examination, predictor: TilePredictor, settings: ScanSettings
 ) -> tuple[Flag, ...]:
-    """Many small foci spread wide, and a class that hangs on whether near foci count as one."""
+    """Many small foci spread wide, and a class that hangs on whether near foci are one; judged by size, uncounted."""
     readings = gap_readings(examination.probability, predictor.decision, settings.segmentation, found=deposits)
     return (*dispersed_flags(deposits), *joining_gap_flags(readings))
 

@@ -64,7 +64,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     if as_json:
         print(json_text(staging), end="")
     else:
-        _print(staging)
+        print_staging(staging)
         print(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {len(pages)} page(s) in {out / 'patients'}")
     return COMPLETE if staging.complete else NOT_COMPLETE
 
@@ -85,7 +85,7 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
         comparison = {"n": len(stated), "agreed": agreed, "kappa": kappa} if pairs else None
         print(json_text(staging, agreement_with_stated=comparison), end="")
         return COMPLETE if staging.complete else NOT_COMPLETE
-    _print(staging)
+    print_staging(staging)
     if pairs:
         shown = "not defined" if kappa is None else f"{kappa:.3f}"
         print(f"{agreed} of {len(stated)} stages equal those in {read.name}; quadratic kappa {shown}")
@@ -101,7 +101,7 @@ def _table(mode: str | None, *, default: str) -> "StagingTable":
     return TABLES[name]
 
 
-def _print(staging: "Staging") -> None:
+def print_staging(staging: "Staging") -> None:
     """One line a patient, then what makes a stage uncertain, then what was left out."""
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 

@@ -3,17 +3,20 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nodescan import batch
-from nodescan.batch import Tools, scan_all
+from nodescan.batch import Tools, scan_all, scan_manifest
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError, UsageError
 from nodescan.interfaces import Slide
+from nodescan.manifest import read_manifest
+from nodescan.patients.manifest_run import manifest_slides
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from tests.fakes import ColourPredictor, Listener, paint_slide
@@ -176,3 +179,78 @@ def test_unknown_report_is_refused_before_any_work() -> None:
     with pytest.raises(UsageError, match="no report is named"):
         batch.report_names(())
     assert batch.report_names(("html", "json", "html")) == ("html", "json")
+
+
+def scan_table(path: Path, given: Tools) -> batch.BatchResult:
+    manifest = read_manifest(path)
+    refs = manifest_slides(manifest, mpp_um=None, override_mpp=False)
+    return scan_manifest(manifest, refs, given, viewer=Listener())
+
+
+def stages(folder: Path) -> dict[str, str]:
+    with (folder / "patients.csv").open(newline="") as file:
+        return {row["patient_id"]: row["stage"] for row in csv.DictReader(file)}
+
+
+def test_manifest_ends_in_patients_and_a_failed_slide_in_a_lower_bound(tmp_path: Path, out: Path) -> None:
+    """A is read whole; of B a slide is missing, so its stage is a lower bound; of C nothing is left to stand on."""
+    paint_slide(tmp_path / "a.tif", tumour_um=400)
+    paint_slide(tmp_path / "b1.tif", tumour_um=400)
+    paint_slide(tmp_path / "c1.tif")
+    (tmp_path / "c2.tif").write_bytes(b"not a slide")
+    path = tmp_path / "m.csv"
+    path.write_text(
+        "path,patient_id,node_id,stain\na.tif,A,1,\nb1.tif,B,1,\nb2.tif,B,2,\nc1.tif,C,1,\nc2.tif,C,2,\nk.tif,A,1,CK\n"
+    )
+    result = scan_table(path, tools(out))
+    assert [(row["slide_id"], row["status"], row["patient_id"], row["node_id"]) for row in rows(out)] == [
+        ("a", "complete", "A", "1"),
+        ("b1", "complete", "B", "1"),
+        ("b2", "failed", "B", "2"),
+        ("c1", "complete", "C", "1"),
+        ("c2", "failed", "C", "2"),
+    ]
+    found = stages(out)
+    assert found["A"].startswith("pN1mi")
+    assert found["B"].startswith("at least pN1mi")
+    assert found["C"].startswith("cannot be determined")
+    assert json.loads((out / "patients.json").read_text())["slides_of_other_stains"] == ["k"]
+    assert not result.complete
+
+
+def test_stage_of_a_stopped_run_rests_on_nothing_older(tmp_path: Path, out: Path) -> None:
+    """Patients staged by an earlier run in this folder are undetermined again as soon as the next one begins."""
+    paint_slide(tmp_path / "a.tif")
+    path = tmp_path / "m.csv"
+    path.write_text("path,patient_id\na.tif,A\n")
+    assert scan_table(path, tools(out)).complete
+    assert stages(out)["A"].startswith("pN0")
+    with pytest.raises(KeyboardInterrupt):
+        scan_table(path, tools(out, ColourPredictor(KeyboardInterrupt())))
+    assert stages(out)["A"].startswith("cannot be determined")
+
+
+def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk refuses the new report, so the old one, negative, still lies there: the patient isn't negative."""
+    paint_slide(tmp_path / "a.tif")
+    path = tmp_path / "m.csv"
+    path.write_text("path,patient_id\na.tif,A\n")
+    scan_table(path, tools(out))
+
+    def full(result: SlideResult, folder: Path, names: Sequence[str]) -> None:
+        raise OutputError(f"{folder}/report.json: can't be written (No space left on device); free some space")
+
+    monkeypatch.setattr(batch, "write_reports", full)
+    scan_table(path, tools(out))
+    assert json.loads((out / "a" / "report.json").read_text())["metastasis"] == "negative"
+    assert stages(out)["A"].startswith("cannot be determined")
+
+
+def test_patients_are_staged_without_json_reports(tmp_path: Path, out: Path) -> None:
+    """Staging rests on the run's findings, whichever files were asked for."""
+    paint_slide(tmp_path / "a.tif", tumour_um=400)
+    (tmp_path / "m.csv").write_text("path,patient_id\na.tif,A\n")
+    scan_table(tmp_path / "m.csv", replace(tools(out), reports=("html",)))
+    assert stages(out)["A"].startswith("pN1mi")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan import __version__, batch
+from nodescan import __version__, batch, bench
 from nodescan.cli import main
 from tests.fakes import ColourPredictor, paint_slide
 
@@ -115,7 +115,12 @@ def test_log_json_tells_the_run(tmp_path: Path, scans: Callable[..., None]) -> N
         (["run", "*.svs", "--out", "out"], "*.svs: "),
         (["run", ".", "--out", "out"], "holds no slides"),
         (["run", "x.svs"], "Missing option '--out'"),
-        (["run", "--out", "out"], "Missing argument"),
+        (["run", "--out", "out"], "or give --manifest CSV, one of the two; neither is given"),
+        (["run", "x.svs", "--manifest", "m.csv", "--out", "out"], "one of the two; both are given"),
+        (["run", "--manifest", "m.csv", "--out", "out"], "m.csv: can't be read"),
+        (["manifest"], "name the folder whose slides to list, or give --template"),
+        (["manifest", ".", "--template"], "one of the two"),
+        (["manifest", "."], "holds no slides"),
         (["run", "x.svs", "--out", "out", "--colour", "red"], "No such option: --colour"),
         (["run", "x.svs", "--out", "out", "--mpp", "0"], "--mpp: must be a number of um above 0, not 0"),
         (["run", "x.svs", "--out", "out", "--mpp", "nan"], "--mpp: must be a number of um above 0"),
@@ -224,3 +229,42 @@ def test_models_lists_cards_or_says_there_are_none(capsys: Capture) -> None:
     assert main(["models"]) == 0
     said = capsys.readouterr().out
     assert "model:" in said or "no models at hand" in said
+
+
+def test_manifest_run_prints_patients_and_fails_with_a_missing_slide(
+    tmp_path: Path, scans: Callable[..., None], capsys: Capture
+) -> None:
+    """Slides, then patients with their stage; a file that isn't there makes its patient "at least" and exits 1."""
+    scans()
+    paint_slide(tmp_path / "scans" / "a.tif", tumour_um=400)
+    (tmp_path / "scans" / "m.csv").write_text("path,patient_id,node_id\na.tif,A,1\ngone.tif,A,2\n")
+    assert main(["run", "--manifest", "scans/m.csv", "--out", "out"]) == 1
+    said = capsys.readouterr()
+    assert "at least pN1mi" in said.out
+    assert "the file isn't there" in said.out
+    assert "error: gone.tif: " in said.err
+    assert len(list((tmp_path / "out" / "patients").iterdir())) == 1
+    assert main(["stage", "out", "--manifest", "scans/m.csv", "--json"]) == 1
+    assert capsys.readouterr().out == (tmp_path / "out" / "patients.json").read_text()
+
+
+def test_manifest_run_without_doubt_exits_0(tmp_path: Path, scans: Callable[..., None], capsys: Capture) -> None:
+    """Every slide complete and every patient staged: success, and the rows name patient and node."""
+    scans()
+    paint_slide(tmp_path / "a.tif")
+    (tmp_path / "m.csv").write_text("path,patient_id,node_id\na.tif,A,1\n")
+    assert main(["run", "--manifest", "m.csv", "--out", "out", "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "out" / "summary.csv").read_text().splitlines()[1].endswith(",a.tif,A,1")
+
+
+def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """The same figures both ways, under their own names in JSON."""
+    speed = bench.Speed("cpu", "float32", 9, 0.33, 100.0, 50.0, 10.0, 0.36, 0.8333)
+    monkeypatch.setattr(bench, "measure_speed", lambda slide, *, model, device, progress: speed)
+    assert main(["bench", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["efficiency"] == 0.8333
+    assert main(["bench"]) == 0
+    said = capsys.readouterr().out
+    assert "network            50.0 Mpx/s" in said
+    assert "83% of what decode and network allow" in said

@@ -113,7 +113,7 @@ def tune_command(
     """Choose temperature, thresholds and size correction on validation data and write them on the model's card."""
     card = calibrated(load_card(model), open_predictor(model), read_patches([patches]))
     save_card(card, model)
-    predictor = open_predictor(model)
+    predictor = open_predictor(model, rough=True)
     settings = load_config(None).settings.segmentation
     composites = make_composites(tool, half_of(patches, work, half=1), _range(seeds), to=work)
     cache = work / f"maps-{card.temperature}"

@@ -28,8 +28,8 @@ from nodescan.slides import open_slide
 from training.composites import Composite, CompositeScores, SlideScore, score_slide, summarise
 from training.discs import DiscMap, as_scores, measured_discs
 
-SMOOTHING_UM = (0.0, 16.0, 24.0, 32.0, 40.0, 48.0)
-THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
+THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
 SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 FALSE_DEPOSIT_COST = 0.03
 """What one false deposit a slide is worth in kappa, when settings are compared."""

@@ -28,17 +28,18 @@ class Metastasis(IntEnum):
         return ("negative", "itc", "micro", "macro")[self]
 
 
-def classify(diameter_um: Micrometers, *, cells: int | None = None) -> Metastasis:
+def classify(diameter_um: Micrometers, *, cells: int | None = None, cells_uncertainty: int = 0) -> Metastasis:
     """Class of one contiguous deposit by its greatest diameter and, where counted, its tumour cells.
 
     clinical-rules 1: macro above 2.0 mm; micro above 0.2 mm or more than 200 cells; else ITC. Size alone
-    never downgrades a focus of more than 200 cells. Raises ValueError where the diameter is not positive.
+    never downgrades a focus of more than 200 cells. A count decides only where it is clear: less its uncertainty
+    still above the limit. Raises ValueError where the diameter is not positive.
     """
     if not diameter_um > 0:
         raise ValueError(f"a deposit has a positive diameter, not {diameter_um}")
     if diameter_um > MICRO_LIMIT_UM:
         return Metastasis.MACRO
-    if diameter_um > ITC_LIMIT_UM or (cells is not None and cells > ITC_CELL_LIMIT):
+    if diameter_um > ITC_LIMIT_UM or (cells is not None and cells - cells_uncertainty > ITC_CELL_LIMIT):
         return Metastasis.MICRO
     return Metastasis.ITC
 
@@ -46,3 +47,8 @@ def classify(diameter_um: Micrometers, *, cells: int | None = None) -> Metastasi
 def is_borderline(diameter_um: Micrometers, uncertainty_um: Micrometers) -> bool:
     """Whether the size's interval holds a limit between two classes (clinical-rules 8)."""
     return any(abs(diameter_um - limit) <= uncertainty_um for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM))
+
+
+def is_count_near_limit(cells: int, uncertainty: int) -> bool:
+    """Whether the count's interval holds the limit, so that the true number may lie on either side of it."""
+    return cells - uncertainty <= ITC_CELL_LIMIT < cells + uncertainty

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.classification import Metastasis, is_borderline
+from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, is_borderline, is_count_near_limit
 from nodescan.domain.units import Micrometers, SquareMicrometers
 
 
@@ -23,7 +23,7 @@ class Deposit:
 
     id counts from 1, the largest first. diameter_um is the maximum Feret diameter, corrected for the
     model's dilation; endpoints_um are the two (x, y) that span it. probability_* is None for a deposit that
-    was measured from a mask. cells is None where they were not counted.
+    was measured from a mask. cells and cells_uncertainty are None where they were not counted.
     """
 
     id: int
@@ -37,10 +37,23 @@ class Deposit:
     probability_mean: float | None = None
     probability_max: float | None = None
     cells: int | None = None
+    cells_uncertainty: int | None = None
 
     @property
     def borderline(self) -> bool:
         return is_borderline(self.diameter_um, self.diameter_uncertainty_um)
+
+    @property
+    def raised_by_cells(self) -> bool:
+        """Whether it is a micrometastasis by the number of its cells, and not by its size."""
+        return self.cells is not None and self.metastasis is Metastasis.MICRO and self.diameter_um <= ITC_LIMIT_UM
+
+    @property
+    def count_near_limit(self) -> bool:
+        """Whether it may hold more than 200 cells, and its count is too uncertain to say."""
+        if self.cells is None or self.metastasis is not Metastasis.ITC:
+            return False
+        return is_count_near_limit(self.cells, self.cells_uncertainty or 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.report import Flag
@@ -46,21 +46,39 @@ def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
 
     Not where a macrometastasis was found: then nothing could raise the class. It never lowers one.
     """
-    small = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC]
-    found = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
-    if len(small) < DISPERSED_FOCI or found is Metastasis.MACRO:
+    small = dispersed_foci(deposits)
+    if not small:
         return ()
-    ends = np.array([end for deposit in small for end in deposit.endpoints_um], dtype=np.float64)
-    extent_um = max_feret(ends).diameter_um
+    extent_um = _extent_um(small)
     largest_um = max(deposit.diameter_um for deposit in small)
-    if extent_um < DISPERSED_EXTENT * largest_um:
-        return ()
     text = (
         f"Dispersed pattern: {len(small)} small foci over {extent_um / 1000:.1f} mm, the largest of them "
         f"{largest_um / 1000:.2f} mm. The size rule does not apply to dispersed cells; more than {ITC_CELL_LIMIT} in a "
         "section are a micrometastasis. Review."
     )
     return (Flag("dispersed_pattern", text),)
+
+
+def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
+    """The small foci of a dispersed pattern, as `dispersed_flags` has it; none where there is no such pattern."""
+    small = tuple(deposit for deposit in deposits if deposit.diameter_um <= ITC_LIMIT_UM)
+    found = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
+    if len(small) < DISPERSED_FOCI or found is Metastasis.MACRO:
+        return ()
+    return small if _extent_um(small) >= DISPERSED_EXTENT * max(deposit.diameter_um for deposit in small) else ()
+
+
+def dispersed_count(deposits: Sequence[Deposit]) -> tuple[int, int] | None:
+    """Tumour cells of a dispersed pattern's whole profile and their uncertainty (clinical-rules 1, 3).
+
+    None where there is no such pattern or none of it was counted. Foci that were not counted count as none, so the
+    sum is then a lower bound. Uncertainties add up: the foci share one stain and one method.
+    """
+    counts = [(deposit.cells, deposit.cells_uncertainty or 0) for deposit in dispersed_foci(deposits)]
+    known = [(cells, uncertainty) for cells, uncertainty in counts if cells is not None]
+    if not known:
+        return None
+    return sum(cells for cells, _ in known), sum(uncertainty for _, uncertainty in known)
 
 
 def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:
@@ -74,6 +92,11 @@ def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:
         f"{_words(decides)}; joined {said}. Review whether the foci are connected."
     )
     return (Flag("joining_gap", text),)
+
+
+def _extent_um(deposits: Sequence[Deposit]) -> Micrometers:
+    """The greatest distance between any two ends."""
+    return max_feret(np.array([end for deposit in deposits for end in deposit.endpoints_um])).diameter_um
 
 
 def _words(reading: GapReading) -> str:

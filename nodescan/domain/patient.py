@@ -255,7 +255,11 @@ def _sentinel_notes(specimen: Specimen) -> list[Flag]:
     if not specimen.nodes or specimen.n_nodes >= SN_BELOW_NODES:
         return []
     if any(node.sentinel for node in specimen.nodes):
-        return [Flag("sentinel_modifier", f"{SN_CONDITION}, which is not stated.")] if specimen.nodes_removed is None else []
+        return (
+            [Flag("sentinel_modifier", f"{SN_CONDITION}, which is not stated.")]
+            if specimen.nodes_removed is None
+            else []
+        )
     if any(node.sentinel is None for node in specimen.nodes):
         return [Flag("sentinel_modifier", "Whether these are sentinel nodes is not stated, so (sn) is not given.")]
     return []

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, is_count_near_limit
 from nodescan.domain.deposits import Deposit
+from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.report import Flag, Status
 
 REVIEW_ITC_UM = 100.0
@@ -26,10 +27,13 @@ class Verdict:
 def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: bool, classifiable: bool) -> Verdict:
     """The slide's status and class: the largest class of any deposit decides, sizes are never added (clinical-rules 2).
 
+    Cells are added over a dispersed pattern only: clearly more than 200 are a micrometastasis (clinical-rules 3).
     Any unexamined tissue makes the slide incomplete and its class a lower bound; with nothing found there is no
     class, never "negative". classifiable: False for what the network can't judge (not H&E, constant output).
     """
     worst = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
+    if _dispersed_cells_decide(deposits):
+        worst = max(worst, Metastasis.MICRO)
     if not tissue_found or not classifiable:
         return Verdict(Status.INCOMPLETE, None, False)
     if all_examined:
@@ -58,6 +62,71 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 
 
 def _cell_count_flags(deposits: Sequence[Deposit]) -> list[Flag]:
+    return [
+        *_raised_flags(deposits),
+        *_near_limit_flags(deposits),
+        *_many_foci_flags(deposits),
+        *_uncounted_flags(deposits),
+    ]
+
+
+def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
+    """Deposits, or a dispersed pattern, that their cells make a micrometastasis."""
+    raised = [deposit for deposit in deposits if deposit.raised_by_cells]
+    flags: list[Flag] = []
+    if raised:
+        text = (
+            f"More than {ITC_CELL_LIMIT} tumour cells counted in {_counts(raised)}: a micrometastasis by cells, though "
+            f"it measures {ITC_LIMIT_UM / 1000:g} mm or less. Review the count."
+        )
+        flags.append(Flag("cell_count_decides", text))
+    if _dispersed_cells_decide(deposits):
+        cells, uncertainty = dispersed_count(deposits) or (0, 0)
+        text = (
+            f"{cells} +- {uncertainty} tumour cells counted over the dispersed foci: more than {ITC_CELL_LIMIT} in a "
+            "section are a micrometastasis. Review the count."
+        )
+        flags.append(Flag("cell_count_dispersed", text))
+    return flags
+
+
+def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
+    """Counts that may be above the limit; the class stays as the size has it."""
+    near = [deposit for deposit in deposits if deposit.count_near_limit]
+    dispersed = dispersed_count(deposits)
+    flags: list[Flag] = []
+    if near:
+        text = (
+            f"Cell count within its uncertainty of {ITC_CELL_LIMIT}, above which it is a micrometastasis: "
+            f"{_counts(near)}. Count the cells under the microscope."
+        )
+        flags.append(Flag("cell_count_near_limit", text))
+    if dispersed is not None and is_count_near_limit(*dispersed):
+        cells, uncertainty = dispersed
+        text = (
+            f"{cells} +- {uncertainty} tumour cells counted over the dispersed foci, within the uncertainty of "
+            f"{ITC_CELL_LIMIT}, above which they are a micrometastasis. Count the cells under the microscope."
+        )
+        flags.append(Flag("cell_count_near_limit", text))
+    return flags
+
+
+def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
+    """Many small foci that are no dispersed pattern by their extent, but would pass the limit if they were one."""
+    small = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
+    decisive = all(deposit.metastasis <= Metastasis.ITC for deposit in deposits)
+    most = sum((deposit.cells or 0) + (deposit.cells_uncertainty or 0) for deposit in small)
+    if not decisive or len(small) < MANY_FOCI or most <= ITC_CELL_LIMIT or dispersed_count(deposits) is not None:
+        return []
+    total = sum(deposit.cells or 0 for deposit in small)
+    text = (
+        f"{total} tumour cells counted over {len(small)} small foci: were they one dispersed pattern, more than "
+        f"{ITC_CELL_LIMIT} would be a micrometastasis. Review whether they belong together."
+    )
+    return [Flag("cell_count_review", text)]
+
+
+def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     small = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is None]
     if not small:
         return []
@@ -65,8 +134,22 @@ def _cell_count_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     decisive = all(deposit.metastasis <= Metastasis.ITC for deposit in deposits)
     if decisive and (largest >= REVIEW_ITC_UM or len(small) >= MANY_FOCI):
         text = (
-            f"Cell count not assessed: more than 200 tumour cells would make a micrometastasis of what measures "
-            f"{ITC_LIMIT_UM / 1000:g} mm or less; review {len(small)} small deposit(s), the largest {largest:.0f} um."
+            f"Cell count not assessed: more than {ITC_CELL_LIMIT} tumour cells would make a micrometastasis of what "
+            f"measures {ITC_LIMIT_UM / 1000:g} mm or less; review {len(small)} small deposit(s), the largest "
+            f"{largest:.0f} um."
         )
         return [Flag("cell_count_review", text)]
     return [Flag("cell_count_not_assessed", "Cell count not assessed: small deposits are classed by size alone.")]
+
+
+def _dispersed_cells_decide(deposits: Sequence[Deposit]) -> bool:
+    counted = dispersed_count(deposits)
+    return counted is not None and counted[0] - counted[1] > ITC_CELL_LIMIT
+
+
+def _counts(deposits: Sequence[Deposit]) -> str:
+    said = ", ".join(
+        f"no. {deposit.id} ({deposit.cells} +- {deposit.cells_uncertainty or 0} cells, {deposit.diameter_um:.0f} um)"
+        for deposit in deposits[:5]
+    )
+    return said if len(deposits) <= 5 else f"{said} and {len(deposits) - 5} more"

@@ -17,7 +17,7 @@ class Device:
 
 
 def choose_device(request: str) -> Device:
-    """`auto` takes the first GPU, else the CPU; others are taken at their word. Raises DeviceError for a missing one."""
+    """`auto` takes the first GPU, else the CPU; others are taken at their word. DeviceError for one that is missing."""
     if request == "auto":
         request = "cuda:0" if torch.cuda.is_available() else "cpu"
     try:

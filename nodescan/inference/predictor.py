@@ -24,12 +24,14 @@ CPU_BATCH, GPU_BATCH = 4, 32
 class TorchPredictor:
     """A loaded model on its device."""
 
-    def __init__(self, card: ModelCard, net: nn.Module, device: Device, *, batch_size: int | None = None) -> None:
+    def __init__(
+        self, card: ModelCard, net: nn.Module, device: Device, *, batch_size: int | None = None, rough: bool = False
+    ) -> None:
         self._card = card
         self._device = device
         self._net = net.eval().to(device.device, memory_format=torch.channels_last)
         self.batch_size = batch_size or (CPU_BATCH if device.device.type == "cpu" else GPU_BATCH)
-        self.precision = "float32"
+        self.precision = "bfloat16" if rough else "float32"
 
     @property
     def model(self) -> ModelIdentity:
@@ -53,18 +55,24 @@ class TorchPredictor:
 
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
-        with torch.inference_mode():
+        rough = torch.autocast(self._device.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        with torch.inference_mode(), rough:
             pixels = torch.from_numpy(np.require(tiles, requirements="W")).to(self._device.device).permute(0, 3, 1, 2)
             image = pixels.float().contiguous(memory_format=torch.channels_last)
             return self._net(image).cpu().numpy()
 
 
-def open_predictor(folder: Path, *, device: str = "auto", batch_size: int | None = None) -> TorchPredictor:
-    """The model of a folder, its weights checked, on a device. Raises ModelError or DeviceError."""
+def open_predictor(
+    folder: Path, *, device: str = "auto", batch_size: int | None = None, rough: bool = False
+) -> TorchPredictor:
+    """The model of a folder, its weights checked, on a device. Raises ModelError or DeviceError.
+
+    rough: bfloat16, for trying many settings on many slides; a finding is always made in float32.
+    """
     card = load_card(folder)
     net = load_network(card, folder)
     plain = PlainP4MNet(net, mean=torch.tensor(card.mean), std=torch.tensor(card.std), temperature=card.temperature)
-    return TorchPredictor(card, plain, choose_device(device), batch_size=batch_size)
+    return TorchPredictor(card, plain, choose_device(device), batch_size=batch_size, rough=rough)
 
 
 def load_network(card: ModelCard, folder: Path) -> P4MNet:

@@ -10,6 +10,7 @@ from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import Flag, Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
+from nodescan.domain.verdict import conclude
 from nodescan.labels import LABELS
 from nodescan.reports.report_reader import StoredReport
 
@@ -173,7 +174,7 @@ def _changed(before: Deposit | None, correction: Correction, target: int) -> Dep
             assert before is not None
             assert correction.size_um is not None
             size = correction.size_um
-            found = classify(size, cells=before.cells)
+            found = classify(size, cells=before.cells, cells_uncertainty=before.cells_uncertainty or 0)
             return replace(before, diameter_um=size, diameter_uncertainty_um=Micrometers(0.0), metastasis=found)
         case "class":
             assert before is not None
@@ -201,7 +202,8 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: set[int])
     """The slide's status and class after the review."""
     classless = original.metastasis is None and original.deposits
     counting = [deposit for deposit in changed.deposits if not classless or deposit.id in vouched]
-    worst = max((deposit.metastasis for deposit in counting), default=Metastasis.NONE)
+    verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
+    worst = verdict.metastasis or Metastasis.NONE
     flags = (*changed.flags, *_contradictions(counting))
     if changed.status is Status.COMPLETE:
         return replace(changed, metastasis=worst, at_least=False, flags=flags)

@@ -17,7 +17,9 @@ DOUBT_CODES = frozenset(
     {
         "borderline",
         "cell_count_review",
-        "cell_count_uncertain",
+        "cell_count_decides",
+        "cell_count_dispersed",
+        "cell_count_near_limit",
         "class_against_size",
         "deposit_cut_off",
         "dispersed_pattern",

@@ -24,6 +24,8 @@ SUMMARY_COLUMNS = (
     "reason",
     "seconds",
     "file",
+    "patient_id",
+    "node_id",
 )
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -59,7 +61,7 @@ def summary_row(report: SlideReport) -> tuple[str, ...]:
     """The row of one slide, in the order of SUMMARY_COLUMNS; a cell is empty where nothing can be said.
 
     Numbers are not rounded, so that a class can be checked against its size. Text that a spreadsheet would
-    run as a formula gets an apostrophe in front.
+    run as a formula gets an apostrophe in front. Patient and node are those of a manifest, empty without one.
     """
     unlooked = report.status in (Status.FAILED, Status.UNMEASURABLE)
     return (
@@ -76,6 +78,8 @@ def summary_row(report: SlideReport) -> tuple[str, ...]:
         _text(_reason(report)),
         "" if report.provenance is None else f"{report.provenance.seconds:.1f}",
         _text(report.slide.path.name),
+        _text(report.slide.patient_id or ""),
+        _text(report.slide.node_id or ""),
     )
 
 

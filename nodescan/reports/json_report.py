@@ -80,6 +80,7 @@ def deposits_as_json(deposits: Sequence[Deposit]) -> list[Json]:
             "probability_mean": _number(deposit.probability_mean),
             "probability_max": _number(deposit.probability_max),
             "cell_count": deposit.cells,
+            "cell_count_uncertainty": deposit.cells_uncertainty,
         }
         for deposit in deposits
     ]

@@ -15,7 +15,7 @@ from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, Colour
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
-    NOT_COUNTED,
+    cell_words,
     flag_title,
     percent,
     size_words,
@@ -139,7 +139,7 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
             mean=_score(deposit.probability_mean),
             highest=_score(deposit.probability_max),
             centre=f"{deposit.centre_um[0] / 1000:.2f}, {deposit.centre_um[1] / 1000:.2f}",
-            cells=NOT_COUNTED if deposit.cells is None else str(deposit.cells),
+            cells=cell_words(deposit),
         )
         for deposit in report.deposits[:MOST_ROWS]
     )

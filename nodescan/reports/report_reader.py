@@ -13,11 +13,11 @@ import shapely
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
-from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION
+from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, json_bytes, report_as_json
 
 _CLASSES: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 _DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
@@ -83,6 +83,11 @@ def read_report(path: Path) -> StoredReport:
         raise UsageError(f"{name}: is damaged ({type(error).__name__}: {error}); run the slide again") from error
 
 
+def as_stored(report: SlideReport, folder: Path) -> StoredReport:
+    """A report as reading it back from `folder` would give it, whether or not it was written."""
+    return _report(folder, json.loads(json_bytes(report_as_json(report))))
+
+
 def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] | None:
     """Deposit id -> outline in um from the canvas' top left; None where deposits.geojson was not written.
 
@@ -141,6 +146,7 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
 
 def _deposit(content: Mapping[str, object]) -> Deposit:
     cells, mean, highest = content["cell_count"], content["probability_mean"], content["probability_max"]
+    cells_uncertainty = content.get("cell_count_uncertainty")  # reports of earlier versions have none
     start, end = cast("Sequence[Sequence[float]]", content["endpoints_um"])
     return Deposit(
         id=int(cast("int", content["id"])),
@@ -154,6 +160,7 @@ def _deposit(content: Mapping[str, object]) -> Deposit:
         probability_mean=None if mean is None else _finite(mean),
         probability_max=None if highest is None else _finite(highest),
         cells=None if cells is None else int(cast("int", cells)),
+        cells_uncertainty=None if cells_uncertainty is None else int(cast("int", cells_uncertainty)),
     )
 
 

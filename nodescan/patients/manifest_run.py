@@ -1,0 +1,95 @@
+"""A run over a manifest: its rows as slides to scan, and its patients once the slides are done."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nodescan.domain.report import SlideReport
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.staging import TABLES
+from nodescan.errors import UsageError
+from nodescan.manifest import Manifest, ManifestRow
+from nodescan.patients.patient_files import PAGES, PATIENTS_CSV, PATIENTS_JSON
+from nodescan.patients.restage import Staging, manifest_slide_ids, stage_reports
+from nodescan.reports.report_reader import as_stored
+from nodescan.slides.slide_ids import safe_name
+
+DEFAULT_TABLE = TABLES["ajcc8"]
+
+_TAKEN = frozenset({PAGES, PATIENTS_CSV, PATIENTS_JSON, "summary.csv", "run.json", "run.log"})
+"""Names in a run's folder that no slide's folder may have."""
+
+
+def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: bool) -> tuple[SlideRef, ...]:
+    """The H&E slides of a manifest in its order; a file that isn't there fails later, in its own row.
+
+    A row's own mpp stands before `mpp_um`; `override_mpp` speaks of the latter alone. Raises UsageError, naming
+    the line, for a row that can't be scanned or staged, and where two rows mean one slide or one name.
+    """
+    rows = list(zip(manifest.rows, manifest_slide_ids(manifest), strict=True))
+    for row, _ in rows:
+        if not row.facts.patient_id:
+            raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
+    _check_ids([(row, slide_id) for row, slide_id in rows if row.has_slide])
+    _check_files([row for row, _ in rows])
+    refs: list[SlideRef] = []
+    for row, slide_id in rows:
+        if not row.has_slide or not row.is_he:
+            continue
+        if row.path is None:
+            raise row.facts.where.error(f"path is empty; scanning slide {slide_id!r} needs its file")
+        refs.append(
+            SlideRef(
+                slide_id=slide_id,
+                path=row.path,
+                patient_id=row.facts.patient_id,
+                node_id=row.facts.node_id or None,
+                mpp_um=mpp_um if row.mpp_um is None else row.mpp_um,
+                override_mpp=override_mpp and row.mpp_um is None,
+            )
+        )
+    if not refs:
+        raise UsageError(f"{manifest.name}: has no H&E slide to scan; see nodescan manifest --template")
+    return tuple(refs)
+
+
+def other_stains(manifest: Manifest) -> tuple[str, ...]:
+    """The slides that aren't H&E, each with its stain: they are left to the pathologist."""
+    rows = zip(manifest.rows, manifest_slide_ids(manifest), strict=True)
+    return tuple(f"{slide_id} ({row.stain})" for row, slide_id in rows if row.has_slide and not row.is_he)
+
+
+def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path) -> Staging:
+    """The patients, from this run's own reports, whichever of them were written; a slide without one counts as unread.
+
+    A report that an earlier run left in the folder says nothing of this one.
+    """
+    stored = [as_stored(report, folder / report.slide.slide_id) for report in reports]
+    return stage_reports(stored, manifest, DEFAULT_TABLE)
+
+
+def _check_ids(rows: Sequence[tuple[ManifestRow, str]]) -> None:
+    """Each id names a folder of its own, on disks that don't tell case apart too."""
+    seen: dict[str, ManifestRow] = {}
+    for row, slide_id in rows:
+        where = row.facts.where
+        if slide_id.casefold() in _TAKEN:
+            raise where.error(f"the slide_id {slide_id!r} is the name of one of the run's own files; give another")
+        if safe_name(slide_id) != slide_id:
+            raise where.error(
+                f"the slide_id {slide_id!r} can't name a folder; use letters, digits, . _ and -, "
+                f"for example {safe_name(slide_id)!r}"
+            )
+        first = seen.setdefault(slide_id.casefold(), row)
+        if first is not row:
+            raise where.error(f"the slide_id {slide_id!r} stands in line {first.facts.where.line} too; give another")
+
+
+def _check_files(rows: Sequence[ManifestRow]) -> None:
+    """One file under two names would be counted as two slides, perhaps as two nodes."""
+    seen: dict[Path, ManifestRow] = {}
+    for row in rows:
+        if row.path is None:
+            continue
+        first = seen.setdefault(row.path.resolve(), row)
+        if first is not row:
+            raise row.facts.where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")

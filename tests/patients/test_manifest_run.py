@@ -1,0 +1,53 @@
+"""A manifest's rows as slides: what a row says arrives, and two rows never mean one slide."""
+
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import UsageError
+from nodescan.manifest import read_manifest
+from nodescan.patients.manifest_run import manifest_slides, other_stains
+from tests.patients.made_reports import write_csv
+
+
+def slides(path: Path, *, mpp_um: float | None = None, override_mpp: bool = False) -> tuple[SlideRef, ...]:
+    return manifest_slides(read_manifest(path), mpp_um=mpp_um, override_mpp=override_mpp)
+
+
+def test_a_row_becomes_a_slide(tmp_path: Path) -> None:
+    """Path from the manifest's folder, id given or made, patient and node, and the row's spacing before --mpp."""
+    path = write_csv(
+        tmp_path / "m.csv",
+        "path,slide_id,patient_id,node_id,stain,mpp",
+        "x/a.svs,s1,P1,2,HE,0.25",
+        "x/b.svs,,P1,,,",
+        "x/k.svs,,P1,2,CK,",
+    )
+    assert slides(path, mpp_um=0.5, override_mpp=True) == (
+        SlideRef("s1", tmp_path / "x" / "a.svs", "P1", "2", 0.25, False),
+        SlideRef("b", tmp_path / "x" / "b.svs", "P1", None, 0.5, True),
+    )
+    assert other_stains(read_manifest(path)) == ("k (CK)",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (("a.svs,s,A,", "b.svs,s,A,"), "line 3: the slide_id 's' stands in line 2 too"),
+        (("a.svs,s,A,", "b.svs,S,A,"), "line 3: the slide_id 'S' stands in line 2 too"),
+        (("a.svs,,A,", "b.svs,a,A,"), "line 3: the slide_id 'a' stands in line 2 too"),
+        (("a.svs,s,A,", "x/../a.svs,t,A,"), "line 3: a.svs is the same file as in line 2"),
+        (("a.svs,../s,A,",), "line 2: the slide_id '../s' can't name a folder"),
+        (("a.svs,Patients,A,",), "line 2: the slide_id 'Patients' is the name of one of the run's own files"),
+        (("a.svs,s,,",), "line 2: patient_id is empty"),
+        ((",s,A,",), "line 2: path is empty; scanning slide 's' needs its file"),
+        (("a.svs,s,A,CK",), "m.csv: has no H&E slide to scan"),
+    ],
+)
+def test_what_cannot_be_scanned_or_staged_is_refused(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
+    """Before any work, and by the number of the line."""
+    path = write_csv(tmp_path / "m.csv", "path,slide_id,patient_id,stain", *rows)
+    with pytest.raises(UsageError) as caught:
+        slides(path)
+    assert message in str(caught.value)

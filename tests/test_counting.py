@@ -1,0 +1,110 @@
+"""Cells are counted where they can change a class, and only a clear count does."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan.counting import counted
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.deposits import Deposit, Polygon
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
+from nodescan.errors import RegionUnreadableError, UnmeasurableError
+from nodescan.imaging.nuclei import NucleiSettings
+
+SPACING_UM = 0.5
+SETTINGS = NucleiSettings(
+    finest_um=0.24,
+    coarsest_um=0.55,
+    diameter_um=Micrometers(9.0),
+    separation_um=Micrometers(3.5),
+    min_contrast=0.85,
+    min_strength=0.003,
+    uncertainty_share=0.4,
+)
+
+
+@dataclass
+class DottedSlide:
+    """Pink tissue with round nuclei of 8 um on a square grid of pitch_um, read at 0.5 um/px."""
+
+    pitch_um: float = 16.0
+    too_coarse: bool = False
+    unreadable: bool = False
+    reads: int = 0
+
+    def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
+        if self.too_coarse:
+            raise UnmeasurableError("dotted", "its finest level is 1 um/px")
+        assert finest_um <= SPACING_UM <= coarsest_um
+        return Spacing.square(SPACING_UM)
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        self.reads += 1
+        if self.unreadable:
+            raise RegionUnreadableError("dotted", "a tile is damaged")
+        x, y = np.meshgrid(
+            (np.arange(box.left, box.right) + 0.5) * spacing.x, (np.arange(box.top, box.bottom) + 0.5) * spacing.y
+        )
+        away_um = np.hypot(*((axis % self.pitch_um) - self.pitch_um / 2 for axis in (x, y)))
+        return np.where((away_um < 4)[..., None], (90, 60, 140), (230, 170, 205)).astype(np.uint8)
+
+
+def square(side_um: float, *, number: int = 1, left_um: float = 320.0) -> Deposit:
+    """A square whose edges fall between the nuclei, called side_um * 1.2 long."""
+    right_um, bottom_um = left_um + side_um, 320.0 + side_um
+    ring = np.array([(left_um, 320.0), (right_um, 320.0), (right_um, bottom_um), (left_um, bottom_um)])
+    size = Micrometers(1.2 * side_um)
+    return Deposit(
+        id=number,
+        diameter_um=size,
+        diameter_uncertainty_um=Micrometers(5),
+        endpoints_um=((left_um, 320), (left_um + size, 320)),
+        area_um2=SquareMicrometers(side_um**2),
+        centre_um=(left_um, 320),
+        metastasis=classify(size),
+        outline=(Polygon(ring),),
+    )
+
+
+def test_nuclei_inside_the_outline_are_counted() -> None:
+    """Nine by nine nuclei planted, nine by nine counted; the class stays."""
+    (found,) = counted(DottedSlide(), [square(144)], SETTINGS)
+    assert (found.cells, found.cells_uncertainty, found.metastasis) == (81, 33, Metastasis.ITC)
+
+
+@pytest.mark.parametrize(
+    ("pitch_um", "nuclei", "expected", "near"),
+    [
+        (8.05, 361, Metastasis.MICRO, False),
+        (10.2, 225, Metastasis.ITC, True),
+        (11.76, 169, Metastasis.ITC, True),
+        (15.3, 100, Metastasis.ITC, False),
+    ],
+)
+def test_only_a_clear_count_makes_a_micrometastasis(
+    pitch_um: float, nuclei: int, expected: Metastasis, near: bool
+) -> None:
+    """More than 200 less the uncertainty decide; an interval that holds 200 does not, and is up for review."""
+    deposit = square(153, left_um=320)
+    shift = 320 % pitch_um
+    ring = deposit.outline[0].exterior - shift
+    (found,) = counted(DottedSlide(pitch_um), [replace(deposit, outline=(Polygon(ring),))], SETTINGS)
+    assert found.cells == pytest.approx(nuclei, abs=6)
+    assert (found.metastasis, found.count_near_limit) == (expected, near)
+
+
+def test_cells_that_can_change_nothing_are_not_counted() -> None:
+    """A micrometastasis by its size isn't read again, its neighbour of 0.1 mm is."""
+    slide = DottedSlide()
+    large, small = counted(slide, [square(400), square(96, number=2, left_um=1600)], SETTINGS)
+    assert (large.cells, small.cells, slide.reads) == (None, 36, 1)
+
+
+@pytest.mark.parametrize("slide", [DottedSlide(too_coarse=True), DottedSlide(unreadable=True)])
+def test_what_cannot_be_seen_is_not_assessed(slide: DottedSlide) -> None:
+    """No count, no change of class: too coarse a slide and a damaged tile are never "no cells"."""
+    before = square(144)
+    assert counted(slide, [before], SETTINGS) == (before,)

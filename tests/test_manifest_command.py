@@ -1,0 +1,53 @@
+"""`nodescan manifest`: what it writes is what `read_manifest` reads."""
+
+from pathlib import Path
+
+import pytest
+
+from nodescan.errors import UsageError
+from nodescan.manifest import COLUMNS, read_manifest
+from nodescan.manifest_command import manifest
+
+Capture = pytest.CaptureFixture[str]
+
+
+def empty_files(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_template_is_read_back(tmp_path: Path, capsys: Capture) -> None:
+    """All columns, and a row that is accepted as it stands."""
+    assert manifest(template=True) == 0
+    text = capsys.readouterr().out
+    (tmp_path / "m.csv").write_text(text)
+    (row,) = read_manifest(tmp_path / "m.csv").rows
+    assert text.splitlines()[0] == ",".join(COLUMNS)
+    assert (row.path, row.facts.sentinel, row.is_he) == (tmp_path / "slides" / "a.svs", True, True)
+
+
+def test_draft_guesses_nothing_but_camelyon17_names(tmp_path: Path, capsys: Capture) -> None:
+    """Paths that lead back to the files from the manifest's own folder; patient and node only where the name says."""
+    slides = (tmp_path / "in" / "=x.tif", tmp_path / "in" / "deep" / "patient_017_node_2.tif")
+    empty_files(*slides, tmp_path / "in" / "notes.txt")
+    assert manifest(str(tmp_path / "in"), to=tmp_path / "m.csv") == 0
+    assert "1 of 2 rows need a patient_id" in capsys.readouterr().err
+    rows = read_manifest(tmp_path / "m.csv").rows
+    assert [(row.path, row.slide_id, row.facts.patient_id, row.facts.node_id) for row in rows] == [
+        (slides[0], "_x", "", ""),
+        (slides[1], "patient_017_node_2", "patient_017", "2"),
+    ]
+    assert "\n./in" not in (tmp_path / "m.csv").read_text()
+    assert manifest(str(tmp_path / "in"), to=tmp_path / "in" / "m.csv") == 0
+    assert "\n./=x.tif,_x," in (tmp_path / "in" / "m.csv").read_text()
+    assert {row.path for row in read_manifest(tmp_path / "in" / "m.csv").rows} == set(slides)
+
+
+def test_manifest_filled_in_by_hand_is_not_overwritten(tmp_path: Path) -> None:
+    """Its hours of work are worth more than a draft."""
+    empty_files(tmp_path / "a.svs")
+    (tmp_path / "m.csv").write_text("mine")
+    with pytest.raises(UsageError, match="is there already"):
+        manifest(str(tmp_path), to=tmp_path / "m.csv")
+    assert (tmp_path / "m.csv").read_text() == "mine"
