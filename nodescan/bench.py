@@ -33,7 +33,8 @@ _TILES, _ROUNDS = 48, 3
 class Speed:
     """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue from end to end.
 
-    useful_share: pixels of cells that touch tissue / pixels fed. efficiency: end to end over what both stages allow where they share
+    useful_share: pixels of cells that touch tissue / pixels fed. efficiency: end to end over what both stages
+    allow where they share
     the cores, 1 / (a / decode + b / network), a and b the pixels decoded and fed for each pixel of tissue; on a
     GPU over the slower of the two. Each rate is the median of three rounds.
     """
