@@ -25,7 +25,7 @@ from training.tuning import probability_map, tune
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 add_slide_commands(app)
 
-_DISC_SEEDS_TUNED, _DISC_SEEDS_REPORTED = (1, 7), (101, 113)
+_DISC_SEEDS_TUNED, _DISC_SEEDS_REPORTED = (1, 7), (101, 107)
 
 _Model = Annotated[str | None, typer.Option(help="name or folder of a model; default: the released one")]
 _Patches = Annotated[Path, typer.Option(help="zip of labelled validation patches")]

@@ -85,7 +85,7 @@ def tune(
     *,
     discs: Sequence[DiscMap] = (),
 ) -> list[Trial]:
-    """Every rule of the grid, the best first, each with the size correction that its own measurements ask for.
+    """Every rule of the grid, best and steadiest first, each with the size correction its own measurements ask for.
 
     discs: of phantoms; they add to the measurements that sizes are corrected by, not to the scores.
     """
@@ -101,7 +101,17 @@ def tune(
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(composites, resized, strict=True)]
             trials.append(Trial(rule, summarise(scores)))
-    return sorted(trials, key=lambda trial: trial.worth, reverse=True)
+    return sorted(trials, key=lambda trial: _steady_worth(trial, trials), reverse=True)
+
+
+def _steady_worth(trial: Trial, trials: Sequence[Trial]) -> float:
+    """The mean worth of a rule and of its neighbours in the seed threshold: a rule beside a cliff is no good rule."""
+    rule = trial.rule
+    row = [t for t in trials if (t.rule.smoothing_um, t.rule.threshold) == (rule.smoothing_um, rule.threshold)]
+    row.sort(key=lambda t: t.rule.seed_threshold)
+    place = row.index(trial)
+    near = row[max(place - 1, 0) : place + 2]
+    return sum(t.worth for t in near) / len(near)
 
 
 def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, float], ...], float]:
