@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
-from skimage.measure import find_contours
+from skimage.measure import find_contours  # pyright: ignore[reportUnknownVariableType]  scikit-image comes half typed
 
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing

@@ -139,7 +139,7 @@ def _without_holes(foci: Sequence[Focus]) -> tuple[Focus, ...]:
     inner, outer = shapely.STRtree(shapes).query(shapes)  # by bounding box; most meet none but their own
     around: dict[int, list[int]] = {}
     for one, other in zip(inner.tolist(), outer.tolist(), strict=True):
-        if one != other and shapes[one].covered_by(shapes[other]):
+        if one != other and shapes[one].covered_by(shapes[other]):  # pyright: ignore[reportUnknownMemberType]  shapely comes half typed
             around.setdefault(one, []).append(other)
     for one, hosts in around.items():
         host = max(hosts, key=lambda index: shapes[index].area)
