@@ -34,8 +34,11 @@ SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 FALSE_DEPOSIT_COST = 0.03
 """What one false deposit a slide is worth in kappa, when settings are compared."""
 
-KNOTS_UM = (0.0, 120.0, 250.0, 700.0, 2000.0, 6000.0)
-"""Bins of true size; the correction's table has a pair for each that holds three found deposits or more."""
+KNOTS_UM = (0.0, 120.0, 250.0, 700.0)
+"""Bins of true size; the correction's table has a pair for each that holds three found deposits or more.
+
+Dilation doesn't grow with size: above, the last pair's difference holds. (Large discs on composites run into false
+neighbours, and real outlines show 3 um of bias before any correction.)"""
 
 _FEWEST = 3
 
@@ -85,7 +88,7 @@ def tune(
     *,
     discs: Sequence[DiscMap] = (),
 ) -> list[Trial]:
-    """Every rule of the grid, best and steadiest first, each with the size correction its own measurements ask for.
+    """Every rule of the grid, the best first, each with the size correction its own measurements ask for.
 
     discs: of phantoms; they add to the measurements that sizes are corrected by, not to the scores.
     """
@@ -101,17 +104,7 @@ def tune(
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(composites, resized, strict=True)]
             trials.append(Trial(rule, summarise(scores)))
-    return sorted(trials, key=lambda trial: _steady_worth(trial, trials), reverse=True)
-
-
-def _steady_worth(trial: Trial, trials: Sequence[Trial]) -> float:
-    """The mean worth of a rule and of its neighbours in the seed threshold: a rule beside a cliff is no good rule."""
-    rule = trial.rule
-    row = [t for t in trials if (t.rule.smoothing_um, t.rule.threshold) == (rule.smoothing_um, rule.threshold)]
-    row.sort(key=lambda t: t.rule.seed_threshold)
-    place = row.index(trial)
-    near = row[max(place - 1, 0) : place + 2]
-    return sum(t.worth for t in near) / len(near)
+    return sorted(trials, key=lambda trial: trial.worth, reverse=True)
 
 
 def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, float], ...], float]:
