@@ -2,14 +2,16 @@
 #   make demo    environment, then phantom slides through the released model
 #   make test    environment with the development tools, then all tests
 #   make lint    the same checks that the commit hooks run
+#   make faults  bad slides, full disks, killed workers: what must be survived, and 1,000 mutated slides
 #   make bench   how fast this machine reads, computes, and does both
+#   make bench-peers   other systems on the same slide, each in an environment of its own
 # Another interpreter: make PY=python3.12 test
 
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint faults bench bench-peers clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -26,8 +28,14 @@ lint: $(VENV)/.ready-dev
 	$(BIN)/basedpyright --level error
 	$(BIN)/lint-imports
 
+faults: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.faults --fuzz 1000
+
 bench: $(VENV)/.ready
 	$(BIN)/nodescan bench
+
+bench-peers: $(VENV)/.ready
+	$(BIN)/python -m tests.peers
 
 clean:
 	rm -rf $(VENV) build dist

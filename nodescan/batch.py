@@ -1,41 +1,41 @@
 """Many slides: wires concrete classes together, runs each slide, and keeps a row for every one, whatever happens."""
 
-import os
+import pkgutil
 import tempfile
-import time
-import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from nodescan.config import Config, load_config
-from nodescan.domain.report import Flag, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import NodescanError, NotASlideError, OutputError, SlideError, UnmeasurableError, UsageError
-from nodescan.executors import InProcess, finished
-from nodescan.inference.card import find_model
-from nodescan.inference.predictor import open_predictor
-from nodescan.interfaces import OpenSlideFile, TilePredictor
+from nodescan.errors import LockLostError, OutputError, UsageError
+from nodescan.executors import LocalSlots, finished
+from nodescan.inference.card import find_model, load_card
+from nodescan.local_copies import InPlace, LocalCopies, copies_or_originals
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
 from nodescan.progress import Viewer
-from nodescan.reports import CHOICES, write_reports
+from nodescan.reports import CHOICES
 from nodescan.reports.csv_report import write_summary
-from nodescan.reports.files import output_errors
-from nodescan.run_record import RunRecord, versions
-from nodescan.scan import scan_slide
+from nodescan.reports.files import output_errors, remove_parts
+from nodescan.reports.summary_page import write_summary_page
+from nodescan.resume import MAX_UNREAD_PERCENT, Recipe, RunRules, run_rules, sort_out
+from nodescan.run_lock import held
+from nodescan.run_record import RunRecord
+from nodescan.slide_task import RunTools, SlotTools, Tools, attempt, lost_slide
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
+from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
+from nodescan.workers import Worker
 
 SUMMARY_CSV = "summary.csv"
-RUN_LOG = "run.log"
-FAILURE_REPORTS = ("json", "html")
-"""What is written of a slide that couldn't be used: there is a report always."""
+PRECISIONS = ("auto", "float32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,12 @@ class BatchRequest:
     """What the user asked for. inputs: files, folders or globs, none where a manifest names the slides.
 
     config, model: None for the packed ones. mpp_um: spacing at level 0 for slides without one. reports: of CHOICES.
-    command: the words as typed.
+    command: the words as typed. slots: slides at a time, each in a process of its own; 0 for one after another in
+    this process, None for one slot, or one for each GPU. stall_minutes: a slide without progress for so long is failed.
+    precision: "auto", or "float32" for the reference throughout; findings are the same.
+    force: scan also what has a whole report. max_unread_percent: of the tissue; a slide with more unread is failed.
+    stage: a local folder that slides are copied to ahead of use. scheduler: the address of a Dask scheduler, whose
+    workers scan. tasks_at_once: slides handed to it at a time, None for as many as it is good for.
     """
 
     inputs: tuple[str, ...]
@@ -56,31 +61,28 @@ class BatchRequest:
     override_mpp: bool = False
     reports: tuple[str, ...] = CHOICES
     command: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every slide of a run is scanned with."""
-
-    folder: Path
-    open_slide: OpenSlideFile
-    predictor: TilePredictor
-    config: Config
-    reports: tuple[str, ...]
-    command: tuple[str, ...] = ()
+    slots: int | None = None
+    stall_minutes: float = 10.0
+    precision: str = "auto"
+    force: bool = False
+    max_unread_percent: float = MAX_UNREAD_PERCENT
+    stage: Path | None = None
+    scheduler: str | None = None
+    tasks_at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
     """A report for every slide, in the order asked for. staging: the patients, where a manifest named the slides.
 
-    unwritten: why a file of the whole run could not be written.
+    unwritten: why a file of the whole run could not be written. kept: how many reports an earlier run made.
     """
 
     folder: Path
     reports: tuple[SlideReport, ...]
     unwritten: tuple[str, ...] = ()
     staging: Staging | None = None
+    kept: int = 0
 
     @property
     def summary(self) -> Path:
@@ -93,88 +95,96 @@ class BatchResult:
         return staged and not self.unwritten and all(report.status is Status.COMPLETE for report in self.reports)
 
 
-def run_batch(request: BatchRequest, viewer: Viewer) -> BatchResult:
-    """Scan every slide asked for. Raises NodescanError, before any work, where the request itself can't be met."""
+def run_batch(request: BatchRequest, viewer: Viewer, *, first: Worker | None = None) -> BatchResult:
+    """Scan every slide asked for. Raises NodescanError, before any work, where the request itself can't be met.
+
+    first: a worker that was started ahead of time, since starting one takes longer than all that comes before it.
+    """
+    if request.precision not in PRECISIONS:
+        raise UsageError(f"--precision: must be {' or '.join(PRECISIONS)}, not {request.precision!r}")
+    check_places(request)
     config = load_config(request.config)
     names = report_names(request.reports)
     manifest, refs = _wanted(request)
     prepare_folder(request.folder)
-    predictor = open_predictor(find_model(request.model), device=request.device)
-    viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
-    tools = Tools(
-        folder=request.folder,
-        open_slide=open_slide,
-        predictor=predictor,
-        config=config,
-        reports=names,
-        command=request.command,
-    )
-    return scan_all(refs, tools, viewer) if manifest is None else scan_manifest(manifest, refs, tools, viewer=viewer)
+    job = ScanJob(request.folder, find_model(request.model), request.device, config.name, config.text, names)
+    if request.precision == "float32":
+        job = replace(job, opener=REFERENCE_OPENER)
+    with held(request.folder) as ticket:
+        remove_parts(request.folder)
+        job = replace(job, max_unread_percent=request.max_unread_percent, run_id=ticket.run_id)
+        with _opened(request, job, config, first=first, viewer=viewer) as tools:
+            predictor = tools.predictor
+            viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
+            kept = {} if request.force else _kept(refs, tools, viewer)
+            if manifest is None:
+                return scan_all(refs, tools, viewer, kept=kept)
+            return scan_manifest(manifest, refs, tools, viewer=viewer, kept=kept)
 
 
-def scan_manifest(manifest: Manifest, refs: Sequence[SlideRef], tools: Tools, *, viewer: Viewer) -> BatchResult:
-    """Scan `refs`, the slides of `manifest`, and stage its patients.
+def scan_manifest(
+    manifest: Manifest,
+    refs: Sequence[SlideRef],
+    tools: RunTools,
+    *,
+    viewer: Viewer,
+    kept: Mapping[str, SlideReport] = MappingProxyType({}),
+) -> BatchResult:
+    """Scan `refs`, the slides of `manifest`, and stage its patients. kept: see scan_all.
 
-    The patients' files are there from the start, with every slide unread: a run that is killed leaves no stage
-    of an earlier run behind.
+    The patients' files are there from the start, with every slide unread that isn't kept: a run that is killed
+    leaves no stage of an earlier run behind.
     """
     left = other_stains(manifest)
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
-    _write_patients((), manifest, tools.folder, viewer)
-    result = scan_all(refs, tools, viewer)
-    staging, unwritten = _write_patients(result.reports, manifest, tools.folder, viewer)
+    _write_patients(_in_order(refs, kept), manifest, tools, viewer)
+    result = scan_all(refs, tools, viewer, kept=kept)
+    staging, unwritten = _write_patients(result.reports, manifest, tools, viewer)
     return replace(result, staging=staging, unwritten=(*result.unwritten, *unwritten))
 
 
-def scan_all(refs: Sequence[SlideRef], tools: Tools, viewer: Viewer) -> BatchResult:
-    """Scan `refs`; summary.csv is rewritten after every slide, so that a run that is killed keeps its rows."""
+def scan_all(
+    refs: Sequence[SlideRef],
+    tools: RunTools,
+    viewer: Viewer,
+    *,
+    kept: Mapping[str, SlideReport] = MappingProxyType({}),
+) -> BatchResult:
+    """Scan `refs`; summary.csv is rewritten after every slide, so that a run that is killed keeps its rows.
+
+    kept: slide_id -> report of those that need no scan. Raises LockLostError, and writes nothing more, where the
+    folder is no longer this run's.
+    """
+    tools.rules.may_write()
     record = RunRecord(tools.folder, tools.command, tools.config, tools.predictor, tools.reports)
-    record.write("running", len(refs), ())
-    done: dict[str, SlideReport] = {}
+    record.write("running", len(refs), _in_order(refs, kept), kept=len(kept))
+    done = dict(kept)
+    waiting = [ref for ref in refs if ref.slide_id not in done]
     state = "interrupted"
     unwritten: list[str] = []
-    viewer.batch_started(len(refs))
+    if kept or (tools.folder / SUMMARY_CSV).is_file():  # the rows of an earlier run are none of this one
+        unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
+        unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
+    viewer.batch_started(len(waiting))
     try:
-        work = partial(scan_one, tools=tools, viewer=viewer)
-        for report in finished(InProcess(), work, refs):
-            done[report.slide.slide_id] = report
-            unwritten = _attempt(partial(_write_rows, refs, done, tools.folder), viewer)
+        lost = partial(lost_slide, tools=tools, viewer=viewer)
+        copies = copies_or_originals(waiting, tools.stage, viewer.note)
+        work = partial(_scan_copy, copies=copies, tools=tools, viewer=viewer)
+        with copies, tools.executor as executor, copies.stopped_after():
+            for report in finished(executor, work, waiting, lost=lost, pending=tools.pending):
+                done[report.slide.slide_id] = report
+                unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
         state = "finished"
     finally:
         reports = _in_order(refs, done)
-        unwritten += _attempt(partial(record.write, state, len(refs), reports), viewer)
-        viewer.close()
-    return BatchResult(tools.folder, reports, tuple(unwritten))
-
-
-def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
-    """Scan one slide and write its reports; whatever goes wrong becomes a report that says so."""
-    started, clock = datetime.now(UTC), time.monotonic()
-    try:
-        result = scan_slide(
-            ref,
-            open_slide=tools.open_slide,
-            predictor=tools.predictor,
-            settings=tools.config.settings,
-            progress=viewer,
-        )
-        report = _with_config(result.report, tools.config)
-        write_reports(replace(result, report=report), tools.folder / ref.slide_id, tools.reports)
-    except NodescanError as error:
-        status = Status.UNMEASURABLE if isinstance(error, UnmeasurableError) else Status.FAILED
-        report = _failure(ref, status, _flag(error, tools.folder))
-        viewer.error(str(error))
-    except Exception as error:  # the one broad except: a defect in the program may cost a slide, never the batch
-        report = _failure(ref, Status.FAILED, _internal_error(error))
-        _keep_traceback(ref, error, tools.folder, viewer)
-    seconds = time.monotonic() - clock
-    if report.status in (Status.FAILED, Status.UNMEASURABLE):
-        report = replace(report, model=tools.predictor.model, provenance=_provenance(tools, started, seconds))
-        folder = tools.folder / ref.slide_id
-        _attempt(partial(write_reports, SlideResult(report), folder, FAILURE_REPORTS), viewer)
-    viewer.slide_finished(report, seconds)
-    return report
+        try:
+            tools.rules.may_write()
+            unwritten += attempt(partial(record.write, state, len(refs), reports, kept=len(kept)), viewer)
+            unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
+        finally:
+            viewer.close()
+    return BatchResult(tools.folder, reports, tuple(unwritten), kept=len(kept))
 
 
 def report_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -206,88 +216,111 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
     return manifest, manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override)
 
 
+@contextmanager
+def _opened(
+    request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
+) -> Iterator[RunTools]:
+    """The model, open: here, on a cluster, or in worker processes that are gone when the block is left."""
+    if request.scheduler is not None:
+        with _on_cluster(request, job, config, viewer) as tools:
+            yield tools
+        return
+    if request.slots == 0:
+        predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
+        tools = Tools(job.folder, open_slide, predictor, config, job.reports, request.command, _rules(job))
+        yield replace(tools, stage=request.stage)
+        return
+    model = load_card(job.model).identity()
+    stall_s = request.stall_minutes * 60
+    with _left_tidy(job), LocalSlots(job, slots=request.slots, stall_s=stall_s, first=first) as slots:
+        yield SlotTools(
+            folder=job.folder,
+            config=config,
+            reports=job.reports,
+            command=request.command,
+            model=model,
+            executor=slots,
+            rules=_rules(job),
+            stage=request.stage,
+        )
+
+
+def check_places(request: BatchRequest) -> None:
+    """Raises UsageError where --scheduler is given with what only this machine can do, or missing."""
+    if request.scheduler is None and request.tasks_at_once is not None:
+        raise UsageError("--tasks-at-once: is for a cluster; give its --scheduler, or --slots for this machine")
+    if request.scheduler is not None and request.slots is not None:
+        raise UsageError("--slots: is for this machine; on a cluster the --nthreads of its workers take that place")
+    if request.scheduler is not None and request.stage is not None:
+        raise UsageError("--stage: copies to a disk of this machine, which a cluster doesn't see; leave it out")
+
+
+@contextmanager
+def _on_cluster(request: BatchRequest, job: ScanJob, config: Config, viewer: Viewer) -> Iterator[RunTools]:
+    try:
+        from nodescan.cluster.tools import Cluster, cluster_tools  # noqa: PLC0415  an extra, and slow to import
+    except ImportError as error:
+        remedy = 'install it with: pip install "nodescan[cluster]"'
+        raise UsageError(f"--scheduler: Dask is not installed ({error}); {remedy}") from None
+    cluster = Cluster(request.scheduler or "", request.tasks_at_once, request.stall_minutes * 60)
+    with cluster_tools(job, config, cluster, command=request.command, viewer=viewer) as tools:
+        yield tools
+
+
+@contextmanager
+def _left_tidy(job: ScanJob) -> Iterator[None]:
+    """Workers that are ended in mid-slide can't clear away what they had half written: on Ctrl-C it is done here."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(OutputError, LockLostError):
+            _rules(job).may_write()
+            remove_parts(job.folder)
+        raise
+
+
+def _rules(job: ScanJob) -> RunRules:
+    return run_rules(job.folder, job.run_id, max_unread_percent=job.max_unread_percent)
+
+
+def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer) -> Mapping[str, SlideReport]:
+    """The slides that an earlier run did as this one would; of the others that it did, why they are redone is told."""
+    recipe = Recipe(tools.predictor.model, tools.config.sha256, tools.reports, tools.rules.max_unread_percent)
+    found = sort_out(refs, tools.folder, recipe)
+    for slide_id, why in found.redone:
+        viewer.note(f"{slide_id}: redone: {why}")
+    if found.kept:
+        count = f"{len(found.kept)} of {len(refs)}"
+        viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
+    return found.kept
+
+
 def _write_patients(
-    reports: Sequence[SlideReport], manifest: Manifest, folder: Path, viewer: Viewer
+    reports: Sequence[SlideReport], manifest: Manifest, tools: RunTools, viewer: Viewer
 ) -> tuple[Staging, list[str]]:
     """patients.csv, patients.json and the pages, as far as they can be written, and why not."""
-    staging = stage_run(reports, manifest, folder)
-    return staging, _attempt(lambda: _write_staging(staging, folder), viewer)
+    tools.rules.may_write()
+    staging = stage_run(reports, manifest, tools.folder)
+    return staging, attempt(lambda: _write_staging(staging, tools.folder), viewer)
 
 
 def _write_staging(staging: Staging, folder: Path) -> None:
     write_staging(staging, folder)
 
 
-def _write_rows(refs: Sequence[SlideRef], done: dict[str, SlideReport], folder: Path) -> None:
-    write_summary(_in_order(refs, done), folder / SUMMARY_CSV)
+def _scan_copy(ref: SlideRef, *, copies: LocalCopies | InPlace, tools: RunTools, viewer: Viewer) -> SlideReport:
+    return copies.scan(ref, partial(tools.scan, viewer=viewer))
 
 
-def _in_order(refs: Sequence[SlideRef], done: dict[str, SlideReport]) -> tuple[SlideReport, ...]:
+def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:
+    tools.rules.may_write()
+    write_summary_page(_in_order(refs, done), tools.folder, asked=len(refs))
+
+
+def _write_rows(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:
+    tools.rules.may_write()
+    write_summary(_in_order(refs, done), tools.folder / SUMMARY_CSV)
+
+
+def _in_order(refs: Sequence[SlideRef], done: Mapping[str, SlideReport]) -> tuple[SlideReport, ...]:
     return tuple(done[ref.slide_id] for ref in refs if ref.slide_id in done)
-
-
-def _attempt(write: Callable[[], None], viewer: Viewer) -> list[str]:
-    """Write where possible; a disk that is full is told and outlived. What went wrong, or nothing."""
-    try:
-        write()
-    except OutputError as error:
-        viewer.error(str(error))
-        return [str(error)]
-    return []
-
-
-def _with_config(report: SlideReport, config: Config) -> SlideReport:
-    """What a scan can't know is added here: the name of the settings it was handed, and what is installed."""
-    if report.provenance is None:
-        return report
-    return replace(report, provenance=replace(report.provenance, config_sha256=config.sha256, versions=versions()))
-
-
-def _failure(ref: SlideRef, status: Status, flag: Flag) -> SlideReport:
-    return SlideReport(slide=ref, status=status, metastasis=None, at_least=False, flags=(flag,))
-
-
-def _flag(error: NodescanError, folder: Path) -> Flag:
-    """In a report, files are named from the run's folder on: where that lies is nobody else's business."""
-    if isinstance(error, SlideError):
-        message = f"{error.reason}; {error.remedy}" if error.remedy else error.reason
-    else:
-        message = str(error).replace(f"{folder}{os.sep}", "")
-    match error:
-        case UnmeasurableError():
-            code = "unmeasurable"
-        case NotASlideError():
-            code = "not_a_slide"
-        case SlideError():
-            code = "unreadable"
-        case OutputError():
-            code = "not_written"
-        case _:
-            code = "failed"
-    return Flag(code, message)
-
-
-def _internal_error(error: Exception) -> Flag:
-    """The exception's own text stays in the log: it may hold paths."""
-    kind = type(error).__name__
-    return Flag("internal_error", f"a defect in nodescan ({kind}) stopped this slide; please report it with {RUN_LOG}")
-
-
-def _keep_traceback(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) -> None:
-    viewer.error(f"{ref.path.name}: {_internal_error(error).message}")
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    with suppress(OSError), (folder / RUN_LOG).open("a", encoding="utf-8") as log:
-        log.write(f"{now} {ref.slide_id}\n{''.join(traceback.format_exception(error))}\n")
-
-
-def _provenance(tools: Tools, started: datetime, seconds: float) -> Provenance:
-    """Of a slide that was never read, so without a fingerprint."""
-    return Provenance(
-        versions=versions(),
-        config_sha256=tools.config.sha256,
-        slide_fingerprint="",
-        device=tools.predictor.device,
-        precision=tools.predictor.precision,
-        started=started.isoformat(timespec="seconds"),
-        seconds=seconds,
-    )

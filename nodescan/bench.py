@@ -1,18 +1,18 @@
 """How fast this machine reads, computes, and does both together: real slide, real model, the scan's own code."""
 
-import os
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.benchmarks.scan_runs import ScanRun, scan
 from nodescan.config import load_config
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.slide import SlideRef
@@ -20,27 +20,41 @@ from nodescan.errors import SlideError
 from nodescan.examination import Survey, examine, plan
 from nodescan.imaging.tissue import find_tissue
 from nodescan.inference.card import find_model
+from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s
 from nodescan.inference.predictor import open_predictor
-from nodescan.interfaces import Progress, Slide, TilePredictor
+from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.phantoms import make_phantom, plan_phantom
+from nodescan.progress import Viewer
 from nodescan.scan import view_whole
 from nodescan.slides import open_slide
+from nodescan.tile_pass import readers_for
 
-_TILES, _ROUNDS = 48, 3
+MOST_TILES = 256
+"""Decoded in one round; of a larger slide those in the middle, where tissue is."""
+
+_COMPUTED_TILES, _ROUNDS, _MOST_WARM_UPS = 64, 3, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the network asks for, and what the machine does at best: 1e9 operations for each megapixel, and a second."""
+
+    gflop_per_mpx: float
+    matrix_gflop_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
     """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue from end to end.
 
-    useful_share: pixels of cells that touch tissue / pixels fed. efficiency: end to end over what both stages
-    allow where they share
-    the cores, 1 / (a / decode + b / network), a and b the pixels decoded and fed for each pixel of tissue; on a
-    GPU over the slower of the two. Each rate is the median of three rounds.
+    useful_share: pixels of cells that touch tissue / pixels fed. efficiency: see `efficiency`. Each rate is the median
+    of three rounds, in which the stages take turns; no round finds tiles that another one decoded. limits and command
+    are None where they weren't measured; command: one `nodescan run` of the slide, from its start.
     """
 
     device: str
     precision: str
+    reader: str
     tiles: int
     tissue_megapixels: float
     decode_mpx_s: float
@@ -48,20 +62,49 @@ class Speed:
     end_to_end_mpx_s: float
     useful_share: float
     efficiency: float
+    limits: Limits | None = None
+    command: ScanRun | None = None
 
 
-def measure_speed(slide: Path | None, *, model: str | None, device: str, progress: Progress) -> Speed:
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Mpx/s: of pixels decoded alone, of pixels fed alone, and of tissue where both go on."""
+
+    decode: float
+    network: float
+    end_to_end: float
+
+
+def efficiency(rates: Rates, *, useful_share: float, shared_cores: bool) -> float:
+    """End to end over what both stages allow, a / decode and b / network seconds for each Mpx of tissue.
+
+    a and b, the pixels decoded and fed for each pixel of tissue, are both 1 / useful_share: a tile is fed as read.
+    Where the stages share the cores their times add up; beside a GPU the slower one is the limit.
+    """
+    seconds = [1 / (useful_share * rates.decode), 1 / (useful_share * rates.network)]
+    return rates.end_to_end * (sum(seconds) if shared_cores else max(seconds))
+
+
+def measure_speed(slide: Path | None, *, model: str | None, device: str, progress: Viewer) -> Speed:
     """The speed on a slide, or on a phantom made for the purpose. Raises SlideError, ModelError or DeviceError."""
-    predictor = open_predictor(find_model(model), device=device)
+    folder = find_model(model)
+    predictor = open_predictor(folder, device=device)
     if slide is not None:
-        return _measured(slide, predictor, progress)
-    with tempfile.TemporaryDirectory(prefix="nodescan-bench-") as folder:
-        made = Path(folder) / "phantom.tif"
-        make_phantom(made, plan_phantom((900.0,), spacing_um=0.5, seed=0))
-        return _measured(made, predictor, progress)
+        speed = measure_stages(slide, predictor, progress)
+        command = _command(slide, model, device, progress)
+    else:
+        with tempfile.TemporaryDirectory(prefix="nodescan-bench-") as name:
+            made = Path(name) / "phantom.tif"
+            progress.note("making a phantom")
+            make_phantom(made, plan_phantom((900.0,), spacing_um=0.5, seed=0))
+            speed = measure_stages(made, predictor, progress)
+            command = _command(made, model, device, progress)
+    limits = Limits(gflop_per_megapixel(folder), matrix_gflop_s(device, predictor.precision))
+    return replace(speed, limits=limits, command=command)
 
 
-def _measured(path: Path, predictor: TilePredictor, progress: Progress) -> Speed:
+def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Speed:
+    """Decoding, computing and both together, in turn, in this process. Raises SlideError where there is no tissue."""
     settings = load_config().settings
     slide = open_slide(SlideRef(path.stem, path))
     try:
@@ -69,72 +112,127 @@ def _measured(path: Path, predictor: TilePredictor, progress: Progress) -> Speed
         tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
         survey = plan(slide, tissue, predictor)
         if not survey.tiles:
-            raise SlideError(
-                path.name, "no tissue was found, so there is nothing to measure", "name a slide with tissue"
-            )
-        decode = _median_rate(lambda: _decode(slide, survey))
-        network = _median_rate(lambda: _compute(slide, survey, predictor))
-
-        def whole() -> float:
-            return _scan(slide, tissue, survey, predictor=predictor, progress=progress)
-
-        end_to_end = _median_rate(whole)
+            reason = "no tissue was found, so there is nothing to measure"
+            raise SlideError(path.name, reason, "name a slide with tissue")
+        batch = np.stack([_read(slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
+        reader = slide.info.reader
     finally:
         slide.close()
-    tile = predictor.geometry
-    useful = _tissue_px(survey, predictor) / max(len(survey.tiles) * tile.input_px**2, 1)
-    seconds = [1 / (useful * decode), 1 / (useful * network)]
-    limit = 1 / (sum(seconds) if predictor.device.startswith("cpu") else max(seconds))
+    rates = _median_rates(path, tissue, survey, batch, predictor=predictor, progress=progress)
+    useful = _tissue_px(survey, predictor) / (len(survey.tiles) * predictor.geometry.input_px**2)
     return Speed(
         device=predictor.device,
         precision=predictor.precision,
+        reader=reader,
         tiles=len(survey.tiles),
         tissue_megapixels=_tissue_px(survey, predictor) / 1e6,
-        decode_mpx_s=decode,
-        network_mpx_s=network,
-        end_to_end_mpx_s=end_to_end,
+        decode_mpx_s=rates.decode,
+        network_mpx_s=rates.network,
+        end_to_end_mpx_s=rates.end_to_end,
         useful_share=useful,
-        efficiency=end_to_end / limit,
+        efficiency=efficiency(rates, useful_share=useful, shared_cores=predictor.device.startswith("cpu")),
     )
 
 
-def _median_rate(megapixels: Callable[[], float]) -> float:
-    """Megapixels a second: the median of some rounds, each of which says how many it did."""
-    rates = []
-    for _ in range(_ROUNDS):
-        started = time.perf_counter()
-        done = megapixels()
-        rates.append(done / (time.perf_counter() - started))
-    return statistics.median(rates)
+def _median_rates(  # noqa: PLR0913  one round needs all that a scan needs
+    path: Path,
+    tissue: TissueMask,
+    survey: Survey,
+    batch: NDArray[np.uint8],
+    *,
+    predictor: TilePredictor,
+    progress: Viewer,
+) -> Rates:
+    def decode() -> float:
+        return _on_fresh(path, lambda slide: _decode(slide, survey, predictor))
+
+    def whole() -> float:
+        return _on_fresh(path, lambda slide: _scan(slide, tissue, survey, predictor=predictor))
+
+    _warm_up(lambda: _compute(batch, predictor), progress)
+    stages = {"decode": decode, "network": lambda: _compute(batch, predictor), "end to end": whole}
+    measured: dict[str, list[float]] = {name: [] for name in stages}
+    for turn in range(1, _ROUNDS + 1):
+        for name, stage in stages.items():
+            rate = stage()
+            measured[name].append(rate)
+            progress.note(f"round {turn} of {_ROUNDS}: {name} {rate:.1f} Mpx/s")
+    return Rates(*(statistics.median(found) for found in measured.values()))
+
+
+def _warm_up(compute: Callable[[], float], progress: Viewer) -> None:
+    """Until two rates in a row are alike: a network may be compiled meanwhile, which is no part of its speed."""
+    before = compute()
+    for _ in range(_MOST_WARM_UPS):
+        rate = compute()
+        progress.note(f"warming up: network {rate:.1f} Mpx/s")
+        if abs(rate / before - 1) < 0.1:
+            return
+        before = rate
+
+
+def _on_fresh(path: Path, work: Callable[[Slide], float]) -> float:
+    """Mpx/s of `work`, which returns how many it did, on a slide just opened: nothing of it is decoded yet."""
+    slide = open_slide(SlideRef(path.stem, path))
+    try:
+        return _rate(lambda: work(slide))
+    finally:
+        slide.close()
+
+
+def _rate(work: Callable[[], float]) -> float:
+    started = time.perf_counter()
+    megapixels = work()
+    return megapixels / (time.perf_counter() - started)
 
 
 def _tissue_px(survey: Survey, predictor: TilePredictor) -> int:
     return int(np.count_nonzero(survey.wanted)) * predictor.geometry.stride_px**2
 
 
-def _tile(slide: Slide, survey: Survey, tile: tuple[int, int]) -> NDArray[np.uint8]:
+def _middle(survey: Survey, count: int) -> tuple[tuple[int, int], ...]:
+    """So many tiles one after another, from the middle of the order in which a scan reads them."""
+    first = max(0, (len(survey.tiles) - count) // 2)
+    return survey.tiles[first : first + count]
+
+
+def _read(slide: Slide, survey: Survey, tile: tuple[int, int]) -> NDArray[np.uint8]:
     return slide.read(survey.grid.input_box(*tile), survey.spacing)
 
 
-def _decode(slide: Slide, survey: Survey) -> float:
-    """Read tiles with a thread for each core, and nothing else."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return sum(
-            pixels.shape[0] * pixels.shape[1] / 1e6
-            for pixels in pool.map(lambda tile: _tile(slide, survey, tile), islice(survey.tiles, _TILES))
-        )
+def _decode(slide: Slide, survey: Survey, predictor: TilePredictor) -> float:
+    """Read tiles as a scan does, with as many threads and in its order, and nothing else; Mpx."""
+    with ThreadPoolExecutor(readers_for(predictor)) as pool:
+        tiles = pool.map(lambda tile: _read(slide, survey, tile).size / 3e6, _middle(survey, MOST_TILES))
+        return sum(tiles)
 
 
-def _compute(slide: Slide, survey: Survey, predictor: TilePredictor) -> float:
-    """Answer a batch again and again; its pixels are read once, before the clock matters."""
-    batch = np.stack([_tile(slide, survey, tile) for tile in survey.tiles[: predictor.batch_size]])
-    rounds = max(1, _TILES // len(batch))
-    for _ in range(rounds):
-        predictor.predict(batch)
-    return rounds * batch.shape[0] * batch.shape[1] * batch.shape[2] / 1e6
+def _compute(batch: NDArray[np.uint8], predictor: TilePredictor) -> float:
+    """Mpx/s of one batch answered again and again, the next handed over before the last is waited for."""
+
+    def answered() -> float:
+        waiting: deque[Callable[[], object]] = deque()
+        rounds = max(1, _COMPUTED_TILES // len(batch))
+        for _ in range(rounds):
+            if isinstance(predictor, AsynchronousPredictor):
+                waiting.append(predictor.start(batch))
+            else:
+                predictor.predict(batch)
+            if len(waiting) == 2:
+                waiting.popleft()()
+        while waiting:
+            waiting.popleft()()
+        return rounds * batch.size / 3e6
+
+    return _rate(answered)
 
 
-def _scan(slide: Slide, tissue: TissueMask, survey: Survey, *, predictor: TilePredictor, progress: Progress) -> float:
-    """The scan's own way through all tiles."""
-    examine(slide, tissue, predictor=predictor, quality=load_config().settings.quality, progress=progress)
+def _scan(slide: Slide, tissue: TissueMask, survey: Survey, *, predictor: TilePredictor) -> float:
+    """The scan's own way through all tiles; Mpx of tissue."""
+    examine(slide, tissue, predictor=predictor, quality=load_config().settings.quality, progress=Viewer())
     return _tissue_px(survey, predictor) / 1e6
+
+
+def _command(slide: Path, model: str | None, device: str, progress: Viewer) -> ScanRun:
+    progress.note("nodescan run, from its start")
+    return scan([slide], model=model, device=device)

@@ -1,43 +1,145 @@
-"""`nodescan bench`: how fast this machine reads slides and runs the network."""
+"""`nodescan bench`: how fast this machine reads slides and runs the network, and what else was promised of it."""
 
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nodescan.errors import UsageError
+from nodescan.options import Device, Model
+
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.bench import Speed
+    from nodescan.benchmarks.growth import GrowthPoint, LinearFit
+    from nodescan.benchmarks.scan_runs import ScanRun
 
 DONE = 0
+
+
+class What(StrEnum):
+    """What is measured."""
+
+    SPEED = "speed"
+    MEMORY = "memory"
+    TIME = "time"
+    MAP = "map"
+    MARGINS = "margins"
+    PRECISION = "precision"
+
 
 SlideFile = Annotated[
     Path | None, typer.Argument(metavar="SLIDE", help="The slide to read; a phantom made for it if not given.")
 ]
-Model = Annotated[str | None, typer.Option("--model", metavar="NAME|FOLDER", help="The released model if not given.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Whatever = Annotated[
+    What,
+    typer.Option(
+        "--what",
+        help="speed: reading, computing, both, and a whole run; memory: two huge slides at a time; time: seconds over "
+        "tissue area; map: what follows the network; margins: errors at seams; precision: off float32 by how much.",
+    ),
+]
+Areas = Annotated[
+    str | None,
+    typer.Option(
+        "--tissue-mm2", metavar="MM2,...", help="Tissue on the huge slides of memory (100) and time (10,50,100)."
+    ),
+]
 
 
-def bench(slide: SlideFile = None, model: Model = None, device: Device = "auto", as_json: AsJson = False) -> int:
-    """Measure reading, computing and both together, in megapixels a second."""
-    import json
-    from dataclasses import asdict
+def bench(
+    slide: SlideFile = None,
+    model: Model = None,
+    device: Device = "auto",
+    what: Whatever = What.SPEED,
+    tissue_mm2: Areas = None,
+    as_json: AsJson = False,
+) -> int:
+    """Measure reading, computing and both together, in megapixels a second; or, with --what, something else."""
+    from nodescan.progress import PlainViewer
 
-    from nodescan.bench import measure_speed
-    from nodescan.progress import Viewer
+    viewer = PlainViewer()
+    if what is What.SPEED:
+        from nodescan.bench import measure_speed
 
-    speed = measure_speed(slide, model=model, device=device, progress=Viewer())
-    if as_json:
-        print(json.dumps(asdict(speed), indent=2, allow_nan=False))
-        return DONE
-    for name, value in _rows(speed):
-        print(f"{name:<18} {value}")
+        speed = measure_speed(slide, model=model, device=device, progress=viewer)
+        return _show(asdict(speed), _rows(speed), as_json=as_json)
+    if what in (What.MEMORY, What.TIME):
+        areas = _areas(tissue_mm2 or ("100" if what is What.MEMORY else "10,50,100"))
+        return _growth(areas, model, device, slots=2 if what is What.MEMORY else 1, as_json=as_json)
+    if what is What.MAP:
+        return _map(model, as_json=as_json)
+    if slide is None:
+        raise UsageError(f"bench --what {what}: needs a slide; name one")
+    if what is What.MARGINS:
+        return _margins(slide, model, as_json=as_json)
+    return _precision(slide, model, device, say=viewer.note, as_json=as_json)
+
+
+def _growth(areas_mm2: Sequence[float], model: str | None, device: str, *, slots: int, as_json: bool) -> int:
+    from nodescan.benchmarks.growth import MEMORY_LIMIT_BYTES, fit_line, measure_growth
+    from nodescan.progress import PlainViewer
+
+    points = measure_growth(areas_mm2, slots=slots, model=model, device=device, say=PlainViewer().note)
+    fit = fit_line(points)
+    found = {
+        "points": [asdict(point) for point in points],
+        "fit": None if fit is None else asdict(fit),
+        "memory_limit_bytes": MEMORY_LIMIT_BYTES,
+    }
+    return _show(found, _growth_rows(points, fit, MEMORY_LIMIT_BYTES), as_json=as_json)
+
+
+def _map(model: str | None, *, as_json: bool) -> int:
+    from nodescan.benchmarks.after_network import time_map
+    from nodescan.config import load_config
+    from nodescan.inference.card import find_model, load_card
+
+    card = load_card(find_model(model))
+    times = time_map(card.decision.rule(), card.geometry(), load_config().settings)
+    rows = (
+        ("map", f"{times.width_mm:g} x {times.height_mm:g} mm, {times.cells:,} cells, {times.deposits} deposits"),
+        ("stitch", f"{times.stitch_s:.2f} s"),
+        ("deposits", f"{times.deposits_s:.2f} s to segment, label and measure"),
+        ("detections", f"{times.detections_s:.2f} s"),
+        ("joining gaps", f"{times.gaps_s:.2f} s"),
+        ("together", f"{times.total_s:.2f} s, allowed {times.limit_s:g}"),
+    )
+    return _show({**asdict(times), "total_s": times.total_s}, rows, as_json=as_json)
+
+
+def _margins(slide: Path, model: str | None, *, as_json: bool) -> int:
+    from nodescan.benchmarks.margins import margin_table, study_margins
+
+    studies = study_margins(slide, model=model)
+    print(_json([asdict(study) for study in studies]) if as_json else margin_table(studies))
     return DONE
 
 
-def _rows(speed: "Speed") -> tuple[tuple[str, str], ...]:
-    return (
+def _precision(slide: Path, model: str | None, device: str, *, say: Callable[[str], None], as_json: bool) -> int:
+    from nodescan.benchmarks.precision import measure_precision
+
+    found = measure_precision(slide, model=model, device=device, say=say)
+    rows = [
+        (
+            one.way,
+            f"{one.precision}: largest {one.largest:.2g}, 99.9 % within {one.p999:.2g} of float32 over {one.cells:,} "
+            f"cells; {'unguarded' if one.tolerance is None else f'trusted within {one.tolerance:g}'}",
+        )
+        for one in found
+    ]
+    rows = rows or [("float32", "is all this device computes in")]
+    return _show({"differences": [asdict(one) for one in found]}, rows, as_json=as_json)
+
+
+def _rows(speed: "Speed") -> list[tuple[str, str]]:
+    rows = [
         ("device", f"{speed.device}, {speed.precision}"),
+        ("reader", speed.reader),
         ("tiles", f"{speed.tiles}"),
         ("tissue", f"{speed.tissue_megapixels:.2f} Mpx"),
         ("decode", f"{speed.decode_mpx_s:.1f} Mpx/s"),
@@ -45,4 +147,59 @@ def _rows(speed: "Speed") -> tuple[tuple[str, str], ...]:
         ("end to end", f"{speed.end_to_end_mpx_s:.1f} Mpx/s of tissue"),
         ("useful share", f"{speed.useful_share:.0%} of the pixels fed to the network are tissue"),
         ("efficiency", f"{speed.efficiency:.0%} of what decode and network allow together"),
-    )
+    ]
+    if speed.limits is not None:
+        each, best = speed.limits.gflop_per_mpx, speed.limits.matrix_gflop_s
+        reached = each * speed.network_mpx_s
+        rows.append(("network's work", f"{each:.1f} GFLOP for each Mpx"))
+        rows.append(
+            ("arithmetic", f"{reached:.0f} GFLOP/s, {reached / best:.0%} of a large matrix product's {best:.0f}")
+        )
+    return rows if speed.command is None else rows + _command_rows(speed.command)
+
+
+def _command_rows(run: "ScanRun") -> list[tuple[str, str]]:
+    return [
+        ("first tile", f"{run.first_tile_s:.2f} s after `nodescan run` was started"),
+        ("whole command", f"{run.seconds:.1f} s"),
+        ("after network", f"{max(slide.after_network_s for slide in run.slides):.2f} s to stitch, measure and write"),
+        ("peak memory", f"{run.peak_rss_bytes / 1e9:.2f} GB, summed over processes"),
+    ]
+
+
+def _growth_rows(points: Sequence["GrowthPoint"], fit: "LinearFit | None", limit_bytes: int) -> list[tuple[str, str]]:
+    rows = [
+        (
+            f"{point.tissue_mm2:.1f} mm2",
+            f"{point.seconds:.1f} s a slide, {point.peak_rss_bytes / 1e9:.2f} GB, {point.slides} slide(s) at a time",
+        )
+        for point in points
+    ]
+    if fit is not None:
+        line = f"{fit.intercept_s:.2f} s + {fit.slope_s_per_mm2:.3f} s for each mm2, R2 {fit.r2:.4f}"
+        rows.append(("time", line))
+    peak = max(point.peak_rss_bytes for point in points)
+    return [*rows, ("peak memory", f"{peak / 1e9:.2f} GB, allowed {limit_bytes / 1e9:.1f} with two slides on a CPU")]
+
+
+def _areas(words: str) -> tuple[float, ...]:
+    try:
+        areas = tuple(float(word) for word in words.split(","))
+    except ValueError:
+        areas = ()
+    if not areas or not all(0 < area < float("inf") for area in areas):
+        raise UsageError(f"--tissue-mm2: {words!r} is no list of areas; give numbers above 0 separated by commas")
+    return areas
+
+
+def _show(found: dict[str, Any], rows: Sequence[tuple[str, str]], *, as_json: bool) -> int:
+    if as_json:
+        print(_json(found))
+    else:
+        for name, value in rows:
+            print(f"{name:<18} {value}")
+    return DONE
+
+
+def _json(found: object) -> str:
+    return json.dumps(found, indent=2, allow_nan=False)

@@ -2,17 +2,44 @@
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nodescan import __version__
 from nodescan.bench_command import bench
-from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
+from nodescan.doctor_command import doctor
+from nodescan.errors import AnnotationError, ClusterError, LockLostError, NodescanError, SlideError, UsageError
 from nodescan.evaluate_command import evaluate
 from nodescan.manifest_command import manifest as manifest_
-from nodescan.stage_command import print_staging, stage
+from nodescan.options import (
+    Config,
+    Device,
+    Force,
+    Inputs,
+    LogJson,
+    ManifestFile,
+    MaxUnread,
+    Model,
+    Mpp,
+    Out,
+    OverrideMpp,
+    Precision,
+    Quiet,
+    Reports,
+    Scheduler,
+    Slots,
+    Stage,
+    StallMinutes,
+    TasksAtOnce,
+)
+from nodescan.stage_command import print_staging
+from nodescan.stage_command import stage as stage_
+
+if TYPE_CHECKING:
+    from nodescan.batch import BatchResult
 
 COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -24,28 +51,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Mpp = Annotated[
-    float | None, typer.Option("--mpp", metavar="UM", help="Pixel size at level 0 in um, where the file has none.")
-]
-OverrideMpp = Annotated[
-    bool,
-    typer.Option("--override-mpp", help="Let --mpp replace a plausible pixel size in the file; the report says so."),
-]
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="YAML", help="Settings; the packed ones if not given.")
-]
-Model = Annotated[str | None, typer.Option("--model", metavar="NAME|FOLDER", help="The released model if not given.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show errors only.")]
-LogJson = Annotated[Path | None, typer.Option("--log-json", metavar="FILE", help="Progress as JSON lines.")]
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Whatever goes wrong is one line on stderr that names the file, the reason and the way out."""
     try:
         code = app(args=arguments, prog_name="nodescan", standalone_mode=False)
         sys.stdout.flush()
-    except (SlideError, AnnotationError) as error:
+    except (SlideError, AnnotationError, ClusterError, LockLostError) as error:
         return _fail(str(error), NOT_COMPLETE)
     except NodescanError as error:
         return _fail(str(error), WRONG_USAGE)
@@ -63,27 +75,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 @app.command()
 def run(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],
-    inputs: Annotated[
-        list[str] | None, typer.Argument(metavar="SLIDE|FOLDER|GLOB...", help="What to scan.", show_default=False)
-    ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option("--manifest", metavar="CSV", help="Scan the slides it names instead, and stage its patients."),
-    ] = None,
+    out: Out,
+    inputs: Inputs = None,
+    manifest: ManifestFile = None,
     config: Config = None,
     model: Model = None,
     device: Device = "auto",
     mpp: Mpp = None,
     override_mpp: OverrideMpp = False,
-    reports: Annotated[
-        str | None, typer.Option("--reports", metavar="NAMES", help="E.g. json,csv,html,geojson; all if not given.")
-    ] = None,
+    reports: Reports = None,
+    slots: Slots = None,
+    stall_minutes: StallMinutes = 10.0,
+    precision: Precision = "auto",
+    force: Force = False,
+    max_unread: MaxUnread = 5.0,
+    stage: Stage = None,
+    scheduler: Scheduler = None,
+    tasks_at_once: TasksAtOnce = None,
     quiet: Quiet = False,
     log_json: LogJson = None,
 ) -> int:
     """Scan slides and write a report for each, summary.csv and run.json; with a manifest, patients.csv too."""
     _check_spacing(mpp, override_mpp)
+    _check_limits(stall_minutes, max_unread)
+    from nodescan.workers import ended_like_ctrl_c, started_ahead
+
+    first = started_ahead(0 if scheduler else slots)  # it loads what it needs while this process does
     from nodescan.batch import BatchRequest, run_batch
     from nodescan.reports import CHOICES
     from nodescan.viewers import open_viewer
@@ -99,17 +116,22 @@ def run(
         override_mpp=override_mpp,
         reports=CHOICES if reports is None else tuple(filter(None, map(str.strip, reports.split(",")))),
         command=_words(),
+        slots=slots,
+        stall_minutes=stall_minutes,
+        precision=precision,
+        force=force,
+        max_unread_percent=max_unread,
+        stage=stage,
+        scheduler=scheduler,
+        tasks_at_once=tasks_at_once,
     )
     try:
-        result = run_batch(request, open_viewer(quiet=quiet, log_json=log_json))
+        with ended_like_ctrl_c(), first or nullcontext():
+            result = run_batch(request, open_viewer(quiet=quiet, log_json=log_json), first=first)
     except KeyboardInterrupt:
         return _stopped(out)
     if not quiet:
-        from nodescan.tables import print_batch
-
-        print_batch(result)
-        if result.staging is not None:
-            print_staging(result.staging)
+        _show(result, request.command)
     return COMPLETE if result.complete else NOT_COMPLETE
 
 
@@ -206,10 +228,11 @@ def models() -> int:
     return COMPLETE
 
 
-app.command()(stage)
+app.command(name="stage")(stage_)
 app.command()(evaluate)
 app.command(name="manifest")(manifest_)
 app.command()(bench)
+app.command()(doctor)
 
 
 def _version(wanted: bool) -> None:
@@ -234,9 +257,23 @@ def _check_spacing(mpp: float | None, override: bool) -> None:
         raise UsageError("--override-mpp: says that --mpp wins, but --mpp is not given; add --mpp UM")
 
 
-def _positive(value: float, option: str) -> float:
+def _show(result: "BatchResult", command: tuple[str, ...]) -> None:
+    from nodescan.tables import print_batch
+
+    print_batch(result, command)
+    if result.staging is not None:
+        print_staging(result.staging)
+
+
+def _check_limits(stall_minutes: float, max_unread: float) -> None:
+    _positive(stall_minutes, "--stall-minutes", "min")
+    if not 0 <= max_unread <= 100:
+        raise UsageError(f"--max-unread: must be a percentage from 0 to 100, not {max_unread:g}")
+
+
+def _positive(value: float, option: str, unit: str = "um") -> float:
     if not 0 < value < float("inf"):
-        raise UsageError(f"{option}: must be a number of um above 0, not {value:g}")
+        raise UsageError(f"{option}: must be a number of {unit} above 0, not {value:g}")
     return value
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Hashable, Iterable
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
@@ -37,8 +38,13 @@ def load_config(path: Path | None = None) -> Config:
         raise ConfigError(f"{source.name}: can't be read ({error.strerror}); name a YAML file") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source.name}: is not UTF-8 text; name a YAML file") from error
-    settings = _settings(text, source.name)
-    return Config(name=source.name, text=text, settings=settings, sha256=config_sha256(settings))
+    return parse_config(text, source.name)
+
+
+def parse_config(text: str, name: str) -> Config:
+    """The settings in a file's text. Raises ConfigError that names the file and the key's path."""
+    settings = _settings(text, name)
+    return Config(name=name, text=text, settings=settings, sha256=config_sha256(settings))
 
 
 def default_config_path() -> Path:
@@ -55,13 +61,16 @@ def config_sha256(settings: ScanSettings) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without what hides a mistake: keys given twice, keys that aren't text, aliases and language tags."""
+    """YAML without what hides a mistake: keys given twice, keys that aren't text, aliases and tags."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise ComposerError(
                 None, None, "aliases are not allowed, write the value where it belongs", self.peek_event().start_mark
             )
+        event = self.peek_event()
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            raise ComposerError(None, None, f"the tag {event.tag!r} is not allowed, remove it", event.start_mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -81,6 +90,10 @@ def _settings(text: str, name: str) -> ScanSettings:
         content: object = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: {_yaml_problem(error)}") from error
+    except ValueError as error:  # of a date or number that YAML recognises and Python can't hold
+        raise ConfigError(f"{name}: holds a value that can't be read ({error})") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: is nested too deep; compare it with the packed scan.yaml") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{name}: holds no settings; compare it with the packed scan.yaml")
     try:
@@ -115,7 +128,7 @@ def _problem(error: ErrorDetails) -> str:
             return error["msg"].removeprefix("Value error, ")
         case _:
             expected = error["msg"].removeprefix("Input ")
-            return f"{expected}, not {error['input']!r}"
+            return f"{expected}, not {reprlib.repr(error['input'])}"
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:

@@ -13,6 +13,12 @@ from nodescan.errors import UsageError
 SMALLEST_SIZE_UM, LARGEST_SIZE_UM = 5.0, 50_000.0
 """A tumour cell is 10 um and more, a lymph node 50 mm and less: a size outside is in another unit."""
 
+_MOST_DIGITS = 9
+"""Of a whole number: a count of nodes or cells has fewer, and Python reads 4,300 at most."""
+
+_LONGEST_CELL = 4096
+"""Characters: the longest path that systems take. An open quotation mark makes a cell of all that follows."""
+
 _YES, _NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 
 
@@ -44,7 +50,7 @@ class CsvRow:
         text = self.text(column)
         if not text:
             return None
-        if not (text.isascii() and text.isdigit() and int(text) >= smallest):
+        if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) >= smallest):
             raise self.error(f"{column} is {text!r}; write a whole number of at least {smallest}")
         return int(text)
 
@@ -91,6 +97,8 @@ def read_table(path: Path, *, columns: Collection[str], required: Collection[str
 def read_lines(path: Path) -> tuple[CsvRow, ...]:
     """The lines of a CSV file that aren't blank, their columns named "0", "1", ... Raises UsageError without any."""
     text = _text(path)
+    if "\0" in text:
+        raise UsageError(f"{path.name}: is no CSV file (it holds a NUL character)")
     if "," not in text.partition("\n")[0] and ";" in text.partition("\n")[0]:
         raise UsageError(f"{path.name}: its columns are separated by semicolons; save it with commas")
     try:
@@ -104,6 +112,9 @@ def read_lines(path: Path) -> tuple[CsvRow, ...]:
         raise UsageError(f"{path.name}: is no CSV file ({error})") from error
     if not lines:
         raise UsageError(f"{path.name}: is empty")
+    for line in lines:
+        if max(map(len, line.cells.values())) > _LONGEST_CELL:
+            raise line.error(f"has a cell of more than {_LONGEST_CELL:,} characters; check its quotation marks")
     return tuple(lines)
 
 

@@ -81,6 +81,8 @@ def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:
             model=request.model,
             device=request.device,
             command=request.command,
+            slots=0,
+            force=True,
         ),
         viewer,
     )

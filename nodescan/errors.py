@@ -6,10 +6,15 @@ NodescanError
 ├── SlideError                one slide can't be used; the batch goes on
 │   ├── NotASlideError        no reader knows the file
 │   ├── UnmeasurableError     no trustworthy spacing, so nothing can be measured
-│   └── RegionUnreadableError one area of a slide that otherwise opens
+│   ├── RegionUnreadableError one area of a slide that otherwise opens
+│   ├── WorkerDiedError       the process that read it ended
+│   └── StalledError          the process that read it got no further
 ├── ModelError                a card or its weights
 ├── AnnotationError           an outline or mask file
 ├── DeviceError               the device asked for isn't there
+├── WorkerError               no process to scan with can be started
+├── ClusterError              a Dask cluster can't be reached, can't do the work, or was lost
+├── LockLostError             a run's output folder is no longer its own
 └── OutputError               results can't be written
 """
 
@@ -55,6 +60,14 @@ class RegionUnreadableError(SlideError):
     """An area of the slide can't be decoded; the slide stays usable elsewhere."""
 
 
+class WorkerDiedError(SlideError):
+    """The process that read the slide ended before it was done, by a signal or by itself."""
+
+
+class StalledError(SlideError):
+    """The process that read the slide got no further for so long that it was ended."""
+
+
 class ModelError(NodescanError):
     """A model card or its weights are missing, damaged or don't fit together."""
 
@@ -65,6 +78,18 @@ class AnnotationError(NodescanError):
 
 class DeviceError(NodescanError):
     """The device asked for by name isn't there."""
+
+
+class WorkerError(NodescanError):
+    """No process to scan slides with can be started, so the batch can't go on."""
+
+
+class ClusterError(NodescanError):
+    """A Dask cluster can't be reached, its workers can't do a run's work, or it was lost."""
+
+
+class LockLostError(NodescanError):
+    """The run's output folder was taken away or taken over; it stops and writes nothing more."""
 
 
 class OutputError(NodescanError):

@@ -1,9 +1,21 @@
-"""Where slides run: for now in this process, one after another, behind the interface of concurrent.futures."""
+"""Where slides run: in this process, or in worker processes, one a slot, behind the interface of concurrent.futures."""
 
+import queue
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from itertools import islice
+from threading import Lock
+from types import TracebackType
 from typing import ParamSpec, TypeVar
+
+from nodescan.domain.report import SlideReport
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import NodescanError, SlideError, StalledError, WorkerDiedError, WorkerError
+from nodescan.progress import Viewer
+from nodescan.run_record import keep_in_log
+from nodescan.worker_messages import ScanJob
+from nodescan.workers import Opened, Worker, share_of_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -24,17 +36,195 @@ class InProcess(Executor):
         return future
 
 
+class Slot:
+    """One worker at a time, started anew where it was lost. Not for several threads at a time but for end()."""
+
+    def __init__(self, job: ScanJob, number: int, *, stall_s: float, worker: Worker) -> None:
+        self._job, self._number, self._stall_s = job, number, stall_s
+        self._worker = worker
+        self._opened: Opened | None = None
+        self._ended = False
+        self._lock = Lock()
+
+    def open(self) -> Opened:
+        """Have a worker ready. Raises ModelError, DeviceError or WorkerError where none can be had."""
+        if self._opened is not None and self._worker.alive():
+            return self._opened
+        if self._opened is not None:
+            self._renew()
+        try:
+            self._opened = self._worker.open(self._job, self._number, stall_s=self._stall_s)
+        except WorkerError:  # a moment without memory is no reason to give up a night's work
+            self._renew()
+            self._opened = self._worker.open(self._job, self._number, stall_s=self._stall_s)
+        return self._opened
+
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        """Scan a slide; open() comes first. Raises WorkerDiedError or StalledError."""
+        try:
+            report = self._worker.scan(ref, viewer, stall_s=self._stall_s)
+        except (WorkerDiedError, StalledError) as error:
+            words = self._worker.last_words()
+            self._worker.end()
+            if not self._ended:
+                keep_in_log(self._job.folder, ref.slide_id, f"{error.reason}\n{words}")
+            raise
+        if any(flag.code == "internal_error" for flag in report.flags):
+            self._worker.end()  # a process in which something broke, a GPU's context say, gets no other slide
+        return report
+
+    def end(self) -> None:
+        """End the worker now, and start no other."""
+        with self._lock:
+            self._ended = True
+            self._worker.end()
+
+    def _renew(self) -> None:
+        with self._lock:
+            self._worker.end()
+            if self._ended:
+                raise WorkerError("the run was stopped")
+            self._opened = None
+            self._worker = Worker(threads=self._worker.threads)
+
+
+class LocalSlots(Executor):
+    """Worker processes of this machine, a thread here for each.
+
+    slots: how many, None for one, or one for each GPU where there are several. first: a worker that was started
+    ahead of time. Leaving the block by an exception ends the workers at once; nothing is left running either way.
+    """
+
+    def __init__(self, job: ScanJob, *, slots: int | None, stall_s: float, first: Worker | None = None) -> None:
+        self._job, self._stall_s = job, stall_s
+        threads = share_of_cores(slots)
+        workers = [first or Worker(threads=threads), *(Worker(threads=threads) for _ in range(1, slots or 1))]
+        self._slots = [Slot(job, number, stall_s=stall_s, worker=worker) for number, worker in enumerate(workers)]
+        self._lock = Lock()
+        self._stopped = False
+        self._died: set[str] = set()
+        with ExitStack() as on_error:
+            on_error.callback(self.stop)
+            self.opened = self._slots[0].open()
+            for number in range(1, self.opened.parallel if slots is None else 1):
+                self._slots.append(Slot(job, number, stall_s=stall_s, worker=Worker(threads=threads)))
+            on_error.pop_all()
+        self._free: queue.SimpleQueue[Slot | NodescanError] = queue.SimpleQueue()
+        for slot in self._slots:
+            self._free.put(slot)
+        self._working = len(self._slots)
+        self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="slot")
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
+        """Call `fn`, which calls scan(), in a thread for which a slot is free."""
+        return self._threads.submit(fn, *args, **kwargs)
+
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        """Scan a slide in the next free slot.
+
+        Raises WorkerDiedError or StalledError where its process is lost, and what Slot.open() raises where no slot
+        has a worker any more; while one has, the others' trouble is only told.
+        """
+        while True:
+            slot = self._free.get()
+            if isinstance(slot, NodescanError):
+                self._free.put(slot)
+                raise slot
+            try:
+                slot.open()
+            except NodescanError as error:
+                self._give_up(error, viewer)
+                continue
+            try:
+                return slot.scan(ref, viewer)
+            except WorkerDiedError as error:
+                self._tell_once(ref, error, viewer)
+                raise
+            finally:
+                self._free.put(slot)
+
+    def stop(self) -> None:
+        """End every worker now, in the middle of slides too."""
+        self._stopped = True
+        for slot in self._slots:
+            slot.end()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        if wait:
+            self.stop()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is not None:
+            self.shutdown(wait=False, cancel_futures=True)
+            self.stop()
+        self.shutdown()
+
+    def _tell_once(self, ref: SlideRef, error: WorkerDiedError, viewer: Viewer) -> None:
+        with self._lock:
+            told = self._stopped or ref.slide_id in self._died
+            self._died.add(ref.slide_id)
+        if not told:
+            viewer.note(f"{error}; it is tried once more, alone, when the other slides are done")
+
+    def _give_up(self, error: NodescanError, viewer: Viewer) -> None:
+        with self._lock:
+            self._working -= 1
+            left = self._working
+        if left and not self._stopped:
+            viewer.error(f"a slot is given up ({error}); {left} go on")
+        if not left:
+            self._free.put(error)
+
+
 def finished(
-    executor: Executor, work: Callable[[Item], Result], items: Iterable[Item], *, pending: int = 1
+    executor: Executor,
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    lost: Callable[[Item, SlideError], Result],
+    pending: int = 1,
 ) -> Iterator[Result]:
     """Each item's result as soon as it is there, with at most `pending` items handed to the executor at a time.
 
-    The bound keeps a long batch from being queued whole: results are seen, and written down, while others run.
+    The bound keeps a long batch from being queued whole: results are seen, and written down, while others run. An
+    item under which its process dies is tried once more, alone, when the others are done; `lost` makes a result
+    of one that dies again, and of one that stalls.
     """
     waiting = iter(items)
-    running = {executor.submit(work, item) for item in islice(waiting, pending)}
+    running = {executor.submit(work, item): item for item in islice(waiting, pending)}
+    again: list[tuple[Item, WorkerDiedError]] = []
     while running:
-        done, running = wait(running, return_when=FIRST_COMPLETED)
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in done:
-            yield future.result()
-        running |= {executor.submit(work, item) for item in islice(waiting, len(done))}
+            item = running.pop(future)
+            try:
+                yield future.result()
+            except WorkerDiedError as error:
+                again.append((item, error))
+            except StalledError as error:
+                yield lost(item, error)
+        running |= {executor.submit(work, item): item for item in islice(waiting, len(done))}
+    for item, first in again:
+        try:
+            yield executor.submit(work, item).result()
+        except WorkerDiedError as error:
+            yield lost(item, died_twice(first, error))
+        except StalledError as error:
+            yield lost(item, error)
+
+
+def died_twice(first: WorkerDiedError, second: WorkerDiedError) -> WorkerDiedError:
+    """One error for both, with what to do."""
+    if first.reason == second.reason:
+        reason = f"{second.reason} twice, the second time with no other slide running"
+    else:
+        reason = f"{first.reason}; tried again alone, {second.reason}"
+    if "SIGKILL" in second.reason:
+        remedy = "if memory ran out, run it on a machine with more"
+    else:
+        remedy = "the file may be damaged: export it from the scanner again"
+    return WorkerDiedError(second.slide, reason, remedy)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +50,24 @@ class Slide(Protocol):
     def close(self) -> None: ...
 
 
-class TilePredictor(Protocol):
-    """A network that answers tiles."""
+class PredictorFacts(Protocol):
+    """What is said of a network that may run in another process."""
 
     @property
     def model(self) -> ModelIdentity: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+
+class TilePredictor(PredictorFacts, Protocol):
+    """A network that answers tiles."""
 
     @property
     def geometry(self) -> TileGeometry: ...
@@ -69,17 +82,30 @@ class TilePredictor(Protocol):
         """Finest and coarsest um/px the model accepts."""
         ...
 
-    @property
-    def device(self) -> str: ...
-
-    @property
-    def precision(self) -> str: ...
-
-    @property
-    def batch_size(self) -> int: ...
-
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) probabilities in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class AsynchronousPredictor(TilePredictor, Protocol):
+    """A predictor that can compute while its caller does something else."""
+
+    def start(self, tiles: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+        """Begins to answer tiles, as predict(); what it returns waits for the answers."""
+        ...
+
+
+@runtime_checkable
+class ApproximatePredictor(TilePredictor, Protocol):
+    """A predictor that is fast because its answers may be a little off. Findings are held to its reference's."""
+
+    @property
+    def reference(self) -> TilePredictor: ...
+
+    @property
+    def tolerance(self) -> float:
+        """The most that an answer may differ from the reference's."""
         ...
 
 

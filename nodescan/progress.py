@@ -160,6 +160,8 @@ class BarViewer(Viewer):
     def slide_started(self, slide_id: str, tiles: int) -> None:
         with self._state.lock:
             self._state.running[slide_id] = Advance(tiles=tiles, started=self._state.clock())
+            if slide_id in self._tasks:  # its first process died
+                self._bars.remove_task(self._tasks.pop(slide_id))
             self._tasks[slide_id] = self._bars.add_task(slide_id, total=tiles, counts=f"0/{tiles} tiles")
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:

@@ -1,9 +1,12 @@
 """run.json: what was asked of a batch, with what it ran, and how far it got."""
 
 import json
+import os
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -12,14 +15,15 @@ from platform import python_version
 
 from nodescan import __version__
 from nodescan.config import Config
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
-from nodescan.interfaces import TilePredictor
-from nodescan.reports.files import write_beside
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, RESULT_VERSION, SlideReport, Status
+from nodescan.interfaces import PredictorFacts
+from nodescan.reports.files import text_bytes, write_beside
 
 RUN_JSON = "run.json"
+RUN_LOG = "run.log"
 RECORD_VERSION = 1
 
-_PACKAGES = ("numpy", "openslide-bin", "openslide-python", "scikit-image", "scipy", "tifffile", "torch")
+_PACKAGES = ("numpy", "openslide-bin", "openslide-python", "scikit-image", "scipy", "simplejpeg", "tifffile", "torch")
 """What a finding can depend on."""
 
 
@@ -30,13 +34,16 @@ class RunRecord:
     folder: Path
     command: tuple[str, ...]
     config: Config
-    predictor: TilePredictor
+    predictor: PredictorFacts
     reports: tuple[str, ...]
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock_start: float = field(default_factory=time.monotonic)
 
-    def write(self, state: str, asked: int, reports: Sequence[SlideReport]) -> None:
-        """Write run.json. state: "running", "finished" or "interrupted". Raises OutputError."""
+    def write(self, state: str, asked: int, reports: Sequence[SlideReport], *, kept: int = 0) -> None:
+        """Write run.json. state: "running", "finished" or "interrupted". Raises OutputError.
+
+        kept: how many of the reports an earlier run made. "redo" names the slides that the same command tries again.
+        """
         model = self.predictor.model
         content = {
             "record_version": RECORD_VERSION,
@@ -45,14 +52,17 @@ class RunRecord:
             "command": [without_folders(word, self.folder) for word in self.command],
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.clock_start, 3),
-            "slides": {"asked": asked, **_counts(reports)},
+            "slides": {"asked": asked, "kept": kept, **_counts(reports)},
+            "redo": list(to_redo(reports)),
             "reports": list(self.reports),
             "model": {
                 "name": model.name,
                 "architecture": model.architecture,
                 "weights_sha256": model.weights_sha256,
                 "threshold": float(model.threshold),
+                "card_sha256": model.card_sha256,
             },
+            "result_version": RESULT_VERSION,
             "device": self.predictor.device,
             "precision": self.predictor.precision,
             "batch_size": self.predictor.batch_size,
@@ -60,7 +70,17 @@ class RunRecord:
             "versions": versions(),
         }
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_beside(self.folder / RUN_JSON, text.encode())
+        write_beside(self.folder / RUN_JSON, text_bytes(text))
+
+
+def to_redo(reports: Sequence[SlideReport]) -> tuple[str, ...]:
+    """The slides that nothing could be said of, by slide_id: running the command again tries just these."""
+    return tuple(report.slide.slide_id for report in reports if report.status in (Status.FAILED, Status.UNMEASURABLE))
+
+
+def redo_command(command: Sequence[str]) -> str:
+    """The command as typed, ready for a shell, without --force, so that it leaves whole reports as they are."""
+    return shlex.join(word for word in command if word != "--force")
 
 
 def versions() -> dict[str, str]:
@@ -68,12 +88,19 @@ def versions() -> dict[str, str]:
     return {"python": python_version(), "nodescan": __version__, **_installed(_PACKAGES)}
 
 
+def keep_in_log(folder: Path, slide_id: str, text: str) -> None:
+    """Add to run.log what went wrong under a slide, for a bug report; where the disk refuses, it isn't kept."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with suppress(OSError), (folder / RUN_LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
+        log.write(f"{now} {slide_id}\n{text}\n")
+
+
 def without_folders(word: str, folder: Path) -> str:
     """One word of the command line without its folders, since they may name a patient; those inside `folder` stay."""
     option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
     if "/" not in value and "\\" not in value:
         return word
-    place, root = Path(value).resolve(), folder.resolve()
+    place, root = Path(os.path.realpath(value)), Path(os.path.realpath(folder))
     if place == root:
         return f"{option}{equals}."
     inside = place.is_relative_to(root)

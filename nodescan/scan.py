@@ -19,7 +19,7 @@ from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination, examine
-from nodescan.imaging.coverage import coverage
+from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.detections import DetectionSettings, find_detections
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.nuclei import NucleiSettings
@@ -29,9 +29,6 @@ from nodescan.imaging.tissue import TissueSettings, excluded_flags, find_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
 
 _OVERVIEW_BLOCK_PX = 1024
-_CONSTANT_CELLS = 100
-"""From so many answers on, all of them equal, the output is called constant."""
-
 _CROP_PX, _MOST_CROPS, _SMALLEST_CROP_UM = 512, 30, 300.0
 
 
@@ -97,7 +94,7 @@ def scan_slide(
             config_sha256="",
             slide_fingerprint=slide.fingerprint(),
             device=predictor.device,
-            precision=predictor.precision,
+            precision=examination.precision,
             started=started.isoformat(timespec="seconds"),
             seconds=time.monotonic() - clock,
         )
@@ -129,6 +126,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
         tumour_probability=max((d.confidence for d in finding.detections), default=0.0),
         tissue_area_mm2=finding.tissue.area_um2 / 1e6,
         examined_fraction=finding.examination.examined_fraction,
+        unread_fraction=finding.examination.unread_fraction,
         flags=finding.flags,
         info=slide.info,
         analysis_spacing=finding.examination.frame_spacing,
@@ -179,8 +177,7 @@ def examination_flags(examination: Examination, settings: ScanSettings) -> tuple
         flags.append(
             Flag("unread_tissue", f"{share} of the tissue could not be read from the file and was not examined.")
         )
-    values = examination.probability.values[examination.probability.examined]
-    if len(values) >= _CONSTANT_CELLS and float(np.ptp(values)) < 1e-4:
+    if is_constant(examination.probability):
         text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."
         flags.append(Flag("constant_output", text))
     return tuple(flags)
@@ -205,9 +202,8 @@ def doubts(
     map_ = examination.probability
     positive = map_.examined & (map_.values >= predictor.decision.threshold)
     if deposits and positive.any():
-        stained = coverage(tissue.tissue, tissue.spacing, shape=map_.values.shape, spacing=map_.spacing)
-        on_glass = float((stained[positive] < 0.25).mean())
-        if on_glass > 0.2:
+        on_glass = float(glass_cells(tissue, map_)[positive].mean())
+        if on_glass > MOST_ON_GLASS:
             text = f"{100 * on_glass:.0f} % of what was called tumour lies on glass: the model may not suit this slide."
             flags.append(Flag("tumour_on_glass", text))
     return tuple(flags)

@@ -14,6 +14,7 @@ from nodescan.measurement import Measurement
 from nodescan.phantoms import PhantomTruth
 from nodescan.reports.json_report import SCHEMA_VERSION, deposits_as_json
 from nodescan.reports.wording import millimetres, size_words
+from nodescan.run_record import redo_command, to_redo
 from nodescan.slides.facts import SlideFacts
 
 if TYPE_CHECKING:  # both know torch, and a command that measures a mask needn't wait for it
@@ -35,8 +36,11 @@ _PIPE_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
 
 
-def print_batch(result: "BatchResult") -> None:
-    """Status, class, size and flags of each slide, and where the reports are."""
+def print_batch(result: "BatchResult", command: Sequence[str] = ()) -> None:
+    """Status, class, size and flags of each slide, where the reports are, and what tries the failed ones again.
+
+    command: the words as typed.
+    """
     rows = [
         (
             report.slide.slide_id,
@@ -49,7 +53,11 @@ def print_batch(result: "BatchResult") -> None:
     ]
     _print_table(("slide", "status", "class", "largest", "flags"), rows)
     complete = sum(report.status is Status.COMPLETE for report in result.reports)
-    _print(f"{complete} of {len(result.reports)} complete. Reports: {result.folder}, rows: {result.summary}")
+    kept = f", {result.kept} of them kept from an earlier run" if result.kept else ""
+    _print(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
+    failed = to_redo(result.reports)
+    if failed and command:
+        _print(f"not scanned: {', '.join(failed)}; once mended, this tries just these: {redo_command(command)}")
     _print(NOT_FOR_CLINICAL_USE)
 
 

@@ -49,7 +49,8 @@ class JsonLog(Viewer):
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
         with self._state.lock:
             advance, now = self._state.add(slide_id, tiles, megapixels), self._state.clock()
-            if now - advance.shown < LOG_EVERY_S and advance.done < advance.tiles:
+            first = advance.done == tiles > 0  # said at once: how soon answers come is a figure that users compare
+            if now - advance.shown < LOG_EVERY_S and advance.done < advance.tiles and not first:
                 return
             advance.shown = now
             self._write(

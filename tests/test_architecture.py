@@ -97,7 +97,7 @@ def test_scanning_does_not_need_torchvision_or_training() -> None:
 
 
 def test_one_broad_except_in_the_program() -> None:
-    """It stands in batch.py, where slide and traceback are recorded."""
+    """It stands in slide_task.py, where slide and traceback are recorded."""
     broad = [
         path.name
         for path, tree in trees()
@@ -105,7 +105,7 @@ def test_one_broad_except_in_the_program() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
     ]
-    assert broad == ["batch.py"]
+    assert broad == ["slide_task.py"]
 
 
 def test_settings_have_no_defaults() -> None:

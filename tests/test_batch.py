@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nodescan import batch
-from nodescan.batch import Tools, scan_all, scan_manifest
+from nodescan import batch, slide_task
+from nodescan.batch import scan_all, scan_manifest
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import SlideRef
@@ -17,6 +17,7 @@ from nodescan.errors import OutputError, UsageError
 from nodescan.interfaces import Slide
 from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides
+from nodescan.slide_task import Tools
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from tests.fakes import ColourPredictor, Listener, paint_slide
@@ -134,14 +135,14 @@ def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that fills while one slide is written costs that slide's status, not the batch."""
-    write = batch.write_reports
+    write = slide_task.write_reports
 
     def full_for_a(result: SlideResult, folder: Path, names: Sequence[str]) -> None:
         if folder.name == "a":
             raise OutputError(f"{folder}/report.json: can't be written (No space left on device); free some space")
         write(result, folder, names)
 
-    monkeypatch.setattr(batch, "write_reports", full_for_a)
+    monkeypatch.setattr(slide_task, "write_reports", full_for_a)
     viewer = Listener()
     result = scan_all(slides(paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif")), tools(out), viewer)
     assert [(row["status"], row["flags"]) for row in rows(out)] == [("failed", "not_written"), ("complete", "")]
@@ -242,7 +243,7 @@ def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
     def full(result: SlideResult, folder: Path, names: Sequence[str]) -> None:
         raise OutputError(f"{folder}/report.json: can't be written (No space left on device); free some space")
 
-    monkeypatch.setattr(batch, "write_reports", full)
+    monkeypatch.setattr(slide_task, "write_reports", full)
     scan_table(path, tools(out))
     assert json.loads((out / "a" / "report.json").read_text())["metastasis"] == "negative"
     assert stages(out)["A"].startswith("cannot be determined")

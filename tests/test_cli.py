@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan import __version__, batch, bench
+from nodescan import __version__, batch, bench, workers
 from nodescan.cli import main
+from nodescan.inference import slots
+from nodescan.progress import Viewer
 from tests.fakes import ColourPredictor, paint_slide
 
 Capture = pytest.CaptureFixture[str]
@@ -18,15 +21,23 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workers, "started_ahead", lambda slots: None)
 
 
 @pytest.fixture
 def scans(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Put the colour predictor in the network's place."""
+    """Put the colour predictor in the network's place, and scan in this process, where it is known."""
+    run_batch = batch.run_batch
 
     def use(raises: BaseException | None = None) -> None:
+        predictor = ColourPredictor(raises)
+
+        def run_here(request: batch.BatchRequest, viewer: Viewer, first: None) -> batch.BatchResult:
+            return run_batch(replace(request, slots=0), viewer)
+
+        monkeypatch.setattr(batch, "run_batch", run_here)
         monkeypatch.setattr(batch, "find_model", lambda name: Path(name or "released"))
-        monkeypatch.setattr(batch, "open_predictor", lambda folder, device: ColourPredictor(raises))
+        monkeypatch.setattr(slots, "open_in_slot", lambda folder, *, device, slot: (predictor, 1))
 
     return use
 
@@ -60,7 +71,7 @@ def test_complete_slides_exit_0_and_say_where_the_reports_are(
         "overview.jpg",
         "heatmap.png",
     } <= made
-    assert {"summary.csv", "run.json", "a"} == {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"summary.csv", "summary.html", "run.json", "a"} == {path.name for path in (tmp_path / "out").iterdir()}
 
 
 def test_one_bad_slide_exits_1_and_the_others_are_scanned(
@@ -260,7 +271,7 @@ def test_manifest_run_without_doubt_exits_0(tmp_path: Path, scans: Callable[...,
 
 def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """The same figures both ways, under their own names in JSON."""
-    speed = bench.Speed("cpu", "float32", 9, 0.33, 100.0, 50.0, 10.0, 0.36, 0.8333)
+    speed = bench.Speed("cpu", "float32", "openslide", 9, 0.33, 100.0, 50.0, 10.0, 0.36, 0.8333)
     monkeypatch.setattr(bench, "measure_speed", lambda slide, *, model, device, progress: speed)
     assert main(["bench", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["efficiency"] == 0.8333

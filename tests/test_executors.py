@@ -1,22 +1,29 @@
 """Where slides run."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
-from nodescan.executors import InProcess, finished
+from nodescan.errors import SlideError, StalledError, WorkerDiedError
+from nodescan.executors import InProcess, died_twice, finished
 
 
 def square(number: int) -> int:
     return number * number
 
 
+def never(number: int, error: SlideError) -> int:
+    raise AssertionError(number, error)
+
+
 @pytest.mark.parametrize("executor", [InProcess(), ThreadPoolExecutor(2)])
 @pytest.mark.parametrize("pending", [1, 3, 50])
 def test_every_item_is_answered_once(executor: Executor, pending: int) -> None:
     """Whatever runs the work, and however much of it waits, each item comes back once."""
-    assert sorted(finished(executor, square, range(20), pending=pending)) == [n * n for n in range(20)]
+    answers = finished(executor, square, range(20), lost=never, pending=pending)
+    assert sorted(answers) == [n * n for n in range(20)]
 
 
 def test_results_are_seen_while_others_wait() -> None:
@@ -28,7 +35,7 @@ def test_results_are_seen_while_others_wait() -> None:
             taken.append(number)
             yield number
 
-    results = finished(InProcess(), square, items())
+    results = finished(InProcess(), square, items(), lost=never)
     assert next(results) == 0
     assert taken == [0]
 
@@ -36,8 +43,49 @@ def test_results_are_seen_while_others_wait() -> None:
 def test_interrupt_leaves_at_once() -> None:
     """An interrupt inside the work isn't kept for later."""
 
-    def stop(_: int) -> None:
+    def stop(_: int) -> int:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(finished(InProcess(), stop, range(3)))
+        list(finished(InProcess(), stop, range(3), lost=never))
+
+
+def test_item_whose_process_dies_is_tried_once_more_after_the_others_and_alone() -> None:
+    """0 dies always, 1 once, 2 stalls: 0 and 1 are tried twice, 2 once, and each has one result."""
+    tried: list[int] = []
+    running: Counter[int] = Counter()
+
+    def work(number: int) -> str:
+        running[number] += 1
+        again = number in tried
+        tried.append(number)
+        if again:
+            assert sum(running.values()) == 1
+            assert set(tried) == set(range(6))
+        running[number] -= 1
+        if number == 0 or (number == 1 and not again):
+            raise WorkerDiedError(f"{number}.svs", "the process that read it was ended by SIGSEGV")
+        if number == 2:
+            raise StalledError(f"{number}.svs", "it made no progress for 10 min and was stopped")
+        return f"{number} read"
+
+    def lost(number: int, error: SlideError) -> str:
+        return f"{number} {type(error).__name__}"
+
+    answers = list(finished(ThreadPoolExecutor(2), work, range(6), lost=lost, pending=3))
+    assert sorted(answers) == ["0 WorkerDiedError", "1 read", "2 StalledError", "3 read", "4 read", "5 read"]
+    assert Counter(tried) == {0: 2, 1: 2, 2: 1, 3: 1, 4: 1, 5: 1}
+
+
+def test_two_deaths_are_told_in_one_sentence() -> None:
+    """The signal, whether it was another one alone, and what to do, which differs for want of memory."""
+    killed = WorkerDiedError("a.svs", "the process that read it was ended by SIGKILL")
+    crashed = WorkerDiedError("a.svs", "the process that read it was ended by SIGSEGV")
+    assert str(died_twice(killed, killed)) == (
+        "a.svs: the process that read it was ended by SIGKILL twice, the second time with no other slide running; "
+        "if memory ran out, run it on a machine with more"
+    )
+    assert str(died_twice(killed, crashed)) == (
+        "a.svs: the process that read it was ended by SIGKILL; tried again alone, the process that read it was ended "
+        "by SIGSEGV; the file may be damaged: export it from the scanner again"
+    )

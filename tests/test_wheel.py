@@ -53,7 +53,7 @@ def test_wheel_holds_the_product_alone(wheel: Path) -> None:
     """Program, settings, templates, schema and weights; no tests, no training."""
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"nodescan"}
-    for path in ("configs/scan.yaml", "reports/report.schema.json", "cli.py"):
+    for path in ("configs/scan.yaml", "reports/report.schema.json", "patients/patients.schema.json", "cli.py"):
         assert f"nodescan/{path}" in names
     for card in MODEL_CARDS:
         assert f"nodescan/weights/{card.parent.name}/card.yaml" in names

@@ -8,22 +8,25 @@ from typing import Annotated
 import typer
 
 from nodescan.config import load_config
-from nodescan.errors import NodescanError, UsageError
-from nodescan.imaging.segmentation import find_deposits
+from nodescan.errors import NodescanError
 from nodescan.inference.card import Decision, find_model, load_card, save_card
 from nodescan.inference.predictor import open_predictor
-from training.composites import Composite, SlideScore, half_of, make_composites, score_slide, summarise
+from training.card_commands import add_card_commands
+from training.composite_commands import add_composite_commands
+from training.composites import half_of, make_composites
 from training.discs import disc_bias, disc_maps
 from training.export import export
 from training.mask_evaluation import evaluate_masks, read_masked_images
 from training.patch_evaluation import calibrated, evaluate_patches
 from training.patches import read_patches
-from training.scores import Interval
 from training.slide_commands import add_slide_commands
+from training.telling import flat, seed_range, tell
 from training.tuning import probability_map, tune
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 add_slide_commands(app)
+add_composite_commands(app)
+add_card_commands(app)
 
 _DISC_SEEDS_TUNED, _DISC_SEEDS_REPORTED = (1, 7), (101, 107)
 
@@ -63,8 +66,9 @@ def evaluate_patches_command(
     as_json: _Json = False,
 ) -> None:
     """Score a model on labelled patches: a zip, a folder (*/normal, */tumor) or a PCam HDF5 pair (..._x.h5)."""
-    scores = evaluate_patches(read_patches([path]), open_predictor(find_model(model)), mosaic=mosaic)
-    _tell(_flat(scores), as_json=as_json)
+    predictor = open_predictor(find_model(model), precision="float32")
+    scores = evaluate_patches(read_patches([path]), predictor, mosaic=mosaic)
+    tell(flat(scores), as_json=as_json)
 
 
 @app.command("evaluate-masks")
@@ -75,31 +79,9 @@ def evaluate_masks_command(
     as_json: _Json = False,
 ) -> None:
     """Score a model's outlines on pictures that have a _mask.png beside them."""
-    scores = evaluate_masks(read_masked_images(folder), open_predictor(find_model(model)), spacing_um=mpp)
-    _tell(_flat(scores), as_json=as_json)
-
-
-@app.command("evaluate-composites")
-def evaluate_composites_command(
-    patches: _Patches,
-    tool: _Tool,
-    model: _Model = None,
-    half: Annotated[int, typer.Option(help="which half of the patches: 1 for tuning, 2 for reporting")] = 2,
-    seeds: Annotated[str, typer.Option(help="first-last")] = "101-140",
-    work: _Work = Path("runs/composites"),
-    as_json: _Json = False,
-) -> None:
-    """Score a model on slides laid out of real patches with planted deposits: class, false deposits, recall, sizes."""
-    predictor = open_predictor(find_model(model))
-    settings = load_config(None).settings.segmentation
-    composites = make_composites(tool, half_of(patches, work, half=half), _range(seeds), to=work)
-    scores = []
-    for composite in composites:
-        map_ = probability_map(composite.path, predictor, cache=work / "maps")
-        scores.append(score_slide(composite, find_deposits(map_, predictor.decision, settings)))
-        if not as_json:
-            typer.echo(_one_slide(composite, scores[-1]))
-    _tell(_flat(summarise(scores)), as_json=as_json)
+    predictor = open_predictor(find_model(model), precision="float32")
+    scores = evaluate_masks(read_masked_images(folder), predictor, spacing_um=mpp)
+    tell(flat(scores), as_json=as_json)
 
 
 @app.command("tune")
@@ -111,11 +93,11 @@ def tune_command(
     work: _Work = Path("runs/composites"),
 ) -> None:
     """Choose temperature, thresholds and size correction on validation data and write them on the model's card."""
-    card = calibrated(load_card(model), open_predictor(model), read_patches([patches]))
+    card = calibrated(load_card(model), open_predictor(model, precision="float32"), read_patches([patches]))
     save_card(card, model)
     predictor = open_predictor(model, rough=True)
     settings = load_config(None).settings.segmentation
-    composites = make_composites(tool, half_of(patches, work, half=1), _range(seeds), to=work)
+    composites = make_composites(tool, half_of(patches, work, half=1), seed_range(seeds), to=work)
     cache = work / f"maps-{card.temperature}"
     maps = [probability_map(composite.path, predictor, cache=cache) for composite in composites]
     trials = tune(composites, maps, settings, discs=disc_maps(predictor, range(*_DISC_SEEDS_TUNED)))
@@ -129,7 +111,7 @@ def tune_command(
 @app.command("measure-discs")
 def measure_discs_command(model: _Model = None, as_json: _Json = False) -> None:
     """Bias of a model's sizes on phantom discs of known diameter, other ones than it was tuned on."""
-    predictor = open_predictor(find_model(model))
+    predictor = open_predictor(find_model(model), precision="float32")
     discs = disc_maps(predictor, range(*_DISC_SEEDS_REPORTED))
     rows = disc_bias(discs, predictor.decision, load_config(None).settings.segmentation)
     if as_json:
@@ -139,43 +121,3 @@ def measure_discs_command(model: _Model = None, as_json: _Json = False) -> None:
     for row in rows:
         biases = f"{row.before_um:+11.1f}  {row.after_um:+10.1f}  {row.spread_um:6.1f}"
         typer.echo(f"{row.diameter_um:10.0f}  {row.n:2d}  {row.missed:6d}  {biases}")
-
-
-def _one_slide(composite: Composite, score: SlideScore) -> str:
-    sizes = ", ".join(
-        f"{planted:.0f} -> {'missed' if measured is None else f'{measured:.0f}'} um"
-        for planted, measured in zip(score.planted_um, score.measured_um, strict=True)
-    )
-    right = "right" if score.truth is score.found else "WRONG"
-    classes = f"{score.truth.word:8} found {score.found.word:8} {right}"
-    return f"seed {composite.seed:3d}  {classes}  {score.false_deposits:3d} false  {sizes}"
-
-
-def _range(text: str) -> range:
-    first, _, last = text.partition("-")
-    try:
-        return range(int(first), int(last or first) + 1)
-    except ValueError as error:
-        raise UsageError(f"--seeds {text!r}: expected first-last, as in 1-40") from error
-
-
-def _flat(scores: object) -> dict[str, object]:
-    """The fields of a scores dataclass; an interval becomes its value and, as name_95, its ends."""
-    content: dict[str, object] = {}
-    for name in scores.__dataclass_fields__:
-        value = getattr(scores, name)
-        if isinstance(value, Interval):
-            content |= {name: value.value, f"{name}_95": [round(value.low, 4), round(value.high, 4)]}
-        else:
-            content[name] = value
-    return content
-
-
-def _tell(content: dict[str, object], *, as_json: bool) -> None:
-    """A flat table of figures, as JSON or as aligned lines."""
-    if as_json:
-        typer.echo(json.dumps(content))
-        return
-    width = max(map(len, content))
-    for name, value in content.items():
-        typer.echo(f"{name:<{width}}  {value:.4f}" if isinstance(value, float) else f"{name:<{width}}  {value}")

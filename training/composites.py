@@ -1,6 +1,8 @@
 """Slides laid out of real validation patches, with deposits of known size: made, scanned, scored, and tuned on."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,6 +18,7 @@ from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
+from nodescan.evaluation import agreement
 from nodescan.imaging.sizing import to_shape
 from training.scores import Interval, bootstrap
 
@@ -103,6 +106,25 @@ def make_composites(tool: Path, patches: Path, seeds: Sequence[int], *, to: Path
     return made
 
 
+def linked(composites: Sequence[Composite], to: Path) -> None:
+    """The slides and their truth in a folder of their own, without using the disk twice where it knows hard links.
+
+    Raises UsageError where the folder holds other truths: evaluation would count their slides as not run.
+    """
+    to.mkdir(parents=True, exist_ok=True)
+    files = [file for c in composites for file in (c.path, c.path.with_suffix(".truth.json"))]
+    others = sorted({path.name for path in to.glob("*.truth.json")} - {file.name for file in files})
+    if others:
+        raise UsageError(f"{to}: holds {others[0]} of another set of slides; name an empty folder")
+    for file in files:
+        if (to / file.name).exists():
+            continue
+        try:
+            os.link(file, to / file.name)
+        except OSError:
+            shutil.copyfile(file, to / file.name)
+
+
 def score_slide(composite: Composite, deposits: Sequence[Deposit]) -> SlideScore:
     """Which planted discs were found, and what else. A deposit that touches a disc is its own; the largest counts."""
     shapes = [to_shape(deposit.outline) for deposit in deposits]
@@ -140,13 +162,12 @@ def summarise(scores: Sequence[SlideScore]) -> CompositeScores:
 
 def quadratic_kappa(truth: NDArray[np.int_], found: NDArray[np.int_], classes: int = 4) -> float:
     """Cohen's kappa with quadratic weights. Raises ValueError where chance alone can't disagree."""
-    table = np.zeros((classes, classes))
+    table = np.zeros((classes, classes), np.int64)
     np.add.at(table, (truth, found), 1)
-    weights = np.subtract.outer(np.arange(classes), np.arange(classes)) ** 2
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    if not (weights * expected).sum():
+    kappa = agreement.quadratic_kappa(table)
+    if not np.isfinite(kappa):
         raise ValueError("kappa is not defined where all are of one class")
-    return float(1 - (weights * table).sum() / (weights * expected).sum())
+    return kappa
 
 
 def _sizes_um(seed: int) -> list[float]:

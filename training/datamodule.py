@@ -1,31 +1,25 @@
 """What a training step sees: a batch of lone patches and a few laid-out tiles, phantoms among them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 
+from nodescan.errors import UsageError
 from nodescan.phantom_tiles import phantom_tile
 from training.augment import AugmentSettings, augmented, context_swapped
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
+from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
 from training.patches import Patches, read_patches
 
 PATCH_SPACING_UM = 0.972
 
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """patches : float32 (N, 3, 96, 96) in [0, 1], labels (N,); tiles : float32 (M, 3, T, T), cells (M, n, n)."""
-
-    patches: Tensor
-    labels: Tensor
-    tiles: Tensor
-    cells: Tensor
+_ORDER_STREAM = 1 << 32
+"""Keeps the random numbers of an epoch's order apart from those of its batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +34,48 @@ class BatchPlan:
     seed: int = 0
 
 
-class TrainingBatches(IterableDataset[Batch]):
-    """One epoch is every patch once, in an order that the seed and the epoch decide."""
+class TrainingBatches(NumberedBatches):
+    """One epoch is every patch once, in an order that the seed and the epoch decide.
 
-    def __init__(self, patches: Patches, plan: BatchPlan, mosaic: MosaicSettings, augment: AugmentSettings) -> None:
-        self.patches, self.plan, self.augment = patches, plan, augment
-        self.maker = MosaicMaker(patches, mosaic)
-        self.epoch = 0
+    Batch number k of a rank is a function of (seed, rank, k) alone. rank: this process' number, and how many there are;
+    each takes its share of the epoch.
+    """
+
+    def __init__(
+        self,
+        patches: Patches,
+        plan: BatchPlan,
+        maker: MosaicMaker,
+        augment: AugmentSettings,
+        *,
+        rank: tuple[int, int] = (0, 1),
+    ) -> None:
+        self.patches, self.plan, self.maker, self.augment = patches, plan, maker, augment
+        self.rank, self.ranks = rank
+        if not len(self):
+            raise UsageError(f"{len(patches)} training patches are too few for a batch of {plan.patches} a process")
+        self._order = (-1, np.zeros(0, np.intp))
 
     def __len__(self) -> int:
-        return len(self.patches) // self.plan.patches
+        return len(self.patches) // (self.plan.patches * self.ranks)
 
-    def __iter__(self) -> Iterator[Batch]:
-        rng = np.random.default_rng((self.plan.seed, self.epoch))
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        self.epoch += 1
-        order = rng.permutation(len(self.patches))
-        for step in range(len(self)):
-            index = np.sort(order[step * self.plan.patches : (step + 1) * self.plan.patches])
-            yield self._batch(index, rng, generator)
+    def batch(self, number: int) -> Batch:
+        """The batch of that number: numbers go on from epoch to epoch."""
+        rng = np.random.default_rng((self.plan.seed, self.rank, number))
+        return self._batch(self.patches_of(number), rng, torch.Generator().manual_seed(int(rng.integers(2**62))))
+
+    def patches_of(self, number: int) -> np.ndarray:
+        """intp (n,): which patches are in the batch of that number, sorted."""
+        epoch, step = divmod(number, len(self))
+        first = (step * self.ranks + self.rank) * self.plan.patches
+        return np.sort(self._order_of(epoch)[first : first + self.plan.patches])
+
+    def _order_of(self, epoch: int) -> np.ndarray:
+        """The epoch's order of all patches, the same on every rank."""
+        if self._order[0] != epoch:
+            rng = np.random.default_rng((_ORDER_STREAM, self.plan.seed, epoch))
+            self._order = epoch, rng.permutation(len(self.patches))
+        return self._order[1]
 
     def _batch(self, index: np.ndarray, rng: np.random.Generator, generator: torch.Generator) -> Batch:
         pixels = torch.from_numpy(np.ascontiguousarray(self.patches.pixels[index]))
@@ -67,7 +84,7 @@ class TrainingBatches(IterableDataset[Batch]):
         drawn = [self._tile(rng) for _ in range(self.plan.tiles)]
         tiles = torch.from_numpy(np.stack([np.ascontiguousarray(tile) for tile, _ in drawn]))
         cells = [cell_labels(m, margin_px=self.plan.margin_px, stride_px=self.plan.stride_px) for _, m in drawn]
-        still = AugmentSettings(**{**_fields(self.augment), "affine_share": 0.0})  # labels lie on the tile's own grid
+        still = replace(self.augment, affine_share=0.0)  # labels lie on the tile's own grid
         return Batch(
             augmented(pixels, self.augment, generator),
             labels,
@@ -81,10 +98,6 @@ class TrainingBatches(IterableDataset[Batch]):
         return self.maker.draw(rng)
 
 
-def _fields(settings: AugmentSettings) -> dict[str, float]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
-
-
 class PatchData(lightning.LightningDataModule):
     """Patches from zips, folders or HDF5 pairs: training ones and validation ones from other slides.
 
@@ -92,6 +105,7 @@ class PatchData(lightning.LightningDataModule):
         train: sources of training patches.
         valid: sources of validation patches; never trained on.
         cache: folder for decoded pixels, so that they are decoded once.
+        workers: processes that prepare batches; one is enough for two cores. 0: the training process itself.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  LightningCLI reads its options off this signature
@@ -102,27 +116,31 @@ class PatchData(lightning.LightningDataModule):
         plan: BatchPlan,
         mosaic: MosaicSettings,
         augment: AugmentSettings,
+        workers: int = 1,
     ) -> None:
         super().__init__()
+        self.workers = workers
         self.sources = {"train": train, "valid": valid}
         self.cache, self.plan, self.mosaic, self.augment = cache, plan, mosaic, augment
 
     def setup(self, stage: str) -> None:
         self.valid = read_patches(self.sources["valid"], cache=self.cache)
         if stage == "fit":
-            train = read_patches(self.sources["train"], cache=self.cache)
-            self.batches = TrainingBatches(train, self.plan, self.mosaic, self.augment)
+            self.train = read_patches(self.sources["train"], cache=self.cache)
+            self.maker = MosaicMaker(self.train, self.mosaic)
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        # One worker prepares the next batches while the network learns; it lives on, since it counts the epochs.
-        return DataLoader(self.batches, batch_size=None, num_workers=1, persistent_workers=True, prefetch_factor=4)
+    def train_dataloader(self) -> ResumableLoader:
+        trainer = self.trainer
+        rank = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+        batches = TrainingBatches(self.train, self.plan, self.maker, self.augment, rank=rank)
+        return resumable_loader(batches, trainer, workers=self.workers)
 
-    def val_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        pixels = torch.from_numpy(np.asarray(self.valid.pixels))
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        pixels = torch.from_numpy(np.array(self.valid.pixels))
         labels = torch.from_numpy(self.valid.tumour)
-        return DataLoader(torch.utils.data.TensorDataset(pixels, labels), batch_size=256)
+        return DataLoader(torch.utils.data.TensorDataset(pixels, labels), batch_size=256, generator=torch.Generator())
 
     def transfer_batch_to_device(self, batch, device: torch.device, dataloader_idx: int):
         if isinstance(batch, Batch):
-            return Batch(*(getattr(batch, name).to(device) for name in Batch.__dataclass_fields__))
+            return batch.to(device)
         return super().transfer_batch_to_device(batch, device, dataloader_idx)

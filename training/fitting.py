@@ -6,9 +6,12 @@ from lightning.pytorch.cli import LightningCLI
 from training.module import TumourModule
 
 
-def fit(arguments: list[str]) -> None:
-    """Run LightningCLI: `fit --config FILE` and any of its flags; the data module is named by `class_path`."""
-    LightningCLI(
+def fit(arguments: list[str]) -> LightningCLI:
+    """Run LightningCLI: `fit --config FILE` and any of its flags; the data module is named by `class_path`.
+
+    What it returns holds the trainer, the module as trained and the data module.
+    """
+    return LightningCLI(
         TumourModule,
         LightningDataModule,
         subclass_mode_data=True,

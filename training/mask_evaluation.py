@@ -35,13 +35,13 @@ class MaskScores:
     """auc: over cells that are wholly in or wholly out, its interval by picture. dice: at the card's threshold.
 
     boundary_bias_um: mean signed distance of the drawn border from the true one, positive outside the tumour, after the
-    card's size correction; boundary_bias_raw_um: before it. n: pictures.
+    card's size correction; boundary_bias_raw_um: before it. Intervals by picture. n: pictures.
     """
 
     auc: Interval
     dice: Interval
-    boundary_bias_um: float
-    boundary_bias_raw_um: float
+    boundary_bias_um: Interval
+    boundary_bias_raw_um: Interval
     n: int
     cells: int
 
@@ -70,12 +70,12 @@ def evaluate_masks(
     rule = rule or predictor.decision
     answers = [answer(image, predictor, spacing_um=spacing_um, rule=rule) for image in images]
     moved_um = rule.excess_um(1e9) / 2
-    distances = np.concatenate([border_distances(a, spacing_um) for a in answers] or [np.zeros(0)])
-    raw = float(distances.mean()) if len(distances) else float("nan")
+    distances = [border_distances(a, spacing_um) for a in answers]
+    raw = _mean_of_all(distances)
     return MaskScores(
         auc=bootstrap(lambda index: _cell_auc([answers[i] for i in index]), len(answers)),
         dice=bootstrap(lambda index: _dice([answers[i] for i in index]), len(answers)),
-        boundary_bias_um=raw - moved_um,
+        boundary_bias_um=Interval(raw.value - moved_um, raw.low - moved_um, raw.high - moved_um),
         boundary_bias_raw_um=raw,
         n=len(answers),
         cells=sum(int(_clear(a).sum()) for a in answers),
@@ -111,6 +111,20 @@ def border_distances(answer: Answer, spacing_um: float) -> NDArray[np.float64]:
     outer = ~answer.drawn & ndimage.binary_dilation(answer.drawn)
     distances = np.concatenate([signed[inner] + spacing_um / 2, signed[outer] - spacing_um / 2])
     return distances[np.abs(distances) <= _NEAR_UM]
+
+
+def _mean_of_all(parts: list[NDArray[np.float64]]) -> Interval:
+    """The mean over every picture's values, its interval by picture; NaN where no picture has any."""
+    sums, counts = np.array([part.sum() for part in parts]), np.array([len(part) for part in parts])
+    if not counts.sum():
+        return Interval(float("nan"), float("nan"), float("nan"))
+
+    def mean(index: NDArray[np.intp]) -> float:
+        if not counts[index].sum():
+            raise ValueError("no picture of this resample has a border")
+        return float(sums[index].sum() / counts[index].sum())
+
+    return bootstrap(mean, len(parts))
 
 
 def _masked_images(folder: Path) -> Iterator[MaskedImage]:

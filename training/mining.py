@@ -70,7 +70,7 @@ def open_checkpoint(checkpoint: Path, *, device: str = "auto") -> TilePredictor:
     """A checkpoint behind the same door as a released model, by way of its export."""
     with tempfile.TemporaryDirectory() as folder:
         export(checkpoint, Path(folder), name="checkpoint", training_data="not stated")
-        return open_predictor(Path(folder), device=device)
+        return open_predictor(Path(folder), device=device, precision="float32")
 
 
 def write_hard_negatives(found: Sequence[HardNegative], to: Path) -> None:

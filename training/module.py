@@ -14,11 +14,11 @@ from torchmetrics.classification import BinaryAUROC
 
 from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
-from nodescan.inference.models import build
 from nodescan.inference.transforms import normalised
 from training.checkpoints import read_checkpoint
-from training.datamodule import Batch
 from training.mosaics import IGNORED
+from training.numbered_batches import Batch
+from training.rivals import build_any
 
 
 def patch_logit(cells: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class TumourModule(lightning.LightningModule):
     """Learns the centre rule from lone patches and the cell rule from laid-out tiles.
 
     Args:
-        architecture: a name in nodescan's table of networks.
+        architecture: a name in nodescan's table of networks, or in that of their rivals.
         learning_rate: peak of the one-cycle schedule.
         weight_decay: AdamW's, on kernels only.
         tile_weight: weight of the tiles' loss beside the patches'.
@@ -60,7 +60,7 @@ class TumourModule(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.net = build(architecture)
+        self.net = build_any(architecture)
         if init_from is not None:
             found, weights = read_checkpoint(Path(init_from))
             if found != architecture:

@@ -1,5 +1,6 @@
 """How well a model answers labelled patches: one by one, and laid into one mosaic as on a slide."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,33 +21,48 @@ _BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class PatchScores:
-    """accuracy, sensitivity and specificity at a probability of 0.5."""
+    """accuracy, sensitivity and specificity at a probability of 0.5; intervals by resampling patches."""
 
     auc: Interval
-    accuracy: float
-    sensitivity: float
-    specificity: float
-    specificity_at_sensitivity_090: float
-    calibration_error: float
+    accuracy: Interval
+    sensitivity: Interval
+    specificity: Interval
+    specificity_at_sensitivity_090: Interval
+    calibration_error: Interval
     n: int
 
 
 def evaluate_patches(patches: Patches, predictor: TilePredictor, *, mosaic: bool) -> PatchScores:
     """Scores over all patches. Raises UsageError where their size doesn't suit the model, or a class is missing."""
-    if patches.tumour.all() or not patches.tumour.any():
-        raise UsageError("the patches are all of one class, so nothing can be told apart")
-    probability = patch_probabilities(patches.pixels, predictor, mosaic=mosaic)
     truth = np.asarray(patches.tumour)
+    _check_both_classes(truth)
+    return scores_of(patch_probabilities(patches.pixels, predictor, mosaic=mosaic), truth)
+
+
+def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> PatchScores:
+    """Scores of given answers, float64 (N,), against labels, bool (N,). Raises UsageError where a class is missing."""
+    _check_both_classes(truth)
     said = probability >= 0.5
+
+    def interval(score: Callable[[NDArray[np.intp]], float]) -> Interval:
+        return bootstrap(score, len(truth))
+
     return PatchScores(
-        auc=bootstrap(lambda index: auc(probability[index], truth[index]), len(truth)),
-        accuracy=float((said == truth).mean()),
-        sensitivity=float(said[truth].mean()),
-        specificity=float((~said[~truth]).mean()),
-        specificity_at_sensitivity_090=specificity_at(probability, truth, sensitivity=0.9),
-        calibration_error=calibration_error(probability, truth),
+        auc=interval(lambda index: auc(probability[index], truth[index])),
+        accuracy=interval(lambda index: float((said[index] == truth[index]).mean())),
+        sensitivity=interval(lambda index: float(said[index][truth[index]].mean())),
+        specificity=interval(lambda index: float((~said[index][~truth[index]]).mean())),
+        specificity_at_sensitivity_090=interval(
+            lambda index: specificity_at(probability[index], truth[index], sensitivity=0.9)
+        ),
+        calibration_error=interval(lambda index: calibration_error(probability[index], truth[index])),
         n=len(truth),
     )
+
+
+def _check_both_classes(truth: NDArray[np.bool_]) -> None:
+    if truth.all() or not truth.any():
+        raise UsageError("the patches are all of one class, so nothing can be told apart")
 
 
 def patch_probabilities(pixels: NDArray[np.uint8], predictor: TilePredictor, *, mosaic: bool) -> NDArray[np.float64]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+
+from nodescan.evaluation.slide_auc import roc_auc
 
 BINS = 15
 """Bins of the calibration error, of equal width in probability."""
@@ -25,11 +26,10 @@ class Interval:
 
 def auc(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
     """Area under the ROC curve: how often a positive scores above a negative, ties counting half (Mann-Whitney)."""
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if not positives or not negatives:
+    area = roc_auc(probability, truth)
+    if not np.isfinite(area):
         raise ValueError("an AUC needs both classes")
-    ranks = rankdata(probability)
-    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return area
 
 
 def calibration_error(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
@@ -42,7 +42,12 @@ def calibration_error(probability: NDArray[np.float64], truth: NDArray[np.bool_]
 
 
 def specificity_at(probability: NDArray[np.float64], truth: NDArray[np.bool_], *, sensitivity: float) -> float:
-    """Specificity at the highest threshold that still finds `sensitivity` of the positives."""
+    """Specificity at the highest threshold that still finds `sensitivity` of the positives.
+
+    Raises ValueError without both classes.
+    """
+    if truth.all() or not truth.any():
+        raise ValueError("a specificity at a sensitivity needs both classes")
     positives = np.sort(probability[truth])[::-1]
     threshold = positives[int(np.ceil(sensitivity * len(positives))) - 1]
     return float((probability[~truth] < threshold).mean())

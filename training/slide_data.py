@@ -1,8 +1,6 @@
-"""Training batches straight from slides: the same for any number of workers, and after a resume."""
+"""Training batches straight from slides, each a function of its number."""
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +8,15 @@ import lightning
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset, get_worker_info
+from torch.utils.data import DataLoader, TensorDataset
 
 from nodescan.errors import UsageError
 from training.augment import AugmentSettings, augmented, context_swapped
-from training.datamodule import Batch
 from training.mosaics import IGNORED
+from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
 from training.sampler import SamplePlan, SlideSampler
 
 PATCH_PX = 96
-_TELL_EVERY_S = 30.0
 _VALIDATION_STREAM = 1 << 32
 _DRAWS = 100
 
@@ -40,25 +37,14 @@ class SlideBatchPlan:
     seed: int = 0
 
 
-class SlideBatches(IterableDataset[Batch]):
-    """Batch number k of a rank is a function of (seed, rank, k) alone; workers take turns, so that order stays.
-
-    start: number of the first batch of the next iteration. There is no last one.
-    """
+class SlideBatches(NumberedBatches):
+    """Batch number k of a rank is a function of (seed, rank, k) alone."""
 
     def __init__(self, sampler: SlideSampler, plan: SlideBatchPlan, augment: AugmentSettings, *, rank: int = 0) -> None:
         self.sampler, self.plan, self.augment, self.rank = sampler, plan, augment, rank
-        self.start = 0
 
     def __len__(self) -> int:
         return self.plan.batches
-
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        number, step = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
-        while True:
-            yield self.batch(number)
-            number += step
 
     def batch(self, number: int) -> Batch:
         """The batch of that number."""
@@ -68,7 +54,7 @@ class SlideBatches(IterableDataset[Batch]):
         tiles = [self._tile(rng) for _ in range(self.plan.tiles)]
         pixels = torch.from_numpy(np.stack([patch for patch, _ in patches]))
         tile_pixels = torch.from_numpy(np.stack([tile for tile, _ in tiles]))
-        still = AugmentSettings(**{**_fields(self.augment), "affine_share": 0.0})  # labels lie on the tile's own grid
+        still = replace(self.augment, affine_share=0.0)  # labels lie on the tile's own grid
         return Batch(
             augmented(context_swapped(pixels, self.augment.context_share, generator), self.augment, generator),
             torch.tensor([float(tumour) for _, tumour in patches]),
@@ -84,53 +70,6 @@ class SlideBatches(IterableDataset[Batch]):
             if (cells != IGNORED).any():
                 return pixels, cells
         raise UsageError(f"{self.sampler.folder}: {_DRAWS} tiles in a row held no cell whose label is known")
-
-
-class ResumableLoader(DataLoader[Batch]):
-    """Hands out an epoch of batches and knows how many it has handed out in all; says now and then how fast it is.
-
-    position: how many batches were trained on, asked when the first batch is wanted. Lightning makes loaders before it
-    restores its loops (a schedule asks for their length), so what it knew earlier would be wrong after a resume.
-    """
-
-    def __init__(
-        self,
-        batches: SlideBatches,
-        *,
-        workers: int,
-        position: Callable[[], int] | None = None,
-        tell_every_s: float = _TELL_EVERY_S,
-    ) -> None:
-        # Its own generator: else starting workers would draw from the global one, which dropout needs undisturbed.
-        super().__init__(batches, batch_size=None, num_workers=workers, generator=torch.Generator())
-        self.batches, self.position = batches, position
-        self.step = 0
-        self.tell_every_s = tell_every_s
-
-    def __iter__(self) -> Iterator[Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if self.position is not None:
-            self.step = self.position()
-        self.batches.start = self.step
-        coming = super().__iter__()
-        told, waited, handed = time.monotonic(), 0.0, 0
-        for _ in range(len(self)):
-            asked = time.monotonic()
-            batch = next(coming)
-            waited += time.monotonic() - asked
-            handed += len(batch.patches) + len(batch.tiles)
-            self.step += 1
-            if time.monotonic() - told >= self.tell_every_s:
-                seconds = time.monotonic() - told
-                share = f"training waited {100 * waited / seconds:.0f} % of the time"
-                print(f"sampler: {handed / seconds:.0f} patches/s from slides, {share}", flush=True)
-                told, waited, handed = time.monotonic(), 0.0, 0
-            yield batch
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"step": self.step}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.step = int(state["step"])
 
 
 class SlideData(lightning.LightningDataModule):
@@ -161,19 +100,16 @@ class SlideData(lightning.LightningDataModule):
             self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)
 
     def train_dataloader(self) -> ResumableLoader:
-        trainer = self.trainer
-        if trainer is None:
-            return ResumableLoader(SlideBatches(self.sampler, self.plan, self.augment), workers=self.workers)
-        batches = SlideBatches(self.sampler, self.plan, self.augment, rank=trainer.global_rank)
-        progress = trainer.fit_loop.epoch_loop.batch_progress
-        return ResumableLoader(batches, workers=self.workers, position=lambda: progress.total.completed)
+        rank = 0 if self.trainer is None else self.trainer.global_rank
+        batches = SlideBatches(self.sampler, self.plan, self.augment, rank=rank)
+        return resumable_loader(batches, self.trainer, workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return DataLoader(TensorDataset(*self.valid), batch_size=256, generator=torch.Generator())
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         if isinstance(batch, Batch):
-            return Batch(*(getattr(batch, name).to(device) for name in Batch.__dataclass_fields__))
+            return batch.to(device)
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
 
@@ -182,7 +118,3 @@ def _drawn_once(sampler: SlideSampler, plan: SlideBatchPlan) -> tuple[Tensor, Te
     rng = np.random.default_rng((_VALIDATION_STREAM, plan.seed))
     drawn = [sampler.patch(sampler.draw(rng), PATCH_PX) for _ in range(plan.valid_patches)]
     return torch.from_numpy(np.stack([p for p, _ in drawn])), torch.tensor([tumour for _, tumour in drawn])
-
-
-def _fields(settings: AugmentSettings) -> dict[str, float]:
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}

@@ -28,9 +28,9 @@ from nodescan.slides import open_slide
 from training.composites import Composite, CompositeScores, SlideScore, score_slide, summarise
 from training.discs import DiscMap, as_scores, measured_discs
 
-SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
+SMOOTHING_UM = (16.0, 20.0, 24.0, 28.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
-SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.88, 0.9, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98)
 FALSE_DEPOSIT_COST = 0.03
 """What one false deposit a slide is worth in kappa, when settings are compared."""
 

@@ -12,6 +12,9 @@ from nodescan.domain.units import Micrometers, Spacing
 
 NOT_FOR_CLINICAL_USE = "Research software: not for clinical use."
 
+RESULT_VERSION = 1
+"""Counted up with every entry that CHANGELOG.md marks Result-changing: reports of another number are made again."""
+
 
 class Status(StrEnum):
     """How far the slide got."""
@@ -32,12 +35,32 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which network judged the slide: enough to say whether two results may be compared."""
+    """Which network judged the slide: enough to say whether two results may be compared.
+
+    card_sha256: over all of its card that bears on a finding, "" for a network without a card.
+    """
 
     name: str
     architecture: str
     weights_sha256: str
     threshold: float
+    card_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a run was asked of this slide, as far as another answer could change the report.
+
+    slide_state: sha256 over name, size and time of change of the slide's files, "" where they couldn't be looked at.
+    mpp_um: the spacing given, None for none. max_unread_percent: of the tissue; a slide with more of it unread is
+    failed. reports: kinds of files.
+    """
+
+    slide_state: str
+    mpp_um: float | None
+    override_mpp: bool
+    max_unread_percent: float
+    reports: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +68,8 @@ class Provenance:
     """Where the result comes from. versions: package -> version. slide_fingerprint: sha256 over size and ends of
     the slide's files.
 
-    device and precision may not change a finding, but are said. started: ISO 8601, UTC.
+    device and precision may not change a finding, but are said. started: ISO 8601, UTC. asked: None where no run
+    asked for it.
     """
 
     versions: Mapping[str, str]
@@ -55,6 +79,8 @@ class Provenance:
     precision: str
     started: str
     seconds: float
+    result_version: int = RESULT_VERSION
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +88,10 @@ class SlideReport:
     """The finding on one slide.
 
     metastasis is None where nothing can be said: failed, unmeasurable, or incomplete with nothing found.
-    at_least: some tissue was not read, so the class is a lower bound. examined_fraction: of the tissue area.
-    tumour_probability: the slide's score in [0, 1]. analysis_spacing: of the frame the network saw.
+    at_least: some tissue was not read, so the class is a lower bound. examined_fraction: of the tissue area, and
+    unread_fraction: what of it the file would not give. tumour_probability: the slide's score in [0, 1].
+    analysis_spacing: of the frame the network saw. A slide that failed because too much of it was unread keeps the
+    deposits that were found, but has no class.
     """
 
     slide: SlideRef
@@ -80,12 +108,18 @@ class SlideReport:
     analysis_spacing: Spacing | None = None
     model: ModelIdentity | None = None
     provenance: Provenance | None = None
+    unread_fraction: float | None = None
 
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} is never called negative")
         if self.status in (Status.FAILED, Status.UNMEASURABLE) and self.metastasis is not None:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether a network saw any of it: what is said of deposits then means something."""
+        return self.status not in (Status.FAILED, Status.UNMEASURABLE) or self.examined_fraction is not None
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:

@@ -1,12 +1,12 @@
 """From deposits and what was examined to what may be said of the slide: status, class, and what to know."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, is_count_near_limit
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.report import Flag, SlideReport, Status
 
 REVIEW_ITC_UM = 100.0
 """From here up to 0.2 mm a count of the cells could raise ITC to a micrometastasis (clinical-rules 1)."""
@@ -40,6 +40,28 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
         return Verdict(Status.COMPLETE, worst, False)
     found = worst is not Metastasis.NONE
     return Verdict(Status.INCOMPLETE, worst if found else None, found)
+
+
+def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
+    """The report, as failed where the file would not give more than most_percent of the tissue.
+
+    It then has neither class nor score; the deposits that were found stand, and the reason names the largest, because
+    what was read may already be enough to act on.
+    """
+    unread = report.unread_fraction
+    if unread is None or not 100 * unread > most_percent or report.status is Status.UNMEASURABLE:
+        return report
+    reason = (
+        f"{100 * unread:.2g} % of the tissue could not be read from the file, more than the {most_percent:g} % allowed "
+        "(--max-unread), so nothing can be said of the slide as a whole."
+    )
+    if report.deposits:
+        reason += (
+            f" Tumour was found in what could be read: {report.n_foci} deposit(s), the largest "
+            f"{report.deposits[0].diameter_um:.1f} um."
+        )
+    flags = (Flag("too_much_unread", reason), *report.flags)
+    return replace(report, status=Status.FAILED, metastasis=None, at_least=False, tumour_probability=None, flags=flags)
 
 
 def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:

@@ -18,6 +18,7 @@ from nodescan.evaluation.reference import Reference, ReferenceSlide
 from nodescan.labels import LabelTable
 from nodescan.patients.grouping import group, not_run, section_of
 from nodescan.patients.restage import stage_labels
+from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.report_reader import StoredReport, read_deposit_shapes, read_reports
 
 
@@ -62,10 +63,19 @@ class PatientOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Unpaired:
+    """A slide with a report whose sizes could not be held against the reference, and why."""
+
+    slide_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """All slides and patients. missing: of the reference, without a usable result; unknown: run, not in the reference.
 
-    unscored: tumour slides whose lesions the reference doesn't show. notes: sentences the reader of the figures needs.
+    unscored: tumour slides whose lesions the reference doesn't show. unpaired: slides that the size agreement leaves
+    out. notes: sentences the reader of the figures needs.
     """
 
     mode: FrocMode
@@ -74,6 +84,7 @@ class Comparison:
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
     unscored: tuple[str, ...]
+    unpaired: tuple[Unpaired, ...]
     patients_not_run: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -113,6 +124,7 @@ def compare(
     shown = reference.has_lesions
     slides: list[SlideOutcome] = []
     unscored: list[str] = []
+    unpaired: list[Unpaired] = []
     for key, slide in {**reference.slides, **known}.items():
         subject = by_key.get(key)
         hits = None
@@ -120,7 +132,11 @@ def compare(
             unscored.append(slide.slide_id)
         elif shown:
             hits = _hits(slide, subject, mode, mpp_um)
-        slides.append(SlideOutcome(slide, subject, hits, _pairing(slide, subject)))
+        pairing = _pairing(slide, subject) if shown else None
+        if isinstance(pairing, Unpaired):
+            unpaired.append(pairing)
+            pairing = None
+        slides.append(SlideOutcome(slide, subject, hits, pairing))
     if mode is FrocMode.OFFICIAL and unscored:
         raise UsageError(f"the reference shows no lesions of {len(unscored)} tumour slide(s): {_few(unscored)}")
     patients, not_run_patients = _patients(by_key, reference)
@@ -131,6 +147,7 @@ def compare(
         missing=tuple(sorted(missing)),
         unknown=tuple(sorted(subject.slide_id for key, subject in by_key.items() if key not in known)),
         unscored=tuple(unscored),
+        unpaired=tuple(sorted(unpaired, key=lambda left: left.slide_id)),
         patients_not_run=not_run_patients,
         notes=(*reference.notes, *_notes(by_key, known, reference, mode, mpp_um)),
     )
@@ -163,16 +180,19 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     return measured_lesions(drawn.tumour, own_um, origin=drawn.origin, whole=drawn.whole)
 
 
-def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | None:
-    """Sizes can be compared where the slide was measured and its lesions, or their absence, are known."""
+def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpaired | None:
+    """Sizes can be compared where the slide was measured and its lesions, or their absence, are known.
+
+    None for what is told of elsewhere: a slide without a report, or without lesions in the reference.
+    """
     report = None if subject is None else subject.report
-    if report is None or report.spacing is None or report.metastasis is None:
+    if report is None or (slide.lesions is None and slide.tumour is not False):
         return None
-    if slide.lesions is None and slide.tumour is not False:
-        return None
+    if report.spacing is None or report.metastasis is None:
+        return Unpaired(slide.slide_id, f"{report.status.value}, without a class")
     shapes = read_deposit_shapes(report)
     if shapes is None:
-        return None
+        return Unpaired(slide.slide_id, f"has no {DEPOSITS_GEOJSON}")
     lesions = slide.lesions.deposits(Spacing(report.spacing.x, report.spacing.y)) if slide.lesions else ()
     return pair(slide.slide_id, lesions, report.deposits, shapes)
 

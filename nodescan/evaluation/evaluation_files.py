@@ -12,6 +12,7 @@ from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SizeTask, SlideTask
 from nodescan.evaluation.froc import FALSE_POSITIVES
+from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.reports.files import output_errors, write_beside
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
@@ -58,6 +59,7 @@ def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> st
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
         "slides_without_lesion_reference": list(comparison.unscored),
+        "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
         "patients_not_run": list(comparison.patients_not_run),
         "patients_not_read_whole": [p.patient_id for p in comparison.patients if not p.found.complete],
         "notes": list(comparison.notes),
@@ -78,8 +80,14 @@ def _interval(found: Estimate) -> list[float] | None:
 def _slide_task(task: SlideTask | None) -> Json:
     if task is None:
         return _with_interval("slide_auc", None)
+    definition = {"slide_score_definition": SCORE_DEFINITION}
     counts = {"n_tumour_slides": task.n_tumour, "n_normal_slides": task.n_normal}
-    return {**_with_interval("slide_auc", task.auc), **counts, "slides_without_score": list(task.without_score)}
+    return {
+        **_with_interval("slide_auc", task.auc),
+        **definition,
+        **counts,
+        "slides_without_score": list(task.without_score),
+    }
 
 
 def _lesion_task(task: LesionTask | None) -> Json:

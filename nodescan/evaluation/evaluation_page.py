@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-import jinja2
 from markupsafe import Markup
 
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
@@ -13,20 +11,13 @@ from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import MISSED, ClassTask, Figures, SizeTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
+from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.reports.web_page import Fact, environment
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
     FrocMode.EVERY_SLIDE: "every slide: each slide of the reference counts, at its own spacing, without the quirks",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One labelled value; note: smaller, under it."""
-
-    label: str
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +42,7 @@ class Table:
 def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
     """The page as text, nothing loaded from anywhere."""
     return (
-        _environment()
+        environment("nodescan.evaluation")
         .get_template("evaluation.html")
         .render(
             notice=NOT_FOR_CLINICAL_USE,
@@ -112,6 +103,10 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
         ("In the reference, without a result", comparison.missing),
         ("Run, but not in the reference", comparison.unknown),
         ("Tumour slides whose lesions the reference doesn't show", comparison.unscored),
+        (
+            "Left out of the size agreement",
+            tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired),
+        ),
         ("Without a slide score", () if figures.slide_task is None else figures.slide_task.without_score),
         ("Patients without any slide run", comparison.patients_not_run),
         (
@@ -124,27 +119,10 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     )
 
 
-@cache
-def _environment() -> jinja2.Environment:
-    """The page shares the style sheet of the slide's page."""
-    return jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.PackageLoader("nodescan.evaluation", "templates"),
-                jinja2.PackageLoader("nodescan.reports", "templates"),
-            ]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
     plots: list[Plot] = []
     if figures.slide_task is not None and figures.slide_task.auc.value is not None:
-        plots.append(Plot("ROC, slides", Markup(roc_plot(figures.slide_task.curve)), "One score a slide."))
+        plots.append(Plot("ROC, slides", Markup(roc_plot(figures.slide_task.curve)), SCORE_DEFINITION))
     if figures.lesion_task is not None:
         task = figures.lesion_task
         values = [found.value for found in task.sensitivities]

@@ -17,7 +17,7 @@ FALSE_POSITIVES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 class FrocMode(StrEnum):
     """OFFICIAL: the organisers' algorithm with its quirks. EVERY_SLIDE: every slide of the reference, its own spacing,
-    every threshold, no interpolation between reached points, and a missed lesion has no score."""
+    every threshold, no interpolation between reached points, ties as ties, and a missed lesion has no score."""
 
     OFFICIAL = "official"
     EVERY_SLIDE = "every-slide"
@@ -27,13 +27,13 @@ class FrocMode(StrEnum):
 class SlideHits:
     """One slide's detections judged. false_positives : float64 (n,), each point on its own.
 
-    lesion_scores : float32 (m,), the highest confidence in each lesion; 0 for a missed one. In official mode ITCs
-    are among them, with 0. n_lesions: those that count.
+    lesion_scores : float (m,), the highest confidence in each lesion; 0 for a missed one. In official mode they are
+    float32, and ITCs are among them, with 0. n_lesions: those that count.
     """
 
     slide_id: str
     false_positives: NDArray[np.float64]
-    lesion_scores: NDArray[np.float32]
+    lesion_scores: NDArray[np.floating]
     n_lesions: int
 
 
@@ -52,12 +52,12 @@ def judge(slide_id: str, detections: DetectionList, lesions: LesionMap | None, m
     point outside the mask; the other mode counts it as a false positive.
     """
     if lesions is None:
-        return SlideHits(slide_id, detections.confidence, np.zeros(0, dtype=np.float32), 0)
+        return SlideHits(slide_id, detections.confidence, np.zeros(0, dtype=_kind_of_scores(mode)), 0)
     labels = _labels_at(detections, lesions, mode)
-    scores = np.zeros(lesions.count, dtype=np.float32)
+    scores = np.zeros(lesions.count, dtype=_kind_of_scores(mode))
     ignored = np.isin(labels, list(lesions.itc))
     hit = (labels > 0) & ~ignored
-    np.maximum.at(scores, labels[hit] - 1, detections.confidence[hit].astype(np.float32))
+    np.maximum.at(scores, labels[hit] - 1, detections.confidence[hit].astype(scores.dtype))
     if mode is FrocMode.EVERY_SLIDE:
         scores = scores[[label - 1 for label in range(1, lesions.count + 1) if label not in lesions.itc]]
     return SlideHits(slide_id, detections.confidence[labels == 0], scores, lesions.n_lesions)
@@ -71,15 +71,16 @@ class Froc:
         self.slides = len(hits)
         self._lesions = np.array([slide.n_lesions for slide in hits], dtype=np.int64)
         self._fp, self._fp_slide = _pooled([slide.false_positives for slide in hits], np.float64)
-        self._tp, self._tp_slide = _pooled([slide.lesion_scores for slide in hits], np.float32)
+        self._tp, self._tp_slide = _pooled([slide.lesion_scores for slide in hits], _kind_of_scores(mode))
         values = np.concatenate((self._fp, self._tp.astype(np.float64)))
         slides = np.concatenate((self._fp_slide, self._tp_slide))
         scored = np.ones(len(values), dtype=np.bool_) if mode is FrocMode.OFFICIAL else values > 0
         self._values, self._slide = values[scored], slides[scored]
         self._thresholds = np.unique(self._values)
-        # The organisers' script compares float32 scores with thresholds in float32, false positives in float64.
+        # The organisers' script compares float32 scores with thresholds in float32 (NumPy takes a Python float for as
+        # wide as the array), false positives in float64: equal confidences part where float32 rounds them up.
         self._fp_below = np.searchsorted(self._fp, self._thresholds)
-        self._tp_below = np.searchsorted(self._tp, self._thresholds.astype(np.float32))
+        self._tp_below = np.searchsorted(self._tp, self._thresholds.astype(self._tp.dtype))
 
     @property
     def n_lesions(self) -> int:
@@ -116,6 +117,10 @@ class Froc:
         there = np.bincount(own, minlength=len(self._thresholds)) > 0
         kept = np.flatnonzero(there)
         return kept[1:] if self.mode is FrocMode.OFFICIAL else kept
+
+
+def _kind_of_scores(mode: FrocMode) -> type[np.floating]:
+    return np.float32 if mode is FrocMode.OFFICIAL else np.float64
 
 
 def _labels_at(detections: DetectionList, lesions: LesionMap, mode: FrocMode) -> NDArray[np.int32]:

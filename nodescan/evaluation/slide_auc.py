@@ -6,6 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+SCORE_DEFINITION = (
+    "A slide's tumour probability is the confidence of its likeliest detection: the highest value of the network's "
+    "map, smoothed as detections are (scan.yaml); 0 without any detection."
+)
+"""For challenge files the same: the highest confidence of the file. `python -m training compare-slide-scores` holds it
+against other definitions on composite slides of the validation patches that settings are tuned on."""
+
 
 @dataclass(frozen=True, slots=True)
 class RocCurve:

@@ -1,6 +1,7 @@
 """Points where tumour is likeliest, for free-response evaluation: local maxima of the map, not deposits."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,13 +69,14 @@ def _apart(points_um: NDArray[np.float64], spacing_um: Micrometers) -> list[int]
     """Indices of points, taken in order, that are at least spacing_um from every one taken before."""
     if len(points_um) == 0:
         return []
-    tree = KDTree(points_um)
-    open_points = np.ones(len(points_um), dtype=np.bool_)
+    # a hair less than the spacing: exactly that far apart is far enough
+    pairs = KDTree(points_um).query_pairs(spacing_um * (1 - 1e-9), output_type="ndarray")
+    later = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    ends = np.searchsorted(later[:, 0], np.arange(len(points_um) + 1))
+    taken = np.zeros(len(points_um), dtype=np.bool_)
     kept: list[int] = []
-    for index in range(len(points_um)):
-        if open_points[index]:
+    for index, (start, stop) in enumerate(pairwise(ends.tolist())):
+        if not taken[index]:
             kept.append(index)
-            # a hair less than the spacing: exactly that far apart is far enough
-            near = tree.query_ball_point(points_um[index], spacing_um * (1 - 1e-9))
-            open_points[np.asarray(near, dtype=np.intp)] = False
+            taken[later[start:stop, 1]] = True
     return kept

@@ -1,14 +1,13 @@
 """How the largest deposit and the class would change if foci across a small gap were one."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, GapReading, gap_reading
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
+from nodescan.imaging.segmentation import SegmentationSettings, find_foci
 
 
 def gap_readings(
@@ -16,16 +15,13 @@ def gap_readings(
 ) -> tuple[GapReading, ...]:
     """One reading for the settings' own gap, which decides, then one for each other of 0, 25, 50 and 75 um.
 
-    found: the deposits at the settings' own gap. Found anew for every other gap, because specks that are too small
+    found: the deposits at the settings' own gap. Joined anew for every other gap, because specks that are too small
     alone count once joined. A macrometastasis stays one whatever is joined to it, so then the first reading is all.
     """
     own = settings.joining_gap_um
     decides = gap_reading(own, found)
     if decides.metastasis is Metastasis.MACRO and own == 0:
         return (decides,)
-    others = [
-        gap_reading(gap_um, find_deposits(probability, rule, replace(settings, joining_gap_um=gap_um)))
-        for gap_um in JOINING_GAPS_UM
-        if gap_um != own
-    ]
+    foci = find_foci(probability, rule, settings)
+    others = [gap_reading(gap_um, foci.deposits(gap_um)) for gap_um in JOINING_GAPS_UM if gap_um != own]
     return (decides, *others)

@@ -35,6 +35,9 @@ GRID_SHARE = 0.15
 """Grid part of a size's uncertainty, in cells: the largest bias of planted discs of 60 to 400 um on 15.55 um cells is
 2.2 um, their scatter over sub-pixel offsets 0.7 um; together 0.15 cells."""
 
+_Sized = tuple[BaseGeometry, Feret]
+"""The corrected outline of foci that are one deposit, and its corrected diameter."""
+
 _ANGLES = np.deg2rad(np.arange(0, 180, 2))
 _EVERY_SECOND_DEGREE = np.stack((np.cos(_ANGLES), np.sin(_ANGLES)))
 
@@ -79,6 +82,11 @@ def find_deposits(
 
     A deposit that ends where cells were not examined may go on there: see `touches_unexamined`.
     """
+    return find_foci(probability, rule, settings).deposits(settings.joining_gap_um)
+
+
+def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings) -> "FoundFoci":
+    """The contiguous foci on the map, before any are joined: several joining gaps can be tried on one tracing."""
     if not np.isfinite(probability.values).all():
         raise ValueError("the map holds values that are not numbers: they must never read as no tumour")
     smoothed = smoothed_values(probability, rule.smoothing_um)
@@ -86,10 +94,54 @@ def find_deposits(
     foci = trace_foci(smoothed, probability, levels)
     if settings.fill_holes:
         foci = _without_holes(foci)
-    groups = _groups(foci, rule, settings)
-    large = [group for group in groups if sum(focus.shape.area for focus in group) >= settings.smallest_area_um2]
-    grid_um = GRID_SHARE * probability.spacing.mean
-    return numbered([_deposit(group, rule, settings, grid_um=grid_um) for group in large])
+    return FoundFoci(foci, rule, settings, cell_um=probability.spacing.mean)
+
+
+class FoundFoci:
+    """Foci of one map; each is measured on its own at most once, whatever gaps are tried."""
+
+    def __init__(
+        self, foci: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings, *, cell_um: float
+    ) -> None:
+        """cell_um: side of the map's cells."""
+        self._foci = tuple(foci)
+        self._rule = rule
+        self._settings = settings
+        self._grid_um = GRID_SHARE * cell_um
+        self._alone: dict[int, _Sized] = {}
+        self._measured: dict[tuple[int, ...], Deposit] = {}
+
+    def deposits(self, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
+        """The deposits, the largest first, where foci at most this far apart are one."""
+        groups = [group for group in self._groups(joining_gap_um) if self._area_um2(group) >= self._smallest_um2]
+        return numbered([self._deposit(group) for group in groups])
+
+    @property
+    def _smallest_um2(self) -> SquareMicrometers:
+        return self._settings.smallest_area_um2
+
+    def _area_um2(self, group: tuple[int, ...]) -> float:
+        return sum(self._foci[index].shape.area for index in group)
+
+    def _groups(self, gap_um: Micrometers) -> Sequence[tuple[int, ...]]:
+        """Foci that make one deposit. The gap is between corrected outlines: the network's dilation narrows it."""
+        if gap_um == 0 or not self._foci:
+            return [(index,) for index in range(len(self._foci))]
+        return joined([self._sized((index,))[0] for index in range(len(self._foci))], gap_um)
+
+    def _deposit(self, group: tuple[int, ...]) -> Deposit:
+        if group not in self._measured:
+            foci = [self._foci[index] for index in group]
+            self._measured[group] = _deposit(foci, self._sized(group), self._rule, grid_um=self._grid_um)
+        return self._measured[group]
+
+    def _sized(self, group: tuple[int, ...]) -> "_Sized":
+        if len(group) != 1:
+            return _sized([self._foci[index] for index in group], self._rule, self._settings)
+        index = group[0]
+        if index not in self._alone:
+            self._alone[index] = _sized([self._foci[index]], self._rule, self._settings)
+        return self._alone[index]
 
 
 def smoothed_values(probability: ProbabilityMap, sigma_um: float) -> NDArray[np.float32]:
@@ -156,27 +208,15 @@ def _with_answers_of(focus: Focus, other: Focus) -> Focus:
     )
 
 
-def _groups(foci: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings) -> tuple[tuple[Focus, ...], ...]:
-    """Foci that make one deposit. The gap is that between corrected outlines: the network's dilation narrows it."""
-    single = tuple((focus,) for focus in foci)
-    if settings.joining_gap_um == 0 or not foci:
-        return single
-    shapes = [_sized(group, rule, settings)[0] for group in single]
-    return tuple(tuple(foci[index] for index in group) for group in joined(shapes, settings.joining_gap_um))
-
-
-def _sized(
-    group: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings
-) -> tuple[BaseGeometry, Feret, Feret]:
-    """The corrected outline of foci that are one deposit, the diameter as measured, and as corrected."""
+def _sized(group: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings) -> _Sized:
     shape = united([focus.shape for focus in group])
     measured = greatest_diameter(shape)
     true = corrected(measured, rule, smallest_um=settings.smallest_diameter_um)
-    return offset_inward(shape, measured, true), measured, true
+    return offset_inward(shape, measured, true), true
 
 
-def _deposit(group: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings, *, grid_um: float) -> Deposit:
-    shape, _, size = _sized(group, rule, settings)
+def _deposit(group: Sequence[Focus], sized: _Sized, rule: DecisionRule, *, grid_um: float) -> Deposit:
+    shape, size = sized
     wide_um = _longest_um([focus.wide_um for focus in group])
     narrow_um = _longest_um([focus.narrow_um for focus in group])
     uncertainty_um = combined(grid_um, rule.size_uncertainty_um, (wide_um - narrow_um) / 2)

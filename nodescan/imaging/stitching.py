@@ -9,6 +9,20 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
 
 
+def tiles_with(grid: TileGrid, cells: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    """The (row, column) of every tile that answers any of the cells, row by row. cells : bool, grid.map_shape."""
+    rows, columns = np.nonzero(cells)
+    side = grid.tile.cells
+    numbers = np.unique(rows // side * grid.columns + columns // side)
+    return tuple((number // grid.columns, number % grid.columns) for number in numbers.tolist())
+
+
+def cells_of(grid: TileGrid, row: int, column: int) -> tuple[slice, slice]:
+    """The map's cells that the tile answers; slicing crops what lies outside the frame."""
+    cells = grid.tile.cells
+    return slice(row * cells, (row + 1) * cells), slice(column * cells, (column + 1) * cells)
+
+
 class MapBuilder:
     """Collects the answers of one slide; cores partition the frame, so stitching is assignment, never blending.
 
@@ -27,10 +41,6 @@ class MapBuilder:
         self._examined = np.zeros(grid.map_shape, dtype=np.bool_)
         self._settled: set[tuple[int, int]] = set()
 
-    def tiles_wanted(self) -> tuple[tuple[int, int], ...]:
-        """The (row, column) of every tile with at least one wanted cell, row by row: all that needs reading."""
-        return tuple((row, column) for row, column in self._grid if self._wanted[self._cells_of(row, column)].any())
-
     def place(
         self, row: int, column: int, answers: NDArray[np.float32], *, judged: NDArray[np.bool_] | None = None
     ) -> None:
@@ -44,7 +54,7 @@ class MapBuilder:
         if answers.shape != (cells, cells):
             raise ValueError(f"tile ({row}, {column}) was answered with shape {answers.shape}, not {(cells, cells)}")
         self._settle(row, column)
-        window = self._cells_of(row, column)
+        window = cells_of(self._grid, row, column)
         wanted = self._wanted[window]
         inside = answers[: wanted.shape[0], : wanted.shape[1]]
         # NaN fails both comparisons: an answer that is no number must never read as "no tumour"
@@ -72,8 +82,3 @@ class MapBuilder:
         if (row, column) in self._settled:
             raise ValueError(f"tile ({row}, {column}) was already placed or marked unread")
         self._settled.add((row, column))
-
-    def _cells_of(self, row: int, column: int) -> tuple[slice, slice]:
-        """The map's cells that the tile answers; slicing crops what lies outside the frame."""
-        cells = self._grid.tile.cells
-        return slice(row * cells, (row + 1) * cells), slice(column * cells, (column + 1) * cells)

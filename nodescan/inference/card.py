@@ -1,6 +1,7 @@
 """The model card: one YAML file beside the weights that says what a network accepts, answers and was taught."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import resources
@@ -94,7 +95,14 @@ class ModelCard(_Part):
         return TileGeometry(self.core_px, self.margin_px, self.stride_px)
 
     def identity(self) -> ModelIdentity:
-        return ModelIdentity(self.name, self.architecture, self.weights_sha256, self.decision.threshold)
+        name, decision = self.name, self.decision
+        return ModelIdentity(name, self.architecture, self.weights_sha256, decision.threshold, self.sha256())
+
+    def sha256(self) -> str:
+        """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count."""
+        said = {"name", "weights", "training_data", "metrics", "limits", "licence"}
+        content = self.model_dump(mode="json", exclude={**dict.fromkeys(said, True), "decision": {"chosen_on"}})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def load_card(folder: Path) -> ModelCard:
@@ -104,7 +112,8 @@ def load_card(folder: Path) -> ModelCard:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no {CARD_FILE} there; a model is a folder with a card and its weights") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # The last four are how PyYAML meets a value that doesn't fit its tag, and nesting without end.
         raise ModelError(f"{file}: can't be read as a model card ({error})".replace("\n", " ")) from error
     try:
         return ModelCard.model_validate(content)

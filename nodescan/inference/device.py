@@ -16,6 +16,15 @@ class Device:
     description: str
 
 
+def fast_dtype(device: torch.device) -> torch.dtype | None:
+    """The narrow type that the device computes faster in than in float32, by what it can do; None without one."""
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    # of torch 2.6 and later; an older one computes in float32
+    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return torch.bfloat16 if any(able is not None and able() for able in asked) else None
+
+
 def choose_device(request: str) -> Device:
     """`auto` takes the first GPU, else the CPU; others are taken at their word. DeviceError for one that is missing."""
     if request == "auto":
@@ -33,4 +42,6 @@ def choose_device(request: str) -> Device:
     if index >= count:
         there = f"there are {count} CUDA devices" if count else "this machine has no CUDA device"
         raise DeviceError(f"device {request!r} was asked for but {there}; use --device auto or cpu")
+    # float32 means float32: the reference that fast answers are held against may not be rounded to 10 bits
+    torch.backends.cudnn.allow_tf32 = False
     return Device(torch.device("cuda", index), f"cuda:{index} ({torch.cuda.get_device_name(index)})")

@@ -1,4 +1,6 @@
-"""A trained eight-pose network as plain convolutions: same answers, nothing left to do but convolve."""
+"""A trained network as plain convolutions fed with bytes: same answers, nothing left to do but convolve."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -6,6 +8,7 @@ from torch.nn import functional
 
 from nodescan.inference.equivariance import POSES, GroupConv, GroupNorm8, Lift
 from nodescan.inference.models import P4MNet, Step
+from nodescan.inference.resnet import Block, ResNet18, core, folded_norm
 
 
 class _PlainStep(nn.Module):
@@ -21,30 +24,77 @@ class _PlainStep(nn.Module):
         return functional.relu(self.mix(seen) + kept)
 
 
-class PlainP4MNet(nn.Module):
-    """What a P4MNet computes at inference, fed with pixels 0..255 as float (N, 3, H, W): probabilities (N, n, n).
+class _Plain(nn.Module):
+    """Fed with pixels 0..255, uint8 or float (N, 3, H, W): float32 probabilities (N, n, n).
 
-    Normalisation of colours, running statistics and the temperature stand in the kernels: without padding
-    that is exact, to rounding.
+    Running statistics, the scale of the colours and the temperature stand in the kernels. Their mean is taken off the
+    pixels first: bytes are exact in bfloat16, but sums over uncentred ones are not.
     """
 
-    def __init__(self, net: P4MNet, *, mean: Tensor, std: Tensor, temperature: float) -> None:
+    def __init__(self, mean: Tensor) -> None:
         super().__init__()
-        self.lift = _fed_with_bytes(folded(net.lift, net.lift_norm, stride=2), mean, std)
+        self.register_buffer("centre", (255 * mean).view(1, 3, 1, 1))
+
+    def centred(self, image: Tensor, like: nn.Conv2d) -> Tensor:
+        """The pixels less their mean, in the type of a convolution's weights."""
+        return (image - self.centre).to(like.weight.dtype)
+
+
+class PlainP4MNet(_Plain):
+    """What a P4MNet computes at inference; exact, to rounding."""
+
+    def __init__(self, net: P4MNet, *, mean: Tensor, std: Tensor, temperature: float) -> None:
+        super().__init__(mean)
+        self.lift = _fed_with_bytes(folded(net.lift, net.lift_norm, stride=2), std)
         self.fine = folded(net.fine, net.fine_norm)
         self.stages = nn.ModuleList(nn.Sequential(*map(_PlainStep, stage)) for stage in (net.middle, net.coarse))
         self.mix = folded(net.mix, net.mix_norm)
-        self.answer = nn.Conv2d(net.answer.in_channels, 1, 1)
-        self.answer.weight.data = net.answer.weight.detach() / temperature
-        self.answer.bias.data = net.answer.bias.detach() / temperature
+        self.answer = _cooled(net.answer, temperature)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = functional.max_pool2d(functional.relu(self.fine(functional.relu(self.lift(image)))), 2)
+        lifted = functional.relu(self.lift(self.centred(image, self.lift)))
+        x = functional.max_pool2d(functional.relu(self.fine(lifted)), 2)
         for stage in self.stages:
             x = functional.max_pool2d(stage(x), 2)
         poses = functional.relu(self.mix(x)).unflatten(1, (-1, POSES))
         pooled = torch.cat([poses.mean(dim=2), poses.amax(dim=2)], dim=1)
-        return torch.sigmoid(self.answer(pooled).float()).squeeze(1)
+        return _probability(self.answer(pooled))
+
+
+class _PlainBlock(nn.Module):
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        self.conv1 = folded_norm(block.conv1, block.norm1)
+        self.conv2 = folded_norm(block.conv2, block.norm2)
+        self.short = None if block.short is None else folded_norm(block.short, block.short_norm)
+
+    def forward(self, image: Tensor) -> Tensor:
+        kept = image if self.short is None else self.short(image)
+        return functional.relu(self.conv2(functional.relu(self.conv1(image))) + kept)
+
+
+class PlainResNet18(_Plain):
+    """What a ResNet18 computes at inference; exact, to rounding: padding stands for the mean colour in both."""
+
+    def __init__(self, net: ResNet18, *, mean: Tensor, std: Tensor, temperature: float) -> None:
+        super().__init__(mean)
+        self.margin_px = net.margin_px
+        self.stem = _fed_with_bytes(folded_norm(net.stem, net.stem_norm), std)
+        self.blocks = nn.Sequential(*(_PlainBlock(block) for stage in net.stages for block in stage))
+        self.answer = _cooled(net.answer, temperature)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = functional.relu(self.stem(self.centred(image, self.stem)))
+        x = self.blocks(functional.max_pool2d(x, 3, stride=2, padding=1))
+        return _probability(self.answer(core(x, self.margin_px)))
+
+
+PLAIN: dict[type[nn.Module], Callable[..., nn.Module]] = {P4MNet: PlainP4MNet, ResNet18: PlainResNet18}
+
+
+def plain_form(net: nn.Module, *, mean: tuple[float, ...], std: tuple[float, ...], temperature: float) -> nn.Module:
+    """What the network computes at inference, fed with bytes. mean, std: of the colours, in [0, 1]."""
+    return PLAIN[type(net)](net, mean=torch.tensor(mean), std=torch.tensor(std), temperature=temperature)
 
 
 def folded(conv: Lift | GroupConv, norm: GroupNorm8, *, stride: int = 1) -> nn.Conv2d:
@@ -59,9 +109,19 @@ def folded(conv: Lift | GroupConv, norm: GroupNorm8, *, stride: int = 1) -> nn.C
     return plain
 
 
-def _fed_with_bytes(conv: nn.Conv2d, mean: Tensor, std: Tensor) -> nn.Conv2d:
-    """The first convolution, taking 0..255 where it took (value / 255 - mean) / std."""
+def _fed_with_bytes(conv: nn.Conv2d, std: Tensor) -> nn.Conv2d:
+    """The first convolution, taking 0..255 less the mean where it took (value / 255 - mean) / std."""
     with torch.no_grad():
-        conv.bias.data = conv.bias - (conv.weight * (mean / std).view(1, 3, 1, 1)).sum(dim=(1, 2, 3))
         conv.weight.data = conv.weight / (255 * std).view(1, 3, 1, 1)
     return conv
+
+
+def _cooled(answer: nn.Conv2d, temperature: float) -> nn.Conv2d:
+    plain = nn.Conv2d(answer.in_channels, 1, 1)
+    plain.weight.data = answer.weight.detach() / temperature
+    plain.bias.data = answer.bias.detach() / temperature
+    return plain
+
+
+def _probability(logits: Tensor) -> Tensor:
+    return torch.sigmoid(logits.float()).squeeze(1)

@@ -1,4 +1,4 @@
-"""Networks by name. Each answers a tile with a grid of logits, unpadded: a cell sees the same pixels in any tile."""
+"""Networks by name. Each answers a tile with a grid of logits, a cell of stride_px each, for all but its margin."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from nodescan.errors import ModelError
 from nodescan.inference.equivariance import POSES, GroupConv, GroupNorm8, Lift
+from nodescan.inference.resnet import ResNet18
 
 
 class Step(nn.Module):
@@ -38,6 +39,7 @@ class P4MNet(nn.Module):
 
     margin_px = 32
     stride_px = 16
+    padded = False
 
     def __init__(self, features: tuple[int, int, int, int], *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -67,11 +69,20 @@ class P4MNet(nn.Module):
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "p4m": lambda: P4MNet((4, 16, 48, 64), dropout=0.1),
     "p4m-small": lambda: P4MNet((2, 4, 8, 8)),
+    "resnet18": ResNet18,
+    "resnet18-c4": lambda: ResNet18(last_stage=False),
 }
 
 
-def build(architecture: str) -> nn.Module:
-    """A network by name, with random weights. Raises ModelError for a name that isn't in MODELS."""
+def build(architecture: str, *, margin_px: int | None = None) -> nn.Module:
+    """A network by name, with random weights. Raises ModelError for a name that isn't in MODELS.
+
+    margin_px: what a padded network is to leave out around its answer, a multiple of its stride (None: its own
+    choice). An unpadded network has the one margin that it has.
+    """
     if architecture not in MODELS:
         raise ModelError(f"no architecture named {architecture!r}; there are {', '.join(sorted(MODELS))}")
-    return MODELS[architecture]()
+    net = MODELS[architecture]()
+    if margin_px is not None and net.padded and margin_px % net.stride_px == 0:
+        net.margin_px = margin_px
+    return net

@@ -1,6 +1,7 @@
 """The network behind the TilePredictor door: bytes of tiles in, probabilities of cells out."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import safetensors.torch
@@ -13,25 +14,39 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, checked_weights, load_card
-from nodescan.inference.device import Device, choose_device
-from nodescan.inference.folding import PlainP4MNet
-from nodescan.inference.models import P4MNet, build
+from nodescan.inference.device import Device, choose_device, fast_dtype
+from nodescan.inference.fast import TOLERANCE, FastPredictor, cast, compilable, lanes_on
+from nodescan.inference.folding import plain_form
+from nodescan.inference.lanes import Answer
+from nodescan.inference.models import build
 
 CPU_BATCH, GPU_BATCH = 4, 32
-"""Tiles at a time: on a CPU as many as its caches like, on a GPU as many as keep it busy."""
+"""Tiles at a time: on a CPU a few for each lane, on a GPU as many as keep it busy."""
+
+Precision = Literal["auto", "float32"]
+"""auto: the fastest that the device has, whose findings are those of float32; see FastPredictor."""
 
 
 class TorchPredictor:
-    """A loaded model on its device."""
+    """A loaded model on its device, in one precision."""
 
     def __init__(
-        self, card: ModelCard, net: nn.Module, device: Device, *, batch_size: int | None = None, rough: bool = False
+        self,
+        card: ModelCard,
+        net: nn.Module,
+        device: Device,
+        *,
+        batch_size: int | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
+        """net: fed with pixels, in float32."""
         self._card = card
         self._device = device
-        self._net = net.eval().to(device.device, memory_format=torch.channels_last)
+        narrow = net if dtype is torch.float32 else cast(net, dtype)
+        narrow = narrow.eval().to(device.device, memory_format=torch.channels_last)
         self.batch_size = batch_size or (CPU_BATCH if device.device.type == "cpu" else GPU_BATCH)
-        self.precision = "bfloat16" if rough else "float32"
+        self._lanes = lanes_on(narrow, device.device, batch_size=self.batch_size)
+        self.precision = str(dtype).removeprefix("torch.")
 
     @property
     def model(self) -> ModelIdentity:
@@ -53,32 +68,55 @@ class TorchPredictor:
     def device(self) -> str:
         return self._device.description
 
+    def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        """Begins to answer tiles, as predict(), and returns what waits for the answers."""
+        return self._lanes.start(tiles)
+
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
-        rough = torch.autocast(self._device.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
-        with torch.inference_mode(), rough:
-            pixels = torch.from_numpy(np.require(tiles, requirements="W")).to(self._device.device).permute(0, 3, 1, 2)
-            image = pixels.float().contiguous(memory_format=torch.channels_last)
-            return self._net(image).cpu().numpy()
+        return self._lanes.start(tiles)()
 
 
 def open_predictor(
-    folder: Path, *, device: str = "auto", batch_size: int | None = None, rough: bool = False
-) -> TorchPredictor:
+    folder: Path,
+    *,
+    device: str = "auto",
+    batch_size: int | None = None,
+    precision: Precision = "auto",
+    rough: bool = False,
+) -> TorchPredictor | FastPredictor:
     """The model of a folder, its weights checked, on a device. Raises ModelError or DeviceError.
 
-    rough: bfloat16, for trying many settings on many slides; a finding is always made in float32.
+    precision: "auto" may answer a little off, and a scan then recomputes in float32 whatever bears on a finding;
+    "float32" where answers are used as they are. rough: the narrow type unguarded, for trying many settings.
     """
     card = load_card(folder)
     net = load_network(card, folder)
-    plain = PlainP4MNet(net, mean=torch.tensor(card.mean), std=torch.tensor(card.std), temperature=card.temperature)
-    return TorchPredictor(card, plain, choose_device(device), batch_size=batch_size, rough=rough)
+    plain = plain_form(net, mean=card.mean, std=card.std, temperature=card.temperature).eval()
+    place = choose_device(device)
+    dtype = fast_dtype(place.device)
+    if rough:
+        return TorchPredictor(card, plain, place, batch_size=batch_size, dtype=dtype or torch.float32)
+    tile_px = card.geometry().input_px
+    to_compile = compilable(plain, card.sha256(), tile_px=tile_px, device=place.device) if dtype else None
+    reference = TorchPredictor(card, plain, place, batch_size=batch_size)
+    if precision == "float32" or dtype is None:
+        return reference
+    name = str(dtype).removeprefix("torch.")
+    narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
+    lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size)
+    return FastPredictor(
+        reference,
+        lanes if to_compile is None else to_compile.lanes(lanes, tolerance=TOLERANCE[name]),
+        precision=name,
+        batch_size=reference.batch_size,
+    )
 
 
-def load_network(card: ModelCard, folder: Path) -> P4MNet:
+def load_network(card: ModelCard, folder: Path) -> nn.Module:
     """The network with its weights in float32. Raises ModelError where they don't fit the architecture."""
     content = checked_weights(card, folder)
-    net = build(card.architecture)
+    net = build(card.architecture, margin_px=card.margin_px)
     try:
         weights = {name: value.float() for name, value in safetensors.torch.load(content).items()}
         net.load_state_dict(weights)

@@ -8,15 +8,11 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
-from nodescan.patients.patient_files import PAGES, PATIENTS_CSV, PATIENTS_JSON
 from nodescan.patients.restage import Staging, manifest_slide_ids, stage_reports
 from nodescan.reports.report_reader import as_stored
-from nodescan.slides.slide_ids import safe_name
+from nodescan.slides.slide_ids import RESERVED, real_path, safe_name
 
 DEFAULT_TABLE = TABLES["ajcc8"]
-
-_TAKEN = frozenset({PAGES, PATIENTS_CSV, PATIENTS_JSON, "summary.csv", "run.json", "run.log"})
-"""Names in a run's folder that no slide's folder may have."""
 
 
 def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: bool) -> tuple[SlideRef, ...]:
@@ -72,7 +68,7 @@ def _check_ids(rows: Sequence[tuple[ManifestRow, str]]) -> None:
     seen: dict[str, ManifestRow] = {}
     for row, slide_id in rows:
         where = row.facts.where
-        if slide_id.casefold() in _TAKEN:
+        if slide_id.casefold() in RESERVED:
             raise where.error(f"the slide_id {slide_id!r} is the name of one of the run's own files; give another")
         if safe_name(slide_id) != slide_id:
             raise where.error(
@@ -90,6 +86,6 @@ def _check_files(rows: Sequence[ManifestRow]) -> None:
     for row in rows:
         if row.path is None:
             continue
-        first = seen.setdefault(row.path.resolve(), row)
+        first = seen.setdefault(real_path(row.path), row)
         if first is not row:
             raise row.facts.where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")

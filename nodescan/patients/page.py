@@ -1,10 +1,7 @@
 """The page of one patient: the pN at a glance, the synoptic elements, each node, and what to look at."""
 
 from dataclasses import dataclass
-from functools import cache
 from urllib.parse import quote
-
-import jinja2
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.patient import Node, Section, Staged
@@ -13,6 +10,7 @@ from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.synoptic import count_words, largest_um, synoptic
 from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, flag_title, millimetres
 
 _FIRST_CODES = (
@@ -38,15 +36,6 @@ _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
     CAMELYON17.name: "the CAMELYON17 challenge's own stages",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One labelled value; note: smaller, under it."""
-
-    label: str
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +70,7 @@ def render(result: PatientResult, staging: Staging) -> str:
         (note for note in notes if note.code in _FIRST_CODES), key=lambda note: _FIRST_CODES.index(note.code)
     )
     return (
-        _environment()
+        environment("nodescan.patients")
         .get_template("patient.html")
         .render(
             notice=NOT_FOR_CLINICAL_USE,
@@ -157,23 +146,6 @@ def class_words(found: Metastasis, *, complete: bool) -> str:
     if found is Metastasis.NONE:
         return "No class"
     return f"At least {CLASS_WORDS[found].lower()}"
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    """The pages share the style sheet of the slide's page."""
-    return jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [
-                jinja2.PackageLoader("nodescan.patients", "templates"),
-                jinja2.PackageLoader("nodescan.reports", "templates"),
-            ]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _group_words(staged: Staged) -> str:

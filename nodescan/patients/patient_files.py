@@ -6,6 +6,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from nodescan.domain.patient import Node, Section, Staged
@@ -79,6 +80,11 @@ def staging_as_json(staging: Staging) -> Json:
         "slides_of_other_stains": list(staging.left_out),
         "models": list(staging.models),
     }
+
+
+def patients_schema() -> Json:
+    """The JSON Schema (2020-12) that every patients.json holds to, as packed with nodescan."""
+    return json.loads(files("nodescan.patients").joinpath("patients.schema.json").read_text(encoding="utf-8"))
 
 
 def staging_as_csv(staging: Staging) -> str:

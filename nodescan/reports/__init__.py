@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from nodescan.domain.report import SlideResult
@@ -43,12 +43,15 @@ CHOICES = ("json", "csv", "html", "geojson")
 """What a user may name."""
 
 
-def write_reports(result: SlideResult, folder: Path, names: Iterable[str] = CHOICES) -> None:
+def write_reports(
+    result: SlideResult, folder: Path, names: Iterable[str] = CHOICES, *, may_move: Callable[[], None] | None = None
+) -> None:
     """Write the slide's folder: what `names` asks for and what is always written.
 
     All files are made in a folder beside it and then moved in, report.json last: where it stands, everything
-    else belongs to it. Where a file can't be made, nothing that was there is touched. Raises OutputError where
-    the disk refuses, UsageError on an unknown name.
+    else belongs to it. Where a file can't be made, nothing that was there is touched. may_move: asked just before
+    the move, and raises where it must not happen. Raises OutputError where the disk refuses, UsageError on an
+    unknown name.
     """
     chosen = _chosen(names)
     _remove_leftovers(folder)
@@ -58,6 +61,8 @@ def write_reports(result: SlideResult, folder: Path, names: Iterable[str] = CHOI
             part.mkdir(parents=True)
         for name in chosen:
             _write(name, result, part, folder)
+        if may_move is not None:
+            may_move()
         with output_errors(folder):
             _move_in(part, folder)
     finally:
@@ -65,11 +70,12 @@ def write_reports(result: SlideResult, folder: Path, names: Iterable[str] = CHOI
 
 
 def _chosen(names: Iterable[str]) -> list[str]:
+    """report.json comes last: it names the others."""
     asked = {*names, *ALWAYS}
     unknown = sorted(asked - WRITERS.keys())
     if unknown:
         raise UsageError(f"no such report: {', '.join(unknown)}; choose from {', '.join(CHOICES)}")
-    return [name for name in WRITERS if name in asked]
+    return sorted((name for name in WRITERS if name in asked), key=lambda name: name == "json")
 
 
 def _write(name: str, result: SlideResult, part: Path, folder: Path) -> None:

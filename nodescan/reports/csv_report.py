@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nodescan.domain.report import SlideReport, SlideResult, Status
-from nodescan.reports.files import write_beside
+from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.wording import without_paths
 
 DETECTIONS_CSV = "detections.csv"
@@ -38,7 +38,7 @@ def write_detections(result: SlideResult, folder: Path) -> None:
     A slide that was never looked at gets none: an empty list would read as "nothing there".
     """
     info = result.report.info
-    if info is None or result.report.status in (Status.FAILED, Status.UNMEASURABLE):
+    if info is None or not result.report.looked_at:
         return
     found = sorted(result.report.detections, key=lambda detection: -detection.confidence)
     rows = (
@@ -63,14 +63,14 @@ def summary_row(report: SlideReport) -> tuple[str, ...]:
     Numbers are not rounded, so that a class can be checked against its size. Text that a spreadsheet would
     run as a formula gets an apostrophe in front. Patient and node are those of a manifest, empty without one.
     """
-    unlooked = report.status in (Status.FAILED, Status.UNMEASURABLE)
+    no_count = report.status in (Status.FAILED, Status.UNMEASURABLE) and not report.deposits
     return (
         _text(report.slide.slide_id),
         report.status.value,
         "" if report.metastasis is None else report.metastasis.word,
         "true" if report.at_least else "false",
         _number(report.largest_deposit_um),
-        "" if unlooked else str(report.n_foci),
+        "" if no_count else str(report.n_foci),
         _number(report.tumour_probability),
         _number(report.tissue_area_mm2),
         _number(report.examined_fraction),
@@ -103,4 +103,4 @@ def _csv_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    return buffer.getvalue().encode()
+    return text_bytes(buffer.getvalue())

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,8 @@ from nodescan.errors import OutputError
 
 PART_SUFFIX = ".part"
 """Ends the name of what is still being written; a file that carries it is left over from a run that was stopped."""
+
+_PART_NAME = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 
 _REMEDIES = {
     errno.ENOSPC: "free some space or choose another output folder",
@@ -23,6 +27,11 @@ _REMEDIES = {
     errno.EEXIST: "move what is there out of the way or choose another output folder",
     errno.EISDIR: "move the folder of that name out of the way",
 }
+
+
+def text_bytes(text: str) -> bytes:
+    """The text in UTF-8. Bytes of a file's name that are no text stand there as \\udcXX, which JSON reads back."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_beside(path: Path, data: bytes) -> None:
@@ -56,6 +65,18 @@ def output_errors(path: Path) -> Iterator[None]:
         why = error.strerror or str(error) or type(error).__name__
         remedy = _REMEDIES.get(error.errno or 0, "check the output folder")
         raise OutputError(f"{path}: can't be written ({why}); {remedy}, then run again") from error
+
+
+def remove_parts(folder: Path) -> None:
+    """What stopped runs left half written in `folder`; only for the one run that holds it. Raises OutputError."""
+    with output_errors(folder):
+        for path in list(folder.iterdir()):
+            if not _PART_NAME.fullmatch(path.name):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def part_path(path: Path) -> Path:

@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.report import SlideResult
 from nodescan.domain.slide import SlideInfo
 from nodescan.reports.files import write_beside
 from nodescan.reports.palette import CLASS_COLOURS
@@ -33,7 +33,7 @@ def write_geojson(result: SlideResult, folder: Path) -> None:
     A slide that was never looked at gets none: an empty list would read as "nothing there".
     """
     report = result.report
-    if report.info is None or report.status in (Status.FAILED, Status.UNMEASURABLE):
+    if report.info is None or not report.looked_at:
         return
     info = report.info
     features = [_feature(deposit, info, report.slide.slide_id) for deposit in report.deposits]

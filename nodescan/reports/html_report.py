@@ -2,17 +2,16 @@
 
 import base64
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-import jinja2
 from PIL import Image
 
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
 from nodescan.reports import page, sentences
-from nodescan.reports.files import write_beside
+from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import draw_crop, draw_heatmap, draw_overview, jpeg_bytes
+from nodescan.reports.web_page import environment
 from nodescan.reports.wording import class_words, size_words
 
 REPORT_HTML = "report.html"
@@ -42,7 +41,7 @@ class CloseUp:
 
 def write_html(result: SlideResult, folder: Path) -> None:
     """Write report.html, for a slide of any status."""
-    write_beside(folder / REPORT_HTML, render(result).encode())
+    write_beside(folder / REPORT_HTML, text_bytes(render(result)))
 
 
 def render(result: SlideResult) -> str:
@@ -50,7 +49,7 @@ def render(result: SlideResult) -> str:
     report = result.report
     close_ups = _close_ups(result)
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             notice=NOT_FOR_CLINICAL_USE,
@@ -79,17 +78,6 @@ def render(result: SlideResult) -> str:
             quality=page.quality_facts(result),
             provenance=page.provenance_facts(report),
         )
-    )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("nodescan.reports", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
 
 

@@ -6,10 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Asked, Flag, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
-from nodescan.reports.files import write_beside
+from nodescan.reports.files import output_errors, text_bytes, write_beside
 from nodescan.reports.wording import without_paths
 
 SCHEMA_VERSION = 1
@@ -20,19 +20,22 @@ Json = Mapping[str, object]
 
 
 def write_json(result: SlideResult, folder: Path) -> None:
-    """Write report.json, for a slide of any status."""
-    write_beside(folder / REPORT_JSON, json_bytes(report_as_json(result.report)))
+    """Write report.json, for a slide of any status, with the size of each file that lies beside it."""
+    with output_errors(folder):
+        beside = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if _belongs(path)}
+    write_beside(folder / REPORT_JSON, json_bytes({**report_as_json(result.report), "files": beside}))
 
 
 def json_bytes(content: Json) -> bytes:
     """Indented UTF-8 JSON with a line end. Raises ValueError on NaN and infinity, which JSON doesn't know."""
-    return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return text_bytes(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def report_as_json(report: SlideReport) -> Json:
     """The content of report.json. Numbers are not rounded, so a class can be checked against its size."""
     info, model = report.info, report.model
-    unlooked = report.status in (Status.FAILED, Status.UNMEASURABLE)
+    # "0 foci" of a slide that nobody looked at, or that failed, would read as a finding.
+    no_count = report.status in (Status.FAILED, Status.UNMEASURABLE) and not report.deposits
     return {
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
@@ -41,12 +44,12 @@ def report_as_json(report: SlideReport) -> Json:
         "metastasis": None if report.metastasis is None else report.metastasis.word,
         "at_least": report.at_least,
         "largest_deposit_um": _number(report.largest_deposit_um),
-        # "0 foci" of a slide that nobody looked at would read as a finding.
-        "n_foci": None if unlooked else report.n_foci,
+        "n_foci": None if no_count else report.n_foci,
         "tumour_probability": _number(report.tumour_probability),
         "deposits": deposits_as_json(report.deposits),
         "tissue_area_mm2": _number(report.tissue_area_mm2),
         "examined_fraction": _number(report.examined_fraction),
+        "unread_fraction": _number(report.unread_fraction),
         "flags": [_flag(flag, report) for flag in report.flags],
         "size_px": None if info is None else [info.width_px, info.height_px],
         "spacing_um": None if info is None else _spacing(info.spacing),
@@ -60,6 +63,7 @@ def report_as_json(report: SlideReport) -> Json:
             "architecture": model.architecture,
             "weights_sha256": model.weights_sha256,
             "threshold": float(model.threshold),
+            "card_sha256": model.card_sha256,
         },
         "provenance": None if report.provenance is None else _provenance(report.provenance),
     }
@@ -104,7 +108,23 @@ def _provenance(provenance: Provenance) -> Json:
         "precision": provenance.precision,
         "started": provenance.started,
         "seconds": float(provenance.seconds),
+        "result_version": provenance.result_version,
+        "asked": None if provenance.asked is None else _asked(provenance.asked),
     }
+
+
+def _asked(asked: Asked) -> Json:
+    return {
+        "slide_state": asked.slide_state,
+        "mpp_um": _number(asked.mpp_um),
+        "override_mpp": asked.override_mpp,
+        "max_unread_percent": float(asked.max_unread_percent),
+        "reports": list(asked.reports),
+    }
+
+
+def _belongs(path: Path) -> bool:
+    return path.is_file() and path.name != REPORT_JSON and not path.name.startswith(".")
 
 
 def _bounds(bounds: BoundsUm) -> Json:

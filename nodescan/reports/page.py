@@ -12,6 +12,7 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
 from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, Colour, excluded_colour, heat_ramp
+from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
@@ -35,15 +36,6 @@ _SOURCES = {
     "user": "given by the user, because the file has none that is plausible",
     "user-override": "given by the user, against the file's own value",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """One labelled value; note: smaller, under it."""
-
-    label: str
-    value: str
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,7 @@ def tone(report: SlideReport) -> str:
 
 def key_facts(report: SlideReport) -> tuple[Fact, ...]:
     """The four numbers under the answer; nothing for a slide that was not looked at."""
-    if report.status in (Status.FAILED, Status.UNMEASURABLE):
+    if not report.looked_at:
         return ()
     largest = report.deposits[0] if report.deposits else None
     score, area = report.tumour_probability, report.tissue_area_mm2
@@ -147,9 +139,10 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
 
 def flags(report: SlideReport) -> tuple[Fact, ...]:
     """Each flag's title and sentence; none where they stand under the headline already, as the reason."""
-    if report.status in (Status.FAILED, Status.UNMEASURABLE):
+    if not report.looked_at:
         return ()
-    return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in report.flags)
+    said = report.flags[1:] if report.status is Status.FAILED else report.flags
+    return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in said)
 
 
 def legend(result: SlideResult) -> tuple[Swatch, ...]:
@@ -206,6 +199,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
             Fact("Slide fingerprint", made.slide_fingerprint),
             Fact("Started", made.started, f"took {made.seconds:.1f} s"),
             Fact("Device", made.device, made.precision),
+            Fact("Result version", str(made.result_version)),
             Fact("Versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())),
         ]
     return tuple(facts)

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import Picture, ProbabilityMap
-from nodescan.domain.report import SlideResult
+from nodescan.domain.report import SlideResult, Status
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.files import write_beside
 from nodescan.reports.palette import CLASS_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, excluded_colour, heat_ramp
@@ -60,7 +60,8 @@ def draw_overview(result: SlideResult) -> Image.Image | None:
     if result.overview is None:
         return None
     canvas = _slide_canvas(result.overview)
-    canvas.scale_bar()
+    if result.report.status is not Status.UNMEASURABLE:
+        canvas.scale_bar()
     if result.tissue is not None:
         for index, (_, mask) in enumerate(result.tissue.excluded):
             sampled = canvas.sampled(mask, result.tissue.spacing).astype(bool)

@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import shapely
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import Flag, SlideReport, Status
+from nodescan.domain.report import Asked, Flag, ModelIdentity, Provenance, SlideReport, Status
+from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
@@ -69,18 +70,56 @@ def read_report(path: Path) -> StoredReport:
     """The report at `path`. Raises UsageError, naming file and problem, where it isn't one of this schema."""
     name = f"{path.parent.name}/{path.name}"
     try:
+        return _report(path.parent, _content(path))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{name}: is damaged ({type(error).__name__}: {error}); run the slide again") from error
+
+
+def _content(path: Path) -> Mapping[str, Any]:
+    """What stands in the file. Raises UsageError where it is no report of this schema version."""
+    name = f"{path.parent.name}/{path.name}"
+    try:
         content = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{name}: can't be read ({error.strerror or error})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{name}: is no JSON ({error}); run the slide again") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         raise UsageError(f"{name}: is no report of schema version {SCHEMA_VERSION} (found {version!r})")
+    return content
+
+
+def read_again(path: Path, slide: SlideRef) -> SlideReport:
+    """The report at `path` as it was when it was written, of `slide`, without outlines and detections.
+
+    Raises UsageError where it isn't whole: writing what was read must give the same file.
+    """
+    name, content = f"{path.parent.name}/{path.name}", _content(path)
     try:
-        return _report(path.parent, content)
-    except (KeyError, TypeError, ValueError) as error:
+        report = _slide_report(content, slide)
+        same = report_as_json(report)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{name}: is damaged ({type(error).__name__}: {error}); run the slide again") from error
+    wrong = sorted(key for key in (content.keys() | same.keys()) - {"files"} if content.get(key) != same.get(key))
+    if wrong:
+        raise UsageError(f"{name}: {', '.join(wrong)}: not as this version writes it; run the slide again")
+    return report
+
+
+def files_beside(path: Path) -> Mapping[str, int]:
+    """Name -> bytes of what the report at `path` says was written with it. Raises UsageError where it doesn't say."""
+    found = _content(path).get("files")
+    if not isinstance(found, dict) or not all(isinstance(size, int) for size in found.values()):
+        raise UsageError(f"{path.parent.name}/{path.name}: files: is no list of sizes; run the slide again")
+    return found
+
+
+def result_version(path: Path) -> int:
+    """The result version that the report at `path` was made by; 0 where it names none. Raises UsageError."""
+    provenance = _content(path).get("provenance")
+    version = provenance.get("result_version", 0) if isinstance(provenance, dict) else 0
+    return version if isinstance(version, int) else 0
 
 
 def as_stored(report: SlideReport, folder: Path) -> StoredReport:
@@ -141,6 +180,43 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
         spacing=None if spacing is None else Spacing(*(MicronsPerPixel(_finite(side)) for side in spacing)),
         bounds_um=(0.0, 0.0) if bounds is None else (_finite(bounds["left"]), _finite(bounds["top"])),
         model="" if model is None else f"{model['name']} (weights {model['weights_sha256'][:12]})",
+    )
+
+
+def _slide_report(content: Mapping[str, Any], slide: SlideRef) -> SlideReport:
+    """What report_as_json wrote of a report. Raises ValueError and its kin on anything else."""
+    stored, model, analysis = _report(Path(), content), content["model"], content["analysis_spacing_um"]
+    if stored.slide_id != slide.slide_id:
+        raise ValueError(f"it reports slide {stored.slide_id!r}")
+    return SlideReport(
+        slide=slide,
+        status=stored.status,
+        metastasis=stored.metastasis,
+        at_least=stored.at_least,
+        deposits=stored.deposits,
+        tumour_probability=stored.tumour_probability,
+        tissue_area_mm2=content["tissue_area_mm2"],
+        examined_fraction=content["examined_fraction"],
+        flags=stored.flags,
+        info=None if content["size_px"] is None else _info(content),
+        analysis_spacing=None if analysis is None else Spacing(*analysis),
+        model=None if model is None else ModelIdentity(**model),
+        provenance=None if content["provenance"] is None else _provenance(content["provenance"]),
+        unread_fraction=content["unread_fraction"],
+    )
+
+
+def _info(content: Mapping[str, Any]) -> SlideInfo:
+    """Format and reader are not in the file."""
+    width_px, height_px = content["size_px"]
+    spacing, bounds = Spacing(*content["spacing_um"]), BoundsUm(**content["bounds_um"])
+    return SlideInfo("", "", width_px, height_px, spacing, content["spacing_source"], bounds)
+
+
+def _provenance(content: Mapping[str, Any]) -> Provenance:
+    asked = content["asked"]
+    return Provenance(
+        **{**content, "asked": None if asked is None else Asked(**{**asked, "reports": tuple(asked["reports"])})}
     )
 
 

@@ -44,18 +44,22 @@ def doubt(report: SlideReport) -> str:
 
 
 def reason(report: SlideReport) -> str:
-    """Why a slide could not be judged, in its flags' words."""
-    said = " ".join(without_paths(flag.message, report) for flag in report.flags)
+    """Why a slide could not be judged, in its flags' words: of one that was looked at, in those of the first."""
+    why = report.flags[:1] if report.looked_at else report.flags
+    said = " ".join(without_paths(flag.message, report) for flag in why)
     return said or "No reason was recorded; see the run's log."
 
 
 def look_first(report: SlideReport) -> tuple[str, ...]:
     """What deserves the reader's first minute, the most important first."""
+    said: list[str] = []
     if report.status in (Status.FAILED, Status.UNMEASURABLE):
-        return ("Mend the cause above and run it again; until then, read this slide under the microscope.",)
+        said.append("Mend the cause above and run it again; until then, read this slide under the microscope.")
+    if not report.looked_at:
+        return tuple(said)
     if _has_no_tissue(report):
         return ("The slide itself: there may be tissue that was not recognised.",)
-    said = [_borderline(deposit) for deposit in report.deposits if _could_change_class(deposit, report)][:_PLACES]
+    said += [_borderline(deposit) for deposit in report.deposits if _could_change_class(deposit, report)][:_PLACES]
     for deposit in report.deposits[:_PLACES]:
         largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
         said.append(f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um)}.")

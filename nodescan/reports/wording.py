@@ -64,7 +64,7 @@ def cell_words(deposit: Deposit) -> str:
 def class_words(report: SlideReport) -> str:
     """The headline: the class in words, "At least ..." where a higher one is possible, or why there is none."""
     if report.status is Status.FAILED:
-        return "Not read"
+        return "No class: too much was not read" if report.looked_at else "Not read"
     if report.status is Status.UNMEASURABLE:
         return "No class: cannot be measured"
     if report.metastasis is None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
+from nodescan.slides import openslide_reader, tiff_reader
 from nodescan.slides.diagnosis import check_readable, rejection
 from nodescan.slides.facts import SlideFacts
-from nodescan.slides.openslide_reader import READER_NAME, facts_from_openslide, open_with_openslide, recognises
+from nodescan.slides.openslide_reader import facts_from_openslide, open_with_openslide
+from nodescan.slides.tiff_reader import facts_from_tiff, open_tiff
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,11 @@ class Reader:
     facts: Callable[[SlideRef], SlideFacts]
 
 
-READERS: tuple[Reader, ...] = (Reader(READER_NAME, recognises, open_with_openslide, facts_from_openslide),)
-"""The first that recognises a file opens it."""
+READERS: tuple[Reader, ...] = (
+    Reader(tiff_reader.READER_NAME, tiff_reader.recognises, open_tiff, facts_from_tiff),
+    Reader(openslide_reader.READER_NAME, openslide_reader.recognises, open_with_openslide, facts_from_openslide),
+)
+"""The first that recognises a file opens it: the fast ones stand first, and decline what they can't read exactly."""
 
 
 def open_slide(ref: SlideRef) -> Slide:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nodescan.errors import NotASlideError
 from nodescan.slides.dicom_series import is_dicom
-from nodescan.slides.tiff_extent import is_tiff, missing_bytes
+from nodescan.slides.tiff_extent import absurd_tile, is_tiff, missing_bytes
 
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
 _COPY_AGAIN = "copy it again from the scanner or the archive"
@@ -13,7 +13,8 @@ _LEAVE_OUT = "take it out of the list of slides"
 
 
 def check_readable(path: Path) -> None:
-    """Raises NotASlideError for what no reader could open: nothing there, a folder, no permission, no bytes."""
+    """Raises NotASlideError for what no reader could open: nothing there, a folder, no permission, no bytes, a TIFF
+    whose tiles would take more memory than there is."""
     name = path.name
     try:
         if path.is_dir():
@@ -22,6 +23,7 @@ def check_readable(path: Path) -> None:
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
         with path.open("rb") as stream:
             empty = not stream.read(1)
+        absurd = absurd_tile(path)
     except FileNotFoundError:
         raise NotASlideError(name, "the file isn't there", "it was moved, deleted, or is a link to nothing") from None
     except PermissionError:
@@ -30,6 +32,8 @@ def check_readable(path: Path) -> None:
         raise NotASlideError(name, f"can't be read ({error.strerror})", "check the disk or network drive") from None
     if empty:
         raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
+    if absurd:
+        raise NotASlideError(name, f"damaged: its directory tells of {absurd}", _COPY_AGAIN)
 
 
 def rejection(path: Path, library_message: str = "") -> NotASlideError:
@@ -51,7 +55,7 @@ def rejection(path: Path, library_message: str = "") -> NotASlideError:
 
 def without_folders(message: str, path: Path) -> str:
     """The message without the folders of `path`: they may hold a patient's name, and messages go into reports."""
-    for folder in {str(path.parent), str(path.parent.absolute()), str(path.parent.resolve())} - {"."}:
+    for folder in {str(path.parent), str(path.parent.absolute()), os.path.realpath(path.parent)} - {"."}:
         message = message.replace(f"{folder}{os.sep}", "")
     return message.removeprefix(f"Reading {path.name}: ")
 

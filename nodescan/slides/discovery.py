@@ -9,7 +9,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.slides.dicom_series import is_dicom, series_uid
 from nodescan.slides.files import companions
-from nodescan.slides.slide_ids import slide_ids
+from nodescan.slides.slide_ids import real_path, slide_ids
 
 SUFFIXES = frozenset(
     {".bif", ".czi", ".dcm", ".mrxs", ".ndpi", ".scn", ".svs", ".svslide", ".tif", ".tiff", ".vms", ".vmu"}
@@ -101,7 +101,7 @@ def _once(paths: Iterable[Path]) -> list[Path]:
     """Each file once, at its first place, under the smallest of its names, so that order doesn't change the id."""
     names: dict[Path, Path] = {}
     for path in paths:
-        key = path.resolve()
+        key = real_path(path)
         names[key] = min(names.get(key, path), path, key=str)
     return list(names.values())
 
@@ -122,14 +122,14 @@ def _series_key(path: Path) -> tuple[Path, str]:
         uid = series_uid(path) if path.is_file() else None
     except OSError:
         uid = None
-    return (path.resolve().parent, uid) if uid else (path.resolve(), "")
+    return (real_path(path).parent, uid) if uid else (real_path(path), "")
 
 
 def _without_companions(paths: Sequence[Path]) -> list[Path]:
     parts: set[Path] = set()
     for path in paths:
         try:
-            parts.update(part.resolve() for part in companions(path))
+            parts.update(real_path(part) for part in companions(path))
         except OSError:  # the slide that can't be read says so in its own row
             continue
-    return [path for path in paths if path.resolve() not in parts]
+    return [path for path in paths if real_path(path) not in parts]

@@ -46,9 +46,22 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
+def state_of(path: Path) -> str:
+    """sha256 over name, size and time of change of the slide's files; "" where they can't be looked at.
+
+    Unlike the fingerprint it notices a file that was written anew in the same size, and no copy shares it.
+    """
+    try:
+        states = [(file.name, file.stat()) for file in files_of_slide(path)]
+    except OSError:
+        return ""
+    said = "".join(f"{name}\0{state.st_size} {state.st_mtime_ns}\0" for name, state in states)
+    return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def _same_series(path: Path) -> tuple[Path, ...]:
     """The DICOM files beside this one that belong to its series."""
-    uid = series_uid(path)
+    uid = series_uid(path) if path.is_file() else None  # opening a pipe would wait for ever
     if uid is None:
         return ()
     return tuple(file for file in path.parent.iterdir() if file.is_file() and series_uid(file) == uid)

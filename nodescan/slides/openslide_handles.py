@@ -1,7 +1,6 @@
 """OpenSlide handles that outlive a bad tile."""
 
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.slides.diagnosis import rejection
+from nodescan.slides.stored import StoredSlide
 
 
 class HandlePool:
@@ -26,9 +26,7 @@ class HandlePool:
         self._closed = False
         try:
             handle = openslide.OpenSlide(path)
-            self.properties: Mapping[str, str] = dict(handle.properties)
-            self.sizes_px = handle.level_dimensions
-            self.downsamples = handle.level_downsamples
+            self.stored = StoredSlide(dict(handle.properties), handle.level_dimensions, handle.level_downsamples)
         except openslide.OpenSlideUnsupportedFormatError:
             raise rejection(path) from None
         except openslide.OpenSlideError as error:
@@ -56,7 +54,7 @@ class HandlePool:
 
     def _read(self, handle: openslide.OpenSlide, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """OpenSlide is asked for the level-0 pixel that its own arithmetic takes nearest to the level's pixel."""
-        downsample = self.downsamples[index]
+        downsample = self.stored.downsamples[index]
         place = (round(box.left * downsample), round(box.top * downsample))
         return on_white(np.asarray(handle.read_region(place, index, (box.width, box.height))))
 

@@ -1,6 +1,7 @@
 """Names for slides that are unique in a batch, safe as folder names, and the same whatever the order."""
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections import Counter
@@ -9,6 +10,20 @@ from pathlib import Path
 
 LONGEST = 100
 
+RESERVED = frozenset(
+    {
+        "evaluation",
+        "patients",
+        "patients.csv",
+        "patients.json",
+        "run.json",
+        "run.log",
+        "summary.csv",
+    }
+)
+"""What a run, staging and evaluation write into a run's folder: no slide's folder may have such a name, whatever its
+case."""
+
 _HASH_CHARACTERS = 6
 _LONG_HASH_CHARACTERS = 24
 
@@ -16,15 +31,17 @@ _LONG_HASH_CHARACTERS = 24
 def slide_ids(paths: Sequence[Path]) -> tuple[str, ...]:
     """One id for each path: its stem, made safe; where two agree, whatever the case, 6 hex of the folder's sha256.
 
-    Slides of one stem in one folder (a.svs, a.tif) get 6 hex of the whole path instead. Paths must differ once
-    resolved.
+    A stem that is the name of one of the run's own files gets them too. Slides of one stem in one folder (a.svs, a.tif)
+    get 6 hex of the whole path instead. Paths must differ once resolved.
     """
     forms = [_forms(path) for path in paths]
     level = [0] * len(paths)
     while True:
         ids = [form[step] for form, step in zip(forms, level, strict=True)]
         counts = Counter(name.casefold() for name in ids)
-        clashing = [index for index, name in enumerate(ids) if counts[name.casefold()] > 1]
+        clashing = [
+            index for index, name in enumerate(ids) if counts[name.casefold()] > 1 or name.casefold() in RESERVED
+        ]
         movable = [index for index in clashing if level[index] + 1 < len(forms[index])]
         if not movable:
             return tuple(ids)
@@ -39,9 +56,14 @@ def safe_name(stem: str) -> str:
     return name or "slide"
 
 
+def real_path(path: Path) -> Path:
+    """The path without links; a link that leads back to itself stays as it is, and fails in its own row."""
+    return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError on such a link, before Python 3.13
+
+
 def _forms(path: Path) -> tuple[str, str, str, str]:
     """The id in growing detail; the next is taken where the one before is shared."""
-    name, whole = safe_name(path.stem), path.resolve()
+    name, whole = safe_name(path.stem), real_path(path)
     folder, file = _sha256(whole.parent), _sha256(whole)
     return (
         name,

@@ -1,37 +1,28 @@
 """How far a TIFF's own directory says the file must reach, to tell a cut-off file from one that no reader knows."""
 
-import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-_DATA_OFFSETS = (273, 324)
-_DATA_COUNTS = (279, 325)
-"""Tags of strips and tiles (TIFF 6.0, sections 8 and 15)."""
+import numpy as np
 
-_NUMBER_CODES = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-"""Field types that hold offsets and counts: SHORT, LONG, IFD and BigTIFF's LONG8, IFD8."""
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
 
-_MAX_DIRECTORIES = 10_000
+_DATA = ((273, 279), (324, 325))
+"""Tags of offsets and byte counts, of strips and of tiles (TIFF 6.0, sections 8 and 15)."""
 
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Byte order and widths: classic TIFF counts with 2 and points with 4 bytes, BigTIFF with 8 and 8."""
+LARGEST_TILE_PX = 2**28
+"""A tile of 1 GB of pixels; OpenSlide ends the whole program where it can't get the memory that a tile claims."""
 
-    order: str
-    entries_code: str
-    pointer_code: str
-
-    @property
-    def pointer_bytes(self) -> int:
-        return struct.calcsize(self.pointer_code)
+_LARGEST = np.uint64(2**62)
+"""No file is longer; two of them still add up in 64 bits."""
 
 
 def is_tiff(path: Path) -> bool:
     """Whether the file begins as a TIFF or BigTIFF does. Raises OSError where it can't be read."""
     with path.open("rb") as stream:
-        return _layout(stream.read(4)) is not None
+        return layout_of(stream.read(4)) is not None
 
 
 def missing_bytes(path: Path) -> int:
@@ -41,71 +32,45 @@ def missing_bytes(path: Path) -> int:
     size = path.stat().st_size
     furthest = 0
     with path.open("rb") as stream:
-        layout = _layout(stream.read(4))
+        layout = layout_of(stream.read(4))
         if layout is None:
             return 0
-        stream.seek(4 if layout.pointer_bytes == 4 else 8)
-        seen: set[int] = set()
         try:
-            offset = _read(stream, layout, layout.pointer_code)
-            while offset and offset not in seen and len(seen) < _MAX_DIRECTORIES:
-                seen.add(offset)
-                furthest = max(furthest, offset + struct.calcsize(layout.entries_code))
-                stream.seek(offset)
-                data_end, offset = _directory(stream, layout, size)
-                furthest = max(furthest, data_end)
-        except struct.error:  # the directory itself ends with the file
-            furthest = max(furthest, size + 1)
+            for directory in directories(stream, layout):
+                furthest = max(furthest, _data_end(stream, directory))
+        except CutOffTiffError as error:
+            furthest = max(furthest, error.at)
     return max(0, furthest - size)
 
 
-def _layout(magic: bytes) -> _Layout | None:
-    order = {b"II": "<", b"MM": ">"}.get(magic[:2])
-    if order is None or len(magic) < 4:
-        return None
-    (version,) = struct.unpack(f"{order}H", magic[2:4])
-    return {42: _Layout(order, "H", "I"), 43: _Layout(order, "Q", "Q")}.get(version)
+def absurd_tile(path: Path) -> str:
+    """What a directory claims of its tiles that can't be true, "" where nothing. Raises OSError."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        layout = layout_of(stream.read(4))
+        if layout is None:
+            return ""
+        try:
+            for directory in directories(stream, layout):
+                if not directory.entries.keys() >= {_TILE_WIDTH, _TILE_HEIGHT, *_DATA[1]}:
+                    continue
+                across, down = (directory.number(stream, tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+                longest = int(directory.numbers(stream, _DATA[1][1]).max(initial=0))
+                if across * down > LARGEST_TILE_PX:
+                    return f"tiles of {across:,} x {down:,} px"
+                if longest > max(size, LARGEST_TILE_PX):
+                    return f"a tile of {longest:,} bytes in a file of {size:,}"
+        except CutOffTiffError:  # said by missing_bytes
+            pass
+    return ""
 
 
-def _directory(stream: BinaryIO, layout: _Layout, size: int) -> tuple[int, int]:
-    """(end of the last strip or tile, offset of the next directory); the stream stands at a directory."""
-    offsets: list[tuple[int, ...]] = []
-    counts: list[tuple[int, ...]] = []
-    entry_bytes = 4 + 2 * layout.pointer_bytes
-    entries = stream.read(_read(stream, layout, layout.entries_code) * entry_bytes)
-    following = _read(stream, layout, layout.pointer_code)
-    for start in range(0, len(entries), entry_bytes):
-        entry = entries[start : start + entry_bytes]
-        (tag,) = struct.unpack(f"{layout.order}H", entry[:2])
-        if tag in _DATA_OFFSETS:
-            offsets.append(_values(stream, layout, entry, size))
-        elif tag in _DATA_COUNTS:
-            counts.append(_values(stream, layout, entry, size))
-    ends = (
-        start + count
-        for starts, lengths in zip(offsets, counts, strict=False)
-        for start, count in zip(starts, lengths, strict=False)
-    )
-    return max(ends, default=0), following
-
-
-def _values(stream: BinaryIO, layout: _Layout, entry: bytes, size: int) -> tuple[int, ...]:
-    """The numbers of one directory entry, which stand in it where they fit, else where it points."""
-    kind, count = struct.unpack(f"{layout.order}H{layout.pointer_code}", entry[2 : 4 + layout.pointer_bytes])
-    code = _NUMBER_CODES.get(kind)
-    if code is None:
-        return ()
-    length = count * struct.calcsize(code)
-    value = entry[4 + layout.pointer_bytes :]
-    if length > layout.pointer_bytes:
-        (offset,) = struct.unpack(f"{layout.order}{layout.pointer_code}", value)
-        if offset + length > size:
-            raise struct.error("the values lie beyond the end of the file")
-        stream.seek(offset)
-        value = stream.read(length)
-    return struct.unpack(f"{layout.order}{count}{code}", value[:length])
-
-
-def _read(stream: BinaryIO, layout: _Layout, code: str) -> int:
-    (value,) = struct.unpack(f"{layout.order}{code}", stream.read(struct.calcsize(code)))
-    return value
+def _data_end(stream: BinaryIO, directory: Directory) -> int:
+    """End of the directory's last strip or tile."""
+    furthest = 0
+    for offsets, lengths in ((directory.numbers(stream, tag) for tag in tags) for tags in _DATA):
+        count = min(len(offsets), len(lengths))
+        if count:
+            ends = np.minimum(offsets[:count], _LARGEST) + np.minimum(lengths[:count], _LARGEST)
+            furthest = max(furthest, int(ends.max()))
+    return furthest

@@ -123,6 +123,27 @@ def test_a_failed_slide_is_refused_by_the_official_mode_and_counts_as_missed_by_
     assert figures(every).slide_task.without_score == ("s2",)
 
 
+def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) -> None:
+    """A run without deposits.geojson, and a slide without a class, are named with the reason; the rest still counts."""
+    run, truth = planted(tmp_path)
+    (run / "s2" / "deposits.geojson").unlink()
+    truth_file(truth, "s5", "macro", (2600.0,))
+    write_run(run, [report("s5", status=Status.INCOMPLETE, flags=(Flag("unread_tissue", "9 %"),))])
+    comparison = compared(run, truth)
+    assert [(left.slide_id, left.reason) for left in comparison.unpaired] == [
+        ("s2", "has no deposits.geojson"),
+        ("s5", "incomplete, without a class"),
+    ]
+    found = figures(comparison)
+    assert found.sizes.bias.n == 3
+    content = json.loads(json_text(comparison, found, reference="truth"))
+    assert content["slides_without_sizes"][0] == {"slide_id": "s2", "reason": "has no deposits.geojson"}
+    write_evaluation(comparison, found, run / "evaluation", reference="truth")
+    page = (run / "evaluation" / "evaluation.html").read_text()
+    assert "s2 (has no deposits.geojson), s5 (incomplete, without a class)" in page
+    assert "likeliest detection" in page
+
+
 def test_strangers_on_both_sides_are_listed(tmp_path: Path) -> None:
     """A slide that only one side knows is named; no slide in common is an error."""
     run = write_run(tmp_path / "run", [report("s1", (2600.0,)), report("extra")])

@@ -25,9 +25,11 @@ def lesions() -> LesionMap:
     return LesionMap(labels, 3, frozenset({2}))
 
 
-def hits(false: list[float], scores: list[float], n_lesions: int | None = None) -> SlideHits:
+def hits(
+    false: list[float], scores: list[float], n_lesions: int | None = None, kind: type[np.floating] = np.float32
+) -> SlideHits:
     count = len(scores) if n_lesions is None else n_lesions
-    return SlideHits("s", np.array(false, dtype=np.float64), np.array(scores, dtype=np.float32), count)
+    return SlideHits("s", np.array(false, dtype=np.float64), np.array(scores, dtype=kind), count)
 
 
 def test_each_point_is_a_hit_a_false_positive_or_ignored() -> None:
@@ -102,6 +104,55 @@ def test_interpolation_between_points_is_a_quirk() -> None:
     assert Froc(one, EVERY).sensitivities().tolist() == [0, 0, 1, 1, 1, 1]
 
 
+def test_a_tie_that_float32_rounds_up_goes_to_the_lesion() -> None:
+    """A false positive and a lesion of 0.1, another lesion missed: float32(0.1) is 0.1000000015, above the double 0.1.
+
+    Thresholds 0, 0.1, 0.1000000015 less the lowest: (1, 1/2), then (0, 1/2), then (0, 0). The script has the lesion
+    without the false positive; without quirks they come together, so nothing is found below one false positive.
+    """
+    official = Froc([hits([0.1], [0.1, 0.0])], OFFICIAL)
+    assert official.curve().false_positives.tolist() == [0, 0, 1]
+    assert official.curve().sensitivity.tolist() == [0, 0.5, 0.5]
+    assert official.sensitivities().tolist() == [0.5] * 6
+    every = Froc([hits([0.1], [0.1, 0.0], kind=np.float64)], EVERY)
+    assert every.sensitivities().tolist() == [0, 0, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_a_tie_that_float32_rounds_down_goes_to_none() -> None:
+    """The same at 0.9, where float32 is 0.8999999762: both thresholds give (1, 1/2), then (0, 0).
+
+    Between them the script interpolates: 1/8 at 1/4, 1/4 at 1/2.
+    """
+    official = Froc([hits([0.9], [0.9, 0.0])], OFFICIAL)
+    assert official.curve().false_positives.tolist() == [0, 1, 1]
+    assert official.sensitivities().tolist() == pytest.approx([0.125, 0.25, 0.5, 0.5, 0.5, 0.5])
+
+
+def test_a_tie_that_both_kinds_hold_exactly_is_one_threshold() -> None:
+    """0.5 is the same number in float32 and float64: thresholds 0 and 0.5, of which one is left."""
+    official = Froc([hits([0.5], [0.5, 0.0])], OFFICIAL)
+    assert official.curve().false_positives.tolist() == [0, 1]
+    assert official.curve().sensitivity.tolist() == [0, 0.5]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.1, [1.0] * 6), (0.9, [0.25, 0.5, 1, 1, 1, 1]), (0.5, [0.0] * 6)])
+def test_dropping_the_lowest_of_a_tie(value: float, expected: list[float]) -> None:
+    """One lesion and one false positive of the same confidence, nothing missed.
+
+    0.1: the double is dropped, float32(0.1) stays: the lesion alone. 0.9: float32(0.9) is dropped, the double stays:
+    both. 0.5: their one threshold is dropped, and nothing is left.
+    """
+    assert Froc([hits([value], [value])], OFFICIAL).sensitivities().tolist() == pytest.approx(expected)
+
+
+def test_lesions_that_float32_makes_equal_share_a_threshold() -> None:
+    """0.3 and 0.30000000001 differ as doubles, not as the script's scores: both are found at once."""
+    close = judge("s", points((0.3, 70, 5), (0.30000000001, 300, 5)), lesions(), OFFICIAL)
+    assert Froc([close], OFFICIAL).curve().sensitivity.tolist() == [0, 1]
+    apart = judge("s", points((0.3, 70, 5), (0.30000000001, 300, 5)), lesions(), EVERY)
+    assert Froc([apart], EVERY).curve().sensitivity.tolist() == [0, 0.5, 1]
+
+
 def test_a_system_that_found_nothing_scores_zero() -> None:
     """One point, (0, 0)."""
     assert Froc([hits([], [0.0, 0.0])], OFFICIAL).score() == 0.0
@@ -154,7 +205,17 @@ def test_a_resample_equals_the_curve_of_its_slides(slides: list[SlideHits], data
         assert np.array_equal(whole, apart, equal_nan=True)
 
 
-@given(SLIDES)
+@given(
+    st.lists(
+        st.builds(
+            lambda false, scores: hits(false, scores, kind=np.float64),
+            st.lists(VALUES, max_size=12),
+            st.lists(VALUES, max_size=4),
+        ),
+        min_size=1,
+        max_size=8,
+    ).filter(lambda slides: sum(slide.n_lesions for slide in slides) > 0)
+)
 @settings(max_examples=100, deadline=None)
 def test_every_slide_reads_the_best_point_within_the_allowance(slides: list[SlideHits]) -> None:
     """At f false positives a slide: the most lesions any threshold finds with no more than that."""
@@ -164,7 +225,7 @@ def test_every_slide_reads_the_best_point_within_the_allowance(slides: list[Slid
     lesion_count = sum(slide.n_lesions for slide in slides)
     for at, found in zip(FALSE_POSITIVES, froc.sensitivities(), strict=True):
         best = 0.0
-        for threshold in {*false.tolist(), *scores.astype(float).tolist()} - {0.0}:
+        for threshold in {*false.tolist(), *scores.tolist()} - {0.0}:
             if (false >= threshold).sum() / len(slides) <= at:
-                best = max(best, (scores >= np.float32(threshold)).sum() / lesion_count)
+                best = max(best, (scores >= threshold).sum() / lesion_count)
         assert found == pytest.approx(best)

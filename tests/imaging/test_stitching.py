@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nodescan.domain.geometry import TileGeometry, TileGrid
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.imaging.stitching import MapBuilder
+from nodescan.imaging.stitching import MapBuilder, tiles_with
 
 SPACING = Spacing(0.97, 0.98)
 
@@ -61,7 +61,7 @@ def test_cells_outside_tissue_are_not_examined():
     wanted = np.zeros((4, 4), dtype=bool)
     wanted[1, 2] = True
     stitched = builder(grid, wanted)
-    assert stitched.tiles_wanted() == ((0, 1),)
+    assert tiles_with(grid, wanted) == ((0, 1),)
     stitched.place(0, 1, np.full((2, 2), 0.9, dtype=np.float32))
     result = stitched.result()
     assert np.array_equal(result.examined, wanted)

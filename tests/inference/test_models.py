@@ -40,7 +40,7 @@ def test_every_architecture_answers_its_core(name: str) -> None:
 
 def test_an_exported_model_answers_as_its_checkpoint(checkpoint: Path, folder: Path) -> None:
     """Through half precision, the card and the folding, a tile's probabilities stay within a hundredth."""
-    predictor = open_predictor(folder, device="cpu")
+    predictor = open_predictor(folder, device="cpu", precision="float32")
     net = build("p4m-small")
     state = torch.load(checkpoint, weights_only=True)["state_dict"]
     net.load_state_dict({key.removeprefix("net."): value for key, value in state.items()})

@@ -1,5 +1,6 @@
 """Which files make a slide, and that the fingerprint follows them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from nodescan.domain.slide import SlideRef
 from nodescan.slides import open_slide
 from nodescan.slides.dicom_series import series_uid
-from nodescan.slides.files import ENDS_BYTES, files_of_slide, fingerprint
+from nodescan.slides.files import ENDS_BYTES, files_of_slide, fingerprint, state_of
 from tests.slides.made_files import noise, write_dicom, write_tiff
 
 
@@ -42,6 +43,22 @@ def test_an_mrxs_fingerprint_follows_its_data_folder(tmp_path: Path):
     assert set(files_of_slide(index)) == {index, data}
     data.write_bytes(b"tales")
     assert fingerprint(index) != before
+
+
+def test_the_state_follows_time_of_change_and_name_too(tmp_path: Path):
+    """What the fingerprint can't see, and no other slide has it; a slide that isn't there has none."""
+    index, data = tmp_path / "a.mrxs", tmp_path / "a" / "Data0000.dat"
+    data.parent.mkdir()
+    for path in (index, data):
+        path.write_bytes(b"tiles")
+        os.utime(path, ns=(5, 5))
+    before = state_of(index)
+    assert before == state_of(index)
+    os.utime(data, ns=(5, 6))
+    after = state_of(index)
+    data.rename(tmp_path / "a" / "Data0001.dat")
+    assert len({before, after, state_of(index), ""}) == 4
+    assert state_of(tmp_path / "gone.svs") == ""
 
 
 def test_a_dicom_slide_is_all_files_of_its_series_in_its_folder(tmp_path: Path):

@@ -16,7 +16,7 @@ from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import Slide
 from nodescan.slides import READERS, open_slide, slide_facts
 from nodescan.slides.openslide_handles import on_white
-from nodescan.slides.openslide_reader import bounds_um
+from nodescan.slides.stored import bounds_um
 from tests.slides.made_files import noise, spoil_tile, write_tiff
 
 NATIVE = Spacing.square(0.25)

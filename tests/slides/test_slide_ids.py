@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodescan.slides.slide_ids import safe_name, slide_ids
+from nodescan.batch import SUMMARY_CSV
+from nodescan.patients.patient_files import PAGES, PATIENTS_CSV, PATIENTS_JSON
+from nodescan.run_record import RUN_JSON, RUN_LOG
+from nodescan.slides.slide_ids import RESERVED, safe_name, slide_ids
 
 
 def test_slides_of_one_name_get_the_hash_of_their_folder_and_others_their_plain_stem():
@@ -28,6 +31,20 @@ def test_slides_of_one_stem_in_one_folder_stay_apart():
     assert len({name.casefold() for name in ids}) == 3
     assert all(re.fullmatch(r"[aA]-[0-9a-f]{6}", name) for name in ids)
     assert set(slide_ids(paths[::-1])) == set(ids)
+
+
+@pytest.mark.parametrize("stem", [*sorted(RESERVED), "Patients", "SUMMARY.CSV"])
+def test_no_slide_gets_the_name_of_one_of_the_runs_own_files(stem: str):
+    """A slide patients.svs would share its folder with the patients' pages, summary.csv.tif its name with the table."""
+    name, other = slide_ids([Path(f"/x/{stem}.svs"), Path("/x/b.svs")])
+    assert name == f"{stem}-{hashlib.sha256(b'/x').hexdigest()[:6]}"
+    assert other == "b"
+
+
+def test_what_a_run_writes_is_reserved():
+    """The names stand in two rooms; they may not drift apart."""
+    written = {PATIENTS_CSV, PATIENTS_JSON, PAGES, SUMMARY_CSV, RUN_LOG, RUN_JSON, "evaluation"}
+    assert written == RESERVED
 
 
 def test_a_file_named_like_a_hashed_name_doesnt_take_its_place():

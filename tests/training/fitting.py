@@ -1,21 +1,28 @@
 """Fits a small network on the test slides; run as a program, it can be killed, or be one of two processes."""
 
 import hashlib
+import io
 import json
 import os
 import signal
 import sys
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
+from lightning import LightningDataModule
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
+from PIL import Image
 
 from training.augment import AugmentSettings
-from training.datamodule import Batch
+from training.datamodule import BatchPlan, PatchData
 from training.module import TumourModule
+from training.mosaics import MosaicSettings
+from training.numbered_batches import Batch
 from training.randomness import KeepRandomness
 from training.sampler import SamplePlan
 from training.slide_data import SlideBatchPlan, SlideData
@@ -49,6 +56,26 @@ def slide_data(index: Path, *, workers: int = 0, hard_negatives: Path | None = N
     return SlideData(index, PLAN, SamplePlan(), AugmentSettings(), workers=workers, hard_negatives=hard_negatives)
 
 
+def write_patches(path: Path, count: int = 96) -> Path:
+    """A zip of patches of noise, half of them tumour, no two alike."""
+    rng = np.random.default_rng(5)
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(count):
+            buffer = io.BytesIO()
+            colour = (110, 60, 150) if index % 2 else (180, 120, 170)
+            pixels = np.clip(rng.normal(colour, 30, (96, 96, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(buffer, "PNG")
+            archive.writestr(f"{'tumor' if index % 2 else 'normal'}/{index}.png", buffer.getvalue())
+    return path
+
+
+def patch_data(source: Path, *, workers: int = 0) -> PatchData:
+    """Twelve batches an epoch, tiles and phantoms among them."""
+    plan = BatchPlan(patches=8, tiles=2, phantom_share=0.3, seed=3)
+    mosaic = MosaicSettings(tile_px=96, pool=20)
+    return PatchData([source], [source], source.parent / "cache", plan, mosaic, AugmentSettings(), workers=workers)
+
+
 def fit(  # noqa: PLR0913  a test says each of them
     index: Path,
     folder: Path,
@@ -58,7 +85,7 @@ def fit(  # noqa: PLR0913  a test says each of them
     learning_rate: float = 0.003,
     ckpt: Path | None = None,
     watch: Watch | None = None,
-    data: SlideData | None = None,
+    data: LightningDataModule | None = None,
     **trainer: Any,
 ) -> TumourModule:
     """Train on the CPU in float32, with dropout, augmentation, weight averaging and a checkpoint every 5 steps."""
@@ -86,7 +113,10 @@ def fit(  # noqa: PLR0913  a test says each of them
 
 def main(what: str, index: str, folder: str) -> None:
     torch.set_num_threads(1)
-    if what == "killed":
+    if what == "killed patches":
+        data = patch_data(Path(index), workers=2)
+        fit(Path(index), Path(folder), epochs=3, data=data, watch=Watch(kill_after=8))
+    elif what == "killed":
         fit(Path(index), Path(folder), epochs=3, workers=2, watch=Watch(kill_after=8))
     else:
         watch = Watch()

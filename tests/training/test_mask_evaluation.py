@@ -40,7 +40,7 @@ def picture(grown_px: int) -> MaskedImage:
 def test_a_planted_bias_comes_back(grown_px: int) -> None:
     """The border's bias is the planted one, in um, within a quarter of a cell."""
     scores = evaluate_masks([picture(grown_px)], RedIsTumour(), spacing_um=0.94)
-    assert scores.boundary_bias_um == pytest.approx(grown_px * 0.94, abs=4)
+    assert scores.boundary_bias_um.value == pytest.approx(grown_px * 0.94, abs=4)
 
 
 def test_a_perfect_outline_scores_near_one() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.fitting import Watch, fit
+from tests.training.fitting import Watch, fit, patch_data, write_patches
+from training.datamodule import TrainingBatches
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -40,6 +41,35 @@ def test_after_a_kill_the_next_20_losses_are_those_of_the_unbroken_run(index: Pa
     assert resumed.seen == unbroken.seen[5:]
     assert resumed.losses[:20] == unbroken.losses[5:25]
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.timeout(900)
+def test_a_run_on_patches_goes_on_after_a_kill_too(tmp_path: Path) -> None:
+    """The same for the data that the released model is trained on: patches, laid-out tiles and phantoms."""
+    source = write_patches(tmp_path / "patches.zip")
+    killed = run_program("killed patches", source, tmp_path)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    unbroken, resumed = Watch(), Watch()
+    fit(source, tmp_path / "whole", epochs=3, watch=unbroken, data=patch_data(source))
+    data = patch_data(source, workers=2)
+    fit(source, tmp_path / "again", epochs=3, watch=resumed, data=data, ckpt=tmp_path / "resume.ckpt")
+    assert len(set(unbroken.seen)) == 36
+    assert resumed.seen == unbroken.seen[5:]
+    assert resumed.losses[:20] == unbroken.losses[5:25]
+
+
+def test_an_epoch_is_every_patch_once_however_many_processes_share_it(tmp_path: Path) -> None:
+    """Two ranks' batches together are the patches of one; the next epoch has another order."""
+    data = patch_data(write_patches(tmp_path / "patches.zip"))
+    data.setup("fit")
+    seen: dict[int, list[int]] = {1: [], 2: []}
+    for ranks in seen:
+        for rank in range(ranks):
+            batches = TrainingBatches(data.train, data.plan, data.maker, data.augment, rank=(rank, ranks))
+            seen[ranks] += [int(i) for step in range(len(batches)) for i in batches.patches_of(step)]
+    assert sorted(seen[1]) == sorted(seen[2]) == list(range(96))
+    one = TrainingBatches(data.train, data.plan, data.maker, data.augment)
+    assert one.patches_of(0).tolist() != one.patches_of(len(one)).tolist()
 
 
 def test_a_run_goes_on_from_the_end_of_an_epoch(index: Path, tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from tests.training.made_slides import DISCS
 from tests.training.test_prepare import truth
 from training.augment import AugmentSettings, augmented
 from training.mosaics import IGNORED, cell_labels
+from training.numbered_batches import ResumableLoader
 from training.sampler import HARD_COLUMNS, Place, SamplePlan, SlideSampler, box_around
-from training.slide_data import PATCH_PX, ResumableLoader, SlideBatches
+from training.slide_data import PATCH_PX, SlideBatches
 from training.slide_index import NORMAL_STRATA, SPACING_UM, TUMOUR_STRATA, Stratum
 
 OFF = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -174,7 +175,7 @@ def test_the_loader_says_how_many_patches_come_from_slides(index: Path, capsys: 
     loader = ResumableLoader(SlideBatches(data.sampler, PLAN, AugmentSettings()), workers=0, tell_every_s=0.0)
     next(iter(loader))
     said = capsys.readouterr().out
-    assert "patches/s from slides, training waited" in said
+    assert "patches/s, training waited" in said
 
 
 def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_path: Path) -> None:

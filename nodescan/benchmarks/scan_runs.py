@@ -1,0 +1,93 @@
+"""`nodescan run` in a process of its own, as a user starts it, and what its log says about time."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from nodescan.benchmarks.processes import Run, run_watched
+from nodescan.errors import NodescanError
+
+_PROGRAM = "import sys; from nodescan.cli import main; sys.exit(main())"
+
+
+@dataclass(frozen=True, slots=True)
+class SlideTimes:
+    """One slide. after_network_s: from the last tile answered to its report written. tissue_mm2: as found."""
+
+    slide_id: str
+    status: str
+    seconds: float
+    after_network_s: float
+    tissue_mm2: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRun:
+    """A whole command. first_tile_s: from its start to the first batch of tiles answered; see processes.Run."""
+
+    seconds: float
+    first_tile_s: float
+    peak_rss_bytes: int
+    slides: tuple[SlideTimes, ...]
+
+
+def scan(slides: Sequence[Path], *, model: str | None, device: str, slots: int | None = None) -> ScanRun:
+    """Scan slides into a folder that is thrown away. Raises NodescanError where one isn't scanned to its end."""
+    with tempfile.TemporaryDirectory(prefix="nodescan-bench-") as name:
+        out, log = Path(name) / "out", Path(name) / "log.jsonl"
+        words = ["run", *slides, "--out", out, "--log-json", log, "--device", device, "--quiet"]
+        words += [] if model is None else ["--model", model]
+        words += [] if slots is None else ["--slots", slots]
+        run = run_watched([sys.executable, "-c", _PROGRAM, *map(str, words)])
+        events = read_log(log) if log.is_file() else []
+        times = slide_times(events, out)
+        if len(times) < len(slides):
+            said = run.output.strip().splitlines()[-1:] or [f"exit code {run.exit_code}"]
+            raise NodescanError(f"nodescan run: ended before all slides were done: {said[0]}")
+        return scan_run(run, events, times)
+
+
+def scan_run(run: Run, events: Sequence[Mapping[str, Any]], slides: tuple[SlideTimes, ...]) -> ScanRun:
+    """What a finished run and its log amount to. Raises NodescanError where no tile was answered."""
+    answered = [_seconds(event) for event in events if event["event"] == "tiles_done"]
+    if not answered:
+        raise NodescanError(
+            "nodescan run: no tile was answered, so there is nothing to measure; name a slide with tissue"
+        )
+    return ScanRun(run.seconds, min(answered) - run.started, run.peak_rss_bytes, slides)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The events of a --log-json file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def slide_times(events: Sequence[Mapping[str, Any]], out: Path) -> tuple[SlideTimes, ...]:
+    """The slides that were finished, with their tissue's area from the reports in `out`."""
+    last_tile: dict[str, float] = {}
+    found: list[SlideTimes] = []
+    for event in events:
+        if event["event"] == "tiles_done":
+            last_tile[event["slide_id"]] = _seconds(event)
+        elif event["event"] == "slide_finished":
+            slide_id, now = event["slide_id"], _seconds(event)
+            after_s = now - last_tile.get(slide_id, now)
+            area_mm2 = _tissue_mm2(out / slide_id / "report.json")
+            found.append(SlideTimes(slide_id, event["status"], event["seconds"], after_s, area_mm2))
+    return tuple(found)
+
+
+def _tissue_mm2(report: Path) -> float:
+    if not report.is_file():
+        return 0.0
+    return float(json.loads(report.read_text(encoding="utf-8")).get("tissue_area_mm2") or 0.0)
+
+
+def _seconds(event: Mapping[str, Any]) -> float:
+    """When, in seconds since 1970; the log knows milliseconds."""
+    return datetime.fromisoformat(event["ts"]).timestamp()

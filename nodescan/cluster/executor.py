@@ -1,0 +1,265 @@
+"""Dask behind the interface of concurrent.futures: this process counts the tries of each slide."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from secrets import token_hex
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+import distributed
+from distributed.scheduler import KilledWorker
+
+from nodescan.cluster.connection import RESTART, Cluster, no_worker, resources_for, workers_of
+from nodescan.cluster.processes import ClusterJob
+from nodescan.cluster.task import MACHINE_LOST, Attempt, Told, open_here, scan_here, topic_of
+from nodescan.domain.report import SlideReport
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, WorkerDiedError
+from nodescan.progress import Viewer
+from nodescan.reports.files import output_errors, part_path
+from nodescan.run_record import keep_in_log
+from nodescan.workers import Opened
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+TASKS_AT_ONCE = 256
+"""Slides handed to the scheduler at a time: enough for workers that join later, and not a night's work queued whole."""
+
+_LOOK_EVERY_S = 5.0
+
+_SENT_ANEW = 10
+"""Times that a try which never began is handed in again: Dask gives up what waits at workers that are lost."""
+
+
+class ClusterExecutor(Executor):
+    """A thread here for each slide that the cluster has. opened: what the first worker said of its device."""
+
+    def __init__(self, client: distributed.Client, job: ClusterJob, cluster: Cluster, viewer: Viewer) -> None:
+        self._client, self._job, self._cluster, self._viewer = client, job, cluster, viewer
+        self._resources = resources_for(job.scan.device)
+        self._dask: dict[frozenset[str], Executor] = {}
+        self._unfit: dict[str, NodescanError] = {}
+        self._died: dict[str, WorkerDiedError] = {}
+        self._running: set[str] = set()
+        self._ended: NodescanError | None = None
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        with output_errors(job.scan.folder):
+            # Named like what is half written, so that the next run in the folder clears away what this one can't.
+            self._markers = part_path(job.scan.folder / "tries")
+            self._markers.mkdir()
+        self.tasks_at_once = cluster.tasks_at_once or TASKS_AT_ONCE
+        self._threads = ThreadPoolExecutor(self.tasks_at_once, thread_name_prefix="cluster")
+        client.subscribe_topic(topic_of(job.scan.run_id), self._progress)
+        threading.Thread(target=self._watch, name="cluster-watch", daemon=True).start()
+        try:
+            self.opened = self._open()
+        except BaseException:
+            self.stop()
+            raise
+
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
+        """Call `fn`, which calls scan(), in a thread."""
+        return self._threads.submit(fn, *args, **kwargs)
+
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        """Have a slide scanned, at most twice in all, counting earlier calls for it.
+
+        A slide whose machine was lost runs elsewhere at once. Raises WorkerDiedError where its own process died, for
+        it to be tried once more, alone; LostTwice after the second try; StalledError, SlideError; LockLostError where
+        the run is over; and ClusterError where the cluster is.
+        """
+        while True:
+            told = self._tried(ref)
+            for kind, line in told.said:
+                (viewer.error if kind == "error" else viewer.note)(line)
+            if told.report is not None:
+                viewer.slide_finished(told.report, told.seconds)
+                return replace(told.report, slide=ref)
+            error = told.error or ClusterError("a task told nothing")
+            keep_in_log(self._job.scan.folder, ref.slide_id, f"{error} ({told.host})\n{told.words}")
+            if not isinstance(error, WorkerDiedError):
+                raise error
+            first = self._died.setdefault(ref.slide_id, error)
+            if first is not error:
+                raise LostTwice(_twice(first, error))
+            if not told.lost:
+                viewer.note(f"{error}; it is tried once more, alone, when the other slides are done")
+                raise error
+            viewer.note(f"{ref.path.name}: {MACHINE_LOST}{_on(told.host)}; it is read again on another")
+
+    def stop(self) -> None:
+        """Have the cluster do nothing more for this run; what it is doing ends when the run's lock is gone."""
+        self._end(ClusterError("the run was stopped"))
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        shutil.rmtree(self._markers, ignore_errors=True)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        if wait:
+            self.stop()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is not None:
+            self.stop()
+        self.shutdown()
+
+    def _tried(self, ref: SlideRef) -> Told:
+        """What became of one try, which began once; one that never began, or began nowhere fit, is handed in anew."""
+        path = ref.path.absolute()
+        seen = path.exists()
+        for _ in range(_SENT_ANEW):
+            attempt = Attempt(replace(ref, path=path), self._markers / token_hex(8), seen)
+            self._running.add(attempt.marker.name)
+            try:
+                told = self._result(scan_here, attempt, self._job)
+            except KilledWorker:
+                if attempt.marker.exists():
+                    return Told(error=WorkerDiedError(ref.path.name, MACHINE_LOST), lost=True, host=_host(attempt))
+                continue
+            finally:
+                self._running.discard(attempt.marker.name)
+            if told.unfit:
+                self._exclude(told)
+                continue
+            if told.lost:
+                return replace(told, host=_host(attempt))
+            with suppress(OSError):
+                attempt.marker.unlink(missing_ok=True)
+            if isinstance(told.error, LockLostError):
+                self._job.ticket.check()
+                continue
+            return told
+        reason = f"no worker could begin with it, {_SENT_ANEW} times in turn"
+        return Told(error=SlideError(ref.path.name, reason, "see the logs of the Dask workers, then run again"))
+
+    def _open(self) -> Opened:
+        """Have one worker open the model. Raises what it met, where no other can."""
+        for _ in range(_SENT_ANEW):
+            with suppress(KilledWorker):
+                told = self._result(open_here, self._job)
+                if told.opened is not None:
+                    return told.opened
+                self._exclude(told)
+        raise ClusterError(f"{self._cluster.address}: its workers die when they open the model; see their logs")
+
+    def _result(self, work: Callable[..., Told], *arguments: object) -> Told:
+        """What the task told. Raises KilledWorker, and ClusterError where the cluster is gone or can't run the task."""
+        try:
+            return self._executor().submit(work, *arguments).result()
+        except KilledWorker:
+            raise
+        except Exception as error:  # whatever Dask, or a machine without this program, can raise
+            raise self._why_over(error) from error
+
+    def _executor(self) -> Executor:
+        """Dask's, without the workers that proved unfit."""
+        unfit = frozenset(self._unfit)
+        places = {"workers": [address for address in self._workers() if address not in unfit]} if unfit else {}
+        with self._lock:
+            if self._ended is not None:
+                raise self._ended
+            if unfit not in self._dask:
+                self._dask[unfit] = self._client.get_executor(
+                    pure=False, retries=0, resources=self._resources, **places
+                )
+            return self._dask[unfit]
+
+    def _exclude(self, told: Told) -> None:
+        """Give no more slides to a worker that can't scan. Raises its error where no other is left."""
+        error = told.error or ClusterError(f"the worker on {told.host} can't scan")
+        with self._lock:
+            new = told.worker not in self._unfit
+            self._unfit[told.worker] = error
+        try:
+            others = set(self._workers()) - set(self._unfit)
+        except Exception as trouble:
+            raise self._why_over(trouble) from trouble
+        if not others:
+            raise error
+        if new:
+            self._viewer.error(f"{error}; it gets no more slides, others go on")
+
+    def _workers(self) -> dict[str, Any]:
+        return workers_of(self._client, self._resources)
+
+    def _why_over(self, error: BaseException) -> NodescanError:
+        if self._ended is not None:
+            return self._ended
+        address = self._cluster.address
+        if self._client.status != "running":
+            return ClusterError(f"{address}: the Dask scheduler stopped or can't be reached any more; {RESTART}")
+        if isinstance(error, CancelledError):
+            return ClusterError(f"{address}: the Dask scheduler gave up this run's slides; {RESTART}")
+        text = " ".join(str(error.__cause__ or error).split())[:300]
+        same = "install the same nodescan[cluster] for the scheduler and all workers"
+        return ClusterError(f"{address}: a slide can't be handed over ({type(error).__name__}: {text}); {same}")
+
+    def _end(self, error: NodescanError) -> None:
+        """Nothing more is asked of Dask; whoever waits for it gets the error."""
+        with self._lock:
+            self._ended = self._ended or error
+            dask = list(self._dask.values())
+        self._over.set()
+        for executor in dask:
+            with suppress(Exception):  # of a scheduler that is gone
+                executor.shutdown(wait=False)
+
+    def _watch(self) -> None:
+        """End the run where no worker has been there for as long as one may be silent."""
+        seen, told = time.monotonic(), False
+        while not self._over.wait(_LOOK_EVERY_S):
+            try:
+                here = bool(self._workers())
+            except Exception:  # a scheduler that is gone is met by those who wait for slides
+                continue
+            if here:
+                seen, told = time.monotonic(), False
+                continue
+            if not told:
+                self._viewer.note(f"{self._cluster.address}: no worker is left; waiting for another")
+                told = True
+            if time.monotonic() - seen > self._cluster.stall_s:
+                self._end(no_worker(self._cluster, self._resources))
+
+    def _progress(self, event: tuple[float, dict[str, Any]]) -> None:
+        message = event[-1]
+        if message["attempt"] not in self._running:  # late news of a slide that is finished
+            return
+        if message["event"] == "started":
+            self._viewer.slide_started(message["slide_id"], message["tiles"])
+        else:
+            self._viewer.tiles_done(message["slide_id"], message["tiles"], message["megapixels"])
+
+
+class LostTwice(Exception):
+    """A slide was tried twice. error: what is said of it."""
+
+    def __init__(self, error: WorkerDiedError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _host(attempt: Attempt) -> str:
+    """The machine on which the attempt began."""
+    try:
+        return attempt.marker.read_text(encoding="utf-8").partition(" ")[0]
+    except OSError:
+        return ""
+
+
+def _on(host: str) -> str:
+    return f" ({host})" if host else ""
+
+
+def _twice(first: WorkerDiedError, second: WorkerDiedError) -> WorkerDiedError:
+    """One error for both tries, with what to do."""
+    again = " twice" if first.reason == second.reason else f"; tried again, {second.reason}"
+    remedy = "if memory ran out, give the workers more; else see their logs"
+    return WorkerDiedError(second.slide, f"{first.reason}{again}", remedy)

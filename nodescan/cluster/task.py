@@ -1,0 +1,207 @@
+"""The tasks that Dask runs for a run: one looks at the machine, one opens the model, one scans a slide."""
+
+import os
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import distributed
+
+from nodescan import __version__
+from nodescan.cluster.processes import ClusterJob, KeptProcesses, Process, model_here
+from nodescan.domain.report import RESULT_VERSION, SlideReport
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
+from nodescan.progress import Viewer
+from nodescan.workers import Opened
+
+MACHINE_LOST = "the Dask worker that read it was lost"
+
+_PROGRESS_EVERY_S = 1.0
+
+_SEEN_AFTER_S = 5.0
+"""A network disk may remember for a moment what a folder held before another machine wrote there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a slide. marker: a file that is made when it begins, so that it begins once, whatever Dask repeats.
+
+    seen: whether the slide's file is there where the run was started.
+    """
+
+    ref: SlideRef
+    marker: Path
+    seen: bool
+
+    def begin(self) -> bool:
+        """Whether this is the first time. Raises OSError."""
+        try:
+            with self.marker.open("x", encoding="utf-8") as file:
+                file.write(f"{socket.gethostname()} {os.getpid()}")
+        except FileExistsError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of an attempt: a report, or an error.
+
+    worker: the Dask worker's address. host: its machine. said: (kind, line) of what the viewer is to hear. words: the
+    end of what a process that was lost wrote. unfit: this Dask worker can't scan at all. lost: another one was lost.
+    """
+
+    worker: str = ""
+    host: str = ""
+    report: SlideReport | None = None
+    seconds: float = 0.0
+    error: NodescanError | None = None
+    said: tuple[tuple[str, str], ...] = ()
+    words: str = ""
+    unfit: bool = False
+    lost: bool = False
+    opened: Opened | None = None
+
+
+class Relay(Viewer):
+    """Passes progress on through Dask, at most once a second a slide, and keeps what must not be lost."""
+
+    def __init__(self, attempt: Attempt, topic: str) -> None:
+        super().__init__()
+        self.said: list[tuple[str, str]] = []
+        self.seconds = 0.0
+        self._attempt, self._topic = attempt.marker.name, topic
+        self._tiles, self._megapixels, self._sent = 0, 0.0, time.monotonic()
+
+    def note(self, text: str) -> None:
+        self.said.append(("note", text))
+
+    def error(self, line: str) -> None:
+        self.said.append(("error", line))
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        self._send(slide_id, "started", tiles, 0.0)
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        self._tiles += tiles
+        self._megapixels += megapixels
+        if time.monotonic() - self._sent >= _PROGRESS_EVERY_S:
+            self._send(slide_id, "tiles", self._tiles, self._megapixels)
+            self._tiles, self._megapixels, self._sent = 0, 0.0, time.monotonic()
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        self.seconds = seconds
+
+    def _send(self, slide_id: str, event: str, tiles: int, megapixels: float) -> None:
+        message = {"attempt": self._attempt, "slide_id": slide_id, "event": event}
+        with suppress(Exception):  # progress is for the eye: no slide is lost for it
+            distributed.get_worker().log_event(self._topic, message | {"tiles": tiles, "megapixels": megapixels})
+
+
+_KEPT = KeptProcesses()
+_FIT: set[str] = set()
+"""Runs, by their id, that this Dask worker was found fit for."""
+
+
+def scan_here(attempt: Attempt, job: ClusterJob) -> Told:
+    """The task of a slide. Whatever goes wrong is told, not raised."""
+    me = Told(distributed.get_worker().address, socket.gethostname())
+    try:
+        check_fit(job)
+        first = attempt.begin()
+    except (NodescanError, OSError) as error:
+        return replace(me, error=_named(error, me.host), unfit=True)
+    if not first:
+        return replace(me, error=WorkerDiedError(attempt.ref.path.name, MACHINE_LOST), lost=True)
+    if attempt.seen and not attempt.ref.path.exists():
+        remedy = "put the slides on a disk that all machines see under the same path"
+        return replace(me, error=SlideError(attempt.ref.path.name, f"the worker on {me.host} has no such file", remedy))
+    try:
+        process = _KEPT.take(job)
+    except NodescanError as error:
+        return replace(me, error=_named(error, me.host), unfit=True)
+    return _scanned(attempt, job, process, me)
+
+
+def open_here(job: ClusterJob) -> Told:
+    """The task that opens the model before any slide."""
+    me = Told(distributed.get_worker().address, socket.gethostname())
+    try:
+        check_fit(job)
+        process = _KEPT.take(job)
+    except NodescanError as error:
+        return replace(me, error=_named(error, me.host), unfit=True)
+    _KEPT.give(process)
+    return replace(me, opened=process.opened)
+
+
+def look(job: ClusterJob) -> str:
+    """Why this Dask worker can't work for the run, "" where it can."""
+    try:
+        check_fit(job)
+    except NodescanError as error:
+        return str(_named(error, socket.gethostname()))
+    return ""
+
+
+def check_fit(job: ClusterJob) -> None:
+    """Raises ClusterError, LockLostError or ModelError where this machine can't scan for the run."""
+    if job.scan.run_id in _FIT:
+        return
+    here = (__version__, RESULT_VERSION)
+    if here != job.made_with:
+        raise ClusterError(f"nodescan {here[0]} is installed there, not {job.made_with[0]}; install the same on all")
+    _check_seen(job)
+    model_here(job)
+    _FIT.add(job.scan.run_id)
+
+
+def topic_of(run_id: str) -> str:
+    """Under which the progress of a run is told in Dask."""
+    return f"nodescan-{run_id}"
+
+
+def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> Told:
+    relay = Relay(attempt, topic_of(job.scan.run_id))
+    try:
+        report = process.worker.scan(attempt.ref, relay, stall_s=job.stall_s)
+    except (WorkerDiedError, StalledError) as error:
+        words = process.worker.last_words()
+        _KEPT.drop(process)
+        over = LockLostError(f"{job.scan.folder}: the run is over")
+        return replace(me, error=error if process.ticket.holds() else over, words=words, said=tuple(relay.said))
+    except NodescanError as error:
+        _KEPT.drop(process)
+        return replace(me, error=error, said=tuple(relay.said))
+    except BaseException:
+        _KEPT.drop(process)
+        raise
+    if any(flag.code == "internal_error" for flag in report.flags):
+        _KEPT.drop(process)  # a process in which something broke, a GPU's context say, gets no other slide
+    else:
+        _KEPT.give(process)
+    return replace(me, report=report, seconds=relay.seconds, said=tuple(relay.said))
+
+
+def _check_seen(job: ClusterJob) -> None:
+    """Raises ClusterError where this machine doesn't see the run's folder with its lock."""
+    folder, ends = job.scan.folder, time.monotonic() + _SEEN_AFTER_S
+    while not job.ticket.holds():
+        with suppress(OSError):
+            os.listdir(folder.parent)  # makes a network disk look again
+            os.listdir(folder)
+        if not folder.parent.is_dir() or time.monotonic() >= ends:
+            raise ClusterError(
+                f"{folder}: this folder isn't seen from there as it is from here; choose an --out on a disk that all "
+                "machines see under the same path"
+            )
+        time.sleep(0.5)
+
+
+def _named(error: Exception, host: str) -> NodescanError:
+    """The same error, saying on which machine."""
+    kind = type(error) if isinstance(error, NodescanError) and not isinstance(error, SlideError) else ClusterError
+    return kind(f"the worker on {host}: {error}")

@@ -1,0 +1,323 @@
+"""Whether an installation can be trusted: each part tried by itself, then a slide of known truth scanned whole."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nodescan.errors import DeviceError, ModelError, NodescanError, SlideError
+from nodescan.machine_checks import (
+    Check,
+    State,
+    check_memory,
+    check_output,
+    check_packages,
+    check_processor,
+    check_python,
+    check_torch_pair,
+)
+
+if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
+    from nodescan.domain.slide import SlideRef
+    from nodescan.phantoms import PhantomTruth
+
+COMPILED: Mapping[str, str] = {
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "skimage": "scikit-image",
+    "tifffile": "tifffile",
+    "imagecodecs": "imagecodecs",
+    "simplejpeg": "simplejpeg",
+    "openslide": "openslide-python and openslide-bin",
+    "safetensors": "safetensors",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+"""Module -> what to install: code that is compiled, so that it may be built for another machine."""
+
+OPTIONAL = ("torchvision",)
+
+PLANTED_UM, PLANTED_SEED, PLANTED_SPACING_UM = 600.0, 3, 0.5
+"""A micrometastasis well away from both limits, on the smallest node that a phantom can be."""
+
+SIZE_TOLERANCE = 0.15
+"""Share of the planted diameter: the released model errs by a few percent on a phantom, so more is a defect."""
+
+SLOW_MPX_S = 2.0
+"""Decoding slower than this, a slide of 2 cm2 of tissue at 0.5 um/px waits over six minutes for its pixels alone."""
+
+_LONGEST_LOAD_S = 300.0
+
+_BREAKAGE = (
+    NodescanError,
+    ImportError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    MemoryError,
+)
+"""What a broken library raises when it is imported or used; a doctor outlives its patient."""
+
+_LOAD_EACH = """
+import importlib, sys
+for name in sys.argv[1:]:
+    print(name, flush=True)
+    importlib.import_module(name)
+"""
+
+_INSTALL = "install it again into a fresh environment, and try nodescan doctor there"
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRequest:
+    """folder: where results will go. model: None for the released one."""
+
+    folder: Path
+    model: str | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    checks: tuple[Check, ...]
+
+    @property
+    def trustworthy(self) -> bool:
+        """Warnings are allowed, failures aren't."""
+        return all(check.state is not State.FAIL for check in self.checks)
+
+
+class Phantom:
+    """A slide of known truth in a folder of its own, made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "phantom.tif"
+        self._truth: PhantomTruth | None = None
+
+    @property
+    def truth(self) -> "PhantomTruth":
+        """What was planted."""
+        if self._truth is None:
+            self._truth = self._make()
+        return self._truth
+
+    def _make(self) -> "PhantomTruth":
+        from nodescan.phantoms import make_phantom, plan_phantom
+
+        plan = plan_phantom((PLANTED_UM,), spacing_um=PLANTED_SPACING_UM, seed=PLANTED_SEED)
+        return make_phantom(self.path, plan)
+
+    @property
+    def ref(self) -> "SlideRef":
+        """The slide, made if it isn't there yet."""
+        from nodescan.domain.slide import SlideRef
+
+        return SlideRef(Path(self.truth.slide).stem, self.path)
+
+
+def examine_installation(request: DoctorRequest, tell: Callable[[Check], None]) -> Diagnosis:
+    """Run every check, whatever the ones before it found; each is told as soon as it is known."""
+    done: list[Check] = []
+
+    def note(check: Check) -> Check:
+        done.append(check)
+        tell(check)
+        return check
+
+    for name, check in (
+        ("python", check_python),
+        ("packages", check_packages),
+        ("torch", check_torch_pair),
+        ("processor", check_processor),
+        ("memory", check_memory),
+        ("output", partial(check_output, request.folder)),
+    ):
+        note(_tried(name, check))
+    libraries, safe = check_libraries()
+    note(libraries)
+    with tempfile.TemporaryDirectory(prefix="nodescan-doctor-") as folder:
+        phantom = Phantom(Path(folder))
+        for name, check in (
+            ("openslide", partial(check_openslide, phantom)),
+            ("decoding", partial(check_decoding, phantom)),
+            ("device", partial(check_device, request.device)),
+            ("model", partial(check_model, request.model)),
+            ("self-test", partial(check_scan, phantom, request)),
+        ):
+            note(_tried(name, check) if safe else _not_tried(name))
+    return Diagnosis(tuple(done))
+
+
+def check_libraries() -> tuple[Check, bool]:
+    """Import what is compiled in a process of its own, and say whether this process may do so too.
+
+    Code built for another processor doesn't raise an error: it kills whoever loads it.
+    """
+    there = [name for name in COMPILED if name not in OPTIONAL or find_spec(name) is not None]
+    command = [sys.executable, "-c", _LOAD_EACH, *there]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_LOAD_S, check=False)
+    except subprocess.TimeoutExpired:
+        found = f"loading them took longer than {_LONGEST_LOAD_S:.0f} s"
+        return Check("libraries", State.FAIL, found, "install nodescan on a local disk"), False
+    except OSError as error:
+        found = f"no process can be started to load them ({error.strerror or error})"
+        return Check("libraries", State.FAIL, found, "free memory, or allow this user more processes"), True
+    if result.returncode == 0:
+        return Check("libraries", State.OK, f"all {len(there)} load"), True
+    begun = result.stdout.split()
+    package = COMPILED.get(begun[-1], begun[-1]) if begun else "python"
+    if result.returncode < 0:
+        found = f"loading {package} stops the program ({_signal_name(-result.returncode)})"
+        remedy = f"{package} is built for another processor or damaged: {_INSTALL}"
+        return Check("libraries", State.FAIL, found, remedy), False
+    said = [line for line in result.stderr.splitlines() if line.strip()]
+    found = f"{package} doesn't load: {_clipped(said[-1] if said else '')}"
+    return Check("libraries", State.FAIL, found, _INSTALL), True
+
+
+def check_openslide(phantom: Phantom) -> Check:
+    """The library loads, says its version, and opens a slide with the spacing that was written."""
+    from nodescan.slides import slide_facts
+    from nodescan.slides.library import library_versions
+
+    library, package = library_versions()
+    found = f"OpenSlide {library}, openslide-python {package}"
+    truth, facts = phantom.truth, slide_facts(phantom.ref)
+    spacing = facts.spacing
+    if (facts.width_px, facts.height_px) != (truth.width_px, truth.height_px) or spacing is None:
+        return Check(
+            "openslide", State.FAIL, f"{found}: opens a phantom with another size or without a spacing", _INSTALL
+        )
+    if abs(spacing.x / truth.um_per_px - 1) > 0.001:
+        wrong = f"{found}: reads {spacing.x:g} um/px where {truth.um_per_px:g} was written"
+        return Check("openslide", State.FAIL, wrong, _INSTALL)
+    return Check("openslide", State.OK, f"{found}; a phantom opens")
+
+
+def check_decoding(phantom: Phantom) -> Check:
+    """Megapixels a second that one thread reads through the product's reader."""
+    from nodescan.domain.geometry import PixelBox
+    from nodescan.slides import open_slide
+
+    slide = open_slide(phantom.ref)
+    try:
+        spacing = slide.info.spacing
+        width, height = slide.frame_size(spacing)
+        started, read = time.perf_counter(), 0
+        for top in range(0, height, 1024):
+            box = PixelBox(0, top, width, min(1024, height - top))
+            read += slide.read(box, spacing).shape[0] * width
+    finally:
+        slide.close()
+    rate = read / 1e6 / max(time.perf_counter() - started, 1e-9)
+    found = f"{rate:.1f} Mpx/s with one thread, of JPEG in a TIFF on the local disk"
+    if rate < SLOW_MPX_S:
+        return Check("decoding", State.WARN, found, "results are right but late: look for other work on this machine")
+    return Check("decoding", State.OK, found)
+
+
+def check_device(asked: str) -> Check:
+    """Where and in which precision the network will run, and why."""
+    from nodescan.inference.capabilities import capabilities, precision_words
+    from nodescan.inference.device import choose_device
+
+    able = capabilities()
+    chosen = choose_device(asked)
+    if asked != "auto":
+        why = f"asked for by --device {asked}"
+    elif able.cuda_devices:
+        why = "the first of the GPUs that torch sees"
+    else:
+        why = f"torch is built for {able.built_for} and sees no GPU"
+    found = f"{chosen.description}, {able.cpu} instructions; {why}; {precision_words(chosen)}"
+    if asked == "auto" and not able.cuda_devices and _gpu_is_there():
+        remedy = "install a torch built for CUDA" if able.built_for == "CPU" else "update the NVIDIA driver"
+        return Check("device", State.WARN, f"{found}, but there is one", f"{remedy}, or accept the slower CPU")
+    return Check("device", State.OK, found)
+
+
+def check_model(asked: str | None) -> Check:
+    """The card can be read and the weights are those it was written for."""
+    from nodescan.inference.card import checked_weights, find_model, load_card
+
+    folder = find_model(asked)
+    card = load_card(folder)
+    checked_weights(card, folder)
+    return Check("model", State.OK, f"{card.name}, weights sha256 {card.weights_sha256[:12]} as on the card")
+
+
+def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
+    """A whole scan finds the deposit that was planted: its class, its size, and nothing else."""
+    from nodescan.config import load_config
+    from nodescan.domain.report import Status
+    from nodescan.inference.card import find_model
+    from nodescan.inference.predictor import open_predictor
+    from nodescan.progress import Viewer
+    from nodescan.scan import scan_slide
+    from nodescan.slides import open_slide
+
+    predictor = open_predictor(find_model(request.model), device=request.device)
+    settings = load_config().settings
+    started = time.perf_counter()
+    report = scan_slide(
+        phantom.ref, open_slide=open_slide, predictor=predictor, settings=settings, progress=Viewer()
+    ).report
+    seconds = time.perf_counter() - started
+    truth = phantom.truth
+    planted, measured = truth.largest_deposit_um or 0.0, report.largest_deposit_um
+    found = "no class" if report.metastasis is None else report.metastasis.word
+    size = "nothing" if measured is None else f"{measured:.0f} um"
+    said = (
+        f"planted: {truth.label}, {planted:.0f} um; found: {found}, {size}, foci: {report.n_foci}, {report.status}; "
+        f"{predictor.precision} on {predictor.device}, {seconds:.0f} s"
+    )
+    right = report.status is Status.COMPLETE and found == truth.label and report.n_foci == len(truth.deposits)
+    if right and measured is not None and abs(measured - planted) <= SIZE_TOLERANCE * planted:
+        return Check("self-test", State.OK, said)
+    remedy = "don't use this installation: install it again; if that doesn't help, try --device cpu or another model"
+    return Check("self-test", State.FAIL, said, remedy)
+
+
+def _tried(name: str, check: Callable[[], Check]) -> Check:
+    """The check, or that it broke and why."""
+    try:
+        return check()
+    except _BREAKAGE as error:
+        if isinstance(error, (DeviceError, ModelError, SlideError)):
+            return Check(name, State.FAIL, _clipped(str(error)), "do what the line says, then try again")
+        return Check(name, State.FAIL, f"broke: {type(error).__name__}: {_clipped(str(error))}", _INSTALL)
+
+
+def _not_tried(name: str) -> Check:
+    return Check(name, State.FAIL, "not tried, because a library stops the program", "mend the libraries first")
+
+
+def _clipped(text: str) -> str:
+    """On one line, and not a page of it."""
+    line = " ".join(text.split()) or "no reason given"
+    return line if len(line) <= 300 else f"{line[:297]}..."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _gpu_is_there() -> bool:
+    """Whether Linux has an NVIDIA driver loaded, whatever torch thinks of it."""
+    return Path("/proc/driver/nvidia/version").exists()

@@ -1,0 +1,82 @@
+"""`nodescan doctor`: whether this installation can be trusted, in plain words."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodescan.options import Device, Model
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from nodescan.doctor import Diagnosis
+    from nodescan.machine_checks import Check
+
+TRUSTWORTHY, NOT_TRUSTWORTHY = 0, 1
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results will go: is there room?")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_json: AsJson = False) -> int:
+    """Check this installation part by part, and scan a phantom of known truth; exit 1 if it can't be trusted."""
+    import sys
+
+    from nodescan.doctor import DoctorRequest, examine_installation
+
+    on_terminal = sys.stdout.isatty()
+    live = not as_json and not on_terminal
+    diagnosis = examine_installation(DoctorRequest(out, model, device), _print_line if live else _say_nothing)
+    if as_json:
+        print(_as_json(diagnosis))
+    else:
+        if on_terminal:
+            _print_table(diagnosis)
+        print(_conclusion(diagnosis))
+    return TRUSTWORTHY if diagnosis.trustworthy else NOT_TRUSTWORTHY
+
+
+def _print_line(check: "Check") -> None:
+    """One line a check, as soon as it is known."""
+    remedy = f"; what to do: {check.remedy}" if check.remedy else ""
+    print(f"{check.state.value:<4}  {check.name:<9}  {check.found}{remedy}", flush=True)
+
+
+def _say_nothing(check: "Check") -> None:
+    pass
+
+
+def _print_table(diagnosis: "Diagnosis") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", "checked", "found", "what to do", box=None, pad_edge=False, header_style="bold")
+    for check in diagnosis.checks:
+        state = Text(check.state.value, style=_COLOURS[check.state.value])
+        table.add_row(state, Text(check.name), Text(check.found), Text(check.remedy))
+    Console().print(table)
+
+
+def _conclusion(diagnosis: "Diagnosis") -> str:
+    failed = [check.name for check in diagnosis.checks if check.state.value == "fail"]
+    warned = [check.name for check in diagnosis.checks if check.state.value == "warn"]
+    if failed:
+        return f"This installation can't be trusted. Wrong: {', '.join(failed)}."
+    known = f" Worth knowing: {', '.join(warned)}." if warned else ""
+    return f"This installation can be trusted for research; it is not for clinical use.{known}"
+
+
+def _as_json(diagnosis: "Diagnosis") -> str:
+    import json
+    from dataclasses import asdict
+
+    from nodescan import __version__
+
+    content = {
+        "nodescan": __version__,
+        "trustworthy": diagnosis.trustworthy,
+        "checks": [asdict(check) for check in diagnosis.checks],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,99 @@
+"""Holds findings to float32: what could bear on one is answered again by the reference."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nodescan.domain.geometry import TileGrid
+from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.imaging.decisive import CONSTANT_SPREAD, decisive_cells, doubtful_on_glass, glass_cells, is_constant
+from nodescan.imaging.stitching import cells_of, tiles_with
+from nodescan.interfaces import ApproximatePredictor
+from nodescan.survey import Survey, Tile
+from nodescan.tile_pass import Shown
+
+CHECK_EVERY_TILES = 200
+"""So often a tile that bears on nothing is answered twice all the same, beside the one with the highest answer."""
+
+Again = Callable[[Sequence[Tile]], Shown]
+"""The reference's answers to some tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What stands after the guard. precision: in words, for the report."""
+
+    shown: Shown
+    precision: str
+
+
+def settled(
+    first: Shown, survey: Survey, again: Again, *, predictor: ApproximatePredictor, tissue: TissueMask
+) -> Settled:
+    """The fast answers with all that could bear on a finding replaced by the reference's.
+
+    Deposits, their sizes and probabilities, the doubts about them and the constant-output flag are then those that the
+    reference alone would give, as long as no fast answer is further off than predictor.tolerance. Wherever both
+    answered that is checked, in one tile of a slide at least; where it fails, the reference answers the whole slide.
+    """
+    tiles = _in_question(first.probability, survey, predictor, tissue)
+    redone = again(tiles)
+    off = _largest_difference(first.probability, redone.probability)
+    both = _replaced(first, redone, survey.grid, tiles)
+    name, true = predictor.precision, predictor.reference.precision
+    apart = (
+        float(np.ptp(redone.probability.values[redone.probability.examined]))
+        if redone.probability.examined.any()
+        else 0
+    )
+    unclear = is_constant(first.probability, slack=2 * predictor.tolerance) and apart < CONSTANT_SPREAD
+    unclear |= is_constant(first.probability)  # as a broken fast way may be: the reference has to confirm it
+    if off <= predictor.tolerance and not unclear:
+        return Settled(both, f"{name}, {len(tiles)} of {len(survey.tiles)} tiles in {true}")
+    rest = tuple(tile for tile in survey.tiles if tile not in set(tiles))
+    whole = _replaced(both, again(rest), survey.grid, rest)
+    why = "answers were nearly the same everywhere"
+    if off > predictor.tolerance:
+        why = f"{name} was off by {off:.2g}, more than the {predictor.tolerance:g} it is trusted with"
+    return Settled(whole, f"{true} ({why})")
+
+
+def _in_question(
+    first: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor, tissue: TissueMask
+) -> tuple[Tile, ...]:
+    """The tiles that the reference is to answer, row by row."""
+    rule, tolerance = predictor.decision, predictor.tolerance
+    cells = decisive_cells(first, rule, tolerance)
+    if cells.any():
+        cells |= doubtful_on_glass(first, glass_cells(tissue, first), rule.threshold, tolerance)
+    cells &= survey.wanted
+    answered = np.flatnonzero(first.examined)
+    if answered.size:
+        values = first.values.ravel()[answered]
+        cells.ravel()[answered[values.argmax()]] = True
+        if is_constant(first, slack=2 * tolerance):
+            cells.ravel()[answered[values.argmin()]] = True
+    tiles = set(tiles_with(survey.grid, cells)) | set(survey.tiles[CHECK_EVERY_TILES - 1 :: CHECK_EVERY_TILES])
+    return tuple(tile for tile in survey.tiles if tile in tiles)
+
+
+def _largest_difference(first: ProbabilityMap, redone: ProbabilityMap) -> float:
+    both = first.examined & redone.examined
+    return float(np.abs(first.values[both] - redone.values[both]).max(initial=0.0))
+
+
+def _replaced(first: Shown, redone: Shown, grid: TileGrid, tiles: Sequence[Tile]) -> Shown:
+    """`first`, but for the tiles that were shown again."""
+    again = np.zeros(first.probability.values.shape, dtype=np.bool_)
+    for tile in tiles:
+        again[cells_of(grid, *tile)] = True
+
+    map_, new = first.probability, redone.probability
+    values = np.where(again, new.values, map_.values)
+    examined = np.where(again, new.examined, map_.examined)
+    return Shown(
+        ProbabilityMap(values, examined, map_.spacing),
+        np.where(again, redone.blurred, first.blurred),
+        np.where(again, redone.unread, first.unread),
+    )

@@ -1,0 +1,93 @@
+"""Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.imaging.components import components, windows
+from nodescan.imaging.coverage import coverage
+from nodescan.imaging.outlines import THRESHOLD_STEP
+from nodescan.imaging.segmentation import smoothed_values
+
+_AROUND = 2
+"""Cells around a component that its outline is interpolated from; see trace_foci."""
+
+_TRUNCATE = 4.0
+"""Standard deviations at which scipy's Gaussian ends."""
+
+_ROUNDING = 1e-5
+"""More than float32 loses in smoothing."""
+
+CONSTANT_CELLS, CONSTANT_SPREAD = 100, 1e-4
+"""From so many answers on, all of them within that much, the output is called constant."""
+
+GLASS_COVERAGE, MOST_ON_GLASS = 0.25, 0.2
+"""A cell with less tissue than the first is glass; more of the tumour on glass than the second is a doubt."""
+
+
+def decisive_cells(probability: ProbabilityMap, rule: DecisionRule, tolerance: float) -> NDArray[np.bool_]:
+    """bool (H, W): the cells whose exact values give exactly the deposits that exact values everywhere would.
+
+    probability: values at most `tolerance` from the true ones, examined as the true map. Smoothing is a weighted
+    mean, so smoothed values are at most as far off. A deposit of the true map lies in a component of this one above the
+    threshold, less the tolerance, that reaches the seed threshold, less the tolerance. Its size hangs on that
+    component, and its uncertainty on what joins it at the lowered threshold (OutlineLevels) near it; these, with what
+    they are interpolated from and smoothed over, are the cells. What the fast map shows elsewhere stays below the
+    seed threshold in both, so it makes no deposit in either.
+    """
+    smoothed = smoothed_values(probability, rule.smoothing_um)
+    slack = tolerance + _ROUNDING
+    near = np.zeros(smoothed.shape, dtype=np.bool_)
+    labels, count = components(smoothed > rule.threshold - slack)
+    if count == 0:
+        return near
+    lowered = rule.threshold - min(THRESHOLD_STEP, rule.threshold / 2, (1 - rule.threshold) / 2) - slack
+    joined, _ = components(smoothed > lowered)
+    for index, (rows, columns) in enumerate(windows(labels), start=1):
+        own = labels[rows, columns] == index
+        if smoothed[rows, columns][own].max() <= rule.seed_threshold - slack:
+            continue
+        around = _grown(rows, smoothed.shape[0]), _grown(columns, smoothed.shape[1])
+        near[around] |= np.isin(joined[around], np.unique(joined[rows, columns][own]))
+    if not near.any():
+        return near
+    near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=_AROUND)
+    reach = [
+        2 * int(_TRUNCATE * rule.smoothing_um / side + 0.5) + 1
+        for side in (probability.spacing.y, probability.spacing.x)
+    ]
+    return ndimage.maximum_filter(near, size=reach, mode="constant", cval=False)
+
+
+def _grown(span: slice, limit: int) -> slice:
+    return slice(max(0, span.start - _AROUND), min(limit, span.stop + _AROUND))
+
+
+def is_constant(probability: ProbabilityMap, *, slack: float = 0.0) -> bool:
+    """Whether a network answered the same everywhere; slack: or may have, if the spread is off by so much."""
+    values = probability.values[probability.examined]
+    return len(values) >= CONSTANT_CELLS and float(np.ptp(values)) < CONSTANT_SPREAD + slack
+
+
+def glass_cells(tissue: TissueMask, probability: ProbabilityMap) -> NDArray[np.bool_]:
+    """bool (H, W): the map's cells with next to no tissue."""
+    stained = coverage(tissue.tissue, tissue.spacing, shape=probability.values.shape, spacing=probability.spacing)
+    return stained < GLASS_COVERAGE
+
+
+def doubtful_on_glass(
+    probability: ProbabilityMap, glass: NDArray[np.bool_], threshold: float, tolerance: float
+) -> NDArray[np.bool_]:
+    """bool (H, W): cells whose exact values decide whether, and how much of, what is called tumour lies on glass.
+
+    None where the share stays within MOST_ON_GLASS whichever side of the threshold each of them turns out to be.
+    """
+    values = np.where(probability.examined, probability.values, np.float32(0))
+    open_ = probability.examined & (np.abs(values - threshold) <= tolerance + _ROUNDING)
+    sure = probability.examined & (values >= threshold) & ~open_
+    on_glass = np.count_nonzero((sure | open_) & glass)
+    counted = np.count_nonzero(sure | (open_ & glass))
+    decided = counted == 0 or on_glass / counted <= MOST_ON_GLASS
+    return np.zeros_like(open_) if decided else open_

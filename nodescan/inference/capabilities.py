@@ -1,0 +1,31 @@
+"""What torch was built for and what it can use here, for whoever asks why a device was chosen."""
+
+from dataclasses import dataclass
+
+import torch
+
+from nodescan.inference.device import Device, fast_dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """built_for: "CPU" or e.g. "CUDA 13.2". cpu: the instructions torch uses, e.g. "AVX2" or "DEFAULT"."""
+
+    built_for: str
+    cuda_devices: int
+    cpu: str
+
+
+def capabilities() -> Capabilities:
+    """What torch says of itself."""
+    built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU"
+    devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return Capabilities(built_for, devices, torch.backends.cpu.get_cpu_capability())
+
+
+def precision_words(device: Device) -> str:
+    """What the network will compute in on this device, and why."""
+    narrow = fast_dtype(device.device)
+    if narrow is None:
+        return "float32, as there are no instructions for a narrower type"
+    return f"{str(narrow).removeprefix('torch.')} where it is faster, float32 for all that bears on a finding"

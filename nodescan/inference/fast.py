@@ -1,0 +1,122 @@
+"""Fast ways through a network whose answers may be a little off, each with the most it may be off and its reference."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.geometry import TileGeometry
+from nodescan.domain.report import ModelIdentity
+from nodescan.errors import ModelError
+from nodescan.inference.lanes import Answer, CpuLanes, CudaLanes, Lanes, SwitchingLanes
+from nodescan.inference.made_tiles import made_tiles
+from nodescan.inference.openvino_lanes import Converted, OpenVinoLanes, convert, converted, installed
+from nodescan.interfaces import TilePredictor
+
+TOLERANCE = {"bfloat16": 0.06, "float16": 0.03}
+"""The most that a cell's probability is trusted to be off, by precision.
+
+bfloat16: 2.4 times the largest difference measured, 0.025, in PyTorch and in OpenVINO alike: pcam-p4m, tiles of
+composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and made-up ones. float16 has three bits
+more; not measured yet. For another model or machine: `python -m nodescan.inference.agreement MODEL DEVICE`. Weights
+for which this is too little cost time, never a finding: see nodescan/guard.py.
+"""
+
+CONVERT_AFTER_TILES = 64
+"""Converting for OpenVINO takes about as long as answering so many tiles: later it repays itself, and never twice."""
+
+
+class FastPredictor:
+    """Answers within `tolerance` of `reference`, a float32 predictor of the same model, or so it was measured."""
+
+    def __init__(self, reference: TilePredictor, lanes: Lanes, *, precision: str, batch_size: int) -> None:
+        self.reference = reference
+        self.precision = precision
+        self.tolerance = TOLERANCE[precision]
+        self.batch_size = batch_size
+        self._lanes = lanes
+
+    @property
+    def model(self) -> ModelIdentity:
+        return self.reference.model
+
+    @property
+    def geometry(self) -> TileGeometry:
+        return self.reference.geometry
+
+    @property
+    def decision(self) -> DecisionRule:
+        return self.reference.decision
+
+    @property
+    def spacing_range_um(self) -> tuple[float, float]:
+        return self.reference.spacing_range_um
+
+    @property
+    def device(self) -> str:
+        return self.reference.device
+
+    def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        """Begins to answer tiles, as predict(), and returns what waits for the answers."""
+        return self._lanes.start(tiles)
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
+        return self._lanes.start(tiles)()
+
+
+def cast(net: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A copy with weights of another type, once and for all; what is taken off the pixels stays in float32."""
+    narrow = copy.deepcopy(net)
+    for weights in narrow.parameters():
+        weights.data = weights.data.to(dtype)
+    return narrow
+
+
+def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int) -> Lanes:
+    """The lanes of a device that the network is on."""
+    return CpuLanes(net) if device.type == "cpu" else CudaLanes(net, device, batch_size=batch_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Compilable:
+    """A network that OpenVINO may compile. net: plain convolutions in float32, on the CPU; kept: where it is kept."""
+
+    net: nn.Module
+    kept: Converted
+
+    def lanes(self, eager: Lanes, *, tolerance: float) -> Lanes:
+        """At once where a converted network is kept, after some tiles where it is still to be made.
+
+        eager: what goes on where it can't be made, or answers otherwise by more than the tolerance.
+        """
+        if self.kept.sound:
+            return self._compiled(eager, tolerance) or eager
+        return SwitchingLanes(eager, lambda: self._made(eager, tolerance), after_tiles=CONVERT_AFTER_TILES)
+
+    def _made(self, eager: Lanes, tolerance: float) -> Lanes | None:
+        try:
+            convert(self.net, self.kept)
+        except ModelError:
+            return None
+        return self._compiled(eager, tolerance)
+
+    def _compiled(self, eager: Lanes, tolerance: float) -> Lanes | None:
+        try:
+            lanes = OpenVinoLanes(self.kept)
+            probe = made_tiles(1, self.kept.tile_px)
+            expected, found = eager.start(probe), lanes.start(probe)
+            return lanes if float(np.abs(found() - expected()).max()) <= tolerance else None
+        except ModelError:  # the way it is goes on: slower, and as right
+            return None
+
+
+def compilable(net: nn.Module, card_sha256: str, *, tile_px: int, device: torch.device) -> Compilable | None:
+    """None where OpenVINO isn't installed or the device isn't the CPU."""
+    if device.type != "cpu" or not installed():
+        return None
+    return Compilable(net, converted(card_sha256, tile_px))

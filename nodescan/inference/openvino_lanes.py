@@ -1,0 +1,174 @@
+"""The network compiled by OpenVINO, where it is installed: bfloat16 on a CPU, several tiles at a time.
+
+Converting takes seconds, so what it made is kept: in $NODESCAN_CACHE, else in the user's cache folder, under the sha256
+of the weights and the versions that made it. A kept file is taken only if its own sha256 is the one noted beside it.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections import deque
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nodescan import __version__
+from nodescan.errors import ModelError
+from nodescan.inference.lanes import MOST_LANES, Answer
+
+_FORM = 1
+"""Counted up when what is converted changes while versions don't."""
+
+_MODEL, _WEIGHTS, _SUMS = "model.xml", "model.bin", "sha256.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A converted network on disk. name: of its folder; tile_px: side of the tiles it takes."""
+
+    name: str
+    tile_px: int
+
+    @property
+    def folder(self) -> Path:
+        return cache_folder() / "openvino" / self.name
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is there and each file is what was written."""
+        try:
+            sums = json.loads((self.folder / _SUMS).read_text(encoding="utf-8"))
+            return sums == {name: _sha256(self.folder / name) for name in (_MODEL, _WEIGHTS)}
+        except (OSError, ValueError):
+            return False
+
+
+def installed() -> bool:
+    return find_spec("openvino") is not None
+
+
+def cache_folder() -> Path:
+    """Where what takes long to make is kept: $NODESCAN_CACHE, else nodescan in the user's cache folder."""
+    own = os.environ.get("NODESCAN_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nodescan"
+
+
+def converted(card_sha256: str, tile_px: int) -> Converted:
+    """What a model, by its card, is called once converted for tiles of that side by the versions at hand."""
+    parts = [card_sha256, str(tile_px), str(_FORM), __version__, torch.__version__, _openvino_version()]
+    return Converted(hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32], tile_px)
+
+
+def convert(net: nn.Module, target: Converted) -> None:
+    """Convert a network that is fed with pixels, and keep it. Raises ModelError where that can't be done."""
+    import openvino  # noqa: PLC0415  an extra, and slow to import
+
+    example = torch.zeros(1, target.tile_px, target.tile_px, 3, dtype=torch.uint8)
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")  # torch.jit says that it is old
+            model = openvino.convert_model(_FedWithTiles(net), example_input=example, input=[tuple(example.shape)])
+        home = target.folder.parent
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home) as made:
+            place = Path(made) / "whole"
+            place.mkdir()
+            openvino.save_model(model, place / _MODEL, compress_to_fp16=False)
+            sums = {name: _sha256(place / name) for name in (_MODEL, _WEIGHTS)}
+            (place / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
+            _put(place, target.folder)
+    except (RuntimeError, OSError) as error:
+        raise ModelError(f"OpenVINO: the network can't be converted ({str(error).splitlines()[0]})") from error
+
+
+class OpenVinoLanes:
+    """A compiled network; as many streams of one thread as torch has threads, twice as many tiles under way."""
+
+    def __init__(self, source: Converted) -> None:
+        """Raises ModelError where it can't be compiled."""
+        import openvino  # noqa: PLC0415  an extra, and slow to import
+
+        threads = torch.get_num_threads()
+        self.count = min(threads, MOST_LANES)
+        self.tile_px = source.tile_px
+        options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": "bf16",
+            "NUM_STREAMS": self.count,
+            "INFERENCE_NUM_THREADS": threads,
+        }
+        try:
+            compiled = openvino.Core().compile_model(source.folder / _MODEL, "CPU", options)
+            self._free = [compiled.create_infer_request() for _ in range(2 * self.count)]
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO: the network can't be compiled ({str(error).splitlines()[0]})") from error
+        self._under_way: deque[_Job] = deque()
+
+    def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        jobs = [self._started(tile[None]) for tile in tiles]
+        return lambda: np.concatenate([self._finished(job) for job in jobs])
+
+    def _started(self, tile: NDArray[np.uint8]) -> "_Job":
+        if not self._free:
+            self._finished(self._under_way[0])
+        job = _Job(self._free.pop(), np.ascontiguousarray(tile))
+        job.request.start_async({0: job.tile}, share_inputs=True)
+        self._under_way.append(job)
+        return job
+
+    def _finished(self, job: "_Job") -> NDArray[np.float32]:
+        if job.answer is None:
+            try:
+                job.request.wait()
+            except RuntimeError as error:
+                raise ModelError(f"OpenVINO: a tile can't be answered ({str(error).splitlines()[0]})") from error
+            job.answer = np.array(job.request.output_tensors[0].data, dtype=np.float32)
+            self._under_way.remove(job)
+            self._free.append(job.request)
+        return job.answer
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A tile under way; it is held here because OpenVINO reads it where it lies."""
+
+    request: Any
+    tile: NDArray[np.uint8]
+    answer: NDArray[np.float32] | None = None
+
+
+class _FedWithTiles(nn.Module):
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        return self.net(tiles.permute(0, 3, 1, 2))
+
+
+def _put(made: Path, place: Path) -> None:
+    """Into its place, instead of what a quicker process put there, or of what has been damaged."""
+    if place.exists():
+        place.rename(Path(tempfile.mkdtemp(dir=made.parent)) / "old")
+    made.rename(place)
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _openvino_version() -> str:
+    try:
+        return version("openvino")
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,211 @@
+"""What can be said of an installation without loading it: versions, processor, memory and the disk for results."""
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+OLDEST_PYTHON = (3, 11)
+
+NO_ROOM_BYTES, LITTLE_ROOM_BYTES = 200_000_000, 5_000_000_000
+"""A slide's reports take 2 to 10 MB: under the first not even a few slides fit, under the second not a night's."""
+
+LITTLE_MEMORY_BYTES = 4_000_000_000
+"""One slide in work takes 1 to 2 GB with the network loaded; the system wants the rest."""
+
+_INSTALL_AGAIN = "install nodescan again into a fresh environment: pip install --force-reinstall nodescan"
+
+_BF16_FLAGS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")
+"""Instructions on bfloat16 numbers, as Linux names them: the first three of x86, the last of ARM."""
+
+_VECTOR_FLAGS = ("avx2", "avx512f", "asimd")
+_CPUINFO = Path("/proc/cpuinfo")
+_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+class State(StrEnum):
+    """Whether results can be trusted: warn says that they can, but something is worth knowing."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. found: what is there; remedy: what to do, "" where nothing is needed."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def check_python() -> Check:
+    """The interpreter's version."""
+    found = f"Python {platform.python_version()} ({platform.system()}, {platform.machine()})"
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        wanted = ".".join(map(str, OLDEST_PYTHON))
+        return Check("python", State.FAIL, found, f"install Python {wanted} or newer, and nodescan into it")
+    return Check("python", State.OK, found)
+
+
+def check_packages() -> Check:
+    """Every package that nodescan asks for is there, in a version that it accepts."""
+    try:
+        asked = requires("nodescan") or []
+    except PackageNotFoundError:
+        found = "nodescan runs from a folder and isn't installed, so the versions it needs are not known"
+        return Check("packages", State.WARN, found, "install it: pip install nodescan")
+    from packaging.requirements import Requirement
+
+    problems: list[str] = []
+    count = 0
+    for needed in map(Requirement, asked):
+        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+            continue
+        count += 1
+        there = _version(needed.name)
+        if there is None:
+            if needed.name != "openslide-bin":  # the system's own library does as well; its check says whether it is
+                problems.append(f"{needed.name} is missing")
+        elif not needed.specifier.contains(there, prereleases=True):
+            problems.append(f"{needed.name} is {there}, needed is {needed.specifier}")
+    if problems:
+        return Check("packages", State.FAIL, "; ".join(problems), _INSTALL_AGAIN)
+    return Check("packages", State.OK, f"nodescan {_version('nodescan')} and the {count} packages it needs")
+
+
+def check_torch_pair() -> Check:
+    """torch and torchvision come from releases that belong together.
+
+    What torchvision's own metadata asks for decides. Where it says nothing: torch 2.N goes with torchvision
+    0.(N + 15) (the release table of pytorch/vision).
+    """
+    torch, vision = _version("torch"), _version("torchvision")
+    if torch is None:
+        remedy = "install it: https://pytorch.org/get-started/locally says how for this machine"
+        return Check("torch", State.FAIL, "torch isn't installed", remedy)
+    if vision is None:
+        return Check("torch", State.OK, f"torch {torch}; torchvision isn't installed, and scans don't use it")
+    found = f"torch {torch}, torchvision {vision}"
+    asked = _asked_of_torch()
+    if asked:
+        from packaging.specifiers import SpecifierSet
+
+        if SpecifierSet(asked).contains(torch, prereleases=True):
+            return Check("torch", State.OK, found)
+        why = f"{found}, which asks for torch {asked}"
+    elif _minor(vision) == _minor(torch) + 15:
+        return Check("torch", State.OK, found)
+    else:
+        why = f"{found}: not of the same release (torch 2.N goes with torchvision 0.(N + 15))"
+    return Check("torch", State.FAIL, why, "install both in one step: pip install --upgrade torch torchvision")
+
+
+def check_processor() -> Check:
+    """Cores that this process may use, and which instructions they have; by what they can do, not by their name."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    flags = _processor_flags()
+    words = f"{cores} core{'' if cores == 1 else 's'} of {os.cpu_count() or cores} usable"
+    if not flags:
+        return Check("processor", State.OK, f"{words}; its instructions are not known here")
+    rough = [flag for flag in _BF16_FLAGS if flag in flags]
+    vectors = [flag for flag in _VECTOR_FLAGS if flag in flags]
+    found = f"{words}; vectors: {', '.join(vectors) or 'none'}; bfloat16: {', '.join(rough) or 'none'}"
+    if not vectors:
+        return Check(
+            "processor", State.WARN, found, "the network will be slow: use a machine with AVX2 or NEON, or a GPU"
+        )
+    return Check("processor", State.OK, found)
+
+
+def check_memory() -> Check:
+    """Memory of the machine, or of the container where that is less."""
+    total = _memory_bytes()
+    if total is None:
+        return Check("memory", State.OK, "not known on this system")
+    found = f"{total / 1e9:.1f} GB"
+    if total < LITTLE_MEMORY_BYTES:
+        return Check("memory", State.WARN, found, "run one slide at a time, or on a machine with 4 GB or more")
+    return Check("memory", State.OK, found)
+
+
+def check_output(folder: Path) -> Check:
+    """Files can be written and renamed where results will go, and there is room; nothing is left behind.
+
+    A folder that isn't there yet is judged by the nearest one above it.
+    """
+    place = next((above for above in (folder, *folder.absolute().parents) if above.is_dir()), None)
+    shown = "the current folder" if folder == Path() else str(folder)
+    elsewhere = "name another folder by --out"
+    if place is None:
+        return Check("output", State.FAIL, f"{shown}: no folder above it exists", elsewhere)
+    try:
+        _write_and_rename(place)
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        why = f"{shown} can't be written ({error.strerror or error})"
+        return Check("output", State.FAIL, why, f"get permission to write there, free space, or {elsewhere}")
+    room = f"{shown} can be written, {free / 1e9:.1f} GB free"
+    if free < NO_ROOM_BYTES:
+        return Check("output", State.FAIL, room, f"free space, or {elsewhere}: a slide's reports take 2 to 10 MB")
+    if free < LITTLE_ROOM_BYTES:
+        return Check("output", State.WARN, room, "enough for some slides; 1,000 slides take 2 to 10 GB")
+    return Check("output", State.OK, room)
+
+
+def _write_and_rename(folder: Path) -> None:
+    """A report is written beside its place and renamed: some network disks allow the first and not the second."""
+    with tempfile.TemporaryDirectory(prefix=".nodescan-doctor-", dir=folder) as inside:
+        first, second = Path(inside, "first"), Path(inside, "second")
+        first.write_bytes(b"first")
+        second.write_bytes(b"second")
+        os.replace(second, first)
+        if first.read_bytes() != b"second":
+            raise OSError("a file that was renamed over another still holds the old bytes")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _asked_of_torch() -> str:
+    """The versions of torch that the installed torchvision accepts, "" where it doesn't say."""
+    from packaging.requirements import Requirement
+
+    asked = (Requirement(text) for text in requires("torchvision") or ())
+    return next((str(needed.specifier) for needed in asked if needed.name == "torch"), "")
+
+
+def _minor(release: str) -> int:
+    return int(release.split(".")[1])
+
+
+def _processor_flags() -> frozenset[str]:
+    """The instructions of the first core, as Linux lists them; empty where it doesn't."""
+    with suppress(OSError):
+        for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, words = line.partition(":")
+            if key.strip() in ("flags", "Features"):
+                return frozenset(words.split())
+    return frozenset()
+
+
+def _memory_bytes() -> int | None:
+    sizes: list[int] = []
+    with suppress(OSError, ValueError, AttributeError):
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    for limit in _CGROUP_LIMITS:
+        with suppress(OSError, ValueError):  # "max" where there is no limit
+            sizes.append(int(limit.read_text(encoding="ascii")))
+    return min(sizes, default=None)

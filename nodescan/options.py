@@ -1,0 +1,77 @@
+"""The options of the command line that several commands share, and the many of `run`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Mpp = Annotated[
+    float | None, typer.Option("--mpp", metavar="UM", help="Pixel size at level 0 in um, where the file has none.")
+]
+OverrideMpp = Annotated[
+    bool,
+    typer.Option("--override-mpp", help="Let --mpp replace a plausible pixel size in the file; the report says so."),
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="YAML", help="Settings; the packed ones if not given.")
+]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME|FOLDER", help="The released model if not given.")]
+Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show errors only.")]
+LogJson = Annotated[Path | None, typer.Option("--log-json", metavar="FILE", help="Progress as JSON lines.")]
+
+Inputs = Annotated[
+    list[str] | None, typer.Argument(metavar="SLIDE|FOLDER|GLOB...", help="What to scan.", show_default=False)
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+ManifestFile = Annotated[
+    Path | None,
+    typer.Option("--manifest", metavar="CSV", help="Scan the slides it names instead, and stage its patients."),
+]
+Reports = Annotated[
+    str | None, typer.Option("--reports", metavar="NAMES", help="E.g. json,csv,html,geojson; all if not given.")
+]
+Slots = Annotated[
+    int | None,
+    typer.Option(
+        "--slots",
+        metavar="N",
+        min=0,
+        help="Slides at a time, each in a process of its own; 0: in this one. One, or one a GPU, if not given.",
+    ),
+]
+StallMinutes = Annotated[
+    float, typer.Option("--stall-minutes", metavar="MIN", help="A slide without progress for so long has failed.")
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="auto|float32",
+        help="auto: the fastest here, deposits in float32; or float32 throughout. Findings are the same.",
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Scan also the slides that have a whole report of the same files and settings."),
+]
+MaxUnread = Annotated[
+    float,
+    typer.Option(
+        "--max-unread",
+        metavar="PERCENT",
+        help="A slide with more of its tissue unread has failed; up to that it is incomplete.",
+    ),
+]
+Stage = Annotated[
+    Path | None,
+    typer.Option("--stage", metavar="DIR", help="Copy each slide to this local disk ahead of use; removed after."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="tcp://HOST:PORT", help="Scan on the workers of this Dask scheduler."),
+]
+TasksAtOnce = Annotated[
+    int | None,
+    typer.Option("--tasks-at-once", metavar="N", min=1, help="Slides handed to it at a time; 256 if not given."),
+]

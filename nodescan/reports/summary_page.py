@@ -1,0 +1,160 @@
+"""summary.html: the index of a run, what failed and why on top, every slide in a table that can be sorted."""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
+from nodescan.reports.files import text_bytes, write_beside
+from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.page import tone
+from nodescan.reports.pictures import OVERVIEW_JPG
+from nodescan.reports.web_page import Fact, environment
+from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, class_words, flag_title, without_paths
+
+SUMMARY_HTML = "summary.html"
+
+MOST_NAMES = 20
+"""Slides named beside one reason; a share that went away fails hundreds alike, and the table holds them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One slide as text. link, thumbnail: relative, "" where there is none; the numbers beside are to sort by."""
+
+    slide_id: str
+    origin: str
+    link: str
+    thumbnail: str
+    tone: str
+    class_words: str
+    class_rank: int
+    at_least: bool
+    size: str
+    size_um: float | None
+    n_foci: int | None
+    status: str
+    status_rank: int
+    flags: tuple[str, ...]
+    seconds: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One reason why slides have no result, and whom it met: the first MOST_NAMES, and how many more."""
+
+    status: str
+    reason: str
+    slides: tuple[str, ...]
+    n_more: int
+
+
+def write_summary_page(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> None:
+    """Write summary.html into the run's folder. asked: slides asked for, more than there are reports in a stopped run.
+
+    Raises OutputError. Making it takes about a millisecond for five slides, so it is made at the end and not after
+    each slide.
+    """
+    write_beside(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked)))
+
+
+def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
+    """The page as text; what it links to is what lies in `folder` now."""
+    complete = sum(report.status is Status.COMPLETE for report in reports)
+    page = environment()
+    script = page.get_template("summary.js").render()
+    return page.get_template("summary.html").render(
+        notice=NOT_FOR_CLINICAL_USE,
+        headline=f"{complete} of {asked} slide{'' if asked == 1 else 's'} complete",
+        not_run=asked - len(reports),
+        outcomes=outcomes(reports),
+        classes=classes(reports),
+        troubles=troubles(reports),
+        rows=[_row(report, folder) for report in reports],
+        script=Markup(script),  # this program's own, word for word what the policy's hash allows
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def outcomes(reports: Sequence[SlideReport]) -> tuple[Fact, ...]:
+    """How many slides got how far."""
+    notes = {
+        Status.COMPLETE: "read whole",
+        Status.INCOMPLETE: "some tissue not read",
+        Status.UNMEASURABLE: "no trustworthy scale",
+        Status.FAILED: "no result",
+    }
+    found = Counter(report.status for report in reports)
+    return tuple(Fact(status.value.capitalize(), str(found[status]), notes[status]) for status in Status)
+
+
+def classes(reports: Sequence[SlideReport]) -> tuple[tuple[str, Fact], ...]:
+    """How many slides of each class, with the class' tone; those without a class last."""
+    found = Counter(report.metastasis for report in reports)
+    lower = Counter(report.metastasis for report in reports if report.at_least)
+    rows = [
+        (
+            kind.word,
+            Fact(
+                CLASS_WORDS[kind],
+                str(found[kind]),
+                CLASS_RULES[kind] + (f"; {lower[kind]} at least" if lower[kind] else ""),
+            ),
+        )
+        for kind in Metastasis
+    ]
+    return (*rows, ("none", Fact("No class", str(found[None]), "not a negative result")))
+
+
+def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
+    """Why slides have no result at all: each reason once, the most frequent first."""
+    met: dict[tuple[str, str], list[str]] = {}
+    for report in reports:
+        if report.status in (Status.FAILED, Status.UNMEASURABLE):
+            met.setdefault((report.status.value, _reason(report)), []).append(report.slide.slide_id)
+    return tuple(
+        Trouble(status, reason, tuple(names[:MOST_NAMES]), max(0, len(names) - MOST_NAMES))
+        for (status, reason), names in sorted(met.items(), key=lambda item: -len(item[1]))
+    )
+
+
+def _row(report: SlideReport, folder: Path) -> Row:
+    name, largest = report.slide.slide_id, report.largest_deposit_um
+    patient, node = report.slide.patient_id, report.slide.node_id
+    origin = [f"patient {patient}" if patient else "", f"node {node}" if node else ""]
+    return Row(
+        slide_id=name,
+        origin=", ".join(filter(None, origin)),
+        link=_link(folder, name, REPORT_HTML),
+        thumbnail=_link(folder, name, OVERVIEW_JPG),
+        tone=tone(report),
+        class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
+        class_rank=-1 if report.metastasis is None else int(report.metastasis),
+        at_least=report.at_least,
+        size="" if largest is None else f"{largest:,.0f} µm",
+        size_um=largest,
+        n_foci=report.n_foci if report.looked_at else None,
+        status=report.status.value,
+        status_rank=tuple(Status).index(report.status),
+        flags=tuple(dict.fromkeys(flag_title(flag.code) for flag in report.flags)),
+        seconds="" if report.provenance is None else f"{report.provenance.seconds:.1f}",
+    )
+
+
+def _link(folder: Path, slide_id: str, file: str) -> str:
+    """Relative, so that the run's folder can be moved whole; "./" keeps a colon in a name from being a scheme."""
+    return f"./{quote(slide_id, safe='')}/{file}" if (folder / slide_id / file).is_file() else ""
+
+
+def _reason(report: SlideReport) -> str:
+    """A slide without a result says why in its first flag."""
+    if not report.flags:
+        return "no reason was recorded"
+    return without_paths(" ".join(report.flags[0].message.split()), report)

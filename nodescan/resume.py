@@ -1,0 +1,156 @@
+"""Which slides need no second scan: those whose report is whole and was made from the same files and settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import UsageError
+from nodescan.reports.json_report import REPORT_JSON
+from nodescan.reports.report_reader import files_beside, read_again, result_version
+from nodescan.run_lock import LOCK_FILE, Ticket
+from nodescan.slides.files import fingerprint, state_of
+
+MAX_UNREAD_PERCENT = 5.0
+"""More unread tissue than this fails a slide, where the user says nothing else."""
+
+_TRIED_AGAIN = (Status.FAILED, Status.UNMEASURABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRules:
+    """What a run decides for each of its slides beside settings and model; goes to worker processes.
+
+    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
+    """
+
+    max_unread_percent: float = MAX_UNREAD_PERCENT
+    ticket: Ticket | None = None
+
+    def may_write(self) -> None:
+        """Raises LockLostError where the folder is no longer this run's."""
+        if self.ticket is not None:
+            self.ticket.check()
+
+
+NO_RULES = RunRules()
+"""Of slides that are scanned outside of any run."""
+
+
+def run_rules(folder: Path, run_id: str, *, max_unread_percent: float) -> RunRules:
+    """The rules of the run that holds the folder's lock under this run_id; "": of one that holds none."""
+    return RunRules(max_unread_percent, Ticket(folder / LOCK_FILE, run_id) if run_id else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a report of this run would be made with. reports: the kinds of files asked for."""
+
+    model: ModelIdentity
+    config_sha256: str
+    reports: tuple[str, ...]
+    max_unread_percent: float
+
+    def asked(self, ref: SlideRef) -> Asked:
+        """What the run asks of the slide, whose files are looked at now."""
+        return asked_of(ref, self.reports, self.max_unread_percent)
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
+    that have a report."""
+
+    kept: Mapping[str, SlideReport] = field(default_factory=dict)
+    redone: tuple[tuple[str, str], ...] = ()
+
+
+class _Redo(Exception):
+    """Its text says why."""
+
+
+def asked_of(ref: SlideRef, reports: Sequence[str], max_unread_percent: float) -> Asked:
+    """What is asked of the slide, whose files are looked at now."""
+    return Asked(state_of(ref.path), ref.mpp_um, ref.override_mpp, max_unread_percent, tuple(reports))
+
+
+def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
+    """Which slides have a report in `folder` that this run would make again the same, and why the others are redone.
+
+    Complete and incomplete reports are kept; a slide that failed or could not be measured is tried again.
+    """
+    kept: dict[str, SlideReport] = {}
+    redone: list[tuple[str, str]] = []
+    for ref in refs:
+        path = folder / ref.slide_id / REPORT_JSON
+        if not path.parent.is_dir():
+            continue
+        try:
+            kept[ref.slide_id] = _kept(ref, path, recipe)
+        except _Redo as why:
+            redone.append((ref.slide_id, str(why)))
+    return Sorted(kept, tuple(redone))
+
+
+def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
+    """The slide's report. Raises _Redo where it can't stand for a new scan."""
+    if not path.is_file():
+        raise _Redo("its report was not finished, or report.json was deleted")
+    try:
+        version = result_version(path)
+        if version != RESULT_VERSION:
+            raise _Redo(f"nodescan gives other results now (result version {version}, now {RESULT_VERSION})")
+        report = read_again(path, ref)
+        beside = files_beside(path)
+    except UsageError as error:
+        raise _Redo(f"its report is not whole ({str(error).removesuffix('; run the slide again')})") from None
+    if report.status in _TRIED_AGAIN:
+        raise _Redo(f"it was {report.status.value}: tried again")
+    made = report.provenance
+    if made is None or made.asked is None:
+        raise _Redo("its report does not say what it was made from")
+    _compare_inputs(ref, made, recipe)
+    if report.model != recipe.model:
+        raise _Redo(_model_change(report.model, recipe.model))
+    _compare_files(path.parent, beside)
+    return report
+
+
+def _compare_inputs(ref: SlideRef, made: Provenance, recipe: Recipe) -> None:
+    assert made.asked is not None
+    then, now = made.asked, recipe.asked(ref)
+    if made.config_sha256 != recipe.config_sha256:
+        raise _Redo("the settings changed since (--config)")
+    if not now.slide_state or now.slide_state != then.slide_state or _fingerprint(ref) != made.slide_fingerprint:
+        raise _Redo("the slide file changed since")
+    if (now.mpp_um, now.override_mpp) != (then.mpp_um, then.override_mpp):
+        raise _Redo("another pixel size is given (--mpp)")
+    if now.max_unread_percent != then.max_unread_percent:
+        raise _Redo(f"--max-unread was {then.max_unread_percent:g}, is {now.max_unread_percent:g}")
+    missing = [name for name in now.reports if name not in then.reports]
+    if missing:
+        raise _Redo(f"it has no {', '.join(missing)} report")
+
+
+def _compare_files(folder: Path, beside: Mapping[str, int]) -> None:
+    for name, size in beside.items():
+        try:
+            found = (folder / name).stat().st_size
+        except OSError:
+            raise _Redo(f"{name} is missing") from None
+        if found != size:
+            raise _Redo(f"{name} is not whole ({found} of {size} bytes)")
+
+
+def _model_change(then: ModelIdentity | None, now: ModelIdentity) -> str:
+    if then is not None and then.weights_sha256 == now.weights_sha256:
+        return "the model's card changed since"
+    return "another model was used" if then is None or then.name != now.name else "the model's weights changed since"
+
+
+def _fingerprint(ref: SlideRef) -> str | None:
+    try:
+        return fingerprint(ref.path)
+    except OSError:
+        return None

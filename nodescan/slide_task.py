@@ -1,0 +1,281 @@
+"""One slide of a batch: scanned and its reports written; whatever goes wrong becomes a report that says so."""
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from nodescan.config import Config
+from nodescan.domain.maps import Picture
+from nodescan.domain.report import Asked, Flag, ModelIdentity, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.verdict import failed_if_unread
+from nodescan.errors import (
+    LockLostError,
+    NodescanError,
+    NotASlideError,
+    OutputError,
+    SlideError,
+    StalledError,
+    UnmeasurableError,
+    WorkerDiedError,
+)
+from nodescan.executors import InProcess, LocalSlots
+from nodescan.glimpse import glimpse
+from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
+from nodescan.progress import Viewer
+from nodescan.reports import write_reports
+from nodescan.resume import NO_RULES, RunRules, asked_of
+from nodescan.run_record import RUN_LOG, keep_in_log, versions
+from nodescan.scan import scan_slide
+
+FAILURE_REPORTS = ("json", "html")
+"""What is written of a slide that couldn't be used: there is a report always."""
+
+
+class RunTools(Protocol):
+    """What holds for every slide of a run, in whichever process it is scanned."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def reports(self) -> tuple[str, ...]: ...
+
+    @property
+    def command(self) -> tuple[str, ...]: ...
+
+    @property
+    def rules(self) -> RunRules: ...
+
+    @property
+    def stage(self) -> Path | None:
+        """A local folder that slides are copied to ahead of use; None: they are read where they lie."""
+        ...
+
+    @property
+    def predictor(self) -> PredictorFacts: ...
+
+    @property
+    def executor(self) -> Executor:
+        """Where scan() is called."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """How many slides are handed to the executor at a time."""
+        ...
+
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        """Scan one slide and write its reports. Raises WorkerDiedError or StalledError where its process is lost."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every slide of a run is scanned with, in this process."""
+
+    folder: Path
+    open_slide: OpenSlideFile
+    predictor: TilePredictor
+    config: Config
+    reports: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    rules: RunRules = NO_RULES
+    stage: Path | None = None
+
+    @property
+    def executor(self) -> Executor:
+        return InProcess()
+
+    @property
+    def pending(self) -> int:
+        return 1
+
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        return scan_one(ref, tools=self, viewer=viewer)
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePredictor:
+    """What is known here of a network that runs in worker processes."""
+
+    model: ModelIdentity
+    device: str
+    precision: str
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotTools:
+    """What holds for every slide of a run that worker processes scan."""
+
+    folder: Path
+    config: Config
+    reports: tuple[str, ...]
+    command: tuple[str, ...]
+    model: ModelIdentity
+    executor: LocalSlots
+    rules: RunRules
+    stage: Path | None = None
+
+    @property
+    def predictor(self) -> RemotePredictor:
+        opened = self.executor.opened
+        return RemotePredictor(self.model, opened.device, opened.precision, opened.batch_size)
+
+    @property
+    def pending(self) -> int:
+        return len(self.executor) + 1
+
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        return self.executor.scan(ref, viewer)
+
+
+def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
+    """Scan one slide and write its reports; whatever goes wrong becomes a report that says so.
+
+    Raises LockLostError, and writes nothing, where the folder is no longer this run's.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    asked = asked_of(ref, tools.reports, tools.rules.max_unread_percent)
+    failure: SlideResult | None = None
+    try:
+        result = scan_slide(
+            ref,
+            open_slide=tools.open_slide,
+            predictor=tools.predictor,
+            settings=tools.config.settings,
+            progress=viewer,
+        )
+        report = failed_if_unread(_with_config(result.report, tools.config, asked), tools.rules.max_unread_percent)
+        _write(replace(result, report=report), tools, tools.reports)
+        if report.status is Status.FAILED:
+            viewer.error(f"{ref.path.name}: {report.flags[0].message}")
+    except LockLostError:
+        raise
+    except NodescanError as error:
+        status = Status.UNMEASURABLE if isinstance(error, UnmeasurableError) else Status.FAILED
+        report = _failure(ref, status, _flag(error, tools.folder))
+        viewer.error(str(error))
+        failure = SlideResult(report, overview=None if isinstance(error, OutputError) else _glimpse(ref, tools))
+    except Exception as error:  # the one broad except: a defect in the program may cost a slide, never the batch
+        report = _failure(ref, Status.FAILED, _internal_error(error))
+        _keep_traceback(ref, error, tools.folder, viewer)
+        failure = SlideResult(report, overview=_glimpse(ref, tools))
+    seconds = time.monotonic() - clock
+    if failure is not None:
+        report = _written_failure(failure, tools, _provenance(tools, started, seconds, asked), viewer=viewer)
+    viewer.slide_finished(report, seconds)
+    return report
+
+
+def lost_slide(ref: SlideRef, error: SlideError, *, tools: RunTools, viewer: Viewer) -> SlideReport:
+    """What is said of a slide whose process ended or was ended, so that it can't say it itself."""
+    viewer.error(str(error))
+    failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.folder)))
+    asked = asked_of(ref, tools.reports, tools.rules.max_unread_percent)
+    report = _written_failure(failure, tools, _provenance(tools, datetime.now(UTC), 0.0, asked), viewer=viewer)
+    viewer.slide_finished(report, 0.0)
+    return report
+
+
+def attempt(write: Callable[[], None], viewer: Viewer) -> list[str]:
+    """Write where possible; a disk that is full is told and outlived. What went wrong, or nothing."""
+    try:
+        write()
+    except OutputError as error:
+        viewer.error(str(error))
+        return [str(error)]
+    return []
+
+
+def _write(result: SlideResult, tools: RunTools, names: tuple[str, ...]) -> None:
+    """The slide's folder, while the run's folder is still this run's. Raises OutputError and LockLostError."""
+    tools.rules.may_write()
+    writing = write_reports if tools.rules.ticket is None else partial(write_reports, may_move=tools.rules.may_write)
+    writing(result, tools.folder / result.report.slide.slide_id, names)
+
+
+def _written_failure(failure: SlideResult, tools: RunTools, provenance: Provenance, *, viewer: Viewer) -> SlideReport:
+    report = replace(failure.report, model=tools.predictor.model, provenance=provenance)
+    attempt(partial(_write, replace(failure, report=report), tools, FAILURE_REPORTS), viewer)
+    return report
+
+
+def _glimpse(ref: SlideRef, tools: Tools) -> Picture | None:
+    """A picture more on the page of a slide that failed: whatever fails here too, its report may not."""
+    with suppress(Exception):
+        return glimpse(ref, open_slide=tools.open_slide, settings=tools.config.settings.overview)
+    return None
+
+
+def _with_config(report: SlideReport, config: Config, asked: Asked) -> SlideReport:
+    """What a scan can't know is added here: the name of the settings it was handed, and what is installed."""
+    if report.provenance is None:
+        return report
+    provenance = replace(report.provenance, config_sha256=config.sha256, versions=versions(), asked=asked)
+    return replace(report, provenance=provenance)
+
+
+def _failure(ref: SlideRef, status: Status, flag: Flag) -> SlideReport:
+    return SlideReport(slide=ref, status=status, metastasis=None, at_least=False, flags=(flag,))
+
+
+def _flag(error: NodescanError, folder: Path) -> Flag:
+    """In a report, files are named from the run's folder on: where that lies is nobody else's business."""
+    if isinstance(error, SlideError):
+        message = f"{error.reason}; {error.remedy}" if error.remedy else error.reason
+    else:
+        message = str(error).replace(f"{folder}{os.sep}", "")
+    match error:
+        case UnmeasurableError():
+            code = "unmeasurable"
+        case NotASlideError():
+            code = "not_a_slide"
+        case WorkerDiedError():
+            code = "worker_died"
+        case StalledError():
+            code = "stalled"
+        case SlideError():
+            code = "unreadable"
+        case OutputError():
+            code = "not_written"
+        case _:
+            code = "failed"
+    return Flag(code, message)
+
+
+def _internal_error(error: Exception) -> Flag:
+    """The exception's own text stays in the log: it may hold paths."""
+    kind = type(error).__name__
+    return Flag("internal_error", f"a defect in nodescan ({kind}) stopped this slide; please report it with {RUN_LOG}")
+
+
+def _keep_traceback(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) -> None:
+    viewer.error(f"{ref.path.name}: {_internal_error(error).message}")
+    keep_in_log(folder, ref.slide_id, "".join(traceback.format_exception(error)))
+
+
+def _provenance(tools: RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
+    """Of a slide that was never read, so without a fingerprint."""
+    return Provenance(
+        versions=versions(),
+        config_sha256=tools.config.sha256,
+        slide_fingerprint="",
+        device=tools.predictor.device,
+        precision=tools.predictor.precision,
+        started=started.isoformat(timespec="seconds"),
+        seconds=seconds,
+        asked=asked,
+    )

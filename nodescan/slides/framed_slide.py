@@ -1,0 +1,107 @@
+"""An open slide: the analysis frame over the levels that a reader fetches, the same for every reader."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import SlideInfo, SlideRef
+from nodescan.domain.units import Spacing
+from nodescan.errors import NotASlideError, RegionUnreadableError
+from nodescan.slides.files import fingerprint
+from nodescan.slides.frame import read_frame
+from nodescan.slides.stored import StoredSlide, slide_info
+
+
+class LevelPixels(Protocol):
+    """What a reader must give: pixels of a level. Safe to call from several threads."""
+
+    def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
+        """uint8 (box.height, box.width, 3) RGB of a box inside the level, white where nothing was scanned.
+
+        Raises RegionUnreadableError, whose reason is said in brackets after the area, where a part of the box can't
+        be decoded, and ValueError once closed.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class FramedSlide:
+    """An interfaces.Slide. The canvas is the whole of level 0; what a scanner calls bounds is only reported."""
+
+    def __init__(self, ref: SlideRef, stored: StoredSlide, *, reader: str, levels: LevelPixels) -> None:
+        """Raises UnmeasurableError where no spacing can be trusted; `levels` is closed then."""
+        try:
+            chosen = stored.spacing(ref)
+            self._pyramid = stored.pyramid(ref.path.name, chosen.spacing)
+            self._info = slide_info(stored, ref, reader=reader, chosen=chosen)
+        except BaseException:
+            levels.close()
+            raise
+        self._ref = ref
+        self._levels = levels
+
+    @property
+    def ref(self) -> SlideRef:
+        return self._ref
+
+    @property
+    def info(self) -> SlideInfo:
+        return self._info
+
+    def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
+        """The spacing of the analysis frame for a model that accepts [finest_um, coarsest_um] um/px."""
+        return self._pyramid.frame_spacing(finest_um, coarsest_um)
+
+    def frame_size(self, spacing: Spacing) -> tuple[int, int]:
+        """(width, height) in px of the frame at `spacing` that covers the whole canvas."""
+        return self._pyramid.frame_size(spacing)
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        """uint8 (box.height, box.width, 3) RGB of the frame at `spacing`; white outside and where nothing was scanned.
+
+        Raises RegionUnreadableError where a part of the box can't be decoded; every other box stays readable.
+        """
+        try:
+            return read_frame(self._pyramid, self._fetch, box=box, spacing=spacing)
+        except RegionUnreadableError as error:
+            raise _unreadable(self._ref.path, error.reason, box=box, spacing=spacing) from error
+
+    def fingerprint(self) -> str:
+        """sha256 over size and ends of every file that belongs to the slide."""
+        try:
+            return fingerprint(self._ref.path)
+        except OSError as error:
+            reason = f"its files can't be read any more ({error.strerror})"
+            raise NotASlideError(self._ref.path.name, reason, "check the disk or network drive") from error
+
+    def close(self) -> None:
+        """Lets the file go; reading afterwards raises ValueError."""
+        self._levels.close()
+
+    def _fetch(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
+        """A frame.FetchLevel."""
+        level = self._pyramid.levels[index]
+        left, right = max(box.left, 0), min(box.right, level.width_px)
+        top, bottom = max(box.top, 0), min(box.bottom, level.height_px)
+        inside = PixelBox(left, top, right - left, bottom - top)
+        if inside == box:
+            return self._levels.read_level(index, box)
+        pixels = np.full((box.height, box.width, 3), 255, dtype=np.uint8)
+        if left < right and top < bottom:
+            target = pixels[top - box.top : bottom - box.top, left - box.left : right - box.left]
+            target[:] = self._levels.read_level(index, inside)
+        return pixels
+
+
+def _unreadable(path: Path, said: str, *, box: PixelBox, spacing: Spacing) -> RegionUnreadableError:
+    place = f"x {box.left * spacing.x:,.0f}, y {box.top * spacing.y:,.0f} um"
+    size = f"{box.width * spacing.x:,.0f} x {box.height * spacing.y:,.0f} um"
+    return RegionUnreadableError(
+        path.name,
+        f"the area of {size} at {place} can't be decoded ({said})",
+        "copy the file again; if that doesn't help, scan the slide again",
+    )

@@ -1,0 +1,120 @@
+"""JPEG tiles of TIFF files: put together with the tables they share, and decoded with every warning an error."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+_START, _SCAN = 0xD8, 0xDA
+_QUANTISATION, _HUFFMAN, _RESTART_INTERVAL = 0xDB, 0xC4, 0xDD
+_FRAMES = (0xC0, 0xC1, 0xC2)
+"""Baseline, extended and progressive frames with Huffman codes (ITU T.81, table B.1)."""
+
+_KEPT = (_QUANTISATION, _HUFFMAN, _RESTART_INTERVAL, *_FRAMES, _SCAN)
+_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD8), 0xD9)
+
+SUBSAMPLINGS = (
+    ((1, 1), (1, 1), (1, 1)),  # 4:4:4
+    ((2, 1), (1, 1), (1, 1)),  # 4:2:2
+    ((2, 2), (1, 1), (1, 1)),  # 4:2:0
+)
+"""Sampling factors, across and down, of the three components: those that tests hold against OpenSlide."""
+
+
+class BadTileError(Exception):
+    """A tile that is no JPEG of the expected kind, or is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a tile's header says. sampling: (across, down) of each component."""
+
+    width_px: int
+    height_px: int
+    bits: int
+    sampling: tuple[tuple[int, int], ...]
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is of the kind that tests hold against OpenSlide."""
+        return self.bits == 8 and self.sampling in SUBSAMPLINGS
+
+
+def shared_tables(tables: bytes) -> bytes:
+    """Quantisation and Huffman tables out of a TIFF's JPEGTables field, for `decode_tile`. Raises BadTileError."""
+    return b"".join(segment for marker, segment in _segments(tables) if marker in (_QUANTISATION, _HUFFMAN))
+
+
+def frame_of(tile: bytes) -> Frame:
+    """The tile's header; the tile may be cut off after it. Raises BadTileError."""
+    for marker, segment in _segments(tile):
+        if marker in _FRAMES:
+            return _frame(segment)
+    raise BadTileError("its JPEG has no frame that can be read")
+
+
+def decode_tile(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, int]) -> NDArray[np.uint8]:
+    """uint8 (height, width, 3) RGB, read-only.
+
+    tables: of `shared_tables`. ycbcr: the colour space of the TIFF's PhotometricInterpretation; as in OpenSlide it
+    counts, and not what the JPEG's own markers say, for Aperio's files are RGB without saying so. size_px: (width,
+    height) that the tile must have. Raises BadTileError, also where libjpeg only warns: a decoder that goes on after
+    a warning makes pixels up.
+    """
+    segments = [(marker, segment) for marker, segment in _segments(tile) if marker in _KEPT]
+    for frame in (_frame(segment) for marker, segment in segments if marker in _FRAMES):
+        if (frame.width_px, frame.height_px) != size_px:  # asked before a damaged size costs memory
+            raise BadTileError(f"a tile of {frame.width_px} x {frame.height_px} px, not {size_px[0]} x {size_px[1]}")
+        if not frame.plain:
+            raise BadTileError("a tile of another depth, number of channels or subsampling")
+    if not segments or segments[-1][0] != _SCAN:
+        raise BadTileError("its JPEG ends within the header")
+    whole = b"".join([b"\xff\xd8", _ADOBE[ycbcr], tables, *(segment for _, segment in segments)])
+    try:
+        pixels = simplejpeg.decode_jpeg(whole, "RGB", strict=True)
+    except ValueError as error:
+        raise BadTileError(str(error)) from error
+    if pixels.shape != (size_px[1], size_px[0], 3):
+        raise BadTileError(f"it decodes to {pixels.shape[1]} x {pixels.shape[0]} px")
+    pixels.setflags(write=False)
+    return pixels
+
+
+_ADOBE = {ycbcr: b"\xff\xee" + struct.pack(">H5sHHHB", 14, b"Adobe", 100, 0, 0, int(ycbcr)) for ycbcr in (False, True)}
+"""The marker that tells a decoder the colour space, whatever it would guess."""
+
+
+def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
+    """(marker, segment with its marker) of the header; the last is the scan with all that follows it."""
+    if jpeg[:2] != bytes((0xFF, _START)):
+        raise BadTileError("not a JPEG")
+    place = 2
+    while place + 4 <= len(jpeg):
+        if jpeg[place] != 0xFF:
+            raise BadTileError("its JPEG header is damaged")
+        marker = jpeg[place + 1]
+        if marker == 0xFF:  # fill bytes may stand before a marker
+            place += 1
+            continue
+        if marker in _WITHOUT_LENGTH:
+            return
+        (length,) = struct.unpack_from(">H", jpeg, place + 2)
+        end = len(jpeg) if marker == _SCAN else place + 2 + length
+        if end > len(jpeg) or length < 2:
+            raise BadTileError("its JPEG ends within the header")
+        yield marker, jpeg[place:end]
+        if marker == _SCAN:
+            return
+        place = end
+
+
+def _frame(segment: bytes) -> Frame:
+    try:
+        bits, height, width, components = struct.unpack_from(">BHHB", segment, 4)
+        pairs = [segment[11 + 3 * index] for index in range(components)]
+    except (struct.error, IndexError):
+        raise BadTileError("its JPEG header is damaged") from None
+    return Frame(width, height, bits, tuple((pair >> 4, pair & 15) for pair in pairs))

@@ -1,0 +1,115 @@
+"""What a slide file says of itself, in OpenSlide's words, and what nodescan tells of it: the same for every reader."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
+from nodescan.domain.units import Micrometers, Spacing
+from nodescan.errors import NotASlideError, UnmeasurableError
+from nodescan.slides.facts import LevelFacts, SlideFacts
+from nodescan.slides.frame import Pyramid, place_levels
+from nodescan.slides.spacing import ChosenSpacing, choose_spacing, stated_spacing
+from nodescan.slides.tiff_extent import missing_bytes
+
+LONGEST_SIDE_UM = 210_000.0
+"""Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. A header that says more is damaged, and a view of
+all that would not fit into memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSlide:
+    """properties in OpenSlide's names; sizes_px : (width, height) of each level, finest first; downsamples as told."""
+
+    properties: Mapping[str, str]
+    sizes_px: tuple[tuple[int, int], ...]
+    downsamples: tuple[float, ...]
+
+    @property
+    def format(self) -> str:
+        return self.properties.get("openslide.vendor", "unknown")
+
+    def spacing(self, ref: SlideRef) -> ChosenSpacing:
+        """The spacing to measure with. Raises UnmeasurableError where there is none to trust."""
+        return choose_spacing(stated_spacing(self.properties), ref)
+
+    def pyramid(self, name: str, spacing: Spacing) -> Pyramid:
+        return Pyramid(name, spacing, place_levels(self.sizes_px, self.downsamples))
+
+
+def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: ChosenSpacing) -> SlideInfo:
+    """What a report says of the slide. Raises NotASlideError where it would be larger than any slide."""
+    width_px, height_px = stored.sizes_px[0]
+    longest_um = max(width_px * chosen.spacing.x, height_px * chosen.spacing.y)
+    if longest_um > LONGEST_SIDE_UM:
+        raise NotASlideError(
+            ref.path.name,
+            f"its header says {width_px:,} x {height_px:,} px of {chosen.spacing.mean:.4g} um: "
+            f"{longest_um / 1000:,.0f} mm, and no slide is longer than {LONGEST_SIDE_UM / 1000:g} mm",
+            "copy it again from the scanner or the archive, or give its true um/px with --mpp if that is wrong",
+        )
+    return SlideInfo(
+        format=stored.format,
+        reader=reader,
+        width_px=width_px,
+        height_px=height_px,
+        spacing=chosen.spacing,
+        spacing_source=chosen.source,
+        bounds_um=bounds_um(stored.properties, (width_px, height_px), chosen.spacing),
+        warnings=(*chosen.warnings, *_cut_off(ref.path)),
+    )
+
+
+def slide_facts(stored: StoredSlide, ref: SlideRef, *, reader: str) -> SlideFacts:
+    """What the file tells, also where it can't be measured."""
+    chosen, unmeasurable = None, ""
+    try:
+        chosen = stored.spacing(ref)
+    except UnmeasurableError as error:
+        unmeasurable = f"{error.reason}; {error.remedy}"
+    return SlideFacts(
+        format=stored.format,
+        reader=reader,
+        levels=tuple(
+            LevelFacts(width, height, downsample)
+            for (width, height), downsample in zip(stored.sizes_px, stored.downsamples, strict=True)
+        ),
+        objective_power=_objective_power(stored.properties),
+        spacing=chosen.spacing if chosen else None,
+        spacing_source=chosen.source if chosen else None,
+        unmeasurable=unmeasurable,
+        bounds_um=bounds_um(stored.properties, stored.sizes_px[0], chosen.spacing) if chosen else None,
+        warnings=(*(chosen.warnings if chosen else ()), *_cut_off(ref.path)),
+    )
+
+
+def bounds_um(properties: Mapping[str, str], size_px: tuple[int, int], spacing: Spacing) -> BoundsUm:
+    """The scanned part, or the whole canvas where the file names none."""
+    names = [f"openslide.bounds-{side}" for side in ("x", "y", "width", "height")]
+    if all(name in properties for name in names):
+        left, top, width, height = (float(properties[name]) for name in names)
+    else:
+        left, top, (width, height) = 0.0, 0.0, size_px
+    return BoundsUm(
+        Micrometers(left * spacing.x),
+        Micrometers(top * spacing.y),
+        Micrometers(width * spacing.x),
+        Micrometers(height * spacing.y),
+    )
+
+
+def _cut_off(path: Path) -> tuple[tuple[str, str], ...]:
+    """A warning where a TIFF opens although its end is missing: levels may be gone, areas will be unreadable."""
+    missing = missing_bytes(path)
+    if not missing:
+        return ()
+    return (("file_cut_off", f"The file is cut off (at least {missing:,} bytes are missing); copy it again."),)
+
+
+def _objective_power(properties: Mapping[str, str]) -> float | None:
+    try:
+        power = float(properties["openslide.objective-power"])
+    except (KeyError, ValueError):
+        return None
+    return power if math.isfinite(power) and power > 0 else None

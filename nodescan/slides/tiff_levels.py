@@ -1,0 +1,148 @@
+"""The levels of a TIFF whose tiles are plain JPEG: where each tile lies in the file, and how it is to be decoded."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
+from nodescan.slides.stored import StoredSlide
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+
+FORMATS = frozenset({"aperio", "generic-tiff", "philips"})
+"""OpenSlide's names of the formats whose levels are the tiled directories of one TIFF, one each."""
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_SAMPLES, _PLANAR, _SUBFILE_TYPE, _FILL_ORDER, _DEPTH, _TABLES = 277, 284, 254, 266, 32997, 347
+_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_LENGTHS = 322, 323, 324, 325
+"""Tags of TIFF 6.0, and ImageDepth of libtiff."""
+
+_JPEG, _RGB, _YCBCR, _CONTIGUOUS, _REDUCED = 7, 2, 6, 1, 1
+
+_LARGEST_TILE_PX = 4096
+_LARGEST_TABLES_BYTES = 65_536
+_HEADER_BYTES = 65_536
+"""Enough of a tile to hold its JPEG header."""
+
+_TRIES = 8
+"""Tiles looked at, spread over the level, until one can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TiledLevel:
+    """One directory. width_px, height_px: as stored, a format may show less of it. tables: of jpeg_tiles.shared_tables.
+
+    offsets, lengths : uint64 (tiles,), row by row; a length of 0 is a tile that was never scanned.
+    """
+
+    width_px: int
+    height_px: int
+    tile_width_px: int
+    tile_height_px: int
+    offsets: NDArray[np.uint64]
+    lengths: NDArray[np.uint64]
+    tables: bytes
+    ycbcr: bool
+
+    @property
+    def tiles_across(self) -> int:
+        return -(-self.width_px // self.tile_width_px)
+
+
+class DeclinedError(Exception):
+    """The file isn't one whose pixels can be read here exactly as OpenSlide reads them."""
+
+
+def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
+    """The levels in OpenSlide's order. Raises DeclinedError, and OSError where the file can't be read."""
+    if stored.format not in FORMATS:
+        raise DeclinedError(f"the format {stored.format}")
+    with path.open("rb") as stream:
+        try:
+            levels = tuple(_level(stream, directory) for directory in _pyramid(stream, stored.format))
+        except CutOffTiffError as error:
+            raise DeclinedError(str(error)) from error
+    if stored.format == "generic-tiff":
+        levels = tuple(sorted(levels, key=lambda level: -level.width_px))
+    if len(levels) != len(stored.sizes_px) or len({level.width_px for level in levels}) < len(levels):
+        raise DeclinedError("other levels than OpenSlide's")
+    for level, size_px in zip(levels, stored.sizes_px, strict=True):
+        stored_px = (level.width_px, level.height_px)
+        clipped = stored.format == "philips" and size_px[0] <= stored_px[0] and size_px[1] <= stored_px[1]
+        if stored_px != size_px and not clipped:
+            raise DeclinedError("levels of other sizes than OpenSlide's")
+        if stored.format == "aperio" and not level.lengths.all():
+            raise DeclinedError("missing tiles, which OpenSlide paints from the next level")
+    return levels
+
+
+def _pyramid(stream: BinaryIO, slide_format: str) -> Iterator[Directory]:
+    """The directories that OpenSlide takes for levels: the tiled ones, of a generic TIFF only reduced images."""
+    layout = layout_of(stream.read(4))
+    if layout is None:
+        raise DeclinedError("no TIFF")
+    for index, directory in enumerate(directories(stream, layout)):
+        if _TILE_WIDTH not in directory.entries:
+            continue
+        reduced = directory.number(stream, _SUBFILE_TYPE, 0) & _REDUCED
+        if index == 0 or reduced or slide_format != "generic-tiff":
+            yield directory
+
+
+def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
+    ycbcr = _colour_space_is_ycbcr(stream, directory)
+    width, height, tile_width, tile_height = (
+        directory.number(stream, tag, 0) for tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT)
+    )
+    if min(width, height) < 1 or not (0 < tile_width <= _LARGEST_TILE_PX and 0 < tile_height <= _LARGEST_TILE_PX):
+        raise DeclinedError(f"{width} x {height} px in tiles of {tile_width} x {tile_height} px")
+    tiles = -(-width // tile_width) * -(-height // tile_height)
+    for tag in (_TILE_OFFSETS, _TILE_LENGTHS):
+        if tag not in directory.entries or directory.entries[tag].count != tiles:
+            raise DeclinedError("another number of tiles than its size needs")
+    if _TABLES in directory.entries and directory.entries[_TABLES].length > _LARGEST_TABLES_BYTES:
+        raise DeclinedError("JPEG tables of an absurd length")
+    offsets, lengths = directory.numbers(stream, _TILE_OFFSETS), directory.numbers(stream, _TILE_LENGTHS)
+    tables = directory.raw(stream, _TABLES)
+    try:
+        shared = shared_tables(tables) if tables else b""
+    except BadTileError as error:
+        raise DeclinedError(f"JPEG tables: {error}") from error
+    level = TiledLevel(width, height, tile_width, tile_height, offsets, lengths, shared, ycbcr)
+    _check_coding(stream, level)
+    return level
+
+
+def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
+    """Raises DeclinedError for anything but three contiguous channels of 8 bits in JPEG."""
+    photometric = directory.number(stream, _PHOTOMETRIC, -1)
+    plain = (
+        directory.number(stream, _COMPRESSION, -1) == _JPEG
+        and photometric in (_RGB, _YCBCR)
+        and directory.number(stream, _SAMPLES, 1) == 3
+        and set(directory.numbers(stream, _BITS).tolist()) == {8}
+        and directory.number(stream, _PLANAR, _CONTIGUOUS) == _CONTIGUOUS
+        and directory.number(stream, _FILL_ORDER, 1) == 1
+        and directory.number(stream, _DEPTH, 1) == 1
+    )
+    if not plain:
+        raise DeclinedError("tiles that are no plain JPEG of 8-bit RGB or YCbCr")
+    return photometric == _YCBCR
+
+
+def _check_coding(stream: BinaryIO, level: TiledLevel) -> None:
+    """How one tile is coded tells of all; one that is damaged tells nothing, and is asked for in its own time."""
+    present = np.flatnonzero(level.lengths)
+    for tile in present[:: max(1, len(present) // _TRIES)]:
+        stream.seek(min(int(level.offsets[tile]), 2**62))
+        try:
+            frame = frame_of(stream.read(min(int(level.lengths[tile]), _HEADER_BYTES)))
+        except BadTileError:
+            continue
+        if not frame.plain:
+            raise DeclinedError("a JPEG of another depth, number of channels or subsampling")
+        return
+    raise DeclinedError("no tile with a JPEG's header")

@@ -1,0 +1,112 @@
+"""TIFF-like slides with JPEG tiles, fetched by their place in the file and decoded in the caller's thread."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import NotASlideError, RegionUnreadableError
+from nodescan.interfaces import Slide
+from nodescan.slides.diagnosis import rejection
+from nodescan.slides.facts import SlideFacts
+from nodescan.slides.framed_slide import FramedSlide
+from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
+from nodescan.slides.openslide_reader import openslide_format, stored_slide
+from nodescan.slides.stored import slide_facts
+from nodescan.slides.tiff_levels import FORMATS, DeclinedError, TiledLevel, jpeg_levels
+from nodescan.slides.tile_cache import TileCache
+from nodescan.slides.tile_file import TileFile
+
+READER_NAME = "tiff"
+
+CACHE_BYTES = 160 * 1024 * 1024
+"""Tiles of 512 px: 213, three rows of a level 36,000 px wide, which is what boxes with a margin come back to when they
+are read row by row. Wider tissue costs speed, not memory."""
+
+
+def recognises(path: Path) -> bool:
+    """Whether the file is one whose pixels come out here as OpenSlide gives them; all others are left to OpenSlide."""
+    if openslide_format(path) not in FORMATS:
+        return False
+    try:
+        jpeg_levels(path, stored_slide(path))
+    except (DeclinedError, NotASlideError, OSError):
+        return False
+    return True
+
+
+def open_tiff(ref: SlideRef) -> Slide:
+    """Raises NotASlideError where the file isn't one that `recognises` takes, UnmeasurableError without a spacing."""
+    stored = stored_slide(ref.path)
+    try:
+        levels = JpegLevels(ref.path, jpeg_levels(ref.path, stored))
+    except DeclinedError as error:
+        raise rejection(ref.path, str(error)) from error
+    except OSError as error:
+        raise rejection(ref.path, error.strerror or "") from error
+    return FramedSlide(ref, stored, reader=READER_NAME, levels=levels)
+
+
+def facts_from_tiff(ref: SlideRef) -> SlideFacts:
+    """What the file tells, also where it can't be measured; OpenSlide reads it from the file's head."""
+    return slide_facts(stored_slide(ref.path), ref, reader=READER_NAME)
+
+
+class JpegLevels:
+    """A framed_slide.LevelPixels: the level's own pixels, also where OpenSlide would shift them by a fraction.
+
+    Each tile is decoded once for as long as it stays among the CACHE_BYTES used last.
+    """
+
+    def __init__(self, path: Path, levels: tuple[TiledLevel, ...]) -> None:
+        """Raises OSError where the file can't be opened."""
+        self._name = path.name
+        self._levels = levels
+        self._file = TileFile(path)
+        self._cache = TileCache(CACHE_BYTES)
+
+    def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
+        """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
+        level = self._levels[index]
+        pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
+        wide, high = level.tile_width_px, level.tile_height_px
+        for row in range(box.top // high, math.ceil(box.bottom / high)):
+            for column in range(box.left // wide, math.ceil(box.right / wide)):
+                place = PixelBox(column * wide, row * high, wide, high)
+                x0, x1 = max(place.left, box.left), min(place.right, box.right)
+                y0, y1 = max(place.top, box.top), min(place.bottom, box.bottom)
+                target = pixels[y0 - box.top : y1 - box.top, x0 - box.left : x1 - box.left]
+                number = row * level.tiles_across + column
+                if level.lengths[number] == 0:
+                    target[:] = 255
+                    continue
+                tile = self._tile(index, number)
+                target[:] = tile[y0 - place.top : y1 - place.top, x0 - place.left : x1 - place.left]
+        return pixels
+
+    def close(self) -> None:
+        """Lets the file and the tiles go; reading afterwards raises ValueError."""
+        self._file.close()
+        self._cache.clear()
+
+    def _tile(self, index: int, number: int) -> NDArray[np.uint8]:
+        try:
+            return self._cache.get((index, number), lambda: self._decoded(self._levels[index], number))
+        except BadTileError as error:
+            raise RegionUnreadableError(self._name, str(error)) from error
+        except OSError as error:
+            raise RegionUnreadableError(self._name, error.strerror or str(error)) from error
+
+    def _decoded(self, level: TiledLevel, number: int) -> NDArray[np.uint8]:
+        offset, length = int(level.offsets[number]), int(level.lengths[number])
+        size_px = (level.tile_width_px, level.tile_height_px)
+        if length > _LARGEST_GROWTH * size_px[0] * size_px[1] + _LARGEST_HEADER_BYTES:
+            raise BadTileError(f"a compressed tile of {length:,} bytes")
+        return decode_tile(self._file.read(offset, length), level.tables, ycbcr=level.ycbcr, size_px=size_px)
+
+
+_LARGEST_GROWTH, _LARGEST_HEADER_BYTES = 6, 1_000_000
+"""A JPEG is seldom larger than its pixels, and never twice as large with what scanners put into its header."""

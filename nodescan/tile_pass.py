@@ -1,0 +1,148 @@
+"""Shows the network some tiles of a slide: reading runs ahead of computing, memory stays bounded."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.errors import RegionUnreadableError
+from nodescan.imaging.quality import QualitySettings, out_of_focus
+from nodescan.imaging.stitching import MapBuilder, cells_of
+from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
+from nodescan.survey import Survey, Tile
+
+MOST_READERS = 4
+"""Where the network runs elsewhere. On a CPU it needs the cores itself, and two readers keep ahead of it."""
+
+_UNDER_WAY = 2
+"""Batches: one is computed while the next one is handed over."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the network said of some tiles. blurred, unread : bool (H, W) on the map's cells."""
+
+    probability: ProbabilityMap
+    blurred: NDArray[np.bool_]
+    unread: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A tile as read and, bool (cells, cells), what of its core is out of focus."""
+
+    tile: Tile
+    pixels: NDArray[np.uint8]
+    blur: NDArray[np.bool_]
+
+
+def show(
+    slide: Slide,
+    survey: Survey,
+    *,
+    predictor: TilePredictor,
+    quality: QualitySettings,
+    done: Callable[[int, float], None],
+) -> Shown:
+    """The network's answer for those cells of the survey's tiles that touch tissue; nothing is examined elsewhere.
+
+    done: told of every batch, how many tiles and how many megapixels of their cores were answered.
+    Raises ModelError where an answer is no probability.
+    """
+    geometry = predictor.geometry
+    builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
+    blurred, unread = np.zeros_like(survey.wanted), np.zeros_like(survey.wanted)
+
+    def read(tile: Tile) -> _Read | Tile:
+        try:
+            pixels = slide.read(survey.grid.input_box(*tile), survey.spacing)
+        except RegionUnreadableError:
+            return tile
+        return _Read(tile, pixels, _blurred_cells(pixels, predictor, quality))
+
+    def place(batch: Sequence[_Read | Tile], answers: NDArray[np.float32]) -> None:
+        seen = [item for item in batch if isinstance(item, _Read)]
+        for item in batch:
+            if not isinstance(item, _Read):
+                builder.mark_unread(*item)
+                unread[cells_of(survey.grid, *item)] = True
+        for item, answer in zip(seen, answers, strict=True):
+            window = cells_of(survey.grid, *item.tile)
+            height, width = survey.wanted[window].shape
+            blurred[window] = item.blur[:height, :width]
+            builder.place(*item.tile, answer, judged=~item.blur)
+        done(len(batch), len(seen) * geometry.core_px**2 / 1e6)
+
+    with ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
+        reads = _ahead(pool, read, survey.tiles, most=(_UNDER_WAY + 1) * predictor.batch_size)
+        for batch, answers in _answered(_batches(reads, predictor.batch_size), predictor):
+            place(batch, answers)
+    return Shown(builder.result(), blurred & survey.wanted, unread & survey.wanted)
+
+
+def _answered(
+    batches: Iterable[list[_Read | Tile]], predictor: TilePredictor
+) -> Iterator[tuple[list[_Read | Tile], NDArray[np.float32]]]:
+    """Each batch with the answers to those of its tiles that could be read, one batch computed ahead."""
+    under_way: deque[tuple[list[_Read | Tile], Callable[[], NDArray[np.float32]]]] = deque()
+    for batch in batches:
+        under_way.append((batch, _started([item.pixels for item in batch if isinstance(item, _Read)], predictor)))
+        if len(under_way) == _UNDER_WAY:
+            oldest, answers = under_way.popleft()
+            yield oldest, answers()
+    for batch, answers in under_way:
+        yield batch, answers()
+
+
+def _started(pixels: Sequence[NDArray[np.uint8]], predictor: TilePredictor) -> Callable[[], NDArray[np.float32]]:
+    if not pixels:
+        cells = predictor.geometry.cells
+        return lambda: np.empty((0, cells, cells), np.float32)
+    tiles = np.stack(pixels)
+    if isinstance(predictor, AsynchronousPredictor):
+        return predictor.start(tiles)
+    return lambda: predictor.predict(tiles)
+
+
+def readers_for(predictor: TilePredictor) -> int:
+    """Threads that read tiles ahead of this predictor."""
+    return 2 if predictor.device.startswith("cpu") else max(2, min(MOST_READERS, os.cpu_count() or 1))
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Sequence[_Item], *, most: int
+) -> Iterator[_Result]:
+    """The results in order, at most `most` of them waiting."""
+    waiting: deque[Future[_Result]] = deque()
+    coming = iter(items)
+    waiting.extend(pool.submit(work, item) for item in islice(coming, most))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(work, item) for item in islice(coming, 1))
+        yield result
+
+
+def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
+    """The items in lists of `size`, the last one shorter."""
+    coming = iter(items)
+    while batch := list(islice(coming, size)):
+        yield batch
+
+
+def _blurred_cells(pixels: NDArray[np.uint8], predictor: TilePredictor, quality: QualitySettings) -> NDArray[np.bool_]:
+    """bool (cells, cells): the core's cells that lie in a block out of focus."""
+    geometry = predictor.geometry
+    margin, block = geometry.margin_px, quality.focus_block_px
+    core = pixels[margin : margin + geometry.core_px, margin : margin + geometry.core_px]
+    blocks = out_of_focus(core, block, quality)
+    return blocks.repeat(block // geometry.stride_px, axis=0).repeat(block // geometry.stride_px, axis=1)

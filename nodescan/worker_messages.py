@@ -1,0 +1,79 @@
+"""What a run and its worker processes say to each other: one line of JSON a message."""
+
+import base64
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nodescan.domain.slide import SlideRef
+
+if TYPE_CHECKING:
+    from nodescan.domain.report import SlideReport
+
+Message = Mapping[str, Any]
+"""A line taken apart: a border type. "event" (from a worker) or "ask" (to it) says which."""
+
+OPENER = "nodescan.inference.slots:open_in_slot"
+"""Opens the model of a folder on a device for a slot, and says how many slots the machine has devices for."""
+
+REFERENCE_OPENER = "nodescan.inference.slots:open_reference_in_slot"
+"""As OPENER, computing in float32 throughout."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanJob:
+    """How a worker scans every slide it is handed: text and paths alone, so that it travels anywhere.
+
+    max_unread_percent: of the tissue, from which on a slide is failed. run_id: of the run that holds the folder's lock,
+    "" where none does. model: its folder. config_text: the settings as read, whole. opener: "module:function", see
+    OPENER.
+    """
+
+    folder: Path
+    model: Path
+    device: str
+    config_name: str
+    config_text: str
+    reports: tuple[str, ...]
+    opener: str = OPENER
+    max_unread_percent: float = 5.0
+    run_id: str = ""
+
+
+def job_line(job: ScanJob, slot: int) -> bytes:
+    """The first thing a worker is told. slot: its number, from 0 on, which chooses its GPU where there are several."""
+    content = asdict(job) | {"folder": str(job.folder), "model": str(job.model)}
+    return line_of({"ask": "open", "job": content, "slot": slot})
+
+
+def job_of(message: Message) -> tuple[ScanJob, int]:
+    job = ScanJob(**message["job"])
+    job = replace(job, folder=Path(job.folder), model=Path(job.model), reports=tuple(job.reports))
+    return job, int(message["slot"])
+
+
+def slide_line(ref: SlideRef) -> bytes:
+    """A slide to scan."""
+    return line_of({"ask": "scan", "slide": asdict(ref) | {"path": str(ref.path)}})
+
+
+def slide_of(message: Message) -> SlideRef:
+    ref = SlideRef(**message["slide"])
+    return replace(ref, path=Path(ref.path))
+
+
+def packed(report: "SlideReport") -> str:
+    """The report as text. It is unpacked only by the process that started the worker, so pickle is safe here."""
+    return base64.b64encode(pickle.dumps(report)).decode("ascii")
+
+
+def unpacked(text: str) -> "SlideReport":
+    return pickle.loads(base64.b64decode(text))
+
+
+def line_of(message: Message) -> bytes:
+    """One line, whatever stands in the names of files: JSON in ASCII, with lone surrogates escaped."""
+    return json.dumps(message).encode("ascii") + b"\n"

@@ -1,0 +1,267 @@
+"""A worker: a process that scans slides one after another, and that may be ended at any time without harm.
+
+The process is started by name, not forked, and talked to over its stdin and stdout, so that any program can run
+one: a slot of this machine, or a task of a cluster. It ends by itself when its stdin is closed. Importing this
+module costs next to nothing: the process is started first and everything heavy is loaded meanwhile, on both sides.
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from nodescan import errors
+from nodescan.errors import LockLostError, NodescanError, StalledError, WorkerDiedError, WorkerError
+from nodescan.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
+
+if TYPE_CHECKING:
+    from nodescan.domain.report import SlideReport
+    from nodescan.domain.slide import SlideRef
+    from nodescan.progress import Viewer
+
+_POLL_S, _ENDING_S = 0.5, 10.0
+_OPENING_S = 300.0
+"""A model is opened in seconds; a network disk may take minutes over the libraries."""
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_LAST_WORDS = 4000
+"""Characters of a worker's stderr that are kept when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a worker says when its model is open. parallel: slots that this machine has devices for."""
+
+    device: str
+    precision: str
+    batch_size: int
+    parallel: int
+
+
+class Silence(Exception):
+    """No message came for as long as was allowed."""
+
+
+class Worker:
+    """One worker process, started when this is made. threads: for its computing, None for as many as there are cores.
+
+    firmly: whatever the environment says. Not for several threads at a time, but end() may be called from any.
+    """
+
+    def __init__(self, *, threads: int | None = None, firmly: bool = False) -> None:
+        self.threads = threads
+        self._said = _last_words_file()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "nodescan.worker_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._said,
+                env=_environment(threads) | (dict.fromkeys(_THREADS, str(threads)) if firmly else {}),
+                # A group of its own: Ctrl-C reaches the supervisor alone, and what the worker starts is ended with it.
+                process_group=0 if os.name == "posix" else None,
+            )
+        except OSError as error:
+            reason = f"no process can be started ({error.strerror})"
+            raise WorkerError(f"{reason}; end other programs or use --slots 0") from error
+        self._heard: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def open(self, job: ScanJob, slot: int = 0, *, stall_s: float) -> Opened:
+        """Have it open the model. Raises what the model or the device raise, and WorkerError where it can't start."""
+        self._tell(job_line(job, slot))
+        try:
+            message = self._next(max(stall_s, _OPENING_S))
+        except Silence:
+            self.end()
+            raise WorkerError("a worker process doesn't get as far as to open the model; see nodescan doctor") from None
+        if message is None:
+            raise WorkerError(f"a worker process can't start: it {self.ending()} ({_last_line(self.last_words())})")
+        if message["event"] == "refused":
+            self.end()
+            raise _error_of(message)
+        return Opened(message["device"], message["precision"], message["batch_size"], message["parallel"])
+
+    def scan(self, ref: "SlideRef", viewer: "Viewer", *, stall_s: float) -> "SlideReport":
+        """Have it scan a slide, and tell the viewer what it tells.
+
+        Raises WorkerDiedError where it ends under the slide, and StalledError where nothing is heard of it for
+        stall_s; it is ended then. Time in which this process was asleep itself doesn't count.
+        """
+        self._tell(slide_line(ref))
+        while True:
+            try:
+                message = self._next(stall_s)
+            except Silence:
+                self.end()
+                reason = f"it made no progress for {stall_s / 60:g} min and was stopped"
+                remedy = "if the disk is only slow, run again with a longer --stall-minutes"
+                raise StalledError(ref.path.name, reason, remedy) from None
+            if message is None:
+                raise WorkerDiedError(ref.path.name, f"the process that read it {self.ending()}")
+            if message["event"] == "slide_finished":
+                report = unpacked(message["report"])
+                viewer.slide_finished(report, message["seconds"])
+                return report
+            if message["event"] == "lock_lost":
+                raise LockLostError(message["text"])
+            _show(message, viewer)
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ending(self) -> str:
+        """How it ended, in words: "was ended by SIGKILL"."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING_S)
+        code = self._process.returncode
+        if code is None:
+            self.end()
+            return "went silent"
+        if code >= 0:
+            return f"ended by itself with exit code {code}"
+        try:
+            return f"was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"was ended by signal {-code}"
+
+    def last_words(self) -> str:
+        """The end of what it wrote to stderr."""
+        if isinstance(self._said, int):
+            return ""
+        self._said.seek(0, os.SEEK_END)
+        self._said.seek(max(0, self._said.tell() - _LAST_WORDS))
+        return self._said.read().decode(errors="replace").strip()
+
+    def end(self) -> None:
+        """End it, and all it started, now. Does nothing where it has ended."""
+        with suppress(ProcessLookupError, PermissionError):
+            if os.name == "posix" and self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_ENDING_S)
+        with suppress(OSError):  # what was still buffered has nobody to read it
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+
+    def _tell(self, line: bytes) -> None:
+        """A worker that is gone is met when the answer doesn't come."""
+        with suppress(OSError, ValueError):
+            if self._process.stdin is not None:
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
+
+    def _listen(self) -> None:
+        with suppress(OSError, ValueError):
+            for line in self._process.stdout or ():
+                self._heard.put(line)
+        self._heard.put(None)
+
+    def _next(self, patience_s: float) -> Message | None:
+        """The next message, None where the worker has ended. Raises Silence."""
+        silent_s = 0.0
+        while True:
+            try:
+                line = self._heard.get(timeout=min(_POLL_S, patience_s))
+            except queue.Empty:
+                # Counted in waits, not by the clock: a laptop that slept has not heard the worker either.
+                silent_s += _POLL_S
+                if not self.alive() and self._heard.empty():
+                    return None
+                if silent_s >= patience_s:
+                    raise Silence from None
+                continue
+            return None if line is None else json.loads(line)
+
+
+def scan_in_own_process(ref: "SlideRef", job: ScanJob, *, viewer: "Viewer", stall_s: float) -> "SlideReport":
+    """Scan one slide in a worker of its own, for a task that may run anywhere. Raises as Worker.open() and scan()."""
+    with Worker() as worker:
+        worker.open(job, stall_s=stall_s)
+        return worker.scan(ref, viewer, stall_s=stall_s)
+
+
+def started_ahead(slots: int | None) -> Worker | None:
+    """The first worker of a run with so many slots, or none where it needs none."""
+    return None if slots == 0 else Worker(threads=share_of_cores(slots))
+
+
+@contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that it is left in order; what is ignored stays ignored."""
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():  # signals are for the main thread alone
+        names = []
+    before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def share_of_cores(slots: int | None) -> int | None:
+    """Threads for each of so many workers; None, all cores, for one. It doesn't change a finding."""
+    if slots is None or slots < 2:
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // slots)
+
+
+def _show(message: Message, viewer: "Viewer") -> None:
+    match message["event"]:
+        case "slide_started":
+            viewer.slide_started(message["slide_id"], message["tiles"])
+        case "tiles_done":
+            viewer.tiles_done(message["slide_id"], message["tiles"], message["megapixels"])
+        case "note":
+            viewer.note(message["text"])
+        case "error":
+            viewer.error(message["text"])
+
+
+def _error_of(message: Message) -> NodescanError:
+    """The error that a worker met on opening, as it would have been met here."""
+    kind = getattr(errors, message["kind"], WorkerError)
+    return kind(message["text"])
+
+
+def _environment(threads: int | None) -> dict[str, str]:
+    """This process' own, with the same modules at hand; the user's own word on threads stands."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return environment if threads is None else {"OMP_NUM_THREADS": str(threads)} | environment
+
+
+def _last_words_file() -> "IO[bytes] | int":
+    try:
+        return tempfile.TemporaryFile(prefix="nodescan-worker-")
+    except OSError:  # a full disk may not keep slides from being scanned
+        return subprocess.DEVNULL
+
+
+def _last_line(text: str) -> str:
+    return text.splitlines()[-1] if text else "it said nothing"

@@ -1,0 +1,93 @@
+"""The arithmetic of the benchmarks gives back what was planted."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from nodescan.bench import Rates, efficiency
+from nodescan.benchmarks.growth import GrowthPoint, fit_line
+from nodescan.benchmarks.margins import MarginStudy, margin_table
+from nodescan.benchmarks.processes import Run, run_watched
+from nodescan.benchmarks.scan_runs import read_log, scan_run, slide_times
+from nodescan.errors import NodescanError
+from nodescan.inference.seams import Seam
+
+
+def point(tissue_mm2: float, seconds: float) -> GrowthPoint:
+    return GrowthPoint(1, tissue_mm2, seconds, 1.0, 10**9)
+
+
+def test_a_line_is_found_exactly() -> None:
+    """Two seconds and a tenth for each mm2; every point lies on it."""
+    fit = fit_line([point(area, 2 + 0.1 * area) for area in (10, 50, 100, 400)])
+    assert fit is not None
+    assert (fit.slope_s_per_mm2, fit.intercept_s, fit.r2) == pytest.approx((0.1, 2.0, 1.0))
+
+
+def test_a_bent_line_explains_less() -> None:
+    """Quadratic growth isn't passed off as linear, and one area makes no line."""
+    fit = fit_line([point(area, area**2) for area in (10, 50, 100, 400)])
+    assert fit is not None
+    assert fit.r2 < 0.98
+    assert fit_line([point(10, 1), point(10, 1.1)]) is None
+
+
+def test_efficiency_of_planted_rates() -> None:
+    """Half of the pixels useful, decode 40, network 10: both together allow 4 Mpx/s on shared cores, 5 beside a GPU."""
+    rates = Rates(decode=40.0, network=10.0, end_to_end=3.6)
+    assert efficiency(rates, useful_share=0.5, shared_cores=True) == pytest.approx(0.9)
+    assert efficiency(rates, useful_share=0.5, shared_cores=False) == pytest.approx(0.72)
+
+
+def test_memory_of_a_child_is_seen() -> None:
+    """A process that holds little starts one that holds 200 MB for half a second."""
+    child = "import time; held = bytearray(200_000_000); time.sleep(0.6)"
+    program = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], check=True); print('done')"
+    run = run_watched([sys.executable, "-c", program])
+    assert (run.exit_code, run.output) == (0, "done\n")
+    assert 200e6 < run.peak_rss_bytes < 400e6
+
+
+def test_a_command_that_is_not_there_is_named() -> None:
+    """One line, not a traceback."""
+    with pytest.raises(NodescanError, match="no-such-program: can't be started"):
+        run_watched(["no-such-program"])
+
+
+def test_times_come_from_the_log(tmp_path: Path) -> None:
+    """Started at second 0; the first tile after 2.5 s, the last after 9 s, the report 0.4 s later."""
+    lines = [
+        {"ts": "1970-01-01T00:00:01.000+00:00", "event": "slide_started", "slide_id": "a", "tiles": 8},
+        {"ts": "1970-01-01T00:00:02.500+00:00", "event": "tiles_done", "slide_id": "a", "tiles_done": 4, "tiles": 8},
+        {"ts": "1970-01-01T00:00:09.000+00:00", "event": "tiles_done", "slide_id": "a", "tiles_done": 8, "tiles": 8},
+        {
+            "ts": "1970-01-01T00:00:09.400+00:00",
+            "event": "slide_finished",
+            "slide_id": "a",
+            "status": "complete",
+            "seconds": 8.5,
+        },
+    ]
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "report.json").write_text(json.dumps({"tissue_area_mm2": 38.0}))
+    events = read_log(log)
+    times = slide_times(events, tmp_path)
+    found = scan_run(Run(0.0, 11.0, 10**9, 0, ""), events, times)
+    assert found.first_tile_s == pytest.approx(2.5)
+    assert [(one.slide_id, one.status, one.tissue_mm2) for one in times] == [("a", "complete", 38.0)]
+    assert times[0].after_network_s == pytest.approx(0.4)
+    with pytest.raises(NodescanError, match="no tile was answered"):
+        scan_run(Run(0.0, 11.0, 10**9, 0, ""), events[:1], ())
+
+
+def test_margins_make_a_markdown_table() -> None:
+    """One row a margin, differences to two digits, pixels in per cent."""
+    table = margin_table([MarginStudy("net", 512, (Seam(0, 0.25, 0.01, 3.0, 0.0), Seam(32, 0.0, 0.0, 0.0, 0.265625)))])
+    assert table.splitlines()[2:] == [
+        "| net, core 512 | 0 | 0.25 | 0.01 | 3 | 0% |",
+        "| net, core 512 | 32 | 0 | 0 | 0 | 27% |",
+    ]

@@ -1,0 +1,1 @@
+"""Faults that a batch must survive: cases with what must happen, and mutations of slide files."""

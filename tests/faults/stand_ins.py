@@ -1,0 +1,161 @@
+"""What stands in the network's place, here or in a worker process, and the mishap that waits for one slide there."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan import reports, scan, slides
+from tests.fakes import ColourPredictor
+
+OPENER = "tests.faults.stand_ins:open_colour"
+MISHAP = "NODESCAN_TEST_MISHAP"
+"""Environment variable, so that worker processes meet it too."""
+
+STAGES = ("opening", "tissue", "tiles", "writing", "moving")
+"""Of one slide: before the file is opened, before tissue is sought, when the network is asked, with some of the files
+written, and with all but report.json in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """what: of DEEDS. slide: file name without its ending. path: what the deed is done to, "" for nothing.
+
+    times: how often it happens; mark: a file that grows by a line each time, the process' number.
+    """
+
+    what: str
+    slide: str
+    stage: str
+    mark: str
+    times: int = 1
+    path: str = ""
+
+    def lay(self) -> None:
+        """From now on it waits, in this process and those started from it."""
+        os.environ[MISHAP] = json.dumps(asdict(self))
+
+    def happened(self) -> int:
+        with suppress(FileNotFoundError):
+            return len(Path(self.mark).read_text().splitlines())
+        return 0
+
+    def pids(self) -> list[int]:
+        return [int(line) for line in Path(self.mark).read_text().splitlines()]
+
+
+class _Watch:
+    """Knows which slide is open in this process, and lets the mishap happen at its stage."""
+
+    slide: str = ""
+    armed: bool = False
+
+    def reached(self, stage: str) -> None:
+        laid = os.environ.get(MISHAP)
+        if not laid:
+            return
+        mishap = Mishap(**json.loads(laid))
+        if (stage, self.slide) != (mishap.stage, mishap.slide) or mishap.happened() >= mishap.times:
+            return
+        with Path(mishap.mark).open("a") as mark:
+            mark.write(f"{os.getpid()}\n")
+        DEEDS[mishap.what](mishap.path)
+
+
+_watch = _Watch()
+
+
+class WatchedPredictor(ColourPredictor):
+    """The colour predictor, at whose question a mishap may happen."""
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        _watch.reached("tiles")
+        return super().predict(tiles)
+
+
+def open_colour(model: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+    """Opens no model: the tests' predictor, on the one slot there is."""
+    if not _watch.armed:
+        _watch.armed = True
+        _arm()
+    return predictor, 1
+
+
+predictor: ColourPredictor = WatchedPredictor()
+"""A case may put another in its place, for runs in this process."""
+
+
+def _arm() -> None:
+    """Put the watch at the stages' beginnings."""
+    check_readable, find_tissue, replace = slides.check_readable, scan.find_tissue, os.replace
+
+    def opening(path: Path) -> None:
+        _watch.slide = path.stem
+        _watch.reached("opening")
+        check_readable(path)
+
+    def tissue(*given: Any, **named: Any) -> Any:
+        _watch.reached("tissue")
+        return find_tissue(*given, **named)
+
+    def moved(source: Any, target: Any) -> None:
+        if Path(target).name == "report.json" and not Path(target).parent.name.endswith(".part"):
+            _watch.reached("moving")
+        replace(source, target)
+
+    slides.check_readable = opening
+    scan.find_tissue = tissue
+    os.replace = moved
+    writers: dict[str, Any] = {**reports.WRITERS}
+    write_html = writers["html"]
+
+    def html(*given: Any) -> None:
+        _watch.reached("writing")
+        write_html(*given)
+
+    reports.WRITERS = {**writers, "html": html}
+
+
+def _die(number: signal.Signals) -> Callable[[str], None]:
+    return lambda _: os.kill(os.getpid(), number)
+
+
+def _hang(_: str) -> None:
+    while True:
+        time.sleep(1)
+
+
+def _leave(_: str) -> None:
+    os._exit(3)
+
+
+def _unlink(path: str) -> None:
+    Path(path).unlink()
+
+
+def _remove_folder(path: str) -> None:
+    shutil.rmtree(path)
+
+
+def _break(_: str) -> None:
+    raise ZeroDivisionError("planted by a fault case")
+
+
+DEEDS: Mapping[str, Callable[[str], None]] = {
+    "kill": _die(signal.SIGKILL),
+    "crash": _die(signal.SIGSEGV),
+    "leave": _leave,
+    "hang": _hang,
+    "break": _break,
+    "unlink": _unlink,
+    "remove folder": _remove_folder,
+}

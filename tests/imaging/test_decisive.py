@@ -1,0 +1,130 @@
+"""Exact values in the decisive cells alone give exactly the deposits of an exact map."""
+
+import copy
+import pickle
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nodescan.config import load_config
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.domain.units import Spacing
+from nodescan.imaging.decisive import decisive_cells, doubtful_on_glass, glass_cells, is_constant
+from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.segmentation import find_deposits
+
+SPACING = Spacing(15.55, 15.5)
+RULE = DecisionRule(32.0, 0.6, 0.8, ((84.7, 100.0), (207.5, 199.0)), 12.0)
+SETTINGS = load_config().settings.segmentation
+
+rules = st.builds(
+    lambda smoothing, threshold, above: replace(
+        RULE, smoothing_um=smoothing, threshold=threshold, seed_threshold=min(0.97, threshold + above)
+    ),
+    st.sampled_from([0.0, 16.0, 32.0]),
+    st.sampled_from([0.2, 0.5, 0.6]),
+    st.sampled_from([0.0, 0.1, 0.3]),
+)
+
+
+def rough_map(seed: int, rule: DecisionRule, *, holes: bool = False) -> ProbabilityMap:
+    """Blobs of many sizes whose values lie about the thresholds, some of it not examined."""
+    random = np.random.default_rng(seed)
+    noise = sum(
+        ndimage.gaussian_filter(random.normal(size=(50, 70)), sigma) * sigma for sigma in random.uniform(1, 7, size=3)
+    )
+    values = np.clip(rule.threshold + random.uniform(-0.2, 0.1) + noise * random.uniform(0.1, 0.4), 0, 1)
+    examined = np.ones(values.shape, np.bool_)
+    if holes:
+        examined = ndimage.gaussian_filter(random.normal(size=values.shape), 3) > -0.1
+    return ProbabilityMap(np.where(examined, values, 0).astype(np.float32), examined, SPACING)
+
+
+def off(map_: ProbabilityMap, tolerance: float, seed: int) -> ProbabilityMap:
+    """The map with every answer off by up to the tolerance, in patches and cell by cell."""
+    random = np.random.default_rng(seed + 1)
+    shape = map_.values.shape
+    sign = np.sign(ndimage.gaussian_filter(random.normal(size=shape), random.choice([0.3, 4, 20])))
+    values = map_.values + tolerance * sign * random.uniform(0.5, 0.999, shape)
+    return replace(map_, values=np.where(map_.examined, np.clip(values, 0, 1), 0).astype(np.float32))
+
+
+def settled(true: ProbabilityMap, fast: ProbabilityMap, rule: DecisionRule, tolerance: float) -> ProbabilityMap:
+    cells = decisive_cells(fast, rule, tolerance)
+    return replace(fast, values=np.where(cells, true.values, fast.values))
+
+
+def same(found: Sequence[Deposit], expected: Sequence[Deposit]) -> bool:
+    """Equal in every field, down to the last bit; an outline's arrays don't compare as dataclasses do."""
+    return pickle.dumps([copy.deepcopy(asdict(d)) for d in found]) == pickle.dumps(
+        [copy.deepcopy(asdict(d)) for d in expected]
+    )
+
+
+@given(rule=rules, seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03, 0.08]), holes=st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_deposits_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float, holes: bool) -> None:
+    """Existence, class, size, its uncertainty, outline and probabilities: bit for bit, at every joining gap."""
+    true = rough_map(seed, rule, holes=holes)
+    half = settled(true, off(true, tolerance, seed), rule, tolerance)
+    for gap_um in (0.0, 50.0):
+        own = replace(SETTINGS, joining_gap_um=gap_um)
+        found, expected = find_deposits(half, rule, own), find_deposits(true, rule, own)
+        assert same(found, expected)
+        assert gap_readings(half, rule, own, found=found) == gap_readings(true, rule, own, found=expected)
+
+
+def disc(peak: float, radius_cells: float = 9.0) -> ProbabilityMap:
+    rows, columns = np.ogrid[:120, :120]
+    values = np.where(np.hypot(rows - 60, columns - 60) < radius_cells, peak, 0.02).astype(np.float32)
+    return ProbabilityMap(values, np.ones(values.shape, np.bool_), SPACING)
+
+
+@pytest.mark.parametrize("excess", [1e-6, 0.0, -1e-6])
+def test_a_peak_on_the_seed_threshold_is_decided_by_exact_values(excess: float) -> None:
+    """A disc that just reaches the seed threshold exists, one a millionth lower doesn't, whatever fast answers say."""
+    rule = replace(RULE, smoothing_um=0.0, seed_threshold=0.8)
+    true = disc(0.8 + excess)
+    for shift in (-0.02, 0.02):
+        fast = replace(true, values=np.clip(true.values + np.float32(shift), 0, 1))
+        found = find_deposits(settled(true, fast, rule, 0.03), rule, SETTINGS)
+        assert same(found, find_deposits(true, rule, SETTINGS))
+        assert bool(found) == (excess >= 0)
+
+
+def test_what_is_far_below_the_seed_is_left_alone() -> None:
+    """Neither glass nor a disc that can't reach the seed threshold is answered twice."""
+    assert not decisive_cells(disc(0.7), RULE, 0.03).any()
+    found = decisive_cells(disc(0.95), RULE, 0.03)
+    assert found.any()
+    assert found.mean() < 0.35
+
+
+def test_tumour_on_glass_is_open_only_near_its_limit() -> None:
+    """Where a fifth of the tumour can't lie on glass either way, cells near the threshold decide nothing."""
+    tissue = np.zeros((120, 120), np.bool_)
+    tissue[:, :60] = True
+    glass = glass_cells(TissueMask(tissue, SPACING), disc(0.9))
+    assert glass[:, 61:].all()
+    assert not glass[:, :59].any()
+    values: NDArray[np.float32] = np.where(glass, 0.05, 0.9).astype(np.float32)
+    map_ = ProbabilityMap(values, np.ones_like(glass), SPACING)
+    assert not doubtful_on_glass(map_, glass, 0.6, 0.03).any()
+    values[:, 60:80] = 0.59
+    assert doubtful_on_glass(map_, glass, 0.6, 0.03).sum() == 20 * 120
+    assert not doubtful_on_glass(map_, glass, 0.6, 0.005).any()
+
+
+def test_constant_output_is_told_with_and_without_slack() -> None:
+    """A spread of a tenth of a thousandth is none; with slack, one that may be no more than that."""
+    assert is_constant(disc(0.02))
+    assert not is_constant(disc(0.04))
+    assert is_constant(disc(0.04), slack=0.03)

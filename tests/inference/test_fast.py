@@ -1,0 +1,246 @@
+"""Fast ways through a network: as near to float32 as they say, whatever batch, lane, cache or device."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from nodescan.config import load_config
+from nodescan.domain.report import SlideResult
+from nodescan.inference import openvino_lanes
+from nodescan.inference.agreement import agreement
+from nodescan.inference.card import load_card, save_card
+from nodescan.inference.device import fast_dtype
+from nodescan.inference.fast import FastPredictor, cast, compilable
+from nodescan.inference.folding import plain_form
+from nodescan.inference.lanes import Answer, CpuLanes, SwitchingLanes
+from nodescan.inference.made_tiles import made_tiles
+from nodescan.inference.models import MODELS, build
+from nodescan.inference.predictor import open_predictor
+from nodescan.inference.random_model import random_model
+from nodescan.interfaces import ApproximatePredictor, AsynchronousPredictor, TilePredictor
+from nodescan.progress import Viewer
+from nodescan.scan import scan_slide
+from tests.test_guard import findings, spotted
+from tests.test_scan import PaintedSlide
+
+CPU = torch.device("cpu")
+needs_bfloat16 = pytest.mark.skipif(fast_dtype(CPU) is None, reason="this CPU has no bfloat16")
+needs_openvino = pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Nothing is kept from test to test, or taken from the user's own cache."""
+    monkeypatch.setenv("NODESCAN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return random_model(tmp_path / "model", "p4m-small", core_px=128)
+
+
+def as_tumour(folder: Path, slide: PaintedSlide) -> None:
+    """Thresholds in the midst of what the model answers on the slide, so that many cells lie near one."""
+    predictor = open_predictor(folder, device="cpu", precision="float32")
+    values = scanned(slide, predictor).probability
+    assert values is not None
+    low, high = np.quantile(values.values[values.examined], (0.4, 0.9)).tolist()
+    card = load_card(folder)
+    decision = card.decision.model_copy(update={"threshold": low, "seed_threshold": high, "smoothing_um": 0.0})
+    save_card(card.model_copy(update={"decision": decision}), folder)
+
+
+def scanned(slide: PaintedSlide, predictor: TilePredictor) -> SlideResult:
+    settings = load_config().settings
+    return scan_slide(slide.ref, open_slide=lambda _: slide, predictor=predictor, settings=settings, progress=Viewer())
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_plain_form_answers_as_the_network(name: str) -> None:
+    """Every architecture has one, and fed with bytes it answers as the network fed with normalised colours."""
+    torch.manual_seed(0)
+    net = build(name).eval()
+    with torch.no_grad():
+        for tensor in net.state_dict().values():  # running statistics that something can go wrong with
+            if tensor.dtype is torch.float32 and tensor.ndim == 1:
+                tensor.add_(0.1 * torch.rand_like(tensor))
+    mean, std = (0.7, 0.5, 0.6), (0.2, 0.3, 0.25)
+    pixels = torch.from_numpy(made_tiles(1, 2 * net.margin_px + 64)).permute(0, 3, 1, 2)
+    shown = (pixels / 255 - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
+    with torch.inference_mode():
+        plain = plain_form(net, mean=mean, std=std, temperature=2.0)(pixels)
+        torch.testing.assert_close(plain, torch.sigmoid(net(shown) / 2.0), atol=2e-5, rtol=0)
+
+
+def test_the_margin_of_a_padded_network_is_the_cards(tmp_path: Path) -> None:
+    """A wider margin leaves more out and answers the same cells, which then see more."""
+    wide = open_predictor(random_model(tmp_path / "a", "resnet18-c4", core_px=64, margin_px=64), precision="float32")
+    narrow = open_predictor(random_model(tmp_path / "b", "resnet18-c4", core_px=64, margin_px=16), precision="float32")
+    tile = made_tiles(1, wide.geometry.input_px)
+    seen, less = wide.predict(tile), narrow.predict(np.ascontiguousarray(tile[:, 48:-48, 48:-48]))
+    assert seen.shape == less.shape == (1, 4, 4)
+    assert 0 < np.abs(seen - less).max() < 0.5
+
+
+def test_a_random_model_is_the_same_again_and_low(tmp_path: Path) -> None:
+    """To measure speed, answers must differ from cell to cell and reach no threshold."""
+    first, again = (random_model(tmp_path / name, "p4m-small", core_px=64) for name in "ab")
+    assert load_card(first).weights_sha256 == load_card(again).weights_sha256
+    answers = open_predictor(first, precision="float32").predict(made_tiles(3, 128))
+    assert answers.max() < 0.5
+    assert np.ptp(answers) > 0.001
+
+
+def test_an_answer_does_not_depend_on_its_batch() -> None:
+    """A tile alone, or among others, is answered by the same bits: it has a lane's turn of its own."""
+    torch.manual_seed(1)
+    net = plain_form(build("p4m-small").eval(), mean=(0.7,) * 3, std=(0.2,) * 3, temperature=1.0)
+    lanes, tiles = CpuLanes(net), made_tiles(3, 640)
+    together = lanes.start(tiles)()
+    for index in range(3):
+        assert np.array_equal(lanes.start(tiles[index : index + 1])()[0], together[index])
+    small = made_tiles(5, 96)
+    np.testing.assert_allclose(lanes.start(small)()[3], lanes.start(small[3:4])()[0], atol=1e-6)
+
+
+@needs_bfloat16
+def test_bfloat16_stays_within_its_tolerance(folder: Path) -> None:
+    """Measured on tiles made up for it, with half of the tolerance to spare."""
+    predictor = open_predictor(folder, device="cpu")
+    assert isinstance(predictor, FastPredictor)
+    assert isinstance(predictor, ApproximatePredictor)
+    assert isinstance(predictor, AsynchronousPredictor)
+    found = agreement(predictor, made_tiles(4, predictor.geometry.input_px))
+    assert 0 < found.largest < predictor.tolerance / 2
+
+
+@needs_bfloat16
+def test_findings_in_bfloat16_are_those_of_float32(folder: Path) -> None:
+    """A slide whose answers crowd about the thresholds has the same deposits, bit for bit, in both."""
+    slide = PaintedSlide(spotted(2))
+    as_tumour(folder, slide)
+    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32"))
+    found = scanned(slide, open_predictor(folder, device="cpu"))
+    assert true.report.deposits
+    assert findings(found.report) == findings(true.report)
+    assert found.report.provenance is not None
+    assert found.report.provenance.precision.startswith("bfloat16, ")
+
+
+@needs_gpu
+def test_findings_on_a_gpu_are_those_of_the_cpu(folder: Path) -> None:
+    """The same deposits, to a tenth of a micrometre: float32 sums in another order there."""
+    slide = PaintedSlide(spotted(2))
+    as_tumour(folder, slide)
+    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32")).report
+    for precision in ("auto", "float32"):
+        found = scanned(slide, open_predictor(folder, device="cuda", precision=precision)).report
+        assert (found.status, found.metastasis) == (true.status, true.metastasis)
+        assert len(found.deposits) == len(true.deposits)
+        for one, other in zip(found.deposits, true.deposits, strict=True):
+            assert one.diameter_um == pytest.approx(other.diameter_um, abs=0.1)
+            assert one.centre_um == pytest.approx(other.centre_um, abs=0.1)
+
+
+class Counting:
+    """Lanes that answer their own number."""
+
+    count = 2
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        return lambda: np.full((len(tiles), 1, 1), self.number, np.float32)
+
+
+def said(lanes: SwitchingLanes, tiles: int = 2) -> float:
+    return float(lanes.start(np.zeros((tiles, 8, 8, 3), np.uint8))()[0, 0, 0])
+
+
+def test_making_a_faster_way_waits_until_it_repays_itself() -> None:
+    """Not before so many tiles were answered, never twice, and nobody waits for it."""
+    made, may_finish = threading.Event(), threading.Event()
+
+    def make() -> Counting:
+        made.set()
+        assert may_finish.wait(10)
+        return Counting(2)
+
+    lanes = SwitchingLanes(Counting(1), make, after_tiles=4)
+    assert [said(lanes), said(lanes)] == [1, 1]
+    assert not made.is_set()
+    assert said(lanes) == 1
+    assert made.wait(10)
+    assert said(lanes) == 1
+    may_finish.set()
+    wait_until(lambda: lanes.switched)
+    assert said(lanes) == 2
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_where_no_faster_way_can_be_made_the_first_goes_on(fails: bool) -> None:
+    """Whether it says so or breaks."""
+
+    def make() -> None:
+        if fails:
+            raise RuntimeError
+
+    lanes = SwitchingLanes(Counting(1), make, after_tiles=0)
+    said(lanes)
+    wait_until(lambda: lanes._better is not None and lanes._better.done())
+    assert said(lanes) == 1
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(1000):
+        if true():
+            return
+        waiting.wait(0.01)
+    raise AssertionError
+
+
+@needs_openvino
+@needs_bfloat16
+def test_openvino_answers_within_the_tolerance_and_is_kept(folder: Path, cache: Path) -> None:
+    """Converted once; read back from the cache where its sha256 is right, and left alone where a byte has changed."""
+    card = load_card(folder)
+    net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
+    to_compile = compilable(net, card.sha256(), tile_px=192, device=CPU)
+    assert to_compile is not None
+    eager = CpuLanes(cast(net, torch.bfloat16))
+    assert isinstance(to_compile.lanes(eager, tolerance=0.06), SwitchingLanes)
+    openvino_lanes.convert(net, to_compile.kept)
+    assert to_compile.kept.sound
+    assert str(to_compile.kept.folder).startswith(str(cache))
+    lanes = to_compile.lanes(eager, tolerance=0.06)
+    assert isinstance(lanes, openvino_lanes.OpenVinoLanes)
+    tiles = made_tiles(7, 192)
+    answers = [lanes.start(tiles[:4]), lanes.start(tiles[4:])]
+    found = np.concatenate([answer() for answer in answers[::-1]][::-1])
+    np.testing.assert_allclose(found, CpuLanes(net).start(tiles)(), atol=0.03)
+    assert to_compile.lanes(eager, tolerance=0.0) is eager, "what is further off is not used"
+    binary = to_compile.kept.folder / "model.bin"
+    binary.write_bytes(binary.read_bytes()[:-1] + b"\x01")
+    assert not to_compile.kept.sound
+    openvino_lanes.convert(net, to_compile.kept)
+    assert to_compile.kept.sound
+    assert set(json.loads((to_compile.kept.folder / "sha256.json").read_text())) == {"model.xml", "model.bin"}
+
+
+def test_another_card_or_tile_is_another_conversion() -> None:
+    """So nothing that is kept answers for weights, colours or a shape that it wasn't made of."""
+    names = {openvino_lanes.converted(card, px).name for card in ("a" * 64, "b" * 64) for px in (192, 576)}
+    assert len(names) == 4
+    kept = openvino_lanes.converted("a" * 64, 192)
+    assert not replace(kept, name="none").sound

@@ -1,0 +1,1 @@
+"""nodescan timed against other systems on the same slide, the same cores and the same network."""

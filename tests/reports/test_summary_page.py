@@ -1,0 +1,143 @@
+"""summary.html counts, names what failed, links, escapes, and sorts."""
+
+import base64
+import hashlib
+import html
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag, SlideReport
+from nodescan.reports.summary_page import MOST_NAMES, SUMMARY_HTML, classes, outcomes, render, write_summary_page
+from tests.reports.factory import FOLDER, VARIANTS
+from tests.reports.test_html_report import Page
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+KINDS = ("macro", "itc", "negative", "incomplete_micro", "incomplete_nothing", "unmeasurable", "failed")
+
+
+def report(variant: str, slide_id: str = "") -> SlideReport:
+    made = VARIANTS[variant]().report
+    return replace(made, slide=replace(made.slide, slide_id=slide_id or variant))
+
+
+def reports() -> list[SlideReport]:
+    return [report(kind) for kind in KINDS]
+
+
+def test_counts_follow_the_reports() -> None:
+    """Every slide is counted once by how far it got, and once by its class; no class is not negative."""
+    assert {fact.label: fact.value for fact in outcomes(reports())} == {
+        "Complete": "3",
+        "Incomplete": "2",
+        "Unmeasurable": "1",
+        "Failed": "1",
+    }
+    counted = dict(classes(reports()))
+    assert {tone: fact.value for tone, fact in counted.items()} == {
+        "negative": "1",
+        "itc": "1",
+        "micro": "1",
+        "macro": "1",
+        "none": "3",
+    }
+    assert counted["micro"].note.endswith("1 at least")
+
+
+def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> None:
+    """With the notice on top and below, the reason in words, and no folder of the slides."""
+    text = render(reports(), tmp_path, asked=9)
+    page = Page(text)
+    assert page.text.count(NOT_FOR_CLINICAL_USE) == 2
+    assert "3 of 9 slides complete" in page.text
+    assert "2 not run" in page.text
+    assert text.count('<tr role="row">') == len(KINDS) + 1
+    assert page.text.index("the file ends early") < page.text.index("All slides")
+    assert "2,624 µm" in page.text
+    assert re.search(r"<em>at least</em>\s+Micrometastasis", text)
+    assert str(FOLDER) not in text
+
+
+def test_links_lead_to_what_is_there_and_nowhere_else(tmp_path: Path) -> None:
+    """A slide without a page or a picture has no link to one; odd characters are quoted."""
+    odd = 'a #1 "b"%?&<x>: ü'
+    (tmp_path / odd).mkdir()
+    for name in ("report.html", "overview.jpg"):
+        (tmp_path / odd / name).write_bytes(b"")
+    write_summary_page([report("macro", odd), report("itc", "bare")], tmp_path, asked=2)
+    text = (tmp_path / SUMMARY_HTML).read_text(encoding="utf-8")
+    tags = Page(text).tags
+    targets = [attributes.get("href") or attributes.get("src") for tag, attributes in tags if tag in ("a", "img")]
+    folder = "./a%20%231%20%22b%22%25%3F%26%3Cx%3E%3A%20%C3%BC"
+    assert targets == ["./summary.csv", f"{folder}/overview.jpg", f"{folder}/report.html"]
+    assert "<b>bare</b>" in text
+
+
+def test_nothing_that_a_slide_says_is_markup(tmp_path: Path) -> None:
+    """Names, reasons and patients are text, also inside attributes; one script stands in the page, and it is ours."""
+    bad = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+    made = report("failed", bad)
+    made = replace(made, flags=(Flag(bad, bad),), slide=replace(made.slide, patient_id=bad, node_id=bad))
+    text = render([made], tmp_path, asked=1)
+    page = Page(text.replace(re.findall(r"<script>.*?</script>", text, re.DOTALL)[-1], ""))
+    assert not [tag for tag, _ in page.tags if tag in ("script", "img")]
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert html.escape(bad, quote=False).split('"')[0] in text
+
+
+def test_only_this_pages_script_may_run_and_nothing_is_fetched(tmp_path: Path) -> None:
+    """The policy holds the script's own hash."""
+    text = render(reports(), tmp_path, asked=7)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert "default-src 'none'" in text
+    assert not re.search(r"https?://|@import|url\(", text)
+
+
+def test_a_reason_that_meets_many_slides_is_said_once(tmp_path: Path) -> None:
+    """A network share that went away fails them all alike."""
+    many = [report("failed", f"s{index:03}") for index in range(MOST_NAMES + 7)]
+    text = Page(render([*many, report("unmeasurable")], tmp_path, asked=len(many) + 1)).text
+    above = text[: text.index("All slides")]
+    assert above.count("the file ends early") == 1
+    assert "and 7 more" in above
+
+
+def test_a_run_without_a_single_report_has_a_page(tmp_path: Path) -> None:
+    """It was stopped at once; nothing is there to sort, so nothing runs."""
+    text = render([], tmp_path, asked=3)
+    assert "3 not run" in text
+    assert "<script>" not in text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here to run the script in")
+def test_a_click_sorts_and_another_turns_it_round(tmp_path: Path) -> None:
+    """Numbers from the largest, slides without one last either way, equals in their order; aria-sort says it."""
+    text = render(reports(), tmp_path, asked=7)
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    probe = """<script>
+    var said = [], head = document.querySelectorAll("#slides thead th")[3], button = head.querySelector("button");
+    for (var turn = 0; turn < 2; turn++) {
+      button.click();
+      said.push(head.getAttribute("aria-sort") + "=" + [].map.call(document.querySelectorAll("#slides tbody .slide"),
+        function (cell) { return cell.getAttribute("data-sort"); }).join(","));
+    }
+    document.title = said.join(" ") + " " + document.querySelectorAll("#slides thead button").length;
+    </script>"""
+    (tmp_path / "page.html").write_text(text.replace("</body>", f"{probe}</body>"), encoding="utf-8")
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "page.html").as_uri()]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    title = re.search(r"<title>(.*?)</title>", made)
+    assert title is not None
+    without = "negative,incomplete_nothing,unmeasurable,failed"
+    down, up, buttons = title[1].split(" ")
+    assert down == f"descending=macro,incomplete_micro,itc,{without}"
+    assert up == f"ascending=itc,incomplete_micro,macro,{without}"
+    assert buttons == "7"

@@ -1,0 +1,253 @@
+"""JPEG tiles read directly give OpenSlide's pixels, and OpenSlide's facts."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Spacing
+from nodescan.errors import RegionUnreadableError, UnmeasurableError
+from nodescan.interfaces import Slide
+from nodescan.slides import READERS, tiff_reader
+from nodescan.slides.jpeg_tiles import decode_tile
+from nodescan.slides.openslide_reader import facts_from_openslide, open_with_openslide
+from nodescan.slides.tiff_reader import facts_from_tiff, open_tiff, recognises
+from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tissue_like, write_jpegs
+
+WIDTH, HEIGHT = 1101, 838
+"""Halves and quarters are cut to whole pixels, so their downsamples are 2.001 and 4.007."""
+
+RESAMPLED_MEAN, RESAMPLED_LARGEST = 1.5, 25
+"""Grey values that OpenSlide's shift by a part of a pixel changes in the made slides (measured: 1.1 and 19)."""
+
+REAL_MEAN, REAL_LARGEST = 3.0, 80
+"""The same on real tissue, reduced by two (measured on CMU-1-Small-Region: 2.4 and 68, 99 % within 24)."""
+
+
+def _reduced(pixels: np.ndarray, times: int) -> np.ndarray:
+    height, width = pixels.shape[0] // times, pixels.shape[1] // times
+    blocks = pixels[: height * times, : width * times].reshape(height, times, width, times, 3)
+    return blocks.mean(axis=(1, 3)).astype(np.uint8)
+
+
+def _made(folder: Path) -> Iterator[Path]:
+    """One slide of each kind that is read directly."""
+    whole = tissue_like(1024, 768)
+    odd = tissue_like(WIDTH, HEIGHT, seed=1)
+    wholes = [whole, _reduced(whole, 2), _reduced(whole, 4)]
+    odds = [odd, _reduced(odd, 2), _reduced(odd, 4)]
+    description = APERIO.format(width=WIDTH, height=HEIGHT)
+    yield write_jpegs(folder / "generic-420.tif", wholes, Coding())
+    yield write_jpegs(folder / "generic-odd.tif", odds, Coding(tile_px=240))
+    yield write_jpegs(folder / "generic-444.tif", wholes, Coding(subsampling="444", tile_px=512, shared=True))
+    yield write_jpegs(folder / "big-422.tif", wholes, Coding(subsampling="422", bigtiff=True, byteorder=">"))
+    yield write_jpegs(folder / "generic-rgb.tif", wholes, Coding("rgb", tile_px=240))
+    yield write_jpegs(folder / "rgb.svs", odds, Coding("rgb", tile_px=240, shared=True), description=description)
+    yield write_jpegs(folder / "ycbcr.svs", wholes, Coding(tile_px=240), description=description)
+    padded = [whole, np.pad(_reduced(whole, 2), ((0, 128), (0, 256), (0, 0))), _reduced(whole, 4)]
+    xml = philips_xml(0.00025, 0.0005, 0.001)
+    yield write_jpegs(folder / "philips.tiff", padded, Coding(), description=xml, software="Philips DP v1.0")
+    sparse = write_jpegs(folder / "sparse.tif", wholes, Coding())
+    for level, tile in ((0, 5), (0, 11), (1, 2)):
+        set_tag(sparse, 325, 0, level=level, index=tile)
+        set_tag(sparse, 324, 0, level=level, index=tile)
+    yield sparse
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return list(_made(tmp_path_factory.mktemp("made")))
+
+
+@pytest.fixture(scope="module")
+def pairs(made: list[Path]) -> Iterator[list[tuple[Slide, Slide]]]:
+    """Each slide opened both ways: directly, and with OpenSlide."""
+    refs = [SlideRef(path.stem, path) for path in made]
+    opened = [(open_tiff(ref), open_with_openslide(ref)) for ref in refs]
+    yield opened
+    for pair in opened:
+        for slide in pair:
+            slide.close()
+
+
+def _boxes(data: st.DataObject, width: int, height: int) -> PixelBox:
+    """Of any size, anywhere, also beyond the frame on every side."""
+    left, top = data.draw(st.integers(-300, width + 50)), data.draw(st.integers(-300, height + 50))
+    return PixelBox(left, top, data.draw(st.integers(1, 700)), data.draw(st.integers(1, 700)))
+
+
+def test_what_is_read_directly_is_recognised_before_openslide(made: list[Path]):
+    """And OpenSlide would take each of them too."""
+    for path in made:
+        assert [reader.name for reader in READERS if reader.recognises(path)] == ["tiff", "openslide"]
+
+
+def test_facts_are_openslides(made: list[Path], pairs: list[tuple[Slide, Slide]]):
+    """Size, levels, spacing, bounds, format and warnings; only the reader's name differs."""
+    for path, (direct, openslide) in zip(made, pairs, strict=True):
+        assert replace(direct.info, reader="openslide") == openslide.info
+        assert direct.info.reader == "tiff"
+        for given_um in (None, 0.5):
+            ref = SlideRef("s", path, mpp_um=given_um, override_mpp=True)
+            assert replace(facts_from_tiff(ref), reader="openslide") == facts_from_openslide(ref)
+        assert direct.fingerprint() == openslide.fingerprint()
+        for finest, coarsest in ((0.45, 0.55), (0.9, 1.0), (1.4, 1.6)):
+            spacing = direct.frame_spacing(finest, coarsest)
+            assert spacing == openslide.frame_spacing(finest, coarsest)
+            assert direct.frame_size(spacing) == openslide.frame_size(spacing)
+
+
+@settings(max_examples=80)
+@given(st.data())
+def test_pixels_are_openslides_bit_for_bit_where_downsamples_are_whole(
+    pairs: list[tuple[Slide, Slide]], data: st.DataObject
+):
+    """Any box, at each level, at whole reductions of one, and resampled between them by area."""
+    whole = [pair for pair in pairs if pair[0].info.width_px == 1024]
+    direct, openslide = data.draw(st.sampled_from(whole))
+    native = direct.info.spacing
+    spacing = native.scaled(data.draw(st.sampled_from([1, 2, 4, 3, 1.5, 6.7])))
+    box = _boxes(data, *direct.frame_size(spacing))
+    assert np.array_equal(direct.read(box, spacing), openslide.read(box, spacing))
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_where_openslide_resamples_a_level_its_own_pixels_are_read(
+    made: list[Path], pairs: list[tuple[Slide, Slide]], data: st.DataObject
+):
+    """A level cut to whole pixels (1,101 to 550 px) comes as tifffile decodes it. Level 0 is the same in both."""
+    odd = [(path, pair) for path, pair in zip(made, pairs, strict=True) if pair[0].info.width_px == WIDTH]
+    path, (direct, openslide) = data.draw(st.sampled_from(odd))
+    level = data.draw(st.sampled_from([0, 1, 2]))
+    truth = _level(path, level)
+    spacing = direct.info.spacing.scaled(2**level)
+    box = _boxes(data, truth.shape[1], truth.shape[0])
+    pixels = direct.read(box, spacing)
+    assert np.array_equal(pixels, _cut(truth, box))
+    if level == 0:
+        assert np.array_equal(pixels, openslide.read(box, spacing))
+
+
+@pytest.mark.parametrize("name", ["generic-odd", "rgb"])
+def test_openslide_differs_by_little_where_it_resamples(made: list[Path], pairs: list[tuple[Slide, Slide]], name: str):
+    """Over whole levels, in grey values."""
+    direct, openslide = next(pair for path, pair in zip(made, pairs, strict=True) if path.stem == name)
+    for level in (1, 2):
+        mean, largest = _difference(direct, openslide, level)
+        assert 0 < mean < RESAMPLED_MEAN
+        assert largest < RESAMPLED_LARGEST
+
+
+def test_a_real_slide_and_a_pyramid_of_it_are_openslides(shared: Path, tmp_path: Path):
+    """CMU-1-Small-Region bit for bit, edge tiles included; half of a part of it but for OpenSlide's shift."""
+    path = shared / "data/slides/CMU-1-Small-Region.svs"
+    direct, openslide = open_tiff(SlideRef("s", path)), open_with_openslide(SlideRef("s", path))
+    assert replace(direct.info, reader="openslide") == openslide.info
+    for spacing in (direct.info.spacing, direct.frame_spacing(0.9, 1.0)):
+        width, height = direct.frame_size(spacing)
+        for box in (PixelBox(width - 700, height - 600, 720, 620), PixelBox(-9, 230, 576, 576)):
+            assert np.array_equal(direct.read(box, spacing), openslide.read(box, spacing))
+    native = direct.read(PixelBox(300, 900, 1101, 801), direct.info.spacing)
+    ref = SlideRef("p", write_jpegs(tmp_path / "p.tif", [native, _reduced(native, 2)], Coding()))
+    mean, largest = _difference(open_tiff(ref), open_with_openslide(ref), 1)
+    assert 0 < mean < REAL_MEAN
+    assert largest < REAL_LARGEST
+
+
+def _difference(direct: Slide, openslide: Slide, level: int) -> tuple[float, int]:
+    """Mean and largest difference in grey values over a level of a whole reduction."""
+    spacing = direct.info.spacing.scaled(2**level)
+    box = PixelBox(0, 0, direct.info.width_px // 2**level, direct.info.height_px // 2**level)
+    apart = np.abs(direct.read(box, spacing).astype(int) - openslide.read(box, spacing))
+    return float(apart.mean()), int(apart.max())
+
+
+def _level(path: Path, level: int) -> np.ndarray:
+    """The level as tifffile decodes it."""
+    with tifffile.TiffFile(path) as tiff:
+        return [page for page in tiff.pages if page.is_tiled][level].asarray()
+
+
+def _cut(truth: np.ndarray, box: PixelBox) -> np.ndarray:
+    """The box of the level, white around it."""
+    pixels = np.full((box.height, box.width, 3), 255, np.uint8)
+    left, right = max(box.left, 0), min(box.right, truth.shape[1])
+    top, bottom = max(box.top, 0), min(box.bottom, truth.shape[0])
+    if left < right and top < bottom:
+        pixels[top - box.top : bottom - box.top, left - box.left : right - box.left] = truth[top:bottom, left:right]
+    return pixels
+
+
+def test_tiles_never_scanned_are_white(made: list[Path]):
+    """A length of 0 in a generic TIFF; tile 5 of level 0 is the second of its second row."""
+    slide = open_tiff(SlideRef("s", next(path for path in made if path.stem == "sparse")))
+    assert (slide.read(PixelBox(256, 256, 256, 256), slide.info.spacing) == 255).all()
+    assert (slide.read(PixelBox(0, 256, 256, 256), slide.info.spacing) < 255).any()
+
+
+def test_each_tile_is_decoded_once_for_boxes_that_overlap(made: list[Path], monkeypatch: pytest.MonkeyPatch):
+    """Boxes with margins, row by row, from four threads at once: no more decodings than tiles."""
+    decoded: list[tuple[int, int]] = []
+    lock = threading.Lock()
+
+    def counted(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, int]) -> np.ndarray:
+        with lock:
+            decoded.append(size_px)
+        return decode_tile(tile, tables, ycbcr=ycbcr, size_px=size_px)
+
+    monkeypatch.setattr(tiff_reader, "decode_tile", counted)
+    slide = open_tiff(SlideRef("s", made[0]))
+    boxes = [PixelBox(x - 32, y - 32, 192, 192) for y in range(0, 768, 128) for x in range(0, 1024, 128)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda box: slide.read(box, slide.info.spacing), boxes))
+    assert len(decoded) == 4 * 3
+
+
+def test_a_closed_slide_is_an_error_and_its_file_is_let_go(tmp_path: Path):
+    """Also where the tile was decoded before; closing twice is none."""
+    path = write_jpegs(tmp_path / "s.tif", [tissue_like(300, 200)], Coding())
+    slide = open_tiff(SlideRef("s", path))
+    box = PixelBox(0, 0, 10, 10)
+    slide.read(box, slide.info.spacing)
+    slide.close()
+    slide.close()
+    with pytest.raises(ValueError, match="is closed"):
+        slide.read(box, slide.info.spacing)
+    links = [link for link in Path("/proc/self/fd").glob("*") if link.is_symlink()]
+    assert not any(link.resolve() == path for link in links)
+
+
+def test_without_a_spacing_nothing_stays_open(tmp_path: Path):
+    """An unmeasurable slide is refused as by OpenSlide; with a spacing given it opens."""
+    path = write_jpegs(tmp_path / "s.tif", [tissue_like(300, 200)], Coding())
+    set_tag(path, 296, 1)  # the resolution has no unit
+    assert recognises(path)
+    with pytest.raises(UnmeasurableError, match="--mpp UM"):
+        open_tiff(SlideRef("s", path))
+    links = [link for link in Path("/proc/self/fd").glob("*") if link.is_symlink()]
+    assert not any(link.resolve() == path for link in links)
+    assert open_tiff(SlideRef("s", path, mpp_um=0.5)).info.spacing == Spacing.square(0.5)
+
+
+def test_a_file_changed_while_open_makes_areas_unreadable(tmp_path: Path):
+    """Written to, whatever its tiles now hold; what was deleted is still read, as it was."""
+    path = write_jpegs(tmp_path / "s.tif", [tissue_like(600, 400)], Coding())
+    slide, spacing = open_tiff(SlideRef("s", path)), Spacing.square(0.25)
+    truth = slide.read(PixelBox(0, 0, 100, 100), spacing)
+    with path.open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(RegionUnreadableError, match="the file was changed while it was read"):
+        slide.read(PixelBox(300, 300, 10, 10), spacing)
+    again = open_tiff(SlideRef("s", path))
+    path.unlink()
+    assert np.array_equal(again.read(PixelBox(0, 0, 100, 100), spacing), truth)

@@ -1,0 +1,402 @@
+"""A Dask cluster: whatever happens to its processes costs no result, and a slide is counted by the driver alone."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("distributed", reason='Dask is not installed: pip install "nodescan[cluster]"')
+
+from nodescan import batch
+from nodescan.batch import BatchRequest, BatchResult, run_batch
+from nodescan.cluster import connection, processes
+from nodescan.cluster.processes import threads_of_a_task
+from nodescan.cluster.task import Attempt
+from nodescan.domain.report import Status
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import ClusterError, NodescanError, UsageError
+from nodescan.progress import PlainViewer
+from tests.cluster_fakes import PATIENCE_S, REPOSITORY, Farm, gone, kill, marks, until
+from tests.fakes import paint_slide
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked at in /proc")
+
+RUN = """
+import sys
+from functools import partial
+from nodescan import batch, cli
+batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    farm = Farm(tmp_path_factory.mktemp("farm"))
+    yield farm
+    farm.end()
+
+
+class Run:
+    """A run in a thread of this process, while a test does harm."""
+
+    def __init__(self, request: BatchRequest) -> None:
+        self.stream = io.StringIO()
+        self._thread = ThreadPoolExecutor(1)
+        self.future: Future[BatchResult] = self._thread.submit(run_batch, request, PlainViewer(self.stream))
+
+    def result(self) -> BatchResult:
+        return self.future.result(PATIENCE_S)
+
+    @property
+    def said(self) -> str:
+        return self.stream.getvalue()
+
+    def until_held(self, farm: Farm, times: int = 1) -> tuple[int, int]:
+        """(worker process, Dask worker) that stands still in mid-slide."""
+        until(lambda: len(marks("held", farm.folder)) >= times or self.future.done(), farm.logs)
+        assert len(marks("held", farm.folder)) == times, (self.future.exception(), self.said, farm.logs())
+        return marks("held", farm.folder)[-1]
+
+
+def opener(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(batch, "ScanJob", partial(batch.ScanJob, opener=f"tests.cluster_fakes:{name}"))
+
+
+def request(folder: Path, farm: Farm, *slides: Path, **more: object) -> BatchRequest:
+    asked = BatchRequest(tuple(map(str, slides)), folder / "out", reports=("json",), scheduler=farm.address)
+    return batch.replace(asked, **more)
+
+
+def slides(folder: Path, names: str, tumour_in: str) -> list[Path]:
+    return [paint_slide(folder / f"{name}.tif", tumour_um=400 if name in tumour_in else 0) for name in names]
+
+
+def rows(folder: Path) -> list[tuple[str, str, str]]:
+    with (folder / "out" / "summary.csv").open(newline="") as file:
+        return [(row["slide_id"], row["status"], row["flags"]) for row in csv.DictReader(file)]
+
+
+def test_slide_whose_machine_is_lost_is_read_on_another(
+    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has one row and one whole report; each machine opens the model once, and nothing is left running or lying."""
+    opener(monkeypatch, "open_holding_once")
+    farm.ready(2)
+    run = Run(request(tmp_path, farm, *slides(tmp_path, "abcd", tumour_in="a")))
+    _process, dask_worker = run.until_held(farm)
+    os.kill(dask_worker, signal.SIGKILL)
+    result = run.result()
+    assert result.complete
+    assert rows(tmp_path) == [(name, "complete", "") for name in "abcd"]
+    assert result.reports[0].metastasis is not None
+    assert result.reports[0].slide.path == tmp_path / "a.tif"
+    assert "a.tif: the Dask worker that read it was lost" in run.said
+    assert run.said.count("a: complete, micro") == 1
+    opened = marks("opened", farm.folder)
+    assert len(opened) == 2
+    until(lambda: all(gone(pid) for pid, _ in opened))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")) == []
+
+
+def test_slide_whose_machine_is_lost_twice_is_failed(
+    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although Dask would try it four times: the driver counts. The other slide is whole."""
+    opener(monkeypatch, "open_holding_twice")
+    farm.ready(3)
+    run = Run(request(tmp_path, farm, *slides(tmp_path, "ab", tumour_in="a")))
+    for times in (1, 2):
+        os.kill(run.until_held(farm, times)[1], signal.SIGKILL)
+    run.result()
+    assert rows(tmp_path) == [("a", "failed", "worker_died"), ("b", "complete", "")]
+    report = json.loads((tmp_path / "out" / "a" / "report.json").read_text())
+    assert report["flags"][0]["message"].startswith("the Dask worker that read it was lost twice; if memory ran out")
+
+
+def test_slide_that_kills_its_process_twice_is_failed_and_no_machine_is_lost(
+    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Dask worker beside the process lives on; the log holds both deaths."""
+    opener(monkeypatch, "open_dying")
+    farm.ready(2)
+    run = Run(request(tmp_path, farm, *slides(tmp_path, "ab", tumour_in="a")))
+    run.result()
+    assert rows(tmp_path) == [("a", "failed", "worker_died"), ("b", "complete", "")]
+    assert len(marks("died", farm.folder)) == 2
+    assert [worker.poll() for worker in farm.workers] == [None, None]
+    assert "was ended by SIGKILL twice" in run.said
+    assert (tmp_path / "out" / "run.log").read_text().count(" a\n") == 2
+
+
+def driver(folder: Path, farm: Farm, names: str) -> subprocess.Popen[str]:
+    given = [f"{name}.tif" for name in names]
+    command = [sys.executable, "-c", RUN, "tests.cluster_fakes:open_holding_once", "run", *given]
+    return subprocess.Popen(
+        [*command, "--out", "out", "--reports", "json", "--scheduler", farm.address],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        stderr=(folder / "said").open("w"),
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def until_one_is_done_and_one_held(folder: Path, farm: Farm, process: subprocess.Popen[str]) -> tuple[int, int]:
+    def why() -> str:
+        return (folder / "said").read_text() + farm.logs()
+
+    until(lambda: process.poll() is not None or (marks("held", farm.folder) and "a: complete" in why()), why)
+    assert process.poll() is None, why()
+    return marks("held", farm.folder)[0]
+
+
+def test_killed_driver_is_resumed_and_what_it_left_running_ends(
+    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The finished slide is kept; the process that still held the other is ended, since its run has lost the lock."""
+    farm.ready(2)
+    given = slides(tmp_path, "ab", tumour_in="b")
+    killed = driver(tmp_path, farm, "ab")
+    orphan, _ = until_one_is_done_and_one_held(tmp_path, farm, killed)
+    kill(killed)
+    assert not gone(orphan)
+    assert not (tmp_path / "out" / "b").exists()
+    opener(monkeypatch, "open_holding_once")
+    run = Run(request(tmp_path, farm, *given))
+    result = run.result()
+    assert (result.complete, result.kept) == (True, 1), run.said
+    assert rows(tmp_path) == [("a", "complete", ""), ("b", "complete", "")]
+    until(lambda: gone(orphan))
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
+
+
+def test_stopped_scheduler_is_one_line_and_exit_code_1(tmp_path: Path, farm: Farm) -> None:
+    """What is finished stays, the state is said, and the command works again."""
+    farm.ready(2)
+    slides(tmp_path, "ab", tumour_in="b")
+    process = driver(tmp_path, farm, "ab")
+    held, _ = until_one_is_done_and_one_held(tmp_path, farm, process)
+    assert farm.scheduler is not None
+    kill(farm.scheduler)
+    assert process.wait(PATIENCE_S) == 1
+    said = (tmp_path / "said").read_text().splitlines()
+    assert [line for line in said if not re.match(r"slide |model |tcp:|b: \d", line)] == [
+        f"error: {farm.address}: the Dask scheduler stopped or can't be reached any more; what is finished stays; see "
+        "that the scheduler runs, then run the same command again"
+    ]
+    assert rows(tmp_path) == [("a", "complete", "")]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["state"] == "interrupted"
+    assert not (tmp_path / "out" / ".run.lock").exists()
+    until(lambda: gone(held))
+
+
+def test_interrupted_driver_leaves_nothing_running(tmp_path: Path, farm: Farm) -> None:
+    """Ctrl-C: exit code 130, finished slides stay, the slide in the works is dropped on its machine too."""
+    farm.ready(2)
+    slides(tmp_path, "ab", tumour_in="b")
+    process = driver(tmp_path, farm, "ab")
+    held, _ = until_one_is_done_and_one_held(tmp_path, farm, process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE_S) == 130
+    assert rows(tmp_path) == [("a", "complete", "")]
+    until(lambda: gone(held))
+    assert not (tmp_path / "out" / "b").exists()
+
+
+def test_cluster_that_cannot_do_the_work_is_said_before_any_slide(
+    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No GPU among the workers, no worker at all, no model that opens, a slide's file or a model that isn't there."""
+    farm.ready(1)
+    slide = paint_slide(tmp_path / "a.tif")
+    viewer = PlainViewer(io.StringIO())
+    with pytest.raises(ClusterError, match=r'no Dask worker that offers a GPU.*--resources "GPU=1"'):
+        run_batch(request(tmp_path, farm, slide, device="cuda"), viewer)
+    opener(monkeypatch, "open_missing")
+    with pytest.raises(NodescanError, match=r"the worker on .*: a worker process can't start"):
+        run_batch(request(tmp_path, farm, slide), viewer)
+    farm.ready(0)
+    with pytest.raises(ClusterError, match=r"there is no Dask worker; start some with: dask worker tcp://"):
+        run_batch(request(tmp_path, farm, slide, stall_minutes=0.01), viewer)
+    monkeypatch.setattr(connection, "_CONNECTING_S", 0.5)
+    farm.end()
+    with pytest.raises(ClusterError, match=r"no Dask scheduler can be reached there \(nobody answers\)"):
+        run_batch(request(tmp_path, farm, slide), viewer)
+    assert not (tmp_path / "out" / "a").exists()
+
+
+def may_unshare() -> bool:
+    tool = shutil.which("unshare")
+    return (
+        tool is not None and subprocess.run([tool, "--mount", "true"], check=False, capture_output=True).returncode == 0
+    )
+
+
+def test_worker_that_sees_another_disk_is_named_before_any_slide(tmp_path: Path, farm: Farm) -> None:
+    """The folder is there, but it is another one: what would be written there would be lost."""
+    if not may_unshare():
+        pytest.skip("mount namespaces can't be made here")
+    farm.ready(1)
+    mount = f'mount -t tmpfs none {tmp_path} && mkdir {tmp_path}/out && exec "$@"'
+    blind = farm.add(before=["unshare", "--mount", "sh", "-c", mount, "sh"])
+    try:
+        farm.wait_for(2)
+        with pytest.raises(ClusterError, match=r"the worker on .*/out: this folder isn't seen .* choose an --out"):
+            run_batch(request(tmp_path, farm, paint_slide(tmp_path / "a.tif")), PlainViewer(io.StringIO()))
+    finally:
+        kill(blind)
+    assert not (tmp_path / "out" / "a").exists()
+
+
+def test_slide_on_a_disk_of_the_driver_alone_fails_saying_so(
+    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the file and what to do, and holds no path."""
+    if not may_unshare():
+        pytest.skip("mount namespaces can't be made here")
+    opener(monkeypatch, "open_quietly")
+    farm.ready(0)
+    local = tmp_path / "local"
+    slide = paint_slide(local / "a.tif")
+    farm.add(before=["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {local} && exec "$@"', "sh"])
+    farm.wait_for(1)
+    result = run_batch(request(tmp_path, farm, slide), PlainViewer(io.StringIO()))
+    assert result.reports[0].status is Status.FAILED
+    assert re.fullmatch(
+        r"the worker on \S+ has no such file; put the slides on a disk that all machines see under the same path",
+        result.reports[0].flags[0].message,
+    )
+
+
+def test_slides_are_read_in_two_network_namespaces_and_one_may_be_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose cable is pulled in mid-slide: the slide is read on the other, once."""
+    opener(monkeypatch, "open_holding_once")
+    (tmp_path / "farm").mkdir()
+    quick = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4s"}
+    farm = Farm(tmp_path / "farm", listens="0.0.0.0", settings=quick)
+    with two_namespaces() as (names, addresses):
+        try:
+            farm.ready(0)
+            for name, address in zip(names, addresses, strict=True):
+                farm.add(before=["ip", "netns", "exec", name], address=f"tcp://{address}:{farm.port}")
+            farm.wait_for(2)
+            run = Run(request(tmp_path, farm, *slides(tmp_path, "abc", tumour_in="a")))
+            _, dask_worker = run.until_held(farm)
+            cut = names[[worker.pid for worker in farm.workers].index(dask_worker)]
+            subprocess.run(["ip", "link", "set", f"{cut}h", "down"], check=True)
+            assert run.result().complete
+            assert rows(tmp_path) == [(name, "complete", "") for name in "abc"]
+            assert run.said.count("a: complete, micro") == 1
+        finally:
+            farm.end()
+
+
+class two_namespaces:
+    """Two network namespaces, each with a cable to this one: (names, this side's addresses)."""
+
+    def __enter__(self) -> tuple[list[str], list[str]]:
+        self.names = [f"nds{os.getpid() % 10000}{letter}" for letter in "ab"]
+        addresses: list[str] = []
+        try:
+            for number, name in enumerate(self.names):
+                net = f"10.213.{os.getpid() % 100 * 2 + number}"
+                for words in (
+                    f"netns add {name}",
+                    f"link add {name}h type veth peer name {name}n netns {name}",
+                    f"addr add {net}.1/24 dev {name}h",
+                    f"link set {name}h up",
+                    f"-n {name} addr add {net}.2/24 dev {name}n",
+                    f"-n {name} link set {name}n up",
+                    f"-n {name} link set lo up",
+                ):
+                    subprocess.run(["ip", *words.split()], check=True, capture_output=True)
+                addresses.append(f"{net}.1")
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.__exit__()
+            pytest.skip(f"network namespaces can't be made here ({getattr(error, 'stderr', error)!r})")
+        return self.names, addresses
+
+    def __exit__(self, *_: object) -> None:
+        for name in self.names:
+            for words in (f"link del {name}h", f"netns del {name}"):
+                try:
+                    subprocess.run(["ip", *words.split()], check=False, capture_output=True)
+                except OSError:
+                    return
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"slots": 2}, "--slots: is for this machine"),
+        ({"stage": Path("copies")}, "--stage: copies to a disk of this machine"),
+        ({"scheduler": None, "tasks_at_once": 4}, "--tasks-at-once: is for a cluster"),
+        ({"scheduler": " "}, "--scheduler: no address is given"),
+        ({"scheduler": "tcp://nowhere"}, "--scheduler tcp://nowhere: no address of a Dask scheduler"),
+    ],
+)
+def test_wrong_use_is_refused_in_words(tmp_path: Path, given: dict[str, object], words: str) -> None:
+    """What only one machine can do, and what is no address."""
+    asked = BatchRequest((str(paint_slide(tmp_path / "a.tif")),), tmp_path / "out", scheduler="tcp://localhost:1")
+    with pytest.raises(UsageError, match=words):
+        run_batch(batch.replace(asked, **given), PlainViewer(io.StringIO()))
+
+
+def test_without_dask_the_command_to_install_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, and no traceback."""
+    for name in [name for name in sys.modules if name.startswith("nodescan.cluster")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    asked = BatchRequest((str(paint_slide(tmp_path / "a.tif")),), tmp_path / "out", scheduler="tcp://localhost:1")
+    with pytest.raises(UsageError, match=r'Dask is not installed .* pip install "nodescan\[cluster\]"'):
+        run_batch(asked, PlainViewer(io.StringIO()))
+
+
+def test_dask_is_imported_only_where_a_scheduler_is_named() -> None:
+    """A run on this machine costs nothing for it."""
+    program = "import nodescan.batch, sys; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_attempt_begins_once(tmp_path: Path) -> None:
+    """Whatever Dask repeats, and wherever."""
+    attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen=True)
+    assert [attempt.begin(), attempt.begin()] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("said", "nanny", "own_threads", "known", "expected"),
+    [
+        ("1", "tcp://nanny", 1, 1, 16),
+        ("1", "tcp://nanny", 2, 1, 8),
+        ("1", "tcp://nanny", 1, 4, 4),
+        ("1", "tcp://nanny", 40, 1, 1),
+        ("1", None, 1, 1, None),
+        ("3", "tcp://nanny", 1, 1, None),
+        ("", None, 4, 1, 4),
+    ],
+)
+def test_task_gets_its_share_of_the_cores_but_for_the_users_own_word(  # noqa: PLR0913, PLR0917
+    monkeypatch: pytest.MonkeyPatch, said: str, nanny: str | None, own_threads: int, known: int, expected: int | None
+) -> None:
+    """On 16 cores: Dask's nanny says 1 where nobody else says anything, which is nobody's word."""
+    worker = SimpleNamespace(address="tcp://me", nanny=nanny, state=SimpleNamespace(nthreads=own_threads))
+    monkeypatch.setattr(processes, "CPU_COUNT", 16)
+    monkeypatch.setattr(processes.distributed, "get_worker", lambda: worker)
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert threads_of_a_task(SimpleNamespace(tasks_on={"tcp://me": known})) == expected  # pyright: ignore[reportArgumentType]

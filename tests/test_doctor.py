@@ -1,0 +1,292 @@
+"""A doctor finds what is wrong, says what to do, and is not taken in by what only looks well."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan import doctor, machine_checks
+from nodescan.cli import main
+from nodescan.doctor import DoctorRequest, Phantom, check_libraries, check_model, check_openslide, check_scan
+from nodescan.inference import predictor as predictors
+from nodescan.inference.card import find_model
+from nodescan.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
+from nodescan.phantoms import PhantomTruth, PlantedDeposit, Shape
+from tests.fakes import ColourPredictor, paint_slide
+
+SIDE_UM = 400
+
+
+class PaintedPhantom(Phantom):
+    """A slide painted for the colour predictor, with a square of tumour; made in no time."""
+
+    def _make(self) -> PhantomTruth:
+        paint_slide(self.path, tumour_um=SIDE_UM)
+        diagonal = SIDE_UM * 2**0.5
+        square = PlantedDeposit(Shape.ROUND, diagonal, (352.0, 352.0), SIDE_UM**2, 500, np.zeros((4, 2)))
+        return PhantomTruth(self.path.name, 768, 768, 0.95, 0, (square,))
+
+
+class Blind(ColourPredictor):
+    """A predictor that finds nothing anywhere."""
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return super().predict(tiles) * np.float32(0.01)
+
+
+class Generous(ColourPredictor):
+    """A predictor that finds the tumour, and too much around it: each cell answers as the likeliest one near it."""
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        answers = super().predict(tiles)
+        for axis in (1, 2):
+            answers = np.maximum.reduce([np.roll(answers, step, axis) for step in range(-4, 5)])
+        return answers
+
+
+@pytest.fixture
+def opens(monkeypatch: pytest.MonkeyPatch) -> Callable[[ColourPredictor], None]:
+    """Put a fake in the network's place."""
+
+    def use(predictor: ColourPredictor) -> None:
+        monkeypatch.setattr(predictors, "open_predictor", lambda folder, device: predictor)
+
+    return use
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Plant versions of packages (None: not installed), and what torchvision asks for."""
+
+    def plant(asks: list[str], **versions: str | None) -> None:
+        known = machine_checks._version
+        monkeypatch.setattr(machine_checks, "_version", lambda name: versions.get(name, known(name)))
+        monkeypatch.setattr(machine_checks, "requires", lambda name: asks)
+
+    return plant
+
+
+def test_a_torchvision_that_asks_for_another_torch_is_found(installed: Callable[..., None]) -> None:
+    """What its own metadata asks for decides, whatever the numbers look like, and a local label doesn't matter."""
+    installed(["numpy", "torch==2.7.1"], torch="2.8.0", torchvision="0.22.1")
+    found = check_torch_pair()
+    assert found.state is State.FAIL
+    assert "==2.7.1" in found.found
+    assert "pip install" in found.remedy
+    installed(["numpy", "torch==2.7.1"], torch="2.7.1+cu128", torchvision="0.22.1")
+    assert check_torch_pair().state is State.OK
+
+
+@pytest.mark.parametrize(("torch", "vision", "state"), [("2.8.0", "0.23.0", "ok"), ("2.8.0", "0.22.1", "fail")])
+def test_without_metadata_the_releases_decide(
+    installed: Callable[..., None], torch: str, vision: str, state: str
+) -> None:
+    """torch 2.8 goes with torchvision 0.23."""
+    installed([], torch=torch, torchvision=vision)
+    assert check_torch_pair().state == state
+
+
+def test_torchvision_may_be_absent_and_torch_may_not(installed: Callable[..., None]) -> None:
+    """Scans don't use the first."""
+    installed([], torch="2.8.0", torchvision=None)
+    assert check_torch_pair().state is State.OK
+    installed([], torch=None)
+    assert check_torch_pair().state is State.FAIL
+
+
+def test_missing_and_old_packages_are_named(installed: Callable[..., None]) -> None:
+    """Both in one line; extras don't count, and OpenSlide may come from the system."""
+    asks = ["numpy>=1.26", "rich>=13.7", "openslide-bin>=4.0", "lightning>=2.5; extra == 'train'"]
+    installed(asks, numpy="1.24.0", rich=None, lightning=None, **{"openslide-bin": None})
+    found = check_packages()
+    assert found.state is State.FAIL
+    assert found.found == "numpy is 1.24.0, needed is >=1.26; rich is missing"
+
+
+def test_a_full_disk_is_found_before_the_night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No room fails, little room warns, and both say how much there is."""
+    for free, state in ((50e6, State.FAIL), (1e9, State.WARN), (1e12, State.OK)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        found = check_output(tmp_path)
+        assert found.state is state
+        assert f"{free / 1e9:.1f} GB" in found.found
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_found(tmp_path: Path) -> None:
+    """By trying."""
+    tmp_path.chmod(0o555)
+    assert check_output(tmp_path).state is State.FAIL
+
+
+def test_a_disk_that_does_not_rename_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing alone is not enough; nothing is left behind, and a folder that isn't there isn't made."""
+
+    def refuse(source: object, target: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    found = check_output(tmp_path / "not" / "yet")
+    assert found.state is State.FAIL
+    assert "Operation not permitted" in found.found
+    assert "--out" in found.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_folder_that_is_a_file_is_judged_by_what_is_above(tmp_path: Path) -> None:
+    """A folder still to be made is fine where it can be made."""
+    assert check_output(tmp_path / "new" / "deep").state is State.OK
+    assert not (tmp_path / "new").exists()
+
+
+def test_little_memory_is_worth_knowing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning, since one slide may still fit."""
+    monkeypatch.setattr(machine_checks, "_memory_bytes", lambda: 2_000_000_000)
+    assert check_memory().state is State.WARN
+
+
+def test_bfloat16_is_told_by_instruction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor's name says nothing, its flags do."""
+    listed = tmp_path / "cpuinfo"
+    monkeypatch.setattr(machine_checks, "_CPUINFO", listed)
+    listed.write_text("model name : Some 9000\nflags : fpu sse2 avx2 amx_bf16\n")
+    assert machine_checks.check_processor().found.endswith("vectors: avx2; bfloat16: amx_bf16")
+    listed.write_text("model name : Some AMX 9000\nflags : fpu sse2\n")
+    found = machine_checks.check_processor()
+    assert found.state is State.WARN
+    assert found.found.endswith("vectors: none; bfloat16: none")
+
+
+def test_a_library_that_kills_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named with its signal, and this process is told to keep its hands off."""
+    (tmp_path / "numpy.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGILL)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found, safe = check_libraries()
+    assert (found.state, safe) == (State.FAIL, False)
+    assert "numpy stops the program (SIGILL)" in found.found
+
+
+def test_a_library_that_does_not_load_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the line it died of."""
+    (tmp_path / "numpy.py").write_text("raise OSError('libz.so.1: no such file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found, safe = check_libraries()
+    assert (found.state, safe) == (State.FAIL, True)
+    assert found.found == "numpy doesn't load: OSError: libz.so.1: no such file"
+
+
+def test_the_wrong_weights_are_found(tmp_path: Path) -> None:
+    """One byte more, and the card's sha256 no longer holds."""
+    folder = tmp_path / "model"
+    shutil.copytree(find_model(None), folder)
+    assert check_model(str(folder)).state is State.OK
+    with next(folder.glob("*.safetensors")).open("ab") as file:
+        file.write(b"\0")
+    found = doctor._tried("model", lambda: check_model(str(folder)))
+    assert found.state is State.FAIL
+    assert "the card says" in found.found
+
+
+def test_a_slide_read_with_another_spacing_is_found(tmp_path: Path) -> None:
+    """The file says 0.95 um/px; a truth of 0.5 must not pass."""
+
+    class Other(PaintedPhantom):
+        def _make(self) -> PhantomTruth:
+            truth = super()._make()
+            return PhantomTruth(truth.slide, truth.width_px, truth.height_px, 0.5, 0, truth.deposits)
+
+    assert check_openslide(PaintedPhantom(tmp_path)).state is State.OK
+    found = check_openslide(Other(tmp_path))
+    assert found.state is State.FAIL
+    assert "0.5 was written" in found.found
+
+
+def test_the_self_test_passes_what_is_planted_and_fails_all_else(
+    tmp_path: Path, opens: Callable[[ColourPredictor], None]
+) -> None:
+    """A network that finds nothing, or the right class at the wrong size, is not to be used."""
+    phantom, request = PaintedPhantom(tmp_path), DoctorRequest(tmp_path)
+    opens(ColourPredictor())
+    assert check_scan(phantom, request).state is State.OK
+    opens(Blind())
+    missed = check_scan(phantom, request)
+    assert missed.state is State.FAIL
+    assert "found: negative, nothing" in missed.found
+    opens(Generous())
+    swollen = check_scan(phantom, request)
+    assert swollen.state is State.FAIL
+    assert "found: micro" in swollen.found
+    assert "don't use" in swollen.remedy
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error:\nno kernel image"), MemoryError(), AttributeError("x")])
+def test_a_check_that_breaks_is_a_failure_on_one_line(
+    tmp_path: Path, opens: Callable[[ColourPredictor], None], error: Exception
+) -> None:
+    """Whatever a broken library raises."""
+    opens(ColourPredictor(error))
+    found = doctor._tried("self-test", lambda: check_scan(PaintedPhantom(tmp_path), DoctorRequest(tmp_path)))
+    assert found.state is State.FAIL
+    assert type(error).__name__ in found.found
+    assert "\n" not in found.found
+
+
+def test_every_check_is_told_though_the_libraries_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that would load them is tried, and the exit code is 1."""
+    monkeypatch.setattr(
+        doctor, "check_libraries", lambda: (Check("libraries", State.FAIL, "loading torch stops the program"), False)
+    )
+    told: list[Check] = []
+    diagnosis = doctor.examine_installation(DoctorRequest(tmp_path), told.append)
+    assert diagnosis.checks == tuple(told)
+    assert [check.name for check in told[-5:]] == ["openslide", "decoding", "device", "model", "self-test"]
+    assert all("not tried" in check.found for check in told[-5:])
+    assert not diagnosis.trustworthy
+
+
+def test_json_holds_every_check_and_the_exit_code_agrees(
+    monkeypatch: pytest.MonkeyPatch, opens: Callable[[ColourPredictor], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A device that isn't there: one failure of many checks, said in the words of every other command."""
+    monkeypatch.setattr(doctor, "Phantom", PaintedPhantom)
+    monkeypatch.setattr(doctor, "check_libraries", lambda: (Check("libraries", State.OK, "all load"), True))
+    opens(ColourPredictor())
+    assert main(["doctor", "--json", "--device", "cuda:99"]) == 1
+    said: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert said["trustworthy"] is False
+    failed = [check for check in said["checks"] if check["state"] == "fail"]
+    assert [check["name"] for check in failed] == ["device"]
+    assert "--device auto or cpu" in failed[0]["found"]
+
+
+def test_without_openslide_the_doctor_still_answers() -> None:
+    """Its module can be imported and asked where neither torch nor OpenSlide nor numpy can be."""
+    program = (
+        "import sys\nfor name in ('torch', 'openslide', 'numpy'): sys.modules[name] = None\n"
+        "from nodescan import doctor\n"
+        "from pathlib import Path\n"
+        "doctor.check_libraries = lambda: (doctor.Check('libraries', doctor.State.OK, ''), True)\n"
+        "found = doctor.examine_installation(doctor.DoctorRequest(Path()), lambda check: None)\n"
+        "print([c.name for c in found.checks if c.state == 'fail'])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.stdout.strip() == "['openslide', 'decoding', 'device', 'model', 'self-test']", result.stderr
+
+
+def test_this_installation_can_be_trusted(capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole command, with the released model on the CPU and a real phantom."""
+    assert main(["doctor", "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 13
+    assert lines[-1].startswith("This installation can be trusted")
+    assert "planted: micro, 600 um; found: micro" in lines[-2]

@@ -1,0 +1,177 @@
+"""Fast answers change no finding: what bears on one is the reference's, and a fast way that is off is not believed."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan.config import load_config
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.report import SlideReport, SlideResult
+from nodescan.interfaces import ApproximatePredictor, TilePredictor
+from nodescan.progress import Viewer
+from nodescan.scan import scan_slide
+from tests.fakes import ColourPredictor
+from tests.test_scan import PaintedSlide, painted
+
+
+class Graded(ColourPredictor):
+    """The darker a cell, the likelier tumour, in many steps: PINK about 0.1, PURPLE about 0.9."""
+
+    decision = DecisionRule(16.0, 0.5, 0.8, ((100.0, 90.0), (300.0, 280.0)), 5.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tiles = 0
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.tiles += len(tiles)
+        cells = self.geometry.cells
+        core = tiles[:, 32:-32, 32:-32, 1].reshape(len(tiles), cells, 16, cells, 16)
+        green = core.mean(axis=(2, 4))
+        return np.clip(1.4 - green / 115, 0.02, 0.98).astype(np.float32)
+
+
+@dataclass
+class Fast:
+    """Answers as its reference, off by `error` at most: by noise where `seed` is given, else all by as much."""
+
+    error: float
+    tolerance: float = 0.05
+    seed: int | None = None
+    answer: float | None = None
+    reference: Graded = field(default_factory=Graded)
+    precision: str = "fast"
+
+    model = ColourPredictor.model
+    geometry = ColourPredictor.geometry
+    spacing_range_um = ColourPredictor.spacing_range_um
+    device = "cpu"
+    batch_size = 2
+    decision = Graded.decision
+
+    def __post_init__(self) -> None:
+        self._own, self._random = Graded(), np.random.default_rng(self.seed)
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        true = self._own.predict(tiles)
+        if self.answer is not None:
+            return np.full_like(true, self.answer)
+        noise = 1.0 if self.seed is None else self._random.uniform(-1, 1, true.shape)
+        return np.clip(true + self.error * noise, 0, 1).astype(np.float32)
+
+
+def spotted(seed: int) -> NDArray[np.uint8]:
+    """Tissue with blots of many sizes and shades, about as dark as the thresholds."""
+    pixels, random = painted().astype(float), np.random.default_rng(seed)
+    rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
+    for _ in range(14):
+        row, column, radius = random.uniform(200, 820), random.uniform(200, 820), random.uniform(12, 90)
+        pixels[np.hypot(rows - row, columns - column) < radius] -= random.uniform(20, 90)
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def scanned(pixels: NDArray[np.uint8], predictor: TilePredictor) -> SlideResult:
+    slide = PaintedSlide(pixels)
+    return scan_slide(
+        slide.ref,
+        open_slide=lambda _: slide,
+        predictor=predictor,
+        settings=load_config().settings,
+        progress=Viewer(),
+    )
+
+
+def findings(report: SlideReport) -> tuple[object, ...]:
+    deposits = [replace(deposit, outline=()) for deposit in report.deposits]
+    return report.status, report.metastasis, report.flags, deposits, _outlines(report.deposits)
+
+
+def _outlines(deposits: tuple[Deposit, ...]) -> list[list[list[float]]]:
+    return [polygon.exterior.tolist() for deposit in deposits for polygon in deposit.outline]
+
+
+def precision(result: SlideResult) -> str:
+    assert result.report.provenance is not None
+    return result.report.provenance.precision
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_within_the_tolerance_changes_no_finding(seed: int) -> None:
+    """Deposits, outlines, class and flags are the reference's, and the slide's probability as near as answers."""
+    true = scanned(spotted(seed), Graded())
+    assert true.report.deposits
+    for predictor in (Fast(0.049, seed=seed), Fast(0.049), Fast(-0.049)):
+        found = scanned(spotted(seed), predictor)
+        assert findings(found.report) == findings(true.report)
+        assert found.report.tumour_probability == pytest.approx(true.report.tumour_probability, abs=0.05)
+        assert precision(found).startswith("fast, ")
+
+
+def test_only_what_bears_on_a_finding_is_answered_twice() -> None:
+    """Of a slide with one deposit, tiles around it; of a clean one, those with the highest and the lowest answer."""
+    predictor = Fast(0.01)
+    found = scanned(painted(120), predictor)
+    assert len(found.report.deposits) == 1
+    assert 0 < predictor.reference.tiles <= 4
+    assert precision(found) == f"fast, {predictor.reference.tiles} of 16 tiles in float32"
+    clean = Fast(0.01)
+    assert precision(scanned(painted(), clean)) == "fast, 2 of 16 tiles in float32"
+    assert clean.reference.tiles == 2
+
+
+def test_a_fast_way_that_is_off_by_more_is_not_believed() -> None:
+    """The reference then answers the whole slide, and the report says why."""
+    true = scanned(spotted(1), Graded())
+    found = scanned(spotted(1), Fast(0.06))
+    assert findings(found.report) == findings(true.report)
+    assert found.probability is not None
+    assert true.probability is not None
+    assert np.array_equal(found.probability.values, true.probability.values)
+    assert precision(found) == "float32 (fast was off by 0.06, more than the 0.05 it is trusted with)"
+
+
+@pytest.mark.parametrize("answer", [0.0, 0.03, 1.0, float("nan")])
+def test_a_broken_fast_way_hides_nothing(answer: float) -> None:
+    """One that says the same everywhere, or nothing that is a probability, costs time and no deposit."""
+    found = scanned(painted(160), Fast(0.0, answer=answer))
+    assert findings(found.report) == findings(scanned(painted(160), Graded()).report)
+    assert precision(found).startswith("float32 (")
+
+
+@pytest.mark.parametrize("green", [69, 70])
+def test_a_slide_on_the_limit_is_decided_by_the_reference(green: int) -> None:
+    """A blot whose answer lies a hundredth above or below the seed threshold is found, or not, as in float32."""
+    pixels = painted()
+    pixels[448:576, 448:576] = (110, green, 150)
+    pixels[448:576:2, 448:576:2, 1] += 1
+    true = scanned(pixels, Graded())
+    for error in (-0.049, 0.049):
+        assert findings(scanned(pixels, Fast(error)).report) == findings(true.report)
+
+
+def test_the_constant_output_flag_is_the_references() -> None:
+    """A network that nearly always says the same is flagged, or not, by its exact answers."""
+
+    class Flat(Graded):
+        spread = 0.0
+
+        def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return (0.03 + self.spread * super().predict(tiles)).astype(np.float32)
+
+    class Apart(Flat):
+        spread = 0.002
+
+    for reference, flagged in ((Flat(), True), (Apart(), False)):
+        predictor = Fast(0.02, seed=3, reference=reference)
+        predictor._own = reference
+        found = scanned(spotted(0), predictor)
+        assert ("constant_output" in {flag.code for flag in found.report.flags}) == flagged
+
+
+def test_the_fake_stands_behind_the_door() -> None:
+    """What examine() asks for is what these tests hand it."""
+    assert isinstance(Fast(0.0), ApproximatePredictor)
+    assert not isinstance(Graded(), ApproximatePredictor)

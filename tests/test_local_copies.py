@@ -1,0 +1,248 @@
+"""A copy is the slide itself in another place, never two too many, and gone when it isn't needed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nodescan import batch
+from nodescan.cli import main
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import OutputError
+from nodescan.inference import slots
+from nodescan.interfaces import Slide
+from nodescan.local_copies import LocalCopies, local_copies, remove_leftovers
+from nodescan.slides import open_slide
+from nodescan.slides.files import files_of_slide, fingerprint, state_of
+from tests.fakes import ColourPredictor, paint_slide
+from tests.slides.made_files import write_dicom
+
+
+def report(ref: SlideRef) -> SlideReport:
+    return SlideReport(ref, Status.INCOMPLETE, None, False)
+
+
+def mrxs(folder: Path) -> Path:
+    (folder / "m").mkdir(parents=True)
+    for name in ("Slidedat.ini", "Data0000.dat"):
+        (folder / "m" / name).write_bytes(name.encode())
+    (folder / "m.mrxs").write_bytes(b"index")
+    (folder / "other.mrxs").write_bytes(b"another slide")
+    return folder / "m.mrxs"
+
+
+def vms(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "tiles.jpg").write_bytes(b"tiles")
+    (folder / "v.vms").write_text("[Virtual Microscope Specimen]\nImageFile=tiles.jpg\n")
+    return folder / "v.vms"
+
+
+def dicom(folder: Path) -> Path:
+    folder.mkdir()
+    for name, uid in (("1", "1.2"), ("2.dcm", "1.2"), ("3.dcm", "9.9")):
+        write_dicom(folder / name, uid, length=5)
+    return folder / "2.dcm"
+
+
+def plain(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "a b'ü.svs").write_bytes(bytes(range(256)) * 5000)
+    (folder / "unrelated.txt").write_bytes(b"")
+    return folder / "a b'ü.svs"
+
+
+@pytest.mark.parametrize("make", [mrxs, vms, dicom, plain])
+def test_a_copy_is_the_slide_with_all_its_files_and_no_other(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    """The same names, fingerprint and times; the report is of the original; nothing is left."""
+    path = make(tmp_path / "archive")
+    for number, file in enumerate(files_of_slide(path)):
+        os.utime(file, ns=(1, 1_500_000_000_123_456_789 + number))
+    ref, seen = SlideRef("s", path, mpp_um=0.25), []
+
+    def scan(given: SlideRef) -> SlideReport:
+        copied = [file.relative_to(given.path.parent) for file in given.path.parent.rglob("*") if file.is_file()]
+        assert sorted(copied) == [file.relative_to(path.parent) for file in files_of_slide(path)]
+        assert fingerprint(given.path) == fingerprint(path)
+        assert state_of(given.path) == state_of(path)
+        assert given.mpp_um == 0.25
+        seen.append(given.path)
+        return report(given)
+
+    with local_copies([ref], tmp_path / "local", seen.append) as copies:
+        assert copies.scan(ref, scan).slide == ref
+        assert not seen[0].exists()
+    assert len(seen) == 1
+    assert seen[0].name == path.name
+    assert seen[0].is_relative_to(tmp_path / "local")
+    assert list((tmp_path / "local").iterdir()) == []
+
+
+def slides(folder: Path, count: int) -> list[SlideRef]:
+    folder.mkdir()
+    refs = [SlideRef(f"s{number}", folder / f"s{number}.svs") for number in range(count)]
+    for ref in refs:
+        ref.path.write_bytes(ref.slide_id.encode())
+    return refs
+
+
+def copied_in(copies: LocalCopies) -> set[str]:
+    return {file.stem for file in copies.own.rglob("*.svs")}
+
+
+def settled(copies: LocalCopies) -> None:
+    """Wait until what is being copied ahead is there."""
+    for copy in list(copies._copies.values()):
+        copy.made.result()
+
+
+def test_one_slide_is_copied_ahead_and_no_more(tmp_path: Path) -> None:
+    """While one is scanned, it and the next are there; a slide asked for again is copied again."""
+    refs = slides(tmp_path / "in", 4)
+    there: list[set[str]] = []
+    with local_copies(refs, tmp_path / "local", print) as copies:
+
+        def scan(given: SlideRef) -> SlideReport:
+            settled(copies)
+            there.append(copied_in(copies))
+            assert given.path.read_text() == given.slide_id
+            return report(given)
+
+        for ref in (*refs, refs[1]):
+            copies.scan(ref, scan)
+    assert there == [{"s0", "s1"}, {"s1", "s2"}, {"s2", "s3"}, {"s3"}, {"s1"}]
+
+
+def test_a_slide_without_room_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And it is said, with numbers."""
+    (ref,) = slides(tmp_path / "in", 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000_001))
+    told: list[str] = []
+    with local_copies([ref], tmp_path / "local", told.append) as copies:
+        assert copies.scan(ref, report).slide == ref
+    assert len(told) == 1
+    assert told[0].startswith("s0.svs: read where it lies, not copied: it has 0.00 GB and 1.00 GB are free")
+
+
+def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one of a slide that was written to meanwhile, nor of one that isn't there: the scan says that itself."""
+    short, changed, gone = slides(tmp_path / "in", 3)
+    gone.path.unlink()
+    told: list[str] = []
+
+    def spoil(source: Path, target: Path) -> None:
+        if source == short.path:
+            os.truncate(target, 1)
+        if source == changed.path:
+            source.write_bytes(b"longer than before")
+
+    monkeypatch.setattr(shutil, "copystat", spoil)
+    scanned: list[Path] = []
+
+    def scan(given: SlideRef) -> SlideReport:
+        scanned.append(given.path)
+        return report(given)
+
+    with local_copies([], tmp_path / "local", told.append) as copies:
+        for ref in (short, changed, gone):
+            copies.scan(ref, scan)
+        assert copied_in(copies) == set()
+    assert scanned == [short.path, changed.path, gone.path]
+    assert [line.split("copied: ")[1] for line in told] == [
+        "the copy of s0.svs has 1 bytes, not 2",
+        "s1.svs was changed while it was copied",
+        "No such file or directory",
+    ]
+
+
+def test_a_scan_that_fails_leaves_no_copy(tmp_path: Path) -> None:
+    """Its error comes through."""
+    (ref,) = slides(tmp_path / "in", 1)
+
+    def fail(given: SlideRef) -> SlideReport:
+        raise OutputError("no room for reports")
+
+    with local_copies([ref], tmp_path / "local", print) as copies:
+        with pytest.raises(OutputError, match="no room"):
+            copies.scan(ref, fail)
+        assert copied_in(copies) == set()
+
+
+def test_once_stopped_nothing_more_is_copied(tmp_path: Path) -> None:
+    """Whoever waits hears of it rather than scan half a slide; all is removed."""
+    (ref,) = slides(tmp_path / "in", 1)
+    with local_copies([ref], tmp_path / "local", print) as copies:
+        with copies.stopped_after():
+            pass
+        with pytest.raises(CancelledError):
+            copies.scan(ref, report)
+    assert list((tmp_path / "local").iterdir()) == []
+
+
+def test_what_a_dead_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    """A run that lives keeps its copies; files, other folders and links stay, whatever they are called."""
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom nodescan.local_copies import local_copies\n"
+        "copies = local_copies([], Path(sys.argv[1]), print)\n"
+        "(copies.own / 'slide.svs').write_bytes(b'x')\nos._exit(9)"
+    )
+    place = tmp_path / "local"
+    assert subprocess.run([sys.executable, "-c", program, str(place)], check=False).returncode == 9
+    (dead,) = place.iterdir()
+    treasure = tmp_path / "treasure"
+    treasure.mkdir()
+    (treasure / "lock").write_bytes(b"")
+    (place / "mine.svs").write_bytes(b"x")
+    (place / ".nodescan-copies-1-aaaaaaaaaaaa").mkdir()  # without a lock it isn't known to be a run's
+    (place / ".nodescan-copies-1-bbbbbbbbbbbb").symlink_to(treasure)
+    with local_copies([], place, print) as alive:
+        remove_leftovers(place)
+        assert alive.own.is_dir()
+        assert not dead.exists()
+    assert {path.name for path in place.iterdir()} == {
+        "mine.svs",
+        ".nodescan-copies-1-aaaaaaaaaaaa",
+        ".nodescan-copies-1-bbbbbbbbbbbb",
+    }
+    assert (treasure / "lock").exists()
+
+
+def test_a_place_that_cannot_be_written_is_refused_with_its_option(tmp_path: Path) -> None:
+    """Before any work, on one line."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match=r"--stage .*file.*; name a folder on a local disk"):
+        local_copies([], tmp_path / "file" / "below", print)
+
+
+def test_a_run_with_stage_reports_the_slides_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole command: read from copies, named and fingerprinted as the originals, and kept by the next run."""
+    monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (ColourPredictor(), 1))
+    monkeypatch.chdir(tmp_path)
+    original = paint_slide(tmp_path / "archive" / "a.tif", tumour_um=400)
+    opened: list[Path] = []
+
+    def spy(ref: SlideRef) -> Slide:
+        opened.append(ref.path)
+        return open_slide(ref)
+
+    monkeypatch.setattr(batch, "open_slide", spy)
+    command = ["run", "archive", "--out", "out", "--stage", "local", "--slots", "0", "--quiet"]
+    assert main(command) == 0
+    (place,) = opened
+    assert place.is_relative_to(Path("local"))
+    text = (tmp_path / "out" / "a" / "report.json").read_text()
+    assert json.loads(text)["provenance"]["slide_fingerprint"] == fingerprint(original)
+    assert ".nodescan-copies" not in text
+    assert "a.tif" in (tmp_path / "out" / "summary.csv").read_text()
+    assert "./a/report.html" in (tmp_path / "out" / "summary.html").read_text()
+    assert list((tmp_path / "local").iterdir()) == []
+    assert main(command) == 0
+    assert len(opened) == 1

@@ -1,0 +1,448 @@
+"""A run again into the same folder: what is whole and the same is kept, anything else is redone and says why."""
+
+import csv
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan import resume
+from nodescan.batch import BatchRequest, BatchResult, run_batch, scan_all
+from nodescan.config import default_config_path, load_config
+from nodescan.domain.report import RESULT_VERSION, Status
+from nodescan.errors import LockLostError, OutputError
+from nodescan.executors import LocalSlots
+from nodescan.inference import slots
+from nodescan.reports import CHOICES, files
+from nodescan.resume import MAX_UNREAD_PERCENT, Recipe, RunRules, Sorted, sort_out
+from nodescan.run_lock import LOCK_FILE, held
+from nodescan.slide_task import SlotTools
+from nodescan.slides.discovery import find_slides
+from nodescan.worker_messages import ScanJob
+from tests.fakes import ColourPredictor, Listener, paint_slide
+
+Run = Callable[..., BatchResult]
+
+
+class Hearer(Listener):
+    """Keeps notes too."""
+
+    def note(self, text: str) -> None:
+        self.events.append(("note", text))
+
+    def scanned(self) -> list[str]:
+        return [str(what) for event, what in self.events if event == "finished"]
+
+    def redone(self) -> list[str]:
+        return [str(what) for event, what in self.events if event == "note" and "redone" in str(what)]
+
+
+class Place:
+    """A folder with slides, run in this process with the colour predictor."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.out = folder, folder / "out"
+        self.predictor = ColourPredictor()
+        self.heard = Hearer()
+
+    def run(self, **asked: object) -> BatchResult:
+        self.heard = Hearer()
+        request = BatchRequest(
+            inputs=tuple(str(path) for path in sorted(self.folder.glob("*.tif"))), folder=self.out, slots=0
+        )
+        return run_batch(replace(request, **asked), self.heard)  # pyright: ignore[reportArgumentType]
+
+    def sorted(self, **change: object) -> Sorted:
+        """What a run would keep; change: of its recipe."""
+        refs = find_slides([str(path) for path in sorted(self.folder.glob("*.tif"))], mpp_um=None, override_mpp=False)
+        recipe = Recipe(self.predictor.model, load_config().sha256, CHOICES, MAX_UNREAD_PERCENT)
+        return sort_out(refs, self.out, replace(recipe, **change))  # pyright: ignore[reportArgumentType]
+
+    def rows(self) -> list[dict[str, str]]:
+        with (self.out / "summary.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def record(self) -> dict[str, object]:
+        return json.loads((self.out / "run.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One slide with tumour and one without, and a run's results beside them."""
+    made = Place(tmp_path_factory.mktemp("done"))
+    paint_slide(made.folder / "a.tif", tumour_um=400)
+    paint_slide(made.folder / "b.tif")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (made.predictor, 1))
+        made.run()
+    return made.folder
+
+
+@pytest.fixture
+def place(done_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A copy of what was done once, down to the times of change."""
+    made = Place(Path(shutil.copytree(done_once, tmp_path / "place")))
+    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (made.predictor, 1))
+    return made
+
+
+def test_nothing_is_scanned_twice_and_every_row_stands(place: Place) -> None:
+    """The second run opens no slide, and its rows and findings are those of the first."""
+    before, files_before = place.rows(), {path: path.stat().st_mtime_ns for path in place.out.glob("*/*")}
+    result = place.run()
+    assert place.heard.scanned() == []
+    assert place.heard.redone() == []
+    assert place.rows() == before
+    assert {path: path.stat().st_mtime_ns for path in place.out.glob("*/*")} == files_before
+    assert result.complete
+    assert result.kept == 2
+    assert [report.largest_deposit_um for report in result.reports] == [
+        None if not row["largest_deposit_um"] else float(row["largest_deposit_um"]) for row in before
+    ]
+    counts = {"asked": 2, "kept": 2, "complete": 2, "incomplete": 0, "unmeasurable": 0, "failed": 0}
+    assert place.record()["slides"] == counts
+    assert place.record()["state"] == "finished"
+
+
+def _touch(place: Place) -> None:
+    os.utime(place.folder / "a.tif")
+
+
+def _rewrite_a_byte(place: Place) -> None:
+    """Another byte, the same size and time of change."""
+    path = place.folder / "a.tif"
+    state, content = path.stat(), path.read_bytes()
+    assert content.count(b"tifffile.py") == 1
+    path.write_bytes(content.replace(b"tifffile.py", b"tifffile.PY"))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def _delete_page(place: Place) -> None:
+    (place.out / "a" / "report.html").unlink()
+
+
+def _cut_map(place: Place) -> None:
+    path = place.out / "a" / "probability.ome.tif"
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _delete_mark(place: Place) -> None:
+    (place.out / "a" / "report.json").unlink()
+
+
+def _cut_mark(place: Place) -> None:
+    path = place.out / "a" / "report.json"
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _change(place: Place, **change: object) -> None:
+    path = place.out / "a" / "report.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+
+
+def _forge_class(place: Place) -> None:
+    _change(place, metastasis="macro", deposits=[])
+
+
+def _forge_size(place: Place) -> None:
+    _change(place, largest_deposit_um=1.0)
+
+
+def _stray_key(place: Place) -> None:
+    _change(place, verdict="benign")
+
+
+def _of_another_slide(place: Place) -> None:
+    _change(place, slide_id="b")
+
+
+def _no_json(place: Place) -> None:
+    (place.out / "a" / "report.json").write_bytes(b"\xff\x00" * 50)
+
+
+def _empty(place: Place) -> None:
+    (place.out / "a" / "report.json").write_bytes(b"")
+
+
+def _older_nodescan(place: Place) -> None:
+    path = place.out / "a" / "report.json"
+    content = json.loads(path.read_text())
+    content["provenance"] = {key: value for key, value in content["provenance"].items() if key != "result_version"}
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (_touch, "the slide file changed since"),
+        (_rewrite_a_byte, "the slide file changed since"),
+        (_delete_page, "report.html is missing"),
+        (_cut_map, "probability.ome.tif is not whole"),
+        (_delete_mark, "its report was not finished"),
+        (_cut_mark, "its report is not whole (a/report.json: is no JSON"),
+        (_forge_class, "its report is not whole (a/report.json: largest_deposit_um, n_foci"),
+        (_forge_size, "its report is not whole (a/report.json: largest_deposit_um"),
+        (_stray_key, "its report is not whole (a/report.json: verdict"),
+        (_of_another_slide, "it reports slide 'b'"),
+        (_no_json, "is no JSON"),
+        (_empty, "is no JSON"),
+        (_older_nodescan, f"(result version 0, now {RESULT_VERSION})"),
+    ],
+)
+def test_one_slide_is_to_be_redone_with_its_reason_and_the_other_kept(
+    place: Place, damage: Callable[[Place], None], why: str
+) -> None:
+    """Whatever happened to slide or report, one line says so."""
+    damage(place)
+    found = place.sorted()
+    assert list(found.kept) == ["b"]
+    assert [slide_id for slide_id, _ in found.redone] == ["a"]
+    assert why in found.redone[0][1]
+
+
+def test_what_is_redone_is_whole_again(place: Place) -> None:
+    """The reason is told, the finding is the same, and the third run has nothing to do."""
+    before = place.rows()
+    _touch(place)
+    _delete_page(place)
+    result = place.run()
+    assert place.heard.scanned() == ["a"]
+    assert place.heard.redone() == ["a: redone: the slide file changed since"]
+    assert [row["largest_deposit_um"] for row in place.rows()] == [row["largest_deposit_um"] for row in before]
+    assert (result.kept, result.complete) == (1, True)
+    place.run()
+    assert place.heard.scanned() == []
+
+
+def test_other_settings_redo_every_slide(place: Place) -> None:
+    """A value that differs counts; a comment does not."""
+    text = default_config_path().read_text()
+    (place.folder / "same.yaml").write_text("# mine\n" + text)
+    assert not place.sorted(config_sha256=load_config(place.folder / "same.yaml").sha256).redone
+    assert "smallest_diameter_um: 15.0" in text
+    (place.folder / "mine.yaml").write_text(text.replace("smallest_diameter_um: 15.0", "smallest_diameter_um: 16.0"))
+    found = place.sorted(config_sha256=load_config(place.folder / "mine.yaml").sha256)
+    assert found.redone == tuple((name, "the settings changed since (--config)") for name in "ab")
+    assert not found.kept
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"weights_sha256": "1" * 64}, "the model's weights changed since"),
+        ({"card_sha256": "2" * 64}, "the model's card changed since"),
+        ({"name": "other", "weights_sha256": "1" * 64}, "another model was used"),
+    ],
+)
+def test_another_model_redoes_every_slide(place: Place, change: dict[str, str], why: str) -> None:
+    """Weights, and all on the card that bears on a finding."""
+    found = place.sorted(model=replace(place.predictor.model, **change))
+    assert found.redone == tuple((name, why) for name in "ab")
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"mpp_um": 0.95}, "another pixel size is given (--mpp)"),
+        ({"max_unread_percent": 2.0}, "--max-unread was 5, is 2"),
+    ],
+)
+def test_other_options_that_bear_on_the_result_redo(place: Place, asked: dict[str, object], why: str) -> None:
+    """A spacing that is given, the share that may be unread."""
+    (place.folder / "b.tif").unlink()
+    place.run(**asked)
+    assert place.heard.redone() == [f"a: redone: {why}"]
+    place.run(**asked)
+    assert place.heard.scanned() == []
+
+
+def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place) -> None:
+    """All kinds were made: one of them is enough. Of a slide with one kind, all are made."""
+    assert not place.sorted(reports=("html",)).redone
+    (place.folder / "b.tif").unlink()
+    place.run(reports=("html",), force=True)
+    assert place.sorted().redone == (("a", "it has no json, csv, geojson report"),)
+
+
+def test_force_redoes_all(place: Place) -> None:
+    """And says nothing of reasons."""
+    result = place.run(force=True)
+    assert place.heard.scanned() == ["a", "b"]
+    assert place.heard.redone() == []
+    assert result.kept == 0
+
+
+def test_a_new_result_version_redoes_all(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no table mixes results of two kinds."""
+    monkeypatch.setattr(resume, "RESULT_VERSION", RESULT_VERSION + 1)
+    found = place.sorted()
+    assert not found.kept
+    assert f"(result version {RESULT_VERSION}, now {RESULT_VERSION + 1})" in found.redone[0][1]
+
+
+def test_what_failed_is_tried_again_and_named(place: Place) -> None:
+    """run.json names it, the others are kept, and once mended it stands in the summary like them."""
+    (place.folder / "c.tif").write_bytes(b"no slide")
+    result = place.run()
+    assert place.heard.scanned() == ["c"]
+    assert place.record()["redo"] == ["c"]
+    assert [row["status"] for row in place.rows()] == ["complete", "complete", "failed"]
+    assert not result.complete
+    paint_slide(place.folder / "c.tif")
+    place.run()
+    assert place.heard.scanned() == ["c"]
+    assert place.heard.redone() == ["c: redone: it was failed: tried again"]
+    assert [row["status"] for row in place.rows()] == ["complete"] * 3
+    assert place.record()["redo"] == []
+
+
+def test_a_stopped_run_goes_on_where_it_was(place: Place) -> None:
+    """Killed in the second slide of a forced run: the first is kept, half-written files are cleared away."""
+    place.predictor = ColourPredictor(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        place.run(force=True)
+    assert not (place.out / LOCK_FILE).exists()
+    (place.out / ".a.0123456789ab.part").mkdir()
+    (place.out / ".summary.csv.0123456789ab.part").write_text("half")
+    place.predictor = ColourPredictor()
+    place.run()
+    assert not list(place.out.glob(".*"))
+    assert [row["slide_id"] for row in place.rows()] == ["a", "b"]
+
+
+def test_rows_of_slides_not_asked_for_go(place: Place) -> None:
+    """The summary speaks of this run's slides, each once, in their order."""
+    place.run(inputs=(str(place.folder / "b.tif"),))
+    assert [row["slide_id"] for row in place.rows()] == ["b"]
+    place.run(inputs=(str(place.folder / "b.tif"), str(place.folder / "a.tif")))
+    assert place.heard.scanned() == []
+    assert [row["slide_id"] for row in place.rows()] == ["b", "a"]
+
+
+def test_kept_slides_stage_their_patients(place: Place) -> None:
+    """A manifest's patients rest on kept reports as on new ones."""
+    manifest = place.folder / "m.csv"
+    manifest.write_text("path,patient_id,node_id\na.tif,A,1\nb.tif,B,1\n")
+    first = place.run(inputs=(), manifest=manifest)
+    patients = (place.out / "patients.csv").read_text()
+    second = place.run(inputs=(), manifest=manifest)
+    assert place.heard.scanned() == []
+    assert second.complete
+    assert first.complete
+    assert (place.out / "patients.csv").read_text() == patients
+    assert [row["patient_id"] for row in place.rows()] == ["A", "B"]
+
+
+class Robber(ColourPredictor):
+    """Does something to the output folder in the middle of a slide."""
+
+    def __init__(self, deed: Callable[[], None]) -> None:
+        super().__init__()
+        self.deed: Callable[[], None] | None = deed
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.deed is not None:
+            self.deed()
+            self.deed = None
+        return super().predict(tiles)
+
+
+@pytest.mark.parametrize("how", ["taken", "folder removed"])
+def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, how: str) -> None:
+    """Not the slide's report, no row, no record; the error says so, and the next slide is not begun."""
+    summary, gone = place.rows(), place.folder / "gone"
+
+    def rob() -> None:
+        if how == "taken":
+            (place.out / LOCK_FILE).write_text(json.dumps({"host": "elsewhere", "pid": 1, "run_id": "other"}))
+        else:
+            place.out.rename(gone)
+
+    page = (place.out / "a" / "report.json").read_bytes()
+    place.predictor = Robber(rob)
+    with pytest.raises(LockLostError, match="this run no longer holds its output folder"):
+        place.run(force=True)
+    assert place.heard.scanned() == []
+    if how == "taken":
+        assert json.loads((place.out / LOCK_FILE).read_text())["run_id"] == "other"
+        (place.out / LOCK_FILE).unlink()
+    else:
+        assert not place.out.exists()
+        gone.rename(place.out)
+        (place.out / LOCK_FILE).unlink()
+    assert (place.out / "a" / "report.json").read_bytes() == page
+    assert place.record()["state"] == "running"
+    assert place.rows() in (summary, [])
+    assert not list(place.out.glob(".*"))
+
+
+def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
+    """Not a failed slide and no second try: the run stops, and the winner's folder holds nothing of it."""
+    for name in ("out", "model"):
+        (tmp_path / name).mkdir()
+    config, out = load_config(), tmp_path / "out"
+    refs = find_slides([str(paint_slide(tmp_path / "a.tif", tumour_um=400))], mpp_um=None, override_mpp=False)
+    with held(out) as ticket:
+        opener = "tests.worker_fakes:open_robbing"
+        job = ScanJob(out, tmp_path / "model", "cpu", config.name, config.text, ("json",), opener, run_id=ticket.run_id)
+        with LocalSlots(job, slots=1, stall_s=120) as executor:
+            tools = SlotTools(
+                folder=out,
+                config=config,
+                reports=job.reports,
+                command=(),
+                rules=RunRules(ticket=ticket),
+                model=ColourPredictor.model,
+                executor=executor,
+            )
+            with pytest.raises(LockLostError, match="no longer holds its output folder"):
+                scan_all(refs, tools, Listener())
+    assert sorted(path.name for path in out.iterdir()) == [LOCK_FILE, "run.json"]
+    assert json.loads((out / LOCK_FILE).read_text())["run_id"] == "other"
+
+
+def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(place: Place) -> None:
+    """Started from within the first, in the middle of a slide."""
+    refusals: list[str] = []
+
+    def second() -> None:
+        try:
+            run_batch(BatchRequest(inputs=(str(place.folder / "b.tif"),), folder=place.out, slots=0), Hearer())
+        except OutputError as error:
+            refusals.append(str(error))
+
+    place.predictor = Robber(second)
+    assert place.run(force=True).complete
+    assert len(refusals) == 1
+    assert f"process {os.getpid()} on " in refusals[0]
+    assert [row["slide_id"] for row in place.rows()] == ["a", "b"]
+
+
+def test_a_disk_that_refuses_in_mid_run_damages_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file of the earlier run keeps its bytes, every slide is said to be not written, and resume then works."""
+    before = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
+    write = Path.write_bytes
+
+    def refuse(path: Path, data: bytes) -> int:
+        if path.name.endswith(files.PART_SUFFIX) and path.is_relative_to(place.out) and "run.json" not in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", refuse)
+        result = place.run(force=True)
+    assert [report.status for report in result.reports] == [Status.FAILED] * 2
+    assert not result.complete
+    assert any("No space left on device" in line for line in place.heard.errors())
+    kept = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
+    assert {path: data for path, data in kept.items() if path.name != "run.json"} == {
+        path: data for path, data in before.items() if path.name != "run.json"
+    }
+    assert place.run().complete

@@ -1,0 +1,213 @@
+"""Worker processes: whatever happens to one costs at most its slide, and none is left behind."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nodescan.batch import BatchResult, scan_all
+from nodescan.config import load_config
+from nodescan.domain.report import Status
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import DeviceError, WorkerError
+from nodescan.executors import LocalSlots
+from nodescan.progress import PlainViewer
+from nodescan.resume import NO_RULES
+from nodescan.slide_task import SlotTools
+from nodescan.worker_messages import ScanJob, job_line, slide_line
+from nodescan.workers import Worker, scan_in_own_process, share_of_cores
+from tests.fakes import ColourPredictor, Listener, paint_slide
+from tests.worker_fakes import PIDS
+
+REPOSITORY = Path(__file__).parents[1]
+PATIENCE_S = 120.0
+"""For a machine that is busy; on a free one each step takes a second or two."""
+
+
+def job(tmp_path: Path, opener: str) -> ScanJob:
+    (tmp_path / "out").mkdir(exist_ok=True)
+    (tmp_path / "model").mkdir(exist_ok=True)
+    config = load_config()
+    fake = f"tests.worker_fakes:{opener}"
+    return ScanJob(tmp_path / "out", tmp_path / "model", "cpu", config.name, config.text, ("json", "html"), fake)
+
+
+def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float = PATIENCE_S) -> BatchResult:
+    with LocalSlots(given, slots=slots, stall_s=stall_s) as executor:
+        tools = SlotTools(
+            folder=given.folder,
+            config=load_config(),
+            reports=given.reports,
+            command=(),
+            rules=NO_RULES,
+            model=ColourPredictor.model,
+            executor=executor,
+        )
+        return scan_all(refs, tools, PlainViewer())
+
+
+def ref(path: Path) -> SlideRef:
+    return SlideRef(slide_id=path.stem, path=path)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "summary.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for something to come true."""
+    end = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def gone(pid: int) -> bool:
+    """Whether the process has ended; one that nobody has collected yet has."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.is_file() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def test_slide_that_kills_its_worker_twice_is_failed_with_the_signal_and_the_others_complete(tmp_path: Path) -> None:
+    """In two slots at once; rows stand in the order asked for, and the failed slide has its page and its log."""
+    deadly = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    clean = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "bc"]
+    result = scanned(job(tmp_path, "open_deadly"), [deadly, *clean], slots=2)
+    out = tmp_path / "out"
+    assert [(row["slide_id"], row["status"], row["flags"]) for row in rows(out)] == [
+        ("a", "failed", "worker_died"),
+        ("b", "complete", ""),
+        ("c", "complete", ""),
+    ]
+    assert "was ended by SIGKILL twice" in result.reports[0].flags[0].message
+    assert json.loads((out / "a" / "report.json").read_text())["flags"][0]["code"] == "worker_died"
+    assert (out / "a" / "report.html").is_file()
+    assert (out / "run.log").read_text().count(" a\n") == 2
+    record = json.loads((out / "run.json").read_text())
+    assert (record["state"], record["device"], record["model"]["name"]) == ("finished", "cpu", "colour")
+
+
+def test_slide_under_which_a_worker_died_once_is_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second try is complete, and finds what a first one would have found."""
+    deadly = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    result = scanned(job(tmp_path, "open_deadly_once"), [deadly, ref(paint_slide(tmp_path / "b.tif"))], slots=1)
+    assert result.complete
+    assert (tmp_path / "model" / "died").exists()
+    assert "a.tif: the process that read it was ended by SIGKILL; it is tried once more" in capsys.readouterr().err
+    assert [row["metastasis"] for row in rows(tmp_path / "out")] == ["micro", "negative"]
+
+
+def test_slide_without_progress_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:
+    """It isn't tried again: what stalls once stalls for as long again."""
+    stalling = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    clean = ref(paint_slide(tmp_path / "b.tif"))
+    result = scanned(job(tmp_path, "open_stalling"), [stalling, clean], slots=1, stall_s=6)
+    assert [report.status for report in result.reports] == [Status.FAILED, Status.COMPLETE]
+    assert result.reports[0].flags[0].code == "stalled"
+    assert "no progress for 0.1 min" in result.reports[0].flags[0].message
+
+
+def test_worker_that_cannot_open_its_model_is_one_error_for_the_batch(tmp_path: Path) -> None:
+    """What the worker met is raised here in its own words, and no slide is failed for it."""
+    with pytest.raises(DeviceError, match="device 'cpu' isn't there"):
+        LocalSlots(job(tmp_path, "open_nowhere"), slots=1, stall_s=PATIENCE_S)
+    with pytest.raises(WorkerError, match=r"can't start: it ended by itself with exit code 1 \(ZeroDivisionError"):
+        LocalSlots(job(tmp_path, "open_broken"), slots=1, stall_s=PATIENCE_S)
+
+
+def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None:
+    """Any program can run one; what a library prints is not mistaken for an answer."""
+    command = [sys.executable, "-m", "nodescan.worker_process"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=REPOSITORY
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(job_line(job(tmp_path, "open_deadly"), 0))
+        process.stdin.write(slide_line(ref(paint_slide(tmp_path / "b.tif"))))
+        process.stdin.flush()
+        said: list[str] = []
+        while not said or said[-1] != "slide_finished":
+            said.append(json.loads(process.stdout.readline())["event"])
+        assert said[:2] == ["ready", "slide_started"]
+        assert set(said[2:-1]) == {"tiles_done"}
+        process.stdin.close()
+        process.wait(PATIENCE_S)
+    assert (tmp_path / "out" / "b" / "report.json").is_file()
+
+
+def test_one_slide_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """The report comes back whole, and the viewer hears of it."""
+    viewer = Listener()
+    path = paint_slide(tmp_path / "b.tif")
+    report = scan_in_own_process(ref(path), job(tmp_path, "open_deadly"), viewer=viewer, stall_s=PATIENCE_S)
+    assert (report.slide, report.status) == (ref(path), Status.COMPLETE)
+    assert viewer.events == [("started", "b"), ("finished", "b")]
+
+
+RUN = """
+import sys
+from functools import partial
+from nodescan import batch, cli
+batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize(
+    ("number", "to_group"), [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGKILL, False)]
+)
+def test_stopped_run_keeps_what_is_finished_and_leaves_no_worker(
+    tmp_path: Path, number: signal.Signals, to_group: bool
+) -> None:
+    """Ctrl-C, as a terminal sends it, and SIGTERM exit 130 and say so; even a run that is killed leaves no process."""
+    paint_slide(tmp_path / "a.tif")
+    paint_slide(tmp_path / "b.tif", tumour_um=400)
+    options = ["run", "a.tif", "b.tif", "--out", "out", "--slots", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, "tests.worker_fakes:open_stalling", *options],
+        cwd=tmp_path,
+        env=os.environ | {PIDS: str(tmp_path / "pid"), "PYTHONPATH": str(REPOSITORY)},
+        stderr=(tmp_path / "said").open("w"),
+        start_new_session=True,
+    )
+    until(lambda: "b: " in (tmp_path / "said").read_text() or process.poll() is not None)
+    worker = int((tmp_path / "pid").read_text())
+    assert not gone(worker), (tmp_path / "said").read_text()
+    os.kill(-process.pid if to_group else process.pid, number)
+    code = process.wait(PATIENCE_S)
+    until(lambda: gone(worker))
+    out = tmp_path / "out"
+    assert [row["slide_id"] for row in rows(out)] == ["a"]
+    assert not (out / "b").exists()
+    if number is not signal.SIGKILL:
+        assert code == 130
+        assert (tmp_path / "said").read_text().endswith("the slides done so far are in out/summary.csv\n")
+        assert json.loads((out / "run.json").read_text())["state"] == "interrupted"
+        assert [path.name for path in out.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_worker_ends_with_the_block() -> None:
+    """One that was started ahead for a run that is refused doesn't live on."""
+    with Worker() as worker:
+        assert worker.alive()
+    assert not worker.alive()
+
+
+def test_cores_are_shared_among_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One slot computes with all of them; with more slots than cores each has one."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    assert [share_of_cores(slots) for slots in (None, 0, 1, 2, 3, 20)] == [None, None, None, 4, 2, 1]

@@ -1,0 +1,114 @@
+"""The model card says what was measured, shows the patches that were answered worst, and warns."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nodescan.domain.classification import Metastasis
+from nodescan.errors import UsageError
+from nodescan.inference.card import find_model, load_card
+from training.composites import SlideScore, summarise
+from training.discs import DiscBias
+from training.mask_evaluation import MaskScores
+from training.model_card import Measured, Speed, figure, read_composite_scores, recipe_part, render
+from training.patch_evaluation import scores_of
+from training.patches import Patches
+from training.scores import Interval
+from training.telling import flat
+from training.worst_patches import contact_sheet, worst, write_sheet
+
+NONE, MICRO = Metastasis.NONE, Metastasis.MICRO
+CONFIGS = Path(__file__).parents[2] / "configs" / "train"
+RECIPE = [recipe_part(CONFIGS / name) for name in ("pcam.yaml", "pcam-second.yaml")]
+
+
+def measured() -> Measured:
+    rng = np.random.default_rng(0)
+    truth = np.arange(200) < 100
+    lone = scores_of(np.clip(rng.normal(0.3 + 0.4 * truth, 0.2), 0.01, 0.99), truth)
+    interval = Interval(0.91, 0.88, 0.94)
+    bias = Interval(-5.0, -7.0, -3.0)
+    return Measured(
+        card=load_card(find_model(None)),
+        lone=lone,
+        mosaic=lone,
+        largest_difference=1e-7,
+        masks=MaskScores(interval, interval, bias, bias, 30, 22478),
+        discs=(DiscBias(100.0, 6, 6, float("nan"), float("nan"), float("nan")), DiscBias(400.0, 6, 0, 9.0, -1.5, 2.0)),
+        speed=Speed(0.5, "cpu", 2),
+        parameters=332_673,
+        megabytes=0.7,
+    )
+
+
+def test_the_card_holds_every_section_and_warning() -> None:
+    """Figures with intervals, what was chosen on what, the fall on other centres, and the notice."""
+    composites = flat(summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), 1), SlideScore(NONE, NONE, (), (), 0)]))
+    composites = {name: value for name, value in composites.items() if not name.endswith("_95")}
+    text = render(
+        measured(), composites=composites, recipe=RECIPE, pictures=("docs/a.jpg", "docs/b.jpg"), hours="5 hours"
+    )
+    for said in (
+        "not for clinical use",
+        "optimistic",
+        "0.930 at home to 0.727",
+        "0.910 (0.880 to 0.940)",
+        "-5.0 (-7.0 to -3.0)",
+        "1 of 1",
+        "| 100 | 6 | not defined",
+        "| 400 | 0 | +9.0 | -1.5 | 2.0 |",
+        "![Tumour patches that the model calls normal](docs/b.jpg)",
+        "5 hours",
+    ):
+        assert said in text, said
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_a_section_that_was_not_measured_says_so() -> None:
+    """Never an empty table that reads as if nothing was found."""
+    text = render(measured(), composites=None, recipe=RECIPE, pictures=None, hours="not stated")
+    assert "Not measured for this card" in text
+    assert "were not made for this card" in text
+
+
+def test_a_figure_with_its_interval_in_words() -> None:
+    """Value and both ends; a sign where it is asked for; NaN is not defined."""
+    assert figure(Interval(0.92912, 0.92, 0.938)) == "0.929 (0.920 to 0.938)"
+    assert figure(Interval(4.0, -1.0, 9.04), places=1, sign=True) == "+4.0 (-1.0 to +9.0)"
+    assert figure(float("nan")) == "not defined"
+
+
+def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
+    """What evaluate-composites --json prints comes back with its intervals; anything else is refused by name."""
+    scores = summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), 1), SlideScore(NONE, NONE, (), (), 0)])
+    path = tmp_path / "composites.json"
+    path.write_text(json.dumps(flat(scores)))
+    found = read_composite_scores(path)
+    assert found["false_deposits"].value == 0.5
+    assert set(found) == set(asdict(scores))
+    path.write_text("[]")
+    with pytest.raises(UsageError, match=r"composites\.json: not what evaluate-composites --json prints"):
+        read_composite_scores(path)
+
+
+def test_the_worst_answers_come_first() -> None:
+    """Only wrong ones: a normal patch above 0, a tumour patch below; at most as many as asked for."""
+    logit = np.array([3.0, -2.0, 0.5, -4.0, 5.0, -1.0])
+    truth = np.array([False, True, False, True, True, True])
+    found = worst(logit, truth, count=2)
+    assert found.false_positive == (0, 2)
+    assert found.false_negative == (3, 1)
+
+
+def test_a_contact_sheet_shows_the_patches_it_names(tmp_path: Path) -> None:
+    """Each patch stands in its place; none at all is still a picture."""
+    pixels = np.stack([np.full((96, 96, 3), value, np.uint8) for value in (40, 200)])
+    patches = Patches(pixels, np.array([True, False]), ("a.jpg", "b.jpg"))
+    sheet = np.asarray(contact_sheet(patches, (1, 0), np.array([-1.0, 1.0])))
+    assert (sheet[20, 20, 0], sheet[20, 8 + 200 + 20, 0]) == (200, 40)
+    write_sheet(contact_sheet(patches, (), np.array([])), tmp_path / "docs" / "none.jpg")
+    assert Image.open(tmp_path / "docs" / "none.jpg").size[0] > 96

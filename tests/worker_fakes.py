@@ -1,0 +1,70 @@
+"""Openers for worker processes, named by import path: predictors that behave badly when they see tumour.
+
+The "model" is a folder in which they leave what a test wants to know. Nothing here knows torch.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.errors import DeviceError
+from tests.fakes import ColourPredictor
+
+PIDS = "NODESCAN_TEST_PIDS"
+
+
+class Touchy(ColourPredictor):
+    """A colour predictor that prints, and does something else when it sees tumour."""
+
+    def __init__(self, at_tumour: Callable[[], None]) -> None:
+        super().__init__()
+        self.at_tumour = at_tumour
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        print("a library prints what it likes, on stdout too")
+        answers = super().predict(tiles)
+        if answers.max() > 0.9:
+            self.at_tumour()
+        return answers
+
+
+def open_deadly(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    return Touchy(_die), 1
+
+
+def open_deadly_once(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    def die_once() -> None:
+        if not (folder / "died").exists():
+            (folder / "died").touch()
+            _die()
+
+    return Touchy(die_once), 1
+
+
+def open_stalling(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    if PIDS in os.environ:
+        Path(os.environ[PIDS]).write_text(str(os.getpid()), encoding="ascii")
+    return Touchy(lambda: time.sleep(600)), 1
+
+
+def open_nowhere(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    raise DeviceError(f"device {device!r} isn't there")
+
+
+def open_broken(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    raise ZeroDivisionError("a defect")
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def open_robbing(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    """Another run takes the output folder beside the "model" when tumour is seen."""
+    lock = folder.parent / "out" / ".run.lock"
+    return Touchy(lambda: lock.write_text('{"host": "elsewhere", "pid": 1, "run_id": "other"}') and None), 1

@@ -1,0 +1,211 @@
+"""MODEL_CARD.md: what a model was taught and how, what it scores on which data, where it fails, what it is not for."""
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import yaml
+
+from nodescan.config import load_config
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.errors import UsageError
+from nodescan.inference.card import ModelCard, load_card
+from nodescan.inference.predictor import load_network, open_predictor
+from nodescan.interfaces import TilePredictor
+from training.composites import CompositeScores
+from training.discs import DiscBias, disc_bias, disc_maps
+from training.mask_evaluation import MaskScores, evaluate_masks, read_masked_images
+from training.patch_evaluation import PatchScores, patch_probabilities, scores_of
+from training.patches import Patches, read_patches
+from training.scores import Interval
+from training.worst_patches import WorstPatches, contact_sheet, worst, write_sheet
+
+TILES512_SPACING_UM = 0.94
+DISC_SEEDS = range(101, 107)
+"""Phantoms that nothing was chosen on."""
+
+_SPEED_TILES, _SPEED_ROUNDS = 4, 3
+_FALSE_POSITIVES_JPG, _FALSE_NEGATIVES_JPG = "worst-false-positives.jpg", "worst-false-negatives.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class CardSources:
+    """What a card is made from. composites: what evaluate-composites --json printed; None: that section says so.
+
+    pictures: folder for the two contact sheets; None: none are made. recipe: training configurations in order; hours:
+    what they took, in words.
+    """
+
+    model: Path
+    patches: Path
+    masks: Path
+    composites: Path | None
+    pictures: Path | None
+    recipe: tuple[Path, ...]
+    hours: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Square millimetres of tile cores a second through the network alone, at 1 um/px."""
+
+    mm2_per_second: float
+    device: str
+    cores: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All figures of a card. lone, mosaic: the same patches one by one and in one picture; logit: of the lone ones."""
+
+    card: ModelCard
+    lone: PatchScores
+    mosaic: PatchScores
+    largest_difference: float
+    masks: MaskScores
+    discs: tuple[DiscBias, ...]
+    speed: Speed
+    parameters: int
+    megabytes: float
+
+
+def write_model_card(sources: CardSources, to: Path) -> Measured:
+    """Measure, write the pictures where asked for, and write the card to `to`; what was measured.
+
+    Raises UsageError or ModelError, naming the file, where a source can't be used.
+    """
+    composites = read_composite_scores(sources.composites) if sources.composites else None
+    recipe = [recipe_part(path) for path in sources.recipe]
+    patches = read_patches([sources.patches])
+    predictor = open_predictor(sources.model, precision="float32")
+    probability = patch_probabilities(patches.pixels, predictor, mosaic=False)
+    together = patch_probabilities(patches.pixels, predictor, mosaic=True)
+    rule, settings = predictor.decision, load_config(None).settings.segmentation
+    card = load_card(sources.model)
+    measured = Measured(
+        card=card,
+        lone=scores_of(probability, np.asarray(patches.tumour)),
+        mosaic=scores_of(together, np.asarray(patches.tumour)),
+        largest_difference=float(np.abs(probability - together).max()),
+        masks=evaluate_masks(read_masked_images(sources.masks), predictor, spacing_um=TILES512_SPACING_UM),
+        discs=tuple(disc_bias(disc_maps(predictor, DISC_SEEDS), rule, settings)),
+        speed=measure_speed(predictor),
+        parameters=sum(weight.numel() for weight in load_network(card, sources.model).parameters()),
+        megabytes=(sources.model / card.weights).stat().st_size / 1e6,
+    )
+    wrong = worst(np.log(probability / (1 - probability)), np.asarray(patches.tumour))
+    pictures = _pictures(patches, wrong, probability, sources.pictures, to) if sources.pictures else None
+    text = render(measured, composites=composites, recipe=recipe, pictures=pictures, hours=sources.hours)
+    to.write_text(text, encoding="utf-8")
+    return measured
+
+
+def render(
+    measured: Measured,
+    *,
+    composites: Mapping[str, Any] | None,
+    recipe: Sequence[Mapping[str, Any]],
+    pictures: tuple[str, str] | None,
+    hours: str,
+) -> str:
+    """The card as Markdown. composites: as `read_composite_scores` gives them; pictures: links to the sheets."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"figure": figure, "um": lambda value: figure(value, places=1, sign=True)}
+    text = environment.get_template("MODEL_CARD.md.jinja").render(
+        notice=NOT_FOR_CLINICAL_USE,
+        composites=composites,
+        recipe=recipe,
+        pictures=pictures,
+        hours=hours,
+        **{field.name: getattr(measured, field.name) for field in dataclasses.fields(measured)},
+    )
+    return "".join(line.rstrip() + "\n" for line in text.splitlines())
+
+
+def figure(value: Interval | float | None, *, places: int = 3, sign: bool = False) -> str:
+    """ "0.929 (0.920 to 0.938)", or the number alone; "not defined" for NaN."""
+    form = f"{'+' if sign else ''}.{places}f"
+    if isinstance(value, Interval):
+        if not np.isfinite(value.value):
+            return "not defined"
+        return f"{value.value:{form}} ({value.low:{form}} to {value.high:{form}})"
+    return f"{value:{form}}" if value is not None and np.isfinite(value) else "not defined"
+
+
+def read_composite_scores(path: Path) -> Mapping[str, Any]:
+    """What evaluate-composites --json printed, intervals as Interval. Raises UsageError where it is something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        wanted = [field.name for field in dataclasses.fields(CompositeScores)]
+        return {
+            name: Interval(content[name], *content[f"{name}_95"]) if f"{name}_95" in content else content[name]
+            for name in wanted
+        }
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{path}: not what evaluate-composites --json prints ({reason})") from error
+
+
+def measure_speed(predictor: TilePredictor) -> Speed:
+    """The median of three rounds over tiles of noise, after one that doesn't count."""
+    tile = predictor.geometry
+    shape = (_SPEED_TILES, tile.input_px, tile.input_px, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    predictor.predict(pixels)
+    seconds = []
+    for _ in range(_SPEED_ROUNDS):
+        started = time.perf_counter()
+        predictor.predict(pixels)
+        seconds.append(time.perf_counter() - started)
+    mm2 = _SPEED_TILES * (tile.core_px / 1000) ** 2
+    return Speed(mm2 / float(np.median(seconds)), predictor.device, len(os.sched_getaffinity(0)))
+
+
+def recipe_part(path: Path) -> Mapping[str, Any]:
+    """What the card says of one training configuration."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data, trainer = content["data"]["init_args"], content["trainer"]
+        averaging = [c["init_args"]["decay"] for c in trainer["callbacks"] if "WeightAveraging" in c["class_path"]]
+        return {
+            "path": path.as_posix(),
+            "model": content["model"],
+            "plan": data["plan"],
+            "augment": data["augment"],
+            "epochs": trainer["max_epochs"],
+            "precision": trainer["precision"],
+            "averaging": averaging[0] if averaging else None,
+            "folder": trainer["default_root_dir"],
+        }
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UsageError(f"{path}: not a training configuration ({type(error).__name__}: {error})") from error
+
+
+def _pictures(
+    patches: Patches, wrong: WorstPatches, probability: np.ndarray, folder: Path, card: Path
+) -> tuple[str, str]:
+    """Write the two sheets; their paths as links from the card."""
+    logit = np.log(probability / (1 - probability))
+    files = folder / _FALSE_POSITIVES_JPG, folder / _FALSE_NEGATIVES_JPG
+    for path, chosen in zip(files, (wrong.false_positive, wrong.false_negative), strict=True):
+        write_sheet(contact_sheet(patches, chosen, logit), path)
+    first, second = (Path(os.path.relpath(path, card.parent)).as_posix() for path in files)
+    return first, second

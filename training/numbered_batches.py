@@ -1,0 +1,106 @@
+"""Batches that are a function of their number: the same for any number of workers, and after a resume."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+_TELL_EVERY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """patches : float32 (N, 3, 96, 96) in [0, 1], labels (N,); tiles : float32 (M, 3, T, T), cells (M, n, n)."""
+
+    patches: Tensor
+    labels: Tensor
+    tiles: Tensor
+    cells: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        return Batch(*(getattr(self, name).to(device) for name in Batch.__dataclass_fields__))
+
+
+class NumberedBatches(IterableDataset[Batch]):
+    """Batches by number, without end; workers take turns, so that the order stays. len: batches of an epoch.
+
+    start: number of the first batch of the next iteration.
+    """
+
+    start = 0
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def batch(self, number: int) -> Batch:
+        """The batch of that number."""
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        number, step = (self.start, 1) if worker is None else (self.start + worker.id, worker.num_workers)
+        while True:
+            yield self.batch(number)
+            number += step
+
+
+class ResumableLoader(DataLoader[Batch]):
+    """Hands out an epoch of batches and knows how many it has handed out in all; says now and then how fast it is.
+
+    position: how many batches were trained on, asked when the first batch is wanted. Lightning makes loaders before it
+    restores its loops (a schedule asks for their length), so what it knew earlier would be wrong after a resume.
+    """
+
+    def __init__(
+        self,
+        batches: NumberedBatches,
+        *,
+        workers: int,
+        position: Callable[[], int] | None = None,
+        tell_every_s: float = _TELL_EVERY_S,
+    ) -> None:
+        # Its own generator: else starting workers would draw from the global one, which dropout needs undisturbed.
+        super().__init__(batches, batch_size=None, num_workers=workers, generator=torch.Generator())
+        self.batches, self.position = batches, position
+        self.step = 0
+        self.tell_every_s = tell_every_s
+
+    def __iter__(self) -> Iterator[Batch]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if self.position is not None:
+            self.step = self.position()
+        self.batches.start = self.step
+        coming = super().__iter__()
+        told, waited, handed = time.monotonic(), 0.0, 0
+        for _ in range(len(self)):
+            asked = time.monotonic()
+            batch = next(coming)
+            waited += time.monotonic() - asked
+            handed += len(batch.patches) + len(batch.tiles)
+            self.step += 1
+            if time.monotonic() - told >= self.tell_every_s:
+                seconds = time.monotonic() - told
+                share = f"training waited {100 * waited / seconds:.0f} % of the time"
+                print(f"sampler: {handed / seconds:.0f} patches/s, {share}", flush=True)
+                told, waited, handed = time.monotonic(), 0.0, 0
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = int(state["step"])
+
+
+def resumable_loader(batches: NumberedBatches, trainer: lightning.Trainer | None, *, workers: int) -> ResumableLoader:
+    """A loader that goes on where the trainer stands; from the beginning without one."""
+    if trainer is None:
+        return ResumableLoader(batches, workers=workers)
+    progress = trainer.fit_loop.epoch_loop.batch_progress
+    return ResumableLoader(batches, workers=workers, position=lambda: progress.total.completed)

@@ -1,0 +1,41 @@
+"""How the commands of python -m training read a range of seeds, and print a table of figures."""
+
+import dataclasses
+import json
+from typing import Any
+
+import typer
+
+from nodescan.errors import UsageError
+from training.scores import Interval
+
+
+def seed_range(text: str) -> range:
+    """The seeds of "first-last", both included. Raises UsageError for anything else."""
+    first, _, last = text.partition("-")
+    try:
+        return range(int(first), int(last or first) + 1)
+    except ValueError as error:
+        raise UsageError(f"--seeds {text!r}: expected first-last, as in 1-40") from error
+
+
+def flat(scores: Any) -> dict[str, object]:
+    """The fields of a scores dataclass; an interval becomes its value and, as name_95, its ends."""
+    content: dict[str, object] = {}
+    for field in dataclasses.fields(scores):
+        value = getattr(scores, field.name)
+        if isinstance(value, Interval):
+            content |= {field.name: value.value, f"{field.name}_95": [round(value.low, 4), round(value.high, 4)]}
+        else:
+            content[field.name] = value
+    return content
+
+
+def tell(content: dict[str, object], *, as_json: bool) -> None:
+    """A flat table of figures, as JSON or as aligned lines."""
+    if as_json:
+        typer.echo(json.dumps(content))
+        return
+    width = max(map(len, content))
+    for name, value in content.items():
+        typer.echo(f"{name:<{width}}  {value:.4f}" if isinstance(value, float) else f"{name:<{width}}  {value}")

@@ -1,0 +1,57 @@
+"""The patches that a model gets most wrong, as one picture of each kind."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from training.patches import Patches
+
+COLUMNS, ZOOM, CAPTION_PX, GAP_PX = 6, 2, 30, 8
+CENTRE_PX = 32
+_JPEG_QUALITY = 78
+_WHITE, _BLACK, _FRAME = (255, 255, 255), (0, 0, 0), (255, 255, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class WorstPatches:
+    """Indices of patches, the most wrong first. false_positive: called tumour, labelled normal; and the reverse."""
+
+    false_positive: tuple[int, ...]
+    false_negative: tuple[int, ...]
+
+
+def worst(logit: NDArray[np.float64], truth: NDArray[np.bool_], *, count: int = 12) -> WorstPatches:
+    """At most `count` of each kind that lie on the wrong side of 0. logit : float64 (N,); truth : bool (N,)."""
+    order = np.argsort(logit, kind="stable")
+    negative = [int(i) for i in order if truth[i] and logit[i] < 0][:count]
+    positive = [int(i) for i in order[::-1] if not truth[i] and logit[i] > 0][:count]
+    return WorstPatches(tuple(positive), tuple(negative))
+
+
+def contact_sheet(patches: Patches, chosen: tuple[int, ...], logit: NDArray[np.float64]) -> Image.Image:
+    """The chosen patches twice their size, each with its logit and label; a frame shows the 32 px a label speaks of."""
+    side = patches.pixels.shape[1] * ZOOM
+    rows, columns = max(-(-len(chosen) // COLUMNS), 1), min(max(len(chosen), 1), COLUMNS)
+    cell_width, cell_height = side + GAP_PX, side + CAPTION_PX + GAP_PX
+    sheet = Image.new("RGB", (columns * cell_width + GAP_PX, rows * cell_height + GAP_PX), _WHITE)
+    draw = ImageDraw.Draw(sheet)
+    for place, index in enumerate(chosen):
+        row, column = divmod(place, COLUMNS)
+        left, top = GAP_PX + column * cell_width, GAP_PX + row * cell_height
+        patch = Image.fromarray(np.ascontiguousarray(patches.pixels[index]))
+        sheet.paste(patch.resize((side, side), Image.Resampling.BICUBIC), (left, top))
+        inset = (side - CENTRE_PX * ZOOM) // 2
+        draw.rectangle((left + inset, top + inset, left + side - inset, top + side - inset), outline=_FRAME)
+        label = "tumour" if patches.tumour[index] else "normal"
+        caption = f"logit {logit[index]:+.1f}, label {label}\n{Path(patches.names[index]).stem}"
+        draw.multiline_text((left, top + side + 2), caption, fill=_BLACK)
+    return sheet
+
+
+def write_sheet(sheet: Image.Image, path: Path) -> None:
+    """Save as a JPEG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, "JPEG", quality=_JPEG_QUALITY, optimize=True)
