@@ -24,6 +24,7 @@ from nodescan.progress import Viewer
 from nodescan.reports import CHOICES
 from nodescan.reports.csv_report import write_summary
 from nodescan.reports.files import output_errors, remove_parts
+from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import MAX_UNREAD_PERCENT, Recipe, RunRules, run_rules, sort_out
 from nodescan.run_lock import held
@@ -166,10 +167,11 @@ def scan_all(
     if kept or (tools.folder / SUMMARY_CSV).is_file():  # the rows of an earlier run are none of this one
         unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
         unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
+    stale = _unmark(waiting, tools.folder, viewer)
     viewer.batch_started(len(waiting))
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
-        copies = copies_or_originals(waiting, tools.stage, viewer.note)
+        copies = copies_or_originals(waiting, tools.stage, viewer.note, stall_s=tools.rules.stall_s)
         work = partial(_scan_copy, copies=copies, tools=tools, viewer=viewer)
         with copies, tools.executor as executor, copies.stopped_after():
             for report in finished(executor, work, waiting, lost=lost, pending=tools.pending):
@@ -184,7 +186,7 @@ def scan_all(
             unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
         finally:
             viewer.close()
-    return BatchResult(tools.folder, reports, tuple(unwritten), kept=len(kept))
+    return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept))
 
 
 def report_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -227,8 +229,8 @@ def _opened(
         return
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        tools = Tools(job.folder, open_slide, predictor, config, job.reports, request.command, _rules(job))
-        yield replace(tools, stage=request.stage)
+        tools = Tools(job.folder, open_slide, predictor, config, job.reports, request.command)
+        yield replace(tools, rules=replace(_rules(job), stall_s=request.stall_minutes * 60), stage=request.stage)
         return
     model = load_card(job.model).identity()
     stall_s = request.stall_minutes * 60
@@ -240,7 +242,7 @@ def _opened(
             command=request.command,
             model=model,
             executor=slots,
-            rules=_rules(job),
+            rules=replace(_rules(job), stall_s=stall_s),
             stage=request.stage,
         )
 
@@ -301,11 +303,18 @@ def _write_patients(
     """patients.csv, patients.json and the pages, as far as they can be written, and why not."""
     tools.rules.may_write()
     staging = stage_run(reports, manifest, tools.folder)
-    return staging, attempt(lambda: _write_staging(staging, tools.folder), viewer)
+    return staging, attempt(partial(write_staging, staging, tools.folder), viewer)
 
 
-def _write_staging(staging: Staging, folder: Path) -> None:
-    write_staging(staging, folder)
+def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]:
+    """Take report.json away from slides that are redone: a run that is stopped leaves no older result to be taken for
+    its own. Where it can't be removed, why."""
+
+    def unmark(mark: Path) -> None:
+        with output_errors(mark):
+            mark.unlink(missing_ok=True)
+
+    return [why for ref in refs for why in attempt(partial(unmark, folder / ref.slide_id / REPORT_JSON), viewer)]
 
 
 def _scan_copy(ref: SlideRef, *, copies: LocalCopies | InPlace, tools: RunTools, viewer: Viewer) -> SlideReport:

@@ -229,7 +229,7 @@ def _compute(batch: NDArray[np.uint8], predictor: TilePredictor) -> float:
 
 def _scan(slide: Slide, tissue: TissueMask, survey: Survey, *, predictor: TilePredictor) -> float:
     """The scan's own way through all tiles; Mpx of tissue."""
-    examine(slide, tissue, predictor=predictor, quality=load_config().settings.quality, progress=Viewer())
+    examine(slide, tissue, predictor=predictor, settings=load_config().settings, progress=Viewer())
     return _tissue_px(survey, predictor) / 1e6
 
 

@@ -11,7 +11,15 @@ import typer
 from nodescan import __version__
 from nodescan.bench_command import bench
 from nodescan.doctor_command import doctor
-from nodescan.errors import AnnotationError, ClusterError, LockLostError, NodescanError, SlideError, UsageError
+from nodescan.errors import (
+    AnnotationError,
+    ClusterError,
+    LockLostError,
+    NodescanError,
+    SlideError,
+    UsageError,
+    WorkerError,
+)
 from nodescan.evaluate_command import evaluate
 from nodescan.manifest_command import manifest as manifest_
 from nodescan.options import (
@@ -57,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = app(args=arguments, prog_name="nodescan", standalone_mode=False)
         sys.stdout.flush()
-    except (SlideError, AnnotationError, ClusterError, LockLostError) as error:
+    except (SlideError, AnnotationError, ClusterError, LockLostError, WorkerError) as error:
         return _fail(str(error), NOT_COMPLETE)
     except NodescanError as error:
         return _fail(str(error), WRONG_USAGE)

@@ -12,7 +12,7 @@ NodescanError
 ├── ModelError                a card or its weights
 ├── AnnotationError           an outline or mask file
 ├── DeviceError               the device asked for isn't there
-├── WorkerError               no process to scan with can be started
+├── WorkerError               no process to scan with can be started, or none is left
 ├── ClusterError              a Dask cluster can't be reached, can't do the work, or was lost
 ├── LockLostError             a run's output folder is no longer its own
 └── OutputError               results can't be written
@@ -81,7 +81,7 @@ class DeviceError(NodescanError):
 
 
 class WorkerError(NodescanError):
-    """No process to scan slides with can be started, so the batch can't go on."""
+    """No process to scan slides with can be started, or none is left, so the batch can't go on."""
 
 
 class ClusterError(NodescanError):

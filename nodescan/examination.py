@@ -1,7 +1,8 @@
 """What the network says of a slide's tissue, tile by tile, and how much of the tissue it could judge."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.guard import Settled, settled
+from nodescan.guard import Asked, Settled, settled
+from nodescan.imaging.detections import DetectionSettings
+from nodescan.imaging.missing import missing_cells
 from nodescan.imaging.quality import QualitySettings
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
 from nodescan.survey import Survey, Tile, plan
@@ -54,16 +57,27 @@ class Examination:
         return int(np.count_nonzero(mask & self.wanted)) / wanted if wanted else 0.0
 
 
+class ExaminationSettings(Protocol):
+    """The part of a scan's settings that bears on what is examined, and on what is answered with more care."""
+
+    @property
+    def quality(self) -> QualitySettings: ...
+
+    @property
+    def detections(self) -> DetectionSettings: ...
+
+
 def examine(
-    slide: Slide, tissue: TissueMask, *, predictor: TilePredictor, quality: QualitySettings, progress: Progress
+    slide: Slide, tissue: TissueMask, *, predictor: TilePredictor, settings: ExaminationSettings, progress: Progress
 ) -> Examination:
     """The network's answer for every cell that touches tissue.
 
-    What can't be read, and what is too blurred to judge, is not examined. Where a predictor's answers may be a little
-    off, its reference answers again whatever could bear on a finding; see guard.settled. Raises UnmeasurableError where
-    the slide has no magnification that the model accepts.
+    What can't be read, what is white where the overview shows stained tissue, and what is too blurred to judge, is not
+    examined. Where a predictor's answers may be a little off, its reference answers again whatever could bear on a
+    finding; see guard.settled. Raises UnmeasurableError where the slide has no magnification that the model accepts.
     """
     survey = plan(slide, tissue, predictor)
+    white = np.zeros_like(survey.wanted)
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
 
     def done(tiles: int, megapixels: float) -> None:
@@ -72,18 +86,24 @@ def examine(
     def once_more(_tiles: int, _megapixels: float) -> None:
         progress.tiles_done(slide.ref.slide_id, 0, 0.0)  # a sign of life: these tiles are counted already
 
+    def shown_to(network: TilePredictor, tiles: Sequence[Tile], told: Callable[[int, float], None]) -> Shown:
+        part = replace(survey, tiles=tuple(tiles))
+        shown = show(slide, part, predictor=network, quality=settings.quality, done=told)
+        np.logical_or(white, shown.white, out=white)  # what is missing is seen on the whole slide only
+        return shown.without(missing_cells(white, tissue, shown.probability.spacing))
+
     def first() -> Shown:
-        return show(slide, survey, predictor=predictor, quality=quality, done=done)
+        return shown_to(predictor, survey.tiles, done)
 
     if isinstance(predictor, ApproximatePredictor):
         reference = predictor.reference
 
         def again(tiles: Sequence[Tile]) -> Shown:
-            part = replace(survey, tiles=tuple(tiles))
-            return show(slide, part, predictor=reference, quality=quality, done=once_more)
+            return shown_to(reference, tiles, once_more)
 
         try:
-            found = settled(first(), survey, again, predictor=predictor, tissue=tissue)
+            asked = Asked(tissue, settings.detections)
+            found = settled(first(), survey, again, predictor=predictor, asked=asked)
         except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
             found = Settled(again(survey.tiles), f"{reference.precision} ({predictor.precision} failed: {error})")
     else:

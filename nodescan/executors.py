@@ -125,8 +125,8 @@ class LocalSlots(Executor):
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
         """Scan a slide in the next free slot.
 
-        Raises WorkerDiedError or StalledError where its process is lost, and what Slot.open() raises where no slot
-        has a worker any more; while one has, the others' trouble is only told.
+        Raises WorkerDiedError or StalledError where its process is lost, and WorkerError where no slot has a worker
+        any more; while one has, the others' trouble is only told.
         """
         while True:
             slot = self._free.get()
@@ -177,7 +177,8 @@ class LocalSlots(Executor):
         if left and not self._stopped:
             viewer.error(f"a slot is given up ({error}); {left} go on")
         if not left:
-            self._free.put(error)
+            # In mid-run a device that is gone is no wrong usage, as it is at the start.
+            self._free.put(error if isinstance(error, WorkerError) else WorkerError(str(error)))
 
 
 def finished(

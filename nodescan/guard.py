@@ -4,10 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nodescan.domain.geometry import TileGrid
 from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.imaging.decisive import CONSTANT_SPREAD, decisive_cells, doubtful_on_glass, glass_cells, is_constant
+from nodescan.imaging.decisive import (
+    CONSTANT_SPREAD,
+    decisive_cells,
+    doubtful_on_glass,
+    glass_cells,
+    is_constant,
+    score_cells,
+)
+from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.stitching import cells_of, tiles_with
 from nodescan.interfaces import ApproximatePredictor
 from nodescan.survey import Survey, Tile
@@ -16,8 +25,20 @@ from nodescan.tile_pass import Shown
 CHECK_EVERY_TILES = 200
 """So often a tile that bears on nothing is answered twice all the same, beside the one with the highest answer."""
 
+SCORE_SHARE, LEAST_FOR_SCORE = 0.02, 4
+"""Of a slide's tiles, and tiles: the most that are answered twice for the slide's probability alone. A slide whose
+answers are about the same everywhere would need them all, for a few thousandths."""
+
 Again = Callable[[Sequence[Tile]], Shown]
 """The reference's answers to some tiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a finding is made of beside answers. detections: how a slide's probability is."""
+
+    tissue: TissueMask
+    detections: DetectionSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +49,16 @@ class Settled:
     precision: str
 
 
-def settled(
-    first: Shown, survey: Survey, again: Again, *, predictor: ApproximatePredictor, tissue: TissueMask
-) -> Settled:
+def settled(first: Shown, survey: Survey, again: Again, *, predictor: ApproximatePredictor, asked: Asked) -> Settled:
     """The fast answers with all that could bear on a finding replaced by the reference's.
 
     Deposits, their sizes and probabilities, the doubts about them and the constant-output flag are then those that the
-    reference alone would give, as long as no fast answer is further off than predictor.tolerance. Wherever both
-    answered that is checked, in one tile of a slide at least; where it fails, the reference answers the whole slide.
+    reference alone would give, as long as no fast answer is further off than predictor.tolerance. So is the confidence
+    of the likeliest detection, unless too many tiles come into question for it (SCORE_SHARE): then it is within the
+    tolerance, as that of other detections is. Wherever both answered they are compared, in one tile of a slide at
+    least; where they differ by more, the reference answers the whole slide.
     """
-    tiles = _in_question(first.probability, survey, predictor, tissue)
+    tiles = _in_question(first.probability, survey, predictor, asked)
     redone = again(tiles)
     off = _largest_difference(first.probability, redone.probability)
     both = _replaced(first, redone, survey.grid, tiles)
@@ -60,13 +81,13 @@ def settled(
 
 
 def _in_question(
-    first: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor, tissue: TissueMask
+    first: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor, asked: Asked
 ) -> tuple[Tile, ...]:
     """The tiles that the reference is to answer, row by row."""
     rule, tolerance = predictor.decision, predictor.tolerance
     cells = decisive_cells(first, rule, tolerance)
     if cells.any():
-        cells |= doubtful_on_glass(first, glass_cells(tissue, first), rule.threshold, tolerance)
+        cells |= doubtful_on_glass(first, glass_cells(asked.tissue, first), rule.threshold, tolerance)
     cells &= survey.wanted
     answered = np.flatnonzero(first.examined)
     if answered.size:
@@ -75,7 +96,16 @@ def _in_question(
         if is_constant(first, slack=2 * tolerance):
             cells.ravel()[answered[values.argmin()]] = True
     tiles = set(tiles_with(survey.grid, cells)) | set(survey.tiles[CHECK_EVERY_TILES - 1 :: CHECK_EVERY_TILES])
+    tiles |= _for_the_score(score_cells(first, asked.detections, tolerance), survey, done=tiles)
     return tuple(tile for tile in survey.tiles if tile in tiles)
+
+
+def _for_the_score(weight: NDArray[np.float32], survey: Survey, *, done: set[Tile]) -> set[Tile]:
+    """Tiles that bear on the slide's probability and aren't answered again anyway, those that matter most first."""
+    highest = {tile: float(weight[cells_of(survey.grid, *tile)].max()) for tile in survey.tiles if tile not in done}
+    bearing = [tile for tile, value in highest.items() if value > 0]
+    most = max(LEAST_FOR_SCORE, int(SCORE_SHARE * len(survey.tiles)))
+    return set(sorted(bearing, key=lambda tile: -highest[tile])[:most])
 
 
 def _largest_difference(first: ProbabilityMap, redone: ProbabilityMap) -> float:
@@ -96,4 +126,5 @@ def _replaced(first: Shown, redone: Shown, grid: TileGrid, tiles: Sequence[Tile]
         ProbabilityMap(values, examined, map_.spacing),
         np.where(again, redone.blurred, first.blurred),
         np.where(again, redone.unread, first.unread),
+        np.where(again, redone.white, first.white),
     )

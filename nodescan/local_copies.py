@@ -1,21 +1,24 @@
 """Slides from a slow place, copied whole to a local disk one ahead of use, and removed after it."""
 
 import os
+import queue
 import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as NotYet
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
-from threading import Event, Lock
+from threading import Event, Lock, Thread
 from types import TracebackType
 
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import OutputError
+from nodescan.errors import NotASlideError, OutputError
+from nodescan.slides.diagnosis import check_readable
 from nodescan.slides.files import files_of_slide
 
 if sys.platform == "win32":
@@ -37,7 +40,11 @@ LEFT_FREE_BYTES = 1_000_000_000
 LOCK_FILE = "lock"
 """Held for as long as the run lives: the system lets go of it however the run ends."""
 
+STALL_S = 600.0
+"""A copy that gets no further for so long is waited for no more, where the user says nothing else."""
+
 _CHUNK_BYTES = 8 * 1024 * 1024
+_POLL_S, _LEAVING_S = 0.5, 10.0
 _OWN_FOLDER = re.compile(r"\.nodescan-copies-\d+-[0-9a-f]{12}")
 """Hidden, so that copies inside a folder of slides are never taken for slides; the process is named for people."""
 
@@ -51,10 +58,12 @@ class _NotCopiedError(Exception):
 
 @dataclass(slots=True)
 class _Copy:
-    """A slide's copy: its folder, and the index file in it once it is whole."""
+    """A slide's copy: its folder, and the index file in it once it is whole. unwanted: nobody waits for it any more."""
 
+    path: Path
     folder: Path
-    made: Future[Path]
+    made: Future[Path] = field(default_factory=Future)
+    unwanted: Event = field(default_factory=Event)
 
 
 @dataclass(slots=True)
@@ -62,24 +71,34 @@ class LocalCopies:
     """Copies of slides in a folder of this run's own. Safe to call from several threads.
 
     waiting: the slides no copy was begun of, by id, in the order in which they will be asked for. tell: hears, on one
-    line, of a slide that is read where it lies, because there is too little room or the copy went wrong.
+    line, of a slide that is read where it lies, because there is too little room or the copy went wrong. stall_s: a
+    copy that gets no further for so long is waited for no more, for a disk that hangs may hold the copying for ever.
     """
 
     waiting: dict[str, SlideRef]
     own: Path
     lock_fd: int
     tell: Tell
+    stall_s: float = STALL_S
     _copies: dict[str, _Copy] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _stop: Event = field(default_factory=Event)
-    _copier: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="copy"))
+    _begun: "queue.SimpleQueue[_Copy | None]" = field(default_factory=queue.SimpleQueue)
+    _copier: Thread | None = None
+    _steps: int = 0
+    _stuck_at: int = -1
 
     def __enter__(self) -> "LocalCopies":
+        # Not of a pool: Python waits for those when it ends, and this one may hang in a read.
+        self._copier = Thread(target=self._copy_on, name="copy", daemon=True)
+        self._copier.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.stop()
-        self._copier.shutdown(wait=True, cancel_futures=True)
+        self._begun.put(None)
+        if self._copier is not None:
+            self._copier.join(0 if self._stuck_at == self._steps else _LEAVING_S)
         shutil.rmtree(self.own, ignore_errors=True)
         os.close(self.lock_fd)
 
@@ -92,12 +111,13 @@ class LocalCopies:
         copy = self._taken(ref)
         try:
             try:
-                path = copy.made.result()
+                path = self._awaited(copy)
             except _NotCopiedError as why:
                 self.tell(f"{ref.path.name}: read where it lies, not copied: {why}")
                 return scan(ref)
             return replace(scan(replace(ref, path=path)), slide=ref)
         finally:
+            copy.unwanted.set()
             shutil.rmtree(copy.folder, ignore_errors=True)
 
     def stop(self) -> None:
@@ -116,25 +136,61 @@ class LocalCopies:
         """The slide's copy, begun now if it wasn't ahead of time; that of the next slide is begun behind it."""
         with self._lock:
             self.waiting.pop(ref.slide_id, None)
-            copy = self._copies.pop(ref.slide_id, None) or self._begun(ref)
+            copy = self._copies.pop(ref.slide_id, None) or self._begin(ref)
             if self.waiting and not self._copies:
                 following = self.waiting.pop(next(iter(self.waiting)))
-                self._copies[following.slide_id] = self._begun(following)
+                self._copies[following.slide_id] = self._begin(following)
         return copy
 
-    def _begun(self, ref: SlideRef) -> _Copy:
-        folder = self.own / token_hex(6)
-        return _Copy(folder, self._copier.submit(self._copied, ref.path, folder))
+    def _begin(self, ref: SlideRef) -> _Copy:
+        copy = _Copy(ref.path, self.own / token_hex(6))
+        self._begun.put(copy)
+        return copy
 
-    def _copied(self, path: Path, folder: Path) -> Path:
-        """The index file of the copy, whole and checked. Raises _NotCopiedError, with nothing left behind."""
-        whole = False
+    def _awaited(self, copy: _Copy) -> Path:
+        """The index file of the copy. Raises _NotCopiedError where there is none, CancelledError once stopped."""
+        steps, silent_s = self._steps, 0.0
+        while copy.made.done() or self._stuck_at != self._steps:
+            try:
+                return copy.made.result(timeout=min(_POLL_S, self.stall_s))
+            except NotYet:
+                if self._stop.is_set():
+                    raise CancelledError from None
+            silent_s = silent_s + _POLL_S if steps == self._steps else 0.0
+            steps = self._steps
+            if silent_s >= self.stall_s:
+                self._stuck_at = steps
+        raise _NotCopiedError(f"copying got no further for {self.stall_s / 60:g} min")
+
+    def _copy_on(self) -> None:
+        """Make what was begun, one after another; runs in a thread of its own."""
+        while (copy := self._begun.get()) is not None:
+            self._steps += 1
+            with suppress(Exception):  # whoever waits hears of it
+                self._make(copy)
+
+    def _make(self, copy: _Copy) -> None:
         try:
+            copy.made.set_result(self._copied(copy))
+        except (_NotCopiedError, CancelledError) as error:
+            copy.made.set_exception(error)
+        finally:
+            if not copy.made.done():
+                copy.made.set_exception(_NotCopiedError("a defect in nodescan; please report it"))
+
+    def _copied(self, copy: _Copy) -> Path:
+        """The index file of the copy, whole and checked. Raises _NotCopiedError, with nothing left behind."""
+        path, folder, whole = copy.path, copy.folder, False
+        try:
+            self._go_on(copy)
+            check_readable(path)
             files = files_of_slide(path)
             _check_room(sum(file.stat().st_size for file in files), self.own)
             for file in files:
-                self._copy_file(file, folder / file.relative_to(path.parent))
+                self._copy_file(copy, file, folder / file.relative_to(path.parent))
             whole = True
+        except NotASlideError as error:
+            raise _NotCopiedError(error.reason) from error
         except (OSError, ValueError) as error:
             raise _NotCopiedError(getattr(error, "strerror", None) or str(error)) from error
         finally:
@@ -142,22 +198,29 @@ class LocalCopies:
                 shutil.rmtree(folder, ignore_errors=True)
         return folder / path.name
 
-    def _copy_file(self, source: Path, target: Path) -> None:
+    def _go_on(self, copy: _Copy) -> None:
+        """Raises CancelledError where nobody wants the copy any more; else counts as a step."""
+        if self._stop.is_set() or copy.unwanted.is_set():
+            raise CancelledError
+        self._steps += 1
+
+    def _copy_file(self, copy: _Copy, source: Path, target: Path) -> None:
         """Bytes and times of one file; what changes while it is copied is not taken."""
+        self._go_on(copy)
         target.parent.mkdir(parents=True, exist_ok=True)
         before = source.stat()
         with source.open("rb") as read, target.open("xb") as written:
             while chunk := read.read(_CHUNK_BYTES):
-                if self._stop.is_set():
-                    raise CancelledError
+                self._go_on(copy)
                 written.write(chunk)
         shutil.copystat(source, target)
-        after = source.stat()
-        size = target.stat().st_size
+        after, state = source.stat(), target.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise OSError(f"{source.name} was changed while it was copied")
-        if size != before.st_size:
-            raise OSError(f"the copy of {source.name} has {size:,} bytes, not {before.st_size:,}")
+        if state.st_size != before.st_size:
+            raise OSError(f"the copy of {source.name} has {state.st_size:,} bytes, not {before.st_size:,}")
+        if state.st_mtime_ns != before.st_mtime_ns:  # the next run would take the slide for another
+            raise OSError("the disk of the copies keeps coarser times of files")
 
 
 class InPlace:
@@ -176,12 +239,14 @@ class InPlace:
         return nullcontext()
 
 
-def copies_or_originals(refs: Sequence[SlideRef], folder: Path | None, tell: Tell) -> "LocalCopies | InPlace":
+def copies_or_originals(
+    refs: Sequence[SlideRef], folder: Path | None, tell: Tell, *, stall_s: float = STALL_S
+) -> "LocalCopies | InPlace":
     """local_copies() where a folder is given. Raises OutputError where nothing can be written there."""
-    return InPlace() if folder is None else local_copies(refs, folder, tell)
+    return InPlace() if folder is None else local_copies(refs, folder, tell, stall_s=stall_s)
 
 
-def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell) -> LocalCopies:
+def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s: float = STALL_S) -> LocalCopies:
     """Where to scan copies of `refs`, in a new folder inside `folder`; what dead runs left in there is removed.
 
     Raises OutputError where nothing can be written.
@@ -196,7 +261,7 @@ def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell) -> LocalCop
             f"--stage {folder}: can't be written ({why}); name a folder on a local disk that can be written, or leave "
             "--stage out"
         ) from error
-    return LocalCopies({ref.slide_id: ref for ref in refs}, own, lock_fd, tell)
+    return LocalCopies({ref.slide_id: ref for ref in refs}, own, lock_fd, tell, stall_s)
 
 
 def remove_leftovers(folder: Path) -> None:

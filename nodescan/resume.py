@@ -22,11 +22,13 @@ _TRIED_AGAIN = (Status.FAILED, Status.UNMEASURABLE)
 class RunRules:
     """What a run decides for each of its slides beside settings and model; goes to worker processes.
 
-    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
+    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock. stall_s: a
+    copy of a slide that gets no further for so long is waited for no more.
     """
 
     max_unread_percent: float = MAX_UNREAD_PERCENT
     ticket: Ticket | None = None
+    stall_s: float = 600.0
 
     def may_write(self) -> None:
         """Raises LockLostError where the folder is no longer this run's."""

@@ -147,6 +147,8 @@ def this_process(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Hol
 
 def process_start(pid: int) -> str | None:
     """When the process began, in the system's own words, "" where it won't say; None where there is no such process."""
+    if sys.platform == "win32":  # os.kill() would send Ctrl-C there, or end the process
+        return ""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -205,8 +207,8 @@ def _is_dead(path: Path, candidate: Path) -> bool:
 
 
 def _lives(holder: Holder, silent_s: float) -> bool:
-    """A process of this host is there or not; of another host only its silence speaks."""
-    if (holder.host, holder.machine) != (socket.gethostname(), _machine()):
+    """A process of this host is there or not; of another host, and on Windows, only its silence speaks."""
+    if sys.platform == "win32" or (holder.host, holder.machine) != (socket.gethostname(), _machine()):
         return silent_s < SILENT_S
     start = process_start(holder.pid) if holder.pid > 0 else None
     return start is not None and (not start or not holder.process_start or start == holder.process_start)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -76,7 +76,7 @@ def scan_slide(
     try:
         overview, unseen = view_whole(slide, settings.overview)
         tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
-        examination = examine(slide, tissue, predictor=predictor, quality=settings.quality, progress=progress)
+        examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         sized = find_deposits(examination.probability, predictor.decision, settings.segmentation)
         deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
@@ -157,7 +157,7 @@ def with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
     if not unseen.any():
         return tissue
     excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)
-    return TissueMask(tissue.tissue | unseen, tissue.spacing, excluded)
+    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded)
 
 
 def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:

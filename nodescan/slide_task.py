@@ -184,13 +184,14 @@ def lost_slide(ref: SlideRef, error: SlideError, *, tools: RunTools, viewer: Vie
     """What is said of a slide whose process ended or was ended, so that it can't say it itself."""
     viewer.error(str(error))
     failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.folder)))
-    asked = asked_of(ref, tools.reports, tools.rules.max_unread_percent)
+    # Without a look at the file: on a disk that hangs this process would hang too.
+    asked = Asked("", ref.mpp_um, ref.override_mpp, tools.rules.max_unread_percent, tuple(tools.reports))
     report = _written_failure(failure, tools, _provenance(tools, datetime.now(UTC), 0.0, asked), viewer=viewer)
     viewer.slide_finished(report, 0.0)
     return report
 
 
-def attempt(write: Callable[[], None], viewer: Viewer) -> list[str]:
+def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
     """Write where possible; a disk that is full is told and outlived. What went wrong, or nothing."""
     try:
         write()

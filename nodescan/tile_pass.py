@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.errors import RegionUnreadableError
+from nodescan.imaging.missing import white_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
@@ -30,20 +31,35 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the network said of some tiles. blurred, unread : bool (H, W) on the map's cells."""
+    """What the network said of some tiles. blurred, unread, white : bool (H, W) on the map's cells.
+
+    white: 255 throughout, which may be glass or data that the file lacks; see imaging/missing.py.
+    """
 
     probability: ProbabilityMap
     blurred: NDArray[np.bool_]
     unread: NDArray[np.bool_]
+    white: NDArray[np.bool_]
+
+    def without(self, missing: NDArray[np.bool_]) -> "Shown":
+        """The same, but for cells that count as unread. missing : bool (H, W)."""
+        if not missing.any():
+            return self
+        map_ = self.probability
+        examined = map_.examined & ~missing
+        kept = replace(map_, values=np.where(examined, map_.values, np.float32(0)), examined=examined)
+        unread = self.unread | (missing & (map_.examined | self.blurred))
+        return replace(self, probability=kept, blurred=self.blurred & ~missing, unread=unread)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A tile as read and, bool (cells, cells), what of its core is out of focus."""
+    """A tile as read and, bool (cells, cells), what of its core is out of focus and what is white throughout."""
 
     tile: Tile
     pixels: NDArray[np.uint8]
     blur: NDArray[np.bool_]
+    white: NDArray[np.bool_]
 
 
 def show(
@@ -61,14 +77,16 @@ def show(
     """
     geometry = predictor.geometry
     builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
-    blurred, unread = np.zeros_like(survey.wanted), np.zeros_like(survey.wanted)
+    blurred, unread, white = (np.zeros_like(survey.wanted) for _ in range(3))
 
     def read(tile: Tile) -> _Read | Tile:
         try:
             pixels = slide.read(survey.grid.input_box(*tile), survey.spacing)
         except RegionUnreadableError:
             return tile
-        return _Read(tile, pixels, _blurred_cells(pixels, predictor, quality))
+        core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
+        blur = _blurred_cells(core, geometry.stride_px, quality)
+        return _Read(tile, pixels, blur, white_cells(core, geometry.stride_px))
 
     def place(batch: Sequence[_Read | Tile], answers: NDArray[np.float32]) -> None:
         seen = [item for item in batch if isinstance(item, _Read)]
@@ -80,6 +98,7 @@ def show(
             window = cells_of(survey.grid, *item.tile)
             height, width = survey.wanted[window].shape
             blurred[window] = item.blur[:height, :width]
+            white[window] = item.white[:height, :width]
             builder.place(*item.tile, answer, judged=~item.blur)
         done(len(batch), len(seen) * geometry.core_px**2 / 1e6)
 
@@ -87,7 +106,7 @@ def show(
         reads = _ahead(pool, read, survey.tiles, most=(_UNDER_WAY + 1) * predictor.batch_size)
         for batch, answers in _answered(_batches(reads, predictor.batch_size), predictor):
             place(batch, answers)
-    return Shown(builder.result(), blurred & survey.wanted, unread & survey.wanted)
+    return Shown(builder.result(), blurred & survey.wanted, unread & survey.wanted, white)
 
 
 def _answered(
@@ -139,10 +158,8 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield batch
 
 
-def _blurred_cells(pixels: NDArray[np.uint8], predictor: TilePredictor, quality: QualitySettings) -> NDArray[np.bool_]:
+def _blurred_cells(core: NDArray[np.uint8], stride_px: int, quality: QualitySettings) -> NDArray[np.bool_]:
     """bool (cells, cells): the core's cells that lie in a block out of focus."""
-    geometry = predictor.geometry
-    margin, block = geometry.margin_px, quality.focus_block_px
-    core = pixels[margin : margin + geometry.core_px, margin : margin + geometry.core_px]
+    block = quality.focus_block_px
     blocks = out_of_focus(core, block, quality)
-    return blocks.repeat(block // geometry.stride_px, axis=0).repeat(block // geometry.stride_px, axis=1)
+    return blocks.repeat(block // stride_px, axis=0).repeat(block // stride_px, axis=1)

@@ -175,7 +175,8 @@ class Worker:
     def _listen(self) -> None:
         with suppress(OSError, ValueError):
             for line in self._process.stdout or ():
-                self._heard.put(line)
+                if line.endswith(b"\n"):  # a worker that is killed may leave half a line
+                    self._heard.put(line)
         self._heard.put(None)
 
     def _next(self, patience_s: float) -> Message | None:
@@ -193,13 +194,6 @@ class Worker:
                     raise Silence from None
                 continue
             return None if line is None else json.loads(line)
-
-
-def scan_in_own_process(ref: "SlideRef", job: ScanJob, *, viewer: "Viewer", stall_s: float) -> "SlideReport":
-    """Scan one slide in a worker of its own, for a task that may run anywhere. Raises as Worker.open() and scan()."""
-    with Worker() as worker:
-        worker.open(job, stall_s=stall_s)
-        return worker.scan(ref, viewer, stall_s=stall_s)
 
 
 def started_ahead(slots: int | None) -> Worker | None:

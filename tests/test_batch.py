@@ -234,7 +234,7 @@ def test_stage_of_a_stopped_run_rests_on_nothing_older(tmp_path: Path, out: Path
 def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk refuses the new report, so the old one, negative, still lies there: the patient isn't negative."""
+    """The disk refuses the new report: the old one, negative, is gone, nothing leads there, and the patient isn't."""
     paint_slide(tmp_path / "a.tif")
     path = tmp_path / "m.csv"
     path.write_text("path,patient_id\na.tif,A\n")
@@ -245,7 +245,9 @@ def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
 
     monkeypatch.setattr(slide_task, "write_reports", full)
     scan_table(path, tools(out))
-    assert json.loads((out / "a" / "report.json").read_text())["metastasis"] == "negative"
+    assert not (out / "a" / "report.json").exists()
+    assert (out / "a" / "report.html").is_file()
+    assert "./a/report.html" not in (out / "summary.html").read_text()
     assert stages(out)["A"].startswith("cannot be determined")
 
 

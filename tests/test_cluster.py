@@ -183,26 +183,6 @@ def test_killed_driver_is_resumed_and_what_it_left_running_ends(
     assert [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")] == []
 
 
-def test_stopped_scheduler_is_one_line_and_exit_code_1(tmp_path: Path, farm: Farm) -> None:
-    """What is finished stays, the state is said, and the command works again."""
-    farm.ready(2)
-    slides(tmp_path, "ab", tumour_in="b")
-    process = driver(tmp_path, farm, "ab")
-    held, _ = until_one_is_done_and_one_held(tmp_path, farm, process)
-    assert farm.scheduler is not None
-    kill(farm.scheduler)
-    assert process.wait(PATIENCE_S) == 1
-    said = (tmp_path / "said").read_text().splitlines()
-    assert [line for line in said if not re.match(r"slide |model |tcp:|b: \d", line)] == [
-        f"error: {farm.address}: the Dask scheduler stopped or can't be reached any more; what is finished stays; see "
-        "that the scheduler runs, then run the same command again"
-    ]
-    assert rows(tmp_path) == [("a", "complete", "")]
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["state"] == "interrupted"
-    assert not (tmp_path / "out" / ".run.lock").exists()
-    until(lambda: gone(held))
-
-
 def test_interrupted_driver_leaves_nothing_running(tmp_path: Path, farm: Farm) -> None:
     """Ctrl-C: exit code 130, finished slides stay, the slide in the works is dropped on its machine too."""
     farm.ready(2)
@@ -214,28 +194,6 @@ def test_interrupted_driver_leaves_nothing_running(tmp_path: Path, farm: Farm) -
     assert rows(tmp_path) == [("a", "complete", "")]
     until(lambda: gone(held))
     assert not (tmp_path / "out" / "b").exists()
-
-
-def test_cluster_that_cannot_do_the_work_is_said_before_any_slide(
-    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No GPU among the workers, no worker at all, no model that opens, a slide's file or a model that isn't there."""
-    farm.ready(1)
-    slide = paint_slide(tmp_path / "a.tif")
-    viewer = PlainViewer(io.StringIO())
-    with pytest.raises(ClusterError, match=r'no Dask worker that offers a GPU.*--resources "GPU=1"'):
-        run_batch(request(tmp_path, farm, slide, device="cuda"), viewer)
-    opener(monkeypatch, "open_missing")
-    with pytest.raises(NodescanError, match=r"the worker on .*: a worker process can't start"):
-        run_batch(request(tmp_path, farm, slide), viewer)
-    farm.ready(0)
-    with pytest.raises(ClusterError, match=r"there is no Dask worker; start some with: dask worker tcp://"):
-        run_batch(request(tmp_path, farm, slide, stall_minutes=0.01), viewer)
-    monkeypatch.setattr(connection, "_CONNECTING_S", 0.5)
-    farm.end()
-    with pytest.raises(ClusterError, match=r"no Dask scheduler can be reached there \(nobody answers\)"):
-        run_batch(request(tmp_path, farm, slide), viewer)
-    assert not (tmp_path / "out" / "a").exists()
 
 
 def may_unshare() -> bool:
@@ -281,13 +239,54 @@ def test_slide_on_a_disk_of_the_driver_alone_fails_saying_so(
     )
 
 
+def test_cluster_that_cannot_do_the_work_is_said_before_any_slide(
+    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No GPU among the workers, no worker at all, no model that opens, a slide's file or a model that isn't there."""
+    farm.ready(1)
+    slide = paint_slide(tmp_path / "a.tif")
+    viewer = PlainViewer(io.StringIO())
+    with pytest.raises(ClusterError, match=r'no Dask worker that offers a GPU.*--resources "GPU=1"'):
+        run_batch(request(tmp_path, farm, slide, device="cuda"), viewer)
+    opener(monkeypatch, "open_missing")
+    with pytest.raises(NodescanError, match=r"the worker on .*: a worker process can't start"):
+        run_batch(request(tmp_path, farm, slide), viewer)
+    farm.ready(0)
+    with pytest.raises(ClusterError, match=r"there is no Dask worker; start some with: dask worker tcp://"):
+        run_batch(request(tmp_path, farm, slide, stall_minutes=0.01), viewer)
+    monkeypatch.setattr(connection, "_CONNECTING_S", 0.5)
+    with pytest.raises(ClusterError, match=r"no Dask scheduler can be reached there \(nobody answers\)"):
+        run_batch(request(tmp_path, farm, slide, scheduler="tcp://127.0.0.1:1"), viewer)
+    assert not (tmp_path / "out" / "a").exists()
+
+
+def test_stopped_scheduler_is_one_line_and_exit_code_1(tmp_path: Path, farm: Farm) -> None:
+    """What is finished stays, the state is said, and the command works again."""
+    farm.ready(2)
+    slides(tmp_path, "ab", tumour_in="b")
+    process = driver(tmp_path, farm, "ab")
+    held, _ = until_one_is_done_and_one_held(tmp_path, farm, process)
+    assert farm.scheduler is not None
+    kill(farm.scheduler)
+    assert process.wait(PATIENCE_S) == 1
+    said = (tmp_path / "said").read_text().splitlines()
+    assert [line for line in said if not re.match(r"slide |model |tcp:|b: \d", line)] == [
+        f"error: {farm.address}: the Dask scheduler stopped or can't be reached any more; what is finished stays; see "
+        "that the scheduler runs, then run the same command again"
+    ]
+    assert rows(tmp_path) == [("a", "complete", "")]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["state"] == "interrupted"
+    assert not (tmp_path / "out" / ".run.lock").exists()
+    until(lambda: gone(held))
+
+
 def test_slides_are_read_in_two_network_namespaces_and_one_may_be_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine whose cable is pulled in mid-slide: the slide is read on the other, once."""
     opener(monkeypatch, "open_holding_once")
     (tmp_path / "farm").mkdir()
-    quick = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "4s"}
+    quick = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"}
     farm = Farm(tmp_path / "farm", listens="0.0.0.0", settings=quick)
     with two_namespaces() as (names, addresses):
         try:

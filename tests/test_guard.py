@@ -10,6 +10,7 @@ from nodescan.config import load_config
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, SlideResult
+from nodescan.guard import LEAST_FOR_SCORE
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
@@ -111,15 +112,16 @@ def test_noise_within_the_tolerance_changes_no_finding(seed: int) -> None:
 
 
 def test_only_what_bears_on_a_finding_is_answered_twice() -> None:
-    """Of a slide with one deposit, tiles around it; of a clean one, those with the highest and the lowest answer."""
+    """Of a slide with one deposit, tiles around it; of a clean one, those with the highest and the lowest answer, and a
+    few more for the slide's probability."""
     predictor = Fast(0.01)
     found = scanned(painted(120), predictor)
     assert len(found.report.deposits) == 1
     assert 0 < predictor.reference.tiles <= 4
     assert precision(found) == f"fast, {predictor.reference.tiles} of 16 tiles in float32"
     clean = Fast(0.01)
-    assert precision(scanned(painted(), clean)) == "fast, 2 of 16 tiles in float32"
-    assert clean.reference.tiles == 2
+    assert precision(scanned(painted(), clean)) == "fast, 6 of 16 tiles in float32"
+    assert clean.reference.tiles == 2 + LEAST_FOR_SCORE
 
 
 def test_a_fast_way_that_is_off_by_more_is_not_believed() -> None:
@@ -139,6 +141,19 @@ def test_a_broken_fast_way_hides_nothing(answer: float) -> None:
     found = scanned(painted(160), Fast(0.0, answer=answer))
     assert findings(found.report) == findings(scanned(painted(160), Graded()).report)
     assert precision(found).startswith("float32 (")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_slides_probability_is_the_references(seed: int) -> None:
+    """Where a few faint spots in different tiles come into question, none of them a deposit."""
+    pixels = painted()
+    for index, (row, column) in enumerate(((300, 300), (300, 560), (560, 300), (700, 700))):
+        pixels[row : row + 64, column : column + 64] = (150, 100 - index, 170)
+    true = scanned(pixels, Graded())
+    assert true.report.deposits == ()
+    assert 0.4 < (true.report.tumour_probability or 0) < 0.6
+    found = scanned(pixels, Fast(0.049, seed=seed))
+    assert found.report.tumour_probability == true.report.tumour_probability
 
 
 @pytest.mark.parametrize("green", [69, 70])

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -159,8 +161,96 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
     assert [line.split("copied: ")[1] for line in told] == [
         "the copy of s0.svs has 1 bytes, not 2",
         "s1.svs was changed while it was copied",
-        "No such file or directory",
+        "the file isn't there",
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
+    """Named in a manifest it would hold the copying for ever; the scan says what it is."""
+    (tmp_path / "in").mkdir()
+    ref, told = SlideRef("s", tmp_path / "in" / "s.svs"), []
+    os.mkfifo(ref.path)
+    with local_copies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
+        assert copies.scan(ref, report).slide == ref
+    assert told == ["s.svs: read where it lies, not copied: neither a file nor a folder"]
+
+
+class HungDisk:
+    """copystat() that doesn't come back until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.copystat = shutil.copystat
+        self.reached, self.released = threading.Event(), threading.Event()
+        monkeypatch.setattr(shutil, "copystat", self.hang)
+
+    def hang(self, source: Path, target: Path) -> None:
+        self.reached.set()
+        self.released.wait(120)
+        self.copystat(source, target)
+
+
+def test_a_disk_that_hangs_holds_up_nobody_for_longer_than_the_stall_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its slide and the next are read where they lie, leaving doesn't wait, and nothing is left."""
+    refs, told, disk = slides(tmp_path / "in", 2), [], HungDisk(monkeypatch)
+    with local_copies(refs, tmp_path / "local", told.append, stall_s=0.5) as copies:
+        assert [copies.scan(ref, report).slide for ref in refs] == refs
+    assert not disk.released.is_set()
+    assert list((tmp_path / "local").iterdir()) == []
+    disk.released.set()
+    assert [line.split("copied: ")[1] for line in told] == ["copying got no further for 0.00833333 min"] * 2
+
+
+def test_whoever_waits_for_a_disk_that_hangs_hears_that_the_run_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C needn't wait for the stall time."""
+    (ref,), disk = slides(tmp_path / "in", 1), HungDisk(monkeypatch)
+    monkeypatch.setattr("nodescan.local_copies._LEAVING_S", 0.1)
+    with local_copies([ref], tmp_path / "local", print, stall_s=600) as copies:
+        threading.Thread(target=lambda: disk.reached.wait() and copies.stop()).start()
+        with pytest.raises(CancelledError):
+            copies.scan(ref, report)
+    disk.released.set()
+
+
+def test_copying_goes_on_once_the_disk_answers_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One slide is given up, and those after it are copied again."""
+    (hung, later), disk = slides(tmp_path / "in", 2), HungDisk(monkeypatch)
+    places: list[Path] = []
+
+    def scan(given: SlideRef) -> SlideReport:
+        places.append(given.path)
+        return report(given)
+
+    with local_copies([], tmp_path / "local", lambda line: None, stall_s=0.5) as copies:
+        copies.scan(hung, scan)
+        assert places == [hung.path]
+        disk.released.set()
+        ends = time.monotonic() + 60
+        while not places[-1].is_relative_to(tmp_path / "local") and time.monotonic() < ends:
+            time.sleep(0.02)
+            copies.scan(later, scan)
+    assert places[-1].is_relative_to(tmp_path / "local")
+
+
+def test_a_disk_with_coarser_times_of_files_is_not_copied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy would pass for another slide, and each run would scan it again."""
+    (ref,), told = slides(tmp_path / "in", 1), []
+    os.utime(ref.path, ns=(1, 1_500_000_000_123_456_789))
+    monkeypatch.setattr(shutil, "copystat", lambda source, target: os.utime(target, (1_500_000_000, 1_500_000_000)))
+    scanned: list[Path] = []
+
+    def scan(given: SlideRef) -> SlideReport:
+        scanned.append(given.path)
+        return report(given)
+
+    with local_copies([ref], tmp_path / "local", told.append) as copies:
+        copies.scan(ref, scan)
+    assert scanned == [ref.path]
+    assert told == ["s0.svs: read where it lies, not copied: the disk of the copies keeps coarser times of files"]
 
 
 def test_a_scan_that_fails_leaves_no_copy(tmp_path: Path) -> None:

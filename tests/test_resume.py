@@ -354,6 +354,38 @@ class Robber(ColourPredictor):
         return super().predict(tiles)
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_no_older_report_stands_for_a_slide_that_the_run_did_not_reach(place: Place, force: bool) -> None:
+    """Stopped in the first of two that are redone: nothing older stands for them, and the kept one stays."""
+    shutil.copy2(place.folder / "b.tif", place.folder / "c.tif")
+    place.run()
+    os.utime(place.folder / "a.tif")
+    os.utime(place.folder / "c.tif")
+    place.predictor = ColourPredictor(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        place.run(force=force)
+    left = [] if force else ["b"]
+    assert sorted(path.parent.name for path in place.out.glob("*/report.json")) == left
+    assert (place.out / "summary.html").read_text().count("/report.html") == len(left)
+
+
+def test_an_older_report_that_cannot_be_removed_is_said(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slide is scanned all the same, and the run is no success."""
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == place.out / "a" / "report.json":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        result = place.run(force=True)
+    assert "a/report.json: can't be written (Permission denied)" in place.heard.errors()[0]
+    assert result.reports[1].status is Status.COMPLETE
+    assert not result.complete
+
+
 @pytest.mark.parametrize("how", ["taken", "folder removed"])
 def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, how: str) -> None:
     """Not the slide's report, no row, no record; the error says so, and the next slide is not begun."""
@@ -365,7 +397,7 @@ def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, 
         else:
             place.out.rename(gone)
 
-    page = (place.out / "a" / "report.json").read_bytes()
+    page = (place.out / "a" / "report.html").read_bytes()
     place.predictor = Robber(rob)
     with pytest.raises(LockLostError, match="this run no longer holds its output folder"):
         place.run(force=True)
@@ -377,7 +409,8 @@ def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, 
         assert not place.out.exists()
         gone.rename(place.out)
         (place.out / LOCK_FILE).unlink()
-    assert (place.out / "a" / "report.json").read_bytes() == page
+    assert (place.out / "a" / "report.html").read_bytes() == page
+    assert not (place.out / "a" / "report.json").exists()
     assert place.record()["state"] == "running"
     assert place.rows() in (summary, [])
     assert not list(place.out.glob(".*"))
@@ -426,7 +459,8 @@ def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(place: Place
 
 
 def test_a_disk_that_refuses_in_mid_run_damages_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file of the earlier run keeps its bytes, every slide is said to be not written, and resume then works."""
+    """All but the marks of older reports keeps its bytes, each slide is said to be not written, and resume works."""
+    changed = ("run.json", "report.json")
     before = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
     write = Path.write_bytes
 
@@ -442,7 +476,8 @@ def test_a_disk_that_refuses_in_mid_run_damages_nothing(place: Place, monkeypatc
     assert not result.complete
     assert any("No space left on device" in line for line in place.heard.errors())
     kept = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
-    assert {path: data for path, data in kept.items() if path.name != "run.json"} == {
-        path: data for path, data in before.items() if path.name != "run.json"
+    assert {path: data for path, data in kept.items() if path.name not in changed} == {
+        path: data for path, data in before.items() if path.name not in changed
     }
+    assert not list(place.out.glob("*/report.json"))
     assert place.run().complete

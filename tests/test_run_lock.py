@@ -80,6 +80,22 @@ def test_a_process_whose_start_is_not_known_counts_as_alive(tmp_path: Path) -> N
         pass
 
 
+def test_on_windows_no_process_is_asked_and_silence_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """os.kill(pid, 0) would send Ctrl-C to the holder there: to this very process, were it asked."""
+
+    def hurt(pid: int, number: int) -> None:
+        raise AssertionError(f"process {pid} was sent {number}")
+
+    monkeypatch.setattr(os, "kill", hurt)
+    monkeypatch.setattr(sys, "platform", "win32")
+    lie(tmp_path, this_process(), silent_s=SILENT_S - 20)
+    with pytest.raises(OutputError, match="wait for it"), held(tmp_path):
+        pass
+    lie(tmp_path, this_process(), silent_s=SILENT_S + 20)
+    with held(tmp_path) as ticket:
+        assert ticket.holds()
+
+
 @pytest.mark.parametrize("name", ["host", "machine"])
 def test_another_host_is_judged_by_its_silence_alone(tmp_path: Path, name: str) -> None:
     """Just under five minutes it lives, though no such process is here; just over, it may be replaced."""

@@ -3,12 +3,14 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -16,13 +18,14 @@ from nodescan.batch import BatchResult, scan_all
 from nodescan.config import load_config
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import DeviceError, WorkerError
+from nodescan.errors import DeviceError, StalledError, WorkerDiedError, WorkerError
 from nodescan.executors import LocalSlots
 from nodescan.progress import PlainViewer
 from nodescan.resume import NO_RULES
-from nodescan.slide_task import SlotTools
+from nodescan.slide_task import SlotTools, Tools, lost_slide
+from nodescan.slides import open_slide
 from nodescan.worker_messages import ScanJob, job_line, slide_line
-from nodescan.workers import Worker, scan_in_own_process, share_of_cores
+from nodescan.workers import Worker, share_of_cores
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.worker_fakes import PIDS
 
@@ -148,13 +151,84 @@ def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None
     assert (tmp_path / "out" / "b" / "report.json").is_file()
 
 
-def test_one_slide_in_a_process_of_its_own(tmp_path: Path) -> None:
-    """The report comes back whole, and the viewer hears of it."""
-    viewer = Listener()
-    path = paint_slide(tmp_path / "b.tif")
-    report = scan_in_own_process(ref(path), job(tmp_path, "open_deadly"), viewer=viewer, stall_s=PATIENCE_S)
-    assert (report.slide, report.status) == (ref(path), Status.COMPLETE)
-    assert viewer.events == [("started", "b"), ("finished", "b")]
+def test_worker_ends_with_its_stdin_while_it_still_loads_what_it_needs(tmp_path: Path) -> None:
+    """A run that is killed at once leaves no process behind: here one that would load for ever."""
+    (tmp_path / "numpy.py").write_text("import pathlib, time\npathlib.Path('loading').touch()\ntime.sleep(600)\n")
+    command = [sys.executable, "-m", "nodescan.worker_process"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])},
+        process_group=0 if os.name == "posix" else None,
+    ) as process:
+        assert process.stdin is not None
+        until((tmp_path / "loading").exists)
+        try:
+            process.stdin.close()
+            process.wait(20)
+        finally:
+            process.kill()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for the worker")
+def test_worker_that_is_killed_in_the_middle_of_a_line_costs_its_slide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a message is none: the slide is tried again, and the batch doesn't end."""
+    script = tmp_path / "worker"
+    ready = {"event": "ready", "device": "cpu", "precision": "float32", "batch_size": 4, "parallel": 1}
+    half = '{"event": "slide_finished", "rep'
+    script.write_text(f"#!/bin/sh\necho '{json.dumps(ready)}'\nread job\nread slide\nprintf '{half}'\nkill -9 $$\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    with Worker() as worker:
+        worker.open(job(tmp_path, "open_deadly"), stall_s=PATIENCE_S)
+        with pytest.raises(WorkerDiedError, match="was ended by SIGKILL"):
+            worker.scan(ref(tmp_path / "a.tif"), Listener(), stall_s=PATIENCE_S)
+
+
+class DeadDisk(type(Path())):
+    """A path that nobody may look at: on a disk that is gone that would take for ever."""
+
+    def stat(self, **_: object) -> os.stat_result:
+        raise AssertionError(f"{self.name} was looked at")
+
+    def open(self, *_: object, **__: object) -> NoReturn:
+        raise AssertionError(f"{self.name} was opened")
+
+
+def test_a_slide_that_was_lost_is_reported_without_a_look_at_its_file(tmp_path: Path) -> None:
+    """Its process was stopped for it hung there; whoever stopped it would hang next."""
+    (tmp_path / "out").mkdir()
+    config = load_config()
+    tools = Tools(tmp_path / "out", open_slide, ColourPredictor(), config, ("json", "html"))
+    lost = SlideRef(slide_id="a", path=DeadDisk("/dead/a.svs"))
+    error = StalledError("a.svs", "it made no progress for 10 min and was stopped")
+    report = lost_slide(lost, error, tools=tools, viewer=Listener())
+    assert report.flags[0].code == "stalled"
+    content = json.loads((tmp_path / "out" / "a" / "report.json").read_text())
+    assert (content["status"], content["provenance"]["asked"]["slide_state"]) == ("failed", "")
+
+
+def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
+    """The command as typed was right: exit 1, and the slides that were done stand in the table."""
+    paint_slide(tmp_path / "a.tif")
+    paint_slide(tmp_path / "b.tif", tumour_um=400)
+    options = ["run", "a.tif", "b.tif", "--out", "out", "--slots", "1", "--quiet", "--model", "model"]
+    shutil.copytree(REPOSITORY / "nodescan" / "weights" / "pcam-p4m", tmp_path / "model")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "tests.worker_fakes:open_until_it_dies", *options],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1] == "error: device 'auto' isn't there any more"
+    assert [row["slide_id"] for row in rows(tmp_path / "out")] == ["a"]
 
 
 RUN = """

@@ -56,6 +56,18 @@ def open_nowhere(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
     raise DeviceError(f"device {device!r} isn't there")
 
 
+def open_until_it_dies(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    """The device is gone once a worker died at it."""
+
+    def die() -> None:
+        (folder / "died").touch()
+        _die()
+
+    if (folder / "died").exists():
+        raise DeviceError(f"device {device!r} isn't there any more")
+    return Touchy(die), 1
+
+
 def open_broken(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
     raise ZeroDivisionError("a defect")
 

@@ -21,7 +21,7 @@ from training.patch_evaluation import calibrated, evaluate_patches
 from training.patches import read_patches
 from training.slide_commands import add_slide_commands
 from training.telling import flat, seed_range, tell
-from training.tuning import probability_map, tune
+from training.tuning import probability_map, steadiest, tune
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 add_slide_commands(app)
@@ -103,8 +103,8 @@ def tune_command(
     trials = tune(composites, maps, settings, discs=disc_maps(predictor, range(*_DISC_SEEDS_TUNED)))
     for trial in trials[:10]:
         typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
-    best = trials[0].rule
-    chosen_on = f"{len(composites)} composites of every second validation patch, seeds {seeds}; best of {len(trials)}"
+    best = steadiest(trials).rule
+    chosen_on = f"{len(composites)} composites of every second validation patch, seeds {seeds}; the smoothest within a standard error of the best of {len(trials)}"
     save_card(card.model_copy(update={"decision": Decision.of(best, chosen_on=chosen_on)}), model)
 
 

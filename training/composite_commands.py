@@ -60,7 +60,7 @@ def evaluate_composites_command(
     as_json: _Json = False,
 ) -> None:
     """Score a model on slides laid out of real patches with planted deposits: class, false deposits, recall, sizes."""
-    predictor = open_predictor(find_model(model), precision="float32")
+    predictor = open_predictor(find_model(model))  # as a scan: what bears on a deposit is float32's
     settings = load_config(None).settings.segmentation
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     scores = []

@@ -123,7 +123,7 @@ def _answers(row: IndexRow, index: Path, predictor: TilePredictor) -> Probabilit
     try:
         mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
         return examine(
-            slide, mask, predictor=predictor, quality=load_config().settings.quality, progress=_Silent()
+            slide, mask, predictor=predictor, settings=load_config().settings, progress=_Silent()
         ).probability
     finally:
         slide.close()

@@ -28,9 +28,9 @@ from nodescan.slides import open_slide
 from training.composites import Composite, CompositeScores, SlideScore, score_slide, summarise
 from training.discs import DiscMap, as_scores, measured_discs
 
-SMOOTHING_UM = (16.0, 20.0, 24.0, 28.0, 32.0, 40.0)
+SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
-SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.88, 0.9, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.98)
+SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 FALSE_DEPOSIT_COST = 0.03
 """What one false deposit a slide is worth in kappa, when settings are compared."""
 
@@ -68,7 +68,7 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None 
     try:
         overview, unseen = view_whole(slide, settings.overview)
         tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
-        found = examine(slide, tissue, predictor=predictor, quality=settings.quality, progress=Viewer())
+        found = examine(slide, tissue, predictor=predictor, settings=settings, progress=Viewer())
     finally:
         slide.close()
     map_ = found.probability
@@ -105,6 +105,23 @@ def tune(
             scores = [score_slide(c, d) for c, d in zip(composites, resized, strict=True)]
             trials.append(Trial(rule, summarise(scores)))
     return sorted(trials, key=lambda trial: trial.worth, reverse=True)
+
+
+def steadiest(trials: Sequence[Trial]) -> Trial:
+    """The smoothest rule that is no worse than the best by more than one standard error of its kappa.
+
+    The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides can't
+    tell apart, the one that hangs least on single patches. Among the smoothest, the worthiest, then the truest in size.
+    """
+    best = max(trials, key=lambda trial: trial.worth)
+    error = (best.scores.kappa.high - best.scores.kappa.low) / (2 * 1.96)
+    equal = [trial for trial in trials if trial.worth >= best.worth - error]
+    return max(equal, key=lambda t: (t.rule.smoothing_um, round(t.worth, 3), -_size_error(t)))
+
+
+def _size_error(trial: Trial) -> float:
+    error = trial.scores.size_error_large
+    return error if np.isfinite(error) else float("inf")
 
 
 def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, float], ...], float]:

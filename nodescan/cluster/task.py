@@ -21,7 +21,7 @@ MACHINE_LOST = "the Dask worker that read it was lost"
 
 _PROGRESS_EVERY_S = 1.0
 
-_SEEN_AFTER_S = 5.0
+_SEEN_AFTER_S = 3.0
 """A network disk may remember for a moment what a folder held before another machine wrote there."""
 
 

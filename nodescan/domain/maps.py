@@ -13,12 +13,14 @@ class TissueMask:
     """tissue : bool (H, W), pixel (0, 0) at the canvas' top left; spacing: of these pixels.
 
     excluded names, reason by reason ("pen", "edge", "debris", ...), the non-glass pixels that were left
-    out: each a bool (H, W) that shares no pixel with tissue.
+    out: each a bool (H, W) that shares no pixel with tissue. dark : bool (H, W), pixels that no other magnification
+    can show white; None where that isn't known.
     """
 
     tissue: NDArray[np.bool_]
     spacing: Spacing
     excluded: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
+    dark: NDArray[np.bool_] | None = None
 
     @property
     def area_um2(self) -> SquareMicrometers:

@@ -8,6 +8,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.imaging.components import components, windows
 from nodescan.imaging.coverage import coverage
+from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.outlines import THRESHOLD_STEP
 from nodescan.imaging.segmentation import smoothed_values
 
@@ -54,11 +55,27 @@ def decisive_cells(probability: ProbabilityMap, rule: DecisionRule, tolerance: f
     if not near.any():
         return near
     near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=_AROUND)
-    reach = [
-        2 * int(_TRUNCATE * rule.smoothing_um / side + 0.5) + 1
-        for side in (probability.spacing.y, probability.spacing.x)
-    ]
-    return ndimage.maximum_filter(near, size=reach, mode="constant", cval=False)
+    return ndimage.maximum_filter(near, size=_reach(probability, rule.smoothing_um), mode="constant", cval=False)
+
+
+def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolerance: float) -> NDArray[np.float32]:
+    """float32 (H, W): above 0 in the cells whose exact values give the exact confidence of the likeliest detection.
+
+    That is the smoothed map's highest value if it reaches settings.floor. Wherever the exact map is highest, this one
+    is at most 2 x tolerance below its own highest. The value, of the highest such place that the cell bears on, says
+    which cells matter most.
+    """
+    smoothed = smoothed_values(probability, settings.smoothing_um)
+    slack = tolerance + _ROUNDING
+    lowest = max(float(smoothed.max(initial=0.0)) - 2 * slack, settings.floor - slack)
+    near = np.where(smoothed >= max(lowest, _ROUNDING), smoothed, np.float32(0))
+    return ndimage.maximum_filter(near, size=_reach(probability, settings.smoothing_um), mode="constant", cval=0.0)
+
+
+def _reach(probability: ProbabilityMap, sigma_um: float) -> list[int]:
+    """Cells along y and x of the box that a cell's smoothed value is made of."""
+    spacing = probability.spacing
+    return [2 * int(_TRUNCATE * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]
 
 
 def _grown(span: slice, limit: int) -> slice:

@@ -11,6 +11,7 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import Flag
 from nodescan.domain.units import Spacing
 from nodescan.imaging.ink import InkSettings, find_ink
+from nodescan.imaging.missing import dark_pixels
 
 _UM2_PER_MM2 = 1e6
 
@@ -95,7 +96,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
     shape = (overview.shape[0], overview.shape[1])
     excluded = tuple((reason, _enlarged(mask, factor, shape)) for reason, mask in reasons if mask.any())
-    return TissueMask(tissue=_enlarged(tissue, factor, shape), spacing=spacing, excluded=excluded)
+    return TissueMask(_enlarged(tissue, factor, shape), spacing, excluded, dark_pixels(overview))
 
 
 def excluded_flags(mask: TissueMask, settings: TissueSettings) -> tuple[Flag, ...]:

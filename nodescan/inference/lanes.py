@@ -45,7 +45,7 @@ class CpuLanes:
         self.count = min(threads, MOST_LANES)
         self._net = net
         each = max(1, threads // self.count)
-        # torch counts threads per calling thread: this sets the lane's own, not those of the process
+        # sets the lane's own threads and those of threads yet to come: whoever opens lanes in one is told the number
         self._pool = ThreadPoolExecutor(
             self.count, thread_name_prefix="lane", initializer=torch.set_num_threads, initargs=(each,)
         )
@@ -68,6 +68,7 @@ class CudaLanes:
         self.count = batch_size
         self._net, self._device = net, device
         self._copies, self._work = torch.cuda.Stream(device), torch.cuda.Stream(device)
+        self._work.wait_stream(torch.cuda.current_stream(device))  # on which the weights were copied to the device
         self._slots: Iterator[_Slot] | None = None
         self._shape: tuple[int, ...] = ()
 

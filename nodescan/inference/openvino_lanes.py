@@ -11,9 +11,11 @@ import tempfile
 import warnings
 from collections import deque
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -72,8 +74,7 @@ def converted(card_sha256: str, tile_px: int) -> Converted:
 
 def convert(net: nn.Module, target: Converted) -> None:
     """Convert a network that is fed with pixels, and keep it. Raises ModelError where that can't be done."""
-    import openvino  # noqa: PLC0415  an extra, and slow to import
-
+    openvino = _openvino()
     example = torch.zeros(1, target.tile_px, target.tile_px, 3, dtype=torch.uint8)
     try:
         with warnings.catch_warnings(), torch.inference_mode():
@@ -89,17 +90,18 @@ def convert(net: nn.Module, target: Converted) -> None:
             (place / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
             _put(place, target.folder)
     except (RuntimeError, OSError) as error:
-        raise ModelError(f"OpenVINO: the network can't be converted ({str(error).splitlines()[0]})") from error
+        raise ModelError(f"OpenVINO: the network can't be converted ({_first_line(error)})") from error
 
 
 class OpenVinoLanes:
-    """A compiled network; as many streams of one thread as torch has threads, twice as many tiles under way."""
+    """A compiled network; as many streams of one thread as there are threads, twice as many tiles under way."""
 
-    def __init__(self, source: Converted) -> None:
-        """Raises ModelError where it can't be compiled."""
-        import openvino  # noqa: PLC0415  an extra, and slow to import
+    def __init__(self, source: Converted, *, threads: int) -> None:
+        """threads: torch.get_num_threads() of the main thread; another may be told another number.
 
-        threads = torch.get_num_threads()
+        Raises ModelError where it can't be compiled.
+        """
+        openvino = _openvino()
         self.count = min(threads, MOST_LANES)
         self.tile_px = source.tile_px
         options: dict[str, Any] = {
@@ -111,7 +113,7 @@ class OpenVinoLanes:
             compiled = openvino.Core().compile_model(source.folder / _MODEL, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * self.count)]
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO: the network can't be compiled ({str(error).splitlines()[0]})") from error
+            raise ModelError(f"OpenVINO: the network can't be compiled ({_first_line(error)})") from error
         self._under_way: deque[_Job] = deque()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
@@ -122,7 +124,11 @@ class OpenVinoLanes:
         if not self._free:
             self._finished(self._under_way[0])
         job = _Job(self._free.pop(), np.ascontiguousarray(tile))
-        job.request.start_async({0: job.tile}, share_inputs=True)
+        try:
+            job.request.start_async({0: job.tile}, share_inputs=True)
+        except RuntimeError as error:
+            self._free.append(job.request)
+            raise _unanswered(error) from error
         self._under_way.append(job)
         return job
 
@@ -131,7 +137,7 @@ class OpenVinoLanes:
             try:
                 job.request.wait()
             except RuntimeError as error:
-                raise ModelError(f"OpenVINO: a tile can't be answered ({str(error).splitlines()[0]})") from error
+                raise _unanswered(error) from error
             job.answer = np.array(job.request.output_tensors[0].data, dtype=np.float32)
             self._under_way.remove(job)
             self._free.append(job.request)
@@ -154,6 +160,22 @@ class _FedWithTiles(nn.Module):
 
     def forward(self, tiles: Tensor) -> Tensor:
         return self.net(tiles.permute(0, 3, 1, 2))
+
+
+def _openvino() -> ModuleType:
+    """Imported where it is used: it is an extra, and slow. Raises ModelError where an installed one can't be."""
+    try:
+        return import_module("openvino")
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:  # of another NumPy, say, or half removed
+        raise ModelError(f"OpenVINO: installed, but it can't be imported ({_first_line(error)})") from error
+
+
+def _unanswered(error: RuntimeError) -> ModelError:
+    return ModelError(f"OpenVINO: a tile can't be answered ({_first_line(error)})")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _put(made: Path, place: Path) -> None:

@@ -15,7 +15,7 @@ from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
-from nodescan.inference.fast import TOLERANCE, FastPredictor, cast, compilable, lanes_on
+from nodescan.inference.fast import TOLERANCE, FastPredictor, cast, compilable, lanes_on, near_enough
 from nodescan.inference.folding import plain_form
 from nodescan.inference.lanes import Answer
 from nodescan.inference.models import build
@@ -87,8 +87,9 @@ def open_predictor(
 ) -> TorchPredictor | FastPredictor:
     """The model of a folder, its weights checked, on a device. Raises ModelError or DeviceError.
 
-    precision: "auto" may answer a little off, and a scan then recomputes in float32 whatever bears on a finding;
-    "float32" where answers are used as they are. rough: the narrow type unguarded, for trying many settings.
+    precision: "auto" may answer a little off, and a scan then recomputes in float32 whatever bears on a finding; it is
+    float32 throughout where the device has nothing faster or this model's fast answers are too far off. "float32":
+    where answers are used as they are. rough: the narrow type unguarded, for trying many settings.
     """
     card = load_card(folder)
     net = load_network(card, folder)
@@ -105,6 +106,8 @@ def open_predictor(
     name = str(dtype).removeprefix("torch.")
     narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
     lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size)
+    if not near_enough(lanes, reference, name):
+        return reference
     return FastPredictor(
         reference,
         lanes if to_compile is None else to_compile.lanes(lanes, tolerance=TOLERANCE[name]),

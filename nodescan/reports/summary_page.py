@@ -14,6 +14,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
 from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.web_page import Fact, environment
@@ -87,7 +88,7 @@ def outcomes(reports: Sequence[SlideReport]) -> tuple[Fact, ...]:
     """How many slides got how far."""
     notes = {
         Status.COMPLETE: "read whole",
-        Status.INCOMPLETE: "some tissue not read",
+        Status.INCOMPLETE: "not all of it examined",
         Status.UNMEASURABLE: "no trustworthy scale",
         Status.FAILED: "no result",
     }
@@ -149,8 +150,12 @@ def _row(report: SlideReport, folder: Path) -> Row:
 
 
 def _link(folder: Path, slide_id: str, file: str) -> str:
-    """Relative, so that the run's folder can be moved whole; "./" keeps a colon in a name from being a scheme."""
-    return f"./{quote(slide_id, safe='')}/{file}" if (folder / slide_id / file).is_file() else ""
+    """Relative, so that the run's folder can be moved whole; "./" keeps a colon in a name from being a scheme.
+
+    "" where the file isn't there, or no report.json beside it: then it is left over from an earlier run.
+    """
+    whole = all((folder / slide_id / name).is_file() for name in (REPORT_JSON, file))
+    return f"./{quote(slide_id, safe='')}/{file}" if whole else ""
 
 
 def _reason(report: SlideReport) -> str:

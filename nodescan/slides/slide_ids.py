@@ -19,10 +19,11 @@ RESERVED = frozenset(
         "run.json",
         "run.log",
         "summary.csv",
+        "summary.html",
     }
 )
 """What a run, staging and evaluation write into a run's folder: no slide's folder may have such a name, whatever its
-case."""
+case. Hidden files need no mention: safe_name() takes a leading dot away."""
 
 _HASH_CHARACTERS = 6
 _LONG_HASH_CHARACTERS = 24

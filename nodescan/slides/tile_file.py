@@ -28,11 +28,13 @@ class TileFile:
         try:
             if _state(self._file) != self._state:
                 raise OSError(None, "the file was changed while it was read")
+            if offset + length > self._state[0]:  # asked first: some offsets are more than a system call takes
+                raise OSError(None, "its data lie beyond the end of the file")
             piece = self._piece(offset, length)
         finally:
             self._leave()
         if len(piece) < length:
-            raise OSError(None, "its data lie beyond the end of the file")
+            raise OSError(None, "the file ended before its data did")
         return piece
 
     def close(self) -> None:

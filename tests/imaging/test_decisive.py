@@ -17,9 +17,10 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.imaging.decisive import decisive_cells, doubtful_on_glass, glass_cells, is_constant
+from nodescan.imaging.decisive import decisive_cells, doubtful_on_glass, glass_cells, is_constant, score_cells
+from nodescan.imaging.detections import DetectionSettings, find_detections
 from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.segmentation import find_deposits
+from nodescan.imaging.segmentation import find_deposits, smoothed_values
 
 SPACING = Spacing(15.55, 15.5)
 RULE = DecisionRule(32.0, 0.6, 0.8, ((84.7, 100.0), (207.5, 199.0)), 12.0)
@@ -128,3 +129,20 @@ def test_constant_output_is_told_with_and_without_slack() -> None:
     assert is_constant(disc(0.02))
     assert not is_constant(disc(0.04))
     assert is_constant(disc(0.04), slack=0.03)
+
+
+@given(seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03, 0.08]), holes=st.booleans())
+@settings(deadline=None, max_examples=40)
+def test_the_highest_confidence_is_that_of_the_exact_map(seed: int, tolerance: float, holes: bool) -> None:
+    """Exact values in the score's cells alone give it, bit for bit, and none where the exact map reaches no floor."""
+    true = rough_map(seed, RULE, holes=holes)
+    fast = off(true, tolerance, seed)
+    highest = float(smoothed_values(true, 16.0).max())
+    for floor in (0.05, highest, float(np.nextafter(np.float32(highest), np.float32(1)))):
+        if not 0 < floor < 1:
+            continue
+        own = DetectionSettings(16.0, 75.0, floor)
+        cells = score_cells(fast, own, tolerance) > 0
+        half = replace(fast, values=np.where(cells, true.values, fast.values))
+        best = max((found.confidence for found in find_detections(half, own)), default=0.0)
+        assert best == (highest if highest >= floor else 0.0)

@@ -1,6 +1,7 @@
 """Fast ways through a network: as near to float32 as they say, whatever batch, lane, cache or device."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,14 +11,17 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult
-from nodescan.inference import openvino_lanes
+from nodescan.errors import ModelError
+from nodescan.inference import fast, openvino_lanes
+from nodescan.inference import predictor as predictor_module
 from nodescan.inference.agreement import agreement
 from nodescan.inference.card import load_card, save_card
 from nodescan.inference.device import fast_dtype
-from nodescan.inference.fast import FastPredictor, cast, compilable
+from nodescan.inference.fast import Compilable, FastPredictor, cast, compilable, near_enough
 from nodescan.inference.folding import plain_form
 from nodescan.inference.lanes import Answer, CpuLanes, SwitchingLanes
 from nodescan.inference.made_tiles import made_tiles
@@ -208,6 +212,79 @@ def wait_until(true: Callable[[], bool]) -> None:
             return
         waiting.wait(0.01)
     raise AssertionError
+
+
+@needs_bfloat16
+def test_a_model_that_is_far_off_in_bfloat16_runs_in_float32(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried when it is opened: more than half of the tolerance, or no number, is too much."""
+    monkeypatch.setattr(predictor_module, "cast", broken)
+    predictor = open_predictor(folder, device="cpu")
+    assert not isinstance(predictor, FastPredictor)
+    assert predictor.precision == "float32"
+
+
+def broken(net: nn.Module, dtype: torch.dtype) -> nn.Module:
+    narrow = cast(net, dtype)
+    for weights in narrow.parameters():
+        weights.data = weights.data * torch.nan
+    return narrow
+
+
+@pytest.mark.parametrize(("off", "enough"), [(0.029, True), (0.031, False), (float("nan"), False)])
+def test_half_of_the_tolerance_is_near_enough(off: float, enough: bool, folder: Path) -> None:
+    """The other half is left for the tiles of real slides."""
+    reference = open_predictor(folder, device="cpu", precision="float32")
+
+    class Off:
+        count = 1
+
+        def start(self, tiles: NDArray[np.uint8]) -> Answer:
+            return lambda: reference.predict(tiles) + np.float32(off)
+
+    assert near_enough(Off(), reference, "bfloat16") == enough
+
+
+def test_float16_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU without bfloat16 computes in float32: nobody has measured how far float16 is off."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    assert fast_dtype(torch.device("cuda")) is None
+
+
+def test_openvino_that_cannot_be_imported_stops_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half removed, or made for another Python: what goes on without it goes on."""
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    card = load_card(folder)
+    net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
+    monkeypatch.setattr(openvino_lanes.Converted, "sound", True)
+    kept = Compilable(net, openvino_lanes.converted(card.sha256(), 192), 2)
+    eager = CpuLanes(net)
+    assert kept.lanes(eager, tolerance=0.06) is eager
+    with pytest.raises(ModelError, match="can't be imported"):
+        openvino_lanes.convert(net, kept.kept)
+
+
+def test_a_faster_way_has_the_threads_of_the_main_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made ready in a thread of its own, which torch tells of as many as a lane has."""
+    if not openvino_lanes.installed():
+        monkeypatch.setattr(fast, "installed", lambda: True)
+    card = load_card(folder)
+    net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
+    to_compile = compilable(net, card.sha256(), tile_px=192, device=CPU)
+    assert to_compile is not None
+    told: list[int] = []
+
+    def compiled(_source: object, *, threads: int) -> Counting:
+        told.append(threads)
+        raise ModelError("enough")
+
+    monkeypatch.setattr(fast, "OpenVinoLanes", compiled)
+    monkeypatch.setattr(fast, "convert", lambda *_: None)
+    lanes = to_compile.lanes(CpuLanes(net), tolerance=0.06)
+    assert isinstance(lanes, SwitchingLanes)
+    lanes._left = 0
+    lanes.start(made_tiles(1, 192))()
+    wait_until(lambda: lanes._better is not None and lanes._better.done())
+    assert told == [torch.get_num_threads()]
 
 
 @needs_openvino

@@ -55,6 +55,8 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
     assert page.text.count(NOT_FOR_CLINICAL_USE) == 2
     assert "3 of 9 slides complete" in page.text
     assert "2 not run" in page.text
+    assert "the same command without --force goes on" in page.text
+    assert "not all of it examined" in page.text
     assert text.count('<tr role="row">') == len(KINDS) + 1
     assert page.text.index("the file ends early") < page.text.index("All slides")
     assert "2,624 µm" in page.text
@@ -63,18 +65,22 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
 
 
 def test_links_lead_to_what_is_there_and_nowhere_else(tmp_path: Path) -> None:
-    """A slide without a page or a picture has no link to one; odd characters are quoted."""
+    """Nor to what an earlier run left of a slide whose new report couldn't be written; odd characters are quoted."""
     odd = 'a #1 "b"%?&<x>: ü'
     (tmp_path / odd).mkdir()
+    (tmp_path / "old").mkdir()
     for name in ("report.html", "overview.jpg"):
         (tmp_path / odd / name).write_bytes(b"")
-    write_summary_page([report("macro", odd), report("itc", "bare")], tmp_path, asked=2)
+        (tmp_path / "old" / name).write_bytes(b"of an earlier run: without a report.json")
+    (tmp_path / odd / "report.json").write_bytes(b"")
+    write_summary_page([report("macro", odd), report("itc", "bare"), report("failed", "old")], tmp_path, asked=3)
     text = (tmp_path / SUMMARY_HTML).read_text(encoding="utf-8")
     tags = Page(text).tags
     targets = [attributes.get("href") or attributes.get("src") for tag, attributes in tags if tag in ("a", "img")]
     folder = "./a%20%231%20%22b%22%25%3F%26%3Cx%3E%3A%20%C3%BC"
     assert targets == ["./summary.csv", f"{folder}/overview.jpg", f"{folder}/report.html"]
     assert "<b>bare</b>" in text
+    assert "<b>old</b>" in text
 
 
 def test_nothing_that_a_slide_says_is_markup(tmp_path: Path) -> None:

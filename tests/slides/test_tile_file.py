@@ -29,7 +29,7 @@ def test_eight_threads_get_their_own_pieces(path: Path, monkeypatch: pytest.Monk
     assert all(piece == CONTENT[50 * index : 50 * index + 997] for index, piece in enumerate(pieces))
 
 
-@pytest.mark.parametrize("place", [99_999, 100_000, 2**40])
+@pytest.mark.parametrize("place", [99_999, 100_000, 2**40, 2**63, 2**64 - 1])
 def test_a_piece_that_reaches_beyond_the_end_is_an_error(path: Path, place: int):
     """Also by one byte; what reaches exactly to the end is whole."""
     file = TileFile(path)

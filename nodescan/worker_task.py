@@ -1,0 +1,84 @@
+"""What a worker does once it listens: opens the model of its job, then scans slides, one after another."""
+
+import json
+import pkgutil
+import queue
+from threading import Lock
+from typing import IO
+
+from nodescan.config import parse_config
+from nodescan.domain.report import SlideReport
+from nodescan.errors import LockLostError, NodescanError
+from nodescan.progress import Viewer
+from nodescan.resume import run_rules
+from nodescan.slide_task import Tools, scan_one
+from nodescan.slides import open_slide
+from nodescan.worker_messages import Message, ScanJob, job_of, line_of, packed, slide_of
+
+
+class Telling(Viewer):
+    """Passes on what happens, one line each."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        super().__init__()
+        self._out, self._lock = out, Lock()
+
+    def tell(self, event: str, **facts: object) -> None:
+        with self._lock:
+            self._out.write(line_of({"event": event, **facts}))
+            self._out.flush()
+
+    def note(self, text: str) -> None:
+        self.tell("note", text=text)
+
+    def slide_started(self, slide_id: str, tiles: int) -> None:
+        self.tell("slide_started", slide_id=slide_id, tiles=tiles)
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        self.tell("tiles_done", slide_id=slide_id, tiles=tiles, megapixels=megapixels)
+
+    def slide_finished(self, report: SlideReport, seconds: float) -> None:
+        self.tell("slide_finished", report=packed(report), seconds=seconds)
+
+    def error(self, line: str) -> None:
+        self.tell("error", text=line)
+
+
+def work(heard: "queue.SimpleQueue[bytes]", out: IO[bytes]) -> None:
+    """Scan what is heard and tell of it, for as long as there is anything to do for this process.
+
+    It returns where the model can't be opened or the run's folder is lost. Raises BrokenPipeError where nobody listens.
+    """
+    viewer = Telling(out)
+    job, slot = job_of(_next(heard))
+    try:
+        tools, parallel = _open(job, slot)
+    except NodescanError as error:
+        viewer.tell("refused", kind=type(error).__name__, text=str(error))
+        return
+    predictor = tools.predictor
+    viewer.tell(
+        "ready",
+        device=predictor.device,
+        precision=predictor.precision,
+        batch_size=predictor.batch_size,
+        parallel=parallel,
+    )
+    while True:
+        try:
+            scan_one(slide_of(_next(heard)), tools=tools, viewer=viewer)
+        except LockLostError as error:
+            viewer.tell("lock_lost", text=str(error))
+            return
+
+
+def _open(job: ScanJob, slot: int) -> tuple[Tools, int]:
+    opener = pkgutil.resolve_name(job.opener)
+    predictor, parallel = opener(job.model, device=job.device, slot=slot)
+    config = parse_config(job.config_text, job.config_name)
+    rules = run_rules(job.folder, job.run_id, max_unread_percent=job.max_unread_percent)
+    return Tools(job.folder, open_slide, predictor, config, job.reports, rules=rules), parallel
+
+
+def _next(heard: "queue.SimpleQueue[bytes]") -> Message:
+    return json.loads(heard.get())

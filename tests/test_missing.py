@@ -1,0 +1,86 @@
+"""Tissue that the overview shows and the analysed level has no pixels of is never called negative."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan.config import load_config
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.verdict import failed_if_unread
+from nodescan.interfaces import Slide, TilePredictor
+from nodescan.progress import Viewer
+from nodescan.scan import scan_slide
+from nodescan.slides.openslide_reader import open_with_openslide
+from nodescan.slides.tiff_reader import open_tiff
+from tests.fakes import ColourPredictor
+from tests.slides.made_jpegs import Coding, set_tag, write_jpegs
+from tests.test_guard import Fast
+from tests.test_scan import painted
+
+INSIDE = 5
+"""A tile with tissue all over."""
+
+
+def written(path: Path, pixels: NDArray[np.uint8], lost: range = range(0)) -> SlideRef:
+    """Level 0 at 0.95 um/px in 16 tiles, without those `lost`; a coarse one at 7.6, whole."""
+    coarse = pixels.reshape(128, 8, 128, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+    write_jpegs(path, [pixels, coarse], Coding(tile_px=256))
+    for tile in lost:
+        set_tag(path, 325, 0, index=tile)
+        set_tag(path, 324, 0, index=tile)
+    return SlideRef("s", path, mpp_um=0.95, override_mpp=True)
+
+
+def scanned(ref: SlideRef, opened: Callable[[SlideRef], Slide], predictor: TilePredictor) -> SlideReport:
+    settings = load_config().settings
+    return scan_slide(ref, open_slide=opened, predictor=predictor, settings=settings, progress=Viewer()).report
+
+
+@pytest.mark.parametrize(
+    ("opened", "predictor"), [(open_tiff, Fast(0.01)), (open_with_openslide, ColourPredictor())], ids=["tiff", "other"]
+)
+def test_one_tile_without_data_makes_a_slide_incomplete(
+    tmp_path: Path, opened: Callable[[SlideRef], Slide], predictor: TilePredictor
+) -> None:
+    """Whatever reads it, and whether or not some of it is answered twice. 7 % of it may hold anything."""
+    report = scanned(written(tmp_path / "s.tif", painted(), range(INSIDE, INSIDE + 1)), opened, predictor)
+    assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, None, False)
+    assert "unread_tissue" in {flag.code for flag in report.flags}
+    tissue_px = 704**2
+    assert report.unread_fraction == pytest.approx(256**2 / tissue_px, rel=0.2)
+    assert report.examined_fraction == pytest.approx(1 - (report.unread_fraction or 0))
+
+
+@pytest.mark.parametrize("opened", [open_tiff, open_with_openslide])
+def test_a_nearly_empty_level_fails_a_slide(tmp_path: Path, opened: Callable[[SlideRef], Slide]) -> None:
+    """Nothing of what the overview shows was seen, but for the rim of glass around it."""
+    report = scanned(written(tmp_path / "s.tif", painted(320), range(15)), opened, ColourPredictor())
+    assert report.metastasis is None
+    assert report.unread_fraction is not None
+    assert report.unread_fraction > 0.7
+    assert failed_if_unread(report, 5.0).status is Status.FAILED
+
+
+@pytest.mark.parametrize("shift_px", [0, 8])
+def test_what_was_scanned_white_is_examined(tmp_path: Path, shift_px: int) -> None:
+    """Glass, fat and cracks that saturate the camera: complete, also where levels lie a pixel of the overview apart."""
+    pixels = painted()
+    pixels[(pixels == 245).all(axis=2)] = 255
+    rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
+    random = np.random.default_rng(0)
+    for _ in range(25):
+        row, column, radius = random.uniform(200, 820), random.uniform(200, 820), random.uniform(8, 60)
+        pixels[np.hypot(rows - row, columns - column) < radius] = 255
+    pixels[500:520] = 255
+    path = tmp_path / "s.tif"
+    ref = written(path, pixels)
+    if shift_px:
+        coarse = np.roll(pixels, (shift_px, shift_px), axis=(0, 1)).reshape(128, 8, 128, 8, 3).mean(axis=(1, 3))
+        write_jpegs(path, [pixels, coarse.astype(np.uint8)], Coding(tile_px=256))
+    report = scanned(ref, open_tiff, ColourPredictor())
+    assert (report.status, report.metastasis, report.unread_fraction) == (Status.COMPLETE, Metastasis.NONE, 0.0)

@@ -1,0 +1,25 @@
+"""Which rule a tuning ends with."""
+
+from nodescan.domain.decision import DecisionRule
+from training.composites import CompositeScores
+from training.scores import Interval
+from training.tuning import Trial, steadiest
+
+
+def trial(smoothing_um: float, kappa: float, *, spread: float = 0.05, size_error: float = 0.05) -> Trial:
+    around = Interval(kappa, kappa - spread, kappa + spread)
+    nothing = Interval(0.0, 0.0, 0.0)
+    scores = CompositeScores(around, 0, 0, nothing, nothing, nothing, nothing, size_error, 10.0, 40)
+    return Trial(DecisionRule(smoothing_um, 0.6, 0.9, (), 0.0), scores)
+
+
+def test_of_equal_rules_the_smoothest_is_chosen() -> None:
+    """0.93 with a standard error of 0.0255 can't be told from 0.91, but from 0.90; 40 um then beats 24 um."""
+    best, equal, worse = trial(24.0, 0.93), trial(40.0, 0.91), trial(56.0, 0.90)
+    assert steadiest([best, equal, worse]) is equal
+
+
+def test_of_the_smoothest_the_one_with_the_truest_sizes_is_chosen() -> None:
+    """Equal in smoothing and kappa: 3 % of error in size beats 5 %, and nothing found beats nobody."""
+    rough, true, blind = trial(40.0, 0.9), trial(40.0, 0.9, size_error=0.03), trial(40.0, 0.9, size_error=float("nan"))
+    assert steadiest([rough, blind, true]) is true
