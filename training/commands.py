@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -104,7 +105,8 @@ def tune_command(
     for trial in trials[:10]:
         typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
     best = steadiest(trials).rule
-    chosen_on = f"{len(composites)} composites of every second validation patch, seeds {seeds}; the smoothest within a standard error of the best of {len(trials)}"
+    slides = f"{len(composites)} composites of every second validation patch, seeds {seeds}"
+    chosen_on = f"{slides}; the smoothest within a standard error of the best of {len(trials)}"
     save_card(card.model_copy(update={"decision": Decision.of(best, chosen_on=chosen_on)}), model)
 
 
@@ -115,9 +117,14 @@ def measure_discs_command(model: _Model = None, as_json: _Json = False) -> None:
     discs = disc_maps(predictor, range(*_DISC_SEEDS_REPORTED))
     rows = disc_bias(discs, predictor.decision, load_config(None).settings.segmentation)
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(row) for row in rows]))
+        typer.echo(json.dumps([_known(dataclasses.asdict(row)) for row in rows], allow_nan=False))
         return
     typer.echo("planted um   n  missed  bias before  bias after  spread")
     for row in rows:
         biases = f"{row.before_um:+11.1f}  {row.after_um:+10.1f}  {row.spread_um:6.1f}"
         typer.echo(f"{row.diameter_um:10.0f}  {row.n:2d}  {row.missed:6d}  {biases}")
+
+
+def _known(row: dict[str, float]) -> dict[str, float | None]:
+    """What isn't known, since nothing was found, is null."""
+    return {name: None if math.isnan(value) else value for name, value in row.items()}

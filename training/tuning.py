@@ -34,7 +34,7 @@ SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 FALSE_DEPOSIT_COST = 0.03
 """What one false deposit a slide is worth in kappa, when settings are compared."""
 
-KNOTS_UM = (0.0, 120.0, 250.0, 700.0)
+KNOTS_UM = (0.0, 120.0, 175.0, 230.0, 320.0, 700.0)
 """Bins of true size; the correction's table has a pair for each that holds three found deposits or more.
 
 Dilation doesn't grow with size: above, the last pair's difference holds. (Large discs on composites run into false
@@ -110,8 +110,8 @@ def tune(
 def steadiest(trials: Sequence[Trial]) -> Trial:
     """The smoothest rule that is no worse than the best by more than one standard error of its kappa.
 
-    The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides can't
-    tell apart, the one that hangs least on single patches. Among the smoothest, the worthiest, then the truest in size.
+    The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides
+    can't tell apart, the one that hangs least on single patches. Among the smoothest, the worthiest, then the truest in size.
     """
     best = max(trials, key=lambda trial: trial.worth)
     error = (best.scores.kappa.high - best.scores.kappa.low) / (2 * 1.96)
