@@ -111,7 +111,8 @@ def steadiest(trials: Sequence[Trial]) -> Trial:
     """The smoothest rule that is no worse than the best by more than one standard error of its kappa.
 
     The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides
-    can't tell apart, the one that hangs least on single patches. Among the smoothest, the worthiest, then the truest in size.
+    can't tell apart, the one that hangs least on single patches. Among the smoothest, the worthiest, then the truest in
+    size.
     """
     best = max(trials, key=lambda trial: trial.worth)
     error = (best.scores.kappa.high - best.scores.kappa.low) / (2 * 1.96)
