@@ -1,7 +1,6 @@
 """Many slides: wires concrete classes together, runs each slide, and keeps a row for every one, whatever happens."""
 
 import pkgutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -21,9 +20,9 @@ from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
 from nodescan.progress import Viewer
-from nodescan.reports import CHOICES
+from nodescan.reports import CHOICES, report_names
 from nodescan.reports.csv_report import write_summary
-from nodescan.reports.files import output_errors, remove_parts
+from nodescan.reports.files import output_errors, prepare_folder, remove_parts
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import MAX_UNREAD_PERCENT, Recipe, RunRules, run_rules, sort_out
@@ -189,23 +188,6 @@ def scan_all(
     return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept))
 
 
-def report_names(names: Sequence[str]) -> tuple[str, ...]:
-    """The names, once each. Raises UsageError on one that isn't offered, and where there are none."""
-    unknown = [name for name in names if name not in CHOICES]
-    if unknown or not names:
-        wrong = f"no report is called {', '.join(map(repr, unknown))}" if unknown else "no report is named"
-        raise UsageError(f"--reports: {wrong}; choose from {','.join(CHOICES)}")
-    return tuple(dict.fromkeys(names))
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the run's folder and try to write there, before an hour's work rather than after. Raises OutputError."""
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-
-
 def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...]]:
     """The slides asked for, and the manifest where one names them."""
     if (request.manifest is None) == (not request.inputs):
@@ -227,14 +209,13 @@ def _opened(
         with _on_cluster(request, job, config, viewer) as tools:
             yield tools
         return
+    rules = replace(_rules(job), stall_s=request.stall_minutes * 60)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        tools = Tools(job.folder, open_slide, predictor, config, job.reports, request.command)
-        yield replace(tools, rules=replace(_rules(job), stall_s=request.stall_minutes * 60), stage=request.stage)
+        yield Tools(job.folder, open_slide, predictor, config, job.reports, request.command, rules, request.stage)
         return
     model = load_card(job.model).identity()
-    stall_s = request.stall_minutes * 60
-    with _left_tidy(job), LocalSlots(job, slots=request.slots, stall_s=stall_s, first=first) as slots:
+    with _left_tidy(job), LocalSlots(job, slots=request.slots, stall_s=rules.stall_s, first=first) as slots:
         yield SlotTools(
             folder=job.folder,
             config=config,
@@ -242,7 +223,7 @@ def _opened(
             command=request.command,
             model=model,
             executor=slots,
-            rules=replace(_rules(job), stall_s=stall_s),
+            rules=rules,
             stage=request.stage,
         )
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nodescan.batch import BatchRequest, prepare_folder, run_batch
+from nodescan.batch import BatchRequest, run_batch
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
 from nodescan.phantoms import PhantomTruth, PlantedDeposit, demo_plans, make_phantom
 from nodescan.progress import Viewer
+from nodescan.reports.files import prepare_folder
 from nodescan.reports.html_report import REPORT_HTML
 
 

@@ -1,6 +1,5 @@
 """Whether an installation can be trusted: each part tried by itself, then a slide of known truth scanned whole."""
 
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from nodescan.machine_checks import (
     check_processor,
     check_python,
     check_torch_pair,
+    signal_name,
 )
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
@@ -180,7 +180,7 @@ def check_libraries() -> tuple[Check, bool]:
     begun = result.stdout.split()
     package = COMPILED.get(begun[-1], begun[-1]) if begun else "python"
     if result.returncode < 0:
-        found = f"loading {package} stops the program ({_signal_name(-result.returncode)})"
+        found = f"loading {package} stops the program ({signal_name(-result.returncode)})"
         remedy = f"{package} is built for another processor or damaged: {_INSTALL}"
         return Check("libraries", State.FAIL, found, remedy), False
     said = [line for line in result.stderr.splitlines() if line.strip()]
@@ -309,13 +309,6 @@ def _clipped(text: str) -> str:
     """On one line, and not a page of it."""
     line = " ".join(text.split()) or "no reason given"
     return line if len(line) <= 300 else f"{line[:297]}..."
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _gpu_is_there() -> bool:

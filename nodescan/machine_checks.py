@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import suppress
@@ -209,3 +210,11 @@ def _memory_bytes() -> int | None:
         with suppress(OSError, ValueError):  # "max" where there is no limit
             sizes.append(int(limit.read_text(encoding="ascii")))
     return min(sizes, default=None)
+
+
+def signal_name(number: int) -> str:
+    """What ended a process, as SIGKILL; a number that has no name here by the number."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING
 
 from nodescan import errors
 from nodescan.errors import LockLostError, NodescanError, StalledError, WorkerDiedError, WorkerError
+from nodescan.machine_checks import signal_name
 from nodescan.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
 
 if TYPE_CHECKING:
@@ -139,10 +140,7 @@ class Worker:
             return "went silent"
         if code >= 0:
             return f"ended by itself with exit code {code}"
-        try:
-            return f"was ended by {signal.Signals(-code).name}"
-        except ValueError:
-            return f"was ended by signal {-code}"
+        return f"was ended by {signal_name(-code)}"
 
     def last_words(self) -> str:
         """The end of what it wrote to stderr."""

@@ -17,6 +17,7 @@ from nodescan.errors import OutputError, UsageError
 from nodescan.interfaces import Slide
 from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides
+from nodescan.reports import report_names
 from nodescan.slide_task import Tools
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
@@ -176,10 +177,10 @@ def test_model_and_settings_are_named_in_every_report(tmp_path: Path, out: Path)
 def test_unknown_report_is_refused_before_any_work() -> None:
     """The error names the word and the choices."""
     with pytest.raises(UsageError, match=r"--reports: no report is called 'pdf'; choose from json,csv,html,geojson"):
-        batch.report_names(("json", "pdf"))
+        report_names(("json", "pdf"))
     with pytest.raises(UsageError, match="no report is named"):
-        batch.report_names(())
-    assert batch.report_names(("html", "json", "html")) == ("html", "json")
+        report_names(())
+    assert report_names(("html", "json", "html")) == ("html", "json")
 
 
 def scan_table(path: Path, given: Tools) -> batch.BatchResult:

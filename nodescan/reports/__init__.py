@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nodescan.domain.report import SlideResult
@@ -41,6 +41,15 @@ ALWAYS = ("json", "map", "pictures")
 
 CHOICES = ("json", "csv", "html", "geojson")
 """What a user may name."""
+
+
+def report_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, once each. Raises UsageError on one that isn't offered, and where there are none."""
+    unknown = [name for name in names if name not in CHOICES]
+    if unknown or not names:
+        wrong = f"no report is called {', '.join(map(repr, unknown))}" if unknown else "no report is named"
+        raise UsageError(f"--reports: {wrong}; choose from {','.join(CHOICES)}")
+    return tuple(dict.fromkeys(names))
 
 
 def write_reports(

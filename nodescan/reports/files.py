@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,3 +89,11 @@ def _flush_to_disk(path: Path) -> None:
     """A rename may reach the disk before the bytes do; after a power cut the file would be empty."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the run's folder and try to write there, before an hour's work rather than after. Raises OutputError."""
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
