@@ -12,7 +12,8 @@ class AugmentSettings:
     """stain: spread (standard deviation) of the optical density's scale per colour; mix: of its mixing between colours.
 
     affine_share, blur_share, noise_share, context_share: how many of the patches each change is made to.
-    scale: largest relative change of size; shift_px: largest shift.
+    scale: largest relative change of size; shift_px: largest shift. blend_share: how many patches are blended with another
+    one (blended()); blend_strength: 0 leaves one of the two nearly whole, 1 takes any weight as likely.
     """
 
     stain: float = 0.2
@@ -24,6 +25,8 @@ class AugmentSettings:
     blur_share: float = 0.25
     noise_share: float = 0.2
     context_share: float = 0.3
+    blend_share: float = 0.0
+    blend_strength: float = 0.4
 
 
 def augmented(pixels: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
@@ -52,6 +55,42 @@ def context_swapped(pixels: Tensor, share: float, generator: torch.Generator, *,
         where = (index, strip) if side < 2 else (index, slice(None), strip)
         out[where] = others[where]
     return out
+
+
+def cropped(image: Tensor, size_px: int, *, wander_px: int, generator: torch.Generator) -> Tensor:
+    """float (N, C, S, S) -> (N, C, size_px, size_px), each piece's centre at most wander_px from the patch's, per axis."""
+    reach = min(wander_px, (image.shape[-1] - size_px) // 2)
+    first = (image.shape[-1] - size_px) // 2 - reach
+    corners = (first + torch.randint(2 * reach + 1, (len(image), 2), generator=generator)).tolist()
+    pieces = [one[:, y : y + size_px, x : x + size_px] for one, (y, x) in zip(image, corners, strict=True)]
+    return torch.stack(pieces).contiguous(memory_format=torch.channels_last)
+
+
+def blended(
+    image: Tensor, labels: Tensor, settings: AugmentSettings, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Some patches mixed with others of the batch, picture and label by one weight; float (N, C, S, S), float (N,).
+
+    mixup (Zhang et al., ICLR 2018). The centres are mixed with centres, so the centre rule holds.
+    """
+    count = len(image)
+    chosen = torch.rand(count, generator=generator) < settings.blend_share
+    weight = torch.where(chosen, _beta(count, settings.blend_strength, generator), 1.0)
+    other = torch.randperm(count, generator=generator)
+    share = weight.view(-1, 1, 1, 1)
+    return image * share + image[other] * (1 - share), labels * weight + labels[other] * (1 - weight)
+
+
+def _beta(count: int, strength: float, generator: torch.Generator) -> Tensor:
+    """Weights of Beta(strength, strength), by Johnk's method: torch's own takes no generator."""
+    drawn = torch.full((count,), 0.5)
+    left = torch.arange(count)
+    while len(left):
+        x, y = torch.rand(2, len(left), generator=generator) ** (1 / strength)
+        good = (x + y <= 1) & (x + y > 0)
+        drawn[left[good]] = (x / (x + y))[good]
+        left = left[~good]
+    return drawn
 
 
 def _some(image: Tensor, share: float, generator: torch.Generator, change) -> Tensor:

@@ -6,8 +6,19 @@ from pathlib import Path
 import torch
 
 from nodescan.errors import UsageError
+from nodescan.inference.card import find_model, load_card
+from nodescan.inference.predictor import load_network
 
 _UNREADABLE = (KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
+
+
+def starting_weights(source: str) -> tuple[str, dict[str, torch.Tensor]]:
+    """Architecture and weights of a checkpoint (*.ckpt), or of a model by its name or folder."""
+    if source.endswith(".ckpt"):
+        return read_checkpoint(Path(source))
+    folder = find_model(source)
+    card = load_card(folder)
+    return card.architecture, dict(load_network(card, folder).state_dict())
 
 
 def read_checkpoint(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:

@@ -11,12 +11,14 @@ from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
 from nodescan.phantom_tiles import phantom_tile
-from training.augment import AugmentSettings, augmented, context_swapped
+from training.augment import AugmentSettings, augmented, blended, context_swapped, cropped
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
 from training.patches import Patches, read_patches
 
 PATCH_SPACING_UM = 0.972
+LABELLED_PX = 32
+"""Side of the centre that a patch's label speaks of."""
 
 _ORDER_STREAM = 1 << 32
 """Keeps the random numbers of an epoch's order apart from those of its batches."""
@@ -24,7 +26,11 @@ _ORDER_STREAM = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """How a batch is made up. phantom_share: of the tiles. margin_px and stride_px: the network's own."""
+    """How a batch is made up. phantom_share: of the tiles. margin_px and stride_px: the network's own.
+
+    patch_px: how much of a patch is shown; less than all of it is cut out at random so that the centre of the piece stays
+    half a cell or more within the central 32 px, of which the label speaks.
+    """
 
     patches: int = 96
     tiles: int = 3
@@ -32,6 +38,7 @@ class BatchPlan:
     margin_px: int = 32
     stride_px: int = 16
     seed: int = 0
+    patch_px: int = 96
 
 
 class TrainingBatches(NumberedBatches):
@@ -85,8 +92,13 @@ class TrainingBatches(NumberedBatches):
         tiles = torch.from_numpy(np.stack([np.ascontiguousarray(tile) for tile, _ in drawn]))
         cells = [cell_labels(m, margin_px=self.plan.margin_px, stride_px=self.plan.stride_px) for _, m in drawn]
         still = replace(self.augment, affine_share=0.0)  # labels lie on the tile's own grid
+        shown = augmented(pixels, self.augment, generator)
+        if self.plan.patch_px < shown.shape[-1]:
+            wander_px = LABELLED_PX // 2 - self.plan.stride_px // 2
+            shown = cropped(shown, self.plan.patch_px, wander_px=wander_px, generator=generator)
+        shown, labels = blended(shown, labels, self.augment, generator)
         return Batch(
-            augmented(pixels, self.augment, generator),
+            shown,
             labels,
             augmented(tiles, still, generator),
             torch.from_numpy(np.stack(cells)),
