@@ -12,8 +12,8 @@ class AugmentSettings:
     """stain: spread (standard deviation) of the optical density's scale per colour; mix: of its mixing between colours.
 
     affine_share, blur_share, noise_share, context_share: how many of the patches each change is made to.
-    scale: largest relative change of size; shift_px: largest shift. blend_share: how many patches are blended with another
-    one (blended()); blend_strength: 0 leaves one of the two nearly whole, 1 takes any weight as likely.
+    scale: largest relative change of size; shift_px: largest shift. blend_share: how many patches are blended with
+    another one (blended()); blend_strength: 0 leaves one of the two nearly whole, 1 takes any weight as likely.
     """
 
     stain: float = 0.2
@@ -58,7 +58,7 @@ def context_swapped(pixels: Tensor, share: float, generator: torch.Generator, *,
 
 
 def cropped(image: Tensor, size_px: int, *, wander_px: int, generator: torch.Generator) -> Tensor:
-    """float (N, C, S, S) -> (N, C, size_px, size_px), each piece's centre at most wander_px from the patch's, per axis."""
+    """float (N, C, S, S) -> (N, C, size_px, size_px), each piece's centre within wander_px of the patch's."""
     reach = min(wander_px, (image.shape[-1] - size_px) // 2)
     first = (image.shape[-1] - size_px) // 2 - reach
     corners = (first + torch.randint(2 * reach + 1, (len(image), 2), generator=generator)).tolist()

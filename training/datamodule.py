@@ -28,8 +28,8 @@ _ORDER_STREAM = 1 << 32
 class BatchPlan:
     """How a batch is made up. phantom_share: of the tiles. margin_px and stride_px: the network's own.
 
-    patch_px: how much of a patch is shown; less than all of it is cut out at random so that the centre of the piece stays
-    half a cell or more within the central 32 px, of which the label speaks.
+    patch_px: how much of a patch is shown; less than all of it is cut out at random so that the centre of the piece
+    stays half a cell or more within the central 32 px, of which the label speaks.
     """
 
     patches: int = 96

@@ -45,7 +45,7 @@ class TumourModule(lightning.LightningModule):
         weight_decay: AdamW's, on kernels only.
         tile_weight: weight of the tiles' loss beside the patches'.
         label_smoothing: how far labels are drawn from 0 and 1.
-        init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with, in place of random ones.
+        init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  LightningCLI reads its options off this signature
