@@ -59,7 +59,8 @@ def read_labels(path: Path) -> LabelTable:
         return _read_camelyon17(path)
     rows = read_table(path, columns=COLUMNS, required=("patient_id", "label"))
     slides = tuple(_labelled(row) for row in rows)
-    check_once([(_key(slide), slide.facts) for slide in slides], "the node or slide")
+    check_once([(slide.slide_id, slide.facts) for slide in slides if slide.slide_id], "the slide")
+    check_once([(_node_words(slide.facts), slide.facts) for slide in slides if not slide.slide_id], "the node")
     _check(slides)
     return LabelTable(path.name, slides, {}, AJCC8)
 
@@ -102,9 +103,9 @@ def _labelled(row: CsvRow) -> LabelledSlide:
     return LabelledSlide(facts, row.text("slide_id"), label, largest_um or None)
 
 
-def _key(slide: LabelledSlide) -> tuple[str, ...]:
-    """A slide is named by its id; a node without slides by its patient, specimen and side."""
-    return (slide.slide_id,) if slide.slide_id else (*slide.facts.specimen, slide.facts.node_id)
+def _node_words(facts: NodeFacts) -> str:
+    """What tells a node from all others: patient, specimen and side belong to its name."""
+    return " / ".join((*filter(None, facts.specimen), facts.node_id))
 
 
 def _read_camelyon17(path: Path) -> LabelTable:

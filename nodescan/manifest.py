@@ -128,6 +128,9 @@ def node_facts(row: CsvRow) -> NodeFacts:
 def check_facts(facts: Sequence[NodeFacts]) -> None:
     """Raise UsageError where two rows of one patient, specimen or node contradict each other."""
     named = [fact for fact in facts if fact.patient_id]
+    _check_case([((), fact.patient_id, fact) for fact in named], "patient_id")
+    _check_case([((fact.patient_id,), fact.specimen_id, fact) for fact in named], "specimen_id")
+    _check_case([(fact.specimen, fact.node_id, fact) for fact in named], "node_id")
     for column in ("specimen_id", "laterality"):
         _check_all_or_none(named, column)
     for column in ("nodes_removed", "neoadjuvant", "recurrence"):
@@ -190,6 +193,18 @@ def _check_all_or_none(facts: Sequence[NodeFacts], column: str) -> None:
             raise fact.where.error(
                 f"patient {patient!r} has a {column} in line {stated[patient].where.line} and none here, so it would "
                 f"be staged as two groups; fill in {column} in all of its rows"
+            )
+
+
+def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column: str) -> None:
+    """Raise UsageError where two names differ by case alone: one patient or node would be counted as two."""
+    seen: dict[tuple[tuple[str, ...], str], tuple[str, NodeFacts]] = {}
+    for group, name, fact in names:
+        first, where = seen.setdefault((group, name.casefold()), (name, fact))
+        if first != name:
+            raise fact.where.error(
+                f"{column} {name!r} differs from {first!r} in line {where.where.line} by its case alone, so they would "
+                "count as two; write both alike, or give names that differ"
             )
 
 

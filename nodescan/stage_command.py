@@ -89,6 +89,9 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     if pairs:
         shown = "not defined" if kappa is None else f"{kappa:.3f}"
         print(f"{agreed} of {len(stated)} stages equal those in {read.name}; quadratic kappa {shown}")
+        for result in staging.patients:
+            if result.stated is not None and result.stated != result.staged.category:
+                print(f"differs: {_name(result)}, {result.stated} in {read.name}, {result.staged.words} by its nodes")
     return COMPLETE if staging.complete else NOT_COMPLETE
 
 
@@ -119,6 +122,9 @@ def print_staging(staging: "Staging") -> None:
     ):
         if slides:
             print(f"{len(slides)} slide(s) {what}: {', '.join(slides)}")
+    if staging.unused:
+        slides = sorted({correction.slide_id for correction in staging.unused})
+        print(f"{len(staging.unused)} correction(s) of slides in no patient, so without effect: {', '.join(slides)}")
     complete = sum(result.staged.determined for result in staging.patients)
     print(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
     print(NOT_FOR_CLINICAL_USE)

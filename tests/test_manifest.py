@@ -63,6 +63,8 @@ def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> No
         ("slide_id,patient_id,nodes_removed", ["s1,P1,0"], "nodes_removed is 0; correct one of them"),
         ("slide_id,patient_id,nodes_removed", ["s1,P1,", ",P1,0"], "says that no nodes were removed, but other rows"),
         ("slide_id,patient_id", [",P1"], "neither path nor slide_id"),
+        ("slide_id,patient_id", ["s1,P1", "s2,p1"], "patient_id 'p1' differs from 'P1' in line 2 by its case alone"),
+        ("slide_id,patient_id,node_id", ["s1,P1,n1", "s2,P1,N1"], "node_id 'N1' differs from 'n1' in line 2"),
         ("slide_id,mpp", ["s1,250"], "mpp is 250; write um per pixel at level 0"),
         ("slide_id,mpp", ["s1,0.09"], "from 0.1 to 1.2"),
     ],

@@ -51,6 +51,21 @@ def test_camelyon17_labels_give_their_own_stages(shared: Path, capsys: pytest.Ca
     assert "pN1a" in capsys.readouterr().out
 
 
+def test_stages_that_differ_from_the_stated_ones_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A count of agreement alone doesn't say where to look."""
+    rows = (
+        "patient_001.zip,pN0",
+        "patient_001_node_0.tif,macro",
+        "patient_002.zip,pN0",
+        "patient_002_node_0.tif,negative",
+    )
+    stage("--labels", str(write_csv(tmp_path / "stages.csv", "patient,stage", *rows)))
+    out = capsys.readouterr().out
+    assert "1 of 2 stages equal" in out
+    assert "differs: patient_001, pN0 in stages.csv, pN1 by its nodes" in out
+    assert "differs: patient_002" not in out
+
+
 def test_a_run_is_staged_into_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Files, a table, the reason for what isn't determined, and exit 1 because of it."""
     run, manifest = a_run(tmp_path)

@@ -60,12 +60,20 @@ def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
 
 
 def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
-    """The small foci of a dispersed pattern, as `dispersed_flags` has it; none where there is no such pattern."""
-    small = tuple(deposit for deposit in deposits if deposit.diameter_um <= ITC_LIMIT_UM)
-    found = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
-    if len(small) < DISPERSED_FOCI or found is Metastasis.MACRO:
+    """The small foci of a dispersed pattern, as `dispersed_flags` has it; none where there is no such pattern.
+
+    The pattern is the longest run of foci, from the smallest up, that is dispersed by itself: one larger focus among
+    many tiny ones doesn't make them any less dispersed, and so doesn't lower a class that follows from their cells.
+    """
+    if max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE) is Metastasis.MACRO:
         return ()
-    return small if _extent_um(small) >= DISPERSED_EXTENT * max(deposit.diameter_um for deposit in small) else ()
+    small = [deposit for deposit in deposits if deposit.diameter_um <= ITC_LIMIT_UM]
+    small.sort(key=lambda deposit: deposit.diameter_um)
+    while len(small) >= DISPERSED_FOCI:
+        if _extent_um(small) >= DISPERSED_EXTENT * small[-1].diameter_um:
+            return tuple(small)
+        small.pop()
+    return ()
 
 
 def dispersed_count(deposits: Sequence[Deposit]) -> tuple[int, int] | None:

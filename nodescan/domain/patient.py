@@ -18,6 +18,9 @@ from nodescan.domain.units import Micrometers
 
 UNDETERMINED = "cannot be determined"
 
+_LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap"})
+"""Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
+
 SN_CONDITION = f"(sn) applies only if fewer than {SN_BELOW_NODES} nodes were removed"
 
 
@@ -241,18 +244,23 @@ def _split_notes(specimen: Specimen, counts: NodeCounts) -> list[Flag]:
 
 
 def _doubt_notes(specimen: Specimen) -> list[Flag]:
-    """What could change the class of a slide, where that slide's class is its node's."""
+    """What could change the class of a slide, where that could change its node's.
+
+    A slide of a lower class than its node's matters only where a doubt can lead beyond the next class.
+    """
     return [
         Flag(doubt.code, f"Node {node.node_id}, slide {section.slide_id}: {doubt.message}")
         for node in specimen.nodes
         for section in node.sections
-        if section.metastasis is None or section.metastasis is node.largest_class
         for doubt in section.doubts
+        if section.metastasis in (None, node.largest_class)
+        or (doubt.code in _LEAPING_DOUBTS and node.largest_class is not Metastasis.MACRO)
     ]
 
 
 def _sentinel_notes(specimen: Specimen) -> list[Flag]:
-    if not specimen.nodes or specimen.n_nodes >= SN_BELOW_NODES:
+    removed = specimen.nodes_removed or 0
+    if not specimen.nodes or max(specimen.n_nodes, removed) >= SN_BELOW_NODES:
         return []
     if any(node.sentinel for node in specimen.nodes):
         return (

@@ -8,9 +8,10 @@ from pathlib import Path
 from nodescan.csv_rows import CsvRow, read_table
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
+from nodescan.domain.doubts import dispersed_flags
 from nodescan.domain.report import Flag, Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.domain.verdict import conclude
+from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.labels import LABELS
 from nodescan.reports.report_reader import StoredReport
 
@@ -19,6 +20,23 @@ ACTIONS = ("accept", "reject", "add", "resize", "class")
 
 NEAR_UM = 50.0
 """A centre given by hand means the nearest deposit whose own centre lies within this or half its diameter."""
+
+_UM_IN_MM = 1000
+_MM_WITHIN = 2.0
+"""A size that, taken as mm, is within this factor of the measured one, and far from it in um, was meant in mm."""
+
+_RESTATED = frozenset(
+    {
+        "borderline",
+        "cell_count_decides",
+        "cell_count_dispersed",
+        "cell_count_near_limit",
+        "cell_count_not_assessed",
+        "cell_count_review",
+        "dispersed_pattern",
+    }
+)
+"""Flags that follow from the deposits alone: after a review they are said anew, of the deposits that are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +84,27 @@ def apply_corrections(
     contradict each other.
     """
     by_slide = {report.slide_id: report for report in reports}
-    touched: dict[tuple[str, int], Correction] = {}
-    vouched: dict[str, set[int]] = {}
+    touched: dict[tuple[str, int | tuple[float, float]], Correction] = {}
+    vouched: dict[str, dict[int, str]] = {}
     done: list[Applied] = []
     for correction in corrections:
         if correction.slide_id not in by_slide:
             raise correction.where.error(f"slide {correction.slide_id!r} has no report here")
         report, original = by_slide[correction.slide_id], _original(reports, correction.slide_id)
         target = _target(correction, report, original)
-        earlier = touched.setdefault((correction.slide_id, target), correction)
+        added = correction.centre_um if correction.action == "add" else None
+        earlier = touched.setdefault((correction.slide_id, added or target), correction)
         if earlier is not correction:
-            raise correction.where.error(f"deposit {target} is corrected in line {earlier.where.line} already")
+            what = f"deposit {target} is corrected" if added is None else "a deposit is added at this centre"
+            raise correction.where.error(f"{what} in line {earlier.where.line} already")
         changed, applied = _apply(report, correction, target)
         by_slide[correction.slide_id] = changed
         if correction.action != "reject":
-            vouched.setdefault(correction.slide_id, set()).add(target)
+            vouched.setdefault(correction.slide_id, {})[target] = correction.action
         done.append(applied)
     reviewed = {correction.slide_id for correction in corrections}
     return tuple(
-        _concluded(by_slide[report.slide_id], report, vouched.get(report.slide_id, set()))
+        _concluded(by_slide[report.slide_id], report, vouched.get(report.slide_id, {}))
         if report.slide_id in reviewed
         else report
         for report in reports
@@ -129,6 +149,7 @@ def _original(reports: Sequence[StoredReport], slide_id: str) -> StoredReport:
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:
     """The id of the deposit that a row means; a new one for add."""
     if correction.action == "add":
+        _check_on_slide(correction, original)
         taken = [deposit.id for deposit in (*report.deposits, *original.deposits)]
         return max(taken, default=0) + 1
     if correction.centre_um is None:
@@ -148,6 +169,30 @@ def _target(correction: Correction, report: StoredReport, original: StoredReport
         ids = ", ".join(str(number) for _, number in near)
         raise correction.where.error(f"deposits {ids} are all near {x:g}, {y:g} um; give the deposit_id")
     return near[0][1]
+
+
+def _check_on_slide(correction: Correction, original: StoredReport) -> None:
+    """Raise UsageError for a centre that is not on the slide: it is of another slide, or in pixels."""
+    if original.size_px is None or original.spacing is None or correction.centre_um is None:
+        return
+    width_um, height_um = original.size_px[0] * original.spacing.x, original.size_px[1] * original.spacing.y
+    x, y = correction.centre_um
+    if not (0 <= x <= width_um and 0 <= y <= height_um):
+        raise correction.where.error(
+            f"the centre {x:g}, {y:g} um is not on slide {original.slide_id!r}, which is {width_um:.0f} x "
+            f"{height_um:.0f} um; write it in um (not pixels) from the slide's top left"
+        )
+
+
+def _check_unit(correction: Correction, before: Deposit) -> None:
+    """Raise UsageError for a new size that only makes sense in mm."""
+    size, measured = correction.size_um, before.diameter_um
+    if size is None or not measured / _MM_WITHIN <= size * _UM_IN_MM <= measured * _MM_WITHIN:
+        return
+    raise correction.where.error(
+        f"value is {size:g} um, and the software measured {measured:.0f} um: is it in mm? Write sizes in um; "
+        "a deposit that is something else altogether is rejected, and another added"
+    )
 
 
 def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[StoredReport, Applied]:
@@ -173,6 +218,7 @@ def _changed(before: Deposit | None, correction: Correction, target: int) -> Dep
         case "resize":
             assert before is not None
             assert correction.size_um is not None
+            _check_unit(correction, before)
             size = correction.size_um
             found = classify(size, cells=before.cells, cells_uncertainty=before.cells_uncertainty or 0)
             return replace(before, diameter_um=size, diameter_uncertainty_um=Micrometers(0.0), metastasis=found)
@@ -198,18 +244,30 @@ def _added(number: int, size_um: Micrometers, centre_um: tuple[float, float]) ->
     )
 
 
-def _concluded(changed: StoredReport, original: StoredReport, vouched: set[int]) -> StoredReport:
-    """The slide's status and class after the review."""
+def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[int, str]) -> StoredReport:
+    """The slide's status and class after the review. vouched: deposits that the reader named -> action."""
     classless = original.metastasis is None and original.deposits
     counting = [deposit for deposit in changed.deposits if not classless or deposit.id in vouched]
     verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
     worst = verdict.metastasis or Metastasis.NONE
-    flags = (*changed.flags, *_contradictions(counting))
+    open_ = [d for d in counting if not (vouched.get(d.id) == "class" and d.metastasis is Metastasis.ITC)]
+    flags = (*_kept_flags(changed), *deposit_flags(open_), *dispersed_flags(counting), *_contradictions(counting))
     if changed.status is Status.COMPLETE:
         return replace(changed, metastasis=worst, at_least=False, flags=flags)
     if worst is Metastasis.NONE:
         return replace(changed, metastasis=None, at_least=False, flags=flags)
     return replace(changed, status=Status.INCOMPLETE, metastasis=worst, at_least=True, flags=flags)
+
+
+def _kept_flags(changed: StoredReport) -> list[Flag]:
+    """The software's flags that a review leaves true; what joining would do is only known of what it found itself."""
+    kept = [flag for flag in changed.flags if flag.code not in _RESTATED]
+    several = len([deposit for deposit in changed.deposits if deposit.area_um2 > 0]) > 1
+    return [
+        replace(flag, message=f"As found, before the review: {flag.message}") if flag.code == "joining_gap" else flag
+        for flag in kept
+        if flag.code != "joining_gap" or several
+    ]
 
 
 def _contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:

@@ -59,18 +59,24 @@ def group(rows: Iterable[tuple[NodeFacts, Section | None]], table: StagingTable)
 
 
 def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
-    """What a stored report says of its node."""
+    """What a stored report says of its node.
+
+    Foci count only where one of them has the slide's class: a micrometastasis by the cells of a dispersed pattern is of
+    no single focus, and which of its small foci lie in one node is not known.
+    """
     counts: Mapping[Metastasis, int] = {
         found: sum(deposit.metastasis is found for deposit in report.deposits) for found in Metastasis
     }
     said = report.metastasis is not None
+    largest = max((deposit.metastasis for deposit in report.deposits), default=Metastasis.NONE)
+    by_focus = report.metastasis is largest
     why = " ".join(flag.message for flag in report.flags if flag.code not in _ASIDE_CODES)
     return Section(
         slide_id=report.slide_id,
         status=report.status,
         metastasis=report.metastasis,
         largest_um=report.largest_deposit_um if said else None,
-        foci=Foci(counts[Metastasis.ITC], counts[Metastasis.MICRO], counts[Metastasis.MACRO]) if said else None,
+        foci=Foci(counts[Metastasis.ITC], counts[Metastasis.MICRO], counts[Metastasis.MACRO]) if by_focus else None,
         nodes_on_slide=nodes_on_slide,
         reason=why,
         doubts=tuple(flag for flag in report.flags if flag.code in DOUBT_CODES),

@@ -12,6 +12,7 @@ from pathlib import Path
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag
 from nodescan.domain.staging import CountRange
+from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.synoptic import largest_um, synoptic
@@ -79,6 +80,7 @@ def staging_as_json(staging: Staging) -> Json:
         "slides_not_in_manifest": list(staging.not_listed),
         "slides_of_other_stains": list(staging.left_out),
         "models": list(staging.models),
+        "corrections_of_no_patient": [_correction(correction) for correction in staging.unused],
     }
 
 
@@ -165,18 +167,19 @@ def _patient(result: PatientResult) -> Json:
             {"element": element.name, "value": element.value, "note": element.note} for element in synoptic(staged)
         ],
         "notes": [_flag(note) for note in result.all_notes],
-        "corrections": [
-            {
-                "slide_id": correction.slide_id,
-                "deposit_id": correction.deposit_id,
-                "action": correction.action,
-                "before": correction.before,
-                "after": correction.after,
-                "by": correction.by,
-                "comment": correction.comment,
-            }
-            for correction in result.corrections
-        ],
+        "corrections": [_correction(correction) for correction in result.corrections],
+    }
+
+
+def _correction(correction: Applied) -> Json:
+    return {
+        "slide_id": correction.slide_id,
+        "deposit_id": correction.deposit_id,
+        "action": correction.action,
+        "before": correction.before,
+        "after": correction.after,
+        "by": correction.by,
+        "comment": correction.comment,
     }
 
 

@@ -37,6 +37,7 @@ class Staging:
     """All patients. source: the table's file.
 
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
+    unused: corrections of slides that are in no patient.
     """
 
     table: StagingTable
@@ -46,6 +47,7 @@ class Staging:
     not_listed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    unused: tuple[Applied, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -76,10 +78,12 @@ def stage_reports(
         _result(result, before if corrections else None, applied, _facts_of(result, facts))
         for result, before in zip(final, own, strict=True)
     ]
+    used = {correction.slide_id for result in results for correction in result.corrections}
     return Staging(
         table=table,
         source=manifest.name,
         patients=tuple(results),
+        unused=tuple(correction for correction in applied if correction.slide_id not in used),
         not_run=tuple(sorted(slide_id for row, slide_id in rows if row.is_he and slide_id in wanted - by_slide.keys())),
         not_listed=tuple(sorted(by_slide.keys() - wanted)),
         left_out=tuple(sorted(slide_id for row, slide_id in rows if row.has_slide and not row.is_he)),

@@ -99,6 +99,7 @@ def test_an_incomplete_slide_can_not_be_entered_as_negative() -> None:
         (6, True, "pN1mi"),
         (5, False, "pN1mi"),
         (5, None, "pN1mi"),
+        (6, None, "pN1mi"),
         (None, True, "pN1mi"),
     ],
 )
@@ -112,7 +113,7 @@ def test_sn_needs_sentinel_nodes_and_fewer_than_six_removed(
     said = [note.message for note in found.notes if note.code == "sentinel_modifier"]
     if removed is None:
         assert said == ["(sn) applies only if fewer than 6 nodes were removed, which is not stated."]
-    elif sentinel is None:
+    elif sentinel is None and removed < 6:
         assert said == ["Whether these are sentinel nodes is not stated, so (sn) is not given."]
     else:
         assert said == []
@@ -178,6 +179,15 @@ def test_only_doubts_of_deciding_slides_are_passed_on() -> None:
     large = Section("b", COMPLETE, MACRO, doubts=(doubt,))
     notes = stage(Specimen("P1", (Node("1", (small, large), True),), nodes_removed=1), AJCC8).notes
     assert [note.message for note in notes] == ["Node 1, slide b: near a limit."]
+
+
+def test_a_doubt_that_can_lead_to_a_macrometastasis_is_passed_on_from_lesser_slides_too() -> None:
+    """Foci that joined would be above 2 mm matter beside a micrometastasis, not beside a macrometastasis."""
+    doubt = Flag("joining_gap", "the class hangs on the gap.")
+    small = Section("a", COMPLETE, ITC, doubts=(doubt,))
+    for found, passed in ((MICRO, ["joining_gap"]), (MACRO, [])):
+        node = Node("1", (small, Section("b", COMPLETE, found)), True)
+        assert [note.code for note in stage(Specimen("P1", (node,), nodes_removed=1), AJCC8).notes] == passed
 
 
 SECTIONS = st.one_of(

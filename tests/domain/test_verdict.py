@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Polygon
@@ -112,3 +114,32 @@ def test_cells_of_separate_foci_are_not_added_but_many_are_up_for_review() -> No
     foci = [with_count(60, 20, number=n) for n in range(1, 6)]
     assert conclude(foci, tissue_found=True, all_examined=True, classifiable=True).metastasis is Metastasis.ITC
     assert codes(*foci) == {"cell_count_review"}
+
+
+def test_a_larger_focus_among_many_tiny_ones_does_not_lower_their_class() -> None:
+    """Ten foci of 40 um with 400 cells over 0.4 mm stay a micrometastasis beside an eleventh of 0.19 mm."""
+    tiny = [with_count(40, 16, diameter_um=40, number=n, at_um=40 * n) for n in range(1, 11)]
+    more = [*tiny, with_count(100, 40, diameter_um=190, number=11, at_um=150)]
+    for foci in (tiny, more):
+        assert conclude(foci, tissue_found=True, all_examined=True, classifiable=True).metastasis is Metastasis.MICRO
+        assert "cell_count_dispersed" in codes(*foci)
+
+
+FOCI = st.builds(
+    lambda cells, diameter, at: with_count(cells, 2 * cells // 5, diameter_um=diameter, at_um=at),
+    st.integers(1, 90),
+    st.sampled_from([20.0, 40.0, 100.0, 150.0, 200.0, 200.1, 2000.1]),
+    st.integers(0, 1200),
+)
+
+
+@given(st.lists(FOCI, min_size=8, max_size=14), FOCI)
+def test_another_focus_never_lowers_the_class_of_a_slide(foci: list[Deposit], another: Deposit) -> None:
+    """Whatever its size, its cells and its place, and with cells added over a dispersed pattern."""
+    found, more = (
+        conclude(seen, tissue_found=True, all_examined=True, classifiable=True).metastasis
+        for seen in (foci, [*foci, another])
+    )
+    assert found is not None
+    assert more is not None
+    assert more >= found

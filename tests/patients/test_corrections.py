@@ -1,11 +1,13 @@
 """A reader's review changes what it names and nothing else, and everything it did is kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import Flag, Status
+from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.corrections import Applied, apply_corrections, read_corrections
 from nodescan.reports.report_reader import StoredReport, read_reports
@@ -96,6 +98,8 @@ def test_slides_without_a_row_are_untouched(tmp_path: Path) -> None:
         (["a,,9000,9000,reject,,Dr A"], "has no deposit near 9000, 9000 um; use add"),
         (["a,1,,,reject,,Dr A", "a,1,,,accept,,Dr B"], "line 3: deposit 1 is corrected in line 2 already"),
         (["a,1,,,resize,2.6,Dr A"], "is it in mm?"),
+        (["b,,64000,1000,add,300,Dr A"], "the centre 64000, 1000 um is not on slide 'b', which is 16000 x 16000 um"),
+        (["b,,9,9,add,300,Dr A", "b,,9,9,add,300,Dr A"], "line 3: a deposit is added at this centre in line 2 already"),
         (["a,1,,,resize,,Dr A"], "resize needs the greatest diameter in um as value"),
         (["a,1,,,class,negative,Dr A"], "value is 'negative'"),
         (["a,1,,,delete,,Dr A"], "action is 'delete', which is not known; write accept, reject"),
@@ -111,3 +115,39 @@ def test_rows_that_say_no_one_thing_are_refused(tmp_path: Path, rows: list[str],
     with pytest.raises(UsageError, match=r"review\.csv, line") as caught:
         reviewed(tmp_path, *rows)
     assert message in str(caught.value)
+
+
+def test_flags_speak_of_the_deposits_that_are_left(tmp_path: Path) -> None:
+    """A size near a limit is no doubt once a reader measured it anew, and what was rejected is flagged no more."""
+    gap = Flag("joining_gap", "The class depends on which foci count as contiguous.")
+    near = report("n", (203.0, 150.0))
+    flagged = replace(near, flags=(*deposit_flags(near.deposits), gap, Flag("ink", "There is ink.")))
+    run = write_run(tmp_path / "run", [flagged])
+
+    def codes(*rows: str) -> list[str]:
+        review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, *rows))
+        (found,), _ = apply_corrections(read_reports(run), review)
+        return [flag.code for flag in found.flags]
+
+    assert codes("n,1,,,accept,,Dr A") == ["joining_gap", "ink", "borderline", "cell_count_not_assessed"]
+    assert codes("n,1,,,resize,260,Dr A", "n,2,,,class,itc,Dr A") == ["joining_gap", "ink"]
+    assert codes("n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A") == ["ink"]
+    assert codes("n,,900,900,add,2001,Dr A", "n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A") == ["ink"]
+
+
+def test_what_is_added_may_lie_anywhere_on_the_slide(tmp_path: Path) -> None:
+    """To its last um (64,000 px of 0.25 um)."""
+    assert reviewed(tmp_path, "b,,16000,16000,add,210,Dr A")[0]["b"].metastasis is Metastasis.MICRO
+
+
+@pytest.mark.parametrize(("size", "refused"), [("5.2", True), ("5.3", False)])
+def test_a_size_in_mm_is_refused_even_where_it_could_be_um(tmp_path: Path, size: str, refused: bool) -> None:
+    """5.2 as mm is within twice the 2,600 um measured; as um it would be half a cell."""
+    rows = [f"a,1,,,resize,{size},Dr A"]
+    if refused:
+        with pytest.raises(
+            UsageError, match=r"line 2: value is 5\.2 um, and the software measured 2600 um: is it in mm"
+        ):
+            reviewed(tmp_path, *rows)
+    else:
+        assert reviewed(tmp_path, *rows)[0]["a"].metastasis is Metastasis.MICRO

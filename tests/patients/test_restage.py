@@ -2,12 +2,14 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import Flag, Status
-from nodescan.domain.staging import AJCC8, CAMELYON17
+from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
@@ -15,7 +17,7 @@ from nodescan.patients.corrections import read_corrections
 from nodescan.patients.patient_files import page_names, staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import WORD_SIZES, report, write_csv, write_findings, write_run
+from tests.patients.made_reports import WORD_SIZES, disc, report, write_csv, write_findings, write_run
 
 TRUNCATED = Flag("unreadable", "the file is truncated")
 
@@ -135,6 +137,30 @@ def test_a_review_keeps_the_software_result_beside_its_own(tmp_path: Path) -> No
     entry = next(patient for patient in content["patients"] if patient["patient_id"] == "B")
     assert (entry["stage"], entry["software_stage"]) == ("pN0", "pN1a")
     assert entry["corrections"][0]["by"] == "Dr A"
+
+
+def test_corrections_of_slides_in_no_patient_are_listed(tmp_path: Path) -> None:
+    """They change nobody's stage, so they are recorded apart, never dropped in silence."""
+    header = "slide_id,patient_id,node_id"
+    found = staged(tmp_path, "a2,A,1", header=header, review=("b1,1,reject,,Dr A", "a2,2,accept,,Dr A"))
+    assert [one.slide_id for one in found.unused] == ["b1"]
+    content = staging_as_json(found)
+    assert [one["by"] for one in content["corrections_of_no_patient"]] == ["Dr A"]
+    assert [one.slide_id for one in found.patients[0].corrections] == ["a2"]
+
+
+@pytest.mark.parametrize(("nodes", "stage"), [("1", "pN1mi"), ("3", "pN1mi")])
+def test_a_dispersed_pattern_without_a_large_focus_is_staged(tmp_path: Path, nodes: str, stage: str) -> None:
+    """A micrometastasis by its cells alone, though no single focus is one."""
+    foci = tuple(
+        replace(disc(number, 50.0, (300.0 * number, 3000.0)), cells=40, cells_uncertainty=16) for number in range(1, 13)
+    )
+    one = replace(report("d", (150.0,)), deposits=foci, metastasis=Metastasis.MICRO)
+    run = write_run(tmp_path / "run", [one])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,nodes_on_slide", f"d,D,{nodes}"))
+    (patient,) = stage_reports(read_reports(run), manifest, AJCC8).patients
+    assert patient.staged.words == stage
+    assert patient.staged.counts.micro == CountRange(1, int(nodes))
 
 
 def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
