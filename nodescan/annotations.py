@@ -38,9 +38,13 @@ ROLES: Mapping[str, Role] = {
     "metastases": Role.TUMOUR,
     "tumor": Role.TUMOUR,
     "normal": Role.EXCLUDED,
-    # QuPath: its own classes, and those of nodescan's reports
+    # QuPath's own classes, those of nodescan's deposits.geojson, which come back corrected, and their short names
     "tumour": Role.TUMOUR,
     "metastasis": Role.TUMOUR,
+    "isolated tumour cells": Role.TUMOUR,
+    "isolated tumor cells": Role.TUMOUR,
+    "micrometastasis": Role.TUMOUR,
+    "macrometastasis": Role.TUMOUR,
     "itc": Role.TUMOUR,
     "micro": Role.TUMOUR,
     "macro": Role.TUMOUR,
@@ -205,7 +209,7 @@ def _collected(path: Path, pieces: Iterable[_Piece], tumour_names: Collection[st
         if role is None:
             raise AnnotationError(
                 f"{path.name}: {piece.name} belongs to {piece.group!r}, and whether that is tumour is not known; "
-                f"rename it to one of: {', '.join(sorted(ROLES))}"
+                f"rename it: {_known_names()}"
             )
         if role is Role.IGNORED:
             continue
@@ -281,6 +285,13 @@ def _list(path: Path, name: str, value: object) -> list[object]:
     if not isinstance(value, list):
         raise AnnotationError(f"{path.name}: {name} has coordinates of the wrong shape; export it again as GeoJSON")
     return cast("list[object]", value)
+
+
+def _known_names() -> str:
+    said = {Role.TUMOUR: "is tumour", Role.EXCLUDED: "is cut out of it", Role.IGNORED: "is left out"}
+    return "; ".join(
+        f"{', '.join(sorted(name for name in ROLES if ROLES[name] is role))} {words}" for role, words in said.items()
+    )
 
 
 def _few(names: list[str]) -> str:

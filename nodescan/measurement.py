@@ -19,6 +19,10 @@ FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
 """A mask's resolution tags are believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px,
 below the 84.7 um/px of a print setting of 300 dpi, the finest that programs write into files by habit."""
 
+FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
+"""A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
+a pixel is half as wide as the limit of isolated tumour cells, so that no class could be told."""
+
 MPP_TOLERANCE = 0.02
 """A given spacing further from the file's own than this share is remarked upon."""
 
@@ -55,6 +59,11 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
     value: which pixel value is tumour (None: all but 0). Raises UsageError where the command must say more or
     less, AnnotationError where the file can't be used.
     """
+    if mpp is not None and not all(FINEST_GIVEN_UM <= side <= COARSEST_GIVEN_UM for side in (mpp.x, mpp.y)):
+        raise UsageError(
+            f"--mpp: {mpp.mean:g} can't be the um per pixel of {path.name}; "
+            f"give a number between {FINEST_GIVEN_UM:g} and {COARSEST_GIVEN_UM:g}"
+        )
     if path.suffix.lower() in _OUTLINE_SUFFIXES:
         return _measure_outlines(path, mpp, value, joining_gap_um)
     return _measure_image(path, mpp, value, joining_gap_um)
@@ -118,7 +127,7 @@ def _read_picture(path: Path) -> _Picture:
             f"{path.name}: not a mask image (PNG, TIFF, ...), nor outlines (.xml of ASAP, .geojson of QuPath)"
         ) from error
     except OSError as error:  # missing, no permission, truncated
-        raise AnnotationError(f"{path.name}: can't be read ({error.strerror or error})") from error
+        raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
 
 
 def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -152,6 +161,11 @@ def _mask_in(path: Path, picture: _Picture, value: int | None) -> tuple[NDArray[
     values, present = picture.values, np.unique(picture.values)
     if not np.isfinite(present).all():
         raise AnnotationError(f"{path.name}: holds pixels that are not numbers")
+    if len(present) > 2 and (present != np.round(present)).any():
+        raise AnnotationError(
+            f"{path.name}: holds fractions, {_listed(present)}, as a map of probabilities does, and which of them are "
+            "tumour would be a guess; save what lies above a threshold as a mask"
+        )
     if picture.lossy and len(present) > 2:
         raise AnnotationError(
             f"{path.name}: a JPEG blurs a mask's edge ({len(present)} grey values), and each shade moves the outline; "

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from nodescan.annotations import Outlines, rasterise, read_outlines
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError
+from nodescan.reports.wording import CLASS_WORDS
 
 SQUARE = [(0, 0), (100, 0), (100, 100), (0, 100)]
 INNER = [(20, 20), (60, 20), (60, 60), (20, 60)]
@@ -48,6 +50,20 @@ def geojson(path, document):
 def test_tumour_groups_are_tumour(tmp_path, group):
     """Every name that CAMELYON16 and 17 give to tumour is tumour."""
     assert read_outlines(asap(tmp_path / "a.xml", (group, SQUARE))).lesions().area == 100**2
+
+
+@pytest.mark.parametrize("found", [Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO])
+def test_what_nodescan_wrote_can_be_measured_again(tmp_path, found):
+    """deposits.geojson comes back from QuPath with its classes: each of them is tumour."""
+    document = [feature([closed(SQUARE)], CLASS_WORDS[found])]
+    assert read_outlines(geojson(tmp_path / "deposits.geojson", document)).lesions().area == 100**2
+
+
+def test_an_unknown_class_says_what_each_known_one_means(tmp_path):
+    """Whoever renames an outline must see which names are tumour, which are cut out and which are left out."""
+    document = [feature([closed(SQUARE)], "Stroma")]
+    with pytest.raises(AnnotationError, match=r"'Stroma'.*tumour is tumour; .*normal is cut out.*none is left out"):
+        read_outlines(geojson(tmp_path / "a.geojson", document))
 
 
 @pytest.mark.parametrize("group", ["_2", "Exclusion", "normal"])

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,6 +197,33 @@ def test_a_mask_with_nan_is_refused(tmp_path):
     mask[0, 0] = np.nan
     with pytest.raises(AnnotationError, match="not numbers"):
         measured(saved(tmp_path / "m.tif", mask))
+
+
+def test_a_map_of_probabilities_is_no_mask(tmp_path):
+    """nodescan's own probability.ome.tif would be one deposit as large as the tissue if all but 0 were tumour."""
+    values = np.linspace(0, 1, 40 * 130, dtype=np.float32).reshape(40, 130)
+    with pytest.raises(AnnotationError, match=r"m\.tif: holds fractions.*threshold"):
+        measured(saved(tmp_path / "m.tif", values))
+    halves = bar(0.5, np.float32)
+    assert measured(saved(tmp_path / "h.tif", halves)).largest_deposit_um == pytest.approx(2 * math.hypot(100, 10))
+
+
+@pytest.mark.parametrize(("um_per_px", "taken"), [(0.049, False), (0.05, True), (100.0, True), (100.1, False)])
+def test_an_absurd_spacing_is_refused(tmp_path, um_per_px, taken):
+    """A pixel finer than light resolves, or half as wide as the ITC limit, is a slip of units, whatever the file."""
+    for path in (saved(tmp_path / "m.png", bar()), asap(tmp_path / "a.xml", ("_0", SQUARE))):
+        if taken:
+            assert measured(path, mpp=Spacing.square(um_per_px)).deposits
+            continue
+        with pytest.raises(UsageError, match=rf"--mpp: {um_per_px:g} can't be .*{path.name}; give a number between"):
+            measured(path, mpp=Spacing.square(um_per_px))
+
+
+def test_a_folder_is_refused_by_its_name(tmp_path, monkeypatch):
+    """Even the folder one stands in, whose path has no name of its own."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AnnotationError, match=r"^\.: can't be read .*name a mask image"):
+        measured(Path())
 
 
 def test_asap_and_geojson_give_the_same_deposits(tmp_path):
