@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nodescan.domain.report import SlideResult
@@ -39,6 +40,9 @@ FILES: Mapping[str, tuple[str, ...]] = {
 ALWAYS = ("json", "map", "pictures")
 """Written whatever is asked for: report.json marks a whole report, the rest is what a finding is checked against."""
 
+_AT_A_TIME = 2
+"""Writers at work: pictures take longest, and encoding one leaves the interpreter free for another."""
+
 CHOICES = ("json", "csv", "html", "geojson")
 """What a user may name."""
 
@@ -68,8 +72,10 @@ def write_reports(
     try:
         with output_errors(folder):
             part.mkdir(parents=True)
-        for name in chosen:
-            _write(name, result, part, folder)
+        with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="report") as pool:
+            for made in [pool.submit(_write, name, result, part, folder) for name in chosen[:-1]]:
+                made.result()
+        _write(chosen[-1], result, part, folder)
         if may_move is not None:
             may_move()
         with output_errors(folder):

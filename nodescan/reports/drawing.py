@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+import shapely
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 from skimage.measure import find_contours
 
@@ -15,6 +16,10 @@ from nodescan.reports.palette import INK, PAPER, Colour
 
 _FINER = 2
 """Lines are drawn on a layer this many times finer and reduced, which smooths their edges."""
+
+_UNSEEN = 0.5
+"""In pixels of the layer: a line's points are left out where it runs no further off without them. Outlines of masks
+turn at each pixel, and joints take most of the time."""
 
 _TEXT_PER_LINE = 16
 """Height of text beside which a line of width 1 is one pixel wide."""
@@ -78,7 +83,7 @@ class Canvas:
     def outline_mask(self, mask: NDArray[np.bool_], colour: Colour, *, width: float, dashed: bool = False) -> None:
         """Draw the border of a mask. mask : bool, shape of this picture, its pixels."""
         for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
-            points = [((x - 0.5) * _FINER, (y - 0.5) * _FINER) for y, x in contour]
+            points = (contour[:, ::-1] - 0.5) * _FINER
             pieces = _dashes(points, self.text_px * _FINER * 0.55) if dashed else [points]
             for piece in pieces:
                 self._line(piece, colour.rgba(255), width)
@@ -105,8 +110,11 @@ class Canvas:
         circle = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius_px * self.um_per_px
         self.outline_ring(np.asarray(centre_um) + circle, colour, width=1.6, casing=True)
 
-    def diameter(self, ends_um: Sequence[tuple[float, float]], text: str) -> None:
-        """A measured line between two points, a bar across each end, and its length beside its middle."""
+    def diameter(self, ends_um: Sequence[tuple[float, float]], text: str, *, beside_um: NDArray[np.float64]) -> None:
+        """A measured line between two points, a bar across each end, and its length where it hides no cell.
+
+        beside_um : float64 (n, 2), an outline that the length is written above or below of, where there is room.
+        """
         (x0, y0), (x1, y1) = self._to_layer(np.asarray(ends_um, dtype=np.float64))
         length = math.hypot(x1 - x0, y1 - y0) or 1.0
         across = (-(y1 - y0) / length, (x1 - x0) / length)
@@ -116,12 +124,20 @@ class Canvas:
             for line in ([(x0, y0), (x1, y1)], *bars):
                 self._line(line, colour, width)
         middle = (x0 + x1) / 2 / _FINER, (y0 + y1) / 2 / _FINER
-        self._label(middle, text, fill=_PLATE, ink=INK, avoid=((x0 / _FINER, y0 / _FINER), (x1 / _FINER, y1 / _FINER)))
+        corners = np.asarray(self._to_layer(beside_um)) / _FINER
+        ends = (x0 / _FINER, y0 / _FINER), (x1 / _FINER, y1 / _FINER)
+        wide, high = self._label_size(text)
+        gap = high / 2 + self.text_px * 0.6
+        above, below = float(corners[:, 1].min()) - gap, float(corners[:, 1].max()) + gap
+        free = [(middle[0] - wide / 2, y - high / 2, middle[0] + wide / 2, y + high / 2) for y in (above, below)]
+        room = [box for box in free if box[1] >= 2 and box[3] <= self.size_px[1] - 2]
+        self._label(text, [*room, *_beside_line(middle, wide, high, ends)], fill=_PLATE, ink=INK)
 
     def badge(self, anchor_um: tuple[float, float], text: str, colour: Colour) -> None:
         """A small filled label next to a place."""
         x, y = self._to_layer(np.asarray([anchor_um], dtype=np.float64))[0]
-        self._label((x / _FINER, y / _FINER), text, fill=colour.rgba(255), ink=PAPER, avoid=())
+        places = _around((x / _FINER, y / _FINER), *self._label_size(text))
+        self._label(text, places, fill=colour.rgba(255), ink=PAPER)
 
     def scale_bar(self) -> None:
         """A bar of a round length, about a fifth of the picture wide, at the lower left."""
@@ -137,20 +153,15 @@ class Canvas:
         self._draw.rectangle(_fine_box((left, base - max(3, self.text_px * 0.2), left + bar, base)), fill=INK.rgba(255))
         self._draw.text(_fine_point(left, plate[1] + pad * 0.4), text, font=self._font, fill=INK.rgba(255))
 
-    def _label(
-        self,
-        near: tuple[float, float],
-        text: str,
-        *,
-        fill: tuple[int, int, int, int],
-        ink: Colour,
-        avoid: tuple[tuple[float, float], ...],
-    ) -> None:
-        """Text on a plate at the first place around `near` that is inside the picture and free."""
+    def _label_size(self, text: str) -> tuple[float, float]:
+        """Width and height of text on its plate."""
         pad = self.text_px * 0.35
-        wide, high = self._font.getlength(text) / _FINER + 2 * pad, self.text_px * 1.15 + 2 * pad
-        places = [_inside(place, self.size_px) for place in _around(near, wide, high, avoid)]
-        box = next((place for place in places if not any(_overlap(place, taken) for taken in self._taken)), places[0])
+        return self._font.getlength(text) / _FINER + 2 * pad, self.text_px * 1.15 + 2 * pad
+
+    def _label(self, text: str, places: Sequence[Box], *, fill: tuple[int, int, int, int], ink: Colour) -> None:
+        """Text on a plate at the first of the places, each moved into the picture, that is free."""
+        boxes = [_inside(place, self.size_px) for place in places]
+        box = next((place for place in boxes if not any(_overlap(place, taken) for taken in self._taken)), boxes[0])
         self._plate(box, fill)
         middle = _fine_point((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         self._draw.text(middle, text, font=self._font, fill=ink.rgba(255), anchor="mm")
@@ -162,16 +173,15 @@ class Canvas:
             _fine_box(box), radius=self.text_px * 0.3 * _FINER, fill=fill, outline=edge, width=_FINER
         )
 
-    def _line(self, points: Sequence[tuple[float, float]], colour: tuple[int, ...], width: float) -> None:
-        """points: in pixels of the layer."""
-        self._draw.line(
-            points, fill=colour, width=max(1, round(width * self.text_px / _TEXT_PER_LINE * _FINER)), joint="curve"
-        )
+    def _line(self, points: ArrayLike, colour: tuple[int, ...], width: float) -> None:
+        """points: float (n, 2), in pixels of the layer."""
+        path = shapely.get_coordinates(shapely.simplify(shapely.linestrings(points), _UNSEEN, preserve_topology=False))
+        thick = max(1, round(width * self.text_px / _TEXT_PER_LINE * _FINER))
+        self._draw.line(path.ravel().tolist(), fill=colour, width=thick, joint="curve")
 
-    def _to_layer(self, points_um: NDArray[np.float64]) -> list[tuple[float, float]]:
+    def _to_layer(self, points_um: NDArray[np.float64]) -> NDArray[np.float64]:
         """points_um : float64 (n, 2), um on the slide canvas -> pixels of the layer."""
-        moved = (points_um - np.array([self.left_um, self.top_um])) / self.um_per_px * _FINER
-        return [(float(x), float(y)) for x, y in moved]
+        return (points_um - np.array([self.left_um, self.top_um])) / self.um_per_px * _FINER
 
 
 def round_length_um(wanted_um: Micrometers) -> float:
@@ -180,22 +190,30 @@ def round_length_um(wanted_um: Micrometers) -> float:
     return max(step * power for step in (1, 2, 5) if step * power <= wanted_um * (1 + 1e-9))
 
 
-def _around(near: tuple[float, float], wide: float, high: float, line: tuple[tuple[float, float], ...]) -> list[Box]:
-    """Boxes of one size around a place: to both sides of a line through it, or in the eight directions."""
+def _beside_line(
+    middle: tuple[float, float], wide: float, high: float, line: tuple[tuple[float, float], tuple[float, float]]
+) -> list[Box]:
+    """Boxes of one size to both sides of a line."""
+    (x0, y0), (x1, y1) = line
+    length = math.hypot(x1 - x0, y1 - y0) or 1.0
+    normal = ((y1 - y0) / length, -(x1 - x0) / length)
+    reach = abs(normal[0]) * wide / 2 + abs(normal[1]) * high / 2 + 6
+    return _boxes(middle, wide, high, [(normal[0] * side * reach, normal[1] * side * reach) for side in (1, -1)])
+
+
+def _around(near: tuple[float, float], wide: float, high: float) -> list[Box]:
+    """Boxes of one size around a place, in the eight directions, the nearest first."""
+    near_x, near_y = wide / 2 + 5, high / 2 + 5
+    shifts = [
+        (step * sx * near_x, step * sy * near_y)
+        for step in (1, 2.2, 3.4)
+        for sx, sy in ((1, -1), (-1, -1), (1, 1), (-1, 1), (0, -1), (1, 0), (0, 1), (-1, 0))
+    ]
+    return _boxes(near, wide, high, shifts)
+
+
+def _boxes(near: tuple[float, float], wide: float, high: float, shifts: Sequence[tuple[float, float]]) -> list[Box]:
     x, y = near
-    if line:
-        (x0, y0), (x1, y1) = line
-        length = math.hypot(x1 - x0, y1 - y0) or 1.0
-        normal = ((y1 - y0) / length, -(x1 - x0) / length)
-        reach = abs(normal[0]) * wide / 2 + abs(normal[1]) * high / 2 + 6
-        shifts = [(normal[0] * side * reach, normal[1] * side * reach) for side in (1, -1)]
-    else:
-        near_x, near_y = wide / 2 + 5, high / 2 + 5
-        shifts = [
-            (step * sx * near_x, step * sy * near_y)
-            for step in (1, 2.2, 3.4)
-            for sx, sy in ((1, -1), (-1, -1), (1, 1), (-1, 1), (0, -1), (1, 0), (0, 1), (-1, 0))
-        ]
     return [(x + dx - wide / 2, y + dy - high / 2, x + dx + wide / 2, y + dy + high / 2) for dx, dy in shifts]
 
 
@@ -218,14 +236,10 @@ def _fine_box(box: Box) -> Box:
     return box[0] * _FINER, box[1] * _FINER, box[2] * _FINER, box[3] * _FINER
 
 
-def _dashes(points: Sequence[tuple[float, float]], length: float) -> list[list[tuple[float, float]]]:
-    """Every second piece of about `length` along a line."""
-    pieces: list[list[tuple[float, float]]] = [[points[0]]]
-    walked = 0.0
-    for start, end in pairwise(points):
-        walked += math.dist(start, end)
-        pieces[-1].append(end)
-        if walked >= length:
-            pieces.append([end])
-            walked = 0.0
+def _dashes(points: NDArray[np.float64], length: float) -> list[NDArray[np.float64]]:
+    """Every second piece of about `length` along a line; points : float64 (n, 2)."""
+    walked = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
+    number = np.floor(walked / length).astype(int)
+    ends = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(points) - 1]
+    pieces = [points[start : end + 1] for start, end in pairwise(ends)]
     return [piece for piece in pieces[::2] if len(piece) > 1]
