@@ -198,7 +198,7 @@ def test_measure_says_size_class_and_what_was_not_assessed(tmp_path: Path, capsy
     disc(tmp_path / "disc.png", 600)
     assert main(["measure", "disc.png", "--mpp", "2"]) == 0
     said = capsys.readouterr().out
-    assert "1.20 ± 0.003 mm" in said
+    assert "1.203 ± 0.003 mm" in said
     assert "micro" in said
     assert "cell count not assessed" in said
 

@@ -12,12 +12,14 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
 from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, Colour, excluded_colour, heat_ramp
+from nodescan.reports.sentences import in_scanned_part
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
     cell_words,
     flag_title,
+    left_out_words,
     percent,
     size_words,
     without_paths,
@@ -130,7 +132,7 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
             area=area_words(deposit.area_um2),
             mean=_score(deposit.probability_mean),
             highest=_score(deposit.probability_max),
-            centre=f"{deposit.centre_um[0] / 1000:.2f}, {deposit.centre_um[1] / 1000:.2f}",
+            centre=", ".join(f"{at_um / 1000:.2f}" for at_um in in_scanned_part(deposit.centre_um, report)),
             cells=cell_words(deposit),
         )
         for deposit in report.deposits[:MOST_ROWS]
@@ -158,7 +160,7 @@ def legend(result: SlideResult) -> tuple[Swatch, ...]:
         lines.append(Swatch("line", TISSUE.css, "Tissue"))
         lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
         lines += [
-            Swatch("dashed", excluded_colour(index).css, f"Left out: {flag_title(reason).lower()}")
+            Swatch("dashed", excluded_colour(index).css, f"Left out: {left_out_words(reason)}")
             for index, (reason, mask) in enumerate(result.tissue.excluded)
             if mask.any()
         ]
@@ -233,7 +235,7 @@ def area_words(area_um2: float) -> str:
 
 def _excluded(tissue: TissueMask) -> list[Fact]:
     return [
-        Fact(f"Left out: {flag_title(reason).lower()}", area_words(tissue.excluded_area_um2(reason)))
+        Fact(f"Left out: {left_out_words(reason)}", area_words(tissue.excluded_area_um2(reason)))
         for reason, mask in tissue.excluded
         if mask.any()
     ]

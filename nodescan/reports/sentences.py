@@ -62,13 +62,13 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     said += [_borderline(deposit) for deposit in report.deposits if _could_change_class(deposit, report)][:_PLACES]
     for deposit in report.deposits[:_PLACES]:
         largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
-        said.append(f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um)}.")
+        said.append(f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}.")
     if report.examined_fraction is not None and report.examined_fraction < 1:
         said.append(f"The tissue that was not examined ({_missed(report)}), hatched in the overview.")
     if report.metastasis is Metastasis.ITC:
         said.extend(_cells(deposit) for deposit in report.deposits if _cells_matter(deposit))
     if not report.deposits:
-        said.extend(_likely(detection) for detection in _likeliest(report))
+        said.extend(_likely(detection, report) for detection in _likeliest(report))
     return tuple(said) or ("Nothing stands out.",)
 
 
@@ -92,9 +92,24 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     return tuple(said)
 
 
-def place(point_um: tuple[float, float]) -> str:
-    """A place in words that hold in every viewer."""
-    return f"{point_um[0] / 1000:.2f} mm from the left, {point_um[1] / 1000:.2f} mm from the top of the slide image"
+def place(point_um: tuple[float, float], report: SlideReport) -> str:
+    """A place on the canvas in words that hold for the overview and for QuPath, which show the scanned part only."""
+    x_um, y_um = in_scanned_part(point_um, report)
+    return f"{x_um / 1000:.2f} mm from the left, {y_um / 1000:.2f} mm from the top of {what_is_shown(report)}"
+
+
+def in_scanned_part(point_um: tuple[float, float], report: SlideReport) -> tuple[float, float]:
+    """A place on the canvas, in um from the scanned part's top left."""
+    if report.info is None:
+        return point_um
+    return point_um[0] - report.info.bounds_um.left, point_um[1] - report.info.bounds_um.top
+
+
+def what_is_shown(report: SlideReport) -> str:
+    """The name of what places on the page count from: a part of the canvas where the file says which was scanned."""
+    info = report.info
+    whole = info is None or (info.bounds_um.left == 0 and info.bounds_um.top == 0)
+    return "the slide image" if whole else "the scanned part"
 
 
 def _why_no_class(report: SlideReport) -> str:
@@ -198,6 +213,6 @@ def _likeliest(report: SlideReport) -> list[Detection]:
     return sorted(report.detections, key=lambda detection: -detection.confidence)[:_PLACES]
 
 
-def _likely(detection: Detection) -> str:
-    where = place((detection.x_um, detection.y_um))
+def _likely(detection: Detection, report: SlideReport) -> str:
+    where = place((detection.x_um, detection.y_um), report)
     return f"Likeliest place, below the limit for a deposit (score {detection.confidence:.2f}): {where}."

@@ -19,6 +19,13 @@ CLASS_RULES = {
     Metastasis.MACRO: "larger than 2 mm",
 }
 
+_LEFT_OUT = {
+    "pen": "pen marks",
+    "edge": "slide edges and scratches",
+    "debris": "dust and debris",
+    "small": "specks",
+}
+
 _UPPER = {"he": "H&E", "itc": "ITC"}
 
 NOT_COUNTED = "not assessed"
@@ -44,9 +51,13 @@ def millimetres(length_um: float) -> str:
 
 
 def size_words(deposit: Deposit) -> str:
-    """Size and uncertainty, e.g. "2.62 ± 0.05 mm"."""
+    """Size and uncertainty with as many decimals, e.g. "2.62 ± 0.05 mm", "0.400 ± 0.003 mm"."""
     size = millimetres(deposit.diameter_um)
-    return f"{size} ± {_uncertainty(deposit, size)} mm"
+    uncertainty = _uncertainty(deposit, size)
+    places = len(uncertainty.partition(".")[2])
+    if places > len(size.partition(".")[2]):
+        size = f"{deposit.diameter_um / 1000:.{places}f}"
+    return f"{size} ± {uncertainty} mm"
 
 
 def plain_size_words(deposit: Deposit) -> str:
@@ -78,6 +89,11 @@ def flag_title(code: str) -> str:
     """A flag's code as words: "no_tissue" becomes "No tissue"."""
     words = " ".join(_UPPER.get(word, word) for word in code.split("_"))
     return words[:1].upper() + words[1:]
+
+
+def left_out_words(reason: str) -> str:
+    """What an excluded area holds, in plain words: "small" becomes "specks"."""
+    return _LEFT_OUT.get(reason, reason.replace("_", " "))
 
 
 def percent(share: float) -> str:

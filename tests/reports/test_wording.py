@@ -10,10 +10,18 @@ from hypothesis import strategies as st
 
 from nodescan.domain.classification import classify
 from nodescan.domain.report import Flag
-from nodescan.domain.slide import SlideRef
+from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.reports import sentences
-from nodescan.reports.wording import class_words, flag_title, millimetres, percent, size_words, without_paths
+from nodescan.reports import page, sentences
+from nodescan.reports.wording import (
+    class_words,
+    flag_title,
+    left_out_words,
+    millimetres,
+    percent,
+    size_words,
+    without_paths,
+)
 from tests.reports.factory import ITC, MACRO, VARIANTS
 
 
@@ -33,10 +41,10 @@ def test_sizes_are_printed_short_and_long_near_a_limit(length_um: float, text: s
 
 
 @pytest.mark.parametrize(
-    ("uncertainty_um", "words"), [(38.2, "2.62 ± 0.04 mm"), (0.4, "2.62 ± 0.0004 mm"), (0, "2.62 ± 0 mm")]
+    ("uncertainty_um", "words"), [(38.2, "2.62 ± 0.04 mm"), (0.4, "2.6240 ± 0.0004 mm"), (0, "2.62 ± 0 mm")]
 )
 def test_an_uncertainty_is_never_rounded_away(uncertainty_um: float, words: str) -> None:
-    """It reads as 0 only where it is 0."""
+    """It reads as 0 only where it is 0, and the size has as many decimals."""
     assert size_words(replace(MACRO, diameter_uncertainty_um=Micrometers(uncertainty_um))) == words
 
 
@@ -104,3 +112,22 @@ def test_paths_outside_the_run_are_taken_out_of_messages() -> None:
     assert without_paths("in /archive/Jane Doe 1961/Data1.dat", report) == "in the slide's folder/Data1.dat"
     near = replace(report, slide=SlideRef("a", Path("a.svs")), flags=(Flag("x", "y"),))
     assert without_paths("a. b. c", near) == "a. b. c"
+
+
+def test_places_count_from_what_viewers_show() -> None:
+    """QuPath and the overview show the scanned part: a place on the canvas would send the reader elsewhere."""
+    found = VARIANTS["macro"]().report
+    assert found.info is not None
+    assert (found.info.bounds_um.left, found.info.bounds_um.top) == (500.0, 252.5)
+    assert sentences.place((1500.0, 1252.5), found) == "1.00 mm from the left, 1.00 mm from the top of the scanned part"
+    whole = replace(found, info=replace(found.info, bounds_um=BoundsUm(0.0, 0.0, 14_000.0, 10_100.0)))
+    assert sentences.place((1500.0, 1252.5), whole).startswith(
+        "1.50 mm from the left, 1.25 mm from the top of the slide"
+    )
+    assert page.rows(found)[0].centre == "4.70, 4.05"
+
+
+@pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])
+def test_what_was_left_out_is_said_in_words(reason: str) -> None:
+    """ "Left out: small" says nothing; every reason of the tissue search has words of its own."""
+    assert left_out_words(reason) != reason
