@@ -2,7 +2,7 @@
 
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.executors import LocalSlots, finished
 from nodescan.inference.card import find_model, load_card
-from nodescan.local_copies import InPlace, LocalCopies, copies_or_originals
+from nodescan.local_copies import InPlace, LocalCopies, copies_or_originals, prepare_stage
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
@@ -99,7 +99,13 @@ def run_batch(request: BatchRequest, viewer: Viewer, *, first: Worker | None = N
     """Scan every slide asked for. Raises NodescanError, before any work, where the request itself can't be met.
 
     first: a worker that was started ahead of time, since starting one takes longer than all that comes before it.
+    The viewer is closed at the end, however that comes.
     """
+    with closing(viewer):
+        return _run(request, viewer, first)
+
+
+def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchResult:
     if request.precision not in PRECISIONS:
         raise UsageError(f"--precision: must be {' or '.join(PRECISIONS)}, not {request.precision!r}")
     check_places(request)
@@ -107,6 +113,8 @@ def run_batch(request: BatchRequest, viewer: Viewer, *, first: Worker | None = N
     names = report_names(request.reports)
     manifest, refs = _wanted(request)
     prepare_folder(request.folder)
+    if request.stage is not None:
+        prepare_stage(request.stage)
     job = ScanJob(request.folder, find_model(request.model), request.device, config.name, config.text, names)
     if request.precision == "float32":
         job = replace(job, opener=REFERENCE_OPENER)
@@ -179,12 +187,9 @@ def scan_all(
         state = "finished"
     finally:
         reports = _in_order(refs, done)
-        try:
-            tools.rules.may_write()
-            unwritten += attempt(partial(record.write, state, len(refs), reports, kept=len(kept)), viewer)
-            unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
-        finally:
-            viewer.close()
+        tools.rules.may_write()
+        unwritten += attempt(partial(record.write, state, len(refs), reports, kept=len(kept)), viewer)
+        unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
     return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept))
 
 

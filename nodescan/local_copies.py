@@ -5,6 +5,7 @@ import queue
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotYet
@@ -251,17 +252,31 @@ def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s:
 
     Raises OutputError where nothing can be written.
     """
-    try:
+    with _stage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
         own, lock_fd = _own_folder(folder)
+    return LocalCopies({ref.slide_id: ref for ref in refs}, own, lock_fd, tell, stall_s)
+
+
+def prepare_stage(folder: Path) -> None:
+    """Make the folder and try to write there, before anything of an earlier run is touched. Raises OutputError."""
+    with _stage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".nodescan-", dir=folder):
+            pass
+
+
+@contextmanager
+def _stage_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         why = error.strerror or str(error)
         raise OutputError(
             f"--stage {folder}: can't be written ({why}); name a folder on a local disk that can be written, or leave "
             "--stage out"
         ) from error
-    return LocalCopies({ref.slide_id: ref for ref in refs}, own, lock_fd, tell, stall_s)
 
 
 def remove_leftovers(folder: Path) -> None:

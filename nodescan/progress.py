@@ -187,7 +187,8 @@ class BarViewer(Viewer):
         self._line(f"error: {line}")
 
     def close(self) -> None:
-        self._bars.stop()
+        if self._batch is not None:
+            self._bars.stop()
 
     def _show_batch(self) -> None:
         """A slide that is half done counts as half, so that the time left is true for few large slides too."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event, Lock, Thread
 
 from nodescan.domain.report import SlideReport
 from nodescan.errors import OutputError
@@ -14,6 +15,9 @@ from nodescan.progress import Advance, Advances, BarViewer, Clock, PlainViewer, 
 
 LOG_EVERY_S = 1.0
 """At most one JSON line of tiles in this time."""
+
+BEAT_EVERY_S = 30.0
+"""A log that is silent for longer is that of a run that has ended or whose machine stands still."""
 
 
 def open_viewer(*, quiet: bool, log_json: Path | None = None) -> Viewer:
@@ -24,20 +28,27 @@ def open_viewer(*, quiet: bool, log_json: Path | None = None) -> Viewer:
 
 
 class JsonLog(Viewer):
-    """One JSON object a line: ts (ISO 8601, UTC), event, and slide_id where there is one."""
+    """One JSON object a line: ts (ISO 8601, UTC), event, and slide_id where there is one.
 
-    def __init__(self, path: Path, *, clock: Clock = time.monotonic) -> None:
+    From the log's opening to its end a heartbeat says how far the batch is, whatever else there is to say.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock = time.monotonic, beat_every_s: float = BEAT_EVERY_S) -> None:
         try:
             super().__init__(path.open("a", encoding="utf-8"))
         except OSError as error:
             raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --log-json") from error
         self._path, self._broken = path, False
         self._state = Advances(clock)
+        self._beat_every_s, self._closed, self._writing = beat_every_s, Event(), Lock()
+        self._beating = Thread(target=self._beat, name="log-heartbeat", daemon=True)
+        self._beating.start()
 
     def note(self, text: str) -> None:
         self._write("note", message=text)
 
     def batch_started(self, slides: int) -> None:
+        self._state.slides, self._state.started = slides, self._state.clock()
         self._write("batch_started", slides=slides)
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
@@ -63,6 +74,7 @@ class JsonLog(Viewer):
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         with self._state.lock:
+            self._state.finished += 1
             self._state.running.pop(report.slide.slide_id, None)
             self._write(
                 "slide_finished",
@@ -79,20 +91,34 @@ class JsonLog(Viewer):
         self._write("error", message=line)
 
     def close(self) -> None:
+        self._closed.set()
+        self._beating.join()
         self._write("batch_closed")
         with suppress(OSError):  # what is still buffered was lost with the write that failed
             self._stream.close()
 
+    def _beat(self) -> None:
+        while not self._closed.wait(self._beat_every_s):
+            with self._state.lock:
+                state, left_s = self._state, self._state.left_s()
+                running = [
+                    {"slide_id": slide_id, "tiles_done": advance.done, "tiles": advance.tiles}
+                    for slide_id, advance in state.running.items()
+                ]
+                left = None if left_s is None else round(left_s)
+                self._write("heartbeat", slides=state.slides, finished=state.finished, running=running, left_s=left)
+
     def _write(self, event: str, **facts: object) -> None:
         """One line; where the disk is full the log ends, said once, and the slides go on."""
-        if self._broken:
-            return
         line = {"ts": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
-        try:
-            print(json.dumps(line), file=self._stream, flush=True)
-        except OSError as error:
-            self._broken = True
-            print(f"error: {self._path}: the log ends here ({error.strerror}); free some space", file=sys.stderr)
+        with self._writing:
+            if self._broken:
+                return
+            try:
+                print(json.dumps(line), file=self._stream, flush=True)
+            except OSError as error:
+                self._broken = True
+                print(f"error: {self._path}: the log ends here ({error.strerror}); free some space", file=sys.stderr)
 
 
 class Viewers(Viewer):

@@ -1,7 +1,9 @@
 """Many slides: none ends the batch, each keeps its row, and what is written is whole."""
 
 import csv
+import errno
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from nodescan import batch, slide_task
-from nodescan.batch import scan_all, scan_manifest
+from nodescan.batch import BatchRequest, run_batch, scan_all, scan_manifest
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError, UsageError
+from nodescan.inference import slots
 from nodescan.interfaces import Slide
 from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides
@@ -21,6 +24,7 @@ from nodescan.reports import report_names
 from nodescan.slide_task import Tools
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
+from nodescan.viewers import JsonLog
 from tests.fakes import ColourPredictor, Listener, paint_slide
 
 
@@ -250,6 +254,48 @@ def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
     assert (out / "a" / "report.html").is_file()
     assert "./a/report.html" not in (out / "summary.html").read_text()
     assert stages(out)["A"].startswith("cannot be determined")
+
+
+def test_log_hears_of_patients_that_cannot_be_written(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are staged when the last slide is done, and the log is open until then."""
+    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (ColourPredictor(), 1))
+    paint_slide(tmp_path / "a.tif")
+    (tmp_path / "m.csv").write_text("path,patient_id\na.tif,A\n")
+    (out / "patients.csv").mkdir()
+    request = BatchRequest((), out, manifest=tmp_path / "m.csv", slots=0)
+    result = run_batch(request, JsonLog(tmp_path / "log.jsonl"))
+    assert not result.complete
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines[-3:]] == ["slide_finished", "error", "batch_closed"]
+    assert "patients.csv" in lines[-2]["message"]
+
+
+def test_old_page_that_the_disk_keeps_is_not_linked(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old report can be neither removed nor replaced: the index, whose row is a failure's, doesn't lead to it.
+
+    Once the failure could be written it leads there.
+    """
+    refs = slides(paint_slide(tmp_path / "a.tif"))
+    assert scan_all(refs, tools(out), Listener()).complete
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == out / "a" / "report.json":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        unlink(path, missing_ok)
+
+    broken = tools(out, ColourPredictor(ZeroDivisionError()))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        assert not scan_all(refs, broken, Listener()).complete
+    assert json.loads((out / "a" / "report.json").read_text())["status"] == "complete"
+    page = (out / "summary.html").read_text()
+    assert "./a/report.html" not in page
+    assert "./a/overview.jpg" not in page
+    scan_all(refs, broken, Listener())
+    assert "./a/report.html" in (out / "summary.html").read_text()
 
 
 def test_patients_are_staged_without_json_reports(tmp_path: Path, out: Path) -> None:

@@ -356,6 +356,15 @@ def test_wrong_use_is_refused_in_words(tmp_path: Path, given: dict[str, object],
         run_batch(batch.replace(asked, **given), PlainViewer(io.StringIO()))
 
 
+@pytest.mark.filterwarnings("ignore:The 'ucx' protocol")
+@pytest.mark.parametrize("address", ["foo", "tcp://nowhere", "tcp://localhost:port", "ucx://localhost:1"])
+def test_what_is_no_address_is_refused_without_a_client(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One made in vain would hold up the end of the program for half a minute, and end it with a traceback."""
+    monkeypatch.setattr(connection.distributed, "Client", lambda *_, **__: pytest.fail("a client was made"))
+    with pytest.raises(UsageError, match="no address of a Dask scheduler"), connection.connected(address):
+        pass
+
+
 def test_without_dask_the_command_to_install_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, and no traceback."""
     for name in [name for name in sys.modules if name.startswith("nodescan.cluster")]:

@@ -312,6 +312,20 @@ def test_a_place_that_cannot_be_written_is_refused_with_its_option(tmp_path: Pat
         local_copies([], tmp_path / "file" / "below", print)
 
 
+def test_a_stage_that_cannot_be_written_costs_no_older_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip in the command, refused before the run touches what an earlier one made."""
+    monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (ColourPredictor(), 1))
+    monkeypatch.chdir(tmp_path)
+    paint_slide(tmp_path / "a.tif")
+    (tmp_path / "file").write_bytes(b"")
+    command = ["run", "a.tif", "--out", "out", "--slots", "0", "--quiet"]
+    assert main(command) == 0
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    assert main([*command, "--force", "--stage", "file/below"]) == 2
+    assert {path: path.read_bytes() for path in files if path.exists()} == before
+
+
 def test_a_run_with_stage_reports_the_slides_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole command: read from copies, named and fingerprinted as the originals, and kept by the next run."""
     monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (ColourPredictor(), 1))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,31 @@ def test_log_is_one_json_object_a_line(tmp_path: Path) -> None:
     assert all(line["ts"].endswith("+00:00") for line in lines)
     assert [line.get("slide_id") for line in lines] == [None, "a", "a", None, "a", None]
     assert lines[4]["metastasis"] == "negative"
+
+
+def test_log_beats_while_nothing_else_is_to_be_said(tmp_path: Path) -> None:
+    """In the middle of a slide, and with how far each is, until the batch is closed."""
+    path = tmp_path / "log.jsonl"
+    clock = Clock()
+    log = JsonLog(path, clock=clock, beat_every_s=0.01)
+
+    def beats() -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [line for line in lines if line["event"] == "heartbeat"]
+
+    log.batch_started(3)
+    clock.now += 60
+    log.slide_finished(complete("a"), 60.0)
+    log.slide_started("b", 40)
+    log.tiles_done("b", 10, 1.0)
+    end = time.monotonic() + 60
+    while not (beats() and beats()[-1]["running"]) and time.monotonic() < end:
+        time.sleep(0.01)
+    log.close()
+    last = beats()[-1]
+    assert (last["slides"], last["finished"], last["left_s"]) == (3, 1, 120)
+    assert last["running"] == [{"slide_id": "b", "tiles_done": 10, "tiles": 40}]
+    assert path.read_text().splitlines()[-1].endswith('"event": "batch_closed"}')
 
 
 def test_log_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:

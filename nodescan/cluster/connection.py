@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import distributed
+from distributed.comm.addressing import normalize_address, resolve_address
 
 from nodescan.cluster.processes import ClusterJob
 from nodescan.cluster.task import look
@@ -42,8 +43,9 @@ def connected(address: str) -> Iterator[distributed.Client]:
     if not address.strip():  # Dask would start a cluster of its own
         raise UsageError("--scheduler: no address is given; it looks like tcp://host:8786")
     try:
+        resolve_address(normalize_address(address))  # a client made in vain holds up the program's end for 30 s
         client = distributed.Client(address, timeout=_CONNECTING_S, set_as_default=False, name="nodescan")
-    except (ValueError, TypeError, ImportError) as error:
+    except (ValueError, TypeError, ImportError, FutureWarning) as error:
         raise UsageError(
             f"--scheduler {address}: no address of a Dask scheduler ({error}); e.g. tcp://host:8786"
         ) from None

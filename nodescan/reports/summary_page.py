@@ -12,11 +12,13 @@ from markupsafe import Markup
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
+from nodescan.errors import UsageError
 from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
+from nodescan.reports.report_reader import read_again
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, class_words, flag_title, without_paths
 
@@ -133,8 +135,8 @@ def _row(report: SlideReport, folder: Path) -> Row:
     return Row(
         slide_id=name,
         origin=", ".join(filter(None, origin)),
-        link=_link(folder, name, REPORT_HTML),
-        thumbnail=_link(folder, name, OVERVIEW_JPG),
+        link=_link(folder, report, REPORT_HTML),
+        thumbnail=_link(folder, report, OVERVIEW_JPG),
         tone=tone(report),
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
@@ -149,13 +151,28 @@ def _row(report: SlideReport, folder: Path) -> Row:
     )
 
 
-def _link(folder: Path, slide_id: str, file: str) -> str:
+def _link(folder: Path, report: SlideReport, file: str) -> str:
     """Relative, so that the run's folder can be moved whole; "./" keeps a colon in a name from being a scheme.
 
-    "" where the file isn't there, or no report.json beside it: then it is left over from an earlier run.
+    "" where the file isn't there, or is left over from an earlier run.
     """
-    whole = all((folder / slide_id / name).is_file() for name in (REPORT_JSON, file))
-    return f"./{quote(slide_id, safe='')}/{file}" if whole else ""
+    place = folder / report.slide.slide_id
+    there = (place / file).is_file() and _stands(report, place / REPORT_JSON)
+    return f"./{quote(report.slide.slide_id, safe='')}/{file}" if there else ""
+
+
+def _stands(report: SlideReport, path: Path) -> bool:
+    """Whether report.json is there, and this report's.
+
+    One that couldn't be written is a failure's, and an older one may stand there still: a disk that refuses the new
+    one may have refused to remove the old one, too.
+    """
+    if report.status not in (Status.FAILED, Status.UNMEASURABLE):
+        return path.is_file()
+    try:
+        return read_again(path, report.slide).provenance == report.provenance
+    except UsageError:
+        return False
 
 
 def _reason(report: SlideReport) -> str:

@@ -113,6 +113,7 @@ def test_a_reason_that_meets_many_slides_is_said_once(tmp_path: Path) -> None:
     above = text[: text.index("All slides")]
     assert above.count("the file ends early") == 1
     assert "and 7 more" in above
+    assert "the same command without --force tries just these again" in above
 
 
 def test_a_run_without_a_single_report_has_a_page(tmp_path: Path) -> None:
