@@ -57,14 +57,21 @@ def evaluate(
         raise UsageError("evaluate: name the folder of a run, or --detections DIR, one of the two")
     if as_submitted and not official:
         raise UsageError("--as-submitted: says how --official treats missing slides; add --official")
-    if mpp is not None and not 0 < mpp < float("inf"):
-        raise UsageError(f"--mpp: must be a number of um above 0, not {mpp:g}")
+    if mpp is not None and official:
+        raise UsageError(
+            "--mpp: --official takes 0.243 um for every slide, as the organisers' script does; leave out one"
+        )
     from nodescan.evaluation.compare import compare, subjects_of_challenge, subjects_of_run
     from nodescan.evaluation.evaluation_files import json_text, write_evaluation
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
+    from nodescan.manifest import COARSEST_MPP_UM, FINEST_MPP_UM
 
+    if mpp is not None and not FINEST_MPP_UM <= mpp <= COARSEST_MPP_UM:
+        raise UsageError(
+            f"--mpp: write um per pixel at level 0, from {FINEST_MPP_UM} to {COARSEST_MPP_UM}, not {mpp:g}"
+        )
     truth = read_reference(reference)
     subjects = subjects_of_run(out) if out is not None else subjects_of_challenge(_given(detections))
     if camelyon_csv is not None:
@@ -109,4 +116,6 @@ def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) 
         print(f"{fact.label}: {fact.value}{': ' + fact.note if fact.note else ''}")
     for path in paths:
         print(f"written: {path}")
+    if not paths:
+        print("nothing was written; --to DIR writes the page with its plots, the JSON and the tables")
     print(NOT_FOR_CLINICAL_USE)

@@ -39,7 +39,9 @@ def test_a_run_is_evaluated_into_its_folder(tmp_path: Path, capsys: pytest.Captu
         (["--reference", "r"], "name the folder of a run, or --detections DIR"),
         (["out", "--detections", "d", "--reference", "r"], "one of the two"),
         (["out", "--reference", "r", "--as-submitted"], "add --official"),
-        (["out", "--reference", "r", "--mpp", "0"], "above 0"),
+        (["out", "--reference", "r", "--mpp", "0.09"], "from 0.1 to 1.2, not 0.09"),
+        (["out", "--reference", "r", "--mpp", "250"], "from 0.1 to 1.2, not 250"),
+        (["out", "--reference", "r", "--mpp", "0.25", "--official"], "leave out one"),
         (["out", "--reference", "nowhere"], "no such file or folder"),
     ],
 )

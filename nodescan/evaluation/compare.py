@@ -12,10 +12,17 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
 from nodescan.evaluation.froc import FrocMode, SlideHits, judge
-from nodescan.evaluation.lesions import OFFICIAL_SPACING_UM, LesionMap, measured_lesions, official_lesions
+from nodescan.evaluation.lesions import (
+    CORNER_BIAS_PX,
+    LEVEL_PX,
+    OFFICIAL_SPACING_UM,
+    LesionMap,
+    measured_lesions,
+    official_lesions,
+)
 from nodescan.evaluation.pairing import Pairing, pair
-from nodescan.evaluation.reference import Reference, ReferenceSlide
-from nodescan.labels import LabelTable
+from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
+from nodescan.labels import LabelledSlide, LabelTable
 from nodescan.patients.grouping import group, not_run, section_of
 from nodescan.patients.restage import stage_labels
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
@@ -139,7 +146,7 @@ def compare(
         slides.append(SlideOutcome(slide, subject, hits, pairing))
     if mode is FrocMode.OFFICIAL and unscored:
         raise UsageError(f"the reference shows no lesions of {len(unscored)} tumour slide(s): {_few(unscored)}")
-    patients, not_run_patients = _patients(by_key, reference)
+    patients, not_run_patients, open_stages = _patients(by_key, reference)
     return Comparison(
         mode=mode,
         slides=tuple(sorted(slides, key=lambda outcome: outcome.reference.slide_id)),
@@ -149,7 +156,16 @@ def compare(
         unscored=tuple(unscored),
         unpaired=tuple(sorted(unpaired, key=lambda left: left.slide_id)),
         patients_not_run=not_run_patients,
-        notes=(*reference.notes, *_notes(by_key, known, reference, mode, mpp_um)),
+        notes=(
+            *reference.notes,
+            *_notes(by_key, known, reference, mode, mpp_um),
+            *_lesion_notes(slides),
+            *(
+                [f"no single stage follows from the labels of {_few(open_stages)}, so not scored"]
+                if open_stages
+                else ()
+            ),
+        ),
     )
 
 
@@ -173,6 +189,10 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     assert slide.lesions is not None
     report = None if subject is None else subject.report
     drawn = slide.lesions.mask(None if report is None else report.size_px)
+    if not drawn.tumour.any() and not slide.lesions.kind()[0]:
+        raise UsageError(
+            f"{slide.lesions.path.name} shows no tumour, but {slide.slide_id} is labelled tumour; correct one"
+        )
     if mode is FrocMode.OFFICIAL:
         return official_lesions(drawn.tumour, origin=drawn.origin, whole=drawn.whole)
     spacing = report.spacing if report is not None else None
@@ -199,30 +219,51 @@ def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpair
 
 def _patients(
     by_key: Mapping[str, Subject], reference: Reference
-) -> tuple[tuple[PatientOutcome, ...], tuple[str, ...]]:
-    """Patients with at least one slide that was run, and those with none."""
+) -> tuple[tuple[PatientOutcome, ...], tuple[str, ...], list[str]]:
+    """Patients with at least one slide that was run, those with none, and those whose true stage isn't known."""
     if not reference.nodes or not any(subject.report for subject in by_key.values()):
-        return (), ()
-    truth = {
-        result.staged.specimen.patient_id: result.staged.words
-        for result in stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
-    }
+        return (), (), []
+    labelled = stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
+    truth = {result.staged.specimen.patient_id: result.staged.words for result in labelled if result.staged.determined}
     truth.update(reference.stages)
-    rows = [(slide.facts, _section(by_key.get(slide.slide_id.casefold()), slide.slide_id)) for slide in reference.nodes]
+    rows = [(slide.facts, _section(by_key.get(slide.slide_id.casefold()), slide)) for slide in reference.nodes]
     found = [stage(specimen, CAMELYON17) for specimen in group(rows, CAMELYON17)]
     run = {facts.patient_id for facts, section in rows if section.slide_id.casefold() in by_key}
     outcomes = [
         PatientOutcome(result.specimen.patient_id, truth[result.specimen.patient_id], result)
         for result in found
-        if result.specimen.patient_id in run
+        if result.specimen.patient_id in run & truth.keys()
     ]
-    return tuple(outcomes), tuple(sorted(truth.keys() - run))
+    everyone = {facts.patient_id for facts, _ in rows}
+    return tuple(outcomes), tuple(sorted(everyone - run)), sorted(run - truth.keys())
 
 
-def _section(subject: Subject | None, slide_id: str) -> Section:
+def _section(subject: Subject | None, slide: LabelledSlide) -> Section:
+    nodes = slide.facts.nodes_on_slide
     if subject is None or subject.report is None:
-        return not_run(slide_id)
-    return section_of(subject.report)
+        return not_run(slide.slide_id, nodes_on_slide=nodes)
+    return section_of(subject.report, nodes_on_slide=nodes)
+
+
+def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
+    """What makes false positives of points that may be none, and sizes of masks longer than they are."""
+    scored = [outcome for outcome in slides if outcome.hits is not None and outcome.reference.tumour]
+    outside = [outcome.reference.slide_id for outcome in scored if outcome.hits is not None and outcome.hits.outside]
+    partly = [o.reference.slide_id for o in scored if o.reference.slide_id.casefold() in NOT_EXHAUSTIVE]
+    notes: list[str] = []
+    if outside:
+        notes.append(
+            f"points outside of the mask count as false positives; are x and y level-0 pixels? {_few(outside)}"
+        )
+    if partly:
+        notes.append(f"not every lesion is outlined, so a false positive may be tumour: {_few(partly)} (camelyon.md)")
+    lesions = [outcome.reference.lesions for outcome in slides if outcome.pairing is not None]
+    if any(file is not None and file.kind_of_file == "mask" for file in lesions):
+        notes.append(
+            f"sizes of masks at level 5 are about {CORNER_BIAS_PX} px ({CORNER_BIAS_PX * LEVEL_PX:.0f} of level 0) too "
+            "long, measured from corner to corner, and the bias of size holds that; outlines are free of it"
+        )
+    return notes
 
 
 def _notes(

@@ -10,13 +10,15 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.evaluation_page import render
-from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SizeTask, SlideTask
+from nodescan.evaluation.figures import ClassTask, Figures, LargestTask, LesionTask, SizeTask, SlideTask
 from nodescan.evaluation.froc import FALSE_POSITIVES
+from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.reports.files import output_errors, write_beside
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
-SUBMISSION_CSV, SCORES_CSV, LESIONS_CSV = "camelyon17_submission.csv", "slide_scores.csv", "lesions.csv"
+SUBMISSION_CSV, SCORES_CSV = "camelyon17_submission.csv", "slide_scores.csv"
+LESIONS_CSV, LARGEST_CSV = "lesions.csv", "largest_sizes.csv"
 SCHEMA_VERSION = 1
 
 Json = Mapping[str, object]
@@ -24,9 +26,11 @@ Json = Mapping[str, object]
 
 
 def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, reference: str) -> tuple[Path, ...]:
-    """Write all files; their paths. Raises OutputError where the disk refuses."""
+    """Write all files, and remove those of an earlier evaluation; their paths. Raises OutputError."""
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        for name in (SUBMISSION_CSV, LESIONS_CSV, LARGEST_CSV):
+            (folder / name).unlink(missing_ok=True)
     files = {
         EVALUATION_JSON: json_text(comparison, figures, reference=reference),
         EVALUATION_HTML: render(comparison, figures, reference=reference),
@@ -35,7 +39,9 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
     if comparison.patients:
         files[SUBMISSION_CSV] = _submission(comparison)
     if figures.sizes is not None:
-        files[LESIONS_CSV] = _lesions(figures.sizes)
+        files[LESIONS_CSV] = _lesions(figures.sizes.lesions)
+    if figures.largest is not None:
+        files[LARGEST_CSV] = _lesions(figures.largest.slides)
     for name, text in files.items():
         write_beside(folder / name, text.encode())
     return tuple(folder / name for name in files)
@@ -55,6 +61,7 @@ def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> st
         **_class_task("slide_classes", figures.slide_classes),
         **_class_task("stages", figures.stages),
         **_sizes(figures.sizes),
+        **_largest(figures.largest),
         "n_slides": len(comparison.slides),
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
@@ -133,10 +140,7 @@ def _sizes(task: SizeTask | None) -> Json:
         return {"size_agreement": None}
     recall = {f"recall_{word}": found for word, found in zip(("itc", "micro", "macro"), task.recall, strict=True)}
     named = {
-        "bias_um": task.bias,
-        "lower_limit_um": task.lower,
-        "upper_limit_um": task.upper,
-        "median_relative_error": task.median_error,
+        **_limits(task),
         "false_deposits_per_slide": task.false_deposits,
         **recall,
     }
@@ -151,6 +155,27 @@ def _sizes(task: SizeTask | None) -> Json:
     for name, found in named.items():
         content.update(_with_interval(name, found))
     return {"size_agreement": content}
+
+
+def _largest(task: LargestTask | None) -> Json:
+    if task is None:
+        return {"largest_size_agreement": None}
+    content: dict[str, object] = {
+        "n_slides": len(task.slides),
+        "n_matched": sum(slide.measured_um is not None for slide in task.slides),
+    }
+    for name, found in _limits(task).items():
+        content.update(_with_interval(name, found))
+    return {"largest_size_agreement": content}
+
+
+def _limits(task: SizeTask | LargestTask) -> Mapping[str, Estimate]:
+    return {
+        "bias_um": task.bias,
+        "lower_limit_um": task.lower,
+        "upper_limit_um": task.upper,
+        "median_relative_error": task.median_error,
+    }
 
 
 def _scores(comparison: Comparison) -> str:
@@ -177,7 +202,7 @@ def _submission(comparison: Comparison) -> str:
     return _csv(("patient", "stage"), rows)
 
 
-def _lesions(task: SizeTask) -> str:
+def _lesions(matches: Sequence[LesionMatch]) -> str:
     rows = [
         (
             lesion.slide_id,
@@ -186,7 +211,7 @@ def _lesions(task: SizeTask) -> str:
             "" if lesion.measured_um is None else lesion.measured_um,
             "missed" if lesion.measured_class is None else lesion.measured_class.word,
         )
-        for lesion in task.lesions
+        for lesion in matches
     ]
     return _csv(("slide_id", "true_um", "true_class", "measured_um", "measured_class"), rows)
 

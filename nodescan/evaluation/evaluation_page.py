@@ -83,6 +83,10 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         facts.append(
             Fact("Bias of size", number_words(figures.sizes.bias, unit=" um"), "measured less true, matched pairs")
         )
+    if figures.largest is not None:
+        found = sum(slide.measured_um is not None for slide in figures.largest.slides)
+        note = f"largest of a slide, measured less stated; {found} of {len(figures.largest.slides)} slides"
+        facts.append(Fact("Bias of largest size", number_words(figures.largest.bias, unit=" um"), note))
     return tuple(facts)
 
 
@@ -132,6 +136,10 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         svg = bland_altman_plot(figures.sizes.lesions, figures.sizes.agreement)
         note = "Colour: true class. Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
+    elif figures.largest is not None and figures.largest.agreement is not None:
+        svg = bland_altman_plot(figures.largest.slides, figures.largest.agreement)
+        note = "The largest deposit of each slide. Colour: true class. Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
+        plots.append(Plot("Largest sizes (Bland-Altman)", Markup(svg), note))
     return plots
 
 

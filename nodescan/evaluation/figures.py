@@ -76,6 +76,21 @@ class SizeTask:
 
 
 @dataclass(frozen=True, slots=True)
+class LargestTask:
+    """The largest deposit of each slide: the size that the reference states against the one measured.
+
+    slides: one a slide, its measured size None where nothing was found; figures as in SizeTask.
+    """
+
+    slides: tuple[LesionMatch, ...]
+    agreement: BlandAltman | None
+    bias: Estimate
+    lower: Estimate
+    upper: Estimate
+    median_error: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """None where the reference can't tell."""
 
@@ -84,6 +99,7 @@ class Figures:
     slide_classes: ClassTask | None
     stages: ClassTask | None
     sizes: SizeTask | None
+    largest: LargestTask | None
 
 
 def figures(comparison: Comparison) -> Figures:
@@ -94,6 +110,7 @@ def figures(comparison: Comparison) -> Figures:
         slide_classes=_slide_classes(comparison.slides),
         stages=_stages(comparison),
         sizes=_sizes(comparison.slides),
+        largest=_largest(comparison.slides),
     )
 
 
@@ -134,7 +151,12 @@ def _lesion_task(comparison: Comparison) -> LesionTask | None:
 
 
 def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
-    """Only slides with a report: a list of detections has no class."""
+    """Only slides with a report: a list of detections has no class.
+
+    None where the reference doesn't class every tumour slide: the normal ones alone would give a false picture.
+    """
+    if any(slide.reference.tumour and slide.reference.label is None for slide in slides):
+        return None
     pairs: list[tuple[str, str]] = []
     for slide in slides:
         report = None if slide.subject is None else slide.subject.report
@@ -178,20 +200,11 @@ def _sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
         for pairing in pairings
     ]
 
-    def agreement(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
-        sizes = np.concatenate([apart[index] for index in drawn])
-        found = bland_altman(sizes[:, 0], sizes[:, 1])
-        if found is None:
-            return np.full(4, np.nan)
-        error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
-        return np.array([found.bias_um, found.lower_um, found.upper_um, error])
-
-    bias, lower, upper, error = estimates(len(pairings), agreement)
-    matched = np.concatenate(apart)
+    agreement, (bias, lower, upper, error) = _agreement(apart)
     found = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
     return SizeTask(
         lesions=lesions,
-        agreement=bland_altman(matched[:, 0], matched[:, 1]),
+        agreement=agreement,
         bias=bias,
         lower=lower,
         upper=upper,
@@ -201,6 +214,41 @@ def _sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
         false_deposits=_false_deposits(pairings),
         pieces=sum(pairing.pieces for pairing in pairings),
     )
+
+
+def _largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
+    """Over slides with a class for which the reference states a size."""
+    matches: list[LesionMatch] = []
+    for slide in slides:
+        truth, report = slide.reference, None if slide.subject is None else slide.subject.report
+        if truth.largest_um is None or truth.label is None or report is None or report.metastasis is None:
+            continue
+        measured = report.largest_deposit_um
+        found = None if measured is None else report.metastasis
+        matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found))
+    if not matches:
+        return None
+    apart = [np.array([] if m.measured_um is None else [(m.true_um, m.measured_um)]).reshape(-1, 2) for m in matches]
+    agreement, (bias, lower, upper, error) = _agreement(apart)
+    return LargestTask(tuple(matches), agreement, bias, lower, upper, error)
+
+
+def _agreement(apart: Sequence[NDArray[np.float64]]) -> tuple[BlandAltman | None, tuple[Estimate, ...]]:
+    """Over all pairs; bias, lower, upper limit and median relative error with their intervals by slide.
+
+    apart : float64 (n, 2) for each slide, true and measured um.
+    """
+
+    def statistic(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
+        sizes = np.concatenate([apart[index] for index in drawn])
+        found = bland_altman(sizes[:, 0], sizes[:, 1])
+        if found is None:
+            return np.full(4, np.nan)
+        error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
+        return np.array([found.bias_um, found.lower_um, found.upper_um, error])
+
+    matched = np.concatenate(list(apart))
+    return bland_altman(matched[:, 0], matched[:, 1]), estimates(len(apart), statistic)
 
 
 def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Callable[[NDArray[np.intp]], float]:

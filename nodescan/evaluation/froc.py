@@ -28,13 +28,14 @@ class SlideHits:
     """One slide's detections judged. false_positives : float64 (n,), each point on its own.
 
     lesion_scores : float (m,), the highest confidence in each lesion; 0 for a missed one. In official mode they are
-    float32, and ITCs are among them, with 0. n_lesions: those that count.
+    float32, and ITCs are among them, with 0. n_lesions: those that count. outside: points off the reference's mask.
     """
 
     slide_id: str
     false_positives: NDArray[np.float64]
     lesion_scores: NDArray[np.floating]
     n_lesions: int
+    outside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,14 @@ def judge(slide_id: str, detections: DetectionList, lesions: LesionMap | None, m
     """
     if lesions is None:
         return SlideHits(slide_id, detections.confidence, np.zeros(0, dtype=_kind_of_scores(mode)), 0)
-    labels = _labels_at(detections, lesions, mode)
+    labels, outside = _labels_at(detections, lesions, mode)
     scores = np.zeros(lesions.count, dtype=_kind_of_scores(mode))
     ignored = np.isin(labels, list(lesions.itc))
     hit = (labels > 0) & ~ignored
     np.maximum.at(scores, labels[hit] - 1, detections.confidence[hit].astype(scores.dtype))
     if mode is FrocMode.EVERY_SLIDE:
         scores = scores[[label - 1 for label in range(1, lesions.count + 1) if label not in lesions.itc]]
-    return SlideHits(slide_id, detections.confidence[labels == 0], scores, lesions.n_lesions)
+    return SlideHits(slide_id, detections.confidence[labels == 0], scores, lesions.n_lesions, outside)
 
 
 class Froc:
@@ -123,8 +124,8 @@ def _kind_of_scores(mode: FrocMode) -> type[np.floating]:
     return np.float32 if mode is FrocMode.OFFICIAL else np.float64
 
 
-def _labels_at(detections: DetectionList, lesions: LesionMap, mode: FrocMode) -> NDArray[np.int32]:
-    """int32 (n,): the label under each point, 0 where there is none."""
+def _labels_at(detections: DetectionList, lesions: LesionMap, mode: FrocMode) -> tuple[NDArray[np.int32], int]:
+    """int32 (n,): the label under each point, 0 where there is none; and how many lie outside of the whole slide."""
     row = np.floor(detections.y_px / LEVEL_PX).astype(np.intp) - lesions.origin[0]
     column = np.floor(detections.x_px / LEVEL_PX).astype(np.intp) - lesions.origin[1]
     height, width = lesions.labels.shape
@@ -138,7 +139,7 @@ def _labels_at(detections: DetectionList, lesions: LesionMap, mode: FrocMode) ->
         )
     labels = np.zeros(len(row), dtype=np.int32)
     labels[inside] = lesions.labels[row[inside], column[inside]]
-    return labels
+    return labels, int((~inside).sum()) if lesions.whole else 0
 
 
 def _pooled(values: Sequence[NDArray[np.floating]], kind: type) -> tuple[NDArray[np.floating], NDArray[np.intp]]:

@@ -30,6 +30,9 @@ _OUTLINE_SUFFIXES = (".xml", ".geojson")
 MOST_MASK_PIXELS = 200_000_000
 """A level-5 mask of the largest slides has some 25 million; more is a mask of a finer level."""
 
+PADDED_PX = 512 // LEVEL_PX
+"""A mask may be longer than its slide by this: writers fill up tiles of 512 px."""
+
 _CIRCLE_POINTS = 256
 
 PAD_PX = 8
@@ -65,7 +68,10 @@ class LesionFile:
     def mask(self, size_px: tuple[int, int] | None) -> LesionMask:
         """The lesions at level 5. size_px: width and height of level 0, None where not known."""
         if self.kind_of_file == "mask":
-            return LesionMask(_read_mask(self.path), (0, 0), whole=True)
+            tumour = _read_mask(self.path)
+            if size_px is not None:
+                _check_level(self.path, tumour.shape, size_px)
+            return LesionMask(tumour, (0, 0), whole=True)
         return _drawn(self._outlines(), size_px)
 
     def deposits(self, level0: Spacing) -> tuple[Deposit, ...]:
@@ -136,6 +142,17 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
             f"{path.name}: a mask holds 0 and 1, or 0 and 255, not {some}; save it without grey edges"
         )
     return values != 0
+
+
+def _check_level(path: Path, shape: tuple[int, ...], size_px: tuple[int, int]) -> None:
+    """Raise AnnotationError for a mask of another level or slide, whose lesions would be of another size and place."""
+    width, height = (math.ceil(side / LEVEL_PX) for side in size_px)
+    more = shape[0] - height, shape[1] - width
+    if not all(-1 <= pixels <= PADDED_PX for pixels in more):
+        raise AnnotationError(
+            f"{path.name}: is {shape[1]} x {shape[0]} px, but at level 5 (a pixel for {LEVEL_PX} x {LEVEL_PX} of level "
+            f"0) its slide has {width} x {height}; give the mask of that level and slide"
+        )
 
 
 @dataclass(frozen=True, slots=True)

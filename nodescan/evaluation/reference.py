@@ -19,6 +19,15 @@ _CAMELYON16_COLUMNS = 4
 LEFT_OUT: Mapping[str, str] = {"test_049": "a duplicate of another slide (camelyon.md)"}
 """Slides of CAMELYON16's test reference that don't count."""
 
+NOT_EXHAUSTIVE = frozenset(
+    {"test_114"}
+    | {
+        f"tumor_{number:03}"
+        for number in (10, 15, 18, 20, 25, 29, 33, 34, 44, 46, 51, 54, 55, 56, 67, 79, 85, 92, 95, 110)
+    }
+)
+"""Slides of CAMELYON16 whose lesions are not all outlined (camelyon.md)."""
+
 _TUMOUR_NAME = re.compile(r"tumou?r_\d+", re.IGNORECASE)
 
 
@@ -173,6 +182,11 @@ def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Refer
         for key, file in files.items()
         if key not in labelled.slides
     ]
+    for key, slide in labelled.slides.items():
+        if slide.tumour is False and key in files and files[key].kind()[0]:
+            raise UsageError(
+                f"{files[key].path.name} shows tumour, but {labelled.name} calls {slide.slide_id} normal; correct one"
+            )
     slides = {key: replace(slide, lesions=files.get(key)) for key, slide in labelled.slides.items()}
     return replace(labelled, slides=slides, notes=(*labelled.notes, *notes))
 

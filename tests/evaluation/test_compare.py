@@ -11,7 +11,7 @@ from PIL import Image
 
 from nodescan.domain.deposits import Detection
 from nodescan.domain.report import Flag, Status
-from nodescan.errors import UsageError
+from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.compare import Comparison, compare, subjects_of_challenge, subjects_of_run
 from nodescan.evaluation.detections import write_challenge_files
 from nodescan.evaluation.evaluation_files import json_text, write_evaluation
@@ -85,7 +85,13 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     comparison = compared(run, truth)
     found = figures(comparison)
     paths = write_evaluation(comparison, found, run / "evaluation", reference="truth")
-    assert {path.name for path in paths} == {"evaluation.json", "evaluation.html", "slide_scores.csv", "lesions.csv"}
+    assert {path.name for path in paths} == {
+        "evaluation.json",
+        "evaluation.html",
+        "slide_scores.csv",
+        "lesions.csv",
+        "largest_sizes.csv",
+    }
     content = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert content["slide_auc"] == 1.0
     for name in ("slide_auc", "froc_score", "kappa"):
@@ -251,3 +257,114 @@ def test_masks_of_real_annotations_take_less_than_a_second_each(shared: Path) ->
         assert file is not None
         assert official_lesions(file.mask((97_792, 221_184)).tumour).count > 0
     assert (time.process_time() - started) / len(names) < 120 / 129
+
+
+def mask_file(path: Path, sizes_um: tuple[float, ...], *, side_px: int = 2000, pixel_um: float = 8.0) -> None:
+    """A mask where tests' reports have their deposits, by default at level 5 of their slides."""
+    rows, columns = np.mgrid[:side_px, :side_px] + 0.5
+    pixels = np.zeros((side_px, side_px), dtype=np.uint8)
+    for number, size in enumerate(sorted(sizes_um, reverse=True), 1):
+        apart = np.hypot(columns - 3000 * number / pixel_um, rows - 3000 / pixel_um)
+        pixels[apart <= size / 2 / pixel_um] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def test_a_mask_of_another_level_is_refused_where_the_slide_is_known(tmp_path: Path) -> None:
+    """Its lesions would be of another size and place; up to a tile's filling it is the same level."""
+    run, masks = write_run(tmp_path / "run", [report("s1", (900.0,))]), tmp_path / "masks"
+    mask_file(masks / "s1_mask.png", (900.0,), side_px=1000, pixel_um=16.0)
+    with pytest.raises(AnnotationError, match=r"s1_mask\.png: is 1000 x 1000 px, but at level 5 .* has 2000 x 2000"):
+        compared(run, masks)
+    mask_file(masks / "s1_mask.png", (900.0,), side_px=2017)
+    with pytest.raises(AnnotationError, match="2017 x 2017"):
+        compared(run, masks)
+    for side in (1999, 2016):
+        mask_file(masks / "s1_mask.png", (900.0,), side_px=side)
+        found = compared(run, masks)
+        assert figures(found).lesion_task.score.value == 1.0
+    assert any("sizes of masks at level 5 are about 1.2 px" in note for note in found.notes)
+
+
+def test_points_off_the_mask_are_told(tmp_path: Path) -> None:
+    """They are false positives, and most likely in another unit than level-0 pixels."""
+    masks, csvs = tmp_path / "masks", tmp_path / "csv"
+    mask_file(masks / "s1_mask.png", (900.0,))
+    csvs.mkdir()
+    for points, told in (("0.9,63999,10\n", False), ("0.9,64000,10\n", True), ("0.9,10,-1\n", True)):
+        (csvs / "s1.csv").write_text(points)
+        found = compare(subjects_of_challenge(csvs), read_reference(masks), EVERY, as_submitted=False, mpp_um=0.25)
+        assert any("points outside of the mask" in note for note in found.notes) is told
+
+
+def test_labels_and_lesion_files_may_not_contradict(tmp_path: Path) -> None:
+    """A normal slide with drawn tumour, and a tumour slide with an empty mask, would each score wrongly."""
+    run = write_run(tmp_path / "run", [report("s1", (900.0,)), report("s2")])
+    normal = tmp_path / "normal"
+    mask_file(normal / "s1_mask.png", (900.0,))
+    write_csv(normal / "labels.csv", "slide_id,label", "s1,negative", "s2,negative")
+    with pytest.raises(UsageError, match=r"s1_mask\.png shows tumour, but labels\.csv calls s1 normal"):
+        compared(run, normal)
+    empty = tmp_path / "empty"
+    mask_file(empty / "s1_mask.png", ())
+    write_csv(empty / "labels.csv", "slide_id,label", "s1,micro", "s2,negative")
+    with pytest.raises(UsageError, match=r"s1_mask\.png shows no tumour, but s1 is labelled tumour"):
+        compared(run, empty)
+
+
+def test_slides_that_are_not_outlined_exhaustively_are_told(tmp_path: Path) -> None:
+    """A false positive on CAMELYON16's test_114 may be tumour that nobody drew."""
+    run = write_run(tmp_path / "run", [report("test_114", (900.0,)), report("test_113", (900.0,))])
+    for name in ("test_114", "test_113"):
+        mask_file(tmp_path / "masks" / f"{name}_mask.png", (900.0,))
+    notes = compared(run, tmp_path / "masks").notes
+    assert "not every lesion is outlined, so a false positive may be tumour: test_114 (camelyon.md)" in notes
+
+
+def test_a_patient_whose_labels_give_no_single_stage_is_named_and_not_scored(tmp_path: Path) -> None:
+    """Five nodes on one slide with a macrometastasis may be pN1 or pN2; ten positive nodes have no stage at all."""
+    header = "patient_id,slide_id,label,nodes_on_slide"
+    many = tuple(f"C,c{number},macro,1" for number in range(10))
+    reference = write_csv(tmp_path / "r.csv", header, "A,a,macro,5", "B,b,macro,3", *many)
+    run = write_run(tmp_path / "run", [report(name, (2600.0,)) for name in ("a", "b", "c0")])
+    comparison = compared(run, reference)
+    assert [(one.patient_id, one.true_stage, one.found_stage) for one in comparison.patients] == [("B", "pN1", "pN1")]
+    assert "no single stage follows from the labels of A, C, so not scored" in comparison.notes
+    assert figures(comparison).stages.kappa.n == 1
+
+
+def test_normal_slides_alone_give_no_agreement_of_classes(tmp_path: Path) -> None:
+    """A reference of tumour and normal knows the class of its normal slides only."""
+    run = write_run(tmp_path / "run", [report("a", (900.0,)), report("b"), report("c", (150.0,))])
+    kinds = write_csv(tmp_path / "kinds.csv", "slide_id,label", "a,tumor", "b,normal", "c,normal")
+    found = figures(compared(run, kinds))
+    assert found.slide_classes is None
+    assert found.slide_task.auc.n == 3
+
+
+def test_stated_sizes_are_held_against_the_largest_deposit_of_each_slide(tmp_path: Path) -> None:
+    """50 um too long, 30 too short, one not found: bias 10 um over two of three."""
+    run = write_run(tmp_path / "run", [report("a", (950.0, 300.0)), report("b", (2570.0,)), report("c"), report("d")])
+    header, rows = "slide_id,label,largest_deposit_um", ("a,micro,900", "b,macro,2600", "c,itc,150", "d,negative,")
+    comparison = compared(run, write_csv(tmp_path / "sizes.csv", header, *rows))
+    found = figures(comparison)
+    assert found.sizes is None
+    assert found.largest.bias.value == pytest.approx(10.0)
+    assert [(one.true_um, one.measured_um) for one in found.largest.slides] == [(900, 950), (2600, 2570), (150, None)]
+    content = json.loads(json_text(comparison, found, reference="sizes.csv"))["largest_size_agreement"]
+    assert (content["n_slides"], content["n_matched"], content["bias_um"]) == (3, 2, pytest.approx(10.0))
+    paths = {path.name for path in write_evaluation(comparison, found, tmp_path / "out", reference="sizes.csv")}
+    assert "largest_sizes.csv" in paths
+    assert (tmp_path / "out" / "evaluation.html").read_text().count("<svg") == 2
+
+
+def test_an_evaluation_leaves_nothing_of_an_earlier_one(tmp_path: Path) -> None:
+    """A submission made from another reference would pass for this one's."""
+    run = write_run(tmp_path / "run", [report("patient_001_node_0", (900.0,))])
+    out = tmp_path / "out"
+    stages = write_csv(tmp_path / "s.csv", "patient,stage", "patient_001.zip,pN1mi", "patient_001_node_0.tif,micro")
+    labels = write_csv(tmp_path / "l.csv", "slide_id,label", "patient_001_node_0,micro")
+    for reference, there in ((stages, True), (labels, False)):
+        comparison = compared(run, reference)
+        write_evaluation(comparison, figures(comparison), out, reference=reference.name)
+        assert (out / "camelyon17_submission.csv").is_file() is there
