@@ -51,10 +51,12 @@ def stage(
 
 
 def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | None, *, as_json: bool) -> int:
+    from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
     from nodescan.patients.corrections import read_corrections
     from nodescan.patients.patient_files import json_text, write_staging
     from nodescan.patients.restage import stage_reports
+    from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import read_reports
 
     table = _table(mode, default="ajcc8")
@@ -66,6 +68,10 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     else:
         print_staging(staging)
         print(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {len(pages)} page(s) in {out / 'patients'}")
+        if table is CAMELYON17:
+            lacking = [_name(result) for result in staging.patients if not result.staged.determined]
+            without = f", without {', '.join(lacking)}, whose stage is not determined" if lacking else ""
+            print(f"Written: {out / SUBMISSION_CSV}{without}")
     return COMPLETE if staging.complete else NOT_COMPLETE
 
 

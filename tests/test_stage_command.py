@@ -79,6 +79,17 @@ def test_a_run_is_staged_into_its_folder(tmp_path: Path, capsys: pytest.CaptureF
     assert (run / "patients" / "A.html").is_file()
 
 
+def test_a_submission_without_any_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The challenge's test patients have no labels; one that wasn't read whole is named and left out, never pN0."""
+    run, manifest = a_run(tmp_path)
+    stage(str(run), "--manifest", str(manifest), "--mode", "camelyon17")
+    assert "camelyon17_submission.csv, without C, whose stage is not determined" in capsys.readouterr().out
+    text = (run / "camelyon17_submission.csv").read_text()
+    assert text == "patient,stage\nA.zip,pN1mi\na.tif,micro\nb.tif,negative\n"
+    stage(str(run), "--manifest", str(manifest))
+    assert not (run / "camelyon17_submission.csv").exists()
+
+
 def test_corrections_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The reviewed stage with the software's own beside it."""
     run, manifest = a_run(tmp_path)

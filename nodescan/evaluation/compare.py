@@ -121,7 +121,7 @@ def compare(
     by_key = {slide_id.casefold(): subject for slide_id, subject in subjects.items()}
     known = {key: slide for key in by_key if (slide := reference.find(by_key[key].slide_id)) is not None}
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
-    missing += [subject.slide_id for key, subject in by_key.items() if key in known and subject.detections is None]
+    missing += [by_key[key].slide_id for key in known if _without_result(by_key[key], reference)]
     if mode is FrocMode.OFFICIAL and missing and not as_submitted:
         raise UsageError(
             f"{len(missing)} slide(s) of the reference have no detections, and leaving them out would raise the score: "
@@ -167,6 +167,11 @@ def compare(
             ),
         ),
     )
+
+
+def _without_result(subject: Subject, reference: Reference) -> bool:
+    """Points are only asked for where there are lesions to find; a run may have been told to write none."""
+    return subject.detections is None and (reference.has_lesions or subject.score is None)
 
 
 def _refuse_strangers(known: Mapping[str, ReferenceSlide], reference: Reference) -> None:

@@ -14,11 +14,11 @@ from nodescan.evaluation.figures import ClassTask, Figures, LargestTask, LesionT
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.reports.files import output_errors, write_beside
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
-SUBMISSION_CSV, SCORES_CSV = "camelyon17_submission.csv", "slide_scores.csv"
-LESIONS_CSV, LARGEST_CSV = "lesions.csv", "largest_sizes.csv"
+SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
 SCHEMA_VERSION = 1
 
 Json = Mapping[str, object]
@@ -187,19 +187,10 @@ def _scores(comparison: Comparison) -> str:
 
 
 def _submission(comparison: Comparison) -> str:
-    """In the format of CAMELYON17's stages.csv: a row for each patient, then for its nodes that have a class."""
-    rows: list[tuple[object, ...]] = []
-    for patient in comparison.patients:
-        if patient.found_stage is None:
-            continue
-        rows.append((f"{patient.patient_id}.zip", patient.found_stage))
-        rows += [
-            (f"{section.slide_id}.tif", section.metastasis.word)
-            for node in patient.found.specimen.nodes
-            for section in node.sections
-            if section.metastasis is not None
-        ]
-    return _csv(("patient", "stage"), rows)
+    """By what was found, as kappa is: the challenge takes a stage for every patient."""
+    return submission_as_csv(
+        (patient.found, patient.found_stage) for patient in comparison.patients if patient.found_stage is not None
+    )
 
 
 def _lesions(matches: Sequence[LesionMatch]) -> str:

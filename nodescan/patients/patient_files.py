@@ -11,10 +11,11 @@ from pathlib import Path
 
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag
-from nodescan.domain.staging import CountRange
+from nodescan.domain.staging import CAMELYON17, CountRange
 from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
+from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import largest_um, synoptic
 from nodescan.reports.files import output_errors, write_beside
 from nodescan.slides.slide_ids import safe_name
@@ -54,8 +55,11 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
         wanted = set(page_names(staging.patients))
         for stale in [path for path in pages.glob("*.html") if path.name not in wanted]:
             stale.unlink()
+        (folder / SUBMISSION_CSV).unlink(missing_ok=True)
     write_beside(folder / PATIENTS_CSV, staging_as_csv(staging).encode())
     write_beside(folder / PATIENTS_JSON, json_text(staging).encode())
+    if staging.table is CAMELYON17:
+        write_beside(folder / SUBMISSION_CSV, _submission(staging).encode())
     paths = tuple(pages / name for name in page_names(staging.patients))
     for path, result in zip(paths, staging.patients, strict=True):
         write_beside(path, render(result, staging).encode())
@@ -110,6 +114,12 @@ def page_names(results: Sequence[PatientResult]) -> tuple[str, ...]:
         else f"{name}-{hashlib.sha256(repr(_names(result.staged)).encode()).hexdigest()[:6]}.html"
         for name, result in zip(plain, results, strict=True)
     )
+
+
+def _submission(staging: Staging) -> str:
+    """Only patients with one stage: of others it could only hold a guess, and of unread ones a false pN0."""
+    stages = [result.staged for result in staging.patients if result.staged.determined]
+    return submission_as_csv((staged, staged.words) for staged in stages)
 
 
 def _names(staged: Staged) -> tuple[str, str, str]:

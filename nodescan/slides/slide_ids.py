@@ -12,6 +12,7 @@ LONGEST = 100
 
 RESERVED = frozenset(
     {
+        "camelyon17_submission.csv",
         "evaluation",
         "patients",
         "patients.csv",

@@ -208,6 +208,7 @@ def test_every_camelyon17_stage_from_true_reports(shared: Path, tmp_path: Path) 
     found = figures(comparison)
     assert found.stages.kappa.value == found.slide_classes.kappa.value == 1.0
     assert found.stages.kappa.n == 100
+    assert comparison.missing == ()
     write_evaluation(comparison, found, tmp_path / "evaluation", reference=path.name)
     submission = read_labels(tmp_path / "evaluation" / "camelyon17_submission.csv")
     assert submission.stages == labels.stages
