@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nodescan.batch import SUMMARY_CSV
 from nodescan.patients.patient_files import PAGES, PATIENTS_CSV, PATIENTS_JSON
+from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.run_lock import LOCK_FILE
 from nodescan.run_record import RUN_JSON, RUN_LOG
@@ -45,8 +46,8 @@ def test_no_slide_gets_the_name_of_one_of_the_runs_own_files(stem: str):
 
 def test_what_a_run_writes_is_reserved():
     """The names stand in two rooms; they may not drift apart."""
-    written = {PATIENTS_CSV, PATIENTS_JSON, PAGES, SUMMARY_CSV, SUMMARY_HTML, RUN_LOG, RUN_JSON, "evaluation"}
-    assert written == RESERVED
+    patients = {PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV}
+    assert patients | {SUMMARY_CSV, SUMMARY_HTML, RUN_LOG, RUN_JSON, "evaluation"} == RESERVED
     assert safe_name(LOCK_FILE)[0] != "."  # hidden files: no slide's folder is
 
 
