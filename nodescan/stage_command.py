@@ -18,14 +18,25 @@ ManifestFile = Annotated[
     Path | None, typer.Option("--manifest", metavar="CSV", help="Which slide shows which node of which patient.")
 ]
 Labels = Annotated[
-    Path | None, typer.Option("--labels", metavar="CSV", help="Stage a table of node labels instead of a run.")
+    Path | None,
+    typer.Option(
+        "--labels",
+        metavar="CSV",
+        help="Stage node labels instead: patient_id, node_id, label, ... or CAMELYON17's own.",
+    ),
 ]
 Mode = Annotated[
     str | None,
     typer.Option("--mode", metavar="ajcc8|camelyon17", help="Which table; ajcc8, or the label file's own format."),
 ]
 Corrections = Annotated[
-    Path | None, typer.Option("--corrections", metavar="CSV", help="A reader's review of the deposits.")
+    Path | None,
+    typer.Option(
+        "--corrections",
+        metavar="CSV",
+        help="A reader's review: slide_id, deposit_id (or centre_x_um, centre_y_um as in report.json), action (accept, "
+        "reject, add, resize, class), value (um, or itc, micro, macro), by, comment.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as in patients.json.")]
 

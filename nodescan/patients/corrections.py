@@ -180,7 +180,7 @@ def _check_on_slide(correction: Correction, original: StoredReport) -> None:
     if not (0 <= x <= width_um and 0 <= y <= height_um):
         raise correction.where.error(
             f"the centre {x:g}, {y:g} um is not on slide {original.slide_id!r}, which is {width_um:.0f} x "
-            f"{height_um:.0f} um; write it in um (not pixels) from the slide's top left"
+            f"{height_um:.0f} um; write it in um (not pixels) from the canvas' top left, as in report.json"
         )
 
 
