@@ -17,14 +17,15 @@ def main(arguments: list[str]) -> int:
 
         return run(arguments)
     from training.fitting import fit  # noqa: PLC0415
+    from training.telling import one_line  # noqa: PLC0415
 
     try:
         fit(arguments)
     except NodescanError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -21,7 +21,7 @@ from training.mask_evaluation import evaluate_masks, read_masked_images
 from training.patch_evaluation import calibrated, evaluate_patches
 from training.patches import read_patches
 from training.slide_commands import add_slide_commands
-from training.telling import flat, seed_range, tell
+from training.telling import flat, one_line, seed_range, tell
 from training.tuning import probability_map, steadiest, tune
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
     try:
         app(arguments, standalone_mode=True)
     except NodescanError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {one_line(error)}", err=True)
         return 2
     return 0
 
@@ -55,7 +55,7 @@ def export_command(
     training_data: Annotated[str, typer.Option(help="what it was trained on, for the card")] = "not stated",
 ) -> None:
     """Write a model folder, card and safetensors, from a checkpoint."""
-    card = export(checkpoint, to, name=to.name, training_data=training_data)
+    card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
     typer.echo(f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}; run it with --model {to}")
 
 

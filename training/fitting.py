@@ -1,9 +1,27 @@
 """LightningCLI over our module, with either kind of data: patches (PatchData) or slides (SlideData)."""
 
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
 from lightning import LightningDataModule
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
+from nodescan.errors import NodescanError, UsageError
+from training.checkpoints import read_checkpoint
 from training.module import TumourModule
+
+LAST = "last.ckpt"
+"""What ModelCheckpoint calls the newest checkpoint where it is told to save_last."""
+
+_NO_NEWS = (
+    "LightningCLI's args parameter is intended",  # we hand over what stands on the command line
+    "Your `IterableDataset` has `__len__` defined",  # batches are a function of their number: workers share them out
+)
+_TOLD_BY_WORKER = re.compile(r"^nodescan\.errors\.\w+: (.+)$", re.MULTILINE)
 
 
 def fit(arguments: list[str]) -> LightningCLI:
@@ -11,10 +29,95 @@ def fit(arguments: list[str]) -> LightningCLI:
 
     What it returns holds the trainer, the module as trained and the data module.
     """
-    return LightningCLI(
+    for message in _NO_NEWS:
+        warnings.filterwarnings("ignore", re.escape(message))
+    return TrainingCLI(
         TumourModule,
         LightningDataModule,
         subclass_mode_data=True,
         args=arguments,
         save_config_kwargs={"overwrite": True},
     )
+
+
+class TrainingCLI(LightningCLI):
+    """Trains what the configuration says or nothing: a checkpoint to go on from must be there and must fit it."""
+
+    def _parse_ckpt_path(self) -> None:
+        """Lightning would take architecture and learning rate from the checkpoint, over what was asked for."""
+
+    def before_instantiate_classes(self) -> None:
+        """Finds the checkpoint to go on from. Raises UsageError where there is none, or it is of another network.
+
+        Lightning looks for `last` in the folder that the new run is about to make, and starts anew when it isn't there.
+        """
+        asked = self.config[self.subcommand]
+        if not asked.get("ckpt_path"):
+            return
+        path = Path(asked.ckpt_path)
+        if asked.ckpt_path == "last":
+            path = last_checkpoint(Path(asked.trainer.default_root_dir or "."))
+        found, _ = read_checkpoint(path)
+        if found != asked.model.architecture:
+            raise UsageError(f"{path}: is of architecture {found}, the run of {asked.model.architecture}")
+        asked.ckpt_path = str(path)
+
+    def before_fit(self) -> None:
+        """A run that goes on keeps its checkpoints where they were: else it would forget which was the best."""
+        self.trainer.callbacks.insert(0, SameLength())
+        asked = self.config[self.subcommand]
+        for callback in self.trainer.checkpoint_callbacks:
+            if asked.get("ckpt_path") and isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                callback.dirpath = str(Path(asked.ckpt_path).parent)
+
+    def fit(self, **arguments: Any) -> None:
+        """Lightning's fit. What ends it says which checkpoint is left, and what a worker met is said in one line."""
+        try:
+            self.trainer.fit(**arguments)
+        except FloatingPointError as error:
+            what = str(error).partition(";")[0]
+            raise FloatingPointError(f"{what}; {_way_on(self.trainer)}") from error
+        except (NodescanError, RuntimeError) as error:
+            told = _TOLD_BY_WORKER.findall(str(error))
+            if not told:
+                raise
+            raise UsageError(told[-1]) from error
+
+    def after_fit(self) -> None:
+        """Says where the best checkpoint is."""
+        for callback in self.trainer.checkpoint_callbacks:
+            best, monitor = getattr(callback, "best_model_path", ""), getattr(callback, "monitor", None)
+            if self.trainer.is_global_zero and best and monitor:
+                score = float(getattr(callback, "best_model_score", None) or 0)
+                print(f"best checkpoint, {monitor} {score:.4f}: {best}")
+                print(f"make a model of it: python -m training export {best} --to models/NAME")
+
+
+class SameLength(lightning.Callback):
+    """Refuses to go on with a schedule that ends before the run does: it would fail at its last step."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        asked = int(trainer.estimated_stepping_batches)
+        for config in trainer.lr_scheduler_configs:
+            planned = getattr(config.scheduler, "total_steps", asked)
+            if planned < asked:
+                raise UsageError(
+                    f"{trainer.ckpt_path}: its schedule of learning rates is of {planned} steps, this run of {asked}; "
+                    "go on as long as was planned, or start from its weights: --model.init_from instead of --ckpt_path"
+                )
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """The newest last.ckpt of all runs below a folder. Raises UsageError where there is none."""
+    found = [path for path in folder.rglob(LAST) if path.exists()]
+    if not found:
+        raise UsageError(f"{folder}: no {LAST} below it to go on from; leave --ckpt_path out to start anew")
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def _way_on(trainer: lightning.Trainer) -> str:
+    """What can be done after the loss blew up: its weights are in no checkpoint."""
+    kept = [path for callback in trainer.checkpoint_callbacks if (path := getattr(callback, "last_model_path", ""))]
+    if not kept:
+        return "no checkpoint was written yet; start again with a lower --model.learning_rate"
+    return f"{kept[-1]} is good; start from it: --model.init_from {kept[-1]}, with a lower --model.learning_rate"

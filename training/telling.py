@@ -1,4 +1,4 @@
-"""How the commands of python -m training read a range of seeds, and print a table of figures."""
+"""How the commands of python -m training read a range of seeds, and print errors and tables of figures."""
 
 import dataclasses
 import json
@@ -17,6 +17,11 @@ def seed_range(text: str) -> range:
         return range(int(first), int(last or first) + 1)
     except ValueError as error:
         raise UsageError(f"--seeds {text!r}: expected first-last, as in 1-40") from error
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, without what another library's reason adds in further lines."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def flat(scores: Any) -> dict[str, object]:

@@ -14,6 +14,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+import yaml
 from lightning import LightningDataModule
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from PIL import Image
@@ -27,6 +28,7 @@ from training.randomness import KeepRandomness
 from training.sampler import SamplePlan
 from training.slide_data import SlideBatchPlan, SlideData
 
+CONFIG = Path(__file__).parents[2] / "configs" / "train" / "camelyon16.yaml"
 PLAN = SlideBatchPlan(patches=8, tiles=2, tile_px=96, batches=12, valid_patches=16, margin_px=32, seed=3)
 
 
@@ -50,6 +52,38 @@ class Watch(lightning.Callback):
         self.seen.append(hashlib.sha256(batch.patches.cpu().contiguous().numpy().tobytes()).hexdigest()[:12])
         if trainer.global_step == self.kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Poison(lightning.Callback):
+    """Makes a batch no number, so that the loss is none either."""
+
+    def __init__(self, at: int = 7) -> None:
+        self.at = at
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        if batch_idx == self.at:
+            batch.patches[:] = float("nan")
+
+
+def small_config(path: Path, index: Path, *, batches: int = 8, **data: Any) -> Path:
+    """The released configuration for slides, with a small network and few short steps, on one core."""
+    content = yaml.safe_load(CONFIG.read_text())
+    content["model"] |= {"architecture": "p4m-small", "learning_rate": 0.02}
+    content["data"]["init_args"] |= {"index": str(index), "workers": 0, **data}
+    plan = {"patches": 8, "tiles": 2, "tile_px": 128, "batches": batches, "valid_patches": 32}
+    content["data"]["init_args"]["plan"] |= plan
+    trainer = {"accelerator": "cpu", "devices": 1, "precision": "32-true", "max_epochs": 2, "log_every_n_steps": 1}
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    content["trainer"] |= trainer | quiet | {"default_root_dir": str(path.parent / "runs")}
+    for logger in content["trainer"]["logger"]:
+        logger["init_args"]["save_dir"] = str(path.parent / "runs")
+    average, _, resume, *_ = content["trainer"]["callbacks"]
+    average["init_args"]["decay"] = 0.9
+    resume["init_args"]["every_n_train_steps"] = 3
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
 def slide_data(index: Path, *, workers: int = 0, hard_negatives: Path | None = None) -> SlideData:

@@ -1,0 +1,156 @@
+"""python -m training fit: what is asked for is trained, a run goes on from its last checkpoint, errors are one line."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from nodescan.errors import UsageError
+from tests.training.fitting import small_config
+from training.__main__ import main
+from training.fitting import fit, last_checkpoint
+from training.slide_index import read_index
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def finished(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The configuration of a run of 16 steps that was brought to its end."""
+    config = small_config(tmp_path_factory.mktemp("finished") / "small.yaml", index)
+    fit(["fit", "--config", str(config)])
+    return config
+
+
+def said(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2) -> str:
+    """The one line that a fit which fails ends with."""
+    capsys.readouterr()
+    assert main(["fit", *words]) == code
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("error: ")] == lines[-1:]
+    return lines[-1]
+
+
+def test_last_is_the_newest_checkpoint_of_all_runs_of_the_folder(finished: Path) -> None:
+    """Every run has a folder of its own; --ckpt_path last goes on from the newest, and has nothing left to do here."""
+    newest = last_checkpoint(finished.parent / "runs")
+    cli = fit(["fit", "--config", str(finished), "--ckpt_path", "last"])
+    assert cli.trainer.ckpt_path == str(newest)
+    assert cli.trainer.global_step == 16
+    assert cli.trainer.fit_loop.epoch_loop.batch_progress.total.started == 16
+
+
+def test_a_run_that_goes_on_remembers_its_best_checkpoint(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was the best before the break stays the best until a better one comes."""
+    (best,) = (finished.parent / "runs").rglob("best.ckpt")
+    fit(["fit", "--config", str(finished), "--ckpt_path", "last"])
+    assert f": {best}" in capsys.readouterr().out
+    assert list((finished.parent / "runs").rglob("best*.ckpt")) == [best]
+
+
+def test_of_several_runs_the_newest_is_gone_on_with(tmp_path: Path) -> None:
+    """By the time of its last checkpoint, whatever the folders are called."""
+    for name, time in (("version_0", 30), ("version_1", 10), ("version_2", 20)):
+        path = tmp_path / name / "checkpoints" / "last.ckpt"
+        path.parent.mkdir(parents=True)
+        path.touch()
+        os.utime(path, (time, time))
+    assert last_checkpoint(tmp_path) == tmp_path / "version_0" / "checkpoints" / "last.ckpt"
+
+
+def test_where_there_is_no_last_nothing_starts_anew(index: Path, tmp_path: Path) -> None:
+    """A run that was to go on is never begun from scratch in silence."""
+    config = small_config(tmp_path / "small.yaml", index)
+    with pytest.raises(UsageError, match=r"runs: no last.ckpt below it to go on from; leave --ckpt_path out"):
+        fit(["fit", "--config", str(config), "--ckpt_path", "last"])
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_by_file(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The checkpoint's network doesn't take the place of the one asked for."""
+    words = ["--config", str(finished), "--model.architecture", "plain", "--ckpt_path", "last"]
+    assert said(words, capsys).endswith("last.ckpt: is of architecture p4m-small, the run of plain")
+
+
+@pytest.mark.parametrize("name", ["none.ckpt", "garbage.ckpt"])
+def test_a_checkpoint_that_cannot_be_read_is_named(
+    finished: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Missing or of something else: one line with its name."""
+    (tmp_path / "garbage.ckpt").write_bytes(b"PK no checkpoint")
+    assert f"{name}: " in said(["--config", str(finished), "--ckpt_path", str(tmp_path / name)], capsys)
+
+
+def test_the_learning_rate_asked_for_is_not_the_checkpoints(finished: Path) -> None:
+    """What stands on the command line holds, whatever the checkpoint was trained with."""
+    cli = fit(["fit", "--config", str(finished), "--ckpt_path", "last", "--model.learning_rate", "0.001"])
+    assert cli.model.hparams["learning_rate"] == 0.001
+
+
+def test_a_schedule_that_is_over_cannot_be_gone_on_with(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Told before the first step, with the way out."""
+    words = ["--config", str(finished), "--ckpt_path", "last", "--trainer.max_epochs", "3"]
+    line = said(words, capsys)
+    assert "last.ckpt: its schedule of learning rates is of 16 steps, this run of 24" in line
+    assert "--model.init_from" in line
+
+
+def test_a_run_says_where_its_best_checkpoint_is(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its score, and the command that makes a model of it."""
+    config = small_config(tmp_path / "small.yaml", index, batches=2)
+    fit(["fit", "--config", str(config), "--trainer.max_epochs", "1"])
+    out = capsys.readouterr().out
+    (best,) = (tmp_path / "runs").rglob("best.ckpt")
+    assert f": {best}" in out
+    assert f"python -m training export {best} --to" in out
+
+
+@pytest.mark.parametrize(("at", "way_on"), [(1, "no checkpoint was written yet"), (5, "last.ckpt is good; start from")])
+def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
+    index: Path, tmp_path: Path, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 1, one line; a checkpoint is named where there is one, and it is from before."""
+    config = small_config(tmp_path / "small.yaml", index)
+    content = yaml.safe_load(config.read_text())
+    content["trainer"]["callbacks"] += [{"class_path": "tests.training.fitting.Poison", "init_args": {"at": at}}]
+    config.write_text(yaml.safe_dump(content))
+    line = said(["--config", str(config)], capsys, code=1)
+    assert f"the loss became nan at step {at}; " in line
+    assert way_on in line
+    kept = list((tmp_path / "runs").rglob("last.ckpt"))
+    assert len(kept) == (at > 3)
+    assert all(torch.load(path, weights_only=True)["global_step"] == 3 for path in kept)
+
+
+def test_what_a_worker_met_is_one_line(
+    index: Path, data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slide that is damaged after it was prepared ends the run by its name, without the worker's traceback."""
+    index, config = damaged_index(index, tmp_path), tmp_path / "small.yaml"
+    line = said(["--config", str(small_config(config, index, workers=1))], capsys)
+    assert "normal_001" in line
+
+
+def damaged_index(index: Path, folder: Path) -> Path:
+    """An index like the given one, but normal_001 holds nothing but noise where its pixels were."""
+    rows = read_index(index)
+    (row,) = (row for row in rows if row.slide_id == "normal_001")
+    content = bytearray(Path(row.path).read_bytes())
+    content[2000:-4000] = bytes(len(content) - 6000)
+    (folder / "normal_001.tif").write_bytes(content)
+    made = folder / "index"
+    made.mkdir()
+    for file in index.iterdir():
+        text = file.read_bytes()
+        if file.name == "index.csv":
+            text = text.replace(row.path.encode(), str(folder / "normal_001.tif").encode())
+        (made / file.name).write_bytes(text)
+    return made
