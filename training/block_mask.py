@@ -1,6 +1,7 @@
 """The tumour mask of a whole slide in little memory: a uniform block takes a byte, a mixed one a bit a pixel."""
 
 import math
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def load_block_mask(path: Path) -> BlockMask:
     try:
         with np.load(path) as content:
             return BlockMask(content["kind"], content["number"], content["packed"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError(f"{path}: not a mask of the sampling index ({error}); run prepare again") from error
 
 

@@ -1,6 +1,8 @@
 """From a checkpoint to a model folder that nodescan runs: card and safetensors, checked by reading them back."""
 
 import hashlib
+import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +10,20 @@ import safetensors.torch
 import torch
 
 from nodescan.errors import ModelError, UsageError
-from nodescan.inference.card import Decision, ModelCard, load_card, save_card
+from nodescan.inference.card import CARD_FILE, Decision, ModelCard, load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
+from nodescan.reports.files import output_errors
 from training.checkpoints import read_checkpoint
 from training.slide_index import SPACING_UM
 
 CORE_PX = 512
 """Side of a tile's core: large enough that its margin costs little, small enough to follow the tissue's outline."""
+
+WEIGHTS_FILE = "weights.safetensors"
+LARGEST_DIFFERENCE = 0.01
+"""In probability, of the exported copy from the checkpoint: half precision takes less."""
 
 UNTUNED = Decision(
     smoothing_um=20.0,
@@ -41,13 +48,14 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"{checkpoint}: not the weights of a {architecture} network ({reason})") from error
-    content = safetensors.torch.save({key: value.half().contiguous() for key, value in weights.items()})
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "weights.safetensors").write_bytes(content)
+    halves = {key: value.half().contiguous() for key, value in weights.items()}
+    if not all(torch.isfinite(value).all() for value in halves.values()):
+        raise UsageError(f"{checkpoint}: holds weights that are no finite numbers; export an earlier checkpoint")
+    content = safetensors.torch.save(halves)
     card = ModelCard(
         name=name,
         architecture=architecture,
-        weights="weights.safetensors",
+        weights=WEIGHTS_FILE,
         weights_sha256=hashlib.sha256(content).hexdigest(),
         spacing_um=SPACING_UM,
         core_px=CORE_PX,
@@ -62,17 +70,23 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
         limits="Research software: not for clinical use. H&E-stained sentinel lymph nodes of the breast only.",
         licence="Apache-2.0",
     )
-    save_card(card, folder)
-    _compare(net.eval(), folder)
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".export") as made:
+            (Path(made) / WEIGHTS_FILE).write_bytes(content)
+            save_card(card, Path(made))
+            _compare(net.eval(), Path(made), checkpoint)
+            for name_of_file in (WEIGHTS_FILE, CARD_FILE):
+                os.replace(Path(made) / name_of_file, folder / name_of_file)
     return card
 
 
-def _compare(net: torch.nn.Module, folder: Path) -> None:
+def _compare(net: torch.nn.Module, folder: Path, checkpoint: Path) -> None:
     """The folder's network must answer as the checkpoint's, but for what half precision takes."""
     copy = load_network(load_card(folder), folder)
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8))
     with torch.inference_mode():
         image = normalised(as_image(pixels))
         difference = float((torch.sigmoid(net(image)) - torch.sigmoid(copy(image))).abs().max())
-    if difference > 0.01:
-        raise ModelError(f"{folder}: the exported model's answers differ by {difference:.3f} from the checkpoint's")
+    if not difference <= LARGEST_DIFFERENCE:  # nor where it is no number
+        raise ModelError(f"{checkpoint}: its copy's answers differ by {difference:.3f} from its own; none was written")

@@ -1,7 +1,6 @@
 """Hard negatives: where a checkpoint sees tumour on training slides that have none, as boxes to draw from next time."""
 
 import csv
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
+from nodescan.reports.files import output_errors, written_beside
 from nodescan.slides import open_slide
 from training.export import export
 from training.sampler import HARD_COLUMNS
@@ -75,13 +75,12 @@ def open_checkpoint(checkpoint: Path, *, device: str = "auto") -> TilePredictor:
 
 def write_hard_negatives(found: Sequence[HardNegative], to: Path) -> None:
     """The boxes as the CSV that SlideData takes as hard_negatives, written beside and renamed."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(f".{to.name}.part")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with output_errors(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(to) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HARD_COLUMNS)
         writer.writerows([getattr(item, name) for name in HARD_COLUMNS] for item in found)
-    os.replace(part, to)
 
 
 def peaks(map_: NDArray[np.float32], settings: MiningSettings) -> list[tuple[int, int]]:

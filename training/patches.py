@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from nodescan.errors import UsageError
+from nodescan.reports.files import written_beside
 
 LABELS = {"normal": 0, "tumor": 1, "0": 0, "1": 1}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
@@ -48,8 +49,10 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
     if not rest_file.exists():
         patches = read_patches(paths)
         cache.mkdir(parents=True, exist_ok=True)
-        np.save(pixels_file, patches.pixels)
-        np.savez(rest_file, tumour=patches.tumour, names=np.array(patches.names))
+        with written_beside(pixels_file) as part, part.open("wb") as file:
+            np.save(file, patches.pixels)
+        with written_beside(rest_file) as part, part.open("wb") as file:
+            np.savez(file, tumour=patches.tumour, names=np.array(patches.names))
     rest = np.load(rest_file)
     return Patches(np.load(pixels_file, mmap_mode="r"), rest["tumour"], tuple(rest["names"].tolist()))
 
@@ -61,6 +64,8 @@ def _exists(path: Path) -> Path:
 
 
 def _join(parts: list[Patches]) -> Patches:
+    if len(parts) == 1:  # PatchCamelyon's 7 GB are not to be held twice
+        return parts[0]
     sizes = {part.pixels.shape[1:] for part in parts}
     if len(sizes) > 1:
         raise UsageError(f"patches of unlike sizes can't be mixed: {sorted(sizes)}")
@@ -75,6 +80,8 @@ def _read_one(path: Path) -> Patches:
     _exists(path)
     if path.suffix in {".h5", ".hdf5"}:
         return _read_hdf5(path)
+    if path.suffix == ".gz":
+        raise UsageError(f"{path}: is packed; unpack it with gunzip and name the ..._x.h5 file")
     entries = _zip_entries(path) if path.suffix == ".zip" else _folder_entries(path)
     names, pixels, tumour = [], [], []
     for name, label, data in entries:
@@ -85,7 +92,9 @@ def _read_one(path: Path) -> Patches:
         names.append(name)
         tumour.append(bool(label))
     if not pixels:
-        raise UsageError(f"{path}: no patches found; expected images in folders named normal and tumor")
+        raise UsageError(
+            f"{path}: no patches found; expected images in folders named normal and tumor, or ..._x.h5 itself"
+        )
     if len({image.shape for image in pixels}) > 1:
         raise UsageError(f"{path}: patches of unlike sizes can't be mixed")
     return Patches(np.stack(pixels), np.array(tumour), tuple(names))
@@ -121,10 +130,13 @@ def _read_hdf5(path: Path) -> Patches:
     pair = path.with_name(path.name.replace("_x.h5", "_y.h5"))
     if pair == path or not pair.exists():
         raise UsageError(f"{path}: expected a file ending in _x.h5 with its labels in _y.h5 beside it")
-    with h5py.File(path) as images, h5py.File(pair) as labels:
-        if "x" not in images or "y" not in labels:
-            raise UsageError(f"{path}: expected the datasets x and y of PatchCamelyon")
-        pixels, tumour = np.asarray(images["x"]), np.asarray(labels["y"]).reshape(-1) > 0
+    try:
+        with h5py.File(path) as images, h5py.File(pair) as labels:
+            pixels, tumour = np.asarray(images["x"]), np.asarray(labels["y"]).reshape(-1) > 0
+    except KeyError as error:
+        raise UsageError(f"{path}: expected the datasets x and, beside it, y of PatchCamelyon") from error
+    except OSError as error:
+        raise UsageError(f"{path}: it or {pair.name} can't be read as HDF5 ({error}); fetch it again") from error
     if len(pixels) != len(tumour):
         raise UsageError(f"{path}: {len(pixels)} patches but {len(tumour)} labels")
     return Patches(pixels, tumour, tuple(str(row) for row in range(len(pixels))))

@@ -15,13 +15,14 @@ from nodescan.annotations import Outlines, read_outlines
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
-from nodescan.errors import AnnotationError, UsageError
+from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Slide
+from nodescan.reports.files import output_errors
 from nodescan.scan import ScanSettings, view_whole
 from nodescan.slides import open_slide
-from training.block_mask import BlockMask, draw_mask, empty_mask
+from training.block_mask import BlockMask, draw_mask, empty_mask, load_block_mask
 from training.manifest import ManifestRow
 from training.slide_index import (
     INDEX_FILE,
@@ -30,8 +31,10 @@ from training.slide_index import (
     IndexRow,
     Stratum,
     cells_file,
+    check_splits,
+    index_rows,
     mask_file,
-    read_index,
+    open_cells,
     write_index,
 )
 
@@ -65,26 +68,36 @@ def prepare(
 ) -> tuple[IndexRow, ...]:
     """Write the index of the rows' slides into `to`; slides that are prepared already are kept.
 
-    Raises UsageError where a slide or an annotation isn't in `data`, AnnotationError where an outline doesn't fit.
+    Of the rows, those that are excluded or not outlined leave the index. Raises UsageError where a slide or an
+    annotation isn't in `data`, or a patient would be in two splits, before any work; at the end where slides failed,
+    the others being prepared: the error of the one that did, or UsageError with their number.
     """
     jobs = _jobs([row for row in rows if not row.excluded], data, tell)
     settings, strata = load_config().settings, strata or StrataSettings()
-    to.mkdir(parents=True, exist_ok=True)
-    known = {row.slide_id: row for row in read_index(to)} if (to / INDEX_FILE).is_file() else {}
+    with output_errors(to):
+        to.mkdir(parents=True, exist_ok=True)
+    known = {row.slide_id: row for row in index_rows(to)} if (to / INDEX_FILE).is_file() else {}
+    for slide_id in known.keys() & ({row.slide_id for row in rows} - {job.row.slide_id for job in jobs}):
+        tell(f"{slide_id}: taken out of the index, it can't be used any more")
+        del known[slide_id]
+    again = {job.row.slide_id for job in jobs}
+    check_splits([*(job.row for job in jobs), *(row for name, row in known.items() if name not in again)], to)
+    failed: list[NodescanError] = []
     for number, job in enumerate(jobs, start=1):
-        slide = open_slide(SlideRef(job.row.slide_id, job.path))
         try:
-            signed = replace(job, signature=_signature(job, slide, settings, strata))
-            old = known.get(job.row.slide_id)
-            if old and old.signature == signed.signature and cells_file(to, old.slide_id).is_file():
-                tell(f"{number}/{len(jobs)} {old.slide_id}: prepared already")
-                continue
-            entry = _prepared(signed, slide, to, settings=settings, strata=strata)
-        finally:
-            slide.close()
-        known[entry.slide_id] = entry
+            entry, said = _kept_or_prepared(job, known.get(job.row.slide_id), to, settings=settings, strata=strata)
+        except (SlideError, AnnotationError) as error:
+            known.pop(job.row.slide_id, None)
+            failed.append(error)
+            tell(f"{number}/{len(jobs)} {job.row.slide_id}: failed: {error}")
+        else:
+            known[entry.slide_id] = entry
+            tell(f"{number}/{len(jobs)} {said}")
         write_index(known.values(), to)
-        tell(f"{number}/{len(jobs)} {_summary(entry)}")
+    if len(failed) > 1:
+        raise UsageError(f"{len(failed)} of {len(jobs)} slides can't be prepared, the others are: {failed[0]}")
+    if failed:
+        raise failed[0]
     return tuple(known[job.row.slide_id] for job in jobs)
 
 
@@ -142,6 +155,31 @@ def _jobs(rows: Sequence[ManifestRow], data: Path, tell: Tell) -> list[_Job]:
     return jobs
 
 
+def _kept_or_prepared(
+    job: _Job, old: IndexRow | None, to: Path, *, settings: ScanSettings, strata: StrataSettings
+) -> tuple[IndexRow, str]:
+    """The slide's row of the index, and what is to be said of it."""
+    slide = open_slide(SlideRef(job.row.slide_id, job.path))
+    try:
+        signed = replace(job, signature=_signature(job, slide, settings, strata))
+        if old and old.signature == signed.signature and _whole(old, to):
+            return old, f"{old.slide_id}: prepared already"
+        entry = _prepared(signed, slide, to, settings=settings, strata=strata)
+    finally:
+        slide.close()
+    return entry, _summary(entry)
+
+
+def _whole(row: IndexRow, to: Path) -> bool:
+    """Whether the files of a prepared slide can be read."""
+    try:
+        open_cells(to, row)
+        load_block_mask(mask_file(to, row.slide_id))
+    except UsageError:
+        return False
+    return True
+
+
 def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings, strata: StrataSettings) -> IndexRow:
     """Writes the files of one slide."""
     frame = slide.frame_spacing(*SPACING_UM)
@@ -155,8 +193,9 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings, stra
     shares = mask.cell_shares(STRIDE_PX, shape)
     found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive, settings=strata).ravel()
     parts = [np.flatnonzero(found == stratum).astype(np.uint32) for stratum in Stratum]
-    np.save(cells_file(to, job.row.slide_id), np.concatenate(parts))
-    mask.save(mask_file(to, job.row.slide_id))
+    with output_errors(to):
+        np.save(cells_file(to, job.row.slide_id), np.concatenate(parts))
+        mask.save(mask_file(to, job.row.slide_id))
     row = job.row
     return IndexRow(
         row.slide_id,

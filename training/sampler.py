@@ -67,6 +67,7 @@ class SlideSampler:
     def __init__(self, index: Path, split: str, plan: SamplePlan, *, hard_negatives: Path | None = None) -> None:
         self.folder, self.plan = index, plan
         self.rows = [row for row in read_index(index) if row.split == split]
+        _check_there(self.rows)
         self.hard = [] if hard_negatives is None else read_hard_negatives(hard_negatives, self.rows)
         self._ends = [np.cumsum([0, *row.counts]) for row in self.rows]
         self._holding = {s: [i for i, row in enumerate(self.rows) if row.counts[s]] for s in Stratum}
@@ -127,8 +128,7 @@ class SlideSampler:
 
     def _open(self, number: int) -> Slide:
         row = self.rows[number]
-        if not Path(row.path).is_file():
-            raise UsageError(f"{row.path}: the slide {row.slide_id} isn't there any more; run prepare again")
+        _check_there([row])
         return open_slide(SlideRef(row.slide_id, Path(row.path)))
 
     def _open_cells(self, number: int) -> NDArray[np.uint32]:
@@ -136,6 +136,14 @@ class SlideSampler:
 
     def _open_mask(self, number: int) -> BlockMask:
         return load_block_mask(mask_file(self.folder, self.rows[number].slide_id))
+
+
+def _check_there(rows: Sequence[IndexRow]) -> None:
+    """Raises UsageError where slides of the index are gone: before the training rather than in its middle."""
+    gone = [row for row in rows if not Path(row.path).is_file()]
+    if gone:
+        more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
+        raise UsageError(f"{gone[0].path}: the slide {gone[0].slide_id} isn't there any more{more}; run prepare again")
 
 
 def box_around(place: Place, size_px: int) -> PixelBox:
@@ -149,8 +157,8 @@ def read_hard_negatives(path: Path, rows: Sequence[IndexRow]) -> list[Place]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file))
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror}); make it with python -m training mine") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: can't be read ({error}); make it with python -m training mine") from error
     places = []
     for row, line in enumerate(lines, start=2):
         try:

@@ -11,8 +11,9 @@ import yaml
 from nodescan.errors import ConfigError
 from training.bucket import CAMELYON_BUCKET, CAMELYON_ENDPOINT, Bucket
 from training.download import download
-from training.manifest import chosen, read_manifest
+from training.manifest import SPLITS, chosen, read_manifest
 from training.prepare import prepare
+from training.slide_index import read_index
 
 _Manifest = Annotated[Path, typer.Option(help="a CSV of data_manifests/")]
 _Slides = Annotated[str, typer.Option(help="ids of slides, comma-separated, with * and ?")]
@@ -51,10 +52,13 @@ def prepare_command(
     slides: _Slides = "*",
 ) -> None:
     """Find tissue, draw the outlines as masks, and index what can be sampled from."""
-    entries = prepare(chosen(read_manifest(manifest), slides), data, to, tell=typer.echo)
-    parts = {split: sum(entry.split == split for entry in entries) for split in ("train", "valid", "test")}
+    rows = read_manifest(manifest)
+    excluded = [row for row in rows if row.excluded]
+    prepare([*chosen(rows, slides), *excluded], data, to, tell=typer.echo)
+    entries = read_index(to)
+    parts = {split: sum(entry.split == split for entry in entries) for split in SPLITS}
     counts = ", ".join(f"{count} {split}" for split, count in parts.items())
-    typer.echo(f"{to}: {len(entries)} slides ({counts})")
+    typer.echo(f"{to}: {len(entries)} slides ({counts}); fit with --data.init_args.index {to}")
 
 
 def sample_command(
@@ -66,7 +70,13 @@ def sample_command(
     from training.slide_data import PATCH_PX
 
     data = _data_section(config)
-    sampler = SlideSampler(Path(data["index"]), "train", SamplePlan(**data.get("sample", {})))
+    try:
+        plan = SamplePlan(**(data.get("sample") or {}))
+    except TypeError as error:
+        raise ConfigError(
+            f"{config}: data.init_args.sample: {str(error).removeprefix('SamplePlan.__init__() ')}"
+        ) from error
+    sampler = SlideSampler(Path(data["index"]), "train", plan)
     rng, count, started = np.random.default_rng(0), 0, time.monotonic()
     while time.monotonic() - started < seconds:
         sampler.patch(sampler.draw(rng), PATCH_PX)

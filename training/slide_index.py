@@ -1,7 +1,6 @@
 """The sampling index: where the tissue of each prepared slide is and how near to tumour, cell by cell."""
 
 import csv
-import os
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UsageError
+from nodescan.reports.files import written_beside
+from training.manifest import ManifestRow
 
 INDEX_FILE = "index.csv"
 
@@ -88,7 +89,14 @@ _TYPES = {field.name: field.type for field in fields(IndexRow)}
 
 
 def read_index(folder: Path) -> tuple[IndexRow, ...]:
-    """The slides of an index. Raises UsageError where there is none, or it isn't one that prepare wrote."""
+    """The slides of an index. Raises UsageError where there is none, or what index_rows and check_splits refuse."""
+    rows = index_rows(folder)
+    check_splits(rows, folder)
+    return rows
+
+
+def index_rows(folder: Path) -> tuple[IndexRow, ...]:
+    """The slides of an index, whatever their splits. Raises UsageError where it isn't one that prepare wrote."""
     path = folder / INDEX_FILE
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -101,18 +109,31 @@ def read_index(folder: Path) -> tuple[IndexRow, ...]:
             values: dict[str, Any] = {name: _value(name, line[name]) for name in _NAMES}
             rows.append(IndexRow(**values))
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(f"{path}: row {number} can't be read ({error!r}); run prepare again") from error
+            raise UsageError(f"{path}: row {number} can't be read ({error!r}); delete it, run prepare again") from error
     return tuple(rows)
+
+
+def check_splits(rows: Iterable[IndexRow | ManifestRow], folder: Path) -> None:
+    """Raises UsageError where one patient is in two splits: it would be tested on what was learned.
+
+    No manifest says so, but an index may hold the slides of several, or of one that was changed meanwhile.
+    """
+    first: dict[str, IndexRow | ManifestRow] = {}
+    for row in rows:
+        other = first.setdefault(row.group, row)
+        if other.split != row.split:
+            raise UsageError(
+                f"{folder / INDEX_FILE}: patient {row.group!r} is in split {other.split!r} with {other.slide_id}, in "
+                f"{row.split!r} with {row.slide_id}; run prepare for both, by one manifest, or into another folder"
+            )
 
 
 def write_index(rows: Iterable[IndexRow], folder: Path) -> None:
     """The slides as index.csv, written beside and renamed: a run that is killed leaves a whole file."""
-    part = folder / f".{INDEX_FILE}.part"
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with written_beside(folder / INDEX_FILE) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_NAMES)
         writer.writerows(astuple(row) for row in rows)
-    os.replace(part, folder / INDEX_FILE)
 
 
 def cells_file(folder: Path, slide_id: str) -> Path:

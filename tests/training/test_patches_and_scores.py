@@ -73,6 +73,31 @@ def test_a_source_without_patches_is_named(tmp_path: Path, name: str) -> None:
         read_patches([tmp_path / name])
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("p_x.h5.gz", "p_x.h5.gz: is packed; unpack it with gunzip"),
+        ("cut_x.h5", "cut_x.h5: it or cut_y.h5 can't be read as HDF5"),
+        ("other_x.h5", "other_x.h5: expected the datasets x and, beside it, y"),
+        ("alone_x.h5", "alone_x.h5: expected a file ending in _x.h5 with its labels in _y.h5"),
+    ],
+)
+def test_hdf5_files_that_cannot_be_used_are_named(tmp_path: Path, name: str, said: str) -> None:
+    """As they are downloaded, cut short, with other datasets, without labels: one line each."""
+    path = tmp_path / name
+    path.write_bytes(b"\x1f\x8b")
+    if name.startswith(("cut", "other")):
+        for file in (path, path.with_name(path.name.replace("_x", "_y"))):
+            with h5py.File(file, "w") as content:
+                content["images" if name.startswith("other") else file.stem[-1]] = np.zeros((2, 96, 96, 3), np.uint8)
+    if name.startswith("cut"):
+        path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(UsageError) as caught:
+        read_patches([path])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_mosaic_holds_tumour_where_its_mask_says() -> None:
     """Pixels under the mask come from tumour patches, all others from normal ones."""
     rng = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """Masks and strata of prepared slides against planted truth, and what preparing refuses."""
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from nodescan.annotations import Outlines, rasterise, read_outlines
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
-from nodescan.errors import AnnotationError, NotASlideError, UsageError
+from nodescan.errors import AnnotationError, NotASlideError, OutputError, UsageError
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
 from training.block_mask import draw_mask, load_block_mask
 from training.mosaics import cell_labels
@@ -224,7 +225,7 @@ def test_an_index_that_is_not_whole_is_refused(index: Path, tmp_path: Path) -> N
         read_index(tmp_path)
     text = (index / "index.csv").read_text()
     (tmp_path / "index.csv").write_text(text.replace(",896,", ",wide,", 1))
-    with pytest.raises(UsageError, match=r"index.csv: row 2 can't be read .*run prepare again"):
+    with pytest.raises(UsageError, match=r"index.csv: row 2 can't be read .*delete it, run prepare again"):
         read_index(tmp_path)
     row = entry(index, "normal_001")
     np.save(tmp_path / "normal_001.cells.npy", np.zeros(7, np.uint32))
@@ -241,3 +242,73 @@ def test_masks_of_real_outlines_have_their_area(shared: Path) -> None:
         outlines = read_outlines(file)
         mask = draw_mask(outlines, (30_000, 56_000), level0=level0, frame=frame)
         assert mask.tumour_px == pytest.approx(outlines.lesions().area / 16, rel=0.01), file.name
+
+
+def prepared(data_set: Path, to: Path) -> None:
+    prepare([row_of(name) for name in ("tumor_001", "normal_001")], data_set, to, tell=silent)
+
+
+@pytest.mark.parametrize("suffix", ["mask.npz", "cells.npy"])
+def test_a_slide_whose_files_are_damaged_is_prepared_again(data_set: Path, tmp_path: Path, suffix: str) -> None:
+    """What says 'run prepare again' is helped by it: half a file is not taken for a prepared slide."""
+    prepared(data_set, tmp_path)
+    file = tmp_path / f"tumor_001.{suffix}"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:300])
+    with pytest.raises(UsageError, match=f"{file.name}: .*run prepare again"):
+        load_block_mask(file) if suffix == "mask.npz" else open_cells(tmp_path, entry(tmp_path, "tumor_001"))
+    prepared(data_set, tmp_path)
+    assert file.read_bytes() == whole
+
+
+def test_what_fails_costs_its_own_slide_only(data_set: Path, tmp_path: Path) -> None:
+    """The others are in the index, one that was there before isn't any more, and the run ends with an error."""
+    data, index = tmp_path / "data", tmp_path / "index"
+    shutil.copytree(data_set, data)
+    prepared(data, index)
+    (data / row_of("tumor_001").annotation_key).write_text("<html/>")
+    told: list[str] = []
+    rows = [row_of(name) for name in ("tumor_001", "tumor_002", "normal_001")]
+    with pytest.raises(AnnotationError, match=r"tumor_001.xml: is XML, but not of ASAP"):
+        prepare(rows, data, index, tell=told.append)
+    assert {row.slide_id for row in read_index(index)} == {"tumor_002", "normal_001"}
+    assert told[0].startswith("1/3 tumor_001: failed: tumor_001.xml: ")
+    (data / row_of("tumor_002").annotation_key).write_text("<html/>")
+    with pytest.raises(UsageError, match=r"2 of 3 slides can't be prepared, the others are: tumor_001.xml: "):
+        prepare(rows, data, index, tell=silent)
+    assert [row.slide_id for row in read_index(index)] == ["normal_001"]
+
+
+def test_a_slide_that_is_excluded_leaves_the_index(data_set: Path, tmp_path: Path) -> None:
+    """A fault that was found later is not trained on any more."""
+    prepared(data_set, tmp_path)
+    told: list[str] = []
+    rows = [row_of("normal_001"), replace(row_of("tumor_001"), excluded=True, why="drawn on the wrong slide")]
+    prepare(rows, data_set, tmp_path, tell=told.append)
+    assert [row.slide_id for row in read_index(tmp_path)] == ["normal_001"]
+    assert told[0].startswith("tumor_001: taken out of the index")
+
+
+def test_an_index_of_two_manifests_keeps_a_patient_in_one_split(data_set: Path, tmp_path: Path) -> None:
+    """Refused before any work, naming patient and slides; with all of the patient's slides moved it is taken."""
+    rows = [replace(row_of(name), patient_id="anna", split="train") for name in ("tumor_001", "normal_001")]
+    prepare(rows, data_set, tmp_path, tell=silent)
+    moved = [replace(row, split="valid") for row in rows]
+    with pytest.raises(
+        UsageError, match="patient 'anna' is in split 'valid' with tumor_001, in 'train' with normal_001"
+    ):
+        prepare(moved[:1], data_set, tmp_path, tell=silent)
+    assert {row.split for row in read_index(tmp_path)} == {"train"}
+    prepare(moved, data_set, tmp_path, tell=silent)
+    assert {row.split for row in read_index(tmp_path)} == {"valid"}
+    text = (tmp_path / "index.csv").read_text()
+    (tmp_path / "index.csv").write_text(text.replace(",valid,", ",train,", 1))
+    with pytest.raises(UsageError, match="patient 'anna' is in split"):
+        read_index(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_to_is_named(data_set: Path, tmp_path: Path) -> None:
+    """A file where the index should be a folder, in one line."""
+    (tmp_path / "index").write_text("a file")
+    with pytest.raises(OutputError, match="index: can't be written"):
+        prepared(data_set, tmp_path / "index")

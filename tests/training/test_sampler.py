@@ -210,6 +210,14 @@ def test_boxes_that_may_not_be_drawn_from_are_refused(
         SlideSampler(index, "train", SamplePlan(), hard_negatives=path)
 
 
+def test_slides_that_are_gone_are_told_before_the_training(index: Path, tmp_path: Path) -> None:
+    """Not when one of them happens to be drawn, hours later."""
+    text = (index / "index.csv").read_text()
+    (tmp_path / "index.csv").write_text(text.replace("images/normal_00", "images/gone_00"))
+    with pytest.raises(UsageError, match=r"gone_001.tif: the slide normal_001 isn't there any more \(and 1 more\)"):
+        SlideSampler(tmp_path, "train", SamplePlan())
+
+
 def test_a_slide_that_vanished_is_named(sampler: SlideSampler, places: list[Place]) -> None:
     """The text says which, and what to do."""
     copy = pickle.loads(pickle.dumps(sampler))

@@ -1,0 +1,61 @@
+"""What is exported is whole and sound, or nothing is."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nodescan.errors import ModelError, OutputError, UsageError
+from nodescan.inference.models import build
+from nodescan.inference.predictor import open_predictor
+from training import export as export_module
+from training.export import export
+
+
+def write_checkpoint(path: Path, *, seed: int = 0, spoilt: float | None = None) -> Path:
+    """As a run of p4m-small leaves it; spoilt: one weight of every kernel."""
+    torch.manual_seed(seed)
+    state = {f"net.{key}": value for key, value in build("p4m-small").state_dict().items()}
+    if spoilt is not None:
+        for value in state.values():
+            if value.ndim > 1:
+                value.view(-1)[0] = spoilt
+    torch.save({"state_dict": state, "hyper_parameters": {"architecture": "p4m-small"}}, path)
+    return path
+
+
+@pytest.mark.parametrize("spoilt", [float("nan"), float("inf"), 1e6])
+def test_weights_that_are_no_numbers_are_not_exported(tmp_path: Path, spoilt: float) -> None:
+    """Neither what training spoilt nor what half precision can't hold; the model that stood there stays."""
+    export(write_checkpoint(tmp_path / "good.ckpt"), tmp_path / "model", name="model", training_data="none")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()}
+    bad = write_checkpoint(tmp_path / "bad.ckpt", spoilt=spoilt)
+    with pytest.raises(UsageError, match=r"bad.ckpt: holds weights that are no finite numbers"):
+        export(bad, tmp_path / "model", name="model", training_data="none")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()} == before
+
+
+def test_a_copy_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers are compared before the model gets its place."""
+    checkpoint = write_checkpoint(tmp_path / "one.ckpt", seed=1)
+    monkeypatch.setattr(export_module, "load_network", lambda card, folder: build("p4m-small").eval())
+    with pytest.raises(ModelError, match=r"one.ckpt: its copy's answers differ by \d\.\d+ from its own"):
+        export(checkpoint, tmp_path / "model", name="model", training_data="none")
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_a_new_export_replaces_the_old_one_whole(tmp_path: Path) -> None:
+    """Card and weights fit each other afterwards, and nothing else lies there."""
+    for seed in (1, 2):
+        checkpoint = write_checkpoint(tmp_path / f"{seed}.ckpt", seed=seed)
+        card = export(checkpoint, tmp_path / "model", name="model", training_data=f"run {seed}")
+    assert {file.name for file in (tmp_path / "model").iterdir()} == {"card.yaml", "weights.safetensors"}
+    assert open_predictor(tmp_path / "model", device="cpu").model.weights_sha256 == card.weights_sha256
+
+
+def test_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
+    """One line, and the file stays."""
+    (tmp_path / "model").write_text("a file")
+    with pytest.raises(OutputError, match="model: can't be written"):
+        export(write_checkpoint(tmp_path / "one.ckpt"), tmp_path / "model", name="model", training_data="none")
+    assert (tmp_path / "model").read_text() == "a file"
