@@ -47,7 +47,7 @@ def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
         .render(
             notice=NOT_FOR_CLINICAL_USE,
             reference=reference,
-            mode=MODE_WORDS[comparison.mode],
+            mode="" if figures.lesion_task is None else MODE_WORDS[comparison.mode],
             facts=key_facts(figures),
             plots=_plots(comparison, figures),
             tables=_tables(figures),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nodescan.csv_rows import CsvRow, read_table
+from nodescan.csv_rows import LARGEST_SIZE_UM, CsvRow, read_table
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
@@ -22,8 +22,9 @@ NEAR_UM = 50.0
 """A centre given by hand means the nearest deposit whose own centre lies within this or half its diameter."""
 
 _UM_IN_MM = 1000
-_MM_WITHIN = 2.0
-"""A size that, taken as mm, is within this factor of the measured one, and far from it in um, was meant in mm."""
+_SHRUNK = 20.0
+_MM_LEAST = 0.5
+"""A new size of less than a twentieth of the measured one, and in mm at least half of it, was meant in mm."""
 
 _RESTATED = frozenset(
     {
@@ -187,7 +188,9 @@ def _check_on_slide(correction: Correction, original: StoredReport) -> None:
 def _check_unit(correction: Correction, before: Deposit) -> None:
     """Raise UsageError for a new size that only makes sense in mm."""
     size, measured = correction.size_um, before.diameter_um
-    if size is None or not measured / _MM_WITHIN <= size * _UM_IN_MM <= measured * _MM_WITHIN:
+    if size is None or size >= measured / _SHRUNK:
+        return
+    if not measured * _MM_LEAST <= size * _UM_IN_MM <= LARGEST_SIZE_UM:
         return
     raise correction.where.error(
         f"value is {size:g} um, and the software measured {measured:.0f} um: is it in mm? Write sizes in um; "
