@@ -16,7 +16,7 @@ from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.report import Flag, Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
-from nodescan.domain.verdict import conclude, deposit_flags
+from nodescan.domain.verdict import NOT_JUDGED, conclude, deposit_flags
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination, examine
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
@@ -108,13 +108,16 @@ def scan_slide(
 def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenance: Provenance) -> SlideReport:
     """What is said of the slide. tumour_probability is the confidence of its likeliest detection, 0 without any.
 
+    Where nothing was examined there is none: 0 would say that the network had looked.
+
     The batch, which knows them, fills in the provenance's versions and the configuration's sha256.
     """
+    examined = finding.examination.examined_fraction > 0
     verdict = conclude(
         finding.deposits,
         tissue_found=bool(finding.tissue.tissue.any()),
         all_examined=finding.examination.complete,
-        classifiable=not {flag.code for flag in finding.flags} & {"not_he", "constant_output"},
+        classifiable=not {flag.code for flag in finding.flags} & NOT_JUDGED,
     )
     return SlideReport(
         slide=slide.ref,
@@ -123,7 +126,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
         at_least=verdict.at_least,
         deposits=finding.deposits,
         detections=finding.detections,
-        tumour_probability=max((d.confidence for d in finding.detections), default=0.0),
+        tumour_probability=max((d.confidence for d in finding.detections), default=0.0) if examined else None,
         tissue_area_mm2=finding.tissue.area_um2 / 1e6,
         examined_fraction=finding.examination.examined_fraction,
         unread_fraction=finding.examination.unread_fraction,

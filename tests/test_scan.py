@@ -68,7 +68,7 @@ def painted(tumour_px: int = 0, *, glass_only: bool = False) -> NDArray[np.uint8
     pixels[160:864, 160:864] = np.clip(np.array(PINK) + grain, 0, 255)
     rows, columns = np.ogrid[:SIZE_PX, :SIZE_PX]
     disc = np.hypot(rows - 512, columns - 512) < tumour_px / 2
-    speckle = np.random.default_rng(1).integers(-10, 11, (int(disc.sum()), 1))
+    speckle = np.random.default_rng(1).integers(-14, 15, (int(disc.sum()), 1))
     pixels[disc] = np.clip(np.array(PURPLE) + speckle, 0, 255)
     return pixels
 
@@ -121,9 +121,10 @@ def test_unread_tissue_beside_a_deposit_makes_its_class_a_lower_bound() -> None:
 
 
 def test_glass_alone_is_incomplete_not_negative() -> None:
-    """No tissue found is a flagged result without a class."""
+    """No tissue found is a flagged result without a class, and without a score: 0 would say that it was looked at."""
     report = scan(PaintedSlide(painted(glass_only=True))).report
     assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert report.tumour_probability is None
     assert [flag.code for flag in report.flags] == ["no_tissue"]
 
 

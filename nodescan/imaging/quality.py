@@ -20,7 +20,9 @@ class QualitySettings:
 
     max_blur_ratio: a block is blurred where the mean squared step over 2 px is below this share of that over 8 px.
     focus_block_px: side of the blocks that focus is judged on: several nuclei in each.
-    min_contrast: root mean squared step over 8 px (grey levels) under which there is nothing to focus on.
+    min_contrast: root mean squared step over 8 px (grey levels) under which no fine step can be compared with it.
+    min_stained_contrast: the same, per grey level that a block is darker than white, that stained tissue in focus has
+        at least; less is blur so heavy that no coarse step is left to compare with.
     flag_blurred_fraction: share of the tissue out of focus above which the slide is flagged.
     min_stain_density: mean optical density from which a pixel says something of its stain.
     min_stained_mm2: area of such pixels below which the stain isn't judged.
@@ -35,6 +37,7 @@ class QualitySettings:
     focus_block_px: int
     max_blur_ratio: float
     min_contrast: float
+    min_stained_contrast: float
     flag_blurred_fraction: float
     min_stain_density: float
     min_stained_mm2: float
@@ -51,8 +54,9 @@ def out_of_focus(pixels: NDArray[np.uint8], block_px: int, settings: QualitySett
 
     pixels : uint8 (H, W, 3) RGB at 0.9 to 1.0 um/px, H and W multiples of block_px. block_px : a multiple
     of 8, at least 32; smaller blocks hold too few nuclei for a sure answer, 64 and more are better.
-    Blur takes fine steps away and leaves coarse ones, so their ratio tells it whatever the stain's strength. Blocks
-    without contrast, as of glass or within a fat cell, are not out of focus: there is nothing in them to judge.
+    Blur takes fine steps away and leaves coarse ones, so their ratio tells it whatever the stain's strength. Heavier
+    blur takes both: stain as even as that is out of focus, too. Blocks without contrast that aren't stained, as of
+    glass or within a fat cell, are not: there is nothing in them to judge.
     """
     height, width = pixels.shape[:2]
     if block_px < 32 or block_px % 8 or height % block_px or width % block_px:
@@ -68,7 +72,10 @@ def out_of_focus(pixels: NDArray[np.uint8], block_px: int, settings: QualitySett
     step = _COARSE_STEPS
     long = _mean_square(along_x[..., step:] - along_x[..., :-step])
     long += _mean_square(along_y[:, step:] - along_y[:, :-step])
-    return (short < settings.max_blur_ratio * long) & (long > 2 * settings.min_contrast**2)
+    darker = _WHITE_LEVEL - along_x.mean(axis=(1, 3))
+    stained = darker >= _WHITE_LEVEL * (1 - 10**-settings.min_stain_density)
+    smooth = (short < settings.max_blur_ratio * long) & (long > 2 * settings.min_contrast**2)
+    return smooth | (stained & (long < 2 * (settings.min_stained_contrast * darker) ** 2))
 
 
 def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> tuple[Flag, ...]:

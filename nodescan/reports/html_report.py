@@ -74,6 +74,7 @@ def render(result: SlideResult) -> str:
             close_ups=close_ups,
             n_more_close_ups=report.n_foci - len(close_ups),
             rows=page.rows(report),
+            judged=sentences.not_judged(report) is None,
             shown=sentences.what_is_shown(report),
             n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
             quality=page.quality_facts(result),

@@ -12,7 +12,7 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
 from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, Colour, excluded_colour, heat_ramp
-from nodescan.reports.sentences import in_scanned_part
+from nodescan.reports.sentences import in_scanned_part, not_judged
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CLASS_RULES,
@@ -89,10 +89,12 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
         return ()
     largest = report.deposits[0] if report.deposits else None
     score, area = report.tumour_probability, report.tissue_area_mm2
+    meaningless = not_judged(report) is not None
+    scale = "0 to 1, of the slide" if score is not None and not meaningless else ""
     return (
         Fact("Largest deposit", "none found" if largest is None else size_words(largest), _limit_note(largest, report)),
         Fact("Foci", str(report.n_foci), "sizes not added up"),
-        Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", "0 to 1, of the slide"),
+        Fact("Tumour score", "no meaning" if meaningless else _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact(
             "Tissue examined",
             _examined_words(report),
@@ -242,9 +244,9 @@ def _excluded(tissue: TissueMask) -> list[Fact]:
 
 
 def _examined_words(report: SlideReport) -> str:
-    if report.examined_fraction is not None:
-        return percent(report.examined_fraction)
-    return "none found" if report.tissue_area_mm2 == 0 else _NOT_KNOWN
+    if report.tissue_area_mm2 == 0:
+        return "none found"
+    return _NOT_KNOWN if report.examined_fraction is None else percent(report.examined_fraction)
 
 
 def _limit_note(largest: Deposit | None, report: SlideReport) -> str:

@@ -2,8 +2,9 @@
 
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit, Detection
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.units import Micrometers
+from nodescan.domain.verdict import NOT_JUDGED
 from nodescan.reports.wording import CLASS_RULES, cell_words, millimetres, percent, size_words, without_paths
 
 _PLACES = 3
@@ -59,6 +60,8 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         return tuple(said)
     if _has_no_tissue(report):
         return ("The slide itself: there may be tissue that was not recognised.",)
+    if not_judged(report) is not None:
+        return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     said += [_borderline(deposit) for deposit in report.deposits if _could_change_class(deposit, report)][:_PLACES]
     for deposit in report.deposits[:_PLACES]:
         largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
@@ -77,7 +80,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     said: list[str] = []
     if report.deposits and report.metastasis is not None:
         said.append(_distance_to_limits(report.deposits[0]))
-    if report.tumour_probability is not None:
+    if report.tumour_probability is not None and not_judged(report) is None:
         said.append(f"Tumour score of the slide: {report.tumour_probability:.2f} on a scale from 0 to 1.")
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
@@ -112,9 +115,17 @@ def what_is_shown(report: SlideReport) -> str:
     return "the slide image" if whole else "the scanned part"
 
 
+def not_judged(report: SlideReport) -> Flag | None:
+    """The flag of a slide that the network can't judge: what it says of tumour there must not be read as a finding."""
+    return next((flag for flag in report.flags if flag.code in NOT_JUDGED), None)
+
+
 def _why_no_class(report: SlideReport) -> str:
     if _has_no_tissue(report):
         return "No tissue was found on this slide."
+    flag = not_judged(report)
+    if flag is not None:
+        return without_paths(flag.message, report)
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
     return "No class can be given, for the reasons listed under “Flags”."
@@ -215,4 +226,4 @@ def _likeliest(report: SlideReport) -> list[Detection]:
 
 def _likely(detection: Detection, report: SlideReport) -> str:
     where = place((detection.x_um, detection.y_um), report)
-    return f"Likeliest place, below the limit for a deposit (score {detection.confidence:.2f}): {where}."
+    return f"Likeliest place, too small or too faint to be a deposit (score {detection.confidence:.2f}): {where}."

@@ -13,6 +13,7 @@ from nodescan.domain.report import Flag
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.reports import page, sentences
+from nodescan.reports.html_report import render
 from nodescan.reports.wording import (
     class_words,
     flag_title,
@@ -131,3 +132,23 @@ def test_places_count_from_what_viewers_show() -> None:
 def test_what_was_left_out_is_said_in_words(reason: str) -> None:
     """ "Left out: small" says nothing; every reason of the tissue search has words of its own."""
     assert left_out_words(reason) != reason
+
+
+def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
+    """The reason stands under the headline; no score, place or stain on the page speaks for what means nothing."""
+    found = VARIANTS["not_he"]()
+    report = found.report
+    assert sentences.answer(report) == f"{report.flags[0].message} This is not a negative result."
+    assert sentences.look_first(report) == (
+        "The whole slide under the microscope: the network's answers on it mean nothing.",
+    )
+    assert not [said for said in sentences.how_sure(report) if "score" in said]
+    assert [fact.value for fact in page.key_facts(report) if fact.label == "Tumour score"] == ["no meaning"]
+    assert "Lymph node, H&amp;E" in render(VARIANTS["negative"]())
+    assert "Lymph node, H&amp;E" not in render(found)
+
+
+def test_a_likely_place_never_contradicts_the_threshold() -> None:
+    """A peak may lie above the outline's threshold and be too small for a deposit: it is not said to be below it."""
+    (said,) = [line for line in sentences.look_first(VARIANTS["negative"]().report) if "0.21" in line]
+    assert said.startswith("Likeliest place, too small or too faint to be a deposit (score 0.21): ")
