@@ -1,16 +1,19 @@
 """The pictures show what was planted, where it was planted."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from nodescan.domain.report import SlideResult
 from nodescan.domain.units import Micrometers
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import draw_crop, draw_heatmap, draw_overview
-from tests.reports.factory import CELL_UM, HEIGHT_PX, ITC, MACRO, SPACING, VARIANTS, WIDTH_PX, ellipse, result
+from tests.reports.factory import BOUNDS, CELL_UM, ITC, MACRO, VARIANTS, ellipse, result
 
 
 def _near(pixels: np.ndarray, colour: tuple[int, int, int], reach: int = 40) -> np.ndarray:
@@ -19,15 +22,28 @@ def _near(pixels: np.ndarray, colour: tuple[int, int, int], reach: int = 40) -> 
 
 
 def _um_per_px(image: Image.Image) -> float:
-    return WIDTH_PX * SPACING.x / image.width
+    return BOUNDS.width / image.width
+
+
+def _pixel(point_um: Sequence[float], image: Image.Image) -> tuple[int, int]:
+    """Column and row of a place on the canvas: pictures show the scanned part only."""
+    left, top = (np.asarray(point_um) - [BOUNDS.left, BOUNDS.top]) / _um_per_px(image)
+    return round(left), round(top)
+
+
+@pytest.mark.parametrize("draw", [draw_overview, partial(draw_heatmap, legend=False)])
+def test_a_slide_is_shown_as_far_as_it_was_scanned(draw: Callable[[SlideResult], Image.Image | None]) -> None:
+    """The canvas of a MIRAX slide is many times as large as what was scanned: shown whole, a node is a dot."""
+    image = draw(VARIANTS["macro"]())
+    assert image is not None
+    assert image.height * _um_per_px(image) == pytest.approx(BOUNDS.height, rel=0.005)
 
 
 def test_the_overview_outlines_a_deposit_in_its_class_colour(macro_folder: Path) -> None:
     """The crimson pixels span the planted macrometastasis and nothing far from it."""
     image = Image.open(macro_folder / "overview.jpg")
-    assert image.height * _um_per_px(image) == pytest.approx(HEIGHT_PX * SPACING.y, rel=0.01)
     rows, columns = np.nonzero(_near(np.asarray(image), CLASS_COLOURS[MACRO.metastasis]))
-    outline = MACRO.outline[0].exterior / _um_per_px(image)
+    outline = (MACRO.outline[0].exterior - [BOUNDS.left, BOUNDS.top]) / _um_per_px(image)
     assert columns.min() == pytest.approx(outline[:, 0].min(), abs=5)
     assert rows.max() == pytest.approx(outline[:, 1].max(), abs=5)
 
@@ -38,7 +54,7 @@ def test_a_deposit_too_small_to_see_gets_a_circle() -> None:
     image = draw_overview(result((small,)))
     assert image is not None
     blue = _near(np.asarray(image), CLASS_COLOURS[ITC.metastasis])
-    x, y = (round(value / _um_per_px(image)) for value in ITC.centre_um)
+    x, y = _pixel(ITC.centre_um, image)
     assert blue[y - 14 : y + 14, x - 14 : x - 6].any()
 
 
@@ -46,11 +62,11 @@ def test_the_heat_map_is_dark_where_tumour_is_probable_only(macro_folder: Path) 
     """Deep purple inside the deposit, grey elsewhere; the legend lies below the slide."""
     image = Image.open(macro_folder / "heatmap.png")
     pixels = np.asarray(image.convert("RGB")).astype(int)
-    x, y = (round(value / _um_per_px(image)) for value in MACRO.centre_um)
+    x, y = _pixel(MACRO.centre_um, image)
     inside, elsewhere = pixels[y - 20, x + 20], pixels[y + 170, x]
     assert inside[2] - inside[1] > 40
     assert np.ptp(elsewhere) < 4
-    assert image.height > HEIGHT_PX * SPACING.y / _um_per_px(image) + 40
+    assert image.height > BOUNDS.height / _um_per_px(image) + 40
 
 
 def test_one_hot_cell_is_not_lost_between_pixels() -> None:
@@ -60,7 +76,7 @@ def test_one_hot_cell_is_not_lost_between_pixels() -> None:
     whole.probability.values[150, 151] = 1.0
     image = draw_heatmap(whole, legend=False)
     assert image is not None
-    column, row = (round((index + 0.5) * CELL_UM / _um_per_px(image)) for index in (151, 150))
+    column, row = _pixel([(index + 0.5) * CELL_UM for index in (151, 150)], image)
     around = np.asarray(image).astype(int)[row - 2 : row + 3, column - 2 : column + 3]
     assert (around[..., 2] - around[..., 1]).max() > 40
 
@@ -71,10 +87,9 @@ def test_tissue_that_was_not_examined_is_hatched() -> None:
     assert unread is not None
     assert read is not None
     changed = np.abs(np.asarray(unread).astype(int) - np.asarray(read)).max(axis=-1) > 30
-    scale = _um_per_px(read)
-    inside = changed[round(5800 / scale) : round(7400 / scale), round(9600 / scale) : round(11_000 / scale)]
-    assert inside.mean() > 0.5
-    assert not changed[:, : round(8000 / scale)].any()
+    (left, top), (right, bottom) = _pixel((9600, 5800), read), _pixel((11_000, 7400), read)
+    assert changed[top:bottom, left:right].mean() > 0.5
+    assert not changed[:, : _pixel((8000, 0), read)[0]].any()
 
 
 def test_a_close_up_draws_the_diameter_between_its_ends() -> None:
@@ -89,6 +104,23 @@ def test_a_close_up_draws_the_diameter_between_its_ends() -> None:
         x, y = (start + (end - start) * share - [picture.left_um, picture.top_um]) / scale
         around = np.asarray(image.convert("L"))[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3]
         assert around.min() < 60
+
+
+@pytest.mark.parametrize("diameter_um", [60.0, 150.0, 640.0])
+def test_a_close_up_hides_no_cell_under_the_size(diameter_um: float) -> None:
+    """Inside the outline there is no plate of text: all but the drawn line is tissue."""
+    deposit = ellipse(1, ITC.centre_um, diameter_um)
+    whole = result((deposit,))
+    assert whole.crops is not None
+    image = draw_crop(deposit, whole.crops[1], whole.report.deposits)
+    scale = whole.crops[1].pixels.shape[1] * whole.crops[1].spacing.x / image.width
+    y, x = np.mgrid[: image.height, : image.width]
+    inside = np.hypot(x - image.width / 2, y - image.height / 2) < 0.9 * diameter_um / 2 / scale
+    start, end = (np.asarray(point) - deposit.centre_um for point in deposit.endpoints_um)
+    along = (end - start) / diameter_um
+    off_line = np.abs((x - image.width / 2) * along[1] - (y - image.height / 2) * along[0]) > 8
+    white = (np.asarray(image) > 225).all(axis=-1)
+    assert not white[inside & off_line].any()
 
 
 def test_a_slide_that_never_opened_has_no_pictures() -> None:
