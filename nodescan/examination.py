@@ -14,6 +14,7 @@ from nodescan.guard import Asked, Settled, settled
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.missing import missing_cells
 from nodescan.imaging.quality import QualitySettings
+from nodescan.imaging.segmentation import SegmentationSettings
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
 from nodescan.survey import Survey, Tile, plan
 from nodescan.tile_pass import Shown, show
@@ -64,6 +65,9 @@ class ExaminationSettings(Protocol):
     def quality(self) -> QualitySettings: ...
 
     @property
+    def segmentation(self) -> SegmentationSettings: ...
+
+    @property
     def detections(self) -> DetectionSettings: ...
 
 
@@ -102,7 +106,7 @@ def examine(
             return shown_to(reference, tiles, once_more)
 
         try:
-            asked = Asked(tissue, settings.detections)
+            asked = Asked(tissue, settings.segmentation, settings.detections)
             found = settled(first(), survey, again, predictor=predictor, asked=asked)
         except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
             found = Settled(again(survey.tiles), f"{reference.precision} ({predictor.precision} failed: {error})")

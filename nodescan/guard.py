@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGrid
 from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.imaging.certain import certain_deposits
 from nodescan.imaging.decisive import (
     CONSTANT_SPREAD,
     decisive_cells,
@@ -17,6 +19,7 @@ from nodescan.imaging.decisive import (
     score_cells,
 )
 from nodescan.imaging.detections import DetectionSettings
+from nodescan.imaging.segmentation import SegmentationSettings, weighted_mean
 from nodescan.imaging.stitching import cells_of, tiles_with
 from nodescan.interfaces import ApproximatePredictor
 from nodescan.survey import Survey, Tile
@@ -35,9 +38,11 @@ Again = Callable[[Sequence[Tile]], Shown]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a finding is made of beside answers. detections: how a slide's probability is."""
+    """What a finding is made of beside answers. segmentation: how deposits are; detections: how a slide's probability
+    is."""
 
     tissue: TissueMask
+    segmentation: SegmentationSettings
     detections: DetectionSettings
 
 
@@ -50,17 +55,19 @@ class Settled:
 
 
 def settled(first: Shown, survey: Survey, again: Again, *, predictor: ApproximatePredictor, asked: Asked) -> Settled:
-    """The fast answers with all that could bear on a finding replaced by the reference's.
+    """The fast answers with all that could change a finding replaced by the reference's.
 
-    Deposits, their sizes and probabilities, the doubts about them and the constant-output flag are then those that the
-    reference alone would give, as long as no fast answer is further off than predictor.tolerance. So is the confidence
-    of the likeliest detection, unless too many tiles come into question for it (SCORE_SHARE): then it is within the
+    Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
+    would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
+    smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers: its
+    size differs by 1 um or less, measured; all others are the reference's to the last digit. So is the confidence of
+    the likeliest detection, unless too many tiles come into question for it (SCORE_SHARE): then it is within the
     tolerance, as that of other detections is. Wherever both answered they are compared, in one tile of a slide at
     least; where they differ by more, the reference answers the whole slide.
     """
     tiles = _in_question(first.probability, survey, predictor, asked)
     redone = again(tiles)
-    off = _largest_difference(first.probability, redone.probability)
+    off, smoothed_off = _largest_differences(first.probability, redone.probability, predictor.decision)
     both = _replaced(first, redone, survey.grid, tiles)
     name, true = predictor.precision, predictor.reference.precision
     apart = (
@@ -70,13 +77,17 @@ def settled(first: Shown, survey: Survey, again: Again, *, predictor: Approximat
     )
     unclear = is_constant(first.probability, slack=2 * predictor.tolerance) and apart < CONSTANT_SPREAD
     unclear |= is_constant(first.probability)  # as a broken fast way may be: the reference has to confirm it
-    if off <= predictor.tolerance and not unclear:
+    too_far = off > predictor.tolerance or smoothed_off > predictor.smoothed_tolerance
+    if not too_far and not unclear:
         return Settled(both, f"{name}, {len(tiles)} of {len(survey.tiles)} tiles in {true}")
     rest = tuple(tile for tile in survey.tiles if tile not in set(tiles))
     whole = _replaced(both, again(rest), survey.grid, rest)
     why = "answers were nearly the same everywhere"
     if off > predictor.tolerance:
         why = f"{name} was off by {off:.2g}, more than the {predictor.tolerance:g} it is trusted with"
+    elif too_far:
+        most = predictor.smoothed_tolerance
+        why = f"{name}, smoothed, was off by {smoothed_off:.2g}, more than the {most:g} it is trusted with"
     return Settled(whole, f"{true} ({why})")
 
 
@@ -84,8 +95,10 @@ def _in_question(
     first: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor, asked: Asked
 ) -> tuple[Tile, ...]:
     """The tiles that the reference is to answer, row by row."""
-    rule, tolerance = predictor.decision, predictor.tolerance
-    cells = decisive_cells(first, rule, tolerance)
+    rule, tolerance, smoothed = predictor.decision, predictor.tolerance, predictor.smoothed_tolerance
+    whole = bool(first.examined[survey.wanted].all())  # else it matters where a deposit ends
+    certain = certain_deposits(first, rule, asked.segmentation, tolerance=smoothed) if whole else ()
+    cells = decisive_cells(first, rule, smoothed, certain=certain)
     if cells.any():
         cells |= doubtful_on_glass(first, glass_cells(asked.tissue, first), rule.threshold, tolerance)
     cells &= survey.wanted
@@ -108,9 +121,12 @@ def _for_the_score(weight: NDArray[np.float32], survey: Survey, *, done: set[Til
     return set(sorted(bearing, key=lambda tile: -highest[tile])[:most])
 
 
-def _largest_difference(first: ProbabilityMap, redone: ProbabilityMap) -> float:
+def _largest_differences(first: ProbabilityMap, redone: ProbabilityMap, rule: DecisionRule) -> tuple[float, float]:
+    """Of a cell's values, and of values smoothed over the cells that both answered."""
     both = first.examined & redone.examined
-    return float(np.abs(first.values[both] - redone.values[both]).max(initial=0.0))
+    apart = np.where(both, first.values - redone.values, np.float32(0))
+    smoothed = weighted_mean(apart, both, sigma_um=rule.smoothing_um, spacing=first.spacing)
+    return float(np.abs(apart).max(initial=0.0)), float(np.abs(smoothed).max(initial=0.0))
 
 
 def _replaced(first: Shown, redone: Shown, grid: TileGrid, tiles: Sequence[Tile]) -> Shown:

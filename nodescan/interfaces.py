@@ -108,6 +108,11 @@ class ApproximatePredictor(TilePredictor, Protocol):
         """The most that an answer may differ from the reference's."""
         ...
 
+    @property
+    def smoothed_tolerance(self) -> float:
+        """The same, of the map once smoothed as `decision` asks; no more than tolerance."""
+        ...
+
 
 class ReportWriter(Protocol):
     """Writes one kind of file of one slide into its folder."""

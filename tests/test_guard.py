@@ -41,6 +41,7 @@ class Fast:
 
     error: float
     tolerance: float = 0.05
+    smoothed_tolerance: float = 0.05
     seed: int | None = None
     answer: float | None = None
     reference: Graded = field(default_factory=Graded)
@@ -122,6 +123,26 @@ def test_only_what_bears_on_a_finding_is_answered_twice() -> None:
     clean = Fast(0.01)
     assert precision(scanned(painted(), clean)) == "fast, 6 of 16 tiles in float32"
     assert clean.reference.tiles == 2 + LEAST_FOR_SCORE
+
+
+def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
+    """Far above both thresholds and far from a limit between classes, it keeps its fast answers, and its class."""
+    true = scanned(painted(560), Graded())
+    predictor = Fast(0.01, smoothed_tolerance=0.012, seed=1)
+    found = scanned(painted(560), predictor)
+    assert [d.metastasis for d in found.report.deposits] == [d.metastasis for d in true.report.deposits]
+    sizes = [result.report.deposits[0].diameter_um for result in (found, true)]
+    assert sizes[0] == pytest.approx(sizes[1], abs=1)
+    doubting = Fast(0.01, tolerance=0.3, smoothed_tolerance=0.3, seed=1)
+    assert scanned(painted(560), doubting).report.deposits[0].diameter_um == sizes[1]
+    assert predictor.reference.tiles < doubting.reference.tiles
+
+
+def test_smoothed_answers_that_are_off_by_more_are_not_believed() -> None:
+    """Each cell within its tolerance, but all of them to one side."""
+    found = scanned(spotted(1), Fast(0.04, smoothed_tolerance=0.03))
+    assert findings(found.report) == findings(scanned(spotted(1), Graded()).report)
+    assert precision(found) == "float32 (fast, smoothed, was off by 0.04, more than the 0.03 it is trusted with)"
 
 
 def test_a_fast_way_that_is_off_by_more_is_not_believed() -> None:

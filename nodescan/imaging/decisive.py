@@ -1,11 +1,14 @@
 """Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.imaging.certain import PlaceUm
 from nodescan.imaging.components import components, windows
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings
@@ -28,11 +31,13 @@ GLASS_COVERAGE, MOST_ON_GLASS = 0.25, 0.2
 """A cell with less tissue than the first is glass; more of the tumour on glass than the second is a doubt."""
 
 
-def decisive_cells(probability: ProbabilityMap, rule: DecisionRule, tolerance: float) -> NDArray[np.bool_]:
+def decisive_cells(
+    probability: ProbabilityMap, rule: DecisionRule, tolerance: float, *, certain: Sequence[PlaceUm] = ()
+) -> NDArray[np.bool_]:
     """bool (H, W): the cells whose exact values give exactly the deposits that exact values everywhere would.
 
-    probability: values at most `tolerance` from the true ones, examined as the true map. Smoothing is a weighted
-    mean, so smoothed values are at most as far off. A deposit of the true map lies in a component of this one above the
+    probability: once smoothed, at most `tolerance` from the true values, examined as the true map. certain: places in
+    deposits that are left as they are. A deposit of the true map lies in a component of this one above the
     threshold, less the tolerance, that reaches the seed threshold, less the tolerance. Its size hangs on that
     component, and its uncertainty on what joins it at the lowered threshold (OutlineLevels) near it; these, with what
     they are interpolated from and smoothed over, are the cells. What the fast map shows elsewhere stays below the
@@ -46,8 +51,11 @@ def decisive_cells(probability: ProbabilityMap, rule: DecisionRule, tolerance: f
         return near
     lowered = rule.threshold - min(THRESHOLD_STEP, rule.threshold / 2, (1 - rule.threshold) / 2) - slack
     joined, _ = components(smoothed > lowered)
+    settled = {int(labels[_cell_at(place, probability)]) for place in certain}
     for index, (rows, columns) in enumerate(windows(labels), start=1):
         own = labels[rows, columns] == index
+        if index in settled:
+            continue
         if smoothed[rows, columns][own].max() <= rule.seed_threshold - slack:
             continue
         around = _grown(rows, smoothed.shape[0]), _grown(columns, smoothed.shape[1])
@@ -70,6 +78,10 @@ def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolera
     lowest = max(float(smoothed.max(initial=0.0)) - 2 * slack, settings.floor - slack)
     near = np.where(smoothed >= max(lowest, _ROUNDING), smoothed, np.float32(0))
     return ndimage.maximum_filter(near, size=_reach(probability, settings.smoothing_um), mode="constant", cval=0.0)
+
+
+def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:
+    return int(place_um[1] / probability.spacing.y), int(place_um[0] / probability.spacing.x)
 
 
 def _reach(probability: ProbabilityMap, sigma_um: float) -> list[int]:

@@ -13,7 +13,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.domain.units import Micrometers, SquareMicrometers
+from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.imaging.outlines import Focus, OutlineLevels, trace_foci
 from nodescan.imaging.sizing import (
     combined,
@@ -149,15 +149,21 @@ def smoothed_values(probability: ProbabilityMap, sigma_um: float) -> NDArray[np.
 
     Weights are normalised over the examined cells, so what was not examined neither dilutes nor counts.
     """
-    examined = probability.examined
-    values = np.where(examined, probability.values, np.float32(0))
+    values = np.where(probability.examined, probability.values, np.float32(0))
+    smoothed = weighted_mean(values, probability.examined, sigma_um=sigma_um, spacing=probability.spacing)
+    return np.clip(smoothed, 0, 1)  # rounding may pass 1 by a hair
+
+
+def weighted_mean(
+    values: NDArray[np.float32], counted: NDArray[np.bool_], *, sigma_um: float, spacing: Spacing
+) -> NDArray[np.float32]:
+    """float32 (H, W): a Gaussian mean of the values, 0 where not counted, over the counted cells; 0 elsewhere."""
     if sigma_um == 0:
         return values
-    sigma_cells = (sigma_um / probability.spacing.y, sigma_um / probability.spacing.x)
+    sigma_cells = (sigma_um / spacing.y, sigma_um / spacing.x)
     weighted = ndimage.gaussian_filter(values, sigma_cells, mode="constant")
-    weights = ndimage.gaussian_filter(examined.astype(np.float32), sigma_cells, mode="constant")
-    smoothed = np.divide(weighted, weights, out=np.zeros_like(values), where=examined)
-    return np.clip(smoothed, 0, 1)  # rounding may pass 1 by a hair
+    weights = ndimage.gaussian_filter(counted.astype(np.float32), sigma_cells, mode="constant")
+    return np.divide(weighted, weights, out=np.zeros_like(values), where=counted)
 
 
 def touches_unexamined(

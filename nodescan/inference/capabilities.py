@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from nodescan.inference.device import Device, fast_dtype
+from nodescan.inference.device import Device, fast_dtype, multiplies_int8
+from nodescan.inference.openvino_lanes import installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ def capabilities() -> Capabilities:
 
 def precision_words(device: Device) -> str:
     """What the network will compute in on this device, and why."""
+    if installed() and multiplies_int8(device.device):
+        return "int8 where the model allows, float32 for all that could change a finding"
     narrow = fast_dtype(device.device)
     if narrow is None:
         return "float32, as there are no instructions for a narrower type"

@@ -63,7 +63,8 @@ class ModelCard(_Part):
     """What stands in a model folder's card.yaml.
 
     spacing_um: finest and coarsest um/px accepted. core_px, margin_px, stride_px: see TileGeometry. mean, std:
-    of the input's colours in [0, 1]. temperature divides the logits, so that probabilities are calibrated.
+    of the input's colours in [0, 1]. temperature divides the logits, so that probabilities are calibrated. int8_ranges:
+    see quantisation.input_ranges; without them the network isn't run in eight bits.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -77,6 +78,7 @@ class ModelCard(_Part):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     temperature: Annotated[float, Field(gt=0)]
+    int8_ranges: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     decision: Decision
     training_data: str
     metrics: dict[str, str]

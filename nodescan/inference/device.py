@@ -28,6 +28,12 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if any(able is not None and able() for able in asked) else None
 
 
+def multiplies_int8(device: torch.device) -> bool:
+    """Whether the processor multiplies whole numbers of eight bits faster than float32 (VNNI, AMX)."""
+    asked = (getattr(torch.cpu, name, None) for name in ("_is_vnni_supported", "_is_amx_tile_supported"))
+    return device.type == "cpu" and any(able is not None and able() for able in asked)
+
+
 def choose_device(request: str) -> Device:
     """`auto` takes the first GPU, else the CPU; others are taken at their word. DeviceError for one that is missing."""
     if request == "auto":

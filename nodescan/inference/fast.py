@@ -12,20 +12,29 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
+from nodescan.inference.card import ModelCard
+from nodescan.inference.device import fast_dtype, multiplies_int8
 from nodescan.inference.lanes import Answer, CpuLanes, CudaLanes, Lanes, SwitchingLanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.openvino_lanes import Converted, OpenVinoLanes, convert, converted, installed
+from nodescan.inference.quantisation import quantised
 from nodescan.interfaces import TilePredictor
 
-TOLERANCE = {"bfloat16": 0.06}
+TOLERANCE = {"bfloat16": 0.06, "int8": 0.14}
 """The most that a cell's probability is trusted to be off, by precision.
 
 bfloat16: 2.4 times the largest difference measured, 0.025, in PyTorch and in OpenVINO alike: pcam-p4m, tiles of
-composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and made-up ones. It is no bound: other
-weights may be further off, and cells that float32 doesn't answer too aren't checked. So a model is tried when it is
-opened (near_enough), and wherever both answered a slide they are compared (nodescan/guard.py). To measure a model or
-machine: `python -m nodescan.inference.agreement MODEL DEVICE`, `nodescan bench --what precision`.
+composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and made-up ones. int8: 2.4 times 0.057, on
+24,576 cells of such tiles. It is no bound: other weights may be further off, and cells that float32 doesn't answer too
+aren't checked. So a model is tried when it is opened or compiled (near_enough), and wherever both answered a slide they
+are compared (nodescan/guard.py). To measure a model or machine: `python -m nodescan.inference.agreement MODEL DEVICE`,
+`nodescan bench --what precision`.
 """
+
+SMOOTHED_TOLERANCE, SMOOTHED_FROM_UM = 0.03, 32.0
+"""The same of the smoothed map, whichever the precision: 2.6 times the largest difference measured, 0.0114 (int8, on
+the same cells, sigma 40 um). Rounding errs to both sides, so a mean is nearer. Of a rule that smooths by less than
+SMOOTHED_FROM_UM no more is said than of a cell."""
 
 _TRIED_TILES, _TRIED_CELLS = 4, 8
 """Made-up tiles, and cells along their sides: half a second on two cores."""
@@ -38,11 +47,22 @@ class FastPredictor:
     """Answers within `tolerance` of `reference`, a float32 predictor of the same model, or so it was measured."""
 
     def __init__(self, reference: TilePredictor, lanes: Lanes, *, precision: str, batch_size: int) -> None:
+        """precision: the one that answers are furthest off in."""
         self.reference = reference
-        self.precision = precision
         self.tolerance = TOLERANCE[precision]
         self.batch_size = batch_size
         self._lanes = lanes
+
+    @property
+    def precision(self) -> str:
+        """What it computes in at the moment: a compiled network may take over in mid-slide."""
+        return self._lanes.precision
+
+    @property
+    def smoothed_tolerance(self) -> float:
+        """As tolerance, of the map once smoothed as the model's decision asks."""
+        smooth = self.decision.smoothing_um >= SMOOTHED_FROM_UM
+        return min(SMOOTHED_TOLERANCE, self.tolerance) if smooth else self.tolerance
 
     @property
     def model(self) -> ModelIdentity:
@@ -89,21 +109,25 @@ def near_enough(lanes: Lanes, reference: TilePredictor, precision: str) -> bool:
     return bool(np.abs(fast - true).max() <= TOLERANCE[precision] / 2)  # NaN is not
 
 
-def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int) -> Lanes:
-    """The lanes of a device that the network is on."""
-    return CpuLanes(net) if device.type == "cpu" else CudaLanes(net, device, batch_size=batch_size)
+def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> Lanes:
+    """The lanes of a device that the network is on. precision: the network's."""
+    if device.type == "cpu":
+        return CpuLanes(net, precision=precision)
+    return CudaLanes(net, device, batch_size=batch_size, precision=precision)
 
 
 @dataclass(frozen=True, slots=True)
 class Compilable:
     """A network that OpenVINO may compile.
 
-    net: plain convolutions in float32, on the CPU; kept: where it is kept; threads: to compute with.
+    net: plain convolutions in float32, on the CPU, quantised for int8; kept: where it is kept; threads: to compute
+    with; precision: int8 or bfloat16.
     """
 
     net: nn.Module
     kept: Converted
     threads: int
+    precision: str
 
     def lanes(self, eager: Lanes, *, tolerance: float) -> Lanes:
         """At once where a converted network is kept, after some tiles where it is still to be made.
@@ -123,7 +147,7 @@ class Compilable:
 
     def _compiled(self, eager: Lanes, tolerance: float) -> Lanes | None:
         try:
-            lanes = OpenVinoLanes(self.kept, threads=self.threads)
+            lanes = OpenVinoLanes(self.kept, threads=self.threads, precision=self.precision)
             probe = made_tiles(1, self.kept.tile_px)
             expected, found = eager.start(probe), lanes.start(probe)
             return lanes if float(np.abs(found() - expected()).max()) <= tolerance else None
@@ -131,11 +155,19 @@ class Compilable:
             return None
 
 
-def compilable(net: nn.Module, card_sha256: str, *, tile_px: int, device: torch.device) -> Compilable | None:
-    """None where OpenVINO isn't installed or the device isn't the CPU.
+def compilable(net: nn.Module, card: ModelCard, *, tile_px: int, device: torch.device) -> Compilable | None:
+    """None where OpenVINO isn't installed, or the device isn't a CPU that is faster in int8 or bfloat16.
+
+    net: plain, in float32. int8 where the processor has it and the card its ranges, else bfloat16.
 
     To be asked in the main thread: the one that makes a network ready later is told of a single thread by torch.
     """
     if device.type != "cpu" or not installed():
         return None
-    return Compilable(net, converted(card_sha256, tile_px), torch.get_num_threads())
+    if card.int8_ranges is not None and multiplies_int8(device):
+        net, precision = quantised(net, card.int8_ranges), "int8"
+    elif fast_dtype(device) is not None:
+        precision = "bfloat16"
+    else:
+        return None
+    return Compilable(net, converted(card.sha256(), tile_px, precision), torch.get_num_threads(), precision)

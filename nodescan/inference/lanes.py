@@ -30,6 +30,11 @@ class Lanes(Protocol):
     """Answers tiles, uint8 (N, h, w, 3), with float32 (N, cells, cells); several starts may be under way."""
 
     @property
+    def precision(self) -> str:
+        """What it computes in at the moment."""
+        ...
+
+    @property
     def count(self) -> int:
         """Tiles computed at the same time, or tiles that one turn should have."""
         ...
@@ -40,8 +45,9 @@ class Lanes(Protocol):
 class CpuLanes:
     """A thread for each lane; each tile is computed alone, so that its answer can't depend on the batch it came in."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, *, precision: str = "float32") -> None:
         threads = torch.get_num_threads()
+        self.precision = precision
         self.count = min(threads, MOST_LANES)
         self._net = net
         each = max(1, threads // self.count)
@@ -64,8 +70,9 @@ class CpuLanes:
 class CudaLanes:
     """Batches of one shape through pinned buffers: copied in, computed and copied out on streams of their own."""
 
-    def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int) -> None:
+    def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> None:
         self.count = batch_size
+        self.precision = precision
         self._net, self._device = net, device
         self._copies, self._work = torch.cuda.Stream(device), torch.cuda.Stream(device)
         self._work.wait_stream(torch.cuda.current_stream(device))  # on which the weights were copied to the device
@@ -151,6 +158,11 @@ class SwitchingLanes:
     @property
     def count(self) -> int:
         return self._first.count
+
+    @property
+    def precision(self) -> str:
+        better = self._better.result() if self.switched and self._better is not None else None
+        return (better or self._first).precision
 
     @property
     def switched(self) -> bool:

@@ -1,4 +1,4 @@
-"""The network compiled by OpenVINO, where it is installed: bfloat16 on a CPU, several tiles at a time.
+"""The network compiled by OpenVINO, where it is installed: bfloat16 or int8 on a CPU, several tiles at a time.
 
 Converting takes seconds, so what it made is kept: in $NODESCAN_CACHE, else in the user's cache folder, under the sha256
 of the weights and the versions that made it. A kept file is taken only if its own sha256 is the one noted beside it.
@@ -27,7 +27,7 @@ from nodescan import __version__
 from nodescan.errors import ModelError
 from nodescan.inference.lanes import MOST_LANES, Answer
 
-_FORM = 1
+_FORM = 2
 """Counted up when what is converted changes while versions don't."""
 
 _MODEL, _WEIGHTS, _SUMS = "model.xml", "model.bin", "sha256.json"
@@ -66,9 +66,9 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nodescan"
 
 
-def converted(card_sha256: str, tile_px: int) -> Converted:
+def converted(card_sha256: str, tile_px: int, precision: str) -> Converted:
     """What a model, by its card, is called once converted for tiles of that side by the versions at hand."""
-    parts = [card_sha256, str(tile_px), str(_FORM), __version__, torch.__version__, _openvino_version()]
+    parts = [card_sha256, str(tile_px), precision, str(_FORM), __version__, torch.__version__, _openvino_version()]
     return Converted(hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32], tile_px)
 
 
@@ -96,16 +96,18 @@ def convert(net: nn.Module, target: Converted) -> None:
 class OpenVinoLanes:
     """A compiled network; as many streams of one thread as there are threads, twice as many tiles under way."""
 
-    def __init__(self, source: Converted, *, threads: int) -> None:
+    def __init__(self, source: Converted, *, threads: int, precision: str) -> None:
         """threads: torch.get_num_threads() of the main thread; another may be told another number.
 
+        precision: "bfloat16"; "int8" for a network that was converted quantised, whose other layers are in float32.
         Raises ModelError where it can't be compiled.
         """
         openvino = _openvino()
         self.count = min(threads, MOST_LANES)
         self.tile_px = source.tile_px
+        self.precision = precision
         options: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": "bf16",
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
             "NUM_STREAMS": self.count,
             "INFERENCE_NUM_THREADS": threads,
         }

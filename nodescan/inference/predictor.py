@@ -17,7 +17,7 @@ from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import TOLERANCE, FastPredictor, cast, compilable, lanes_on, near_enough
 from nodescan.inference.folding import plain_form
-from nodescan.inference.lanes import Answer
+from nodescan.inference.lanes import Answer, Lanes
 from nodescan.inference.models import build
 
 CPU_BATCH, GPU_BATCH = 4, 32
@@ -37,16 +37,18 @@ class TorchPredictor:
         device: Device,
         *,
         batch_size: int | None = None,
-        dtype: torch.dtype = torch.float32,
+        lanes: Lanes | None = None,
     ) -> None:
-        """net: fed with pixels, in float32."""
+        """net: fed with pixels, in float32. lanes: others than its own, for answers that may be off."""
         self._card = card
         self._device = device
-        narrow = net if dtype is torch.float32 else cast(net, dtype)
-        narrow = narrow.eval().to(device.device, memory_format=torch.channels_last)
-        self.batch_size = batch_size or (CPU_BATCH if device.device.type == "cpu" else GPU_BATCH)
-        self._lanes = lanes_on(narrow, device.device, batch_size=self.batch_size)
-        self.precision = str(dtype).removeprefix("torch.")
+        net = net.eval().to(device.device, memory_format=torch.channels_last)
+        self.batch_size = batch_size or batch_on(device)
+        self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
+
+    @property
+    def precision(self) -> str:
+        return self._lanes.precision
 
     @property
     def model(self) -> ModelIdentity:
@@ -89,31 +91,49 @@ def open_predictor(
 
     precision: "auto" may answer a little off, and a scan then recomputes in float32 whatever bears on a finding; it is
     float32 throughout where the device has nothing faster or this model's fast answers are too far off. "float32":
-    where answers are used as they are. rough: the narrow type unguarded, for trying many settings.
+    where answers are used as they are. rough: the fast answers unguarded, for trying many settings.
     """
     card = load_card(folder)
     net = load_network(card, folder)
     plain = plain_form(net, mean=card.mean, std=card.std, temperature=card.temperature).eval()
     place = choose_device(device)
-    dtype = fast_dtype(place.device)
-    if rough:
-        return TorchPredictor(card, plain, place, batch_size=batch_size, dtype=dtype or torch.float32)
-    tile_px = card.geometry().input_px
-    to_compile = compilable(plain, card.sha256(), tile_px=tile_px, device=place.device) if dtype else None
     reference = TorchPredictor(card, plain, place, batch_size=batch_size)
-    if precision == "float32" or dtype is None:
+    if precision == "float32" and not rough:
         return reference
+    lanes = _narrow_lanes(plain, reference, place)
+    to_compile = compilable(plain, card, tile_px=card.geometry().input_px, device=place.device)
+    if lanes is None and to_compile is None:
+        return reference
+    if to_compile is not None:
+        lanes = to_compile.lanes(
+            lanes or _own_lanes(plain, reference, place), tolerance=TOLERANCE[to_compile.precision]
+        )
+    assert lanes is not None
+    if rough:
+        return TorchPredictor(card, plain, place, batch_size=batch_size, lanes=lanes)
+    name = lanes.precision if to_compile is None else to_compile.precision
+    return FastPredictor(reference, lanes, precision=name, batch_size=reference.batch_size)
+
+
+def batch_on(device: Device) -> int:
+    """Tiles at a time."""
+    return CPU_BATCH if device.device.type == "cpu" else GPU_BATCH
+
+
+def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes | None:
+    """The network cast to the device's fast type; None where it has none, or answers too far from the reference."""
+    dtype = fast_dtype(place.device)
+    if dtype is None:
+        return None
     name = str(dtype).removeprefix("torch.")
     narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
-    lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size)
-    if not near_enough(lanes, reference, name):
-        return reference
-    return FastPredictor(
-        reference,
-        lanes if to_compile is None else to_compile.lanes(lanes, tolerance=TOLERANCE[name]),
-        precision=name,
-        batch_size=reference.batch_size,
-    )
+    lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
+    return lanes if near_enough(lanes, reference, name) else None
+
+
+def _own_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes:
+    """Lanes in float32 beside the reference's, so that neither waits for the other's tiles."""
+    return lanes_on(plain, place.device, batch_size=reference.batch_size)
 
 
 def load_network(card: ModelCard, folder: Path) -> nn.Module:

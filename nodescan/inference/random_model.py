@@ -8,7 +8,10 @@ import torch
 from torch import nn
 
 from nodescan.inference.card import Decision, ModelCard, save_card
+from nodescan.inference.folding import plain_form
+from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
+from nodescan.inference.quantisation import input_ranges
 from nodescan.inference.transforms import MEAN, STD
 
 _LOGIT, _SPREAD = -3.0, 0.5
@@ -25,6 +28,8 @@ def random_model(folder: Path, architecture: str, *, core_px: int = 512, margin_
         torch.manual_seed(seed)
         net = build(architecture, margin_px=margin_px).eval()
         _answers_low(net)
+        plain = plain_form(net, mean=MEAN, std=STD, temperature=1.0).eval()
+        ranges = input_ranges(plain, made_tiles(2, 2 * net.margin_px + 128))
     weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "weights.safetensors").write_bytes(weights)
@@ -40,6 +45,7 @@ def random_model(folder: Path, architecture: str, *, core_px: int = 512, margin_
         mean=MEAN,
         std=STD,
         temperature=1.0,
+        int8_ranges=ranges,
         decision=Decision(
             smoothing_um=32.0,
             threshold=0.6,

@@ -20,13 +20,14 @@ from nodescan.inference import fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.agreement import agreement
 from nodescan.inference.card import load_card, save_card
-from nodescan.inference.device import fast_dtype
+from nodescan.inference.device import fast_dtype, multiplies_int8
 from nodescan.inference.fast import Compilable, FastPredictor, cast, compilable, near_enough
 from nodescan.inference.folding import plain_form
 from nodescan.inference.lanes import Answer, CpuLanes, SwitchingLanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
-from nodescan.inference.predictor import open_predictor
+from nodescan.inference.predictor import load_network, open_predictor
+from nodescan.inference.quantisation import inner_convolutions, input_ranges, quantised
 from nodescan.inference.random_model import random_model
 from nodescan.interfaces import ApproximatePredictor, AsynchronousPredictor, TilePredictor
 from nodescan.progress import Viewer
@@ -36,6 +37,7 @@ from tests.test_scan import PaintedSlide
 
 CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(fast_dtype(CPU) is None, reason="this CPU has no bfloat16")
+needs_int8 = pytest.mark.skipif(not multiplies_int8(CPU), reason="this CPU has no instructions for int8")
 needs_openvino = pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -159,6 +161,7 @@ class Counting:
     """Lanes that answer their own number."""
 
     count = 2
+    precision = "fast"
 
     def __init__(self, number: float) -> None:
         self.number = number
@@ -237,6 +240,7 @@ def test_half_of_the_tolerance_is_near_enough(off: float, enough: bool, folder: 
 
     class Off:
         count = 1
+        precision = "fast"
 
         def start(self, tiles: NDArray[np.uint8]) -> Answer:
             return lambda: reference.predict(tiles) + np.float32(off)
@@ -256,7 +260,7 @@ def test_openvino_that_cannot_be_imported_stops_nothing(folder: Path, monkeypatc
     card = load_card(folder)
     net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
     monkeypatch.setattr(openvino_lanes.Converted, "sound", True)
-    kept = Compilable(net, openvino_lanes.converted(card.sha256(), 192), 2)
+    kept = Compilable(net, openvino_lanes.converted(card.sha256(), 192, "bfloat16"), 2, "bfloat16")
     eager = CpuLanes(net)
     assert kept.lanes(eager, tolerance=0.06) is eager
     with pytest.raises(ModelError, match="can't be imported"):
@@ -269,11 +273,11 @@ def test_a_faster_way_has_the_threads_of_the_main_thread(folder: Path, monkeypat
         monkeypatch.setattr(fast, "installed", lambda: True)
     card = load_card(folder)
     net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
-    to_compile = compilable(net, card.sha256(), tile_px=192, device=CPU)
+    to_compile = compilable(net, card, tile_px=192, device=CPU)
     assert to_compile is not None
     told: list[int] = []
 
-    def compiled(_source: object, *, threads: int) -> Counting:
+    def compiled(_source: object, *, threads: int, precision: str) -> Counting:
         told.append(threads)
         raise ModelError("enough")
 
@@ -293,7 +297,7 @@ def test_openvino_answers_within_the_tolerance_and_is_kept(folder: Path, cache: 
     """Converted once; read back from the cache where its sha256 is right, and left alone where a byte has changed."""
     card = load_card(folder)
     net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
-    to_compile = compilable(net, card.sha256(), tile_px=192, device=CPU)
+    to_compile = compilable(net, card, tile_px=192, device=CPU)
     assert to_compile is not None
     eager = CpuLanes(cast(net, torch.bfloat16))
     assert isinstance(to_compile.lanes(eager, tolerance=0.06), SwitchingLanes)
@@ -315,9 +319,89 @@ def test_openvino_answers_within_the_tolerance_and_is_kept(folder: Path, cache: 
     assert set(json.loads((to_compile.kept.folder / "sha256.json").read_text())) == {"model.xml", "model.bin"}
 
 
+def test_eight_bits_are_near_float32_and_cut_off_what_is_beyond_their_range(folder: Path) -> None:
+    """Quantised with ranges of like tiles it answers within half of the tolerance; with far smaller ones it doesn't."""
+    card = load_card(folder)
+    net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
+    ranges = input_ranges(net, made_tiles(4, 192, seed=1))
+    assert len(ranges) == len(inner_convolutions(net))
+    lanes, tiles = CpuLanes(net), made_tiles(4, 192, seed=2)
+    true = lanes.start(tiles)()
+    apart = np.abs(CpuLanes(quantised(net, ranges)).start(tiles)() - true)
+    assert 0 < apart.max() < fast.TOLERANCE["int8"] / 2
+    cut = CpuLanes(quantised(net, tuple(value / 20 for value in ranges))).start(tiles)()
+    assert np.abs(cut - true).max() > 2 * apart.max()
+    assert np.array_equal(CpuLanes(net).start(tiles)(), true), "the network itself is left as it was"
+
+
+def test_ranges_are_the_largest_inputs() -> None:
+    """Of a network whose inner convolutions are fed with what is known."""
+    net = nn.Sequential(nn.Conv2d(3, 1, 1), nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1))
+    with torch.no_grad():
+        for layer, factor in zip(net, (0.5, 0.1, 3.0, 1.0), strict=True):
+            layer.weight.fill_(factor)
+            layer.bias.zero_()
+    shown = nn.Sequential(_ToFloat(), net)
+    tiles = np.full((2, 4, 4, 3), 20, np.uint8)
+    tiles[1, 2, 2] = 100
+    assert input_ranges(shown, tiles) == pytest.approx((150.0, 15.0))
+    for wrong in ((1.0,), (1.0, 0.0), (1.0, 2.0, 3.0)):
+        with pytest.raises(ValueError, match="2 positive ranges"):
+            quantised(shown, wrong)
+
+
+class _ToFloat(nn.Module):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.float()
+
+
+@needs_openvino
+@needs_int8
+def test_openvino_computes_in_eight_bits_what_was_rounded(folder: Path) -> None:
+    """Compiled, the quantised network answers as it does in PyTorch, and the predictor says what it computed in."""
+    card = load_card(folder)
+    assert card.int8_ranges is not None
+    net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=1.0).eval()
+    to_compile = compilable(net, card, tile_px=192, device=CPU)
+    assert to_compile is not None
+    assert to_compile.precision == "int8"
+    openvino_lanes.convert(to_compile.net, to_compile.kept)
+    lanes = to_compile.lanes(CpuLanes(net), tolerance=fast.TOLERANCE["int8"])
+    tiles = made_tiles(5, 192)
+    found = lanes.start(tiles)()
+    np.testing.assert_allclose(found, CpuLanes(to_compile.net).start(tiles)(), atol=0.02)
+    assert np.abs(found - CpuLanes(net).start(tiles)()).max() > 0
+    predictor = open_predictor(folder, device="cpu")
+    assert predictor.precision == "int8"
+    assert predictor.reference.precision == "float32"
+
+
+@needs_openvino
+@needs_int8
+def test_findings_in_eight_bits_are_those_of_float32(folder: Path) -> None:
+    """A slide whose answers crowd about the thresholds has the same deposits, bit for bit, in both."""
+    slide = PaintedSlide(spotted(2))
+    as_tumour(folder, slide)
+    card = load_card(folder)
+    net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=1.0).eval()
+    card = card.model_copy(update={"int8_ranges": input_ranges(net, spotted(2)[None])})
+    save_card(card, folder)
+    to_compile = compilable(net, card, tile_px=card.geometry().input_px, device=CPU)
+    assert to_compile is not None
+    openvino_lanes.convert(to_compile.net, to_compile.kept)
+    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32"))
+    found = scanned(slide, open_predictor(folder, device="cpu"))
+    assert true.report.deposits
+    assert findings(found.report) == findings(true.report)
+    assert found.report.provenance is not None
+    assert found.report.provenance.precision.startswith("int8, ")
+
+
 def test_another_card_or_tile_is_another_conversion() -> None:
     """So nothing that is kept answers for weights, colours or a shape that it wasn't made of."""
-    names = {openvino_lanes.converted(card, px).name for card in ("a" * 64, "b" * 64) for px in (192, 576)}
-    assert len(names) == 4
-    kept = openvino_lanes.converted("a" * 64, 192)
+    names = {
+        openvino_lanes.converted(card, px, how).name for card in ("a", "b") for px in (192, 576) for how in ("x", "y")
+    }
+    assert len(names) == 8
+    kept = openvino_lanes.converted("a" * 64, 192, "int8")
     assert not replace(kept, name="none").sound

@@ -1,0 +1,66 @@
+"""Deposits that are there, and of their class, whichever way small errors of the map fall."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shapely.geometry import Point
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
+from nodescan.imaging.sizing import to_shape
+
+_MOST_APART_CELLS = 1.5
+"""An outline moves by 6 to 12 um between the two thresholds; one that jumps further hangs on single cells."""
+
+PlaceUm = tuple[float, float]
+"""x and y of a point, in um from the canvas' top left."""
+
+
+def certain_deposits(
+    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, *, tolerance: float
+) -> tuple[PlaceUm, ...]:
+    """A place in each deposit whose existence and class are those of the true map.
+
+    probability: smoothed, at most `tolerance` from the true map. Then the true deposits lie between those found at
+    thresholds that much lower and that much higher. Certain is one that is found at both, in one piece, with one class
+    above isolated tumour cells, far from the limits, and about as long. Its size may still differ a little.
+
+    None where foci are joined over a gap, or where what is said of the pattern of foci isn't the same at both.
+    """
+    lowered, raised = rule.threshold - tolerance, rule.seed_threshold + tolerance
+    if settings.joining_gap_um > 0 or lowered <= 0 or raised >= 1:
+        return ()
+    most = find_foci(probability, _shifted(rule, -tolerance), settings)
+    least = find_foci(probability, _shifted(rule, tolerance), settings)
+    large, small = most.deposits(settings.joining_gap_um), least.deposits(settings.joining_gap_um)
+    if _patterns(most, large) != _patterns(least, small):
+        return ()
+    cores = [(found, to_shape(found.outline).representative_point()) for found in small]
+    apart_um = _MOST_APART_CELLS * probability.spacing.mean
+    return tuple(place for found in large if (place := _certain(found, cores, apart_um)) is not None)
+
+
+def _certain(found: Deposit, cores: Sequence[tuple[Deposit, Point]], apart_um: float) -> PlaceUm | None:
+    outline = to_shape(found.outline)
+    inside = [(core, place) for core, place in cores if outline.covers(place)]
+    if len(inside) != 1:
+        return None
+    core, place = inside[0]
+    clear = core.metastasis is found.metastasis > Metastasis.ITC and not (core.borderline or found.borderline)
+    if not clear or found.diameter_um - core.diameter_um > apart_um:
+        return None
+    return place.x, place.y
+
+
+def _shifted(rule: DecisionRule, by: float) -> DecisionRule:
+    return replace(rule, threshold=rule.threshold + by, seed_threshold=rule.seed_threshold + by)
+
+
+def _patterns(foci: FoundFoci, deposits: Sequence[Deposit]) -> tuple[object, ...]:
+    """What is said of the foci together: whether they are dispersed, and the class for each joining gap."""
+    by_gap = [gap_reading(gap_um, foci.deposits(gap_um)).metastasis for gap_um in JOINING_GAPS_UM]
+    return [flag.code for flag in dispersed_flags(deposits)], by_gap

@@ -1,0 +1,104 @@
+"""A deposit that is called certain is there, in its class, on every map within the tolerance."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely.geometry import Point
+
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Spacing
+from nodescan.imaging.certain import PlaceUm, certain_deposits
+from nodescan.imaging.decisive import decisive_cells
+from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.segmentation import find_deposits
+from nodescan.imaging.sizing import to_shape
+from tests.imaging.planted import CELL_UM, coverage, disc, either
+from tests.imaging.test_decisive import SETTINGS, off, rough_map, rules
+
+RULE = DecisionRule(40.0, 0.6, 0.8, (), 8.0)
+TOLERANCE = 0.03
+SQUARE = Spacing.square(CELL_UM)
+
+
+def at(place: PlaceUm, deposits: tuple[Deposit, ...]) -> Deposit | None:
+    return next((found for found in deposits if to_shape(found.outline).covers(Point(place))), None)
+
+
+def test_a_large_deposit_is_certain_and_one_on_a_limit_is_not() -> None:
+    """0.9 mm is a micrometastasis whatever the errors; 2.0 mm may be a macrometastasis, and 0.2 mm isolated cells."""
+    map_ = coverage(either(disc((900, 900), 900), disc((3000, 1600), 2000)), (180, 270), SQUARE)
+    (place,) = certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE)
+    assert np.hypot(place[0] - 900, place[1] - 900) < 50
+    small = coverage(disc((900, 900), 220), (120, 120), SQUARE)
+    assert find_deposits(small, RULE, SETTINGS)
+    assert certain_deposits(small, RULE, SETTINGS, tolerance=TOLERANCE) == ()
+
+
+def test_two_parts_across_a_weak_bridge_are_not_certain() -> None:
+    """Whether they are one deposit of 1.5 mm or two of 0.6 hangs on cells near the threshold."""
+
+    def bridged(level: float) -> ProbabilityMap:
+        parts = coverage(either(disc((800, 800), 600), disc((1700, 800), 600)), (110, 170), SQUARE)
+        values = parts.values.copy()
+        values[44:58, 60:100] = np.maximum(values[44:58, 60:100], level)
+        return replace(parts, values=values)
+
+    sizes = [find_deposits(bridged(level), RULE, SETTINGS)[0].diameter_um for level in (0.4, 0.95)]
+    assert sizes[0] < 700
+    assert sizes[1] > 1400
+    assert len(certain_deposits(bridged(0.0), RULE, SETTINGS, tolerance=TOLERANCE)) == 2
+    doubtful = [
+        certain_deposits(bridged(level), RULE, SETTINGS, tolerance=TOLERANCE) for level in np.arange(0.4, 1, 0.01)
+    ]
+    assert () in doubtful
+
+
+def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
+    """What is joined hangs on distances between outlines."""
+    map_ = coverage(disc((900, 900), 900), (120, 120), SQUARE)
+    assert certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE)
+    assert certain_deposits(map_, RULE, replace(SETTINGS, joining_gap_um=50.0), tolerance=TOLERANCE) == ()
+
+
+@given(rule=rules, seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03]))
+@settings(deadline=None, max_examples=40)
+def test_classes_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float) -> None:
+    """With certain deposits left as they are and all else exact: as many of each class, and the same for every gap."""
+    true = rough_map(seed, rule)
+    fast = off(true, tolerance, seed)
+    certain = certain_deposits(fast, rule, SETTINGS, tolerance=tolerance)
+    exact = decisive_cells(fast, rule, tolerance, certain=certain)
+    mixed = replace(fast, values=np.where(exact, true.values, fast.values))
+    found, expected = (find_deposits(map_, rule, SETTINGS) for map_ in (mixed, true))
+    assert sorted(d.metastasis for d in found) == sorted(d.metastasis for d in expected)
+    assert [d.borderline for d in found].count(True) == [d.borderline for d in expected].count(True)
+    by_gap = [
+        [reading.metastasis for reading in gap_readings(map_, rule, SETTINGS, found=deposits)]
+        for map_, deposits in ((mixed, found), (true, expected))
+    ]
+    assert by_gap[0] == by_gap[1]
+    for place in certain:
+        one, other = at(place, found), at(place, expected)
+        assert one is not None
+        assert other is not None
+        assert one.diameter_um == pytest.approx(other.diameter_um, abs=1.5 * max(true.spacing.x, true.spacing.y))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rounding_moves_a_certain_size_by_less_than_a_micrometre(seed: int) -> None:
+    """Errors as eight bits make them, to both sides and of 0.006 about a probability of a half."""
+    true = coverage(either(disc((1200, 1200), 900), disc((3200, 2300), 2600)), (260, 320), SQUARE)
+    values = np.clip(true.values, 0.02, 0.98)
+    noise = np.random.default_rng(seed).normal(-0.001, 0.006, values.shape) * 4 * values * (1 - values)
+    fast = replace(true, values=(values + noise).astype(np.float32))
+    places = certain_deposits(fast, RULE, SETTINGS, tolerance=TOLERANCE)
+    assert len(places) == 2
+    exact = find_deposits(replace(true, values=values), RULE, SETTINGS)
+    found = find_deposits(fast, RULE, SETTINGS)
+    for one, other in zip(found, exact, strict=True):
+        assert abs(one.diameter_um - other.diameter_um) < 1
