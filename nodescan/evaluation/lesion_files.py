@@ -105,6 +105,7 @@ def _drawn(outlines: Outlines, size_px: tuple[int, int] | None) -> LesionMask:
     """Rasterised straight at level 5: a pixel is tumour where its centre lies in a lesion."""
     level0, target = Spacing.square(1.0), Spacing.square(LEVEL_PX)
     if size_px is not None:
+        _check_on_slide(outlines, size_px)
         shape = (math.ceil(size_px[1] / LEVEL_PX), math.ceil(size_px[0] / LEVEL_PX))
         return LesionMask(rasterise(outlines, shape, level0=level0, target=target), (0, 0), whole=True)
     lesions = outlines.lesions()
@@ -116,6 +117,17 @@ def _drawn(outlines: Outlines, size_px: tuple[int, int] | None) -> LesionMask:
     moved = shapely.transform(lesions, lambda points: points - np.array([column, row]) * LEVEL_PX)
     shifted = Outlines(outlines.source, moved, shapely.MultiPolygon())
     return LesionMask(rasterise(shifted, shape, level0=level0, target=target), (row, column), whole=False)
+
+
+def _check_on_slide(outlines: Outlines, size_px: tuple[int, int]) -> None:
+    """Raise AnnotationError for a lesion off the slide: drawn on another slide or level, it can't be found."""
+    for lesion in outlines.lesions().geoms:
+        left, top, right, bottom = lesion.bounds
+        if left >= size_px[0] or top >= size_px[1] or right <= 0 or bottom <= 0:
+            raise AnnotationError(
+                f"{outlines.source}: a lesion at {left:.0f}, {top:.0f} px lies off its slide of {size_px[0]} x "
+                f"{size_px[1]} px; outlines are read in level-0 pixels of the same slide"
+            )
 
 
 def _read_mask(path: Path) -> NDArray[np.bool_]:

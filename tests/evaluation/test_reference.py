@@ -72,6 +72,17 @@ def test_outlines_are_drawn_at_level_5(tmp_path: Path) -> None:
     assert (rows.min() + part.origin[0], columns.min() + part.origin[1], len(rows)) == (10, 20, 10_000)
 
 
+def test_a_lesion_off_its_slide_is_refused(tmp_path: Path) -> None:
+    """No system could find it; one that only reaches over the edge is drawn as far as the slide goes."""
+    square_xml(tmp_path / "tumor_001.xml")
+    file = read_reference(tmp_path).find("tumor_001").lesions
+    assert file.mask((672, 4800)).tumour.sum() == 100
+    with pytest.raises(
+        AnnotationError, match=r"tumor_001\.xml: a lesion at 640, 320 px lies off its slide of 640 x 4800"
+    ):
+        file.mask((640, 4800))
+
+
 def test_planted_truth_is_a_reference(tmp_path: Path) -> None:
     """Discs by centre and diameter, and outlines where there are any."""
     truth = {
