@@ -161,7 +161,7 @@ def _mask_in(path: Path, picture: _Picture, value: int | None) -> tuple[NDArray[
     values, present = picture.values, np.unique(picture.values)
     if not np.isfinite(present).all():
         raise AnnotationError(f"{path.name}: holds pixels that are not numbers")
-    if len(present) > 2 and (present != np.round(present)).any():
+    if len(present) > 2 and (present.astype(np.float64) % 1 != 0).any():
         raise AnnotationError(
             f"{path.name}: holds fractions, {_listed(present)}, as a map of probabilities does, and which of them are "
             "tumour would be a guess; save what lies above a threshold as a mask"
