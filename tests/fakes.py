@@ -63,10 +63,11 @@ def paint_slide(path: Path, *, tumour_um: int = 0, spacing_um: float | None = 0.
     rng = np.random.default_rng(0)
     pixels = np.full((768, 768, 3), 245, dtype=np.uint8)
     pixels[96:672, 96:672] = PINK
+    grain = rng.integers(-14, 15, pixels.shape[:2])[..., None]
     if tumour_um and spacing_um:
         side = round(tumour_um / spacing_um)
         pixels[160 : 160 + side, 160 : 160 + side] = PURPLE
-    grain = rng.integers(-14, 15, pixels.shape[:2])[..., None]
+        grain[160 : 160 + side, 160 : 160 + side] *= 2  # dark stain as even as the rest would be out of focus
     pixels[96:672, 96:672] = np.clip(pixels[96:672, 96:672] + grain[96:672, 96:672], 0, 255)
     resolution = {} if spacing_um is None else {"resolution": (1e4 / spacing_um,) * 2, "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(
