@@ -12,7 +12,7 @@ from nodescan.config import Config, load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import LockLostError, OutputError, UsageError
-from nodescan.executors import LocalSlots, finished
+from nodescan.executors import LocalSlots, SlideExecutor, finished
 from nodescan.inference.card import find_model, load_card
 from nodescan.local_copies import InPlace, LocalCopies, copies_or_originals, prepare_stage
 from nodescan.manifest import Manifest, read_manifest
@@ -28,7 +28,7 @@ from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import MAX_UNREAD_PERCENT, Recipe, RunRules, run_rules, sort_out
 from nodescan.run_lock import held
 from nodescan.run_record import RunRecord
-from nodescan.slide_task import RunTools, SlotTools, Tools, attempt, lost_slide
+from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slide
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
@@ -210,24 +210,20 @@ def _opened(
     request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
 ) -> Iterator[RunTools]:
     """The model, open: here, on a cluster, or in worker processes that are gone when the block is left."""
-    if request.scheduler is not None:
-        with _on_cluster(request, job, config, viewer) as tools:
-            yield tools
-        return
     rules = replace(_rules(job), stall_s=request.stall_minutes * 60)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
         yield Tools(job.folder, open_slide, predictor, config, job.reports, request.command, rules, request.stage)
         return
     model = load_card(job.model).identity()
-    with _left_tidy(job), LocalSlots(job, slots=request.slots, stall_s=rules.stall_s, first=first) as slots:
-        yield SlotTools(
+    with _processes(request, job, first=first, viewer=viewer) as executor:
+        yield RemoteTools(
             folder=job.folder,
             config=config,
             reports=job.reports,
             command=request.command,
             model=model,
-            executor=slots,
+            executor=executor,
             rules=rules,
             stage=request.stage,
         )
@@ -244,15 +240,20 @@ def check_places(request: BatchRequest) -> None:
 
 
 @contextmanager
-def _on_cluster(request: BatchRequest, job: ScanJob, config: Config, viewer: Viewer) -> Iterator[RunTools]:
+def _processes(request: BatchRequest, job: ScanJob, *, first: Worker | None, viewer: Viewer) -> Iterator[SlideExecutor]:
+    """Those that scan, of this machine or of a cluster's."""
+    stall_s = request.stall_minutes * 60
+    if request.scheduler is None:
+        with _left_tidy(job), LocalSlots(job, slots=request.slots, stall_s=stall_s, first=first) as slots:
+            yield slots
+        return
     try:
-        from nodescan.cluster.tools import Cluster, cluster_tools  # noqa: PLC0415  an extra, and slow to import
+        from nodescan.cluster.executor import Cluster, on_cluster  # noqa: PLC0415  an extra, and slow to import
     except ImportError as error:
         remedy = 'install it with: pip install "nodescan[cluster]"'
         raise UsageError(f"--scheduler: Dask is not installed ({error}); {remedy}") from None
-    cluster = Cluster(request.scheduler or "", request.tasks_at_once, request.stall_minutes * 60)
-    with cluster_tools(job, config, cluster, command=request.command, viewer=viewer) as tools:
-        yield tools
+    with on_cluster(job, Cluster(request.scheduler, request.tasks_at_once, stall_s), viewer) as executor:
+        yield executor
 
 
 @contextmanager

@@ -8,6 +8,7 @@ NodescanError
 │   ├── UnmeasurableError     no trustworthy spacing, so nothing can be measured
 │   ├── RegionUnreadableError one area of a slide that otherwise opens
 │   ├── WorkerDiedError       the process that read it ended
+│   │   └── DiedTwiceError    at the second try too
 │   └── StalledError          the process that read it got no further
 ├── ModelError                a card or its weights
 ├── AnnotationError           an outline or mask file
@@ -62,6 +63,10 @@ class RegionUnreadableError(SlideError):
 
 class WorkerDiedError(SlideError):
     """The process that read the slide ended before it was done, by a signal or by itself."""
+
+
+class DiedTwiceError(WorkerDiedError):
+    """The second process that read the slide ended, too: it gets no third one."""
 
 
 class StalledError(SlideError):

@@ -1,6 +1,7 @@
 """Where slides run: in this process, or in worker processes, one a slot, behind the interface of concurrent.futures."""
 
 import queue
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import NodescanError, SlideError, StalledError, WorkerDiedError, WorkerError
+from nodescan.errors import DiedTwiceError, NodescanError, SlideError, StalledError, WorkerDiedError, WorkerError
 from nodescan.progress import Viewer
 from nodescan.run_record import keep_in_log
 from nodescan.worker_messages import ScanJob
@@ -34,6 +35,24 @@ class InProcess(Executor):
         future.set_running_or_notify_cancel()
         future.set_result(fn(*args, **kwargs))
         return future
+
+
+class SlideExecutor(Executor, ABC):
+    """Has other processes scan slides, a thread here for each that runs.
+
+    opened: what one of them said of its device. pending: how many slides it is good to hand in at a time.
+    """
+
+    opened: Opened
+    pending: int
+
+    @abstractmethod
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        """Have a slide scanned and its reports written; called by what was submitted.
+
+        Raises WorkerDiedError where the slide is to be tried once more, alone, when the others are done; any other
+        SlideError where it isn't; what else is raised ends the run.
+        """
 
 
 class Slot:
@@ -88,7 +107,7 @@ class Slot:
             self._worker = Worker(threads=self._worker.threads)
 
 
-class LocalSlots(Executor):
+class LocalSlots(SlideExecutor):
     """Worker processes of this machine, a thread here for each.
 
     slots: how many, None for one, or one for each GPU where there are several. first: a worker that was started
@@ -113,10 +132,8 @@ class LocalSlots(Executor):
         for slot in self._slots:
             self._free.put(slot)
         self._working = len(self._slots)
+        self.pending = len(self._slots) + 1
         self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="slot")
-
-    def __len__(self) -> int:
-        return len(self._slots)
 
     def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
         """Call `fn`, which calls scan(), in a thread for which a slot is free."""
@@ -193,7 +210,7 @@ def finished(
 
     The bound keeps a long batch from being queued whole: results are seen, and written down, while others run. An
     item under which its process dies is tried once more, alone, when the others are done; `lost` makes a result
-    of one that dies again, and of one that stalls.
+    of one that dies again, and of one that can't be had otherwise.
     """
     waiting = iter(items)
     running = {executor.submit(work, item): item for item in islice(waiting, pending)}
@@ -204,22 +221,23 @@ def finished(
             item = running.pop(future)
             try:
                 yield future.result()
-            except WorkerDiedError as error:
-                again.append((item, error))
-            except StalledError as error:
-                yield lost(item, error)
+            except SlideError as error:
+                if isinstance(error, WorkerDiedError) and not isinstance(error, DiedTwiceError):
+                    again.append((item, error))
+                else:
+                    yield lost(item, error)
         running |= {executor.submit(work, item): item for item in islice(waiting, len(done))}
     for item, first in again:
         try:
             yield executor.submit(work, item).result()
-        except WorkerDiedError as error:
+        except SlideError as error:
             yield lost(item, died_twice(first, error))
-        except StalledError as error:
-            yield lost(item, error)
 
 
-def died_twice(first: WorkerDiedError, second: WorkerDiedError) -> WorkerDiedError:
-    """One error for both, with what to do."""
+def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
+    """One error for both tries, with what to do; the second's own where that is another kind."""
+    if not isinstance(second, WorkerDiedError) or isinstance(second, DiedTwiceError):
+        return second
     if first.reason == second.reason:
         reason = f"{second.reason} twice, the second time with no other slide running"
     else:
@@ -228,4 +246,4 @@ def died_twice(first: WorkerDiedError, second: WorkerDiedError) -> WorkerDiedErr
         remedy = "if memory ran out, run it on a machine with more"
     else:
         remedy = "the file may be damaged: export it from the scanner again"
-    return WorkerDiedError(second.slide, reason, remedy)
+    return DiedTwiceError(second.slide, reason, remedy)

@@ -27,7 +27,7 @@ from nodescan.errors import (
     UnmeasurableError,
     WorkerDiedError,
 )
-from nodescan.executors import InProcess, LocalSlots
+from nodescan.executors import InProcess, SlideExecutor
 from nodescan.glimpse import glimpse
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.progress import Viewer
@@ -77,7 +77,7 @@ class RunTools(Protocol):
         ...
 
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
-        """Scan one slide and write its reports. Raises WorkerDiedError or StalledError where its process is lost."""
+        """Scan one slide and write its reports. Raises SlideError where its process is lost: see SlideExecutor."""
         ...
 
 
@@ -117,15 +117,15 @@ class RemotePredictor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlotTools:
-    """What holds for every slide of a run that worker processes scan."""
+class RemoteTools:
+    """What holds for every slide of a run that other processes scan, of this machine or of a cluster."""
 
     folder: Path
     config: Config
     reports: tuple[str, ...]
     command: tuple[str, ...]
     model: ModelIdentity
-    executor: LocalSlots
+    executor: SlideExecutor
     rules: RunRules
     stage: Path | None = None
 
@@ -136,7 +136,7 @@ class SlotTools:
 
     @property
     def pending(self) -> int:
-        return len(self.executor) + 1
+        return self.executor.pending
 
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
         return self.executor.scan(ref, viewer)

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
-from nodescan.errors import SlideError, StalledError, WorkerDiedError
+from nodescan.errors import DiedTwiceError, SlideError, StalledError, WorkerDiedError
 from nodescan.executors import InProcess, died_twice, finished
 
 
@@ -73,8 +73,22 @@ def test_item_whose_process_dies_is_tried_once_more_after_the_others_and_alone()
         return f"{number} {type(error).__name__}"
 
     answers = list(finished(ThreadPoolExecutor(2), work, range(6), lost=lost, pending=3))
-    assert sorted(answers) == ["0 WorkerDiedError", "1 read", "2 StalledError", "3 read", "4 read", "5 read"]
+    assert sorted(answers) == ["0 DiedTwiceError", "1 read", "2 StalledError", "3 read", "4 read", "5 read"]
     assert Counter(tried) == {0: 2, 1: 2, 2: 1, 3: 1, 4: 1, 5: 1}
+
+
+def test_item_that_is_given_up_is_not_tried_again() -> None:
+    """Where the executor tried it twice itself, and where a worker can't have it: each has a result all the same."""
+    errors = [DiedTwiceError("0.svs", "lost twice"), SlideError("1.svs", "the worker on b has no such file")]
+    tried: list[int] = []
+
+    def work(number: int) -> str:
+        tried.append(number)
+        raise errors[number]
+
+    answers = finished(ThreadPoolExecutor(1), work, range(2), lost=lambda _, error: str(error))
+    assert list(answers) == ["0.svs: lost twice", "1.svs: the worker on b has no such file"]
+    assert tried == [0, 1]
 
 
 def test_two_deaths_are_told_in_one_sentence() -> None:

@@ -23,7 +23,7 @@ from nodescan.inference import slots
 from nodescan.reports import CHOICES, files
 from nodescan.resume import MAX_UNREAD_PERCENT, Recipe, RunRules, Sorted, sort_out
 from nodescan.run_lock import LOCK_FILE, held
-from nodescan.slide_task import SlotTools
+from nodescan.slide_task import RemoteTools
 from nodescan.slides.discovery import find_slides
 from nodescan.worker_messages import ScanJob
 from tests.fakes import ColourPredictor, Listener, paint_slide
@@ -426,7 +426,7 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
         opener = "tests.worker_fakes:open_robbing"
         job = ScanJob(out, tmp_path / "model", "cpu", config.name, config.text, ("json",), opener, run_id=ticket.run_id)
         with LocalSlots(job, slots=1, stall_s=120) as executor:
-            tools = SlotTools(
+            tools = RemoteTools(
                 folder=out,
                 config=config,
                 reports=job.reports,

@@ -22,7 +22,7 @@ from nodescan.errors import DeviceError, StalledError, WorkerDiedError, WorkerEr
 from nodescan.executors import LocalSlots
 from nodescan.progress import PlainViewer
 from nodescan.resume import NO_RULES
-from nodescan.slide_task import SlotTools, Tools, lost_slide
+from nodescan.slide_task import RemoteTools, Tools, lost_slide
 from nodescan.slides import open_slide
 from nodescan.worker_messages import ScanJob, job_line, slide_line
 from nodescan.workers import Worker, share_of_cores
@@ -44,7 +44,7 @@ def job(tmp_path: Path, opener: str) -> ScanJob:
 
 def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float = PATIENCE_S) -> BatchResult:
     with LocalSlots(given, slots=slots, stall_s=stall_s) as executor:
-        tools = SlotTools(
+        tools = RemoteTools(
             folder=given.folder,
             config=load_config(),
             reports=given.reports,

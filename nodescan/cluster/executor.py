@@ -3,9 +3,9 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from secrets import token_hex
 from types import TracebackType
@@ -14,15 +14,28 @@ from typing import Any, ParamSpec, TypeVar
 import distributed
 from distributed.scheduler import KilledWorker
 
-from nodescan.cluster.connection import RESTART, Cluster, no_worker, resources_for, workers_of
+from nodescan.cluster.connection import (
+    RESTART,
+    Cluster,
+    check_workers,
+    connected,
+    first_workers,
+    no_worker,
+    resources_for,
+    tasks_on_machines,
+    workers_of,
+)
 from nodescan.cluster.processes import ClusterJob
 from nodescan.cluster.task import MACHINE_LOST, Attempt, Told, open_here, scan_here, topic_of
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, WorkerDiedError
+from nodescan.errors import ClusterError, DiedTwiceError, LockLostError, NodescanError, SlideError, WorkerDiedError
+from nodescan.executors import SlideExecutor
+from nodescan.inference.card import load_card, packed_models
 from nodescan.progress import Viewer
 from nodescan.reports.files import output_errors, part_path
 from nodescan.run_record import keep_in_log
+from nodescan.worker_messages import ScanJob
 from nodescan.workers import Opened
 
 P = ParamSpec("P")
@@ -37,8 +50,31 @@ _SENT_ANEW = 10
 """Times that a try which never began is handed in again: Dask gives up what waits at workers that are lost."""
 
 
-class ClusterExecutor(Executor):
-    """A thread here for each slide that the cluster has. opened: what the first worker said of its device."""
+@contextmanager
+def on_cluster(job: ScanJob, cluster: Cluster, viewer: Viewer) -> Iterator["ClusterExecutor"]:
+    """The cluster, with its workers looked at and the model open on one.
+
+    Raises ClusterError, ModelError or DeviceError, before any slide, where it can't do the run's work.
+    """
+    with connected(cluster.address) as client:
+        workers = first_workers(client, cluster, resources_for(job.device), viewer)
+        absolute = replace(job, folder=job.folder.absolute(), model=job.model.absolute())
+        name = job.model.name if absolute.model.parent == packed_models() else str(absolute.model)
+        model = load_card(job.model).identity()
+        sent = ClusterJob(absolute, name, model, cluster.stall_s, tasks_on_machines(workers))
+        check_workers(client, sent, list(workers))
+        tasks = sum(worker["nthreads"] for worker in workers.values())
+        machines = len({worker["host"] for worker in workers.values()})
+        viewer.note(f"{cluster.address}: workers: {len(workers)}, machines: {machines}, slides at a time: {tasks}")
+        executor = ClusterExecutor(client, sent, cluster, viewer)
+        try:
+            yield executor
+        finally:
+            executor.stop()
+
+
+class ClusterExecutor(SlideExecutor):
+    """A thread here for each slide that the cluster has."""
 
     def __init__(self, client: distributed.Client, job: ClusterJob, cluster: Cluster, viewer: Viewer) -> None:
         self._client, self._job, self._cluster, self._viewer = client, job, cluster, viewer
@@ -54,8 +90,8 @@ class ClusterExecutor(Executor):
             # Named like what is half written, so that the next run in the folder clears away what this one can't.
             self._markers = part_path(job.scan.folder / "tries")
             self._markers.mkdir()
-        self.tasks_at_once = cluster.tasks_at_once or TASKS_AT_ONCE
-        self._threads = ThreadPoolExecutor(self.tasks_at_once, thread_name_prefix="cluster")
+        self.pending = cluster.tasks_at_once or TASKS_AT_ONCE
+        self._threads = ThreadPoolExecutor(self.pending, thread_name_prefix="cluster")
         client.subscribe_topic(topic_of(job.scan.run_id), self._progress)
         threading.Thread(target=self._watch, name="cluster-watch", daemon=True).start()
         try:
@@ -72,8 +108,8 @@ class ClusterExecutor(Executor):
         """Have a slide scanned, at most twice in all, counting earlier calls for it.
 
         A slide whose machine was lost runs elsewhere at once. Raises WorkerDiedError where its own process died, for
-        it to be tried once more, alone; LostTwice after the second try; StalledError, SlideError; LockLostError where
-        the run is over; and ClusterError where the cluster is.
+        it to be tried once more, alone; DiedTwiceError after the second try; StalledError, SlideError; LockLostError
+        where the run is over; and ClusterError where the cluster is.
         """
         while True:
             told = self._tried(ref)
@@ -88,7 +124,7 @@ class ClusterExecutor(Executor):
                 raise error
             first = self._died.setdefault(ref.slide_id, error)
             if first is not error:
-                raise LostTwice(_twice(first, error))
+                raise _twice(first, error)
             if not told.lost:
                 viewer.note(f"{error}; it is tried once more, alone, when the other slides are done")
                 raise error
@@ -238,14 +274,6 @@ class ClusterExecutor(Executor):
             self._viewer.tiles_done(message["slide_id"], message["tiles"], message["megapixels"])
 
 
-class LostTwice(Exception):
-    """A slide was tried twice. error: what is said of it."""
-
-    def __init__(self, error: WorkerDiedError) -> None:
-        super().__init__(error)
-        self.error = error
-
-
 def _host(attempt: Attempt) -> str:
     """The machine on which the attempt began."""
     try:
@@ -258,8 +286,8 @@ def _on(host: str) -> str:
     return f" ({host})" if host else ""
 
 
-def _twice(first: WorkerDiedError, second: WorkerDiedError) -> WorkerDiedError:
+def _twice(first: WorkerDiedError, second: WorkerDiedError) -> DiedTwiceError:
     """One error for both tries, with what to do."""
     again = " twice" if first.reason == second.reason else f"; tried again, {second.reason}"
     remedy = "if memory ran out, give the workers more; else see their logs"
-    return WorkerDiedError(second.slide, f"{first.reason}{again}", remedy)
+    return DiedTwiceError(second.slide, f"{first.reason}{again}", remedy)

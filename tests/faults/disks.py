@@ -178,6 +178,7 @@ def _another_users_report(room: Room) -> str:
         ran = room.run(*slides, expect=NOT_COMPLETE, options=["--force"])
     check(ran.status("b") == "complete", ran.reason("b"))
     check("ermission" in ran.reason("a"), f"{ran.status('a')}: {ran.reason('a')}")
+    check("./a/" not in (room.out / "summary.html").read_text(), "summary.html leads to the old report")
     return f"a {ran.status('a')}: {ran.reason('a')}"
 
 
