@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nodescan.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class AugmentSettings:
@@ -13,7 +15,7 @@ class AugmentSettings:
 
     affine_share, blur_share, noise_share, context_share: how many of the patches each change is made to.
     scale: largest relative change of size; shift_px: largest shift. blend_share: how many patches are blended with
-    another one (blended()); blend_strength: 0 leaves one of the two nearly whole, 1 takes any weight as likely.
+    another one (blended()); blend_strength: near 0 leaves one of the two nearly whole, 1 takes any weight as likely.
     """
 
     stain: float = 0.2
@@ -27,6 +29,10 @@ class AugmentSettings:
     context_share: float = 0.3
     blend_share: float = 0.0
     blend_strength: float = 0.4
+
+    def __post_init__(self) -> None:
+        if self.blend_share > 0 and self.blend_strength <= 0:
+            raise UsageError(f"augment.blend_strength must be above 0, not {self.blend_strength:g}")
 
 
 def augmented(pixels: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
@@ -73,6 +79,8 @@ def blended(
 
     mixup (Zhang et al., ICLR 2018). The centres are mixed with centres, so the centre rule holds.
     """
+    if settings.blend_share == 0:
+        return image, labels
     count = len(image)
     chosen = torch.rand(count, generator=generator) < settings.blend_share
     weight = torch.where(chosen, _beta(count, settings.blend_strength, generator), 1.0)

@@ -30,5 +30,6 @@ def read_checkpoint(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
     except FileNotFoundError as error:
         raise UsageError(f"{checkpoint}: no such checkpoint") from error
     except (*_UNREADABLE, OSError, RuntimeError) as error:
-        raise UsageError(f"{checkpoint}: not a checkpoint of python -m training fit ({error})") from error
+        kind = type(error).__name__  # what torch says of it is how to read it unsafely
+        raise UsageError(f"{checkpoint}: not a checkpoint of python -m training fit ({kind})") from error
     return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}

@@ -16,6 +16,7 @@ from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands
 from training.composites import half_of, make_composites
 from training.discs import disc_bias, disc_maps
+from training.eight_bits import with_ranges
 from training.export import export
 from training.mask_evaluation import evaluate_masks, read_masked_images
 from training.patch_evaluation import calibrated, evaluate_patches
@@ -93,12 +94,15 @@ def tune_command(
     seeds: Annotated[str, typer.Option(help="first-last")] = "1-40",
     work: _Work = Path("runs/composites"),
 ) -> None:
-    """Choose temperature, thresholds and size correction on validation data and write them on the model's card."""
+    """Choose temperature, ranges for int8, thresholds and size correction on validation data, and write them on the
+    model's card."""
     card = calibrated(load_card(model), open_predictor(model, precision="float32"), read_patches([patches]))
     save_card(card, model)
-    predictor = open_predictor(model, rough=True)
     settings = load_config(None).settings.segmentation
     composites = make_composites(tool, half_of(patches, work, half=1), seed_range(seeds), to=work)
+    card = with_ranges(model, [composite.path for composite in composites])
+    save_card(card, model)
+    predictor = open_predictor(model, rough=True)
     cache = work / f"maps-{card.temperature}"
     maps = [probability_map(composite.path, predictor, cache=cache) for composite in composites]
     trials = tune(composites, maps, settings, discs=disc_maps(predictor, range(*_DISC_SEEDS_TUNED)))

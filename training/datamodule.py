@@ -40,6 +40,11 @@ class BatchPlan:
     seed: int = 0
     patch_px: int = 96
 
+    def __post_init__(self) -> None:
+        least = 2 * self.margin_px + self.stride_px
+        if self.patch_px < least:
+            raise UsageError(f"plan.patch_px is {self.patch_px}: the network answers nothing below {least} px")
+
 
 class TrainingBatches(NumberedBatches):
     """One epoch is every patch once, in an order that the seed and the epoch decide.

@@ -86,7 +86,7 @@ class TumourModule(lightning.LightningModule):
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss became {float(loss.detach())} at step {self.global_step}; "
-                "the last checkpoint is good: resume from it with a lower learning_rate"
+                "the last checkpoint is good: start from its weights (init_from) with a lower learning_rate"
             )
         self.log_dict({"train/patches": patches, "train/tiles": tiles})
         return loss

@@ -16,7 +16,7 @@ _TELL_EVERY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """patches : float32 (N, 3, 96, 96) in [0, 1], labels (N,); tiles : float32 (M, 3, T, T), cells (M, n, n)."""
+    """patches : float32 (N, 3, P, P) in [0, 1], labels (N,); tiles : float32 (M, 3, T, T), cells (M, n, n)."""
 
     patches: Tensor
     labels: Tensor

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import shapely
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from skimage.measure import find_contours
 
@@ -173,7 +173,9 @@ class Canvas:
             _fine_box(box), radius=self.text_px * 0.3 * _FINER, fill=fill, outline=edge, width=_FINER
         )
 
-    def _line(self, points: ArrayLike, colour: tuple[int, ...], width: float) -> None:
+    def _line(
+        self, points: NDArray[np.float64] | Sequence[Sequence[float]], colour: tuple[int, ...], width: float
+    ) -> None:
         """points: float (n, 2), in pixels of the layer."""
         path = shapely.get_coordinates(shapely.simplify(shapely.linestrings(points), _UNSEEN, preserve_topology=False))
         thick = max(1, round(width * self.text_px / _TEXT_PER_LINE * _FINER))

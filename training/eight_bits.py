@@ -1,0 +1,36 @@
+"""What a network's inner layers are fed, measured on tiles as slides show them: its ranges for eight bits."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.benchmarks.slide_tiles import tissue_tiles
+from nodescan.inference.card import ModelCard, load_card
+from nodescan.inference.folding import plain_form
+from nodescan.inference.predictor import load_network, open_predictor
+from nodescan.inference.quantisation import input_ranges
+from nodescan.phantom_tiles import phantom_tile
+from training.datamodule import PATCH_SPACING_UM
+
+_TILES_A_SLIDE, _PHANTOMS = 3, 12
+
+
+def with_ranges(folder: Path, slides: Sequence[Path]) -> ModelCard:
+    """The model's card with int8_ranges: the largest inputs over a few tiles of each slide and of phantoms."""
+    card = load_card(folder)
+    plain = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=card.temperature)
+    found = [input_ranges(plain.eval(), tiles) for tiles in _tiles(folder, slides, card.geometry().input_px)]
+    return card.model_copy(update={"int8_ranges": tuple(max(values) for values in zip(*found, strict=True))})
+
+
+def _tiles(folder: Path, slides: Sequence[Path], side_px: int) -> Iterator[NDArray[np.uint8]]:
+    """uint8 (1, side_px, side_px, 3), one after another."""
+    predictor = open_predictor(folder, precision="float32")
+    for slide in slides:
+        with tissue_tiles(slide, predictor) as found:
+            yield from found.tiles(_TILES_A_SLIDE)
+    random = np.random.default_rng(0)
+    for _ in range(_PHANTOMS):
+        yield phantom_tile(side_px, PATCH_SPACING_UM, random)[0][None]
