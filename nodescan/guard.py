@@ -28,7 +28,7 @@ from nodescan.tile_pass import Shown
 CHECK_EVERY_TILES = 200
 """So often a tile that bears on nothing is answered twice all the same, beside the one with the highest answer."""
 
-SCORE_SHARE, LEAST_FOR_SCORE = 0.02, 4
+SCORE_SHARE, LEAST_FOR_SCORE = 0.005, 4
 """Of a slide's tiles, and tiles: the most that are answered twice for the slide's probability alone. A slide whose
 answers are about the same everywhere would need them all, for a few thousandths."""
 
