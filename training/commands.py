@@ -12,6 +12,7 @@ from nodescan.config import load_config
 from nodescan.errors import NodescanError
 from nodescan.inference.card import Decision, find_model, load_card, save_card
 from nodescan.inference.predictor import open_predictor
+from training.averaging import average
 from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands
 from training.composites import half_of, make_composites
@@ -58,6 +59,15 @@ def export_command(
     """Write a model folder, card and safetensors, from a checkpoint."""
     card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
     typer.echo(f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}; run it with --model {to}")
+
+
+@app.command("average")
+def average_command(
+    sources: Annotated[list[str], typer.Argument(help="checkpoints (*.ckpt), or models by name or folder")],
+    to: Annotated[Path, typer.Option(help="the checkpoint to write")],
+) -> None:
+    """Average the weights of networks that grew from one another, such as a run's and those it started with."""
+    typer.echo(f"{to}: the mean of {len(sources)} {average(sources, to)} networks")
 
 
 @app.command("evaluate-patches")
