@@ -7,7 +7,7 @@ import typer
 
 from nodescan.inference.card import find_model
 
-_RECIPE = (Path("configs/train/pcam.yaml"), Path("configs/train/pcam-second.yaml"))
+_RECIPE = tuple(Path(f"configs/train/{name}.yaml") for name in ("pcam", "pcam-second", "pcam-third"))
 
 
 def add_card_commands(app: typer.Typer) -> None:

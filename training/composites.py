@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,19 +92,21 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
 def make_composites(tool: Path, patches: Path, seeds: Sequence[int], *, to: Path) -> list[Composite]:
     """One slide a seed, by the given tool; the label goes round with the seed, sizes are log-uniform in its range."""
     to.mkdir(parents=True, exist_ok=True)
-    made = []
-    for seed in seeds:
-        out = to / f"{patches.stem}-{seed:03d}.tif"
-        if not out.with_suffix(".truth.json").exists():
-            sizes = ",".join(f"{size:.1f}" for size in _sizes_um(seed))
-            command = [sys.executable, str(tool), "--patches", str(patches), "--out", str(out), "--seed", str(seed)]
-            done = subprocess.run([*command, "--diameters-um", sizes], capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise UsageError(f"{tool}: made no slide for seed {seed}: {done.stderr.strip().splitlines()[-1:]}")
-        truth = json.loads(out.with_suffix(".truth.json").read_text())
-        planted = tuple(Planted((d["centre_um"][0], d["centre_um"][1]), d["diameter_um"]) for d in truth["deposits"])
-        made.append(Composite(out, seed, planted))
-    return made
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda seed: _composite(tool, patches, seed, to=to), seeds))
+
+
+def _composite(tool: Path, patches: Path, seed: int, *, to: Path) -> Composite:
+    out = to / f"{patches.stem}-{seed:03d}.tif"
+    if not out.with_suffix(".truth.json").exists():
+        sizes = ",".join(f"{size:.1f}" for size in _sizes_um(seed))
+        command = [sys.executable, str(tool), "--patches", str(patches), "--out", str(out), "--seed", str(seed)]
+        done = subprocess.run([*command, "--diameters-um", sizes], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UsageError(f"{tool}: made no slide for seed {seed}: {done.stderr.strip().splitlines()[-1:]}")
+    truth = json.loads(out.with_suffix(".truth.json").read_text())
+    planted = tuple(Planted((d["centre_um"][0], d["centre_um"][1]), d["diameter_um"]) for d in truth["deposits"])
+    return Composite(out, seed, planted)
 
 
 def linked(composites: Sequence[Composite], to: Path) -> None:
