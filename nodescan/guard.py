@@ -109,7 +109,9 @@ def _in_question(
         if is_constant(first, slack=2 * tolerance):
             cells.ravel()[answered[values.argmin()]] = True
     tiles = set(tiles_with(survey.grid, cells)) | set(survey.tiles[CHECK_EVERY_TILES - 1 :: CHECK_EVERY_TILES])
-    tiles |= _for_the_score(score_cells(first, asked.detections, tolerance), survey, done=tiles)
+    as_smooth = asked.detections.smoothing_um >= rule.smoothing_um
+    score_tolerance = smoothed if as_smooth else tolerance
+    tiles |= _for_the_score(score_cells(first, asked.detections, score_tolerance), survey, done=tiles)
     return tuple(tile for tile in survey.tiles if tile in tiles)
 
 

@@ -10,6 +10,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
 from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import SquareMicrometers
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
 from nodescan.imaging.sizing import to_shape
 
@@ -26,38 +27,50 @@ def certain_deposits(
     """A place in each deposit whose existence and class are those of the true map.
 
     probability: smoothed, at most `tolerance` from the true map. Then the true deposits lie between those found at
-    thresholds that much lower and that much higher. Certain is one that is found at both, in one piece, with one class
-    above isolated tumour cells, far from the limits, and about as long. Its size may still differ a little.
+    thresholds that much lower and that much higher. Certain is one that is found at both, with one class above isolated
+    tumour cells, far from the limits, and about as long, and in which all that could make a deposit hangs together on
+    any such map. Its size may still differ a little.
 
-    None where foci are joined over a gap, or where what is said of the pattern of foci isn't the same at both.
+    None where foci are joined over a gap, where what is said of the pattern of foci isn't the same at both thresholds,
+    or where the two thresholds are too near to each other for the tolerance.
     """
-    lowered, raised = rule.threshold - tolerance, rule.seed_threshold + tolerance
-    if settings.joining_gap_um > 0 or lowered <= 0 or raised >= 1:
+    low, high = rule.threshold - tolerance, rule.threshold + tolerance
+    seeds = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
+    if settings.joining_gap_um > 0 or low <= 0 or high > seeds[0] or seeds[1] >= 1:
         return ()
-    most = find_foci(probability, _shifted(rule, -tolerance), settings)
-    least = find_foci(probability, _shifted(rule, tolerance), settings)
+    most, parts, least = (
+        find_foci(probability, replace(rule, threshold=threshold, seed_threshold=seed), own)
+        for threshold, seed, own in (
+            (low, seeds[0], settings),
+            (high, seeds[0], replace(settings, smallest_area_um2=SquareMicrometers(0))),  # it may be larger in truth
+            (high, seeds[1], settings),
+        )
+    )
     large, small = most.deposits(settings.joining_gap_um), least.deposits(settings.joining_gap_um)
     if _patterns(most, large) != _patterns(least, small):
         return ()
-    cores = [(found, to_shape(found.outline).representative_point()) for found in small]
+    sure = {found.centre_um for found in small}
+    cores = [
+        (found, to_shape(found.outline).representative_point()) for found in parts.deposits(settings.joining_gap_um)
+    ]
+    cores = [(found if found.centre_um in sure else None, place) for found, place in cores]
     apart_um = _MOST_APART_CELLS * probability.spacing.mean
     return tuple(place for found in large if (place := _certain(found, cores, apart_um)) is not None)
 
 
-def _certain(found: Deposit, cores: Sequence[tuple[Deposit, Point]], apart_um: float) -> PlaceUm | None:
+def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> PlaceUm | None:
+    """cores: what is left of deposits at the higher threshold; None for one that may not be a deposit at all."""
     outline = to_shape(found.outline)
     inside = [(core, place) for core, place in cores if outline.covers(place)]
     if len(inside) != 1:
         return None
     core, place = inside[0]
+    if core is None:
+        return None
     clear = core.metastasis is found.metastasis > Metastasis.ITC and not (core.borderline or found.borderline)
     if not clear or found.diameter_um - core.diameter_um > apart_um:
         return None
     return place.x, place.y
-
-
-def _shifted(rule: DecisionRule, by: float) -> DecisionRule:
-    return replace(rule, threshold=rule.threshold + by, seed_threshold=rule.seed_threshold + by)
 
 
 def _patterns(foci: FoundFoci, deposits: Sequence[Deposit]) -> tuple[object, ...]:

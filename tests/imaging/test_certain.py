@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shapely.geometry import Point
 
@@ -65,6 +65,7 @@ def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
     assert certain_deposits(map_, RULE, replace(SETTINGS, joining_gap_um=50.0), tolerance=TOLERANCE) == ()
 
 
+@example(rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=228, tolerance=0.03)
 @given(rule=rules, seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03]))
 @settings(deadline=None, max_examples=40)
 def test_classes_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float) -> None:
