@@ -75,13 +75,18 @@ def spotted(seed: int) -> NDArray[np.uint8]:
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
-def scanned(pixels: NDArray[np.uint8], predictor: TilePredictor) -> SlideResult:
-    slide = PaintedSlide(pixels)
+def scanned(
+    pixels: NDArray[np.uint8], predictor: TilePredictor, *, score_smoothing_um: float | None = None
+) -> SlideResult:
+    """score_smoothing_um: of detections, so that few of these small tiles bear on one; None: as packed."""
+    slide, settings = PaintedSlide(pixels), load_config().settings
+    if score_smoothing_um is not None:
+        settings = replace(settings, detections=replace(settings.detections, smoothing_um=score_smoothing_um))
     return scan_slide(
         slide.ref,
         open_slide=lambda _: slide,
         predictor=predictor,
-        settings=load_config().settings,
+        settings=settings,
         progress=Viewer(),
     )
 
@@ -170,10 +175,10 @@ def test_the_slides_probability_is_the_references(seed: int) -> None:
     pixels = painted()
     for index, (row, column) in enumerate(((300, 300), (300, 560), (560, 300), (700, 700))):
         pixels[row : row + 64, column : column + 64] = (150, 100 - index, 170)
-    true = scanned(pixels, Graded())
+    true = scanned(pixels, Graded(), score_smoothing_um=16.0)
     assert true.report.deposits == ()
     assert 0.4 < (true.report.tumour_probability or 0) < 0.6
-    found = scanned(pixels, Fast(0.049, seed=seed))
+    found = scanned(pixels, Fast(0.049, seed=seed), score_smoothing_um=16.0)
     assert found.report.tumour_probability == true.report.tumour_probability
 
 

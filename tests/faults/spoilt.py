@@ -26,9 +26,17 @@ def tissue(side_px: int, *, glass_px: int = 96, tumour_px: int = 0) -> NDArray[n
     return pixels
 
 
-def plain_tiff(path: Path, *, side_px: int = 768, tile_px: int = 256, levels: int = 1, mpp_um: float = 0.95) -> Path:
-    """A tiled pyramid of tissue; level 0 at mpp_um, each further one half as large."""
-    whole = tissue(side_px)
+def plain_tiff(  # noqa: PLR0913  what a slide is made of
+    path: Path,
+    *,
+    side_px: int = 768,
+    tile_px: int = 256,
+    levels: int = 1,
+    mpp_um: float = 0.95,
+    grain_px: int = 1,
+) -> Path:
+    """A tiled pyramid of tissue; level 0 at mpp_um, each further one half as large. grain_px: of the stain, at level 0."""
+    whole = tissue(side_px // grain_px).repeat(grain_px, axis=0).repeat(grain_px, axis=1)
     pyramid = [np.ascontiguousarray(whole[:: 2**level, :: 2**level]) for level in range(levels)]
     return write_tiff(path, pyramid, mpp_um=(mpp_um, mpp_um), tile_px=tile_px)
 
