@@ -35,7 +35,7 @@ def plain_tiff(  # noqa: PLR0913  what a slide is made of
     mpp_um: float = 0.95,
     grain_px: int = 1,
 ) -> Path:
-    """A tiled pyramid of tissue; level 0 at mpp_um, each further one half as large. grain_px: of the stain, at level 0."""
+    """A tiled pyramid of tissue; level 0 at mpp_um, each further one half as large, the stain grain_px coarse."""
     whole = tissue(side_px // grain_px).repeat(grain_px, axis=0).repeat(grain_px, axis=1)
     pyramid = [np.ascontiguousarray(whole[:: 2**level, :: 2**level]) for level in range(levels)]
     return write_tiff(path, pyramid, mpp_um=(mpp_um, mpp_um), tile_px=tile_px)
