@@ -43,12 +43,12 @@ class TorchPredictor:
         self._card = card
         self._device = device
         net = net.eval().to(device.device, memory_format=torch.channels_last)
-        self.batch_size = batch_size or batch_on(device)
-        self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
+        self.batch_size = batch_size or (CPU_BATCH if device.device.type == "cpu" else GPU_BATCH)
+        self.lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
 
     @property
     def precision(self) -> str:
-        return self._lanes.precision
+        return self.lanes.precision
 
     @property
     def model(self) -> ModelIdentity:
@@ -72,11 +72,11 @@ class TorchPredictor:
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """Begins to answer tiles, as predict(), and returns what waits for the answers."""
-        return self._lanes.start(tiles)
+        return self.lanes.start(tiles)
 
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
-        return self._lanes.start(tiles)()
+        return self.lanes.start(tiles)()
 
 
 def open_predictor(
@@ -100,24 +100,17 @@ def open_predictor(
     reference = TorchPredictor(card, plain, place, batch_size=batch_size)
     if precision == "float32" and not rough:
         return reference
-    lanes = _narrow_lanes(plain, reference, place)
+    narrow = _narrow_lanes(plain, reference, place)
     to_compile = compilable(plain, card, tile_px=card.geometry().input_px, device=place.device)
-    if lanes is None and to_compile is None:
+    if narrow is None and (to_compile is None or to_compile.precision == "bfloat16"):  # tried, and too far off
         return reference
+    lanes = narrow or reference.lanes
     if to_compile is not None:
-        lanes = to_compile.lanes(
-            lanes or _own_lanes(plain, reference, place), tolerance=TOLERANCE[to_compile.precision]
-        )
-    assert lanes is not None
+        lanes = to_compile.lanes(lanes, tolerance=TOLERANCE[to_compile.precision])
     if rough:
         return TorchPredictor(card, plain, place, batch_size=batch_size, lanes=lanes)
     name = lanes.precision if to_compile is None else to_compile.precision
     return FastPredictor(reference, lanes, precision=name, batch_size=reference.batch_size)
-
-
-def batch_on(device: Device) -> int:
-    """Tiles at a time."""
-    return CPU_BATCH if device.device.type == "cpu" else GPU_BATCH
 
 
 def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes | None:
@@ -129,11 +122,6 @@ def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) ->
     narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
     lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
     return lanes if near_enough(lanes, reference, name) else None
-
-
-def _own_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes:
-    """Lanes in float32 beside the reference's, so that neither waits for the other's tiles."""
-    return lanes_on(plain, place.device, batch_size=reference.batch_size)
 
 
 def load_network(card: ModelCard, folder: Path) -> nn.Module:
