@@ -61,8 +61,8 @@ def settled(first: Shown, survey: Survey, again: Again, *, predictor: Approximat
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
     smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers: its
     size differs by 1 um or less, measured; all others are the reference's to the last digit. So is the confidence of
-    the likeliest detection, unless too many tiles come into question for it (SCORE_SHARE): then it is within the
-    tolerance, as that of other detections is. Wherever both answered they are compared, in one tile of a slide at
+    the likeliest detection, unless a deposit is certain or too many tiles come into question for it (SCORE_SHARE): then
+    it is within the tolerance, as that of other detections is. Wherever both answered they are compared, in one tile of a slide at
     least; where they differ by more, the reference answers the whole slide.
     """
     tiles = _in_question(first.probability, survey, predictor, asked)
@@ -109,9 +109,10 @@ def _in_question(
         if is_constant(first, slack=2 * tolerance):
             cells.ravel()[answered[values.argmin()]] = True
     tiles = set(tiles_with(survey.grid, cells)) | set(survey.tiles[CHECK_EVERY_TILES - 1 :: CHECK_EVERY_TILES])
-    as_smooth = asked.detections.smoothing_um >= rule.smoothing_um
-    score_tolerance = smoothed if as_smooth else tolerance
-    tiles |= _for_the_score(score_cells(first, asked.detections, score_tolerance), survey, done=tiles)
+    if not certain:  # else the slide's probability is high whatever its last digits
+        as_smooth = asked.detections.smoothing_um >= rule.smoothing_um
+        score_tolerance = smoothed if as_smooth else tolerance
+        tiles |= _for_the_score(score_cells(first, asked.detections, score_tolerance), survey, done=tiles)
     return tuple(tile for tile in survey.tiles if tile in tiles)
 
 

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,6 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.report import Flag, Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
-from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import NOT_JUDGED, conclude, deposit_flags
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination, examine
@@ -29,7 +30,7 @@ from nodescan.imaging.tissue import TissueSettings, excluded_flags, find_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
 
 _OVERVIEW_BLOCK_PX = 1024
-_CROP_PX, _MOST_CROPS, _SMALLEST_CROP_UM = 512, 30, 300.0
+_CROP_PX, _MOST_CROPS, _SMALLEST_CROP_UM, _CROP_READERS = 512, 30, 300.0, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +223,20 @@ def pattern_flags(
 
 def close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Mapping[int, Picture]:
     """Each of the largest deposits with its surroundings, at the finest magnification that fits the picture."""
-    crops: dict[int, Picture] = {}
-    for deposit in deposits[:_MOST_CROPS]:
-        native = slide.info.spacing
-        side_um = max(1.4 * deposit.diameter_um, _SMALLEST_CROP_UM)
-        spacing = native.scaled(max(1, int(np.ceil(side_um / (_CROP_PX * native.mean)))))
-        try:
-            crops[deposit.id] = _picture_around(slide, deposit.centre_um, side_um=side_um, spacing=spacing)
-        except RegionUnreadableError:
-            continue  # the deposit stands in the report all the same, without its picture
-    return crops
+    with ThreadPoolExecutor(_CROP_READERS, thread_name_prefix="close-up") as pool:
+        pictures = pool.map(partial(_close_up, slide), deposits[:_MOST_CROPS])
+        return {deposit.id: found for deposit, found in zip(deposits, pictures, strict=False) if found is not None}
 
 
-def _picture_around(slide: Slide, centre_um: tuple[float, float], *, side_um: float, spacing: Spacing) -> Picture:
+def _close_up(slide: Slide, deposit: Deposit) -> Picture | None:
+    """None where it can't be read: the deposit stands in the report all the same, without its picture."""
+    native = slide.info.spacing
+    side_um = max(1.4 * deposit.diameter_um, _SMALLEST_CROP_UM)
+    spacing = native.scaled(max(1, int(np.ceil(side_um / (_CROP_PX * native.mean)))))
     width, height = round(side_um / spacing.x), round(side_um / spacing.y)
-    box = PixelBox(
-        round(centre_um[0] / spacing.x - width / 2), round(centre_um[1] / spacing.y - height / 2), width, height
-    )
-    return Picture(slide.read(box, spacing), box.left * spacing.x, box.top * spacing.y, spacing)
+    x, y = deposit.centre_um
+    box = PixelBox(round(x / spacing.x - width / 2), round(y / spacing.y - height / 2), width, height)
+    try:
+        return Picture(slide.read(box, spacing), box.left * spacing.x, box.top * spacing.y, spacing)
+    except RegionUnreadableError:
+        return None

@@ -14,8 +14,8 @@ from nodescan.domain.units import SquareMicrometers
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
 from nodescan.imaging.sizing import to_shape
 
-_MOST_APART_CELLS = 1.5
-"""An outline moves by 6 to 12 um between the two thresholds; one that jumps further hangs on single cells."""
+_MOST_APART_CELLS = 2.0
+"""A diameter differs by 10 to 25 um between the two thresholds; one that differs by more hangs on single cells."""
 
 PlaceUm = tuple[float, float]
 """x and y of a point, in um from the canvas' top left."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.inference.card import find_model
-from nodescan.inference.fast import FastPredictor
+from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.predictor import open_predictor
 

@@ -54,3 +54,10 @@ def choose_device(request: str) -> Device:
     # float32 means float32: the reference that fast answers are held against may not be rounded to 10 bits
     torch.backends.cudnn.allow_tf32 = False
     return Device(torch.device("cuda", index), f"cuda:{index} ({torch.cuda.get_device_name(index)})")
+
+
+def devices_for(request: str) -> list[str]:
+    """What several workers share: every GPU where there are any and none was named, else what was asked for."""
+    if request not in ("auto", "cuda") or not torch.cuda.is_available():
+        return [request]
+    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]

@@ -1,96 +1,29 @@
-"""Fast ways through a network whose answers may be a little off, each with the most it may be off and its reference."""
+"""Makes fast ways through a network: cast to a narrower type, quantised, compiled; and tries how far off they are."""
 
 import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from nodescan.domain.decision import DecisionRule
-from nodescan.domain.geometry import TileGeometry
-from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard
 from nodescan.inference.device import fast_dtype, multiplies_int8
-from nodescan.inference.lanes import Answer, CpuLanes, CudaLanes, Lanes, SwitchingLanes
+from nodescan.inference.fast_predictor import TOLERANCE
+from nodescan.inference.lanes import Lanes, SwitchingLanes
 from nodescan.inference.made_tiles import made_tiles
-from nodescan.inference.openvino_lanes import Converted, OpenVinoLanes, convert, converted, installed
+from nodescan.inference.openvino_conversion import convert
+from nodescan.inference.openvino_lanes import Converted, OpenVinoLanes, converted, installed
 from nodescan.inference.quantisation import quantised
+from nodescan.inference.torch_lanes import CpuLanes, CudaLanes
 from nodescan.interfaces import TilePredictor
-
-TOLERANCE = {"bfloat16": 0.06, "int8": 0.14}
-"""The most that a cell's probability is trusted to be off, by precision.
-
-bfloat16: 2.4 times the largest difference measured, 0.025, in PyTorch and in OpenVINO alike: pcam-p4m, tiles of
-composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and made-up ones. int8: 2.4 times 0.057, on
-24,576 cells of such tiles. It is no bound: other weights may be further off, and cells that float32 doesn't answer too
-aren't checked. So a model is tried when it is opened or compiled (near_enough), and wherever both answered a slide they
-are compared (nodescan/guard.py). To measure a model or machine: `python -m nodescan.inference.agreement MODEL DEVICE`,
-`nodescan bench --what precision`.
-"""
-
-SMOOTHED_TOLERANCE, SMOOTHED_FROM_UM = 0.03, 32.0
-"""The same of the smoothed map, whichever the precision: 2.6 times the largest difference measured, 0.0114 (int8, on
-the same cells, sigma 40 um). Rounding errs to both sides, so a mean is nearer. Of a rule that smooths by less than
-SMOOTHED_FROM_UM no more is said than of a cell."""
 
 _TRIED_TILES, _TRIED_CELLS = 4, 8
 """Made-up tiles, and cells along their sides: half a second on two cores."""
 
-CONVERT_AFTER_TILES = 64
-"""Converting for OpenVINO takes about as long as answering so many tiles: later it repays itself, and never twice."""
-
-
-class FastPredictor:
-    """Answers within `tolerance` of `reference`, a float32 predictor of the same model, or so it was measured."""
-
-    def __init__(self, reference: TilePredictor, lanes: Lanes, *, precision: str, batch_size: int) -> None:
-        """precision: the one that answers are furthest off in."""
-        self.reference = reference
-        self.tolerance = TOLERANCE[precision]
-        self.batch_size = batch_size
-        self._lanes = lanes
-
-    @property
-    def precision(self) -> str:
-        """What it computes in at the moment: a compiled network may take over in mid-slide."""
-        return self._lanes.precision
-
-    @property
-    def smoothed_tolerance(self) -> float:
-        """As tolerance, of the map once smoothed as the model's decision asks."""
-        smooth = self.decision.smoothing_um >= SMOOTHED_FROM_UM
-        return min(SMOOTHED_TOLERANCE, self.tolerance) if smooth else self.tolerance
-
-    @property
-    def model(self) -> ModelIdentity:
-        return self.reference.model
-
-    @property
-    def geometry(self) -> TileGeometry:
-        return self.reference.geometry
-
-    @property
-    def decision(self) -> DecisionRule:
-        return self.reference.decision
-
-    @property
-    def spacing_range_um(self) -> tuple[float, float]:
-        return self.reference.spacing_range_um
-
-    @property
-    def device(self) -> str:
-        return self.reference.device
-
-    def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        """Begins to answer tiles, as predict(), and returns what waits for the answers."""
-        return self._lanes.start(tiles)
-
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
-        return self._lanes.start(tiles)()
+CONVERT_AFTER_TILES = 8
+"""A slide of fewer tiles isn't converted for. It takes as long as answering 25 or so, once for all slides."""
 
 
 def cast(net: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -150,9 +83,12 @@ class Compilable:
             lanes = OpenVinoLanes(self.kept, threads=self.threads, precision=self.precision)
             probe = made_tiles(1, self.kept.tile_px)
             expected, found = eager.start(probe), lanes.start(probe)
-            return lanes if float(np.abs(found() - expected()).max()) <= tolerance else None
+            if float(np.abs(found() - expected()).max()) <= tolerance:
+                return lanes
+            self.kept.discard()
         except ModelError:  # the way it is goes on: slower, and as right
-            return None
+            pass
+        return None
 
 
 def compilable(net: nn.Module, card: ModelCard, *, tile_px: int, device: torch.device) -> Compilable | None:

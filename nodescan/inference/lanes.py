@@ -1,20 +1,14 @@
 """Several tiles through one network at a time: answers are waited for only where they are needed.
 
-On a CPU two single-threaded lanes beat one of two threads: no layer waits for the slower thread, which matters most
-where the same cores read tiles. On a GPU copies run beside the computation.
+What opens without torch: see torch_lanes.py for lanes that compute with it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import cycle
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-
-from nodescan.inference.batching import answer_in_parts
 
 Answer = Callable[[], NDArray[np.float32]]
 """Waits for the answers of the tiles it was given for."""
@@ -22,8 +16,8 @@ Answer = Callable[[], NDArray[np.float32]]
 MOST_LANES = 8
 """A lane's work arrays are 50 to 100 MB: on a machine of many cores, lanes take several threads each."""
 
-_CHUNK_PX = 400_000
-"""Small pictures, as in training, share a lane's turn up to so many pixels; a slide's tile has a turn of its own."""
+CPU_BATCH, GPU_BATCH = 4, 32
+"""Tiles at a time: on a CPU a few for each lane, on a GPU as many as keep it busy."""
 
 
 class Lanes(Protocol):
@@ -40,107 +34,6 @@ class Lanes(Protocol):
         ...
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer: ...
-
-
-class CpuLanes:
-    """A thread for each lane; each tile is computed alone, so that its answer can't depend on the batch it came in."""
-
-    def __init__(self, net: nn.Module, *, precision: str = "float32") -> None:
-        threads = torch.get_num_threads()
-        self.precision = precision
-        self.count = min(threads, MOST_LANES)
-        self._net = net
-        each = max(1, threads // self.count)
-        # sets the lane's own threads and those of threads yet to come: whoever opens lanes in one is told the number
-        self._pool = ThreadPoolExecutor(
-            self.count, thread_name_prefix="lane", initializer=torch.set_num_threads, initargs=(each,)
-        )
-
-    def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        size = max(1, _CHUNK_PX // max(1, tiles.shape[1] * tiles.shape[2]))
-        chunks = [tiles[first : first + size] for first in range(0, len(tiles), size)]
-        answers: list[Future[NDArray[np.float32]]] = [self._pool.submit(self._answered, chunk) for chunk in chunks]
-        return lambda: np.concatenate([answer.result() for answer in answers])
-
-    def _answered(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return self._net(as_pixels(tiles)).numpy()
-
-
-class CudaLanes:
-    """Batches of one shape through pinned buffers: copied in, computed and copied out on streams of their own."""
-
-    def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> None:
-        self.count = batch_size
-        self.precision = precision
-        self._net, self._device = net, device
-        self._copies, self._work = torch.cuda.Stream(device), torch.cuda.Stream(device)
-        self._work.wait_stream(torch.cuda.current_stream(device))  # on which the weights were copied to the device
-        self._slots: Iterator[_Slot] | None = None
-        self._shape: tuple[int, ...] = ()
-
-    def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        if len(tiles) > self.count:
-            answers = [self.start(tiles[first : first + self.count]) for first in range(0, len(tiles), self.count)]
-            return lambda: np.concatenate([answer() for answer in answers])
-        try:
-            return self._started(tiles)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-        return lambda: answer_in_parts(self._at_once, tiles)
-
-    def _started(self, tiles: NDArray[np.uint8]) -> Answer:
-        if self._slots is None or self._shape != tiles.shape[1:]:
-            self._shape = tiles.shape[1:]
-            self._slots = cycle([_Slot((self.count, *self._shape)) for _ in range(3)])
-        slot = next(self._slots)
-        slot.settle()
-        slot.pixels[: len(tiles)].copy_(torch.from_numpy(tiles))  # what is left of an earlier batch is computed, unread
-        with torch.inference_mode():
-            with torch.cuda.stream(self._copies):
-                there = slot.pixels.to(self._device, non_blocking=True)
-            self._work.wait_stream(self._copies)
-            with torch.cuda.stream(self._work):
-                there.record_stream(self._work)
-                found = self._net(there.permute(0, 3, 1, 2))
-                if slot.answers is None:
-                    slot.answers = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
-                slot.answers.copy_(found, non_blocking=True)
-                slot.ready.record(self._work)
-        return slot.asked_for(len(tiles))
-
-    def _at_once(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return self._net(as_pixels(tiles).to(self._device)).cpu().numpy()
-
-
-class _Slot:
-    """Pinned buffers of one batch under way. Its answers are taken out before it is used anew."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
-        self.answers: Tensor | None = None
-        self.ready = torch.cuda.Event()
-        self._taken: list[NDArray[np.float32]] = []
-        self._asked = 0
-
-    def asked_for(self, count: int) -> Answer:
-        self._asked, self._taken = count, []
-        taken = self._taken
-
-        def wait() -> NDArray[np.float32]:
-            if not taken:
-                self.settle()
-            return taken[0]
-
-        return wait
-
-    def settle(self) -> None:
-        """Wait for the batch under way, and keep a copy of its answers for whoever asked."""
-        if self._asked and self.answers is not None:
-            self.ready.synchronize()
-            self._taken.append(self.answers[: self._asked].numpy().copy())
-            self._asked = 0
 
 
 class SwitchingLanes:
@@ -177,8 +70,3 @@ class SwitchingLanes:
             self._maker.shutdown(wait=False)
         better = self._better.result() if self.switched and self._better is not None else None
         return (better or self._first).start(tiles)
-
-
-def as_pixels(tiles: NDArray[np.uint8]) -> Tensor:
-    """uint8 (N, h, w, 3) as the network is fed, (N, 3, h, w), channels last in memory; not copied."""
-    return torch.from_numpy(np.require(tiles, requirements="W")).permute(0, 3, 1, 2)

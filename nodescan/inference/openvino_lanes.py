@@ -7,8 +7,7 @@ of the weights and the versions that made it. A kept file is taken only if its o
 import hashlib
 import json
 import os
-import tempfile
-import warnings
+import shutil
 from collections import deque
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,9 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from nodescan import __version__
 from nodescan.errors import ModelError
@@ -30,7 +27,7 @@ from nodescan.inference.lanes import MOST_LANES, Answer
 _FORM = 2
 """Counted up when what is converted changes while versions don't."""
 
-_MODEL, _WEIGHTS, _SUMS = "model.xml", "model.bin", "sha256.json"
+MODEL, WEIGHTS, SUMS = "model.xml", "model.bin", "sha256.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +45,14 @@ class Converted:
     def sound(self) -> bool:
         """Whether it is there and each file is what was written."""
         try:
-            sums = json.loads((self.folder / _SUMS).read_text(encoding="utf-8"))
-            return sums == {name: _sha256(self.folder / name) for name in (_MODEL, _WEIGHTS)}
+            sums = json.loads((self.folder / SUMS).read_text(encoding="utf-8"))
+            return sums == {name: sha256_of(self.folder / name) for name in (MODEL, WEIGHTS)}
         except (OSError, ValueError):
             return False
+
+    def discard(self) -> None:
+        """Keep it no longer: whoever finds it may use it unasked (ready.py)."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def installed() -> bool:
@@ -68,29 +69,8 @@ def cache_folder() -> Path:
 
 def converted(card_sha256: str, tile_px: int, precision: str) -> Converted:
     """What a model, by its card, is called once converted for tiles of that side by the versions at hand."""
-    parts = [card_sha256, str(tile_px), precision, str(_FORM), __version__, torch.__version__, _openvino_version()]
+    parts = [card_sha256, str(tile_px), precision, str(_FORM), __version__, version("torch"), _openvino_version()]
     return Converted(hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32], tile_px)
-
-
-def convert(net: nn.Module, target: Converted) -> None:
-    """Convert a network that is fed with pixels, and keep it. Raises ModelError where that can't be done."""
-    openvino = _openvino()
-    example = torch.zeros(1, target.tile_px, target.tile_px, 3, dtype=torch.uint8)
-    try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # torch.jit says that it is old
-            model = openvino.convert_model(_FedWithTiles(net), example_input=example, input=[tuple(example.shape)])
-        home = target.folder.parent
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home) as made:
-            place = Path(made) / "whole"
-            place.mkdir()
-            openvino.save_model(model, place / _MODEL, compress_to_fp16=False)
-            sums = {name: _sha256(place / name) for name in (_MODEL, _WEIGHTS)}
-            (place / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
-            _put(place, target.folder)
-    except (RuntimeError, OSError) as error:
-        raise ModelError(f"OpenVINO: the network can't be converted ({_first_line(error)})") from error
 
 
 class OpenVinoLanes:
@@ -102,7 +82,7 @@ class OpenVinoLanes:
         precision: "bfloat16"; "int8" for a network that was converted quantised, whose other layers are in float32.
         Raises ModelError where it can't be compiled.
         """
-        openvino = _openvino()
+        openvino = openvino_module()
         self.count = min(threads, MOST_LANES)
         self.tile_px = source.tile_px
         self.precision = precision
@@ -112,10 +92,10 @@ class OpenVinoLanes:
             "INFERENCE_NUM_THREADS": threads,
         }
         try:
-            compiled = openvino.Core().compile_model(source.folder / _MODEL, "CPU", options)
+            compiled = openvino.Core().compile_model(source.folder / MODEL, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * self.count)]
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO: the network can't be compiled ({_first_line(error)})") from error
+            raise ModelError(f"OpenVINO: the network can't be compiled ({first_line(error)})") from error
         self._under_way: deque[_Job] = deque()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
@@ -155,39 +135,23 @@ class _Job:
     answer: NDArray[np.float32] | None = None
 
 
-class _FedWithTiles(nn.Module):
-    def __init__(self, net: nn.Module) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, tiles: Tensor) -> Tensor:
-        return self.net(tiles.permute(0, 3, 1, 2))
-
-
-def _openvino() -> ModuleType:
+def openvino_module() -> ModuleType:
     """Imported where it is used: it is an extra, and slow. Raises ModelError where an installed one can't be."""
     try:
         return import_module("openvino")
     except (ImportError, OSError, RuntimeError, AttributeError) as error:  # of another NumPy, say, or half removed
-        raise ModelError(f"OpenVINO: installed, but it can't be imported ({_first_line(error)})") from error
+        raise ModelError(f"OpenVINO: installed, but it can't be imported ({first_line(error)})") from error
 
 
 def _unanswered(error: RuntimeError) -> ModelError:
-    return ModelError(f"OpenVINO: a tile can't be answered ({_first_line(error)})")
+    return ModelError(f"OpenVINO: a tile can't be answered ({first_line(error)})")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _put(made: Path, place: Path) -> None:
-    """Into its place, instead of what a quicker process put there, or of what has been damaged."""
-    if place.exists():
-        place.rename(Path(tempfile.mkdtemp(dir=made.parent)) / "old")
-    made.rename(place)
-
-
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 

@@ -15,13 +15,11 @@ from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
-from nodescan.inference.fast import TOLERANCE, FastPredictor, cast, compilable, lanes_on, near_enough
+from nodescan.inference.fast import cast, compilable, lanes_on, near_enough
+from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.folding import plain_form
-from nodescan.inference.lanes import Answer, Lanes
+from nodescan.inference.lanes import CPU_BATCH, GPU_BATCH, Answer, Lanes
 from nodescan.inference.models import build
-
-CPU_BATCH, GPU_BATCH = 4, 32
-"""Tiles at a time: on a CPU a few for each lane, on a GPU as many as keep it busy."""
 
 Precision = Literal["auto", "float32"]
 """auto: the fastest that the device has, whose findings are those of float32; see FastPredictor."""

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from nodescan.domain.report import SlideResult
@@ -16,16 +17,17 @@ from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, write_geojson
 from nodescan.reports.html_report import REPORT_HTML, write_html
 from nodescan.reports.json_report import REPORT_JSON, write_json
 from nodescan.reports.map_report import PROBABILITY_OME, write_map
-from nodescan.reports.pictures import HEATMAP_PNG, OVERVIEW_JPG, write_pictures
+from nodescan.reports.pictures import HEATMAP_PNG, OVERVIEW_JPG, SlidePictures, write_pictures
 
-WRITERS: Mapping[str, ReportWriter] = {
-    "json": write_json,
-    "csv": write_detections,
-    "html": write_html,
-    "geojson": write_geojson,
-    "map": write_map,
+WRITERS: Mapping[str, Callable[..., None]] = {
     "pictures": write_pictures,
+    "html": write_html,
+    "map": write_map,
+    "geojson": write_geojson,
+    "csv": write_detections,
+    "json": write_json,
 }
+"""Those that take longest first: they are begun in this order."""
 
 FILES: Mapping[str, tuple[str, ...]] = {
     "json": (REPORT_JSON,),
@@ -72,10 +74,11 @@ def write_reports(
     try:
         with output_errors(folder):
             part.mkdir(parents=True)
+        writers = _writers_of(result)
         with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="report") as pool:
-            for made in [pool.submit(_write, name, result, part, folder) for name in chosen[:-1]]:
+            for made in [pool.submit(_write, writers[name], result, part, folder) for name in chosen[:-1]]:
                 made.result()
-        _write(chosen[-1], result, part, folder)
+        _write(writers[chosen[-1]], result, part, folder)
         if may_move is not None:
             may_move()
         with output_errors(folder):
@@ -93,10 +96,16 @@ def _chosen(names: Iterable[str]) -> list[str]:
     return sorted((name for name in WRITERS if name in asked), key=lambda name: name == "json")
 
 
-def _write(name: str, result: SlideResult, part: Path, folder: Path) -> None:
+def _writers_of(result: SlideResult) -> Mapping[str, ReportWriter]:
+    """WRITERS, those that show the same pictures with one set of them."""
+    pictures = SlidePictures(result)
+    return {**WRITERS, **{name: partial(WRITERS[name], pictures=pictures) for name in ("html", "pictures")}}
+
+
+def _write(write: ReportWriter, result: SlideResult, part: Path, folder: Path) -> None:
     """One writer; its error names the file the user knows, not the part."""
     try:
-        WRITERS[name](result, part)
+        write(result, part)
     except OutputError as error:
         raise OutputError(str(error).replace(str(part), str(folder))) from error
 

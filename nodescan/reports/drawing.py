@@ -57,8 +57,9 @@ class Canvas:
 
     def image(self) -> Image.Image:
         """The picture with everything drawn on it, RGB."""
-        drawn = self._layer.reduce(_FINER)
-        return Image.alpha_composite(self.base.convert("RGBA"), drawn).convert("RGB")
+        drawn, image = self._layer.reduce(_FINER), self.base.copy()
+        image.paste(drawn.convert("RGB"), mask=drawn.getchannel("A"))
+        return image
 
     def sampled(self, values: NDArray[np.generic], spacing: Spacing) -> NDArray[np.generic]:
         """What a map holds at the centre of each pixel of this picture, 0 outside.
@@ -70,7 +71,8 @@ class Canvas:
         rows = np.floor((self.top_um + (np.arange(height) + 0.5) * self.um_per_px) / spacing.y).astype(int)
         inside_x, inside_y = (columns >= 0) & (columns < values.shape[1]), (rows >= 0) & (rows < values.shape[0])
         found = np.zeros((height, width), dtype=values.dtype)
-        found[np.ix_(inside_y, inside_x)] = values[np.ix_(rows[inside_y], columns[inside_x])]
+        shown = values.take(rows[inside_y], axis=0).take(columns[inside_x], axis=1)
+        found[_span(inside_y), _span(inside_x)] = shown
         return found
 
     def outline_ring(self, ring_um: NDArray[np.float64], colour: Colour, *, width: float, casing: bool) -> None:
@@ -190,6 +192,12 @@ def round_length_um(wanted_um: Micrometers) -> float:
     """The largest 1, 2 or 5 times a power of ten that is no longer than `wanted_um`."""
     power = 10.0 ** math.floor(math.log10(wanted_um))
     return max(step * power for step in (1, 2, 5) if step * power <= wanted_um * (1 + 1e-9))
+
+
+def _span(inside: NDArray[np.bool_]) -> slice:
+    """The run of True in a line of pixels."""
+    places = np.flatnonzero(inside)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _beside_line(

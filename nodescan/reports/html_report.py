@@ -6,11 +6,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.palette import CLASS_COLOURS
-from nodescan.reports.pictures import draw_crop, draw_heatmap, draw_overview, jpeg_bytes
+from nodescan.reports.pictures import Jpeg, SlidePictures, draw_crop
 from nodescan.reports.web_page import environment
 from nodescan.reports.wording import class_words, size_words
 
@@ -39,15 +39,15 @@ class CloseUp:
     row: page.Row
 
 
-def write_html(result: SlideResult, folder: Path) -> None:
-    """Write report.html, for a slide of any status."""
-    write_beside(folder / REPORT_HTML, text_bytes(render(result)))
+def write_html(result: SlideResult, folder: Path, *, pictures: SlidePictures | None = None) -> None:
+    """Write report.html, for a slide of any status. pictures: of this result, where another writer shows them too."""
+    write_beside(folder / REPORT_HTML, text_bytes(render(result, pictures)))
 
 
-def render(result: SlideResult) -> str:
+def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     """The page as text: pictures inside, nothing loaded from anywhere."""
-    report = result.report
-    close_ups = _close_ups(result)
+    report, pictures = result.report, pictures or SlidePictures(result)
+    close_ups = _close_ups(result)  # first: who else shows pictures begins with the overview
     return (
         environment()
         .get_template("report.html")
@@ -66,8 +66,8 @@ def render(result: SlideResult) -> str:
             look_first=sentences.look_first(report),
             how_sure=sentences.how_sure(report),
             flags=page.flags(report),
-            overview=_overview(result),
-            heatmap=_heatmap(result),
+            overview=_overview(report, pictures.overview()),
+            heatmap=_heatmap(pictures.heatmap()),
             heat_gradient=page.heat_gradient(),
             threshold=None if report.model is None else report.model.threshold,
             legend=page.legend(result),
@@ -83,20 +83,18 @@ def render(result: SlideResult) -> str:
     )
 
 
-def _overview(result: SlideResult) -> Figure | None:
-    image = draw_overview(result)
-    if image is None:
+def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
+    if picture is None:
         return None
-    count = result.report.n_foci
+    count = report.n_foci
     found = f"{count} deposit{'' if count == 1 else 's'} outlined and numbered" if count else "no deposit outlined"
-    return _figure(image, f"The whole slide at low magnification, {found}", "Overview")
+    return _figure(picture, f"The whole slide at low magnification, {found}", "Overview")
 
 
-def _heatmap(result: SlideResult) -> Figure | None:
-    image = draw_heatmap(result, legend=False)
-    if image is None:
+def _heatmap(picture: Image.Image | None) -> Figure | None:
+    if picture is None:
         return None
-    return _figure(image, "The network's tumour probability drawn over the slide", "Heat map")
+    return _figure(Jpeg.of(picture), "The network's tumour probability drawn over the slide", "Heat map")
 
 
 def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
@@ -106,7 +104,7 @@ def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
     return tuple(
         CloseUp(
             _figure(
-                draw_crop(deposit, crops[deposit.id], deposits),
+                Jpeg.of(draw_crop(deposit, crops[deposit.id], deposits)),
                 f"Close-up of deposit {deposit.id}, its greatest diameter of {size_words(deposit)} drawn in",
             ),
             row,
@@ -116,6 +114,6 @@ def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
     )
 
 
-def _figure(image: Image.Image, alt: str, caption: str = "") -> Figure:
-    uri = "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(image)).decode()
-    return Figure(uri, alt, image.width, image.height, caption)
+def _figure(picture: Jpeg, alt: str, caption: str = "") -> Figure:
+    uri = "data:image/jpeg;base64," + base64.b64encode(picture.content).decode()
+    return Figure(uri, alt, picture.width_px, picture.height_px, caption)

@@ -118,9 +118,9 @@ def _arm() -> None:
     writers: dict[str, Any] = {**reports.WRITERS}
     write_html = writers["html"]
 
-    def html(*given: Any) -> None:
+    def html(*given: Any, **named: Any) -> None:
         _watch.reached("writing")
-        write_html(*given)
+        write_html(*given, **named)
 
     reports.WRITERS = {**writers, "html": html}
 

@@ -21,14 +21,17 @@ from nodescan.inference import predictor as predictor_module
 from nodescan.inference.agreement import agreement
 from nodescan.inference.card import load_card, save_card
 from nodescan.inference.device import fast_dtype, multiplies_int8
-from nodescan.inference.fast import Compilable, FastPredictor, cast, compilable, near_enough
+from nodescan.inference.fast import Compilable, cast, compilable, near_enough
+from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.folding import plain_form
-from nodescan.inference.lanes import Answer, CpuLanes, SwitchingLanes
+from nodescan.inference.lanes import Answer, SwitchingLanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
+from nodescan.inference.openvino_conversion import convert
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.quantisation import inner_convolutions, input_ranges, quantised
 from nodescan.inference.random_model import random_model
+from nodescan.inference.torch_lanes import CpuLanes
 from nodescan.interfaces import ApproximatePredictor, AsynchronousPredictor, TilePredictor
 from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
@@ -265,7 +268,7 @@ def test_openvino_that_cannot_be_imported_stops_nothing(folder: Path, monkeypatc
     eager = CpuLanes(net)
     assert kept.lanes(eager, tolerance=0.06) is eager
     with pytest.raises(ModelError, match="can't be imported"):
-        openvino_lanes.convert(net, kept.kept)
+        convert(net, kept.kept)
 
 
 def test_a_faster_way_has_the_threads_of_the_main_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +306,7 @@ def test_openvino_answers_within_the_tolerance_and_is_kept(folder: Path, cache: 
     assert to_compile is not None
     eager = CpuLanes(cast(net, torch.bfloat16))
     assert isinstance(to_compile.lanes(eager, tolerance=0.06), SwitchingLanes)
-    openvino_lanes.convert(net, to_compile.kept)
+    convert(net, to_compile.kept)
     assert to_compile.kept.sound
     assert str(to_compile.kept.folder).startswith(str(cache))
     lanes = to_compile.lanes(eager, tolerance=0.06)
@@ -313,10 +316,12 @@ def test_openvino_answers_within_the_tolerance_and_is_kept(folder: Path, cache: 
     found = np.concatenate([answer() for answer in answers[::-1]][::-1])
     np.testing.assert_allclose(found, CpuLanes(net).start(tiles)(), atol=0.03)
     assert to_compile.lanes(eager, tolerance=0.0) is eager, "what is further off is not used"
+    assert not to_compile.kept.sound, "and not kept, as it would be used unasked"
+    convert(net, to_compile.kept)
     binary = to_compile.kept.folder / "model.bin"
     binary.write_bytes(binary.read_bytes()[:-1] + b"\x01")
     assert not to_compile.kept.sound
-    openvino_lanes.convert(net, to_compile.kept)
+    convert(net, to_compile.kept)
     assert to_compile.kept.sound
     assert set(json.loads((to_compile.kept.folder / "sha256.json").read_text())) == {"model.xml", "model.bin"}
 
@@ -330,7 +335,7 @@ def test_eight_bits_are_near_float32_and_cut_off_what_is_beyond_their_range(fold
     lanes, tiles = CpuLanes(net), made_tiles(4, 192, seed=2)
     true = lanes.start(tiles)()
     apart = np.abs(CpuLanes(quantised(net, ranges)).start(tiles)() - true)
-    assert 0 < apart.max() < fast.TOLERANCE["int8"] / 2
+    assert 0 < apart.max() < TOLERANCE["int8"] / 2
     cut = CpuLanes(quantised(net, tuple(value / 20 for value in ranges))).start(tiles)()
     assert np.abs(cut - true).max() > 2 * apart.max()
     assert np.array_equal(CpuLanes(net).start(tiles)(), true), "the network itself is left as it was"
@@ -367,8 +372,8 @@ def test_openvino_computes_in_eight_bits_what_was_rounded(folder: Path) -> None:
     to_compile = compilable(net, card, tile_px=192, device=CPU)
     assert to_compile is not None
     assert to_compile.precision == "int8"
-    openvino_lanes.convert(to_compile.net, to_compile.kept)
-    lanes = to_compile.lanes(CpuLanes(net), tolerance=fast.TOLERANCE["int8"])
+    convert(to_compile.net, to_compile.kept)
+    lanes = to_compile.lanes(CpuLanes(net), tolerance=TOLERANCE["int8"])
     tiles = made_tiles(5, 192)
     found = lanes.start(tiles)()
     np.testing.assert_allclose(found, CpuLanes(to_compile.net).start(tiles)(), atol=0.02)
@@ -390,7 +395,7 @@ def test_findings_in_eight_bits_are_those_of_float32(folder: Path) -> None:
     save_card(card, folder)
     to_compile = compilable(net, card, tile_px=card.geometry().input_px, device=CPU)
     assert to_compile is not None
-    openvino_lanes.convert(to_compile.net, to_compile.kept)
+    convert(to_compile.net, to_compile.kept)
     true = scanned(slide, open_predictor(folder, device="cpu", precision="float32"))
     found = scanned(slide, open_predictor(folder, device="cpu"))
     assert true.report.deposits

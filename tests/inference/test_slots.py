@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodescan.inference import slots
+from nodescan.inference import predictor, slots
 from nodescan.inference.slots import open_in_slot
 
 
@@ -26,7 +26,8 @@ def test_each_slot_has_a_gpu_while_there_are_any(
     """In turn where there are more slots than GPUs; a device asked for by number is everybody's."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(slots, "open_predictor", lambda folder, *, device, precision: device)
+    monkeypatch.setattr(slots, "open_ready", lambda *_, **__: None)
+    monkeypatch.setattr(predictor, "open_predictor", lambda folder, *, device, precision: device)
     assert [open_in_slot(Path(), device=request_, slot=slot) for slot in range(4)] == [
         (device, advised) for device in devices
     ]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,7 @@ def _pixel(point_um: Sequence[float], image: Image.Image) -> tuple[int, int]:
     return round(left), round(top)
 
 
-@pytest.mark.parametrize("draw", [draw_overview, partial(draw_heatmap, legend=False)])
+@pytest.mark.parametrize("draw", [draw_overview, draw_heatmap])
 def test_a_slide_is_shown_as_far_as_it_was_scanned(draw: Callable[[SlideResult], Image.Image | None]) -> None:
     """The canvas of a MIRAX slide is many times as large as what was scanned: shown whole, a node is a dot."""
     image = draw(VARIANTS["macro"]())
@@ -74,7 +73,7 @@ def test_one_hot_cell_is_not_lost_between_pixels() -> None:
     whole = result(())
     assert whole.probability is not None
     whole.probability.values[150, 151] = 1.0
-    image = draw_heatmap(whole, legend=False)
+    image = draw_heatmap(whole)
     assert image is not None
     column, row = _pixel([(index + 0.5) * CELL_UM for index in (151, 150)], image)
     around = np.asarray(image).astype(int)[row - 2 : row + 3, column - 2 : column + 3]

@@ -68,10 +68,10 @@ def test_one_failing_writer_leaves_the_whole_folder_as_it_was(
     for file in EVERY_FILE:
         (folder / file).write_bytes(b"old")
 
-    def refuse(_result: SlideResult, part: Path) -> None:
+    def refuse(_result: SlideResult, part: Path, **_: object) -> None:
         raise OutputError(f"{part / FILES[name][0]}: can't be written")
 
-    def write(_result: SlideResult, part: Path) -> None:
+    def write(_result: SlideResult, part: Path, **_: object) -> None:
         (part / "report.json").write_bytes(b"new")
 
     monkeypatch.setattr(reports, "WRITERS", {**dict.fromkeys(WRITERS, write), name: refuse})

@@ -1,0 +1,158 @@
+"""A model that is ready at once: compiled before and kept on disk, it answers while its reference is still loaded.
+
+Importing torch takes longer than all else before the first tile is answered.
+"""
+
+import os
+import platform
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.geometry import TileGeometry
+from nodescan.domain.report import ModelIdentity
+from nodescan.errors import ModelError
+from nodescan.inference.card import ModelCard, checked_weights, load_card
+from nodescan.inference.fast_predictor import FastPredictor
+from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
+from nodescan.inference.openvino_lanes import OpenVinoLanes, converted, installed
+from nodescan.interfaces import AsynchronousPredictor
+
+_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+_INSTRUCTIONS = (("int8", {"avx512_vnni", "amx_tile"}), ("bfloat16", {"avx512_bf16", "amx_tile"}))
+"""As Linux names those that fast_dtype() and multiplies_int8() ask torch for; any one will do."""
+
+_ANSWERED_FIRST = 3
+"""Batches that are handed over before torch is loaded beside them: the first is answered by then."""
+
+OpenReference = Callable[[], AsynchronousPredictor]
+
+
+def open_ready(folder: Path, *, device: str, open_reference: OpenReference) -> FastPredictor | None:
+    """The model compiled by OpenVINO, without torch; None where it isn't kept or the machine isn't known to suit it.
+
+    It was compared with its reference when it was made, and is again on every slide (nodescan/guard.py). Raises
+    ModelError for a bad card or damaged weights. open_reference: called in a thread, once some tiles were answered.
+    """
+    card = load_card(folder)
+    precision = _precision(card)
+    if precision is None or not _on_cpu(device) or not installed():
+        return None
+    kept = converted(card.sha256(), card.geometry().input_px, precision)
+    if not kept.sound:
+        return None
+    checked_weights(card, folder)
+    threads = _threads()
+    try:
+        lanes = OpenVinoLanes(kept, threads=threads, precision=precision)
+    except ModelError:  # it is opened as if nothing had been kept
+        return None
+    reference = LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", open_reference)
+    return FastPredictor(
+        reference, ThenCalling(lanes, reference.begin), precision=precision, batch_size=reference.batch_size
+    )
+
+
+class LaterPredictor:
+    """A float32 predictor of a card's model that is opened in a thread of its own, and waited for when it is asked."""
+
+    precision = "float32"
+    batch_size = CPU_BATCH
+
+    def __init__(self, card: ModelCard, device: str, open_: OpenReference) -> None:
+        self.device = device
+        self._card, self._open, self._lock = card, open_, Lock()
+        self._opened: Future[AsynchronousPredictor] | None = None
+
+    @property
+    def model(self) -> ModelIdentity:
+        return self._card.identity()
+
+    @property
+    def geometry(self) -> TileGeometry:
+        return self._card.geometry()
+
+    @property
+    def decision(self) -> DecisionRule:
+        return self._card.decision.rule()
+
+    @property
+    def spacing_range_um(self) -> tuple[float, float]:
+        return self._card.spacing_um
+
+    def begin(self) -> Future[AsynchronousPredictor]:
+        """Have it opened; at once where it is being opened already."""
+        with self._lock:
+            if self._opened is None:
+                opener = ThreadPoolExecutor(1, thread_name_prefix="open-reference")
+                self._opened = opener.submit(self._open)
+                opener.shutdown(wait=False)
+            return self._opened
+
+    def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        """As AsynchronousPredictor's. Raises what opening raised."""
+        return self.begin().result().start(tiles)
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """As TilePredictor's. Raises what opening raised."""
+        return self.start(tiles)()
+
+
+class ThenCalling:
+    """Lanes that call something once, when some batches were handed over."""
+
+    def __init__(self, lanes: Lanes, call: Callable[[], object], *, after_batches: int = _ANSWERED_FIRST) -> None:
+        self._lanes, self._call, self._left = lanes, call, after_batches
+
+    @property
+    def precision(self) -> str:
+        return self._lanes.precision
+
+    @property
+    def count(self) -> int:
+        return self._lanes.count
+
+    def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        self._left -= 1
+        if self._left == 0:
+            self._call()
+        return self._lanes.start(tiles)
+
+
+def _precision(card: ModelCard) -> str | None:
+    """The fast one that the processor has and the model is fit for, by what Linux says of it; None where it is mute."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    flags = next((set(line.split()) for line in text.splitlines() if line.startswith("flags")), set())
+    able = [name for name, wanted in _INSTRUCTIONS if flags & wanted]
+    return next((name for name in able if name != "int8" or card.int8_ranges is not None), None)
+
+
+def _on_cpu(device: str) -> bool:
+    """Whether torch would say so; where there may be a GPU it is asked."""
+    return device == "cpu" or (device == "auto" and not any(map(os.path.exists, _GPU_DRIVERS)))
+
+
+def _threads() -> int:
+    """As many as torch takes: what OMP_NUM_THREADS says, else one for each core that this process may use."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
+    logical = os.sched_getaffinity(0)
+    cores = {_siblings(cpu) for cpu in logical}
+    return max(1, len(cores))
+
+
+def _siblings(cpu: int) -> str:
+    """What tells a core from others: the numbers of its threads."""
+    try:
+        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
+    except OSError:
+        return str(cpu)
