@@ -3,8 +3,11 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 
 import numpy as np
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
@@ -28,15 +31,16 @@ MPP_TOLERANCE = 0.02
 
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
+_UM_PER_OME_UNIT = {"nm": 0.001, "µm": 1.0, "mm": 1000.0, "cm": 10_000.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What is measured in one file.
 
-    kind: "mask" or "outlines"; spacing: of its pixels; spacing_source: "file" (TIFF resolution tags) or "user" (--mpp);
-    metastasis: the class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the
-    reader of the sizes must see.
+    kind: "mask" or "outlines"; spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or
+    "user" (--mpp); metastasis: the class of the largest deposit, by size alone, as cells are not counted; notes:
+    sentences that the reader of the sizes must see.
     """
 
     source: Path
@@ -143,15 +147,38 @@ def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]
 
 
 def _spacing_in(image: Image.Image) -> Spacing | None:
-    """The spacing by TIFF resolution tags, where they are plausible; other formats state a print size only."""
+    """The spacing by OME-XML, else by TIFF resolution tags, where plausible; other formats state a print size only."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return None
+    return _ome_spacing(str(image.tag_v2.get(TiffImagePlugin.IMAGEDESCRIPTION, ""))) or _tag_spacing(image)
+
+
+def _ome_spacing(description: str) -> Spacing | None:
+    """What an OME-TIFF says of its pixels: PhysicalSizeX and Y, in um where no unit is named (OME schema 2016-06)."""
+    if "<OME" not in description:
+        return None
+    try:
+        document = fromstring(description.encode("latin-1", "replace"))  # pillow takes the tag's UTF-8 for Latin-1
+        found = next((node for node in document.iter() if node.tag.endswith("}Pixels")), None)
+        if found is None:
+            return None
+        units = [_UM_PER_OME_UNIT[found.get(f"PhysicalSize{axis}Unit", "µm")] for axis in "XY"]
+        x, y = (float(found.get(f"PhysicalSize{axis}", "nan")) for axis in "XY")
+    except (ParseError, DefusedXmlException, ValueError, KeyError):
+        return None
+    return _if_plausible(x * units[0], y * units[1])
+
+
+def _tag_spacing(image: TiffImagePlugin.TiffImageFile) -> Spacing | None:
     tags = image.tag_v2
     unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
     across, down = (float(tags.get(tag, 0)) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
     if unit_um is None or not (across > 0 and down > 0):
         return None
-    x, y = unit_um / across, unit_um / down
+    return _if_plausible(unit_um / across, unit_um / down)
+
+
+def _if_plausible(x: float, y: float) -> Spacing | None:
     if not (FINEST_MASK_UM <= x <= COARSEST_MASK_UM and FINEST_MASK_UM <= y <= COARSEST_MASK_UM):
         return None
     return Spacing(MicronsPerPixel(x), MicronsPerPixel(y))

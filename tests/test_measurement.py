@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, TiffImagePlugin
 
 from nodescan.domain.classification import Metastasis
@@ -103,6 +104,41 @@ def test_absurd_tiff_tags_are_no_spacing(tmp_path, unit, per_unit):
     path = tiff_with(tmp_path / "m.tif", bar(), unit, (per_unit, per_unit))
     with pytest.raises(UsageError, match=r"m\.tif: the file does not say how large a pixel is; give it with --mpp"):
         measured(path, mpp=None)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "expected"),
+    [
+        ('PhysicalSizeX="2" PhysicalSizeY="3"', (2.0, 3.0)),
+        ('PhysicalSizeX="2000" PhysicalSizeXUnit="nm" PhysicalSizeY="0.003" PhysicalSizeYUnit="mm"', (2.0, 3.0)),
+        ('PhysicalSizeX="2" PhysicalSizeXUnit="pixel" PhysicalSizeY="3"', None),
+        ('PhysicalSizeX="2"', None),
+        ('PhysicalSizeX="two" PhysicalSizeY="3"', None),
+        ('PhysicalSizeX="2" PhysicalSizeY="3" broken', None),
+    ],
+    ids=["um", "units", "unknown unit", "x alone", "no number", "no XML"],
+)
+def test_spacing_comes_from_ome_xml(tmp_path, pixels, expected):
+    """As OME-TIFFs state it, before the resolution tags, which then say nothing or something else."""
+    ome = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image><Pixels {pixels}/></Image></OME>'
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[TiffImagePlugin.IMAGEDESCRIPTION] = ome
+    path = saved(tmp_path / "m.tif", bar(), tiffinfo=tags)
+    if expected is None:
+        with pytest.raises(UsageError, match="does not say how large a pixel is"):
+            measured(path, mpp=None)
+        return
+    result = measured(path, mpp=None)
+    assert (result.spacing.x, result.spacing.y) == pytest.approx(expected)
+    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 30), rel=1e-4)
+
+
+def test_spacing_comes_from_an_ome_tiff_as_programs_write_it(tmp_path):
+    """With its unit in UTF-8."""
+    sizes = {"PhysicalSizeX": 2.0, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 3.0, "PhysicalSizeYUnit": "µm"}
+    tifffile.imwrite(tmp_path / "m.ome.tif", bar(), ome=True, metadata={"axes": "YX", **sizes})
+    spacing = measured(tmp_path / "m.ome.tif", mpp=None).spacing
+    assert (spacing.x, spacing.y) == (2.0, 3.0)
 
 
 def test_a_given_spacing_that_contradicts_the_file_is_remarked_upon(tmp_path):
