@@ -15,8 +15,9 @@ from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.missing import missing_cells
 from nodescan.imaging.quality import QualitySettings
 from nodescan.imaging.segmentation import SegmentationSettings
+from nodescan.imaging.stitching import Tile
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
-from nodescan.survey import Survey, Tile, plan
+from nodescan.survey import Survey, plan
 from nodescan.tile_pass import Shown, show
 
 __all__ = ["Examination", "Survey", "examine", "plan"]

@@ -20,9 +20,9 @@ from nodescan.imaging.decisive import (
 )
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.segmentation import SegmentationSettings, weighted_mean
-from nodescan.imaging.stitching import cells_of, tiles_with
+from nodescan.imaging.stitching import Tile, cells_of, tiles_with
 from nodescan.interfaces import ApproximatePredictor
-from nodescan.survey import Survey, Tile
+from nodescan.survey import Survey
 from nodescan.tile_pass import Shown
 
 CHECK_EVERY_TILES = 200
@@ -62,8 +62,8 @@ def settled(first: Shown, survey: Survey, again: Again, *, predictor: Approximat
     smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers: its
     size differs by 1 um or less, measured; all others are the reference's to the last digit. So is the confidence of
     the likeliest detection, unless a deposit is certain or too many tiles come into question for it (SCORE_SHARE): then
-    it is within the tolerance, as that of other detections is. Wherever both answered they are compared, in one tile of a slide at
-    least; where they differ by more, the reference answers the whole slide.
+    it is within the tolerance, as that of other detections is. Wherever both answered they are compared, in one tile of
+    a slide at least; where they differ by more, the reference answers the whole slide.
     """
     tiles = _in_question(first.probability, survey, predictor, asked)
     redone = again(tiles)
@@ -108,7 +108,9 @@ def _in_question(
         cells.ravel()[answered[values.argmax()]] = True
         if is_constant(first, slack=2 * tolerance):
             cells.ravel()[answered[values.argmin()]] = True
-    tiles = set(tiles_with(survey.grid, cells)) | set(survey.tiles[CHECK_EVERY_TILES - 1 :: CHECK_EVERY_TILES])
+    tiles = set(tiles_with(survey.grid, survey.tiles, cells)) | set(
+        survey.tiles[CHECK_EVERY_TILES - 1 :: CHECK_EVERY_TILES]
+    )
     if not certain:  # else the slide's probability is high whatever its last digits
         as_smooth = asked.detections.smoothing_um >= rule.smoothing_um
         score_tolerance = smoothed if as_smooth else tolerance

@@ -9,17 +9,14 @@ from nodescan.domain.geometry import TileGrid
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.coverage import coverage
-from nodescan.imaging.stitching import tiles_with
+from nodescan.imaging.stitching import Tile, fitted_tiles
 from nodescan.interfaces import Slide, TilePredictor
-
-Tile = tuple[int, int]
-"""(row, column) in a grid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is to be shown to the network. wanted : bool (H, W), the cells that touch tissue; tiles: (row, column) of
-    those that hold any, row by row; spacing: of the frame's pixels."""
+    """What is to be shown to the network. wanted : bool (H, W), the cells that touch tissue; tiles: laid
+    on them, row by row; spacing: of the frame's pixels."""
 
     grid: TileGrid
     spacing: Spacing
@@ -33,4 +30,4 @@ def plan(slide: Slide, tissue: TissueMask, predictor: TilePredictor) -> Survey:
     grid = TileGrid(*slide.frame_size(spacing), predictor.geometry)
     cell = spacing.scaled(predictor.geometry.stride_px)
     wanted = coverage(tissue.tissue, tissue.spacing, shape=grid.map_shape, spacing=cell) > 0
-    return Survey(grid, spacing, wanted, tiles_with(grid, wanted))
+    return Survey(grid, spacing, wanted, fitted_tiles(grid, wanted))

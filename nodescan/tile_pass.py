@@ -15,9 +15,9 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.errors import RegionUnreadableError
 from nodescan.imaging.missing import white_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus
-from nodescan.imaging.stitching import MapBuilder, cells_of
+from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
-from nodescan.survey import Survey, Tile
+from nodescan.survey import Survey
 
 MOST_READERS = 4
 """Where the network runs elsewhere. On a CPU it needs the cores itself, and two readers keep ahead of it."""

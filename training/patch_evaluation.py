@@ -110,16 +110,17 @@ def _in_mosaic(pixels: NDArray[np.uint8], predictor: TilePredictor) -> NDArray[n
     columns = int(np.ceil(np.sqrt(len(pixels))))
     rows = int(np.ceil(len(pixels) / columns))
     grid = TileGrid(columns * size, rows * size, tile)
-    side = grid.tile.core_px
-    canvas = np.full(
-        (grid.rows * side + 2 * tile.margin_px, grid.columns * side + 2 * tile.margin_px, 3), 255, np.uint8
+    high, wide = (
+        -(-length // tile.core_px) * tile.core_px + 2 * tile.margin_px for length in (grid.height, grid.width)
     )
+    canvas = np.full((high, wide, 3), 255, np.uint8)
     for index, patch in enumerate(pixels):
         top, left = (tile.margin_px + size * step for step in divmod(index, columns))
         canvas[top : top + size, left : left + size] = patch
     builder = MapBuilder(grid, frame_spacing=Spacing.square(1.0), wanted=np.ones(grid.map_shape, bool))
     for row, column in grid:
-        shown = canvas[row * side : row * side + tile.input_px, column * side : column * side + tile.input_px]
+        core = grid.core(row, column)
+        shown = canvas[core.top : core.top + tile.input_px, core.left : core.left + tile.input_px]
         builder.place(row, column, predictor.predict(np.ascontiguousarray(shown[None]))[0])
     map_ = builder.result().values
     step, first = size // tile.stride_px, size // tile.stride_px // 2 - 1

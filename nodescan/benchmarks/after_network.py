@@ -97,8 +97,7 @@ def _stitched(answers: NDArray[np.float32], geometry: TileGeometry) -> Probabili
     grid = TileGrid(answers.shape[1] * stride, answers.shape[0] * stride, geometry)
     builder = MapBuilder(grid, frame_spacing=Spacing.square(_PIXEL_UM), wanted=np.ones(answers.shape, dtype=np.bool_))
     for row, column in grid:
-        window = slice(row * cells, (row + 1) * cells), slice(column * cells, (column + 1) * cells)
-        builder.place(row, column, answers[window])
+        builder.place(row, column, answers[row : row + cells, column : column + cells])
     return builder.result()
 
 

@@ -59,19 +59,14 @@ class TileGeometry:
 
 @dataclass(frozen=True, slots=True)
 class TileGrid:
-    """Cores that partition a frame of width x height px; the last ones overhang. Tiles are named (row, column)."""
+    """Cells of stride_px that cover a frame of width x height px, and the tiles that may be laid on them.
+
+    A tile is named by the first cell of its core, (row, column); it may overhang the frame.
+    """
 
     width: int
     height: int
     tile: TileGeometry
-
-    @property
-    def columns(self) -> int:
-        return math.ceil(self.width / self.tile.core_px)
-
-    @property
-    def rows(self) -> int:
-        return math.ceil(self.height / self.tile.core_px)
 
     @property
     def map_shape(self) -> tuple[int, int]:
@@ -79,15 +74,17 @@ class TileGrid:
         return math.ceil(self.height / self.tile.stride_px), math.ceil(self.width / self.tile.stride_px)
 
     def core(self, row: int, column: int) -> PixelBox:
-        size = self.tile.core_px
-        return PixelBox(column * size, row * size, size, size)
+        stride, size = self.tile.stride_px, self.tile.core_px
+        return PixelBox(column * stride, row * stride, size, size)
 
     def input_box(self, row: int, column: int) -> PixelBox:
         """What the network is shown to answer the core."""
         return self.core(row, column).grown(self.tile.margin_px)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((row, column) for row in range(self.rows) for column in range(self.columns))
+        """Tiles side by side from the top left, whose cores partition the frame."""
+        (rows, columns), cells = self.map_shape, self.tile.cells
+        return ((row, column) for row in range(0, rows, cells) for column in range(0, columns, cells))
 
 
 @dataclass(frozen=True, slots=True)

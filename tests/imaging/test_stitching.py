@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nodescan.domain.geometry import TileGeometry, TileGrid
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.imaging.stitching import MapBuilder, tiles_with
+from nodescan.imaging.stitching import MapBuilder, fitted_tiles, tiles_with
 
 SPACING = Spacing(0.97, 0.98)
 
@@ -44,12 +44,12 @@ def test_each_answer_lands_in_its_own_cell(grid, seed):
     """A picture cut into cores and put together again is the same picture, whatever the order of the tiles."""
     rng = np.random.default_rng(seed)
     cells = grid.tile.cells
-    picture = rng.random((grid.rows * cells, grid.columns * cells), dtype=np.float32)
+    picture = rng.random([-(-side // cells) * cells for side in grid.map_shape], dtype=np.float32)
     stitched = builder(grid)
     tiles = list(grid)
     rng.shuffle(tiles)
     for row, column in tiles:
-        answers = picture[row * cells : (row + 1) * cells, column * cells : (column + 1) * cells]
+        answers = picture[row : row + cells, column : column + cells]
         stitched.place(row, column, answers)
     height, width = grid.map_shape
     assert np.array_equal(stitched.result().values, picture[:height, :width])
@@ -61,11 +61,34 @@ def test_cells_outside_tissue_are_not_examined():
     wanted = np.zeros((4, 4), dtype=bool)
     wanted[1, 2] = True
     stitched = builder(grid, wanted)
-    assert tiles_with(grid, wanted) == ((0, 1),)
-    stitched.place(0, 1, np.full((2, 2), 0.9, dtype=np.float32))
+    assert fitted_tiles(grid, wanted) == ((1, 2),)
+    stitched.place(1, 2, np.full((2, 2), 0.9, dtype=np.float32))
     result = stitched.result()
     assert np.array_equal(result.examined, wanted)
     assert result.values.sum() == pytest.approx(0.9)
+
+
+@given(grid=grids, seed=st.integers(0, 1000), share=st.floats(0, 1))
+@settings(deadline=None)
+def test_fitted_tiles_answer_every_wanted_cell_once(grid, seed, share):
+    """They never overlap, none is idle, and there are no more than side by side; tiles_with finds those of a cell."""
+    wanted = np.random.default_rng(seed).random(grid.map_shape) < share
+    tiles = fitted_tiles(grid, wanted)
+    stitched = builder(grid, wanted)
+    for row, column in tiles:
+        stitched.place(row, column, np.zeros((grid.tile.cells,) * 2, dtype=np.float32))
+    assert np.array_equal(stitched.result().examined, wanted)
+    assert list(tiles) == sorted(tiles)
+    assert tuple(tiles_with(grid, tiles, wanted)) == tiles
+    assert len(tiles) <= sum(1 for _ in tiles_with(grid, grid, np.ones(grid.map_shape, bool)))
+
+
+def test_fitted_tiles_begin_where_tissue_does():
+    """Two cells wide, four columns: a grid would cut the tissue in the middle and need four tiles."""
+    grid = TileGrid(40, 40, TileGeometry(20, 0, 10))
+    wanted = np.zeros((4, 4), dtype=bool)
+    wanted[1:3, 1:3] = True
+    assert fitted_tiles(grid, wanted) == ((1, 1),)
 
 
 def test_unread_and_forgotten_tiles_are_not_examined():
@@ -105,7 +128,7 @@ def test_a_tile_is_settled_once():
 def test_tiles_and_answers_of_the_wrong_shape_are_refused():
     """A tile beyond the grid, an answer of another size and a mask of another map are mistakes of the caller."""
     grid = TileGrid(10, 10, TileGeometry(10, 0, 10))
-    with pytest.raises(ValueError, match="outside a grid"):
+    with pytest.raises(ValueError, match="outside a map"):
         builder(grid).place(1, 0, np.zeros((1, 1), dtype=np.float32))
     with pytest.raises(ValueError, match="shape"):
         builder(grid).place(0, 0, np.zeros((2, 2), dtype=np.float32))
