@@ -6,12 +6,11 @@ Theory: Cohen & Welling, Group equivariant convolutional networks, ICML 2016. On
 al., Rotation equivariant CNNs for digital pathology, MICCAI 2018.
 """
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-POSES = 8
+from nodescan.inference.poses import KERNEL_OF, POSES
 
 
 def turned(image: Tensor, pose: int) -> Tensor:
@@ -20,22 +19,7 @@ def turned(image: Tensor, pose: int) -> Tensor:
     return torch.rot90(mirrored, pose % 4, (-2, -1))
 
 
-def _composition() -> np.ndarray:
-    """int (8, 8): table[g, h] is the pose that equals h followed by g."""
-    probe = torch.arange(4.0).reshape(2, 2)
-    poses = [turned(probe, pose) for pose in range(POSES)]
-    return np.array(
-        [
-            [next(i for i, p in enumerate(poses) if torch.equal(p, turned(turned(probe, h), g))) for h in range(POSES)]
-            for g in range(POSES)
-        ]
-    )
-
-
-_TABLE = _composition()
-_INVERSE = [int(np.flatnonzero(_TABLE[pose] == 0)[0]) for pose in range(POSES)]
-# For output pose g, input pose h is read with the kernel of pose g^-1 h.
-_KERNEL_OF = torch.tensor([[int(_TABLE[_INVERSE[g], h]) for h in range(POSES)] for g in range(POSES)])
+_KERNEL_OF = torch.from_numpy(KERNEL_OF)
 
 
 class Lift(nn.Module):

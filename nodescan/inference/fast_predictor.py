@@ -38,7 +38,7 @@ class FastPredictor:
 
     @property
     def precision(self) -> str:
-        """What it computes in at the moment: a compiled network may take over in mid-slide."""
+        """What it computes in."""
         return self._lanes.precision
 
     @property

@@ -15,8 +15,8 @@ from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
-from nodescan.inference.fast import cast, compilable, lanes_on, near_enough
-from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
+from nodescan.inference.fast import cast, compiled_lanes, lanes_on, near_enough
+from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.folding import plain_form
 from nodescan.inference.lanes import CPU_BATCH, GPU_BATCH, Answer, Lanes
 from nodescan.inference.models import build
@@ -98,17 +98,12 @@ def open_predictor(
     reference = TorchPredictor(card, plain, place, batch_size=batch_size)
     if precision == "float32" and not rough:
         return reference
-    narrow = _narrow_lanes(plain, reference, place)
-    to_compile = compilable(plain, card, tile_px=card.geometry().input_px, device=place.device)
-    if narrow is None and (to_compile is None or to_compile.precision == "bfloat16"):  # tried, and too far off
+    lanes = compiled_lanes(card, folder, reference, place.device) or _narrow_lanes(plain, reference, place)
+    if lanes is None:
         return reference
-    lanes = narrow or reference.lanes
-    if to_compile is not None:
-        lanes = to_compile.lanes(lanes, tolerance=TOLERANCE[to_compile.precision])
     if rough:
         return TorchPredictor(card, plain, place, batch_size=batch_size, lanes=lanes)
-    name = lanes.precision if to_compile is None else to_compile.precision
-    return FastPredictor(reference, lanes, precision=name, batch_size=reference.batch_size)
+    return FastPredictor(reference, lanes, precision=lanes.precision, batch_size=reference.batch_size)
 
 
 def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes | None:

@@ -1,4 +1,4 @@
-"""A model that is ready at once: compiled before and kept on disk, it answers while its reference is still loaded.
+"""A model that is ready at once: compiled by OpenVINO, it answers while its reference is still loaded.
 
 Importing torch takes longer than all else before the first tile is answered.
 """
@@ -20,7 +20,7 @@ from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
-from nodescan.inference.openvino_lanes import OpenVinoLanes, converted, installed
+from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.interfaces import AsynchronousPredictor
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
@@ -34,23 +34,19 @@ OpenReference = Callable[[], AsynchronousPredictor]
 
 
 def open_ready(folder: Path, *, device: str, open_reference: OpenReference) -> FastPredictor | None:
-    """The model compiled by OpenVINO, without torch; None where it isn't kept or the machine isn't known to suit it.
+    """The model compiled by OpenVINO, without torch; None where that can't be, or the machine isn't known to suit it.
 
-    It was compared with its reference when it was made, and is again on every slide (nodescan/guard.py). Raises
-    ModelError for a bad card or damaged weights. open_reference: called in a thread, once some tiles were answered.
+    It is compared with its reference on every slide (nodescan/guard.py). Raises ModelError for a bad card or damaged
+    weights. open_reference: called in a thread, once some tiles were answered.
     """
     card = load_card(folder)
     precision = _precision(card)
     if precision is None or not _on_cpu(device) or not installed():
         return None
-    kept = converted(card.sha256(), card.geometry().input_px, precision)
-    if not kept.sound:
-        return None
-    checked_weights(card, folder)
-    threads = _threads()
+    weights, threads = checked_weights(card, folder), _threads()
     try:
-        lanes = OpenVinoLanes(kept, threads=threads, precision=precision)
-    except ModelError:  # it is opened as if nothing had been kept
+        lanes = OpenVinoLanes(card, weights, threads=threads, precision=precision)
+    except ModelError:  # torch may do better, or says what is wrong
         return None
     reference = LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", open_reference)
     return FastPredictor(

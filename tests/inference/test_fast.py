@@ -1,10 +1,6 @@
 """Fast ways through a network: as near to float32 as they say, whatever batch, lane, cache or device."""
 
-import json
 import sys
-import threading
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +15,18 @@ from nodescan.errors import ModelError
 from nodescan.inference import fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.agreement import agreement
-from nodescan.inference.card import load_card, save_card
+from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
 from nodescan.inference.device import fast_dtype, multiplies_int8
-from nodescan.inference.fast import Compilable, cast, compilable, near_enough
+from nodescan.inference.fast import cast, near_enough
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.folding import plain_form
-from nodescan.inference.lanes import Answer, SwitchingLanes
+from nodescan.inference.lanes import Answer
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
-from nodescan.inference.openvino_conversion import convert
+from nodescan.inference.openvino_graph import LAYOUTS
+from nodescan.inference.openvino_lanes import OpenVinoLanes
 from nodescan.inference.predictor import load_network, open_predictor
-from nodescan.inference.quantisation import inner_convolutions, input_ranges, quantised
+from nodescan.inference.quantisation import inner_convolutions, input_ranges
 from nodescan.inference.random_model import random_model
 from nodescan.inference.torch_lanes import CpuLanes
 from nodescan.interfaces import ApproximatePredictor, AsynchronousPredictor, TilePredictor
@@ -43,13 +40,6 @@ needs_bfloat16 = pytest.mark.skipif(fast_dtype(CPU) is None, reason="this CPU ha
 needs_int8 = pytest.mark.skipif(not multiplies_int8(CPU), reason="this CPU has no instructions for int8")
 needs_openvino = pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing is kept from test to test, or taken from the user's own cache."""
-    monkeypatch.setenv("NODESCAN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 @pytest.fixture
@@ -160,66 +150,6 @@ def test_findings_on_a_gpu_are_those_of_the_cpu(folder: Path) -> None:
             assert one.centre_um == pytest.approx(other.centre_um, abs=0.1)
 
 
-class Counting:
-    """Lanes that answer their own number."""
-
-    count = 2
-    precision = "fast"
-
-    def __init__(self, number: float) -> None:
-        self.number = number
-
-    def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        return lambda: np.full((len(tiles), 1, 1), self.number, np.float32)
-
-
-def said(lanes: SwitchingLanes, tiles: int = 2) -> float:
-    return float(lanes.start(np.zeros((tiles, 8, 8, 3), np.uint8))()[0, 0, 0])
-
-
-def test_making_a_faster_way_waits_until_it_repays_itself() -> None:
-    """Not before so many tiles were answered, never twice, and nobody waits for it."""
-    made, may_finish = threading.Event(), threading.Event()
-
-    def make() -> Counting:
-        made.set()
-        assert may_finish.wait(10)
-        return Counting(2)
-
-    lanes = SwitchingLanes(Counting(1), make, after_tiles=4)
-    assert [said(lanes), said(lanes)] == [1, 1]
-    assert not made.is_set()
-    assert said(lanes) == 1
-    assert made.wait(10)
-    assert said(lanes) == 1
-    may_finish.set()
-    wait_until(lambda: lanes.switched)
-    assert said(lanes) == 2
-
-
-@pytest.mark.parametrize("fails", [True, False])
-def test_where_no_faster_way_can_be_made_the_first_goes_on(fails: bool) -> None:
-    """Whether it says so or breaks."""
-
-    def make() -> None:
-        if fails:
-            raise RuntimeError
-
-    lanes = SwitchingLanes(Counting(1), make, after_tiles=0)
-    said(lanes)
-    wait_until(lambda: lanes._better is not None and lanes._better.done())
-    assert said(lanes) == 1
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(1000):
-        if true():
-            return
-        waiting.wait(0.01)
-    raise AssertionError
-
-
 @needs_bfloat16
 def test_a_model_that_is_far_off_in_bfloat16_runs_in_float32(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried when it is opened: more than half of the tolerance, or no number, is too much."""
@@ -258,87 +188,81 @@ def test_float16_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fast_dtype(torch.device("cuda")) is None
 
 
-def test_openvino_that_cannot_be_imported_stops_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half removed, or made for another Python: what goes on without it goes on."""
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    card = load_card(folder)
-    net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
-    monkeypatch.setattr(openvino_lanes.Converted, "sound", True)
-    kept = Compilable(net, openvino_lanes.converted(card.sha256(), 192, "bfloat16"), 2, "bfloat16")
-    eager = CpuLanes(net)
-    assert kept.lanes(eager, tolerance=0.06) is eager
-    with pytest.raises(ModelError, match="can't be imported"):
-        convert(net, kept.kept)
+@needs_openvino
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_graph_for_openvino_answers_as_the_network(name: str, tmp_path: Path) -> None:
+    """Every architecture has one, built without torch; in float32 both are equal to rounding."""
+    assert LAYOUTS.keys() == MODELS.keys()
+    folder = random_model(tmp_path / "model", name, core_px=64)
+    reference = open_predictor(folder, device="cpu", precision="float32")
+    tiles = made_tiles(3, reference.geometry.input_px)
+    found = compiled(folder, "float32").start(tiles)()
+    np.testing.assert_allclose(found, reference.predict(tiles), atol=1e-5)
 
 
-def test_a_faster_way_has_the_threads_of_the_main_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is made ready in a thread of its own, which torch tells of as many as a lane has."""
-    if not openvino_lanes.installed():
-        monkeypatch.setattr(fast, "installed", lambda: True)
-    monkeypatch.setattr(fast, "multiplies_int8", lambda _device: True)
-    card = load_card(folder)
-    net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
-    to_compile = compilable(net, card, tile_px=192, device=CPU)
-    assert to_compile is not None
-    told: list[int] = []
-
-    def compiled(_source: object, *, threads: int, precision: str) -> Counting:
-        told.append(threads)
-        raise ModelError("enough")
-
-    monkeypatch.setattr(fast, "OpenVinoLanes", compiled)
-    monkeypatch.setattr(fast, "convert", lambda *_: None)
-    lanes = to_compile.lanes(CpuLanes(net), tolerance=0.06)
-    assert isinstance(lanes, SwitchingLanes)
-    lanes._left = 0
-    lanes.start(made_tiles(1, 192))()
-    wait_until(lambda: lanes._better is not None and lanes._better.done())
-    assert told == [torch.get_num_threads()]
+def compiled(folder: Path, precision: str, card: ModelCard | None = None) -> OpenVinoLanes:
+    card = card or load_card(folder)
+    return OpenVinoLanes(card, checked_weights(card, folder), threads=2, precision=precision)
 
 
 @needs_openvino
-@needs_bfloat16
-def test_openvino_answers_within_the_tolerance_and_is_kept(folder: Path, cache: Path) -> None:
-    """Converted once; read back from the cache where its sha256 is right, and left alone where a byte has changed."""
-    card = load_card(folder).model_copy(update={"int8_ranges": None})
-    net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
-    to_compile = compilable(net, card, tile_px=192, device=CPU)
-    assert to_compile is not None
-    eager = CpuLanes(cast(net, torch.bfloat16))
-    assert isinstance(to_compile.lanes(eager, tolerance=0.06), SwitchingLanes)
-    convert(net, to_compile.kept)
-    assert to_compile.kept.sound
-    assert str(to_compile.kept.folder).startswith(str(cache))
-    lanes = to_compile.lanes(eager, tolerance=0.06)
-    assert isinstance(lanes, openvino_lanes.OpenVinoLanes)
+def test_weights_of_another_network_are_refused(folder: Path) -> None:
+    """Too few, too many, or ranges for another number of layers."""
+    card = load_card(folder)
+    for update in (
+        {"architecture": "resnet18"},
+        {"int8_ranges": (card.int8_ranges or ())[:-1]},
+        {"int8_ranges": (*(card.int8_ranges or ()), 1.0)},
+    ):
+        with pytest.raises(ModelError, match="not the weights of a"):
+            compiled(folder, "int8", card.model_copy(update=update))
+
+
+@needs_openvino
+def test_answers_come_back_to_whom_they_are_for(folder: Path) -> None:
+    """Several starts under way, waited for in any order."""
+    lanes = compiled(folder, "float32")
     tiles = made_tiles(7, 192)
     answers = [lanes.start(tiles[:4]), lanes.start(tiles[4:])]
     found = np.concatenate([answer() for answer in answers[::-1]][::-1])
-    np.testing.assert_allclose(found, CpuLanes(net).start(tiles)(), atol=0.03)
-    assert to_compile.lanes(eager, tolerance=0.0) is eager, "what is further off is not used"
-    assert not to_compile.kept.sound, "and not kept, as it would be used unasked"
-    convert(net, to_compile.kept)
-    binary = to_compile.kept.folder / "model.bin"
-    binary.write_bytes(binary.read_bytes()[:-1] + b"\x01")
-    assert not to_compile.kept.sound
-    convert(net, to_compile.kept)
-    assert to_compile.kept.sound
-    assert set(json.loads((to_compile.kept.folder / "sha256.json").read_text())) == {"model.xml", "model.bin"}
+    np.testing.assert_allclose(
+        found, open_predictor(folder, device="cpu", precision="float32").predict(tiles), atol=1e-5
+    )
 
 
-def test_eight_bits_are_near_float32_and_cut_off_what_is_beyond_their_range(folder: Path) -> None:
-    """Quantised with ranges of like tiles it answers within half of the tolerance; with far smaller ones it doesn't."""
+def test_openvino_that_cannot_be_imported_stops_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half removed, or made for another Python: what goes on without it goes on."""
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(fast, "installed", lambda: True)
+    monkeypatch.setattr(fast, "multiplies_int8", lambda _device: True)
+    assert fast.compiled_lanes(load_card(folder), folder, open_predictor(folder, precision="float32"), CPU) is None
+    with pytest.raises(ModelError, match="can't be imported"):
+        compiled(folder, "int8")
+
+
+@needs_openvino
+def test_what_answers_too_far_off_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried when the model is opened: ranges far too small cut off what layers are fed."""
+    monkeypatch.setattr(fast, "multiplies_int8", lambda _device: True)
+    reference = open_predictor(folder, device="cpu", precision="float32")
     card = load_card(folder)
-    net = plain_form(build("p4m-small").eval(), mean=card.mean, std=card.std, temperature=1.0).eval()
-    ranges = input_ranges(net, made_tiles(4, 192, seed=1))
-    assert len(ranges) == len(inner_convolutions(net))
-    lanes, tiles = CpuLanes(net), made_tiles(4, 192, seed=2)
-    true = lanes.start(tiles)()
-    apart = np.abs(CpuLanes(quantised(net, ranges)).start(tiles)() - true)
+    lanes = fast.compiled_lanes(card, folder, reference, CPU)
+    assert isinstance(lanes, OpenVinoLanes)
+    assert lanes.precision == "int8"
+    monkeypatch.setitem(TOLERANCE, "int8", 1e-6)
+    assert fast.compiled_lanes(card, folder, reference, CPU) is None
+
+
+@needs_openvino
+@needs_int8
+def test_eight_bits_are_near_float32_and_cut_off_what_is_beyond_their_range(folder: Path) -> None:
+    """With ranges of like tiles it answers within half of the tolerance; with far smaller ones it doesn't."""
+    card, tiles = load_card(folder), made_tiles(4, 192, seed=2)
+    true = open_predictor(folder, device="cpu", precision="float32").predict(tiles)
+    apart = np.abs(compiled(folder, "int8").start(tiles)() - true)
     assert 0 < apart.max() < TOLERANCE["int8"] / 2
-    cut = CpuLanes(quantised(net, tuple(value / 20 for value in ranges))).start(tiles)()
-    assert np.abs(cut - true).max() > 2 * apart.max()
-    assert np.array_equal(CpuLanes(net).start(tiles)(), true), "the network itself is left as it was"
+    small = card.model_copy(update={"int8_ranges": tuple(value / 20 for value in card.int8_ranges or ())})
+    assert np.abs(compiled(folder, "int8", small).start(tiles)() - true).mean() > 3 * apart.mean()
 
 
 def test_ranges_are_the_largest_inputs() -> None:
@@ -352,35 +276,12 @@ def test_ranges_are_the_largest_inputs() -> None:
     tiles = np.full((2, 4, 4, 3), 20, np.uint8)
     tiles[1, 2, 2] = 100
     assert input_ranges(shown, tiles) == pytest.approx((150.0, 15.0))
-    for wrong in ((1.0,), (1.0, 0.0), (1.0, 2.0, 3.0)):
-        with pytest.raises(ValueError, match="2 positive ranges"):
-            quantised(shown, wrong)
+    assert [name for name, _ in inner_convolutions(shown)] == ["1.1", "1.2"]
 
 
 class _ToFloat(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return image.float()
-
-
-@needs_openvino
-@needs_int8
-def test_openvino_computes_in_eight_bits_what_was_rounded(folder: Path) -> None:
-    """Compiled, the quantised network answers as it does in PyTorch, and the predictor says what it computed in."""
-    card = load_card(folder)
-    assert card.int8_ranges is not None
-    net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=1.0).eval()
-    to_compile = compilable(net, card, tile_px=192, device=CPU)
-    assert to_compile is not None
-    assert to_compile.precision == "int8"
-    convert(to_compile.net, to_compile.kept)
-    lanes = to_compile.lanes(CpuLanes(net), tolerance=TOLERANCE["int8"])
-    tiles = made_tiles(5, 192)
-    found = lanes.start(tiles)()
-    np.testing.assert_allclose(found, CpuLanes(to_compile.net).start(tiles)(), atol=0.02)
-    assert np.abs(found - CpuLanes(net).start(tiles)()).max() > 0
-    predictor = open_predictor(folder, device="cpu")
-    assert predictor.precision == "int8"
-    assert predictor.reference.precision == "float32"
 
 
 @needs_openvino
@@ -393,22 +294,9 @@ def test_findings_in_eight_bits_are_those_of_float32(folder: Path) -> None:
     net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=1.0).eval()
     card = card.model_copy(update={"int8_ranges": input_ranges(net, spotted(2)[None])})
     save_card(card, folder)
-    to_compile = compilable(net, card, tile_px=card.geometry().input_px, device=CPU)
-    assert to_compile is not None
-    convert(to_compile.net, to_compile.kept)
     true = scanned(slide, open_predictor(folder, device="cpu", precision="float32"))
     found = scanned(slide, open_predictor(folder, device="cpu"))
     assert true.report.deposits
     assert findings(found.report) == findings(true.report)
     assert found.report.provenance is not None
     assert found.report.provenance.precision.startswith("int8, ")
-
-
-def test_another_card_or_tile_is_another_conversion() -> None:
-    """So nothing that is kept answers for weights, colours or a shape that it wasn't made of."""
-    names = {
-        openvino_lanes.converted(card, px, how).name for card in ("a", "b") for px in (192, 576) for how in ("x", "y")
-    }
-    assert len(names) == 8
-    kept = openvino_lanes.converted("a" * 64, 192, "int8")
-    assert not replace(kept, name="none").sound

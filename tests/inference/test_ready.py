@@ -11,14 +11,11 @@ import torch
 
 from nodescan.errors import ModelError
 from nodescan.inference import openvino_lanes, ready
-from nodescan.inference.card import load_card
+from nodescan.inference.card import load_card, save_card
 from nodescan.inference.device import multiplies_int8
-from nodescan.inference.fast import compilable
 from nodescan.inference.fast_predictor import FastPredictor
-from nodescan.inference.folding import plain_form
 from nodescan.inference.made_tiles import made_tiles
-from nodescan.inference.openvino_conversion import convert
-from nodescan.inference.predictor import load_network, open_predictor
+from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.inference.ready import open_ready
 from nodescan.inference.slots import open_in_slot
@@ -33,32 +30,19 @@ pytestmark = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A random model, of which nothing is kept yet."""
-    monkeypatch.setenv("NODESCAN_CACHE", str(tmp_path / "cache"))
+def folder(tmp_path: Path) -> Path:
     return random_model(tmp_path / "model", "p4m-small", core_px=128)
-
-
-@pytest.fixture
-def kept(folder: Path) -> Path:
-    """A model whose conversion is kept."""
-    card = load_card(folder)
-    net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=card.temperature).eval()
-    to_compile = compilable(net, card, tile_px=card.geometry().input_px, device=CPU)
-    assert to_compile is not None
-    convert(to_compile.net, to_compile.kept)
-    return folder
 
 
 def reference(folder: Path) -> Callable[[], AsynchronousPredictor]:
     return lambda: open_predictor(folder, device="cpu", precision="float32")
 
 
-def test_it_answers_as_the_model_does_and_holds_findings_to_float32(kept: Path) -> None:
+def test_it_answers_as_the_model_does_and_holds_findings_to_float32(folder: Path) -> None:
     """The same int8 answers, card and words as the model opened with torch; its reference is the float32 one."""
-    predictor = open_ready(kept, device="cpu", open_reference=reference(kept))
+    predictor = open_ready(folder, device="cpu", open_reference=reference(folder))
     assert isinstance(predictor, FastPredictor)
-    opened = open_predictor(kept, device="cpu")
+    opened = open_predictor(folder, device="cpu")
     assert isinstance(opened, FastPredictor)
     tiles = made_tiles(5, predictor.geometry.input_px)
     assert np.array_equal(predictor.predict(tiles), opened.predict(tiles))
@@ -67,15 +51,15 @@ def test_it_answers_as_the_model_does_and_holds_findings_to_float32(kept: Path) 
     assert [getattr(predictor, fact) for fact in facts] == [getattr(opened, fact) for fact in facts]
 
 
-def test_the_reference_is_loaded_beside_the_first_tiles(kept: Path) -> None:
+def test_the_reference_is_loaded_beside_the_first_tiles(folder: Path) -> None:
     """Not before some batches were handed over, once, and at once where it is asked sooner."""
     asked: list[int] = []
 
     def open_reference() -> AsynchronousPredictor:
         asked.append(1)
-        return reference(kept)()
+        return reference(folder)()
 
-    predictor = open_ready(kept, device="cpu", open_reference=open_reference)
+    predictor = open_ready(folder, device="cpu", open_reference=open_reference)
     assert predictor is not None
     tiles = made_tiles(1, predictor.geometry.input_px)
     predictor.predict(tiles)
@@ -85,28 +69,26 @@ def test_the_reference_is_loaded_beside_the_first_tiles(kept: Path) -> None:
     predictor.predict(tiles)
     assert predictor.reference.predict(tiles).shape == (1, 8, 8)
     assert asked == [1]
-    sooner = open_ready(kept, device="cpu", open_reference=open_reference)
+    sooner = open_ready(folder, device="cpu", open_reference=open_reference)
     assert sooner is not None
     sooner.reference.predict(tiles)
     assert asked == [1, 1]
 
 
-def test_the_first_tile_is_answered_without_torch(kept: Path) -> None:
+def test_the_first_tile_is_answered_without_torch(folder: Path) -> None:
     """Importing it takes longer than all the rest."""
     program = (
         "import sys; from pathlib import Path; import numpy as np; from nodescan.inference.slots import open_in_slot; "
-        f"predictor, _ = open_in_slot(Path({str(kept)!r}), device='cpu', slot=0); side = predictor.geometry.input_px; "
-        "answers = predictor.predict(np.zeros((1, side, side, 3), np.uint8)); "
+        f"predictor, _ = open_in_slot(Path({str(folder)!r}), device='cpu', slot=0); "
+        "side = predictor.geometry.input_px; answers = predictor.predict(np.zeros((1, side, side, 3), np.uint8)); "
         "print(answers.shape, 'torch' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert said.split("\n")[0] == "(1, 8, 8) False"
 
 
-def test_nothing_is_ready_that_was_not_made_for_this_machine(
-    folder: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where a GPU was asked for or may be, where nothing is kept or it is damaged, torch opens the model."""
+def test_nothing_is_ready_that_does_not_suit_the_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a GPU was asked for or may be, and where the processor has nothing faster, torch opens the model."""
 
     def found(device: str = "cpu") -> FastPredictor | None:
         return open_ready(folder, device=device, open_reference=reference(folder))
@@ -115,27 +97,29 @@ def test_nothing_is_ready_that_was_not_made_for_this_machine(
     assert found("cuda") is None
     monkeypatch.setattr(ready, "_GPU_DRIVERS", (str(folder),))
     assert found("auto") is None
-    assert isinstance(open_in_slot(folder, device="cpu", slot=0, precision="float32")[0].precision, str)
+    assert open_in_slot(folder, device="cpu", slot=0, precision="float32")[0].precision == "float32"
     monkeypatch.setattr(ready, "_GPU_DRIVERS", ())
     assert found("auto") is not None
     monkeypatch.setattr(ready, "_INSTRUCTIONS", (("int8", {"no such"}), ("bfloat16", {"no such"})))
     assert found() is None
-    monkeypatch.undo()
 
 
-def test_a_damaged_conversion_is_not_used(kept: Path, tmp_path: Path) -> None:
-    """One byte is enough."""
-    (binary,) = (tmp_path / "cache").rglob("model.bin")
-    binary.write_bytes(binary.read_bytes()[:-1] + b"\x01")
-    assert open_ready(kept, device="cpu", open_reference=reference(kept)) is None
+def test_what_cannot_be_compiled_is_left_to_torch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranges of another network, or an OpenVINO that can't be imported: torch says what is wrong, or goes on."""
+    card = load_card(folder)
+    save_card(card.model_copy(update={"int8_ranges": (card.int8_ranges or ())[1:]}), folder)
+    assert open_ready(folder, device="cpu", open_reference=reference(folder)) is None
+    save_card(card, folder)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert open_ready(folder, device="cpu", open_reference=reference(folder)) is None
 
 
-def test_damaged_weights_are_refused(kept: Path) -> None:
-    """Though what was made of them is whole: the reference couldn't be loaded later."""
-    weights = kept / load_card(kept).weights
+def test_damaged_weights_are_refused(folder: Path) -> None:
+    """At once, not when the reference is loaded."""
+    weights = folder / load_card(folder).weights
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(ModelError, match="damaged"):
-        open_ready(kept, device="cpu", open_reference=reference(kept))
+        open_ready(folder, device="cpu", open_reference=reference(folder))
 
 
 @pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1,2", 1), ("", None), ("none", None)])

@@ -1,0 +1,37 @@
+"""The eight turns and mirrors of a square patch (the group p4m), and how they follow each other."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+POSES = 8
+
+
+def turned(image: NDArray[np.generic], pose: int) -> NDArray[np.generic]:
+    """image : (..., k, k), mirrored where pose >= 4, then turned by pose % 4 quarters."""
+    mirrored = image[..., ::-1] if pose >= 4 else image
+    return np.rot90(mirrored, pose % 4, (-2, -1))
+
+
+def _composition() -> NDArray[np.int64]:
+    """int (8, 8): table[g, h] is the pose that equals h followed by g."""
+    probe = np.arange(4).reshape(2, 2)
+    poses = [turned(probe, pose) for pose in range(POSES)]
+    return np.array(
+        [
+            [
+                next(i for i, p in enumerate(poses) if np.array_equal(p, turned(turned(probe, h), g)))
+                for h in range(POSES)
+            ]
+            for g in range(POSES)
+        ]
+    )
+
+
+def _kernel_of() -> NDArray[np.int64]:
+    table = _composition()
+    inverse = [int(np.flatnonzero(table[pose] == 0)[0]) for pose in range(POSES)]
+    return np.array([[table[inverse[g], h] for h in range(POSES)] for g in range(POSES)])
+
+
+KERNEL_OF = _kernel_of()
+"""int (8, 8): for output pose g, input pose h is read with the kernel of pose g^-1 h."""
