@@ -19,7 +19,6 @@ from training.composites import half_of, make_composites
 from training.discs import disc_bias, disc_maps
 from training.eight_bits import with_ranges
 from training.export import export
-from training.growing import grow
 from training.mask_evaluation import evaluate_masks, read_masked_images
 from training.patch_evaluation import calibrated, evaluate_patches
 from training.patches import read_patches
@@ -60,17 +59,6 @@ def export_command(
     """Write a model folder, card and safetensors, from a checkpoint."""
     card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
     typer.echo(f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}; run it with --model {to}")
-
-
-@app.command("grow")
-def grow_command(
-    source: Annotated[str, typer.Argument(help="a checkpoint, or a model by name or folder")],
-    architecture: Annotated[str, typer.Option(help="a wider network of the same layers")],
-    to: Annotated[Path, typer.Option(help="the checkpoint to write; fit starts from it with --model.init_from")],
-) -> None:
-    """Make a wider network from a trained one, to train on."""
-    grow(source, architecture, to)
-    typer.echo(f"{to}: {architecture}, grown from {source}")
 
 
 @app.command("average")

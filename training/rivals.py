@@ -61,6 +61,7 @@ class PlainNet(nn.Module):
 
 RIVALS: dict[str, Callable[[], nn.Module]] = {
     "plain": lambda: PlainNet((4, 16, 48, 64), dropout=0.1),
+    "p4m-wide-first": lambda: P4MNet((8, 16, 48, 64), dropout=0.1),
     "p4m-half": lambda: P4MNet((2, 8, 24, 32), dropout=0.1),
 }
 

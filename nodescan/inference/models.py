@@ -68,7 +68,6 @@ class P4MNet(nn.Module):
 
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "p4m": lambda: P4MNet((4, 16, 48, 64), dropout=0.1),
-    "p4m-wide": lambda: P4MNet((8, 16, 48, 64), dropout=0.1),
     "p4m-small": lambda: P4MNet((2, 4, 8, 8)),
     "resnet18": ResNet18,
     "resnet18-c4": lambda: ResNet18(last_stage=False),

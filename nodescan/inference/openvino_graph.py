@@ -175,7 +175,6 @@ def _block(parts: _Parts, name: str, image: Node, *, stride: int) -> Node:
 
 LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {
     "p4m": _p4m,
-    "p4m-wide": _p4m,
     "p4m-small": _p4m,
     "resnet18": _resnet18,
     "resnet18-c4": _resnet18,
