@@ -4,11 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from nodescan.benchmarks.slide_tiles import tissue_tiles
-from nodescan.inference.card import ModelCard, load_card
+from nodescan.inference.card import ModelCard, checked_weights, load_card
+from nodescan.inference.device import multiplies_int8
+from nodescan.inference.fast_predictor import TOLERANCE
 from nodescan.inference.folding import plain_form
+from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.quantisation import input_ranges
 from nodescan.phantom_tiles import phantom_tile
@@ -18,11 +22,27 @@ _TILES_A_SLIDE, _PHANTOMS = 3, 12
 
 
 def with_ranges(folder: Path, slides: Sequence[Path]) -> ModelCard:
-    """The model's card with int8_ranges: the largest inputs over a few tiles of each slide and of phantoms."""
+    """The model's card with int8_ranges: the largest inputs over a few tiles of each slide and of phantoms.
+
+    Without them where eight bits then answer the same tiles too far from float32, or this machine can't try it: a card
+    with ranges is trusted (nodescan/inference/ready.py).
+    """
     card = load_card(folder)
     plain = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=card.temperature)
-    found = [input_ranges(plain.eval(), tiles) for tiles in _tiles(folder, slides, card.geometry().input_px)]
-    return card.model_copy(update={"int8_ranges": tuple(max(values) for values in zip(*found, strict=True))})
+    tiles = list(_tiles(folder, slides, card.geometry().input_px))
+    found = [input_ranges(plain.eval(), tile) for tile in tiles]
+    ranged = card.model_copy(update={"int8_ranges": tuple(max(values) for values in zip(*found, strict=True))})
+    return ranged if _near_float32(ranged, folder, tiles) else card.model_copy(update={"int8_ranges": None})
+
+
+def _near_float32(card: ModelCard, folder: Path, tiles: Sequence[NDArray[np.uint8]]) -> bool:
+    """Whether no answer to every third tile is off by more than half of the tolerance."""
+    if not (installed() and multiplies_int8(torch.device("cpu"))):
+        return False
+    reference = open_predictor(folder, device="cpu", precision="float32")
+    lanes = OpenVinoLanes(card, checked_weights(card, folder), threads=torch.get_num_threads(), precision="int8")
+    off = max(float(np.abs(lanes.start(tile)() - reference.predict(tile)).max()) for tile in tiles[::3])
+    return off <= TOLERANCE["int8"] / 2
 
 
 def _tiles(folder: Path, slides: Sequence[Path], side_px: int) -> Iterator[NDArray[np.uint8]]:

@@ -3,8 +3,10 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.inference.card import Decision, ModelCard, save_card
@@ -29,7 +31,7 @@ def random_model(folder: Path, architecture: str, *, core_px: int = 512, margin_
         net = build(architecture, margin_px=margin_px).eval()
         _answers_low(net)
         plain = plain_form(net, mean=MEAN, std=STD, temperature=1.0).eval()
-        ranges = input_ranges(plain, made_tiles(2, 2 * net.margin_px + 128))
+        ranges = input_ranges(plain, _all_that_can_be(2 * net.margin_px + 128))
     weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "weights.safetensors").write_bytes(weights)
@@ -61,6 +63,13 @@ def random_model(folder: Path, architecture: str, *, core_px: int = 512, margin_
     )
     save_card(card, folder)
     return folder
+
+
+def _all_that_can_be(side_px: int) -> NDArray[np.uint8]:
+    """uint8 (N, side_px, side_px, 3): tissue, white, black and pure noise, whose steps are as high as steps can be."""
+    made = made_tiles(3, side_px)
+    noise = np.random.default_rng(0).integers(0, 256, made[:1].shape, np.uint8)
+    return np.concatenate([made, noise, np.full_like(noise, 255), np.zeros_like(noise)])
 
 
 def _answers_low(net: nn.Module) -> None:

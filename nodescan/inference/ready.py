@@ -24,8 +24,8 @@ from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.interfaces import AsynchronousPredictor
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-_INSTRUCTIONS = (("int8", {"avx512_vnni", "amx_tile"}), ("bfloat16", {"avx512_bf16", "amx_tile"}))
-"""As Linux names those that fast_dtype() and multiplies_int8() ask torch for; any one will do."""
+_INSTRUCTIONS = {"avx512_vnni", "amx_tile"}
+"""As Linux names those that multiplies_int8() asks torch for; any one will do."""
 
 _ANSWERED_FIRST = 3
 """Batches that are handed over before torch is loaded beside them: the first is answered by then."""
@@ -34,23 +34,23 @@ OpenReference = Callable[[], AsynchronousPredictor]
 
 
 def open_ready(folder: Path, *, device: str, open_reference: OpenReference) -> FastPredictor | None:
-    """The model compiled by OpenVINO, without torch; None where that can't be, or the machine isn't known to suit it.
+    """The model in eight bits, without torch; None where that can't be, or the machine isn't known to suit it.
 
-    It is compared with its reference on every slide (nodescan/guard.py). Raises ModelError for a bad card or damaged
-    weights. open_reference: called in a thread, once some tiles were answered.
+    A card has ranges for eight bits where these were tried (training/eight_bits.py), and answers are compared with the
+    reference's on every slide (nodescan/guard.py). Raises ModelError for a bad card or damaged weights.
+    open_reference: called in a thread, once some tiles were answered.
     """
     card = load_card(folder)
-    precision = _precision(card)
-    if precision is None or not _on_cpu(device) or not installed():
+    if card.int8_ranges is None or not _multiplies_int8() or not _on_cpu(device) or not installed():
         return None
     weights, threads = checked_weights(card, folder), _threads()
     try:
-        lanes = OpenVinoLanes(card, weights, threads=threads, precision=precision)
+        lanes = OpenVinoLanes(card, weights, threads=threads, precision="int8")
     except ModelError:  # torch may do better, or says what is wrong
         return None
     reference = LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", open_reference)
     return FastPredictor(
-        reference, ThenCalling(lanes, reference.begin), precision=precision, batch_size=reference.batch_size
+        reference, ThenCalling(lanes, reference.begin), precision="int8", batch_size=reference.batch_size
     )
 
 
@@ -120,15 +120,14 @@ class ThenCalling:
         return self._lanes.start(tiles)
 
 
-def _precision(card: ModelCard) -> str | None:
-    """The fast one that the processor has and the model is fit for, by what Linux says of it; None where it is mute."""
+def _multiplies_int8() -> bool:
+    """By what Linux says of the processor; False where nobody says it."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return None
-    flags = next((set(line.split()) for line in text.splitlines() if line.startswith("flags")), set())
-    able = [name for name, wanted in _INSTRUCTIONS if flags & wanted]
-    return next((name for name in able if name != "int8" or card.int8_ranges is not None), None)
+        return False
+    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
+    return not _INSTRUCTIONS.isdisjoint(flags)
 
 
 def _on_cpu(device: str) -> bool:
