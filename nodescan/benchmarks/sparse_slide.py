@@ -72,11 +72,11 @@ def _disc(shape: tuple[int, int], count: int) -> NDArray[np.bool_]:
 
 @cache
 def _texture(seed: int, index: int) -> NDArray[np.uint8]:
-    """uint8 (512, 512, 3): phantom tissue without a gap of glass in it."""
+    """uint8 (512, 512, 3): phantom tissue without tumour, of which a slide has little, or a gap of glass in it."""
     rng = np.random.default_rng((seed, index))
     while True:
-        pixels, _ = phantom_tile(TILE_PX, SPACING_UM * 2**_TEXTURE_LEVEL, rng)
-        if float((pixels.min(axis=2) > 215).mean()) < 0.02:
+        pixels, tumour = phantom_tile(TILE_PX, SPACING_UM * 2**_TEXTURE_LEVEL, rng)
+        if not tumour.any() and float((pixels.min(axis=2) > 215).mean()) < 0.02:
             return pixels
 
 
