@@ -45,8 +45,8 @@ def measure_growth(
             say(f"{slots} slide(s) of 100,000 x 200,000 px with {area_mm2:g} mm2 of tissue")
             slides = [Path(folder) / f"{area_mm2:g}mm2-{number}.tif" for number in range(slots)]
             try:
-                for number, slide in enumerate(slides):
-                    make_sparse_slide(slide, area_mm2, seed=number)
+                for slide in slides:
+                    make_sparse_slide(slide, area_mm2)
             except ValueError as error:
                 raise UsageError(f"--tissue-mm2: {error}; give areas from 1 to 400") from error
             run = scan(slides, model=model, device=device, slots=slots)

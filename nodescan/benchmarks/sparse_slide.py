@@ -22,6 +22,9 @@ _TEXTURE_LEVEL = 2
 """Of 0.972 um/px: here a whole tile is tissue or glass, and the texture is drawn for this spacing."""
 
 _LEVELS, _TEXTURES, _GLASS, _QUALITY = 8, 4, 242, 80
+_REPEATS = 4
+"""Of a texture along a tile: a small piece without tumour is found sooner than a large one."""
+
 _BLOCK_MM2 = (TILE_PX * SPACING_UM * 2**_TEXTURE_LEVEL / 1000) ** 2
 
 _SHORT, _LONG, _RATIONAL, _LONG8 = 3, 4, 5, 16  # types of a TIFF's tags
@@ -75,9 +78,9 @@ def _texture(seed: int, index: int) -> NDArray[np.uint8]:
     """uint8 (512, 512, 3): phantom tissue without tumour, of which a slide has little, or a gap of glass in it."""
     rng = np.random.default_rng((seed, index))
     while True:
-        pixels, tumour = phantom_tile(TILE_PX, SPACING_UM * 2**_TEXTURE_LEVEL, rng)
+        pixels, tumour = phantom_tile(TILE_PX // _REPEATS, SPACING_UM * 2**_TEXTURE_LEVEL, rng)
         if not tumour.any() and float((pixels.min(axis=2) > 215).mean()) < 0.02:
-            return pixels
+            return np.tile(pixels, (_REPEATS, _REPEATS, 1))
 
 
 @dataclass(slots=True)

@@ -16,8 +16,10 @@ def coverage(
     """
     rows = _reach(shape[0], spacing.y / mask_spacing.y, mask.shape[0])
     columns = _reach(shape[1], spacing.x / mask_spacing.x, mask.shape[1])
-    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int64)
-    sums[1:, 1:] = mask.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    counter = np.int32 if mask.size < 2**31 else np.int64
+    sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=counter)
+    np.cumsum(mask, axis=0, dtype=counter, out=sums[1:, 1:])
+    np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
     top, bottom = rows[:, :, None]
     left, right = columns[:, None, :]
     total = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]

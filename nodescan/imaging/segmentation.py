@@ -160,10 +160,16 @@ def weighted_mean(
     """float32 (H, W): a Gaussian mean of the values, 0 where not counted, over the counted cells; 0 elsewhere."""
     if sigma_um == 0:
         return values
+    mean = np.zeros_like(values)
+    rows, columns = (np.flatnonzero(counted.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return mean
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # all else is 0 and counts for nothing
     sigma_cells = (sigma_um / spacing.y, sigma_um / spacing.x)
-    weighted = ndimage.gaussian_filter(values, sigma_cells, mode="constant")
-    weights = ndimage.gaussian_filter(counted.astype(np.float32), sigma_cells, mode="constant")
-    return np.divide(weighted, weights, out=np.zeros_like(values), where=counted)
+    weighted = ndimage.gaussian_filter(values[part], sigma_cells, mode="constant")
+    weights = ndimage.gaussian_filter(counted[part].astype(np.float32), sigma_cells, mode="constant")
+    np.divide(weighted, weights, out=mean[part], where=counted[part])
+    return mean
 
 
 def touches_unexamined(
