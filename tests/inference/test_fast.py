@@ -256,13 +256,15 @@ def test_what_answers_too_far_off_is_not_used(folder: Path, monkeypatch: pytest.
 @needs_openvino
 @needs_int8
 def test_eight_bits_are_near_float32_and_cut_off_what_is_beyond_their_range(folder: Path) -> None:
-    """With ranges of like tiles it answers within half of the tolerance; with far smaller ones it doesn't."""
+    """With ranges of like tiles it answers within half of the tolerance; with far smaller ones it says little."""
     card, tiles = load_card(folder), made_tiles(4, 192, seed=2)
     true = open_predictor(folder, device="cpu", precision="float32").predict(tiles)
     apart = np.abs(compiled(folder, "int8").start(tiles)() - true)
     assert 0 < apart.max() < TOLERANCE["int8"] / 2
-    small = card.model_copy(update={"int8_ranges": tuple(value / 20 for value in card.int8_ranges or ())})
-    assert np.abs(compiled(folder, "int8", small).start(tiles)() - true).mean() > 3 * apart.mean()
+    small = card.model_copy(update={"int8_ranges": tuple(value / 100 for value in card.int8_ranges or ())})
+    found = [compiled(folder, "int8", one).start(tiles)() for one in (card, small)]
+    alike = [np.corrcoef(answers.ravel(), true.ravel())[0, 1] for answers in found]
+    assert alike[0] > alike[1] + 0.2
 
 
 def test_ranges_are_the_largest_inputs() -> None:
