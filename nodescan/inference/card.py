@@ -107,6 +107,28 @@ class ModelCard(_Part):
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+class OfCard:
+    """What a predictor says of its model, read off the card."""
+
+    _card: ModelCard
+
+    @property
+    def model(self) -> ModelIdentity:
+        return self._card.identity()
+
+    @property
+    def geometry(self) -> TileGeometry:
+        return self._card.geometry()
+
+    @property
+    def decision(self) -> DecisionRule:
+        return self._card.decision.rule()
+
+    @property
+    def spacing_range_um(self) -> tuple[float, float]:
+        return self._card.spacing_um
+
+
 def load_card(folder: Path) -> ModelCard:
     """The card of a model folder. Raises ModelError naming the file and the key."""
     file = folder / CARD_FILE

@@ -9,11 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nodescan.domain.decision import DecisionRule
-from nodescan.domain.geometry import TileGeometry
-from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
-from nodescan.inference.card import ModelCard, checked_weights, load_card
+from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import cast, compiled_lanes, lanes_on, near_enough
 from nodescan.inference.fast_predictor import FastPredictor
@@ -25,7 +22,7 @@ Precision = Literal["auto", "float32"]
 """auto: the fastest that the device has, whose findings are those of float32; see FastPredictor."""
 
 
-class TorchPredictor:
+class TorchPredictor(OfCard):
     """A loaded model on its device, in one precision."""
 
     def __init__(
@@ -47,22 +44,6 @@ class TorchPredictor:
     @property
     def precision(self) -> str:
         return self.lanes.precision
-
-    @property
-    def model(self) -> ModelIdentity:
-        return self._card.identity()
-
-    @property
-    def geometry(self) -> TileGeometry:
-        return self._card.geometry()
-
-    @property
-    def decision(self) -> DecisionRule:
-        return self._card.decision.rule()
-
-    @property
-    def spacing_range_um(self) -> tuple[float, float]:
-        return self._card.spacing_um
 
     @property
     def device(self) -> str:

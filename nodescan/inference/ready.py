@@ -13,11 +13,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.decision import DecisionRule
-from nodescan.domain.geometry import TileGeometry
-from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
-from nodescan.inference.card import ModelCard, checked_weights, load_card
+from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
@@ -54,7 +51,7 @@ def open_ready(folder: Path, *, device: str, open_reference: OpenReference) -> F
     )
 
 
-class LaterPredictor:
+class LaterPredictor(OfCard):
     """A float32 predictor of a card's model that is opened in a thread of its own, and waited for when it is asked."""
 
     precision = "float32"
@@ -64,22 +61,6 @@ class LaterPredictor:
         self.device = device
         self._card, self._open, self._lock = card, open_, Lock()
         self._opened: Future[AsynchronousPredictor] | None = None
-
-    @property
-    def model(self) -> ModelIdentity:
-        return self._card.identity()
-
-    @property
-    def geometry(self) -> TileGeometry:
-        return self._card.geometry()
-
-    @property
-    def decision(self) -> DecisionRule:
-        return self._card.decision.rule()
-
-    @property
-    def spacing_range_um(self) -> tuple[float, float]:
-        return self._card.spacing_um
 
     def begin(self) -> Future[AsynchronousPredictor]:
         """Have it opened; at once where it is being opened already."""
