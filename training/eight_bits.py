@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nodescan.benchmarks.slide_tiles import tissue_tiles
 from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.device import multiplies_int8
-from nodescan.inference.fast_predictor import TOLERANCE
+from nodescan.inference.fast import near_enough
 from nodescan.inference.folding import plain_form
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.inference.predictor import load_network, open_predictor
@@ -41,8 +41,7 @@ def _near_float32(card: ModelCard, folder: Path, tiles: Sequence[NDArray[np.uint
         return False
     reference = open_predictor(folder, device="cpu", precision="float32")
     lanes = OpenVinoLanes(card, checked_weights(card, folder), threads=torch.get_num_threads(), precision="int8")
-    off = max(float(np.abs(lanes.start(tile)() - reference.predict(tile)).max()) for tile in tiles[::3])
-    return off <= TOLERANCE["int8"] / 2
+    return all(near_enough(lanes, reference, "int8", tiles=tile) for tile in tiles[::3])
 
 
 def _tiles(folder: Path, slides: Sequence[Path], side_px: int) -> Iterator[NDArray[np.uint8]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.errors import ModelError
@@ -29,14 +30,17 @@ def cast(net: nn.Module, dtype: torch.dtype) -> nn.Module:
     return narrow
 
 
-def near_enough(lanes: Lanes, reference: TilePredictor, precision: str, *, whole: bool = False) -> bool:
-    """Whether a model's fast answers to made-up tiles lie within half of the tolerance: the rest is for real ones.
+def near_enough(
+    lanes: Lanes, reference: TilePredictor, precision: str, *, tiles: NDArray[np.uint8] | None = None
+) -> bool:
+    """Whether a model's fast answers lie within half of the tolerance: the rest is for slides not seen yet.
 
-    whole: in one tile of the model's own size, where the lanes take no other, not in some small ones.
+    tiles : uint8 (N, side, side, 3), of the model's own size where the lanes take no other; None: some small made-up
+    ones.
     """
     tile = reference.geometry
-    small_px = 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px
-    tiles = made_tiles(1, tile.input_px) if whole else made_tiles(_TRIED_TILES, small_px)
+    if tiles is None:
+        tiles = made_tiles(_TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
     fast, true = lanes.start(tiles)(), reference.predict(tiles)
     return bool(np.abs(fast - true).max() <= TOLERANCE[precision] / 2)  # NaN is not
 
@@ -65,6 +69,7 @@ def compiled_lanes(card: ModelCard, folder: Path, reference: TilePredictor, devi
     try:
         weights = checked_weights(card, folder)
         lanes = OpenVinoLanes(card, weights, threads=torch.get_num_threads(), precision=precision)
-        return lanes if near_enough(lanes, reference, precision, whole=True) else None
+        tiles = made_tiles(1, card.geometry().input_px)
+        return lanes if near_enough(lanes, reference, precision, tiles=tiles) else None
     except ModelError:  # the way it is goes on: slower, and as right
         return None

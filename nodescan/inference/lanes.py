@@ -4,7 +4,7 @@ What opens without torch: see torch_lanes.py for lanes that compute with it.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ MOST_LANES = 8
 
 CPU_BATCH, GPU_BATCH = 4, 32
 """Tiles at a time: on a CPU a few for each lane, on a GPU as many as keep it busy."""
+
+Precision = Literal["auto", "float32"]
+"""auto: the fastest that the device has, whose findings are those of float32; see FastPredictor."""
 
 
 class Lanes(Protocol):

@@ -76,7 +76,7 @@ class _Parts:
     def first(self, kernel: Array, bias: Array, image: Node, *, padding: int = 0) -> Node:
         """The convolution that is fed with colours less their mean, 0..255, every second pixel."""
         scaled = kernel / (255 * np.array(self.card.std, np.float32)).reshape(1, 3, 1, 1)
-        return self._relu(self._convolved(image, scaled, bias, stride=2, padding=padding))
+        return self.relu(self._convolved(image, scaled, bias, stride=2, padding=padding))
 
     def inner(self, kernel: Array, bias: Array, image: Node, *, stride: int = 1, padding: int = 0) -> Node:
         """A convolution, of rounded weights and inputs where the network is in eight bits."""
@@ -102,9 +102,6 @@ class _Parts:
         scale = weight / np.sqrt(variance + np.float32(_EPS))
         return scale, bias - mean * scale
 
-    def relu(self, image: Node) -> Node:
-        return self._relu(image)
-
     def pooled(self, image: Node, *, side: int, padding: int = 0) -> Node:
         """The largest of side x side, every second pixel."""
         pads = [padding, padding]
@@ -117,7 +114,7 @@ class _Parts:
         begin, end, step, axes = (np.array(pair) for pair in ([edge] * 2, [-edge] * 2, [1, 1], [2, 3]))
         return self.ops.slice(image, begin, end, step, axes)
 
-    def _relu(self, image: Node) -> Node:
+    def relu(self, image: Node) -> Node:
         return self.ops.relu(image)
 
     def _convolved(self, image: Node, kernel: Node, bias: Array, *, stride: int = 1, padding: int = 0) -> Node:

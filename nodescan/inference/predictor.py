@@ -1,7 +1,6 @@
 """The network behind the TilePredictor door: bytes of tiles in, probabilities of cells out."""
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import safetensors.torch
@@ -15,11 +14,8 @@ from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import cast, compiled_lanes, lanes_on, near_enough
 from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.folding import plain_form
-from nodescan.inference.lanes import CPU_BATCH, GPU_BATCH, Answer, Lanes
+from nodescan.inference.lanes import CPU_BATCH, GPU_BATCH, Answer, Lanes, Precision
 from nodescan.inference.models import build
-
-Precision = Literal["auto", "float32"]
-"""auto: the fastest that the device has, whose findings are those of float32; see FastPredictor."""
 
 
 class TorchPredictor(OfCard):
@@ -39,11 +35,11 @@ class TorchPredictor(OfCard):
         self._device = device
         net = net.eval().to(device.device, memory_format=torch.channels_last)
         self.batch_size = batch_size or (CPU_BATCH if device.device.type == "cpu" else GPU_BATCH)
-        self.lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
+        self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
 
     @property
     def precision(self) -> str:
-        return self.lanes.precision
+        return self._lanes.precision
 
     @property
     def device(self) -> str:
@@ -51,11 +47,11 @@ class TorchPredictor(OfCard):
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """Begins to answer tiles, as predict(), and returns what waits for the answers."""
-        return self.lanes.start(tiles)
+        return self._lanes.start(tiles)
 
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
-        return self.lanes.start(tiles)()
+        return self._lanes.start(tiles)()
 
 
 def open_predictor(

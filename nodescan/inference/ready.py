@@ -83,8 +83,8 @@ class LaterPredictor(OfCard):
 class ThenCalling:
     """Lanes that call something once, when some batches were handed over."""
 
-    def __init__(self, lanes: Lanes, call: Callable[[], object], *, after_batches: int = _ANSWERED_FIRST) -> None:
-        self._lanes, self._call, self._left = lanes, call, after_batches
+    def __init__(self, lanes: Lanes, call: Callable[[], object]) -> None:
+        self._lanes, self._call, self._left = lanes, call, _ANSWERED_FIRST
 
     @property
     def precision(self) -> str:

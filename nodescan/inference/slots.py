@@ -1,22 +1,20 @@
 """A model for each of several workers on one machine: a GPU for each where there are GPUs."""
 
 from pathlib import Path
-from typing import Literal
 
+from nodescan.inference.lanes import Precision
 from nodescan.inference.ready import open_ready
 from nodescan.interfaces import AsynchronousPredictor, TilePredictor
 
 
-def open_in_slot(
-    folder: Path, *, device: str, slot: int, precision: Literal["auto", "float32"] = "auto"
-) -> tuple[TilePredictor, int]:
+def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision = "auto") -> tuple[TilePredictor, int]:
     """The model on the device of this slot, and how many slots the machine has devices for.
 
     "auto" and "cuda" take a GPU for each slot, in turn, where there are any; a device with a number, and "cpu",
     are taken by every slot. Raises ModelError or DeviceError.
     """
 
-    def opened(device: str, precision: Literal["auto", "float32"]) -> AsynchronousPredictor:
+    def opened(device: str, precision: Precision) -> AsynchronousPredictor:
         from nodescan.inference.predictor import open_predictor
 
         return open_predictor(folder, device=device, precision=precision)
