@@ -1,6 +1,6 @@
-"""A model that is ready at once: compiled by OpenVINO, it answers while its reference is still loaded.
+"""A model that opens without torch: compiled by OpenVINO in eight bits, and in float32 beside the first tiles.
 
-Importing torch takes longer than all else before the first tile is answered.
+Importing torch takes longer than all else before the first tile is answered, and half a gigabyte.
 """
 
 import os
@@ -18,24 +18,20 @@ from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_car
 from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
-from nodescan.interfaces import AsynchronousPredictor
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 _INSTRUCTIONS = {"avx512_vnni", "amx_tile"}
 """As Linux names those that multiplies_int8() asks torch for; any one will do."""
 
 _ANSWERED_FIRST = 3
-"""Batches that are handed over before torch is loaded beside them: the first is answered by then."""
-
-OpenReference = Callable[[], AsynchronousPredictor]
+"""Batches that are handed over before the reference is compiled beside them: the first is answered by then."""
 
 
-def open_ready(folder: Path, *, device: str, open_reference: OpenReference) -> FastPredictor | None:
+def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
     """The model in eight bits, without torch; None where that can't be, or the machine isn't known to suit it.
 
     A card has ranges for eight bits where these were tried (training/eight_bits.py), and answers are compared with the
     reference's on every slide (nodescan/guard.py). Raises ModelError for a bad card or damaged weights.
-    open_reference: called in a thread, once some tiles were answered.
     """
     card = load_card(folder)
     if card.int8_ranges is None or not _multiplies_int8() or not _on_cpu(device) or not installed():
@@ -45,7 +41,11 @@ def open_ready(folder: Path, *, device: str, open_reference: OpenReference) -> F
         lanes = OpenVinoLanes(card, weights, threads=threads, precision="int8")
     except ModelError:  # torch may do better, or says what is wrong
         return None
-    reference = LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", open_reference)
+
+    def in_float32() -> Lanes:
+        return OpenVinoLanes(card, weights, threads=threads, precision="float32")
+
+    reference = LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", in_float32)
     return FastPredictor(
         reference, ThenCalling(lanes, reference.begin), precision="int8", batch_size=reference.batch_size
     )
@@ -57,12 +57,12 @@ class LaterPredictor(OfCard):
     precision = "float32"
     batch_size = CPU_BATCH
 
-    def __init__(self, card: ModelCard, device: str, open_: OpenReference) -> None:
+    def __init__(self, card: ModelCard, device: str, open_: Callable[[], Lanes]) -> None:
         self.device = device
         self._card, self._open, self._lock = card, open_, Lock()
-        self._opened: Future[AsynchronousPredictor] | None = None
+        self._opened: Future[Lanes] | None = None
 
-    def begin(self) -> Future[AsynchronousPredictor]:
+    def begin(self) -> Future[Lanes]:
         """Have it opened; at once where it is being opened already."""
         with self._lock:
             if self._opened is None:
@@ -72,11 +72,11 @@ class LaterPredictor(OfCard):
             return self._opened
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        """As AsynchronousPredictor's. Raises what opening raised."""
+        """As AsynchronousPredictor's. Raises ModelError where the network can't be compiled."""
         return self.begin().result().start(tiles)
 
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As TilePredictor's. Raises what opening raised."""
+        """As TilePredictor's. Raises ModelError where the network can't be compiled."""
         return self.start(tiles)()
 
 

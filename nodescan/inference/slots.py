@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nodescan.inference.lanes import Precision
 from nodescan.inference.ready import open_ready
-from nodescan.interfaces import AsynchronousPredictor, TilePredictor
+from nodescan.interfaces import TilePredictor
 
 
 def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision = "auto") -> tuple[TilePredictor, int]:
@@ -13,20 +13,14 @@ def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision =
     "auto" and "cuda" take a GPU for each slot, in turn, where there are any; a device with a number, and "cpu",
     are taken by every slot. Raises ModelError or DeviceError.
     """
-
-    def opened(device: str, precision: Precision) -> AsynchronousPredictor:
-        from nodescan.inference.predictor import open_predictor
-
-        return open_predictor(folder, device=device, precision=precision)
-
-    if precision == "auto":
-        ready = open_ready(folder, device=device, open_reference=lambda: opened("cpu", "float32"))
-        if ready is not None:
-            return ready, 1
+    ready = open_ready(folder, device=device) if precision == "auto" else None
+    if ready is not None:
+        return ready, 1
     from nodescan.inference.device import devices_for
+    from nodescan.inference.predictor import open_predictor
 
     devices = devices_for(device)
-    return opened(devices[slot % len(devices)], precision), len(devices)
+    return open_predictor(folder, device=devices[slot % len(devices)], precision=precision), len(devices)
 
 
 def open_reference_in_slot(folder: Path, *, device: str, slot: int) -> tuple[TilePredictor, int]:
