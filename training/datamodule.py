@@ -14,12 +14,9 @@ from nodescan.phantom_tiles import phantom_tile
 from training.augment import AugmentSettings, augmented, blended, context_swapped, cropped
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
-from training.patches import Patches, read_patches
+from training.patches import LABELLED_PX, Patches, centred, read_patches
 
 PATCH_SPACING_UM = 0.972
-LABELLED_PX = 32
-"""Side of the centre that a patch's label speaks of."""
-
 _ORDER_STREAM = 1 << 32
 """Keeps the random numbers of an epoch's order apart from those of its batches."""
 
@@ -115,6 +112,10 @@ class TrainingBatches(NumberedBatches):
         return self.maker.draw(rng)
 
 
+def _centred(patches: Patches) -> Patches:
+    return replace(patches, pixels=centred(patches.pixels))
+
+
 class PatchData(lightning.LightningDataModule):
     """Patches from zips, folders or HDF5 pairs: training ones and validation ones from other slides.
 
@@ -141,9 +142,9 @@ class PatchData(lightning.LightningDataModule):
         self.cache, self.plan, self.mosaic, self.augment = cache, plan, mosaic, augment
 
     def setup(self, stage: str) -> None:
-        self.valid = read_patches(self.sources["valid"], cache=self.cache)
+        self.valid = _centred(read_patches(self.sources["valid"], cache=self.cache))
         if stage == "fit":
-            self.train = read_patches(self.sources["train"], cache=self.cache)
+            self.train = _centred(read_patches(self.sources["train"], cache=self.cache))
             self.maker = MosaicMaker(self.train, self.mosaic)
 
     def train_dataloader(self) -> ResumableLoader:

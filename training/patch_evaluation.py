@@ -13,7 +13,7 @@ from nodescan.errors import UsageError
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.inference.card import ModelCard
 from nodescan.interfaces import TilePredictor
-from training.patches import Patches
+from training.patches import Patches, centred
 from training.scores import Interval, auc, bootstrap, calibration_error, specificity_at
 
 _BATCH = 64
@@ -66,10 +66,12 @@ def _check_both_classes(truth: NDArray[np.bool_]) -> None:
 
 
 def patch_probabilities(pixels: NDArray[np.uint8], predictor: TilePredictor, *, mosaic: bool) -> NDArray[np.float64]:
-    """float64 (N,) in [0, 1]: the central 32 px of each patch, uint8 (N, S, S, 3), hold tumour.
+    """float64 (N,) in [0, 1]: the 32 px that each patch's label speaks of hold tumour; pixels : uint8 (N, S, S, 3).
 
-    The answer is the mean logit of the 2 x 2 cells of the centre, as the network was taught.
+    The answer is the mean logit of the 2 x 2 cells that these are, as the network was taught. In a mosaic each patch
+    lies as it does alone, moved onto the grid of cells (patches.centred): there, too, none sees another.
     """
+    pixels = centred(pixels)
     tile, size = predictor.geometry, pixels.shape[1]
     if (size - 2 * tile.margin_px) % (2 * tile.stride_px) or size % tile.stride_px or size < 2 * tile.margin_px + 32:
         raise UsageError(f"patches of {size} px don't suit this model; it answers patches of 96, 128, 160, ... px")

@@ -35,6 +35,36 @@ class Patches:
         return Patches(self.pixels[index], self.tumour[index], tuple(self.names[i] for i in index))
 
 
+LABELLED_PX = 32
+"""Side of what a patch's label speaks of."""
+
+_OFF_CENTRE_PX = {96: 6}
+"""How far the labelled square lies from a patch's middle, towards its top and left, by the patch's side.
+
+PatchCamelyon says that it is the middle. But networks that by their weights can't tell left from right answer its
+patches best when what lies 5 to 7 px up and to the left is shown to them as the middle, and worst the other way: an AUC
+on the validation patches of 0.9496 and 0.9420 at 5 px, where the middle gives 0.9466. The training patches agree.
+"""
+
+
+def label_centre_px(size: int) -> int:
+    """Where the middle of the labelled square lies, from the top and from the left of a patch of `size` px."""
+    return size // 2 - _OFF_CENTRE_PX.get(size, 0)
+
+
+def centred(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (N, S, S, 3): the patches, moved so that what their labels speak of is in the middle.
+
+    What is missing at the top and left is mirrored. A copy, unless nothing moves.
+    """
+    size = pixels.shape[1]
+    moved = size // 2 - label_centre_px(size)
+    if moved == 0:
+        return pixels
+    kept = pixels[:, : size - moved, : size - moved]
+    return np.pad(kept, ((0, 0), (moved, 0), (moved, 0), (0, 0)), mode="reflect")
+
+
 def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches:
     """Patches of every path, in the order given; paths may be zips, folders (`*/normal`, `*/tumor`) or `*_x.h5`.
 

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from training.patches import Patches
+from training.patches import LABELLED_PX, Patches, label_centre_px
 
 COLUMNS, ZOOM, CAPTION_PX, GAP_PX = 6, 2, 30, 8
-CENTRE_PX = 32
 _JPEG_QUALITY = 78
 _WHITE, _BLACK, _FRAME = (255, 255, 255), (0, 0, 0), (255, 255, 0)
 
@@ -43,8 +42,9 @@ def contact_sheet(patches: Patches, chosen: tuple[int, ...], logit: NDArray[np.f
         left, top = GAP_PX + column * cell_width, GAP_PX + row * cell_height
         patch = Image.fromarray(np.ascontiguousarray(patches.pixels[index]))
         sheet.paste(patch.resize((side, side), Image.Resampling.BICUBIC), (left, top))
-        inset = (side - CENTRE_PX * ZOOM) // 2
-        draw.rectangle((left + inset, top + inset, left + side - inset, top + side - inset), outline=_FRAME)
+        first = (label_centre_px(patches.pixels.shape[1]) - LABELLED_PX // 2) * ZOOM
+        last = first + LABELLED_PX * ZOOM
+        draw.rectangle((left + first, top + first, left + last, top + last), outline=_FRAME)
         label = "tumour" if patches.tumour[index] else "normal"
         caption = f"logit {logit[index]:+.1f}, label {label}\n{Path(patches.names[index]).stem}"
         draw.multiline_text((left, top + side + 2), caption, fill=_BLACK)

@@ -128,22 +128,31 @@ def _p4m(parts: _Parts, image: Node) -> Node:
     ops = parts.ops
     x = parts.first(*_group_folded(parts, "lift"), image)
     x = parts.pooled(parts.relu(parts.inner(*_group_folded(parts, "fine"), x)), side=2)
-    for stage in ("middle", "coarse"):
-        for step in _numbered(parts, stage, "conv.weight"):
-            x = _step(parts, step, x)
-        x = parts.pooled(x, side=2)
-    x = parts.relu(parts.inner(*_group_folded(parts, "mix"), x))
-    channels, high, wide = x.output(0).get_shape()[1:]
-    poses = ops.reshape(x, np.array([1, channels // POSES, POSES, high, wide]), special_zero=False)
-    both = [reduce(poses, np.array([2]), False) for reduce in (ops.reduce_mean, ops.reduce_max)]
-    return parts.answer(ops.concat(both, 1))
+    for step in _numbered(parts, "middle", "conv.weight"):
+        x = _step(parts, step, x)
+    wide = _step(parts, "coarse.0", parts.pooled(x, side=2))
+    x = parts.pooled(_step(parts, "coarse.1", wide), side=2)
+    pooled = _over_poses(ops, parts.relu(parts.inner(*_group_folded(parts, "mix"), x)))
+    if parts.has("around.mix.weight"):
+        seen = _step(parts, "around.step", wide)
+        seen = _over_poses(ops, parts.relu(parts.inner(*_group_folded(parts, "around.mix"), seen)))
+        means = ops.avg_pool(seen, [2, 2], [0, 0], [0, 0], [4, 4], exclude_pad=True, rounding_type="floor")
+        pooled = ops.concat([pooled, means], 1)
+    return parts.answer(pooled)
+
+
+def _over_poses(ops: ModuleType, image: Node) -> Node:
+    """Each feature's mean and largest value over its eight poses."""
+    channels, high, wide = image.output(0).get_shape()[1:]
+    poses = ops.reshape(image, np.array([1, channels // POSES, POSES, high, wide]), special_zero=False)
+    return ops.concat([reduce(poses, np.array([2]), False) for reduce in (ops.reduce_mean, ops.reduce_max)], 1)
 
 
 def _step(parts: _Parts, name: str, image: Node) -> Node:
     """models.Step."""
-    residual = parts.weight(f"{name}.conv.weight").shape[0] == parts.weight(f"{name}.conv.weight").shape[1]
+    outputs, inputs, *_, side = parts.weight(f"{name}.conv.weight").shape
     seen = parts.relu(parts.inner(*_group_folded(parts, f"{name}.conv", f"{name}.norm"), image))
-    kept = parts.cropped(image, 1) if residual else seen
+    kept = parts.cropped(image, side // 2) if inputs == outputs else seen
     mixed = parts.inner(*_group_folded(parts, f"{name}.mix"), seen)
     return parts.relu(parts.ops.add(mixed, kept))
 
@@ -172,7 +181,9 @@ def _block(parts: _Parts, name: str, image: Node, *, stride: int) -> Node:
 
 LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {
     "p4m": _p4m,
+    "p4m-around": _p4m,
     "p4m-small": _p4m,
+    "p4m-around-small": _p4m,
     "resnet18": _resnet18,
     "resnet18-c4": _resnet18,
 }

@@ -16,7 +16,7 @@ from training.augment import AugmentSettings, augmented, context_swapped
 from training.composites import quadratic_kappa
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import patch_probabilities
-from training.patches import Patches, read_patches
+from training.patches import Patches, centred, read_patches
 from training.scores import auc, bootstrap, calibration_error, specificity_at
 from training.tuning import SlideScore, size_correction
 
@@ -188,6 +188,23 @@ class Halves:
         core = tiles[:, 32:-32, 32:-32, 0].astype(np.float32)
         n = core.shape[1] // 16
         return core.reshape(len(core), n, 16, n, 16).mean(axis=(2, 4)) / 255
+
+
+def test_a_patch_is_moved_to_where_its_label_lies() -> None:
+    """Of 96 px, the 32 px around (42, 42) come to the middle, pixel for pixel; other sizes stay as they are."""
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(centred(pixels)[:, 32:64, 32:64], pixels[:, 26:58, 26:58])
+    np.testing.assert_array_equal(centred(pixels)[:, 6:, 6:], pixels[:, :90, :90])
+    np.testing.assert_array_equal(centred(pixels)[:, 5, 6:], pixels[:, 1, :90])
+    other = pixels[:, :64, :64]
+    assert centred(other) is other
+
+
+def test_a_patch_is_answered_where_its_label_lies() -> None:
+    """Tumour in the labelled square alone is all that the answer says."""
+    pixels = np.full((1, 96, 96, 3), 10, np.uint8)
+    pixels[:, 26:58, 26:58] = 240
+    assert patch_probabilities(pixels, Halves(), mosaic=False)[0] == pytest.approx(240 / 255)
 
 
 def test_a_mosaic_answers_each_patch_by_its_own_centre() -> None:
