@@ -87,10 +87,10 @@ def read_asap(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
     """The outlines of an ASAP XML file; documents that declare entities are refused."""
     try:
         root = fromstring(_bytes_of(path), forbid_dtd=True)
-    except ParseError as error:
-        raise AnnotationError(f"{path.name}: not XML ({error}); export it again from ASAP") from error
     except DefusedXmlException as error:
         raise AnnotationError(f"{path.name}: declares a document type or entities, which are not read") from error
+    except (ParseError, ValueError, LookupError) as error:  # not well-formed, or in an encoding that isn't known
+        raise AnnotationError(f"{path.name}: not XML ({error}); export it again from ASAP") from error
     if root.tag != "ASAP_Annotations":
         raise AnnotationError(f"{path.name}: is XML, but not of ASAP (root {root.tag!r}, not 'ASAP_Annotations')")
     return _collected(path, _asap_pieces(path, root), tumour_names)
@@ -274,7 +274,7 @@ def _number(path: Path, name: str, text: object) -> float:
     """A finite coordinate. Comma decimals, NaN and missing attributes are refused."""
     try:
         value = float(cast("str", text))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
         raise AnnotationError(f"{path.name}: {name} has a coordinate that is not a number: {text!r}")

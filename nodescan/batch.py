@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from nodescan.config import Config, load_config
+from nodescan.config import Config, check_fit, load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import LockLostError, OutputError, UsageError
@@ -115,7 +115,9 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     prepare_folder(request.folder)
     if request.stage is not None:
         prepare_stage(request.stage)
-    job = ScanJob(request.folder, find_model(request.model), request.device, config.name, config.text, names)
+    model = find_model(request.model)
+    check_fit(config, load_card(model).geometry())
+    job = ScanJob(request.folder, model, request.device, config.name, config.text, names)
     if request.precision == "float32":
         job = replace(job, opener=REFERENCE_OPENER)
     with held(request.folder) as ticket:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ConfigError
 from nodescan.scan import ScanSettings
 
@@ -27,6 +28,17 @@ class Config:
     text: str
     settings: ScanSettings
     sha256: str
+
+
+def check_fit(config: Config, tile: TileGeometry) -> None:
+    """Raises ConfigError where a model's tiles can't be cut into the blocks that focus is judged on."""
+    block_px = config.settings.quality.focus_block_px
+    if block_px < 32 or block_px % 8 or tile.core_px % block_px or block_px % tile.stride_px:
+        raise ConfigError(
+            f"{config.name}: quality.focus_block_px: {block_px} does not fit the model's tiles of {tile.core_px} px "
+            f"with a cell of {tile.stride_px} px; it must be a multiple of 8 and of {tile.stride_px}, at "
+            f"least 32, and divide {tile.core_px}"
+        )
 
 
 def load_config(path: Path | None = None) -> Config:

@@ -11,6 +11,7 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
 from nodescan.guard import Asked, Settled, settled
+from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.missing import missing_cells
 from nodescan.imaging.quality import QualitySettings
@@ -25,7 +26,7 @@ __all__ = ["Examination", "Survey", "examine", "plan"]
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the network said of the tissue. wanted, blurred, unread : bool (H, W) on the map's cells.
+    """What the network said of the tissue. wanted, blurred, unread, hidden : bool (H, W) on the map's cells.
 
     precision: in words, and how much was answered in which.
     """
@@ -35,6 +36,7 @@ class Examination:
     wanted: NDArray[np.bool_]
     blurred: NDArray[np.bool_]
     unread: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
     precision: str
 
     @property
@@ -53,6 +55,10 @@ class Examination:
     @property
     def unread_fraction(self) -> float:
         return self._share(self.unread)
+
+    @property
+    def hidden_fraction(self) -> float:
+        return self._share(self.hidden)
 
     def _share(self, mask: NDArray[np.bool_]) -> float:
         wanted = int(np.count_nonzero(self.wanted))
@@ -77,12 +83,13 @@ def examine(
 ) -> Examination:
     """The network's answer for every cell that touches tissue.
 
-    What can't be read, what is white where the overview shows stained tissue, and what is too blurred to judge, is not
-    examined. Where a predictor's answers may be a little off, its reference answers again whatever could bear on a
-    finding; see guard.settled. Raises UnmeasurableError where the slide has no magnification that the model accepts.
+    What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred
+    to judge, is not examined. Where a predictor's answers may be a little off, its reference answers again whatever
+    could bear on a finding; see guard.settled. Raises UnmeasurableError where the slide has no magnification that the
+    model accepts.
     """
     survey = plan(slide, tissue, predictor)
-    white = np.zeros_like(survey.wanted)
+    blank, hidden = np.zeros_like(survey.wanted), _hidden_cells(tissue, survey)
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
 
     def done(tiles: int, megapixels: float) -> None:
@@ -94,8 +101,8 @@ def examine(
     def shown_to(network: TilePredictor, tiles: Sequence[Tile], told: Callable[[int, float], None]) -> Shown:
         part = replace(survey, tiles=tuple(tiles))
         shown = show(slide, part, predictor=network, quality=settings.quality, done=told)
-        np.logical_or(white, shown.white, out=white)  # what is missing is seen on the whole slide only
-        return shown.without(missing_cells(white, tissue, shown.probability.spacing))
+        np.logical_or(blank, shown.blank, out=blank)  # what is missing is seen on the whole slide only
+        return shown.without(missing_cells(blank, tissue, shown.probability.spacing), hidden=hidden)
 
     def first() -> Shown:
         return shown_to(predictor, survey.tiles, done)
@@ -114,4 +121,14 @@ def examine(
     else:
         found = Settled(first(), predictor.precision)
     shown = found.shown
-    return Examination(shown.probability, survey.spacing, survey.wanted, shown.blurred, shown.unread, found.precision)
+    return Examination(
+        shown.probability, survey.spacing, survey.wanted, shown.blurred, shown.unread, hidden, found.precision
+    )
+
+
+def _hidden_cells(tissue: TissueMask, survey: Survey) -> NDArray[np.bool_]:
+    """bool (H, W): cells that ink hides for the most part."""
+    if tissue.hidden is None:
+        return np.zeros_like(survey.wanted)
+    cell = survey.spacing.scaled(survey.grid.tile.stride_px)
+    return coverage(tissue.hidden, tissue.spacing, shape=survey.wanted.shape, spacing=cell) > 0.5

@@ -99,7 +99,7 @@ def _in_question(
     whole = bool(first.examined[survey.wanted].all())  # else it matters where a deposit ends
     certain = certain_deposits(first, rule, asked.segmentation, tolerance=smoothed) if whole else ()
     cells = decisive_cells(first, rule, smoothed, certain=certain)
-    if cells.any():
+    if cells.any() or certain:
         cells |= doubtful_on_glass(first, glass_cells(asked.tissue, first), rule.threshold, tolerance)
     cells &= survey.wanted
     answered = np.flatnonzero(first.examined)
@@ -147,5 +147,5 @@ def _replaced(first: Shown, redone: Shown, grid: TileGrid, tiles: Sequence[Tile]
         ProbabilityMap(values, examined, map_.spacing),
         np.where(again, redone.blurred, first.blurred),
         np.where(again, redone.unread, first.unread),
-        np.where(again, redone.white, first.white),
+        np.where(again, redone.blank, first.blank),
     )

@@ -1,5 +1,6 @@
 """ONE MASK OR OUTLINE FILE, FROM FILE TO MEASURED DEPOSITS: what `nodescan measure` does, with no network involved."""
 
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,27 +118,31 @@ def _read_picture(path: Path) -> _Picture:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a mask of a slide is large by nature
             with Image.open(path) as image:
                 pages = getattr(image, "n_frames", 1)
-                notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
-                return _Picture(
-                    _one_channel(path, np.asarray(image)), _spacing_in(image), image.format == "JPEG", notes
-                )
+                pixels, spacing, lossy = np.asarray(image), _spacing_in(image), image.format == "JPEG"
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
             f"{path.name}: larger than {limit / 1e6:.0f} million pixels; reduce the mask (1 um/px is plenty)"
         ) from error
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, TypeError, ValueError, SyntaxError, EOFError, struct.error) as error:  # damaged
         raise AnnotationError(
             f"{path.name}: not a mask image (PNG, TIFF, ...), nor outlines (.xml of ASAP, .geojson of QuPath)"
         ) from error
     except OSError as error:  # missing, no permission, truncated
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
+    notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
+    return _Picture(_one_channel(path, pixels), spacing, lossy, notes)
 
 
 def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
     """Grey, palette index or label as it is; colour if its channels agree. pixels : (H, W) or (H, W, channels)."""
     if pixels.ndim == 2:
         return pixels
+    transparent = pixels.shape[2] in (2, 4) and (pixels[..., -1] != pixels[0, 0, -1]).any()
+    if transparent:
+        raise AnnotationError(
+            f"{path.name}: is transparent in part, and whether that is the mask would be a guess; save it in grey"
+        )
     colours = pixels[..., : 1 if pixels.shape[2] == 2 else 3]
     if (colours != colours[..., :1]).any():
         raise AnnotationError(
@@ -164,7 +169,7 @@ def _ome_spacing(description: str) -> Spacing | None:
             return None
         units = [_UM_PER_OME_UNIT[found.get(f"PhysicalSize{axis}Unit", "µm")] for axis in "XY"]
         x, y = (float(found.get(f"PhysicalSize{axis}", "nan")) for axis in "XY")
-    except (ParseError, DefusedXmlException, ValueError, KeyError):
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
         return None
     return _if_plausible(x * units[0], y * units[1])
 

@@ -80,7 +80,8 @@ class Advances:
     lock: Lock = field(default_factory=Lock)
 
     def add(self, slide_id: str, tiles: int, megapixels: float) -> Advance:
-        advance = self.running.setdefault(slide_id, Advance(tiles=0, started=self.clock()))
+        now = self.clock()
+        advance = self.running.setdefault(slide_id, Advance(tiles=0, started=now, shown=now))
         advance.done += tiles
         advance.megapixels += megapixels
         return advance
@@ -117,6 +118,9 @@ class PlainViewer(Viewer):
             if now - advance.shown < PLAIN_EVERY_S:
                 return
             advance.shown = now
+            if advance.tiles == 0:
+                self._line(f"{slide_id}: looking for tissue")
+                return
             left = duration(advance.left_s(now))
             self._line(f"{slide_id}: {advance.done}/{advance.tiles} tiles, {advance.rate(now):.1f} Mpx/s, {left} left")
 

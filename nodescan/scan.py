@@ -16,7 +16,7 @@ from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.report import Flag, Provenance, SlideReport, SlideResult
-from nodescan.domain.slide import SlideRef
+from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.verdict import NOT_JUDGED, conclude, deposit_flags
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination, examine
@@ -25,7 +25,7 @@ from nodescan.imaging.detections import DetectionSettings, find_detections
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.nuclei import NucleiSettings
 from nodescan.imaging.quality import QualitySettings, focus_flags, stain_flags
-from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, touches_unexamined
+from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, touches_edge, touches_unexamined
 from nodescan.imaging.tissue import TissueSettings, excluded_flags, find_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
 
@@ -75,7 +75,7 @@ def scan_slide(
     started, clock = datetime.now(UTC), time.monotonic()
     slide = open_slide(ref)
     try:
-        overview, unseen = view_whole(slide, settings.overview)
+        overview, unseen = view_whole(slide, settings.overview, progress)
         tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         sized = find_deposits(examination.probability, predictor.decision, settings.segmentation)
@@ -85,7 +85,7 @@ def scan_slide(
             *(Flag(code, message) for code, message in slide.info.warnings),
             *tissue_flags(overview, tissue, settings),
             *examination_flags(examination, settings),
-            *doubts(deposits, examination, tissue, predictor),
+            *doubts(deposits, examination, tissue, predictor=predictor, bounds=slide.info.bounds_um),
             *deposit_flags(deposits),
             *pattern_flags(sized, examination, predictor, settings),
         )
@@ -139,13 +139,20 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
     )
 
 
-def view_whole(slide: Slide, settings: OverviewSettings) -> tuple[Picture, NDArray[np.bool_]]:
-    """The slide at low magnification, and bool (H, W): pixels that could not be read (white in the picture)."""
+def view_whole(
+    slide: Slide, settings: OverviewSettings, progress: Progress | None = None
+) -> tuple[Picture, NDArray[np.bool_]]:
+    """The slide at low magnification, and bool (H, W): pixels that could not be read (white in the picture).
+
+    progress: gets signs of life, because a slide without a pyramid may take minutes.
+    """
     spacing = slide.frame_spacing(settings.finest_um, settings.coarsest_um)
     width, height = slide.frame_size(spacing)
     pixels = np.full((height, width, 3), 255, dtype=np.uint8)
     unseen = np.zeros((height, width), dtype=np.bool_)
     for top in range(0, height, _OVERVIEW_BLOCK_PX):
+        if progress is not None:
+            progress.tiles_done(slide.ref.slide_id, 0, 0.0)
         for left in range(0, width, _OVERVIEW_BLOCK_PX):
             box = PixelBox(left, top, min(_OVERVIEW_BLOCK_PX, width - left), min(_OVERVIEW_BLOCK_PX, height - top))
             window = slice(box.top, box.bottom), slice(box.left, box.right)
@@ -161,7 +168,9 @@ def with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
     if not unseen.any():
         return tissue
     excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)
-    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded)
+    dark = None if tissue.dark is None else tissue.dark | unseen  # what is blank there, too, may be missing
+    hidden = None if tissue.hidden is None else tissue.hidden & ~unseen
+    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded, dark=dark, hidden=hidden)
 
 
 def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
@@ -181,6 +190,10 @@ def examination_flags(examination: Examination, settings: ScanSettings) -> tuple
         flags.append(
             Flag("unread_tissue", f"{share} of the tissue could not be read from the file and was not examined.")
         )
+    if examination.hidden_fraction > 0:
+        share = f"{100 * examination.hidden_fraction:.2g} %"
+        text = f"{share} of the tissue lies under pen marks and was not examined: clean the slide and scan it again."
+        flags.append(Flag("tissue_under_ink", text))
     if is_constant(examination.probability):
         text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."
         flags.append(Flag("constant_output", text))
@@ -188,23 +201,30 @@ def examination_flags(examination: Examination, settings: ScanSettings) -> tuple
 
 
 def doubts(
-    deposits: Sequence[Deposit], examination: Examination, tissue: TissueMask, predictor: TilePredictor
+    deposits: Sequence[Deposit],
+    examination: Examination,
+    tissue: TissueMask,
+    *,
+    predictor: TilePredictor,
+    bounds: BoundsUm,
 ) -> tuple[Flag, ...]:
-    """Deposits that end where nothing was examined, and tumour where there is next to no tissue."""
-    flags: list[Flag] = []
-    if not examination.complete:
-        cut = [
-            deposit.id
-            for deposit in deposits
-            if touches_unexamined(deposit, examination.probability, wanted=examination.wanted, rule=predictor.decision)
-        ]
-        if cut:
-            text = (
-                f"Deposit(s) {', '.join(map(str, cut[:8]))} border on tissue that was not examined and may be larger."
-            )
-            flags.append(Flag("deposit_cut_off", text))
-    map_ = examination.probability
-    positive = map_.examined & (map_.values >= predictor.decision.threshold)
+    """Deposits that end where nothing was examined or scanned, and tumour where there is next to no tissue."""
+    map_, rule = examination.probability, predictor.decision
+    beside = [
+        deposit.id
+        for deposit in deposits
+        if not examination.complete and touches_unexamined(deposit, map_, wanted=examination.wanted, rule=rule)
+    ]
+    at_edge = [deposit.id for deposit in deposits if touches_edge(deposit, bounds, map_, rule=rule)]
+    flags = [
+        Flag("deposit_cut_off", f"Deposit(s) {', '.join(map(str, cut[:8]))} {where} and may be larger.")
+        for cut, where in (
+            (beside, "border on tissue that was not examined"),
+            (at_edge, "lie at the edge of what was scanned"),
+        )
+        if cut
+    ]
+    positive = map_.examined & (map_.values >= rule.threshold)
     if deposits and positive.any():
         on_glass = float(glass_cells(tissue, map_)[positive].mean())
         if on_glass > MOST_ON_GLASS:

@@ -29,5 +29,5 @@ def plan(slide: Slide, tissue: TissueMask, predictor: TilePredictor) -> Survey:
     spacing = slide.frame_spacing(*predictor.spacing_range_um)
     grid = TileGrid(*slide.frame_size(spacing), predictor.geometry)
     cell = spacing.scaled(predictor.geometry.stride_px)
-    wanted = coverage(tissue.tissue, tissue.spacing, shape=grid.map_shape, spacing=cell) > 0
+    wanted = coverage(tissue.wanted, tissue.spacing, shape=grid.map_shape, spacing=cell) > 0
     return Survey(grid, spacing, wanted, fitted_tiles(grid, wanted))

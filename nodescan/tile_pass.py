@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.errors import RegionUnreadableError
-from nodescan.imaging.missing import white_cells
+from nodescan.imaging.missing import blank_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
@@ -31,35 +31,35 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the network said of some tiles. blurred, unread, white : bool (H, W) on the map's cells.
+    """What the network said of some tiles. blurred, unread, blank : bool (H, W) on the map's cells.
 
-    white: 255 throughout, which may be glass or data that the file lacks; see imaging/missing.py.
+    blank: white or black throughout, which may be glass or data that the file lacks; see imaging/missing.py.
     """
 
     probability: ProbabilityMap
     blurred: NDArray[np.bool_]
     unread: NDArray[np.bool_]
-    white: NDArray[np.bool_]
+    blank: NDArray[np.bool_]
 
-    def without(self, missing: NDArray[np.bool_]) -> "Shown":
-        """The same, but for cells that count as unread. missing : bool (H, W)."""
-        if not missing.any():
+    def without(self, missing: NDArray[np.bool_], *, hidden: NDArray[np.bool_]) -> "Shown":
+        """The same, but for cells that count as unread, and for hidden ones. missing, hidden : bool (H, W)."""
+        if not missing.any() and not hidden.any():
             return self
         map_ = self.probability
-        examined = map_.examined & ~missing
+        examined = map_.examined & ~missing & ~hidden
         kept = replace(map_, values=np.where(examined, map_.values, np.float32(0)), examined=examined)
         unread = self.unread | (missing & (map_.examined | self.blurred))
-        return replace(self, probability=kept, blurred=self.blurred & ~missing, unread=unread)
+        return replace(self, probability=kept, blurred=self.blurred & ~missing & ~hidden, unread=unread & ~hidden)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A tile as read and, bool (cells, cells), what of its core is out of focus and what is white throughout."""
+    """A tile as read and, bool (cells, cells), what of its core is out of focus and what is blank."""
 
     tile: Tile
     pixels: NDArray[np.uint8]
     blur: NDArray[np.bool_]
-    white: NDArray[np.bool_]
+    blank: NDArray[np.bool_]
 
 
 def show(
@@ -77,7 +77,7 @@ def show(
     """
     geometry = predictor.geometry
     builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
-    blurred, unread, white = (np.zeros_like(survey.wanted) for _ in range(3))
+    blurred, unread, blank = (np.zeros_like(survey.wanted) for _ in range(3))
 
     def read(tile: Tile) -> _Read | Tile:
         try:
@@ -86,7 +86,7 @@ def show(
             return tile
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
         blur = _blurred_cells(core, geometry.stride_px, quality)
-        return _Read(tile, pixels, blur, white_cells(core, geometry.stride_px))
+        return _Read(tile, pixels, blur, blank_cells(core, geometry.stride_px))
 
     def place(batch: Sequence[_Read | Tile], answers: NDArray[np.float32]) -> None:
         seen = [item for item in batch if isinstance(item, _Read)]
@@ -98,7 +98,7 @@ def show(
             window = cells_of(survey.grid, *item.tile)
             height, width = survey.wanted[window].shape
             blurred[window] = item.blur[:height, :width]
-            white[window] = item.white[:height, :width]
+            blank[window] = item.blank[:height, :width]
             builder.place(*item.tile, answer, judged=~item.blur)
         done(len(batch), len(seen) * geometry.core_px**2 / 1e6)
 
@@ -106,7 +106,7 @@ def show(
         reads = _ahead(pool, read, survey.tiles, most=(_UNDER_WAY + 1) * predictor.batch_size)
         for batch, answers in _answered(_batches(reads, predictor.batch_size), predictor):
             place(batch, answers)
-    return Shown(builder.result(), blurred & survey.wanted, unread & survey.wanted, white)
+    return Shown(builder.result(), blurred & survey.wanted, unread & survey.wanted, blank)
 
 
 def _answered(

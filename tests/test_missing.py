@@ -17,8 +17,8 @@ from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff
-from tests.fakes import ColourPredictor
-from tests.slides.made_jpegs import Coding, set_tag, write_jpegs
+from tests.fakes import PINK, PURPLE, ColourPredictor
+from tests.slides.made_jpegs import Coding, set_tag, tile_place, write_jpegs
 from tests.test_guard import Fast
 from tests.test_scan import painted
 
@@ -54,6 +54,49 @@ def test_one_tile_without_data_makes_a_slide_incomplete(
     tissue_px = 704**2
     assert report.unread_fraction == pytest.approx(256**2 / tissue_px, rel=0.2)
     assert report.examined_fraction == pytest.approx(1 - (report.unread_fraction or 0))
+
+
+@pytest.mark.parametrize("fill", [254, 245, 240, 0])
+def test_whatever_a_gap_is_filled_with_it_was_not_examined(tmp_path: Path, fill: int) -> None:
+    """Converters fill in the colour of glass or black, and JPEG puts white off by one."""
+    pixels = painted(200)
+    ref = written(tmp_path / "s.tif", pixels)
+    gap = pixels.copy()
+    gap[384:640, 384:640] = fill
+    coarse = pixels.reshape(128, 8, 128, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+    write_jpegs(tmp_path / "s.tif", [gap, coarse], Coding(tile_px=256))
+    report = scanned(ref, open_tiff, ColourPredictor())
+    assert report.status is Status.INCOMPLETE
+    assert report.metastasis is None or fill == 0  # this predictor takes black for tumour
+    assert report.unread_fraction is not None
+    assert 0.5 * 256**2 / 704**2 < report.unread_fraction < 1.1 * 256**2 / 704**2  # JPEG blends the rim into tissue
+
+
+def test_tiles_lost_where_the_overview_is_unread_too_are_not_glass(tmp_path: Path) -> None:
+    """Nothing is known of such a place, so its white is not trusted."""
+    path = tmp_path / "s.tif"
+    ref = written(path, painted(200), range(5, 11))
+    place, length = tile_place(path, level=1, tile=0)
+    with path.open("r+b") as file:
+        file.seek(place + length // 2)
+        file.write(bytes(length // 2))
+    report = scanned(ref, open_tiff, ColourPredictor())
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+
+
+def test_a_tile_lost_from_the_overview_alone_is_examined(tmp_path: Path) -> None:
+    """A finer level still holds what was scanned there: the tumour is found. Flat glass beside it may be a gap."""
+    pixels = np.full((4096, 4096, 3), 245, np.uint8)
+    random = np.random.default_rng(0)
+    pixels[160:-160, 160:-160] = np.clip(np.array(PINK) + random.integers(-14, 15, (3776, 3776, 1)), 0, 255)
+    pixels[2500:3300, 2500:3300] = np.clip(np.array(PURPLE) + random.integers(-14, 15, (800, 800, 1)), 0, 255)
+    coarse = pixels.reshape(512, 8, 512, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+    path = tmp_path / "s.tif"
+    write_jpegs(path, [pixels, coarse], Coding(tile_px=256))
+    for tag in (325, 324):
+        set_tag(path, tag, 0, level=1, index=3)
+    report = scanned(SlideRef("s", path, mpp_um=0.95, override_mpp=True), open_tiff, ColourPredictor())
+    assert (report.metastasis, report.at_least) == (Metastasis.MICRO, True)
 
 
 @pytest.mark.parametrize("opened", [open_tiff, open_with_openslide])

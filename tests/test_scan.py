@@ -165,3 +165,50 @@ def test_the_batch_changes_nothing(batch_size: int) -> None:
     expected = scan(PaintedSlide(painted(320))).report.deposits[0]
     found = scan(PaintedSlide(painted(320)), predictor).report.deposits[0]
     assert (found.diameter_um, found.centre_um) == (expected.diameter_um, expected.centre_um)
+
+
+def inked(pixels: NDArray[np.uint8], rows: slice, columns: slice) -> NDArray[np.uint8]:
+    """With a solid mark of blue ink."""
+    ink = pixels.copy()
+    grain = np.random.default_rng(2).integers(-8, 9, (*ink[rows, columns].shape[:2], 1))
+    ink[rows, columns] = np.clip(np.array((40, 120, 200)) + grain, 0, 255)
+    return ink
+
+
+def test_a_stroke_of_ink_across_tumour_makes_its_size_a_lower_bound() -> None:
+    """What lies under it was not examined, so the two ends that are seen may be one deposit."""
+    slide = PaintedSlide(inked(painted(500), slice(300, 724), slice(400, 624)))
+    report = scan(slide).report
+    assert (report.status, report.at_least) == (Status.INCOMPLETE, True)
+    assert {"tissue_under_ink", "deposit_cut_off"} <= {flag.code for flag in report.flags}
+    assert report.examined_fraction == pytest.approx(1 - 424 * 224 / 704**2, abs=0.04)
+
+
+def test_tissue_under_a_dot_of_ink_is_never_negative() -> None:
+    """A marked lesion may be all under the mark."""
+    result = scan(PaintedSlide(inked(painted(200), slice(400, 624), slice(400, 624))))
+    assert (result.report.status, result.report.metastasis) == (Status.INCOMPLETE, None)
+    assert "tissue_under_ink" in {flag.code for flag in result.report.flags}
+    assert result.tissue is not None
+    assert result.tissue.hidden_area_um2 == pytest.approx((224 * 0.95) ** 2, rel=0.2)
+
+
+def test_ink_on_glass_hides_nothing() -> None:
+    """Beside the tissue, it leaves the slide complete."""
+    report = scan(PaintedSlide(inked(painted(), slice(10, 110), slice(200, 800)))).report
+    assert (report.status, report.metastasis) == (Status.COMPLETE, Metastasis.NONE)
+
+
+def test_a_deposit_at_the_edge_of_what_was_scanned_may_be_larger() -> None:
+    """The slide is complete, and says so."""
+    pixels = painted()
+    random = np.random.default_rng(0)
+    pixels[160:864, 864:] = np.clip(np.array(PINK) + random.integers(-14, 15, (704, 160, 1)), 0, 255)
+    pixels[480:560, 700:] = np.clip(np.array(PURPLE) + random.integers(-28, 29, (80, 324, 1)), 0, 255)
+    report = scan(PaintedSlide(pixels)).report
+    assert report.status is Status.COMPLETE
+    assert [flag.message for flag in report.flags if flag.code == "deposit_cut_off"] == [
+        "Deposit(s) 1 lie at the edge of what was scanned and may be larger."
+    ]
+    pixels[:, 944:] = 245
+    assert "deposit_cut_off" not in {flag.code for flag in scan(PaintedSlide(pixels)).report.flags}

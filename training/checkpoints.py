@@ -4,11 +4,9 @@ import pickle
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from nodescan.errors import UsageError
 from nodescan.inference.card import find_model, load_card
-from nodescan.inference.models import P4MNet
 from nodescan.inference.predictor import load_network
 
 _UNREADABLE = (KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
@@ -35,25 +33,3 @@ def read_checkpoint(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
         kind = type(error).__name__  # what torch says of it is how to read it unsafely
         raise UsageError(f"{checkpoint}: not a checkpoint of python -m training fit ({kind})") from error
     return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
-
-
-def grown(net: nn.Module, weights: dict[str, torch.Tensor]) -> bool:
-    """Start a network with the weights of the one it is grown from, so that it answers as that one did.
-
-    net: a P4MNet with a way around, all new; weights: of one without. What is new keeps its random weights, and has no
-    say in the answer yet. False, and nothing done, where the one isn't grown from the other.
-    """
-    if not isinstance(net, P4MNet) or net.around is None:
-        return False
-    state = net.state_dict()
-    old = {name for name in state if not name.startswith("around.")}
-    alike = old == set(weights) and all(
-        state[name].shape == weights[name].shape for name in old if name != "answer.weight"
-    )
-    if not alike:
-        return False
-    known = weights["answer.weight"]
-    answer = torch.zeros_like(state["answer.weight"])
-    answer[:, : known.shape[1]] = known
-    net.load_state_dict(state | weights | {"answer.weight": answer})
-    return True

@@ -112,10 +112,6 @@ class TrainingBatches(NumberedBatches):
         return self.maker.draw(rng)
 
 
-def _centred(patches: Patches) -> Patches:
-    return replace(patches, pixels=centred(patches.pixels))
-
-
 class PatchData(lightning.LightningDataModule):
     """Patches from zips, folders or HDF5 pairs: training ones and validation ones from other slides.
 
@@ -124,6 +120,7 @@ class PatchData(lightning.LightningDataModule):
         valid: sources of validation patches; never trained on.
         cache: folder for decoded pixels, so that they are decoded once.
         workers: processes that prepare batches; one is enough for two cores. 0: the training process itself.
+        centre: patches are moved to where their labels lie (patches.centred).
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  LightningCLI reads its options off this signature
@@ -135,17 +132,22 @@ class PatchData(lightning.LightningDataModule):
         mosaic: MosaicSettings,
         augment: AugmentSettings,
         workers: int = 1,
+        centre: bool = True,
     ) -> None:
         super().__init__()
-        self.workers = workers
+        self.workers, self.centre = workers, centre
         self.sources = {"train": train, "valid": valid}
         self.cache, self.plan, self.mosaic, self.augment = cache, plan, mosaic, augment
 
     def setup(self, stage: str) -> None:
-        self.valid = _centred(read_patches(self.sources["valid"], cache=self.cache))
+        self.valid = self._read("valid")
         if stage == "fit":
-            self.train = _centred(read_patches(self.sources["train"], cache=self.cache))
+            self.train = self._read("train")
             self.maker = MosaicMaker(self.train, self.mosaic)
+
+    def _read(self, which: str) -> Patches:
+        patches = read_patches(self.sources[which], cache=self.cache)
+        return replace(patches, pixels=centred(patches.pixels)) if self.centre else patches
 
     def train_dataloader(self) -> ResumableLoader:
         trainer = self.trainer

@@ -14,7 +14,7 @@ from torchmetrics.classification import BinaryAUROC
 from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
 from nodescan.inference.transforms import normalised
-from training.checkpoints import grown, starting_weights
+from training.checkpoints import starting_weights
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch
 from training.rivals import build_any
@@ -45,8 +45,7 @@ class TumourModule(lightning.LightningModule):
         weight_decay: AdamW's, on kernels only.
         tile_weight: weight of the tiles' loss beside the patches'.
         label_smoothing: how far labels are drawn from 0 and 1.
-        init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with; of the same
-            architecture, or of one that this one is grown from.
+        init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  LightningCLI reads its options off this signature
@@ -63,10 +62,9 @@ class TumourModule(lightning.LightningModule):
         self.net = build_any(architecture)
         if init_from is not None:
             found, weights = starting_weights(init_from)
-            if found == architecture:
-                self.net.load_state_dict(weights)
-            elif not grown(self.net, weights):
+            if found != architecture:
                 raise UsageError(f"{init_from}: of architecture {found}, the run is of {architecture}")
+            self.net.load_state_dict(weights)
         self.auc = BinaryAUROC()
 
     def forward(self, image: Tensor) -> Tensor:

@@ -14,13 +14,25 @@ class TissueMask:
 
     excluded names, reason by reason ("pen", "edge", "debris", ...), the non-glass pixels that were left
     out: each a bool (H, W) that shares no pixel with tissue. dark : bool (H, W), pixels that no other magnification
-    can show white; None where that isn't known.
+    can show white; None where that isn't known. hidden : bool (H, W), where tissue goes on under pen marks: wanted, and
+    not to be seen; shares no pixel with tissue or what is excluded; None where there is none.
     """
 
     tissue: NDArray[np.bool_]
     spacing: Spacing
     excluded: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
     dark: NDArray[np.bool_] | None = None
+    hidden: NDArray[np.bool_] | None = None
+
+    @property
+    def wanted(self) -> NDArray[np.bool_]:
+        """bool (H, W): all tissue, seen or hidden."""
+        return self.tissue if self.hidden is None else self.tissue | self.hidden
+
+    @property
+    def hidden_area_um2(self) -> SquareMicrometers:
+        hidden = 0 if self.hidden is None else int(np.count_nonzero(self.hidden))
+        return SquareMicrometers(hidden * self.spacing.pixel_area_um2)
 
     @property
     def area_um2(self) -> SquareMicrometers:

@@ -17,6 +17,7 @@ class InkSettings:
     black_density, black_max_colour_ratio: black inks are dense and colourless.
     stroke_um: a core is solid over at least this width, so that single pixels of tissue are never ink.
     rim_um: paler border of a stroke that is taken with it.
+    hiding_um: ink this wide or narrower with tissue on both sides hides tissue, as all ink does that tissue encloses.
     """
 
     min_density: float
@@ -27,6 +28,7 @@ class InkSettings:
     black_max_colour_ratio: float
     stroke_um: float
     rim_um: float
+    hiding_um: float
 
 
 def find_ink(

@@ -9,7 +9,11 @@ from nodescan.domain.units import Spacing
 from nodescan.imaging.coverage import coverage
 
 DARKEST_WHITE = 235
-"""Tissue whose darkest channel is below this at low magnification can't be pure white at a finer one."""
+"""Tissue whose darkest channel is below this at low magnification can't be blank at a finer one."""
+
+_LIGHT, _BLACK, _FLAT = 240, 10, 2
+"""What stands for missing data: all channels at least as light, or none lighter, and none changing by more in a cell.
+Readers fill with 255, converters with the colour of glass or black, and JPEG may put that off by one or two."""
 
 _BLOCK = np.ones((3, 3), np.bool_)
 """Cells. Fat cells, cracks and slight shifts between levels whiten one or two in a row, a lost tile more: it is seldom
@@ -21,28 +25,34 @@ def dark_pixels(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return overview.min(axis=2) < DARKEST_WHITE
 
 
-def white_cells(core: NDArray[np.uint8], stride_px: int) -> NDArray[np.bool_]:
-    """bool (cells, cells): cells that are exactly 255 throughout.
+def blank_cells(core: NDArray[np.uint8], stride_px: int) -> NDArray[np.bool_]:
+    """bool (cells, cells): cells that are of one colour throughout, white or nearly, or black.
 
     core : uint8 (side, side, 3), side a multiple of stride_px. A file that lacks a tile is read as white by every
     reader, as the format has it: it may as well be glass that a scanner left out.
     """
-    corners = (core[::stride_px, ::stride_px] == 255).all(axis=2)
-    if not corners.any():  # nearly every tile of tissue
-        return corners
+    corners = core[::stride_px, ::stride_px]
+    blank = (corners >= _LIGHT - _FLAT).all(axis=2) | (corners <= _BLACK + _FLAT).all(axis=2)
+    if not blank.any():  # nearly every tile of tissue
+        return blank
+    rows, columns = np.nonzero(blank)
     cells = core.shape[0] // stride_px
-    return (core.reshape(cells, stride_px, cells, stride_px, 3) == 255).all(axis=(1, 3, 4))
+    parts = core.reshape(cells, stride_px, cells, stride_px, 3)[rows, :, columns].reshape(len(rows), -1, 3)
+    lightest, darkest = parts.max(axis=1), parts.min(axis=1)
+    of_one_colour = (lightest - darkest <= _FLAT).all(axis=1)
+    blank[rows, columns] = of_one_colour & ((darkest >= _LIGHT).all(axis=1) | (lightest <= _BLACK).all(axis=1))
+    return blank
 
 
-def missing_cells(white: NDArray[np.bool_], tissue: TissueMask, spacing: Spacing) -> NDArray[np.bool_]:
-    """bool (H, W): cells that are white although the overview shows stained tissue there, so their data are missing.
+def missing_cells(blank: NDArray[np.bool_], tissue: TissueMask, spacing: Spacing) -> NDArray[np.bool_]:
+    """bool (H, W): cells that are blank although the overview shows stained tissue there, so their data are missing.
 
-    white : bool (H, W), cells at `spacing` that are white throughout. Where `dark` isn't known nothing is missing. A
-    cell counts if the 3 x 3 cells around it are white and all that the overview shows in it is dark, and so do the
-    white cells joined to it that are dark for the most part: its tile's others.
+    blank : bool (H, W), cells at `spacing` that are blank throughout. Where `dark` isn't known nothing is missing. A
+    cell counts if the 3 x 3 cells around it are blank and all that the overview shows in it is dark, and so do the
+    blank cells joined to it that are dark for the most part: its tile's others.
     """
-    if tissue.dark is None or not white.any():
-        return np.zeros_like(white)
-    dark = coverage(tissue.dark & tissue.tissue, tissue.spacing, shape=white.shape, spacing=spacing)
-    sure = ndimage.binary_erosion(white, _BLOCK, border_value=0) & (dark == 1)
-    return ndimage.binary_propagation(sure, _BLOCK, mask=white & (dark > 0.5))
+    if tissue.dark is None or not blank.any():
+        return np.zeros_like(blank)
+    dark = coverage(tissue.dark & tissue.tissue, tissue.spacing, shape=blank.shape, spacing=spacing)
+    sure = ndimage.binary_erosion(blank, _BLOCK, border_value=0) & (dark == 1)
+    return ndimage.binary_propagation(sure, _BLOCK, mask=blank & (dark > 0.5))

@@ -87,10 +87,12 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
     """
     if _dark_ground(overview):
         return (_not_he("its background is dark, as in a fluorescence scan"),)
-    judged = mask.tissue.copy()
-    for reason, area in mask.excluded:
-        if reason == "pen" and np.count_nonzero(area) > np.count_nonzero(mask.tissue):
-            judged |= area
+    judged, ink = mask.tissue, np.zeros_like(mask.tissue)
+    for area in (mask.hidden, *(area for reason, area in mask.excluded if reason == "pen")):
+        if area is not None:
+            ink |= area
+    if np.count_nonzero(ink) > np.count_nonzero(judged):
+        judged = judged | ink
     pixels = overview[judged]
     step = -(-len(pixels) // _MOST_JUDGED) or 1
     density = _DENSITY_OF_GREY[pixels[::step].T]

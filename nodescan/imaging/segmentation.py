@@ -13,6 +13,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
 from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.imaging.outlines import Focus, OutlineLevels, trace_foci
 from nodescan.imaging.sizing import (
@@ -124,9 +125,9 @@ class FoundFoci:
         return sum(self._foci[index].shape.area for index in group)
 
     def _groups(self, gap_um: Micrometers) -> Sequence[tuple[int, ...]]:
-        """Foci that make one deposit. The gap is between corrected outlines: the network's dilation narrows it."""
-        if gap_um == 0 or not self._foci:
-            return [(index,) for index in range(len(self._foci))]
+        """Foci that make one deposit. The gap is between corrected outlines: they may touch where those found don't."""
+        if not self._foci:
+            return []
         return joined([self._sized((index,))[0] for index in range(len(self._foci))], gap_um)
 
     def _deposit(self, group: tuple[int, ...]) -> Deposit:
@@ -180,9 +181,7 @@ def touches_unexamined(
     wanted : bool (H, W) on the map's cells, True where there is tissue. "Border" is within one and a half cells,
     and half of what the rule's correction moved the outline in.
     """
-    spacing = probability.spacing
-    moved_um = max((abs(measured - true) for measured, true in rule.size_correction_um), default=0.0) / 2
-    reach_um = 1.5 * max(spacing.x, spacing.y) + moved_um
+    spacing, reach_um = probability.spacing, _reach_um(probability, rule)
     outline = to_shape(deposit.outline)
     left, top, right, bottom = outline.bounds
     height, width = probability.examined.shape
@@ -192,6 +191,20 @@ def touches_unexamined(
     shapely.prepare(outline)
     centres = shapely.points((column + columns.start + 0.5) * spacing.x, (row + rows.start + 0.5) * spacing.y)
     return bool(shapely.dwithin(outline, centres, reach_um).any())
+
+
+def touches_edge(deposit: Deposit, bounds: BoundsUm, probability: ProbabilityMap, *, rule: DecisionRule) -> bool:
+    """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined."""
+    reach_um = _reach_um(probability, rule)
+    left, top, right, bottom = to_shape(deposit.outline).bounds
+    near_first = min(left - bounds.left, top - bounds.top) <= reach_um
+    return near_first or min(bounds.left + bounds.width - right, bounds.top + bounds.height - bottom) <= reach_um
+
+
+def _reach_um(probability: ProbabilityMap, rule: DecisionRule) -> float:
+    """One and a half cells, and half of what the rule's correction moved the outline in."""
+    moved_um = max((abs(measured - true) for measured, true in rule.size_correction_um), default=0.0) / 2
+    return 1.5 * max(probability.spacing.x, probability.spacing.y) + moved_um
 
 
 def _without_holes(foci: Sequence[Focus]) -> tuple[Focus, ...]:

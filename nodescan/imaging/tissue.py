@@ -16,7 +16,7 @@ from nodescan.imaging.missing import dark_pixels
 _UM2_PER_MM2 = 1e6
 
 _MESSAGES = {
-    "pen": "{area} mm2 of pen marks was left out and not examined; tissue under thinner ink may not be judged well.",
+    "pen": "{area} mm2 of pen marks on glass was left out; tissue under paler ink may not be judged well.",
     "edge": "{area} mm2 along slide edges, coverslip edges or scratches was left out and not examined.",
     "debris": "{area} mm2 of colourless material (dust, bubbles, smears) was left out and not examined.",
     "small": "{area} mm2 of specks too small to count as tissue fragments was left out and not examined.",
@@ -78,7 +78,8 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     overview : uint8 (H, W, 3) RGB at `spacing` (about 8 um/px). The mask has its height, width and spacing.
     Stain is told from glass, shadow and dust by its colour, relative to the slide's own glass and never below
     an absolute floor: a threshold that adapts to the histogram calls noise tissue on an empty slide, and tissue glass
-    on a full one. What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small.
+    on a full one. What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small. Where tissue goes on
+    under ink it is `hidden`; slivers of that, smaller than a fragment, are taken for tissue.
     """
     if overview.ndim != 3 or overview.shape[2] != 3 or overview.dtype != np.uint8 or 0 in overview.shape:
         raise ValueError(f"an overview is uint8 (H, W, 3), not {overview.dtype} {overview.shape}")
@@ -89,14 +90,24 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     coloured &= ~ink
     grey &= ~ink
     body = _join(_without_specks(coloured), view.um_per_px, settings) & ~ink & ~view.outside
-    kept = _large(body, settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2)
-    tissue = _dilate(kept, settings.margin_um, view.um_per_px) & ~ink & ~view.outside
+    smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
+    kept = _large(body, smallest_px)
+    under_ink = _under_ink(ink, kept, view.um_per_px, settings)
+    hidden = _large(under_ink, smallest_px)
+    ink &= ~under_ink
+    tissue = (_dilate(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside
     left = grey & ~tissue
     edge = _edges(left, view.um_per_px, settings.edge_width_um)
     reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
     shape = (overview.shape[0], overview.shape[1])
     excluded = tuple((reason, _enlarged(mask, factor, shape)) for reason, mask in reasons if mask.any())
-    return TissueMask(_enlarged(tissue, factor, shape), spacing, excluded, dark_pixels(overview))
+    return TissueMask(
+        _enlarged(tissue, factor, shape),
+        spacing,
+        excluded,
+        dark_pixels(overview),
+        _enlarged(hidden, factor, shape) if hidden.any() else None,
+    )
 
 
 def excluded_flags(mask: TissueMask, settings: TissueSettings) -> tuple[Flag, ...]:
@@ -192,10 +203,7 @@ def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _join(stained: NDArray[np.bool_], um_per_px: float, settings: TissueSettings) -> NDArray[np.bool_]:
     """Closes gaps as wide as fat cells, then fills holes up to max_hole_mm2."""
-    size = 2 * round(settings.closing_um / (2 * um_per_px)) + 1
-    pad = size  # a closing eats into the border of the view unless it is given room
-    padded = np.pad(stained, pad).astype(np.uint8)
-    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[pad:-pad, pad:-pad] > 0
+    closed = _closed(stained, settings.closing_um, um_per_px)
     labels, count = ndimage.label(~closed)
     if count == 0:
         return closed
@@ -205,6 +213,23 @@ def _join(stained: NDArray[np.bool_], um_per_px: float, settings: TissueSettings
         hole[side] = False
     hole[0] = False
     return closed | hole[labels]
+
+
+def _closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:
+    """`mask` with gaps up to width_um wide closed."""
+    size = 2 * round(width_um / (2 * um_per_px)) + 1
+    pad = size  # a closing eats into the border of the view unless it is given room
+    padded = np.pad(mask, pad).astype(np.uint8)
+    return ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[pad:-pad, pad:-pad] > 0
+
+
+def _under_ink(
+    ink: NDArray[np.bool_], tissue: NDArray[np.bool_], um_per_px: float, settings: TissueSettings
+) -> NDArray[np.bool_]:
+    """Ink that tissue encloses, or that has tissue on both sides of a stroke."""
+    if not ink.any():
+        return ink
+    return ink & ndimage.binary_fill_holes(_closed(tissue, settings.ink.hiding_um, um_per_px))
 
 
 def _large(mask: NDArray[np.bool_], min_px: float) -> NDArray[np.bool_]:

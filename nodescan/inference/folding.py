@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodescan.inference.equivariance import GroupConv, GroupNorm8, Lift
-from nodescan.inference.models import Around, P4MNet, Step, cropped, over_poses
+from nodescan.inference.equivariance import POSES, GroupConv, GroupNorm8, Lift
+from nodescan.inference.models import P4MNet, Step
 from nodescan.inference.resnet import Block, ResNet18, core, folded_norm
 
 
@@ -16,11 +16,11 @@ class _PlainStep(nn.Module):
         super().__init__()
         self.conv = folded(step.conv, step.norm)
         self.mix = folded(step.mix, step.mix_norm)
-        self.residual, self.crop = step.residual, step.crop
+        self.residual = step.residual
 
     def forward(self, image: Tensor) -> Tensor:
         seen = functional.relu(self.conv(image))
-        kept = cropped(image, self.crop) if self.residual else seen
+        kept = image[..., 1:-1, 1:-1] if self.residual else seen
         return functional.relu(self.mix(seen) + kept)
 
 
@@ -40,16 +40,6 @@ class _Plain(nn.Module):
         return (image - self.centre).to(like.weight.dtype)
 
 
-class _PlainAround(nn.Module):
-    def __init__(self, around: Around) -> None:
-        super().__init__()
-        self.step = _PlainStep(around.step)
-        self.mix = folded(around.mix, around.mix_norm)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return functional.avg_pool2d(over_poses(functional.relu(self.mix(self.step(image)))), 4, stride=2)
-
-
 class PlainP4MNet(_Plain):
     """What a P4MNet computes at inference; exact, to rounding."""
 
@@ -57,19 +47,17 @@ class PlainP4MNet(_Plain):
         super().__init__(mean)
         self.lift = _fed_with_bytes(folded(net.lift, net.lift_norm, stride=2), std)
         self.fine = folded(net.fine, net.fine_norm)
-        self.middle, self.coarse = (nn.Sequential(*map(_PlainStep, stage)) for stage in (net.middle, net.coarse))
+        self.stages = nn.ModuleList(nn.Sequential(*map(_PlainStep, stage)) for stage in (net.middle, net.coarse))
         self.mix = folded(net.mix, net.mix_norm)
-        self.around = None if net.around is None else _PlainAround(net.around)
         self.answer = _cooled(net.answer, temperature)
 
     def forward(self, image: Tensor) -> Tensor:
         lifted = functional.relu(self.lift(self.centred(image, self.lift)))
         x = functional.max_pool2d(functional.relu(self.fine(lifted)), 2)
-        wide = self.coarse[0](functional.max_pool2d(self.middle(x), 2))
-        x = functional.max_pool2d(self.coarse[1](wide), 2)
-        pooled = over_poses(functional.relu(self.mix(x)))
-        if self.around is not None:
-            pooled = torch.cat([pooled, self.around(wide)], dim=1)
+        for stage in self.stages:
+            x = functional.max_pool2d(stage(x), 2)
+        poses = functional.relu(self.mix(x)).unflatten(1, (-1, POSES))
+        pooled = torch.cat([poses.mean(dim=2), poses.amax(dim=2)], dim=1)
         return _probability(self.answer(pooled))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard
-from nodescan.inference.poses import KERNEL_OF, POSES, turned
+from nodescan.inference.poses import FEATURES, KERNEL_OF, POSES, turned
 
 Node = Any
 """One of OpenVINO's, which has no types: a border type."""
@@ -44,6 +44,9 @@ def graph(openvino: ModuleType, ops: ModuleType, card: ModelCard, weights: bytes
         parts = _Parts(ops, card, safetensors.numpy.load(weights), int8=int8)
         answer = ops.squeeze(ops.sigmoid(LAYOUTS[card.architecture](parts, centred)), np.array([1]))
         parts.all_used()
+        cells = card.geometry().cells
+        if tuple(answer.output(0).get_shape()) != (1, cells, cells):
+            raise ValueError("margin and stride on the card are not its own")
     except (KeyError, ValueError, IndexError, StopIteration, safetensors.SafetensorError) as error:
         raise ModelError(f"{card.name}: not the weights of a {card.architecture} network ({error})") from error
     return openvino.Model([answer], [fed], card.name)
@@ -126,33 +129,27 @@ class _Parts:
 def _p4m(parts: _Parts, image: Node) -> Node:
     """models.P4MNet."""
     ops = parts.ops
+    kernels = ("lift", "middle.0.conv", "coarse.0.conv", "mix")
+    if tuple(parts.weight(f"{name}.weight").shape[0] for name in kernels) != FEATURES[parts.card.architecture]:
+        raise ValueError("of other widths")
     x = parts.first(*_group_folded(parts, "lift"), image)
     x = parts.pooled(parts.relu(parts.inner(*_group_folded(parts, "fine"), x)), side=2)
-    for step in _numbered(parts, "middle", "conv.weight"):
-        x = _step(parts, step, x)
-    wide = _step(parts, "coarse.0", parts.pooled(x, side=2))
-    x = parts.pooled(_step(parts, "coarse.1", wide), side=2)
-    pooled = _over_poses(ops, parts.relu(parts.inner(*_group_folded(parts, "mix"), x)))
-    if parts.has("around.mix.weight"):
-        seen = _step(parts, "around.step", wide)
-        seen = _over_poses(ops, parts.relu(parts.inner(*_group_folded(parts, "around.mix"), seen)))
-        means = ops.avg_pool(seen, [2, 2], [0, 0], [0, 0], [4, 4], exclude_pad=True, rounding_type="floor")
-        pooled = ops.concat([pooled, means], 1)
-    return parts.answer(pooled)
-
-
-def _over_poses(ops: ModuleType, image: Node) -> Node:
-    """Each feature's mean and largest value over its eight poses."""
-    channels, high, wide = image.output(0).get_shape()[1:]
-    poses = ops.reshape(image, np.array([1, channels // POSES, POSES, high, wide]), special_zero=False)
-    return ops.concat([reduce(poses, np.array([2]), False) for reduce in (ops.reduce_mean, ops.reduce_max)], 1)
+    for stage in ("middle", "coarse"):
+        for step in _numbered(parts, stage, "conv.weight"):
+            x = _step(parts, step, x)
+        x = parts.pooled(x, side=2)
+    x = parts.relu(parts.inner(*_group_folded(parts, "mix"), x))
+    channels, high, wide = x.output(0).get_shape()[1:]
+    poses = ops.reshape(x, np.array([1, channels // POSES, POSES, high, wide]), special_zero=False)
+    both = [reduce(poses, np.array([2]), False) for reduce in (ops.reduce_mean, ops.reduce_max)]
+    return parts.answer(ops.concat(both, 1))
 
 
 def _step(parts: _Parts, name: str, image: Node) -> Node:
     """models.Step."""
-    outputs, inputs, *_, side = parts.weight(f"{name}.conv.weight").shape
+    residual = parts.weight(f"{name}.conv.weight").shape[0] == parts.weight(f"{name}.conv.weight").shape[1]
     seen = parts.relu(parts.inner(*_group_folded(parts, f"{name}.conv", f"{name}.norm"), image))
-    kept = parts.cropped(image, side // 2) if inputs == outputs else seen
+    kept = parts.cropped(image, 1) if residual else seen
     mixed = parts.inner(*_group_folded(parts, f"{name}.mix"), seen)
     return parts.relu(parts.ops.add(mixed, kept))
 
@@ -161,7 +158,7 @@ def _resnet18(parts: _Parts, image: Node) -> Node:
     """resnet.ResNet18."""
     x = parts.first(*_folded(parts, "stem", "stem_norm"), image, padding=3)
     x = parts.pooled(x, side=3, padding=1)
-    for stage in (f"stages.{number}" for number in range(4) if parts.has(f"stages.{number}.0.conv1.weight")):
+    for stage in (f"stages.{number}" for number in range(3 if parts.card.architecture == "resnet18-c4" else 4)):
         for block in _numbered(parts, stage, "conv1.weight"):
             stride = 2 if block in ("stages.1.0", "stages.2.0") else 1
             x = _block(parts, block, x, stride=stride)
@@ -181,9 +178,7 @@ def _block(parts: _Parts, name: str, image: Node, *, stride: int) -> Node:
 
 LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {
     "p4m": _p4m,
-    "p4m-around": _p4m,
     "p4m-small": _p4m,
-    "p4m-around-small": _p4m,
     "resnet18": _resnet18,
     "resnet18-c4": _resnet18,
 }
@@ -210,9 +205,9 @@ def _folded(parts: _Parts, conv: str, norm: str) -> tuple[Array, Array]:
 
 
 def _numbered(parts: _Parts, stage: str, weight: str) -> Iterator[str]:
-    """Names of a stage's parts: "middle.0", "middle.1", ..."""
+    """Names of a stage's parts: "middle.0", "middle.1", ... Raises KeyError for a stage without any."""
     for number in count():
-        if not parts.has(f"{stage}.{number}.{weight}"):
+        if number and not parts.has(f"{stage}.{number}.{weight}"):
             return
         yield f"{stage}.{number}"
 

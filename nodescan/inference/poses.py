@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 POSES = 8
 
+FEATURES = {"p4m": (4, 16, 48, 64), "p4m-small": (2, 4, 8, 8)}
+"""By architecture, how many features the four grids of a P4MNet hold, each in eight poses."""
+
 
 def turned(image: NDArray[np.generic], pose: int) -> NDArray[np.generic]:
     """image : (..., k, k), mirrored where pose >= 4, then turned by pose % 4 quarters."""

@@ -14,10 +14,7 @@ from nodescan.inference.folding import PlainResNet18, plain_form
 from nodescan.inference.models import P4MNet
 from nodescan.inference.predictor import load_network
 
-HALF_FIELD_PX = dict.fromkeys(("p4m", "p4m-around", "p4m-small", "p4m-around-small"), 32) | {
-    "resnet18": 176,
-    "resnet18-c4": 112,
-}
+HALF_FIELD_PX = {"p4m": 32, "p4m-small": 32, "resnet18": 176, "resnet18-c4": 112}
 """What a cell sees beyond itself, rounded up to cells. ResNet: fields of 339 and 211 px, 7 + 4 for stem and
 pooling and 2 x the stride for every 3 x 3 convolution after them."""
 

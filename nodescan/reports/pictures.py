@@ -118,7 +118,7 @@ def draw_overview(result: SlideResult) -> Image.Image | None:
         for index, (_, mask) in enumerate(result.tissue.excluded):
             sampled = canvas.sampled(mask, result.tissue.spacing).astype(bool)
             canvas.outline_mask(sampled, excluded_colour(index), width=1.8, dashed=True)
-        tissue = canvas.sampled(result.tissue.tissue, result.tissue.spacing).astype(bool)
+        tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
         canvas.outline_mask(tissue, TISSUE, width=1.2)
         _draw_not_examined(canvas, result)
     _draw_deposits(canvas, result.report.deposits)
@@ -157,7 +157,7 @@ def draw_crop(deposit: Deposit, picture: Picture, deposits: tuple[Deposit, ...])
 def not_examined(canvas: Canvas, result: SlideResult) -> NDArray[np.bool_]:
     """Tissue that no network answered for: bool, shape of the canvas' picture."""
     assert result.tissue is not None
-    tissue = canvas.sampled(result.tissue.tissue, result.tissue.spacing).astype(bool)
+    tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
     if result.probability is None:
         return tissue
     return tissue & ~canvas.sampled(result.probability.examined, result.probability.spacing).astype(bool)

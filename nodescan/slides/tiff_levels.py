@@ -35,7 +35,7 @@ _TRIES = 8
 class TiledLevel:
     """One directory. width_px, height_px: as stored, a format may show less of it. tables: of jpeg_tiles.shared_tables.
 
-    offsets, lengths : uint64 (tiles,), row by row; a length of 0 is a tile that was never scanned.
+    offsets, lengths : uint64 (tiles,), row by row; a length of 0 is a tile that was never scanned, or was lost.
     """
 
     width_px: int

@@ -81,11 +81,33 @@ class JpegLevels:
                 target = pixels[y0 - box.top : y1 - box.top, x0 - box.left : x1 - box.left]
                 number = row * level.tiles_across + column
                 if level.lengths[number] == 0:
+                    if self._is_finer_there(index, place):
+                        raise RegionUnreadableError(self._name, f"a tile of level {index} is missing")
                     target[:] = 255
                     continue
                 tile = self._tile(index, number)
                 target[:] = tile[y0 - place.top : y1 - place.top, x0 - place.left : x1 - place.left]
         return pixels
+
+    def _is_finer_there(self, index: int, place: PixelBox) -> bool:
+        """Whether a finer level holds anything of a tile that this one lacks: then it was scanned, and is lost here.
+
+        A pixel along its border counts for nothing: levels' sizes are rounded.
+        """
+        level = self._levels[index]
+        inner = place.grown(-1)
+        for finer in self._levels[:index]:
+            across, down = finer.width_px / level.width_px, finer.height_px / level.height_px
+            tiles = finer.lengths.reshape(-1, finer.tiles_across)
+            rows = slice(
+                int(inner.top * down / finer.tile_height_px), math.ceil(inner.bottom * down / finer.tile_height_px)
+            )
+            columns = slice(
+                int(inner.left * across / finer.tile_width_px), math.ceil(inner.right * across / finer.tile_width_px)
+            )
+            if tiles[rows, columns].any():
+                return True
+        return False
 
     def close(self) -> None:
         """Lets the file and the tiles go; reading afterwards raises ValueError."""

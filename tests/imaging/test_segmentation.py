@@ -107,7 +107,10 @@ def test_size_is_invariant_under_translation_and_quarter_turns(values, down, rig
     moved = np.rot90(np.pad(values, ((2 + down, 2), (2 + right, 3))), turns)
     again = find_deposits(map_of(np.ascontiguousarray(moved)), PLAIN, settings())
     assert [d.diameter_um for d in again] == pytest.approx([d.diameter_um for d in plain])
-    assert [d.diameter_uncertainty_um for d in again] == pytest.approx([d.diameter_uncertainty_um for d in plain])
+    uncertainties = [
+        sorted(d.diameter_uncertainty_um for d in found) for found in (again, plain)
+    ]  # of equal sizes, too
+    assert uncertainties[0] == pytest.approx(uncertainties[1])
 
 
 @given(factor=st.floats(0.3, 3))

@@ -101,6 +101,24 @@ def test_pen_marks_are_left_out_and_named(ink: tuple[int, int, int]) -> None:
     assert [flag.code for flag in excluded_flags(mask, TISSUE)] == ["tissue_excluded_pen"]
 
 
+@pytest.mark.parametrize("across", [True, False], ids=["stroke", "dot"])
+def test_tissue_that_goes_on_under_ink_is_hidden(across: bool) -> None:
+    """Between tissue on both sides, or within it: wanted, not seen, and not under "pen"."""
+    shape = (300, 400)
+    node, mark = disc(shape, (150, 200), 120), np.zeros(shape, bool)
+    mark[0 if across else 110 : 300 if across else 190, 180:220] = True
+    view = stained(glass(*shape), node)
+    view[mark] = (40, 60, 160)  # a felt pen covers what it marks
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert mask.hidden is not None
+    assert mask.hidden[node & mark].mean() > 0.97
+    assert mask.wanted[node].mean() > 0.99
+    assert share(mask, mark) == 0
+    pen = dict(mask.excluded).get("pen", np.zeros(shape, bool))
+    assert not (pen & mask.wanted).any()
+    assert pen.any() == across
+
+
 def test_pigment_inside_a_node_is_kept() -> None:
     """Black within tissue on all sides is pigment or a fold, not ink."""
     shape = (300, 300)

@@ -9,37 +9,32 @@ from nodescan.inference.models import P4MNet
 from nodescan.inference.transforms import MEAN, STD, normalised
 
 
-def tiny(*, around: bool) -> P4MNet:
+def tiny() -> P4MNet:
     torch.manual_seed(0)
-    net = P4MNet((4, 6, 8, 8), around=around)
+    net = P4MNet((4, 6, 8, 8))
     with torch.no_grad():  # running statistics that do something
         net.train()(torch.rand(4, 3, 112, 112))
     return net.double().eval()
 
 
-@pytest.fixture(params=[False, True], ids=["cell alone", "with the way around"])
-def net(request: pytest.FixtureRequest) -> P4MNet:
-    return tiny(around=request.param)
-
-
 @pytest.mark.parametrize("pose", range(POSES))
-def test_turning_the_patch_turns_the_answers_alone(net: P4MNet, pose: int) -> None:
+def test_turning_the_patch_turns_the_answers_alone(pose: int) -> None:
     """The logits of a turned or mirrored patch are the turned or mirrored logits."""
-    patch = torch.rand(1, 3, 112, 112, dtype=torch.float64)
+    net, patch = tiny(), torch.rand(1, 3, 112, 112, dtype=torch.float64)
     torch.testing.assert_close(net(turned(patch, pose)), turned(net(patch), pose))
 
 
-def test_a_cell_sees_its_eighty_pixels_and_no_more(net: P4MNet) -> None:
+def test_a_cell_sees_its_eighty_pixels_and_no_more() -> None:
     """The first cell's answer depends on pixels 0 to 79 each way, first and last among them, and on nothing else."""
-    patches = torch.rand(24, 3, 96, 96, dtype=torch.float64, requires_grad=True)
+    net, patches = tiny(), torch.rand(24, 3, 96, 96, dtype=torch.float64, requires_grad=True)
     net(patches)[:, 0, 0].sum().backward()
     rows, columns = torch.nonzero(patches.grad.abs().sum(dim=(0, 1)), as_tuple=True)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 79, 0, 79)
 
 
-def test_answers_in_a_tile_are_those_of_the_lone_patch(net: P4MNet) -> None:
+def test_answers_in_a_tile_are_those_of_the_lone_patch() -> None:
     """Laid into a larger tile at a multiple of the stride, a patch is answered as when it stood alone."""
-    patch = torch.rand(1, 3, 96, 96, dtype=torch.float64)
+    net, patch = tiny(), torch.rand(1, 3, 96, 96, dtype=torch.float64)
     tile = torch.rand(1, 3, 192, 192, dtype=torch.float64)
     tile[..., 32:128, 48:144] = patch
     torch.testing.assert_close(net(tile)[0, 2:4, 3:5], net(patch)[0])
@@ -67,9 +62,9 @@ def test_a_group_convolution_keeps_the_order_of_poses() -> None:
         assert all(sum(row) == 1 for row in pairs)
 
 
-def test_folded_into_plain_convolutions_it_answers_the_same(net: P4MNet) -> None:
+def test_folded_into_plain_convolutions_it_answers_the_same() -> None:
     """Fed with bytes, the plain network's probabilities are those of the network it was made of."""
-    pixels = torch.randint(0, 256, (2, 3, 112, 112)).double()
+    net, pixels = tiny(), torch.randint(0, 256, (2, 3, 112, 112)).double()
     mean, std = torch.tensor(MEAN).double(), torch.tensor(STD).double()
     plain = PlainP4MNet(net, mean=mean, std=std, temperature=1.7).double()
     expected = torch.sigmoid(net(normalised(pixels / 255)) / 1.7)

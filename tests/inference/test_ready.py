@@ -126,3 +126,21 @@ def test_threads_are_those_that_torch_would_take(
     """The user's word, else one for each core."""
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert ready._threads() == threads or (threads is None and ready._threads() >= 1)
+
+
+@pytest.mark.parametrize(
+    ("made", "change"),
+    [
+        ("p4m-small", {"architecture": "p4m"}),
+        ("resnet18-c4", {"architecture": "resnet18"}),
+        ("resnet18", {"architecture": "resnet18-c4"}),
+        ("p4m-small", {"margin_px": 48}),
+        ("p4m-small", {"stride_px": 32}),
+    ],
+)
+def test_a_card_that_tells_of_another_network_is_refused(made: str, change: dict[str, object], tmp_path: Path) -> None:
+    """Answers of other widths, or of cells that lie elsewhere, would be taken for this network's."""
+    folder = random_model(tmp_path / "model", made, core_px=64)
+    save_card(load_card(folder).model_copy(update=change), folder)
+    with pytest.raises(ModelError, match=r"not (the weights|those) of a"):
+        open_in_slot(folder, device="cpu", slot=0)

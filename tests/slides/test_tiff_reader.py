@@ -57,7 +57,7 @@ def _made(folder: Path) -> Iterator[Path]:
     xml = philips_xml(0.00025, 0.0005, 0.001)
     yield write_jpegs(folder / "philips.tiff", padded, Coding(), description=xml, software="Philips DP v1.0")
     sparse = write_jpegs(folder / "sparse.tif", wholes, Coding())
-    for level, tile in ((0, 5), (0, 11), (1, 2)):
+    for level, tile in ((0, 5), (0, 11), (1, 2), (0, 8), (0, 9)):  # of a coarse tile and all that it was made of
         set_tag(sparse, 325, 0, level=level, index=tile)
         set_tag(sparse, 324, 0, level=level, index=tile)
     yield sparse

@@ -71,14 +71,6 @@ def test_weights_of_another_architecture_are_refused(checkpoint: Path) -> None:
         module("p4m", str(checkpoint))
 
 
-def test_a_grown_network_begins_as_the_one_it_is_grown_from(checkpoint: Path) -> None:
-    """The way around is there, and has no say yet."""
-    old, new = (module(name, str(checkpoint)) for name in ("p4m-small", "p4m-around-small"))
-    image = torch.rand(2, 3, 112, 96)
-    assert torch.equal(new(image), old(image))
-    assert new.net.around(torch.rand(1, 64, 6, 6)).any()
-
-
 @pytest.mark.parametrize("source", ["no-such-model", "nowhere/model", "nowhere/last.ckpt"])
 def test_a_source_that_is_not_there_is_named_in_one_line(source: str) -> None:
     """Whether a name, a folder or a checkpoint was meant."""

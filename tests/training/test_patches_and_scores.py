@@ -200,11 +200,12 @@ def test_a_patch_is_moved_to_where_its_label_lies() -> None:
     assert centred(other) is other
 
 
-def test_a_patch_is_answered_where_its_label_lies() -> None:
-    """Tumour in the labelled square alone is all that the answer says."""
-    pixels = np.full((1, 96, 96, 3), 10, np.uint8)
-    pixels[:, 26:58, 26:58] = 240
-    assert patch_probabilities(pixels, Halves(), mosaic=False)[0] == pytest.approx(240 / 255)
+@pytest.mark.parametrize("mosaic", [False, True])
+def test_a_patch_is_answered_where_its_label_lies(mosaic: bool) -> None:
+    """The answer is that of the 64 px around the labelled square's middle, whatever lies beside them."""
+    pixels = np.full((2, 96, 96, 3), 10, np.uint8)
+    pixels[:, 10:74, 10:74] = 240
+    assert patch_probabilities(pixels, Halves(), mosaic=mosaic) == pytest.approx(240 / 255)
 
 
 def test_a_mosaic_answers_each_patch_by_its_own_centre() -> None:
