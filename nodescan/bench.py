@@ -21,7 +21,7 @@ from nodescan.examination import Survey, examine, plan
 from nodescan.imaging.tissue import find_tissue
 from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s
-from nodescan.inference.predictor import open_predictor
+from nodescan.inference.slots import open_in_slot
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.progress import Viewer
@@ -88,7 +88,7 @@ def efficiency(rates: Rates, *, useful_share: float, shared_cores: bool) -> floa
 def measure_speed(slide: Path | None, *, model: str | None, device: str, progress: Viewer) -> Speed:
     """The speed on a slide, or on a phantom made for the purpose. Raises SlideError, ModelError or DeviceError."""
     folder = find_model(model)
-    predictor = open_predictor(folder, device=device)
+    predictor, _ = open_in_slot(folder, device=device, slot=0)  # as a scan opens it
     if slide is not None:
         speed = measure_stages(slide, predictor, progress)
         command = _command(slide, model, device, progress)

@@ -39,10 +39,11 @@ COMPILED: Mapping[str, str] = {
     "safetensors": "safetensors",
     "torch": "torch",
     "torchvision": "torchvision",
+    "openvino": "nodescan[openvino]",
 }
 """Module -> what to install: code that is compiled, so that it may be built for another machine."""
 
-OPTIONAL = ("torchvision",)
+OPTIONAL = ("torchvision", "openvino")
 
 PLANTED_UM, PLANTED_SEED, PLANTED_SPACING_UM = 600.0, 3, 0.5
 """A micrometastasis well away from both limits, on the smallest node that a phantom can be."""

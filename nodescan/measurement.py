@@ -27,6 +27,10 @@ FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
 a pixel is half as wide as the limit of isolated tumour cells, so that no class could be told."""
 
+COARSEST_OUTLINE_UM = 5.0
+"""The same for outlines, which ASAP and QuPath draw in pixels of level 0, 0.2 to 1 um; other tools on pictures reduced
+up to about x16."""
+
 MPP_TOLERANCE = 0.02
 """A given spacing further from the file's own than this share is remarked upon."""
 
@@ -64,12 +68,14 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
     value: which pixel value is tumour (None: all but 0). Raises UsageError where the command must say more or
     less, AnnotationError where the file can't be used.
     """
-    if mpp is not None and not all(FINEST_GIVEN_UM <= side <= COARSEST_GIVEN_UM for side in (mpp.x, mpp.y)):
+    outlines = path.suffix.lower() in _OUTLINE_SUFFIXES
+    coarsest_um = COARSEST_OUTLINE_UM if outlines else COARSEST_GIVEN_UM
+    if mpp is not None and not all(FINEST_GIVEN_UM <= side <= coarsest_um for side in (mpp.x, mpp.y)):
         raise UsageError(
             f"--mpp: {mpp.mean:g} can't be the um per pixel of {path.name}; "
-            f"give a number between {FINEST_GIVEN_UM:g} and {COARSEST_GIVEN_UM:g}"
+            f"give a number between {FINEST_GIVEN_UM:g} and {coarsest_um:g}"
         )
-    if path.suffix.lower() in _OUTLINE_SUFFIXES:
+    if outlines:
         return _measure_outlines(path, mpp, value, joining_gap_um)
     return _measure_image(path, mpp, value, joining_gap_um)
 
@@ -115,7 +121,7 @@ class _Picture:
 def _read_picture(path: Path) -> _Picture:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # a mask of a slide is large by nature
+            warnings.simplefilter("ignore")  # a mask of a slide is large by nature; damage is an error, or nothing
             with Image.open(path) as image:
                 pages = getattr(image, "n_frames", 1)
                 pixels, spacing, lossy = np.asarray(image), _spacing_in(image), image.format == "JPEG"

@@ -49,7 +49,7 @@ Precision = Annotated[
         "--precision",
         metavar="auto|float32",
         help="auto: the fastest here, with float32 for what bears on deposits; or float32 throughout. Status, class "
-        "and sizes are the same; faint detections, and seldom a slide's probability, differ a little (under 0.06).",
+        "and sizes are the same; faint detections, and seldom a slide's probability, differ a little (under 0.14).",
     ),
 ]
 Force = Annotated[

@@ -23,7 +23,18 @@ RUN_JSON = "run.json"
 RUN_LOG = "run.log"
 RECORD_VERSION = 1
 
-_PACKAGES = ("numpy", "openslide-bin", "openslide-python", "scikit-image", "scipy", "simplejpeg", "tifffile", "torch")
+_PACKAGES = (
+    "numpy",
+    "openslide-bin",
+    "openslide-python",
+    "openvino",
+    "scikit-image",
+    "scipy",
+    "shapely",
+    "simplejpeg",
+    "tifffile",
+    "torch",
+)
 """What a finding can depend on."""
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -244,15 +245,63 @@ def test_a_map_of_probabilities_is_no_mask(tmp_path):
     assert measured(saved(tmp_path / "h.tif", halves)).largest_deposit_um == pytest.approx(2 * math.hypot(100, 10))
 
 
-@pytest.mark.parametrize(("um_per_px", "taken"), [(0.049, False), (0.05, True), (100.0, True), (100.1, False)])
-def test_an_absurd_spacing_is_refused(tmp_path, um_per_px, taken):
-    """A pixel finer than light resolves, or half as wide as the ITC limit, is a slip of units, whatever the file."""
-    for path in (saved(tmp_path / "m.png", bar()), asap(tmp_path / "a.xml", ("_0", SQUARE))):
-        if taken:
-            assert measured(path, mpp=Spacing.square(um_per_px)).deposits
-            continue
-        with pytest.raises(UsageError, match=rf"--mpp: {um_per_px:g} can't be .*{path.name}; give a number between"):
-            measured(path, mpp=Spacing.square(um_per_px))
+@pytest.mark.parametrize(
+    ("name", "um_per_px", "taken"),
+    [
+        *(("m.png", um, taken) for um, taken in ((0.049, False), (0.05, True), (100, True), (101, False))),
+        *(("a.xml", um, taken) for um, taken in ((0.049, False), (0.05, True), (5, True), (24, False))),
+    ],
+)
+def test_an_absurd_spacing_is_refused(tmp_path, name, um_per_px, taken):
+    """A pixel finer than light resolves, half as wide as the ITC limit, or too coarse to be a slide's, is a slip."""
+    saved(tmp_path / "m.png", bar())
+    asap(tmp_path / "a.xml", ("_0", SQUARE))
+    if taken:
+        assert measured(tmp_path / name, mpp=Spacing.square(um_per_px)).deposits
+        return
+    with pytest.raises(UsageError, match=rf"--mpp: {um_per_px:g} can't be .*{name}; give a number between"):
+        measured(tmp_path / name, mpp=Spacing.square(um_per_px))
+
+
+def test_a_mask_held_in_transparency_is_refused(tmp_path):
+    """Black all over, it would be measured as negative."""
+    for channels in (2, 4):
+        pixels = np.zeros((120, 260, channels), np.uint8)
+        pixels[10:110, 30:230, -1] = 255
+        with pytest.raises(AnnotationError, match=r"t\.png: is transparent in part"):
+            measured(saved(tmp_path / "t.png", pixels))
+
+
+def test_a_damaged_picture_ends_in_one_line(tmp_path):
+    """Whatever the reader makes of it: every byte of a small TIFF's directory changed in turn."""
+    path = tmp_path / "d.tif"
+    Image.fromarray(bar()).save(path, compression="tiff_lzw")
+    whole = path.read_bytes()
+    start = int.from_bytes(whole[4:8], "little")
+    for place in range(start, min(start + 150, len(whole))):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(bytes(damaged))
+        with suppress(AnnotationError, UsageError):
+            measured(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("e.xml", "<?xml version='1.0' encoding='no-such'?><ASAP_Annotations/>"),
+        ("e.xml", "<?xml version='1.0' encoding='utf-7'?><ASAP_Annotations/>"),
+        (
+            "h.geojson",
+            '{"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [[[1' + "0" * 400 + ", 0]]]}}",
+        ),
+    ],
+)
+def test_outlines_that_cannot_be_read_are_refused(tmp_path, name, text):
+    """Unknown encodings, and numbers beyond all bounds."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(AnnotationError, match=name):
+        measured(tmp_path / name)
 
 
 def test_a_folder_is_refused_by_its_name(tmp_path, monkeypatch):

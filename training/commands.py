@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from nodescan.config import load_config
-from nodescan.errors import NodescanError
+from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import Decision, find_model, load_card, save_card
 from nodescan.inference.predictor import open_predictor
+from nodescan.interfaces import TilePredictor
 from training.averaging import average
 from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands
@@ -21,12 +22,12 @@ from training.eight_bits import with_ranges
 from training.export import export
 from training.mask_evaluation import evaluate_masks, read_masked_images
 from training.patch_evaluation import calibrated, evaluate_patches
-from training.patches import read_patches
+from training.patches import PATCH_SPACING_UM, read_patches
 from training.slide_commands import add_slide_commands
 from training.telling import flat, one_line, seed_range, tell
 from training.tuning import probability_map, steadiest, tune
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 add_slide_commands(app)
 add_composite_commands(app)
 add_card_commands(app)
@@ -75,10 +76,12 @@ def evaluate_patches_command(
     path: Path,
     model: _Model = None,
     mosaic: Annotated[bool, typer.Option(help="answer all patches inside one large picture, as on a slide")] = False,
+    mpp: Annotated[float, typer.Option(help="um/px of the patches; PatchCamelyon's by default")] = PATCH_SPACING_UM,
     as_json: _Json = False,
 ) -> None:
     """Score a model on labelled patches: a zip, a folder (*/normal, */tumor) or a PCam HDF5 pair (..._x.h5)."""
     predictor = open_predictor(find_model(model), precision="float32")
+    _check_spacing(path, mpp, predictor)
     scores = evaluate_patches(read_patches([path]), predictor, mosaic=mosaic)
     tell(flat(scores), as_json=as_json)
 
@@ -92,8 +95,18 @@ def evaluate_masks_command(
 ) -> None:
     """Score a model's outlines on pictures that have a _mask.png beside them."""
     predictor = open_predictor(find_model(model), precision="float32")
+    _check_spacing(folder, mpp, predictor)
     scores = evaluate_masks(read_masked_images(folder), predictor, spacing_um=mpp)
     tell(flat(scores), as_json=as_json)
+
+
+def _check_spacing(path: Path, mpp: float, predictor: TilePredictor) -> None:
+    """Raises UsageError for a magnification that the model wasn't taught: it would be answered all the same."""
+    finest, coarsest = predictor.spacing_range_um
+    if not finest <= mpp <= coarsest:
+        raise UsageError(
+            f"{path}: --mpp {mpp:g} is not within the model's {finest:g} to {coarsest:g} um/px; resample it"
+        )
 
 
 @app.command("tune")

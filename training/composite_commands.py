@@ -13,6 +13,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.inference.card import find_model
 from nodescan.inference.predictor import open_predictor
+from nodescan.inference.slots import open_in_slot
 from training.composites import Composite, SlideScore, half_of, linked, make_composites, score_slide, summarise
 from training.slide_scores import compare_definitions
 from training.telling import flat, seed_range, tell
@@ -60,7 +61,7 @@ def evaluate_composites_command(
     as_json: _Json = False,
 ) -> None:
     """Score a model on slides laid out of real patches with planted deposits: class, false deposits, recall, sizes."""
-    predictor = open_predictor(find_model(model))  # as a scan: what bears on a deposit is float32's
+    predictor, _ = open_in_slot(find_model(model), device="auto", slot=0)  # as a scan opens it
     settings = load_config(None).settings.segmentation
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     scores = []

@@ -21,6 +21,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.evaluation import agreement
 from nodescan.imaging.sizing import to_shape
+from nodescan.reports.files import written_beside
 from training.scores import Interval, bootstrap
 
 LABELS = (Metastasis.NONE, Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
@@ -80,17 +81,28 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
     if half not in (1, 2):
         raise UsageError(f"--half is 1 or 2, not {half}")
     target = to / f"{patches.stem}-half{half}.zip"
-    if not target.exists():
-        to.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(patches) as source, zipfile.ZipFile(target, "w") as copy:
-            names = sorted(name for name in source.namelist() if not name.endswith("/"))
-            for name in names[half - 1 :: 2]:
-                copy.writestr(name, source.read(name))
+    try:
+        of = f"half of a zip of {patches.stat().st_size} bytes".encode()
+        if not target.exists():
+            to.mkdir(parents=True, exist_ok=True)
+            with written_beside(target) as part, zipfile.ZipFile(patches) as source, zipfile.ZipFile(part, "w") as copy:
+                copy.comment = of
+                names = sorted(name for name in source.namelist() if not name.endswith("/"))
+                for name in names[half - 1 :: 2]:
+                    copy.writestr(name, source.read(name))
+        with zipfile.ZipFile(target) as made:
+            known = made.comment
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{patches}: no zip of patches that can be read ({error})") from error
+    if known != of:
+        raise UsageError(f"{target}: is of another {patches.name}; name another folder with --work")
     return target
 
 
 def make_composites(tool: Path, patches: Path, seeds: Sequence[int], *, to: Path) -> list[Composite]:
     """One slide a seed, by the given tool; the label goes round with the seed, sizes are log-uniform in its range."""
+    if not tool.is_file():
+        raise UsageError(f"{tool}: no such script; name the one that lays slides out of patches with --tool")
     to.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(lambda seed: _composite(tool, patches, seed, to=to), seeds))

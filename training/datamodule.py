@@ -14,9 +14,8 @@ from nodescan.phantom_tiles import phantom_tile
 from training.augment import AugmentSettings, augmented, blended, context_swapped, cropped
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
-from training.patches import LABELLED_PX, Patches, centred, read_patches
+from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, read_patches
 
-PATCH_SPACING_UM = 0.972
 _ORDER_STREAM = 1 << 32
 """Keeps the random numbers of an epoch's order apart from those of its batches."""
 

@@ -16,7 +16,7 @@ from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.quantisation import input_ranges
 from nodescan.phantom_tiles import phantom_tile
-from training.datamodule import PATCH_SPACING_UM
+from training.patches import PATCH_SPACING_UM
 
 _TILES_A_SLIDE, _PHANTOMS = 3, 12
 

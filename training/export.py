@@ -42,11 +42,13 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
     Raises UsageError where the checkpoint isn't one of ours, ModelError where the copy answers differently.
     """
     architecture, weights = read_checkpoint(checkpoint)
-    net = build(architecture)
     try:
+        net = build(architecture)
         net.load_state_dict(weights)
+    except ModelError as error:
+        raise UsageError(f"{checkpoint}: {error}") from error
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[-1].strip()
         raise UsageError(f"{checkpoint}: not the weights of a {architecture} network ({reason})") from error
     halves = {key: value.half().contiguous() for key, value in weights.items()}
     if not all(torch.isfinite(value).all() for value in halves.values()):

@@ -35,6 +35,9 @@ class Patches:
         return Patches(self.pixels[index], self.tumour[index], tuple(self.names[i] for i in index))
 
 
+PATCH_SPACING_UM = 0.972
+"""Of PatchCamelyon's pixels, in um."""
+
 LABELLED_PX = 32
 """Side of what a patch's label speaks of."""
 

@@ -57,8 +57,12 @@ class Trial:
 
 
 def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None = None) -> ProbabilityMap:
-    """The map of one slide as a scan would make it; kept in `cache` under the slide's and the weights' names."""
-    kept = cache / f"{path.stem}-{predictor.model.weights_sha256[:12]}.npz" if cache else None
+    """The map of one slide as a scan would make it; kept in `cache` by slide, card and precision.
+
+    The card counts, too: the temperature stands on it, and the decision by which fast answers are asked again.
+    """
+    made_by = f"{predictor.model.card_sha256[:12]}-{predictor.precision}"
+    kept = cache / f"{path.stem}-{made_by}.npz" if cache else None
     if kept and kept.exists():
         stored = np.load(kept)
         spacing = Spacing(*stored["spacing"].tolist())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.errors import ModelError
-from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_card
+from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import cast, compiled_lanes, lanes_on, near_enough
 from nodescan.inference.fast_predictor import FastPredictor
@@ -97,12 +97,15 @@ def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) ->
 def load_network(card: ModelCard, folder: Path) -> nn.Module:
     """The network with its weights in float32. Raises ModelError where they don't fit the architecture."""
     content = checked_weights(card, folder)
-    net = build(card.architecture, margin_px=card.margin_px)
+    try:
+        net = build(card.architecture, margin_px=card.margin_px)
+    except ModelError as error:
+        raise ModelError(f"{folder / CARD_FILE}: {error}") from error
     try:
         weights = {name: value.float() for name, value in safetensors.torch.load(content).items()}
         net.load_state_dict(weights)
     except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[-1].strip()
         raise ModelError(
             f"{folder / card.weights}: not the weights of a {card.architecture} network ({reason})"
         ) from error
