@@ -1,0 +1,75 @@
+"""What the commands keep between runs is never taken for what another model, zip or precision made."""
+
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan.errors import UsageError
+from tests.fakes import ColourPredictor, paint_slide
+from training.composites import half_of, make_composites
+from training.tuning import probability_map
+
+
+def zipped(path: Path, count: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(count):
+            archive.writestr(f"normal/{number:02d}.jpg", bytes([number]))
+    return path
+
+
+def names(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def test_the_two_halves_share_no_patch(tmp_path: Path) -> None:
+    """Every second one each, and all of them between the two; asked again they are the same files."""
+    patches = zipped(tmp_path / "valid.zip", 9)
+    first, second = (half_of(patches, tmp_path / "work", half=half) for half in (1, 2))
+    assert sorted(names(first) + names(second)) == names(patches)
+    assert not set(names(first)) & set(names(second))
+    assert half_of(patches, tmp_path / "work", half=1) == first
+
+
+def test_the_half_of_another_zip_is_refused(tmp_path: Path) -> None:
+    """One of the same name would be taken for it."""
+    half_of(zipped(tmp_path / "a" / "valid.zip", 9), tmp_path / "work", half=1)
+    with pytest.raises(UsageError, match=r"is of another valid\.zip; name another folder with --work"):
+        half_of(zipped(tmp_path / "b" / "valid.zip", 12), tmp_path / "work", half=1)
+
+
+def test_what_is_no_zip_or_no_tool_is_named(tmp_path: Path) -> None:
+    """In one line, and no half is left behind."""
+    with pytest.raises(UsageError, match=r"nope\.zip: no zip of patches"):
+        half_of(tmp_path / "nope.zip", tmp_path / "work", half=1)
+    cut = zipped(tmp_path / "cut.zip", 9)
+    cut.write_bytes(cut.read_bytes()[:-20])
+    with pytest.raises(UsageError, match=r"cut\.zip: no zip of patches"):
+        half_of(cut, tmp_path / "work", half=1)
+    assert not list((tmp_path / "work").glob("*.zip"))
+    with pytest.raises(UsageError, match=r"nope\.py: no such script"):
+        make_composites(tmp_path / "nope.py", cut, [1], to=tmp_path / "work")
+
+
+def test_a_map_is_kept_for_its_card_and_precision_alone(tmp_path: Path) -> None:
+    """The same is read back; another temperature, which stands on the card, or another precision makes another."""
+
+    class Half(ColourPredictor):
+        def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return super().predict(tiles) / 2
+
+    slide = paint_slide(tmp_path / "s.tif", tumour_um=300)
+    whole = probability_map(slide, ColourPredictor(), cache=tmp_path / "maps")
+    again = probability_map(slide, Half(), cache=tmp_path / "maps")
+    assert np.array_equal(again.values, whole.values)
+    of_another_card, of_another_precision = Half(), Half()
+    of_another_card.model = replace(ColourPredictor.model, card_sha256="1" * 64)
+    of_another_precision.precision = "int8"
+    for other in (of_another_card, of_another_precision):
+        found = probability_map(slide, other, cache=tmp_path / "maps")
+        assert found.values.max() == pytest.approx(whole.values.max() / 2)
