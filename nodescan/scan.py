@@ -84,7 +84,7 @@ def scan_slide(
         flags = (
             *(Flag(code, message) for code, message in slide.info.warnings),
             *tissue_flags(overview, tissue, settings),
-            *examination_flags(examination, settings),
+            *examination_flags(examination),
             *doubts(deposits, examination, tissue, predictor=predictor, bounds=slide.info.bounds_um),
             *deposit_flags(deposits),
             *pattern_flags(sized, examination, predictor, settings),
@@ -182,9 +182,9 @@ def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) 
     return (*stain, *excluded_flags(tissue, settings.tissue))
 
 
-def examination_flags(examination: Examination, settings: ScanSettings) -> tuple[Flag, ...]:
+def examination_flags(examination: Examination) -> tuple[Flag, ...]:
     """What was not examined and why, and a network that answers the same everywhere."""
-    flags = list(focus_flags(examination.blurred_fraction, settings.quality))
+    flags = list(focus_flags(examination.blurred_fraction))
     if examination.unread_fraction > 0:
         share = f"{100 * examination.unread_fraction:.2g} %"
         flags.append(

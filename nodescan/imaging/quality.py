@@ -24,7 +24,6 @@ class QualitySettings:
     min_contrast: root mean squared step over 8 px (grey levels) under which no fine step can be compared with it.
     min_stained_contrast: the same, per grey level that a block is darker than white, that stained tissue in focus has
         at least; less is blur so heavy that no coarse step is left to compare with.
-    flag_blurred_fraction: share of the tissue out of focus above which the slide is flagged.
     min_stain_density: mean optical density from which a pixel says something of its stain.
     min_stained_mm2: area of such pixels below which the stain isn't judged.
     brown_blue_per_green: brown takes up at least this much blue per green (H&E: below 0.95).
@@ -39,7 +38,6 @@ class QualitySettings:
     max_blur_ratio: float
     min_contrast: float
     min_stained_contrast: float
-    flag_blurred_fraction: float
     min_stain_density: float
     min_stained_mm2: float
     brown_blue_per_green: float
@@ -112,16 +110,16 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
     return ()
 
 
-def focus_flags(out_of_focus_fraction: float, settings: QualitySettings) -> tuple[Flag, ...]:
-    """An `out_of_focus` flag where more than settings.flag_blurred_fraction of the tissue area is out of focus.
+def focus_flags(out_of_focus_fraction: float) -> tuple[Flag, ...]:
+    """An `out_of_focus` flag where any tissue is: a slide that is incomplete for it has to say so.
 
     out_of_focus_fraction: area out of focus / tissue area, in [0, 1].
     """
     if not 0 <= out_of_focus_fraction <= 1:
         raise ValueError(f"a fraction lies in [0, 1], not {out_of_focus_fraction}")
-    if out_of_focus_fraction <= settings.flag_blurred_fraction:
+    if out_of_focus_fraction == 0:
         return ()
-    share = f"{100 * out_of_focus_fraction:.1f} %"
+    share = f"{100 * out_of_focus_fraction:.2g} %"
     return (Flag("out_of_focus", f"{share} of the tissue is out of focus and counts as not examined; scan it again."),)
 
 

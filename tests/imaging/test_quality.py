@@ -181,11 +181,10 @@ def test_real_slides_are_h_and_e(shared: Path) -> None:
         assert stain_flags(view, mask, QUALITY) == (), path.name
 
 
-def test_a_focus_flag_starts_above_its_limit() -> None:
-    """The limit itself is no flag, the next number is, with the share in the message; what is no share is refused."""
-    limit = QUALITY.flag_blurred_fraction
-    assert focus_flags(limit, QUALITY) == ()
-    assert [flag.code for flag in focus_flags(math.nextafter(limit, 1), QUALITY)] == ["out_of_focus"]
-    assert focus_flags(0.25, QUALITY)[0].message.startswith("25.0 %")
+def test_any_tissue_out_of_focus_is_flagged() -> None:
+    """With its share in the message, since it makes the slide incomplete; what is no share is refused."""
+    assert focus_flags(0.0) == ()
+    assert [flag.code for flag in focus_flags(math.nextafter(0, 1))] == ["out_of_focus"]
+    assert focus_flags(0.0045)[0].message.startswith("0.45 %")
     with pytest.raises(ValueError, match="fraction"):
-        focus_flags(1.01, QUALITY)
+        focus_flags(1.01)
