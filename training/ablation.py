@@ -27,7 +27,7 @@ _WARM_UP_STEPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """change: dotted keys of the base configuration and the values that they get."""
+    """change: dotted keys of the base configuration and the values that they get; those of all settings among them."""
 
     name: str
     change: Mapping[str, Any]
@@ -75,7 +75,8 @@ def read_plan(path: Path) -> AblationPlan:
     """The plan at `path`. Raises UsageError, naming the file, where it isn't one."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        settings = tuple(Setting(str(each["name"]), dict(each["change"])) for each in content["settings"])
+        common = dict(content.get("common") or {})
+        settings = tuple(Setting(str(each["name"]), {**common, **each["change"]}) for each in content["settings"])
         before = content.get("earlier")
         earlier = before and Earlier(before["note"], tuple((str(e["name"]), e["auc"]) for e in before["settings"]))
         plan = AblationPlan(

@@ -32,7 +32,7 @@ def blank_cells(core: NDArray[np.uint8], stride_px: int) -> NDArray[np.bool_]:
     reader, as the format has it: it may as well be glass that a scanner left out.
     """
     corners = core[::stride_px, ::stride_px]
-    blank = (corners >= _LIGHT - _FLAT).all(axis=2) | (corners <= _BLACK + _FLAT).all(axis=2)
+    blank: NDArray[np.bool_] = np.logical_or(corners.min(axis=2) >= _LIGHT, corners.max(axis=2) <= _BLACK)
     if not blank.any():  # nearly every tile of tissue
         return blank
     rows, columns = np.nonzero(blank)

@@ -37,13 +37,14 @@ class Canvas:
     text_px: height of labels. Lines grow with it: a width of 1 is a thin line beside text of that size.
     """
 
-    def __init__(self, picture: Picture, longest_px: int, *, text_px: int) -> None:
+    def __init__(self, picture: Picture, longest_px: int, *, text_px: int, base: Image.Image | None = None) -> None:
+        """base: the picture at that size, where it was made before."""
         height, width = picture.pixels.shape[:2]
         width_um, height_um = width * picture.spacing.x, height * picture.spacing.y
         self.um_per_px = max(width_um, height_um) / longest_px
         size = max(1, round(width_um / self.um_per_px)), max(1, round(height_um / self.um_per_px))
         self.left_um, self.top_um = picture.left_um, picture.top_um
-        self.base = Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS)
+        self.base = base or Image.fromarray(picture.pixels).resize(size, Image.Resampling.LANCZOS)
         self._layer = Image.new("RGBA", (size[0] * _FINER, size[1] * _FINER), PAPER.rgba(0))
         self._draw = ImageDraw.Draw(self._layer)
         self._taken: list[Box] = []

@@ -47,7 +47,7 @@ def write_html(result: SlideResult, folder: Path, *, pictures: SlidePictures | N
 def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     """The page as text: pictures inside, nothing loaded from anywhere."""
     report, pictures = result.report, pictures or SlidePictures(result)
-    close_ups = _close_ups(result)  # first: who else shows pictures begins with the overview
+    close_ups, heatmap = _close_ups(result), _heatmap(pictures.heatmap())  # others begin with the overview
     return (
         environment()
         .get_template("report.html")
@@ -67,7 +67,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
             how_sure=sentences.how_sure(report),
             flags=page.flags(report),
             overview=_overview(report, pictures.overview()),
-            heatmap=_heatmap(pictures.heatmap()),
+            heatmap=heatmap,
             heat_gradient=page.heat_gradient(),
             threshold=None if report.model is None else report.model.threshold,
             legend=page.legend(result),

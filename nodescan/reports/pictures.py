@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import Picture, ProbabilityMap
 from nodescan.domain.report import SlideResult, Status
-from nodescan.domain.slide import BoundsUm, SlideInfo
+from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.files import write_beside
 from nodescan.reports.palette import CLASS_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, excluded_colour, heat_ramp
@@ -70,8 +70,9 @@ class SlidePictures:
     """What several writers show of a slide, drawn once; safe to ask from several threads."""
 
     def __init__(self, result: SlideResult) -> None:
-        self._overview = _Once(lambda: None if (image := draw_overview(result)) is None else Jpeg.of(image))
-        self._heatmap = _Once(lambda: draw_heatmap(result))
+        base = _Once(lambda: None if (canvas := _slide_canvas(result)) is None else canvas.base)
+        self._overview = _Once(lambda: None if (image := draw_overview(result, base())) is None else Jpeg.of(image))
+        self._heatmap = _Once(lambda: draw_heatmap(result, base()))
 
     def overview(self) -> Jpeg | None:
         return self._overview()
@@ -107,11 +108,14 @@ def write_pictures(result: SlideResult, folder: Path, *, pictures: SlidePictures
         write_beside(folder / HEATMAP_PNG, buffer.getvalue())
 
 
-def draw_overview(result: SlideResult) -> Image.Image | None:
-    """The slide with tissue, what was left out or not examined, and numbered deposits; None without a picture."""
-    if result.overview is None:
+def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image.Image | None:
+    """The slide with tissue, what was left out or not examined, and numbered deposits; None without a picture.
+
+    base: of SlidePictures, drawn on by others too, so it is left as it is.
+    """
+    canvas = _slide_canvas(result, base)
+    if canvas is None:
         return None
-    canvas = _slide_canvas(result.overview, result.report.info)
     if result.report.status is not Status.UNMEASURABLE:
         canvas.scale_bar()
     if result.tissue is not None:
@@ -125,11 +129,11 @@ def draw_overview(result: SlideResult) -> Image.Image | None:
     return canvas.image()
 
 
-def draw_heatmap(result: SlideResult) -> Image.Image | None:
-    """Probability over the pale slide; None without a picture or a map."""
-    if result.overview is None or result.probability is None:
+def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.Image | None:
+    """Probability over the pale slide; None without a picture or a map. base: as for draw_overview."""
+    canvas = _slide_canvas(result, base)
+    if canvas is None or result.probability is None:
         return None
-    canvas = _slide_canvas(result.overview, result.report.info)
     canvas.base = _heated(canvas, result.probability)
     canvas.scale_bar()
     if result.tissue is not None:
@@ -170,10 +174,13 @@ def jpeg_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _slide_canvas(overview: Picture, info: SlideInfo | None) -> Canvas:
-    overview = overview if info is None else _scanned_part(overview, info.bounds_um)
+def _slide_canvas(result: SlideResult, base: Image.Image | None = None) -> Canvas | None:
+    if result.overview is None:
+        return None
+    info = result.report.info
+    overview = result.overview if info is None else _scanned_part(result.overview, info.bounds_um)
     longest_px = min(_LONGEST_PX, max(_SHORTEST_PX, *overview.pixels.shape[:2]))
-    return Canvas(overview, longest_px, text_px=_text_px(longest_px))
+    return Canvas(overview, longest_px, text_px=_text_px(longest_px), base=base)
 
 
 def _text_px(longest_px: int) -> int:
