@@ -1,11 +1,10 @@
 """ONE SLIDE, FROM FILE TO REPORT: open, find tissue, examine it tile by tile, measure what was found, conclude."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,13 +76,15 @@ def scan_slide(
     try:
         overview, unseen = view_whole(slide, settings.overview, progress)
         tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
+        of_tissue = tissue_flags(overview, tissue, settings)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         sized = find_deposits(examination.probability, predictor.decision, settings.segmentation)
+        crops = begin_close_ups(slide, sized)
         deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
         flags = (
             *(Flag(code, message) for code, message in slide.info.warnings),
-            *tissue_flags(overview, tissue, settings),
+            *of_tissue,
             *examination_flags(examination),
             *doubts(deposits, examination, tissue, predictor=predictor, bounds=slide.info.bounds_um),
             *deposit_flags(deposits),
@@ -100,10 +101,10 @@ def scan_slide(
             seconds=time.monotonic() - clock,
         )
         report = report_of(slide, finding, predictor, provenance)
-        crops = close_ups(slide, deposits)
+        pictures = crops()
     finally:
         slide.close()
-    return SlideResult(report, examination.probability, tissue, overview, crops)
+    return SlideResult(report, examination.probability, tissue, overview, pictures)
 
 
 def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenance: Provenance) -> SlideReport:
@@ -241,11 +242,20 @@ def pattern_flags(
     return (*dispersed_flags(deposits), *joining_gap_flags(readings))
 
 
-def close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Mapping[int, Picture]:
-    """Each of the largest deposits with its surroundings, at the finest magnification that fits the picture."""
-    with ThreadPoolExecutor(_CROP_READERS, thread_name_prefix="close-up") as pool:
-        pictures = pool.map(partial(_close_up, slide), deposits[:_MOST_CROPS])
-        return {deposit.id: found for deposit, found in zip(deposits, pictures, strict=False) if found is not None}
+def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], Mapping[int, Picture]]:
+    """Reads each of the largest deposits with its surroundings, at the finest magnification that fits the picture.
+
+    Returns what waits for the pictures, by deposit: they are read while the flags are worked out.
+    """
+    pool = ThreadPoolExecutor(_CROP_READERS, thread_name_prefix="close-up")
+    coming = [(deposit.id, pool.submit(_close_up, slide, deposit)) for deposit in deposits[:_MOST_CROPS]]
+    pool.shutdown(wait=False)
+
+    def pictures() -> Mapping[int, Picture]:
+        read = ((number, picture.result()) for number, picture in coming)
+        return {number: picture for number, picture in read if picture is not None}
+
+    return pictures
 
 
 def _close_up(slide: Slide, deposit: Deposit) -> Picture | None:

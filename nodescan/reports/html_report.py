@@ -47,7 +47,7 @@ def write_html(result: SlideResult, folder: Path, *, pictures: SlidePictures | N
 def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     """The page as text: pictures inside, nothing loaded from anywhere."""
     report, pictures = result.report, pictures or SlidePictures(result)
-    close_ups, heatmap = _close_ups(result), _heatmap(pictures.heatmap())  # others begin with the overview
+    heatmap, close_ups = _heatmap(pictures.heatmap()), _close_ups(result)  # others begin with the overview
     return (
         environment()
         .get_template("report.html")
