@@ -89,7 +89,7 @@ def examine(
     model accepts.
     """
     survey = plan(slide, tissue, predictor)
-    blank, hidden = np.zeros_like(survey.wanted), _hidden_cells(tissue, survey)
+    blank, hidden = np.zeros(survey.wanted.shape, dtype=np.uint8), _hidden_cells(tissue, survey)
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
 
     def done(tiles: int, megapixels: float) -> None:
@@ -101,7 +101,7 @@ def examine(
     def shown_to(network: TilePredictor, tiles: Sequence[Tile], told: Callable[[int, float], None]) -> Shown:
         part = replace(survey, tiles=tuple(tiles))
         shown = show(slide, part, predictor=network, quality=settings.quality, done=told)
-        np.logical_or(blank, shown.blank, out=blank)  # what is missing is seen on the whole slide only
+        np.maximum(blank, shown.blank, out=blank)  # what is missing is seen on the whole slide only
         return shown.without(missing_cells(blank, tissue, shown.probability.spacing), hidden=hidden)
 
     def first() -> Shown:

@@ -152,7 +152,7 @@ def view_whole(
     pixels = np.full((height, width, 3), 255, dtype=np.uint8)
     unseen = np.zeros((height, width), dtype=np.bool_)
     for top in range(0, height, _OVERVIEW_BLOCK_PX):
-        if progress is not None:
+        if progress is not None and top > 0:
             progress.tiles_done(slide.ref.slide_id, 0, 0.0)
         for left in range(0, width, _OVERVIEW_BLOCK_PX):
             box = PixelBox(left, top, min(_OVERVIEW_BLOCK_PX, width - left), min(_OVERVIEW_BLOCK_PX, height - top))
@@ -169,9 +169,8 @@ def with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
     if not unseen.any():
         return tissue
     excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)
-    dark = None if tissue.dark is None else tissue.dark | unseen  # what is blank there, too, may be missing
     hidden = None if tissue.hidden is None else tissue.hidden & ~unseen
-    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded, dark=dark, hidden=hidden)
+    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded, hidden=hidden, unseen=unseen)
 
 
 def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:

@@ -31,15 +31,15 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the network said of some tiles. blurred, unread, blank : bool (H, W) on the map's cells.
+    """What the network said of some tiles. blurred, unread : bool (H, W) on the map's cells.
 
-    blank: white or black throughout, which may be glass or data that the file lacks; see imaging/missing.py.
+    blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing.py.
     """
 
     probability: ProbabilityMap
     blurred: NDArray[np.bool_]
     unread: NDArray[np.bool_]
-    blank: NDArray[np.bool_]
+    blank: NDArray[np.uint8]
 
     def without(self, missing: NDArray[np.bool_], *, hidden: NDArray[np.bool_]) -> "Shown":
         """The same, but for cells that count as unread, and for hidden ones. missing, hidden : bool (H, W)."""
@@ -54,12 +54,12 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A tile as read and, bool (cells, cells), what of its core is out of focus and what is blank."""
+    """A tile as read and, (cells, cells), what of its core is out of focus (bool) and what is blank (uint8)."""
 
     tile: Tile
     pixels: NDArray[np.uint8]
     blur: NDArray[np.bool_]
-    blank: NDArray[np.bool_]
+    blank: NDArray[np.uint8]
 
 
 def show(
@@ -77,7 +77,8 @@ def show(
     """
     geometry = predictor.geometry
     builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
-    blurred, unread, blank = (np.zeros_like(survey.wanted) for _ in range(3))
+    blurred, unread = np.zeros_like(survey.wanted), np.zeros_like(survey.wanted)
+    blank = np.zeros(survey.wanted.shape, dtype=np.uint8)
 
     def read(tile: Tile) -> _Read | Tile:
         try:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
         monkeypatch.setattr(batch, "run_batch", run_here)
         monkeypatch.setattr(batch, "find_model", lambda name: Path(name or "released"))
+        monkeypatch.setattr(batch, "load_card", lambda folder: SimpleNamespace(geometry=lambda: predictor.geometry))
         monkeypatch.setattr(slots, "open_in_slot", lambda folder, *, device, slot: (predictor, 1))
 
     return use

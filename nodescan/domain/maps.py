@@ -15,7 +15,8 @@ class TissueMask:
     excluded names, reason by reason ("pen", "edge", "debris", ...), the non-glass pixels that were left
     out: each a bool (H, W) that shares no pixel with tissue. dark : bool (H, W), pixels that no other magnification
     can show white; None where that isn't known. hidden : bool (H, W), where tissue goes on under pen marks: wanted, and
-    not to be seen; shares no pixel with tissue or what is excluded; None where there is none.
+    not to be seen; shares no pixel with tissue or what is excluded; None where there is none. unseen : bool (H, W),
+    what could not be read at this magnification and counts as tissue; None where all could.
     """
 
     tissue: NDArray[np.bool_]
@@ -23,6 +24,7 @@ class TissueMask:
     excluded: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
     dark: NDArray[np.bool_] | None = None
     hidden: NDArray[np.bool_] | None = None
+    unseen: NDArray[np.bool_] | None = None
 
     @property
     def wanted(self) -> NDArray[np.bool_]:

@@ -25,34 +25,43 @@ def dark_pixels(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return overview.min(axis=2) < DARKEST_WHITE
 
 
-def blank_cells(core: NDArray[np.uint8], stride_px: int) -> NDArray[np.bool_]:
-    """bool (cells, cells): cells that are of one colour throughout, white or nearly, or black.
+BLANK, PURE = 1, 2
+"""What blank_cells says of a cell: of one colour that may stand for missing data, and that colour 255 or 0."""
+
+
+def blank_cells(core: NDArray[np.uint8], stride_px: int) -> NDArray[np.uint8]:
+    """uint8 (cells, cells): BLANK or PURE where a cell is of one colour throughout, white or nearly, or black; else 0.
 
     core : uint8 (side, side, 3), side a multiple of stride_px. A file that lacks a tile is read as white by every
     reader, as the format has it: it may as well be glass that a scanner left out.
     """
     corners = core[::stride_px, ::stride_px]
-    blank: NDArray[np.bool_] = np.logical_or(corners.min(axis=2) >= _LIGHT, corners.max(axis=2) <= _BLACK)
-    if not blank.any():  # nearly every tile of tissue
+    likely: NDArray[np.bool_] = np.logical_or(corners.min(axis=2) >= _LIGHT, corners.max(axis=2) <= _BLACK)
+    blank = np.zeros(likely.shape, dtype=np.uint8)
+    rows, columns = np.nonzero(likely)
+    if not len(rows):  # nearly every tile of tissue
         return blank
-    rows, columns = np.nonzero(blank)
     cells = core.shape[0] // stride_px
     parts = core.reshape(cells, stride_px, cells, stride_px, 3)[rows, :, columns].reshape(len(rows), -1, 3)
     lightest, darkest = parts.max(axis=1), parts.min(axis=1)
     of_one_colour = (lightest - darkest <= _FLAT).all(axis=1)
     blank[rows, columns] = of_one_colour & ((darkest >= _LIGHT).all(axis=1) | (lightest <= _BLACK).all(axis=1))
+    blank[rows, columns] += (darkest == 255).all(axis=1) | (lightest == 0).all(axis=1)
     return blank
 
 
-def missing_cells(blank: NDArray[np.bool_], tissue: TissueMask, spacing: Spacing) -> NDArray[np.bool_]:
+def missing_cells(blank: NDArray[np.uint8], tissue: TissueMask, spacing: Spacing) -> NDArray[np.bool_]:
     """bool (H, W): cells that are blank although the overview shows stained tissue there, so their data are missing.
 
-    blank : bool (H, W), cells at `spacing` that are blank throughout. Where `dark` isn't known nothing is missing. A
-    cell counts if the 3 x 3 cells around it are blank and all that the overview shows in it is dark, and so do the
-    blank cells joined to it that are dark for the most part: its tile's others.
+    blank : uint8 (H, W), what blank_cells says of the cells at `spacing`. Where `dark` isn't known nothing is missing.
+    A cell counts if the 3 x 3 cells around it are blank and all that the overview shows in it is dark, and so do the
+    blank cells joined to it that are dark for the most part: its tile's others. Where the overview could not be read
+    it takes pure colour: flat glass is common.
     """
-    if tissue.dark is None or not blank.any():
-        return np.zeros_like(blank)
-    dark = coverage(tissue.dark & tissue.tissue, tissue.spacing, shape=blank.shape, spacing=spacing)
-    sure = ndimage.binary_erosion(blank, _BLOCK, border_value=0) & (dark == 1)
-    return ndimage.binary_propagation(sure, _BLOCK, mask=blank & (dark > 0.5))
+    missing = np.zeros(blank.shape, dtype=np.bool_)
+    for there, where in ((blank >= BLANK, tissue.dark), (blank == PURE, tissue.unseen)):
+        if where is not None and there.any():
+            share = coverage(where & tissue.tissue, tissue.spacing, shape=blank.shape, spacing=spacing)
+            sure = ndimage.binary_erosion(there, _BLOCK, border_value=0) & (share == 1)
+            missing |= ndimage.binary_propagation(sure, _BLOCK, mask=there & (share > 0.5))
+    return missing
