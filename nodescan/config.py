@@ -17,6 +17,7 @@ from yaml.constructor import ConstructorError
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ConfigError
+from nodescan.imaging.quality import cuts_into
 from nodescan.scan import ScanSettings
 
 
@@ -33,7 +34,7 @@ class Config:
 def check_fit(config: Config, tile: TileGeometry) -> None:
     """Raises ConfigError where a model's tiles can't be cut into the blocks that focus is judged on."""
     block_px = config.settings.quality.focus_block_px
-    if block_px < 32 or block_px % 8 or tile.core_px % block_px or block_px % tile.stride_px:
+    if not cuts_into(block_px, tile.core_px) or block_px % tile.stride_px:
         raise ConfigError(
             f"{config.name}: quality.focus_block_px: {block_px} does not fit the model's tiles of {tile.core_px} px "
             f"with a cell of {tile.stride_px} px; it must be a multiple of 8 and of {tile.stride_px}, at "

@@ -210,10 +210,9 @@ def doubts(
 ) -> tuple[Flag, ...]:
     """Deposits that end where nothing was examined or scanned, and tumour where there is next to no tissue."""
     map_, rule = examination.probability, predictor.decision
+    uncertain = () if examination.complete else deposits
     beside = [
-        deposit.id
-        for deposit in deposits
-        if not examination.complete and touches_unexamined(deposit, map_, wanted=examination.wanted, rule=rule)
+        deposit.id for deposit in uncertain if touches_unexamined(deposit, map_, wanted=examination.wanted, rule=rule)
     ]
     at_edge = [deposit.id for deposit in deposits if touches_edge(deposit, bounds, map_, rule=rule)]
     flags = [

@@ -13,7 +13,7 @@ from nodescan.errors import UsageError
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.inference.card import ModelCard
 from nodescan.interfaces import TilePredictor
-from training.patches import Patches, centred
+from training.patches import LABELLED_PX, Patches, centred
 from training.scores import Interval, auc, bootstrap, calibration_error, specificity_at
 
 _BATCH = 64
@@ -77,7 +77,7 @@ def patch_probabilities(pixels: NDArray[np.uint8], predictor: TilePredictor, *, 
     """
     pixels = centred(pixels)
     tile, size = predictor.geometry, pixels.shape[1]
-    if size % (2 * tile.stride_px) or size < 2 * tile.margin_px + 32 or READ_PX % (2 * tile.stride_px):
+    if size % (2 * tile.stride_px) or size < 2 * tile.margin_px + LABELLED_PX or READ_PX % (2 * tile.stride_px):
         raise UsageError(f"patches of {size} px don't suit this model; it answers patches of 96, 128, 160, ... px")
     cells = _in_mosaic(pixels, predictor) if mosaic else _one_by_one(pixels, predictor)
     cells = np.clip(cells.astype(np.float64), 1e-7, 1 - 1e-7)

@@ -18,6 +18,7 @@ from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from training.block_mask import BlockMask, load_block_mask
 from training.mosaics import IGNORED, cell_labels
+from training.patches import LABELLED_PX
 from training.slide_index import (
     NORMAL_STRATA,
     STRIDE_PX,
@@ -28,9 +29,6 @@ from training.slide_index import (
     open_cells,
     read_index,
 )
-
-CENTRE_PX = 32
-"""PatchCamelyon's rule: a patch is positive where its central 32 x 32 px hold a tumour pixel."""
 
 HARD_COLUMNS = ("slide_id", "left_px", "top_px", "width_px", "height_px", "probability")
 _OPEN_SLIDES, _OPEN_MASKS = 16, 64
@@ -93,8 +91,8 @@ class SlideSampler:
 
     def patch(self, place: Place, size_px: int) -> tuple[NDArray[np.uint8], bool]:
         """uint8 (size_px, size_px, 3) RGB around a place, and whether its central 32 px hold tumour."""
-        half = CENTRE_PX // 2
-        centre = PixelBox(place.x_px - half, place.y_px - half, CENTRE_PX, CENTRE_PX)
+        half = LABELLED_PX // 2  # PatchCamelyon's rule: positive where these hold a tumour pixel
+        centre = PixelBox(place.x_px - half, place.y_px - half, LABELLED_PX, LABELLED_PX)
         return self.pixels(place, size_px), bool(self._masks[place.slide].read(centre).any())
 
     def tile(self, place: Place, size_px: int, *, margin_px: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

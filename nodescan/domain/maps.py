@@ -32,11 +32,6 @@ class TissueMask:
         return self.tissue if self.hidden is None else self.tissue | self.hidden
 
     @property
-    def hidden_area_um2(self) -> SquareMicrometers:
-        hidden = 0 if self.hidden is None else int(np.count_nonzero(self.hidden))
-        return SquareMicrometers(hidden * self.spacing.pixel_area_um2)
-
-    @property
     def area_um2(self) -> SquareMicrometers:
         return SquareMicrometers(int(np.count_nonzero(self.tissue)) * self.spacing.pixel_area_um2)
 

@@ -48,6 +48,11 @@ class QualitySettings:
     min_coloured_fraction: float
 
 
+def cuts_into(block_px: int, side_px: int) -> bool:
+    """Whether a side can be cut into blocks that focus is judged on: multiples of 8 px, of 32 px at least."""
+    return block_px >= 32 and block_px % 8 == 0 and side_px % block_px == 0
+
+
 def out_of_focus(pixels: NDArray[np.uint8], block_px: int, settings: QualitySettings) -> NDArray[np.bool_]:
     """bool (H / block_px, W / block_px): blocks so blurred that they can't be examined.
 
@@ -58,7 +63,7 @@ def out_of_focus(pixels: NDArray[np.uint8], block_px: int, settings: QualitySett
     glass or within a fat cell, are not: there is nothing in them to judge.
     """
     height, width = pixels.shape[:2]
-    if block_px < 32 or block_px % 8 or height % block_px or width % block_px:
+    if not (cuts_into(block_px, height) and cuts_into(block_px, width)):
         raise ValueError(
             f"{width} x {height} px can't be cut into blocks of {block_px} px (a multiple of 8, at least 32)"
         )
