@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nodescan.config import config_sha256, default_config_path, load_config
+from nodescan.config import check_fit, config_sha256, default_config_path, load_config
+from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ConfigError
 from nodescan.scan import ScanSettings
 
@@ -129,3 +130,27 @@ def test_whole_numbers_are_numbers(tmp_path: Path) -> None:
     settings = load_config().settings
     wanted = replace(settings, segmentation=replace(settings.segmentation, joining_gap_um=25.0))
     assert whole.sha256 == config_sha256(wanted)
+
+
+@pytest.mark.parametrize(
+    ("core_px", "stride_px", "block_px", "fits"),
+    [
+        (512, 16, 64, True),
+        (480, 16, 64, False),
+        (512, 128, 64, False),
+        (480, 16, 48, True),
+        (512, 8, 24, False),
+        (512, 4, 36, False),
+    ],
+)
+def test_blocks_that_focus_is_judged_on_must_fit_the_tiles(
+    tmp_path: Path, core_px: int, stride_px: int, block_px: int, fits: bool
+) -> None:
+    """Before the run, in one line with both numbers: else every slide would fail."""
+    config = load_config(changed(tmp_path, "quality", "focus_block_px", value=block_px))
+    tile = TileGeometry(core_px, 32, stride_px)
+    if fits:
+        check_fit(config, tile)
+        return
+    with pytest.raises(ConfigError, match=rf"focus_block_px: {block_px} does not fit .* tiles of {core_px} px"):
+        check_fit(config, tile)
