@@ -3,8 +3,7 @@
 import sys
 
 from nodescan.errors import NodescanError
-
-LIGHTNING = ("fit", "validate", "test", "predict")
+from training.options import LIGHTNING
 
 
 def main(arguments: list[str]) -> int:

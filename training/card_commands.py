@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nodescan.inference.card import find_model
+from training.options import Model
 
 _RECIPE = tuple(Path(f"configs/train/{name}.yaml") for name in ("pcam", "pcam-second", "pcam-third"))
 
@@ -19,7 +19,7 @@ def add_card_commands(app: typer.Typer) -> None:
 def model_card_command(
     patches: Annotated[Path, typer.Option(help="labelled validation patches")],
     masks: Annotated[Path, typer.Option(help="folder of pictures with a _mask.png beside them")],
-    model: Annotated[str | None, typer.Option(help="name or folder of a model; default: the released one")] = None,
+    model: Model = None,
     composites: Annotated[Path | None, typer.Option(help="what evaluate-composites --json printed")] = None,
     pictures: Annotated[Path | None, typer.Option(help="folder for pictures of the worst answers")] = None,
     recipe: Annotated[list[Path] | None, typer.Option(help="a configuration it was trained with; in order")] = None,
@@ -27,6 +27,7 @@ def model_card_command(
     to: Annotated[Path, typer.Option(help="the file to write")] = Path("MODEL_CARD.md"),
 ) -> None:
     """Measure a model on validation data and write its card: data, recipe, figures with intervals, failures."""
+    from nodescan.inference.card import find_model
     from training.model_card import CardSources, write_model_card
 
     parts = _RECIPE if recipe is None else tuple(recipe)

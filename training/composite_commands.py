@@ -3,29 +3,15 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
-from nodescan.config import load_config
-from nodescan.domain.classification import Metastasis
-from nodescan.imaging.segmentation import find_deposits
-from nodescan.inference.card import find_model
-from nodescan.inference.predictor import open_predictor
-from nodescan.inference.slots import open_in_slot
-from training.composites import Composite, SlideScore, half_of, linked, make_composites, score_slide, summarise
-from training.slide_scores import compare_definitions
+from training.options import WORK, Half, Json, Model, Patches, Seeds, Tool, Work
 from training.telling import flat, seed_range, tell
-from training.tuning import probability_map
 
-_Model = Annotated[str | None, typer.Option(help="name or folder of a model; default: the released one")]
-_Patches = Annotated[Path, typer.Option(help="zip of labelled validation patches")]
-_Tool = Annotated[Path, typer.Option(help="the script that lays slides out of patches")]
-_Half = Annotated[int, typer.Option(help="which half of the patches: 1 for tuning, 2 for reporting")]
-_Seeds = Annotated[str, typer.Option(help="first-last")]
-_Work = Annotated[Path, typer.Option(help="folder for slides and maps, kept for the next time")]
-_Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+if TYPE_CHECKING:
+    from training.known_slides import KnownSlide, SlideScore
 
 
 def add_composite_commands(app: typer.Typer) -> None:
@@ -36,14 +22,16 @@ def add_composite_commands(app: typer.Typer) -> None:
 
 
 def make_composites_command(
-    patches: _Patches,
-    tool: _Tool,
+    patches: Patches,
     to: Annotated[Path, typer.Option(help="folder for these slides and their truth, and nothing else")],
-    half: _Half = 2,
-    seeds: _Seeds = "101-140",
-    work: _Work = Path("runs/composites"),
+    tool: Tool = None,
+    half: Half = 2,
+    seeds: Seeds = "101-140",
+    work: Work = WORK,
 ) -> None:
     """Put composite slides and their truth into a folder of their own, for nodescan run and nodescan evaluate."""
+    from training.composites import half_of, linked, make_composites
+
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     linked(composites, to)
     typer.echo(f"{to}: {len(composites)} slides. Next:")
@@ -52,15 +40,23 @@ def make_composites_command(
 
 
 def evaluate_composites_command(
-    patches: _Patches,
-    tool: _Tool,
-    model: _Model = None,
-    half: _Half = 2,
-    seeds: _Seeds = "101-140",
-    work: _Work = Path("runs/composites"),
-    as_json: _Json = False,
+    patches: Patches,
+    tool: Tool = None,
+    model: Model = None,
+    half: Half = 2,
+    seeds: Seeds = "101-140",
+    work: Work = WORK,
+    as_json: Json = False,
 ) -> None:
     """Score a model on slides laid out of real patches with planted deposits: class, false deposits, recall, sizes."""
+    from nodescan.config import load_config
+    from nodescan.imaging.segmentation import find_deposits
+    from nodescan.inference.card import find_model
+    from nodescan.inference.slots import open_in_slot
+    from training.composites import half_of, make_composites
+    from training.known_slides import score_slide, summarise
+    from training.tuning import probability_map
+
     predictor, _ = open_in_slot(find_model(model), device="auto", slot=0)  # as a scan opens it
     settings = load_config(None).settings.segmentation
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
@@ -74,15 +70,25 @@ def evaluate_composites_command(
 
 
 def compare_slide_scores_command(
-    patches: _Patches,
-    tool: _Tool,
-    model: _Model = None,
-    half: _Half = 1,
-    seeds: _Seeds = "1-40",
-    work: _Work = Path("runs/composites"),
-    as_json: _Json = False,
+    patches: Patches,
+    tool: Tool = None,
+    model: Model = None,
+    half: Half = 1,
+    seeds: Seeds = "1-40",
+    work: Work = WORK,
+    as_json: Json = False,
 ) -> None:
     """Compare definitions of a slide's tumour probability by AUC, on the composites that settings are tuned on."""
+    import numpy as np
+
+    from nodescan.config import load_config
+    from nodescan.domain.classification import Metastasis
+    from nodescan.inference.card import find_model
+    from nodescan.inference.predictor import open_predictor
+    from training.composites import half_of, make_composites
+    from training.slide_scores import compare_definitions
+    from training.tuning import probability_map
+
     predictor = open_predictor(find_model(model), precision="float32")
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     maps = [probability_map(composite.path, predictor, cache=work / "maps") for composite in composites]
@@ -96,11 +102,11 @@ def compare_slide_scores_command(
         typer.echo(f"{scored.name:<36} AUC {scored.auc}  separation {scored.separation:+.3f}")
 
 
-def _one_slide(composite: Composite, score: SlideScore) -> str:
+def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:
     sizes = ", ".join(
-        f"{planted:.0f} -> {'missed' if measured is None else f'{measured:.0f}'} um"
-        for planted, measured in zip(score.planted_um, score.measured_um, strict=True)
+        f"{known:.0f} -> {'missed' if measured is None else f'{measured:.0f}'} um"
+        for known, measured in zip(score.known_um, score.measured_um, strict=True)
     )
     right = "right" if score.truth is score.found else "WRONG"
     classes = f"{score.truth.word:8} found {score.found.word:8} {right}"
-    return f"seed {composite.seed:3d}  {classes}  {score.false_deposits:3d} false  {sizes}"
+    return f"{composite.name}  {classes}  {score.false_deposits:3d} false  {sizes}"

@@ -14,10 +14,12 @@ from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
 from nodescan.interfaces import TilePredictor
 from nodescan.phantom_canvas import PhantomCanvas
 from nodescan.phantoms import Shape, plan_phantom
-from training.composites import SlideScore
+from training.known_slides import SlideScore
 
 DIAMETERS_UM = (100.0, 150.0, 190.0, 199.0, 201.0, 210.0, 250.0, 400.0)
 SPACING_UM = 0.97
+
+_MOST_TOO_LONG = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,15 @@ def disc_bias(discs: Sequence[DiscMap], rule: DecisionRule, settings: Segmentati
         spread = float(after.std()) if len(after) else float("nan")
         table.append(DiscBias(diameter, count, count - len(after), means[0], means[1], spread))
     return table
+
+
+def told_apart(pairs: Sequence[tuple[float, float | None]]) -> bool:
+    """Whether most discs that were found have about their size: at most half as long again.
+
+    A network that was never shown phantoms may call all of their tissue tumour; its sizes of discs then say nothing.
+    """
+    ratios = [measured / planted for planted, measured in pairs if measured is not None]
+    return bool(ratios) and float(np.median(ratios)) <= _MOST_TOO_LONG
 
 
 def as_scores(pairs: Sequence[tuple[float, float | None]]) -> list[SlideScore]:

@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from argparse import ArgumentError
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from lightning.pytorch.cli import LightningCLI
 from nodescan.errors import NodescanError, UsageError
 from training.checkpoints import read_checkpoint
 from training.module import TumourModule
+from training.options import LIGHTNING
 
 LAST = "last.ckpt"
 """What ModelCheckpoint calls the newest checkpoint where it is told to save_last."""
@@ -27,17 +30,31 @@ _TOLD_BY_WORKER = re.compile(r"^nodescan\.errors\.\w+: (.+)$", re.MULTILINE)
 def fit(arguments: list[str]) -> LightningCLI:
     """Run LightningCLI: `fit --config FILE` and any of its flags; the data module is named by `class_path`.
 
-    What it returns holds the trainer, the module as trained and the data module.
+    What it returns holds the trainer, the module as trained and the data module. Raises UsageError, naming the
+    configuration, for what can't be understood in it.
     """
     for message in _NO_NEWS:
         warnings.filterwarnings("ignore", re.escape(message))
-    return TrainingCLI(
-        TumourModule,
-        LightningDataModule,
-        subclass_mode_data=True,
-        args=arguments,
-        save_config_kwargs={"overwrite": True},
-    )
+    try:
+        return TrainingCLI(
+            TumourModule,
+            LightningDataModule,
+            subclass_mode_data=True,
+            args=arguments,
+            save_config_kwargs={"overwrite": True},
+            parser_kwargs={"exit_on_error": False, **{each: {"exit_on_error": False} for each in LIGHTNING}},
+        )
+    except ArgumentError as error:
+        reason = " ".join(str(error).split())
+        way_out = f"python -m training {arguments[0]} --help lists what there is"
+        raise UsageError(f"{_configurations(arguments)}: {reason}; {way_out}") from error
+
+
+def _configurations(arguments: list[str]) -> str:
+    """The files that the command line names as configurations, or its command where there are none."""
+    pairs = pairwise([*arguments, ""])
+    named = [value if word == "--config" else word[9:] for word, value in pairs if word.partition("=")[0] == "--config"]
+    return ", ".join(named) or arguments[0]
 
 
 class TrainingCLI(LightningCLI):

@@ -19,8 +19,8 @@ from nodescan.errors import UsageError
 from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.interfaces import TilePredictor
-from training.composites import CompositeScores
 from training.discs import DiscBias, disc_bias, disc_maps
+from training.known_slides import SlideScores
 from training.mask_evaluation import MaskScores, evaluate_masks, read_masked_images
 from training.patch_evaluation import PatchScores, patch_probabilities, scores_of
 from training.patches import Patches, read_patches
@@ -150,7 +150,7 @@ def read_composite_scores(path: Path) -> Mapping[str, Any]:
     """What evaluate-composites --json printed, intervals as Interval. Raises UsageError where it is something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        wanted = [field.name for field in dataclasses.fields(CompositeScores)]
+        wanted = [field.name for field in dataclasses.fields(SlideScores)]
         return {
             name: Interval(content[name], *content[f"{name}_95"]) if f"{name}_95" in content else content[name]
             for name in wanted

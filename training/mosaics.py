@@ -38,14 +38,14 @@ class MosaicMaker:
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """uint8 (tile_px, tile_px, 3) and its tumour mask, bool (tile_px, tile_px)."""
         size = self.settings.tile_px
-        tumour, normal = self._one_stain(rng)
+        tumour, normal = self.of_one_stain(rng)
         mask = _blob(size, rng)
-        tile = self._fill(normal, NORMAL_PX, rng)
-        tile[mask] = self._fill(tumour, TUMOUR_PX, rng)[mask]
+        tile = laid_out(self.pixels, normal, (size, size), cell=NORMAL_PX, rng=rng)
+        tile[mask] = laid_out(self.pixels, tumour, (size, size), cell=TUMOUR_PX, rng=rng)[mask]
         return (_through_jpeg(tile, rng) if rng.random() < self.settings.jpeg_share else tile), mask
 
-    def _one_stain(self, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Patches of each class whose hue is near one tumour patch's, as on a single slide."""
+    def of_one_stain(self, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Tumour and normal patches, by index, whose hue is near one tumour patch's, as on a single slide."""
         reference = self.hues[rng.choice(self.tumour)]
         chosen = []
         for members in (self.tumour, self.normal):
@@ -54,19 +54,30 @@ class MosaicMaker:
             chosen.append(pool[np.argsort(distance)[: max(int(len(pool) * self.settings.kept), 1)]])
         return chosen[0], chosen[1]
 
-    def _fill(self, members: NDArray[np.intp], cell: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """The tile covered with the central cell x cell px of random patches, from a random origin."""
-        size, margin = self.settings.tile_px, (self.pixels.shape[1] - cell) // 2
-        count = size // cell + 2
-        canvas = np.empty((count * cell, count * cell, 3), np.uint8)
-        for row in range(count):
-            for column in range(count):
-                patch = self.pixels[rng.choice(members), margin : margin + cell, margin : margin + cell]
-                canvas[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = np.rot90(
-                    patch, rng.integers(4)
-                )
-        top, left = rng.integers(0, cell, 2)
-        return canvas[top : top + size, left : left + size]
+
+def laid_out(
+    pixels: NDArray[np.uint8],
+    members: NDArray[np.intp],
+    shape: tuple[int, int],
+    *,
+    cell: int,
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """uint8 (*shape, 3): covered with the middle cell x cell px of random members, turned, from a random origin.
+
+    pixels : uint8 (N, S, S, 3), the patches; members: which of them.
+    """
+    margin = (pixels.shape[1] - cell) // 2
+    rows, columns = (side // cell + 2 for side in shape)
+    canvas = np.empty((rows * cell, columns * cell, 3), np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            patch = pixels[rng.choice(members), margin : margin + cell, margin : margin + cell]
+            canvas[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = np.rot90(
+                patch, rng.integers(4)
+            )
+    top, left = rng.integers(0, cell, 2)
+    return canvas[top : top + shape[0], left : left + shape[1]]
 
 
 def cell_labels(mask: NDArray[np.bool_], *, margin_px: int, stride_px: int) -> NDArray[np.float32]:

@@ -4,19 +4,11 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 import yaml
 
 from nodescan.errors import ConfigError
-from training.bucket import CAMELYON_BUCKET, CAMELYON_ENDPOINT, Bucket
-from training.download import download
-from training.manifest import SPLITS, chosen, read_manifest
-from training.prepare import prepare
-from training.slide_index import read_index
-
-_Manifest = Annotated[Path, typer.Option(help="a CSV of data_manifests/")]
-_Slides = Annotated[str, typer.Option(help="ids of slides, comma-separated, with * and ?")]
+from training.options import Manifest, Slides
 
 
 def add_slide_commands(app: typer.Typer) -> None:
@@ -28,15 +20,21 @@ def add_slide_commands(app: typer.Typer) -> None:
 
 
 def download_command(
-    manifest: _Manifest,
+    manifest: Manifest,
     to: Annotated[Path, typer.Option(help="folder for the slides; they lie below it as in the bucket")],
-    slides: _Slides = "*",
+    slides: Slides = "*",
     parallel: Annotated[int, typer.Option(min=1, max=32, help="files at a time")] = 4,
-    endpoint: Annotated[str, typer.Option(help="an S3 service that holds a copy of the bucket")] = CAMELYON_ENDPOINT,
+    endpoint: Annotated[
+        str | None, typer.Option(help="an S3 service that holds a copy of the bucket; the public one if not given")
+    ] = None,
 ) -> None:
     """Fetch slides and outlines from the public bucket; run it again to go on after a break."""
+    from training.bucket import CAMELYON_BUCKET, CAMELYON_ENDPOINT, Bucket
+    from training.download import download
+    from training.manifest import chosen, read_manifest
+
     rows = chosen(read_manifest(manifest), slides)
-    bucket = Bucket(CAMELYON_BUCKET, endpoint)
+    bucket = Bucket(CAMELYON_BUCKET, endpoint or CAMELYON_ENDPOINT)
     fetched = download(rows, to, bucket=bucket, tell=typer.echo, parallel=parallel)
     total = sum(item.size for item in fetched)
     unverified = sum(item.verified.startswith("not") for item in fetched)
@@ -46,12 +44,16 @@ def download_command(
 
 
 def prepare_command(
-    manifest: _Manifest,
+    manifest: Manifest,
     data: Annotated[Path, typer.Option(help="the folder that download filled")],
     to: Annotated[Path, typer.Option(help="folder for the sampling index")],
-    slides: _Slides = "*",
+    slides: Slides = "*",
 ) -> None:
     """Find tissue, draw the outlines as masks, and index what can be sampled from."""
+    from training.manifest import SPLITS, chosen, read_manifest
+    from training.prepare import prepare
+    from training.slide_index import read_index
+
     rows = read_manifest(manifest)
     excluded = [row for row in rows if row.excluded]
     prepare([*chosen(rows, slides), *excluded], data, to, tell=typer.echo)
@@ -66,6 +68,8 @@ def sample_command(
     seconds: Annotated[float, typer.Option(min=1, help="how long to draw")] = 10.0,
 ) -> None:
     """Draw from the training slides for a while and say how many patches a second come from them."""
+    import numpy as np
+
     from training.sampler import SamplePlan, SlideSampler
     from training.slide_data import PATCH_PX
 

@@ -7,7 +7,6 @@ from typing import Any
 import typer
 
 from nodescan.errors import UsageError
-from training.scores import Interval
 
 
 def seed_range(text: str) -> range:
@@ -26,6 +25,8 @@ def one_line(error: Exception) -> str:
 
 def flat(scores: Any) -> dict[str, object]:
     """The fields of a scores dataclass; an interval becomes its value and, as name_95, its ends."""
+    from training.scores import Interval  # noqa: PLC0415  so that --help needn't wait for it
+
     content: dict[str, object] = {}
     for field in dataclasses.fields(scores):
         value = getattr(scores, field.name)

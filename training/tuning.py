@@ -25,8 +25,8 @@ from nodescan.interfaces import TilePredictor
 from nodescan.progress import Viewer
 from nodescan.scan import view_whole, with_unseen
 from nodescan.slides import open_slide
-from training.composites import Composite, CompositeScores, SlideScore, score_slide, summarise
-from training.discs import DiscMap, as_scores, measured_discs
+from training.discs import DiscMap, as_scores, measured_discs, told_apart
+from training.known_slides import KnownSlide, SlideScore, SlideScores, score_slide, summarise
 
 SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
@@ -48,7 +48,7 @@ class Trial:
     """One rule and what it scored."""
 
     rule: DecisionRule
-    scores: CompositeScores
+    scores: SlideScores
 
     @property
     def worth(self) -> float:
@@ -86,7 +86,7 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None 
 
 
 def tune(
-    composites: Sequence[Composite],
+    slides: Sequence[KnownSlide],
     maps: Sequence[ProbabilityMap],
     settings: SegmentationSettings,
     *,
@@ -94,19 +94,20 @@ def tune(
 ) -> list[Trial]:
     """Every rule of the grid, the best first, each with the size correction its own measurements ask for.
 
-    discs: of phantoms; they add to the measurements that sizes are corrected by, not to the scores.
+    discs: of phantoms; they add to the measurements that sizes are corrected by, where the network knows phantoms.
     """
     trials = []
     for smoothing, threshold in product(SMOOTHING_UM, THRESHOLDS):
         lowest = DecisionRule(smoothing, threshold, threshold, (), 0.0)
         candidates = [_candidates(map_, lowest, settings) for map_ in maps]
-        sized = as_scores(measured_discs(discs, lowest, settings))
+        round_ones = measured_discs(discs, lowest, settings)
+        sized = as_scores(round_ones) if told_apart(round_ones) else []
         for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
             kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
-            table, left = size_correction([*sized, *(score_slide(c, d) for c, d in zip(composites, kept, strict=True))])
+            table, left = size_correction([*sized, *(score_slide(c, d) for c, d in zip(slides, kept, strict=True))])
             rule = DecisionRule(smoothing, threshold, seed, table, left)
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
-            scores = [score_slide(c, d) for c, d in zip(composites, resized, strict=True)]
+            scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
             trials.append(Trial(rule, summarise(scores)))
     return sorted(trials, key=lambda trial: trial.worth, reverse=True)
 
@@ -134,16 +135,16 @@ def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, fl
 
     Bins with fewer than three found deposits give no pair; a pair that would break the order is left out.
     """
-    pairs = [(m, p) for s in scores for p, m in zip(s.planted_um, s.measured_um, strict=True) if m is not None]
+    pairs = [(m, p) for s in scores for p, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
     table: list[tuple[float, float]] = []
     for low, high in pairwise(KNOTS_UM):
         inside = np.array([(m, p) for m, p in pairs if low <= p < high])
         if len(inside) < _FEWEST:
             continue
         true = float(np.median(inside[:, 1]))
-        measured = true + float(np.median(inside[:, 0] - inside[:, 1]))
-        if not table or (measured > table[-1][0] and true > table[-1][1]):
-            table.append((round(measured, 1), round(true, 1)))
+        pair = round(true + float(np.median(inside[:, 0] - inside[:, 1])), 1), round(true, 1)
+        if not table or (pair[0] > table[-1][0] and pair[1] > table[-1][1]):
+            table.append(pair)
     rule = DecisionRule(0.0, 0.5, 0.5, tuple(table), 0.0)
     left = [m - rule.excess_um(m) - p for m, p in pairs]
     # The scaled median of absolute errors: one deposit that ran into its neighbour says nothing of the others.

@@ -1,4 +1,4 @@
-"""The whole way on small slides: download, prepare, fit, mine, fit again, export, and nodescan runs the new model."""
+"""The whole way on small slides: download, prepare, fit, mine, fit again, export, tune, and nodescan runs the model."""
 
 import json
 import logging
@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import typer
 import yaml
 from lightning import LightningDataModule
 from lightning.pytorch.cli import LightningCLI
@@ -16,9 +15,8 @@ from typer.testing import CliRunner
 
 from nodescan.cli import main as nodescan
 from tests.training.made_slides import DISCS, SPACING_UM
-from training.export import export
+from training.commands import app
 from training.module import TumourModule
-from training.slide_commands import add_slide_commands
 
 boto3 = pytest.importorskip("boto3", reason="boto3 fills the bucket of the test server")
 moto_server = pytest.importorskip("moto.server", reason="moto is the test server")
@@ -46,8 +44,6 @@ def endpoint(data_set: Path) -> Iterator[str]:
 
 def command(*words: object) -> str:
     """What a command of python -m training says."""
-    app = typer.Typer()
-    add_slide_commands(app)
     result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
@@ -92,7 +88,11 @@ def test_from_the_bucket_to_a_report(
     assert re.search(r"hard.csv: [1-9]\d* hard negatives", mined)
     assert "patches/s from 4 slides" in command("sample", "--config", config, "--seconds", "1")
     fit(config, "--data.init_args.hard_negatives=hard.csv")
-    export(newest("best*.ckpt"), Path("models/mine"), name="mine", training_data="six drawn slides")
+    command("export", newest("best*.ckpt"), "--to", "models/mine", "--training-data", "six drawn slides")
+    said = command("tune", "--model", "models/mine", "--manifest", manifest, "--data", "data", "--work", "work")
+    assert "2/2 normal_002: negative, examined" in said
+    decision = yaml.safe_load(Path("models/mine/card.yaml").read_text())["decision"]
+    assert decision["chosen_on"].startswith("2 outlined slides of split valid of manifest.csv")
     slides = [str(tmp_path / f"data/CAMELYON16/images/{name}.tif") for name in ("tumor_002", "normal_002")]
     assert nodescan(["run", *slides, "--out", "out", "--model", "models/mine", "--quiet"]) == 0
     report = json.loads(Path("out/tumor_002/report.json").read_text())

@@ -11,8 +11,8 @@ from PIL import Image
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
 from nodescan.inference.card import find_model, load_card
-from training.composites import SlideScore, summarise
 from training.discs import DiscBias
+from training.known_slides import SlideScore, summarise
 from training.mask_evaluation import MaskScores
 from training.model_card import Measured, Speed, figure, read_composite_scores, recipe_part, render
 from training.patch_evaluation import scores_of

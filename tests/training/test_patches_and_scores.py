@@ -13,7 +13,7 @@ from PIL import Image
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import UsageError
 from training.augment import AugmentSettings, augmented, context_swapped
-from training.composites import quadratic_kappa
+from training.known_slides import quadratic_kappa
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import patch_probabilities
 from training.patches import Patches, centred, read_patches

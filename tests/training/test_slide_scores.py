@@ -14,7 +14,8 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.reference import read_reference
 from nodescan.imaging.detections import find_detections
-from training.composites import Composite, Planted, linked
+from training.composites import known_composite, linked
+from training.known_slides import KnownSlide
 from training.slide_scores import DEFINITIONS, compare_definitions
 from training.telling import seed_range
 
@@ -58,7 +59,7 @@ def test_slides_of_one_kind_can_t_be_told_apart() -> None:
         compare_definitions([slide(0.1)], np.array([False]), RULE, SETTINGS)
 
 
-def composite(folder: Path, seed: int, sizes_um: tuple[float, ...]) -> Composite:
+def composite(folder: Path, seed: int, sizes_um: tuple[float, ...]) -> KnownSlide:
     path = folder / f"valid-half2-{seed}.tif"
     folder.mkdir(exist_ok=True)
     path.write_bytes(b"slide")
@@ -66,7 +67,7 @@ def composite(folder: Path, seed: int, sizes_um: tuple[float, ...]) -> Composite
     label = "micro" if sizes_um else "negative"
     truth = {"slide": path.stem, "um_per_px": 0.486, "label": label, "deposits": deposits}
     path.with_suffix(".truth.json").write_text(json.dumps(truth))
-    return Composite(path, seed, tuple(Planted((3000.0, 3000.0), size) for size in sizes_um))
+    return known_composite(path)
 
 
 def test_linked_composites_are_a_reference_for_nodescan_evaluate(tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
 """Which rule a tuning ends with."""
 
 from nodescan.domain.decision import DecisionRule
-from training.composites import CompositeScores
+from training.discs import as_scores, told_apart
+from training.known_slides import SlideScores
 from training.scores import Interval
-from training.tuning import Trial, steadiest
+from training.tuning import Trial, size_correction, steadiest
 
 
 def trial(smoothing_um: float, kappa: float, *, spread: float = 0.05, size_error: float = 0.05) -> Trial:
     around = Interval(kappa, kappa - spread, kappa + spread)
     nothing = Interval(0.0, 0.0, 0.0)
-    scores = CompositeScores(around, 0, 0, nothing, nothing, nothing, nothing, size_error, 10.0, 40)
+    scores = SlideScores(around, 0, 0, nothing, nothing, nothing, nothing, size_error, 10.0, 40)
     return Trial(DecisionRule(smoothing_um, 0.6, 0.9, (), 0.0), scores)
 
 
@@ -23,3 +24,18 @@ def test_of_the_smoothest_the_one_with_the_truest_sizes_is_chosen() -> None:
     """Equal in smoothing and kappa: 3 % of error in size beats 5 %, and nothing found beats nobody."""
     rough, true, blind = trial(40.0, 0.9), trial(40.0, 0.9, size_error=0.03), trial(40.0, 0.9, size_error=float("nan"))
     assert steadiest([rough, blind, true]) is true
+
+
+def test_discs_of_a_network_that_never_saw_phantoms_say_nothing_of_sizes() -> None:
+    """All of a phantom called tumour, one length whatever is planted: no size is corrected by that."""
+    planted = (100.0, 150.0, 190.0, 250.0, 400.0)
+    assert not told_apart([(size, 694.13) for size in planted])
+    assert not told_apart([(size, None) for size in planted])
+    assert told_apart([(size, size + 12) for size in planted] + [(100.0, None), (100.0, 700.0)])
+
+
+def test_pairs_of_the_correction_rise_after_rounding_too() -> None:
+    """Lengths that differ by less than is written on the card make no second pair."""
+    scores = as_scores([(100.0, 694.13)] * 3 + [(150.0, 694.14)] * 3)
+    table, _ = size_correction(scores)
+    assert table == ((694.1, 100.0),)

@@ -1,0 +1,63 @@
+"""python -m training as a user meets it: help, and mistakes told in one line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from training.__main__ import main
+from training.commands import app
+
+CONFIG = Path(__file__).parents[2] / "configs" / "train" / "pcam.yaml"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """What a command says that ends with exit code 2: one line."""
+    assert main([str(word) for word in words]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_help_lists_every_command_and_lightnings() -> None:
+    """fit isn't ours, but a user looks for it here."""
+    said = CliRunner().invoke(app, ["--help"]).output
+    names = {command.name for command in app.registered_commands}
+    assert {"download", "prepare", "mine", "export", "tune", "evaluate-patches", "model-card", "ablate"} <= names
+    assert all(str(name) in said for name in names)
+    assert "python -m training fit" in said
+
+
+@pytest.mark.parametrize("name", [str(command.name) for command in app.registered_commands])
+def test_every_command_explains_itself(name: str) -> None:
+    """--help of each works without what the command needs when it runs."""
+    assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
+
+
+def test_a_configuration_with_an_unknown_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """File, key and where the right ones stand, not pages of usage; so is a file that isn't there."""
+    content = yaml.safe_load(CONFIG.read_text())
+    content["model"]["label_smoothness"] = 0.1
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump(content))
+    line = refused(capsys, "fit", "--config", wrong)
+    assert line.startswith(f"error: {wrong}: ")
+    assert "label_smoothness" in line
+    assert line.endswith("python -m training fit --help lists what there is")
+    assert "File does not exist" in refused(capsys, "fit", f"--config={tmp_path / 'nope.yaml'}")
+
+
+def test_tune_needs_slides_whose_deposits_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Patches or outlined slides, one of the two, and the folder that these lie in."""
+    neither = refused(capsys, "tune", "--model", tmp_path)
+    assert "--patches ZIP, or --manifest CSV with --data DIR" in neither
+    assert refused(capsys, "tune", "--model", tmp_path, "--patches", "a.zip", "--manifest", "m.csv") == neither
+    assert "--manifest needs --data" in refused(capsys, "tune", "--model", tmp_path, "--manifest", "m.csv")
+    words = ("tune", "--model", tmp_path, "--manifest", "m.csv", "--data", tmp_path, "--split", "dev")
+    assert "--split dev: choose from train, valid, test" in refused(capsys, *words)
+
+
+def test_patches_of_another_magnification_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The network would answer them all the same."""
+    line = refused(capsys, "evaluate-patches", tmp_path / "p.zip", "--mpp", "0.25")
+    assert "--mpp 0.25 is not within the model's 0.9 to 1 um/px; resample it" in line

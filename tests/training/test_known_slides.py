@@ -1,0 +1,153 @@
+"""Slides whose deposits are known: outlined ones of a manifest, and ones laid out of patches."""
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from PIL import Image
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Micrometers
+from nodescan.errors import UsageError
+from nodescan.evaluation.reference import read_reference
+from nodescan.imaging.sizing import deposit_of, greatest_diameter
+from nodescan.slides import open_slide
+from tests.training.made_slides import DISCS, SPACING_UM
+from training.annotated_slides import annotated_slides
+from training.composite_slide import NODE_MM, make_composite_slide
+from training.composites import known_composite, linked, make_composites
+from training.known_slides import Known, KnownSlide, score_slide
+from training.manifest import ManifestRow, read_manifest
+from training.mosaics import MosaicMaker, MosaicSettings
+from training.patches import PATCH_SPACING_UM, Patches
+
+NORMAL, TUMOUR = (210, 150, 195), (110, 60, 150)
+
+
+def silent(_text: str) -> None:
+    pass
+
+
+def rows_of(data_set: Path, split: str) -> list[ManifestRow]:
+    return [row for row in read_manifest(data_set / "manifest.csv") if row.split == split]
+
+
+def patches() -> Patches:
+    """Twenty of each class, of one colour and a grain."""
+    rng = np.random.default_rng(0)
+    tumour = np.arange(40) % 2 == 1
+    colours = np.where(tumour[:, None], TUMOUR, NORMAL)[:, None, None]
+    pixels = np.clip(colours + rng.normal(0, 20, (40, 96, 96, 1)), 0, 255).astype(np.uint8)
+    return Patches(pixels, tumour, tuple(map(str, range(40))))
+
+
+def zipped(path: Path) -> Path:
+    """The patches as a zip of PNGs."""
+    made = patches()
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, (pixels, tumour) in enumerate(zip(made.pixels, made.tumour, strict=True)):
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, "PNG")
+            archive.writestr(f"{'tumor' if tumour else 'normal'}/{number:02d}.png", buffer.getvalue())
+    return path
+
+
+def found(shapes: Sequence[shapely.Polygon]) -> list[Deposit]:
+    return [deposit_of(shape, greatest_diameter(shape), Micrometers(5.0)) for shape in shapes]
+
+
+def test_outlines_become_deposits_of_their_size_and_place(data_set: Path) -> None:
+    """In um, one for each outline; a normal slide has none."""
+    slides = {slide.name: slide for slide in annotated_slides(rows_of(data_set, "valid"), data_set, tell=silent)}
+    assert set(slides) == {"tumor_002", "normal_002"}
+    assert slides["normal_002"].label is Metastasis.NONE
+    (known,), (disc,) = slides["tumor_002"].deposits, DISCS["tumor_002"]
+    assert known.diameter_um == pytest.approx(2 * disc.radius_px * SPACING_UM, rel=0.001)
+    centre = known.outline.centroid
+    assert (centre.x, centre.y) == pytest.approx((disc.x_px * SPACING_UM, disc.y_px * SPACING_UM), abs=0.5)
+    assert slides["tumor_002"].label is Metastasis.MICRO
+
+
+def test_slides_that_are_not_wholly_outlined_say_why_they_are_left_out(data_set: Path) -> None:
+    """What is found beside their outlines may be tumour as well."""
+    said: list[str] = []
+    rows = [replace(row, split="valid") for row in read_manifest(data_set / "manifest.csv")]
+    slides = annotated_slides(rows, data_set, tell=said.append)
+    assert "tumor_010" not in {slide.name for slide in slides}
+    assert any(text.startswith("tumor_010: left out (") for text in said)
+
+
+def test_nothing_can_be_chosen_on_slides_of_one_kind_or_missing_ones(data_set: Path, tmp_path: Path) -> None:
+    """Both are said before any slide is examined."""
+    rows = rows_of(data_set, "valid")
+    with pytest.raises(UsageError, match="all tumour or all normal: both are needed"):
+        annotated_slides([row for row in rows if row.label == "negative"], data_set, tell=silent)
+    with pytest.raises(UsageError, match=r"tif and 2 more: not there; fetch with python -m training download"):
+        annotated_slides(rows, tmp_path, tell=silent)
+
+
+def test_a_deposit_that_touches_a_known_one_is_its_own_and_any_other_is_false() -> None:
+    """The largest that touches counts; what is missed has no size."""
+    slide = KnownSlide("s", Path("s.tif"), (Known.disc((1000, 1000), 400), Known.disc((5000, 1000), 150)))
+    touching = [shapely.Point(1000, 1150).buffer(100), shapely.Point(900, 1000).buffer(150)]
+    score = score_slide(slide, found([*touching, shapely.Point(3000, 3000).buffer(120)]))
+    assert score.truth is Metastasis.MICRO
+    assert score.found is Metastasis.MICRO
+    assert score.known_um == (400, 150)
+    assert score.measured_um == (pytest.approx(300, abs=1), None)
+    assert score.false_deposits == 1
+
+
+def test_a_composite_holds_what_its_truth_says(tmp_path: Path) -> None:
+    """Read back through nodescan: tumour where the discs are, normal tissue beside them, glass outside the node."""
+    path = tmp_path / "c.tif"
+    make_composite_slide(path, MosaicMaker(patches(), MosaicSettings()), (900.0, 300.0), seed=3)
+    known = known_composite(path)
+    assert [d.diameter_um for d in known.deposits] == [900.0, 300.0]
+    assert known.label is Metastasis.MICRO
+    slide = open_slide(SlideRef("c", path))
+    try:
+        spacing = slide.frame_spacing(0.9, 1.0)
+        assert spacing.x == pytest.approx(PATCH_SPACING_UM, rel=1e-4)
+        picture = slide.read(PixelBox(0, 0, *slide.frame_size(spacing)), spacing)[..., 1].astype(float)
+    finally:
+        slide.close()
+    y, x = ((np.arange(count) + 0.5) * PATCH_SPACING_UM for count in picture.shape)
+    shapely.prepare(union := shapely.union_all([d.outline for d in known.deposits]))
+    tumour = shapely.contains_xy(union, *np.meshgrid(x, y))
+    around = ~tumour & shapely.contains_xy(union.buffer(80), *np.meshgrid(x, y))
+    assert abs(picture[tumour].mean() - TUMOUR[1]) < 6
+    assert abs(picture[around].mean() - NORMAL[1]) < 8
+    assert picture[:200, :200].mean() == pytest.approx(242, abs=1)
+    share = (picture < 220).mean() * picture.size * PATCH_SPACING_UM**2 / 1e6
+    assert share == pytest.approx(np.pi / 4 * NODE_MM[0] * NODE_MM[1], rel=0.03)
+
+
+def test_a_deposit_without_room_is_refused(tmp_path: Path) -> None:
+    """Before anything is written."""
+    with pytest.raises(UsageError, match="no room for a deposit of 5900 um in a node of 6 x 8 mm"):
+        make_composite_slide(tmp_path / "c.tif", MosaicMaker(patches(), MosaicSettings()), (5900.0,), seed=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_sets_made_without_a_tool_are_a_reference_for_evaluate(tmp_path: Path) -> None:
+    """The label goes round with the seed; asked again, nothing is made anew."""
+    archive = zipped(tmp_path / "p.zip")
+    made = make_composites(None, archive, [4, 6], to=tmp_path / "work")
+    assert [slide.label for slide in made] == [Metastasis.NONE, Metastasis.MICRO]
+    times = [slide.path.stat().st_mtime_ns for slide in made]
+    again = make_composites(None, archive, [4, 6], to=tmp_path / "work")
+    assert [slide.path.stat().st_mtime_ns for slide in again] == times
+    linked(made, tmp_path / "set")
+    labels = {name: found.label for name, found in read_reference(tmp_path / "set").slides.items()}
+    assert labels == {"p-laid-004": Metastasis.NONE, "p-laid-006": Metastasis.MICRO}
+    assert json.loads(made[1].path.with_suffix(".truth.json").read_text())["label"] == "micro"

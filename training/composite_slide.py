@@ -1,0 +1,140 @@
+"""A slide laid out of labelled patches: real texture, deposits of known size, no pathologist needed."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.units import Micrometers
+from nodescan.errors import UsageError
+from nodescan.reports.files import write_beside, written_beside
+from training.mosaics import NORMAL_PX, TUMOUR_PX, MosaicMaker, laid_out
+from training.patches import PATCH_SPACING_UM
+
+NODE_MM = (6.0, 8.0)
+"""Height and width of the oval of tissue; around it lies glass."""
+
+_GLASS, _GLASS_NOISE, _RIM_UM = 242, 1.5, 600.0
+_DEPTH_UM, _APART_UM, _MOST_TRIES = 150.0, 600.0, 20_000
+_ZOOM, _TILE_PX, _QUALITY, _SMALLEST_LEVEL_PX = 2, 512, 80, 600
+_REACH_PX = 4
+"""Rows beside a strip that its enlargement looks at."""
+
+CentreUm = tuple[float, float]
+
+
+def make_composite_slide(path: Path, maker: MosaicMaker, diameters_um: Sequence[float], *, seed: int) -> None:
+    """Write a pyramidal TIFF of one stain, at half the patches' spacing, and its truth as <stem>.truth.json.
+
+    The node is covered with the middles of normal patches, and discs of the given diameters with those of tumour
+    patches, each at least 0.15 mm inside the node and 0.6 mm from the next. Raises UsageError where they have no room.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = (math.ceil((1000 * side + 2 * _RIM_UM) / PATCH_SPACING_UM) for side in NODE_MM)
+    centres = _places(diameters_um, rng)
+    tumour, normal = maker.of_one_stain(rng)
+    y_um, x_um = (((np.arange(count) + 0.5) - count / 2) * PATCH_SPACING_UM for count in (height, width))
+    noise = np.rint(rng.normal(_GLASS, _GLASS_NOISE, (height, width, 1))).clip(0, 255).astype(np.uint8)
+    pixels = noise.repeat(3, axis=2)
+    inside = _within(y_um[:, None], x_um, [side * 500 for side in NODE_MM])
+    pixels[inside] = laid_out(maker.pixels, normal, (height, width), cell=NORMAL_PX, rng=rng)[inside]
+    texture = laid_out(maker.pixels, tumour, (height, width), cell=TUMOUR_PX, rng=rng) if len(centres) else pixels
+    for (x, y), diameter in centres:
+        disc = np.hypot(y_um[:, None] - y, x_um - x) < diameter / 2
+        pixels[disc] = texture[disc]
+    with written_beside(path) as part:
+        _write_pyramid(part, pixels)
+    middle_um = width * PATCH_SPACING_UM / 2, height * PATCH_SPACING_UM / 2
+    deposits = [
+        {"centre_um": [round(x + middle_um[0], 1), round(y + middle_um[1], 1)], "diameter_um": diameter}
+        for (x, y), diameter in centres
+    ]
+    label = max((classify(Micrometers(size)) for size in diameters_um), default=Metastasis.NONE).word
+    truth = {"slide": path.stem, "um_per_px": PATCH_SPACING_UM / _ZOOM, "seed": seed, "label": label}
+    content = json.dumps({**truth, "deposits": deposits}, indent=1)
+    write_beside(path.with_suffix(".truth.json"), content.encode())
+
+
+def _within(y_um: NDArray[np.float64], x_um: NDArray[np.float64], semi_um: Sequence[float]) -> NDArray[np.bool_]:
+    """Whether points lie in an oval about the middle; semi_um: half its height and width."""
+    return (y_um / semi_um[0]) ** 2 + (x_um / semi_um[1]) ** 2 < 1
+
+
+def _places(diameters_um: Sequence[float], rng: np.random.Generator) -> list[tuple[CentreUm, float]]:
+    """Centres, in um from the node's, of discs that have room, the largest first."""
+    placed: list[tuple[CentreUm, float]] = []
+    for diameter in sorted(diameters_um, reverse=True):
+        room = [side * 500 - diameter / 2 - _DEPTH_UM for side in NODE_MM]
+        for _ in range(_MOST_TRIES if min(room) > 0 else 0):
+            y, x = rng.uniform(-1, 1, 2) * room
+            gaps = [math.hypot(x - a, y - b) - (diameter + other) / 2 for (a, b), other in placed]
+            if _within(y, x, room) and min(gaps, default=_APART_UM) >= _APART_UM:
+                placed.append(((float(x), float(y)), float(diameter)))
+                break
+        else:
+            raise UsageError(
+                f"no room for a deposit of {diameter:g} um in a node of {NODE_MM[0]:g} x {NODE_MM[1]:g} mm"
+            )
+    return placed
+
+
+def _write_pyramid(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Level 0 is `pixels` enlarged, strip by strip; the next is `pixels`, and each further one half the last."""
+    level, spacing_um = pixels, PATCH_SPACING_UM
+    with tifffile.TiffWriter(path, bigtiff=True) as file:
+        height, width = (side * _ZOOM for side in pixels.shape[:2])
+        _write_level(file, _enlarged(pixels), (height, width), PATCH_SPACING_UM / _ZOOM, first=True)
+        while True:
+            _write_level(file, _tiles(level), level.shape[:2], spacing_um, first=False)
+            if min(level.shape[:2]) < _SMALLEST_LEVEL_PX:
+                break
+            level, spacing_um = np.asarray(Image.fromarray(level).reduce(2)), 2 * spacing_um
+
+
+def _write_level(
+    file: tifffile.TiffWriter,
+    tiles: Iterator[NDArray[np.uint8]],
+    shape: tuple[int, ...],
+    spacing_um: float,
+    *,
+    first: bool,
+) -> None:
+    file.write(
+        tiles,
+        shape=(*shape, 3),
+        dtype=np.uint8,
+        tile=(_TILE_PX, _TILE_PX),
+        photometric="rgb",
+        compression="jpeg",
+        compressionargs={"level": _QUALITY},
+        resolution=(1e4 / spacing_um, 1e4 / spacing_um),
+        resolutionunit="CENTIMETER",
+        subfiletype=0 if first else 1,
+        metadata=None,
+    )
+
+
+def _enlarged(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The tiles of `pixels` enlarged by bicubic interpolation, row by row."""
+    height, width = pixels.shape[:2]
+    step = _TILE_PX // _ZOOM
+    for top in range(0, height, step):
+        above, below = min(top, _REACH_PX), min(height, top + step + _REACH_PX)
+        strip = Image.fromarray(pixels[top - above : below])
+        large = np.asarray(strip.resize((width * _ZOOM, strip.height * _ZOOM), Image.Resampling.BICUBIC))
+        yield from _tiles(large[above * _ZOOM :][: min(step, height - top) * _ZOOM])
+
+
+def _tiles(level: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """Tiles row by row; the last ones are filled up."""
+    for top in range(0, level.shape[0], _TILE_PX):
+        for left in range(0, level.shape[1], _TILE_PX):
+            tile = level[top : top + _TILE_PX, left : left + _TILE_PX]
+            short = [(0, _TILE_PX - side) for side in tile.shape[:2]]
+            yield np.pad(tile, (*short, (0, 0)), constant_values=_GLASS)

@@ -1,0 +1,128 @@
+"""Slides whose deposits are known, and how well found deposits agree with them: class, false deposits, sizes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely import Point
+from shapely.geometry.base import BaseGeometry
+
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.units import Micrometers
+from nodescan.evaluation import agreement
+from nodescan.imaging.sizing import to_shape
+from training.scores import Interval, bootstrap
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A deposit as it is. outline: in um from the canvas' top left; diameter_um: its maximum Feret diameter."""
+
+    outline: BaseGeometry
+    diameter_um: float
+
+    @staticmethod
+    def disc(centre_um: tuple[float, float], diameter_um: float) -> "Known":
+        return Known(Point(centre_um).buffer(diameter_um / 2), diameter_um)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSlide:
+    """A slide file and all deposits in it. label: its class by their sizes."""
+
+    name: str
+    path: Path
+    deposits: tuple[Known, ...]
+
+    @property
+    def label(self) -> Metastasis:
+        return max((classify(Micrometers(known.diameter_um)) for known in self.deposits), default=Metastasis.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class SlideScore:
+    """One slide: true and found class, each known deposit's measured diameter (None: missed), deposits elsewhere."""
+
+    truth: Metastasis
+    found: Metastasis
+    known_um: tuple[float, ...]
+    measured_um: tuple[float | None, ...]
+    false_deposits: int
+
+
+@dataclass(frozen=True, slots=True)
+class SlideScores:
+    """Size errors: medians over found deposits, relative from 400 um up, in um below. recall: found, of any size."""
+
+    kappa: Interval
+    negative_called_negative: int
+    negatives: int
+    false_deposits: Interval
+    recall_itc: Interval
+    recall_micro: Interval
+    recall_macro: Interval
+    size_error_large: float
+    size_error_small_um: float
+    n: int
+
+
+def score_slide(slide: KnownSlide, deposits: Sequence[Deposit]) -> SlideScore:
+    """Which known deposits were found, and what else. One that touches a known one is its own; the largest counts."""
+    shapes = [to_shape(deposit.outline) for deposit in deposits]
+    measured = []
+    for known in slide.deposits:
+        touching = [d.diameter_um for d, shape in zip(deposits, shapes, strict=True) if shape.intersects(known.outline)]
+        measured.append(max(touching, default=None))
+    false = sum(not any(shape.intersects(known.outline) for known in slide.deposits) for shape in shapes)
+    found = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
+    return SlideScore(slide.label, found, tuple(known.diameter_um for known in slide.deposits), tuple(measured), false)
+
+
+def summarise(scores: Sequence[SlideScore]) -> SlideScores:
+    """All figures over the slides, with intervals by resampling slides."""
+    truth, found = (np.array([int(getattr(s, name)) for s in scores]) for name in ("truth", "found"))
+    false = np.array([s.false_deposits for s in scores], dtype=float)
+    pairs = [(known, m) for s in scores for known, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
+    large = [abs(m - known) / known for known, m in pairs if known >= 400]
+    small = [abs(m - known) for known, m in pairs if known < 400]
+    return SlideScores(
+        kappa=bootstrap(lambda index: quadratic_kappa(truth[index], found[index]), len(scores)),
+        negative_called_negative=int(((truth == 0) & (found == 0)).sum()),
+        negatives=int((truth == 0).sum()),
+        false_deposits=bootstrap(lambda index: float(false[index].mean()), len(scores)),
+        recall_itc=_recall(scores, Metastasis.ITC),
+        recall_micro=_recall(scores, Metastasis.MICRO),
+        recall_macro=_recall(scores, Metastasis.MACRO),
+        size_error_large=float(np.median(large)) if large else float("nan"),
+        size_error_small_um=float(np.median(small)) if small else float("nan"),
+        n=len(scores),
+    )
+
+
+def quadratic_kappa(truth: NDArray[np.int_], found: NDArray[np.int_], classes: int = 4) -> float:
+    """Cohen's kappa with quadratic weights. Raises ValueError where chance alone can't disagree."""
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (truth, found), 1)
+    kappa = agreement.quadratic_kappa(table)
+    if not np.isfinite(kappa):
+        raise ValueError("kappa is not defined where all are of one class")
+    return kappa
+
+
+def _recall(scores: Sequence[SlideScore], label: Metastasis) -> Interval:
+    """Share of known deposits of a class that some deposit touches."""
+    hits = np.array(
+        [
+            m is not None
+            for s in scores
+            for known, m in zip(s.known_um, s.measured_um, strict=True)
+            if classify(Micrometers(known)) is label
+        ],
+        dtype=float,
+    )
+    if not len(hits):
+        return Interval(float("nan"), float("nan"), float("nan"))
+    return bootstrap(lambda index: float(hits[index].mean()), len(hits))

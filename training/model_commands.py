@@ -1,0 +1,190 @@
+"""The commands of python -m training that make a model, choose its decision, and judge its answers."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodescan.errors import UsageError
+from training.options import WORK, Json, Model, Seeds, Slides, Tool, Work
+from training.telling import flat, seed_range, tell
+
+if TYPE_CHECKING:
+    from nodescan.interfaces import TilePredictor
+    from training.known_slides import KnownSlide
+
+_DISC_SEEDS_TUNED, _DISC_SEEDS_REPORTED = (1, 7), (101, 107)
+
+
+def add_model_commands(app: typer.Typer) -> None:
+    """Register export, average, tune, evaluate-patches, evaluate-masks and measure-discs."""
+    app.command("export")(export_command)
+    app.command("average")(average_command)
+    app.command("tune")(tune_command)
+    app.command("evaluate-patches")(evaluate_patches_command)
+    app.command("evaluate-masks")(evaluate_masks_command)
+    app.command("measure-discs")(measure_discs_command)
+
+
+def export_command(
+    checkpoint: Path,
+    to: Annotated[Path, typer.Option(help="the model folder to write")],
+    training_data: Annotated[str, typer.Option(help="what it was trained on, for the card")] = "not stated",
+) -> None:
+    """Write a model folder, card and safetensors, from a checkpoint."""
+    from training.export import export
+
+    card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
+    typer.echo(f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}; run it with --model {to}")
+
+
+def average_command(
+    sources: Annotated[list[str], typer.Argument(help="checkpoints (*.ckpt), or models by name or folder")],
+    to: Annotated[Path, typer.Option(help="the checkpoint to write")],
+) -> None:
+    """Average the weights of networks that grew from one another, such as a run's and those it started with."""
+    from training.averaging import average
+
+    typer.echo(f"{to}: the mean of {len(sources)} {average(sources, to)} networks")
+
+
+def tune_command(
+    model: Annotated[Path, typer.Option(help="the model folder whose card is rewritten")],
+    patches: Annotated[
+        Path | None, typer.Option(help="zip of labelled validation patches; slides are laid out of every second")
+    ] = None,
+    tool: Tool = None,
+    seeds: Seeds = "1-40",
+    manifest: Annotated[Path | None, typer.Option(help="outlined slides instead: a CSV of data_manifests/")] = None,
+    data: Annotated[Path | None, typer.Option(help="with --manifest: the folder that download filled")] = None,
+    slides: Slides = "*",
+    split: Annotated[str, typer.Option(help="with --manifest: slides of this split")] = "valid",
+    work: Work = WORK,
+) -> None:
+    """Choose ranges for int8, thresholds and size correction on slides whose deposits are known, and write them on the
+    model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
+    from nodescan.config import load_config
+    from nodescan.inference.card import Decision, load_card, save_card
+    from nodescan.inference.predictor import open_predictor
+    from training.discs import disc_maps
+    from training.eight_bits import with_ranges
+    from training.patch_evaluation import calibrated
+    from training.patches import read_patches
+    from training.tuning import probability_map, steadiest, tune
+
+    if (patches is None) == (manifest is None):
+        raise UsageError("tune needs slides whose deposits are known: --patches ZIP, or --manifest CSV with --data DIR")
+    if patches is not None:
+        known, described = _laid_out(patches, tool, seeds, work)
+        card = calibrated(load_card(model), open_predictor(model, precision="float32"), read_patches([patches]))
+        save_card(card, model)
+    else:
+        known, described = _outlined(manifest, data, slides, split)
+    save_card(with_ranges(model, [slide.path for slide in known]), model)
+    predictor = open_predictor(model, rough=True)
+    maps = []
+    for number, slide in enumerate(known, start=1):
+        maps.append(probability_map(slide.path, predictor, cache=work / "tuning-maps"))
+        typer.echo(f"{number}/{len(known)} {slide.name}: {slide.label.word}, examined")
+    discs = disc_maps(predictor, range(*_DISC_SEEDS_TUNED))
+    trials = tune(known, maps, load_config(None).settings.segmentation, discs=discs)
+    for trial in trials[:10]:
+        typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
+    best = steadiest(trials).rule
+    chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
+    card = load_card(model)
+    save_card(card.model_copy(update={"decision": Decision.of(best, chosen_on=chosen_on)}), model)
+    typer.echo(f"{model}: {best}")
+
+
+def evaluate_patches_command(
+    path: Path,
+    model: Model = None,
+    mosaic: Annotated[bool, typer.Option(help="answer all patches inside one large picture, as on a slide")] = False,
+    mpp: Annotated[float | None, typer.Option(help="um/px of the patches; PatchCamelyon's if not given")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a model on labelled patches: a zip, a folder (*/normal, */tumor) or a PCam HDF5 pair (..._x.h5)."""
+    from training.patch_evaluation import evaluate_patches
+    from training.patches import PATCH_SPACING_UM, read_patches
+
+    predictor = _reference(model, path, PATCH_SPACING_UM if mpp is None else mpp)
+    scores = evaluate_patches(read_patches([path]), predictor, mosaic=mosaic)
+    tell(flat(scores), as_json=as_json)
+
+
+def evaluate_masks_command(
+    folder: Path,
+    mpp: Annotated[float, typer.Option(help="um/px of the pictures")] = 0.94,
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """Score a model's outlines on pictures that have a _mask.png beside them."""
+    from training.mask_evaluation import evaluate_masks, read_masked_images
+
+    predictor = _reference(model, folder, mpp)
+    scores = evaluate_masks(read_masked_images(folder), predictor, spacing_um=mpp)
+    tell(flat(scores), as_json=as_json)
+
+
+def measure_discs_command(model: Model = None, as_json: Json = False) -> None:
+    """Bias of a model's sizes on phantom discs of known diameter, other ones than it was tuned on."""
+    from nodescan.config import load_config
+    from nodescan.inference.card import find_model
+    from nodescan.inference.predictor import open_predictor
+    from training.discs import disc_bias, disc_maps
+
+    predictor = open_predictor(find_model(model), precision="float32")
+    discs = disc_maps(predictor, range(*_DISC_SEEDS_REPORTED))
+    rows = disc_bias(discs, predictor.decision, load_config(None).settings.segmentation)
+    if as_json:
+        typer.echo(json.dumps([_numbers(dataclasses.asdict(row)) for row in rows], allow_nan=False))
+        return
+    typer.echo("planted um   n  missed  bias before  bias after  spread")
+    for row in rows:
+        biases = f"{row.before_um:+11.1f}  {row.after_um:+10.1f}  {row.spread_um:6.1f}"
+        typer.echo(f"{row.diameter_um:10.0f}  {row.n:2d}  {row.missed:6d}  {biases}")
+
+
+def _laid_out(patches: Path, tool: Path | None, seeds: str, work: Path) -> "tuple[list[KnownSlide], str]":
+    """Slides of every second patch, and what they are in words."""
+    from training.composites import half_of, make_composites
+
+    known = make_composites(tool, half_of(patches, work, half=1), seed_range(seeds), to=work)
+    return known, f"{len(known)} composites of every second validation patch, seeds {seeds}"
+
+
+def _outlined(manifest: Path | None, data: Path | None, slides: str, split: str) -> "tuple[list[KnownSlide], str]":
+    """Slides of a manifest, and what they are in words."""
+    from training.annotated_slides import annotated_slides
+    from training.manifest import SPLITS, chosen, read_manifest
+
+    if manifest is None or data is None:
+        raise UsageError("--manifest needs --data, the folder that python -m training download filled")
+    if split not in SPLITS:
+        raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
+    rows = [row for row in chosen(read_manifest(manifest), slides) if row.split == split]
+    known = annotated_slides(rows, data, tell=typer.echo)
+    return known, f"{len(known)} outlined slides of split {split} of {manifest.name}"
+
+
+def _reference(model: str | None, path: Path, mpp: float) -> "TilePredictor":
+    """The model in float32. Raises UsageError for a magnification that it wasn't taught: it would answer anyway."""
+    from nodescan.inference.card import find_model
+    from nodescan.inference.predictor import open_predictor
+
+    predictor = open_predictor(find_model(model), precision="float32")
+    finest, coarsest = predictor.spacing_range_um
+    if not finest <= mpp <= coarsest:
+        raise UsageError(
+            f"{path}: --mpp {mpp:g} is not within the model's {finest:g} to {coarsest:g} um/px; resample it"
+        )
+    return predictor
+
+
+def _numbers(row: dict[str, float]) -> dict[str, float | None]:
+    """What isn't known, since nothing was found, is null."""
+    return {name: None if math.isnan(value) else value for name, value in row.items()}
