@@ -58,8 +58,16 @@ class Canvas:
 
     def image(self) -> Image.Image:
         """The picture with everything drawn on it, RGB."""
-        drawn, image = self._layer.reduce(_FINER), self.base.copy()
-        image.paste(drawn.convert("RGB"), mask=drawn.getchannel("A"))
+        image, touched = self.base.copy(), self._layer.getbbox()
+        if touched is None:
+            return image
+        left, top, right, bottom = (
+            touched[0] // _FINER,
+            touched[1] // _FINER,
+            *(-(-end // _FINER) for end in touched[2:]),
+        )
+        drawn = self._layer.reduce(_FINER, box=(left * _FINER, top * _FINER, right * _FINER, bottom * _FINER))
+        image.paste(drawn.convert("RGB"), (left, top), drawn.getchannel("A"))
         return image
 
     def sampled(self, values: NDArray[np.generic], spacing: Spacing) -> NDArray[np.generic]:
@@ -85,6 +93,8 @@ class Canvas:
 
     def outline_mask(self, mask: NDArray[np.bool_], colour: Colour, *, width: float, dashed: bool = False) -> None:
         """Draw the border of a mask. mask : bool, shape of this picture, its pixels."""
+        if not mask.any():
+            return
         for contour in find_contours(np.pad(mask, 1).astype(np.float32), 0.5):
             points = (contour[:, ::-1] - 0.5) * _FINER
             pieces = _dashes(points, self.text_px * _FINER * 0.55) if dashed else [points]

@@ -60,3 +60,17 @@ def test_the_heat_ramp_falls_evenly_in_lightness() -> None:
     """Each quarter of probability is darker than the one before: the order shows in a grey print."""
     grey = heat_ramp().astype(float) @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(grey[::32]) < -5).all()
+
+
+@given(st.floats(1100, 2700), st.floats(2100, 2800))
+def test_what_is_drawn_elsewhere_moves_no_line(x_um: float, y_um: float) -> None:
+    """Only the part that was drawn on is laid over the picture: a line is the same whatever part that is."""
+    alone, beside = Canvas(_white(), 201, text_px=8), Canvas(_white(), 201, text_px=8)
+    for canvas in (alone, beside):
+        canvas.ring_around((x_um, y_um), 4, RED)
+    beside.outline_ring(np.array([[1000, 2000], [1010, 2000], [1010, 2010]], np.float64), RED, width=1, casing=False)
+    beside.outline_ring(np.array([[2990, 2990], [3000, 2990], [3000, 3000]], np.float64), RED, width=1, casing=False)
+    column, row = (round((along - first) / alone.um_per_px) for along, first in ((x_um, 1000.0), (y_um, 2000.0)))
+    window = slice(max(row - 3, 0), row + 4), slice(max(column - 3, 0), column + 4)
+    assert np.array_equal(np.asarray(alone.image())[window], np.asarray(beside.image())[window])
+    assert np.asarray(Canvas(_white(), 201, text_px=8).image()).min() == 255
