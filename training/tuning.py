@@ -2,8 +2,11 @@
 
 import tempfile
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise, product
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +33,8 @@ from training.known_slides import KnownSlide, SlideScore, SlideScores, score_sli
 
 SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
-SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
+SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.825, 0.85, 0.875, 0.9, 0.925, 0.95)
+_LOWEST_RULES = tuple(DecisionRule(s, t, t, (), 0.0) for s, t in product(SMOOTHING_UM, THRESHOLDS))
 FALSE_DEPOSIT_COST = 0.03
 """What one false deposit a slide is worth in kappa, when settings are compared."""
 
@@ -97,9 +101,11 @@ def tune(
     discs: of phantoms; they add to the measurements that sizes are corrected by, where the network knows phantoms.
     """
     trials = []
-    for smoothing, threshold in product(SMOOTHING_UM, THRESHOLDS):
-        lowest = DecisionRule(smoothing, threshold, threshold, (), 0.0)
-        candidates = [_candidates(map_, lowest, settings) for map_ in maps]
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        by_slide = list(pool.map(partial(_by_lowest_rule, settings), maps))
+    for lowest in _LOWEST_RULES:
+        smoothing, threshold = lowest.smoothing_um, lowest.threshold
+        candidates = [found[lowest] for found in by_slide]
         round_ones = measured_discs(discs, lowest, settings)
         sized = as_scores(round_ones) if told_apart(round_ones) else []
         for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
@@ -116,13 +122,13 @@ def steadiest(trials: Sequence[Trial]) -> Trial:
     """The smoothest rule that is no worse than the best by more than one standard error of its kappa.
 
     The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides
-    can't tell apart, the one that hangs least on single patches. Among the smoothest, the worthiest, then the truest in
-    size.
+    can't tell apart, the one that hangs least on single patches. Among the smoothest, the one that asks for most before
+    it calls a deposit (the highest seed threshold), then the worthiest, then the truest in size.
     """
     best = max(trials, key=lambda trial: trial.worth)
     error = (best.scores.kappa.high - best.scores.kappa.low) / (2 * 1.96)
     equal = [trial for trial in trials if trial.worth >= best.worth - error]
-    return max(equal, key=lambda t: (t.rule.smoothing_um, round(t.worth, 3), -_size_error(t)))
+    return max(equal, key=lambda t: (t.rule.smoothing_um, t.rule.seed_threshold, round(t.worth, 3), -_size_error(t)))
 
 
 def _size_error(trial: Trial) -> float:
@@ -150,6 +156,13 @@ def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, fl
     # The scaled median of absolute errors: one deposit that ran into its neighbour says nothing of the others.
     spread = 1.4826 * float(np.median(np.abs(left))) if left else 0.0
     return tuple(table), round(spread, 1)
+
+
+def _by_lowest_rule(
+    settings: SegmentationSettings, map_: ProbabilityMap
+) -> dict[DecisionRule, list[tuple[Deposit, float]]]:
+    """Of one slide: what could be a deposit, for each smoothing and threshold, whatever the seed threshold."""
+    return {rule: _candidates(map_, rule, settings) for rule in _LOWEST_RULES}
 
 
 def _candidates(

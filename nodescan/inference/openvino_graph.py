@@ -6,6 +6,7 @@ kernels.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -39,10 +40,9 @@ def graph(openvino: ModuleType, ops: ModuleType, card: ModelCard, weights: bytes
     side = card.geometry().input_px
     fed = ops.parameter([1, side, side, 3], np.uint8)
     pixels = ops.convert(ops.transpose(fed, np.array([0, 3, 1, 2])), np.float32)
-    centred = ops.subtract(pixels, (255 * np.array(card.mean, np.float32)).reshape(1, 3, 1, 1))
     try:
         parts = _Parts(ops, card, safetensors.numpy.load(weights), int8=int8)
-        answer = ops.squeeze(ops.sigmoid(LAYOUTS[card.architecture](parts, centred)), np.array([1]))
+        answer = ops.squeeze(ops.sigmoid(LAYOUTS[card.architecture](parts, pixels)), np.array([1]))
         parts.all_used()
         cells = card.geometry().cells
         if tuple(answer.output(0).get_shape()) != (1, cells, cells):
@@ -50,6 +50,15 @@ def graph(openvino: ModuleType, ops: ModuleType, card: ModelCard, weights: bytes
     except (KeyError, ValueError, IndexError, StopIteration, safetensors.SafetensorError) as error:
         raise ModelError(f"{card.name}: not the weights of a {card.architecture} network ({error})") from error
     return openvino.Model([answer], [fed], card.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A convolution's kernel, float32 (outputs, inputs, h, w), and bias; alike: see in_steps."""
+
+    kernel: Array
+    bias: Array
+    alike: int = 1
 
 
 class _Parts:
@@ -76,21 +85,43 @@ class _Parts:
         if left or (self._ranges is not None and next(self._ranges, None) is not None):
             raise ValueError(f"too many: {', '.join(sorted(left)[:3]) or 'ranges for eight bits'}")
 
-    def first(self, kernel: Array, bias: Array, image: Node, *, padding: int = 0) -> Node:
-        """The convolution that is fed with colours less their mean, 0..255, every second pixel."""
-        scaled = kernel / (255 * np.array(self.card.std, np.float32)).reshape(1, 3, 1, 1)
-        return self.relu(self._convolved(image, scaled, bias, stride=2, padding=padding))
+    def first(self, layer: _Plain, pixels: Node, *, padding: int = 0) -> Node:
+        """The convolution that is fed with pixels, 0..255, less their mean; every second one.
 
-    def inner(self, kernel: Array, bias: Array, image: Node, *, stride: int = 1, padding: int = 0) -> Node:
-        """A convolution, of rounded weights and inputs where the network is in eight bits."""
+        Pixels are exact in eight bits. What is taken off them there is whole, and the rest of the mean stands in the
+        bias; padding stands for the mean colour, to half a step.
+        """
+        kernel = layer.kernel / (255 * np.array(self.card.std, np.float32)).reshape(1, 3, 1, 1)
+        bias, mean = layer.bias, (255 * np.array(self.card.mean, np.float32)).reshape(1, 3, 1, 1)
+        off = mean if self._ranges is None else np.round(mean)
+        image = self.ops.subtract(pixels, off)
         if self._ranges is not None:
-            largest = next(self._ranges)
-            image = self.ops.fake_quantize(image, *_span(0.0, largest), *_span(0.0, largest), _INPUT_STEPS + 1)
-            reach = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True).clip(min=1e-12)
-            kernel = self.ops.fake_quantize(
-                self.ops.constant(kernel), -reach, reach, -reach, reach, 2 * _WEIGHT_STEPS + 1
+            kernel = in_steps(kernel)
+            bias = bias + (kernel * (off - mean)).sum(axis=(1, 2, 3))
+            image = self.ops.fake_quantize(image, -off, 255 - off, -off, 255 - off, _INPUT_STEPS + 1)
+        return self.relu(self.inner(_Plain(kernel, bias), image, stride=2, padding=padding))
+
+    def rounded(self, image: Node) -> Node:
+        """What an inner convolution is fed: in eight bits, by the next of the card's ranges, where the network is."""
+        if self._ranges is None:
+            return image
+        largest = next(self._ranges)
+        return self.ops.fake_quantize(image, *_span(0.0, largest), *_span(0.0, largest), _INPUT_STEPS + 1)
+
+    def rounded_before(self) -> None:
+        """Passes by the range of a convolution that is fed with what another one's range has rounded."""
+        if self._ranges is not None:
+            next(self._ranges)
+
+    def inner(self, layer: _Plain, image: Node, *, stride: int = 1, padding: int = 0) -> Node:
+        """A convolution of what is rounded already, its weights rounded where the network is in eight bits."""
+        weights: Node = layer.kernel
+        if self._ranges is not None:
+            kept, reach = in_steps(layer.kernel, alike=layer.alike), _reach(layer.kernel)
+            weights = self.ops.fake_quantize(
+                self.ops.constant(kept), -reach, reach, -reach, reach, 2 * _WEIGHT_STEPS + 1
             )
-        return self._convolved(image, kernel, bias, stride=stride, padding=padding)
+        return self._convolved(image, weights, layer.bias, stride=stride, padding=padding)
 
     def answer(self, image: Node) -> Node:
         """The last 1 x 1 convolution: logits over the temperature."""
@@ -132,13 +163,13 @@ def _p4m(parts: _Parts, image: Node) -> Node:
     kernels = ("lift", "middle.0.conv", "coarse.0.conv", "mix")
     if tuple(parts.weight(f"{name}.weight").shape[0] for name in kernels) != FEATURES[parts.card.architecture]:
         raise ValueError("of other widths")
-    x = parts.first(*_group_folded(parts, "lift"), image)
-    x = parts.pooled(parts.relu(parts.inner(*_group_folded(parts, "fine"), x)), side=2)
+    x = parts.first(_group_folded(parts, "lift"), image)
+    x = parts.relu(parts.inner(_group_folded(parts, "fine"), parts.rounded(x)))
     for stage in ("middle", "coarse"):
-        for step in _numbered(parts, stage, "conv.weight"):
-            x = _step(parts, step, x)
-        x = parts.pooled(x, side=2)
-    x = parts.relu(parts.inner(*_group_folded(parts, "mix"), x))
+        x = parts.pooled(parts.rounded(x), side=2)
+        for number, step in enumerate(_numbered(parts, stage, "conv.weight")):
+            x = _step(parts, step, x if number == 0 else parts.rounded(x))
+    x = parts.relu(parts.inner(_group_folded(parts, "mix"), parts.pooled(parts.rounded(x), side=2)))
     channels, high, wide = x.output(0).get_shape()[1:]
     poses = ops.reshape(x, np.array([1, channels // POSES, POSES, high, wide]), special_zero=False)
     both = [reduce(poses, np.array([2]), False) for reduce in (ops.reduce_mean, ops.reduce_max)]
@@ -146,33 +177,35 @@ def _p4m(parts: _Parts, image: Node) -> Node:
 
 
 def _step(parts: _Parts, name: str, image: Node) -> Node:
-    """models.Step."""
+    """models.Step. image: rounded."""
     residual = parts.weight(f"{name}.conv.weight").shape[0] == parts.weight(f"{name}.conv.weight").shape[1]
-    seen = parts.relu(parts.inner(*_group_folded(parts, f"{name}.conv", f"{name}.norm"), image))
+    seen = parts.relu(parts.inner(_group_folded(parts, f"{name}.conv", f"{name}.norm"), image))
+    seen = parts.rounded(seen)
     kept = parts.cropped(image, 1) if residual else seen
-    mixed = parts.inner(*_group_folded(parts, f"{name}.mix"), seen)
+    mixed = parts.inner(_group_folded(parts, f"{name}.mix"), seen)
     return parts.relu(parts.ops.add(mixed, kept))
 
 
 def _resnet18(parts: _Parts, image: Node) -> Node:
     """resnet.ResNet18."""
-    x = parts.first(*_folded(parts, "stem", "stem_norm"), image, padding=3)
-    x = parts.pooled(x, side=3, padding=1)
+    x = parts.first(_folded(parts, "stem", "stem_norm"), image, padding=3)
+    x = parts.pooled(parts.rounded(x), side=3, padding=1)
     for stage in (f"stages.{number}" for number in range(3 if parts.card.architecture == "resnet18-c4" else 4)):
         for block in _numbered(parts, stage, "conv1.weight"):
             stride = 2 if block in ("stages.1.0", "stages.2.0") else 1
-            x = _block(parts, block, x, stride=stride)
+            x = _block(parts, block, x if block == "stages.0.0" else parts.rounded(x), stride=stride)
     edge = parts.card.margin_px // parts.card.stride_px
     return parts.answer(parts.cropped(x, edge))
 
 
 def _block(parts: _Parts, name: str, image: Node, *, stride: int) -> Node:
-    """resnet.Block."""
-    seen = parts.relu(parts.inner(*_folded(parts, f"{name}.conv1", f"{name}.norm1"), image, stride=stride, padding=1))
-    made = parts.inner(*_folded(parts, f"{name}.conv2", f"{name}.norm2"), seen, padding=1)
+    """resnet.Block. image: rounded."""
+    seen = parts.relu(parts.inner(_folded(parts, f"{name}.conv1", f"{name}.norm1"), image, stride=stride, padding=1))
+    made = parts.inner(_folded(parts, f"{name}.conv2", f"{name}.norm2"), parts.rounded(seen), padding=1)
     kept = image
     if parts.has(f"{name}.short.weight"):
-        kept = parts.inner(*_folded(parts, f"{name}.short", f"{name}.short_norm"), image, stride=stride)
+        parts.rounded_before()
+        kept = parts.inner(_folded(parts, f"{name}.short", f"{name}.short_norm"), image, stride=stride)
     return parts.relu(parts.ops.add(made, kept))
 
 
@@ -184,7 +217,7 @@ LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {
 }
 
 
-def _group_folded(parts: _Parts, conv: str, norm: str | None = None) -> tuple[Array, Array]:
+def _group_folded(parts: _Parts, conv: str, norm: str | None = None) -> _Plain:
     """Kernel and bias of the plain convolution that equals a group convolution and its normalisation."""
     scale, shift = (values.repeat(POSES) for values in parts.affine(norm or f"{conv}_norm"))
     weight = parts.weight(f"{conv}.weight")
@@ -195,13 +228,13 @@ def _group_folded(parts: _Parts, conv: str, norm: str | None = None) -> tuple[Ar
         outputs, inputs, _, *sides = weight.shape
         kernel = np.stack([turned(weight[:, :, KERNEL_OF[pose]], pose) for pose in range(POSES)], axis=1)
         kernel = kernel.reshape(outputs * POSES, inputs * POSES, *sides)
-    return np.ascontiguousarray(kernel * scale[:, None, None, None], np.float32), shift
+    return _Plain(np.ascontiguousarray(kernel * scale[:, None, None, None], np.float32), shift, alike=POSES)
 
 
-def _folded(parts: _Parts, conv: str, norm: str) -> tuple[Array, Array]:
+def _folded(parts: _Parts, conv: str, norm: str) -> _Plain:
     """Kernel and bias of a convolution and its normalisation."""
     scale, shift = parts.affine(norm)
-    return parts.weight(f"{conv}.weight") * scale[:, None, None, None], shift
+    return _Plain(parts.weight(f"{conv}.weight") * scale[:, None, None, None], shift)
 
 
 def _numbered(parts: _Parts, stage: str, weight: str) -> Iterator[str]:
@@ -210,6 +243,28 @@ def _numbered(parts: _Parts, stage: str, weight: str) -> Iterator[str]:
         if number and not parts.has(f"{stage}.{number}.{weight}"):
             return
         yield f"{stage}.{number}"
+
+
+def in_steps(kernel: Array, *, alike: int = 1) -> Array:
+    """The weights, float32 (outputs, inputs, h, w), rounded to 255 steps of each output channel's own.
+
+    Not each to the nearest step: over the taps of `alike` neighbouring inputs, which are fed about the same on average
+    (a feature's poses), the sum stays, to half a step. Then an even picture gives the same answer, and what is off at a
+    smoothed map's scale is half of what nearest steps give.
+    """
+    step = _reach(kernel) / _WEIGHT_STEPS
+    exact = (kernel / step).reshape(len(kernel), kernel.shape[1] // alike, -1)
+    low = np.floor(exact)
+    above = exact - low
+    raised = np.rint(above.sum(axis=2, keepdims=True))
+    rank = np.argsort(np.argsort(-above, axis=2, kind="stable"), axis=2)
+    rounded = np.clip(low + (rank < raised), -_WEIGHT_STEPS, _WEIGHT_STEPS)
+    return (rounded.reshape(kernel.shape) * step).astype(np.float32)
+
+
+def _reach(kernel: Array) -> Array:
+    """The largest weight of each output channel, float32 (outputs, 1, 1, 1)."""
+    return np.abs(kernel).max(axis=(1, 2, 3), keepdims=True).clip(min=1e-12)
 
 
 def _span(low: float, high: float) -> tuple[Array, Array]:

@@ -1,8 +1,9 @@
 """What the inner layers of a plain network are fed: the ranges that eight bits have to span (openvino_graph.py).
 
-Weights, by output channel, and what each inner convolution is fed are rounded to 255 steps; sums stay exact. The first
-convolution, fed with colours, and the last, which is small, stay as they are. Post-training quantisation as in Jacob et
-al., Quantization and training of neural networks for efficient integer-arithmetic-only inference, CVPR 2018.
+Weights, by output channel, and what each inner convolution is fed are rounded to 255 steps; sums stay exact. Short cuts
+carry what is rounded, too. The first convolution is fed with colours, which are bytes; the last, which is small, stays
+as it is. Post-training quantisation as in Jacob et al., Quantization and training of neural networks for efficient
+integer-arithmetic-only inference, CVPR 2018.
 """
 
 from collections.abc import Callable
