@@ -13,16 +13,16 @@ TOLERANCE = {"bfloat16": 0.06, "int8": 0.14}
 """The most that a cell's probability is trusted to be off, by precision.
 
 bfloat16: 2.4 times the largest difference measured, 0.025, in PyTorch and in OpenVINO alike: pcam-p4m, tiles of
-composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and made-up ones. int8: 2.4 times 0.057, on
-24,576 cells of such tiles. It is no bound: other weights may be further off, and cells that float32 doesn't answer too
-aren't checked. So a model is tried when it is tuned or opened (training/eight_bits.py, near_enough), and wherever both
-answered a slide they are compared (nodescan/guard.py). To measure a model or machine:
+composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and made-up ones. int8: twice 0.067, on the
+321,830 cells of two such slides. It is no bound: other weights may be further off, and cells that float32 doesn't
+answer too aren't checked. So a model is tried when it is tuned or opened (training/eight_bits.py, near_enough), and
+wherever both answered a slide they are compared (nodescan/guard.py). To measure a model or machine:
 `python -m nodescan.inference.agreement MODEL DEVICE`, `nodescan bench --what precision`.
 """
 
 SMOOTHED_TOLERANCE, SMOOTHED_FROM_UM = 0.03, 32.0
-"""The same of the smoothed map, whichever the precision: 2.6 times the largest difference measured, 0.0114 (int8, on
-the same cells, sigma 40 um). Rounding errs to both sides, so a mean is nearer. Of a rule that smooths by less than
+"""The same of the smoothed map, whichever the precision: 3.2 times the largest difference measured, 0.0093 (int8, on
+the same slides, sigma 40 um). Rounding errs to both sides, so a mean is nearer. Of a rule that smooths by less than
 SMOOTHED_FROM_UM no more is said than of a cell."""
 
 
