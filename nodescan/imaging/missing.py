@@ -36,18 +36,22 @@ def blank_cells(core: NDArray[np.uint8], stride_px: int) -> NDArray[np.uint8]:
     reader, as the format has it: it may as well be glass that a scanner left out.
     """
     corners = core[::stride_px, ::stride_px]
-    likely: NDArray[np.bool_] = np.logical_or(corners.min(axis=2) >= _LIGHT, corners.max(axis=2) <= _BLACK)
-    blank = np.zeros(likely.shape, dtype=np.uint8)
-    rows, columns = np.nonzero(likely)
-    if not len(rows):  # nearly every tile of tissue
-        return blank
-    cells = core.shape[0] // stride_px
-    parts = core.reshape(cells, stride_px, cells, stride_px, 3)[rows, :, columns].reshape(len(rows), -1, 3)
-    lightest, darkest = parts.max(axis=1), parts.min(axis=1)
-    of_one_colour = (lightest - darkest <= _FLAT).all(axis=1)
-    blank[rows, columns] = of_one_colour & ((darkest >= _LIGHT).all(axis=1) | (lightest <= _BLACK).all(axis=1))
-    blank[rows, columns] += (darkest == 255).all(axis=1) | (lightest == 0).all(axis=1)
+    if not _of_one_colour(corners, corners).any():  # nearly every tile of tissue
+        return np.zeros(corners.shape[:2], dtype=np.uint8)
+    cells = len(corners)
+    rows = np.ascontiguousarray(core).reshape(cells, stride_px, -1)
+    lightest, darkest = (
+        reduce(reduce(rows, axis=1).reshape(cells, cells, stride_px, 3), axis=2) for reduce in (np.max, np.min)
+    )
+    blank = _of_one_colour(lightest, darkest).astype(np.uint8)
+    blank += (darkest == 255).all(axis=-1) | (lightest == 0).all(axis=-1)
     return blank
+
+
+def _of_one_colour(lightest: NDArray[np.uint8], darkest: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """bool (...): where pixels between these, uint8 (..., 3), are alike, and white or nearly, or black."""
+    white_or_black = np.logical_or(darkest.min(axis=-1) >= _LIGHT, lightest.max(axis=-1) <= _BLACK)
+    return np.logical_and(white_or_black, (lightest - darkest).max(axis=-1) <= _FLAT)
 
 
 def missing_cells(blank: NDArray[np.uint8], tissue: TissueMask, spacing: Spacing) -> NDArray[np.bool_]:
