@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from nodescan.batch_request import BatchRequest, check_request
 from nodescan.config import Config, check_fit, load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
@@ -20,12 +21,12 @@ from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
 from nodescan.progress import Viewer
-from nodescan.reports import CHOICES, report_names
+from nodescan.reports import report_names
 from nodescan.reports.csv_report import write_summary
 from nodescan.reports.files import output_errors, prepare_folder, remove_parts
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
-from nodescan.resume import MAX_UNREAD_PERCENT, Recipe, RunRules, run_rules, sort_out
+from nodescan.resume import Recipe, RunRules, run_rules, sort_out
 from nodescan.run_lock import held
 from nodescan.run_record import RunRecord
 from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slide
@@ -35,40 +36,6 @@ from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
 
 SUMMARY_CSV = "summary.csv"
-PRECISIONS = ("auto", "float32")
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRequest:
-    """What the user asked for. inputs: files, folders or globs, none where a manifest names the slides.
-
-    config, model: None for the packed ones. mpp_um: spacing at level 0 for slides without one. reports: of CHOICES.
-    command: the words as typed. slots: slides at a time, each in a process of its own; 0 for one after another in
-    this process, None for one slot, or one for each GPU. stall_minutes: a slide without progress for so long is failed.
-    precision: "auto", or "float32" for the reference throughout; findings are the same.
-    force: scan also what has a whole report. max_unread_percent: of the tissue; a slide with more unread is failed.
-    stage: a local folder that slides are copied to ahead of use. scheduler: the address of a Dask scheduler, whose
-    workers scan. tasks_at_once: slides handed to it at a time, None for as many as it is good for.
-    """
-
-    inputs: tuple[str, ...]
-    folder: Path
-    manifest: Path | None = None
-    config: Path | None = None
-    model: str | None = None
-    device: str = "auto"
-    mpp_um: float | None = None
-    override_mpp: bool = False
-    reports: tuple[str, ...] = CHOICES
-    command: tuple[str, ...] = ()
-    slots: int | None = None
-    stall_minutes: float = 10.0
-    precision: str = "auto"
-    force: bool = False
-    max_unread_percent: float = MAX_UNREAD_PERCENT
-    stage: Path | None = None
-    scheduler: str | None = None
-    tasks_at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +73,7 @@ def run_batch(request: BatchRequest, viewer: Viewer, *, first: Worker | None = N
 
 
 def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchResult:
-    if request.precision not in PRECISIONS:
-        raise UsageError(f"--precision: must be {' or '.join(PRECISIONS)}, not {request.precision!r}")
-    check_places(request)
+    check_request(request)
     config = load_config(request.config)
     names = report_names(request.reports)
     manifest, refs = _wanted(request)
@@ -229,16 +194,6 @@ def _opened(
             rules=rules,
             stage=request.stage,
         )
-
-
-def check_places(request: BatchRequest) -> None:
-    """Raises UsageError where --scheduler is given with what only this machine can do, or missing."""
-    if request.scheduler is None and request.tasks_at_once is not None:
-        raise UsageError("--tasks-at-once: is for a cluster; give its --scheduler, or --slots for this machine")
-    if request.scheduler is not None and request.slots is not None:
-        raise UsageError("--slots: is for this machine; on a cluster the --nthreads of its workers take that place")
-    if request.scheduler is not None and request.stage is not None:
-        raise UsageError("--stage: copies to a disk of this machine, which a cluster doesn't see; leave it out")
 
 
 @contextmanager

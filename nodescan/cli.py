@@ -109,7 +109,8 @@ def run(
     from nodescan.workers import ended_like_ctrl_c, started_ahead
 
     first = started_ahead(0 if scheduler else slots)  # it loads what it needs while this process does
-    from nodescan.batch import BatchRequest, run_batch
+    from nodescan.batch import run_batch
+    from nodescan.batch_request import BatchRequest
     from nodescan.reports import CHOICES
     from nodescan.viewers import open_viewer
 

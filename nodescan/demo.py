@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nodescan.batch import BatchRequest, run_batch
+from nodescan.batch import run_batch
+from nodescan.batch_request import BatchRequest
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
 from nodescan.phantoms import PhantomTruth, PlantedDeposit, demo_plans, make_phantom

@@ -18,7 +18,8 @@ import numpy as np
 import tifffile
 
 from nodescan import batch
-from nodescan.batch import BatchRequest, run_batch
+from nodescan.batch import run_batch
+from nodescan.batch_request import BatchRequest
 from nodescan.domain.report import SlideReport
 from nodescan.progress import Viewer
 from tests.cluster_fakes import Farm

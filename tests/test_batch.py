@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from nodescan import batch, slide_task
-from nodescan.batch import BatchRequest, run_batch, scan_all, scan_manifest
+from nodescan.batch import run_batch, scan_all, scan_manifest
+from nodescan.batch_request import BatchRequest
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import SlideRef

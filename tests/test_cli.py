@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from nodescan import __version__, batch, bench, workers
+from nodescan.batch_request import BatchRequest
 from nodescan.cli import main
 from nodescan.inference import slots
 from nodescan.progress import Viewer
@@ -33,7 +34,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def use(raises: BaseException | None = None) -> None:
         predictor = ColourPredictor(raises)
 
-        def run_here(request: batch.BatchRequest, viewer: Viewer, first: None) -> batch.BatchResult:
+        def run_here(request: BatchRequest, viewer: Viewer, first: None) -> batch.BatchResult:
             return run_batch(replace(request, slots=0), viewer)
 
         monkeypatch.setattr(batch, "run_batch", run_here)

@@ -20,7 +20,8 @@ import pytest
 pytest.importorskip("distributed", reason='Dask is not installed: pip install "nodescan[cluster]"')
 
 from nodescan import batch
-from nodescan.batch import BatchRequest, BatchResult, run_batch
+from nodescan.batch import BatchResult, run_batch
+from nodescan.batch_request import BatchRequest
 from nodescan.cluster import connection, processes
 from nodescan.cluster.processes import threads_of_a_task
 from nodescan.cluster.task import Attempt

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nodescan import resume
-from nodescan.batch import BatchRequest, BatchResult, run_batch, scan_all
+from nodescan.batch import BatchResult, run_batch, scan_all
+from nodescan.batch_request import BatchRequest
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.errors import LockLostError, OutputError

@@ -1,0 +1,55 @@
+"""What a user asks of a batch, and which options can't stand together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.errors import UsageError
+from nodescan.reports import CHOICES
+from nodescan.resume import MAX_UNREAD_PERCENT
+
+PRECISIONS = ("auto", "float32")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """What the user asked for. inputs: files, folders or globs, none where a manifest names the slides.
+
+    config, model: None for the packed ones. mpp_um: spacing at level 0 for slides without one. reports: of CHOICES.
+    command: the words as typed. slots: slides at a time, each in a process of its own; 0 for one after another in
+    this process, None for one slot, or one for each GPU. stall_minutes: a slide without progress for so long is failed.
+    precision: "auto", or "float32" for the reference throughout; findings are the same.
+    force: scan also what has a whole report. max_unread_percent: of the tissue; a slide with more unread is failed.
+    stage: a local folder that slides are copied to ahead of use. scheduler: the address of a Dask scheduler, whose
+    workers scan. tasks_at_once: slides handed to it at a time, None for as many as it is good for.
+    """
+
+    inputs: tuple[str, ...]
+    folder: Path
+    manifest: Path | None = None
+    config: Path | None = None
+    model: str | None = None
+    device: str = "auto"
+    mpp_um: float | None = None
+    override_mpp: bool = False
+    reports: tuple[str, ...] = CHOICES
+    command: tuple[str, ...] = ()
+    slots: int | None = None
+    stall_minutes: float = 10.0
+    precision: str = "auto"
+    force: bool = False
+    max_unread_percent: float = MAX_UNREAD_PERCENT
+    stage: Path | None = None
+    scheduler: str | None = None
+    tasks_at_once: int | None = None
+
+
+def check_request(request: BatchRequest) -> None:
+    """Raises UsageError where options contradict each other: a cluster's and what only this machine can do, say."""
+    if request.precision not in PRECISIONS:
+        raise UsageError(f"--precision: must be {' or '.join(PRECISIONS)}, not {request.precision!r}")
+    if request.scheduler is None and request.tasks_at_once is not None:
+        raise UsageError("--tasks-at-once: is for a cluster; give its --scheduler, or --slots for this machine")
+    if request.scheduler is not None and request.slots is not None:
+        raise UsageError("--slots: is for this machine; on a cluster the --nthreads of its workers take that place")
+    if request.scheduler is not None and request.stage is not None:
+        raise UsageError("--stage: copies to a disk of this machine, which a cluster doesn't see; leave it out")
