@@ -6,7 +6,7 @@ from pathlib import Path
 from nodescan.annotations import read_outlines
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.errors import UsageError
+from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_polygons
 from nodescan.imaging.sizing import to_shape
 from nodescan.slides import open_slide
@@ -21,11 +21,12 @@ def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[
     UsageError where a file isn't in `data`, and where those left aren't both tumour and normal ones; SlideError and
     AnnotationError for a slide or an annotation that can't be read.
     """
-    usable = [row for row in rows if not row.excluded and row.exhaustive]
+    usable = [row for row in rows if not row.excluded and row.exhaustive and (_normal(row) or row.annotation_key)]
     for row in rows:
         if row not in usable:
             tell(f"{row.slide_id}: left out ({row.why or 'not all of its tumour is outlined'})")
-    files = [data / key for row in usable for key in (row.key, row.annotation_key) if key]
+    keys = [key for row in usable for key in ((row.key,) if _normal(row) else (row.key, row.annotation_key))]
+    files = [data / key for key in keys]
     missing = [file for file in files if not file.is_file()]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -36,10 +37,17 @@ def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[
     return slides
 
 
+def _normal(row: ManifestRow) -> bool:
+    return row.label == "negative"
+
+
 def _outlined(row: ManifestRow, data: Path) -> tuple[Known, ...]:
-    if not row.annotation_key:
+    if _normal(row):
         return ()
-    lesions = read_outlines(data / row.annotation_key).lesions()
+    annotation = data / row.annotation_key
+    lesions = read_outlines(annotation).lesions()
+    if lesions.is_empty:
+        raise AnnotationError(f"{annotation}: outlines no tumour, but the manifest says that the slide holds some")
     slide = open_slide(SlideRef(row.slide_id, data / row.key))
     try:
         spacing = slide.info.spacing

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.errors import UsageError
+from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.reference import read_reference
 from nodescan.imaging.sizing import deposit_of, greatest_diameter
 from nodescan.slides import open_slide
@@ -81,9 +82,21 @@ def test_slides_that_are_not_wholly_outlined_say_why_they_are_left_out(data_set:
     """What is found beside their outlines may be tumour as well."""
     said: list[str] = []
     rows = [replace(row, split="valid") for row in read_manifest(data_set / "manifest.csv")]
-    slides = annotated_slides(rows, data_set, tell=said.append)
-    assert "tumor_010" not in {slide.name for slide in slides}
-    assert any(text.startswith("tumor_010: left out (") for text in said)
+    rows = [replace(row, annotation_key="") if row.slide_id == "tumor_001" else row for row in rows]
+    slides = {slide.name for slide in annotated_slides(rows, data_set, tell=said.append)}
+    assert slides == {"tumor_002", "normal_001", "normal_002", "normal_003"}
+    for name in ("tumor_001", "tumor_010"):
+        assert any(text.startswith(f"{name}: left out (") for text in said)
+
+
+def test_a_tumour_slide_whose_file_outlines_none_is_refused(data_set: Path, tmp_path: Path) -> None:
+    """Taken for normal, every deposit found on it would be false."""
+    shutil.copytree(data_set, tmp_path / "data")
+    rows = rows_of(data_set, "valid")
+    (tumour,) = (row for row in rows if row.label != "negative")
+    (tmp_path / "data" / tumour.annotation_key).write_text("<ASAP_Annotations><Annotations/></ASAP_Annotations>")
+    with pytest.raises(AnnotationError, match="outlines no tumour, but the manifest says"):
+        annotated_slides(rows, tmp_path / "data", tell=silent)
 
 
 def test_nothing_can_be_chosen_on_slides_of_one_kind_or_missing_ones(data_set: Path, tmp_path: Path) -> None:
