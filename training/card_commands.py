@@ -24,6 +24,9 @@ def model_card_command(
     pictures: Annotated[Path | None, typer.Option(help="folder for pictures of the worst answers")] = None,
     recipe: Annotated[list[Path] | None, typer.Option(help="a configuration it was trained with; in order")] = None,
     hours: Annotated[str, typer.Option(help="how long training took on two cores, in words")] = "not stated",
+    history: Annotated[
+        Path | None, typer.Option(help="Markdown that says what was looked at before the figures were final")
+    ] = None,
     to: Annotated[Path, typer.Option(help="the file to write")] = Path("MODEL_CARD.md"),
 ) -> None:
     """Measure a model on validation data and write its card: data, recipe, figures with intervals, failures."""
@@ -31,7 +34,7 @@ def model_card_command(
     from training.model_card import CardSources, write_model_card
 
     parts = _RECIPE if recipe is None else tuple(recipe)
-    sources = CardSources(find_model(model), patches, masks, composites, pictures, parts, hours)
+    sources = CardSources(find_model(model), patches, masks, composites, pictures, parts, hours, history)
     measured = write_model_card(sources, to)
     typer.echo(f"{to}: AUC of patches {measured.lone.auc}, of cells {measured.masks.auc}")
 

@@ -40,7 +40,7 @@ class CardSources:
     """What a card is made from. composites: what evaluate-composites --json printed; None: that section says so.
 
     pictures: folder for the two contact sheets; None: none are made. recipe: training configurations in order; hours:
-    what they took, in words.
+    what they took, in words. history: Markdown that says what was looked at before the figures were final.
     """
 
     model: Path
@@ -50,6 +50,15 @@ class CardSources:
     pictures: Path | None
     recipe: tuple[Path, ...]
     hours: str
+    history: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What can't be measured. hours: how long training took; history: Markdown, see CardSources."""
+
+    hours: str
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,8 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     )
     wrong = worst(np.log(probability / (1 - probability)), np.asarray(patches.tumour))
     pictures = _pictures(patches, wrong, probability, sources.pictures, to) if sources.pictures else None
-    text = render(measured, composites=composites, recipe=recipe, pictures=pictures, hours=sources.hours)
+    words = Words(sources.hours, _text_of(sources.history) if sources.history else "")
+    text = render(measured, composites=composites, recipe=recipe, pictures=pictures, words=words)
     to.write_text(text, encoding="utf-8")
     return measured
 
@@ -113,7 +123,7 @@ def render(
     composites: Mapping[str, Any] | None,
     recipe: Sequence[Mapping[str, Any]],
     pictures: tuple[str, str] | None,
-    hours: str,
+    words: Words,
 ) -> str:
     """The card as Markdown. composites: as `read_composite_scores` gives them; pictures: links to the sheets."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
@@ -130,10 +140,18 @@ def render(
         composites=composites,
         recipe=recipe,
         pictures=pictures,
-        hours=hours,
+        hours=words.hours,
+        history=words.history.strip(),
         **{field.name: getattr(measured, field.name) for field in dataclasses.fields(measured)},
     )
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: can't be read as text ({error})") from error
 
 
 def figure(value: Interval | float | None, *, places: int = 3, sign: bool = False) -> str:

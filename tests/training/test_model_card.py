@@ -14,7 +14,7 @@ from nodescan.inference.card import find_model, load_card
 from training.discs import DiscBias
 from training.known_slides import SlideScore, summarise
 from training.mask_evaluation import MaskScores
-from training.model_card import Measured, Speed, figure, read_composite_scores, recipe_part, render
+from training.model_card import Measured, Speed, Words, figure, read_composite_scores, recipe_part, render
 from training.patch_evaluation import scores_of
 from training.patches import Patches
 from training.scores import Interval
@@ -50,7 +50,11 @@ def test_the_card_holds_every_section_and_warning() -> None:
     composites = flat(summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), 1), SlideScore(NONE, NONE, (), (), 0)]))
     composites = {name: value for name, value in composites.items() if not name.endswith("_95")}
     text = render(
-        measured(), composites=composites, recipe=RECIPE, pictures=("docs/a.jpg", "docs/b.jpg"), hours="5 hours"
+        measured(),
+        composites=composites,
+        recipe=RECIPE,
+        pictures=("docs/a.jpg", "docs/b.jpg"),
+        words=Words("5 hours", "Looked at twice.\n"),
     )
     for said in (
         "not for clinical use",
@@ -63,6 +67,7 @@ def test_the_card_holds_every_section_and_warning() -> None:
         "| 400 | 0 | +9.0 | -1.5 | 2.0 |",
         "![Tumour patches that the model calls normal](docs/b.jpg)",
         "5 hours",
+        "reported below.\nLooked at twice.\n",
     ):
         assert said in text, said
     assert not [line for line in text.splitlines() if line != line.rstrip()]
@@ -70,7 +75,7 @@ def test_the_card_holds_every_section_and_warning() -> None:
 
 def test_a_section_that_was_not_measured_says_so() -> None:
     """Never an empty table that reads as if nothing was found."""
-    text = render(measured(), composites=None, recipe=RECIPE, pictures=None, hours="not stated")
+    text = render(measured(), composites=None, recipe=RECIPE, pictures=None, words=Words("not stated"))
     assert "Not measured for this card" in text
     assert "were not made for this card" in text
 
