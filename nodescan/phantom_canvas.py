@@ -13,6 +13,7 @@ from nodescan.phantom_node import NodeMap, plan_node, scene_of
 from nodescan.phantom_outlines import Shape
 from nodescan.phantom_texture import Look, draw, scan_noise
 from nodescan.phantom_tiles import COARSEST_DRAWN_UM, block_mean
+from nodescan.pyramid import TILE_PX
 
 SPACING_LIMITS_UM = (0.1, 1.2)
 """Spacing of level 0 that nodescan accepts as plausible."""
@@ -21,9 +22,6 @@ SMALLEST_DIAMETERS_UM = {Shape.ROUND: 40.0, Shape.PAIR: 40.0, Shape.ELONGATED: 1
 """Below these an outline is too narrow for tumour nuclei of 10 to 16 um to lie wholly inside."""
 
 LARGEST_DIAMETER_UM = 12_000.0
-
-TILE_PX = 512
-"""Of the slide's tiles; its width and height are whole tiles, so that every level is half the one before."""
 
 _MOST_PIXELS = 2.4e9
 """Level 1 is held in memory while level 0 is written: 1.8 GB at this size."""
@@ -74,6 +72,7 @@ class PhantomCanvas:
         self.shrink = max(1, math.ceil(plan.spacing_um / COARSEST_DRAWN_UM - 1e-9))
         self.enlarge = 1 if self.shrink > 1 else 2 ** math.floor(math.log2(COARSEST_DRAWN_UM / plan.spacing_um) + 1e-9)
         self.drawn_um = plan.spacing_um * self.enlarge / self.shrink
+        # Whole tiles, so that every level is half the one before.
         self.width_px, self.height_px = (
             math.ceil(size / plan.spacing_um / TILE_PX) * TILE_PX for size in (node.width_um, node.height_um)
         )

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from skimage.measure import points_in_poly
 
@@ -16,9 +15,10 @@ from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
-from nodescan.phantom_canvas import SMALLEST_DIAMETERS_UM, TILE_PX, PhantomCanvas, PhantomPlan
+from nodescan.phantom_canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
 from nodescan.phantom_outlines import Shape
 from nodescan.phantom_tiles import phantom_tile
+from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 
 __all__ = [
     "PhantomPlan",
@@ -106,7 +106,7 @@ def make_phantom(path: Path, plan: PhantomPlan) -> PhantomTruth:
     canvas = PhantomCanvas(plan)
     part = path.with_name(f".{path.name}.part")
     try:
-        _write_pyramid(part, canvas)
+        write_pyramid(part, _levels(canvas), quality=_JPEG_QUALITY, software="nodescan phantom")
         truth = _truth_of(path, canvas)
         _write_truth(path.with_name(f"{path.stem}.truth.json"), truth)
         os.replace(part, path)
@@ -120,33 +120,17 @@ def make_phantom(path: Path, plan: PhantomPlan) -> PhantomTruth:
     return truth
 
 
-def _write_pyramid(path: Path, canvas: PhantomCanvas) -> None:
+def _levels(canvas: PhantomCanvas) -> Iterator[Level]:
     """Level 0 strip by strip, each next level from the means of 2 x 2 pixels of the one before."""
     sizes = [(canvas.height_px, canvas.width_px)]
     while max(sizes[-1]) > 2 * TILE_PX and len(sizes) < 9:
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
     half = np.empty((*sizes[min(1, len(sizes) - 1)], 3), dtype=np.uint8)
-    with tifffile.TiffWriter(path, bigtiff=True) as out:
-        for level, (height, width) in enumerate(sizes):
-            tiles = _level_0(canvas, half, reduce=len(sizes) > 1) if level == 0 else _tiles_of(half)
-            resolution = 1e4 / (canvas.plan.spacing_um * 2**level)
-            out.write(
-                tiles,
-                shape=(height, width, 3),
-                dtype=np.uint8,
-                tile=(TILE_PX, TILE_PX),
-                photometric="rgb",
-                compression="jpeg",
-                compressionargs={"level": _JPEG_QUALITY},
-                resolution=(resolution, resolution),
-                resolutionunit="CENTIMETER",
-                subfiletype=int(level > 0),
-                software="nodescan phantom",
-                metadata=None,
-                maxworkers=1,
-            )
-            if 0 < level < len(sizes) - 1:
-                half = _halved(half)
+    for level, size in enumerate(sizes):
+        tiles = _level_0(canvas, half, reduce=len(sizes) > 1) if level == 0 else tiles_of(half)
+        yield Level(tiles, size, canvas.plan.spacing_um * 2**level)
+        if 0 < level < len(sizes) - 1:
+            half = _halved(half)
 
 
 def _level_0(canvas: PhantomCanvas, half: NDArray[np.uint8], *, reduce: bool) -> Iterator[NDArray[np.uint8]]:
@@ -159,16 +143,7 @@ def _level_0(canvas: PhantomCanvas, half: NDArray[np.uint8], *, reduce: bool) ->
         )
         if reduce:
             half[top // 2 : (top + height) // 2] = _halved(strip)
-        yield from _tiles_of(strip)
-
-
-def _tiles_of(level: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Tiles of a level row by row; the last ones are filled up with white."""
-    for top in range(0, level.shape[0], TILE_PX):
-        for left in range(0, level.shape[1], TILE_PX):
-            tile = level[top : top + TILE_PX, left : left + TILE_PX]
-            short = (TILE_PX - tile.shape[0], TILE_PX - tile.shape[1])
-            yield np.pad(tile, ((0, short[0]), (0, short[1]), (0, 0)), constant_values=255) if any(short) else tile
+        yield from tiles_of(strip)
 
 
 def _halved(level: NDArray[np.uint8]) -> NDArray[np.uint8]:

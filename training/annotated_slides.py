@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nodescan.annotations import read_outlines
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError, UsageError
@@ -12,6 +11,7 @@ from nodescan.imaging.sizing import to_shape
 from nodescan.slides import open_slide
 from training.known_slides import Known, KnownSlide
 from training.manifest import ManifestRow
+from training.prepare import StrataSettings, outlines_on
 
 
 def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[[str], None]) -> list[KnownSlide]:
@@ -45,13 +45,13 @@ def _outlined(row: ManifestRow, data: Path) -> tuple[Known, ...]:
     if _normal(row):
         return ()
     annotation = data / row.annotation_key
-    lesions = read_outlines(annotation).lesions()
-    if lesions.is_empty:
-        raise AnnotationError(f"{annotation}: outlines no tumour, but the manifest says that the slide holds some")
     slide = open_slide(SlideRef(row.slide_id, data / row.key))
     try:
+        lesions = outlines_on(slide, annotation, outside_share=StrataSettings().outside_share).lesions()
         spacing = slide.info.spacing
     finally:
         slide.close()
+    if lesions.is_empty:
+        raise AnnotationError(f"{annotation}: its exclusions leave nothing of the tumour that it outlines")
     measured = measure_polygons(lesions, spacing, joining_gap_um=Micrometers(0))
     return tuple(Known(to_shape(deposit.outline), float(deposit.diameter_um)) for deposit in measured)

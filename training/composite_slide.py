@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
+from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 from nodescan.reports.files import write_beside, written_beside
 from training.mosaics import NORMAL_PX, TUMOUR_PX, MosaicMaker, laid_out
 from training.patches import PATCH_SPACING_UM
@@ -22,7 +22,7 @@ NODE_MM = (6.0, 8.0)
 
 _GLASS, _GLASS_NOISE, _RIM_UM = 242, 1.5, 600.0
 _DEPTH_UM, _APART_UM, _MOST_TRIES = 150.0, 600.0, 20_000
-_ZOOM, _TILE_PX, _QUALITY, _SMALLEST_LEVEL_PX = 2, 512, 80, 600
+_ZOOM, _QUALITY, _SMALLEST_LEVEL_PX = 2, 80, 600
 _REACH_PX = 4
 """Rows beside a strip that its enlargement looks at."""
 
@@ -49,7 +49,7 @@ def make_composite_slide(path: Path, maker: MosaicMaker, diameters_um: Sequence[
         disc = np.hypot(y_um[:, None] - y, x_um - x) < diameter / 2
         pixels[disc] = texture[disc]
     with written_beside(path) as part:
-        _write_pyramid(part, pixels)
+        write_pyramid(part, _levels(pixels), quality=_QUALITY)
     middle_um = width * PATCH_SPACING_UM / 2, height * PATCH_SPACING_UM / 2
     deposits = [
         {"centre_um": [round(x + middle_um[0], 1), round(y + middle_um[1], 1)], "diameter_um": diameter}
@@ -84,57 +84,24 @@ def _places(diameters_um: Sequence[float], rng: np.random.Generator) -> list[tup
     return placed
 
 
-def _write_pyramid(path: Path, pixels: NDArray[np.uint8]) -> None:
+def _levels(pixels: NDArray[np.uint8]) -> Iterator[Level]:
     """Level 0 is `pixels` enlarged, strip by strip; the next is `pixels`, and each further one half the last."""
+    height, width = (side * _ZOOM for side in pixels.shape[:2])
+    yield Level(_enlarged(pixels), (height, width), PATCH_SPACING_UM / _ZOOM)
     level, spacing_um = pixels, PATCH_SPACING_UM
-    with tifffile.TiffWriter(path, bigtiff=True) as file:
-        height, width = (side * _ZOOM for side in pixels.shape[:2])
-        _write_level(file, _enlarged(pixels), (height, width), PATCH_SPACING_UM / _ZOOM, first=True)
-        while True:
-            _write_level(file, _tiles(level), level.shape[:2], spacing_um, first=False)
-            if min(level.shape[:2]) < _SMALLEST_LEVEL_PX:
-                break
-            level, spacing_um = np.asarray(Image.fromarray(level).reduce(2)), 2 * spacing_um
-
-
-def _write_level(
-    file: tifffile.TiffWriter,
-    tiles: Iterator[NDArray[np.uint8]],
-    shape: tuple[int, ...],
-    spacing_um: float,
-    *,
-    first: bool,
-) -> None:
-    file.write(
-        tiles,
-        shape=(*shape, 3),
-        dtype=np.uint8,
-        tile=(_TILE_PX, _TILE_PX),
-        photometric="rgb",
-        compression="jpeg",
-        compressionargs={"level": _QUALITY},
-        resolution=(1e4 / spacing_um, 1e4 / spacing_um),
-        resolutionunit="CENTIMETER",
-        subfiletype=0 if first else 1,
-        metadata=None,
-    )
+    while True:
+        yield Level(tiles_of(level), level.shape[:2], spacing_um)
+        if min(level.shape[:2]) < _SMALLEST_LEVEL_PX:
+            return
+        level, spacing_um = np.asarray(Image.fromarray(level).reduce(2)), 2 * spacing_um
 
 
 def _enlarged(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """The tiles of `pixels` enlarged by bicubic interpolation, row by row."""
     height, width = pixels.shape[:2]
-    step = _TILE_PX // _ZOOM
+    step = TILE_PX // _ZOOM
     for top in range(0, height, step):
         above, below = min(top, _REACH_PX), min(height, top + step + _REACH_PX)
         strip = Image.fromarray(pixels[top - above : below])
         large = np.asarray(strip.resize((width * _ZOOM, strip.height * _ZOOM), Image.Resampling.BICUBIC))
-        yield from _tiles(large[above * _ZOOM :][: min(step, height - top) * _ZOOM])
-
-
-def _tiles(level: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Tiles row by row; the last ones are filled up."""
-    for top in range(0, level.shape[0], _TILE_PX):
-        for left in range(0, level.shape[1], _TILE_PX):
-            tile = level[top : top + _TILE_PX, left : left + _TILE_PX]
-            short = [(0, _TILE_PX - side) for side in tile.shape[:2]]
-            yield np.pad(tile, (*short, (0, 0)), constant_values=_GLASS)
+        yield from tiles_of(large[above * _ZOOM :][: min(step, height - top) * _ZOOM])

@@ -60,9 +60,10 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
     name = patches.stem if tool else f"{patches.stem}-laid"
     outs = {seed: to / f"{name}-{seed:03d}.tif" for seed in seeds}
     wanted = [seed for seed, out in outs.items() if not out.with_suffix(".truth.json").exists()]
-    make = partial(_by_tool, tool, patches) if tool else _by_ourselves(patches, bool(wanted))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda seed: make(outs[seed], seed), wanted))
+    if wanted:
+        make = partial(_by_tool, tool, patches) if tool else _by_ourselves(patches)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda seed: make(outs[seed], seed), wanted))
     return [known_composite(out) for out in outs.values()]
 
 
@@ -81,9 +82,7 @@ def _by_tool(tool: Path, patches: Path, out: Path, seed: int) -> None:
         raise UsageError(f"{tool}: made no slide for seed {seed}: {done.stderr.strip().splitlines()[-1:]}")
 
 
-def _by_ourselves(patches: Path, wanted: bool) -> Callable[[Path, int], None]:
-    if not wanted:
-        return lambda out, seed: None
+def _by_ourselves(patches: Path) -> Callable[[Path, int], None]:
     maker = MosaicMaker(read_patches([patches]), MosaicSettings())
     return lambda out, seed: make_composite_slide(out, maker, _sizes_um(seed), seed=seed)
 

@@ -53,7 +53,11 @@ def fit(arguments: list[str]) -> LightningCLI:
 def _configurations(arguments: list[str]) -> str:
     """The files that the command line names as configurations, or its command where there are none."""
     pairs = pairwise([*arguments, ""])
-    named = [value if word == "--config" else word[9:] for word, value in pairs if word.partition("=")[0] == "--config"]
+    named = [
+        value if word == "--config" else word.removeprefix("--config=")
+        for word, value in pairs
+        if word.partition("=")[0] == "--config"
+    ]
     return ", ".join(named) or arguments[0]
 
 

@@ -79,11 +79,12 @@ def tune_command(
         raise UsageError("tune needs slides whose deposits are known: --patches ZIP, or --manifest CSV with --data DIR")
     if patches is not None:
         known, described = _laid_out(patches, tool, seeds, work)
-        card = calibrated(load_card(model), open_predictor(model, precision="float32"), read_patches([patches]))
-        save_card(card, model)
+        reference = open_predictor(model, precision="float32")
+        save_card(calibrated(load_card(model), reference, read_patches([patches])), model)
     else:
         known, described = _outlined(manifest, data, slides, split)
-    save_card(with_ranges(model, [slide.path for slide in known]), model)
+    card = with_ranges(model, [slide.path for slide in known])
+    save_card(card, model)
     predictor = open_predictor(model, rough=True)
     maps = []
     for number, slide in enumerate(known, start=1):
@@ -95,7 +96,6 @@ def tune_command(
         typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
     best = steadiest(trials).rule
     chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
-    card = load_card(model)
     save_card(card.model_copy(update={"decision": Decision.of(best, chosen_on=chosen_on)}), model)
     typer.echo(f"{model}: {best}")
 

@@ -103,11 +103,17 @@ def prepare(
 
 def tumour_mask(annotation: Path, slide: Slide, frame: Spacing, *, strata: StrataSettings | None = None) -> BlockMask:
     """The outlines of a slide on its analysis frame. Raises AnnotationError where they don't belong to it."""
+    outlines = outlines_on(slide, annotation, outside_share=(strata or StrataSettings()).outside_share)
+    return draw_mask(outlines, slide.frame_size(frame), level0=slide.info.spacing, frame=frame)
+
+
+def outlines_on(slide: Slide, annotation: Path, *, outside_share: float) -> Outlines:
+    """The outlines of a tumour slide. Raises AnnotationError where there are none or they don't belong to it."""
     outlines = read_outlines(annotation)
     if outlines.tumour.is_empty:
         raise AnnotationError(f"{annotation}: outlines no tumour, but the manifest says that the slide holds some")
-    _check_inside(annotation, outlines, slide, (strata or StrataSettings()).outside_share)
-    return draw_mask(outlines, slide.frame_size(frame), level0=slide.info.spacing, frame=frame)
+    _check_inside(annotation, outlines, slide, outside_share)
+    return outlines
 
 
 def cell_strata(

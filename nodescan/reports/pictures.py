@@ -131,8 +131,7 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
 
 def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.Image | None:
     """Probability over the pale slide; None without a picture or a map. base: as for draw_overview."""
-    canvas = _slide_canvas(result, base)
-    if canvas is None or result.probability is None:
+    if result.probability is None or (canvas := _slide_canvas(result, base)) is None:
         return None
     canvas.base = _heated(canvas, result.probability)
     canvas.scale_bar()
