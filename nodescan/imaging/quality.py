@@ -10,9 +10,8 @@ from nodescan.domain.report import Flag
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
-_WHITE_LEVEL = 245.0  # density is taken over this level; the ratios below hardly depend on it in stained pixels
+_WHITE_LEVEL = 245.0  # density is taken over this level where the slide shows no glass
 _MOST_JUDGED = 100_000  # pixels of the stain, evenly taken: a share of 1 % is then known to 0.03 %
-_DENSITY_OF_GREY = np.log10(_WHITE_LEVEL / np.clip(np.arange(256, dtype=np.float32), 1, _WHITE_LEVEL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,9 @@ def out_of_focus(pixels: NDArray[np.uint8], block_px: int, settings: QualitySett
 def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> tuple[Flag, ...]:
     """A `not_he` flag where the slide's stain isn't haematoxylin and eosin; () where it is, or too little is seen.
 
-    overview : uint8 (H, W, 3) RGB, the pixels `mask` was found on. Where more was taken for ink
-    than for tissue, that is judged too: a bluish counterstain without eosin can look like ink.
+    overview : uint8 (H, W, 3) RGB, the pixels `mask` was found on. Densities are taken over the slide's own glass: over
+    white, a warm tint of it would pass for brown. Where more was taken for ink than for tissue, that is judged too: a
+    bluish counterstain without eosin can look like ink.
     """
     if _dark_ground(overview):
         return (_not_he("its background is dark, as in a fluorescence scan"),)
@@ -98,7 +98,7 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
         judged = judged | ink
     pixels = overview[judged]
     step = -(-len(pixels) // _MOST_JUDGED) or 1
-    density = _DENSITY_OF_GREY[pixels[::step].T]
+    density = _density(pixels[::step], mask.glass or (_WHITE_LEVEL,) * 3)
     density = density[:, density.mean(axis=0) >= settings.min_stain_density]
     if density.shape[1] * step * mask.spacing.pixel_area_um2 < settings.min_stained_mm2 * 1e6:
         return ()
@@ -126,6 +126,13 @@ def focus_flags(out_of_focus_fraction: float) -> tuple[Flag, ...]:
         return ()
     share = f"{100 * out_of_focus_fraction:.2g} %"
     return (Flag("out_of_focus", f"{share} of the tissue is out of focus and counts as not examined; scan it again."),)
+
+
+def _density(pixels: NDArray[np.uint8], glass: tuple[float, ...]) -> NDArray[np.float32]:
+    """Optical density of each channel over the glass, never below 0: uint8 (n, 3) -> float32 (3, n)."""
+    grey = np.maximum(np.arange(256, dtype=np.float32), 1)
+    tables = (np.maximum(np.log10(np.float32(level) / grey), 0) for level in glass)
+    return np.stack([table[channel] for table, channel in zip(tables, pixels.T, strict=True)])
 
 
 def _dark_ground(overview: NDArray[np.uint8]) -> bool:

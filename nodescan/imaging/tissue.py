@@ -62,12 +62,14 @@ class TissueSettings:
 class _View:
     """density : float32 (3, H, W), optical density of R, G, B over the glass, >= 0, at um_per_px.
 
-    glass, outside : bool (H, W), surely empty and never scanned. has_colour: False for a greyscale scan.
+    glass, outside : bool (H, W), surely empty and never scanned. glass_colour: None where there is no glass.
+    has_colour: False for a greyscale scan.
     """
 
     density: NDArray[np.float32]
     glass: NDArray[np.bool_]
     outside: NDArray[np.bool_]
+    glass_colour: tuple[float, float, float] | None
     has_colour: bool
     um_per_px: float
 
@@ -107,6 +109,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
         excluded,
         dark_pixels(overview),
         _enlarged(hidden, factor, shape) if hidden.any() else None,
+        glass=view.glass_colour,
     )
 
 
@@ -129,12 +132,12 @@ def _view(overview: NDArray[np.uint8], factor: int, spacing: Spacing, settings: 
     density = np.stack(
         [
             np.maximum(np.log10(level / levels), 0).astype(np.float32)[channel]
-            for level, channel in zip(colour, channels, strict=True)
+            for level, channel in zip(colour or (settings.assumed_glass,) * 3, channels, strict=True)
         ]
     )
     # A greyscale scan shows at most rounding between its channels; JPEG at quality 75 leaves up to 3 levels.
     has_colour = bool((lightest - darkest > 3).mean() > 1e-4)
-    return _View(density, glass, _padding(lightest), has_colour, factor * spacing.mean)
+    return _View(density, glass, _padding(lightest), colour, has_colour, factor * spacing.mean)
 
 
 def _glass(
@@ -142,8 +145,8 @@ def _glass(
     lightest: NDArray[np.uint8],
     darkest: NDArray[np.uint8],
     settings: TissueSettings,
-) -> tuple[tuple[float, float, float], NDArray[np.bool_]]:
-    """Colour of the empty slide (`assumed_glass` where there is none) and the pixels, bool (H, W), that show it.
+) -> tuple[tuple[float, float, float] | None, NDArray[np.bool_]]:
+    """Colour of the empty slide (None where there is none) and the pixels, bool (H, W), that show it.
 
     It is the commonest colour that is bright, flat and unstained. Pure white counts only where no other glass
     is seen, because padding is pure white too. Glass may be grey or yellow, but its green never lies far below
@@ -164,8 +167,7 @@ def _glass(
             mode = int(np.bincount(green[pool], minlength=256).argmax())
             near = pool & (np.abs(green.astype(np.int16) - mode) <= 2)
             return (float(red[near].mean()), float(green[near].mean()), float(blue[near].mean())), near
-    level = float(settings.assumed_glass)
-    return (level, level, level), np.zeros_like(candidate)
+    return None, np.zeros_like(candidate)
 
 
 def _padding(lightest: NDArray[np.uint8]) -> NDArray[np.bool_]:

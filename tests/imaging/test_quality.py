@@ -114,25 +114,27 @@ def test_real_patches_in_and_out_of_focus(shared: Path) -> None:
     assert stain_flags(small, whole(small), QUALITY) == ()
 
 
+@pytest.mark.parametrize("colour", [(242, 242, 242), (245, 235, 205), (225, 235, 245)])
 @pytest.mark.parametrize("strength", [0.3, 1.0, 2.0])
-def test_h_and_e_is_not_flagged(strength: float) -> None:
-    """Haematoxylin and eosin, pale or dark, is no reason for a flag."""
+def test_h_and_e_is_not_flagged(strength: float, colour: tuple[int, int, int]) -> None:
+    """Haematoxylin and eosin, pale or dark, on clear, warm or cold glass, is no reason for a flag."""
     where = disc(SHAPE, (100, 100), 80)
-    view = absorb(glass(*SHAPE), where, nuclei_and_matrix(int(where.sum()), strength))
+    view = absorb(glass(*SHAPE, colour=colour), where, nuclei_and_matrix(int(where.sum()), strength))
     mask = find_tissue(view, SPACING, TISSUE)
     assert mask.tissue[where].all()
     assert stain_flags(view, mask, QUALITY) == ()
 
 
+@pytest.mark.parametrize("colour", [(242, 242, 242), (245, 235, 205), (225, 235, 245)])
 @pytest.mark.parametrize("dab_share", [0.0, 0.01, 0.05, 0.2, 0.6])
-def test_an_immunostain_is_flagged(dab_share: float) -> None:
+def test_an_immunostain_is_flagged(dab_share: float, colour: tuple[int, int, int]) -> None:
     """DAB over a haematoxylin counterstain is flagged at any share of DAB, also where nothing took it up."""
     rng = np.random.default_rng(0)
     where = disc(SHAPE, (100, 100), 80)
     count = int(where.sum())
     density = rng.uniform(0.1, 0.6, (count, 1)) * HAEMATOXYLIN
     density += (rng.random((count, 1)) < dab_share) * rng.uniform(0.3, 0.7, (count, 1)) * DAB
-    view = absorb(glass(*SHAPE), where, density)
+    view = absorb(glass(*SHAPE, colour=colour), where, density)
     assert [flag.code for flag in stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY)] == ["not_he"]
 
 
