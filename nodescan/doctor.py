@@ -39,7 +39,7 @@ COMPILED: Mapping[str, str] = {
     "safetensors": "safetensors",
     "torch": "torch",
     "torchvision": "torchvision",
-    "openvino": "nodescan[openvino]",
+    "openvino": "openvino",
 }
 """Module -> what to install: code that is compiled, so that it may be built for another machine."""
 

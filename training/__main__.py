@@ -7,7 +7,7 @@ from training.options import LIGHTNING
 
 
 def main(arguments: list[str]) -> int:
-    """fit, validate and test are LightningCLI's own; every other command is training.commands'.
+    """fit and validate are LightningCLI's own; every other command is training.commands'.
 
     Exit code: 0 done, 1 the training failed, 2 a mistake of the user's, told in one line.
     """

@@ -1,6 +1,6 @@
 """Trains networks that find tumour, exports them for nodescan, chooses their thresholds, and judges them.
 
-fit, validate, test and predict are Lightning's own: python -m training fit --help
+fit and validate are Lightning's own: python -m training fit --help
 """
 
 import typer

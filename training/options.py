@@ -18,5 +18,5 @@ Slides = Annotated[str, typer.Option(help="ids of slides, comma-separated, with 
 
 WORK = Path("runs/composites")
 
-LIGHTNING = ("fit", "validate", "test", "predict")
+LIGHTNING = ("fit", "validate")
 """Commands that aren't ours but LightningCLI's, with options of their own."""

@@ -261,7 +261,7 @@ def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
             f"points outside of the mask count as false positives; are x and y level-0 pixels? {_few(outside)}"
         )
     if partly:
-        notes.append(f"not every lesion is outlined, so a false positive may be tumour: {_few(partly)} (camelyon.md)")
+        notes.append(f"not every lesion is outlined, so a false positive may be tumour: {_few(partly)}")
     lesions = [outcome.reference.lesions for outcome in slides if outcome.pairing is not None]
     if any(file is not None and file.kind_of_file == "mask" for file in lesions):
         notes.append(

@@ -37,7 +37,7 @@ def test_camelyon16s_own_table(shared: Path) -> None:
     found = read_reference(shared / "data" / "camelyon16" / "test_reference.csv")
     assert len(found.slides) == 129
     assert sum(bool(slide.tumour) for slide in found.slides.values()) == 49
-    assert found.notes == ("Test_049 is left out: a duplicate of another slide (camelyon.md)",)
+    assert found.notes == ("Test_049 is left out: a duplicate of another slide",)
     assert found.find("test_001") is found.find("TEST_001")
     assert found.find("test_001").label is Metastasis.MACRO
 
