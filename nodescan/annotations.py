@@ -68,11 +68,10 @@ class Outlines:
         return _united([self.tumour.difference(self.excluded)])
 
 
-def read_outlines(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
+def read_outlines(path: Path) -> Outlines:
     """The outlines of an ASAP XML (.xml) or a GeoJSON (.geojson, .json) file.
 
-    tumour_names: further group or class names that mean tumour here. Raises AnnotationError, naming file and outline,
-    for whatever can't be read or understood in full.
+    Raises AnnotationError, naming file and outline, for whatever can't be read or understood in full.
     """
     readers = {".xml": read_asap, ".geojson": read_geojson, ".json": read_geojson}
     reader = readers.get(path.suffix.lower())
@@ -80,10 +79,10 @@ def read_outlines(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines
         raise AnnotationError(
             f"{path.name}: outlines are read from .xml (ASAP) or .geojson (QuPath), not {path.suffix!r}"
         )
-    return reader(path, tumour_names=tumour_names)
+    return reader(path)
 
 
-def read_asap(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
+def read_asap(path: Path) -> Outlines:
     """The outlines of an ASAP XML file; documents that declare entities are refused."""
     try:
         root = fromstring(_bytes_of(path), forbid_dtd=True)
@@ -93,10 +92,10 @@ def read_asap(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
         raise AnnotationError(f"{path.name}: not XML ({error}); export it again from ASAP") from error
     if root.tag != "ASAP_Annotations":
         raise AnnotationError(f"{path.name}: is XML, but not of ASAP (root {root.tag!r}, not 'ASAP_Annotations')")
-    return _collected(path, _asap_pieces(path, root), tumour_names)
+    return _collected(path, _asap_pieces(path, root))
 
 
-def read_geojson(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
+def read_geojson(path: Path) -> Outlines:
     """The outlines of a GeoJSON file as QuPath writes it: a FeatureCollection, a list of features or one feature.
 
     The class is properties.classification.name; a feature without one counts as tumour, and a note says so.
@@ -105,7 +104,7 @@ def read_geojson(path: Path, *, tumour_names: Collection[str] = ()) -> Outlines:
         document = json.loads(_bytes_of(path))
     except (ValueError, RecursionError) as error:  # not JSON, not text, or nested without end
         raise AnnotationError(f"{path.name}: not JSON ({error}); export it again as GeoJSON") from error
-    return _collected(path, _geojson_pieces(path, document), tumour_names)
+    return _collected(path, _geojson_pieces(path, document))
 
 
 def rasterise(outlines: Outlines, shape: tuple[int, int], *, level0: Spacing, target: Spacing) -> NDArray[np.bool_]:
@@ -200,12 +199,11 @@ def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
     return np.array(corners, dtype=np.float64)
 
 
-def _collected(path: Path, pieces: Iterable[_Piece], tumour_names: Collection[str]) -> Outlines:
-    roles = {**ROLES, **{name.casefold(): Role.TUMOUR for name in tumour_names}}
+def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     found: dict[Role, list[shapely.Polygon | shapely.MultiPolygon]] = {role: [] for role in Role}
     remarks: dict[str, list[str]] = {remark: [] for remark in _REMARKS}
     for piece in pieces:
-        role = Role.TUMOUR if piece.group is None else roles.get(piece.group.casefold())
+        role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
         if role is None:
             raise AnnotationError(
                 f"{path.name}: {piece.name} belongs to {piece.group!r}, and whether that is tumour is not known; "

@@ -17,19 +17,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
 from nodescan.phantom_canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
 from nodescan.phantom_outlines import Shape
-from nodescan.phantom_tiles import phantom_tile
 from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
-
-__all__ = [
-    "PhantomPlan",
-    "PhantomTruth",
-    "PlantedDeposit",
-    "Shape",
-    "demo_plans",
-    "make_phantom",
-    "phantom_tile",
-    "plan_phantom",
-]
 
 _JPEG_QUALITY = 90
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -138,9 +138,9 @@ def take(path: Path, me: Holder) -> None:
             candidate.unlink(missing_ok=True)
 
 
-def this_process(now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Holder:
+def this_process() -> Holder:
     """This process as the holder of a new lock."""
-    said = now().isoformat(timespec="seconds")
+    said = datetime.now(UTC).isoformat(timespec="seconds")
     pid = os.getpid()
     return Holder(socket.gethostname(), pid, process_start(pid) or "", _machine(), token_hex(8), said, said)
 

@@ -80,12 +80,11 @@ def test_group_none_is_ignored(tmp_path):
     assert outlines.lesions().area == 100**2
 
 
-def test_unknown_group_is_refused_by_name_unless_it_is_said_to_be_tumour(tmp_path):
-    """Whether "stroma" is tumour is not guessed; the caller may say so."""
+def test_unknown_group_is_refused_by_name(tmp_path):
+    """Whether "stroma" is tumour is not guessed."""
     path = asap(tmp_path / "a.xml", ("Strange", SQUARE))
     with pytest.raises(AnnotationError, match=r"a\.xml: annotation 'Annotation 0' belongs to 'Strange'"):
         read_outlines(path)
-    assert read_outlines(path, tumour_names=["strange"]).lesions().area == 100**2
 
 
 def test_overlapping_outlines_count_once(tmp_path):

@@ -6,7 +6,8 @@ from nodescan.demo import Pair, paired
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.phantoms import PlantedDeposit, Shape
+from nodescan.phantom_outlines import Shape
+from nodescan.phantoms import PlantedDeposit
 
 
 def planted(diameter_um: float, x_um: float) -> PlantedDeposit:

@@ -20,7 +20,8 @@ from nodescan.doctor import DoctorRequest, Phantom, check_libraries, check_model
 from nodescan.inference import predictor as predictors
 from nodescan.inference.card import find_model
 from nodescan.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
-from nodescan.phantoms import PhantomTruth, PlantedDeposit, Shape
+from nodescan.phantom_outlines import Shape
+from nodescan.phantoms import PhantomTruth, PlantedDeposit
 from tests.fakes import ColourPredictor, paint_slide
 
 SIDE_UM = 400

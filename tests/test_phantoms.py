@@ -20,20 +20,12 @@ from shapely.geometry import Polygon
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import OutputError, UsageError
-from nodescan.phantom_canvas import PhantomCanvas
+from nodescan.phantom_canvas import PhantomCanvas, PhantomPlan
 from nodescan.phantom_node import DEPOSIT_GAP_UM, plan_node, scene_of
-from nodescan.phantom_outlines import PlacedOutline, outline_of, tumour_pixels
+from nodescan.phantom_outlines import PlacedOutline, Shape, outline_of, tumour_pixels
 from nodescan.phantom_texture import Look, draw
-from nodescan.phantoms import (
-    PhantomPlan,
-    PhantomTruth,
-    PlantedDeposit,
-    Shape,
-    demo_plans,
-    make_phantom,
-    phantom_tile,
-    plan_phantom,
-)
+from nodescan.phantom_tiles import phantom_tile
+from nodescan.phantoms import PhantomTruth, PlantedDeposit, demo_plans, make_phantom, plan_phantom
 
 ROUND_AND_PAIR = PhantomPlan("small", (150.0, 90.0), (Shape.ROUND, Shape.PAIR), 0.5, 3)
 

@@ -11,7 +11,7 @@ from nodescan.imaging.sizing import to_shape
 from nodescan.slides import open_slide
 from training.known_slides import Known, KnownSlide
 from training.manifest import ManifestRow
-from training.prepare import StrataSettings, outlines_on
+from training.prepare import outlines_on
 
 
 def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[[str], None]) -> list[KnownSlide]:
@@ -47,7 +47,7 @@ def _outlined(row: ManifestRow, data: Path) -> tuple[Known, ...]:
     annotation = data / row.annotation_key
     slide = open_slide(SlideRef(row.slide_id, data / row.key))
     try:
-        lesions = outlines_on(slide, annotation, outside_share=StrataSettings().outside_share).lesions()
+        lesions = outlines_on(slide, annotation).lesions()
         spacing = slide.info.spacing
     finally:
         slide.close()

@@ -63,11 +63,9 @@ def read_masked_images(folder: Path) -> list[MaskedImage]:
     return list(_masked_images(folder))
 
 
-def evaluate_masks(
-    images: list[MaskedImage], predictor: TilePredictor, *, spacing_um: float, rule: DecisionRule | None = None
-) -> MaskScores:
+def evaluate_masks(images: list[MaskedImage], predictor: TilePredictor, *, spacing_um: float) -> MaskScores:
     """Scores over all pictures, taken as tissue at spacing_um; only cells that see no edge of a picture count."""
-    rule = rule or predictor.decision
+    rule = predictor.decision
     answers = [answer(image, predictor, spacing_um=spacing_um, rule=rule) for image in images]
     moved_um = rule.excess_um(1e9) / 2
     distances = [border_distances(a, spacing_um) for a in answers]

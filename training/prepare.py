@@ -22,7 +22,7 @@ from nodescan.interfaces import Slide
 from nodescan.reports.files import output_errors
 from nodescan.scan import ScanSettings, view_whole
 from nodescan.slides import open_slide
-from training.block_mask import BlockMask, draw_mask, empty_mask, load_block_mask
+from training.block_mask import draw_mask, empty_mask, load_block_mask
 from training.manifest import ManifestRow
 from training.slide_index import (
     INDEX_FILE,
@@ -40,19 +40,17 @@ from training.slide_index import (
 
 Tell = Callable[[str], None]
 
+EDGE_UM = 62.0
+"""A cell this near to an outline is at its edge: four cells, what a network sees to one side."""
 
-@dataclass(frozen=True, slots=True)
-class StrataSettings:
-    """edge_um: a cell this near to an outline is at its edge (four cells: what a network sees to one side).
+NEAR_UM = 500.0
+"""A normal cell this near to tumour is near."""
 
-    near_um: a normal cell this near to tumour is near. min_tissue: share of a cell that must be tissue.
-    outside_share: of an outline's area that may lie outside of its slide (outlines are drawn to the rim by hand).
-    """
+MIN_TISSUE = 0.5
+"""Share of a cell that must be tissue."""
 
-    edge_um: float = 62.0
-    near_um: float = 500.0
-    min_tissue: float = 0.5
-    outside_share: float = 0.01
+OUTSIDE_SHARE = 0.01
+"""Of an outline's area that may lie outside of its slide: outlines are drawn to the rim by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,7 @@ class _Job:
     signature: str = ""
 
 
-def prepare(
-    rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell, strata: StrataSettings | None = None
-) -> tuple[IndexRow, ...]:
+def prepare(rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell) -> tuple[IndexRow, ...]:
     """Write the index of the rows' slides into `to`; slides that are prepared already are kept.
 
     Of the rows, those that are excluded or not outlined leave the index. Raises UsageError where a slide or an
@@ -73,7 +69,7 @@ def prepare(
     the others being prepared: the error of the one that did, or UsageError with their number.
     """
     jobs = _jobs([row for row in rows if not row.excluded], data, tell)
-    settings, strata = load_config().settings, strata or StrataSettings()
+    settings = load_config().settings
     with output_errors(to):
         to.mkdir(parents=True, exist_ok=True)
     known = {row.slide_id: row for row in index_rows(to)} if (to / INDEX_FILE).is_file() else {}
@@ -85,7 +81,7 @@ def prepare(
     failed: list[NodescanError] = []
     for number, job in enumerate(jobs, start=1):
         try:
-            entry, said = _kept_or_prepared(job, known.get(job.row.slide_id), to, settings=settings, strata=strata)
+            entry, said = _kept_or_prepared(job, known.get(job.row.slide_id), to, settings=settings)
         except (SlideError, AnnotationError) as error:
             known.pop(job.row.slide_id, None)
             failed.append(error)
@@ -101,23 +97,17 @@ def prepare(
     return tuple(known[job.row.slide_id] for job in jobs)
 
 
-def tumour_mask(annotation: Path, slide: Slide, frame: Spacing, *, strata: StrataSettings | None = None) -> BlockMask:
-    """The outlines of a slide on its analysis frame. Raises AnnotationError where they don't belong to it."""
-    outlines = outlines_on(slide, annotation, outside_share=(strata or StrataSettings()).outside_share)
-    return draw_mask(outlines, slide.frame_size(frame), level0=slide.info.spacing, frame=frame)
-
-
-def outlines_on(slide: Slide, annotation: Path, *, outside_share: float) -> Outlines:
+def outlines_on(slide: Slide, annotation: Path) -> Outlines:
     """The outlines of a tumour slide. Raises AnnotationError where there are none or they don't belong to it."""
     outlines = read_outlines(annotation)
     if outlines.tumour.is_empty:
         raise AnnotationError(f"{annotation}: outlines no tumour, but the manifest says that the slide holds some")
-    _check_inside(annotation, outlines, slide, outside_share)
+    _check_inside(annotation, outlines, slide)
     return outlines
 
 
 def cell_strata(
-    shares: NDArray[np.float32], tissue: NDArray[np.bool_], cell: Spacing, *, exhaustive: bool, settings: StrataSettings
+    shares: NDArray[np.float32], tissue: NDArray[np.bool_], cell: Spacing, *, exhaustive: bool
 ) -> NDArray[np.int8]:
     """int8 (H, W): the Stratum of every cell, -1 where nothing may be drawn from.
 
@@ -133,12 +123,12 @@ def cell_strata(
     inward = np.asarray(ndimage.distance_transform_edt(np.pad(tumour, 1), sampling=sampling))[1:-1, 1:-1]
     outward = np.asarray(ndimage.distance_transform_edt(~tumour, sampling=sampling))
     strata[tumour & tissue] = Stratum.INSIDE
-    strata[tumour & tissue & (inward <= settings.edge_um)] = Stratum.EDGE_TUMOUR
+    strata[tumour & tissue & (inward <= EDGE_UM)] = Stratum.EDGE_TUMOUR
     if exhaustive:
         normal = tissue & ~tumour
         strata[normal] = Stratum.ELSEWHERE
-        strata[normal & (outward <= settings.near_um)] = Stratum.NEAR
-        strata[normal & (outward <= settings.edge_um)] = Stratum.EDGE_NORMAL
+        strata[normal & (outward <= NEAR_UM)] = Stratum.NEAR
+        strata[normal & (outward <= EDGE_UM)] = Stratum.EDGE_NORMAL
     return strata
 
 
@@ -161,16 +151,14 @@ def _jobs(rows: Sequence[ManifestRow], data: Path, tell: Tell) -> list[_Job]:
     return jobs
 
 
-def _kept_or_prepared(
-    job: _Job, old: IndexRow | None, to: Path, *, settings: ScanSettings, strata: StrataSettings
-) -> tuple[IndexRow, str]:
+def _kept_or_prepared(job: _Job, old: IndexRow | None, to: Path, *, settings: ScanSettings) -> tuple[IndexRow, str]:
     """The slide's row of the index, and what is to be said of it."""
     slide = open_slide(SlideRef(job.row.slide_id, job.path))
     try:
-        signed = replace(job, signature=_signature(job, slide, settings, strata))
+        signed = replace(job, signature=_signature(job, slide, settings))
         if old and old.signature == signed.signature and _whole(old, to):
             return old, f"{old.slide_id}: prepared already"
-        entry = _prepared(signed, slide, to, settings=settings, strata=strata)
+        entry = _prepared(signed, slide, to, settings=settings)
     finally:
         slide.close()
     return entry, _summary(entry)
@@ -186,18 +174,21 @@ def _whole(row: IndexRow, to: Path) -> bool:
     return True
 
 
-def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings, strata: StrataSettings) -> IndexRow:
+def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> IndexRow:
     """Writes the files of one slide."""
     frame = slide.frame_spacing(*SPACING_UM)
     width, height = slide.frame_size(frame)
     shape = (-(-height // STRIDE_PX), -(-width // STRIDE_PX))
     overview, _ = view_whole(slide, settings.overview)
     tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
-    mask = tumour_mask(job.annotation, slide, frame, strata=strata) if job.annotation else empty_mask((width, height))
+    mask = empty_mask((width, height))
+    if job.annotation is not None:
+        outlines = outlines_on(slide, job.annotation)
+        mask = draw_mask(outlines, (width, height), level0=slide.info.spacing, frame=frame)
     cell = frame.scaled(STRIDE_PX)
-    covered = coverage(tissue.tissue, tissue.spacing, shape=shape, spacing=cell) >= strata.min_tissue
+    covered = coverage(tissue.tissue, tissue.spacing, shape=shape, spacing=cell) >= MIN_TISSUE
     shares = mask.cell_shares(STRIDE_PX, shape)
-    found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive, settings=strata).ravel()
+    found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive).ravel()
     parts = [np.flatnonzero(found == stratum).astype(np.uint32) for stratum in Stratum]
     with output_errors(to):
         np.save(cells_file(to, job.row.slide_id), np.concatenate(parts))
@@ -221,11 +212,11 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings, stra
     )
 
 
-def _check_inside(annotation: Path, outlines: Outlines, slide: Slide, outside_share: float) -> None:
+def _check_inside(annotation: Path, outlines: Outlines, slide: Slide) -> None:
     info = slide.info
     canvas = shapely.box(0, 0, info.width_px, info.height_px)
     for part in outlines.tumour.geoms:
-        if part.difference(canvas).area > outside_share * part.area:
+        if part.difference(canvas).area > OUTSIDE_SHARE * part.area:
             left, top, right, bottom = part.bounds
             raise AnnotationError(
                 f"{annotation}: an outline at x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f} px lies outside "
@@ -234,14 +225,15 @@ def _check_inside(annotation: Path, outlines: Outlines, slide: Slide, outside_sh
             )
 
 
-def _signature(job: _Job, slide: Slide, settings: ScanSettings, strata: StrataSettings) -> str:
+def _signature(job: _Job, slide: Slide, settings: ScanSettings) -> str:
     outlines = job.annotation.read_bytes() if job.annotation else b""
     parts = {
         "slide": slide.fingerprint(),
         "path": str(job.path.resolve()),
         "outlines": hashlib.sha256(outlines).hexdigest(),
         "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive],
-        "settings": [asdict(settings.overview), asdict(settings.tissue), asdict(strata), SPACING_UM, STRIDE_PX],
+        "settings": [asdict(settings.overview), asdict(settings.tissue), SPACING_UM, STRIDE_PX],
+        "strata": [EDGE_UM, NEAR_UM, MIN_TISSUE],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -37,7 +37,6 @@ class SparseSlide:
 
     path: Path
     tissue_mm2: float
-    file_bytes: int
 
 
 def make_sparse_slide(
@@ -58,7 +57,7 @@ def make_sparse_slide(
             sides = size_px[0] >> level, size_px[1] >> level
             link = _write_directory(file, encoder.level(level, sides), sides, level, link=link)
     area_mm2 = int(np.count_nonzero(blocks)) * _BLOCK_MM2
-    return SparseSlide(path, area_mm2, path.stat().st_size)
+    return SparseSlide(path, area_mm2)
 
 
 def _disc(shape: tuple[int, int], count: int) -> NDArray[np.bool_]:

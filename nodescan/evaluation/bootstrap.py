@@ -25,31 +25,22 @@ class Estimate:
     n: int
 
 
-def estimate(
-    units: int, statistic: Callable[[NDArray[np.intp]], float], *, resamples: int = RESAMPLES, seed: int = SEED
-) -> Estimate:
+def estimate(units: int, statistic: Callable[[NDArray[np.intp]], float]) -> Estimate:
     """The statistic of all units, and the percentile interval over resamples of them.
 
     statistic is handed intp (units,), which units were drawn, with repeats; it returns NaN where it isn't defined,
     and such resamples are left out. Units are slides, or patients for stages: what varies together is drawn together.
     """
-    values = estimates(units, lambda drawn: np.array([statistic(drawn)]), resamples=resamples, seed=seed)
-    return values[0]
+    return estimates(units, lambda drawn: np.array([statistic(drawn)]))[0]
 
 
-def estimates(
-    units: int,
-    statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> tuple[Estimate, ...]:
+def estimates(units: int, statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]]) -> tuple[Estimate, ...]:
     """As `estimate`, for a statistic of several figures that share their resamples: float64 (figures,)."""
     whole = np.asarray(statistic(np.arange(units)), dtype=np.float64)
     if units == 0:
         return tuple(Estimate(_number(value), None, None, 0) for value in whole)
-    rng = np.random.default_rng(seed)
-    drawn = np.stack([statistic(rng.integers(0, units, units)) for _ in range(resamples)])
+    rng = np.random.default_rng(SEED)
+    drawn = np.stack([statistic(rng.integers(0, units, units)) for _ in range(RESAMPLES)])
     return tuple(_estimate(value, drawn[:, index], units) for index, value in enumerate(whole))
 
 

@@ -17,7 +17,7 @@ _CAMELYON16_LABELS = {"none": Metastasis.NONE, "micro": Metastasis.MICRO, "macro
 _CAMELYON16_COLUMNS = 4
 
 LEFT_OUT: Mapping[str, str] = {"test_049": "a duplicate of another slide"}
-"""Slides of CAMELYON16's test reference that don't count; as all faults of the set, listed in data_manifests/README.md."""
+"""Slides of CAMELYON16's test reference that don't count (data_manifests/README.md)."""
 
 NOT_EXHAUSTIVE = frozenset(
     {"test_114"}

@@ -27,14 +27,13 @@ class TorchPredictor(OfCard):
         net: nn.Module,
         device: Device,
         *,
-        batch_size: int | None = None,
         lanes: Lanes | None = None,
     ) -> None:
         """net: fed with pixels, in float32. lanes: others than its own, for answers that may be off."""
         self._card = card
         self._device = device
         net = net.eval().to(device.device, memory_format=torch.channels_last)
-        self.batch_size = batch_size or (CPU_BATCH if device.device.type == "cpu" else GPU_BATCH)
+        self.batch_size = CPU_BATCH if device.device.type == "cpu" else GPU_BATCH
         self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
 
     @property
@@ -58,7 +57,6 @@ def open_predictor(
     folder: Path,
     *,
     device: str = "auto",
-    batch_size: int | None = None,
     precision: Precision = "auto",
     rough: bool = False,
 ) -> TorchPredictor | FastPredictor:
@@ -72,14 +70,14 @@ def open_predictor(
     net = load_network(card, folder)
     plain = plain_form(net, mean=card.mean, std=card.std, temperature=card.temperature).eval()
     place = choose_device(device)
-    reference = TorchPredictor(card, plain, place, batch_size=batch_size)
+    reference = TorchPredictor(card, plain, place)
     if precision == "float32" and not rough:
         return reference
     lanes = compiled_lanes(card, folder, reference, place.device) or _narrow_lanes(plain, reference, place)
     if lanes is None:
         return reference
     if rough:
-        return TorchPredictor(card, plain, place, batch_size=batch_size, lanes=lanes)
+        return TorchPredictor(card, plain, place, lanes=lanes)
     return FastPredictor(reference, lanes, precision=lanes.precision, batch_size=reference.batch_size)
 
 

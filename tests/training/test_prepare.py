@@ -18,7 +18,7 @@ from nodescan.errors import AnnotationError, NotASlideError, OutputError, UsageE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
 from training.block_mask import draw_mask, load_block_mask
 from training.mosaics import cell_labels
-from training.prepare import StrataSettings, cell_strata, prepare
+from training.prepare import EDGE_UM, cell_strata, prepare
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
@@ -75,7 +75,7 @@ def test_masks_of_prepared_slides_equal_the_planted_discs(index: Path) -> None:
 
 def test_strata_lie_where_the_planted_outline_says(index: Path) -> None:
     """Distance of each cell's middle from the outline, in um, against its stratum; every kind is there."""
-    row, reach = entry(index, "tumor_001"), StrataSettings().edge_um
+    row, reach = entry(index, "tumor_001"), EDGE_UM
     assert all(row.counts[stratum] for stratum in Stratum if stratum != Stratum.ELSEWHERE)
     cells, start = open_cells(index, row), 0
     for stratum, count in zip(Stratum, row.counts, strict=True):
@@ -118,7 +118,7 @@ def test_cells_beside_tissue_are_never_drawn_from() -> None:
     shares[3:6, 3:6] = 1
     tissue = np.zeros((9, 9), bool)
     tissue[:, :5] = True
-    strata = cell_strata(shares, tissue, Spacing.square(15.5), exhaustive=True, settings=StrataSettings())
+    strata = cell_strata(shares, tissue, Spacing.square(15.5), exhaustive=True)
     assert (strata[:, 5:] == -1).all()
     assert (strata[3:6, 3:5] == Stratum.EDGE_TUMOUR).all()
     assert strata[0, 4] == Stratum.EDGE_NORMAL
