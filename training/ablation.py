@@ -107,10 +107,9 @@ def ablate(plan: AblationPlan, *, only: str | None, run: bool, tell: Callable[[s
         raise UsageError(f"--only {only}: no such setting; there are {', '.join(s.name for s in plan.settings)}")
     for setting in chosen if run else ():
         for seed in plan.seeds:
-            folder = run_folder(plan, setting, seed)
-            if not (folder / "result.json").exists():
+            if not is_done(plan, setting, seed):
                 tell(f"{setting.name}, seed {seed}: {plan.steps} steps")
-                train(plan, setting, seed, to=folder)
+                train(plan, setting, seed, to=run_folder(plan, setting, seed))
                 write_table(plan)
     tell(f"{plan.table}: {write_table(plan)} of {len(plan.settings)} settings done")
 
@@ -166,13 +165,19 @@ def write_table(plan: AblationPlan) -> int:
         _read_run(run_folder(plan, setting, seed))
         for setting in plan.settings
         for seed in plan.seeds
-        if (run_folder(plan, setting, seed) / "result.json").exists()
+        if is_done(plan, setting, seed)
     ]
     plan.table.parent.mkdir(parents=True, exist_ok=True)
     text = table(runs, [setting.name for setting in plan.settings], plan.earlier, base=plan.base.as_posix())
     plan.table.write_text(text, encoding="utf-8")
     done = [run.name for run in runs]
     return sum(done.count(setting.name) == len(plan.seeds) for setting in plan.settings)
+
+
+def is_done(plan: AblationPlan, setting: Setting, seed: int) -> bool:
+    """Whether there is a result of this very change."""
+    result = run_folder(plan, setting, seed) / "result.json"
+    return result.exists() and json.loads(result.read_text(encoding="utf-8"))["change"] == dict(setting.change)
 
 
 def run_folder(plan: AblationPlan, setting: Setting, seed: int) -> Path:

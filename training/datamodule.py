@@ -139,6 +139,9 @@ class PatchData(lightning.LightningDataModule):
         self.cache, self.plan, self.mosaic, self.augment = cache, plan, mosaic, augment
 
     def setup(self, stage: str) -> None:
+        both = set.intersection(*({path.resolve() for path in paths} for paths in self.sources.values()))
+        if both:
+            raise UsageError(f"{min(both)}: is to be trained on and validated on; name other patches for one of them")
         self.valid = self._read("valid")
         if stage == "fit":
             self.train = self._read("train")

@@ -30,7 +30,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that is there. verified: "sha256 verified", "md5 verified" or NOT_VERIFIED."""
+    """A file that is there. verified: "sha256 verified", "md5 verified", "md5 and sha256 verified" or NOT_VERIFIED."""
 
     path: Path
     size: int
@@ -39,9 +39,21 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    """checksums: every one that is known, of the bucket's list and of the manifest."""
+
     remote: RemoteFile
     path: Path
-    checksum: str
+    checksums: tuple[str, ...]
+
+    @property
+    def verified(self) -> str:
+        """How the file is verified once its sums were found equal."""
+        algorithms = " and ".join(DIGESTS[len(digest)] for digest in self.checksums)
+        return f"{algorithms} verified" if algorithms else NOT_VERIFIED
+
+    @property
+    def record(self) -> "_Record":
+        return self.remote.size, self.verified, " ".join(self.checksums)
 
     @property
     def part(self) -> Path:
@@ -80,7 +92,7 @@ def download(
             return
         with lock:
             done.append(fetched)
-            record[_record_key(fetched.path, to)] = (fetched.size, fetched.verified)
+            record[job.remote.key] = job.record
             _write_record(record, to)
             tell(f"{job.remote.key}: {fetched.size:,} bytes, {fetched.verified}")
 
@@ -118,7 +130,7 @@ def _planned(rows: Sequence[ManifestRow], to: Path, bucket: Bucket, parallel: in
         if published and len(noted) == len(published) and noted != published:
             raise UsageError(f"{row.slide_id}: the manifest's checksum differs from the bucket's own list for {key}")
         assert remote is not None
-        jobs.append(_Job(remote, to / key, published or noted))
+        jobs.append(_Job(remote, to / key, tuple(sorted({published, noted} - {""}, key=len))))
     return jobs
 
 
@@ -173,24 +185,23 @@ def _there(job: _Job) -> int:
     return size if size <= job.remote.size else 0
 
 
-def _fetch(job: _Job, bucket: Bucket, *, record: dict[str, tuple[int, str]], meter: "_Meter") -> Fetched:
+def _fetch(job: _Job, bucket: Bucket, *, record: "dict[str, _Record]", meter: "_Meter") -> Fetched:
     if job.path.exists():
         size = job.path.stat().st_size
         if size != job.remote.size:
             raise DownloadError(f"{job.path}: has {size:,} bytes, the bucket {job.remote.size:,}; move it away first")
-        noted = record.get(job.remote.key, (0, ""))
-        if noted[0] == size and (noted[1] != NOT_VERIFIED or not job.checksum):
-            return Fetched(job.path, size, noted[1])
-        return Fetched(job.path, size, _verified(job, job.path))
+        if record.get(job.remote.key) != job.record:
+            _verify(job, job.path)
+        return Fetched(job.path, size, job.verified)
     try:
         job.path.parent.mkdir(parents=True, exist_ok=True)
         _append_all(job, bucket, meter)
-        verified = _verified(job, job.part)
+        _verify(job, job.part)
         os.replace(job.part, job.path)
         job.etag_file.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{job.path}: can't be written ({error.strerror}); free space or choose another") from error
-    return Fetched(job.path, job.remote.size, verified)
+    return Fetched(job.path, job.remote.size, job.verified)
 
 
 def _append_all(job: _Job, bucket: Bucket, meter: "_Meter") -> None:
@@ -216,21 +227,20 @@ def _append_all(job: _Job, bucket: Bucket, meter: "_Meter") -> None:
         raise DownloadError(f"{job.remote.key}: more bytes came than the bucket says it has; run it again")
 
 
-def _verified(job: _Job, file: Path) -> str:
-    """How a whole file was verified. Raises DownloadError, and drops the part, where the sum is wrong."""
-    if not job.checksum:
-        return NOT_VERIFIED
-    algorithm = DIGESTS[len(job.checksum)]
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, algorithm).hexdigest()
-    if found == job.checksum:
-        return f"{algorithm} verified"
-    if file == job.part:
-        job.part.unlink()
-    raise DownloadError(
-        f"{job.path}: wrong checksum, {algorithm} is {found[:12]}..., published is {job.checksum[:12]}...; "
-        + ("it was dropped, run it again" if file == job.part else "move it away and run it again")
-    )
+def _verify(job: _Job, file: Path) -> None:
+    """Raises DownloadError, and drops the part, where one of the sums of a whole file is wrong."""
+    for expected in job.checksums:
+        algorithm = DIGESTS[len(expected)]
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, algorithm).hexdigest()
+        if found == expected:
+            continue
+        if file == job.part:
+            job.part.unlink()
+        raise DownloadError(
+            f"{job.path}: wrong checksum, {algorithm} is {found[:12]}..., published is {expected[:12]}...; "
+            + ("it was dropped, run it again" if file == job.part else "move it away and run it again")
+        )
 
 
 class _Meter:
@@ -255,28 +265,29 @@ class _Meter:
             )
 
 
-def _record_key(path: Path, to: Path) -> str:
-    return path.relative_to(to).as_posix()
+_Record = tuple[int, str, str]
+"""A file's size, how it was verified, and by which sums."""
 
 
-def _read_record(to: Path) -> dict[str, tuple[int, str]]:
-    """What was fetched before: size and how it was verified, by key."""
+def _read_record(to: Path) -> dict[str, _Record]:
+    """What was fetched before, by key."""
     path = to / RECORD_FILE
     if not path.is_file():
         return {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return {row["key"]: (int(row["bytes"]), row["verified"]) for row in csv.DictReader(file)}
+            rows = csv.DictReader(file)
+            return {row["key"]: (int(row["bytes"]), row["verified"], row.get("sums") or "") for row in rows}
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path}: can't be read ({error!r}); delete it, what is there is then verified anew"
         ) from error
 
 
-def _write_record(record: dict[str, tuple[int, str]], to: Path) -> None:
+def _write_record(record: dict[str, _Record], to: Path) -> None:
     part = to / f".{RECORD_FILE}.part"
     with part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("key", "bytes", "verified"))
-        writer.writerows((key, size, verified) for key, (size, verified) in sorted(record.items()))
+        writer.writerow(("key", "bytes", "verified", "sums"))
+        writer.writerows((key, *kept) for key, kept in sorted(record.items()))
     os.replace(part, to / RECORD_FILE)

@@ -64,8 +64,9 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
     rows = {number: _row(path, number, header=header, line=line) for number, line in numbered}
     if not rows:
         raise UsageError(f"{path}: holds no slides")
-    for name in ("slide_id", "key"):
-        _check_unique(path, name, rows)
+    _check_unique(path, "slide_id", {number: row.slide_id for number, row in rows.items()})
+    _check_unique(path, "key", {number: str(PurePosixPath(row.key)) for number, row in rows.items()})
+    _check_unique(path, "checksum", {number: row.checksum for number, row in rows.items() if row.checksum})
     _check_splits(path, rows)
     return tuple(rows.values())
 
@@ -130,14 +131,16 @@ def _row(path: Path, number: int, *, header: Sequence[str], line: Sequence[str])
         raise UsageError(f"{where}: checksum {checksum!r} is neither SHA-256 nor MD5 in hexadecimal digits")
     if cells["excluded"] == "yes" and not cells["why"]:
         raise UsageError(f"{where}: is excluded, but 'why' is empty; say the reason")
+    if cells["label"] == "negative" and cells["annotation_key"]:
+        raise UsageError(f"{where}: is negative, and names outlines; empty annotation_key, or correct the label")
     flags = {name: _YES_NO[cells[name]] for name in ("exhaustive", "excluded")}
     return ManifestRow(**{**cells, **flags, "checksum": checksum})
 
 
-def _check_unique(path: Path, name: str, rows: dict[int, ManifestRow]) -> None:
+def _check_unique(path: Path, name: str, values: dict[int, str]) -> None:
+    """Two rows of one slide file could be learned from and tested on."""
     seen: dict[str, int] = {}
-    for number, row in rows.items():
-        value = getattr(row, name)
+    for number, value in values.items():
         if value in seen:
             raise UsageError(f"{path}: row {number}: {name} {value!r} stands in row {seen[value]} already")
         seen[value] = number

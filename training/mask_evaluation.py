@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
@@ -135,11 +135,17 @@ def _masked_images(folder: Path) -> Iterator[MaskedImage]:
         picture = next((file for file in found if file.is_file()), None)
         if picture is None:
             raise UsageError(f"{mask}: no picture named {stem}.png, .jpg or .tif beside it")
-        pixels = np.asarray(Image.open(picture).convert("RGB"))
-        tumour = np.asarray(Image.open(mask).convert("L")) > 0
+        pixels, tumour = _opened(picture, "RGB"), _opened(mask, "L") > 0
         if pixels.shape[:2] != tumour.shape:
             raise UsageError(f"{mask}: {tumour.shape} px, but its picture has {pixels.shape[:2]}")
         yield MaskedImage(stem, pixels, tumour)
+
+
+def _opened(file: Path, mode: str) -> NDArray[np.uint8]:
+    try:
+        return np.asarray(Image.open(file).convert(mode))
+    except (UnidentifiedImageError, OSError) as error:
+        raise UsageError(f"{file}: not a readable image ({error})") from error
 
 
 def _clear(answer: Answer) -> NDArray[np.bool_]:

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,7 @@ from training.options import WORK, Json, Model, Seeds, Slides, Tool, Work
 from training.telling import flat, seed_range, tell
 
 if TYPE_CHECKING:
+    from nodescan.domain.decision import DecisionRule
     from nodescan.interfaces import TilePredictor
     from training.known_slides import KnownSlide
 
@@ -66,23 +69,44 @@ def tune_command(
 ) -> None:
     """Choose ranges for int8, thresholds and size correction on slides whose deposits are known, and write them on the
     model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
-    from nodescan.config import load_config
-    from nodescan.inference.card import Decision, load_card, save_card
-    from nodescan.inference.predictor import open_predictor
-    from training.discs import disc_maps
-    from training.eight_bits import with_ranges
-    from training.patch_evaluation import calibrated
-    from training.patches import read_patches
-    from training.tuning import probability_map, steadiest, tune
+    from nodescan.inference.card import CARD_FILE
+    from nodescan.reports.files import write_beside
 
     if (patches is None) == (manifest is None):
         raise UsageError("tune needs slides whose deposits are known: --patches ZIP, or --manifest CSV with --data DIR")
     if patches is not None:
         known, described = _laid_out(patches, tool, seeds, work)
-        reference = open_predictor(model, precision="float32")
-        save_card(calibrated(load_card(model), reference, read_patches([patches])), model)
     else:
         known, described = _outlined(manifest, data, slides, split)
+    with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
+        draft = Path(shutil.copytree(model, Path(folder) / "model"))
+        if patches is not None:
+            _calibrate(draft, patches)
+        said = _choose(draft, known, described, work)
+        write_beside(model / CARD_FILE, (draft / CARD_FILE).read_bytes())  # all of it or nothing
+    typer.echo(f"{model}: {said}")
+
+
+def _calibrate(model: Path, patches: Path) -> None:
+    """Write the temperature on the card of a model."""
+    from nodescan.inference.card import load_card, save_card
+    from nodescan.inference.predictor import open_predictor
+    from training.patch_evaluation import calibrated
+    from training.patches import read_patches
+
+    reference = open_predictor(model, precision="float32")
+    save_card(calibrated(load_card(model), reference, read_patches([patches])), model)
+
+
+def _choose(model: Path, known: "list[KnownSlide]", described: str, work: Path) -> "DecisionRule":
+    """Write int8's ranges and the decision on the card of a model; returns the decision."""
+    from nodescan.config import load_config
+    from nodescan.inference.card import Decision, save_card
+    from nodescan.inference.predictor import open_predictor
+    from training.discs import disc_maps
+    from training.eight_bits import with_ranges
+    from training.tuning import probability_map, steadiest, tune
+
     card = with_ranges(model, [slide.path for slide in known])
     save_card(card, model)
     predictor = open_predictor(model, rough=True)
@@ -97,7 +121,7 @@ def tune_command(
     best = steadiest(trials).rule
     chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
     save_card(card.model_copy(update={"decision": Decision.of(best, chosen_on=chosen_on)}), model)
-    typer.echo(f"{model}: {best}")
+    return best
 
 
 def evaluate_patches_command(
@@ -105,6 +129,9 @@ def evaluate_patches_command(
     model: Model = None,
     mosaic: Annotated[bool, typer.Option(help="answer all patches inside one large picture, as on a slide")] = False,
     mpp: Annotated[float | None, typer.Option(help="um/px of the patches; PatchCamelyon's if not given")] = None,
+    in_middle: Annotated[
+        bool, typer.Option("--in-middle", help="labels speak of the middle; PatchCamelyon's lie 6 px off it")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Score a model on labelled patches: a zip, a folder (*/normal, */tumor) or a PCam HDF5 pair (..._x.h5)."""
@@ -112,7 +139,7 @@ def evaluate_patches_command(
     from training.patches import PATCH_SPACING_UM, read_patches
 
     predictor = _reference(model, path, PATCH_SPACING_UM if mpp is None else mpp)
-    scores = evaluate_patches(read_patches([path]), predictor, mosaic=mosaic)
+    scores = evaluate_patches(read_patches([path]), predictor, mosaic=mosaic, in_middle=in_middle)
     tell(flat(scores), as_json=as_json)
 
 

@@ -108,7 +108,9 @@ class TumourModule(lightning.LightningModule):
         pixels, labels = batch
         image = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
         logits = patch_logit(self(image).float())
-        self.auc.update(logits, labels.long())
+        self.auc.update(
+            logits.double().sigmoid(), labels.long()
+        )  # of logits it would guess, batch by batch, if they are
         self.log("valid/loss", functional.binary_cross_entropy_with_logits(logits, labels.float()))
         self.log("valid/auc", self.auc, prog_bar=True)
 

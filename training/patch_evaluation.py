@@ -36,11 +36,17 @@ class PatchScores:
     n: int
 
 
-def evaluate_patches(patches: Patches, predictor: TilePredictor, *, mosaic: bool) -> PatchScores:
-    """Scores over all patches. Raises UsageError where their size doesn't suit the model, or a class is missing."""
+def evaluate_patches(
+    patches: Patches, predictor: TilePredictor, *, mosaic: bool, in_middle: bool = False
+) -> PatchScores:
+    """Scores over all patches. in_middle: their labels speak of their middle, unlike PatchCamelyon's.
+
+    Raises UsageError where their size doesn't suit the model, or a class is missing.
+    """
     truth = np.asarray(patches.tumour)
     _check_both_classes(truth)
-    return scores_of(patch_probabilities(patches.pixels, predictor, mosaic=mosaic), truth)
+    pixels = patches.pixels if in_middle else centred(patches.pixels)
+    return scores_of(probabilities_in_middle(pixels, predictor, mosaic=mosaic), truth)
 
 
 def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> PatchScores:
@@ -70,12 +76,18 @@ def _check_both_classes(truth: NDArray[np.bool_]) -> None:
 
 
 def patch_probabilities(pixels: NDArray[np.uint8], predictor: TilePredictor, *, mosaic: bool) -> NDArray[np.float64]:
-    """float64 (N,) in [0, 1]: what each patch's label speaks of holds tumour; pixels : uint8 (N, S, S, 3).
+    """float64 (N,) in [0, 1]: what each patch's label speaks of (patches.centred) holds tumour."""
+    return probabilities_in_middle(centred(pixels), predictor, mosaic=mosaic)
 
-    The answer is the mean logit of READ_PX around the middle of what the label speaks of (patches.centred). Alone, a
-    patch that is too small for so many cells is mirrored at its edges; in a mosaic it has other patches beside it.
+
+def probabilities_in_middle(
+    pixels: NDArray[np.uint8], predictor: TilePredictor, *, mosaic: bool
+) -> NDArray[np.float64]:
+    """float64 (N,) in [0, 1]: each patch's middle holds tumour; pixels : uint8 (N, S, S, 3).
+
+    The answer is the mean logit of READ_PX around the middle. Alone, a patch that is too small for so many cells is
+    mirrored at its edges; in a mosaic it has other patches beside it.
     """
-    pixels = centred(pixels)
     tile, size = predictor.geometry, pixels.shape[1]
     if size % (2 * tile.stride_px) or size < 2 * tile.margin_px + LABELLED_PX or READ_PX % (2 * tile.stride_px):
         raise UsageError(f"patches of {size} px don't suit this model; it answers patches of 96, 128, 160, ... px")

@@ -15,8 +15,8 @@ from PIL import Image, UnidentifiedImageError
 from nodescan.errors import UsageError
 from nodescan.reports.files import written_beside
 
-LABELS = {"normal": 0, "tumor": 1, "0": 0, "1": 1}
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff"}
+LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,13 @@ def centred(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches:
     """Patches of every path, in the order given; paths may be zips, folders (`*/normal`, `*/tumor`) or `*_x.h5`.
 
-    cache: a folder where the decoded pixels are kept and found again, as long as the sources' names,
-    sizes and times stay the same. Raises UsageError where a path holds no labelled patch, or unlike sizes.
+    cache: a folder where the decoded pixels are kept and found again, as long as names, sizes and times of all
+    files that are read stay the same. Raises UsageError where a path holds no labelled patch, or unlike sizes.
     """
     if cache is None:
         return _join([_read_one(path) for path in paths])
-    stats = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in map(_exists, paths)]
+    files = [file for path in paths for file in _files_of(_exists(path))]
+    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
     pixels_file, rest_file = cache / f"{key}.npy", cache / f"{key}.npz"
     if not rest_file.exists():
@@ -94,6 +95,19 @@ def _exists(path: Path) -> Path:
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder of patches")
     return path
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Every file that the patches and labels of a path are read from."""
+    if path.is_dir():
+        return [file for file in sorted(path.rglob("*")) if file.is_file()]
+    pair = _labels_of(path)
+    return [path, pair] if pair != path and pair.exists() else [path]
+
+
+def _labels_of(path: Path) -> Path:
+    """Where the labels of `..._x.h5` lie."""
+    return path.with_name(path.name.replace("_x.h5", "_y.h5"))
 
 
 def _join(parts: list[Patches]) -> Patches:
@@ -133,18 +147,26 @@ def _read_one(path: Path) -> Patches:
     return Patches(np.stack(pixels), np.array(tumour), tuple(names))
 
 
-def _label(name: str) -> int | None:
+def _label(source: Path, name: str) -> int | None:
+    """What the nearest folder says whose name is a label; None for what is no picture, or lies in no folder at all.
+
+    Raises UsageError for a picture in folders that say nothing: left out in silence, it would be missed by nobody.
+    """
     path = PurePosixPath(name)
     if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
         return None
-    return LABELS.get(path.parent.name)
+    folders = path.parts[:-1]
+    label = next((LABELS[folder] for folder in reversed(folders) if folder in LABELS), None)
+    if label is None and folders:
+        raise UsageError(f"{source}: {name} lies in no folder named normal or tumor, so its label isn't known")
+    return label
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
-                label = _label(name)
+                label = _label(path, name)
                 if label is not None:
                     yield name, label, archive.read(name)
     except zipfile.BadZipFile as error:
@@ -153,14 +175,15 @@ def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
 
 def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
     for file in sorted(path.rglob("*")):
-        label = _label(file.relative_to(path.parent).as_posix())
-        if label is not None and file.is_file():
-            yield file.relative_to(path).as_posix(), label, file.read_bytes()
+        name = file.relative_to(path).as_posix()
+        label = _label(path, name) if file.is_file() else None
+        if label is not None:
+            yield name, label, file.read_bytes()
 
 
 def _read_hdf5(path: Path) -> Patches:
     """PCam's official layout: `..._x.h5` with x (N, 96, 96, 3) and `..._y.h5` with y (N, 1, 1, 1)."""
-    pair = path.with_name(path.name.replace("_x.h5", "_y.h5"))
+    pair = _labels_of(path)
     if pair == path or not pair.exists():
         raise UsageError(f"{path}: expected a file ending in _x.h5 with its labels in _y.h5 beside it")
     try:

@@ -100,8 +100,8 @@ def prepare(rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell) ->
 def outlines_on(slide: Slide, annotation: Path) -> Outlines:
     """The outlines of a tumour slide. Raises AnnotationError where there are none or they don't belong to it."""
     outlines = read_outlines(annotation)
-    if outlines.tumour.is_empty:
-        raise AnnotationError(f"{annotation}: outlines no tumour, but the manifest says that the slide holds some")
+    if outlines.lesions().is_empty:
+        raise _without_tumour(annotation)
     _check_inside(annotation, outlines, slide)
     return outlines
 
@@ -185,6 +185,8 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> I
     if job.annotation is not None:
         outlines = outlines_on(slide, job.annotation)
         mask = draw_mask(outlines, (width, height), level0=slide.info.spacing, frame=frame)
+        if mask.tumour_px == 0:  # smaller than a pixel: all of the slide would be taught as normal
+            raise _without_tumour(job.annotation)
     cell = frame.scaled(STRIDE_PX)
     covered = coverage(tissue.tissue, tissue.spacing, shape=shape, spacing=cell) >= MIN_TISSUE
     shares = mask.cell_shares(STRIDE_PX, shape)
@@ -209,6 +211,12 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> I
         round(mask.tumour_px * frame.pixel_area_um2 / 1e6, 6),
         *(len(parts[stratum]) for stratum in Stratum),
         signature=job.signature,
+    )
+
+
+def _without_tumour(annotation: Path) -> AnnotationError:
+    return AnnotationError(
+        f"{annotation}: outlines no tumour, or cuts all of it out, but the manifest says that the slide holds some"
     )
 
 

@@ -14,7 +14,7 @@ BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure and its 95 % interval (percentile bootstrap)."""
+    """A figure and its 95 % interval (percentile bootstrap); NaN where it isn't defined."""
 
     value: float
     low: float
@@ -56,13 +56,20 @@ def specificity_at(probability: NDArray[np.float64], truth: NDArray[np.bool_], *
 def bootstrap(
     score: Callable[[NDArray[np.intp]], float], count: int, *, resamples: int = 1000, seed: int = 0
 ) -> Interval:
-    """`score` of all `count` cases, and of resamples of them with replacement; resamples of one class are left out."""
+    """`score` of all `count` cases, and of resamples of them with replacement; resamples of one class are left out.
+
+    score: raises ValueError where it isn't defined, as an AUC of one class.
+    """
     rng = np.random.default_rng(seed)
+    try:
+        value = score(np.arange(count))
+    except ValueError:
+        return Interval(float("nan"), float("nan"), float("nan"))
     drawn = []
     for _ in range(resamples):
         try:
             drawn.append(score(rng.integers(0, count, count)))
         except ValueError:
             continue
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(score(np.arange(count)), float(low), float(high))
+    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (float("nan"), float("nan"))
+    return Interval(value, float(low), float(high))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from nodescan.errors import UsageError
-from training.augment import AugmentSettings, augmented, context_swapped
+from training.augment import AugmentSettings, augmented, blended, context_swapped
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
 from training.sampler import SamplePlan, SlideSampler
@@ -55,9 +55,11 @@ class SlideBatches(NumberedBatches):
         pixels = torch.from_numpy(np.stack([patch for patch, _ in patches]))
         tile_pixels = torch.from_numpy(np.stack([tile for tile, _ in tiles]))
         still = replace(self.augment, affine_share=0.0)  # labels lie on the tile's own grid
+        shown = augmented(context_swapped(pixels, self.augment.context_share, generator), self.augment, generator)
+        shown, labels = blended(shown, torch.tensor([float(tumour) for _, tumour in patches]), self.augment, generator)
         return Batch(
-            augmented(context_swapped(pixels, self.augment.context_share, generator), self.augment, generator),
-            torch.tensor([float(tumour) for _, tumour in patches]),
+            shown,
+            labels,
             augmented(tile_pixels, still, generator),
             torch.from_numpy(np.stack([cells for _, cells in tiles])),
         )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 import typer
@@ -24,24 +25,35 @@ def one_line(error: Exception) -> str:
 
 
 def flat(scores: Any) -> dict[str, object]:
-    """The fields of a scores dataclass; an interval becomes its value and, as name_95, its ends."""
+    """The fields of a scores dataclass; an interval becomes its value and, as name_95, its ends; NaN is None."""
     from training.scores import Interval  # noqa: PLC0415  so that --help needn't wait for it
 
     content: dict[str, object] = {}
     for field in dataclasses.fields(scores):
         value = getattr(scores, field.name)
         if isinstance(value, Interval):
-            content |= {field.name: value.value, f"{field.name}_95": [round(value.low, 4), round(value.high, 4)]}
+            ends = [_defined(round(end, 4)) for end in (value.low, value.high)]
+            content |= {field.name: _defined(value.value), f"{field.name}_95": ends}
         else:
-            content[field.name] = value
+            content[field.name] = _defined(value)
     return content
+
+
+def _defined(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def tell(content: dict[str, object], *, as_json: bool) -> None:
     """A flat table of figures, as JSON or as aligned lines."""
     if as_json:
-        typer.echo(json.dumps(content))
+        typer.echo(json.dumps(content, allow_nan=False))
         return
     width = max(map(len, content))
     for name, value in content.items():
-        typer.echo(f"{name:<{width}}  {value:.4f}" if isinstance(value, float) else f"{name:<{width}}  {value}")
+        typer.echo(f"{name:<{width}}  {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    if value is None or value == [None, None]:
+        return "not defined"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

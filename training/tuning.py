@@ -1,6 +1,5 @@
 """Chooses a model's decision rule on validation slides: smoothing, thresholds, and the correction of sizes."""
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ from nodescan.imaging.sizing import to_shape
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import TilePredictor
 from nodescan.progress import Viewer
+from nodescan.reports.files import written_beside
 from nodescan.scan import view_whole, with_unseen
 from nodescan.slides import open_slide
 from training.discs import DiscMap, as_scores, measured_discs, told_apart
@@ -61,19 +61,19 @@ class Trial:
 
 
 def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None = None) -> ProbabilityMap:
-    """The map of one slide as a scan would make it; kept in `cache` by slide, card and precision.
+    """The map of one slide as a scan would make it; kept in `cache` by the slide's content, card and precision.
 
     The card counts, too: the temperature stands on it, and the decision by which fast answers are asked again.
     """
-    made_by = f"{predictor.model.card_sha256[:12]}-{predictor.precision}"
-    kept = cache / f"{path.stem}-{made_by}.npz" if cache else None
-    if kept and kept.exists():
-        stored = np.load(kept)
-        spacing = Spacing(*stored["spacing"].tolist())
-        return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing)
     settings = load_config(None).settings
     slide = open_slide(SlideRef(path.stem, path))
     try:
+        made_by = f"{predictor.model.card_sha256[:12]}-{predictor.precision}"
+        kept = cache / f"{path.stem}-{slide.fingerprint()[:12]}-{made_by}.npz" if cache else None
+        if kept and kept.exists():
+            stored = np.load(kept)
+            spacing = Spacing(*stored["spacing"].tolist())
+            return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing)
         overview, unseen = view_whole(slide, settings.overview)
         tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
         found = examine(slide, tissue, predictor=predictor, settings=settings, progress=Viewer())
@@ -82,10 +82,9 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None 
     map_ = found.probability
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".npz", delete=False) as part:
-            spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
-            np.savez(part, values=map_.values, examined=map_.examined, spacing=spacing_xy)
-        Path(part.name).rename(kept)
+        spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
+        with written_beside(kept) as part, part.open("wb") as file:
+            np.savez(file, values=map_.values, examined=map_.examined, spacing=spacing_xy)
     return map_
 
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 import zipfile
@@ -107,7 +108,8 @@ def patch_data(source: Path, *, workers: int = 0) -> PatchData:
     """Twelve batches an epoch, tiles and phantoms among them."""
     plan = BatchPlan(patches=8, tiles=2, phantom_share=0.3, seed=3)
     mosaic = MosaicSettings(tile_px=96, pool=20)
-    return PatchData([source], [source], source.parent / "cache", plan, mosaic, AugmentSettings(), workers=workers)
+    others = Path(shutil.copy(source, source.with_name("others.zip")))
+    return PatchData([source], [others], source.parent / "cache", plan, mosaic, AugmentSettings(), workers=workers)
 
 
 def fit(  # noqa: PLR0913  a test says each of them

@@ -22,7 +22,8 @@ def small_plan(folder: Path) -> Path:
     source = as_zip(folder / "patches.zip", {"normal": 8, "tumor": 8})
     base["model"]["architecture"] = "p4m-small"
     data = base["data"]["init_args"]
-    data |= {"train": [str(source)], "valid": [str(source)], "cache": str(folder / "cache")}
+    other = as_zip(folder / "others.zip", {"normal": 8, "tumor": 8})
+    data |= {"train": [str(source)], "valid": [str(other)], "cache": str(folder / "cache")}
     data["plan"] |= {"patches": 4, "tiles": 2, "phantom_share": 0.0}
     base["trainer"] |= {"accelerator": "cpu", "precision": "32-true"}
     (folder / "base.yaml").write_text(yaml.safe_dump(base))

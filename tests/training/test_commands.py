@@ -6,6 +6,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from nodescan.errors import UsageError
+from nodescan.inference.random_model import random_model
+from training import model_commands
 from training.__main__ import main
 from training.commands import app
 
@@ -55,6 +58,24 @@ def test_tune_needs_slides_whose_deposits_are_known(tmp_path: Path, capsys: pyte
     assert "--manifest needs --data" in refused(capsys, "tune", "--model", tmp_path, "--manifest", "m.csv")
     words = ("tune", "--model", tmp_path, "--manifest", "m.csv", "--data", tmp_path, "--split", "dev")
     assert "--split dev: choose from train, valid, test" in refused(capsys, *words)
+
+
+def test_a_tuning_that_fails_leaves_the_card_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new temperature under thresholds chosen at another one would be a model that nobody tuned."""
+    model = random_model(tmp_path / "model", "p4m-small")
+    before = (model / "card.yaml").read_bytes()
+
+    def choose(draft: Path, *_: object) -> None:
+        assert draft != model
+        (draft / "card.yaml").write_text("half done")
+        raise UsageError("the disk is full")
+
+    monkeypatch.setattr(model_commands, "_outlined", lambda *_: ([], "none"))
+    monkeypatch.setattr(model_commands, "_choose", choose)
+    assert "the disk is full" in refused(capsys, "tune", "--model", model, "--manifest", "m.csv", "--data", tmp_path)
+    assert (model / "card.yaml").read_bytes() == before
 
 
 def test_patches_of_another_magnification_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -198,6 +198,19 @@ def test_the_manifests_own_checksum_counts_too(server: Server, tmp_path: Path) -
         download([wrong], tmp_path, bucket=server.fill(objects(sums=RIGHT_SUMS)), tell=silent)
 
 
+def test_every_sum_that_is_known_is_compared(server: Server, tmp_path: Path) -> None:
+    """A list of MD5 sums doesn't take the place of the manifest's SHA-256, nor does a record of another sum."""
+    listed = "".join(f"{hashlib.md5(SLIDE, usedforsecurity=False).hexdigest()}  images/tumor_001.tif\n")
+    bucket = server.fill({**objects(), "CAMELYON16/checksums.md5": listed.encode()})
+    right = replace(ROW, checksum=hashlib.sha256(SLIDE).hexdigest(), annotation_key="")
+    wrong = replace(right, checksum="0" * 64)
+    for _ in range(2):
+        (item,) = download([right], tmp_path, bucket=bucket, tell=silent)
+        assert item.verified == "md5 and sha256 verified"
+        with pytest.raises(DownloadError, match=r"tumor_001.tif: wrong checksum, sha256 is .* move it away"):
+            download([wrong], tmp_path, bucket=bucket, tell=silent)
+
+
 def test_what_is_there_is_kept_and_what_is_wrong_is_named(server: Server, tmp_path: Path) -> None:
     """A second run fetches nothing; a file of another size is neither kept in silence nor overwritten."""
     bucket = server.fill(objects(sums=RIGHT_SUMS))

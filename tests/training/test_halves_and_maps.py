@@ -56,8 +56,9 @@ def test_what_is_no_zip_or_no_tool_is_named(tmp_path: Path) -> None:
         make_composites(tmp_path / "nope.py", cut, [1], to=tmp_path / "work")
 
 
-def test_a_map_is_kept_for_its_card_and_precision_alone(tmp_path: Path) -> None:
-    """The same is read back; another temperature, which stands on the card, or another precision makes another."""
+def test_a_map_is_kept_for_its_slide_card_and_precision_alone(tmp_path: Path) -> None:
+    """The same is read back; another slide of that name, another temperature, which stands on the card, or another
+    precision makes another."""
 
     class Half(ColourPredictor):
         def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -73,3 +74,6 @@ def test_a_map_is_kept_for_its_card_and_precision_alone(tmp_path: Path) -> None:
     for other in (of_another_card, of_another_precision):
         found = probability_map(slide, other, cache=tmp_path / "maps")
         assert found.values.max() == pytest.approx(whole.values.max() / 2)
+    (tmp_path / "b").mkdir()
+    namesake = paint_slide(tmp_path / "b" / "s.tif", tumour_um=0)
+    assert probability_map(namesake, ColourPredictor(), cache=tmp_path / "maps").values.max() < whole.values.max()

@@ -95,7 +95,7 @@ def test_a_tumour_slide_whose_file_outlines_none_is_refused(data_set: Path, tmp_
     rows = rows_of(data_set, "valid")
     (tumour,) = (row for row in rows if row.label != "negative")
     (tmp_path / "data" / tumour.annotation_key).write_text("<ASAP_Annotations><Annotations/></ASAP_Annotations>")
-    with pytest.raises(AnnotationError, match="outlines no tumour, but the manifest says"):
+    with pytest.raises(AnnotationError, match="outlines no tumour, or cuts all of it out"):
         annotated_slides(rows, tmp_path / "data", tell=silent)
 
 

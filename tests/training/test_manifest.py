@@ -114,6 +114,18 @@ def test_a_manifest_comes_back_as_written(tmp_path: Path) -> None:
             lambda rows: [*rows, rows[1].replace("tumor_001,", "again,", 1)],
             "row 5: key 'CAMELYON16/images/tumor_001.tif' stands in row 2 already",
         ),
+        (
+            lambda rows: [*rows, rows[1].replace("tumor_001,", "again,", 1).replace("images/", "images//")],
+            "row 5: key 'CAMELYON16/images/tumor_001.tif' stands in row 2 already",
+        ),
+        (
+            lambda rows: [rows[0], *[r.replace("tif,,", f"tif,{'0f' * 32},") for r in rows[1:]]],
+            f"row 3: checksum '{'0f' * 32}' stands in row 2 already",
+        ),
+        (
+            lambda rows: [r.replace(",tumour,", ",negative,") for r in rows],
+            "row 2 (tumor_001): is negative, and names outlines; empty annotation_key, or correct the label",
+        ),
         (lambda rows: [*rows, rows[1] + ",more"], "row 5 has 13 values for 12 columns"),
         (lambda rows: [r.replace(",train,", ",training,") for r in rows], "row 2 (tumor_001): split 'training'"),
         (lambda rows: [r.replace(",yes,", ",maybe,") for r in rows], "row 2 (tumor_001): exhaustive 'maybe'"),

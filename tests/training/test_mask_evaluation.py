@@ -55,3 +55,6 @@ def test_a_masks_picture_must_be_there(tmp_path: Path) -> None:
     Image.fromarray(ndimage.zoom(np.zeros((4, 4), np.uint8), 8)).save(tmp_path / "a_mask.png")
     with pytest.raises(UsageError, match=r"a_mask.png: no picture named a"):
         read_masked_images(tmp_path)
+    (tmp_path / "a.png").write_text("no picture")
+    with pytest.raises(UsageError, match=r"a.png: not a readable image"):
+        read_masked_images(tmp_path)

@@ -67,7 +67,7 @@ def test_the_card_holds_every_section_and_warning() -> None:
         "| 400 | 0 | +9.0 | -1.5 | 2.0 |",
         "![Tumour patches that the model calls normal](docs/b.jpg)",
         "5 hours",
-        "reported below.\nLooked at twice.\n",
+        "laid out of among them.\nLooked at twice.\n",
     ):
         assert said in text, said
     assert not [line for line in text.splitlines() if line != line.rstrip()]

@@ -62,6 +62,40 @@ def test_the_cache_gives_back_what_was_decoded(tmp_path: Path) -> None:
     assert len(read_patches([archive], cache=tmp_path / "cache")) == 4
 
 
+def test_a_changed_label_is_not_taken_from_the_cache(tmp_path: Path) -> None:
+    """A patch moved to the other folder, and labels that lie in a file of their own."""
+    for label in ("normal", "tumor"):
+        (tmp_path / "folder" / label).mkdir(parents=True)
+        for index in range(2):
+            (tmp_path / "folder" / label / f"{label}-{index}.png").write_bytes(png(NORMAL))
+    for name, values in (("x", np.zeros((4, 96, 96, 3), np.uint8)), ("y", np.array([0, 0, 1, 1]))):
+        with h5py.File(tmp_path / f"c_{name}.h5", "w") as file:
+            file[name] = values
+
+    def labels() -> list[list[bool]]:
+        sources = (tmp_path / "folder", tmp_path / "c_x.h5")
+        return [read_patches([source], cache=tmp_path / "cache").tumour.tolist() for source in sources]
+
+    assert labels() == [[False, False, True, True]] * 2
+    (tmp_path / "folder/normal/normal-0.png").rename(tmp_path / "folder/tumor/normal-0.png")
+    with h5py.File(tmp_path / "c_y.h5", "w") as file:
+        file["y"] = np.array([0, 1, 1, 1])
+    assert labels() == [[False, True, True, True]] * 2
+
+
+def test_a_patch_counts_by_the_nearest_folder_that_says_something(tmp_path: Path) -> None:
+    """Deeper folders and other spellings are read as torchvision's ImageFolder reads them; unknown ones are refused."""
+    for name in ("normal/a.png", "tumor/case1/b.png", "tumour/c.png", "normal/d.bmp"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (96, 96), NORMAL).save(tmp_path / name)
+    (tmp_path / "montage.png").write_bytes(png(NORMAL))
+    assert read_patches([tmp_path]).tumour.tolist() == [False, False, True, True]
+    (tmp_path / "stroma").mkdir()
+    (tmp_path / "stroma" / "e.png").write_bytes(png(NORMAL))
+    with pytest.raises(UsageError, match=r"stroma/e.png lies in no folder named normal or tumor"):
+        read_patches([tmp_path])
+
+
 @pytest.mark.parametrize("name", ["none.zip", "bad.zip", "empty"])
 def test_a_source_without_patches_is_named(tmp_path: Path, name: str) -> None:
     """Missing, broken and empty sources are told apart from patches, in one line."""
@@ -160,6 +194,14 @@ def test_a_bootstrap_holds_its_value() -> None:
     interval = bootstrap(lambda index: float(coins[index].mean()), 400)
     assert interval.low < interval.value < interval.high
     assert interval.high - interval.low == pytest.approx(2 * 1.96 * 0.5 / 20, rel=0.15)
+
+
+def test_what_is_not_defined_has_no_figure() -> None:
+    """An AUC of one class is not defined; one of which a single case is positive is, in half of the resamples."""
+    score, truth = np.array([0.9, 0.1, 0.2]), np.zeros(3, bool)
+    assert np.isnan(bootstrap(lambda index: auc(score[index], truth[index]), 3).value)
+    truth[0] = True
+    assert bootstrap(lambda index: auc(score[index], truth[index]), 3).low == 1.0
 
 
 def test_kappa_by_hand() -> None:

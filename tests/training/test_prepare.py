@@ -27,6 +27,21 @@ LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
 def silent(_: str) -> None: ...
 
 
+def drawn(name: str, side_px: float) -> str:
+    """A feature of GeoJSON: a square of a class about (1000, 1000)."""
+    low, high = 1000 - side_px / 2, 1000 + side_px / 2
+    ring = [[low, low], [high, low], [high, high], [low, high], [low, low]]
+    classified = f'"properties": {{"classification": {{"name": "{name}"}}}}'
+    return f'{{"type": "Feature", {classified}, "geometry": {{"type": "Polygon", "coordinates": [{ring}]}}}}'
+
+
+SWALLOWED = f"[{drawn('Tumor', 200)}, {drawn('Normal', 900)}]"
+"""The whole node is outlined as normal, the tumour in it, too: what is normal is cut out last."""
+
+SLIP = f"[{drawn('Tumor', 0.4)}]"
+"""A click instead of an outline: smaller than a pixel of the mask."""
+
+
 def entry(index: Path, slide_id: str) -> IndexRow:
     return next(row for row in read_index(index) if row.slide_id == slide_id)
 
@@ -187,7 +202,9 @@ def test_a_file_that_is_no_slide_is_named(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("o.xml", None, "an outline at x 3700 to 3900, y 100 to 300 px lies outside of its slide tumor_001.tif"),
-        ("o.xml", "<ASAP_Annotations><Annotations/></ASAP_Annotations>", "outlines no tumour, but the manifest says"),
+        ("o.xml", "<ASAP_Annotations><Annotations/></ASAP_Annotations>", "outlines no tumour, or cuts all of it out"),
+        ("o.geojson", SWALLOWED, "outlines no tumour, or cuts all of it out"),
+        ("o.geojson", SLIP, "outlines no tumour, or cuts all of it out"),
         (
             "o.xml",
             '<ASAP_Annotations><Annotations><Annotation Name="A" Type="Polygon" PartOfGroup="_0"><Coordinates>'
