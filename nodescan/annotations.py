@@ -56,12 +56,16 @@ ROLES: Mapping[str, Role] = {
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
-    """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know."""
+    """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know.
+
+    left_out: how many outlines say nothing, being in no group or to be ignored.
+    """
 
     source: str
     tumour: shapely.MultiPolygon
     excluded: shapely.MultiPolygon
     notes: tuple[str, ...] = ()
+    left_out: int = 0
 
     def lesions(self) -> shapely.MultiPolygon:
         """The tumour with the exclusions cut out, last, as the organisers draw it."""
@@ -142,6 +146,9 @@ _REMARKS = (
     "spline(s) were read as straight lines from point to point",
 )
 
+_FARTHEST_PX = 1e7
+"""Five times the side of the largest slides."""
+
 
 def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
     for number, annotation in enumerate(root.iter("Annotation")):
@@ -180,11 +187,16 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
 
 
 def _class_name(feature: Mapping[str, object]) -> str | None:
-    """The class that QuPath gave a feature: an object with a name, or the name itself; None where unset."""
+    """The class that QuPath gave a feature, None where unset.
+
+    It is an object with a name, the name itself, or, of a derived class as "Stroma: Positive", an object with names.
+    """
     properties = feature.get("properties")
     found = properties.get("classification") if isinstance(properties, dict) else None
-    name = found.get("name") if isinstance(found, dict) else found
-    return name if isinstance(name, str) and name else None
+    name = found.get("names", found.get("name")) if isinstance(found, dict) else found
+    if isinstance(name, list):
+        name = ": ".join(map(str, name))
+    return str(name) if name else None
 
 
 def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
@@ -202,6 +214,7 @@ def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
 def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     found: dict[Role, list[shapely.Polygon | shapely.MultiPolygon]] = {role: [] for role in Role}
     remarks: dict[str, list[str]] = {remark: [] for remark in _REMARKS}
+    left_out: list[str] = []
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
         if role is None:
@@ -210,6 +223,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
                 f"rename it: {_known_names()}"
             )
         if role is Role.IGNORED:
+            left_out.append(piece.name)
             continue
         polygon, crosses = _polygon(path, piece)
         found[role].append(polygon)
@@ -217,9 +231,12 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
             if holds:
                 remarks[remark].append(piece.name)
     notes = [f"{len(names)} {remark}: {_few(names)}" for remark, names in remarks.items() if names]
+    if left_out:
+        notes.append(f"{len(left_out)} outline(s) in no group, or to be ignored, were left out: {_few(left_out)}")
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
-    return Outlines(path.name, _united(found[Role.TUMOUR]), _united(found[Role.EXCLUDED]), tuple(notes))
+    tumour, excluded = _united(found[Role.TUMOUR]), _united(found[Role.EXCLUDED])
+    return Outlines(path.name, tumour, excluded, tuple(notes), len(left_out))
 
 
 def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.MultiPolygon, bool]:
@@ -269,13 +286,15 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _number(path: Path, name: str, text: object) -> float:
-    """A finite coordinate. Comma decimals, NaN and missing attributes are refused."""
+    """A coordinate that a slide can have. Comma decimals, NaN and missing attributes are refused."""
     try:
         value = float(cast("str", text))
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
         raise AnnotationError(f"{path.name}: {name} has a coordinate that is not a number: {text!r}")
+    if abs(value) > _FARTHEST_PX:
+        raise AnnotationError(f"{path.name}: {name} has a coordinate that no slide has: {value:g} px")
     return value
 
 

@@ -18,7 +18,7 @@ from nodescan.inference.card import find_model, load_card
 from nodescan.local_copies import InPlace, LocalCopies, copies_or_originals, prepare_stage
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
-from nodescan.patients.patient_files import write_staging
+from nodescan.patients.patient_files import reviewed_before, set_aside, write_staging
 from nodescan.patients.restage import Staging
 from nodescan.progress import Viewer
 from nodescan.reports import report_names
@@ -93,6 +93,9 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
             kept = {} if request.force else _kept(refs, tools, viewer)
             if manifest is None:
+                aside = set_aside(request.folder) if len(kept) < len(refs) else None
+                if aside is not None:
+                    viewer.note(f"stages of earlier reports: moved to {aside.name}; nodescan stage makes them anew")
                 return scan_all(refs, tools, viewer, kept=kept)
             return scan_manifest(manifest, refs, tools, viewer=viewer, kept=kept)
 
@@ -113,6 +116,8 @@ def scan_manifest(
     left = other_stains(manifest)
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
+    if reviewed_before(tools.folder):
+        viewer.note("reviewed stages are replaced by the software's own; repeat nodescan stage --corrections")
     _write_patients(_in_order(refs, kept), manifest, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=kept)
     staging, unwritten = _write_patients(result.reports, manifest, tools, viewer)

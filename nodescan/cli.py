@@ -205,6 +205,8 @@ def phantom(
     from nodescan.phantoms import make_phantom, plan_phantom
     from nodescan.tables import print_phantom
 
+    if out.exists():
+        raise UsageError(f"{out}: is there already; choose another name, or remove it first")
     plan = plan_phantom(planted, spacing_um=_positive(spacing, "--spacing"), seed=seed)
     print_phantom(make_phantom(out, plan), out)
     return COMPLETE

@@ -1,5 +1,6 @@
 """The patient manifest: which slide shows which node of which patient, and what only the clinic knows."""
 
+import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,15 +198,22 @@ def _check_all_or_none(facts: Sequence[NodeFacts], column: str) -> None:
 
 
 def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column: str) -> None:
-    """Raise UsageError where two names differ by case alone: one patient or node would be counted as two."""
+    """Raise UsageError where two names look alike: one patient or node would be counted as two.
+
+    They differ by case, by blanks, or by how accents are encoded (file names of macOS: a letter, then its accent).
+    """
     seen: dict[tuple[tuple[str, ...], str], tuple[str, NodeFacts]] = {}
     for group, name, fact in names:
-        first, where = seen.setdefault((group, name.casefold()), (name, fact))
+        first, where = seen.setdefault((group, _looks(name)), (name, fact))
         if first != name:
             raise fact.where.error(
-                f"{column} {name!r} differs from {first!r} in line {where.where.line} by its case alone, so they would "
-                "count as two; write both alike, or give names that differ"
+                f"{column} {name!r} differs from {first!r} in line {where.where.line} by its case, its blanks or the "
+                "encoding of its accents alone, so they would count as two; write both alike, or give names that differ"
             )
+
+
+def _looks(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _check_agree(stated: Iterable[tuple[Hashable, object, NodeFacts]], column: str, of: str) -> None:

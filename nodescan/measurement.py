@@ -88,6 +88,11 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
             f"{path.name}: outlines are in pixels and their spacing is not in the file; give it with --mpp UM"
         )
     outlines = read_outlines(path)
+    if outlines.tumour.is_empty and outlines.left_out:
+        raise AnnotationError(
+            f"{path.name}: none of its {outlines.left_out} outline(s) says that it is tumour: they are in no group or "
+            "to be ignored; put them into a group or class, such as Tumor"
+        )
     deposits = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
     return Measurement(path, "outlines", mpp, "user", deposits, _class_of(deposits), outlines.notes)
 
@@ -124,7 +129,8 @@ def _read_picture(path: Path) -> _Picture:
             warnings.simplefilter("ignore")  # a mask of a slide is large by nature; damage is an error, or nothing
             with Image.open(path) as image:
                 pages = getattr(image, "n_frames", 1)
-                pixels, spacing, lossy = np.asarray(image), _spacing_in(image), image.format == "JPEG"
+                _check_palette(path, image)
+                pixels, spacing, lossy = np.asarray(image), _spacing_in(image), _is_lossy(image)
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
@@ -138,6 +144,25 @@ def _read_picture(path: Path) -> _Picture:
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
     return _Picture(_one_channel(path, pixels), spacing, lossy, notes)
+
+
+def _check_palette(path: Path, image: Image.Image) -> None:
+    """Value 0 is the background, so a palette must paint it black, as those of label images do."""
+    palette = image.getpalette("RGB") if image.mode == "P" else None
+    if palette and any(palette[:3]):
+        raise AnnotationError(
+            f"{path.name}: its palette doesn't paint value 0 black, so which value is background would be a guess; "
+            "save it in grey"
+        )
+
+
+def _is_lossy(image: Image.Image) -> bool:
+    """Whether the file may hold other values than were saved, by its format or a TIFF's compression."""
+    return image.format in ("JPEG", "JPEG2000", "WEBP") or str(image.info.get("compression")) in (
+        "jpeg",
+        "tiff_jpeg",
+        "webp",
+    )
 
 
 def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -206,8 +231,8 @@ def _mask_in(path: Path, picture: _Picture, value: int | None) -> tuple[NDArray[
         )
     if picture.lossy and len(present) > 2:
         raise AnnotationError(
-            f"{path.name}: a JPEG blurs a mask's edge ({len(present)} grey values), and each shade moves the outline; "
-            "save the mask as PNG or TIFF"
+            f"{path.name}: lossy compression blurs a mask's edge ({len(present)} grey values), and each shade moves "
+            "the outline; save the mask as PNG or TIFF"
         )
     if value is not None:
         if value not in present:

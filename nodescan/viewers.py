@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from nodescan.domain.report import SlideReport
-from nodescan.errors import OutputError
+from nodescan.errors import OutputError, UsageError
 from nodescan.progress import Advance, Advances, BarViewer, Clock, PlainViewer, Viewer
 
 LOG_EVERY_S = 1.0
@@ -35,6 +35,7 @@ class JsonLog(Viewer):
 
     def __init__(self, path: Path, *, clock: Clock = time.monotonic, beat_every_s: float = BEAT_EVERY_S) -> None:
         try:
+            _check_log(path)
             super().__init__(path.open("a", encoding="utf-8"))
         except OSError as error:
             raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --log-json") from error
@@ -155,3 +156,11 @@ class Viewers(Viewer):
     def close(self) -> None:
         for viewer in self._viewers:
             viewer.close()
+
+
+def _check_log(path: Path) -> None:
+    """A log goes on in a log: `--log-json *.svs` would write into the first of the slides."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(1) not in (b"", b"{"):
+                raise UsageError(f"{path}: is there and is no log of JSON lines; choose another --log-json")

@@ -87,6 +87,20 @@ def test_unknown_group_is_refused_by_name(tmp_path):
         read_outlines(path)
 
 
+def test_a_derived_class_of_qupath_is_known_by_all_its_names(tmp_path):
+    """ "Stroma: Positive" has names, not a name: it isn't an outline without a class, which would be tumour."""
+    derived = feature([closed(SQUARE)])
+    derived["properties"]["classification"] = {"names": ["Stroma", "Positive"], "color": [1, 2, 3]}
+    with pytest.raises(AnnotationError, match="belongs to 'Stroma: Positive'"):
+        read_outlines(geojson(tmp_path / "a.geojson", [derived]))
+
+
+def test_a_coordinate_that_no_slide_has_is_refused(tmp_path):
+    """It would be a macrometastasis of infinite length."""
+    with pytest.raises(AnnotationError, match=r"a coordinate that no slide has: 1e\+200 px"):
+        read_outlines(geojson(tmp_path / "a.geojson", [feature([closed([(0, 0), (1e200, 0), (5, 5)])])]))
+
+
 def test_overlapping_outlines_count_once(tmp_path):
     """Tumour drawn twice is not more tumour."""
     assert read_outlines(asap(tmp_path / "a.xml", ("_0", SQUARE), ("_1", INNER))).lesions().area == 100**2
@@ -114,7 +128,8 @@ def test_a_file_without_tumour_says_so(tmp_path):
     """Nothing outlined is read as nothing outlined, aloud."""
     outlines = read_outlines(asap(tmp_path / "a.xml", ("None", SQUARE)))
     assert outlines.lesions().is_empty
-    assert outlines.notes == ("the file outlines no tumour",)
+    left_out = "1 outline(s) in no group, or to be ignored, were left out: annotation 'Annotation 0'"
+    assert outlines.notes == (left_out, "the file outlines no tumour")
 
 
 BAD_ASAP = {

@@ -191,8 +191,41 @@ def test_grey_saved_as_colour_is_read_and_real_colour_is_refused(tmp_path):
 
 def test_jpeg_with_shades_is_refused(tmp_path):
     """JPEG surrounds a mask with near-black that is not 0: every shade would move the outline."""
-    with pytest.raises(AnnotationError, match="a JPEG blurs"):
+    with pytest.raises(AnnotationError, match="lossy compression blurs"):
         measured(saved(tmp_path / "m.jpg", bar()))
+    with pytest.raises(AnnotationError, match="lossy compression blurs"):
+        measured(saved(tmp_path / "m.tif", bar(), compression="jpeg"))
+
+
+def test_a_palette_must_paint_the_background_black(tmp_path):
+    """A label image has colours for 1, 2, 3; a mask in two colours may have white first."""
+    labels = Image.fromarray(bar(1), "P")
+    labels.putpalette([0, 0, 0, 255, 0, 0])
+    labels.save(tmp_path / "labels.png")
+    assert len(measured(tmp_path / "labels.png").deposits) == 1
+    Image.fromarray(255 - bar()).quantize(2).save(tmp_path / "inverted.png")
+    with pytest.raises(AnnotationError, match="its palette doesn't paint value 0 black"):
+        measured(tmp_path / "inverted.png")
+
+
+@pytest.mark.parametrize("left", [0, 1, 12347, 31001, 77773])
+@pytest.mark.parametrize(("length_um", "found"), [(200, Metastasis.ITC), (2000, Metastasis.MICRO)])
+def test_a_limit_is_one_wherever_the_outline_lies(tmp_path, left, length_um, found):
+    """Exactly 0.2 mm and exactly 2 mm belong to the smaller class; 12347 * 0.2 is no whole number of halves."""
+    across = length_um * 5
+    middle, right = left + across // 2, left + across
+    diamond = [(left, 500), (middle, 480), (right, 500), (middle, 520)]
+    result = measured(asap(tmp_path / "a.xml", ("_0", diamond)), mpp=Spacing.square(0.2))
+    assert result.metastasis is found
+    assert result.largest_deposit_um == length_um
+
+
+def test_outlines_that_say_nothing_are_no_negative(tmp_path):
+    """ASAP puts an outline that was given no group into None: whether it is tumour is not known."""
+    with pytest.raises(AnnotationError, match="none of its 1 outline"):
+        measured(asap(tmp_path / "a.xml", ("None", SQUARE)))
+    some = measured(asap(tmp_path / "a.xml", ("_0", SQUARE), ("None", [(0, 0), (9000, 0), (9000, 9000)])))
+    assert any("1 outline(s) in no group" in note for note in some.notes)
 
 
 def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):

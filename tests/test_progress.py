@@ -10,7 +10,7 @@ import pytest
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import OutputError
+from nodescan.errors import OutputError, UsageError
 from nodescan.progress import BarViewer, PlainViewer, Viewer, duration, outcome
 from nodescan.viewers import JsonLog, Viewers
 
@@ -114,6 +114,17 @@ def test_log_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     """A log asked for and not kept would be found out too late."""
     with pytest.raises(OutputError, match="choose another --log-json"):
         JsonLog(tmp_path / "none" / "log.jsonl")
+
+
+def test_a_log_never_goes_into_another_file(tmp_path: Path) -> None:
+    """`--log-json *.svs` names the first slide: it stays as it is. A log goes on."""
+    (tmp_path / "a.svs").write_bytes(b"II*\0")
+    with pytest.raises(UsageError, match=r"a\.svs: is there and is no log of JSON lines"):
+        JsonLog(tmp_path / "a.svs")
+    assert (tmp_path / "a.svs").read_bytes() == b"II*\0"
+    for _ in range(2):
+        JsonLog(tmp_path / "log.jsonl").close()
+    assert (tmp_path / "log.jsonl").stat().st_size > 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")

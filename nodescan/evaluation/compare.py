@@ -246,7 +246,7 @@ def _patients(
 def _section(subject: Subject | None, slide: LabelledSlide) -> Section:
     nodes = slide.facts.nodes_on_slide
     if subject is None or subject.report is None:
-        return not_run(slide.slide_id, nodes_on_slide=nodes)
+        return not_run(slide.slide_id, "listed, but not run", nodes_on_slide=nodes)
     return section_of(subject.report, nodes_on_slide=nodes)
 
 

@@ -100,14 +100,14 @@ def labelled_sections(table: LabelTable) -> tuple[tuple[NodeFacts, Section], ...
     )
 
 
-def not_run(slide_id: str, *, nodes_on_slide: int = 1) -> Section:
-    """A slide of the manifest that has no report."""
+def not_run(slide_id: str, why: str, *, nodes_on_slide: int = 1) -> Section:
+    """A slide of the manifest that has no report, and why."""
     return Section(
         slide_id=slide_id,
         status=Status.FAILED,
         metastasis=None,
         nodes_on_slide=nodes_on_slide,
-        reason="listed, but not run",
+        reason=why,
     )
 
 

@@ -8,9 +8,9 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
-from nodescan.patients.restage import Staging, manifest_slide_ids, stage_reports
+from nodescan.patients.restage import Staging, check_slides, manifest_slide_ids, stage_reports
 from nodescan.reports.report_reader import as_stored
-from nodescan.slides.slide_ids import RESERVED, real_path, safe_name
+from nodescan.slides.slide_ids import RESERVED, safe_name
 
 DEFAULT_TABLE = TABLES["ajcc8"]
 
@@ -25,8 +25,8 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
     for row, _ in rows:
         if not row.facts.patient_id:
             raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
-    _check_ids([(row, slide_id) for row, slide_id in rows if row.has_slide])
-    _check_files([row for row, _ in rows])
+    _check_names([(row, slide_id) for row, slide_id in rows if row.has_slide])
+    check_slides(rows)
     refs: list[SlideRef] = []
     for row, slide_id in rows:
         if not row.has_slide or not row.is_he:
@@ -63,9 +63,8 @@ def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path) 
     return stage_reports(stored, manifest, DEFAULT_TABLE)
 
 
-def _check_ids(rows: Sequence[tuple[ManifestRow, str]]) -> None:
-    """Each id names a folder of its own, on disks that don't tell case apart too."""
-    seen: dict[str, ManifestRow] = {}
+def _check_names(rows: Sequence[tuple[ManifestRow, str]]) -> None:
+    """Each id can name a folder."""
     for row, slide_id in rows:
         where = row.facts.where
         if slide_id.casefold() in RESERVED:
@@ -75,17 +74,3 @@ def _check_ids(rows: Sequence[tuple[ManifestRow, str]]) -> None:
                 f"the slide_id {slide_id!r} can't name a folder; use letters, digits, . _ and -, "
                 f"for example {safe_name(slide_id)!r}"
             )
-        first = seen.setdefault(slide_id.casefold(), row)
-        if first is not row:
-            raise where.error(f"the slide_id {slide_id!r} stands in line {first.facts.where.line} too; give another")
-
-
-def _check_files(rows: Sequence[ManifestRow]) -> None:
-    """One file under two names would be counted as two slides, perhaps as two nodes."""
-    seen: dict[Path, ManifestRow] = {}
-    for row in rows:
-        if row.path is None:
-            continue
-        first = seen.setdefault(real_path(row.path), row)
-        if first is not row:
-            raise row.facts.where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")

@@ -7,7 +7,9 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag
@@ -17,11 +19,12 @@ from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import largest_um, synoptic
-from nodescan.reports.files import output_errors, write_beside
+from nodescan.reports.files import output_errors, text_bytes, write_beside
 from nodescan.slides.slide_ids import safe_name
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 SCHEMA_VERSION = 1
+_ASIDE = "patients-before-"
 
 CSV_COLUMNS = (
     "patient_id",
@@ -52,18 +55,54 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     pages = folder / PAGES
     with output_errors(pages):
         pages.mkdir(parents=True, exist_ok=True)
-        wanted = set(page_names(staging.patients))
-        for stale in [path for path in pages.glob("*.html") if path.name not in wanted]:
-            stale.unlink()
+        for stale in _earlier_pages(folder) - set(page_names([_names(result.staged) for result in staging.patients])):
+            (pages / stale).unlink(missing_ok=True)
         (folder / SUBMISSION_CSV).unlink(missing_ok=True)
-    write_beside(folder / PATIENTS_CSV, staging_as_csv(staging).encode())
-    write_beside(folder / PATIENTS_JSON, json_text(staging).encode())
+    write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
+    write_beside(folder / PATIENTS_JSON, text_bytes(json_text(staging)))
     if staging.table is CAMELYON17:
-        write_beside(folder / SUBMISSION_CSV, _submission(staging).encode())
-    paths = tuple(pages / name for name in page_names(staging.patients))
+        write_beside(folder / SUBMISSION_CSV, text_bytes(_submission(staging)))
+    paths = tuple(pages / name for name in page_names([_names(result.staged) for result in staging.patients]))
     for path, result in zip(paths, staging.patients, strict=True):
-        write_beside(path, render(result, staging).encode())
+        write_beside(path, text_bytes(render(result, staging)))
     return paths
+
+
+def reviewed_before(folder: Path) -> bool:
+    """Whether the stages that stand in the folder of a run rest on a reader's corrections."""
+    return any(patient.get("corrections") for patient in _earlier(folder))
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Move the stages of earlier reports to a folder of their own, and return it; None where there are none.
+
+    Raises OutputError where the disk refuses.
+    """
+    if not (folder / PATIENTS_JSON).is_file():
+        return None
+    with output_errors(folder):
+        number = next(n for n in count(1) if not (folder / f"{_ASIDE}{n}").exists())
+        aside = folder / f"{_ASIDE}{number}"
+        aside.mkdir()
+        for name in (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV):
+            if (folder / name).exists():
+                (folder / name).rename(aside / name)
+    return aside
+
+
+def _earlier(folder: Path) -> list[dict[str, Any]]:
+    """The patients of the patients.json that stands in a folder; none where there is no such file, or a damaged one."""
+    try:
+        patients = json.loads((folder / PATIENTS_JSON).read_bytes())["patients"]
+        return [patient for patient in patients if isinstance(patient, dict)]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def _earlier_pages(folder: Path) -> set[str]:
+    keys = ("patient_id", "specimen_id", "laterality")
+    names = [tuple(str(patient.get(key) or "") for key in keys) for patient in _earlier(folder)]
+    return set(page_names(names))
 
 
 def json_text(staging: Staging, **more: object) -> str:
@@ -103,16 +142,19 @@ def staging_as_csv(staging: Staging) -> str:
     return buffer.getvalue()
 
 
-def page_names(results: Sequence[PatientResult]) -> tuple[str, ...]:
-    """A file name for each page: readable, safe, and with 6 hex of the full name where two would agree."""
-    full = ["_".join(filter(None, _names(result.staged))) for result in results]
+def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """A file name for the page of each patient, specimen and side.
+
+    Readable, safe, and with 6 hex of the full name where two would agree.
+    """
+    full = ["_".join(filter(None, names)) for names in patients]
     plain = [safe_name(name) for name in full]
     counts = Counter(name.casefold() for name in plain)
     return tuple(
         f"{name}.html"
         if counts[name.casefold()] == 1
-        else f"{name}-{hashlib.sha256(repr(_names(result.staged)).encode()).hexdigest()[:6]}.html"
-        for name, result in zip(plain, results, strict=True)
+        else f"{name}-{hashlib.sha256(repr(names).encode()).hexdigest()[:6]}.html"
+        for name, names in zip(plain, patients, strict=True)
     )
 
 

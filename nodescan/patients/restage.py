@@ -1,7 +1,8 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nodescan.domain.patient import Section, Staged, stage
 from nodescan.domain.report import Flag
@@ -11,7 +12,8 @@ from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.corrections import Applied, Correction, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.reports.report_reader import StoredReport
-from nodescan.slides.slide_ids import slide_ids
+from nodescan.slides.files import fingerprint
+from nodescan.slides.slide_ids import real_path, slide_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,13 @@ def stage_reports(
         if not fact.patient_id:
             raise fact.where.error("patient_id is empty; staging needs to know whose slide it is")
     rows = [(row, slide_id) for row, slide_id in zip(manifest.rows, ids, strict=True)]
+    check_slides(rows)
+    mistaken = {slide_id for row, slide_id in rows if _is_of_another_file(row, by_slide.get(slide_id))}
+    by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in mistaken}
     reviewed, applied = apply_corrections(reports, corrections)
-    own = _staged(rows, by_slide, table)
-    final = _staged(rows, {report.slide_id: report for report in reviewed}, table) if corrections else own
+    own = _staged(rows, by_slide, table, mistaken=mistaken)
+    after = {report.slide_id: report for report in reviewed if report.slide_id not in mistaken}
+    final = _staged(rows, after, table, mistaken=mistaken) if corrections else own
     wanted = {slide_id for row, slide_id in rows if row.has_slide}
     results = [
         _result(result, before if corrections else None, applied, _facts_of(result, facts))
@@ -112,20 +118,56 @@ def manifest_slide_ids(manifest: Manifest) -> tuple[str, ...]:
     return tuple(row.slide_id or (next(made) if row.path is not None else "") for row in manifest.rows)
 
 
+def check_slides(rows: Sequence[tuple[ManifestRow, str]]) -> None:
+    """Raise UsageError where two rows, each with its slide_id, mean one slide: it could count for two patients.
+
+    Ids are compared as disks that don't tell case apart do, files by where they really lie.
+    """
+    names: dict[str, ManifestRow] = {}
+    files: dict[Path, ManifestRow] = {}
+    for row, slide_id in rows:
+        where = row.facts.where
+        first = names.setdefault(slide_id.casefold(), row) if slide_id else row
+        if first is not row:
+            raise where.error(f"the slide_id {slide_id!r} stands in line {first.facts.where.line} too; give another")
+        first = row if row.path is None else files.setdefault(real_path(row.path), row)
+        if first is not row and row.path is not None:
+            raise where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")
+
+
+def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
+    """Whether the file that the row names is there, and isn't the one that was reported: names such as 1.svs recur."""
+    if row.path is None or report is None or not report.fingerprint:
+        return False
+    try:
+        return fingerprint(row.path) != report.fingerprint
+    except OSError:
+        return False
+
+
 def _staged(
-    rows: Sequence[tuple[ManifestRow, str]], reports: Mapping[str, StoredReport], table: StagingTable
+    rows: Sequence[tuple[ManifestRow, str]],
+    reports: Mapping[str, StoredReport],
+    table: StagingTable,
+    *,
+    mistaken: Collection[str],
 ) -> list[Staged]:
-    sections = [(row.facts, _section(row, slide_id, reports)) for row, slide_id in rows]
+    sections = [(row.facts, _section(row, slide_id, reports, mistaken=mistaken)) for row, slide_id in rows]
     return [stage(specimen, table) for specimen in group(sections, table)]
 
 
-def _section(row: ManifestRow, slide_id: str, reports: Mapping[str, StoredReport]) -> Section | None:
+def _section(
+    row: ManifestRow, slide_id: str, reports: Mapping[str, StoredReport], *, mistaken: Collection[str]
+) -> Section | None:
     """None where the row has no slide, or one that isn't H&E: that is for the pathologist alone."""
     if not row.has_slide or not row.is_he:
         return None
     nodes = row.facts.nodes_on_slide
     report = reports.get(slide_id)
-    return not_run(slide_id, nodes_on_slide=nodes) if report is None else section_of(report, nodes_on_slide=nodes)
+    if report is not None:
+        return section_of(report, nodes_on_slide=nodes)
+    why = "the report of that name is of another file: scan this one" if slide_id in mistaken else "listed, but not run"
+    return not_run(slide_id, why, nodes_on_slide=nodes)
 
 
 def _result(

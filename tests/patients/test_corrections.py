@@ -51,6 +51,15 @@ def test_an_incomplete_slide_never_becomes_negative(tmp_path: Path) -> None:
     assert (slide.metastasis, slide.at_least, slide.status) == (None, False, Status.INCOMPLETE)
 
 
+def test_of_a_slide_without_a_class_only_what_was_vouched_for_counts(tmp_path: Path) -> None:
+    """A stain that the model doesn't know: accepting one deposit says nothing of a larger one beside it."""
+    odd = replace(report("e", (3000.0, 261.0), status=Status.INCOMPLETE), metastasis=None, at_least=False)
+    stored = read_reports(write_run(tmp_path / "odd", [odd]))
+    lines = write_csv(tmp_path / "review.csv", HEADER, "e,2,,,accept,,Dr A")
+    (slide,), _ = apply_corrections(stored, read_corrections(lines))
+    assert (slide.metastasis, slide.at_least, slide.largest_deposit_um) == (Metastasis.MICRO, True, 261.0)
+
+
 def test_add_classes_by_size(tmp_path: Path) -> None:
     """A deposit that the software missed makes the slide what its size says."""
     slide = reviewed(tmp_path, "b,,1000,1000,add,201,Dr A")[0]["b"]

@@ -14,9 +14,10 @@ from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
 from nodescan.patients.corrections import read_corrections
-from nodescan.patients.patient_files import page_names, staging_as_json, write_staging
+from nodescan.patients.patient_files import page_names, reviewed_before, set_aside, staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.reports.report_reader import read_reports
+from nodescan.slides.files import fingerprint
 from tests.patients.made_reports import WORD_SIZES, disc, report, write_csv, write_findings, write_run
 
 TRUNCATED = Flag("unreadable", "the file is truncated")
@@ -165,12 +166,14 @@ def test_a_dispersed_pattern_without_a_large_focus_is_staged(tmp_path: Path, nod
 
 def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
     """patients.csv, patients.json and one page each; pages of patients that are gone are removed."""
-    found = staged(tmp_path, "a2,A,1", "b1,B,1", "b2,B,2", header="slide_id,patient_id,node_id")
     folder = tmp_path / "out"
-    (folder / "patients").mkdir(parents=True)
-    (folder / "patients" / "old.html").write_text("old")
+    write_staging(staged(tmp_path / "before", "a2,Gone,1", header="slide_id,patient_id,node_id"), folder)
+    assert (folder / "patients" / "Gone.html").is_file()
+    (folder / "patients" / "notes.html").write_text("somebody's own")
+    found = staged(tmp_path, "a2,A,1", "b1,B,1", "b2,B,2", header="slide_id,patient_id,node_id")
     pages = write_staging(found, folder)
-    assert {path.name for path in (folder / "patients").iterdir()} == {"A.html", "B.html"} == {p.name for p in pages}
+    assert {path.name for path in pages} == {"A.html", "B.html"}
+    assert {path.name for path in (folder / "patients").iterdir()} == {"A.html", "B.html", "notes.html"}
     rows = list(csv.DictReader((folder / "patients.csv").open()))
     assert [(row["patient_id"], row["stage"], row["status"]) for row in rows] == [
         ("A", "pN1mi", "complete"),
@@ -202,7 +205,19 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 def test_patients_whose_names_agree_once_safe_get_pages_of_their_own(tmp_path: Path) -> None:
     """P/1 and P_1 don't overwrite each other."""
     found = staged(tmp_path, "a2,P/1,1", "b1,P_1,1", header="slide_id,patient_id,node_id")
-    assert len(set(page_names(found.patients))) == 2
+    assert (
+        len(
+            set(
+                page_names(
+                    [
+                        (r.staged.specimen.patient_id, r.staged.specimen.specimen_id, r.staged.specimen.laterality)
+                        for r in found.patients
+                    ]
+                )
+            )
+        )
+        == 2
+    )
 
 
 def test_every_camelyon17_patient_gets_the_stated_stage(shared: Path) -> None:
@@ -226,3 +241,48 @@ def test_every_camelyon17_patient_from_reports(shared: Path, tmp_path: Path) -> 
     manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
     found = stage_reports(read_reports(folder), manifest, CAMELYON17)
     assert {r.staged.specimen.patient_id: r.staged.words for r in found.patients} == labels.stages
+
+
+def test_rows_that_mean_one_slide_are_refused(tmp_path: Path) -> None:
+    """An id that is given and one that is made of a file's name can be one: it would count for two patients."""
+    header = "path,slide_id,patient_id"
+    with pytest.raises(UsageError, match="line 3: the slide_id 'a2' stands in line 2 too"):
+        staged(tmp_path / "ids", ",a2,A", "elsewhere/a2.svs,,B", header=header)
+    (tmp_path / "a2.svs").write_bytes(b"a slide")
+    (tmp_path / "other.svs").symlink_to(tmp_path / "a2.svs")
+    with pytest.raises(UsageError, match=r"line 3: other\.svs is the same file as in line 2"):
+        staged(tmp_path / "files", "../a2.svs,,A", "../other.svs,,B", header=header)
+
+
+def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> None:
+    """Slides called 1.svs recur: a report says which file it is of, and where that file is there it is compared."""
+    (tmp_path / "1.svs").write_bytes(b"the slide of another patient")
+    reports = [replace(stored, slide_id="1", fingerprint="ab" * 32) for stored in read_reports(run(tmp_path))[:1]]
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "path,patient_id", "1.svs,A"))
+    (patient,) = stage_reports(reports, manifest, AJCC8).patients
+    assert patient.staged.words.startswith("cannot be determined")
+    (section,) = patient.staged.specimen.nodes[0].sections
+    assert section.reason == "the report of that name is of another file: scan this one"
+    same = replace(reports[0], fingerprint=fingerprint(tmp_path / "1.svs"))
+    assert stage_reports([same], manifest, AJCC8).patients[0].staged.complete
+
+
+def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
+    """Nothing is deleted, and a second time nothing is overwritten."""
+    found = staged(tmp_path, "a2,A", header="slide_id,patient_id", review=("a2,1,reject,,Dr A",))
+    folder = tmp_path / "out"
+    assert set_aside(tmp_path) is None
+    for number in (1, 2):
+        write_staging(found, folder)
+        assert reviewed_before(folder)
+        assert set_aside(folder) == folder / f"patients-before-{number}"
+        assert not reviewed_before(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["patients-before-1", "patients-before-2"]
+    assert (folder / "patients-before-1" / "patients" / "A.html").is_file()
+
+
+def test_a_manifests_name_may_be_no_text(tmp_path: Path) -> None:
+    """File names are bytes; what isn't UTF-8 in them ends no staging half way."""
+    found = replace(staged(tmp_path, "a2,A", header="slide_id,patient_id"), source="m\udcff.csv")
+    write_staging(found, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "patients.json").read_bytes())["patients"]
