@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 
 from nodescan.config import load_config
@@ -15,12 +16,21 @@ from nodescan.domain.verdict import failed_if_unread
 from nodescan.interfaces import Slide, TilePredictor
 from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
+from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff
 from tests.fakes import PINK, PURPLE, ColourPredictor
-from tests.slides.made_jpegs import Coding, set_tag, tile_place, write_jpegs
+from tests.slides.made_jpegs import Coding, philips_xml, set_tag, tile_place, write_jpegs
 from tests.test_guard import Fast
 from tests.test_scan import painted
+
+
+def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Blocks of factor x factor px as one, averaged."""
+    height, width = (side // factor for side in pixels.shape[:2])
+    blocks = pixels[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
+    return blocks.mean(axis=(1, 3)).astype(np.uint8)
+
 
 INSIDE = 5
 """A tile with tissue all over."""
@@ -34,6 +44,22 @@ def written(path: Path, pixels: NDArray[np.uint8], lost: range = range(0)) -> Sl
         set_tag(path, 325, 0, index=tile)
         set_tag(path, 324, 0, index=tile)
     return SlideRef("s", path, mpp_um=0.95, override_mpp=True)
+
+
+def written_in_lzw(path: Path, levels: list[NDArray[np.uint8]]) -> None:
+    """A pyramid at 0.95 um/px that OpenSlide alone reads."""
+    with tifffile.TiffWriter(path) as tiff:
+        for index, pixels in enumerate(levels):
+            tiff.write(
+                pixels,
+                tile=(256, 256),
+                photometric="rgb",
+                compression="lzw",
+                subfiletype=int(index > 0),
+                metadata=None,
+                resolution=(1e4 / 0.95, 1e4 / 0.95),
+                resolutionunit="CENTIMETER",
+            )
 
 
 def scanned(ref: SlideRef, opened: Callable[[SlideRef], Slide], predictor: TilePredictor) -> SlideReport:
@@ -84,19 +110,65 @@ def test_tiles_lost_where_the_overview_is_unread_too_are_not_glass(tmp_path: Pat
     assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
 
 
-def test_a_tile_lost_from_the_overview_alone_is_examined(tmp_path: Path) -> None:
-    """A finer level still holds what was scanned there: the tumour is found, and flat glass beside it is glass."""
+@pytest.mark.parametrize("level", [239, 225, 215])
+def test_gaps_in_the_colour_of_dark_glass_are_seen(tmp_path: Path, level: int) -> None:
+    """Some scanners' glass is darker than others' pale tissue."""
+    pixels = painted(200)
+    pixels[(pixels == 245).all(axis=2)] = level
+    gap = pixels.copy()
+    gap[384:640, 384:640] = level
+    coarse = pixels.reshape(128, 8, 128, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+    ref = written(tmp_path / "s.tif", pixels)
+    write_jpegs(tmp_path / "s.tif", [gap, coarse], Coding(tile_px=256))
+    report = scanned(ref, open_tiff, ColourPredictor())
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    write_jpegs(tmp_path / "s.tif", [pixels, coarse], Coding(tile_px=256))
+    assert scanned(ref, open_tiff, ColourPredictor()).status is Status.COMPLETE
+
+
+@pytest.mark.parametrize("coding", ["jpeg", "lzw"])
+def test_a_tile_lost_from_the_overview_alone_is_examined(tmp_path: Path, coding: str) -> None:
+    """Whichever reader it needs, a finer level holds what was scanned: tumour is found, and flat glass is glass."""
     pixels = np.full((4096, 4096, 3), 245, np.uint8)
     random = np.random.default_rng(0)
     pixels[160:-160, 160:-160] = np.clip(np.array(PINK) + random.integers(-14, 15, (3776, 3776, 1)), 0, 255)
-    pixels[2500:3300, 2500:3300] = np.clip(np.array(PURPLE) + random.integers(-14, 15, (800, 800, 1)), 0, 255)
+    pixels[2500:3300, 2500:3300] = np.clip(np.array(PURPLE) + random.integers(-28, 29, (800, 800, 1)), 0, 255)
     coarse = pixels.reshape(512, 8, 512, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
     path = tmp_path / "s.tif"
-    write_jpegs(path, [pixels, coarse], Coding(tile_px=256))
+    if coding == "jpeg":
+        write_jpegs(path, [pixels, coarse], Coding(tile_px=256))
+    else:
+        written_in_lzw(path, [pixels, coarse])
     for tag in (325, 324):
         set_tag(path, tag, 0, level=1, index=3)
-    report = scanned(SlideRef("s", path, mpp_um=0.95, override_mpp=True), open_tiff, ColourPredictor())
+    report = scanned(SlideRef("s", path, mpp_um=0.95, override_mpp=True), open_slide, ColourPredictor())
+    assert report.info is not None
+    assert report.info.reader == ("tiff" if coding == "jpeg" else "openslide")
     assert (report.status, report.metastasis) == (Status.COMPLETE, Metastasis.MICRO)
+
+
+def test_tiles_that_philips_leaves_out_are_glass(tmp_path: Path) -> None:
+    """Levels are padded to whole tiles, so a coarse tile lies over other finer ones than the stored widths say."""
+    tile, factors = 256, (1, 2, 4, 8)
+    pixels = np.full((tile * 8, tile * 33, 3), 245, np.uint8)
+    grain = np.random.default_rng(0).integers(-14, 15, (*pixels.shape[:2], 1))
+    for left, right in ((300, 3700), (tile * 33 - 1100, tile * 33 - 200)):
+        pixels[300:-300, left:right] = np.clip(np.array(PINK) + grain[300:-300, left:right], 0, 255)
+    levels = [reduced(pixels, factor) for factor in factors]
+    levels = [np.pad(x, ((0, -len(x) % tile), (0, -x.shape[1] % tile), (0, 0)), constant_values=255) for x in levels]
+    path = tmp_path / "s.tiff"
+    spacings_mm = [0.00095 * factor for factor in factors]
+    write_jpegs(path, levels, Coding(), description=philips_xml(*spacings_mm), software="Philips DP v1.0")
+    scanned_tiles = reduced(pixels, tile).min(axis=2) < 244
+    for level, factor in enumerate(factors):
+        across, down = levels[level].shape[1] // tile, len(levels[level]) // tile
+        for row, column in np.ndindex(down, across):
+            here = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
+            for tag in (325, 324) if not scanned_tiles[here].any() else ():
+                set_tag(path, tag, 0, level=level, index=row * across + column)
+    report = scanned(SlideRef("s", path), open_tiff, ColourPredictor())
+    assert (report.status, report.unread_fraction) == (Status.COMPLETE, 0.0)
+    assert report.tissue_area_mm2 == pytest.approx((3400 + 900) * 1448 * 0.95**2 / 1e6, rel=0.2)
 
 
 @pytest.mark.parametrize("opened", [open_tiff, open_with_openslide])

@@ -8,49 +8,55 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.coverage import coverage
 
-DARKEST_WHITE = 235
-"""Tissue whose darkest channel is below this at low magnification can't be blank at a finer one."""
+_DARKEST_WHITE, _BELOW_GLASS = 235, 12
+"""Tissue whose darkest channel is below this, or as far below the glass, at low magnification can't be blank at a finer
+one."""
 
-_LIGHT, _BLACK, _FLAT = 240, 10, 2
-"""What stands for missing data: all channels at least as light, or none lighter, and none changing by more in a cell.
-Readers fill with 255, converters with the colour of glass or black, and JPEG may put that off by one or two."""
+_LIGHT, _NEAR_GLASS, _BLACK, _FLAT = 240, 4, 10, 2
+"""What stands for missing data: all channels at least as light, or nearly as light as glass, or none lighter than
+black, and none changing by more in a cell. Readers fill with 255, converters with the colour of glass or black, and
+JPEG may put that off by one or two."""
+
+Glass = tuple[float, float, float] | None
+"""Grey levels of R, G and B where a slide is empty; None where that isn't known."""
 
 _BLOCK = np.ones((3, 3), np.bool_)
 """Cells. Fat cells, cracks and slight shifts between levels whiten one or two in a row, a lost tile more: it is seldom
 under 60 um wide, four cells."""
 
 
-def dark_pixels(overview: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """bool (H, W): pixels of an overview, uint8 (H, W, 3) RGB, that no other magnification can show white."""
-    return overview.min(axis=2) < DARKEST_WHITE
+def dark_pixels(overview: NDArray[np.uint8], glass: Glass) -> NDArray[np.bool_]:
+    """bool (H, W): pixels of an overview, uint8 (H, W, 3) RGB, that no other magnification can show as glass."""
+    return overview.min(axis=2) < (_DARKEST_WHITE if glass is None else min(_DARKEST_WHITE, min(glass) - _BELOW_GLASS))
 
 
 BLANK, PURE = 1, 2
 """What blank_cells says of a cell: of one colour that may stand for missing data, and that colour 255 or 0."""
 
 
-def blank_cells(core: NDArray[np.uint8], stride_px: int) -> NDArray[np.uint8]:
-    """uint8 (cells, cells): BLANK or PURE where a cell is of one colour throughout, white or nearly, or black; else 0.
+def blank_cells(core: NDArray[np.uint8], stride_px: int, glass: Glass = None) -> NDArray[np.uint8]:
+    """uint8 (cells, cells): BLANK or PURE where a cell is of one colour, as light as glass, or black; else 0.
 
     core : uint8 (side, side, 3), side a multiple of stride_px. A file that lacks a tile is read as white by every
     reader, as the format has it: it may as well be glass that a scanner left out.
     """
     corners = core[::stride_px, ::stride_px]
-    if not _of_one_colour(corners, corners).any():  # nearly every tile of tissue
+    light = _LIGHT if glass is None else min(_LIGHT, min(glass) - _NEAR_GLASS)
+    if not _of_one_colour(corners, corners, light).any():  # nearly every tile of tissue
         return np.zeros(corners.shape[:2], dtype=np.uint8)
     cells = len(corners)
     rows = np.ascontiguousarray(core).reshape(cells, stride_px, -1)
     lightest, darkest = (
         reduce(reduce(rows, axis=1).reshape(cells, cells, stride_px, 3), axis=2) for reduce in (np.max, np.min)
     )
-    blank = _of_one_colour(lightest, darkest).astype(np.uint8)
+    blank = _of_one_colour(lightest, darkest, light).astype(np.uint8)
     blank += (darkest == 255).all(axis=-1) | (lightest == 0).all(axis=-1)
     return blank
 
 
-def _of_one_colour(lightest: NDArray[np.uint8], darkest: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """bool (...): where pixels between these, uint8 (..., 3), are alike, and white or nearly, or black."""
-    white_or_black = np.logical_or(darkest.min(axis=-1) >= _LIGHT, lightest.max(axis=-1) <= _BLACK)
+def _of_one_colour(lightest: NDArray[np.uint8], darkest: NDArray[np.uint8], light: float) -> NDArray[np.bool_]:
+    """bool (...): where pixels between these, uint8 (..., 3), are alike, and as light as `light`, or black."""
+    white_or_black = np.logical_or(darkest.min(axis=-1) >= light, lightest.max(axis=-1) <= _BLACK)
     return np.logical_and(white_or_black, (lightest - darkest).max(axis=-1) <= _FLAT)
 
 

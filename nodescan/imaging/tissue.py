@@ -15,6 +15,9 @@ from nodescan.imaging.missing import dark_pixels
 
 _UM2_PER_MM2 = 1e6
 
+_DARK_GLASS, _LEAST_DARK_SHARE = 225, 0.1
+"""Glass darker than this is believed only where so much of what may be glass is like it."""
+
 _MESSAGES = {
     "pen": "{area} mm2 of pen marks on glass was left out; tissue under paler ink may not be judged well.",
     "edge": "{area} mm2 along slide edges, coverslip edges or scratches was left out and not examined.",
@@ -107,7 +110,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
         _enlarged(tissue, factor, shape),
         spacing,
         excluded,
-        dark_pixels(overview),
+        dark_pixels(overview, view.glass_colour),
         _enlarged(hidden, factor, shape) if hidden.any() else None,
         glass=view.glass_colour,
     )
@@ -149,7 +152,8 @@ def _glass(
     """Colour of the empty slide (None where there is none) and the pixels, bool (H, W), that show it.
 
     It is the commonest colour that is bright, flat and unstained. Pure white counts only where no other glass
-    is seen, because padding is pure white too. Glass may be grey or yellow, but its green never lies far below
+    is seen, because padding is pure white too; what is much darker and little beside it, such as an edge of glue on a
+    slide whose glass came out pure white, is no glass. Glass may be grey or yellow, but its green never lies far below
     both others: that would be pale eosin.
     """
     red, green, blue = channels
@@ -165,6 +169,8 @@ def _glass(
     for pool in (tinted, candidate):
         if np.count_nonzero(pool) >= enough:
             mode = int(np.bincount(green[pool], minlength=256).argmax())
+            if mode < _DARK_GLASS and np.count_nonzero(pool) < _LEAST_DARK_SHARE * np.count_nonzero(candidate):
+                continue
             near = pool & (np.abs(green.astype(np.int16) - mode) <= 2)
             return (float(red[near].mean()), float(green[near].mean()), float(blue[near].mean())), near
     return None, np.zeros_like(candidate)

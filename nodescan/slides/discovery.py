@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
@@ -71,7 +72,10 @@ def _slides_below(folder: Path) -> list[Path]:
     files: list[Path] = []
     seen: set[tuple[int, int]] = set()
     for place, below, names in os.walk(folder, followlinks=True, onerror=_not_listed):
-        state = os.stat(place)
+        try:
+            state = os.stat(place)
+        except OSError as error:
+            _not_listed(error)
         if (state.st_dev, state.st_ino) in seen:  # a link back up, or a second link to the same folder
             below.clear()
             continue
@@ -81,7 +85,7 @@ def _slides_below(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def _not_listed(error: OSError) -> None:
+def _not_listed(error: OSError) -> NoReturn:
     """A folder passed over in silence could be a patient's only positive node."""
     raise UsageError(
         f"{error.filename}: the folder can't be listed ({error.strerror}); give it read permission or leave it out"
@@ -93,7 +97,10 @@ def _looks_like_a_slide(path: Path) -> bool:
         return False
     suffix = path.suffix.lower()
     if suffix == "" or suffix[1:].isdigit():  # DICOM instances are often named by number or UID
-        return path.name != _DICOM_DIRECTORY and path.is_file() and is_dicom(path)
+        try:
+            return path.name != _DICOM_DIRECTORY and path.is_file() and is_dicom(path)
+        except OSError:  # it may be a slide: what can't be read fails in its own row
+            return True
     return suffix in SUFFIXES
 
 

@@ -15,6 +15,7 @@ from nodescan.slides.facts import SlideFacts
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.openslide_handles import HandlePool
 from nodescan.slides.stored import StoredSlide, slide_facts
+from nodescan.slides.tiff_levels import tile_tables
 
 READER_NAME = "openslide"
 
@@ -68,12 +69,15 @@ class OpenSlideLevels:
     def __init__(self, path: Path, handles: HandlePool) -> None:
         self._path = path
         self._handles = handles
+        self._tables = tile_tables(path, handles.stored)
         self._sizes_px = handles.stored.sizes_px
         subpixel = handles.stored.format in SUBPIXEL_FORMATS
         self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in handles.stored.downsamples)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
+        if self._tables is not None and self._tables.has_lost(index, box):  # OpenSlide paints it white
+            raise RegionUnreadableError(self._path.name, f"a tile of level {index} is missing")
         try:
             return self._in_blocks(index, box) if self._resampled[index] else self._handles.read_level(index, box)
         except openslide.OpenSlideError as error:

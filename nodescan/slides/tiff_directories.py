@@ -14,7 +14,10 @@ _NUMBER_BYTES = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
 _BYTES_OF_TYPE = {2: 1, 7: 1, **_NUMBER_BYTES}
 """With ASCII and UNDEFINED."""
 
-_MAX_DIRECTORIES = 10_000
+_MAX_DIRECTORIES, _MAX_ENTRIES = 10_000, 4096
+_CLASSIC_BYTES = 2**32
+"""What a pointer of 4 bytes can reach. A longer classic TIFF is an NDPI, whose pointers are other ones."""
+
 _MAX_FIELD_BYTES = 2**28
 """More than the offsets of 30 million tiles; what claims to be longer is damaged."""
 
@@ -104,8 +107,11 @@ def layout_of(magic: bytes) -> Layout | None:
 def directories(stream: BinaryIO, layout: Layout) -> Iterator[Directory]:
     """The chain of directories, each once, at most 10,000; without those that only SubIFDs point to.
 
-    Raises CutOffTiffError at a directory that lies, in part or whole, beyond the end of the file.
+    None of a file that is longer than its pointers reach: what they point to would be pixels. Raises CutOffTiffError at
+    a directory that lies, in part or whole, beyond the end of the file, or has thousands of entries.
     """
+    if layout.pointer_bytes == 4 and stream.seek(0, 2) > _CLASSIC_BYTES:
+        return
     offset = _number(stream, layout, layout.first_directory_at)
     seen: set[int] = set()
     while offset and offset not in seen and len(seen) < _MAX_DIRECTORIES:
@@ -121,6 +127,8 @@ def _directory(stream: BinaryIO, layout: Layout, start: int) -> tuple[Directory,
     count_bytes = struct.calcsize(f"{layout.order}{layout.entries_code}")
     (count,) = struct.unpack(f"{layout.order}{layout.entries_code}", _read(stream, start, count_bytes))
     first = start + count_bytes
+    if count > _MAX_ENTRIES:
+        raise CutOffTiffError(first + count * entry_bytes)
     table = _read(stream, first, count * entry_bytes)
     entries: dict[int, Entry] = {}
     for place in range(0, len(table), entry_bytes):

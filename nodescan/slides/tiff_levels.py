@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
+from nodescan.slides.lost_tiles import TileTable, TileTables
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
 
@@ -32,24 +33,12 @@ _TRIES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class TiledLevel:
-    """One directory. width_px, height_px: as stored, a format may show less of it. tables: of jpeg_tiles.shared_tables.
+class TiledLevel(TileTable):
+    """One directory of JPEG tiles. offsets : uint64 (tiles,), row by row; tables: of jpeg_tiles.shared_tables."""
 
-    offsets, lengths : uint64 (tiles,), row by row; a length of 0 is a tile that was never scanned, or was lost.
-    """
-
-    width_px: int
-    height_px: int
-    tile_width_px: int
-    tile_height_px: int
     offsets: NDArray[np.uint64]
-    lengths: NDArray[np.uint64]
     tables: bytes
     ycbcr: bool
-
-    @property
-    def tiles_across(self) -> int:
-        return -(-self.width_px // self.tile_width_px)
 
 
 class DeclinedError(Exception):
@@ -65,6 +54,30 @@ def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
             levels = tuple(_level(stream, directory) for directory in _pyramid(stream, stored.format))
         except CutOffTiffError as error:
             raise DeclinedError(str(error)) from error
+    levels = _as_shown(levels, stored)
+    if stored.format == "aperio" and not all(level.lengths.all() for level in levels):
+        raise DeclinedError("missing tiles, which OpenSlide paints from the next level")
+    return levels
+
+
+def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
+    """Which tiles the levels hold, however they are coded. None where the file isn't a TIFF whose missing tiles
+    OpenSlide paints white, or its directories can't be matched with OpenSlide's levels."""
+    if stored.format not in FORMATS - {"aperio"}:
+        return None
+    try:
+        with path.open("rb") as stream:
+            levels = tuple(_table(stream, directory) for directory in _pyramid(stream, stored.format))
+        return TileTables(_as_shown(levels, stored), stored.sizes_px)
+    except (DeclinedError, CutOffTiffError, OSError):
+        return None
+
+
+_Level = TypeVar("_Level", bound=TileTable)
+
+
+def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, ...]:
+    """The levels in OpenSlide's order. Raises DeclinedError where they are others than OpenSlide's."""
     if stored.format == "generic-tiff":
         levels = tuple(sorted(levels, key=lambda level: -level.width_px))
     if len(levels) != len(stored.sizes_px) or len({level.width_px for level in levels}) < len(levels):
@@ -74,8 +87,6 @@ def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
         clipped = stored.format == "philips" and size_px[0] <= stored_px[0] and size_px[1] <= stored_px[1]
         if stored_px != size_px and not clipped:
             raise DeclinedError("levels of other sizes than OpenSlide's")
-        if stored.format == "aperio" and not level.lengths.all():
-            raise DeclinedError("missing tiles, which OpenSlide paints from the next level")
     return levels
 
 
@@ -92,26 +103,44 @@ def _pyramid(stream: BinaryIO, slide_format: str) -> Iterator[Directory]:
             yield directory
 
 
-def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
-    ycbcr = _colour_space_is_ycbcr(stream, directory)
+def _table(stream: BinaryIO, directory: Directory) -> TileTable:
+    """A tile counts as missing if it is in one of several planes."""
     width, height, tile_width, tile_height = (
         directory.number(stream, tag, 0) for tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT)
     )
     if min(width, height) < 1 or not (0 < tile_width <= _LARGEST_TILE_PX and 0 < tile_height <= _LARGEST_TILE_PX):
         raise DeclinedError(f"{width} x {height} px in tiles of {tile_width} x {tile_height} px")
     tiles = -(-width // tile_width) * -(-height // tile_height)
+    lengths = directory.numbers(stream, _TILE_LENGTHS)
+    if len(lengths) == 0 or len(lengths) % tiles:
+        raise DeclinedError("another number of tiles than its size needs")
+    return TileTable(width, height, tile_width, tile_height, lengths.reshape(-1, tiles).min(axis=0))
+
+
+def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
+    ycbcr = _colour_space_is_ycbcr(stream, directory)
+    table = _table(stream, directory)
     for tag in (_TILE_OFFSETS, _TILE_LENGTHS):
-        if tag not in directory.entries or directory.entries[tag].count != tiles:
+        if tag not in directory.entries or directory.entries[tag].count != len(table.lengths):
             raise DeclinedError("another number of tiles than its size needs")
     if _TABLES in directory.entries and directory.entries[_TABLES].length > _LARGEST_TABLES_BYTES:
         raise DeclinedError("JPEG tables of an absurd length")
-    offsets, lengths = directory.numbers(stream, _TILE_OFFSETS), directory.numbers(stream, _TILE_LENGTHS)
+    offsets = directory.numbers(stream, _TILE_OFFSETS)
     tables = directory.raw(stream, _TABLES)
     try:
         shared = shared_tables(tables) if tables else b""
     except BadTileError as error:
         raise DeclinedError(f"JPEG tables: {error}") from error
-    level = TiledLevel(width, height, tile_width, tile_height, offsets, lengths, shared, ycbcr)
+    level = TiledLevel(
+        table.width_px,
+        table.height_px,
+        table.tile_width_px,
+        table.tile_height_px,
+        table.lengths,
+        offsets,
+        shared,
+        ycbcr,
+    )
     _check_coding(stream, level)
     return level
 

@@ -14,6 +14,7 @@ from nodescan.slides.diagnosis import rejection
 from nodescan.slides.facts import SlideFacts
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
+from nodescan.slides.lost_tiles import TileTables
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
 from nodescan.slides.stored import slide_facts
 from nodescan.slides.tiff_levels import FORMATS, DeclinedError, TiledLevel, jpeg_levels
@@ -42,7 +43,7 @@ def open_tiff(ref: SlideRef) -> Slide:
     """Raises NotASlideError where the file isn't one that `recognises` takes, UnmeasurableError without a spacing."""
     stored = stored_slide(ref.path)
     try:
-        levels = JpegLevels(ref.path, jpeg_levels(ref.path, stored))
+        levels = JpegLevels(ref.path, jpeg_levels(ref.path, stored), stored.sizes_px)
     except DeclinedError as error:
         raise rejection(ref.path, str(error)) from error
     except OSError as error:
@@ -61,10 +62,11 @@ class JpegLevels:
     Each tile is decoded once for as long as it stays among the CACHE_BYTES used last.
     """
 
-    def __init__(self, path: Path, levels: tuple[TiledLevel, ...]) -> None:
-        """Raises OSError where the file can't be opened."""
+    def __init__(self, path: Path, levels: tuple[TiledLevel, ...], sizes_px: tuple[tuple[int, int], ...]) -> None:
+        """sizes_px: of each level as it is shown. Raises OSError where the file can't be opened."""
         self._name = path.name
         self._levels = levels
+        self._tables = TileTables(levels, sizes_px)
         self._file = TileFile(path)
         self._cache = TileCache(CACHE_BYTES)
 
@@ -81,33 +83,13 @@ class JpegLevels:
                 target = pixels[y0 - box.top : y1 - box.top, x0 - box.left : x1 - box.left]
                 number = row * level.tiles_across + column
                 if level.lengths[number] == 0:
-                    if self._is_finer_there(index, place):
+                    if self._tables.has_lost(index, place):
                         raise RegionUnreadableError(self._name, f"a tile of level {index} is missing")
                     target[:] = 255
                     continue
                 tile = self._tile(index, number)
                 target[:] = tile[y0 - place.top : y1 - place.top, x0 - place.left : x1 - place.left]
         return pixels
-
-    def _is_finer_there(self, index: int, place: PixelBox) -> bool:
-        """Whether a finer level holds anything of a tile that this one lacks: then it was scanned, and is lost here.
-
-        A pixel along its border counts for nothing: levels' sizes are rounded.
-        """
-        level = self._levels[index]
-        inner = place.grown(-1)
-        for finer in self._levels[:index]:
-            across, down = finer.width_px / level.width_px, finer.height_px / level.height_px
-            tiles = finer.lengths.reshape(-1, finer.tiles_across)
-            rows = slice(
-                int(inner.top * down / finer.tile_height_px), math.ceil(inner.bottom * down / finer.tile_height_px)
-            )
-            columns = slice(
-                int(inner.left * across / finer.tile_width_px), math.ceil(inner.right * across / finer.tile_width_px)
-            )
-            if tiles[rows, columns].any():
-                return True
-        return False
 
     def close(self) -> None:
         """Lets the file and the tiles go; reading afterwards raises ValueError."""

@@ -101,22 +101,36 @@ def test_pen_marks_are_left_out_and_named(ink: tuple[int, int, int]) -> None:
     assert [flag.code for flag in excluded_flags(mask, TISSUE)] == ["tissue_excluded_pen"]
 
 
+@pytest.mark.parametrize("width", [40, 120, 240], ids=["0.3 mm", "1 mm", "2 mm"])
 @pytest.mark.parametrize("across", [True, False], ids=["stroke", "dot"])
-def test_tissue_that_goes_on_under_ink_is_hidden(across: bool) -> None:
-    """Between tissue on both sides, or within it: wanted, not seen, and not under "pen"."""
-    shape = (300, 400)
-    node, mark = disc(shape, (150, 200), 120), np.zeros(shape, bool)
-    mark[0 if across else 110 : 300 if across else 190, 180:220] = True
+def test_tissue_that_goes_on_under_ink_is_hidden(across: bool, width: int) -> None:
+    """Between tissue on both sides, or within it: wanted, not seen, and not under "pen". Markers are 1 to 2 mm wide."""
+    shape = (600, 800)
+    node, mark = disc(shape, (300, 400), 240), np.zeros(shape, bool)
+    mark[0 if across else 220 : 600 if across else 380, 400 - width // 2 : 400 + width // 2] = True
     view = stained(glass(*shape), node)
     view[mark] = (40, 60, 160)  # a felt pen covers what it marks
     mask = find_tissue(view, SPACING, TISSUE)
     assert mask.hidden is not None
-    assert mask.hidden[node & mark].mean() > 0.97
-    assert mask.wanted[node].mean() > 0.99
+    assert mask.hidden[node & mark].mean() > (0.97 if width < 240 else 0.9)  # a node's rim bulges out of a broad stroke
+    assert mask.wanted[node].mean() > (0.99 if width < 240 else 0.93)
     assert share(mask, mark) == 0
     pen = dict(mask.excluded).get("pen", np.zeros(shape, bool))
     assert not (pen & mask.wanted).any()
     assert pen.any() == across
+
+
+@pytest.mark.parametrize("grey", [175, 190, 210])
+def test_a_grey_edge_is_not_the_glass_of_a_white_slide(grey: int) -> None:
+    """Where glass came out pure white, a strip of glue is the only thing that looks like glass: pale tissue stays."""
+    shape = (400, 500)
+    view = glass(*shape, colour=(255, 255, 255), noise=0.0)
+    view[:, :20] = (grey, grey, grey - 2)
+    node = disc(shape, (200, 260), 90)
+    view[node] = (228, 190, 212)
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert share(mask, node) > 0.99
+    assert mask.glass == (255.0, 255.0, 255.0)
 
 
 def test_pigment_inside_a_node_is_kept() -> None:

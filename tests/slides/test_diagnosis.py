@@ -1,6 +1,7 @@
 """What a user reads when a file isn't a slide: what, why and what to do."""
 
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ import tifffile
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError
 from nodescan.slides import open_slide, slide_facts
-from nodescan.slides.tiff_extent import missing_bytes
+from nodescan.slides.tiff_directories import CutOffTiffError, directories, layout_of
+from nodescan.slides.tiff_extent import absurd_tile, missing_bytes
 from tests.slides.made_files import noise, write_tiff
 
 
@@ -128,3 +130,21 @@ def test_whole_real_slides_miss_nothing(shared: Path):
     """The warning of a cut-off file never stands on a sound one."""
     for name in ("CMU-1-Small-Region.svs", "tcga-cr-7395-01a-01-ts1.svs", "smalltif.tif"):
         assert missing_bytes(shared / "data/slides" / name) == 0
+
+
+def test_directories_are_not_followed_into_pixels(tmp_path: Path):
+    """A classic TIFF beyond 4 GB is an NDPI: 4 bytes of its pointers lead anywhere. No directory has 60,000 entries."""
+    path = tmp_path / "a.ndpi"
+    with path.open("wb") as file:
+        file.write(b"II*\0" + struct.pack("<Q", 2**32 + 8))
+        file.seek(8)
+        file.write(struct.pack("<H", 60_000) + bytes(1_000_000))
+        file.truncate(2**32 + 1_000_000)  # sparse
+    assert absurd_tile(path) == ""
+    assert missing_bytes(path) == 0
+    with path.open("r+b") as file:
+        file.write(b"II*\0" + struct.pack("<I", 8))
+        file.truncate(2_000_000)
+        assert layout_of(b"II*\0") is not None
+        with pytest.raises(CutOffTiffError):
+            list(directories(file, layout_of(b"II*\0")))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nodescan.errors import UsageError
+from nodescan.slides import discovery
 from nodescan.slides.discovery import SUFFIXES, find_slides
 from tests.slides.made_files import write_dicom
 
@@ -128,3 +129,14 @@ def test_a_link_to_nothing_is_a_slide_that_fails_in_its_own_row(tmp_path: Path):
     """It isn't passed over in silence."""
     (tmp_path / "a.svs").symlink_to(tmp_path / "gone.svs")
     assert found(tmp_path) == found(tmp_path / "a.svs") == [tmp_path / "a.svs"]
+
+
+def test_a_file_that_cannot_be_read_fails_in_its_own_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without a suffix it may be a DICOM slide: the others are scanned all the same."""
+    touch(tmp_path / "a.svs", tmp_path / "LOCKFILE")
+
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(discovery, "is_dicom", refused)
+    assert [path.name for path in found(tmp_path)] == ["LOCKFILE", "a.svs"]

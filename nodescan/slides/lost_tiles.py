@@ -1,0 +1,70 @@
+"""Tiles that a level of a TIFF lacks although a finer one has them: they were scanned, and are lost here."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+
+
+@dataclass(frozen=True, slots=True)
+class TileTable:
+    """Which tiles a level holds. width_px, height_px: as stored, a format may show less of it.
+
+    lengths : uint64 (tiles,), row by row; a length of 0 is a tile that was never scanned, or was lost.
+    """
+
+    width_px: int
+    height_px: int
+    tile_width_px: int
+    tile_height_px: int
+    lengths: NDArray[np.uint64]
+
+    @property
+    def tiles_across(self) -> int:
+        return -(-self.width_px // self.tile_width_px)
+
+    def missing(self, box: PixelBox) -> list[PixelBox]:
+        """The tiles without data that a box of the level meets."""
+        wide, high = self.tile_width_px, self.tile_height_px
+        first_row, first_column = max(0, box.top // high), max(0, box.left // wide)
+        met = self.lengths.reshape(-1, self.tiles_across)[
+            first_row : math.ceil(box.bottom / high), first_column : math.ceil(box.right / wide)
+        ]
+        if met.all():
+            return []
+        return [
+            PixelBox((first_column + column) * wide, (first_row + row) * high, wide, high)
+            for row, column in np.argwhere(met == 0).tolist()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class TileTables:
+    """Those of all levels, the finest first. sizes_px: of each level as it is shown; ratios of stored ones, which may
+    be padded to whole tiles, would point elsewhere."""
+
+    levels: Sequence[TileTable]
+    sizes_px: tuple[tuple[int, int], ...]
+
+    def has_lost(self, index: int, box: PixelBox) -> bool:
+        """Whether a tile that a box of a level meets is lost: missing there, and in a finer level not."""
+        return any(self._is_finer_there(index, place) for place in self.levels[index].missing(box))
+
+    def _is_finer_there(self, index: int, place: PixelBox) -> bool:
+        """A pixel along the tile's border counts for nothing: levels' sizes are rounded."""
+        inner = place.grown(-1)
+        for finer, table in enumerate(self.levels[:index]):
+            across, down = (shown / own for shown, own in zip(self.sizes_px[finer], self.sizes_px[index], strict=True))
+            rows = slice(
+                int(inner.top * down / table.tile_height_px), math.ceil(inner.bottom * down / table.tile_height_px)
+            )
+            columns = slice(
+                int(inner.left * across / table.tile_width_px), math.ceil(inner.right * across / table.tile_width_px)
+            )
+            if table.lengths.reshape(-1, table.tiles_across)[rows, columns].any():
+                return True
+        return False
