@@ -17,16 +17,16 @@ from nodescan.config import load_config
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError
-from nodescan.examination import Survey, examine, plan
-from nodescan.imaging.tissue import find_tissue
+from nodescan.examination import examine
 from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s
 from nodescan.inference.slots import open_in_slot
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
+from nodescan.overview import seen
 from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.progress import Viewer
-from nodescan.scan import view_whole
 from nodescan.slides import open_slide
+from nodescan.survey import Survey, plan
 from nodescan.tile_pass import readers_for
 
 MOST_TILES = 256
@@ -105,11 +105,9 @@ def measure_speed(slide: Path | None, *, model: str | None, device: str, progres
 
 def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Speed:
     """Decoding, computing and both together, in turn, in this process. Raises SlideError where there is no tissue."""
-    settings = load_config().settings
     slide = open_slide(SlideRef(path.stem, path))
     try:
-        overview, _ = view_whole(slide, settings.overview)
-        tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
+        _, tissue = seen(slide, load_config().settings)
         survey = plan(slide, tissue, predictor)
         if not survey.tiles:
             reason = "no tissue was found, so there is nothing to measure"

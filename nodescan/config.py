@@ -18,7 +18,7 @@ from yaml.constructor import ConstructorError
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ConfigError
 from nodescan.imaging.quality import cuts_into
-from nodescan.scan import ScanSettings
+from nodescan.scan_settings import ScanSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,18 +9,14 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.guard import Asked, Settled, settled
+from nodescan.guard import Settled, settled
 from nodescan.imaging.coverage import coverage
-from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.missing import missing_cells
-from nodescan.imaging.quality import QualitySettings
-from nodescan.imaging.segmentation import SegmentationSettings
 from nodescan.imaging.stitching import Tile
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
+from nodescan.scan_settings import ScanSettings
 from nodescan.survey import Survey, plan
 from nodescan.tile_pass import Shown, show
-
-__all__ = ["Examination", "Survey", "examine", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +60,8 @@ class Examination:
         return int(np.count_nonzero(mask & self.wanted)) / wanted if wanted else 0.0
 
 
-class ExaminationSettings(Protocol):
-    """The part of a scan's settings that bears on what is examined, and on what is answered with more care."""
-
-    @property
-    def quality(self) -> QualitySettings: ...
-
-    @property
-    def segmentation(self) -> SegmentationSettings: ...
-
-    @property
-    def detections(self) -> DetectionSettings: ...
-
-
 def examine(
-    slide: Slide, tissue: TissueMask, *, predictor: TilePredictor, settings: ExaminationSettings, progress: Progress
+    slide: Slide, tissue: TissueMask, *, predictor: TilePredictor, settings: ScanSettings, progress: Progress
 ) -> Examination:
     """The network's answer for every cell that touches tissue.
 
@@ -114,8 +96,7 @@ def examine(
             return shown_to(reference, tiles, once_more)
 
         try:
-            asked = Asked(tissue, settings.segmentation, settings.detections)
-            found = settled(first(), survey, again, predictor=predictor, asked=asked)
+            found = settled(first(), survey, again, predictor=predictor, settings=settings)
         except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
             found = Settled(again(survey.tiles), f"{reference.precision} ({predictor.precision} failed: {error})")
     else:

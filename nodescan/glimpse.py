@@ -6,7 +6,8 @@ from nodescan.domain.maps import Picture
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError, UnmeasurableError
 from nodescan.interfaces import OpenSlideFile, Slide
-from nodescan.scan import OverviewSettings, view_whole
+from nodescan.overview import view_whole
+from nodescan.scan_settings import OverviewSettings
 
 _STAND_IN_UM = 0.5
 """Opens a slide without spacing, for its picture alone: nothing is measured in it and no scale is drawn."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGrid
-from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.domain.maps import ProbabilityMap
 from nodescan.imaging.certain import certain_deposits
 from nodescan.imaging.decisive import (
     CONSTANT_SPREAD,
@@ -18,10 +18,10 @@ from nodescan.imaging.decisive import (
     is_constant,
     score_cells,
 )
-from nodescan.imaging.detections import DetectionSettings
-from nodescan.imaging.segmentation import SegmentationSettings, weighted_mean
+from nodescan.imaging.segmentation import weighted_mean
 from nodescan.imaging.stitching import Tile, cells_of, tiles_with
 from nodescan.interfaces import ApproximatePredictor
+from nodescan.scan_settings import ScanSettings
 from nodescan.survey import Survey
 from nodescan.tile_pass import Shown
 
@@ -37,16 +37,6 @@ Again = Callable[[Sequence[Tile]], Shown]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a finding is made of beside answers. segmentation: how deposits are; detections: how a slide's probability
-    is."""
-
-    tissue: TissueMask
-    segmentation: SegmentationSettings
-    detections: DetectionSettings
-
-
-@dataclass(frozen=True, slots=True)
 class Settled:
     """What stands after the guard. precision: in words, for the report."""
 
@@ -54,7 +44,14 @@ class Settled:
     precision: str
 
 
-def settled(first: Shown, survey: Survey, again: Again, *, predictor: ApproximatePredictor, asked: Asked) -> Settled:
+def settled(
+    first: Shown,
+    survey: Survey,
+    again: Again,
+    *,
+    predictor: ApproximatePredictor,
+    settings: ScanSettings,
+) -> Settled:
     """The fast answers with all that could change a finding replaced by the reference's.
 
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
@@ -65,42 +62,44 @@ def settled(first: Shown, survey: Survey, again: Again, *, predictor: Approximat
     it is within the tolerance, as that of other detections is. Wherever both answered they are compared, in one tile of
     a slide at least; where they differ by more, the reference answers the whole slide.
     """
-    tiles = _in_question(first.probability, survey, predictor, asked)
+    tiles = _in_question(first.probability, survey, predictor, settings)
     redone = again(tiles)
-    off, smoothed_off = _largest_differences(first.probability, redone.probability, predictor.decision)
     both = _replaced(first, redone, survey.grid, tiles)
     name, true = predictor.precision, predictor.reference.precision
-    apart = (
-        float(np.ptp(redone.probability.values[redone.probability.examined]))
-        if redone.probability.examined.any()
-        else 0
-    )
-    unclear = is_constant(first.probability, slack=2 * predictor.tolerance) and apart < CONSTANT_SPREAD
-    unclear |= is_constant(first.probability)  # as a broken fast way may be: the reference has to confirm it
-    too_far = off > predictor.tolerance or smoothed_off > predictor.smoothed_tolerance
-    if not too_far and not unclear:
+    why = _distrust(first.probability, redone.probability, predictor)
+    if not why:
         return Settled(both, f"{name}, {len(tiles)} of {len(survey.tiles)} tiles in {true}")
     rest = tuple(tile for tile in survey.tiles if tile not in set(tiles))
-    whole = _replaced(both, again(rest), survey.grid, rest)
-    why = "answers were nearly the same everywhere"
-    if off > predictor.tolerance:
-        why = f"{name} was off by {off:.2g}, more than the {predictor.tolerance:g} it is trusted with"
-    elif too_far:
-        most = predictor.smoothed_tolerance
-        why = f"{name}, smoothed, was off by {smoothed_off:.2g}, more than the {most:g} it is trusted with"
-    return Settled(whole, f"{true} ({why})")
+    return Settled(_replaced(both, again(rest), survey.grid, rest), f"{true} ({why})")
+
+
+def _distrust(first: ProbabilityMap, redone: ProbabilityMap, predictor: ApproximatePredictor) -> str:
+    """Why the reference has to answer the whole slide, "" where it needn't."""
+    off, smoothed_off = _largest_differences(first, redone, predictor.decision)
+    name, trusted, smoothed_trusted = predictor.precision, predictor.tolerance, predictor.smoothed_tolerance
+    if off > trusted:
+        return f"{name} was off by {off:.2g}, more than the {trusted:g} it is trusted with"
+    if smoothed_off > smoothed_trusted:
+        return f"{name}, smoothed, was off by {smoothed_off:.2g}, more than the {smoothed_trusted:g} it is trusted with"
+    answered = redone.values[redone.examined]
+    nearly = is_constant(first, slack=2 * trusted) and (not answered.size or np.ptp(answered) < CONSTANT_SPREAD)
+    # Quite constant answers may come of a broken fast way: the reference has to confirm them.
+    return "answers were nearly the same everywhere" if nearly or is_constant(first) else ""
 
 
 def _in_question(
-    first: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor, asked: Asked
+    first: ProbabilityMap,
+    survey: Survey,
+    predictor: ApproximatePredictor,
+    settings: ScanSettings,
 ) -> tuple[Tile, ...]:
     """The tiles that the reference is to answer, row by row."""
     rule, tolerance, smoothed = predictor.decision, predictor.tolerance, predictor.smoothed_tolerance
     whole = bool(first.examined[survey.wanted].all())  # else it matters where a deposit ends
-    certain = certain_deposits(first, rule, asked.segmentation, tolerance=smoothed) if whole else ()
+    certain = certain_deposits(first, rule, settings.segmentation, tolerance=smoothed) if whole else ()
     cells = decisive_cells(first, rule, smoothed, certain=certain)
     if cells.any() or certain:
-        cells |= doubtful_on_glass(first, glass_cells(asked.tissue, first), rule.threshold, tolerance)
+        cells |= doubtful_on_glass(first, glass_cells(survey.tissue, first), rule.threshold, tolerance)
     cells &= survey.wanted
     answered = np.flatnonzero(first.examined)
     if answered.size:
@@ -112,9 +111,9 @@ def _in_question(
         survey.tiles[CHECK_EVERY_TILES - 1 :: CHECK_EVERY_TILES]
     )
     if not certain:  # else the slide's probability is high whatever its last digits
-        as_smooth = asked.detections.smoothing_um >= rule.smoothing_um
+        as_smooth = settings.detections.smoothing_um >= rule.smoothing_um
         score_tolerance = smoothed if as_smooth else tolerance
-        tiles |= _for_the_score(score_cells(first, asked.detections, score_tolerance), survey, done=tiles)
+        tiles |= _for_the_score(score_cells(first, settings.detections, score_tolerance), survey, done=tiles)
     return tuple(tile for tile in survey.tiles if tile in tiles)
 
 

@@ -16,13 +16,13 @@ from nodescan.interfaces import Slide, TilePredictor
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What is to be shown to the network. wanted : bool (H, W), the cells that touch tissue; tiles: laid
-    on them, row by row; spacing: of the frame's pixels; glass: its colour, see TissueMask."""
+    on them, row by row; spacing: of the frame's pixels; tissue: what they come of."""
 
     grid: TileGrid
     spacing: Spacing
     wanted: NDArray[np.bool_]
     tiles: tuple[Tile, ...]
-    glass: tuple[float, float, float] | None = None
+    tissue: TissueMask
 
 
 def plan(slide: Slide, tissue: TissueMask, predictor: TilePredictor) -> Survey:
@@ -31,4 +31,4 @@ def plan(slide: Slide, tissue: TissueMask, predictor: TilePredictor) -> Survey:
     grid = TileGrid(*slide.frame_size(spacing), predictor.geometry)
     cell = spacing.scaled(predictor.geometry.stride_px)
     wanted = coverage(tissue.wanted, tissue.spacing, shape=grid.map_shape, spacing=cell) > 0
-    return Survey(grid, spacing, wanted, fitted_tiles(grid, wanted), tissue.glass)
+    return Survey(grid, spacing, wanted, fitted_tiles(grid, wanted), tissue)

@@ -87,7 +87,7 @@ def show(
             return tile
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
         blur = _blurred_cells(core, geometry.stride_px, quality)
-        return _Read(tile, pixels, blur, blank_cells(core, geometry.stride_px, survey.glass))
+        return _Read(tile, pixels, blur, blank_cells(core, geometry.stride_px, survey.tissue.glass))
 
     def place(batch: Sequence[_Read | Tile], answers: NDArray[np.float32]) -> None:
         seen = [item for item in batch if isinstance(item, _Read)]

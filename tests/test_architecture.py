@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 SOURCES = sorted([*(REPOSITORY / "nodescan").rglob("*.py"), *(REPOSITORY / "training").rglob("*.py")])
-LONGEST_MODULE, LONGEST_FUNCTION = 360, 60
+LONGEST_MODULE, LONGEST_FUNCTION = 325, 60
 """The house asks for about 300 and about 40 lines; here is where about ends."""
 
 
@@ -96,18 +97,63 @@ def test_scanning_does_not_need_torchvision_or_training() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_one_broad_except_in_the_program() -> None:
-    """It stands in slide_task.py, where slide and traceback are recorded. One that passes the error on is none; the
-    other watches a scheduler, whose end is told by those who wait for their slides."""
-    broad = [
-        path.name
+BROAD = {
+    "slide_task.py: scan_one": "the one over a slide: a defect costs that slide, and its traceback is recorded",
+    "slide_task.py: _glimpse": "a picture on the page of a slide that failed already",
+    "local_copies.py: _copy_on": "whoever waits for the copy hears of it",
+    "connection.py: connected": "closing the client of a scheduler that is gone",
+    "executor.py: _end": "asking nothing more of a scheduler that is gone",
+    "executor.py: _watch": "a scheduler that is gone is met by those who wait for slides",
+    "processes.py: _watch_on": "a disk that is away for a moment",
+    "task.py: _send": "progress is for the eye",
+}
+"""Where any error is swallowed, and why that loses nothing. One that passes it on is none of these."""
+
+
+def test_errors_are_swallowed_in_named_places_only() -> None:
+    """An `except Exception` without a raise at its end, and a `suppress(Exception)`, need a reason."""
+    found = [
+        f"{path.name}: {function.name}"
         for path, tree in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ExceptHandler)
-        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in ("Exception", "BaseException")))
-        and not any(isinstance(line, ast.Raise) for line in ast.walk(node))
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in own_nodes(function)
+        if swallows(node)
     ]
-    assert broad == ["executor.py", "slide_task.py"]
+    assert sorted(found) == sorted(BROAD)
+
+
+def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """What stands in a function and not in one that is defined within it."""
+    for child in ast.iter_child_nodes(function):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from own_nodes(child)
+
+
+def swallows(node: ast.AST) -> bool:
+    names = ("Exception", "BaseException")
+    if isinstance(node, ast.ExceptHandler):
+        broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in names)
+        return broad and not isinstance(node.body[-1], ast.Raise)
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "suppress"
+        and any(isinstance(word, ast.Name) and word.id in names for word in node.args)
+    )
+
+
+def test_the_map_names_every_module() -> None:
+    """What stands beside the rooms is found in ARCHITECTURE.md, too."""
+    page = (REPOSITORY / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = "".join(line for line in page.splitlines() if line.startswith("| `"))
+    unnamed = [
+        path.name
+        for path in (REPOSITORY / "nodescan").glob("*.py")
+        if not any(fnmatchcase(path.name, word) for word in rows.split("`")[1::2]) and path.name[0] != "_"
+    ]
+    assert unnamed == []
 
 
 def test_settings_have_no_defaults() -> None:

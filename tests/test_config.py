@@ -9,7 +9,7 @@ import yaml
 from nodescan.config import check_fit, config_sha256, default_config_path, load_config
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ConfigError
-from nodescan.scan import ScanSettings
+from nodescan.scan_settings import ScanSettings
 
 PACKED = default_config_path().read_text(encoding="utf-8")
 

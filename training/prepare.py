@@ -19,8 +19,9 @@ from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageErr
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Slide
+from nodescan.overview import view_whole
 from nodescan.reports.files import output_errors
-from nodescan.scan import ScanSettings, view_whole
+from nodescan.scan_settings import ScanSettings
 from nodescan.slides import open_slide
 from training.block_mask import draw_mask, empty_mask, load_block_mask
 from training.manifest import ManifestRow

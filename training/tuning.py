@@ -22,11 +22,10 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.examination import examine
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
 from nodescan.imaging.sizing import to_shape
-from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import TilePredictor
+from nodescan.overview import seen
 from nodescan.progress import Viewer
 from nodescan.reports.files import written_beside
-from nodescan.scan import view_whole, with_unseen
 from nodescan.slides import open_slide
 from training.discs import DiscMap, as_scores, measured_discs, told_apart
 from training.known_slides import KnownSlide, SlideScore, SlideScores, score_slide, summarise
@@ -74,8 +73,7 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None 
             stored = np.load(kept)
             spacing = Spacing(*stored["spacing"].tolist())
             return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing)
-        overview, unseen = view_whole(slide, settings.overview)
-        tissue = with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
+        _, tissue = seen(slide, settings)
         found = examine(slide, tissue, predictor=predictor, settings=settings, progress=Viewer())
     finally:
         slide.close()

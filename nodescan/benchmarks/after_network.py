@@ -17,7 +17,7 @@ from nodescan.imaging.detections import find_detections
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.imaging.stitching import MapBuilder
-from nodescan.scan import ScanSettings
+from nodescan.scan_settings import ScanSettings
 
 LIMIT_S = 5.0
 """Stitch, segment, label and measure a map of 60 x 25 mm."""

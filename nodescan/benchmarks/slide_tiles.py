@@ -12,11 +12,10 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError
-from nodescan.examination import Survey, plan
-from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Slide, TilePredictor
-from nodescan.scan import view_whole
+from nodescan.overview import seen
 from nodescan.slides import open_slide
+from nodescan.survey import Survey, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,10 @@ class TissueTiles:
 @contextmanager
 def tissue_tiles(path: Path, predictor: TilePredictor) -> Iterator[TissueTiles]:
     """Open a slide and find its tissue. Raises SlideError where there is none."""
-    settings = load_config().settings
     slide = open_slide(SlideRef(path.stem, path))
     try:
-        overview, _ = view_whole(slide, settings.overview)
-        survey = plan(slide, find_tissue(overview.pixels, overview.spacing, settings.tissue), predictor)
+        _, tissue = seen(slide, load_config().settings)
+        survey = plan(slide, tissue, predictor)
         if not survey.tiles:
             raise SlideError(path.name, "no tissue was found, so there is nothing to measure", "name another slide")
         yield TissueTiles(slide, survey)

@@ -16,7 +16,6 @@ from nodescan.reports.wording import class_words, size_words
 
 REPORT_HTML = "report.html"
 
-MOST_CROPS = 30
 """Close-ups on one page: it stays below some 5 MB, which a phone opens."""
 
 
@@ -98,7 +97,7 @@ def _heatmap(picture: Image.Image | None) -> Figure | None:
 
 
 def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
-    """The MOST_CROPS largest deposits that have a picture."""
+    """The deposits that have a picture."""
     deposits = result.report.deposits
     crops = result.crops or {}
     return tuple(
@@ -109,7 +108,7 @@ def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
             ),
             row,
         )
-        for deposit, row in zip(deposits[:MOST_CROPS], page.rows(result.report), strict=False)
+        for deposit, row in zip(deposits, page.rows(result.report), strict=True)
         if deposit.id in crops
     )
 

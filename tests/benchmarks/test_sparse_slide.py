@@ -11,7 +11,7 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.imaging.tissue import find_tissue
-from nodescan.scan import view_whole
+from nodescan.overview import view_whole
 from nodescan.slides import READERS
 
 SIZE_PX = (16_000, 20_000)

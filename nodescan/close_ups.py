@@ -1,0 +1,47 @@
+"""Pictures of a slide's largest deposits, each with its surroundings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import Picture
+from nodescan.errors import RegionUnreadableError
+from nodescan.interfaces import Slide
+
+_CROP_PX, _SMALLEST_CROP_UM, _CROP_READERS = 512, 300.0, 2
+
+MOST_CLOSE_UPS = 30
+"""The largest deposits are shown; all stand in the table."""
+
+
+def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], Mapping[int, Picture]]:
+    """Reads each of the largest deposits with its surroundings, at the finest magnification that fits the picture.
+
+    Returns what waits for the pictures, by deposit: they are read while the flags are worked out.
+    """
+    pool = ThreadPoolExecutor(_CROP_READERS, thread_name_prefix="close-up")
+    coming = [(deposit.id, pool.submit(_close_up, slide, deposit)) for deposit in deposits[:MOST_CLOSE_UPS]]
+    pool.shutdown(wait=False)
+
+    def pictures() -> Mapping[int, Picture]:
+        read = ((number, picture.result()) for number, picture in coming)
+        return {number: picture for number, picture in read if picture is not None}
+
+    return pictures
+
+
+def _close_up(slide: Slide, deposit: Deposit) -> Picture | None:
+    """None where it can't be read: the deposit stands in the report all the same, without its picture."""
+    native = slide.info.spacing
+    side_um = max(1.4 * deposit.diameter_um, _SMALLEST_CROP_UM)
+    spacing = native.scaled(max(1, int(np.ceil(side_um / (_CROP_PX * native.mean)))))
+    width, height = round(side_um / spacing.x), round(side_um / spacing.y)
+    x, y = deposit.centre_um
+    box = PixelBox(round(x / spacing.x - width / 2), round(y / spacing.y - height / 2), width, height)
+    try:
+        return Picture(slide.read(box, spacing), box.left * spacing.x, box.top * spacing.y, spacing)
+    except RegionUnreadableError:
+        return None

@@ -1,0 +1,54 @@
+"""The slide at low magnification: what it shows, and where its tissue is."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import Picture, TissueMask
+from nodescan.errors import RegionUnreadableError
+from nodescan.imaging.tissue import find_tissue
+from nodescan.interfaces import Progress, Slide
+from nodescan.scan_settings import OverviewSettings, ScanSettings
+
+_BLOCK_PX = 1024
+
+
+def seen(slide: Slide, settings: ScanSettings, progress: Progress | None = None) -> tuple[Picture, TissueMask]:
+    """The slide at low magnification and its tissue; what could not be read there counts as tissue."""
+    overview, unseen = view_whole(slide, settings.overview, progress)
+    return overview, _with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
+
+
+def view_whole(
+    slide: Slide, settings: OverviewSettings, progress: Progress | None = None
+) -> tuple[Picture, NDArray[np.bool_]]:
+    """The slide at low magnification, and bool (H, W): pixels that could not be read (white in the picture).
+
+    progress: gets signs of life, because a slide without a pyramid may take minutes.
+    """
+    spacing = slide.frame_spacing(settings.finest_um, settings.coarsest_um)
+    width, height = slide.frame_size(spacing)
+    pixels = np.full((height, width, 3), 255, dtype=np.uint8)
+    unseen = np.zeros((height, width), dtype=np.bool_)
+    for top in range(0, height, _BLOCK_PX):
+        if progress is not None and top > 0:
+            progress.tiles_done(slide.ref.slide_id, 0, 0.0)
+        for left in range(0, width, _BLOCK_PX):
+            box = PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top))
+            window = slice(box.top, box.bottom), slice(box.left, box.right)
+            try:
+                pixels[window] = slide.read(box, spacing)
+            except RegionUnreadableError:
+                unseen[window] = True
+    return Picture(pixels, 0.0, 0.0, spacing), unseen
+
+
+def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
+    """What could not be seen may be tissue, so it is to be examined: at another magnification it may yet be read."""
+    if not unseen.any():
+        return tissue
+    excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)
+    hidden = None if tissue.hidden is None else tissue.hidden & ~unseen
+    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded, hidden=hidden, unseen=unseen)
