@@ -1,10 +1,10 @@
-"""Reads CSV files strictly: what a column or a cell can't mean is an error that names the line."""
+"""CSV files: read strictly, so that what a column or a cell can't mean is an error that names the line; and written."""
 
 import csv
 import difflib
 import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ _MOST_DIGITS = 9
 
 _LONGEST_CELL = 4096
 """Characters: the longest path that systems take. An open quotation mark makes a cell of all that follows."""
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""A spreadsheet runs a cell that begins so (OWASP, "CSV Injection")."""
 
 _YES, _NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 
@@ -144,3 +147,17 @@ def _row(line: CsvRow, header: Sequence[str]) -> CsvRow:
     if len(line.cells) != len(header):
         raise line.error(f"has {len(line.cells)} cells, the header {len(header)}")
     return CsvRow(line.file, line.line, dict(zip(header, line.cells.values(), strict=True)))
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A CSV file as text: a line for the header, then one for each row."""
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def plain_cell(text: str) -> str:
+    """The text, with an apostrophe in front where a spreadsheet would run it as a formula."""
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

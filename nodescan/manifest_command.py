@@ -74,21 +74,17 @@ def _path_from(path: Path, place: Path) -> str:
 
     It begins with a dot where a spreadsheet would take it for a formula.
     """
+    from nodescan.csv_rows import FORMULA_STARTS
+
     whole, root = path.absolute(), place.absolute()
     if not whole.is_relative_to(root):
         return whole.as_posix()
     text = whole.relative_to(root).as_posix()
-    return f"./{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return f"./{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _csv_text(rows: list[dict[str, str]]) -> str:
-    import csv
-    import io
-
+    from nodescan.csv_rows import csv_text
     from nodescan.manifest import COLUMNS
 
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([row.get(column, "") for column in COLUMNS] for row in rows)
-    return buffer.getvalue()
+    return csv_text(COLUMNS, ([row.get(column, "") for column in COLUMNS] for row in rows))

@@ -1,11 +1,10 @@
 """evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
@@ -180,10 +179,13 @@ def _limits(task: SizeTask | LargestTask) -> Mapping[str, Estimate]:
 
 def _scores(comparison: Comparison) -> str:
     rows = [
-        (slide.reference.slide_id, "" if slide.subject is None or slide.subject.score is None else slide.subject.score)
+        (
+            plain_cell(slide.reference.slide_id),
+            "" if slide.subject is None or slide.subject.score is None else slide.subject.score,
+        )
         for slide in comparison.slides
     ]
-    return _csv(("slide_id", "tumour_probability"), rows)
+    return csv_text(("slide_id", "tumour_probability"), rows)
 
 
 def _submission(comparison: Comparison) -> str:
@@ -196,7 +198,7 @@ def _submission(comparison: Comparison) -> str:
 def _lesions(matches: Sequence[LesionMatch]) -> str:
     rows = [
         (
-            lesion.slide_id,
+            plain_cell(lesion.slide_id),
             lesion.true_um,
             lesion.true_class.word,
             "" if lesion.measured_um is None else lesion.measured_um,
@@ -204,12 +206,4 @@ def _lesions(matches: Sequence[LesionMatch]) -> str:
         )
         for lesion in matches
     ]
-    return _csv(("slide_id", "true_um", "true_class", "measured_um", "measured_class"), rows)
-
-
-def _csv(header: tuple[str, ...], rows: Sequence[Sequence[object]]) -> str:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
+    return csv_text(("slide_id", "true_um", "true_class", "measured_um", "measured_class"), rows)

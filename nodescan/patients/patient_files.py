@@ -1,8 +1,6 @@
 """patients.csv, patients.json and a page for each patient, written into the folder of a run."""
 
-import csv
 import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag
 from nodescan.domain.staging import CAMELYON17, CountRange
@@ -45,9 +44,6 @@ CSV_COLUMNS = (
 
 Json = Mapping[str, object]
 """What goes into a JSON file: a border type, never handed between rooms."""
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet runs a cell that begins so (OWASP, "CSV Injection")."""
 
 
 def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
@@ -134,12 +130,7 @@ def patients_schema() -> Json:
 
 def staging_as_csv(staging: Staging) -> str:
     """One row for each patient's specimen and side."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    for result in staging.patients:
-        writer.writerow([_text(cell) for cell in _row(result)])
-    return buffer.getvalue()
+    return csv_text(CSV_COLUMNS, ([plain_cell(cell) for cell in _row(result)] for result in staging.patients))
 
 
 def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
@@ -187,10 +178,6 @@ def _row(result: PatientResult) -> tuple[str, ...]:
 
 def _range(count: CountRange) -> str:
     return str(count.lowest) if count.exact else f"{count.lowest} to {count.highest}"
-
-
-def _text(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _patient(result: PatientResult) -> Json:

@@ -1,9 +1,8 @@
 """CAMELYON17's own file of stages: a row for each patient, then one for each of its nodes that has a class."""
 
-import csv
-import io
 from collections.abc import Iterable
 
+from nodescan.csv_rows import csv_text
 from nodescan.domain.patient import Staged
 
 SUBMISSION_CSV = "camelyon17_submission.csv"
@@ -11,15 +10,13 @@ SUBMISSION_CSV = "camelyon17_submission.csv"
 
 def submission_as_csv(stages: Iterable[tuple[Staged, str]]) -> str:
     """The file as text, in the format of stages.csv. stages: each patient with the stage to submit."""
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("patient", "stage"))
+    rows: list[tuple[str, str]] = []
     for staged, word in stages:
-        writer.writerow((f"{staged.specimen.patient_id}.zip", word))
-        writer.writerows(
+        rows.append((f"{staged.specimen.patient_id}.zip", word))
+        rows += [
             (f"{section.slide_id}.tif", section.metastasis.word)
             for node in staged.specimen.nodes
             for section in node.sections
             if section.metastasis is not None
-        )
-    return buffer.getvalue()
+        ]
+    return csv_text(("patient", "stage"), rows)

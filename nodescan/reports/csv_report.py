@@ -1,10 +1,9 @@
 """detections.csv of one slide and summary.csv of a run."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
+from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.wording import without_paths
@@ -28,9 +27,6 @@ SUMMARY_COLUMNS = (
     "node_id",
 )
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet runs a cell that begins so (OWASP, "CSV Injection")."""
-
 
 def write_detections(result: SlideResult, folder: Path) -> None:
     """Write detections.csv: confidence and place in level-0 pixels of the full canvas, the likeliest first.
@@ -49,12 +45,12 @@ def write_detections(result: SlideResult, folder: Path) -> None:
         )
         for detection in found
     )
-    write_beside(folder / DETECTIONS_CSV, _csv_bytes(("confidence", "x", "y"), rows))
+    write_beside(folder / DETECTIONS_CSV, text_bytes(csv_text(("confidence", "x", "y"), rows)))
 
 
 def write_summary(reports: Iterable[SlideReport], path: Path) -> None:
     """Write summary.csv: one row for every slide asked for, failed ones too."""
-    write_beside(path, _csv_bytes(SUMMARY_COLUMNS, (summary_row(report) for report in reports)))
+    write_beside(path, text_bytes(csv_text(SUMMARY_COLUMNS, (summary_row(report) for report in reports))))
 
 
 def summary_row(report: SlideReport) -> tuple[str, ...]:
@@ -65,7 +61,7 @@ def summary_row(report: SlideReport) -> tuple[str, ...]:
     """
     no_count = report.status in (Status.FAILED, Status.UNMEASURABLE) and not report.deposits
     return (
-        _text(report.slide.slide_id),
+        plain_cell(report.slide.slide_id),
         report.status.value,
         "" if report.metastasis is None else report.metastasis.word,
         "true" if report.at_least else "false",
@@ -74,12 +70,12 @@ def summary_row(report: SlideReport) -> tuple[str, ...]:
         _number(report.tumour_probability),
         _number(report.tissue_area_mm2),
         _number(report.examined_fraction),
-        _text(";".join(flag.code for flag in report.flags)),
-        _text(_reason(report)),
+        plain_cell(";".join(flag.code for flag in report.flags)),
+        plain_cell(_reason(report)),
         "" if report.provenance is None else f"{report.provenance.seconds:.1f}",
-        _text(report.slide.path.name),
-        _text(report.slide.patient_id or ""),
-        _text(report.slide.node_id or ""),
+        plain_cell(report.slide.path.name),
+        plain_cell(report.slide.patient_id or ""),
+        plain_cell(report.slide.node_id or ""),
     )
 
 
@@ -92,15 +88,3 @@ def _reason(report: SlideReport) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else repr(float(value))
-
-
-def _text(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
-
-
-def _csv_bytes(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text_bytes(buffer.getvalue())
