@@ -61,17 +61,15 @@ def evaluate(
         raise UsageError(
             "--mpp: --official takes 0.243 um for every slide, as the organisers' script does; leave out one"
         )
+    from nodescan.domain.slide import COARSEST_UM, FINEST_UM
     from nodescan.evaluation.compare import compare, subjects_of_challenge, subjects_of_run
     from nodescan.evaluation.evaluation_files import json_text, write_evaluation
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
-    from nodescan.manifest import COARSEST_MPP_UM, FINEST_MPP_UM
 
-    if mpp is not None and not FINEST_MPP_UM <= mpp <= COARSEST_MPP_UM:
-        raise UsageError(
-            f"--mpp: write um per pixel at level 0, from {FINEST_MPP_UM} to {COARSEST_MPP_UM}, not {mpp:g}"
-        )
+    if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
+        raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")
     truth = read_reference(reference)
     subjects = subjects_of_run(out) if out is not None else subjects_of_challenge(_given(detections))
     if camelyon_csv is not None:

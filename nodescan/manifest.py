@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.csv_rows import CsvRow, read_table
+from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.errors import UsageError
 
 COLUMNS = (
@@ -26,9 +27,6 @@ COLUMNS = (
 
 HE_STAINS = ("", "he", "h&e", "hes")
 """Stains the software reads; any other (immunohistochemistry) is for the pathologist alone."""
-
-FINEST_MPP_UM, COARSEST_MPP_UM = 0.1, 1.2
-"""Plausible um/px at level 0, as for a slide file's own value."""
 
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right", "": ""}
 
@@ -171,8 +169,8 @@ def check_once(keys: Iterable[tuple[Hashable, NodeFacts]], what: str) -> None:
 
 def _manifest_row(row: CsvRow, folder: Path) -> ManifestRow:
     mpp = row.number("mpp")
-    if mpp is not None and not FINEST_MPP_UM <= mpp <= COARSEST_MPP_UM:
-        raise row.error(f"mpp is {mpp:g}; write um per pixel at level 0, from {FINEST_MPP_UM} to {COARSEST_MPP_UM}")
+    if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
+        raise row.error(f"mpp is {mpp:g}; write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}")
     path = row.text("path")
     return ManifestRow(
         facts=node_facts(row),

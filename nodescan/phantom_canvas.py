@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.errors import UsageError
 from nodescan.phantom_node import NodeMap, plan_node, scene_of
 from nodescan.phantom_outlines import Shape
@@ -15,7 +16,6 @@ from nodescan.phantom_texture import Look, draw, scan_noise
 from nodescan.phantom_tiles import COARSEST_DRAWN_UM, block_mean
 from nodescan.pyramid import TILE_PX
 
-SPACING_LIMITS_UM = (0.1, 1.2)
 """Spacing of level 0 that nodescan accepts as plausible."""
 
 SMALLEST_DIAMETERS_UM = {Shape.ROUND: 40.0, Shape.PAIR: 40.0, Shape.ELONGATED: 100.0, Shape.CRESCENT: 150.0}
@@ -50,9 +50,8 @@ class PhantomPlan:
             if not smallest <= diameter <= largest:
                 limits = f"{smallest:g} to {largest:g} um"
                 raise UsageError(f"a {shape} deposit of a phantom measures {limits}, not {diameter:g}")
-        finest, coarsest = SPACING_LIMITS_UM
-        if not finest <= self.spacing_um <= coarsest:
-            raise UsageError(f"spacing must lie within {finest} to {coarsest} um/px, not {self.spacing_um:g}")
+        if not FINEST_UM <= self.spacing_um <= COARSEST_UM:
+            raise UsageError(f"spacing must lie within {FINEST_UM} to {COARSEST_UM} um/px, not {self.spacing_um:g}")
         if self.seed < 0:
             raise UsageError(f"the seed must not be negative, but is {self.seed}")
 

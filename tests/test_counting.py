@@ -6,24 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan.config import load_config
 from nodescan.counting import counted
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
-from nodescan.imaging.nuclei import NucleiSettings
 
 SPACING_UM = 0.5
-SETTINGS = NucleiSettings(
-    finest_um=0.24,
-    coarsest_um=0.55,
-    diameter_um=Micrometers(9.0),
-    separation_um=Micrometers(3.5),
-    min_contrast=0.85,
-    min_strength=0.003,
-    uncertainty_share=0.4,
-)
+SETTINGS = load_config().settings.nuclei
 
 
 @dataclass

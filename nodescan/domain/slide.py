@@ -5,6 +5,10 @@ from pathlib import Path
 
 from nodescan.domain.units import Micrometers, Spacing
 
+FINEST_UM, COARSEST_UM = 0.1, 1.2
+"""Plausible um/px at level 0 of a slide scanner: 100x oil is about 0.1, 10x about 1. Resolutions of 72 or 96 dpi, the
+values that image programs write when they know none, are 353 and 265."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlideRef:

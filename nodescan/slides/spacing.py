@@ -4,14 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nodescan.domain.slide import SlideRef
+from nodescan.domain.slide import COARSEST_UM, FINEST_UM, SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
-
-FINEST_UM = 0.1
-COARSEST_UM = 1.2
-"""Level 0 of a slide scanner: 100x oil is about 0.1 um/px, 10x about 1 um/px. Resolutions of 72 or 96 dpi, the
-values that image programs write when they know none, are 353 and 265 um/px."""
 
 LARGEST_ASPECT = 1.1
 """x and y of scanners differ by a few per cent at most; more is a typing error."""

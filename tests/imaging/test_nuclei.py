@@ -9,22 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.measure import points_in_poly
 
+from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.units import Micrometers, Spacing
-from nodescan.imaging.nuclei import NucleiCount, NucleiSettings, count_nuclei
+from nodescan.domain.units import Spacing
+from nodescan.imaging.nuclei import NucleiCount, count_nuclei
 from nodescan.phantom_canvas import PhantomCanvas
 from nodescan.phantom_outlines import filled
 from nodescan.phantoms import plan_phantom
 
-SETTINGS = NucleiSettings(
-    finest_um=0.24,
-    coarsest_um=0.55,
-    diameter_um=Micrometers(9.0),
-    separation_um=Micrometers(3.5),
-    min_contrast=0.85,
-    min_strength=0.003,
-    uncertainty_share=0.4,
-)
+SETTINGS = load_config().settings.nuclei
 PATCH_SPACING_UM = 0.243
 PLANTED = [(61, 90.0), (62, 110.0), (63, 130.0), (64, 150.0), (65, 170.0), (66, 190.0), (67, 200.0), (68, 320.0)]
 

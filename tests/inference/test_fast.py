@@ -122,17 +122,22 @@ def test_bfloat16_stays_within_its_tolerance(folder: Path) -> None:
     assert 0 < found.largest < predictor.tolerance / 2
 
 
-@needs_bfloat16
-def test_findings_in_bfloat16_are_those_of_float32(folder: Path) -> None:
-    """A slide whose answers crowd about the thresholds has the same deposits, bit for bit, in both."""
-    slide = PaintedSlide(spotted(2))
-    as_tumour(folder, slide)
+def check_same_findings(slide: PaintedSlide, folder: Path, precision: str) -> None:
+    """What the fast way finds is what the slow one finds, and the report says which way it was."""
     true = scanned(slide, open_predictor(folder, device="cpu", precision="float32"))
     found = scanned(slide, open_predictor(folder, device="cpu"))
     assert true.report.deposits
     assert findings(found.report) == findings(true.report)
     assert found.report.provenance is not None
-    assert found.report.provenance.precision.startswith("bfloat16, ")
+    assert found.report.provenance.precision.startswith(f"{precision}, ")
+
+
+@needs_bfloat16
+def test_findings_in_bfloat16_are_those_of_float32(folder: Path) -> None:
+    """A slide whose answers crowd about the thresholds has the same deposits, bit for bit, in both."""
+    slide = PaintedSlide(spotted(2))
+    as_tumour(folder, slide)
+    check_same_findings(slide, folder, "bfloat16")
 
 
 @needs_gpu
@@ -296,9 +301,4 @@ def test_findings_in_eight_bits_are_those_of_float32(folder: Path) -> None:
     net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=1.0).eval()
     card = card.model_copy(update={"int8_ranges": input_ranges(net, spotted(2)[None])})
     save_card(card, folder)
-    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32"))
-    found = scanned(slide, open_predictor(folder, device="cpu"))
-    assert true.report.deposits
-    assert findings(found.report) == findings(true.report)
-    assert found.report.provenance is not None
-    assert found.report.provenance.precision.startswith("int8, ")
+    check_same_findings(slide, folder, "int8")
