@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
 from typing import cast
@@ -58,7 +58,8 @@ ROLES: Mapping[str, Role] = {
 class Outlines:
     """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know.
 
-    left_out: how many outlines say nothing, being in no group or to be ignored.
+    left_out: how many outlines say nothing, being in no group or to be ignored. shown_part: pixels count from what
+    QuPath shows of the slide; see on_canvas().
     """
 
     source: str
@@ -66,10 +67,23 @@ class Outlines:
     excluded: shapely.MultiPolygon
     notes: tuple[str, ...] = ()
     left_out: int = 0
+    shown_part: bool = False
 
     def lesions(self) -> shapely.MultiPolygon:
         """The tumour with the exclusions cut out, last, as the organisers draw it."""
         return _united([self.tumour.difference(self.excluded)])
+
+    def on_canvas(self, shown_from_px: tuple[float, float]) -> "Outlines":
+        """The outlines in px of the slide's whole canvas.
+
+        shown_from_px: left and top, level-0 px, of the part that a file format calls the scanned one. QuPath shows that
+        part alone, and its GeoJSON counts from there; ASAP shows the whole canvas.
+        """
+        if not self.shown_part or shown_from_px == (0.0, 0.0):
+            return self
+        shift = np.array(shown_from_px)
+        tumour, excluded = (shapely.transform(part, lambda xy: xy + shift) for part in (self.tumour, self.excluded))
+        return replace(self, tumour=tumour, excluded=excluded, shown_part=False)
 
 
 def read_outlines(path: Path) -> Outlines:
@@ -108,7 +122,7 @@ def read_geojson(path: Path) -> Outlines:
         document = json.loads(_bytes_of(path))
     except (ValueError, RecursionError) as error:  # not JSON, not text, or nested without end
         raise AnnotationError(f"{path.name}: not JSON ({error}); export it again as GeoJSON") from error
-    return _collected(path, _geojson_pieces(path, document))
+    return replace(_collected(path, _geojson_pieces(path, document)), shown_part=True)
 
 
 def rasterise(outlines: Outlines, shape: tuple[int, int], *, level0: Spacing, target: Spacing) -> NDArray[np.bool_]:

@@ -39,9 +39,17 @@ def _close_up(slide: Slide, deposit: Deposit) -> Picture | None:
     side_um = max(1.4 * deposit.diameter_um, _SMALLEST_CROP_UM)
     spacing = native.scaled(max(1, int(np.ceil(side_um / (_CROP_PX * native.mean)))))
     width, height = round(side_um / spacing.x), round(side_um / spacing.y)
-    x, y = deposit.centre_um
+    x, y = _middle(deposit)
     box = PixelBox(round(x / spacing.x - width / 2), round(y / spacing.y - height / 2), width, height)
     try:
         return Picture(slide.read(box, spacing), box.left * spacing.x, box.top * spacing.y, spacing)
     except RegionUnreadableError:
         return None
+
+
+def _middle(deposit: Deposit) -> tuple[float, float]:
+    """Of its outline and ends, in um: a long tail lies further from the centre of gravity than half the picture."""
+    rings = [polygon.exterior for polygon in deposit.outline]
+    points = np.concatenate([np.asarray(deposit.endpoints_um, dtype=np.float64), *rings])
+    x, y = (points.min(axis=0) + points.max(axis=0)) / 2
+    return float(x), float(y)

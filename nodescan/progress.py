@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TextIO
@@ -44,10 +45,15 @@ class Viewer:
 
     def error(self, line: str) -> None:
         """Something to tell the user at once, on one line; never silenced."""
-        print(f"error: {line}", file=self._stream, flush=True)
+        self._line(f"error: {line}")
 
     def close(self) -> None:
         """Nothing more will come."""
+
+    def _line(self, text: str) -> None:
+        """A screen that is gone (a pipe that nobody reads any more, a full disk) ends no batch."""
+        with suppress(OSError, ValueError):
+            print(text, file=self._stream, flush=True)
 
 
 @dataclass(slots=True)
@@ -133,9 +139,6 @@ class PlainViewer(Viewer):
             count = f"{state.finished}/{state.slides}"
             self._line(f"slide {count} {slide_id}: {outcome(report)} in {duration(seconds)}{left}")
 
-    def _line(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
-
 
 class BarViewer(Viewer):
     """Two bars for a terminal: the batch, and the slide that runs."""
@@ -203,7 +206,8 @@ class BarViewer(Viewer):
         self._bars.update(self._batch, completed=state.finished + parts, counts=f"{state.finished}/{state.slides}")
 
     def _line(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        with suppress(OSError, ValueError):
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def outcome(report: SlideReport) -> str:

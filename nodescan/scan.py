@@ -55,7 +55,7 @@ def scan_slide(
             *examination_flags(examination),
             *edge_and_glass_flags(deposits, examination, tissue, predictor=predictor, bounds=slide.info.bounds_um),
             *deposit_flags(deposits),
-            *pattern_flags(sized, examination, predictor, settings),
+            *pattern_flags(deposits, examination, predictor, settings),
         )
         finding = Finding(tissue, examination, deposits, detections, flags)
         provenance = Provenance(

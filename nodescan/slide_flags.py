@@ -1,12 +1,15 @@
 """What a reader of a slide's report has to be told beside its findings, flag by flag."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.report import Flag
 from nodescan.domain.slide import BoundsUm
+from nodescan.domain.verdict import conclude
 from nodescan.examination import Examination
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
@@ -79,6 +82,11 @@ def edge_and_glass_flags(
 def pattern_flags(
     deposits: Sequence[Deposit], examination: Examination, predictor: TilePredictor, settings: ScanSettings
 ) -> tuple[Flag, ...]:
-    """Many small foci spread wide, and a class that hangs on whether near foci are one; judged by size, uncounted."""
+    """Many small foci spread wide, and a class that hangs on whether near foci are one.
+
+    Foci that were joined aren't counted anew, but joining never lowers the class that counts gave.
+    """
     readings = gap_readings(examination.probability, predictor.decision, settings.segmentation, found=deposits)
-    return (*dispersed_flags(deposits), *joining_gap_flags(readings))
+    found = conclude(deposits, tissue_found=True, all_examined=True, classifiable=True).metastasis or Metastasis.NONE
+    raised = [replace(reading, metastasis=max(reading.metastasis, found)) for reading in readings]
+    return (*dispersed_flags(deposits), *joining_gap_flags(raised))

@@ -35,8 +35,10 @@ class JsonLog(Viewer):
 
     def __init__(self, path: Path, *, clock: Clock = time.monotonic, beat_every_s: float = BEAT_EVERY_S) -> None:
         try:
-            _check_log(path)
+            half_a_line = _ends_in_mid_line(path)
             super().__init__(path.open("a", encoding="utf-8"))
+            if half_a_line:
+                self._stream.write("\n")
         except OSError as error:
             raise OutputError(f"{path}: can't be written ({error.strerror}); choose another --log-json") from error
         self._path, self._broken = path, False
@@ -158,9 +160,15 @@ class Viewers(Viewer):
             viewer.close()
 
 
-def _check_log(path: Path) -> None:
-    """A log goes on in a log: `--log-json *.svs` would write into the first of the slides."""
-    if path.is_file():
-        with path.open("rb") as file:
-            if file.read(1) not in (b"", b"{"):
-                raise UsageError(f"{path}: is there and is no log of JSON lines; choose another --log-json")
+def _ends_in_mid_line(path: Path) -> bool:
+    """Whether the log that is there was cut off, as by a full disk. Raises UsageError where it is none.
+
+    A log goes on in a log: `--log-json *.svs` would write into the first of the slides.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        if file.read(1) != b"{":
+            raise UsageError(f"{path}: is there and is no log of JSON lines; choose another --log-json")
+        file.seek(-1, 2)
+        return file.read(1) != b"\n"

@@ -116,6 +116,25 @@ def test_log_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
         JsonLog(tmp_path / "none" / "log.jsonl")
 
 
+def test_a_screen_that_is_gone_ends_nothing() -> None:
+    """`nodescan run ... 2>&1 | head`, or a log's disk that is full: the slides are scanned all the same."""
+    gone = io.StringIO()
+    gone.close()
+    for viewer in (Viewer(gone), PlainViewer(gone), BarViewer(gone)):
+        viewer.note("a word")
+        viewer.error("trouble")
+
+
+def test_a_log_that_was_cut_off_goes_on_in_a_line_of_its_own(tmp_path: Path) -> None:
+    """Half a line is what a full disk leaves: the next run's first event is not lost with it."""
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"ts": "2026-01-01", "event": "heart')
+    log = JsonLog(path)
+    log.note("first")
+    log.close()
+    assert json.loads(path.read_text().splitlines()[1])["message"] == "first"
+
+
 def test_a_log_never_goes_into_another_file(tmp_path: Path) -> None:
     """`--log-json *.svs` names the first slide: it stays as it is. A log goes on."""
     (tmp_path / "a.svs").write_bytes(b"II*\0")

@@ -100,7 +100,8 @@ def prepare(rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell) ->
 
 def outlines_on(slide: Slide, annotation: Path) -> Outlines:
     """The outlines of a tumour slide. Raises AnnotationError where there are none or they don't belong to it."""
-    outlines = read_outlines(annotation)
+    bounds, level0 = slide.info.bounds_um, slide.info.spacing
+    outlines = read_outlines(annotation).on_canvas((bounds.left / level0.x, bounds.top / level0.y))
     if outlines.lesions().is_empty:
         raise _without_tumour(annotation)
     _check_inside(annotation, outlines, slide)

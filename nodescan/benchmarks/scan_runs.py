@@ -54,7 +54,8 @@ def scan(slides: Sequence[Path], *, model: str | None, device: str, slots: int |
 
 def scan_run(run: Run, events: Sequence[Mapping[str, Any]], slides: tuple[SlideTimes, ...]) -> ScanRun:
     """What a finished run and its log amount to. Raises NodescanError where no tile was answered."""
-    answered = [_seconds(event) for event in events if event["event"] == "tiles_done"]
+    # Without tiles it is a sign of life, from a slide that is looked through at low magnification.
+    answered = [_seconds(event) for event in events if event["event"] == "tiles_done" and event["tiles_done"] > 0]
     if not answered:
         raise NodescanError(
             "nodescan run: no tile was answered, so there is nothing to measure; name a slide with tissue"

@@ -1,5 +1,6 @@
 """How a model's map turns into deposits: numbers that belong to the model, kept on its card."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +28,11 @@ class DecisionRule:
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= self.seed_threshold < 1:
             raise ValueError(f"need 0 < threshold <= seed_threshold < 1, not {self.threshold}, {self.seed_threshold}")
-        if self.smoothing_um < 0 or self.size_uncertainty_um < 0:
-            raise ValueError("smoothing_um and size_uncertainty_um can't be negative")
+        if not all(0 <= um < math.inf for um in (self.smoothing_um, self.size_uncertainty_um)):
+            raise ValueError("smoothing_um and size_uncertainty_um must be finite, and can't be negative")
         pairs = np.asarray(self.size_correction_um, dtype=np.float64).reshape(-1, 2)
-        if not (np.isfinite(pairs).all() and (np.diff(pairs, axis=0) > 0).all()):
-            raise ValueError("size_correction_um must increase strictly in both columns")
+        if not (np.isfinite(pairs).all() and (pairs > 0).all() and (np.diff(pairs, axis=0) > 0).all()):
+            raise ValueError("size_correction_um must be positive and increase strictly in both columns")
 
     def excess_um(self, measured_um: float) -> float:
         """How much too long a measured diameter is (negative: too short)."""

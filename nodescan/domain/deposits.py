@@ -41,7 +41,8 @@ class Deposit:
 
     @property
     def borderline(self) -> bool:
-        return is_borderline(self.diameter_um, self.diameter_uncertainty_um)
+        """Whether its size, within the uncertainty, could give it another class; not where its cells decided."""
+        return is_borderline(self.diameter_um, self.diameter_uncertainty_um) and not self.raised_by_cells
 
     @property
     def raised_by_cells(self) -> bool:

@@ -35,7 +35,8 @@ class TissueMask:
 
     @property
     def area_um2(self) -> SquareMicrometers:
-        return SquareMicrometers(int(np.count_nonzero(self.tissue)) * self.spacing.pixel_area_um2)
+        """Of all tissue, seen or hidden."""
+        return SquareMicrometers(int(np.count_nonzero(self.wanted)) * self.spacing.pixel_area_um2)
 
     def excluded_area_um2(self, reason: str) -> SquareMicrometers:
         """Area left out for `reason`, 0 where there is none."""

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, is_count_near_limit
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify, is_count_near_limit
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.doubts import dispersed_count
+from nodescan.domain.doubts import dispersed_count, dispersed_foci
 from nodescan.domain.report import Flag, SlideReport, Status
+from nodescan.domain.units import Micrometers
 
 REVIEW_ITC_UM = 100.0
 """From here up to 0.2 mm a count of the cells could raise ITC to a micrometastasis (clinical-rules 1)."""
@@ -68,6 +69,23 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     return replace(report, status=Status.FAILED, metastasis=None, at_least=False, tumour_probability=None, flags=flags)
 
 
+def size_could_change(deposit: Deposit, deposits: Sequence[Deposit]) -> bool:
+    """Whether another size of one of the deposits, within its uncertainty, would give the slide another class."""
+    if not deposit.borderline:
+        return False
+    others = [other for other in deposits if other is not deposit]
+    floor = max((other.metastasis for other in others), default=Metastasis.NONE)
+    if _dispersed_cells_decide(deposits):
+        floor = max(floor, Metastasis.MICRO)
+    size, uncertainty = deposit.diameter_um, deposit.diameter_uncertainty_um
+    cells, unsure = deposit.cells, deposit.cells_uncertainty or 0
+    shortest, longest = (
+        max(floor, classify(Micrometers(max(um, 1e-3)), cells=cells, cells_uncertainty=unsure))
+        for um in (size - uncertainty, size + uncertainty)
+    )
+    return shortest is not longest
+
+
 def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
     """What a reader must know of the deposits: sizes near a limit, cells that were not counted."""
     return (*_borderline_flags(deposits), *_cell_count_flags(deposits))
@@ -83,7 +101,8 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
         for deposit in near[:5]
     )
     more = f" and {len(near) - 5} more" if len(near) > 5 else ""
-    decides = " The largest deposit is among them, so the slide's class may change." if worst.borderline else ""
+    changes = size_could_change(worst, deposits)
+    decides = " The largest deposit is among them, so the slide's class may change." if changes else ""
     return [Flag("borderline", f"Size within its uncertainty of a limit between classes: {names}{more}.{decides}")]
 
 
@@ -142,7 +161,8 @@ def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     small = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
     decisive = all(deposit.metastasis <= Metastasis.ITC for deposit in deposits)
     most = sum((deposit.cells or 0) + (deposit.cells_uncertainty or 0) for deposit in small)
-    if not decisive or len(small) < MANY_FOCI or most <= ITC_CELL_LIMIT or dispersed_count(deposits) is not None:
+    all_dispersed = len(dispersed_foci(deposits)) >= len(small)  # then their count is told as the pattern's
+    if not decisive or len(small) < MANY_FOCI or most <= ITC_CELL_LIMIT or all_dispersed:
         return []
     total = sum(deposit.cells or 0 for deposit in small)
     text = (

@@ -8,7 +8,6 @@ import numpy as np
 
 from nodescan.domain.patient import Section, Staged, stage
 from nodescan.domain.staging import CAMELYON17
-from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
 from nodescan.evaluation.froc import FrocMode, SlideHits, judge
@@ -193,7 +192,7 @@ def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um
 def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> LesionMap:
     assert slide.lesions is not None
     report = None if subject is None else subject.report
-    drawn = slide.lesions.mask(None if report is None else report.size_px)
+    drawn = slide.lesions.mask(None if report is None else report.size_px, _shown_from_px(report))
     if not drawn.tumour.any() and not slide.lesions.kind()[0]:
         raise UsageError(
             f"{slide.lesions.path.name} shows no tumour, but {slide.slide_id} is labelled tumour; correct one"
@@ -203,6 +202,13 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     spacing = report.spacing if report is not None else None
     own_um = float(spacing.mean) if spacing is not None else (mpp_um or OFFICIAL_SPACING_UM)
     return measured_lesions(drawn.tumour, own_um, origin=drawn.origin, whole=drawn.whole)
+
+
+def _shown_from_px(report: StoredReport | None) -> tuple[float, float]:
+    """Left and top of what QuPath shows of the slide, in level-0 px; the whole where that isn't known."""
+    if report is None or report.spacing is None:
+        return 0.0, 0.0
+    return report.bounds_um[0] / report.spacing.x, report.bounds_um[1] / report.spacing.y
 
 
 def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpaired | None:
@@ -218,7 +224,7 @@ def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpair
     shapes = read_deposit_shapes(report)
     if shapes is None:
         return Unpaired(slide.slide_id, f"has no {DEPOSITS_GEOJSON}")
-    lesions = slide.lesions.deposits(Spacing(report.spacing.x, report.spacing.y)) if slide.lesions else ()
+    lesions = slide.lesions.deposits(report.spacing, _shown_from_px(report)) if slide.lesions else ()
     return pair(slide.slide_id, lesions, report.deposits, shapes)
 
 

@@ -173,7 +173,7 @@ def _stages(comparison: Comparison) -> ClassTask | None:
 def _class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> ClassTask:
     """found "" stands for no class: shown in its own column, and no part of kappa."""
     classed = [(true, found) for true, found in pairs if found]
-    codes = np.array([(order.index(true), order.index(found)) for true, found in classed]).reshape(-1, 2)
+    codes = np.array([(order.index(true), order.index(found)) for true, found in classed], dtype=np.intp).reshape(-1, 2)
     table = np.zeros((len(order), len(order) + 1), dtype=np.int64)
     table[:, 1:] = confusion(classed, order)
     for true, found in pairs:

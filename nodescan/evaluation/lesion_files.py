@@ -65,23 +65,27 @@ class LesionFile:
             return bool(_read_mask(self.path).any()), None, None
         return not read_outlines(self.path).lesions().is_empty, None, None
 
-    def mask(self, size_px: tuple[int, int] | None) -> LesionMask:
-        """The lesions at level 5. size_px: width and height of level 0, None where not known."""
+    def mask(self, size_px: tuple[int, int] | None, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> LesionMask:
+        """The lesions at level 5. size_px: width and height of level 0, None where not known.
+
+        shown_from_px: where what QuPath shows of the slide begins, see annotations.Outlines.on_canvas.
+        """
         if self.kind_of_file == "mask":
             tumour = _read_mask(self.path)
             if size_px is not None:
                 _check_level(self.path, tumour.shape, size_px)
             return LesionMask(tumour, (0, 0), whole=True)
-        return _drawn(self._outlines(), size_px)
+        return _drawn(self._outlines().on_canvas(shown_from_px), size_px)
 
-    def deposits(self, level0: Spacing) -> tuple[Deposit, ...]:
-        """The lesions measured in um, the largest first. level0: spacing of the slide's level 0."""
+    def deposits(self, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> tuple[Deposit, ...]:
+        """The lesions measured in um, the largest first. level0: spacing of level 0; shown_from_px: see mask."""
         gap_um = Micrometers(0.0)
         if self.kind_of_file == "mask":
             return measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
         if self.kind_of_file == "truth":
             level0 = Spacing.square(_read_truth(self.path).um_per_px)
-        return measure_polygons(self._outlines().lesions(), level0, joining_gap_um=gap_um)
+        lesions = self._outlines().on_canvas(shown_from_px).lesions()
+        return measure_polygons(lesions, level0, joining_gap_um=gap_um)
 
     def _outlines(self) -> Outlines:
         return _read_truth(self.path).outlines if self.kind_of_file == "truth" else read_outlines(self.path)

@@ -20,11 +20,13 @@ CARD_FILE = "card.yaml"
 DEFAULT_MODEL = "pcam-p4m"
 
 _Fraction = Annotated[float, Field(ge=0, le=1)]
+_Positive = Annotated[float, Field(gt=0)]
 _Spacing = Annotated[float, Field(ge=0.1, le=4)]
+_Pixels = Annotated[int, Field(ge=0, le=8192)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Decision(_Part):
@@ -72,13 +74,13 @@ class ModelCard(_Part):
     weights: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$")]
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     spacing_um: tuple[_Spacing, _Spacing]
-    core_px: int
-    margin_px: int
-    stride_px: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    temperature: Annotated[float, Field(gt=0)]
-    int8_ranges: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    core_px: _Pixels
+    margin_px: _Pixels
+    stride_px: _Pixels
+    mean: tuple[_Fraction, _Fraction, _Fraction]
+    std: tuple[_Positive, _Positive, _Positive]
+    temperature: _Positive
+    int8_ranges: tuple[_Positive, ...] | None = None
     decision: Decision
     training_data: str
     metrics: dict[str, str]

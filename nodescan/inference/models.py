@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nodescan.errors import ModelError
 from nodescan.inference.equivariance import POSES, GroupConv, GroupNorm8, Lift
-from nodescan.inference.poses import FEATURES
+from nodescan.inference.poses import FEATURES, MARGIN_PX, STRIDE_PX
 from nodescan.inference.resnet import ResNet18
 
 
@@ -38,8 +38,8 @@ class P4MNet(nn.Module):
     cells of its central 32 px, and nothing outside of the patch is ever seen.
     """
 
-    margin_px = 32
-    stride_px = 16
+    margin_px = MARGIN_PX
+    stride_px = STRIDE_PX
     padded = False
 
     def __init__(self, features: tuple[int, int, int, int], *, dropout: float = 0.0) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard
-from nodescan.inference.poses import FEATURES, KERNEL_OF, POSES, turned
+from nodescan.inference.poses import FEATURES, KERNEL_OF, MARGIN_PX, POSES, STRIDE_PX, turned
 
 Node = Any
 """One of OpenVINO's, which has no types: a border type."""
@@ -45,7 +45,8 @@ def graph(openvino: ModuleType, ops: ModuleType, card: ModelCard, weights: bytes
         answer = ops.squeeze(ops.sigmoid(LAYOUTS[card.architecture](parts, pixels)), np.array([1]))
         parts.all_used()
         cells = card.geometry().cells
-        if tuple(answer.output(0).get_shape()) != (1, cells, cells):
+        own = card.stride_px == STRIDE_PX and (card.margin_px == MARGIN_PX or card.architecture not in FEATURES)
+        if not own or tuple(answer.output(0).get_shape()) != (1, cells, cells):
             raise ValueError("margin and stride on the card are not its own")
     except (KeyError, ValueError, IndexError, StopIteration, safetensors.SafetensorError) as error:
         raise ModelError(f"{card.name}: not the weights of a {card.architecture} network ({error})") from error
@@ -69,6 +70,8 @@ class _Parts:
     ) -> None:
         self.ops, self.card = ops, card
         self._weights = {name: value.astype(np.float32) for name, value in weights.items()}
+        if not all(np.isfinite(value).all() for value in self._weights.values()):  # OpenVINO makes numbers of NaN
+            raise ValueError("weights that are no finite numbers")
         self._ranges: Iterator[float] | None = iter(card.int8_ranges or ()) if int8 else None
         self._asked: set[str] = set()
 
@@ -133,6 +136,8 @@ class _Parts:
         weight, bias, mean, variance = (
             self.weight(f"{norm}.{part}") for part in ("weight", "bias", "running_mean", "running_var")
         )
+        if (variance < 0).any():
+            raise ValueError(f"{norm}: a negative variance")
         scale = weight / np.sqrt(variance + np.float32(_EPS))
         return scale, bias - mean * scale
 

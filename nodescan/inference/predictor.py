@@ -102,6 +102,10 @@ def load_network(card: ModelCard, folder: Path) -> nn.Module:
     try:
         weights = {name: value.float() for name, value in safetensors.torch.load(content).items()}
         net.load_state_dict(weights)
+        if not all(torch.isfinite(value).all() for value in weights.values()):
+            raise ValueError("weights that are no finite numbers")
+        if any((value < 0).any() for name, value in weights.items() if name.endswith("running_var")):
+            raise ValueError("a negative variance")
     except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise ModelError(

@@ -108,7 +108,7 @@ def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
             ),
             row,
         )
-        for deposit, row in zip(deposits, page.rows(result.report), strict=True)
+        for deposit, row in zip(deposits[: page.MOST_ROWS], page.rows(result.report), strict=True)
         if deposit.id in crops
     )
 

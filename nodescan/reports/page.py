@@ -252,6 +252,8 @@ def _examined_words(report: SlideReport) -> str:
 def _limit_note(largest: Deposit | None, report: SlideReport) -> str:
     if largest is None or report.metastasis is None:
         return ""
+    if largest.raised_by_cells:
+        return "0.2 mm or smaller, more than 200 cells"
     return "borderline" if largest.borderline else CLASS_RULES[largest.metastasis]
 
 

@@ -1,10 +1,12 @@
 """What the page says in sentences: the answer, what to look at first, and how sure it is."""
 
-from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis, classify
+from collections.abc import Sequence
+
+from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.report import Flag, SlideReport, Status
-from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import NOT_JUDGED
+from nodescan.domain.verdict import NOT_JUDGED, size_could_change
 from nodescan.reports.wording import CLASS_RULES, cell_words, millimetres, percent, size_words, without_paths
 
 _PLACES = 3
@@ -12,9 +14,6 @@ _PLACES = 3
 
 _CELLS_COULD_CHANGE_UM = 100.0
 """An ITC from here to 0.2 mm may hold more than 200 cells, and would then be a micrometastasis (clinical-rules 1)."""
-
-
-_BY_CELLS = "0.2 mm or smaller, but of more than 200 tumour cells"
 
 
 def answer(report: SlideReport) -> str:
@@ -25,7 +24,7 @@ def answer(report: SlideReport) -> str:
         return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
         return "No tumour found in the sections examined."
-    rule = _BY_CELLS if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
+    rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
     said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}."
     if report.at_least and report.metastasis is Metastasis.MACRO:
         return f"{said} Not all tissue was examined: there may be larger or more deposits."
@@ -38,8 +37,9 @@ def doubt(report: SlideReport) -> str:
     """A word beside the headline for what must not be overlooked; empty where there is none."""
     if report.status is not Status.COMPLETE:
         return report.status.value
-    if report.deposits and report.metastasis is not None and report.deposits[0].borderline:
-        _, lower, upper = _nearest_limit(report.deposits[0])
+    largest = report.deposits[0] if report.deposits else None
+    if largest is not None and report.metastasis is not None and size_could_change(largest, report.deposits):
+        _, lower, upper = _nearest_limit(largest)
         return f"borderline: {lower} or {upper}"
     return ""
 
@@ -62,7 +62,9 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         return ("The slide itself: there may be tissue that was not recognised.",)
     if not_judged(report) is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
-    said += [_borderline(deposit) for deposit in report.deposits if _could_change_class(deposit, report)][:_PLACES]
+    if report.metastasis is not None:
+        near = [deposit for deposit in report.deposits if size_could_change(deposit, report.deposits)]
+        said += [_borderline(deposit) for deposit in near[:_PLACES]]
     for deposit in report.deposits[:_PLACES]:
         largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
         said.append(f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}.")
@@ -78,7 +80,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
 def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
     said: list[str] = []
-    if report.deposits and report.metastasis is not None:
+    if report.deposits and report.metastasis is not None and not report.deposits[0].raised_by_cells:
         said.append(_distance_to_limits(report.deposits[0]))
     if report.tumour_probability is not None and not_judged(report) is None:
         said.append(f"Tumour score of the slide: {report.tumour_probability:.2f} on a scale from 0 to 1.")
@@ -143,14 +145,6 @@ def _missed(report: SlideReport) -> str:
     return f"{percent(share)}, {share * report.tissue_area_mm2:.2g} mm²"
 
 
-def _could_change_class(deposit: Deposit, report: SlideReport) -> bool:
-    """Whether another measurement of this deposit, within its uncertainty, would give the slide another class."""
-    if not deposit.borderline or report.metastasis is None:
-        return False
-    longest = classify(Micrometers(deposit.diameter_um + deposit.diameter_uncertainty_um))
-    return deposit is report.deposits[0] or longest > report.metastasis
-
-
 def _borderline(deposit: Deposit) -> str:
     limit, lower, upper = _nearest_limit(deposit)
     return (
@@ -181,6 +175,17 @@ def _distance_to_limits(deposit: Deposit) -> str:
 def _decided_by_cells(report: SlideReport) -> bool:
     """Whether the class is above what any deposit's size gives."""
     return report.metastasis is Metastasis.MICRO and all(d.diameter_um <= ITC_LIMIT_UM for d in report.deposits)
+
+
+def _by_cells(deposits: Sequence[Deposit]) -> str:
+    """Whose cells make a micrometastasis of what is ITC by size: the largest deposit's, another's, or all together."""
+    raised = next((deposit for deposit in deposits if deposit.raised_by_cells), None)
+    if raised is deposits[0]:
+        return "0.2 mm or smaller, but of more than 200 tumour cells"
+    if raised is not None:
+        return f"0.2 mm or smaller, but deposit {raised.id} is of more than 200 tumour cells"
+    cells, uncertainty = dispersed_count(deposits) or (0, 0)
+    return f"0.2 mm or smaller, but with {cells} ± {uncertainty} tumour cells over the dispersed foci"
 
 
 def _counting(report: SlideReport) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.report_reader import read_again
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, class_words, flag_title, without_paths
+from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, class_words, flag_title, millimetres, without_paths
 
 SUMMARY_HTML = "summary.html"
 
@@ -141,7 +141,7 @@ def _row(report: SlideReport, folder: Path) -> Row:
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=report.at_least,
-        size="" if largest is None else f"{largest:,.0f} µm",
+        size="" if largest is None else f"{millimetres(largest)} mm",
         size_um=largest,
         n_foci=report.n_foci if report.looked_at else None,
         status=report.status.value,

@@ -57,8 +57,9 @@ def test_a_command_that_is_not_there_is_named() -> None:
 
 
 def test_times_come_from_the_log(tmp_path: Path) -> None:
-    """Started at second 0; the first tile after 2.5 s, the last after 9 s, the report 0.4 s later."""
+    """Started at second 0; a sign of life, the first tile after 2.5 s, the last after 9 s, the report 0.4 s later."""
     lines = [
+        {"ts": "1970-01-01T00:00:00.500+00:00", "event": "tiles_done", "slide_id": "a", "tiles_done": 0, "tiles": 0},
         {"ts": "1970-01-01T00:00:01.000+00:00", "event": "slide_started", "slide_id": "a", "tiles": 8},
         {"ts": "1970-01-01T00:00:02.500+00:00", "event": "tiles_done", "slide_id": "a", "tiles_done": 4, "tiles": 8},
         {"ts": "1970-01-01T00:00:09.000+00:00", "event": "tiles_done", "slide_id": "a", "tiles_done": 8, "tiles": 8},

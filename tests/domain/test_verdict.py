@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Polygon
+from nodescan.domain.doubts import dispersed_foci
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.domain.verdict import Verdict, conclude, deposit_flags
+from nodescan.domain.verdict import Verdict, conclude, deposit_flags, size_could_change
 
 
 def deposit(diameter_um: float, *, uncertainty_um: float = 5, cells: int | None = None, number: int = 1) -> Deposit:
@@ -143,3 +144,40 @@ def test_another_focus_never_lowers_the_class_of_a_slide(foci: list[Deposit], an
     assert found is not None
     assert more is not None
     assert more >= found
+
+
+def test_a_deposit_that_its_cells_raised_is_not_borderline() -> None:
+    """195 +- 8 um of 400 cells is a micrometastasis on either side of 0.2 mm."""
+    raised = deposit(195, uncertainty_um=8, cells=400)
+    assert raised.metastasis is Metastasis.MICRO
+    assert not raised.borderline
+    assert "borderline" not in codes(raised)
+
+
+@pytest.mark.parametrize(
+    ("deposits", "changes"),
+    [
+        ((deposit(198),), True),
+        ((deposit(198), deposit(900, number=2)), False),
+        ((deposit(198), deposit(150, cells=400, number=2)), False),
+        ((deposit(1998), deposit(900, number=2)), True),
+    ],
+)
+def test_a_size_near_a_limit_changes_the_slide_only_where_nothing_else_decides(
+    deposits: tuple[Deposit, ...], changes: bool
+) -> None:
+    """Beside a micrometastasis, by size or by cells, an ITC near 0.2 mm may be either."""
+    assert size_could_change(deposits[0], deposits) == changes
+
+
+def test_large_foci_beside_a_dispersed_pattern_are_counted_with_it() -> None:
+    """Ten foci of 6 cells are dispersed by themselves; with two of 100 beside them 260 cells call for a review."""
+    tiny = [
+        replace(deposit(40, cells=6, number=number), endpoints_um=((30.0 * number, 0.0), (30.0 * number + 40, 0.0)))
+        for number in range(3, 13)
+    ]
+    large = [
+        replace(deposit(190, cells=100, number=number), endpoints_um=((0.0, 0.0), (190.0, 0.0))) for number in (1, 2)
+    ]
+    assert len(dispersed_foci([*large, *tiny])) == len(tiny)
+    assert "cell_count_review" in codes(*large, *tiny)

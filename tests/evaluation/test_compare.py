@@ -1,8 +1,10 @@
 """A run held against a reference: every figure by hand on a handful of slides, and nothing dropped in silence."""
 
 import json
+import shutil
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 
 from nodescan.domain.deposits import Detection
 from nodescan.domain.report import Flag, Status
+from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.compare import Comparison, compare, subjects_of_challenge, subjects_of_run
 from nodescan.evaluation.detections import write_challenge_files
@@ -371,3 +374,29 @@ def test_an_evaluation_leaves_nothing_of_an_earlier_one(tmp_path: Path) -> None:
         comparison = compared(run, reference)
         write_evaluation(comparison, figures(comparison), out, reference=reference.name)
         assert (out / "camelyon17_submission.csv").is_file() is there
+
+
+@pytest.mark.parametrize("offset_um", [0.0, 1000.0])
+def test_outlines_of_qupath_lie_where_it_shows_them(tmp_path: Path, offset_um: float) -> None:
+    """Of a slide whose scanned part begins within the canvas QuPath shows that part alone, and counts from there."""
+    whole = report("a", (600.0,))
+    assert whole.info is not None
+    bounds = replace(whole.info.bounds_um, left=Micrometers(offset_um), top=Micrometers(2 * offset_um))
+    run = write_run(tmp_path / "run", [replace(whole, info=replace(whole.info, bounds_um=bounds))])
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    shutil.copy(run / "a" / "deposits.geojson", truth / "a.geojson")
+    found = figures(compared(run, truth))
+    assert found.lesion_task is not None
+    assert found.lesion_task.score.value == 1.0
+    assert found.sizes is not None
+    assert [one.measured_um for one in found.sizes.lesions] == pytest.approx([600.0], abs=0.1)
+
+
+def test_slides_without_a_class_end_no_evaluation(tmp_path: Path) -> None:
+    """All of them failed: nothing is scored, and the list of what was left out is still told."""
+    run = write_findings(tmp_path / "run", [report("a", status=Status.FAILED), report("b", status=Status.FAILED)])
+    reference = write_csv(tmp_path / "r.csv", "slide_id,label", "a,micro", "b,negative")
+    found = figures(compare(subjects_of_run(run), read_reference(reference), EVERY, as_submitted=False, mpp_um=None))
+    assert found.slide_classes is not None
+    assert found.slide_classes.accuracy.value is None

@@ -1,5 +1,11 @@
 """A card's name by its content: what bears on a finding counts, what only tells doesn't."""
 
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nodescan.errors import ModelError
 from nodescan.inference.card import Decision, load_card, packed_models
 
 
@@ -34,3 +40,28 @@ def test_a_cards_sha256_is_the_same_wherever_it_is_read() -> None:
 
 def _with(decision: Decision, **change: object) -> Decision:
     return decision.model_copy(update=change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"std": (-0.24, 0.28, 0.21)},
+        {"std": (0.0, 0.28, 0.21)},
+        {"mean": (float("nan"), 0.5, 0.5)},
+        {"temperature": float("inf")},
+        {"core_px": 16_000_000},
+        {"decision": {"smoothing_um": float("nan")}},
+        {"decision": {"size_uncertainty_um": float("inf")}},
+        {"decision": {"size_correction_um": [[107.7, -150.0], [400.0, 10.0]]}},
+    ],
+)
+def test_a_card_with_numbers_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    """A slip of sign in the colours' spread called a tumour negative; the key is named."""
+    content = load_card(packed_models() / "pcam-p4m").model_dump(mode="json")
+    if "decision" in change:
+        content["decision"] |= change["decision"]
+    else:
+        content |= {key: list(value) if isinstance(value, tuple) else value for key, value in change.items()}
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(ModelError, match=r"card\.yaml: "):
+        load_card(tmp_path)

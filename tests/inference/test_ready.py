@@ -1,11 +1,13 @@
 """A compiled model that answers without torch: the same findings, and nothing taken on trust."""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from nodescan.errors import ModelError
@@ -144,3 +146,28 @@ def test_a_card_that_tells_of_another_network_is_refused(made: str, change: dict
     save_card(load_card(folder).model_copy(update=change), folder)
     with pytest.raises(ModelError, match=r"not (the weights|those) of a"):
         open_in_slot(folder, device="cpu", slot=0)
+
+
+@pytest.mark.parametrize("change", [{"stride_px": 8, "margin_px": 96}, {"margin_px": 39}])
+def test_a_card_with_another_margin_or_stride_is_refused_by_every_way(folder: Path, change: dict[str, object]) -> None:
+    """The answers would lie elsewhere on the slide, whichever way the model is opened."""
+    save_card(load_card(folder).model_copy(update=change), folder)
+    for precision in ("auto", "float32"):
+        opener = open_in_slot if precision == "auto" else open_predictor
+        with pytest.raises(ModelError, match="margin and stride on the card are not"):
+            opener(folder, device="cpu", **({"slot": 0} if precision == "auto" else {}))
+
+
+@pytest.mark.parametrize(("name", "value"), [("middle.0.conv.weight", np.nan), ("middle.0.norm.running_var", -1.0)])
+def test_weights_that_are_no_numbers_are_refused_by_every_way(folder: Path, name: str, value: float) -> None:
+    """OpenVINO's layers make numbers of them, and its float32 the same as its int8: nothing would be noticed."""
+    file = folder / load_card(folder).weights
+    weights = dict(safetensors.numpy.load_file(file))
+    weights[name] = weights[name].copy()
+    weights[name].flat[0] = value
+    safetensors.numpy.save_file(weights, file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    save_card(load_card(folder).model_copy(update={"weights_sha256": digest}), folder)
+    for opener in (open_in_slot, open_predictor):
+        with pytest.raises(ModelError, match=r"no finite numbers|negative variance"):
+            opener(folder, device="cpu", **({"slot": 0} if opener is open_in_slot else {}))

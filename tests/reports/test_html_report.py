@@ -1,6 +1,7 @@
 """report.html answers, escapes, and loads nothing."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -135,6 +136,17 @@ def test_many_foci_show_the_largest_and_count_the_rest(monkeypatch: pytest.Monke
     assert sum(tag == "img" for tag, _ in page.tags) == MOST_CLOSE_UPS
     assert "15 more deposits have no close-up here" in page.text
     assert sum(tag == "tr" for tag, _ in page.tags) == 46
+
+
+def test_more_deposits_than_rows_are_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """201 foci, with close-ups or without: a heavily seeded section is no failure."""
+    many = VARIANTS["many"]()
+    deposits = tuple(replace(many.report.deposits[0], id=number) for number in range(1, 202))
+    report = replace(many.report, deposits=deposits)
+    monkeypatch.setattr(html_report, "draw_crop", lambda *_: Image.new("RGB", (8, 8)))
+    for crops in (None, many.crops):
+        page = Page(render(SlideResult(report, crops=crops)))
+        assert sum(tag == "tr" for tag, _ in page.tags) == 201
 
 
 def test_tables_have_headers_that_can_be_read_aloud(macro: Page) -> None:

@@ -23,7 +23,7 @@ from nodescan.reports.wording import (
     size_words,
     without_paths,
 )
-from tests.reports.factory import ITC, MACRO, VARIANTS
+from tests.reports.factory import ITC, MACRO, VARIANTS, result
 
 
 @given(st.floats(0.5, 30_000) | st.sampled_from([nextafter(limit, way) for limit in (200, 2000) for way in (0, inf)]))
@@ -152,3 +152,22 @@ def test_a_likely_place_never_contradicts_the_threshold() -> None:
     """A peak may lie above the outline's threshold and be too small for a deposit: it is not said to be below it."""
     (said,) = [line for line in sentences.look_first(VARIANTS["negative"]().report) if "0.21" in line]
     assert said.startswith("Likeliest place, too small or too faint to be a deposit (score 0.21): ")
+
+
+@pytest.mark.parametrize(
+    ("largest", "second", "said"),
+    [(60, 400, "but deposit 2 is of more than 200"), (400, None, "but of more than 200"), (60, 60, None)],
+)
+def test_whose_cells_decide_is_said(largest: int, second: int | None, said: str | None) -> None:
+    """The class follows from the cells of the one that holds them, not of the largest by size."""
+    deposits = []
+    for number, cells in enumerate((largest, second), start=1):
+        if cells is not None:
+            size = Micrometers(200.0 - 10 * number)
+            kept = replace(ITC, id=number, diameter_um=size, cells=cells, cells_uncertainty=20)
+            deposits.append(replace(kept, metastasis=classify(size, cells=cells, cells_uncertainty=20)))
+    worst = max(deposit.metastasis for deposit in deposits)
+    report = replace(result(deposits).report, deposits=tuple(deposits), metastasis=worst)
+    answer = sentences.answer(report)
+    assert (said is None) == ("200 tumour cells" not in answer)
+    assert said is None or said in answer

@@ -1,0 +1,36 @@
+"""A close-up shows all of what is measured in it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan.close_ups import begin_close_ups
+from nodescan.domain.deposits import Deposit, Polygon
+from nodescan.domain.geometry import max_feret
+from tests.patients.made_reports import disc
+from tests.test_scan import PaintedSlide, painted
+
+
+def comet() -> Deposit:
+    """A disc with a long thin tail: its centre of gravity lies at one end."""
+    turn = np.linspace(0.2, 2 * np.pi - 0.2, 60)
+    ring: NDArray[np.float64] = np.array([300.0, 400.0]) + 60 * np.column_stack((np.cos(turn), np.sin(turn)))
+    ring = np.concatenate([ring, [[780.0, 400.0]]])
+    size = max_feret(ring)
+    return replace(
+        disc(1, float(size.diameter_um), (305.0, 400.0)),
+        endpoints_um=(size.start_um, size.end_um),
+        outline=(Polygon(ring),),
+    )
+
+
+@pytest.mark.parametrize("deposit", [comet(), disc(1, 100.0, (400.0, 400.0))], ids=["comet", "disc"])
+def test_both_ends_of_the_diameter_lie_in_the_picture(deposit: Deposit) -> None:
+    """With room around them."""
+    picture = begin_close_ups(PaintedSlide(painted()), [deposit])()[1]
+    height, width = picture.pixels.shape[:2]
+    for x, y in (*deposit.endpoints_um, *deposit.outline[0].exterior):
+        assert 0.05 * width < (x - picture.left_um) / picture.spacing.x < 0.95 * width
+        assert 0.05 * height < (y - picture.top_um) / picture.spacing.y < 0.95 * height
