@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.maps import Glass, ProbabilityMap
 from nodescan.errors import RegionUnreadableError
 from nodescan.imaging.missing import blank_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus
@@ -86,7 +86,7 @@ def show(
         except RegionUnreadableError:
             return tile
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
-        blur = _blurred_cells(core, geometry.stride_px, quality)
+        blur = _blurred_cells(core, geometry.stride_px, quality, survey.tissue.glass)
         return _Read(tile, pixels, blur, blank_cells(core, geometry.stride_px, survey.tissue.glass))
 
     def place(batch: Sequence[_Read | Tile], answers: NDArray[np.float32]) -> None:
@@ -159,8 +159,10 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield batch
 
 
-def _blurred_cells(core: NDArray[np.uint8], stride_px: int, quality: QualitySettings) -> NDArray[np.bool_]:
+def _blurred_cells(
+    core: NDArray[np.uint8], stride_px: int, quality: QualitySettings, glass: Glass
+) -> NDArray[np.bool_]:
     """bool (cells, cells): the core's cells that lie in a block out of focus."""
     block = quality.focus_block_px
-    blocks = out_of_focus(core, block, quality)
+    blocks = out_of_focus(core, block, quality, glass)
     return blocks.repeat(block // stride_px, axis=0).repeat(block // stride_px, axis=1)

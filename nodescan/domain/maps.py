@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from nodescan.domain.units import Spacing, SquareMicrometers
 
+Glass = tuple[float, float, float] | None
+"""Grey levels of R, G and B where a slide is empty; None where no glass was seen."""
+
 
 @dataclass(frozen=True, slots=True)
 class TissueMask:
@@ -16,8 +19,7 @@ class TissueMask:
     out: each a bool (H, W) that shares no pixel with tissue. dark : bool (H, W), pixels that no other magnification
     can show white; None where that isn't known. hidden : bool (H, W), where tissue goes on under pen marks: wanted, and
     not to be seen; shares no pixel with tissue or what is excluded; None where there is none. unseen : bool (H, W),
-    what could not be read at this magnification and counts as tissue; None where all could. glass : grey levels of R, G
-    and B where the slide is empty; None where no glass was seen.
+    what could not be read at this magnification and counts as tissue; None where all could.
     """
 
     tissue: NDArray[np.bool_]
@@ -26,7 +28,7 @@ class TissueMask:
     dark: NDArray[np.bool_] | None = None
     hidden: NDArray[np.bool_] | None = None
     unseen: NDArray[np.bool_] | None = None
-    glass: tuple[float, float, float] | None = None
+    glass: Glass = None
 
     @property
     def wanted(self) -> NDArray[np.bool_]:

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from shapely.geometry import Point
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import Metastasis, is_borderline
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.domain.units import SquareMicrometers
+from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
 from nodescan.imaging.sizing import to_shape
 
@@ -67,8 +67,14 @@ def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apar
     core, place = inside[0]
     if core is None:
         return None
-    clear = core.metastasis is found.metastasis > Metastasis.ITC and not (core.borderline or found.borderline)
-    if not clear or found.diameter_um - core.diameter_um > apart_um:
+    if core.metastasis is not found.metastasis or found.metastasis <= Metastasis.ITC:
+        return None
+    moved_um = found.diameter_um - core.diameter_um
+    # The uncertainty holds how the size moves with the threshold, which no two maps have quite alike.
+    slack_um = max(core.diameter_uncertainty_um, found.diameter_uncertainty_um) + moved_um
+    slack_um += abs(core.diameter_uncertainty_um - found.diameter_uncertainty_um)
+    near = (is_borderline(deposit.diameter_um, Micrometers(slack_um)) for deposit in (core, found))
+    if moved_um > apart_um or any(near):
         return None
     return place.x, place.y
 

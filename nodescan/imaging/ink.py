@@ -13,7 +13,8 @@ class InkSettings:
 
     min_density: mean density of an ink's solid core; paler marks are kept as tissue.
     blue_red_per_green: blue and green inks take up at least this much red per green (haematoxylin: below 1).
-    red_blue_per_green, red_max_red_per_green: red inks take up much blue and little red (eosin: little of both).
+    red_blue_per_green, red_max_red_per_green: red and orange inks take up much blue and little red (eosin: little of
+        both; red blood cells and dense collagen: more red).
     black_density, black_max_colour_ratio: black inks are dense and colourless.
     stroke_um: a core is solid over at least this width, so that single pixels of tissue are never ink.
     rim_um: paler border of a stroke that is taken with it.
@@ -44,12 +45,7 @@ def find_ink(
     colour = density.max(axis=0) - density.min(axis=0)
     solid = mean >= settings.min_density
     cool = solid & (red >= settings.blue_red_per_green * green)
-    warm = (
-        solid
-        & (blue >= settings.red_blue_per_green * green)
-        & (red <= settings.red_max_red_per_green * green)
-        & (blue <= 1.2 * green)
-    )
+    warm = solid & (blue >= settings.red_blue_per_green * green) & (red <= settings.red_max_red_per_green * green)
     black = (mean >= settings.black_density) & (colour <= settings.black_max_colour_ratio * mean)
     size = max(1, round(settings.stroke_um / um_per_px))
     core = _opened(cool, size) | _opened(warm, size) | _outside_tissue(_opened(black, size), coloured & ~black)

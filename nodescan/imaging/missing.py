@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.domain.maps import TissueMask
+from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.coverage import coverage
 
@@ -16,9 +16,6 @@ _LIGHT, _NEAR_GLASS, _BLACK, _FLAT = 240, 4, 10, 2
 """What stands for missing data: all channels at least as light, or nearly as light as glass, or none lighter than
 black, and none changing by more in a cell. Readers fill with 255, converters with the colour of glass or black, and
 JPEG may put that off by one or two."""
-
-Glass = tuple[float, float, float] | None
-"""Grey levels of R, G and B where a slide is empty; None where that isn't known."""
 
 _BLOCK = np.ones((3, 3), np.bool_)
 """Cells. Fat cells, cracks and slight shifts between levels whiten one or two in a row, a lost tile more: it is seldom

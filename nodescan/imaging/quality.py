@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from nodescan.domain.maps import TissueMask
+from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.report import Flag
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
 _WHITE_LEVEL = 245.0  # density is taken over this level where the slide shows no glass
 _MOST_JUDGED = 100_000  # pixels of the stain, evenly taken: a share of 1 % is then known to 0.03 %
+_NEARLY_ALL = 0.9  # of a piece's stained pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,9 @@ class QualitySettings:
     max_blur_ratio: a block is blurred where the mean squared step over 2 px is below this share of that over 8 px.
     focus_block_px: side of the blocks that focus is judged on: several nuclei in each.
     min_contrast: root mean squared step over 8 px (grey levels) under which no fine step can be compared with it.
-    min_stained_contrast: the same, per grey level that a block is darker than white, that stained tissue in focus has
-        at least; less is blur so heavy that no coarse step is left to compare with.
+    min_stained_contrast: the same, per grey level that a block is darker than glass (of a dark block: per level that
+        its density amounts to), that stained tissue in focus has at least; less is blur so heavy that no coarse step is
+        left to compare with.
     min_stain_density: mean optical density from which a pixel says something of its stain.
     min_stained_mm2: area of such pixels below which the stain isn't judged.
     brown_blue_per_green: brown takes up at least this much blue per green (H&E: below 0.95).
@@ -52,14 +55,17 @@ def cuts_into(block_px: int, side_px: int) -> bool:
     return block_px >= 32 and block_px % 8 == 0 and side_px % block_px == 0
 
 
-def out_of_focus(pixels: NDArray[np.uint8], block_px: int, settings: QualitySettings) -> NDArray[np.bool_]:
+def out_of_focus(
+    pixels: NDArray[np.uint8], block_px: int, settings: QualitySettings, glass: Glass = None
+) -> NDArray[np.bool_]:
     """bool (H / block_px, W / block_px): blocks so blurred that they can't be examined.
 
     pixels : uint8 (H, W, 3) RGB at 0.9 to 1.0 um/px, H and W multiples of block_px. block_px : a multiple
     of 8, at least 32; smaller blocks hold too few nuclei for a sure answer, 64 and more are better.
     Blur takes fine steps away and leaves coarse ones, so their ratio tells it whatever the stain's strength. Heavier
     blur takes both: stain as even as that is out of focus, too. Blocks without contrast that aren't stained, as of
-    glass or within a fat cell, are not: there is nothing in them to judge.
+    glass or within a fat cell, are not: there is nothing in them to judge. What is even is told by the density that the
+    steps amount to: where stain is dark, the same steps of density are fewer grey levels.
     """
     height, width = pixels.shape[:2]
     if not (cuts_into(block_px, height) and cuts_into(block_px, width)):
@@ -75,44 +81,80 @@ def out_of_focus(pixels: NDArray[np.uint8], block_px: int, settings: QualitySett
     step = _COARSE_STEPS
     long = _mean_square(along_x[..., step:] - along_x[..., :-step])
     long += _mean_square(along_y[:, step:] - along_y[:, :-step])
-    darker = _WHITE_LEVEL - along_x.mean(axis=(1, 3))
-    stained = darker >= _WHITE_LEVEL * (1 - 10**-settings.min_stain_density)
+    white = _WHITE_LEVEL if glass is None else min(_WHITE_LEVEL, glass[1])
+    level = np.clip(along_x.mean(axis=(1, 3)), 1, white)
+    darker = white - level
+    stained = darker >= white * (1 - 10**-settings.min_stain_density)
+    expected = np.minimum(darker, level * np.log(white / level))
     smooth = (short < settings.max_blur_ratio * long) & (long > 2 * settings.min_contrast**2)
-    return smooth | (stained & (long < 2 * (settings.min_stained_contrast * darker) ** 2))
+    return smooth | (stained & (long < 2 * (settings.min_stained_contrast * expected) ** 2))
 
 
 def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> tuple[Flag, ...]:
     """A `not_he` flag where the slide's stain isn't haematoxylin and eosin; () where it is, or too little is seen.
 
-    overview : uint8 (H, W, 3) RGB, the pixels `mask` was found on. Densities are taken over the slide's own glass: over
-    white, a warm tint of it would pass for brown. Where more was taken for ink than for tissue, that is judged too: a
-    bluish counterstain without eosin can look like ink.
+    overview : uint8 (H, W, 3) RGB, the pixels `mask` was found on. Densities are taken over the slide's own glass:
+    over white, a warm tint of it would pass for brown. Ink counts only where there is more of it than of tissue, and
+    too little tissue to judge: a bluish counterstain without eosin can look like ink. Brown that lies by itself, as
+    glue and brown pens do, is left out where there is enough beside it.
     """
     if _dark_ground(overview):
         return (_not_he("its background is dark, as in a fluorescence scan"),)
-    judged, ink = mask.tissue, np.zeros_like(mask.tissue)
+    tissue, ink = mask.tissue, np.zeros_like(mask.tissue)
     for area in (mask.hidden, *(area for reason, area in mask.excluded if reason == "pen")):
         if area is not None:
             ink |= area
-    if np.count_nonzero(ink) > np.count_nonzero(judged):
-        judged = judged | ink
+    said = _unlike_he(overview, tissue, mask, settings)
+    if said is None and np.count_nonzero(ink) > np.count_nonzero(tissue):
+        said = _unlike_he(overview, tissue | ink, mask, settings)
+    if said == _BROWN:
+        beside = _unlike_he(overview, tissue & ~_brown_alone(overview, mask, settings), mask, settings)
+        said = said if beside is None else beside
+    return (_not_he(said),) if said else ()
+
+
+_BROWN = "it holds brown, as an immunostain with DAB does"
+
+
+def _unlike_he(
+    overview: NDArray[np.uint8], judged: NDArray[np.bool_], mask: TissueMask, settings: QualitySettings
+) -> str | None:
+    """What is unlike H&E in the pixels judged, bool (H, W); "" for nothing, None where they are too few."""
     pixels = overview[judged]
     step = -(-len(pixels) // _MOST_JUDGED) or 1
-    density = _density(pixels[::step], mask.glass or (_WHITE_LEVEL,) * 3)
+    density = _density(pixels[::step], mask.glass)
     density = density[:, density.mean(axis=0) >= settings.min_stain_density]
     if density.shape[1] * step * mask.spacing.pixel_area_um2 < settings.min_stained_mm2 * 1e6:
-        return ()
-    red, green, blue = density
-    colour_ratio = (density.max(axis=0) - density.min(axis=0)) / density.mean(axis=0)
-    coloured = colour_ratio >= settings.min_colour_ratio
+        return None
+    red, green, _ = density
+    coloured = _is_coloured(density, settings)
     if coloured.mean() < settings.min_coloured_fraction:
-        return (_not_he("it is nearly colourless, as a greyscale scan is"),)
-    # Slide edges are dark and slightly warm: only what has colour can be brown.
-    if (coloured & (blue >= settings.brown_blue_per_green * green)).mean() > settings.max_brown_fraction:
-        return (_not_he("it holds brown, as an immunostain with DAB does"),)
+        return "it is nearly colourless, as a greyscale scan is"
+    if (coloured & _is_brown(density, settings)).mean() > settings.max_brown_fraction:
+        return _BROWN
     if (red <= settings.eosin_red_per_green * green).mean() < settings.min_eosin_fraction:
-        return (_not_he("no eosin was found, as on a slide with a haematoxylin counterstain only"),)
-    return ()
+        return "no eosin was found, as on a slide with a haematoxylin counterstain only"
+    return ""
+
+
+def _brown_alone(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> NDArray[np.bool_]:
+    """bool (H, W): pieces of tissue whose stained pixels are nearly all brown."""
+    labels, count = ndimage.label(mask.tissue)
+    density = _density(overview[mask.tissue], mask.glass)
+    stained = density.mean(axis=0) >= settings.min_stain_density
+    brown = stained & _is_coloured(density, settings) & _is_brown(density, settings)
+    of_piece = labels[mask.tissue]
+    all_, brown_ = (np.bincount(of_piece[pixels], minlength=count + 1) for pixels in (stained, brown))
+    return (brown_ > _NEARLY_ALL * np.maximum(all_, 1))[labels] & mask.tissue
+
+
+def _is_coloured(density: NDArray[np.float32], settings: QualitySettings) -> NDArray[np.bool_]:
+    """bool (n,). Slide edges are dark and slightly warm: only what has colour can be brown."""
+    return density.max(axis=0) - density.min(axis=0) >= settings.min_colour_ratio * density.mean(axis=0)
+
+
+def _is_brown(density: NDArray[np.float32], settings: QualitySettings) -> NDArray[np.bool_]:
+    return density[2] >= settings.brown_blue_per_green * density[1]
 
 
 def focus_flags(out_of_focus_fraction: float) -> tuple[Flag, ...]:
@@ -128,10 +170,10 @@ def focus_flags(out_of_focus_fraction: float) -> tuple[Flag, ...]:
     return (Flag("out_of_focus", f"{share} of the tissue is out of focus and counts as not examined; scan it again."),)
 
 
-def _density(pixels: NDArray[np.uint8], glass: tuple[float, ...]) -> NDArray[np.float32]:
+def _density(pixels: NDArray[np.uint8], glass: Glass) -> NDArray[np.float32]:
     """Optical density of each channel over the glass, never below 0: uint8 (n, 3) -> float32 (3, n)."""
     grey = np.maximum(np.arange(256, dtype=np.float32), 1)
-    tables = (np.maximum(np.log10(np.float32(level) / grey), 0) for level in glass)
+    tables = [np.maximum(np.log10(np.float32(level) / grey), 0) for level in glass or (_WHITE_LEVEL,) * 3]
     return np.stack([table[channel] for table, channel in zip(tables, pixels.T, strict=True)])
 
 

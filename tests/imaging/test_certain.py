@@ -66,6 +66,9 @@ def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
 
 
 @example(rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=228, tolerance=0.03)
+@example(  # one that is borderline by 0.2 um of its uncertainty
+    rule=DecisionRule(0.0, 0.2, 0.3, ((84.7, 100.0), (207.5, 199.0)), 12.0), seed=65535, tolerance=0.005
+)
 @given(rule=rules, seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03]))
 @settings(deadline=None, max_examples=40)
 def test_classes_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float) -> None:

@@ -46,10 +46,30 @@ def test_heavy_blur_is_found_whatever_the_stain(sigma_px: float, strength: float
     assert out_of_focus(view, 128, QUALITY).all()
 
 
+@pytest.mark.parametrize("strength", [1.0, 2.0, 3.0])
 @pytest.mark.parametrize("sigma_px", [0.0, 1.0, 1.5])
-def test_sharp_tissue_is_not_accused(sigma_px: float) -> None:
-    """Sharp tissue, and tissue as soft as a scanner's optics make it, is in focus in every block."""
-    assert not out_of_focus(blurred(lymphocytes(256), sigma_px), 64, QUALITY).any()
+def test_sharp_tissue_is_not_accused(sigma_px: float, strength: float) -> None:
+    """Sharp tissue, and tissue as soft as a scanner's optics make it, is in focus in every block, over-stained too."""
+    view = (255 * (lymphocytes(256) / 255) ** strength).astype(np.uint8)
+    assert not out_of_focus(blurred(view, sigma_px), 64, QUALITY).any()
+
+
+def test_dark_stain_is_judged_by_its_density() -> None:
+    """A step of density is few grey levels where little light comes through: even then even stain is blur."""
+    rng = np.random.default_rng(0)
+    density = ndimage.gaussian_filter(rng.normal(0, 1, (256, 256)), 2)
+    density = 0.85 + 0.06 * density / density.std()
+    dark = np.repeat((245 * 10**-density)[..., None], 3, axis=2).astype(np.uint8)
+    assert 25 < dark.mean() < 45
+    assert not out_of_focus(dark, 64, QUALITY).any()
+    assert out_of_focus(blurred(dark, 12), 64, QUALITY).all()
+
+
+@pytest.mark.parametrize("level", [195, 185, 172])
+def test_dark_glass_is_not_out_of_focus(level: int) -> None:
+    """What an underexposed scan shows between fat cells holds nothing to focus on."""
+    flat = glass(128, 128, colour=(level,) * 3, noise=0.0)
+    assert not out_of_focus(flat, 64, QUALITY, (float(level),) * 3).any()
 
 
 def test_the_blurred_block_is_the_one_named() -> None:
@@ -147,6 +167,30 @@ def test_brown_within_h_and_e_is_flagged_and_says_so() -> None:
     (flag,) = stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY)
     assert flag.code == "not_he"
     assert "brown" in flag.message
+
+
+@pytest.mark.parametrize(
+    "ink", [(25, 25, 28), (30, 140, 80), (200, 30, 40), (40, 60, 160)], ids=["black", "green", "red", "blue"]
+)
+def test_a_circle_of_ink_around_a_small_biopsy_says_nothing_of_its_stain(ink: tuple[int, int, int]) -> None:
+    """There is more ink than tissue on such a slide, and it is H&E."""
+    shape = (400, 400)
+    where, ring = disc(shape, (200, 200), 40), disc(shape, (200, 200), 150) & ~disc(shape, (200, 200), 120)
+    view = absorb(glass(*shape), where, nuclei_and_matrix(int(where.sum()), 1.0))
+    view[ring] = ink
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert dict(mask.excluded)["pen"].sum() > mask.tissue.sum()
+    assert stain_flags(view, mask, QUALITY) == ()
+
+
+@pytest.mark.parametrize("colour", [(225, 205, 150), (200, 160, 90), (150, 110, 60)])
+def test_glue_beside_the_tissue_is_no_immunostain(colour: tuple[int, int, int]) -> None:
+    """Yellow-brown mounting medium along a coverslip's edge lies by itself; DAB lies within tissue."""
+    shape = (400, 600)
+    where = disc(shape, (200, 350), 120)
+    view = absorb(glass(*shape), where, nuclei_and_matrix(int(where.sum()), 1.0))
+    view[:, 20:40] = colour
+    assert stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY) == ()
 
 
 def test_a_greyscale_scan_is_flagged() -> None:
