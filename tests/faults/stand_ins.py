@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan import reports, scan, slides
+from nodescan import overview, reports, slides
 from tests.fakes import ColourPredictor
 
 OPENER = "tests.faults.stand_ins:open_colour"
@@ -96,7 +96,7 @@ predictor: ColourPredictor = WatchedPredictor()
 
 def _arm() -> None:
     """Put the watch at the stages' beginnings."""
-    check_readable, find_tissue, replace = slides.check_readable, scan.find_tissue, os.replace
+    check_readable, find_tissue, replace = slides.check_readable, overview.find_tissue, os.replace
 
     def opening(path: Path) -> None:
         _watch.slide = path.stem
@@ -113,7 +113,7 @@ def _arm() -> None:
         replace(source, target)
 
     slides.check_readable = opening
-    scan.find_tissue = tissue
+    overview.find_tissue = tissue
     os.replace = moved
     writers: dict[str, Any] = {**reports.WRITERS}
     write_html = writers["html"]
