@@ -159,6 +159,7 @@ _REMARKS = (
     "outline(s) have no class and count as tumour",
     "spline(s) were read as straight lines from point to point",
 )
+_LEFT_OUT = "outline(s) in no group, or to be ignored, were left out"
 
 _FARTHEST_PX = 1e7
 """Five times the side of the largest slides."""
@@ -227,8 +228,7 @@ def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
 
 def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     found: dict[Role, list[shapely.Polygon | shapely.MultiPolygon]] = {role: [] for role in Role}
-    remarks: dict[str, list[str]] = {remark: [] for remark in _REMARKS}
-    left_out: list[str] = []
+    remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
         if role is None:
@@ -237,7 +237,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
                 f"rename it: {_known_names()}"
             )
         if role is Role.IGNORED:
-            left_out.append(piece.name)
+            remarks[_LEFT_OUT].append(piece.name)
             continue
         polygon, crosses = _polygon(path, piece)
         found[role].append(polygon)
@@ -245,12 +245,10 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
             if holds:
                 remarks[remark].append(piece.name)
     notes = [f"{len(names)} {remark}: {_few(names)}" for remark, names in remarks.items() if names]
-    if left_out:
-        notes.append(f"{len(left_out)} outline(s) in no group, or to be ignored, were left out: {_few(left_out)}")
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
     tumour, excluded = _united(found[Role.TUMOUR]), _united(found[Role.EXCLUDED])
-    return Outlines(path.name, tumour, excluded, tuple(notes), len(left_out))
+    return Outlines(path.name, tumour, excluded, tuple(notes), len(remarks[_LEFT_OUT]))
 
 
 def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.MultiPolygon, bool]:

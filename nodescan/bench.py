@@ -13,20 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.benchmarks.scan_runs import ScanRun, scan
+from nodescan.benchmarks.slide_tiles import tissue_tiles
 from nodescan.config import load_config
-from nodescan.domain.maps import TissueMask
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import SlideError
 from nodescan.examination import examine
 from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s
 from nodescan.inference.slots import open_in_slot
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
-from nodescan.overview import seen
 from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.progress import Viewer
 from nodescan.slides import open_slide
-from nodescan.survey import Survey, plan
+from nodescan.survey import Survey
 from nodescan.tile_pass import readers_for
 
 MOST_TILES = 256
@@ -105,18 +103,10 @@ def measure_speed(slide: Path | None, *, model: str | None, device: str, progres
 
 def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Speed:
     """Decoding, computing and both together, in turn, in this process. Raises SlideError where there is no tissue."""
-    slide = open_slide(SlideRef(path.stem, path))
-    try:
-        _, tissue = seen(slide, load_config().settings)
-        survey = plan(slide, tissue, predictor)
-        if not survey.tiles:
-            reason = "no tissue was found, so there is nothing to measure"
-            raise SlideError(path.name, reason, "name a slide with tissue")
-        batch = np.stack([_read(slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
-        reader = slide.info.reader
-    finally:
-        slide.close()
-    rates = _median_rates(path, tissue, survey, batch, predictor=predictor, progress=progress)
+    with tissue_tiles(path, predictor) as found:
+        survey, reader = found.survey, found.slide.info.reader
+        batch = np.stack([_read(found.slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
+    rates = _median_rates(path, survey, batch, predictor=predictor, progress=progress)
     useful = _tissue_px(survey, predictor) / (len(survey.tiles) * predictor.geometry.input_px**2)
     return Speed(
         device=predictor.device,
@@ -132,20 +122,14 @@ def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Sp
     )
 
 
-def _median_rates(  # noqa: PLR0913  one round needs all that a scan needs
-    path: Path,
-    tissue: TissueMask,
-    survey: Survey,
-    batch: NDArray[np.uint8],
-    *,
-    predictor: TilePredictor,
-    progress: Viewer,
+def _median_rates(
+    path: Path, survey: Survey, batch: NDArray[np.uint8], *, predictor: TilePredictor, progress: Viewer
 ) -> Rates:
     def decode() -> float:
         return _on_fresh(path, lambda slide: _decode(slide, survey, predictor))
 
     def whole() -> float:
-        return _on_fresh(path, lambda slide: _scan(slide, tissue, survey, predictor=predictor))
+        return _on_fresh(path, lambda slide: _scan(slide, survey, predictor))
 
     _warm_up(lambda: _compute(batch, predictor), progress)
     stages = {"decode": decode, "network": lambda: _compute(batch, predictor), "end to end": whole}
@@ -225,9 +209,9 @@ def _compute(batch: NDArray[np.uint8], predictor: TilePredictor) -> float:
     return _rate(answered)
 
 
-def _scan(slide: Slide, tissue: TissueMask, survey: Survey, *, predictor: TilePredictor) -> float:
+def _scan(slide: Slide, survey: Survey, predictor: TilePredictor) -> float:
     """The scan's own way through all tiles; Mpx of tissue."""
-    examine(slide, tissue, predictor=predictor, settings=load_config().settings, progress=Viewer())
+    examine(slide, survey.tissue, predictor=predictor, settings=load_config().settings, progress=Viewer())
     return _tissue_px(survey, predictor) / 1e6
 
 

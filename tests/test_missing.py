@@ -38,7 +38,7 @@ INSIDE = 5
 
 def written(path: Path, pixels: NDArray[np.uint8], lost: range = range(0)) -> SlideRef:
     """Level 0 at 0.95 um/px in 16 tiles, without those `lost`; a coarse one at 7.6, whole."""
-    coarse = pixels.reshape(128, 8, 128, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+    coarse = reduced(pixels, 8)
     write_jpegs(path, [pixels, coarse], Coding(tile_px=256))
     for tile in lost:
         set_tag(path, 325, 0, index=tile)
@@ -89,7 +89,7 @@ def test_whatever_a_gap_is_filled_with_it_was_not_examined(tmp_path: Path, fill:
     ref = written(tmp_path / "s.tif", pixels)
     gap = pixels.copy()
     gap[384:640, 384:640] = fill
-    coarse = pixels.reshape(128, 8, 128, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+    coarse = reduced(pixels, 8)
     write_jpegs(tmp_path / "s.tif", [gap, coarse], Coding(tile_px=256))
     report = scanned(ref, open_tiff, ColourPredictor())
     assert report.status is Status.INCOMPLETE
@@ -117,7 +117,7 @@ def test_gaps_in_the_colour_of_dark_glass_are_seen(tmp_path: Path, level: int) -
     pixels[(pixels == 245).all(axis=2)] = level
     gap = pixels.copy()
     gap[384:640, 384:640] = level
-    coarse = pixels.reshape(128, 8, 128, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+    coarse = reduced(pixels, 8)
     ref = written(tmp_path / "s.tif", pixels)
     write_jpegs(tmp_path / "s.tif", [gap, coarse], Coding(tile_px=256))
     report = scanned(ref, open_tiff, ColourPredictor())
@@ -133,7 +133,7 @@ def test_a_tile_lost_from_the_overview_alone_is_examined(tmp_path: Path, coding:
     random = np.random.default_rng(0)
     pixels[160:-160, 160:-160] = np.clip(np.array(PINK) + random.integers(-14, 15, (3776, 3776, 1)), 0, 255)
     pixels[2500:3300, 2500:3300] = np.clip(np.array(PURPLE) + random.integers(-28, 29, (800, 800, 1)), 0, 255)
-    coarse = pixels.reshape(512, 8, 512, 8, 3).mean(axis=(1, 3)).astype(np.uint8)
+    coarse = reduced(pixels, 8)
     path = tmp_path / "s.tif"
     if coding == "jpeg":
         write_jpegs(path, [pixels, coarse], Coding(tile_px=256))
@@ -195,7 +195,7 @@ def test_what_was_scanned_white_is_examined(tmp_path: Path, shift_px: int) -> No
     path = tmp_path / "s.tif"
     ref = written(path, pixels)
     if shift_px:
-        coarse = np.roll(pixels, (shift_px, shift_px), axis=(0, 1)).reshape(128, 8, 128, 8, 3).mean(axis=(1, 3))
-        write_jpegs(path, [pixels, coarse.astype(np.uint8)], Coding(tile_px=256))
+        coarse = reduced(np.roll(pixels, (shift_px, shift_px), axis=(0, 1)), 8)
+        write_jpegs(path, [pixels, coarse], Coding(tile_px=256))
     report = scanned(ref, open_tiff, ColourPredictor())
     assert (report.status, report.metastasis, report.unread_fraction) == (Status.COMPLETE, Metastasis.NONE, 0.0)

@@ -1,8 +1,6 @@
 """The commands of python -m training that make a model, choose its decision, and judge its answers."""
 
-import dataclasses
 import json
-import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -168,7 +166,7 @@ def measure_discs_command(model: Model = None, as_json: Json = False) -> None:
     discs = disc_maps(predictor, range(*_DISC_SEEDS_REPORTED))
     rows = disc_bias(discs, predictor.decision, load_config(None).settings.segmentation)
     if as_json:
-        typer.echo(json.dumps([_numbers(dataclasses.asdict(row)) for row in rows], allow_nan=False))
+        typer.echo(json.dumps([flat(row) for row in rows], allow_nan=False))
         return
     typer.echo("planted um   n  missed  bias before  bias after  spread")
     for row in rows:
@@ -210,8 +208,3 @@ def _reference(model: str | None, path: Path, mpp: float) -> "TilePredictor":
             f"{path}: --mpp {mpp:g} is not within the model's {finest:g} to {coarsest:g} um/px; resample it"
         )
     return predictor
-
-
-def _numbers(row: dict[str, float]) -> dict[str, float | None]:
-    """What isn't known, since nothing was found, is null."""
-    return {name: None if math.isnan(value) else value for name, value in row.items()}

@@ -32,14 +32,15 @@ def flat(scores: Any) -> dict[str, object]:
     for field in dataclasses.fields(scores):
         value = getattr(scores, field.name)
         if isinstance(value, Interval):
-            ends = [_defined(round(end, 4)) for end in (value.low, value.high)]
-            content |= {field.name: _defined(value.value), f"{field.name}_95": ends}
+            ends = [defined(round(end, 4)) for end in (value.low, value.high)]
+            content |= {field.name: defined(value.value), f"{field.name}_95": ends}
         else:
-            content[field.name] = _defined(value)
+            content[field.name] = defined(value)
     return content
 
 
-def _defined(value: Any) -> Any:
+def defined(value: Any) -> Any:
+    """None, null in JSON, for NaN: what isn't known, since nothing was found, say."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 

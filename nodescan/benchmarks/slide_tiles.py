@@ -46,7 +46,9 @@ def tissue_tiles(path: Path, predictor: TilePredictor) -> Iterator[TissueTiles]:
         _, tissue = seen(slide, load_config().settings)
         survey = plan(slide, tissue, predictor)
         if not survey.tiles:
-            raise SlideError(path.name, "no tissue was found, so there is nothing to measure", "name another slide")
+            raise SlideError(
+                path.name, "no tissue was found, so there is nothing to measure", "name a slide with tissue"
+            )
         yield TissueTiles(slide, survey)
     finally:
         slide.close()

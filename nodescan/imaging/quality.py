@@ -14,6 +14,7 @@ _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
 _WHITE_LEVEL = 245.0  # density is taken over this level where the slide shows no glass
 _MOST_JUDGED = 100_000  # pixels of the stain, evenly taken: a share of 1 % is then known to 0.03 %
 _NEARLY_ALL = 0.9  # of a piece's stained pixels
+_BROWN = "it holds brown, as an immunostain with DAB does"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,6 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
         beside = _unlike_he(overview, tissue & ~_brown_alone(overview, mask, settings), mask, settings)
         said = said if beside is None else beside
     return (_not_he(said),) if said else ()
-
-
-_BROWN = "it holds brown, as an immunostain with DAB does"
 
 
 def _unlike_he(

@@ -2,13 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nodescan.domain.decision import DecisionRule
@@ -169,6 +171,15 @@ def checked_weights(card: ModelCard, folder: Path) -> bytes:
             "the file is damaged or of another model: install nodescan again, or export the model again"
         )
     return content
+
+
+def check_numbers(weights: Mapping[str, NDArray[np.float32]]) -> None:
+    """Raise ValueError for weights that no training leaves. Layers such as OpenVINO's make numbers of NaN."""
+    if not all(np.isfinite(value).all() for value in weights.values()):
+        raise ValueError("weights that are no finite numbers")
+    for name, value in weights.items():
+        if name.endswith("running_var") and (value < 0).any():
+            raise ValueError(f"{name}: a negative variance")
 
 
 _OPEN_RESOURCES = ExitStack()

@@ -16,7 +16,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from nodescan.errors import ModelError
-from nodescan.inference.card import ModelCard
+from nodescan.inference.card import ModelCard, check_numbers
 from nodescan.inference.poses import FEATURES, KERNEL_OF, MARGIN_PX, POSES, STRIDE_PX, turned
 
 Node = Any
@@ -70,8 +70,7 @@ class _Parts:
     ) -> None:
         self.ops, self.card = ops, card
         self._weights = {name: value.astype(np.float32) for name, value in weights.items()}
-        if not all(np.isfinite(value).all() for value in self._weights.values()):  # OpenVINO makes numbers of NaN
-            raise ValueError("weights that are no finite numbers")
+        check_numbers(self._weights)
         self._ranges: Iterator[float] | None = iter(card.int8_ranges or ()) if int8 else None
         self._asked: set[str] = set()
 
@@ -136,8 +135,6 @@ class _Parts:
         weight, bias, mean, variance = (
             self.weight(f"{norm}.{part}") for part in ("weight", "bias", "running_mean", "running_var")
         )
-        if (variance < 0).any():
-            raise ValueError(f"{norm}: a negative variance")
         scale = weight / np.sqrt(variance + np.float32(_EPS))
         return scale, bias - mean * scale
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.errors import ModelError
-from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, checked_weights, load_card
+from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, check_numbers, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import cast, compiled_lanes, lanes_on, near_enough
 from nodescan.inference.fast_predictor import FastPredictor
@@ -102,10 +102,7 @@ def load_network(card: ModelCard, folder: Path) -> nn.Module:
     try:
         weights = {name: value.float() for name, value in safetensors.torch.load(content).items()}
         net.load_state_dict(weights)
-        if not all(torch.isfinite(value).all() for value in weights.values()):
-            raise ValueError("weights that are no finite numbers")
-        if any((value < 0).any() for name, value in weights.items() if name.endswith("running_var")):
-            raise ValueError("a negative variance")
+        check_numbers({name: value.numpy() for name, value in weights.items()})
     except (RuntimeError, ValueError, safetensors.SafetensorError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise ModelError(

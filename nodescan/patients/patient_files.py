@@ -48,17 +48,17 @@ Json = Mapping[str, object]
 
 def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     """Write all files; the pages' paths. Raises OutputError where the disk refuses."""
-    pages = folder / PAGES
+    pages, names = folder / PAGES, page_names([_names(result.staged) for result in staging.patients])
     with output_errors(pages):
         pages.mkdir(parents=True, exist_ok=True)
-        for stale in _earlier_pages(folder) - set(page_names([_names(result.staged) for result in staging.patients])):
+        for stale in _earlier_pages(folder) - set(names):
             (pages / stale).unlink(missing_ok=True)
         (folder / SUBMISSION_CSV).unlink(missing_ok=True)
     write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
     write_beside(folder / PATIENTS_JSON, text_bytes(json_text(staging)))
     if staging.table is CAMELYON17:
         write_beside(folder / SUBMISSION_CSV, text_bytes(_submission(staging)))
-    paths = tuple(pages / name for name in page_names([_names(result.staged) for result in staging.patients]))
+    paths = tuple(pages / name for name in names)
     for path, result in zip(paths, staging.patients, strict=True):
         write_beside(path, text_bytes(render(result, staging)))
     return paths

@@ -72,6 +72,8 @@ class JpegLevels:
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
+        if self._tables.has_lost(index, box):
+            raise RegionUnreadableError(self._name, f"a tile of level {index} is missing")
         level = self._levels[index]
         pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
         wide, high = level.tile_width_px, level.tile_height_px
@@ -82,9 +84,7 @@ class JpegLevels:
                 y0, y1 = max(place.top, box.top), min(place.bottom, box.bottom)
                 target = pixels[y0 - box.top : y1 - box.top, x0 - box.left : x1 - box.left]
                 number = row * level.tiles_across + column
-                if level.lengths[number] == 0:
-                    if self._tables.has_lost(index, place):
-                        raise RegionUnreadableError(self._name, f"a tile of level {index} is missing")
+                if level.lengths[number] == 0:  # never scanned
                     target[:] = 255
                     continue
                 tile = self._tile(index, number)
