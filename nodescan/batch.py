@@ -15,7 +15,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.executors import LocalSlots, SlideExecutor, finished
 from nodescan.inference.card import find_model, load_card
-from nodescan.local_copies import InPlace, LocalCopies, copies_or_originals, prepare_stage
+from nodescan.local_copies import InPlace, LocalCopies, Stage, copies_or_originals, prepare_stage
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import reviewed_before, set_aside, write_staging
@@ -32,7 +32,7 @@ from nodescan.run_record import RunRecord
 from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slide
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
-from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
+from nodescan.worker_messages import OPENER, REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
 
 SUMMARY_CSV = "summary.csv"
@@ -82,12 +82,19 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
         prepare_stage(request.stage)
     model = find_model(request.model)
     check_fit(config, load_card(model).geometry())
-    job = ScanJob(request.folder, model, request.device, config.name, config.text, names)
-    if request.precision == "float32":
-        job = replace(job, opener=REFERENCE_OPENER)
     with held(request.folder) as ticket:
         remove_parts(request.folder)
-        job = replace(job, max_unread_percent=request.max_unread_percent, run_id=ticket.run_id)
+        job = ScanJob(
+            request.folder,
+            model,
+            request.device,
+            config.name,
+            config.text,
+            names,
+            opener=REFERENCE_OPENER if request.precision == "float32" else OPENER,
+            max_unread_percent=request.max_unread_percent,
+            run_id=ticket.run_id,
+        )
         with _opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
@@ -150,7 +157,7 @@ def scan_all(
     viewer.batch_started(len(waiting))
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
-        copies = copies_or_originals(waiting, tools.stage, viewer.note, stall_s=tools.rules.stall_s)
+        copies = copies_or_originals(waiting, tools.stage, viewer.note)
         work = partial(_scan_copy, copies=copies, tools=tools, viewer=viewer)
         with copies, tools.executor as executor, copies.stopped_after():
             for report in finished(executor, work, waiting, lost=lost, pending=tools.pending):
@@ -182,10 +189,11 @@ def _opened(
     request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
 ) -> Iterator[RunTools]:
     """The model, open: here, on a cluster, or in worker processes that are gone when the block is left."""
-    rules = replace(_rules(job), stall_s=request.stall_minutes * 60)
+    rules = _rules(job)
+    stage = None if request.stage is None else Stage(request.stage, request.stall_minutes * 60)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        yield Tools(job.folder, open_slide, predictor, config, job.reports, request.command, rules, request.stage)
+        yield Tools(job.folder, open_slide, predictor, config, job.reports, request.command, rules, stage)
         return
     model = load_card(job.model).identity()
     with _processes(request, job, first=first, viewer=viewer) as executor:
@@ -197,7 +205,7 @@ def _opened(
             model=model,
             executor=executor,
             rules=rules,
-            stage=request.stage,
+            stage=stage,
         )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nodescan.errors import UsageError
 from nodescan.reports import CHOICES
-from nodescan.resume import MAX_UNREAD_PERCENT
+from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
 
 PRECISIONS = ("auto", "float32")
 
@@ -34,7 +34,7 @@ class BatchRequest:
     reports: tuple[str, ...] = CHOICES
     command: tuple[str, ...] = ()
     slots: int | None = None
-    stall_minutes: float = 10.0
+    stall_minutes: float = STALL_MINUTES
     precision: str = "auto"
     force: bool = False
     max_unread_percent: float = MAX_UNREAD_PERCENT

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodescan.errors import UsageError
-from nodescan.options import Device, Model
+from nodescan.options import COMPLETE, AsJson, Device, Model
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.bench import Speed
     from nodescan.benchmarks.growth import GrowthPoint, LinearFit
     from nodescan.benchmarks.scan_runs import ScanRun
-
-DONE = 0
 
 
 class What(StrEnum):
@@ -34,7 +32,6 @@ class What(StrEnum):
 SlideFile = Annotated[
     Path | None, typer.Argument(metavar="SLIDE", help="The slide to read; a phantom made for it if not given.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Whatever = Annotated[
     What,
     typer.Option(
@@ -117,7 +114,7 @@ def _margins(slide: Path, model: str | None, *, as_json: bool) -> int:
 
     studies = study_margins(slide, model=model)
     print(_json([asdict(study) for study in studies]) if as_json else margin_table(studies))
-    return DONE
+    return COMPLETE
 
 
 def _precision(slide: Path, model: str | None, device: str, *, say: Callable[[str], None], as_json: bool) -> int:
@@ -198,7 +195,7 @@ def _show(found: dict[str, Any], rows: Sequence[tuple[str, str]], *, as_json: bo
     else:
         for name, value in rows:
             print(f"{name:<18} {value}")
-    return DONE
+    return COMPLETE
 
 
 def _json(found: object) -> str:

@@ -23,6 +23,10 @@ from nodescan.errors import (
 from nodescan.evaluate_command import evaluate
 from nodescan.manifest_command import manifest as manifest_
 from nodescan.options import (
+    COMPLETE,
+    INTERRUPTED,
+    NOT_COMPLETE,
+    WRONG_USAGE,
     Config,
     Device,
     Force,
@@ -43,13 +47,12 @@ from nodescan.options import (
     StallMinutes,
     TasksAtOnce,
 )
+from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
 from nodescan.stage_command import print_staging
 from nodescan.stage_command import stage as stage_
 
 if TYPE_CHECKING:
     from nodescan.batch import BatchResult
-
-COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="nodescan",
@@ -93,10 +96,10 @@ def run(
     override_mpp: OverrideMpp = False,
     reports: Reports = None,
     slots: Slots = None,
-    stall_minutes: StallMinutes = 10.0,
+    stall_minutes: StallMinutes = STALL_MINUTES,
     precision: Precision = "auto",
     force: Force = False,
-    max_unread: MaxUnread = 5.0,
+    max_unread: MaxUnread = MAX_UNREAD_PERCENT,
     stage: Stage = None,
     scheduler: Scheduler = None,
     tasks_at_once: TasksAtOnce = None,

@@ -1,28 +1,24 @@
 """`nodescan doctor`: whether this installation can be trusted, in plain words."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.options import Device, Model
+from nodescan.options import COMPLETE, NOT_COMPLETE, AsJson, Device, Model
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.doctor import Diagnosis
     from nodescan.machine_checks import Check
 
-TRUSTWORTHY, NOT_TRUSTWORTHY = 0, 1
-
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results will go: is there room?")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_json: AsJson = False) -> int:
     """Check this installation part by part, and scan a phantom of known truth; exit 1 if it can't be trusted."""
-    import sys
-
     from nodescan.doctor import DoctorRequest, examine_installation
 
     on_terminal = sys.stdout.isatty()
@@ -34,7 +30,7 @@ def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_j
         if on_terminal:
             _print_table(diagnosis)
         print(_conclusion(diagnosis))
-    return TRUSTWORTHY if diagnosis.trustworthy else NOT_TRUSTWORTHY
+    return COMPLETE if diagnosis.trustworthy else NOT_COMPLETE
 
 
 def _print_line(check: "Check") -> None:

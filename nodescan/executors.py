@@ -22,6 +22,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 P = ParamSpec("P")
 
+TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
+
 
 class InProcess(Executor):
     """Runs a call when it is submitted and returns its Future done.
@@ -45,6 +47,20 @@ class SlideExecutor(Executor, ABC):
 
     opened: Opened
     pending: int
+    _threads: ThreadPoolExecutor
+
+    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
+        """Call `fn`, which calls scan(), in a thread."""
+        return self._threads.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+        if wait:
+            self.stop()
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Have nothing more done for this run, in the middle of slides too."""
 
     @abstractmethod
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
@@ -135,10 +151,6 @@ class LocalSlots(SlideExecutor):
         self.pending = len(self._slots) + 1
         self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="slot")
 
-    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
-        """Call `fn`, which calls scan(), in a thread for which a slot is free."""
-        return self._threads.submit(fn, *args, **kwargs)
-
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
         """Scan a slide in the next free slot.
 
@@ -169,11 +181,6 @@ class LocalSlots(SlideExecutor):
         for slot in self._slots:
             slot.end()
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
-        if wait:
-            self.stop()
-
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if kind is not None:
             self.shutdown(wait=False, cancel_futures=True)
@@ -185,7 +192,7 @@ class LocalSlots(SlideExecutor):
             told = self._stopped or ref.slide_id in self._died
             self._died.add(ref.slide_id)
         if not told:
-            viewer.note(f"{error}; it is tried once more, alone, when the other slides are done")
+            viewer.note(f"{error}; {TRIED_ONCE_MORE}")
 
     def _give_up(self, error: NodescanError, viewer: Viewer) -> None:
         with self._lock:

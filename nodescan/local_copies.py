@@ -41,9 +41,6 @@ LEFT_FREE_BYTES = 1_000_000_000
 LOCK_FILE = "lock"
 """Held for as long as the run lives: the system lets go of it however the run ends."""
 
-STALL_S = 600.0
-"""A copy that gets no further for so long is waited for no more, where the user says nothing else."""
-
 _CHUNK_BYTES = 8 * 1024 * 1024
 _POLL_S, _LEAVING_S = 0.5, 10.0
 _OWN_FOLDER = re.compile(r"\.nodescan-copies-\d+-[0-9a-f]{12}")
@@ -80,7 +77,7 @@ class LocalCopies:
     own: Path
     lock_fd: int
     tell: Tell
-    stall_s: float = STALL_S
+    stall_s: float
     _copies: dict[str, _Copy] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _stop: Event = field(default_factory=Event)
@@ -240,14 +237,20 @@ class InPlace:
         return nullcontext()
 
 
-def copies_or_originals(
-    refs: Sequence[SlideRef], folder: Path | None, tell: Tell, *, stall_s: float = STALL_S
-) -> "LocalCopies | InPlace":
-    """local_copies() where a folder is given. Raises OutputError where nothing can be written there."""
-    return InPlace() if folder is None else local_copies(refs, folder, tell, stall_s=stall_s)
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A folder of this machine to copy slides to ahead of use; stall_s: see LocalCopies."""
+
+    folder: Path
+    stall_s: float
 
 
-def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s: float = STALL_S) -> LocalCopies:
+def copies_or_originals(refs: Sequence[SlideRef], stage: Stage | None, tell: Tell) -> "LocalCopies | InPlace":
+    """local_copies() where there is a stage. Raises OutputError where nothing can be written there."""
+    return InPlace() if stage is None else local_copies(refs, stage.folder, tell, stall_s=stage.stall_s)
+
+
+def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s: float) -> LocalCopies:
     """Where to scan copies of `refs`, in a new folder inside `folder`; what dead runs left in there is removed.
 
     Raises OutputError where nothing can be written.

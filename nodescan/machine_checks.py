@@ -57,6 +57,11 @@ def check_python() -> Check:
     return Check("python", State.OK, found)
 
 
+_WITHOUT = ("openslide-bin", "torchvision")
+"""Scans do without: the system's own OpenSlide does as well (its check says whether it is there), and torchvision is
+for who works on networks."""
+
+
 def check_packages() -> Check:
     """Every package that nodescan asks for is there, in a version that it accepts."""
     try:
@@ -74,7 +79,7 @@ def check_packages() -> Check:
         count += 1
         there = _version(needed.name)
         if there is None:
-            if needed.name != "openslide-bin":  # the system's own library does as well; its check says whether it is
+            if needed.name not in _WITHOUT:
                 problems.append(f"{needed.name} is missing")
         elif not needed.specifier.contains(there, prereleases=True):
             problems.append(f"{needed.name} is {there}, needed is {needed.specifier}")

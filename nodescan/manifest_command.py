@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from nodescan.errors import UsageError
-
-DONE = 0
+from nodescan.options import COMPLETE
 
 EXAMPLE = {
     "path": "slides/a.svs",
@@ -46,13 +45,13 @@ def manifest(folder: Folder = None, template: Template = False, to: To = None) -
     if to is None:
         print(text, end="")
     else:
-        from nodescan.reports.files import write_beside
+        from nodescan.reports.files import text_bytes, write_beside
 
-        write_beside(to, text.encode())
+        write_beside(to, text_bytes(text))
     nameless = sum(not row.get("patient_id") for row in rows)
     if nameless:
         print(f"note: {nameless} of {len(rows)} rows need a patient_id before they can be used", file=sys.stderr)
-    return DONE
+    return COMPLETE
 
 
 def _draft(folder: str, place: Path) -> list[dict[str, str]]:

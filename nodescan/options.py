@@ -1,9 +1,15 @@
-"""The options of the command line that several commands share, and the many of `run`."""
+"""What several commands of the command line share: exit codes, and options; and the many options of `run`."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: all is well, something isn't (a slide not complete, a class wrong, a check failed), the user's mistake,
+Ctrl-C."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Mpp = Annotated[
     float | None, typer.Option("--mpp", metavar="UM", help="Pixel size at level 0 in um, where the file has none.")

@@ -16,8 +16,6 @@ from nodescan.phantom_texture import Look, draw, scan_noise
 from nodescan.phantom_tiles import COARSEST_DRAWN_UM, block_mean
 from nodescan.pyramid import TILE_PX
 
-"""Spacing of level 0 that nodescan accepts as plausible."""
-
 SMALLEST_DIAMETERS_UM = {Shape.ROUND: 40.0, Shape.PAIR: 40.0, Shape.ELONGATED: 100.0, Shape.CRESCENT: 150.0}
 """Below these an outline is too narrow for tumour nuclei of 10 to 16 um to lie wholly inside."""
 

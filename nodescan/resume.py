@@ -4,31 +4,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
+from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import files_beside, read_again, result_version
+from nodescan.run_limits import MAX_UNREAD_PERCENT
 from nodescan.run_lock import LOCK_FILE, Ticket
 from nodescan.slides.files import fingerprint, state_of
-
-MAX_UNREAD_PERCENT = 5.0
-"""More unread tissue than this fails a slide, where the user says nothing else."""
-
-_TRIED_AGAIN = (Status.FAILED, Status.UNMEASURABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class RunRules:
     """What a run decides for each of its slides beside settings and model; goes to worker processes.
 
-    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock. stall_s: a
-    copy of a slide that gets no further for so long is waited for no more.
+    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
     """
 
     max_unread_percent: float = MAX_UNREAD_PERCENT
     ticket: Ticket | None = None
-    stall_s: float = 600.0
 
     def may_write(self) -> None:
         """Raises LockLostError where the folder is no longer this run's."""
@@ -107,7 +101,7 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
         beside = files_beside(path)
     except UsageError as error:
         raise _Redo(f"its report is not whole ({str(error).removesuffix('; run the slide again')})") from None
-    if report.status in _TRIED_AGAIN:
+    if report.status.without_result:
         raise _Redo(f"it was {report.status.value}: tried again")
     made = report.provenance
     if made is None or made.asked is None:

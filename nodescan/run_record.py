@@ -86,7 +86,7 @@ class RunRecord:
 
 def to_redo(reports: Sequence[SlideReport]) -> tuple[str, ...]:
     """The slides that nothing could be said of, by slide_id: running the command again tries just these."""
-    return tuple(report.slide.slide_id for report in reports if report.status in (Status.FAILED, Status.UNMEASURABLE))
+    return tuple(report.slide.slide_id for report in reports if report.status.without_result)
 
 
 def redo_command(command: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ from nodescan.errors import (
 from nodescan.executors import InProcess, SlideExecutor
 from nodescan.glimpse import glimpse
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
+from nodescan.local_copies import Stage
 from nodescan.progress import Viewer
 from nodescan.reports import write_reports
 from nodescan.resume import NO_RULES, RunRules, asked_of
@@ -59,8 +60,8 @@ class RunTools(Protocol):
     def rules(self) -> RunRules: ...
 
     @property
-    def stage(self) -> Path | None:
-        """A local folder that slides are copied to ahead of use; None: they are read where they lie."""
+    def stage(self) -> Stage | None:
+        """Where slides are copied to ahead of use; None: they are read where they lie."""
         ...
 
     @property
@@ -92,7 +93,7 @@ class Tools:
     reports: tuple[str, ...]
     command: tuple[str, ...] = ()
     rules: RunRules = NO_RULES
-    stage: Path | None = None
+    stage: Stage | None = None
 
     @property
     def executor(self) -> Executor:
@@ -127,7 +128,7 @@ class RemoteTools:
     model: ModelIdentity
     executor: SlideExecutor
     rules: RunRules
-    stage: Path | None = None
+    stage: Stage | None = None
 
     @property
     def predictor(self) -> RemotePredictor:
@@ -204,8 +205,8 @@ def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
 def _write(result: SlideResult, tools: RunTools, names: tuple[str, ...]) -> None:
     """The slide's folder, while the run's folder is still this run's. Raises OutputError and LockLostError."""
     tools.rules.may_write()
-    writing = write_reports if tools.rules.ticket is None else partial(write_reports, may_move=tools.rules.may_write)
-    writing(result, tools.folder / result.report.slide.slide_id, names)
+    folder = tools.folder / result.report.slide.slide_id
+    write_reports(result, folder, names, may_move=tools.rules.may_write)
 
 
 def _written_failure(failure: SlideResult, tools: RunTools, provenance: Provenance, *, viewer: Viewer) -> SlideReport:

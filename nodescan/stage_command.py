@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.errors import UsageError
+from nodescan.options import COMPLETE, NOT_COMPLETE
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.domain.staging import StagingTable
     from nodescan.patients.restage import PatientResult, Staging
-
-COMPLETE, NOT_COMPLETE = 0, 1
 
 Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder of a run, whose reports are staged.")]
 ManifestFile = Annotated[

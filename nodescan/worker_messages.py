@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodescan.domain.slide import SlideRef
+from nodescan.run_limits import MAX_UNREAD_PERCENT
 
 if TYPE_CHECKING:
     from nodescan.domain.report import SlideReport
@@ -39,7 +40,7 @@ class ScanJob:
     config_text: str
     reports: tuple[str, ...]
     opener: str = OPENER
-    max_unread_percent: float = 5.0
+    max_unread_percent: float = MAX_UNREAD_PERCENT
     run_id: str = ""
 
 

@@ -79,7 +79,7 @@ def test_a_copy_is_the_slide_with_all_its_files_and_no_other(tmp_path: Path, mak
         seen.append(given.path)
         return report(given)
 
-    with local_copies([ref], tmp_path / "local", seen.append) as copies:
+    with local_copies([ref], tmp_path / "local", seen.append, stall_s=60) as copies:
         assert copies.scan(ref, scan).slide == ref
         assert not seen[0].exists()
     assert len(seen) == 1
@@ -110,7 +110,7 @@ def test_one_slide_is_copied_ahead_and_no_more(tmp_path: Path) -> None:
     """While one is scanned, it and the next are there; a slide asked for again is copied again."""
     refs = slides(tmp_path / "in", 4)
     there: list[set[str]] = []
-    with local_copies(refs, tmp_path / "local", print) as copies:
+    with local_copies(refs, tmp_path / "local", print, stall_s=60) as copies:
 
         def scan(given: SlideRef) -> SlideReport:
             settled(copies)
@@ -128,7 +128,7 @@ def test_a_slide_without_room_is_read_where_it_lies(tmp_path: Path, monkeypatch:
     (ref,) = slides(tmp_path / "in", 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000_001))
     told: list[str] = []
-    with local_copies([ref], tmp_path / "local", told.append) as copies:
+    with local_copies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
         assert copies.scan(ref, report).slide == ref
     assert len(told) == 1
     assert told[0].startswith("s0.svs: read where it lies, not copied: it has 0.00 GB and 1.00 GB are free")
@@ -153,7 +153,7 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
         scanned.append(given.path)
         return report(given)
 
-    with local_copies([], tmp_path / "local", told.append) as copies:
+    with local_copies([], tmp_path / "local", told.append, stall_s=60) as copies:
         for ref in (short, changed, gone):
             copies.scan(ref, scan)
         assert copied_in(copies) == set()
@@ -247,7 +247,7 @@ def test_a_disk_with_coarser_times_of_files_is_not_copied_to(tmp_path: Path, mon
         scanned.append(given.path)
         return report(given)
 
-    with local_copies([ref], tmp_path / "local", told.append) as copies:
+    with local_copies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
         copies.scan(ref, scan)
     assert scanned == [ref.path]
     assert told == ["s0.svs: read where it lies, not copied: the disk of the copies keeps coarser times of files"]
@@ -260,7 +260,7 @@ def test_a_scan_that_fails_leaves_no_copy(tmp_path: Path) -> None:
     def fail(given: SlideRef) -> SlideReport:
         raise OutputError("no room for reports")
 
-    with local_copies([ref], tmp_path / "local", print) as copies:
+    with local_copies([ref], tmp_path / "local", print, stall_s=60) as copies:
         with pytest.raises(OutputError, match="no room"):
             copies.scan(ref, fail)
         assert copied_in(copies) == set()
@@ -269,7 +269,7 @@ def test_a_scan_that_fails_leaves_no_copy(tmp_path: Path) -> None:
 def test_once_stopped_nothing_more_is_copied(tmp_path: Path) -> None:
     """Whoever waits hears of it rather than scan half a slide; all is removed."""
     (ref,) = slides(tmp_path / "in", 1)
-    with local_copies([ref], tmp_path / "local", print) as copies:
+    with local_copies([ref], tmp_path / "local", print, stall_s=60) as copies:
         with copies.stopped_after():
             pass
         with pytest.raises(CancelledError):
@@ -281,7 +281,7 @@ def test_what_a_dead_run_left_is_removed_and_nothing_else(tmp_path: Path) -> Non
     """A run that lives keeps its copies; files, other folders and links stay, whatever they are called."""
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom nodescan.local_copies import local_copies\n"
-        "copies = local_copies([], Path(sys.argv[1]), print)\n"
+        "copies = local_copies([], Path(sys.argv[1]), print, stall_s=60)\n"
         "(copies.own / 'slide.svs').write_bytes(b'x')\nos._exit(9)"
     )
     place = tmp_path / "local"
@@ -293,7 +293,7 @@ def test_what_a_dead_run_left_is_removed_and_nothing_else(tmp_path: Path) -> Non
     (place / "mine.svs").write_bytes(b"x")
     (place / ".nodescan-copies-1-aaaaaaaaaaaa").mkdir()  # without a lock it isn't known to be a run's
     (place / ".nodescan-copies-1-bbbbbbbbbbbb").symlink_to(treasure)
-    with local_copies([], place, print) as alive:
+    with local_copies([], place, print, stall_s=60) as alive:
         remove_leftovers(place)
         assert alive.own.is_dir()
         assert not dead.exists()
@@ -309,7 +309,7 @@ def test_a_place_that_cannot_be_written_is_refused_with_its_option(tmp_path: Pat
     """Before any work, on one line."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"--stage .*file.*; name a folder on a local disk"):
-        local_copies([], tmp_path / "file" / "below", print)
+        local_copies([], tmp_path / "file" / "below", print, stall_s=60)
 
 
 def test_a_stage_that_cannot_be_written_costs_no_older_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import sys
 
 from nodescan.errors import NodescanError
+from nodescan.options import COMPLETE, NOT_COMPLETE, WRONG_USAGE
 from training.options import LIGHTNING
 
 
@@ -22,11 +23,11 @@ def main(arguments: list[str]) -> int:
         fit(arguments)
     except NodescanError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
+        return WRONG_USAGE
     except FloatingPointError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
-        return 1
-    return 0
+        return NOT_COMPLETE
+    return COMPLETE
 
 
 if __name__ == "__main__":

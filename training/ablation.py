@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
+from nodescan.inference.transforms import as_image
 from training.ablation_table import Earlier, Run, table
 from training.fitting import fit
 from training.module import TumourModule, patch_logit
@@ -153,8 +154,7 @@ def answers(module: TumourModule, patches: DataLoader[Any]) -> tuple[NDArray[np.
     logits, labels = [], []
     with torch.inference_mode():
         for pixels, label in patches:
-            image = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
-            logits.append(patch_logit(module(image.to(module.device))).float().cpu())
+            logits.append(patch_logit(module(as_image(pixels).to(module.device))).float().cpu())
             labels.append(label.bool())
     return torch.cat(logits).numpy(), torch.cat(labels).numpy()
 

@@ -8,15 +8,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from nodescan.evaluation.reference import NOT_EXHAUSTIVE
 from training.manifest import ManifestRow, write_manifest
 
 VALID_OF_FIVE = 2
 """A training slide (CAMELYON17: patient) is for validation where its number leaves this rest when divided by five."""
 
-PARTLY_ANNOTATED = frozenset(
-    {10, 15, 18, 20, 25, 29, 33, 34, 44, 46, 51, 54, 55, 56, 67, 79, 85, 92, 95, 110}
-)  # of CAMELYON16's tumor slides: the organisers' README
-NOT_EXHAUSTIVE = "annotation is not exhaustive: what lies outside of the outlines may be tumour"
+PARTLY_OUTLINED = "annotation is not exhaustive: what lies outside of the outlines may be tumour"
 ITC_NOT_EXHAUSTIVE = "isolated tumour cells are not outlined exhaustively"
 NO_OUTLINES = "holds tumour that nobody outlined"
 NOT_PUBLISHED = "label is not published"
@@ -68,8 +66,8 @@ def _part(number: int) -> str:
 
 
 def _slide16(slide_id: str, *, centre: str, label: str, split: str) -> ManifestRow:
-    kind, number = slide_id.split("_")
-    partly = (kind == "tumor" and int(number) in PARTLY_ANNOTATED) or slide_id == "test_114"
+    kind = slide_id.partition("_")[0]
+    partly = slide_id in NOT_EXHAUSTIVE
     outlined = kind != "normal" and label != "negative"
     return ManifestRow(
         slide_id=slide_id,
@@ -83,7 +81,7 @@ def _slide16(slide_id: str, *, centre: str, label: str, split: str) -> ManifestR
         exhaustive=not partly and slide_id not in _EXCLUDED,
         split=split,
         excluded=slide_id in _EXCLUDED,
-        why=_EXCLUDED.get(slide_id, NOT_EXHAUSTIVE if partly else ""),
+        why=_EXCLUDED.get(slide_id, PARTLY_OUTLINED if partly else ""),
     )
 
 

@@ -6,6 +6,7 @@ fit and validate are Lightning's own: python -m training fit --help
 import typer
 
 from nodescan.errors import NodescanError
+from nodescan.options import COMPLETE, WRONG_USAGE
 from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands
 from training.model_commands import add_model_commands
@@ -25,5 +26,5 @@ def run(arguments: list[str]) -> int:
         app(arguments, standalone_mode=True)
     except NodescanError as error:
         typer.echo(f"error: {one_line(error)}", err=True)
-        return 2
-    return 0
+        return WRONG_USAGE
+    return COMPLETE

@@ -278,7 +278,7 @@ def _read_record(to: Path) -> dict[str, _Record]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
             return {row["key"]: (int(row["bytes"]), row["verified"], row.get("sums") or "") for row in rows}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise UsageError(
             f"{path}: can't be read ({error!r}); delete it, what is there is then verified anew"
         ) from error

@@ -13,7 +13,7 @@ from torchmetrics.classification import BinaryAUROC
 
 from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
-from nodescan.inference.transforms import normalised
+from nodescan.inference.transforms import as_image, normalised
 from training.checkpoints import starting_weights
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch
@@ -106,11 +106,8 @@ class TumourModule(lightning.LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         pixels, labels = batch
-        image = (pixels.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
-        logits = patch_logit(self(image).float())
-        self.auc.update(
-            logits.double().sigmoid(), labels.long()
-        )  # of logits it would guess, batch by batch, if they are
+        logits = patch_logit(self(as_image(pixels)).float())
+        self.auc.update(logits.double().sigmoid(), labels.long())  # of logits it guesses that they are, batch by batch
         self.log("valid/loss", functional.binary_cross_entropy_with_logits(logits, labels.float()))
         self.log("valid/auc", self.auc, prog_bar=True)
 

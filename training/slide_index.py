@@ -103,6 +103,8 @@ def index_rows(folder: Path) -> tuple[IndexRow, ...]:
             lines = list(csv.DictReader(file))
     except FileNotFoundError as error:
         raise UsageError(f"{folder}: no {INDEX_FILE} there; make it with python -m training prepare") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path}: can't be read ({error}); delete it, run prepare again") from error
     rows = []
     for number, line in enumerate(lines, start=2):
         try:

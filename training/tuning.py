@@ -18,10 +18,10 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.slide import SlideRef
-from nodescan.domain.units import Micrometers, Spacing
+from nodescan.domain.units import Spacing
 from nodescan.examination import examine
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
-from nodescan.imaging.sizing import to_shape
+from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.interfaces import TilePredictor
 from nodescan.overview import seen
 from nodescan.progress import Viewer
@@ -184,6 +184,5 @@ def _peak(deposit: Deposit, smoothed: NDArray[np.float32], spacing: Spacing) -> 
 
 def _resized(deposit: Deposit, rule: DecisionRule, settings: SegmentationSettings) -> Deposit:
     """The deposit with its size corrected and its class drawn anew; its outline is left as it was."""
-    excess = rule.excess_um(deposit.diameter_um)
-    diameter = Micrometers(max(deposit.diameter_um - excess, settings.smallest_diameter_um))
+    diameter = corrected_um(deposit.diameter_um, rule, smallest_um=settings.smallest_diameter_um)
     return replace(deposit, diameter_um=diameter, metastasis=classify(diameter))

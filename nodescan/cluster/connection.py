@@ -32,8 +32,8 @@ class Cluster:
     """
 
     address: str
-    tasks_at_once: int | None = None
-    stall_s: float = 600.0
+    tasks_at_once: int | None
+    stall_s: float
 
 
 @contextmanager

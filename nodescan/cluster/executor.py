@@ -4,12 +4,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from secrets import token_hex
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import distributed
 from distributed.scheduler import KilledWorker
@@ -30,16 +30,13 @@ from nodescan.cluster.task import MACHINE_LOST, Attempt, Told, open_here, scan_h
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, DiedTwiceError, LockLostError, NodescanError, SlideError, WorkerDiedError
-from nodescan.executors import SlideExecutor
+from nodescan.executors import TRIED_ONCE_MORE, SlideExecutor
 from nodescan.inference.card import load_card, packed_models
 from nodescan.progress import Viewer
 from nodescan.reports.files import output_errors, part_path
 from nodescan.run_record import keep_in_log
 from nodescan.worker_messages import ScanJob
 from nodescan.workers import Opened
-
-P = ParamSpec("P")
-Result = TypeVar("Result")
 
 TASKS_AT_ONCE = 256
 """Slides handed to the scheduler at a time: enough for workers that join later, and not a night's work queued whole."""
@@ -100,10 +97,6 @@ class ClusterExecutor(SlideExecutor):
             self.stop()
             raise
 
-    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
-        """Call `fn`, which calls scan(), in a thread."""
-        return self._threads.submit(fn, *args, **kwargs)
-
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
         """Have a slide scanned, at most twice in all, counting earlier calls for it.
 
@@ -126,7 +119,7 @@ class ClusterExecutor(SlideExecutor):
             if first is not error:
                 raise _twice(first, error)
             if not told.lost:
-                viewer.note(f"{error}; it is tried once more, alone, when the other slides are done")
+                viewer.note(f"{error}; {TRIED_ONCE_MORE}")
                 raise error
             viewer.note(f"{ref.path.name}: {MACHINE_LOST}{_on(told.host)}; it is read again on another")
 
@@ -135,11 +128,6 @@ class ClusterExecutor(SlideExecutor):
         self._end(ClusterError("the run was stopped"))
         self._threads.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self._markers, ignore_errors=True)
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
-        if wait:
-            self.stop()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if kind is not None:

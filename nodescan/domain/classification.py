@@ -39,7 +39,7 @@ def classify(diameter_um: Micrometers, *, cells: int | None = None, cells_uncert
         raise ValueError(f"a deposit has a positive diameter, not {diameter_um}")
     if diameter_um > MICRO_LIMIT_UM:
         return Metastasis.MACRO
-    if diameter_um > ITC_LIMIT_UM or (cells is not None and cells - cells_uncertainty > ITC_CELL_LIMIT):
+    if diameter_um > ITC_LIMIT_UM or (cells is not None and is_count_above_limit(cells, cells_uncertainty)):
         return Metastasis.MICRO
     return Metastasis.ITC
 
@@ -47,6 +47,11 @@ def classify(diameter_um: Micrometers, *, cells: int | None = None, cells_uncert
 def is_borderline(diameter_um: Micrometers, uncertainty_um: Micrometers) -> bool:
     """Whether the size's interval holds a limit between two classes (clinical-rules 8)."""
     return any(abs(diameter_um - limit) <= uncertainty_um for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM))
+
+
+def is_count_above_limit(cells: int, uncertainty: int) -> bool:
+    """Whether the count is above the limit, less its uncertainty too."""
+    return cells - uncertainty > ITC_CELL_LIMIT
 
 
 def is_count_near_limit(cells: int, uncertainty: int) -> bool:

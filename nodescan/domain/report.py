@@ -24,6 +24,11 @@ class Status(StrEnum):
     UNMEASURABLE = "unmeasurable"
     FAILED = "failed"
 
+    @property
+    def without_result(self) -> bool:
+        """Whether nothing can be said of the slide's class."""
+        return self in (Status.UNMEASURABLE, Status.FAILED)
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -113,13 +118,13 @@ class SlideReport:
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} is never called negative")
-        if self.status in (Status.FAILED, Status.UNMEASURABLE) and self.metastasis is not None:
+        if self.status.without_result and self.metastasis is not None:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
 
     @property
     def looked_at(self) -> bool:
         """Whether a network saw any of it: what is said of deposits then means something."""
-        return self.status not in (Status.FAILED, Status.UNMEASURABLE) or self.examined_fraction is not None
+        return not self.status.without_result or self.examined_fraction is not None
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -128,6 +133,11 @@ class SlideReport:
     @property
     def n_foci(self) -> int:
         return len(self.deposits)
+
+    @property
+    def known_foci(self) -> int | None:
+        """n_foci; None where "0 foci" of a slide without a result would read as a finding."""
+        return None if self.status.without_result and not self.deposits else self.n_foci
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify, is_count_near_limit
+from nodescan.domain.classification import (
+    ITC_CELL_LIMIT,
+    ITC_LIMIT_UM,
+    Metastasis,
+    classify,
+    is_count_above_limit,
+    is_count_near_limit,
+)
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
 from nodescan.domain.report import Flag, SlideReport, Status
@@ -190,7 +197,7 @@ def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 
 def _dispersed_cells_decide(deposits: Sequence[Deposit]) -> bool:
     counted = dispersed_count(deposits)
-    return counted is not None and counted[0] - counted[1] > ITC_CELL_LIMIT
+    return counted is not None and is_count_above_limit(*counted)
 
 
 def _counts(deposits: Sequence[Deposit]) -> str:

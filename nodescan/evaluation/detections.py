@@ -65,11 +65,14 @@ def read_detections(path: Path, *, name: str | None = None) -> DetectionList:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}: is not UTF-8 text") from error
     rows: list[tuple[float, float, float]] = []
-    for number, cells in enumerate(csv.reader(io.StringIO(text)), start=1):
-        stripped = [cell.strip() for cell in cells]
-        if not any(stripped) or (not rows and tuple(cell.casefold() for cell in stripped) == _HEADER):
-            continue
-        rows.append(_row(name, number, stripped))
+    try:
+        for number, cells in enumerate(csv.reader(io.StringIO(text)), start=1):
+            stripped = [cell.strip() for cell in cells]
+            if not any(stripped) or (not rows and tuple(cell.casefold() for cell in stripped) == _HEADER):
+                continue
+            rows.append(_row(name, number, stripped))
+    except csv.Error as error:
+        raise UsageError(f"{name}: is no CSV file ({error}); check its quotation marks") from error
     values = np.array(rows, dtype=np.float64).reshape(-1, 3)
     return DetectionList(name, values[:, 0], values[:, 1], values[:, 2])
 

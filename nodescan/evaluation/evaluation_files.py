@@ -14,7 +14,7 @@ from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
-from nodescan.reports.files import output_errors, write_beside
+from nodescan.reports.files import output_errors, text_bytes, write_beside
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
@@ -42,7 +42,7 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
     if figures.largest is not None:
         files[LARGEST_CSV] = _lesions(figures.largest.slides)
     for name, text in files.items():
-        write_beside(folder / name, text.encode())
+        write_beside(folder / name, text_bytes(text))
     return tuple(folder / name for name in files)
 
 

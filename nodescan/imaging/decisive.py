@@ -12,11 +12,8 @@ from nodescan.imaging.certain import PlaceUm
 from nodescan.imaging.components import components, windows
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings
-from nodescan.imaging.outlines import THRESHOLD_STEP
+from nodescan.imaging.outlines import PAD, threshold_step
 from nodescan.imaging.segmentation import smoothed_values
-
-_AROUND = 2
-"""Cells around a component that its outline is interpolated from; see trace_foci."""
 
 _TRUNCATE = 4.0
 """Standard deviations at which scipy's Gaussian ends."""
@@ -49,7 +46,7 @@ def decisive_cells(
     labels, count = components(smoothed > rule.threshold - slack)
     if count == 0:
         return near
-    lowered = rule.threshold - min(THRESHOLD_STEP, rule.threshold / 2, (1 - rule.threshold) / 2) - slack
+    lowered = rule.threshold - threshold_step(rule.threshold) - slack
     joined, _ = components(smoothed > lowered)
     settled = {int(labels[_cell_at(place, probability)]) for place in certain}
     for index, (rows, columns) in enumerate(windows(labels), start=1):
@@ -62,7 +59,7 @@ def decisive_cells(
         near[around] |= np.isin(joined[around], np.unique(joined[rows, columns][own]))
     if not near.any():
         return near
-    near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=_AROUND)
+    near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=PAD)
     return ndimage.maximum_filter(near, size=_reach(probability, rule.smoothing_um), mode="constant", cval=False)
 
 
@@ -91,7 +88,7 @@ def _reach(probability: ProbabilityMap, sigma_um: float) -> list[int]:
 
 
 def _grown(span: slice, limit: int) -> slice:
-    return slice(max(0, span.start - _AROUND), min(limit, span.stop + _AROUND))
+    return slice(max(0, span.start - PAD), min(limit, span.stop + PAD))
 
 
 def is_constant(probability: ProbabilityMap, *, slack: float = 0.0) -> bool:

@@ -15,13 +15,15 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.imaging.components import components, windows
 
-THRESHOLD_STEP = 0.1
-"""How far the threshold is moved, up and down, to see how much a size hangs on it."""
+_THRESHOLD_STEP = 0.1
+"""Of probability; less near 0 and 1."""
 
 MOST_FINE_SAMPLES = 16_000_000
 """A crop's fine grid stays below this (300 MB of work arrays): above 15 mm both ways it is drawn more coarsely."""
 
-_PAD = 2  # cells around a component: one that is below the threshold, one more for the lowered threshold
+PAD = 2
+"""Cells around a component that its outline is interpolated from: one that is below the threshold, one more for the
+lowered threshold."""
 
 Floats = NDArray[np.float64]
 
@@ -56,6 +58,11 @@ class OutlineLevels:
     grid_um: Micrometers
 
 
+def threshold_step(threshold: float) -> float:
+    """How far a threshold is moved, up and down, to see how much a size hangs on it; it stays between 0 and 1."""
+    return min(_THRESHOLD_STEP, threshold / 2, (1 - threshold) / 2)
+
+
 def trace_foci(smoothed: NDArray[np.float32], probability: ProbabilityMap, levels: OutlineLevels) -> tuple[Focus, ...]:
     """Every contiguous component of `smoothed` at or above the threshold that reaches the seed threshold.
 
@@ -69,14 +76,14 @@ def trace_foci(smoothed: NDArray[np.float32], probability: ProbabilityMap, level
     level = _just_below(levels.threshold)
     labels, _ = components(smoothed > level)
     peaks = _peaks(smoothed, labels)
-    values, answers = np.pad(smoothed, _PAD), np.pad(probability.values, _PAD)
-    examined, padded_labels = np.pad(probability.examined, _PAD), np.pad(labels, _PAD)
+    values, answers = np.pad(smoothed, PAD), np.pad(probability.values, PAD)
+    examined, padded_labels = np.pad(probability.examined, PAD), np.pad(labels, PAD)
     foci: list[Focus] = []
     for index, (rows, columns) in enumerate(windows(labels), start=1):
         if peaks[index] <= _just_below(levels.seed_threshold):
             continue
-        grown = slice(rows.start, rows.stop + 2 * _PAD), slice(columns.start, columns.stop + 2 * _PAD)
-        origin = (rows.start - _PAD, columns.start - _PAD)
+        grown = slice(rows.start, rows.stop + 2 * PAD), slice(columns.start, columns.stop + 2 * PAD)
+        origin = (rows.start - PAD, columns.start - PAD)
         crop = _Crop(values[grown], answers[grown], examined[grown], padded_labels[grown] == index, origin)
         foci.extend(focus for focus in _foci_of(crop, probability.spacing, levels) if focus.shape.area > 0)
     return tuple(foci)
@@ -143,7 +150,7 @@ def _foci_of(crop: _Crop, spacing: Spacing, levels: OutlineLevels) -> Iterator[F
         region = parts == part
         own = fine if count == 1 else np.where(region | ~inside, fine, level - 1)
         answers = crop.answers[cells]
-        step = min(THRESHOLD_STEP, level / 2, (1 - level) / 2)
+        step = threshold_step(level)
         yield Focus(
             shape=_shape(own, level, grid),
             wide_um=_points_at(grid, level - step, region, within=None),

@@ -62,17 +62,22 @@ def greatest_diameter(shape: BaseGeometry) -> Feret:
     return replace(size, diameter_um=Micrometers(round(size.diameter_um, 6)))
 
 
-def corrected(size: Feret, rule: DecisionRule, *, smallest_um: Micrometers) -> Feret:
-    """The diameter less the rule's excess, both ends moved in by half of it along the diameter.
+def corrected_um(measured_um: Micrometers, rule: DecisionRule, *, smallest_um: Micrometers) -> Micrometers:
+    """A diameter less the rule's excess.
 
     What is hardly longer than the excess can't be less than smallest_um, or, if it was measured below that, than
     what was measured.
     """
-    diameter_um = max(size.diameter_um - rule.excess_um(size.diameter_um), min(size.diameter_um, smallest_um))
+    return Micrometers(max(measured_um - rule.excess_um(measured_um), min(measured_um, smallest_um)))
+
+
+def corrected(size: Feret, rule: DecisionRule, *, smallest_um: Micrometers) -> Feret:
+    """The corrected diameter (corrected_um), both ends moved in by half the difference along it."""
+    diameter_um = corrected_um(size.diameter_um, rule, smallest_um=smallest_um)
     start, end = np.asarray(size.start_um), np.asarray(size.end_um)
     inward = (end - start) / size.diameter_um * (size.diameter_um - diameter_um) / 2
     start, end = start + inward, end - inward
-    return Feret(Micrometers(diameter_um), (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
+    return Feret(diameter_um, (float(start[0]), float(start[1])), (float(end[0]), float(end[1])))
 
 
 def offset_inward(shape: BaseGeometry, measured: Feret, true: Feret) -> BaseGeometry:

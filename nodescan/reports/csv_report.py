@@ -59,14 +59,13 @@ def summary_row(report: SlideReport) -> tuple[str, ...]:
     Numbers are not rounded, so that a class can be checked against its size. Text that a spreadsheet would
     run as a formula gets an apostrophe in front. Patient and node are those of a manifest, empty without one.
     """
-    no_count = report.status in (Status.FAILED, Status.UNMEASURABLE) and not report.deposits
     return (
         plain_cell(report.slide.slide_id),
         report.status.value,
         "" if report.metastasis is None else report.metastasis.word,
         "true" if report.at_least else "false",
         _number(report.largest_deposit_um),
-        "" if no_count else str(report.n_foci),
+        "" if report.known_foci is None else str(report.known_foci),
         _number(report.tumour_probability),
         _number(report.tissue_area_mm2),
         _number(report.examined_fraction),

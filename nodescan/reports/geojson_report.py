@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideResult
 from nodescan.domain.slide import SlideInfo
-from nodescan.reports.files import write_beside
+from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.wording import CLASS_WORDS
 
@@ -39,7 +39,7 @@ def write_geojson(result: SlideResult, folder: Path) -> None:
     features = [_feature(deposit, info, report.slide.slide_id) for deposit in report.deposits]
     content = {"type": "FeatureCollection", "features": features}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    write_beside(folder / DEPOSITS_GEOJSON, text.encode())
+    write_beside(folder / DEPOSITS_GEOJSON, text_bytes(text))
 
 
 def deposit_shape(deposit: Deposit) -> shapely.MultiPolygon:

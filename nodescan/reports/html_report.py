@@ -16,8 +16,6 @@ from nodescan.reports.wording import class_words, size_words
 
 REPORT_HTML = "report.html"
 
-"""Close-ups on one page: it stays below some 5 MB, which a phone opens."""
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:

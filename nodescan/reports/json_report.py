@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Asked, Flag, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Asked, Flag, Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
 from nodescan.reports.files import output_errors, text_bytes, write_beside
@@ -34,8 +34,6 @@ def json_bytes(content: Json) -> bytes:
 def report_as_json(report: SlideReport) -> Json:
     """The content of report.json. Numbers are not rounded, so a class can be checked against its size."""
     info, model = report.info, report.model
-    # "0 foci" of a slide that nobody looked at, or that failed, would read as a finding.
-    no_count = report.status in (Status.FAILED, Status.UNMEASURABLE) and not report.deposits
     return {
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
@@ -44,7 +42,7 @@ def report_as_json(report: SlideReport) -> Json:
         "metastasis": None if report.metastasis is None else report.metastasis.word,
         "at_least": report.at_least,
         "largest_deposit_um": _number(report.largest_deposit_um),
-        "n_foci": None if no_count else report.n_foci,
+        "n_foci": report.known_foci,
         "tumour_probability": _number(report.tumour_probability),
         "deposits": deposits_as_json(report.deposits),
         "tissue_area_mm2": _number(report.tissue_area_mm2),

@@ -93,7 +93,7 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
     scale = "0 to 1, of the slide" if score is not None and not meaningless else ""
     return (
         Fact("Largest deposit", "none found" if largest is None else size_words(largest), _limit_note(largest, report)),
-        Fact("Foci", str(report.n_foci), "sizes not added up"),
+        Fact("Foci", _NOT_KNOWN if report.known_foci is None else str(report.known_foci), "sizes not added up"),
         Fact("Tumour score", "no meaning" if meaningless else _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact(
             "Tissue examined",

@@ -6,19 +6,16 @@ from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.report import Flag, SlideReport, Status
-from nodescan.domain.verdict import NOT_JUDGED, size_could_change
+from nodescan.domain.verdict import NOT_JUDGED, REVIEW_ITC_UM, size_could_change
 from nodescan.reports.wording import CLASS_RULES, cell_words, millimetres, percent, size_words, without_paths
 
 _PLACES = 3
 """At most so many deposits or places of one kind under "Look here first": it is for the first minute."""
 
-_CELLS_COULD_CHANGE_UM = 100.0
-"""An ITC from here to 0.2 mm may hold more than 200 cells, and would then be a micrometastasis (clinical-rules 1)."""
-
 
 def answer(report: SlideReport) -> str:
     """The sentence under the headline."""
-    if report.status in (Status.FAILED, Status.UNMEASURABLE):
+    if report.status.without_result:
         return reason(report)
     if report.metastasis is None:
         return f"{_why_no_class(report)} This is not a negative result."
@@ -54,7 +51,7 @@ def reason(report: SlideReport) -> str:
 def look_first(report: SlideReport) -> tuple[str, ...]:
     """What deserves the reader's first minute, the most important first."""
     said: list[str] = []
-    if report.status in (Status.FAILED, Status.UNMEASURABLE):
+    if report.status.without_result:
         said.append("Mend the cause above and run it again; until then, read this slide under the microscope.")
     if not report.looked_at:
         return tuple(said)
@@ -208,7 +205,7 @@ def _cells_matter(deposit: Deposit) -> bool:
     return (
         deposit.cells is None
         and deposit.metastasis is Metastasis.ITC
-        and deposit.diameter_um >= _CELLS_COULD_CHANGE_UM
+        and deposit.diameter_um >= REVIEW_ITC_UM
         and deposit.id <= _PLACES
     )
 

@@ -120,7 +120,7 @@ def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
     """Why slides have no result at all: each reason once, the most frequent first."""
     met: dict[tuple[str, str], list[str]] = {}
     for report in reports:
-        if report.status in (Status.FAILED, Status.UNMEASURABLE):
+        if report.status.without_result:
             met.setdefault((report.status.value, _reason(report)), []).append(report.slide.slide_id)
     return tuple(
         Trouble(status, reason, tuple(names[:MOST_NAMES]), max(0, len(names) - MOST_NAMES))
@@ -143,7 +143,7 @@ def _row(report: SlideReport, folder: Path) -> Row:
         at_least=report.at_least,
         size="" if largest is None else f"{millimetres(largest)} mm",
         size_um=largest,
-        n_foci=report.n_foci if report.looked_at else None,
+        n_foci=report.known_foci,
         status=report.status.value,
         status_rank=tuple(Status).index(report.status),
         flags=tuple(dict.fromkeys(flag_title(flag.code) for flag in report.flags)),
@@ -167,7 +167,7 @@ def _stands(report: SlideReport, path: Path) -> bool:
     One that couldn't be written is a failure's, and an older one may stand there still: a disk that refuses the new
     one may have refused to remove the old one, too.
     """
-    if report.status not in (Status.FAILED, Status.UNMEASURABLE):
+    if not report.status.without_result:
         return path.is_file()
     try:
         return read_again(path, report.slide).provenance == report.provenance
