@@ -25,11 +25,12 @@ def coverage(
     return (total / pixels).astype(np.float32)
 
 
-def _sums(values: NDArray[Any], reach: NDArray[np.int64], counter: type[np.int32 | np.int64]) -> NDArray[np.int64]:
+def _sums(values: NDArray[Any], reach: NDArray[np.int64], counter: type[np.int32 | np.int64]) -> NDArray[Any]:
     """(H, n): of each row, what adds up from reach[0] to one before reach[1]."""
-    running: NDArray[np.int64] = np.zeros((values.shape[0], values.shape[1] + 1), dtype=counter)
+    running: NDArray[Any] = np.zeros((values.shape[0], values.shape[1] + 1), dtype=counter)
     np.cumsum(values, axis=1, dtype=counter, out=running[:, 1:])
-    return running.take(reach[1], axis=1) - running.take(reach[0], axis=1)
+    first, last = (running.take(ends, axis=1) for ends in reach)
+    return np.subtract(last, first)
 
 
 def _reach(count: int, ratio: float, limit: int) -> NDArray[np.int64]:
