@@ -51,4 +51,5 @@ def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
         return tissue
     excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)
     hidden = None if tissue.hidden is None else tissue.hidden & ~unseen
-    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded, hidden=hidden, unseen=unseen)
+    gaps = unseen if tissue.unseen is None else tissue.unseen | unseen
+    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded, hidden=hidden, unseen=gaps)

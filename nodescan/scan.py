@@ -17,7 +17,14 @@ from nodescan.imaging.segmentation import find_deposits
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
 from nodescan.overview import seen
 from nodescan.scan_settings import ScanSettings
-from nodescan.slide_flags import edge_and_glass_flags, examination_flags, pattern_flags, tissue_flags
+from nodescan.slide_flags import (
+    cut_off,
+    edge_and_glass_flags,
+    examination_flags,
+    less_sure,
+    pattern_flags,
+    tissue_flags,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,9 @@ def scan_slide(
         overview, tissue = seen(slide, settings, progress)
         of_tissue = tissue_flags(overview, tissue, settings)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
-        sized = find_deposits(examination.probability, predictor.decision, settings.segmentation)
+        found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
+        cut = cut_off(found, examination, tissue, rule=predictor.decision, bounds=slide.info.bounds_um)
+        sized = less_sure(found, cut, predictor.decision)
         crops = begin_close_ups(slide, sized)
         deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
@@ -53,7 +62,7 @@ def scan_slide(
             *(Flag(code, message) for code, message in slide.info.warnings),
             *of_tissue,
             *examination_flags(examination),
-            *edge_and_glass_flags(deposits, examination, tissue, predictor=predictor, bounds=slide.info.bounds_um),
+            *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),
             *deposit_flags(deposits),
             *pattern_flags(deposits, examination, predictor, settings),
         )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
@@ -199,6 +200,31 @@ def test_ink_on_glass_hides_nothing() -> None:
     """Beside the tissue, it leaves the slide complete."""
     report = scan(PaintedSlide(inked(painted(), slice(10, 110), slice(200, 800)))).report
     assert (report.status, report.metastasis) == (Status.COMPLETE, Metastasis.NONE)
+
+
+def test_tissue_across_a_strip_that_was_never_scanned_is_not_whole() -> None:
+    """The strip hides tumour: what is left on both sides is no negative slide."""
+    pixels = painted(100)
+    pixels[420:604] = 255
+    report = scan(PaintedSlide(pixels)).report
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert report.unread_fraction == pytest.approx(184 / 704, abs=0.06)
+
+
+@pytest.mark.parametrize("fill", [0, 255])
+def test_a_deposit_cut_by_the_end_of_the_scan_within_the_canvas_may_be_larger(fill: int) -> None:
+    """Its size is less sure by what smoothing adds where a map ends."""
+
+    class Smoothing(ColourPredictor):
+        decision = DecisionRule(40.0, 0.5, 0.6, (), 5.0)
+
+    whole = scan(PaintedSlide(painted(300)), Smoothing()).report.deposits[0]
+    pixels = painted(300)
+    pixels[520:] = fill
+    report = scan(PaintedSlide(pixels), Smoothing()).report
+    assert {"deposit_cut_off", "tissue_cut_off"} <= {flag.code for flag in report.flags}
+    assert report.status is Status.COMPLETE
+    assert report.deposits[0].diameter_uncertainty_um > 40 > 2 * whole.diameter_uncertainty_um
 
 
 def test_a_deposit_at_the_edge_of_what_was_scanned_may_be_larger() -> None:

@@ -64,8 +64,8 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     if unread is None or not 100 * unread > most_percent or report.status is Status.UNMEASURABLE:
         return report
     reason = (
-        f"{100 * unread:.2g} % of the tissue could not be read from the file, more than the {most_percent:g} % allowed "
-        "(--max-unread), so nothing can be said of the slide as a whole."
+        f"{100 * unread:.2g} % of the tissue could not be read from the file, or was never scanned: more than the "
+        f"{most_percent:g} % allowed (--max-unread), so nothing can be said of the slide as a whole."
     )
     if report.deposits:
         reason += (

@@ -99,7 +99,7 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
     too little tissue to judge: a bluish counterstain without eosin can look like ink. Brown that lies by itself, as
     glue and brown pens do, is left out where there is enough beside it.
     """
-    if _dark_ground(overview):
+    if _dark_ground(overview, mask.unscanned):
         return (_not_he("its background is dark, as in a fluorescence scan"),)
     tissue, ink = mask.tissue, np.zeros_like(mask.tissue)
     for area in (mask.hidden, *(area for reason, area in mask.excluded if reason == "pen")):
@@ -175,10 +175,12 @@ def _density(pixels: NDArray[np.uint8], glass: Glass) -> NDArray[np.float32]:
     return np.stack([table[channel] for table, channel in zip(tables, pixels.T, strict=True)])
 
 
-def _dark_ground(overview: NDArray[np.uint8]) -> bool:
+def _dark_ground(overview: NDArray[np.uint8], unscanned: NDArray[np.bool_] | None) -> bool:
     """Whether most of what was scanned is nearly black; pure black is padding, never scanned."""
     brightest = overview[::4, ::4].max(axis=2)
     scanned = brightest > 4
+    if unscanned is not None:
+        scanned &= ~unscanned[::4, ::4]
     return bool((scanned & (brightest < 60)).sum() > 0.5 * scanned.sum() > 0)
 
 

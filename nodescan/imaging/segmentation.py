@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
-from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.imaging.outlines import Focus, OutlineLevels, trace_foci
@@ -181,24 +181,34 @@ def touches_unexamined(
     wanted : bool (H, W) on the map's cells, True where there is tissue. "Border" is within one and a half cells,
     and half of what the rule's correction moved the outline in.
     """
-    spacing, reach_um = probability.spacing, _reach_um(probability, rule)
-    outline = to_shape(deposit.outline)
-    left, top, right, bottom = outline.bounds
-    height, width = probability.examined.shape
-    rows = slice(max(0, int((top - reach_um) / spacing.y)), min(height, int((bottom + reach_um) / spacing.y) + 1))
-    columns = slice(max(0, int((left - reach_um) / spacing.x)), min(width, int((right + reach_um) / spacing.x) + 1))
-    row, column = np.nonzero(wanted[rows, columns] & ~probability.examined[rows, columns])
-    shapely.prepare(outline)
-    centres = shapely.points((column + columns.start + 0.5) * spacing.x, (row + rows.start + 0.5) * spacing.y)
-    return bool(shapely.dwithin(outline, centres, reach_um).any())
-
-
-def touches_edge(deposit: Deposit, bounds: BoundsUm, probability: ProbabilityMap, *, rule: DecisionRule) -> bool:
-    """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined."""
     reach_um = _reach_um(probability, rule)
+    return _is_near(deposit, wanted & ~probability.examined, probability.spacing, reach_um)
+
+
+def touches_edge(
+    deposit: Deposit, bounds: BoundsUm, tissue: TissueMask, probability: ProbabilityMap, *, rule: DecisionRule
+) -> bool:
+    """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined: to the
+    bounds, or to padding and gaps that tissue runs into."""
+    reach_um = _reach_um(probability, rule)
+    if tissue.cut is not None and _is_near(deposit, tissue.cut, tissue.spacing, reach_um):
+        return True
     left, top, right, bottom = to_shape(deposit.outline).bounds
     near_first = min(left - bounds.left, top - bounds.top) <= reach_um
     return near_first or min(bounds.left + bounds.width - right, bounds.top + bounds.height - bottom) <= reach_um
+
+
+def _is_near(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing, reach_um: float) -> bool:
+    """Whether the centre of a pixel of the mask, bool (H, W) at `spacing`, lies within reach_um of the deposit."""
+    outline = to_shape(deposit.outline)
+    left, top, right, bottom = outline.bounds
+    height, width = mask.shape
+    rows = slice(max(0, int((top - reach_um) / spacing.y)), min(height, int((bottom + reach_um) / spacing.y) + 1))
+    columns = slice(max(0, int((left - reach_um) / spacing.x)), min(width, int((right + reach_um) / spacing.x) + 1))
+    row, column = np.nonzero(mask[rows, columns])
+    shapely.prepare(outline)
+    centres = shapely.points((column + columns.start + 0.5) * spacing.x, (row + rows.start + 0.5) * spacing.y)
+    return bool(shapely.dwithin(outline, centres, reach_um).any())
 
 
 def _reach_um(probability: ProbabilityMap, rule: DecisionRule) -> float:

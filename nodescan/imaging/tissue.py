@@ -12,6 +12,7 @@ from nodescan.domain.report import Flag
 from nodescan.domain.units import Spacing
 from nodescan.imaging.ink import InkSettings, find_ink
 from nodescan.imaging.missing import dark_pixels
+from nodescan.imaging.unscanned import gaps_and_cuts, unscanned
 
 _UM2_PER_MM2 = 1e6
 
@@ -100,18 +101,25 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     under_ink = _under_ink(ink, kept, view.um_per_px, settings)
     hidden = _large(under_ink, smallest_px)
     ink &= ~under_ink
-    tissue = (_dilate(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside
+    gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
+    tissue = (_dilate(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside | gaps
     left = grey & ~tissue
     edge = _edges(left, view.um_per_px, settings.edge_width_um)
     reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
     shape = (overview.shape[0], overview.shape[1])
-    excluded = tuple((reason, _enlarged(mask, factor, shape)) for reason, mask in reasons if mask.any())
+
+    def enlarged(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        return _enlarged(mask, factor, shape) if mask.any() else None
+
     return TissueMask(
         _enlarged(tissue, factor, shape),
         spacing,
-        excluded,
-        dark_pixels(overview, view.glass_colour),
-        _enlarged(hidden, factor, shape) if hidden.any() else None,
+        excluded=tuple((reason, _enlarged(mask, factor, shape)) for reason, mask in reasons if mask.any()),
+        dark=dark_pixels(overview, view.glass_colour),
+        hidden=enlarged(hidden),
+        unseen=enlarged(gaps),
+        unscanned=enlarged(view.outside),
+        cut=enlarged(cuts),
         glass=view.glass_colour,
     )
 
@@ -138,9 +146,13 @@ def _view(overview: NDArray[np.uint8], factor: int, spacing: Spacing, settings: 
             for level, channel in zip(colour or (settings.assumed_glass,) * 3, channels, strict=True)
         ]
     )
-    # A greyscale scan shows at most rounding between its channels; JPEG at quality 75 leaves up to 3 levels.
-    has_colour = bool((lightest - darkest > 3).mean() > 1e-4)
-    return _View(density, glass, _padding(lightest), colour, has_colour, factor * spacing.mean)
+    um_per_px = factor * spacing.mean
+    # A greyscale scan shows at most rounding between its channels; JPEG at quality 75 leaves up to 3 levels. On a large
+    # glass the least fragment is a smaller share than on a small view.
+    coloured_px = np.count_nonzero(lightest - darkest > 3)
+    has_colour = coloured_px > min(1e-4 * lightest.size, settings.min_fragment_mm2 * _UM2_PER_MM2 / um_per_px**2)
+    outside = unscanned(lightest, darkest, colour, density.mean(axis=0) <= settings.min_grey_density)
+    return _View(density, glass, outside, colour, has_colour, um_per_px)
 
 
 def _glass(
@@ -174,19 +186,6 @@ def _glass(
             near = pool & (np.abs(green.astype(np.int16) - mode) <= 2)
             return (float(red[near].mean()), float(green[near].mean()), float(blue[near].mean())), near
     return None, np.zeros_like(candidate)
-
-
-def _padding(lightest: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pure black that reaches the border of the view; pure white needs no care, it is less dense than any glass."""
-    labels, count = ndimage.label(lightest <= 4)
-    if count == 0:
-        return np.zeros(lightest.shape, dtype=np.bool_)
-    touching = np.zeros(count + 1, dtype=np.bool_)
-    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        touching[side] = True
-    touching[0] = False
-    # One pixel more: the reduced pixels on its rim are part padding, part glass.
-    return ndimage.binary_dilation(touching[labels], np.ones((3, 3), dtype=np.bool_))
 
 
 def _stained(view: _View, settings: TissueSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

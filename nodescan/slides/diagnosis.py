@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nodescan.errors import NotASlideError
 from nodescan.slides.dicom_series import is_dicom
-from nodescan.slides.tiff_extent import absurd_tile, is_tiff, missing_bytes
+from nodescan.slides.tiff_extent import is_big_endian_classic, is_tiff, missing_bytes, tile_fault
 
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
 _COPY_AGAIN = "copy it again from the scanner or the archive"
@@ -14,7 +14,7 @@ _LEAVE_OUT = "take it out of the list of slides"
 
 def check_readable(path: Path) -> None:
     """Raises NotASlideError for what no reader could open: nothing there, a folder, no permission, no bytes, a TIFF
-    whose tiles would take more memory than there is."""
+    whose tiles would take more memory than there is, or come out turned."""
     name = path.name
     try:
         if path.is_dir():
@@ -23,7 +23,7 @@ def check_readable(path: Path) -> None:
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
         with path.open("rb") as stream:
             empty = not stream.read(1)
-        absurd = absurd_tile(path)
+        fault = tile_fault(path)
     except FileNotFoundError:
         raise NotASlideError(name, "the file isn't there", "it was moved, deleted, or is a link to nothing") from None
     except PermissionError:
@@ -32,8 +32,8 @@ def check_readable(path: Path) -> None:
         raise NotASlideError(name, f"can't be read ({error.strerror})", "check the disk or network drive") from None
     if empty:
         raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
-    if absurd:
-        raise NotASlideError(name, f"damaged: its directory tells of {absurd}", _COPY_AGAIN)
+    if fault is not None:
+        raise NotASlideError(name, fault.reason, _COPY_AGAIN if fault.damaged else _convert(path))
 
 
 def rejection(path: Path, library_message: str = "") -> NotASlideError:
@@ -89,14 +89,21 @@ def _tiff(path: Path, said: str) -> NotASlideError:
     missing = missing_bytes(path)
     if missing:
         return NotASlideError(path.name, f"cut off: its end is missing (at least {missing:,} bytes)", _COPY_AGAIN)
-    command = _CONVERT.format(name=path.name, stem=path.stem)
     if said:
-        return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", command)
+        return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", _convert(path))
+    if is_big_endian_classic(path):
+        return NotASlideError(
+            path.name, "a TIFF in a byte order (big-endian) that OpenSlide can't read", _convert(path)
+        )
     return NotASlideError(
         path.name,
         "a plain TIFF, not one of 8-bit RGB tiles, so single areas of it can't be read",
-        f"{command}, then give its um/px with --mpp UM if the file doesn't say it",
+        f"{_convert(path)}, then give its um/px with --mpp UM if the file doesn't say it",
     )
+
+
+def _convert(path: Path) -> str:
+    return _CONVERT.format(name=path.name, stem=path.stem)
 
 
 def _in_brackets(said: str) -> str:

@@ -21,6 +21,9 @@ SQUARE_TOLERANCE = 0.01
 WHOLE_TOLERANCE = 1e-6
 """A step this close to a whole number is whole: over 100,000 px it drifts by a tenth of a pixel."""
 
+_ROUNDED_PX, _ROUNDED_SHARE = 2, 0.01
+"""A level's height may be so far off what its width tells, as its sides are cut or padded to whole pixels or blocks."""
+
 PIECE_PX = 2048
 """Side of what is fetched at once, in pixels of the level: bounds the memory of a read, whatever the box."""
 
@@ -126,7 +129,8 @@ def place_levels(sizes_px: tuple[tuple[int, int], ...], downsamples: tuple[float
     sizes_px: (width, height) of each level. downsamples: as the file or its library reports them, often not
     whole (3.9995), because levels are cut to whole pixels. Where the level's size is within one pixel of the
     canvas over a whole number, in x and y, that number is the factor: scanners reduce blocks of whole pixels
-    and drop or pad what is left over. Else the level is the whole canvas squeezed into its size.
+    and drop or pad what is left over. Else the level is the whole canvas squeezed into its size. A level of another
+    shape than the canvas shows something else, a picture of the label, say, and is left out.
     """
     canvas_width, canvas_height = sizes_px[0]
     levels: list[Level] = []
@@ -135,9 +139,15 @@ def place_levels(sizes_px: tuple[tuple[int, int], ...], downsamples: tuple[float
         is_reduced_blocks = abs(width - canvas_width / whole) <= 1 and abs(height - canvas_height / whole) <= 1
         if downsample == whole or is_reduced_blocks:
             levels.append(Level(index, width, height, float(whole), float(whole)))
-        else:
+        elif _is_of_shape((width, height), sizes_px[0]):
             levels.append(Level(index, width, height, canvas_width / width, canvas_height / height))
     return tuple(levels)
+
+
+def _is_of_shape(size_px: tuple[int, int], canvas_px: tuple[int, int]) -> bool:
+    """Whether the sides have the canvas' ratio, but for rounding."""
+    expected = size_px[0] * canvas_px[1] / canvas_px[0]
+    return abs(size_px[1] - expected) <= max(_ROUNDED_PX, _ROUNDED_SHARE * expected)
 
 
 def read_frame(pyramid: Pyramid, fetch: FetchLevel, *, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:

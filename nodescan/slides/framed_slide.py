@@ -43,6 +43,7 @@ class FramedSlide:
             raise
         self._ref = ref
         self._levels = levels
+        self._sizes_px = stored.sizes_px
 
     @property
     def ref(self) -> SlideRef:
@@ -84,9 +85,9 @@ class FramedSlide:
 
     def _fetch(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """A frame.FetchLevel."""
-        level = self._pyramid.levels[index]
-        left, right = max(box.left, 0), min(box.right, level.width_px)
-        top, bottom = max(box.top, 0), min(box.bottom, level.height_px)
+        width, height = self._sizes_px[index]
+        left, right = max(box.left, 0), min(box.right, width)
+        top, bottom = max(box.top, 0), min(box.bottom, height)
         inside = PixelBox(left, top, right - left, bottom - top)
         if inside == box:
             return self._levels.read_level(index, box)

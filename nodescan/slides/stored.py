@@ -57,7 +57,7 @@ def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: Chose
         spacing=chosen.spacing,
         spacing_source=chosen.source,
         bounds_um=bounds_um(stored.properties, (width_px, height_px), chosen.spacing),
-        warnings=(*chosen.warnings, *_cut_off(ref.path)),
+        warnings=(*chosen.warnings, *_warnings(stored, ref.path)),
     )
 
 
@@ -80,7 +80,7 @@ def slide_facts(stored: StoredSlide, ref: SlideRef, *, reader: str) -> SlideFact
         spacing_source=chosen.source if chosen else None,
         unmeasurable=unmeasurable,
         bounds_um=bounds_um(stored.properties, stored.sizes_px[0], chosen.spacing) if chosen else None,
-        warnings=(*(chosen.warnings if chosen else ()), *_cut_off(ref.path)),
+        warnings=(*(chosen.warnings if chosen else ()), *_warnings(stored, ref.path)),
     )
 
 
@@ -99,12 +99,19 @@ def bounds_um(properties: Mapping[str, str], size_px: tuple[int, int], spacing: 
     )
 
 
-def _cut_off(path: Path) -> tuple[tuple[str, str], ...]:
-    """A warning where a TIFF opens although its end is missing: levels may be gone, areas will be unreadable."""
+def _warnings(stored: StoredSlide, path: Path) -> tuple[tuple[str, str], ...]:
+    """Of a TIFF that opens although its end is missing (levels may be gone, areas will be unreadable), and of levels
+    that are no part of the pyramid."""
+    said: list[tuple[str, str]] = []
     missing = missing_bytes(path)
-    if not missing:
-        return ()
-    return (("file_cut_off", f"The file is cut off (at least {missing:,} bytes are missing); copy it again."),)
+    if missing:
+        said.append(("file_cut_off", f"The file is cut off (at least {missing:,} bytes are missing); copy it again."))
+    placed = {level.index for level in place_levels(stored.sizes_px, stored.downsamples)}
+    strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed]
+    if strange:
+        sizes = ", ".join(f"{width:,} x {height:,} px" for width, height in strange)
+        said.append(("level_ignored", f"The file holds a picture of another shape than the slide ({sizes}): ignored."))
+    return tuple(said)
 
 
 def _objective_power(properties: Mapping[str, str]) -> float | None:

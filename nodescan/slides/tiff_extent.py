@@ -1,5 +1,6 @@
-"""How far a TIFF's own directory says the file must reach, to tell a cut-off file from one that no reader knows."""
+"""What a TIFF's own directories tell before it is opened: how far the file must reach, and tiles that none can read."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,7 +11,7 @@ from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directo
 _DATA = ((273, 279), (324, 325))
 """Tags of offsets and byte counts, of strips and of tiles (TIFF 6.0, sections 8 and 15)."""
 
-_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+_TILE_WIDTH, _TILE_HEIGHT, _ORIENTATION = 322, 323, 274
 
 LARGEST_TILE_PX = 2**28
 """A tile of 1 GB of pixels; OpenSlide ends the whole program where it can't get the memory that a tile claims."""
@@ -43,26 +44,45 @@ def missing_bytes(path: Path) -> int:
     return max(0, furthest - size)
 
 
-def absurd_tile(path: Path) -> str:
-    """What a directory claims of its tiles that can't be true, "" where nothing. Raises OSError."""
+@dataclass(frozen=True, slots=True)
+class TileFault:
+    """Why no reader should be given the tiles. damaged: what is said of them can't be true."""
+
+    reason: str
+    damaged: bool
+
+
+def tile_fault(path: Path) -> TileFault | None:
+    """What is wrong with the tiles of a TIFF, None where nothing is. Raises OSError."""
     size = path.stat().st_size
     with path.open("rb") as stream:
         layout = layout_of(stream.read(4))
         if layout is None:
-            return ""
+            return None
         try:
             for directory in directories(stream, layout):
                 if not directory.entries.keys() >= {_TILE_WIDTH, _TILE_HEIGHT, *_DATA[1]}:
                     continue
                 across, down = (directory.number(stream, tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
                 longest = int(directory.numbers(stream, _DATA[1][1]).max(initial=0))
+                turned = directory.number(stream, _ORIENTATION, 1)
                 if across * down > LARGEST_TILE_PX:
-                    return f"tiles of {across:,} x {down:,} px"
+                    return TileFault(f"damaged: its directory tells of tiles of {across:,} x {down:,} px", damaged=True)
                 if longest > max(size, LARGEST_TILE_PX):
-                    return f"a tile of {longest:,} bytes in a file of {size:,}"
+                    reason = f"damaged: its directory tells of a tile of {longest:,} bytes in a file of {size:,}"
+                    return TileFault(reason, damaged=True)
+                if turned > 1:  # libtiff would turn each tile by itself
+                    return TileFault(f"stored turned or mirrored (TIFF orientation {turned})", damaged=False)
         except CutOffTiffError:  # said by missing_bytes
             pass
-    return ""
+    return None
+
+
+def is_big_endian_classic(path: Path) -> bool:
+    """Whether the file is a TIFF that OpenSlide declines for its byte order alone. Raises OSError."""
+    with path.open("rb") as stream:
+        layout = layout_of(stream.read(4))
+    return layout is not None and layout.order == ">" and layout.pointer_bytes == 4
 
 
 def _data_end(stream: BinaryIO, directory: Directory) -> int:

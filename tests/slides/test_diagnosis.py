@@ -4,6 +4,7 @@ import os
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
@@ -11,7 +12,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError
 from nodescan.slides import open_slide, slide_facts
 from nodescan.slides.tiff_directories import CutOffTiffError, directories, layout_of
-from nodescan.slides.tiff_extent import absurd_tile, missing_bytes
+from nodescan.slides.tiff_extent import missing_bytes, tile_fault
 from tests.slides.made_files import noise, write_tiff
 
 
@@ -140,7 +141,7 @@ def test_directories_are_not_followed_into_pixels(tmp_path: Path):
         file.seek(8)
         file.write(struct.pack("<H", 60_000) + bytes(1_000_000))
         file.truncate(2**32 + 1_000_000)  # sparse
-    assert absurd_tile(path) == ""
+    assert tile_fault(path) is None
     assert missing_bytes(path) == 0
     with path.open("r+b") as file:
         file.write(b"II*\0" + struct.pack("<I", 8))
@@ -148,3 +149,31 @@ def test_directories_are_not_followed_into_pixels(tmp_path: Path):
         assert layout_of(b"II*\0") is not None
         with pytest.raises(CutOffTiffError):
             list(directories(file, layout_of(b"II*\0")))
+
+
+@pytest.mark.parametrize("compression", ["deflate", "jpeg"])
+def test_tiles_that_would_come_out_turned_are_refused(tmp_path: Path, compression: str):
+    """libtiff turns each tile by itself, the direct reader none."""
+    path = tmp_path / "s.tif"
+    pixels = np.zeros((256, 256, 3), np.uint8)
+    orientation = (274, "H", 1, 3, True)
+    tifffile.imwrite(
+        path,
+        pixels,
+        tile=(128, 128),
+        photometric="rgb",
+        compression=compression,
+        extratags=[orientation],
+        metadata=None,
+    )
+    with pytest.raises(NotASlideError, match=r"^s.tif: stored turned or mirrored \(TIFF orientation 3\); convert it"):
+        open_slide(SlideRef("s", path))
+
+
+def test_a_byte_order_that_openslide_declines_is_named(tmp_path: Path):
+    """It is a tiled TIFF of 8-bit RGB."""
+    path = tmp_path / "s.tif"
+    pixels = np.zeros((256, 256, 3), np.uint8)
+    tifffile.imwrite(path, pixels, tile=(128, 128), photometric="rgb", compression="jpeg", byteorder=">")
+    with pytest.raises(NotASlideError, match=r"big-endian.*vips tiffsave"):
+        open_slide(SlideRef("s", path))

@@ -75,6 +75,12 @@ def test_a_level_squeezed_by_less_than_a_percent_keeps_its_true_size():
     assert level.factor_x == pytest.approx(100_000 / 24_876)
 
 
+def test_a_level_of_another_shape_is_no_part_of_the_pyramid():
+    """A picture of the label or the whole glass among the reduced images: squeezed, tissue would be sought on it."""
+    levels = place_levels(((4608, 4096), (2304, 2048), (700, 500), (288, 256)), (1.0, 2.0, 7.39, 16.0))
+    assert [level.index for level in levels] == [0, 1, 3]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_box_read_in_two_halves_equals_the_box_read_whole(data: st.DataObject):

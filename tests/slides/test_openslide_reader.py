@@ -311,3 +311,16 @@ def test_a_real_slide_without_spacing_needs_one_and_its_odd_level_fits_level_zer
 def _open_files(path: Path) -> int:
     links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     return sum(link.resolve() == path for link in links)
+
+
+def test_a_picture_among_the_levels_is_told_and_not_read(tmp_path: Path):
+    """The level after it is read by its own number."""
+    whole = np.full((512, 640, 3), 200, np.uint8)
+    label, small = np.full((150, 300, 3), 30, np.uint8), np.full((128, 160, 3), 100, np.uint8)
+    ref = SlideRef("s", write_tiff(tmp_path / "s.tif", [whole, label, small]))
+    assert [code for code, _ in slide_facts(ref).warnings] == ["level_ignored"]
+    slide = open_slide(ref)
+    assert [code for code, _ in slide.info.warnings] == ["level_ignored"]
+    assert slide.read(PixelBox(0, 0, 160, 128), Spacing.square(1.0)).max() == 100
+    assert slide.read(PixelBox(0, 0, 320, 256), Spacing.square(0.5)).min() == 200
+    slide.close()

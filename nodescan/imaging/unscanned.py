@@ -1,0 +1,111 @@
+"""Where nothing was scanned, told by its pure colour, and where tissue runs into that."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nodescan.domain.maps import Glass
+
+_BLACK, _NEAR_BLACK = 4, 15
+"""The lightest that padding is: black, with what JPEG makes of it; and where the slide shows light glass, so that it is
+no fluorescence scan, the dark grey that some converters fill with, where that is flat and without colour."""
+
+_FLAT, _MOSTLY, _COLOURLESS = 2, 0.8, 3
+"""Grey levels within 3 x 3 pixels; the share of an area's pixels that are so flat; grey levels between channels."""
+
+_WHITEST_GLASS = 248
+"""Pure white on a slide whose glass is no lighter than this is no glass: readers paint what a file lacks so."""
+
+_NEAR_WHITE, _PURE = 252, 0.25
+"""JPEG rings beside edges: an area as light as this counts where so much of it is 255 in all channels."""
+
+_BRIGHTER, _GRADUAL = 0.5, 0.2
+"""Of the way from glass to white; of the unstained pixels near pure white. More than the second lighter than the first
+is glass or fat that the camera saturates on: the edge of what was filled in is a step."""
+
+_LEAST_NEAR = 50
+_SHORTEST_UM = 100.0
+"""Tissue that runs into nothing for less than this may just touch it."""
+
+_SQUARE, _WIDE_SQUARE = np.ones((3, 3), np.bool_), np.ones((5, 5), np.bool_)
+
+
+def unscanned(
+    lightest: NDArray[np.uint8], darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """bool (H, W): black padding that reaches the border of the view, and pure white beside tinted glass.
+
+    lightest, darkest : uint8 (H, W), the highest and lowest channel of each pixel. unstained : bool (H, W), pixels that
+    may be glass. A slide whose glass itself is white tells nothing by it.
+    """
+    black = _at_border(lightest <= _BLACK)
+    if glass is not None:
+        grey = _at_border((lightest <= _NEAR_BLACK) & (lightest - darkest <= _COLOURLESS))
+        black |= _mostly_flat(grey, lightest)
+    # One pixel more: the reduced pixels on its rim are part padding, part glass.
+    padding = ndimage.binary_dilation(black, _SQUARE) if black.any() else black
+    return padding | _filled_white(darkest, glass, unstained)
+
+
+def gaps_and_cuts(
+    nothing: NDArray[np.bool_], stained: NDArray[np.bool_], um_per_px: float, widest_um: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(gaps, cuts), both bool (H, W), parts of what wasn't scanned.
+
+    nothing, stained : bool (H, W), what wasn't scanned, and stained pixels. gaps: what tissue runs into from all around
+    or from two sides, up to widest_um wide: there was tissue. cuts: the pixels beside tissue that runs into nothing on
+    one side: there may be more of it. Glass that a scanner leaves out keeps away from tissue.
+    """
+    beside = nothing & ndimage.binary_dilation(stained, _WIDE_SQUARE) if nothing.any() else nothing
+    labels, count = ndimage.label(beside, _SQUARE)
+    long = np.bincount(labels.ravel(), minlength=count + 1) * um_per_px >= _SHORTEST_UM
+    long[0] = False
+    beside = long[labels]
+    if not beside.any():
+        return beside, beside
+    size = 2 * round(widest_um / (2 * um_per_px)) + 1
+    padded = np.pad(beside, size).astype(np.uint8)
+    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[size:-size, size:-size] > 0
+    between = nothing & ndimage.binary_fill_holes(closed) & ~beside
+    gaps = between | (beside & ndimage.binary_dilation(between, _WIDE_SQUARE))
+    return gaps, beside & ~gaps
+
+
+def _at_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of `mask` that reach the border of the view."""
+    labels, count = ndimage.label(mask)
+    touching = np.zeros(count + 1, dtype=np.bool_)
+    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        touching[side] = True
+    touching[0] = False
+    return touching[labels]
+
+
+def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The parts of `mask` that are of one grey, but for their rim."""
+    if not mask.any():
+        return mask
+    flat = ndimage.maximum_filter(level, 3) - ndimage.minimum_filter(level, 3) <= _FLAT
+    labels, count = ndimage.label(mask)
+    share = np.bincount(labels.ravel(), weights=flat.ravel(), minlength=count + 1)
+    share /= np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
+    share[0] = 0
+    return (share >= _MOSTLY)[labels]
+
+
+def _filled_white(darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pure white of three pixels and more each way, on a slide whose glass is tinted."""
+    nothing = np.zeros(darkest.shape, dtype=np.bool_)
+    if glass is None or min(glass) > _WHITEST_GLASS:
+        return nothing
+    labels, count = ndimage.label(ndimage.binary_opening(darkest >= _NEAR_WHITE, _SQUARE))
+    pure = np.bincount(labels[darkest == 255], minlength=count + 1)
+    white = (pure >= _PURE * np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)) & (pure > 0)
+    white[0] = False
+    white = white[labels]
+    if not white.any():
+        return nothing
+    near = unstained & ndimage.binary_dilation(white, _SQUARE, iterations=3)
+    near &= ~ndimage.binary_dilation(white, _SQUARE)
+    lighter = darkest[near] > min(glass) + _BRIGHTER * (255 - min(glass))
+    return nothing if len(lighter) >= _LEAST_NEAR and lighter.mean() > _GRADUAL else white

@@ -1,0 +1,110 @@
+"""What was never scanned is told from glass, and tissue that runs into it is not called whole."""
+
+import numpy as np
+import pytest
+
+from nodescan.domain.maps import TissueMask
+from nodescan.domain.units import Spacing
+from nodescan.imaging.quality import stain_flags
+from nodescan.imaging.tissue import find_tissue
+from tests.imaging.views import QUALITY, TISSUE, absorb, glass, nuclei_and_matrix
+
+SPACING = Spacing.square(8.0)
+SIDE = 320
+BLOCK = (slice(60, 260), slice(60, 260))
+"""Of tissue, 1.6 mm each way."""
+
+
+def view(
+    fill: int | None, rows: slice, columns: slice, *, colour: tuple[int, int, int] = (241, 245, 246)
+) -> np.ndarray:
+    """Tissue on glass, an area filled with one grey."""
+    where = np.zeros((SIDE, SIDE), bool)
+    where[BLOCK] = True
+    pixels = absorb(glass(SIDE, SIDE, colour=colour), where, nuclei_and_matrix(int(where.sum()), 1.0))
+    if fill is not None:
+        pixels[rows, columns] = fill
+    return pixels
+
+
+def found(pixels: np.ndarray) -> TissueMask:
+    return find_tissue(pixels, SPACING, TISSUE)
+
+
+@pytest.mark.parametrize("fill", [0, 8, 255])
+def test_a_strip_across_tissue_is_wanted_and_not_seen(fill: int) -> None:
+    """There was tissue: whatever the strip is filled with, it isn't glass."""
+    rows = slice(150, 182)
+    mask = found(view(fill, rows, slice(0, SIDE)))
+    assert mask.unseen is not None
+    assert mask.unseen[155:177, 70:250].mean() > 0.95
+    assert mask.tissue[mask.unseen].all()
+    assert not mask.unseen[155:177, :40].any()
+
+
+def test_a_hole_in_tissue_that_was_never_scanned_is_not_glass() -> None:
+    """A lost tile is white; beside it tissue ends at a line."""
+    mask = found(view(255, slice(130, 190), slice(130, 190)))
+    assert mask.unseen is not None
+    assert mask.unseen[135:185, 135:185].all()
+
+
+@pytest.mark.parametrize("fill", [0, 8, 255])
+def test_tissue_that_ends_at_a_line_is_cut(fill: int) -> None:
+    """Where the scan ends in the middle of tissue there may be more of it; what lies beyond isn't called tissue."""
+    mask = found(view(fill, slice(160, SIDE), slice(0, SIDE)))
+    assert mask.cut is not None
+    assert mask.cut[156:170, 70:250].any(axis=0).mean() > 0.95
+    assert mask.unseen is None
+    assert not mask.tissue[170:].any()
+
+
+@pytest.mark.parametrize("fill", [0, 8, 255])
+def test_glass_that_was_left_out_cuts_nothing(fill: int) -> None:
+    """A scanner that keeps away from tissue leaves none out, though it lies between two pieces."""
+    pixels = view(fill, slice(0, 40), slice(0, SIDE))
+    pixels[:, 280:] = fill
+    mask = found(pixels)
+    assert (mask.cut, mask.unseen) == (None, None)
+    assert mask.tissue[BLOCK].mean() > 0.99
+
+
+@pytest.mark.parametrize("colour", [(241, 245, 246), (254, 254, 254)])
+def test_white_that_the_camera_saturates_on_is_glass(colour: tuple[int, int, int]) -> None:
+    """Where glass shades off into white, a white vacuole is no gap either; on white glass, white says nothing."""
+    pixels = view(None, slice(0), slice(0), colour=colour)
+    shade = np.clip(np.linspace(270, 240, 56), 0, 255).astype(np.uint8)
+    pixels[:, :56] = np.maximum(pixels[:, :56], shade[None, :, None])
+    pixels[130:190, 130:190] = 255
+    mask = found(pixels)
+    assert (mask.cut, mask.unseen) == (None, None)
+
+
+def test_a_dark_grey_scan_without_glass_is_no_padding() -> None:
+    """As of fluorescence: taken for padding it would pass for a slide with little on it."""
+    pixels = np.full((SIDE, SIDE, 3), 8, np.uint8)
+    pixels[BLOCK] = np.random.default_rng(0).integers(10, 120, (200, 200, 3))
+    mask = found(pixels)
+    assert mask.unscanned is None
+    assert "fluorescence" in stain_flags(pixels, mask, QUALITY)[0].message
+
+
+def test_dark_grey_padding_is_no_ink_and_no_dark_ground() -> None:
+    """More than half of the canvas was filled with it."""
+    pixels = view(8, slice(100, SIDE), slice(0, SIDE))
+    mask = found(pixels)
+    assert stain_flags(pixels, mask, QUALITY) == ()
+    assert mask.excluded_area_um2("pen") == 0
+
+
+def test_a_tiny_biopsy_on_a_large_glass_is_no_greyscale_scan() -> None:
+    """0.05 mm2 on 5 cm2 of neutral glass, with a grey edge of the coverslip, which is no tissue."""
+    pixels = glass(2500, 3000, colour=(242, 242, 242))
+    where = np.zeros(pixels.shape[:2], bool)
+    where[1200:1228, 1500:1528] = True
+    pixels = absorb(pixels, where, nuclei_and_matrix(int(where.sum()), 1.0))
+    pixels[:, 300:310] = 150
+    mask = found(pixels)
+    assert mask.tissue[where].all()
+    assert mask.area_um2 < 0.2e6
+    assert mask.excluded_area_um2("edge") == pytest.approx(2500 * 10 * 64, rel=0.1)
