@@ -12,8 +12,9 @@ from nodescan.domain.units import Micrometers, Spacing
 
 NOT_FOR_CLINICAL_USE = "Research software: not for clinical use."
 
-RESULT_VERSION = 7
-"""Counted up with every entry that CHANGELOG.md marks Result-changing: reports of another number are made again."""
+RESULT_VERSION = 8
+"""Counted up with every set of changes that CHANGELOG.md marks Result-changing: reports of another number are made
+again."""
 
 
 class Status(StrEnum):

@@ -73,6 +73,8 @@ def gaps_and_cuts(
 
 def _at_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of `mask` that reach the border of the view."""
+    if not mask.any():
+        return mask
     labels, count = ndimage.label(mask)
     touching = np.zeros(count + 1, dtype=np.bool_)
     for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
@@ -96,15 +98,13 @@ def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[n
 def _filled_white(darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pure white of three pixels and more each way, on a slide whose glass is tinted."""
     nothing = np.zeros(darkest.shape, dtype=np.bool_)
-    if glass is None or min(glass) > _WHITEST_GLASS:
+    if glass is None or min(glass) > _WHITEST_GLASS or not (darkest == 255).any():
         return nothing
     labels, count = ndimage.label(ndimage.binary_opening(darkest >= _NEAR_WHITE, _SQUARE))
     pure = np.bincount(labels[darkest == 255], minlength=count + 1)
     white = (pure >= _PURE * np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)) & (pure > 0)
     white[0] = False
     white = white[labels]
-    if not white.any():
-        return nothing
     near = unstained & ndimage.binary_dilation(white, _SQUARE, iterations=3)
     near &= ~ndimage.binary_dilation(white, _SQUARE)
     lighter = darkest[near] > min(glass) + _BRIGHTER * (255 - min(glass))
