@@ -27,7 +27,10 @@ _LEAST_NEAR = 50
 _SHORTEST_UM = 100.0
 """Tissue that runs into nothing for less than this may just touch it."""
 
-_SQUARE, _WIDE_SQUARE = np.ones((3, 3), np.bool_), np.ones((5, 5), np.bool_)
+_WIDE = 2
+"""Pixels: as near as this to tissue is beside it; JPEG blurs the line between."""
+
+_SQUARE, _WIDE_SQUARE = np.ones((3, 3), np.bool_), np.ones((2 * _WIDE + 1, 2 * _WIDE + 1), np.bool_)
 
 
 def unscanned(
@@ -58,7 +61,7 @@ def gaps_and_cuts(
     """
     beside = nothing & ndimage.binary_dilation(stained, _WIDE_SQUARE) if nothing.any() else nothing
     labels, count = ndimage.label(beside, _SQUARE)
-    long = np.bincount(labels.ravel(), minlength=count + 1) * um_per_px >= _SHORTEST_UM
+    long = np.bincount(labels.ravel(), minlength=count + 1) / _WIDE * um_per_px >= _SHORTEST_UM
     long[0] = False
     beside = long[labels]
     if not beside.any():
@@ -66,7 +69,7 @@ def gaps_and_cuts(
     size = 2 * round(widest_um / (2 * um_per_px)) + 1
     padded = np.pad(beside, size).astype(np.uint8)
     closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[size:-size, size:-size] > 0
-    between = nothing & ndimage.binary_fill_holes(closed) & ~beside
+    between = ndimage.binary_opening(nothing & ndimage.binary_fill_holes(closed) & ~beside, _SQUARE)
     gaps = between | (beside & ndimage.binary_dilation(between, _WIDE_SQUARE))
     return gaps, beside & ~gaps
 
