@@ -41,11 +41,9 @@ class BlockMask:
             for column in columns:
                 if self.kind[row, column] == _NONE:
                     continue
-                top, left = row * BLOCK_PX, column * BLOCK_PX
-                y0, y1 = max(top, box.top), min(top + BLOCK_PX, box.bottom)
-                x0, x1 = max(left, box.left), min(left + BLOCK_PX, box.right)
-                piece = self._block(row, column)[y0 - top : y1 - top, x0 - left : x1 - left]
-                out[y0 - box.top : y1 - box.top, x0 - box.left : x1 - box.left] = piece
+                block = PixelBox(column * BLOCK_PX, row * BLOCK_PX, BLOCK_PX, BLOCK_PX)
+                met = block.common(box)
+                out[met.within(box)] = self._block(row, column)[met.within(block)]
         return out
 
     def cell_shares(self, stride_px: int, shape: tuple[int, int]) -> NDArray[np.float32]:

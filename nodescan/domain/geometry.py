@@ -28,6 +28,17 @@ class PixelBox:
     def bottom(self) -> int:
         return self.top + self.height
 
+    def common(self, other: "PixelBox") -> "PixelBox":
+        """What both cover; of no width or height where they don't meet."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
+        return PixelBox(left, top, max(0, right - left), max(0, bottom - top))
+
+    def within(self, outer: "PixelBox") -> tuple[slice, slice]:
+        """(rows, columns) of this box in an array that holds the pixels of `outer`, which covers it."""
+        top, left = self.top - outer.top, self.left - outer.left
+        return slice(top, top + self.height), slice(left, left + self.width)
+
     def grown(self, margin_px: int) -> "PixelBox":
         """The box with `margin_px` more on every side."""
         return PixelBox(

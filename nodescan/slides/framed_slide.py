@@ -85,16 +85,12 @@ class FramedSlide:
 
     def _fetch(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """A frame.FetchLevel."""
-        width, height = self._sizes_px[index]
-        left, right = max(box.left, 0), min(box.right, width)
-        top, bottom = max(box.top, 0), min(box.bottom, height)
-        inside = PixelBox(left, top, right - left, bottom - top)
+        inside = box.common(PixelBox(0, 0, *self._sizes_px[index]))
         if inside == box:
             return self._levels.read_level(index, box)
         pixels = np.full((box.height, box.width, 3), 255, dtype=np.uint8)
-        if left < right and top < bottom:
-            target = pixels[top - box.top : bottom - box.top, left - box.left : right - box.left]
-            target[:] = self._levels.read_level(index, inside)
+        if inside.width and inside.height:
+            pixels[inside.within(box)] = self._levels.read_level(index, inside)
         return pixels
 
 

@@ -90,12 +90,8 @@ class OpenSlideLevels:
     def _in_blocks(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
         for block in _blocks(box, *self._sizes_px[index]):
-            x0, x1 = max(block.left, box.left), min(block.right, box.right)
-            y0, y1 = max(block.top, box.top), min(block.bottom, box.bottom)
-            piece = self._handles.read_level(index, block)
-            pixels[y0 - box.top : y1 - box.top, x0 - box.left : x1 - box.left] = piece[
-                y0 - block.top : y1 - block.top, x0 - block.left : x1 - block.left
-            ]
+            met = block.common(box)
+            pixels[met.within(box)] = self._handles.read_level(index, block)[met.within(block)]
         return pixels
 
 

@@ -80,15 +80,13 @@ class JpegLevels:
         for row in range(box.top // high, math.ceil(box.bottom / high)):
             for column in range(box.left // wide, math.ceil(box.right / wide)):
                 place = PixelBox(column * wide, row * high, wide, high)
-                x0, x1 = max(place.left, box.left), min(place.right, box.right)
-                y0, y1 = max(place.top, box.top), min(place.bottom, box.bottom)
-                target = pixels[y0 - box.top : y1 - box.top, x0 - box.left : x1 - box.left]
+                met = place.common(box)
+                target = pixels[met.within(box)]
                 number = row * level.tiles_across + column
                 if level.lengths[number] == 0:  # never scanned
                     target[:] = 255
                     continue
-                tile = self._tile(index, number)
-                target[:] = tile[y0 - place.top : y1 - place.top, x0 - place.left : x1 - place.left]
+                target[:] = self._tile(index, number)[met.within(place)]
         return pixels
 
     def close(self) -> None:
