@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import shapely
+
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
@@ -11,6 +13,12 @@ from nodescan.reports.wording import CLASS_RULES, cell_words, millimetres, perce
 
 _PLACES = 3
 """At most so many deposits or places of one kind under "Look here first": it is for the first minute."""
+
+_STRONG = 0.5
+"""Beside deposits, places count from above this score on: tumour is likelier there than not."""
+
+_BESIDE_UM = 50.0
+"""A place so near to a deposit is seen with it (as `corrections.NEAR_UM`)."""
 
 
 def answer(report: SlideReport) -> str:
@@ -69,8 +77,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         said.append(f"The tissue that was not examined ({_missed(report)}), hatched in the overview.")
     if report.metastasis is Metastasis.ITC:
         said.extend(_cells(deposit) for deposit in report.deposits if _cells_matter(deposit))
-    if not report.deposits:
-        said.extend(_likely(detection, report) for detection in _likeliest(report))
+    said.extend(_likely(detection, report) for detection in _likeliest(report))
     return tuple(said) or ("Nothing stands out.",)
 
 
@@ -223,7 +230,15 @@ def _cells(deposit: Deposit) -> str:
 
 
 def _likeliest(report: SlideReport) -> list[Detection]:
-    return sorted(report.detections, key=lambda detection: -detection.confidence)[:_PLACES]
+    """The likeliest places outside all deposits and not in their holes; where there are deposits, only strong ones."""
+    places = sorted(report.detections, key=lambda detection: -detection.confidence)
+    if report.deposits:
+        outlines = [shapely.Polygon(part.exterior) for one in report.deposits for part in one.outline]
+        places = [place for place in places if place.confidence > _STRONG]
+        points = shapely.points([(place.x_um, place.y_um) for place in places])
+        known = set(shapely.STRtree(outlines).query(points, predicate="dwithin", distance=_BESIDE_UM)[0].tolist())
+        places = [place for number, place in enumerate(places) if number not in known]
+    return places[:_PLACES]
 
 
 def _likely(detection: Detection, report: SlideReport) -> str:
