@@ -154,6 +154,7 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("architecture", card.architecture),
             ("spacing", f"{finest:g} to {coarsest:g} um/px, an answer every {card.stride_px} px"),
             ("threshold", f"{card.decision.threshold:g}, chosen on {card.decision.chosen_on}"),
+            *_found_from(card.decision.found_from_um),
             ("trained on", card.training_data),
             *card.metrics.items(),
             ("limits", card.limits),
@@ -161,6 +162,12 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("weights", f"sha256 {card.weights_sha256}"),
         )
         _print_facts(rows)
+
+
+def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:
+    if found_from_um is None:
+        return ()
+    return (("finds", f"every disc planted when it was tuned, from {found_from_um / 1000:g} mm on"),)
 
 
 def _print_facts(rows: "Iterable[tuple[str, str]]") -> None:

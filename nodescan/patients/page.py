@@ -7,7 +7,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.staging import AJCC8, CAMELYON17
-from nodescan.patients.restage import PatientResult, Staging
+from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import count_words, largest_um, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
@@ -66,7 +66,8 @@ class NodeRow:
 def render(result: PatientResult, staging: Staging) -> str:
     """The page as text, nothing loaded from anywhere."""
     staged = result.staged
-    notes = result.all_notes
+    notes = [note for note in result.all_notes if note.code != DETECTION_LIMIT]
+    limits = [note.message for note in result.all_notes if note.code == DETECTION_LIMIT]
     first = sorted(
         (note for note in notes if note.code in _FIRST_CODES), key=lambda note: _FIRST_CODES.index(note.code)
     )
@@ -80,7 +81,7 @@ def render(result: PatientResult, staging: Staging) -> str:
             status="complete" if staged.complete else "incomplete",
             tone=_tone(staged),
             headline=headline(staged),
-            answer=answer(staged),
+            answer=" ".join((answer(staged), *limits)),
             facts=key_facts(staged),
             software="" if result.software is None else result.software.words,
             look_first=[note.message for note in first] or ["Nothing stands out."],

@@ -1,9 +1,10 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.patient import Section, Staged, stage
 from nodescan.domain.report import Flag
 from nodescan.domain.staging import StagingTable
@@ -12,8 +13,12 @@ from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.corrections import Applied, Correction, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.reports.report_reader import StoredReport
+from nodescan.reports.wording import limit_words
 from nodescan.slides.files import fingerprint
 from nodescan.slides.slide_ids import real_path, slide_ids
+
+DETECTION_LIMIT = "detection_limit"
+"""Code of the note on what a pN0 does not exclude."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,9 @@ def stage_reports(
     after = {report.slide_id: report for report in reviewed if report.slide_id not in mistaken}
     final = _staged(rows, after, table, mistaken=mistaken) if corrections else own
     wanted = {slide_id for row, slide_id in rows if row.has_slide}
+    limit = limit_words(max((one.found_from_um for one in reports if one.found_from_um), default=None))
     results = [
-        _result(result, before if corrections else None, applied, _rows_of(result, rows))
+        _with_limit(_result(result, before if corrections else None, applied, _rows_of(result, rows)), limit)
         for result, before in zip(final, own, strict=True)
     ]
     used = {correction.slide_id for result in results for correction in result.corrections}
@@ -176,6 +182,14 @@ def _result(
     own = tuple(correction for correction in applied if correction.slide_id in slides)
     notes = (*_left_out_notes(rows), *without_node_ids([row.facts for row, _ in rows]))
     return PatientResult(staged, software=software if own else None, corrections=own, notes=notes)
+
+
+def _with_limit(result: PatientResult, limit: str) -> PatientResult:
+    """With the note of what a negative result doesn't exclude, where it is one. limit: in words, "" for none known."""
+    staged = result.staged
+    if not limit or not staged.determined or staged.lowest is None or staged.lowest.largest is not Metastasis.NONE:
+        return result
+    return replace(result, notes=(*result.notes, Flag(DETECTION_LIMIT, limit)))
 
 
 def _left_out_notes(rows: Sequence[tuple[ManifestRow, str]]) -> list[Flag]:

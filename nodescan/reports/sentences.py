@@ -9,7 +9,15 @@ from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.verdict import NOT_JUDGED, REVIEW_ITC_UM, size_could_change
-from nodescan.reports.wording import CLASS_RULES, cell_words, millimetres, percent, size_words, without_paths
+from nodescan.reports.wording import (
+    CLASS_RULES,
+    cell_words,
+    limit_words,
+    millimetres,
+    percent,
+    size_words,
+    without_paths,
+)
 
 _PLACES = 3
 """At most so many deposits or places of one kind under "Look here first": it is for the first minute."""
@@ -28,7 +36,8 @@ def answer(report: SlideReport) -> str:
     if report.metastasis is None:
         return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
-        return "No tumour found in the sections examined."
+        limit = limit_words(None if report.model is None else report.model.found_from_um)
+        return f"No tumour found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
     said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}."
     if report.at_least and report.metastasis is Metastasis.MACRO:

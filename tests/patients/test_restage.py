@@ -158,6 +158,29 @@ def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumou
     assert "2.62 mm" in path.read_text()
 
 
+def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
+    """By the report's model, in all three files; not beside a stage of another kind, nor where no model says it."""
+
+    def said(found_from_um: float | None) -> dict[str, list[str]]:
+        reports = [report("n"), report("m", (900.0,)), report("f", status=Status.FAILED, flags=(TRUNCATED,))]
+        known = [replace(one, model=replace(one.model, found_from_um=found_from_um)) for one in reports]
+        stored = read_reports(write_run(tmp_path / f"run {found_from_um}", known))
+        header = "slide_id,patient_id,node_id"
+        manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "n,N,1", "m,M,1", "f,F,1"))
+        found = stage_reports(stored, manifest, AJCC8)
+        pages = write_staging(found, tmp_path / "out")
+        texts = [*(path.read_text() for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
+        return {
+            "notes": [
+                one.staged.words for one in found.patients if "detection_limit" in [n.code for n in one.all_notes]
+            ],
+            "texts": [text[:15] for text in texts if "every deposit only from about 0.2 mm on" in text],
+        }
+
+    assert said(200.0) == {"notes": ["pN0"], "texts": ["<!doctype html>", "patient_id,spec"]}
+    assert said(None) == {"notes": [], "texts": []}
+
+
 def test_a_deposit_that_nobody_rejected_stays_seen(tmp_path: Path) -> None:
     """Of two deposits on a slide without a class a reader rejects the smaller: the larger is still there to be seen."""
     seen = replace(report("m", (2624.0, 300.0)), status=Status.INCOMPLETE, metastasis=None)

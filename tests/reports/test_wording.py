@@ -83,6 +83,20 @@ def test_no_class_is_said_not_to_be_negative(variant: str) -> None:
     assert sentences.answer(VARIANTS[variant]().report).endswith("This is not a negative result.")
 
 
+def test_a_negative_slide_says_what_could_have_been_missed() -> None:
+    """By the model's own card; a card that says nothing claims nothing, and only negative slides have the sentence."""
+    limit = (
+        "On synthetic slides this model found every deposit only from about 0.2 mm on: smaller ones, isolated tumour "
+        "cells among them, are not excluded."
+    )
+    for variant, said in (("negative", True), ("itc", False), ("incomplete_nothing", False)):
+        report = VARIANTS[variant]().report
+        assert report.model is not None
+        assert limit not in sentences.answer(report)
+        known = replace(report, model=replace(report.model, found_from_um=200.0))
+        assert (limit in sentences.answer(known)) is said
+
+
 def test_what_could_change_the_class_comes_first() -> None:
     """A borderline size leads the list; an ITC of 0.15 mm asks for a cell count."""
     assert sentences.look_first(VARIANTS["borderline"]().report)[0] == (
