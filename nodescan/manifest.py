@@ -29,7 +29,7 @@ COLUMNS = (
 _HE = ("he", "hes")
 """Haematoxylin and eosin, with saffron too: what the software reads."""
 
-_HE_LETTERS = (("h(?:ae|e|a)matox[yi]lin(?:[ae](?!osin))?", "h"), ("eosin[ae]?", "e"), ("saff?ra?on?", "s"))
+_HE_LETTERS = (("h(?:ae|e|a)matox[yi]lin(?:[ae](?!osin))?", "h"), ("eosin[ae]?", "e"), ("saff?r[ao]n", "s"))
 
 _BESIDE = re.compile("and|und|et|y|stain(?:ed|ing)?|slide|section|levels?|l|(?:re)?cut|deeper|initial")
 """Words that may stand in its name: "and", and which of several slides it is."""

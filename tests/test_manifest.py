@@ -33,7 +33,10 @@ def test_every_column_is_read(tmp_path: Path) -> None:
     ("stain", "he"),
     [
         *[(stain, True) for stain in ("", "HE", "H & E", "HES", "H+E", "h/e", "H.E.", "H and E", "H&E stain", "HE 2")],
-        *[(stain, True) for stain in ("Haematoxylin and Eosin", "hematoxylin-eosin", "H\u00e4matoxylin & Eosin")],
+        *[
+            (stain, True)
+            for stain in ("Haematoxylin and Eosin", "HE saffron", "hematoxylin-eosin", "H\u00e4matoxylin & Eosin")
+        ],
         *[(stain, False) for stain in ("CK AE1/3", "IHC", "IHK (CK19)", "AE1/AE3", "pan-cytokeratin", "DAB", "IF")],
         *[(stain, False) for stain in ("PAS-D", "Ki-67", "ER", "HER2", "E-cadherin", "S100", "immunohistochemistry")],
     ],

@@ -239,15 +239,18 @@ def _cells(deposit: Deposit) -> str:
 
 
 def _likeliest(report: SlideReport) -> list[Detection]:
-    """The likeliest places outside all deposits and not in their holes; where there are deposits, only strong ones."""
+    """The likeliest places outside all deposits; where there are deposits, only strong ones."""
     places = sorted(report.detections, key=lambda detection: -detection.confidence)
     if report.deposits:
-        outlines = [shapely.Polygon(part.exterior) for one in report.deposits for part in one.outline]
-        places = [place for place in places if place.confidence > _STRONG]
-        points = shapely.points([(place.x_um, place.y_um) for place in places])
-        known = set(shapely.STRtree(outlines).query(points, predicate="dwithin", distance=_BESIDE_UM)[0].tolist())
-        places = [place for number, place in enumerate(places) if number not in known]
+        outlines = [shapely.Polygon(part.exterior, part.holes) for one in report.deposits for part in one.outline]
+        known = shapely.STRtree(outlines)
+        places = [place for place in places if place.confidence > _STRONG and not _is_near(place, known)]
     return places[:_PLACES]
+
+
+def _is_near(place: Detection, outlines: shapely.STRtree) -> bool:
+    point = shapely.Point(place.x_um, place.y_um)
+    return outlines.query(point, predicate="dwithin", distance=_BESIDE_UM).size > 0
 
 
 def _likely(detection: Detection, report: SlideReport) -> str:

@@ -171,13 +171,15 @@ def test_a_likely_place_never_contradicts_the_threshold() -> None:
 
 def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> None:
     """At most three, the likeliest first; not what lies in a deposit or beside it, nor what is at most 0.5."""
-    found = VARIANTS["macro"]().report
-    assert not [line for line in sentences.look_first(found) if line.startswith("Likeliest")]
+    found = replace(VARIANTS["macro"]().report, detections=())
+    for faint in ((), (Detection(0.5, 4000.0, 9000.0),)):
+        said = sentences.look_first(replace(found, detections=faint))
+        assert not [line for line in said if line.startswith("Likeliest")]
     x, y = MICRO.centre_um
     inside, beside = Detection(0.9, x + 20.0, y), Detection(0.9, x + 312.0, y + 180.0)
     scores = (0.5, 0.62, 0.874, 0.51, 0.7)
     away = tuple(Detection(score, 4000.0 + 900.0 * number, 9000.0) for number, score in enumerate(scores))
-    said = sentences.look_first(replace(found, detections=(*found.detections, inside, beside, *away)))
+    said = sentences.look_first(replace(found, detections=(inside, beside, *away)))
     strong = [
         line.partition("(score ")[2] for line in said if line.startswith("Likeliest place, too small or too faint")
     ]
@@ -185,6 +187,8 @@ def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> N
         f"{words} from the left, 8.75 mm from the top of the scanned part."
         for words in ("0.87): 5.30 mm", "0.70): 7.10 mm", "0.62): 4.40 mm")
     ]
+    in_the_hole = Detection(0.6, *MACRO.centre_um)
+    assert "score 0.60" in sentences.look_first(replace(found, detections=(in_the_hole,)))[-1]
 
 
 @pytest.mark.parametrize(
