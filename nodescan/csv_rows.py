@@ -90,8 +90,11 @@ def read_table(path: Path, *, columns: Collection[str], required: Collection[str
     """The rows of a CSV file with a header. Raises UsageError on an unknown or a missing column."""
     lines = read_lines(path)
     header = [name.casefold() for name in lines[0].cells.values()]
-    _check_header(path, header, columns, required)
-    rows = tuple(_row(line, header) for line in lines[1:])
+    named = len(header)
+    while not header[named - 1]:  # a spreadsheet writes the columns beside a table, too
+        named -= 1
+    _check_header(path, header[:named], columns, required)
+    rows = tuple(_row(line, header, named) for line in lines[1:])
     if not rows:
         raise UsageError(f"{path.name}: holds a header and no rows")
     return rows
@@ -102,8 +105,10 @@ def read_lines(path: Path) -> tuple[CsvRow, ...]:
     text = _text(path)
     if "\0" in text:
         raise UsageError(f"{path.name}: is no CSV file (it holds a NUL character)")
-    if "," not in text.partition("\n")[0] and ";" in text.partition("\n")[0]:
-        raise UsageError(f"{path.name}: its columns are separated by semicolons; save it with commas")
+    first = text.partition("\n")[0]
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if "," not in first and separator in first:
+            raise UsageError(f"{path.name}: its columns are separated by {name}; save it with commas")
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
         lines = [
@@ -143,19 +148,26 @@ def _check_header(path: Path, header: Sequence[str], columns: Collection[str], r
         raise UsageError(f"{path.name}: the column {', '.join(map(repr, missing))} is missing")
 
 
-def _row(line: CsvRow, header: Sequence[str]) -> CsvRow:
-    if len(line.cells) != len(header):
-        raise line.error(f"has {len(line.cells)} cells, the header {len(header)}")
-    return CsvRow(line.file, line.line, dict(zip(header, line.cells.values(), strict=True)))
+def _row(line: CsvRow, header: Sequence[str], named: int) -> CsvRow:
+    """The row's cells by the header; beyond its named columns they must be empty."""
+    cells = list(line.cells.values())
+    if len(cells) != len(header):
+        raise line.error(f"has {len(cells)} cells, the header {len(header)}")
+    if any(cells[named:]):
+        raise line.error("has a cell in a column that the header gives no name")
+    return CsvRow(line.file, line.line, dict(zip(header[:named], cells[:named], strict=True)))
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A CSV file as text: a line for the header, then one for each row."""
+    return "".join(_line(cells) for cells in (header, *rows))
+
+
+def _line(cells: Sequence[object]) -> str:
+    """One line, written with \\r\\n at its end: only so a cell with a lone \\r is quoted by Python before 3.13."""
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return buffer.getvalue()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def plain_cell(text: str) -> str:

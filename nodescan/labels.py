@@ -67,7 +67,8 @@ def read_labels(path: Path) -> LabelTable:
 
 def is_camelyon17(path: Path) -> bool:
     """Whether the file has the header of CAMELYON17's stages.csv."""
-    return tuple(cell.casefold() for cell in read_lines(path)[0].cells.values()) == _CAMELYON17_HEADER
+    header = (cell.casefold() for cell in read_lines(path)[0].cells.values())
+    return tuple(filter(None, header)) == _CAMELYON17_HEADER
 
 
 def parse_label(row: CsvRow, column: str) -> Metastasis:

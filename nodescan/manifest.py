@@ -1,5 +1,6 @@
 """The patient manifest: which slide shows which node of which patient, and what only the clinic knows."""
 
+import re
 import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,25 @@ COLUMNS = (
     "mpp",
 )
 
-HE_STAINS = ("", "he", "h&e", "hes")
-"""Stains the software reads; any other (immunohistochemistry) is for the pathologist alone."""
+_HE = ("he", "hes")
+"""Haematoxylin and eosin, with saffron too: what the software reads."""
+
+_HE_LETTERS = (("h(?:ae|e|a)matox[yi]lin(?:[ae](?!osin))?", "h"), ("eosin[ae]?", "e"), ("saff?r[ao]n", "s"))
+
+_BESIDE = re.compile("and|und|et|y|stain(?:ed|ing)?|slide|section|levels?|l|(?:re)?cut|deeper|initial")
+"""Words that may stand in its name: "and", and which of several slides it is."""
+
+_OTHER_STAIN = re.compile(
+    "(?:ihc|ihk|if|dab|aec|dapi|d?dish|[cs]?ish|fish|marker|osna|special|unstained|blank"
+    "|p?ck|panck|ae|cam|mnf|oscar|lu|be|ber|epcam|moc|er|pr|pgr|ar|her|ki|mib|gata|trps|mammaglobin|gcdfp|e?cadherin"
+    "|catenin|ema|cea|muc|actin|sma|desmin|calponin|vimentin|cd|p|s|d|sox|hmb|melana?|mart|ttf|pax|synaptophysin"
+    "|chromogranin|podoplanin|pdl?|egfr"
+    "|pasd?|dpas|abpas|alcian|giemsa|gram|masson|trichrome|gieson|evg|elastica?|reticulin|silver|gomori|gms|grocott|hps"
+    "|congo|iron|prussian|perls|ziehl|afb|toluidine|methylene|papanicolaou|pap|mgg|wright|feulgen|phloxine)[0-9]*"
+    "|immun.*|fluor.*|.*keratin.*"
+)
+"""Stains, antibodies and methods that are for the pathologist alone. What is neither is an error: taken for another
+stain, an H&E spelt in a new way would drop its slide from the stage."""
 
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right", "": ""}
 
@@ -59,7 +77,7 @@ class NodeFacts:
 class ManifestRow:
     """One slide. path: joined to the manifest's own folder, None where not given; slide_id: "" where not given.
 
-    mpp_um: spacing at level 0 for a slide that has none. stain: "" for H&E.
+    mpp_um: spacing at level 0 for a slide that has none. stain: as written, "" for H&E.
     """
 
     facts: NodeFacts
@@ -75,7 +93,7 @@ class ManifestRow:
 
     @property
     def is_he(self) -> bool:
-        return self.stain.casefold().replace(" ", "") in HE_STAINS
+        return not self.stain or _is_he(self.stain) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +189,30 @@ def _manifest_row(row: CsvRow, folder: Path) -> ManifestRow:
     mpp = row.number("mpp")
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
         raise row.error(f"mpp is {mpp:g}; write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}")
-    path = row.text("path")
+    path, stain = row.text("path"), row.text("stain")
+    if stain and _is_he(stain) is None:
+        raise row.error(
+            f"stain is {stain!r}, which is not known; write H&E, or IHC for what the pathologist alone reads"
+        )
     return ManifestRow(
         facts=node_facts(row),
         path=folder / path if path else None,
         slide_id=row.text("slide_id"),
-        stain=row.text("stain"),
+        stain=stain,
         mpp_um=mpp,
     )
+
+
+def _is_he(stain: str) -> bool | None:
+    """Whether a cell names haematoxylin and eosin, or another stain; None where it names neither, or both."""
+    plain = unicodedata.normalize("NFKD", stain).encode("ascii", "ignore").decode().casefold()
+    for name, letter in _HE_LETTERS:
+        plain = re.sub(name, letter, plain)
+    words = re.findall("[a-z0-9]+", plain)
+    others = [word for word in words if word != "s" and _OTHER_STAIN.fullmatch(word)]
+    names = [word.rstrip("0123456789") for word in words if word not in others]
+    is_he = "".join(name for name in names if not _BESIDE.fullmatch(name)) in _HE
+    return None if is_he == bool(others) else is_he
 
 
 def _check_all_or_none(facts: Sequence[NodeFacts], column: str) -> None:

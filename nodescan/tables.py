@@ -101,7 +101,7 @@ def print_measurement(measurement: Measurement, *, as_json: bool) -> None:
     count = len(measurement.deposits)
     _print(f"{measurement.source.name}: {measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}")
     spacing = measurement.spacing
-    _print(f"spacing {spacing.x:g} x {spacing.y:g} um/px, from the {_SPACING_SOURCES[measurement.spacing_source]}")
+    _print(f"spacing {spacing.x:g} x {spacing.y:g} um/px, from the {_source(measurement.spacing_source)}")
     for note in measurement.notes:
         _print(f"note: {note}")
 
@@ -131,7 +131,7 @@ def print_facts(facts: SlideFacts, path: Path) -> None:
     ]
     spacing, bounds = facts.spacing, facts.bounds_um
     if spacing is not None and facts.spacing_source is not None:
-        source = _SPACING_SOURCES[facts.spacing_source]
+        source = _source(facts.spacing_source)
         width_mm, height_mm = facts.width_px * spacing.x / 1000, facts.height_px * spacing.y / 1000
         rows.append(("spacing", f"{spacing.x:g} x {spacing.y:g} um/px, from the {source}"))
         rows.append(("canvas", f"{width_mm:.2f} x {height_mm:.2f} mm"))
@@ -154,6 +154,7 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("architecture", card.architecture),
             ("spacing", f"{finest:g} to {coarsest:g} um/px, an answer every {card.stride_px} px"),
             ("threshold", f"{card.decision.threshold:g}, chosen on {card.decision.chosen_on}"),
+            *_found_from(card.decision.found_from_um),
             ("trained on", card.training_data),
             *card.metrics.items(),
             ("limits", card.limits),
@@ -163,9 +164,19 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
         _print_facts(rows)
 
 
+def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:
+    if found_from_um is None:
+        return ()
+    return (("finds", f"every disc planted when it was tuned, from {found_from_um / 1000:g} mm on"),)
+
+
 def _print_facts(rows: "Iterable[tuple[str, str]]") -> None:
     for name, value in rows:
         _print(f"{name + ':':<17} {value}")
+
+
+def _source(spacing_source: str) -> str:
+    return _SPACING_SOURCES.get(spacing_source, spacing_source)
 
 
 def _measurement_as_json(measurement: Measurement) -> dict[str, object]:

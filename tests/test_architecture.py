@@ -190,3 +190,28 @@ def test_every_module_says_what_it_is_and_stays_small() -> None:
 def test_rooms_are_named_by_what_they_do() -> None:
     """There is no room for whatever is left over."""
     assert not {path.stem for path in SOURCES} & {"utils", "util", "common", "helpers", "misc"}
+
+
+CODE_SETS = {"DOUBT_CODES", "_ASIDE_CODES", "_RESTATED", "_FIRST_CODES", "_LEAPING_DOUBTS", "NOT_JUDGED"}
+"""Where flags are picked by their codes."""
+
+
+def test_every_code_that_is_looked_for_is_a_flags() -> None:
+    """A slip in one of these words would drop a doubt in silence."""
+    made: set[str] = set()
+    sought: dict[str, set[str]] = {"compared": set()}
+    for _, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Flag":
+                made |= words_in(node.args[0])
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in CODE_SETS:
+                sought[ast.unparse(node.targets[0])] = words_in(node.value)
+            elif isinstance(node, ast.Compare) and ast.unparse(node.left).endswith(".code"):
+                sought["compared"] |= words_in(node)
+    assert sought.keys() == CODE_SETS | {"compared"}
+    assert all(sought.values())
+    assert set().union(*sought.values()) - made == set()
+
+
+def words_in(tree: ast.AST) -> set[str]:
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}

@@ -243,6 +243,7 @@ def test_models_lists_cards_or_says_there_are_none(capsys: Capture) -> None:
     assert main(["models"]) == 0
     said = capsys.readouterr().out
     assert "model:" in said or "no models at hand" in said
+    assert ("every disc planted when it was tuned, from 0.2 mm on" in said) is ("pcam-p4m" in said)
 
 
 def test_manifest_run_prints_patients_and_fails_with_a_missing_slide(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.csv_rows import read_table
+from nodescan.csv_rows import csv_text, read_lines, read_table
 from nodescan.errors import UsageError
 
 COLUMNS = ("slide_id", "label", "size_um", "sentinel", "count")
@@ -23,6 +23,10 @@ def table(folder: Path, text: str) -> Path:
         ("slide_id,label,label\na,b,c\n", "the column 'label' stands twice"),
         ("label\nb\n", "the column 'slide_id' is missing"),
         ("slide_id;label\na;b\n", "separated by semicolons"),
+        ("slide_id\tlabel\na\tb\n", "separated by tabs"),
+        ("slide_id,label,,\na,b,,c\n", "line 2: has a cell in a column that the header gives no name"),
+        ("slide_id,label,,\na,b\n", "line 2: has 2 cells, the header 4"),
+        ("slide_id,,label\na,,b\n", "unknown column ''"),
         ("slide_id,label\na\n", "line 2: has 1 cells, the header 2"),
         ("slide_id,label\n", "holds a header and no rows"),
         ("\n\n", "is empty"),
@@ -34,6 +38,25 @@ def test_what_is_no_such_table_is_refused(tmp_path: Path, text: str, message: st
     with pytest.raises(UsageError, match=r"t\.csv") as caught:
         read_table(table(tmp_path, text), columns=COLUMNS, required=("slide_id",))
     assert message in str(caught.value)
+
+
+def test_empty_columns_beside_a_table_are_nothing(tmp_path: Path) -> None:
+    """As a spreadsheet writes them."""
+    (row,) = read_table(table(tmp_path, "slide_id,label,,\na,b,,\n,,,\n"), columns=COLUMNS, required=())
+    assert dict(row.cells) == {"slide_id": "a", "label": "b"}
+
+
+@pytest.mark.parametrize("cell", ["cr\r.tif", "a\nb", "a\r\nb", 'say "no"', "a,b", "plain"])
+def test_whatever_a_cell_holds_it_stays_one_cell(tmp_path: Path, cell: str) -> None:
+    """A file may be named with a carriage return; lines end with a line feed alone."""
+    text = csv_text(("slide_id", "label"), [(cell, "x"), ("b", "y")])
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    assert [list(line.cells.values()) for line in read_lines(tmp_path / "t.csv")] == [
+        ["slide_id", "label"],
+        [cell, "x"],
+        ["b", "y"],
+    ]
+    assert text.endswith("\nb,y\n")
 
 
 def test_other_encodings_and_missing_files_are_refused(tmp_path: Path) -> None:

@@ -30,7 +30,16 @@ def test_every_column_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stain", "he"), [("", True), ("HE", True), ("H & E", True), ("HES", True), ("CK AE1/3", False)]
+    ("stain", "he"),
+    [
+        *[(stain, True) for stain in ("", "HE", "H & E", "HES", "H+E", "h/e", "H.E.", "H and E", "H&E stain", "HE 2")],
+        *[
+            (stain, True)
+            for stain in ("Haematoxylin and Eosin", "HE saffron", "hematoxylin-eosin", "H\u00e4matoxylin & Eosin")
+        ],
+        *[(stain, False) for stain in ("CK AE1/3", "IHC", "IHK (CK19)", "AE1/AE3", "pan-cytokeratin", "DAB", "IF")],
+        *[(stain, False) for stain in ("PAS-D", "Ki-67", "ER", "HER2", "E-cadherin", "S100", "immunohistochemistry")],
+    ],
 )
 def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> None:
     """Any other stain is the pathologist's."""
@@ -73,6 +82,10 @@ def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> No
         ("slide_id,patient_id,node_id", ["s1,P1,n1", "s2,P1,N1"], "node_id 'N1' differs from 'n1' in line 2"),
         ("slide_id,mpp", ["s1,250"], "mpp is 250; write um per pixel at level 0"),
         ("slide_id,mpp", ["s1,0.09"], "from 0.1 to 1.2"),
+        *[
+            ("slide_id,stain", ["s0,HE", f"s1,{stain}"], f"line 3: stain is {stain!r}, which is not known")
+            for stain in ("H&X", "eosin", "H&E + CK", "?", "slide")
+        ],
     ],
 )
 def test_contradictions_are_refused(tmp_path: Path, header: str, rows: list[str], message: str) -> None:

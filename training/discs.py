@@ -1,5 +1,6 @@
 """Phantom discs of known diameter at random places on the grid: how far off a model's sizes are."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ DIAMETERS_UM = (100.0, 150.0, 190.0, 199.0, 201.0, 210.0, 250.0, 400.0)
 SPACING_UM = 0.97
 
 _MOST_TOO_LONG = 1.5
+
+_STEP_UM = 50.0
+"""Between 150 and 250 um lie sizes a few um apart: which of a few such discs is found is chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,18 @@ def told_apart(pairs: Sequence[tuple[float, float | None]]) -> bool:
     """
     ratios = [measured / planted for planted, measured in pairs if measured is not None]
     return bool(ratios) and float(np.median(ratios)) <= _MOST_TOO_LONG
+
+
+def found_from_um(pairs: Sequence[tuple[float, float | None]]) -> float | None:
+    """The planted diameter from which on every disc was found, rounded up to 50 um.
+
+    None where one of the largest was missed, and where the network doesn't tell phantoms apart.
+    """
+    missed = max((planted for planted, measured in pairs if measured is None), default=0.0)
+    found = [planted for planted, _ in pairs if planted > missed]
+    if not found or not told_apart(pairs):
+        return None
+    return math.ceil(min(found) / _STEP_UM) * _STEP_UM
 
 
 def as_scores(pairs: Sequence[tuple[float, float | None]]) -> list[SlideScore]:

@@ -101,7 +101,7 @@ def _choose(model: Path, known: "list[KnownSlide]", described: str, work: Path) 
     from nodescan.config import load_config
     from nodescan.inference.card import Decision, save_card
     from nodescan.inference.predictor import open_predictor
-    from training.discs import disc_maps
+    from training.discs import disc_maps, found_from_um, measured_discs
     from training.eight_bits import with_ranges
     from training.tuning import probability_map, steadiest, tune
 
@@ -113,12 +113,15 @@ def _choose(model: Path, known: "list[KnownSlide]", described: str, work: Path) 
         maps.append(probability_map(slide.path, predictor, cache=work / "tuning-maps"))
         typer.echo(f"{number}/{len(known)} {slide.name}: {slide.label.word}, examined")
     discs = disc_maps(predictor, range(*_DISC_SEEDS_TUNED))
-    trials = tune(known, maps, load_config(None).settings.segmentation, discs=discs)
+    settings = load_config(None).settings.segmentation
+    trials = tune(known, maps, settings, discs=discs)
     for trial in trials[:10]:
         typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
     best = steadiest(trials).rule
     chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
-    save_card(card.model_copy(update={"decision": Decision.of(best, chosen_on=chosen_on)}), model)
+    found_from = found_from_um(measured_discs(discs, best, settings))
+    decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
+    save_card(card.model_copy(update={"decision": decision}), model)
     return best
 
 

@@ -17,6 +17,7 @@ from nodescan.domain.staging import (
 from nodescan.domain.units import Micrometers
 
 UNDETERMINED = "cannot be determined"
+TUMOUR_UNCLASSED = "tumour found on a slide that got no class: review"
 
 _LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap"})
 """Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
@@ -29,7 +30,8 @@ class Section:
     """One slide as evidence on its node.
 
     metastasis: None where nothing can be said. reason: why the slide isn't complete. foci, largest_um: None where
-    not known, as for a label given by hand. doubts: what could change its class.
+    not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit of a
+    slide that got no class all the same; it stages nobody, but nobody may read "no tumour found" beside it.
     """
 
     slide_id: str
@@ -40,6 +42,7 @@ class Section:
     nodes_on_slide: int = 1
     reason: str = ""
     doubts: tuple[Flag, ...] = ()
+    unclassed_um: Micrometers | None = None
 
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
@@ -118,6 +121,12 @@ class Specimen:
         """Nodes that failed or were read in part."""
         return tuple(node for node in self.nodes if not node.complete)
 
+    @property
+    def unclassed_um(self) -> Micrometers | None:
+        """The largest deposit on slides that got no class, None where they show none."""
+        sections = (section for node in self.nodes for section in node.sections)
+        return max((section.unclassed_um for section in sections if section.unclassed_um is not None), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -125,7 +134,7 @@ class Staged:
 
     lowest: the category that what was found makes certain; None where nothing can be said. highest: the
     category that it can't exceed, whatever the unread holds; None beyond the table's end. prefix, suffix: the
-    modifiers. notes: what a reader must know.
+    modifiers. notes: what a reader must know. n_without_slides: nodes that were removed, of which no slide is here.
     """
 
     specimen: Specimen
@@ -137,11 +146,22 @@ class Staged:
     suffix: str = ""
     notes: tuple[Flag, ...] = ()
     not_removed: bool = False
+    n_without_slides: int = 0
+
+    @property
+    def n_nodes(self) -> int:
+        """All nodes that the stage has to do with, whether or not there are slides of them."""
+        return self.specimen.n_nodes + self.n_without_slides
+
+    @property
+    def n_unread(self) -> int:
+        """Those of them that were not read whole."""
+        return sum(node.n_nodes for node in self.specimen.unread) + self.n_without_slides
 
     @property
     def complete(self) -> bool:
         """Whether every node was read whole."""
-        return self.not_removed or (bool(self.specimen.nodes) and not self.specimen.unread)
+        return self.not_removed or (bool(self.specimen.nodes) and self.n_unread == 0)
 
     @property
     def determined(self) -> bool:
@@ -166,23 +186,26 @@ class Staged:
         """The stage as printed, e.g. "at least ypN1mi(sn)"."""
         if self.category is not None:
             return f"{'at least ' if self.at_least else ''}{self.prefix}{self.category}{self.suffix}"
+        if self.lowest is not None and self.specimen.unclassed_um is not None:
+            return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
         if not any(node.readable for node in self.specimen.nodes):
             return f"{UNDETERMINED} (no readable slide)"
         if self.lowest is not None:
-            unread, nodes = sum(node.n_nodes for node in self.specimen.unread), self.specimen.n_nodes
-            return f"{UNDETERMINED} (no tumour found, but {unread} of {nodes} nodes not read whole)"
+            return f"{UNDETERMINED} (no tumour found, but {self.n_unread} of {self.n_nodes} nodes not read whole)"
         return f"{UNDETERMINED} (more positive nodes than the table {self.table.name} knows)"
 
 
 def stage(specimen: Specimen, table: StagingTable) -> Staged:
     """The pN of a specimen by `table`, in the sections examined; order of nodes and sections doesn't matter.
 
-    An unread or partly read node may hold anything, so what was found is then a lower bound, and nothing found
-    is no category (clinical-rules 5).
+    A node that was not read, or read in part, may hold anything, so what was found is then a lower bound, and nothing
+    found is no category (clinical-rules 5); so may one that was removed and of which no slide is here (inferred).
     """
-    counts = reduce(add, (node.counts for node in specimen.nodes), NodeCounts())
+    absent = _without_slides(specimen, table)
+    unseen = count_nodes(Metastasis.NONE, nodes=absent, complete=False, foci=None)
+    counts = reduce(add, (node.counts for node in specimen.nodes), unseen)
     found = max((node.largest_class for node in specimen.nodes), default=Metastasis.NONE)
-    possible = Metastasis.MACRO if specimen.unread else found
+    possible = Metastasis.MACRO if specimen.unread or absent else found
     prefix, suffix = _modifiers(specimen, table)
     return Staged(
         specimen=specimen,
@@ -194,7 +217,15 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
         suffix=suffix,
         notes=_notes(specimen, table, counts),
         not_removed=table.with_modifiers and not specimen.nodes and specimen.nodes_removed == 0,
+        n_without_slides=absent,
     )
+
+
+def _without_slides(specimen: Specimen, table: StagingTable) -> int:
+    """Removed nodes without slides; the challenge's table knows no other nodes than those of its slides."""
+    if not table.with_modifiers or not specimen.nodes:
+        return 0
+    return max((specimen.nodes_removed or 0) - specimen.n_nodes, 0)
 
 
 def _modifiers(specimen: Specimen, table: StagingTable) -> tuple[str, str]:
@@ -225,6 +256,8 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
             if not section.complete:
                 why = section.reason.rstrip(".") or "no reason was recorded"
                 text = f"Node {node.node_id}, slide {section.slide_id}: {section.status.value} ({why})."
+                if section.unclassed_um is not None:
+                    text += f" Tumour was found on it, the largest deposit {section.unclassed_um:.0f} um: review it."
                 notes.append(Flag("node_unread", text))
     return notes
 
@@ -290,5 +323,5 @@ def _removed_notes(specimen: Specimen) -> list[Flag]:
     removed, seen = specimen.nodes_removed, specimen.n_nodes
     if removed is None or removed <= seen or not specimen.nodes:
         return []
-    text = f"{removed} nodes were removed, slides of {seen} are here: the pN says nothing of the others."
+    text = f"{removed} nodes were removed, slides of {seen} are here: not complete, the pN says nothing of the others."
     return [Flag("nodes_without_slides", text)]

@@ -1,7 +1,7 @@
 """What is said of one slide, and what a report writer is handed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nodescan.domain.classification import Metastasis
@@ -43,7 +43,8 @@ class Flag:
 class ModelIdentity:
     """Which network judged the slide: enough to say whether two results may be compared.
 
-    card_sha256: over all of its card that bears on a finding, "" for a network without a card.
+    card_sha256: over all of its card that bears on a finding, "" for a network without a card. found_from_um: the
+    greatest diameter from which on it found every planted deposit, None where its card doesn't say; bears on no result.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ModelIdentity:
     weights_sha256: str
     threshold: float
     card_sha256: str = ""
+    found_from_um: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,15 +237,16 @@ def _patients(
     labelled = stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
     truth = {result.staged.specimen.patient_id: result.staged.words for result in labelled if result.staged.determined}
     truth.update(reference.stages)
-    rows = [(slide.facts, _section(by_key.get(slide.slide_id.casefold()), slide)) for slide in reference.nodes]
+    sections = [(slide.facts, _section(by_key.get(slide.slide_id.casefold()), slide)) for slide in reference.nodes]
+    rows = [(facts, section.slide_id, section) for facts, section in sections]
     found = [stage(specimen, CAMELYON17) for specimen in group(rows, CAMELYON17)]
-    run = {facts.patient_id for facts, section in rows if section.slide_id.casefold() in by_key}
+    run = {facts.patient_id for facts, slide_id, _ in rows if slide_id.casefold() in by_key}
     outcomes = [
         PatientOutcome(result.specimen.patient_id, truth[result.specimen.patient_id], result)
         for result in found
         if result.specimen.patient_id in run & truth.keys()
     ]
-    everyone = {facts.patient_id for facts, _ in rows}
+    everyone = {facts.patient_id for facts, _ in sections}
     return tuple(outcomes), tuple(sorted(everyone - run)), sorted(run - truth.keys())
 
 

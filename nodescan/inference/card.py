@@ -32,7 +32,7 @@ class _Part(BaseModel):
 
 
 class Decision(_Part):
-    """How the map turns into deposits; see DecisionRule for each number."""
+    """How the map turns into deposits; see DecisionRule for each number, and ModelIdentity for found_from_um."""
 
     smoothing_um: float
     threshold: _Fraction
@@ -40,10 +40,11 @@ class Decision(_Part):
     size_correction_um: tuple[tuple[float, float], ...]
     size_uncertainty_um: float
     chosen_on: str
+    found_from_um: _Positive | None = None
 
     @staticmethod
-    def of(rule: DecisionRule, *, chosen_on: str) -> "Decision":
-        """What a card says of a rule, and which data it was chosen on."""
+    def of(rule: DecisionRule, *, chosen_on: str, found_from_um: float | None = None) -> "Decision":
+        """What a card says of a rule, which data it was chosen on, and from which size on it found every deposit."""
         return Decision(
             smoothing_um=rule.smoothing_um,
             threshold=rule.threshold,
@@ -51,6 +52,7 @@ class Decision(_Part):
             size_correction_um=rule.size_correction_um,
             size_uncertainty_um=rule.size_uncertainty_um,
             chosen_on=chosen_on,
+            found_from_um=found_from_um,
         )
 
     def rule(self) -> DecisionRule:
@@ -101,13 +103,20 @@ class ModelCard(_Part):
         return TileGeometry(self.core_px, self.margin_px, self.stride_px)
 
     def identity(self) -> ModelIdentity:
-        name, decision = self.name, self.decision
-        return ModelIdentity(name, self.architecture, self.weights_sha256, decision.threshold, self.sha256())
+        return ModelIdentity(
+            name=self.name,
+            architecture=self.architecture,
+            weights_sha256=self.weights_sha256,
+            threshold=self.decision.threshold,
+            card_sha256=self.sha256(),
+            found_from_um=self.decision.found_from_um,
+        )
 
     def sha256(self) -> str:
         """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count."""
         said = {"name", "weights", "training_data", "metrics", "limits", "licence"}
-        content = self.model_dump(mode="json", exclude={**dict.fromkeys(said, True), "decision": {"chosen_on"}})
+        aside = {**dict.fromkeys(said, True), "decision": {"chosen_on", "found_from_um"}}
+        content = self.model_dump(mode="json", exclude=aside)
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -250,12 +250,13 @@ def _added(number: int, size_um: Micrometers, centre_um: tuple[float, float]) ->
 def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[int, str]) -> StoredReport:
     """The slide's status and class after the review. vouched: deposits that the reader named -> action.
 
-    Of a slide without a class only those are kept: neither class nor size rests on what nobody vouched for.
+    Of a slide without a class only those are kept: neither class nor size rests on what nobody vouched for. Where none
+    is, what nobody rejected stays, and stays without a class.
     """
     classless = original.metastasis is None and original.deposits
     counting = [deposit for deposit in changed.deposits if not classless or deposit.id in vouched]
     verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
-    changed = replace(changed, deposits=tuple(counting))
+    changed = replace(changed, deposits=tuple(counting) or changed.deposits)
     worst = verdict.metastasis or Metastasis.NONE
     open_ = [d for d in counting if not (vouched.get(d.id) == "class" and d.metastasis is Metastasis.ITC)]
     flags = (*_kept_flags(changed), *deposit_flags(open_), *dispersed_flags(counting), *_contradictions(counting))

@@ -40,19 +40,19 @@ class _Group:
     nodes: dict[tuple[str, str], list[tuple[NodeFacts, Section | None]]] = field(default_factory=dict)
 
 
-def group(rows: Iterable[tuple[NodeFacts, Section | None]], table: StagingTable) -> tuple[Specimen, ...]:
-    """The specimens of all patients, sorted by name. A row without a section only says that its node exists.
+def group(rows: Iterable[tuple[NodeFacts, str, Section | None]], table: StagingTable) -> tuple[Specimen, ...]:
+    """The specimens of all patients, sorted by name. rows: what a table says, the slide_id ("" for none), its section.
 
-    Without a node_id each slide is a node of its own. By CAMELYON17's table a patient is one group, whatever the
-    specimen and side.
+    A row without a section only says that its node exists. Without a node_id each slide is a node of its own. By
+    CAMELYON17's table a patient is one group, whatever the specimen and side.
     """
     groups: dict[tuple[str, str, str], _Group] = {}
-    for facts, section in rows:
+    for facts, slide_id, section in rows:
         key = (facts.patient_id, "", "") if table is CAMELYON17 else facts.specimen
         found = groups.setdefault(key, _Group())
         found.facts.append(facts)
-        if section is not None or facts.node_id:
-            slide = "" if facts.node_id else section.slide_id if section else ""
+        if slide_id or facts.node_id:
+            slide = "" if facts.node_id else slide_id
             side = "/".join(filter(None, facts.specimen[1:])) if table is CAMELYON17 else ""
             found.nodes.setdefault((f"{side} {facts.node_id}".strip(), slide), []).append((facts, section))
     return tuple(_specimen(key, groups[key]) for key in sorted(groups))
@@ -76,6 +76,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         status=report.status,
         metastasis=report.metastasis,
         largest_um=report.largest_deposit_um if said else None,
+        unclassed_um=None if said else report.largest_deposit_um,
         foci=Foci(counts[Metastasis.ITC], counts[Metastasis.MICRO], counts[Metastasis.MACRO]) if by_focus else None,
         nodes_on_slide=nodes_on_slide,
         reason=why,
@@ -83,21 +84,19 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     )
 
 
-def labelled_sections(table: LabelTable) -> tuple[tuple[NodeFacts, Section], ...]:
+def labelled_sections(table: LabelTable) -> tuple[tuple[NodeFacts, str, Section], ...]:
     """Labels as sections: taken as complete, for whoever labelled them said so."""
-    return tuple(
-        (
-            slide.facts,
-            Section(
-                slide_id=slide.slide_id or f"node {slide.facts.node_id}",
-                status=Status.COMPLETE,
-                metastasis=slide.label,
-                largest_um=None if slide.largest_um is None else Micrometers(slide.largest_um),
-                nodes_on_slide=slide.facts.nodes_on_slide,
-            ),
+    sections = [
+        Section(
+            slide_id=slide.slide_id or f"node {slide.facts.node_id}",
+            status=Status.COMPLETE,
+            metastasis=slide.label,
+            largest_um=None if slide.largest_um is None else Micrometers(slide.largest_um),
+            nodes_on_slide=slide.facts.nodes_on_slide,
         )
         for slide in table.slides
-    )
+    ]
+    return tuple((slide.facts, one.slide_id, one) for slide, one in zip(table.slides, sections, strict=True))
 
 
 def not_run(slide_id: str, why: str, *, nodes_on_slide: int = 1) -> Section:

@@ -7,7 +7,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.staging import AJCC8, CAMELYON17
-from nodescan.patients.restage import PatientResult, Staging
+from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import count_words, largest_um, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
@@ -17,6 +17,7 @@ _FIRST_CODES = (
     "node_unread",
     "nodes_share_slides",
     "nodes_without_slides",
+    "slide_left_out",
     "borderline",
     "joining_gap",
     "dispersed_pattern",
@@ -65,7 +66,8 @@ class NodeRow:
 def render(result: PatientResult, staging: Staging) -> str:
     """The page as text, nothing loaded from anywhere."""
     staged = result.staged
-    notes = result.all_notes
+    notes = [note for note in result.all_notes if note.code != DETECTION_LIMIT]
+    limits = [note.message for note in result.all_notes if note.code == DETECTION_LIMIT]
     first = sorted(
         (note for note in notes if note.code in _FIRST_CODES), key=lambda note: _FIRST_CODES.index(note.code)
     )
@@ -79,7 +81,7 @@ def render(result: PatientResult, staging: Staging) -> str:
             status="complete" if staged.complete else "incomplete",
             tone=_tone(staged),
             headline=headline(staged),
-            answer=answer(staged),
+            answer=" ".join((answer(staged), *limits)),
             facts=key_facts(staged),
             software="" if result.software is None else result.software.words,
             look_first=[note.message for note in first] or ["Nothing stands out."],
@@ -102,35 +104,33 @@ def answer(staged: Staged) -> str:
     if staged.not_removed:
         return "No regional lymph nodes were removed for study, as the manifest states."
     worst = max((node.largest_class for node in staged.specimen.nodes), default=Metastasis.NONE)
-    unread = sum(node.n_nodes for node in staged.specimen.unread)
     said = {
         Metastasis.NONE: "No tumour found in the sections examined.",
         Metastasis.ITC: "Isolated tumour cells only, in the sections examined.",
         Metastasis.MICRO: "Micrometastases, none larger than 2 mm, in the sections examined.",
         Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
     }[worst]
-    if not unread:
+    if not staged.n_unread:
         return said
-    nodes = staged.specimen.n_nodes
-    verb = "was" if unread == 1 else "were"
-    missing = f"{unread} of {nodes} nodes {verb} not read whole"
+    verb = "was" if staged.n_unread == 1 else "were"
+    missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not read whole"
+    seen = "" if staged.specimen.unclassed_um is None else "Tumour was found on a slide that got no class: review it. "
     if worst is Metastasis.NONE:
-        return f"{missing}, so this is not a negative result."
-    return f"{said} {missing}, so the true stage may be higher."
+        return f"{seen}{missing}, so this is not a negative result."
+    return f"{said} {seen}{missing}, so the true stage may be higher."
 
 
 def key_facts(staged: Staged) -> tuple[Fact, ...]:
     """The numbers under the answer."""
     if staged.not_removed:
         return ()
-    size, counts = largest_um(staged), staged.counts
+    counts = staged.counts
     removed = staged.specimen.nodes_removed
     readable = sum(node.n_nodes for node in staged.specimen.nodes if node.readable)
     return (
         Fact(
             "Largest deposit",
-            _size(size) or "none measured",
-            "never added up" if staged.complete else "so far; never added up",
+            *_largest_words(staged),
         ),
         Fact("Nodes with macrometastases", _short(count_words(counts.macro, staged)), "larger than 2 mm"),
         Fact("Nodes with micrometastases", _short(count_words(counts.micro, staged)), "larger than 0.2 mm, up to 2 mm"),
@@ -146,6 +146,14 @@ def class_words(found: Metastasis, *, complete: bool) -> str:
     if found is Metastasis.NONE:
         return "No class"
     return f"At least {CLASS_WORDS[found].lower()}"
+
+
+def _largest_words(staged: Staged) -> tuple[str, str]:
+    """The largest deposit and what it rests on."""
+    size, unclassed = largest_um(staged), staged.specimen.unclassed_um
+    if size is None and unclassed is not None:
+        return _size(unclassed), "on a slide that got no class"
+    return _size(size) or "none measured", "never added up" if staged.complete else "so far; never added up"
 
 
 def _group_words(staged: Staged) -> str:
@@ -186,7 +194,7 @@ def _section_row(section: Section, staging: Staging) -> SectionRow:
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report else "",
         tone=_class_tone(found, section.complete),
         class_words=class_words(found, complete=section.complete),
-        size=_size(section.largest_um),
+        size=_size(section.unclassed_um if section.largest_um is None else section.largest_um),
         status=section.status.value if has_report else "not run",
     )
 

@@ -1,19 +1,24 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.patient import Section, Staged, stage
 from nodescan.domain.report import Flag
 from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
-from nodescan.manifest import Manifest, ManifestRow, NodeFacts
+from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.corrections import Applied, Correction, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.reports.report_reader import StoredReport
+from nodescan.reports.wording import limit_words
 from nodescan.slides.files import fingerprint
 from nodescan.slides.slide_ids import real_path, slide_ids
+
+DETECTION_LIMIT = "detection_limit"
+"""Code of the note on what a pN0 does not exclude."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,9 @@ def stage_reports(
     """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review."""
     by_slide = {report.slide_id: report for report in reports}
     ids = manifest_slide_ids(manifest)
-    facts = [row.facts for row in manifest.rows]
-    for fact in facts:
-        if not fact.patient_id:
-            raise fact.where.error("patient_id is empty; staging needs to know whose slide it is")
+    for row in manifest.rows:
+        if not row.facts.patient_id:
+            raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
     rows = [(row, slide_id) for row, slide_id in zip(manifest.rows, ids, strict=True)]
     check_slides(rows)
     mistaken = {slide_id for row, slide_id in rows if _is_of_another_file(row, by_slide.get(slide_id))}
@@ -80,8 +84,9 @@ def stage_reports(
     after = {report.slide_id: report for report in reviewed if report.slide_id not in mistaken}
     final = _staged(rows, after, table, mistaken=mistaken) if corrections else own
     wanted = {slide_id for row, slide_id in rows if row.has_slide}
+    limit = limit_words(max((one.found_from_um for one in reports if one.found_from_um), default=None))
     results = [
-        _result(result, before if corrections else None, applied, _facts_of(result, facts))
+        _with_limit(_result(result, before if corrections else None, applied, _rows_of(result, rows)), limit)
         for result, before in zip(final, own, strict=True)
     ]
     used = {correction.slide_id for result in results for correction in result.corrections}
@@ -104,7 +109,7 @@ def stage_labels(labels: LabelTable, table: StagingTable) -> Staging:
         PatientResult(
             staged,
             stated=labels.stages.get(staged.specimen.patient_id),
-            notes=without_node_ids(_facts_of(staged, facts)),
+            notes=without_node_ids([fact for fact in facts if fact.patient_id == staged.specimen.patient_id]),
         )
         for staged in (stage(specimen, table) for specimen in group(labelled_sections(labels), table))
     )
@@ -152,7 +157,7 @@ def _staged(
     *,
     mistaken: Collection[str],
 ) -> list[Staged]:
-    sections = [(row.facts, _section(row, slide_id, reports, mistaken=mistaken)) for row, slide_id in rows]
+    sections = [(row.facts, slide_id, _section(row, slide_id, reports, mistaken=mistaken)) for row, slide_id in rows]
     return [stage(specimen, table) for specimen in group(sections, table)]
 
 
@@ -171,14 +176,39 @@ def _section(
 
 
 def _result(
-    staged: Staged, software: Staged | None, applied: Sequence[Applied], facts: Sequence[NodeFacts]
+    staged: Staged, software: Staged | None, applied: Sequence[Applied], rows: Sequence[tuple[ManifestRow, str]]
 ) -> PatientResult:
     slides = {section.slide_id for node in staged.specimen.nodes for section in node.sections}
     own = tuple(correction for correction in applied if correction.slide_id in slides)
-    return PatientResult(staged, software=software if own else None, corrections=own, notes=without_node_ids(facts))
+    notes = (*_left_out_notes(rows), *without_node_ids([row.facts for row, _ in rows]))
+    return PatientResult(staged, software=software if own else None, corrections=own, notes=notes)
 
 
-def _facts_of(staged: Staged, facts: Sequence[NodeFacts]) -> list[NodeFacts]:
-    """The rows of this patient that have a slide or name a node."""
-    patient = staged.specimen.patient_id
-    return [fact for fact in facts if fact.patient_id == patient and fact.nodes_removed != 0]
+def _with_limit(result: PatientResult, limit: str) -> PatientResult:
+    """With the note of what a negative result doesn't exclude, where it is one. limit: in words, "" for none known."""
+    staged = result.staged
+    if not limit or not staged.determined or staged.lowest is None or staged.lowest.largest is not Metastasis.NONE:
+        return result
+    return replace(result, notes=(*result.notes, Flag(DETECTION_LIMIT, limit)))
+
+
+def _left_out_notes(rows: Sequence[tuple[ManifestRow, str]]) -> list[Flag]:
+    """Which slides are of another stain: a reader must know that they had no part in the stage."""
+    return [
+        Flag("slide_left_out", f"Slide {slide_id} ({row.stain}) is not H&E: it was left to the pathologist.")
+        for row, slide_id in rows
+        if not row.is_he
+    ]
+
+
+def _rows_of(staged: Staged, rows: Sequence[tuple[ManifestRow, str]]) -> list[tuple[ManifestRow, str]]:
+    """The rows of this patient's specimen and side that have a slide; by CAMELYON17's table all of the patient's."""
+    one = staged.specimen
+    return [
+        (row, slide_id)
+        for row, slide_id in rows
+        if row.has_slide
+        and row.facts.patient_id == one.patient_id
+        and one.specimen_id in ("", row.facts.specimen_id)
+        and one.laterality in ("", row.facts.laterality)
+    ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.patient import SN_CONDITION, UNDETERMINED, Staged
+from nodescan.domain.patient import SN_CONDITION, TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.staging import AJCC8, CountRange
 from nodescan.reports.wording import millimetres
 
@@ -64,7 +64,13 @@ def _status(staged: Staged) -> str:
     if any(node.largest_class > Metastasis.NONE for node in staged.specimen.nodes):
         return "Tumor present in regional lymph node(s)"
     if staged.complete:
-        return "All regional lymph nodes negative for tumor (in the sections examined)"
+        removed = staged.specimen.nodes_removed
+        of_all = f"{staged.n_nodes}, number removed not stated" if removed is None else f"{staged.n_nodes} of {removed}"
+        return f"All regional lymph nodes negative for tumor (in the sections examined; nodes examined: {of_all})"
+    if staged.specimen.unclassed_um is not None:
+        return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
+    if staged.n_without_slides:
+        return f"{UNDETERMINED} ({staged.n_unread} of {staged.n_nodes} nodes not read whole)"
     return f"{UNDETERMINED} (not every node was read whole)"
 
 
@@ -74,6 +80,8 @@ def _size(staged: Staged) -> str:
         return f"{'' if staged.complete else 'at least '}{millimetres(size)} mm"
     if staged.not_removed or (staged.complete and _worst(staged) is Metastasis.NONE):
         return "not applicable (no deposit)"
+    if staged.specimen.unclassed_um is not None:
+        return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
     return f"{UNDETERMINED} (not measured)"
 
 
@@ -94,6 +102,9 @@ def _examined(staged: Staged) -> tuple[str, str]:
     partly = sum(node.n_nodes for node in nodes if node.readable and not node.complete)
     notes = [f"{partly} of them read in part"] if partly else []
     notes += [f"{failed} more could not be read"] if failed else []
+    notes += (
+        [f"{staged.n_without_slides} more were removed, of which no slide is here"] if staged.n_without_slides else []
+    )
     return str(readable), "; ".join(notes)
 
 

@@ -6,7 +6,15 @@ from importlib.resources import files
 from pathlib import Path
 
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Asked, Flag, Provenance, SlideReport, SlideResult
+from nodescan.domain.report import (
+    NOT_FOR_CLINICAL_USE,
+    Asked,
+    Flag,
+    ModelIdentity,
+    Provenance,
+    SlideReport,
+    SlideResult,
+)
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
 from nodescan.reports.files import output_errors, text_bytes, write_beside
@@ -54,15 +62,7 @@ def report_as_json(report: SlideReport) -> Json:
         "spacing_source": None if info is None else info.spacing_source,
         "analysis_spacing_um": None if report.analysis_spacing is None else _spacing(report.analysis_spacing),
         "bounds_um": None if info is None else _bounds(info.bounds_um),
-        "model": None
-        if model is None
-        else {
-            "name": model.name,
-            "architecture": model.architecture,
-            "weights_sha256": model.weights_sha256,
-            "threshold": float(model.threshold),
-            "card_sha256": model.card_sha256,
-        },
+        "model": None if model is None else _model(model),
         "provenance": None if report.provenance is None else _provenance(report.provenance),
     }
 
@@ -95,6 +95,18 @@ def report_schema() -> Json:
 
 def _flag(flag: Flag, report: SlideReport) -> Json:
     return {"code": flag.code, "message": without_paths(flag.message, report)}
+
+
+def _model(model: ModelIdentity) -> Json:
+    found_from = {} if model.found_from_um is None else {"found_from_um": float(model.found_from_um)}
+    return {
+        "name": model.name,
+        "architecture": model.architecture,
+        "weights_sha256": model.weights_sha256,
+        "threshold": float(model.threshold),
+        "card_sha256": model.card_sha256,
+        **found_from,
+    }
 
 
 def _provenance(provenance: Provenance) -> Json:

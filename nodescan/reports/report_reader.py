@@ -29,7 +29,7 @@ class StoredReport:
     """One report.json. deposits: without their outlines, see `read_deposit_shapes`.
 
     size_px, spacing: of level 0; bounds_um: left and top of the scanned part on the canvas. model: name and weights.
-    fingerprint: of the slide file; "" where none was read.
+    fingerprint: of the slide file; "" where none was read. found_from_um: see ModelIdentity.
     """
 
     folder: Path
@@ -45,6 +45,7 @@ class StoredReport:
     bounds_um: tuple[float, float] = (0.0, 0.0)
     model: str = ""
     fingerprint: str = ""
+    found_from_um: float | None = None
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -164,7 +165,8 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
         raise ValueError(f"a slide that is {status.value} is called negative")
     deposits = cast("Sequence[Mapping[str, object]]", content["deposits"])
     flags = cast("Sequence[Mapping[str, str]]", content["flags"])
-    model = cast("Mapping[str, str] | None", content["model"])
+    model = cast("Mapping[str, Any] | None", content["model"])
+    found_from = None if model is None else model.get("found_from_um")
     size = cast("Sequence[int] | None", content["size_px"])
     spacing = cast("Sequence[float] | None", content["spacing_um"])
     bounds = cast("Mapping[str, float] | None", content["bounds_um"])
@@ -184,6 +186,7 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
         bounds_um=(0.0, 0.0) if bounds is None else (_finite(bounds["left"]), _finite(bounds["top"])),
         model="" if model is None else f"{model['name']} (weights {model['weights_sha256'][:12]})",
         fingerprint="" if provenance is None else provenance.get("slide_fingerprint", ""),
+        found_from_um=None if found_from is None else _finite(found_from),
     )
 
 

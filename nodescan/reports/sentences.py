@@ -2,15 +2,31 @@
 
 from collections.abc import Sequence
 
+import shapely
+
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.verdict import NOT_JUDGED, REVIEW_ITC_UM, size_could_change
-from nodescan.reports.wording import CLASS_RULES, cell_words, millimetres, percent, size_words, without_paths
+from nodescan.reports.wording import (
+    CLASS_RULES,
+    cell_words,
+    limit_words,
+    millimetres,
+    percent,
+    size_words,
+    without_paths,
+)
 
 _PLACES = 3
 """At most so many deposits or places of one kind under "Look here first": it is for the first minute."""
+
+_STRONG = 0.5
+"""Beside deposits, places count from above this score on: tumour is likelier there than not."""
+
+_BESIDE_UM = 50.0
+"""A place so near to a deposit is seen with it (as `corrections.NEAR_UM`)."""
 
 
 def answer(report: SlideReport) -> str:
@@ -20,7 +36,8 @@ def answer(report: SlideReport) -> str:
     if report.metastasis is None:
         return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
-        return "No tumour found in the sections examined."
+        limit = limit_words(None if report.model is None else report.model.found_from_um)
+        return f"No tumour found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
     said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}."
     if report.at_least and report.metastasis is Metastasis.MACRO:
@@ -69,8 +86,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         said.append(f"The tissue that was not examined ({_missed(report)}), hatched in the overview.")
     if report.metastasis is Metastasis.ITC:
         said.extend(_cells(deposit) for deposit in report.deposits if _cells_matter(deposit))
-    if not report.deposits:
-        said.extend(_likely(detection, report) for detection in _likeliest(report))
+    said.extend(_likely(detection, report) for detection in _likeliest(report))
     return tuple(said) or ("Nothing stands out.",)
 
 
@@ -223,7 +239,18 @@ def _cells(deposit: Deposit) -> str:
 
 
 def _likeliest(report: SlideReport) -> list[Detection]:
-    return sorted(report.detections, key=lambda detection: -detection.confidence)[:_PLACES]
+    """The likeliest places outside all deposits; where there are deposits, only strong ones."""
+    places = sorted(report.detections, key=lambda detection: -detection.confidence)
+    if report.deposits:
+        outlines = [shapely.Polygon(part.exterior, part.holes) for one in report.deposits for part in one.outline]
+        known = shapely.STRtree(outlines)
+        places = [place for place in places if place.confidence > _STRONG and not _is_near(place, known)]
+    return places[:_PLACES]
+
+
+def _is_near(place: Detection, outlines: shapely.STRtree) -> bool:
+    point = shapely.Point(place.x_um, place.y_um)
+    return outlines.query(point, predicate="dwithin", distance=_BESIDE_UM).size > 0
 
 
 def _likely(detection: Detection, report: SlideReport) -> str:

@@ -85,6 +85,16 @@ def class_words(report: SlideReport) -> str:
     return f"At least {words[0].lower()}{words[1:]}" if may_be_higher else words
 
 
+def limit_words(found_from_um: float | None) -> str:
+    """What a negative result does not exclude, by the model's own detection limit; "" where its card says none."""
+    if found_from_um is None:
+        return ""
+    return (
+        f"On synthetic slides this model found every deposit only from about {found_from_um / 1000:g} mm on: smaller "
+        "ones, isolated tumour cells among them, are not excluded."
+    )
+
+
 def flag_title(code: str) -> str:
     """A flag's code as words: "no_tissue" becomes "No tissue"."""
     words = " ".join(_UPPER.get(word, word) for word in code.split("_"))

@@ -107,7 +107,8 @@ def test_sn_needs_sentinel_nodes_and_fewer_than_six_removed(
     removed: int | None, sentinel: bool | None, expected: str
 ) -> None:
     """Five removed nodes still carry (sn), six don't, and what isn't stated is never assumed."""
-    specimen = Specimen("P1", (Node("1", (read(MICRO),), sentinel),), nodes_removed=removed)
+    others = tuple(Node(str(number), (read(NONE),), False) for number in range(2, (removed or 1) + 1))
+    specimen = Specimen("P1", (Node("1", (read(MICRO),), sentinel), *others), nodes_removed=removed)
     found = stage(specimen, AJCC8)
     assert found.words == expected
     said = [note.message for note in found.notes if note.code == "sentinel_modifier"]
@@ -165,11 +166,37 @@ def test_camelyon17_has_no_modifiers_and_ends_at_nine() -> None:
 
 
 def test_nodes_without_slides_are_told() -> None:
-    """Three of four removed nodes have slides: the pN speaks of three."""
+    """Three of four removed nodes have slides: the pN speaks of three, and isn't complete."""
     notes = stage(patient(read(NONE), read(NONE), read(NONE), nodes_removed=4), AJCC8).notes
-    assert "4 nodes were removed, slides of 3 are here: the pN says nothing of the others." in [
-        n.message for n in notes
-    ]
+    said = "4 nodes were removed, slides of 3 are here: not complete, the pN says nothing of the others."
+    assert said in [n.message for n in notes]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (NONE, "cannot be determined (no tumour found, but 3 of 4 nodes not read whole)"),
+        (MICRO, "at least pN1mi(sn)"),
+        (MACRO, "at least pN1a(sn)"),
+    ],
+)
+def test_nodes_without_slides_count_as_unread(found: Metastasis, expected: str) -> None:
+    """One of four removed nodes is here: the three others may hold anything, by the clinical table only."""
+    staged = stage(patient(read(found), nodes_removed=4), AJCC8)
+    assert (staged.words, staged.complete, staged.counts.positive.highest) == (expected, False, 3 + (found >= MICRO))
+    assert stage(patient(read(found), nodes_removed=4), CAMELYON17).complete
+    assert stage(patient(read(found), nodes_removed=1), AJCC8).complete
+
+
+@pytest.mark.parametrize("status", [FAILED, INCOMPLETE])
+def test_tumour_on_a_slide_without_a_class_is_never_no_tumour(status: Status) -> None:
+    """It stages nobody, but the words and the note tell of it."""
+    seen = Section("s", status, None, reason="too much unread", unclassed_um=Micrometers(2624.0))
+    for sections in ((seen,), (read(NONE), seen)):
+        found = stage(patient(*sections), AJCC8)
+        assert found.words == "cannot be determined (tumour found on a slide that got no class: review)"
+        assert "Tumour was found on it, the largest deposit 2624 um: review it." in found.notes[0].message
+    assert words(read(MICRO), seen) == "at least pN1mi(sn)"
 
 
 def test_only_doubts_of_deciding_slides_are_passed_on() -> None:

@@ -17,7 +17,8 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         update={"licence": "other", "limits": "none", "metrics": {}, "name": "x", "training_data": ""}
     )
     assert told.sha256() == card.sha256() == card.identity().card_sha256
-    assert card.model_copy(update={"decision": _with(decision, chosen_on="other data")}).sha256() == card.sha256()
+    for change in ({"chosen_on": "other data"}, {"found_from_um": None}):
+        assert card.model_copy(update={"decision": _with(decision, **change)}).sha256() == card.sha256()
     changes = [
         {"temperature": card.temperature * 1.01},
         {"core_px": card.core_px * 2},
@@ -28,6 +29,18 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         {"decision": _with(decision, size_uncertainty_um=decision.size_uncertainty_um + 1)},
     ]
     assert len({card.sha256(), *(card.model_copy(update=change).sha256() for change in changes)}) == len(changes) + 1
+
+
+def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_path: Path) -> None:
+    """The released model says it; a card without the field is read as before, and nothing is made up."""
+    folder = packed_models() / "pcam-p4m"
+    card = load_card(folder)
+    assert card.identity().found_from_um == 200.0
+    text = (folder / "card.yaml").read_text()
+    (tmp_path / "card.yaml").write_text(text.replace("  found_from_um: 200.0\n", ""))
+    silent = load_card(tmp_path)
+    assert silent.identity().found_from_um is None
+    assert silent.identity() == card.identity()
 
 
 def test_a_cards_sha256_is_the_same_wherever_it_is_read() -> None:
@@ -52,6 +65,7 @@ def _with(decision: Decision, **change: object) -> Decision:
         {"core_px": 16_000_000},
         {"decision": {"smoothing_um": float("nan")}},
         {"decision": {"size_uncertainty_um": float("inf")}},
+        {"decision": {"found_from_um": 0.0}},
         {"decision": {"size_correction_um": [[107.7, -150.0], [400.0, 10.0]]}},
     ],
 )

@@ -15,7 +15,8 @@ from tests.patients.made_reports import write_csv
 from tests.patients.test_restage import staged
 
 HEADER = "slide_id,patient_id,node_id,sentinel,neoadjuvant,nodes_removed,laterality"
-ROWS = ("a1,A,1,yes,yes,4,left", "a2,A,1,yes,yes,4,left", "b1,B,1,,,,", "b2,B,2,,,,", "c1,C,1,,,,", "c2,C,2,,,,")
+ROWS = ("a1,A,1,yes,yes,1,left", "a2,A,1,yes,yes,1,left", "b1,B,1,,,,", "b2,B,2,,,,", "c1,C,1,,,,", "c2,C,2,,,,")
+MORE = ("d9,D,1,,,,", "a3,E,1,yes,,4,")
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +26,10 @@ def schema() -> Draft202012Validator:
 
 
 def written(folder: Path) -> dict:
-    """A complete patient with a review, one with a failed slide, one with an unread part, one whose slide never ran."""
+    """A complete patient with a review, and five incomplete ones: of a failed slide, of an unread part, of a slide that
+    never ran, of nodes without slides."""
     review = ("a2,1,resize,2500,Dr A", "a1,1,reject,,Dr A")
-    found = staged(folder, *ROWS, "d9,D,1,,,,", header=HEADER, review=review)
+    found = staged(folder, *ROWS, *MORE, header=HEADER, review=review)
     write_staging(found, folder / "out")
     return json.loads((folder / "out" / "patients.json").read_text())
 

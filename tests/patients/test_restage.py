@@ -110,8 +110,90 @@ def test_other_stains_are_left_to_the_pathologist(tmp_path: Path) -> None:
     beside = staged(tmp_path / "1", "a3,A,1,HE", "stray,A,1,CK", header=header)
     assert words(beside) == {"A": "pN0"}
     assert beside.left_out == ("stray",)
+    assert beside.patients[0].staged.complete
     alone = staged(tmp_path / "2", "a3,A,1,HE", "stray,A,2,CK", header=header)
     assert alone.patients[0].staged.category is None
+
+
+def test_a_slide_of_another_stain_is_told_with_its_patient(tmp_path: Path) -> None:
+    """In all three files; where nothing says whose node it shows, the patient isn't complete."""
+    header = "slide_id,patient_id,laterality,node_id,stain"
+    rows = ("a3,A,left,1,HE", "stray,A,left,1,CK", "c1,B,,,", "b1,B,,,IHC", "a2,A,right,,H+E", "c2,A,right,,DAB")
+    found = staged(tmp_path, *rows, header=header)
+    said = {
+        (one.staged.specimen.patient_id, one.staged.specimen.laterality): (
+            one.staged.words,
+            [note.message for note in one.all_notes if note.code == "slide_left_out"],
+        )
+        for one in found.patients
+    }
+    assert said == {
+        ("A", "left"): ("pN0", ["Slide stray (CK) is not H&E: it was left to the pathologist."]),
+        ("A", "right"): ("at least pN1mi", ["Slide c2 (DAB) is not H&E: it was left to the pathologist."]),
+        ("B", ""): (
+            "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)",
+            ["Slide b1 (IHC) is not H&E: it was left to the pathologist."],
+        ),
+    }
+    pages = write_staging(found, tmp_path / "out")
+    for text in ((tmp_path / "out" / "patients.csv").read_text(), (tmp_path / "out" / "patients.json").read_text()):
+        assert "Slide b1 (IHC) is not H&E" in text
+    assert "Slide b1 (IHC) is not H&amp;E" in pages[-1].read_text()
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.INCOMPLETE])
+def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumour(
+    tmp_path: Path, status: Status
+) -> None:
+    """A macrometastasis on a slide that failed in part, or that is no H&E: neither the files nor the page deny it."""
+    seen = replace(report("m", (2624.0,)), status=status, metastasis=None, flags=(Flag("too_much_unread", "Why."),))
+    folder = write_run(tmp_path / "run", [seen, report("n", (3000.0,))])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
+    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    (path,) = write_staging(found, tmp_path / "out")
+    for text in (path.read_text(), (tmp_path / "out" / "patients.json").read_text()):
+        assert "annot be determined (tumour found on a slide that got no class: review)" in text
+        assert "2624 um" in text
+        assert not {word for word in ("o tumour found", "none measured", "not measured") if word in text}
+    assert "2.62 mm" in path.read_text()
+
+
+def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
+    """By the report's model, in all three files; not beside a stage of another kind, nor where no model says it."""
+
+    def said(found_from_um: float | None) -> dict[str, list[str]]:
+        reports = [report("n"), report("m", (900.0,)), report("f", status=Status.FAILED, flags=(TRUNCATED,))]
+        known = [replace(one, model=replace(one.model, found_from_um=found_from_um)) for one in reports]
+        stored = read_reports(write_run(tmp_path / f"run {found_from_um}", known))
+        header = "slide_id,patient_id,node_id"
+        manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "n,N,1", "m,M,1", "f,F,1"))
+        found = stage_reports(stored, manifest, AJCC8)
+        pages = write_staging(found, tmp_path / "out")
+        texts = [*(path.read_text() for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
+        return {
+            "notes": [
+                one.staged.words for one in found.patients if "detection_limit" in [n.code for n in one.all_notes]
+            ],
+            "texts": [text[:15] for text in texts if "every deposit only from about 0.2 mm on" in text],
+        }
+
+    assert said(200.0) == {"notes": ["pN0"], "texts": ["<!doctype html>", "patient_id,spec"]}
+    assert said(None) == {"notes": [], "texts": []}
+
+
+def test_a_deposit_that_nobody_rejected_stays_seen(tmp_path: Path) -> None:
+    """Of two deposits on a slide without a class a reader rejects the smaller: the larger is still there to be seen."""
+    seen = replace(report("m", (2624.0, 300.0)), status=Status.INCOMPLETE, metastasis=None)
+    stored = read_reports(write_run(tmp_path / "run", [seen]))
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
+
+    def words(*rows: str) -> str:
+        review = read_corrections(write_csv(tmp_path / "r.csv", "slide_id,deposit_id,action,by", *rows))
+        (patient,) = stage_reports(stored, manifest, AJCC8, corrections=review).patients
+        return patient.staged.words
+
+    assert "tumour found on a slide that got no class" in words("m,2,reject,Dr A")
+    assert "no tumour found" in words("m,2,reject,Dr A", "m,1,reject,Dr A")
 
 
 def test_paths_name_slides_as_a_run_does(tmp_path: Path) -> None:

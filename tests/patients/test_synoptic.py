@@ -63,10 +63,28 @@ def test_a_negative_patient_and_one_without_nodes() -> None:
     """Negative in the sections examined; pNX is not applicable throughout."""
     negative = filled(Specimen("P", (node("1", NONE),)))
     assert negative["Regional Lymph Node Status"].startswith("All regional lymph nodes negative for tumor")
+    assert negative["Regional Lymph Node Status"].endswith("nodes examined: 1, number removed not stated)")
     assert negative["Size of Largest Nodal Metastatic Deposit"] == "not applicable (no deposit)"
     none = filled(Specimen("P", (), nodes_removed=0))
     assert none["Regional Lymph Node Status"].startswith("Not applicable")
     assert (none[MACRO_ELEMENT], none["pN Category (node component only)"]) == ("not applicable", "pNX")
+
+
+@pytest.mark.parametrize(
+    ("removed", "said"),
+    [
+        (2, "All regional lymph nodes negative for tumor (in the sections examined; nodes examined: 2 of 2)"),
+        (4, "cannot be determined (2 of 4 nodes not read whole)"),
+    ],
+)
+def test_negative_says_of_how_many_nodes(removed: int, said: str) -> None:
+    """All nodes are negative only where all that were removed were examined."""
+    staged = stage(Specimen("P", (node("1", NONE), node("2", NONE)), nodes_removed=removed), AJCC8)
+    elements = {element.name: element for element in synoptic(staged)}
+    assert elements["Regional Lymph Node Status"].value == said
+    total = elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"]
+    more = "2 more were removed, of which no slide is here" if removed == 4 else ""
+    assert (total.value, total.note) == ("2", more)
 
 
 def test_shared_slides_give_ranges() -> None:

@@ -94,6 +94,14 @@ def test_the_style_reaches_for_nothing_outside(macro_folder: Path) -> None:
     assert not re.search(r"https?:|//|@import|url\(", html)
 
 
+def test_the_warning_beside_the_headline_wraps_on_a_phone() -> None:
+    """In one line, "borderline: isolated tumour cells or micrometastasis" is wider than 390 px and was cut off."""
+    text = render(VARIANTS["borderline"]())
+    (rule,) = re.findall(r"^\.pill \{(.*)\}", text, re.MULTILINE)
+    assert 'class="pill">borderline: ' in text
+    assert "nowrap" not in rule
+
+
 def test_strings_of_strangers_stay_text() -> None:
     """A slide named like a script, a flag that closes quotes and tags: shown, never obeyed."""
     html = render(_without_pictures("hostile"))

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from nodescan.domain.classification import classify
 from nodescan.domain.units import Micrometers
 from nodescan.reports.json_report import deposits_as_json, json_bytes, report_as_json, report_schema
+from nodescan.reports.report_reader import read_again
 from tests.reports.factory import FOLDER, ITC, MACRO, VARIANTS, result
 
 
@@ -50,6 +51,19 @@ def test_the_schema_refuses_what_must_never_be_said(
     """A negative slide that was not read whole, a failed one with a class, a stray key: none is valid."""
     content = {**report_as_json(VARIANTS[variant]().report), **change}
     assert not schema.is_valid(content)
+
+
+def test_a_models_detection_limit_is_told_and_read_back(tmp_path: Path, schema: Draft202012Validator) -> None:
+    """A report of a model that says none, as those of earlier versions, has no such key and is read back the same."""
+    report = VARIANTS["negative"]().report
+    assert report.model is not None
+    for known in (report, replace(report, model=replace(report.model, found_from_um=200.0))):
+        content = json_bytes(report_as_json(known))
+        assert schema.is_valid(json.loads(content))
+        (tmp_path / "report.json").write_bytes(content)
+        again = read_again(tmp_path / "report.json", known.slide).model
+        assert again is not None
+        assert again.found_from_um == known.model.found_from_um == json.loads(content)["model"].get("found_from_um")
 
 
 def test_planted_values_come_back(macro_folder: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodescan.domain.classification import classify
+from nodescan.domain.deposits import Detection
 from nodescan.domain.report import Flag
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
@@ -23,7 +24,7 @@ from nodescan.reports.wording import (
     size_words,
     without_paths,
 )
-from tests.reports.factory import ITC, MACRO, VARIANTS, result
+from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, result
 
 
 @given(st.floats(0.5, 30_000) | st.sampled_from([nextafter(limit, way) for limit in (200, 2000) for way in (0, inf)]))
@@ -80,6 +81,20 @@ def test_the_headline_says_no_more_than_is_known(variant: str, words: str) -> No
 def test_no_class_is_said_not_to_be_negative(variant: str) -> None:
     """A reader in a hurry can't take it for a clean slide."""
     assert sentences.answer(VARIANTS[variant]().report).endswith("This is not a negative result.")
+
+
+def test_a_negative_slide_says_what_could_have_been_missed() -> None:
+    """By the model's own card; a card that says nothing claims nothing, and only negative slides have the sentence."""
+    limit = (
+        "On synthetic slides this model found every deposit only from about 0.2 mm on: smaller ones, isolated tumour "
+        "cells among them, are not excluded."
+    )
+    for variant, said in (("negative", True), ("itc", False), ("incomplete_nothing", False)):
+        report = VARIANTS[variant]().report
+        assert report.model is not None
+        assert limit not in sentences.answer(report)
+        known = replace(report, model=replace(report.model, found_from_um=200.0))
+        assert (limit in sentences.answer(known)) is said
 
 
 def test_what_could_change_the_class_comes_first() -> None:
@@ -152,6 +167,28 @@ def test_a_likely_place_never_contradicts_the_threshold() -> None:
     """A peak may lie above the outline's threshold and be too small for a deposit: it is not said to be below it."""
     (said,) = [line for line in sentences.look_first(VARIANTS["negative"]().report) if "0.21" in line]
     assert said.startswith("Likeliest place, too small or too faint to be a deposit (score 0.21): ")
+
+
+def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> None:
+    """At most three, the likeliest first; not what lies in a deposit or beside it, nor what is at most 0.5."""
+    found = replace(VARIANTS["macro"]().report, detections=())
+    for faint in ((), (Detection(0.5, 4000.0, 9000.0),)):
+        said = sentences.look_first(replace(found, detections=faint))
+        assert not [line for line in said if line.startswith("Likeliest")]
+    x, y = MICRO.centre_um
+    inside, beside = Detection(0.9, x + 20.0, y), Detection(0.9, x + 312.0, y + 180.0)
+    scores = (0.5, 0.62, 0.874, 0.51, 0.7)
+    away = tuple(Detection(score, 4000.0 + 900.0 * number, 9000.0) for number, score in enumerate(scores))
+    said = sentences.look_first(replace(found, detections=(inside, beside, *away)))
+    strong = [
+        line.partition("(score ")[2] for line in said if line.startswith("Likeliest place, too small or too faint")
+    ]
+    assert strong == [
+        f"{words} from the left, 8.75 mm from the top of the scanned part."
+        for words in ("0.87): 5.30 mm", "0.70): 7.10 mm", "0.62): 4.40 mm")
+    ]
+    in_the_hole = Detection(0.6, *MACRO.centre_um)
+    assert "score 0.60" in sentences.look_first(replace(found, detections=(in_the_hole,)))[-1]
 
 
 @pytest.mark.parametrize(

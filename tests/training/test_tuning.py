@@ -1,7 +1,9 @@
 """Which rule a tuning ends with."""
 
+import pytest
+
 from nodescan.domain.decision import DecisionRule
-from training.discs import as_scores, told_apart
+from training.discs import as_scores, found_from_um, told_apart
 from training.known_slides import SlideScores
 from training.scores import Interval
 from training.tuning import Trial, size_correction, steadiest
@@ -40,6 +42,18 @@ def test_discs_of_a_network_that_never_saw_phantoms_say_nothing_of_sizes() -> No
     assert not told_apart([(size, 694.13) for size in planted])
     assert not told_apart([(size, None) for size in planted])
     assert told_apart([(size, size + 12) for size in planted] + [(100.0, None), (100.0, 700.0)])
+
+
+@pytest.mark.parametrize(
+    ("missed", "found_from"),
+    [((100.0, 150.0), 200.0), ((), 100.0), ((150.0,), 200.0), ((100.0, 190.0, 250.0), 400.0), ((400.0,), None)],
+)
+def test_from_which_size_on_every_disc_is_found(missed: tuple[float, ...], found_from: float | None) -> None:
+    """A size counts where no disc of it or above was missed, rounded up to 50 um; what finds anything says nothing."""
+    sizes = (100.0, 150.0, 190.0, 199.0, 250.0, 400.0)
+    found = [(size, size + 5.0) for size in sizes]
+    assert found_from_um([*found, *((size, None) for size in missed)]) == found_from
+    assert found_from_um([(size, 694.0) for size in sizes]) is None
 
 
 def test_pairs_of_the_correction_rise_after_rounding_too() -> None:
