@@ -19,7 +19,7 @@ from nodescan.domain.units import Micrometers
 UNDETERMINED = "cannot be determined"
 TUMOUR_UNCLASSED = "tumour found on a slide that got no class: review"
 
-_LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap"})
+_LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off"})
 """Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
 
 SN_CONDITION = f"(sn) applies only if fewer than {SN_BELOW_NODES} nodes were removed"

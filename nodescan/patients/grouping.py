@@ -24,6 +24,7 @@ DOUBT_CODES = frozenset(
         "deposit_cut_off",
         "dispersed_pattern",
         "joining_gap",
+        "tissue_cut_off",
     }
 )
 """Flags of a slide that could change its class."""

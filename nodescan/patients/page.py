@@ -27,6 +27,7 @@ _FIRST_CODES = (
     "cell_count_decides",
     "class_against_size",
     "deposit_cut_off",
+    "tissue_cut_off",
     "treated",
     "not_complete_response",
 )
