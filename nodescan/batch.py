@@ -32,6 +32,7 @@ from nodescan.run_record import RunRecord
 from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slide
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
+from nodescan.slides.slide_ids import place_of
 from nodescan.worker_messages import OPENER, REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
 
@@ -179,9 +180,13 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
         raise UsageError(f"run: name slide files, folders or globs, or give --manifest CSV, one of the two; {given}")
     mpp_um, override = request.mpp_um, request.override_mpp
     if request.manifest is None:
-        return None, find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override)
+        return None, _placed(find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override))
     manifest = read_manifest(request.manifest)
-    return manifest, manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override)
+    return manifest, _placed(manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override))
+
+
+def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
+    return tuple(replace(ref, place=place_of(ref.path)) for ref in refs)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class StoredReport:
     """One report.json. deposits: without their outlines, see `read_deposit_shapes`.
 
     size_px, spacing: of level 0; bounds_um: left and top of the scanned part on the canvas. model: name and weights.
-    fingerprint: of the slide file; "" where none was read.
+    fingerprint: of the slide file; "" where none was read. place: of its path; "" where no run made the report.
     """
 
     folder: Path
@@ -45,6 +45,7 @@ class StoredReport:
     bounds_um: tuple[float, float] = (0.0, 0.0)
     model: str = ""
     fingerprint: str = ""
+    place: str = ""
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -169,7 +170,7 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
     spacing = cast("Sequence[float] | None", content["spacing_um"])
     bounds = cast("Mapping[str, float] | None", content["bounds_um"])
     score = content["tumour_probability"]
-    provenance = cast("Mapping[str, str] | None", content["provenance"])
+    provenance = cast("Mapping[str, Any]", content["provenance"] or {})
     return StoredReport(
         folder=folder,
         slide_id=cast("str", content["slide_id"]),
@@ -183,7 +184,8 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
         spacing=None if spacing is None else Spacing(*(MicronsPerPixel(_finite(side)) for side in spacing)),
         bounds_um=(0.0, 0.0) if bounds is None else (_finite(bounds["left"]), _finite(bounds["top"])),
         model="" if model is None else f"{model['name']} (weights {model['weights_sha256'][:12]})",
-        fingerprint="" if provenance is None else provenance.get("slide_fingerprint", ""),
+        fingerprint=provenance.get("slide_fingerprint", ""),
+        place=(provenance.get("asked") or {}).get("slide_place", ""),
     )
 
 
