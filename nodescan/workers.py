@@ -201,15 +201,24 @@ def started_ahead(slots: int | None) -> Worker | None:
 
 @contextmanager
 def ended_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that it is left in order; what is ignored stays ignored."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that it is left in order; what is ignored stays ignored.
+
+    The first of them ends it; those that come while it is left, and its last record is written, are ignored.
+    """
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():  # signals are for the main thread alone
         names = []
     before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
+
+    def end(_number: int, _frame: object) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
-                signal.signal(number, signal.default_int_handler)
+                signal.signal(number, end)
         yield
     finally:
         for number, handler in before.items():

@@ -233,7 +233,9 @@ def test_a_report_of_another_file_of_that_name_is_not_replaced(place: Place) -> 
     report = (place.out / "a" / "report.json").read_bytes()
     assert b"elsewhere" not in report
     paint_slide(moved, tumour_um=500)
-    with pytest.raises(UsageError, match=r"elsewhere/a\.tif: .*of another file of this name.*another --out, or .*--force"):
+    with pytest.raises(
+        UsageError, match=r"elsewhere/a\.tif: .*of another file of this name.*another --out, or .*--force"
+    ):
         place.run(inputs=(str(moved),))
     assert (place.out / "a" / "report.json").read_bytes() == report
     assert place.run(inputs=(str(moved),), force=True).complete

@@ -26,6 +26,7 @@ _LIMITS = {
     "hiding_um": (0, WIDEST_UM),
 }
 
+
 @dataclass(frozen=True, slots=True)
 class InkSettings:
     """What tells ink from haematoxylin and eosin, by ratios of optical densities over the glass.
