@@ -245,13 +245,15 @@ def check_device(asked: str) -> Check:
     if asked != "auto":
         why = f"asked for by --device {asked}"
     elif able.cuda_devices:
-        why = "the first of the GPUs that torch sees"
+        why = "the first that computes of the GPUs that torch sees"
     else:
         why = f"torch is built for {able.built_for} and sees no GPU"
     found = f"{chosen.description}, {able.cpu} instructions; {why}; {precision_words(chosen)}"
     if asked == "auto" and not able.cuda_devices and _gpu_is_there():
         remedy = "install a torch built for CUDA" if able.built_for == "CPU" else "update the NVIDIA driver"
         return Check("device", State.WARN, f"{found}, but there is one", f"{remedy}, or accept the slower CPU")
+    if asked == "auto" and able.cuda_devices and chosen.device.type == "cpu":
+        return Check("device", State.WARN, found, "install a torch built for it, or accept the slower CPU")
     return Check("device", State.OK, found)
 
 
