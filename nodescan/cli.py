@@ -143,13 +143,11 @@ def run(
     )
     try:
         with ended_like_ctrl_c(), first or nullcontext():
-            viewer = open_viewer(quiet=quiet, folder=out, log_json=log_json)
-            result = run_batch(request, viewer, first=first)
+            result = run_batch(request, open_viewer(quiet=quiet, folder=out, log_json=log_json), first=first)
     except KeyboardInterrupt:
         return _stopped(out)
     if not quiet:
-        with printing(f"they are in {result.summary}"):
-            _show(result, request.command)
+        _show(result, request.command)
     return COMPLETE if result.complete else NOT_COMPLETE
 
 
@@ -283,9 +281,10 @@ def _check_spacing(mpp: float | None, override: bool) -> None:
 def _show(result: "BatchResult", command: tuple[str, ...]) -> None:
     from nodescan.tables import print_batch
 
-    print_batch(result, command)
-    if result.staging is not None:
-        print_staging(result.staging)
+    with printing(f"they are in {result.summary}"):
+        print_batch(result, command)
+        if result.staging is not None:
+            print_staging(result.staging)
 
 
 def _check_limits(stall_minutes: float, max_unread: float) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan import __version__, batch, bench, workers
+from nodescan import __version__, batch, bench, demo, workers
 from nodescan.batch_request import BatchRequest
 from nodescan.cli import main
 from nodescan.inference import slots
@@ -366,3 +367,18 @@ def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: C
     said = capsys.readouterr().out
     assert "network            50.0 Mpx/s" in said
     assert "83% of what decode and network allow" in said
+
+
+def test_demo_ends_at_sigterm_as_run_does(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """In order, with one line and exit code 130."""
+
+    def unheard(number: int, frame: object) -> None:
+        pytest.fail("the signal came through")
+
+    monkeypatch.setattr(demo, "run_demo", lambda request, viewer: signal.raise_signal(signal.SIGTERM))
+    before = signal.signal(signal.SIGTERM, unheard)
+    try:
+        assert main(["demo", "--quiet"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert the_error(capsys) == "error: stopped by the user"
