@@ -2,7 +2,7 @@
 
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from nodescan.batch_request import BatchRequest, check_request
 from nodescan.config import Config, check_fit, load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import LockLostError, OutputError, UsageError
+from nodescan.errors import LockLostError, NodescanError, OutputError, UsageError
 from nodescan.executors import LocalSlots, SlideExecutor, finished
 from nodescan.inference.card import find_model, load_card
 from nodescan.local_copies import InPlace, LocalCopies, Stage, copies_or_originals, prepare_stage
@@ -32,7 +32,8 @@ from nodescan.run_record import RunRecord
 from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slide
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
-from nodescan.worker_messages import OPENER, REFERENCE_OPENER, ScanJob
+from nodescan.slides.slide_ids import place_of
+from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
 
 SUMMARY_CSV = "summary.csv"
@@ -68,8 +69,19 @@ def run_batch(request: BatchRequest, viewer: Viewer, *, first: Worker | None = N
     first: a worker that was started ahead of time, since starting one takes longer than all that comes before it.
     The viewer is closed at the end, however that comes.
     """
-    with closing(viewer):
-        return _run(request, viewer, first)
+    state = "failed"
+    try:
+        result = _run(request, viewer, first)
+        state = "finished"
+    except NodescanError as error:
+        viewer.run_failed(str(error))
+        raise
+    except KeyboardInterrupt:
+        state = "interrupted"
+        raise
+    finally:
+        viewer.close(state)
+    return result
 
 
 def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchResult:
@@ -91,10 +103,11 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             config.name,
             config.text,
             names,
-            opener=REFERENCE_OPENER if request.precision == "float32" else OPENER,
             max_unread_percent=request.max_unread_percent,
             run_id=ticket.run_id,
         )
+        if request.precision == "float32":
+            job = replace(job, opener=REFERENCE_OPENER)
         with _opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
@@ -179,9 +192,13 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
         raise UsageError(f"run: name slide files, folders or globs, or give --manifest CSV, one of the two; {given}")
     mpp_um, override = request.mpp_um, request.override_mpp
     if request.manifest is None:
-        return None, find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override)
+        return None, _placed(find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override))
     manifest = read_manifest(request.manifest)
-    return manifest, manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override)
+    return manifest, _placed(manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override))
+
+
+def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
+    return tuple(replace(ref, place=place_of(ref.path)) for ref in refs)
 
 
 @contextmanager

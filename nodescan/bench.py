@@ -1,7 +1,6 @@
 """How fast this machine reads, computes, and does both together: real slide, real model, the scan's own code."""
 
 import statistics
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s
 from nodescan.inference.slots import open_in_slot
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
+from nodescan.machine_checks import temporary_folder
 from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.progress import Viewer
 from nodescan.slides import open_slide
@@ -91,8 +91,8 @@ def measure_speed(slide: Path | None, *, model: str | None, device: str, progres
         speed = measure_stages(slide, predictor, progress)
         command = _command(slide, model, device, progress)
     else:
-        with tempfile.TemporaryDirectory(prefix="nodescan-bench-") as name:
-            made = Path(name) / "phantom.tif"
+        with temporary_folder("nodescan-bench-") as folder_for_it:
+            made = folder_for_it / "phantom.tif"
             progress.note("making a phantom")
             make_phantom(made, plan_phantom((900.0,), spacing_um=0.5, seed=0))
             speed = measure_stages(made, predictor, progress)

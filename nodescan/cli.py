@@ -1,6 +1,5 @@
 """The command line: arguments in, exit code out (0 every slide complete, 1 any other status, 2 wrong usage)."""
 
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -46,10 +45,12 @@ from nodescan.options import (
     Stage,
     StallMinutes,
     TasksAtOnce,
+    check_not_empty,
 )
 from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
 from nodescan.stage_command import print_staging
 from nodescan.stage_command import stage as stage_
+from nodescan.streams import lost, make_usable, printing, say
 
 if TYPE_CHECKING:
     from nodescan.batch import BatchResult
@@ -65,7 +66,9 @@ app = typer.Typer(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Whatever goes wrong is one line on stderr that names the file, the reason and the way out."""
+    make_usable()
     try:
+        check_not_empty(sys.argv[1:] if arguments is None else arguments)
         code = app(args=arguments, prog_name="nodescan", standalone_mode=False)
         sys.stdout.flush()
     except (SlideError, AnnotationError, ClusterError, LockLostError, WorkerError) as error:
@@ -77,10 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"{message}; see nodescan --help", WRONG_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped by the user", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read the output has gone; nothing more may be written to it, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOT_COMPLETE
+    except OSError as error:
+        why = lost(error)
+        if why is None:
+            raise
+        return _fail(f"the output can't be written ({why}); send it elsewhere", NOT_COMPLETE) if why else NOT_COMPLETE
     return code if isinstance(code, int) else COMPLETE
 
 
@@ -139,7 +143,7 @@ def run(
     )
     try:
         with ended_like_ctrl_c(), first or nullcontext():
-            result = run_batch(request, open_viewer(quiet=quiet, log_json=log_json), first=first)
+            result = run_batch(request, open_viewer(quiet=quiet, folder=out, log_json=log_json), first=first)
     except KeyboardInterrupt:
         return _stopped(out)
     if not quiet:
@@ -160,13 +164,16 @@ def demo(
     from nodescan.demo import DemoRequest, run_demo
     from nodescan.tables import print_demo
     from nodescan.viewers import open_viewer
+    from nodescan.workers import ended_like_ctrl_c
 
     request = DemoRequest(folder=out, model=model, device=device, command=_words())
     try:
-        result = run_demo(request, open_viewer(quiet=quiet))
+        with ended_like_ctrl_c():
+            result = run_demo(request, open_viewer(quiet=quiet, folder=out))
     except KeyboardInterrupt:
         return _stopped(out / "results")
-    print_demo(result)
+    with printing(f"they are in {out / 'results'}"):
+        print_demo(result)
     return COMPLETE if result.right else NOT_COMPLETE
 
 
@@ -274,9 +281,10 @@ def _check_spacing(mpp: float | None, override: bool) -> None:
 def _show(result: "BatchResult", command: tuple[str, ...]) -> None:
     from nodescan.tables import print_batch
 
-    print_batch(result, command)
-    if result.staging is not None:
-        print_staging(result.staging)
+    with printing(f"they are in {result.summary}"):
+        print_batch(result, command)
+        if result.staging is not None:
+            print_staging(result.staging)
 
 
 def _check_limits(stall_minutes: float, max_unread: float) -> None:
@@ -310,5 +318,5 @@ def _stopped(folder: Path) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    say(message)
     return code

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nodescan.errors import DeviceError, ModelError, NodescanError, SlideError
+from nodescan.errors import DeviceError, ModelError, NodescanError, OutputError, SlideError
 from nodescan.machine_checks import (
+    FULL,
+    SET_TMPDIR,
     Check,
     State,
     check_memory,
@@ -22,6 +23,7 @@ from nodescan.machine_checks import (
     check_python,
     check_torch_pair,
     signal_name,
+    temporary_folder,
 )
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
@@ -148,16 +150,19 @@ def examine_installation(request: DoctorRequest, tell: Callable[[Check], None]) 
         note(_tried(name, check))
     libraries, safe = check_libraries()
     note(libraries)
-    with tempfile.TemporaryDirectory(prefix="nodescan-doctor-") as folder:
-        phantom = Phantom(Path(folder))
-        for name, check in (
-            ("openslide", partial(check_openslide, phantom)),
-            ("decoding", partial(check_decoding, phantom)),
-            ("device", partial(check_device, request.device)),
-            ("model", partial(check_model, request.model)),
-            ("self-test", partial(check_scan, phantom, request)),
-        ):
-            note(_tried(name, check) if safe else _not_tried(name))
+    try:
+        with temporary_folder("nodescan-doctor-") as folder:
+            phantom = Phantom(folder)
+            for name, check in (
+                ("openslide", partial(check_openslide, phantom)),
+                ("decoding", partial(check_decoding, phantom)),
+                ("device", partial(check_device, request.device)),
+                ("model", partial(check_model, request.model)),
+                ("self-test", partial(check_scan, phantom, request)),
+            ):
+                note(_tried(name, check) if safe else _not_tried(name))
+    except OutputError as error:
+        note(_without_room("temporary", error))
     return Diagnosis(tuple(done))
 
 
@@ -240,13 +245,15 @@ def check_device(asked: str) -> Check:
     if asked != "auto":
         why = f"asked for by --device {asked}"
     elif able.cuda_devices:
-        why = "the first of the GPUs that torch sees"
+        why = "the first that computes of the GPUs that torch sees"
     else:
         why = f"torch is built for {able.built_for} and sees no GPU"
     found = f"{chosen.description}, {able.cpu} instructions; {why}; {precision_words(chosen)}"
     if asked == "auto" and not able.cuda_devices and _gpu_is_there():
         remedy = "install a torch built for CUDA" if able.built_for == "CPU" else "update the NVIDIA driver"
         return Check("device", State.WARN, f"{found}, but there is one", f"{remedy}, or accept the slower CPU")
+    if asked == "auto" and able.cuda_devices and chosen.device.type == "cpu":
+        return Check("device", State.WARN, found, "install a torch built for it, or accept the slower CPU")
     return Check("device", State.OK, found)
 
 
@@ -299,7 +306,13 @@ def _tried(name: str, check: Callable[[], Check]) -> Check:
     except _BREAKAGE as error:
         if isinstance(error, (DeviceError, ModelError, SlideError)):
             return Check(name, State.FAIL, _clipped(str(error)), "do what the line says, then try again")
+        if isinstance(error, OutputError) or (isinstance(error, OSError) and error.errno in FULL):
+            return _without_room(name, error)
         return Check(name, State.FAIL, f"broke: {type(error).__name__}: {_clipped(str(error))}", _INSTALL)
+
+
+def _without_room(name: str, error: Exception) -> Check:
+    return Check(name, State.FAIL, _clipped(str(error).partition(";")[0]), SET_TMPDIR)
 
 
 def _not_tried(name: str) -> Check:

@@ -1,16 +1,20 @@
 """What can be said of an installation without loading it: versions, processor, memory and the disk for results."""
 
+import errno
 import os
 import platform
 import shutil
 import signal
 import sys
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+
+from nodescan.errors import OutputError
 
 OLDEST_PYTHON = (3, 11)
 
@@ -22,11 +26,15 @@ LITTLE_MEMORY_BYTES = 4_000_000_000
 
 _INSTALL_AGAIN = "install nodescan again into a fresh environment: pip install --force-reinstall nodescan"
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
+
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")
 """Instructions on bfloat16 numbers, as Linux names them: the first three of x86, the last of ARM."""
 
 _VECTOR_FLAGS = ("avx2", "avx512f", "asimd")
 _CPUINFO = Path("/proc/cpuinfo")
+_CGROUP_SHARE = Path("/sys/fs/cgroup/cpu.max")
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
@@ -115,9 +123,22 @@ def check_torch_pair() -> Check:
     return Check("torch", State.FAIL, why, "install both in one step: pip install --upgrade torch torchvision")
 
 
+def visible_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_cores() -> int:
+    """As many of them as its container's share of processor time amounts to, rounded up."""
+    with suppress(OSError, ValueError):  # "max 100000" where there is no limit
+        quota, period = map(int, _CGROUP_SHARE.read_text(encoding="ascii").split())
+        return min(visible_cores(), max(1, -(-quota // period)))
+    return visible_cores()
+
+
 def check_processor() -> Check:
     """Cores that this process may use, and which instructions they have; by what they can do, not by their name."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     flags = _processor_flags()
     words = f"{cores} core{'' if cores == 1 else 's'} of {os.cpu_count() or cores} usable"
     if not flags:
@@ -165,6 +186,24 @@ def check_output(folder: Path) -> Check:
     if free < LITTLE_ROOM_BYTES:
         return Check("output", State.WARN, room, "enough for some slides; 1,000 slides take 2 to 10 GB")
     return Check("output", State.OK, room)
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A folder that is gone after the block. Raises OutputError where there is no place or no room for one."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=prefix)
+    except OSError as error:
+        raise OutputError(f"no place for temporary files ({error.strerror or error}); {SET_TMPDIR}") from error
+    with folder as name:
+        try:
+            yield Path(name)
+        except OutputError as error:
+            raise OutputError(f"{str(error).partition(';')[0]}; {SET_TMPDIR}") from error
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise OutputError(f"{name}: no room for temporary files ({error.strerror}); {SET_TMPDIR}") from error
 
 
 def _write_and_rename(folder: Path) -> None:

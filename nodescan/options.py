@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from nodescan.errors import UsageError
+
 COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: all is well, something isn't (a slide not complete, a class wrong, a check failed), the user's mistake,
 Ctrl-C."""
@@ -54,8 +56,8 @@ Precision = Annotated[
     typer.Option(
         "--precision",
         metavar="auto|float32",
-        help="auto: the fastest here, with float32 for what bears on deposits; or float32 throughout. Status, class "
-        "and sizes are the same; faint detections, and seldom a slide's probability, differ a little (under 0.14).",
+        help="auto: the fastest here, with float32 for what bears on deposits; or float32 throughout. Status and class "
+        "are the same, sizes within 1 um; faint detections, and seldom a slide's probability, within 0.14.",
     ),
 ]
 Force = Annotated[
@@ -82,3 +84,15 @@ TasksAtOnce = Annotated[
     int | None,
     typer.Option("--tasks-at-once", metavar="N", min=1, help="Slides handed to it at a time; 256 if not given."),
 ]
+
+
+def check_not_empty(arguments: list[str]) -> None:
+    """An empty word, of a shell's variable that isn't set say, would be taken for the current folder, or for no word.
+
+    Raises UsageError; only a phantom's diameters may be none.
+    """
+    for before, word in zip(["", *arguments], arguments, strict=False):
+        option, _, value = word.partition("=") if word.startswith("--") and "=" in word else (before, "", word)
+        if not value and option != "--diameters-um":
+            where = option if option.startswith("-") else "an argument"
+            raise UsageError(f"{where}: is empty, as a variable that isn't set; give a value, or leave it out")

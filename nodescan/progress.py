@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from nodescan.domain.report import SlideReport
+from nodescan.streams import one_line
 
 PLAIN_EVERY_S = 10.0
 """At most one line of tiles in this time: a log stays readable."""
@@ -47,13 +48,16 @@ class Viewer:
         """Something to tell the user at once, on one line; never silenced."""
         self._line(f"error: {line}")
 
-    def close(self) -> None:
-        """Nothing more will come."""
+    def run_failed(self, line: str) -> None:
+        """Why the whole run ends, on one line, for a log; whoever started the run shows it."""
+
+    def close(self, state: str = "finished") -> None:
+        """Nothing more will come. state: of the run, "finished", "interrupted" or "failed"."""
 
     def _line(self, text: str) -> None:
         """A screen that is gone (a pipe that nobody reads any more, a full disk) ends no batch."""
         with suppress(OSError, ValueError):
-            print(text, file=self._stream, flush=True)
+            print(one_line(text), file=self._stream, flush=True)
 
 
 @dataclass(slots=True)
@@ -190,10 +194,7 @@ class BarViewer(Viewer):
             self._show_batch()
         self._line(f"{slide_id}: {outcome(report)} in {duration(seconds)}")
 
-    def error(self, line: str) -> None:
-        self._line(f"error: {line}")
-
-    def close(self) -> None:
+    def close(self, state: str = "finished") -> None:
         if self._batch is not None:
             self._bars.stop()
 
@@ -207,7 +208,7 @@ class BarViewer(Viewer):
 
     def _line(self, text: str) -> None:
         with suppress(OSError, ValueError):
-            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bars.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def outcome(report: SlideReport) -> str:

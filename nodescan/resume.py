@@ -8,7 +8,7 @@ from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provena
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.reports.report_reader import files_beside, read_again, result_version
+from nodescan.reports.report_reader import files_beside, read_again, read_report, result_version
 from nodescan.run_limits import MAX_UNREAD_PERCENT
 from nodescan.run_lock import LOCK_FILE, Ticket
 from nodescan.slides.files import fingerprint, state_of
@@ -68,13 +68,14 @@ class _Redo(Exception):
 
 def asked_of(ref: SlideRef, reports: Sequence[str], max_unread_percent: float) -> Asked:
     """What is asked of the slide, whose files are looked at now."""
-    return Asked(state_of(ref.path), ref.mpp_um, ref.override_mpp, max_unread_percent, tuple(reports))
+    return Asked(state_of(ref.path), ref.mpp_um, ref.override_mpp, max_unread_percent, tuple(reports), ref.place)
 
 
 def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
     """Which slides have a report in `folder` that this run would make again the same, and why the others are redone.
 
-    Complete and incomplete reports are kept; a slide that failed or could not be measured is tried again.
+    Complete and incomplete reports are kept; a slide that failed or could not be measured is tried again. Raises
+    UsageError where one of them is of another file of the same name, whose result would be lost.
     """
     kept: dict[str, SlideReport] = {}
     redone: list[tuple[str, str]] = []
@@ -82,11 +83,30 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
         path = folder / ref.slide_id / REPORT_JSON
         if not path.parent.is_dir():
             continue
+        _check_same_slide(ref, path)
         try:
             kept[ref.slide_id] = _kept(ref, path, recipe)
         except _Redo as why:
             redone.append((ref.slide_id, str(why)))
     return Sorted(kept, tuple(redone))
+
+
+def _check_same_slide(ref: SlideRef, path: Path) -> None:
+    """Raises UsageError where the report at `path` has a result of another file than the slide.
+
+    The same bytes elsewhere are the same slide, moved; other bytes in the same place are that slide, written anew.
+    """
+    try:
+        made = read_report(path)
+    except UsageError:  # it isn't whole: the slide is redone, and that is why
+        return
+    if made.status.without_result or not (made.place and ref.place) or made.place == ref.place:
+        return
+    if _fingerprint(ref) != made.fingerprint:
+        raise UsageError(
+            f"{ref.path}: {path.parent} holds the report of another file of this name, which would be lost; choose "
+            "another --out, or replace what is there by --force"
+        )
 
 
 def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:

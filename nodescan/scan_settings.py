@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from nodescan.domain.units import check_limits
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.nuclei import NucleiSettings
 from nodescan.imaging.quality import QualitySettings
 from nodescan.imaging.segmentation import SegmentationSettings
-from nodescan.imaging.tissue import TissueSettings
+from nodescan.imaging.tissue import COARSEST_VIEW_UM, TissueSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,11 @@ class OverviewSettings:
 
     finest_um: float
     coarsest_um: float
+
+    def __post_init__(self) -> None:
+        check_limits(self, {"finest_um": (0.1, COARSEST_VIEW_UM), "coarsest_um": (0.1, COARSEST_VIEW_UM)})
+        if self.finest_um > self.coarsest_um:
+            raise ValueError(f"finest_um ({self.finest_um:g}) can't be above coarsest_um ({self.coarsest_um:g})")
 
 
 @dataclass(frozen=True, slots=True)

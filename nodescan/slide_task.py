@@ -186,7 +186,8 @@ def lost_slide(ref: SlideRef, error: SlideError, *, tools: RunTools, viewer: Vie
     viewer.error(str(error))
     failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.folder)))
     # Without a look at the file: on a disk that hangs this process would hang too.
-    asked = Asked("", ref.mpp_um, ref.override_mpp, tools.rules.max_unread_percent, tuple(tools.reports))
+    most_unread = tools.rules.max_unread_percent
+    asked = Asked("", ref.mpp_um, ref.override_mpp, most_unread, tuple(tools.reports), ref.place)
     report = _written_failure(failure, tools, _provenance(tools, datetime.now(UTC), 0.0, asked), viewer=viewer)
     viewer.slide_finished(report, 0.0)
     return report

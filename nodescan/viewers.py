@@ -1,6 +1,7 @@
 """Who is told how a batch advances: the screen, a file of JSON lines, or both."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -12,16 +13,27 @@ from threading import Event, Lock, Thread
 from nodescan.domain.report import SlideReport
 from nodescan.errors import OutputError, UsageError
 from nodescan.progress import Advance, Advances, BarViewer, Clock, PlainViewer, Viewer
+from nodescan.reports import FILES
+from nodescan.run_lock import LOCK_FILE
+from nodescan.slides.slide_ids import RESERVED
 
 LOG_EVERY_S = 1.0
 """At most one JSON line of tiles in this time."""
+
+_LONGEST_LINE_BYTES = 1_000_000
 
 BEAT_EVERY_S = 30.0
 """A log that is silent for longer is that of a run that has ended or whose machine stands still."""
 
 
-def open_viewer(*, quiet: bool, log_json: Path | None = None) -> Viewer:
-    """Bars on a terminal, plain lines elsewhere, errors only where quiet; and JSON lines where a file is named."""
+def open_viewer(*, quiet: bool, folder: Path, log_json: Path | None = None) -> Viewer:
+    """Bars on a terminal, plain lines elsewhere, errors only where quiet; and JSON lines where a file is named.
+
+    folder: the run's. Raises UsageError for a log that would go into another file, OutputError for one that can't be
+    written.
+    """
+    if log_json is not None:
+        _check_place(log_json, folder)
     loud = BarViewer if sys.stderr.isatty() else PlainViewer
     screen = Viewer() if quiet else loud()
     return screen if log_json is None else Viewers([screen, JsonLog(log_json)])
@@ -93,10 +105,13 @@ class JsonLog(Viewer):
     def error(self, line: str) -> None:
         self._write("error", message=line)
 
-    def close(self) -> None:
+    def run_failed(self, line: str) -> None:
+        self.error(line)
+
+    def close(self, state: str = "finished") -> None:
         self._closed.set()
         self._beating.join()
-        self._write("batch_closed")
+        self._write("batch_closed", state=state)
         with suppress(OSError):  # what is still buffered was lost with the write that failed
             self._stream.close()
 
@@ -155,9 +170,13 @@ class Viewers(Viewer):
         for viewer in self._viewers:
             viewer.error(line)
 
-    def close(self) -> None:
+    def run_failed(self, line: str) -> None:
         for viewer in self._viewers:
-            viewer.close()
+            viewer.run_failed(line)
+
+    def close(self, state: str = "finished") -> None:
+        for viewer in self._viewers:
+            viewer.close(state)
 
 
 def _ends_in_mid_line(path: Path) -> bool:
@@ -168,7 +187,26 @@ def _ends_in_mid_line(path: Path) -> bool:
     if not path.is_file() or path.stat().st_size == 0:
         return False
     with path.open("rb") as file:
-        if file.read(1) != b"{":
+        if not _begins_a_log(file.readline(_LONGEST_LINE_BYTES)):
             raise UsageError(f"{path}: is there and is no log of JSON lines; choose another --log-json")
         file.seek(-1, 2)
         return file.read(1) != b"\n"
+
+
+def _begins_a_log(line: bytes) -> bool:
+    """Whether it is a line that JsonLog wrote, or, at the end of a file, the start of one."""
+    if not line.endswith(b"\n"):
+        return line.startswith(b'{"ts": ')
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {"ts", "event"} <= content.keys()
+
+
+def _check_place(log: Path, folder: Path) -> None:
+    """Raises UsageError where the run in `folder` writes a file of this name itself."""
+    own = RESERVED.union([LOCK_FILE], *FILES.values())
+    inside = Path(os.path.realpath(log)).is_relative_to(os.path.realpath(folder))
+    if inside and log.name.casefold() in own:
+        raise UsageError(f"--log-json {log}: is a file that the run itself writes there; choose another name")

@@ -8,6 +8,7 @@ module costs next to nothing: the process is started first and everything heavy 
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 from nodescan import errors
 from nodescan.errors import LockLostError, NodescanError, StalledError, WorkerDiedError, WorkerError
-from nodescan.machine_checks import signal_name
+from nodescan.machine_checks import signal_name, usable_cores, visible_cores
 from nodescan.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _OPENING_S = 300.0
 """A model is opened in seconds; a network disk may take minutes over the libraries."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b")
 
 _LAST_WORDS = 4000
 """Characters of a worker's stderr that are kept when it ends."""
@@ -201,15 +204,24 @@ def started_ahead(slots: int | None) -> Worker | None:
 
 @contextmanager
 def ended_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that it is left in order; what is ignored stays ignored."""
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that it is left in order; what is ignored stays ignored.
+
+    The first of them ends it; those that come while it is left, and its last record is written, are ignored.
+    """
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():  # signals are for the main thread alone
         names = []
     before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
+
+    def end(_number: int, _frame: object) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     try:
         for number, handler in before.items():
             if handler is not signal.SIG_IGN:
-                signal.signal(number, signal.default_int_handler)
+                signal.signal(number, end)
         yield
     finally:
         for number, handler in before.items():
@@ -217,10 +229,10 @@ def ended_like_ctrl_c() -> Iterator[None]:
 
 
 def share_of_cores(slots: int | None) -> int | None:
-    """Threads for each of so many workers; None, all cores, for one. It doesn't change a finding."""
+    """Threads for each of so many workers; None, one for each core, for one. It doesn't change a finding."""
+    cores = usable_cores()
     if slots is None or slots < 2:
-        return None
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return None if cores == visible_cores() else cores
     return max(1, cores // slots)
 
 
@@ -256,4 +268,6 @@ def _last_words_file() -> "IO[bytes] | int":
 
 
 def _last_line(text: str) -> str:
-    return text.splitlines()[-1] if text else "it said nothing"
+    """The last one that begins with an exception's name, since advice may follow it; else the last."""
+    lines = text.splitlines() or ["it said nothing"]
+    return next((line for line in reversed(lines) if _EXCEPTION.match(line)), lines[-1])

@@ -106,6 +106,7 @@ BROAD = {
     "executor.py: _watch": "a scheduler that is gone is met by those who wait for slides",
     "processes.py: _watch_on": "a disk that is away for a moment",
     "task.py: _send": "progress is for the eye",
+    "task.py: work": "whoever waits for the disk's answer hears of it",
 }
 """Where any error is swallowed, and why that loses nothing. One that passes it on is none of these."""
 

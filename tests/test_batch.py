@@ -4,7 +4,7 @@ import csv
 import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,10 +143,10 @@ def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
     """A disk that fills while one slide is written costs that slide's status, not the batch."""
     write = slide_task.write_reports
 
-    def full_for_a(result: SlideResult, folder: Path, names: Sequence[str], **_: object) -> None:
+    def full_for_a(result: SlideResult, folder: Path, names: Sequence[str], **more: Callable[[], None]) -> None:
         if folder.name == "a":
             raise OutputError(f"{folder}/report.json: can't be written (No space left on device); free some space")
-        write(result, folder, names)
+        write(result, folder, names, **more)
 
     monkeypatch.setattr(slide_task, "write_reports", full_for_a)
     viewer = Listener()

@@ -1,6 +1,10 @@
 """The front door: arguments in, one line out where something is wrong, and an exit code that can be trusted."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan import __version__, batch, bench, workers
+from nodescan import __version__, batch, bench, demo, workers
 from nodescan.batch_request import BatchRequest
 from nodescan.cli import main
 from nodescan.inference import slots
@@ -122,9 +126,90 @@ def test_log_json_tells_the_run(tmp_path: Path, scans: Callable[..., None]) -> N
     assert "tiles_done" in events
 
 
+def log_of(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_log_says_why_a_run_ended_and_how(tmp_path: Path, scans: Callable[..., None], capsys: Capture) -> None:
+    """A run that failed or was stopped doesn't end its log as a good one does; the terminal's line is the same."""
+    scans()
+    paint_slide(tmp_path / "a.tif")
+    assert main(["run", "a.tif", "--out", "out", "--quiet", "--log-json", "good.jsonl"]) == 0
+    assert log_of(tmp_path / "good.jsonl")[-1]["state"] == "finished"
+    assert main(["run", "b.tif", "--out", "out", "--quiet", "--log-json", "bad.jsonl"]) == 2
+    why, end = log_of(tmp_path / "bad.jsonl")
+    assert the_error(capsys) == f"error: {why['message']}"
+    assert (why["event"], end["event"], end["state"]) == ("error", "batch_closed", "failed")
+    scans(KeyboardInterrupt())
+    assert main(["run", "a.tif", "--out", "out", "--force", "--quiet", "--log-json", "stopped.jsonl"]) == 130
+    assert log_of(tmp_path / "stopped.jsonl")[-1]["state"] == "interrupted"
+
+
+@pytest.mark.parametrize("name", ["out/run.json", "out/a/report.json", "out/../out/summary.csv"])
+def test_log_never_takes_the_place_of_a_file_of_the_run(name: str, tmp_path: Path, capsys: Capture) -> None:
+    """Said before anything is made, whether the file is there yet or not."""
+    paint_slide(tmp_path / "a.tif")
+    assert main(["run", "a.tif", "--out", "out", "--log-json", name]) == 2
+    assert f"--log-json {name}: is a file that the run itself writes" in the_error(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+SCAN = """
+import sys
+from types import SimpleNamespace
+from nodescan import batch, cli
+from nodescan.inference import slots
+from tests.fakes import ColourPredictor
+slots.open_in_slot = lambda folder, *, device, slot: (ColourPredictor(), 1)
+batch.load_card = lambda folder: SimpleNamespace(geometry=lambda: ColourPredictor.geometry)
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def in_shell(folder: Path, redirected: str, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """nodescan in a process of its own, with its streams redirected."""
+    command = ["sh", "-c", f'"$@" {redirected}', "sh", sys.executable, "-c", SCAN, *words]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])} | settings
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="redirections of a POSIX shell")
+@pytest.mark.parametrize("redirected", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"])
+def test_streams_that_are_closed_or_full_change_no_result(redirected: str, tmp_path: Path) -> None:
+    """The slides are scanned, the exit code speaks of them, and there is no traceback."""
+    paint_slide(tmp_path / "a.tif")
+    done = in_shell(tmp_path, redirected, "run", "a.tif", "--out", "out", "--slots", "0")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "out" / "a" / "report.json").read_text())["status"] == "complete"
+    lost = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    full = "error: the results can't be printed (No space left on device); they are in out/summary.csv"
+    assert lost == ([full] if "full" in redirected else [])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_what_cannot_be_printed_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    """Of a command whose output is all there is."""
+    done = in_shell(tmp_path, ">/dev/full", "models")
+    assert done.stderr == "error: the output can't be written (No space left on device); send it elsewhere\n"
+    assert done.returncode == 1
+
+
+def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
+    """As where the locale knows ASCII alone."""
+    paint_slide(tmp_path / "\u00e9.tif")
+    done = in_shell(tmp_path, "", "info", "\u00e9.tif", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\xe9.tif" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["run", "", "--out", "out"], "an argument: is empty"),
+        (["run", "x.svs", "--out", ""], "--out: is empty, as a variable that isn't set"),
+        (["run", "x.svs", "--out="], "--out: is empty"),
+        (["doctor", "--out", ""], "--out: is empty"),
         (["run", "nowhere.svs", "--out", "out"], "nowhere.svs: "),
         (["run", "*.svs", "--out", "out"], "*.svs: "),
         (["run", ".", "--out", "out"], "holds no slides"),
@@ -283,3 +368,18 @@ def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: C
     said = capsys.readouterr().out
     assert "network            50.0 Mpx/s" in said
     assert "83% of what decode and network allow" in said
+
+
+def test_demo_ends_at_sigterm_as_run_does(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """In order, with one line and exit code 130."""
+
+    def unheard(number: int, frame: object) -> None:
+        pytest.fail("the signal came through")
+
+    monkeypatch.setattr(demo, "run_demo", lambda request, viewer: signal.raise_signal(signal.SIGTERM))
+    before = signal.signal(signal.SIGTERM, unheard)
+    try:
+        assert main(["demo", "--quiet"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert the_error(capsys) == "error: stopped by the user"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -22,12 +23,12 @@ pytest.importorskip("distributed", reason='Dask is not installed: pip install "n
 from nodescan import batch
 from nodescan.batch import BatchResult, run_batch
 from nodescan.batch_request import BatchRequest
-from nodescan.cluster import connection, processes
+from nodescan.cluster import connection, processes, task
 from nodescan.cluster.processes import threads_of_a_task
 from nodescan.cluster.task import Attempt
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import ClusterError, NodescanError, UsageError
+from nodescan.errors import ClusterError, NodescanError, StalledError, UsageError
 from nodescan.progress import PlainViewer
 from tests.cluster_fakes import PATIENCE_S, REPOSITORY, Farm, gone, kill, marks, until
 from tests.fakes import paint_slide
@@ -380,6 +381,23 @@ def test_dask_is_imported_only_where_a_scheduler_is_named() -> None:
     """A run on this machine costs nothing for it."""
     program = "import nodescan.batch, sys; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("hangs", "unfit"), [("begin", True), ("exists", False)])
+def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: str, unfit: bool
+) -> None:
+    """Where the run's folder hangs the worker gets no slides; where the slide's does it has stalled. None waits on."""
+    woken = Event()
+    monkeypatch.setattr(task.distributed, "get_worker", lambda: SimpleNamespace(address="tcp://me"))
+    monkeypatch.setattr(task, "check_fit", lambda job: None)
+    monkeypatch.setattr(Attempt if hangs == "begin" else Path, hangs, lambda self: woken.wait(PATIENCE_S))
+    attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen=True)
+    told = task.scan_here(attempt, SimpleNamespace(stall_s=0.01))  # pyright: ignore[reportArgumentType]
+    woken.set()
+    assert told.unfit == unfit
+    assert isinstance(told.error, ClusterError if unfit else StalledError)
+    assert "its disk didn't answer" in str(told.error)
 
 
 def test_attempt_begins_once(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What a settings file may say, and how it is refused."""
 
+import re
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
@@ -80,6 +81,36 @@ def test_settings_own_checks_reach_the_user(tmp_path: Path) -> None:
     """What a settings class refuses is said with the section's name."""
     with pytest.raises(ConfigError, match=r"^mine\.yaml: segmentation: .*negative"):
         load_config(changed(tmp_path, "segmentation", "joining_gap_um", value=-1.0))
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("overview", "finest_um"), -1.0),
+        (("overview", "coarsest_um"), 5.0),
+        (("overview", "coarsest_um"), 1000.0),
+        (("tissue", "working_um"), 0.0),
+        (("tissue", "working_um"), 1000.0),
+        (("tissue", "margin_um"), -300.0),
+        (("tissue", "closing_um"), -1.0),
+        (("tissue", "closing_um"), 1e9),
+        (("tissue", "max_hole_mm2"), -1.0),
+        (("tissue", "min_fragment_mm2"), 0.031),
+        (("tissue", "min_colour_density"), 0.021),
+        (("tissue", "assumed_glass"), 256),
+        (("tissue", "ink", "rim_um"), -1.0),
+        (("tissue", "ink", "blue_red_per_green"), 0.99),
+        (("quality", "max_blur_ratio"), -5.0),
+        (("quality", "min_eosin_fraction"), 1.1),
+        (("segmentation", "smallest_area_um2"), 3000.1),
+    ],
+)
+def test_values_under_which_tissue_or_tumour_could_be_lost_are_refused_by_name(
+    tmp_path: Path, keys: tuple[str, ...], value: float
+) -> None:
+    """Before any scan: each slide would fail, or be called complete without them."""
+    with pytest.raises(ConfigError, match=rf"^mine\.yaml: {re.escape('.'.join(keys[:-1]))}: .*{keys[-1]}"):
+        load_config(changed(tmp_path, *keys, value=value))
 
 
 @pytest.mark.parametrize(

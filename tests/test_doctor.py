@@ -1,5 +1,6 @@
 """A doctor finds what is wrong, says what to do, and is not taken in by what only looks well."""
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from nodescan import doctor, machine_checks
 from nodescan.cli import main
 from nodescan.doctor import DoctorRequest, Phantom, check_libraries, check_model, check_openslide, check_scan
+from nodescan.errors import OutputError
 from nodescan.inference import predictor as predictors
 from nodescan.inference.card import find_model
 from nodescan.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
@@ -291,3 +293,28 @@ def test_this_installation_can_be_trusted(capsys: pytest.CaptureFixture[str]) ->
     assert len(lines) == 13
     assert lines[-1].startswith("This installation can be trusted")
     assert "planted: micro, 600 um; found: micro" in lines[-2]
+
+
+def test_no_place_for_temporary_files_is_no_broken_installation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The remedy is TMPDIR, in doctor and bench, whether there is no folder or no room in it."""
+    monkeypatch.setattr(doctor, "check_libraries", lambda: (Check("libraries", State.OK, "all load"), True))
+
+    def no_folder(prefix: str) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(machine_checks.tempfile, "TemporaryDirectory", no_folder)
+        last = doctor.examine_installation(DoctorRequest(tmp_path / "none"), lambda check: None).checks[-1]
+        assert (last.name, last.state) == ("temporary", State.FAIL)
+        assert "set TMPDIR" in last.remedy
+        with pytest.raises(OutputError, match=r"no place for temporary files .*set TMPDIR"):
+            machine_checks.temporary_folder("x").__enter__()
+
+    def full() -> Check:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert "set TMPDIR" in doctor._tried("openslide", full).remedy
+    with pytest.raises(OutputError, match=r"no room .*set TMPDIR"), machine_checks.temporary_folder("x"):
+        full()

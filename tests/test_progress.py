@@ -107,7 +107,7 @@ def test_log_beats_while_nothing_else_is_to_be_said(tmp_path: Path) -> None:
     last = beats()[-1]
     assert (last["slides"], last["finished"], last["left_s"]) == (3, 1, 120)
     assert last["running"] == [{"slide_id": "b", "tiles_done": 10, "tiles": 40}]
-    assert path.read_text().splitlines()[-1].endswith('"event": "batch_closed"}')
+    assert json.loads(path.read_text().splitlines()[-1])["event"] == "batch_closed"
 
 
 def test_log_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
@@ -141,6 +141,11 @@ def test_a_log_never_goes_into_another_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a\.svs: is there and is no log of JSON lines"):
         JsonLog(tmp_path / "a.svs")
     assert (tmp_path / "a.svs").read_bytes() == b"II*\0"
+    for content in ('{"deposits": []}', '{"ts": 1}\n', '{\n  "state": "finished"\n}\n', "{"):
+        (tmp_path / "other.json").write_text(content)
+        with pytest.raises(UsageError, match="is no log of JSON lines"):
+            JsonLog(tmp_path / "other.json")
+        assert (tmp_path / "other.json").read_text() == content
     for _ in range(2):
         JsonLog(tmp_path / "log.jsonl").close()
     assert (tmp_path / "log.jsonl").stat().st_size > 0
@@ -164,6 +169,14 @@ def test_quiet_still_shows_errors() -> None:
     viewer.slide_started("a", 1)
     viewer.error("a.svs: broken")
     assert stream.getvalue() == "error: a.svs: broken\n"
+
+
+@pytest.mark.parametrize("kind", [Viewer, PlainViewer, BarViewer])
+def test_a_name_with_a_line_break_stays_on_its_line(kind: type[Viewer]) -> None:
+    """Whoever reads stderr by lines is not told half a name; what would steer a terminal is escaped, too."""
+    stream = io.StringIO()
+    kind(stream).error("a\nb\x1b[31m\udcff\u00e9.tif: broken")
+    assert stream.getvalue() == "error: a\\nb\\x1b[31m\\udcff\u00e9.tif: broken\n"
 
 
 def test_outcome_says_a_lower_bound() -> None:

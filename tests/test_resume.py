@@ -18,7 +18,7 @@ from nodescan.batch import BatchResult, run_batch, scan_all
 from nodescan.batch_request import BatchRequest
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
-from nodescan.errors import LockLostError, OutputError
+from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.executors import LocalSlots
 from nodescan.inference import slots
 from nodescan.reports import CHOICES, files
@@ -220,6 +220,39 @@ def test_what_is_redone_is_whole_again(place: Place) -> None:
     assert (result.kept, result.complete) == (1, True)
     place.run()
     assert place.heard.scanned() == []
+
+
+def test_a_report_of_another_file_of_that_name_is_not_replaced(place: Place) -> None:
+    """Nothing is scanned or removed; the same bytes elsewhere are the same slide, and --force takes the place."""
+    place.run(force=True)
+    elsewhere = place.folder / "elsewhere"
+    elsewhere.mkdir()
+    moved = Path(shutil.copy2(place.folder / "a.tif", elsewhere))
+    place.run(inputs=(str(moved),))
+    assert place.heard.scanned() == []
+    report = (place.out / "a" / "report.json").read_bytes()
+    assert b"elsewhere" not in report
+    paint_slide(moved, tumour_um=500)
+    with pytest.raises(
+        UsageError, match=r"elsewhere/a\.tif: .*of another file of this name.*another --out, or .*--force"
+    ):
+        place.run(inputs=(str(moved),))
+    assert (place.out / "a" / "report.json").read_bytes() == report
+    assert place.run(inputs=(str(moved),), force=True).complete
+    with pytest.raises(UsageError, match="another file of this name"):
+        place.run()
+
+
+def test_reports_that_do_not_say_where_their_slide_lay_are_taken_as_before(place: Place) -> None:
+    """As those of earlier versions: a change is told, and nothing is refused."""
+    for path in place.out.glob("*/report.json"):
+        content = json.loads(path.read_text())
+        del content["provenance"]["asked"]["slide_place"]
+        path.write_text(json.dumps(content))
+    assert place.run().kept == 2
+    _rewrite_a_byte(place)
+    place.run()
+    assert place.heard.redone() == ["a: redone: the slide file changed since"]
 
 
 def test_other_settings_redo_every_slide(place: Place) -> None:

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import pytest
 
+from nodescan import machine_checks, workers
 from nodescan.batch import BatchResult, scan_all
 from nodescan.config import load_config
 from nodescan.domain.report import Status
@@ -25,7 +26,7 @@ from nodescan.resume import NO_RULES
 from nodescan.slide_task import RemoteTools, Tools, lost_slide
 from nodescan.slides import open_slide
 from nodescan.worker_messages import ScanJob, job_line, slide_line
-from nodescan.workers import Worker, share_of_cores
+from nodescan.workers import Worker, ended_like_ctrl_c, share_of_cores
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.worker_fakes import PIDS
 
@@ -274,6 +275,29 @@ def test_stopped_run_keeps_what_is_finished_and_leaves_no_worker(
         assert [path.name for path in out.iterdir() if path.name.endswith(".part")] == []
 
 
+def test_only_the_first_ctrl_c_counts() -> None:
+    """Those that come while the last record is written don't keep it from being written."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    written: list[str] = []
+
+    def stopped() -> None:
+        with ended_like_ctrl_c():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
+                written.append("interrupted")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stopped()
+        assert written == ["interrupted"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_worker_ends_with_the_block() -> None:
     """One that was started ahead for a run that is refused doesn't live on."""
     with Worker() as worker:
@@ -284,4 +308,39 @@ def test_worker_ends_with_the_block() -> None:
 def test_cores_are_shared_among_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """One slot computes with all of them; with more slots than cores each has one."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(machine_checks, "_CGROUP_SHARE", Path("nowhere"))
     assert [share_of_cores(slots) for slots in (None, 0, 1, 2, 3, 20)] == [None, None, None, 4, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("share", "threads"),
+    [("max 100000", [None, 4]), ("250000 100000", [3, 1]), ("1600000 100000", [None, 4]), ("5000 100000", [1, 1])],
+)
+def test_a_containers_share_of_the_processor_limits_the_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str, threads: list[int | None]
+) -> None:
+    """Of one worker and of two, on eight cores: more threads than its share only wait for each other."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(machine_checks, "_CGROUP_SHARE", tmp_path / "cpu.max")
+    (tmp_path / "cpu.max").write_text(share + "\n")
+    assert [share_of_cores(slots) for slots in (None, 2)] == threads
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("", "it said nothing"),
+        ("a word\nSegmentation fault", "Segmentation fault"),
+        (
+            "Traceback ...\n  raise\ntorch.OutOfMemoryError: no memory\nFor debugging consider",
+            "torch.OutOfMemoryError: no memory",
+        ),
+        (
+            "ValueError: a\n\nRuntimeError: CUDA error: no kernel image\nCompile with X",
+            "RuntimeError: CUDA error: no kernel image",
+        ),
+    ],
+)
+def test_what_a_worker_died_of_is_told_and_not_the_advice_after_it(said: str, shown: str) -> None:
+    """torch ends its errors with lines that are the same for all of them."""
+    assert workers._last_line(said) == shown

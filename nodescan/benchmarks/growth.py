@@ -1,15 +1,14 @@
 """How time and memory grow with the tissue on a slide of 100,000 x 200,000 px."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from nodescan.benchmarks.scan_runs import scan
 from nodescan.benchmarks.sparse_slide import make_sparse_slide
 from nodescan.errors import UsageError
+from nodescan.machine_checks import temporary_folder
 
 MEMORY_LIMIT_BYTES = 2_500_000_000
 """Summed over processes, two slides in flight, on a CPU."""
@@ -40,10 +39,10 @@ def measure_growth(
 ) -> tuple[GrowthPoint, ...]:
     """Scan `slots` slides at a time for each area of tissue, and watch the processes' memory."""
     points: list[GrowthPoint] = []
-    with tempfile.TemporaryDirectory(prefix="nodescan-bench-") as folder:
+    with temporary_folder("nodescan-bench-") as folder:
         for area_mm2 in areas_mm2:
             say(f"{slots} slide(s) of 100,000 x 200,000 px with {area_mm2:g} mm2 of tissue")
-            slides = [Path(folder) / f"{area_mm2:g}mm2-{number}.tif" for number in range(slots)]
+            slides = [folder / f"{area_mm2:g}mm2-{number}.tif" for number in range(slots)]
             try:
                 for slide in slides:
                     make_sparse_slide(slide, area_mm2)

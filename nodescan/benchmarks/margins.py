@@ -1,6 +1,5 @@
 """What a margin is worth: the error at seams between tiles, and what each costs in pixels."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from nodescan.inference.card import find_model
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.inference.seams import Seam, region_side_px, seams
+from nodescan.machine_checks import temporary_folder
 
 YARDSTICK = "resnet18"
 
@@ -25,8 +25,8 @@ class MarginStudy:
 
 def study_margins(slide: Path, *, model: str | None) -> tuple[MarginStudy, ...]:
     """The model, and a padded ResNet-18 of random weights, on tissue of the slide; in float32 on the CPU."""
-    with tempfile.TemporaryDirectory(prefix="nodescan-bench-") as folder:
-        yardstick = random_model(Path(folder), YARDSTICK)
+    with temporary_folder("nodescan-bench-") as folder:
+        yardstick = random_model(folder, YARDSTICK)
         return tuple(_study(slide, place) for place in (find_model(model), yardstick))
 
 

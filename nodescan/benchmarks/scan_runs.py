@@ -2,7 +2,6 @@
 
 import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import Any
 
 from nodescan.benchmarks.processes import Run, run_watched
 from nodescan.errors import NodescanError
+from nodescan.machine_checks import temporary_folder
 
 _PROGRAM = "import sys; from nodescan.cli import main; sys.exit(main())"
 
@@ -38,8 +38,8 @@ class ScanRun:
 
 def scan(slides: Sequence[Path], *, model: str | None, device: str, slots: int | None = None) -> ScanRun:
     """Scan slides into a folder that is thrown away. Raises NodescanError where one isn't scanned to its end."""
-    with tempfile.TemporaryDirectory(prefix="nodescan-bench-") as name:
-        out, log = Path(name) / "out", Path(name) / "log.jsonl"
+    with temporary_folder("nodescan-bench-") as folder:
+        out, log = folder / "out", folder / "log.jsonl"
         words = ["run", *slides, "--out", out, "--log-json", log, "--device", device, "--quiet"]
         words += [] if model is None else ["--model", model]
         words += [] if slots is None else ["--slots", slots]

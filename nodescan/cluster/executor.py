@@ -26,7 +26,7 @@ from nodescan.cluster.connection import (
     workers_of,
 )
 from nodescan.cluster.processes import ClusterJob
-from nodescan.cluster.task import MACHINE_LOST, Attempt, Told, open_here, scan_here, topic_of
+from nodescan.cluster.task import MACHINE_LOST, Attempt, Told, answered, open_here, scan_here, topic_of
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, DiedTwiceError, LockLostError, NodescanError, SlideError, WorkerDiedError
@@ -137,7 +137,10 @@ class ClusterExecutor(SlideExecutor):
     def _tried(self, ref: SlideRef) -> Told:
         """What became of one try, which began once; one that never began, or began nowhere fit, is handed in anew."""
         path = ref.path.absolute()
-        seen = path.exists()
+        try:
+            seen = answered(path.exists, self._job.stall_s)
+        except TimeoutError:  # the machine that reads it says so, if it hangs there too
+            seen = False
         for _ in range(_SENT_ANEW):
             attempt = Attempt(replace(ref, path=path), self._markers / token_hex(8), seen)
             self._running.add(attempt.marker.name)

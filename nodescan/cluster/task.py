@@ -3,9 +3,14 @@
 import os
 import socket
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from threading import Thread
+from typing import TypeVar
 
 import distributed
 
@@ -16,6 +21,8 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
 from nodescan.progress import Viewer
 from nodescan.workers import Opened
+
+Answer = TypeVar("Answer")
 
 MACHINE_LOST = "the Dask worker that read it was lost"
 
@@ -110,13 +117,17 @@ def scan_here(attempt: Attempt, job: ClusterJob) -> Told:
     """The task of a slide. Whatever goes wrong is told, not raised."""
     me = Told(distributed.get_worker().address, socket.gethostname())
     try:
-        check_fit(job)
-        first = attempt.begin()
+        first = answered(partial(_begun, attempt, job), job.stall_s)
     except (NodescanError, OSError) as error:
         return replace(me, error=_named(error, me.host), unfit=True)
     if not first:
         return replace(me, error=WorkerDiedError(attempt.ref.path.name, MACHINE_LOST), lost=True)
-    if attempt.seen and not attempt.ref.path.exists():
+    try:
+        there = not attempt.seen or answered(attempt.ref.path.exists, job.stall_s)
+    except TimeoutError as error:
+        remedy = "see that all machines still reach the slides, then run again"
+        return replace(me, error=StalledError(attempt.ref.path.name, f"the worker on {me.host}: {error}", remedy))
+    if not there:
         remedy = "put the slides on a disk that all machines see under the same path"
         return replace(me, error=SlideError(attempt.ref.path.name, f"the worker on {me.host} has no such file", remedy))
     try:
@@ -130,9 +141,9 @@ def open_here(job: ClusterJob) -> Told:
     """The task that opens the model before any slide."""
     me = Told(distributed.get_worker().address, socket.gethostname())
     try:
-        check_fit(job)
+        answered(partial(check_fit, job), job.stall_s)
         process = _KEPT.take(job)
-    except NodescanError as error:
+    except (NodescanError, TimeoutError) as error:
         return replace(me, error=_named(error, me.host), unfit=True)
     _KEPT.give(process)
     return replace(me, opened=process.opened)
@@ -159,9 +170,36 @@ def check_fit(job: ClusterJob) -> None:
     _FIT.add(job.scan.run_id)
 
 
+def answered(ask: Callable[[], Answer], patience_s: float) -> Answer:
+    """What `ask` returns or raises. Raises TimeoutError where a disk keeps it longer: it is left behind then.
+
+    Nothing that counts may be done by `ask` after that.
+    """
+    answer: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=work, name="ask-disk", daemon=True).start()
+    try:
+        return answer.result(patience_s)
+    except TimeoutError:
+        if answer.done():
+            raise
+        raise TimeoutError(f"its disk didn't answer for {patience_s / 60:g} min") from None
+
+
 def topic_of(run_id: str) -> str:
     """Under which the progress of a run is told in Dask."""
     return f"nodescan-{run_id}"
+
+
+def _begun(attempt: Attempt, job: ClusterJob) -> bool:
+    check_fit(job)
+    return attempt.begin()
 
 
 def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> Told:
@@ -172,7 +210,9 @@ def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> T
         words = process.worker.last_words()
         _KEPT.drop(process)
         over = LockLostError(f"{job.scan.folder}: the run is over")
-        return replace(me, error=error if process.ticket.holds() else over, words=words, said=tuple(relay.said))
+        with suppress(TimeoutError):  # the disk under the slide may be that under the lock
+            error = error if answered(process.ticket.holds, job.stall_s) else over
+        return replace(me, error=error, words=words, said=tuple(relay.said))
     except NodescanError as error:
         _KEPT.drop(process)
         return replace(me, error=error, said=tuple(relay.said))

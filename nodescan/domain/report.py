@@ -61,7 +61,7 @@ class Asked:
 
     slide_state: sha256 over name, size and time of change of the slide's files, "" where they couldn't be looked at.
     mpp_um: the spacing given, None for none. max_unread_percent: of the tissue; a slide with more of it unread is
-    failed. reports: kinds of files.
+    failed. reports: kinds of files. slide_place: tells the slide's path from others, "" in earlier reports.
     """
 
     slide_state: str
@@ -69,6 +69,7 @@ class Asked:
     override_mpp: bool
     max_unread_percent: float
     reports: tuple[str, ...]
+    slide_place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

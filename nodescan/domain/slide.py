@@ -15,7 +15,8 @@ class SlideRef:
     """Identity only: always picklable, never an open handle.
 
     slide_id is unique in a batch and safe as a folder name. mpp_um is the spacing the user gave for
-    this slide (None: none given); override says that it wins over a plausible value in the file.
+    this slide (None: none given); override says that it wins over a plausible value in the file. place tells the
+    slide's own path from others, wherever a copy of it is read: see slide_ids.place_of; "" outside of runs.
     """
 
     slide_id: str
@@ -24,6 +25,7 @@ class SlideRef:
     node_id: str | None = None
     mpp_um: float | None = None
     override_mpp: bool = False
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Numbers that carry their unit in their type."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NewType
 
@@ -36,3 +37,11 @@ class Spacing:
     def scaled(self, factor: float) -> "Spacing":
         """The spacing of pixels `factor` times as large."""
         return Spacing(MicronsPerPixel(self.x * factor), MicronsPerPixel(self.y * factor))
+
+
+def check_limits(settings: object, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Raises ValueError that names the first field outside its limits, (least, most), which are allowed themselves."""
+    for name, (least, most) in limits.items():
+        value: float = getattr(settings, name)
+        if not least <= value <= most:
+            raise ValueError(f"{name} must lie from {least:g} to {most:g}, not {value:g}")

@@ -6,6 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nodescan.domain.units import check_limits
+
+DENSEST = 2.4
+"""The optical density of level 1 of 255."""
+
+WIDEST_UM = 10_000.0
+"""Of gaps, rims and strokes: a lymph node is about as wide."""
+
+_LIMITS = {
+    "min_density": (0.01, DENSEST),
+    "blue_red_per_green": (1, 100),  # below 1, haematoxylin would be ink
+    "red_blue_per_green": (0.01, 100),
+    "red_max_red_per_green": (0, 1),
+    "black_density": (0.01, DENSEST),
+    "black_max_colour_ratio": (0, 3),
+    "stroke_um": (1, WIDEST_UM),
+    "rim_um": (0, WIDEST_UM),
+    "hiding_um": (0, WIDEST_UM),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class InkSettings:
@@ -30,6 +50,9 @@ class InkSettings:
     stroke_um: float
     rim_um: float
     hiding_um: float
+
+    def __post_init__(self) -> None:
+        check_limits(self, _LIMITS)
 
 
 def find_ink(

@@ -8,12 +8,26 @@ from scipy import ndimage
 
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.report import Flag
+from nodescan.domain.units import check_limits
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
 _WHITE_LEVEL = 245.0  # density is taken over this level where the slide shows no glass
 _MOST_JUDGED = 100_000  # pixels of the stain, evenly taken: a share of 1 % is then known to 0.03 %
 _NEARLY_ALL = 0.9  # of a piece's stained pixels
+_LIMITS = {
+    "max_blur_ratio": (0.001, 1),
+    "min_contrast": (0, 255),
+    "min_stained_contrast": (0, 1),
+    "min_stain_density": (0.001, 2.4),
+    "min_stained_mm2": (0, 100),
+    "brown_blue_per_green": (0.01, 100),
+    "max_brown_fraction": (0, 1),
+    "eosin_red_per_green": (0.01, 100),
+    "min_eosin_fraction": (0, 1),
+    "min_colour_ratio": (0, 3),
+    "min_coloured_fraction": (0, 1),
+}
 _BROWN = "it holds brown, as an immunostain with DAB does"
 
 
@@ -49,6 +63,9 @@ class QualitySettings:
     min_eosin_fraction: float
     min_colour_ratio: float
     min_coloured_fraction: float
+
+    def __post_init__(self) -> None:
+        check_limits(self, _LIMITS)
 
 
 def cuts_into(block_px: int, side_px: int) -> bool:

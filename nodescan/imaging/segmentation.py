@@ -36,6 +36,10 @@ GRID_SHARE = 0.15
 """Grid part of a size's uncertainty, in cells: the largest bias of planted discs of 60 to 400 um on 15.55 um cells is
 2.2 um, their scatter over sub-pixel offsets 0.7 um; together 0.15 cells."""
 
+MOST_DROPPED_UM2 = 3000.0
+"""A row of the map's cells (15.55 um) 0.2 mm long has 3,110 um2: whatever is longer than isolated tumour cells is
+kept, however thin it is."""
+
 _Sized = tuple[BaseGeometry, Feret]
 """The corrected outline of foci that are one deposit, and its corrected diameter."""
 
@@ -66,6 +70,8 @@ class SegmentationSettings:
             raise ValueError(
                 "joining_gap_um and smallest_area_um2 can't be negative, smallest_diameter_um must be above 0"
             )
+        if self.smallest_area_um2 > MOST_DROPPED_UM2:
+            raise ValueError(f"smallest_area_um2 must be at most {MOST_DROPPED_UM2:g}, not {self.smallest_area_um2:g}")
 
 
 def find_deposits(

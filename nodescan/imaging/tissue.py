@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import Flag
-from nodescan.domain.units import Spacing
-from nodescan.imaging.ink import InkSettings, find_ink
+from nodescan.domain.units import Spacing, check_limits
+from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink
 from nodescan.imaging.missing import dark_pixels
 from nodescan.imaging.unscanned import gaps_and_cuts, unscanned
 
@@ -18,6 +18,25 @@ _UM2_PER_MM2 = 1e6
 
 _DARK_GLASS, _LEAST_DARK_SHARE = 225, 0.1
 """Glass darker than this is believed only where so much of what may be glass is like it."""
+
+COARSEST_VIEW_UM = 64.0
+"""A fragment of 0.004 mm2 is one pixel then."""
+
+_TISSUE_LIMITS = {
+    "working_um": (1, COARSEST_VIEW_UM),
+    "assumed_glass": (1, 255),
+    "glass_min_share": (0, 1),
+    "min_colour_density": (0.001, DENSEST),
+    "max_colour_density": (0.001, DENSEST),
+    "min_colour_ratio": (0, 1),
+    "min_grey_density": (0.001, DENSEST),
+    "closing_um": (0, WIDEST_UM),
+    "max_hole_mm2": (0, 100),
+    "margin_um": (0, WIDEST_UM),
+    "min_fragment_mm2": (0, 0.03),  # a disc of 0.2 mm: no fragment with more in it than isolated tumour cells is lost
+    "edge_width_um": (0, WIDEST_UM),
+    "flag_area_mm2": (0, 100),
+}
 
 _MESSAGES = {
     "pen": "{area} mm2 of pen marks on glass was left out; tissue under paler ink may not be judged well.",
@@ -60,6 +79,11 @@ class TissueSettings:
     edge_width_um: float
     flag_area_mm2: float
     ink: InkSettings
+
+    def __post_init__(self) -> None:
+        check_limits(self, _TISSUE_LIMITS)
+        if self.min_colour_density > self.max_colour_density:
+            raise ValueError("min_colour_density can't be above max_colour_density")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ import torch
 
 from nodescan.errors import DeviceError
 
+_AMPERE = (8, 0)
+"""The compute capability from which NVIDIA's GPUs compute in bfloat16."""
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -22,7 +25,9 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
     float16, all that older GPUs have, isn't used: how far off it is has not been measured.
     """
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+        # Asked of this device, by torch.cuda.is_bf16_supported()'s own rule, which looks at the current one.
+        able = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= _AMPERE
+        return torch.bfloat16 if able else None
     # of torch 2.6 and later; an older one computes in float32
     asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return torch.bfloat16 if any(able is not None and able() for able in asked) else None
@@ -35,15 +40,18 @@ def multiplies_int8(device: torch.device) -> bool:
 
 
 def choose_device(request: str) -> Device:
-    """`auto` takes the first GPU, else the CPU; others are taken at their word. DeviceError for one that is missing."""
+    """`auto` takes the first GPU that computes, else the CPU, saying why; others are taken at their word.
+
+    Raises DeviceError for one that is missing or doesn't compute.
+    """
     if request == "auto":
-        request = "cuda:0" if torch.cuda.is_available() else "cpu"
+        return _first_that_computes()
     try:
         device = torch.device(request)
     except RuntimeError as error:
         raise DeviceError(f"device {request!r} is not known; use auto, cpu, cuda or cuda:N") from error
-    if device.type == "cpu":
-        return Device(device, f"cpu ({platform.machine()}, {torch.get_num_threads()} threads)")
+    if device.type == "cpu" and device.index is None:
+        return _cpu()
     if device.type != "cuda":
         raise DeviceError(f"device {request!r} is not supported; use auto, cpu, cuda or cuda:N")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -51,9 +59,40 @@ def choose_device(request: str) -> Device:
     if index >= count:
         there = f"there are {count} CUDA devices" if count else "this machine has no CUDA device"
         raise DeviceError(f"device {request!r} was asked for but {there}; use --device auto or cpu")
+    return _gpu(index)
+
+
+def _first_that_computes() -> Device:
+    why = ""
+    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        try:
+            return _gpu(index)
+        except DeviceError as error:
+            why = why or str(error).partition(";")[0]
+    return _cpu(f"; {why}" if why else "")
+
+
+def _cpu(note: str = "") -> Device:
+    return Device(torch.device("cpu"), f"cpu ({platform.machine()}, {torch.get_num_threads()} threads{note})")
+
+
+def _gpu(index: int) -> Device:
+    """Raises DeviceError where nothing can be computed on it: this torch has no code for it, say, or another has it."""
+    device, name = torch.device("cuda", index), f"cuda:{index} ({torch.cuda.get_device_name(index)})"
     # float32 means float32: the reference that fast answers are held against may not be rounded to 10 bits
     torch.backends.cudnn.allow_tf32 = False
-    return Device(torch.device("cuda", index), f"cuda:{index} ({torch.cuda.get_device_name(index)})")
+    try:
+        _try_out(device)
+    except RuntimeError as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DeviceError(f"device {name} doesn't compute ({reason}); use another, or --device cpu") from error
+    return Device(device, name)
+
+
+def _try_out(device: torch.device) -> None:
+    """Raises RuntimeError where the device can't do what a network asks of it."""
+    ones = torch.ones((1, 1, 3, 3), device=device)
+    torch.nn.functional.conv2d(ones, ones).item()
 
 
 def devices_for(request: str) -> list[str]:

@@ -59,12 +59,14 @@ def open_predictor(
     device: str = "auto",
     precision: Precision = "auto",
     rough: bool = False,
+    compiled: bool = True,
 ) -> TorchPredictor | FastPredictor:
     """The model of a folder, its weights checked, on a device. Raises ModelError or DeviceError.
 
     precision: "auto" may answer a little off, and a scan then recomputes in float32 whatever bears on a finding; it is
     float32 throughout where the device has nothing faster or this model's fast answers are too far off. "float32":
-    where answers are used as they are. rough: the fast answers unguarded, for trying many settings.
+    where answers are used as they are. rough: the fast answers unguarded, for trying many settings. compiled: False for
+    the network as torch computes it.
     """
     card = load_card(folder)
     net = load_network(card, folder)
@@ -73,7 +75,8 @@ def open_predictor(
     reference = TorchPredictor(card, plain, place)
     if precision == "float32" and not rough:
         return reference
-    lanes = compiled_lanes(card, folder, reference, place.device) or _narrow_lanes(plain, reference, place)
+    lanes = compiled_lanes(card, folder, reference, place.device) if compiled else None
+    lanes = lanes or _narrow_lanes(plain, reference, place)
     if lanes is None:
         return reference
     if rough:
@@ -82,14 +85,17 @@ def open_predictor(
 
 
 def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes | None:
-    """The network cast to the device's fast type; None where it has none, or answers too far from the reference."""
+    """The network cast to the device's fast type; None where it has none or fails in it, or answers too far off."""
     dtype = fast_dtype(place.device)
     if dtype is None:
         return None
     name = str(dtype).removeprefix("torch.")
-    narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
-    lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
-    return lanes if near_enough(lanes, reference, name) else None
+    try:
+        narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
+        lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
+        return lanes if near_enough(lanes, reference, name) else None
+    except RuntimeError:  # what float32 can't do either is met with the first tile
+        return None
 
 
 def load_network(card: ModelCard, folder: Path) -> nn.Module:

@@ -119,7 +119,7 @@ def _on_cpu(device: str) -> bool:
 def _threads() -> int:
     """As many as torch takes: what OMP_NUM_THREADS says, else one for each core that this process may use."""
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if asked.isdigit() and int(asked) > 0:
+    if asked.isdecimal() and int(asked) > 0:
         return int(asked)
     logical = os.sched_getaffinity(0)
     cores = {_siblings(cpu) for cpu in logical}

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nodescan.errors import DeviceError
 from nodescan.inference.lanes import Precision
 from nodescan.inference.ready import open_ready
 from nodescan.interfaces import TilePredictor
@@ -11,7 +12,8 @@ def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision =
     """The model on the device of this slot, and how many slots the machine has devices for.
 
     "auto" and "cuda" take a GPU for each slot, in turn, where there are any; a device with a number, and "cpu",
-    are taken by every slot. Raises ModelError or DeviceError.
+    are taken by every slot. Where that GPU doesn't compute, "auto" takes another, or the CPU. Raises ModelError or
+    DeviceError.
     """
     ready = open_ready(folder, device=device) if precision == "auto" else None
     if ready is not None:
@@ -20,7 +22,12 @@ def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision =
     from nodescan.inference.predictor import open_predictor
 
     devices = devices_for(device)
-    return open_predictor(folder, device=devices[slot % len(devices)], precision=precision), len(devices)
+    try:
+        return open_predictor(folder, device=devices[slot % len(devices)], precision=precision), len(devices)
+    except DeviceError:
+        if device != "auto":
+            raise
+        return open_predictor(folder, device="auto", precision=precision), len(devices)
 
 
 def open_reference_in_slot(folder: Path, *, device: str, slot: int) -> tuple[TilePredictor, int]:

@@ -4,7 +4,7 @@ On a CPU two single-threaded lanes beat one of two threads: no layer waits for t
 where the same cores read tiles. On a GPU copies run beside the computation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 
@@ -69,8 +69,8 @@ class CudaLanes:
 
     def _started(self, tiles: NDArray[np.uint8]) -> Answer:
         if self._slots is None or self._shape != tiles.shape[1:]:
+            self._slots = cycle([_Slot((self.count, *tiles.shape[1:])) for _ in range(3)])
             self._shape = tiles.shape[1:]
-            self._slots = cycle([_Slot((self.count, *self._shape)) for _ in range(3)])
         slot = next(self._slots)
         slot.settle()
         slot.pixels[: len(tiles)].copy_(torch.from_numpy(tiles))  # what is left of an earlier batch is computed, unread
@@ -82,7 +82,7 @@ class CudaLanes:
                 there.record_stream(self._work)
                 found = self._net(there.permute(0, 3, 1, 2))
                 if slot.answers is None:
-                    slot.answers = torch.empty(found.shape, dtype=found.dtype, pin_memory=True)
+                    slot.answers = _pinned(found.shape, found.dtype)
                 slot.answers.copy_(found, non_blocking=True)
                 slot.ready.record(self._work)
         return slot.asked_for(len(tiles))
@@ -96,7 +96,7 @@ class _Slot:
     """Pinned buffers of one batch under way. Its answers are taken out before it is used anew."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self.pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=True)
+        self.pixels = _pinned(shape, torch.uint8)
         self.answers: Tensor | None = None
         self.ready = torch.cuda.Event()
         self._taken: list[NDArray[np.float32]] = []
@@ -119,6 +119,14 @@ class _Slot:
             self.ready.synchronize()
             self._taken.append(self.answers[: self._asked].numpy().copy())
             self._asked = 0
+
+
+def _pinned(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+    """A buffer that the device reads and writes by itself; where the system grants none, ordinary memory, slower."""
+    try:
+        return torch.empty(shape, dtype=dtype, pin_memory=True)
+    except RuntimeError:
+        return torch.empty(shape, dtype=dtype)
 
 
 def as_pixels(tiles: NDArray[np.uint8]) -> Tensor:

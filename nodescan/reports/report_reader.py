@@ -29,7 +29,8 @@ class StoredReport:
     """One report.json. deposits: without their outlines, see `read_deposit_shapes`.
 
     size_px, spacing: of level 0; bounds_um: left and top of the scanned part on the canvas. model: name and weights.
-    fingerprint: of the slide file; "" where none was read. found_from_um: see ModelIdentity.
+    fingerprint: of the slide file; "" where none was read. found_from_um: see ModelIdentity. place: of the file's path;
+    "" where no run made the report.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class StoredReport:
     model: str = ""
     fingerprint: str = ""
     found_from_um: float | None = None
+    place: str = ""
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -171,7 +173,7 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
     spacing = cast("Sequence[float] | None", content["spacing_um"])
     bounds = cast("Mapping[str, float] | None", content["bounds_um"])
     score = content["tumour_probability"]
-    provenance = cast("Mapping[str, str] | None", content["provenance"])
+    provenance = cast("Mapping[str, Any]", content["provenance"] or {})
     return StoredReport(
         folder=folder,
         slide_id=cast("str", content["slide_id"]),
@@ -185,8 +187,9 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
         spacing=None if spacing is None else Spacing(*(MicronsPerPixel(_finite(side)) for side in spacing)),
         bounds_um=(0.0, 0.0) if bounds is None else (_finite(bounds["left"]), _finite(bounds["top"])),
         model="" if model is None else f"{model['name']} (weights {model['weights_sha256'][:12]})",
-        fingerprint="" if provenance is None else provenance.get("slide_fingerprint", ""),
+        fingerprint=provenance.get("slide_fingerprint", ""),
         found_from_um=None if found_from is None else _finite(found_from),
+        place=(provenance.get("asked") or {}).get("slide_place", ""),
     )
 
 

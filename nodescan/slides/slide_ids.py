@@ -28,6 +28,7 @@ case. Hidden files need no mention: safe_name() takes a leading dot away."""
 
 _HASH_CHARACTERS = 6
 _LONG_HASH_CHARACTERS = 24
+_PLACE_CHARACTERS = 8
 
 
 def slide_ids(paths: Sequence[Path]) -> tuple[str, ...]:
@@ -53,7 +54,8 @@ def slide_ids(paths: Sequence[Path]) -> tuple[str, ...]:
 
 def safe_name(stem: str) -> str:
     """The stem with letters, digits, . _ and - only, at most 100; accents are dropped, the rest becomes _."""
-    plain = "".join(letter for letter in unicodedata.normalize("NFKD", stem) if not unicodedata.combining(letter))
+    letters = unicodedata.normalize("NFKD", _raw(stem).decode("utf-8", "replace"))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip(".-")[:LONGEST].rstrip(".")
     return name or "slide"
 
@@ -61,6 +63,12 @@ def safe_name(stem: str) -> str:
 def real_path(path: Path) -> Path:
     """The path without links; a link that leads back to itself stays as it is, and fails in its own row."""
     return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError on such a link, before Python 3.13
+
+
+def place_of(path: Path) -> str:
+    """8 hex of the sha256 of the absolute path, which can't be read back from it; the disk, which may hang, isn't
+    looked at."""
+    return _sha256(Path(os.path.abspath(path)))[:_PLACE_CHARACTERS]
 
 
 def _forms(path: Path) -> tuple[str, str, str, str]:
@@ -80,4 +88,12 @@ def _with_hash(name: str, digits: str) -> str:
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()
+    return hashlib.sha256(_raw(str(path))).hexdigest()
+
+
+def _raw(name: str) -> bytes:
+    """The name as it stands on the disk, so that a slide's id is the same whatever the locale takes the bytes for."""
+    try:
+        return os.fsencode(name)
+    except UnicodeEncodeError:  # no file has such a name
+        return name.encode("utf-8", "surrogatepass")

@@ -189,8 +189,35 @@ def test_half_of_the_tolerance_is_near_enough(off: float, enough: bool, folder: 
 
 def test_float16_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """A GPU without bfloat16 computes in float32: nobody has measured how far float16 is off."""
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.version, "hip", None)
     assert fast_dtype(torch.device("cuda")) is None
+
+
+def test_each_gpu_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by the first one beside it."""
+    able = {0: (7, 5), 1: (8, 0)}
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: able[device.index])
+    monkeypatch.setattr(torch.version, "hip", None)
+    assert [fast_dtype(torch.device("cuda", index)) for index in able] == [None, torch.bfloat16]
+
+
+def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU that has no room for a second network: float32 goes on."""
+
+    def fail(*_: object, **__: object) -> bool:
+        raise RuntimeError("CUDA error")
+
+    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(predictor_module, "near_enough", fail)
+    assert open_predictor(folder, device="cpu", compiled=False).precision == "float32"
+
+
+def test_the_way_without_openvino_is_not_compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """bench --what precision compares it beside the compiled one; where torch has no fast type there is none."""
+    monkeypatch.setattr(predictor_module, "compiled_lanes", lambda *_: pytest.fail("it is compiled"))
+    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: None)
+    assert open_predictor(folder, device="cpu", rough=True, compiled=False).precision == "float32"
 
 
 @needs_openvino

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nodescan.errors import DeviceError, ModelError
+from nodescan.inference import device as device_module
 from nodescan.inference.card import Decision, find_model, list_models, load_card, packed_models, save_card
 from nodescan.inference.device import choose_device
 from nodescan.inference.models import MODELS, build
@@ -115,8 +116,31 @@ def test_a_decision_survives_the_card(folder: Path) -> None:
     assert open_predictor(folder).decision == decision.rule()
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "tpu", "mps"])
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "mps", "cpu:3"])
 def test_a_device_that_is_not_there_is_an_error(device: str) -> None:
     """An explicit device is never replaced in silence."""
     with pytest.raises(DeviceError, match=device):
         choose_device(device)
+
+
+@pytest.mark.parametrize(("broken", "taken"), [({0}, "cuda:1 (gpu)"), ({0, 1}, "cpu (")])
+def test_a_gpu_that_does_not_compute_is_an_error_or_passed_over(
+    monkeypatch: pytest.MonkeyPatch, broken: set[int], taken: str
+) -> None:
+    """As one that this torch has no code for: named, it is an error on one line; auto goes on without it."""
+
+    def try_out(chosen: torch.device) -> None:
+        if chosen.index in broken:
+            raise RuntimeError("CUDA error: no kernel image\nCompile with TORCH_USE_CUDA_DSA")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
+    monkeypatch.setattr(device_module, "_try_out", try_out)
+    with pytest.raises(
+        DeviceError, match=r"^device cuda:0 \(gpu\) doesn't compute \(CUDA error: no kernel image\); use "
+    ):
+        choose_device("cuda:0")
+    chosen = choose_device("auto")
+    assert chosen.description.startswith(taken)
+    assert ("no kernel image" in chosen.description) == (chosen.device.type == "cpu")

@@ -121,7 +121,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
         open_ready(folder, device="cpu")
 
 
-@pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1,2", 1), ("", None), ("none", None)])
+@pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1,2", 1), ("", None), ("none", None), ("\u00b2", None)])
 def test_threads_are_those_that_torch_would_take(
     said: str, threads: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

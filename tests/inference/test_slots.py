@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from nodescan.errors import DeviceError
 from nodescan.inference import predictor, slots
 from nodescan.inference.slots import open_in_slot
 
@@ -31,3 +32,20 @@ def test_each_slot_has_a_gpu_while_there_are_any(
     assert [open_in_slot(Path(), device=request_, slot=slot) for slot in range(4)] == [
         (device, advised) for device in devices
     ]
+
+
+def test_a_slot_whose_gpu_does_not_compute_takes_another_under_auto_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that was asked for is never replaced in silence."""
+
+    def open_predictor(folder: Path, *, device: str, precision: str) -> str:
+        if device == "cuda:1":
+            raise DeviceError("device cuda:1 doesn't compute")
+        return device
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(slots, "open_ready", lambda *_, **__: None)
+    monkeypatch.setattr(predictor, "open_predictor", open_predictor)
+    assert [open_in_slot(Path(), device="auto", slot=slot)[0] for slot in range(2)] == ["cuda:0", "auto"]
+    with pytest.raises(DeviceError):
+        open_in_slot(Path(), device="cuda", slot=1)

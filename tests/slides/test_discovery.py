@@ -119,6 +119,14 @@ def test_a_folder_without_slides_is_wrong_usage_that_names_it(tmp_path: Path):
         found(tmp_path)
 
 
+def test_an_empty_input_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As of a shell's variable that isn't set."""
+    (tmp_path / "a.svs").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="an input is empty"):
+        find_slides([""], mpp_um=None, override_mpp=False)
+
+
 def test_no_inputs_is_wrong_usage():
     """An empty list is a mistake, not an empty batch."""
     with pytest.raises(UsageError, match="no slides given"):

@@ -15,6 +15,7 @@ from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.run_lock import LOCK_FILE
 from nodescan.run_record import RUN_JSON, RUN_LOG
+from nodescan.slides import slide_ids as slide_ids_module
 from nodescan.slides.slide_ids import RESERVED, safe_name, slide_ids
 
 
@@ -92,3 +93,18 @@ def test_names_are_unique_and_the_same_in_any_order(places: list[tuple[str, str]
 def test_names_stay_readable(stem: str, name: str):
     """Accents are dropped, the rest becomes an underscore."""
     assert safe_name(stem) == name
+
+
+def test_an_id_is_the_same_in_any_locale(monkeypatch: pytest.MonkeyPatch):
+    """The bytes of a name count, not what the locale takes them for: Latin-1 reads two letters in an e with accent."""
+    place = "/x/\u00e9"
+    expected = slide_ids([Path(f"{place}/\u00e9 1.svs"), Path("/y/e 1.svs")])
+
+    def in_latin_1(name: object) -> bytes:
+        return str(name).encode("latin-1")
+
+    monkeypatch.setattr(slide_ids_module.os, "fsencode", in_latin_1)
+    monkeypatch.setattr(slide_ids_module.os.path, "realpath", str)
+    as_latin_1 = place.encode().decode("latin-1")
+    assert slide_ids([Path(f"{as_latin_1}/\u00c3\u00a9 1.svs"), Path("/y/e 1.svs")]) == expected
+    assert expected[0].startswith("e_1-")

@@ -1,0 +1,64 @@
+"""stdout and stderr, which may be closed, full, or unable to say a name: none of that changes what was done."""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+
+def make_usable() -> None:
+    """Have all three streams open, and escape what an output's encoding lacks.
+
+    A stream that is closed at the start would leave its number to the next file that is opened, and what a library
+    prints would go into that.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the program
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def lost(error: OSError) -> str | None:
+    """Why nothing more can be printed, "" where nobody reads any more; None where stdout isn't what the error is of.
+
+    What is still to be written goes nowhere then, at the program's end too.
+    """
+    try:
+        print(flush=True)  # what failed before is given up: only a new try tells
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return "" if isinstance(error, BrokenPipeError) else error.strerror or type(error).__name__
+    return None
+
+
+@contextmanager
+def printing(instead: str) -> Iterator[None]:
+    """What the block prints may be lost, said with where else it is to be found: the exit code speaks of the slides."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        why = lost(error)
+        if why is None:
+            raise
+        if why:
+            say(f"the results can't be printed ({why}); {instead}")
+
+
+def say(message: str) -> None:
+    """One line on stderr, as far as anybody listens."""
+    with suppress(OSError, ValueError):
+        print("error: " + one_line(" ".join(message.split())), file=sys.stderr, flush=True)
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks, and all else that doesn't print, escaped: names of files may hold them."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
