@@ -1,7 +1,6 @@
 """Fetches the slides and outlines of a manifest from the public bucket: in parallel, resumed, checked by its sums."""
 
 import csv
-import hashlib
 import os
 import shutil
 import threading
@@ -14,7 +13,7 @@ from typing import TypeVar
 
 from nodescan.errors import OutputError, UsageError
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
-from training.manifest import DIGESTS, ManifestRow
+from training.manifest import DIGESTS, ManifestRow, digest_of
 
 CHECKSUM_LISTS = ("checksums.txt", "checksums.md5")
 """Lists of sums that a data set may carry at its top, as sha256sum and md5sum write them."""
@@ -230,9 +229,7 @@ def _append_all(job: _Job, bucket: Bucket, meter: "_Meter") -> None:
 def _verify(job: _Job, file: Path) -> None:
     """Raises DownloadError, and drops the part, where one of the sums of a whole file is wrong."""
     for expected in job.checksums:
-        algorithm = DIGESTS[len(expected)]
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, algorithm).hexdigest()
+        algorithm, found = DIGESTS[len(expected)], digest_of(file, expected)
         if found == expected:
             continue
         if file == job.part:

@@ -1,6 +1,7 @@
 """A manifest: one row for each slide of a data set, with its label, its split and every fault that is known of it."""
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -95,6 +96,12 @@ def chosen(rows: Sequence[ManifestRow], patterns: str) -> tuple[ManifestRow, ...
             raise UsageError(f"--slides {pattern!r}: {matching[0].slide_id} is excluded ({matching[0].why})")
         found |= {row.slide_id: row for row in kept}
     return tuple(row for row in rows if row.slide_id in found)
+
+
+def digest_of(file: Path, expected: str) -> str:
+    """The file's checksum in hexadecimal digits, by the algorithm that `expected` was made with. Raises OSError."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, DIGESTS[len(expected)]).hexdigest()
 
 
 def _text(value: str | bool) -> str:

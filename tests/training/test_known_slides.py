@@ -89,6 +89,21 @@ def test_slides_that_are_not_wholly_outlined_say_why_they_are_left_out(data_set:
         assert any(text.startswith(f"{name}: left out (") for text in said)
 
 
+def test_slides_with_outlines_that_say_nothing_are_left_out_and_it_is_said(data_set: Path, tmp_path: Path) -> None:
+    """What is found in such an outline is neither right nor false."""
+    shutil.copytree(data_set, tmp_path / "data")
+    rows = [replace(row, split="valid") for row in read_manifest(data_set / "manifest.csv")]
+    outlines = tmp_path / "data" / "CAMELYON16/annotations/tumor_001.xml"
+    outlines.write_text(outlines.read_text().replace('"_0"', '"None"', 1))
+    said: list[str] = []
+    slides = {slide.name for slide in annotated_slides(rows, tmp_path / "data", tell=said.append)}
+    assert slides == {"tumor_002", "normal_001", "normal_002", "normal_003"}
+    assert [line[:19] for line in said if line.startswith("tumor_001")] == [
+        "tumor_001: 1 outlin",
+        "tumor_001: left out",
+    ]
+
+
 def test_a_tumour_slide_whose_file_outlines_none_is_refused(data_set: Path, tmp_path: Path) -> None:
     """Taken for normal, every deposit found on it would be false."""
     shutil.copytree(data_set, tmp_path / "data")
