@@ -16,6 +16,7 @@ from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
+from nodescan.progress import Viewer
 from nodescan.reports.files import output_errors, written_beside
 from nodescan.slides import open_slide
 from training.export import export
@@ -33,9 +34,9 @@ class MiningSettings:
     most_per_slide: boxes of one slide, the worst first, so that one odd slide doesn't fill the list.
     """
 
-    threshold: float = 0.5
-    apart_px: int = 64
-    most_per_slide: int = 500
+    threshold: float
+    apart_px: int
+    most_per_slide: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +122,6 @@ def _answers(row: IndexRow, index: Path, predictor: TilePredictor) -> Probabilit
     slide = open_slide(SlideRef(row.slide_id, Path(row.path)))
     try:
         mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
-        return examine(
-            slide, mask, predictor=predictor, settings=load_config().settings, progress=_Silent()
-        ).probability
+        return examine(slide, mask, predictor=predictor, settings=load_config().settings, progress=Viewer()).probability
     finally:
         slide.close()
-
-
-class _Silent:
-    def slide_started(self, slide_id: str, tiles: int) -> None: ...
-
-    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None: ...

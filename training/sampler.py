@@ -17,6 +17,7 @@ from nodescan.errors import UsageError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from training.block_mask import BlockMask, load_block_mask
+from training.limits import check_settings
 from training.mosaics import IGNORED, cell_labels
 from training.patches import LABELLED_PX
 from training.slide_index import (
@@ -43,11 +44,18 @@ class SamplePlan:
     drawn from the boxes that mining found. A stratum that no slide has gives its share to the others.
     """
 
-    tumour_share: float = 0.5
-    edge_share: float = 0.5
-    edge_normal_share: float = 0.2
-    near_share: float = 0.2
-    hard_share: float = 0.25
+    tumour_share: float
+    edge_share: float
+    edge_normal_share: float
+    near_share: float
+    hard_share: float
+
+    def __post_init__(self) -> None:
+        check_settings("sample", self)
+        if not 0 < self.tumour_share < 1:
+            raise UsageError(f"sample.tumour_share is {self.tumour_share:g}: without both classes nothing is learned")
+        if self.edge_normal_share + self.near_share > 1:
+            raise UsageError("sample.edge_normal_share and sample.near_share are shares of one: together 1 at most")
 
 
 @dataclass(frozen=True, slots=True)

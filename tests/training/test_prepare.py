@@ -17,12 +17,13 @@ from nodescan.annotations import Outlines, rasterise, read_outlines
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NotASlideError, OutputError, UnmeasurableError, UsageError
+from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
 from training.block_mask import draw_mask, load_block_mask
 from training.manifest import ManifestRow
 from training.mosaics import IGNORED, cell_labels
 from training.prepare import EDGE_UM, cell_strata, prepare
-from training.sampler import Place, SamplePlan, SlideSampler
+from training.sampler import Place, SlideSampler
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
@@ -361,7 +362,7 @@ def test_what_an_outline_without_a_class_encloses_is_neither_tumour_nor_normal(d
     y, x = (cell * STRIDE_PX for cell in np.divmod(normal, drawn.columns))
     assert not ((x + 32 > 600) & (x - 16 < 750) & (y + 32 > 200) & (y - 16 < 350)).any()
     assert len(normal) > 1000
-    sampler = SlideSampler(tmp_path / "index", "train", SamplePlan())
+    sampler = SlideSampler(tmp_path / "index", "train", SAMPLE)
     number = [found.slide_id for found in sampler.rows].index("tumor_001")
     _, cells = sampler.tile(Place(number, 750, 350, Stratum.NEAR), 192, margin_px=32)
     assert (cells[:4, :4] == IGNORED).all()
