@@ -68,7 +68,7 @@ class Outlines:
     notes: tuple[str, ...] = ()
     left_out: int = 0
     shown_part: bool = False
-    ignored: shapely.MultiPolygon = shapely.MultiPolygon()
+    ignored: shapely.MultiPolygon = shapely.MultiPolygon()  # noqa: RUF009  shapes can't be changed
 
     def lesions(self) -> shapely.MultiPolygon:
         """The tumour with the exclusions cut out, last, as the organisers draw it."""
@@ -229,7 +229,7 @@ def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
 
 
 def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
-    found: dict[Role, list[shapely.Polygon | shapely.MultiPolygon]] = {role: [] for role in Role}
+    found: dict[Role, list[shapely.Geometry]] = {role: [] for role in Role}
     remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from nodescan.csv_rows import csv_text
 from nodescan.errors import OutputError, UsageError
+from nodescan.reports.files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
 from training.manifest import DIGESTS, ManifestRow, digest_of
 
@@ -282,9 +284,5 @@ def _read_record(to: Path) -> dict[str, _Record]:
 
 
 def _write_record(record: dict[str, _Record], to: Path) -> None:
-    part = to / f".{RECORD_FILE}.part"
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("key", "bytes", "verified", "sums"))
-        writer.writerows((key, *kept) for key, kept in sorted(record.items()))
-    os.replace(part, to / RECORD_FILE)
+    rows = ((key, *kept) for key, kept in sorted(record.items()))
+    write_beside(to / RECORD_FILE, csv_text(("key", "bytes", "verified", "sums"), rows).encode())

@@ -8,7 +8,9 @@ from dataclasses import astuple, dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from nodescan.csv_rows import csv_text
 from nodescan.errors import UsageError
+from nodescan.reports.files import write_beside
 
 LABELS = ("negative", "itc", "micro", "macro", "tumour", "")
 """tumour: of unknown size. Empty: not published."""
@@ -74,11 +76,7 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     """The rows as a manifest CSV."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([_text(value) for value in astuple(row)])
+    write_beside(path, csv_text(COLUMNS, ([_text(value) for value in astuple(row)] for row in rows)).encode())
 
 
 def chosen(rows: Sequence[ManifestRow], patterns: str) -> tuple[ManifestRow, ...]:

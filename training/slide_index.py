@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.csv_rows import csv_text
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UsageError
-from nodescan.reports.files import written_beside
+from nodescan.reports.files import write_beside
 
 INDEX_FILE = "index.csv"
 
@@ -145,10 +146,7 @@ def check_splits(rows: Sequence[IndexRow | Member], folder: Path) -> None:
 
 def write_index(rows: Iterable[IndexRow], folder: Path) -> None:
     """The slides as index.csv, written beside and renamed: a run that is killed leaves a whole file."""
-    with written_beside(folder / INDEX_FILE) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_NAMES)
-        writer.writerows(astuple(row) for row in rows)
+    write_beside(folder / INDEX_FILE, csv_text(_NAMES, map(astuple, rows)).encode())
 
 
 def cells_file(folder: Path, slide_id: str) -> Path:
