@@ -58,8 +58,8 @@ ROLES: Mapping[str, Role] = {
 class Outlines:
     """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know.
 
-    left_out: how many outlines say nothing, being in no group or to be ignored. shown_part: pixels count from what
-    QuPath shows of the slide; see on_canvas().
+    left_out: how many outlines say nothing, being in no group or to be ignored; ignored: what they enclose, as tumour
+    is given. shown_part: pixels count from what QuPath shows of the slide; see on_canvas().
     """
 
     source: str
@@ -68,6 +68,7 @@ class Outlines:
     notes: tuple[str, ...] = ()
     left_out: int = 0
     shown_part: bool = False
+    ignored: shapely.MultiPolygon = shapely.MultiPolygon()  # noqa: RUF009  shapes can't be changed
 
     def lesions(self) -> shapely.MultiPolygon:
         """The tumour with the exclusions cut out, last, as the organisers draw it."""
@@ -82,8 +83,9 @@ class Outlines:
         if not self.shown_part or shown_from_px == (0.0, 0.0):
             return self
         shift = np.array(shown_from_px)
-        tumour, excluded = (shapely.transform(part, lambda xy: xy + shift) for part in (self.tumour, self.excluded))
-        return replace(self, tumour=tumour, excluded=excluded, shown_part=False)
+        parts = self.tumour, self.excluded, self.ignored
+        tumour, excluded, ignored = (shapely.transform(part, lambda xy: xy + shift) for part in parts)
+        return replace(self, tumour=tumour, excluded=excluded, ignored=ignored, shown_part=False)
 
 
 def read_outlines(path: Path) -> Outlines:
@@ -227,7 +229,7 @@ def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
 
 
 def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
-    found: dict[Role, list[shapely.Polygon | shapely.MultiPolygon]] = {role: [] for role in Role}
+    found: dict[Role, list[shapely.Geometry]] = {role: [] for role in Role}
     remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
@@ -238,6 +240,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
             )
         if role is Role.IGNORED:
             remarks[_LEFT_OUT].append(piece.name)
+            found[role] += [shapely.make_valid(shapely.Polygon(ring)) for ring in piece.rings[:1] if len(ring) >= 3]
             continue
         polygon, crosses = _polygon(path, piece)
         found[role].append(polygon)
@@ -247,8 +250,8 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     notes = [f"{len(names)} {remark}: {_few(names)}" for remark, names in remarks.items() if names]
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
-    tumour, excluded = _united(found[Role.TUMOUR]), _united(found[Role.EXCLUDED])
-    return Outlines(path.name, tumour, excluded, tuple(notes), len(remarks[_LEFT_OUT]))
+    tumour, excluded, ignored = (_united(found[role]) for role in Role)
+    return Outlines(path.name, tumour, excluded, tuple(notes), len(remarks[_LEFT_OUT]), ignored=ignored)
 
 
 def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.MultiPolygon, bool]:

@@ -75,9 +75,10 @@ def test_exclusions_are_cut_out_wherever_they_stand_in_the_file(tmp_path, group)
 
 
 def test_group_none_is_ignored(tmp_path):
-    """What belongs to no group is neither tumour nor cut out, whatever it is."""
+    """What belongs to no group is neither tumour nor cut out, whatever it is; what it encloses is known."""
     outlines = read_outlines(asap(tmp_path / "a.xml", ("_0", SQUARE), ("None", INNER), ("None", [(5, 5)], "Dot")))
     assert outlines.lesions().area == 100**2
+    assert outlines.ignored.area == 40**2
 
 
 def test_unknown_group_is_refused_by_name(tmp_path):
@@ -199,8 +200,10 @@ def test_geojson_normal_is_cut_out_and_ignore_is_ignored(tmp_path):
     """A class that says normal or ignore is not tumour."""
     features = [feature([closed(SQUARE)], "Tumor"), feature([closed(INNER)], "Normal")]
     ignored = feature([closed([(x + 500, y) for x, y in SQUARE])], "Ignore*")
-    path = geojson(tmp_path / "a.geojson", [*features, ignored])
-    assert read_outlines(path).lesions().area == 100**2 - 40**2
+    outlines = read_outlines(geojson(tmp_path / "a.geojson", [*features, ignored])).on_canvas((40.0, 30.0))
+    assert outlines.lesions().area == 100**2 - 40**2
+    assert outlines.ignored.area == 100**2
+    assert outlines.ignored.bounds[0] - outlines.tumour.bounds[0] == 500
 
 
 def test_geojson_without_class_counts_as_tumour_aloud(tmp_path):

@@ -3,23 +3,21 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.errors import AnnotationError, UsageError
+from nodescan.errors import UsageError
 from nodescan.imaging.masks import measure_polygons
 from nodescan.imaging.sizing import to_shape
-from nodescan.slides import open_slide
-from training.known_slides import Known, KnownSlide
+from training.known_slides import Known, KnownSlide, check_both_kinds
 from training.manifest import ManifestRow
-from training.prepare import outlines_on
+from training.prepare import open_measured, outlines_on
 
 
 def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[[str], None]) -> list[KnownSlide]:
     """The rows' slides with every deposit that is outlined on them, sized as `nodescan measure` sizes outlines.
 
-    Slides whose outlines don't cover all tumour are left out: what is found elsewhere on them can't be judged. Raises
-    UsageError where a file isn't in `data`, and where those left aren't both tumour and normal ones; SlideError and
-    AnnotationError for a slide or an annotation that can't be read.
+    Slides whose outlines don't cover all tumour are left out: what is found elsewhere on them can't be judged, nor what
+    is found in an outline that says nothing. Raises UsageError where a file isn't in `data`, and where those left
+    aren't both tumour and normal ones; SlideError and AnnotationError for what can't be read.
     """
     usable = [row for row in rows if not row.excluded and row.exhaustive and (_normal(row) or row.annotation_key)]
     for row in rows:
@@ -31,9 +29,8 @@ def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise UsageError(f"{missing[0]}{more}: not there; fetch with python -m training download, or use --slides")
-    slides = [KnownSlide(row.slide_id, data / row.key, _outlined(row, data)) for row in usable]
-    if len({bool(slide.deposits) for slide in slides}) < 2:
-        raise UsageError(f"{len(slides)} slides to tune on, all tumour or all normal: both are needed; see --slides")
+    slides = [slide for row in usable if (slide := _known(row, data, tell))]
+    check_both_kinds(slides)
     return slides
 
 
@@ -41,17 +38,22 @@ def _normal(row: ManifestRow) -> bool:
     return row.label == "negative"
 
 
-def _outlined(row: ManifestRow, data: Path) -> tuple[Known, ...]:
+def _known(row: ManifestRow, data: Path, tell: Callable[[str], None]) -> KnownSlide | None:
+    """The slide with what is outlined on it; None where what is found on it can't all be judged. Both is told."""
+    path = data / row.key
     if _normal(row):
-        return ()
-    annotation = data / row.annotation_key
-    slide = open_slide(SlideRef(row.slide_id, data / row.key))
+        return KnownSlide(row.slide_id, path, ())
+    slide = open_measured(row.slide_id, path)
     try:
-        lesions = outlines_on(slide, annotation).lesions()
+        outlines = outlines_on(slide, data / row.annotation_key)
         spacing = slide.info.spacing
     finally:
         slide.close()
-    if lesions.is_empty:
-        raise AnnotationError(f"{annotation}: its exclusions leave nothing of the tumour that it outlines")
-    measured = measure_polygons(lesions, spacing, joining_gap_um=Micrometers(0))
-    return tuple(Known(to_shape(deposit.outline), float(deposit.diameter_um)) for deposit in measured)
+    for note in outlines.notes:
+        tell(f"{row.slide_id}: {note}")
+    if not outlines.ignored.is_empty:
+        tell(f"{row.slide_id}: left out (what is found in outlines that were left out can't be judged)")
+        return None
+    measured = measure_polygons(outlines.lesions(), spacing, joining_gap_um=Micrometers(0))
+    deposits = (Known(to_shape(deposit.outline), float(deposit.diameter_um)) for deposit in measured)
+    return KnownSlide(row.slide_id, path, tuple(deposits))

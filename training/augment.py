@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodescan.errors import UsageError
+from training.limits import check_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,19 +19,20 @@ class AugmentSettings:
     another one (blended()); blend_strength: near 0 leaves one of the two nearly whole, 1 takes any weight as likely.
     """
 
-    stain: float = 0.2
-    mix: float = 0.05
-    light: float = 0.04
-    affine_share: float = 0.5
-    scale: float = 0.12
-    shift_px: float = 4.0
-    blur_share: float = 0.25
-    noise_share: float = 0.2
-    context_share: float = 0.3
-    blend_share: float = 0.0
-    blend_strength: float = 0.4
+    stain: float
+    mix: float
+    light: float
+    affine_share: float
+    scale: float
+    shift_px: float
+    blur_share: float
+    noise_share: float
+    context_share: float
+    blend_share: float
+    blend_strength: float
 
     def __post_init__(self) -> None:
+        check_settings("augment", self)
         if self.blend_share > 0 and self.blend_strength <= 0:
             raise UsageError(f"augment.blend_strength must be above 0, not {self.blend_strength:g}")
 

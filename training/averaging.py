@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from nodescan.errors import UsageError
+from nodescan.reports.files import output_errors, written_beside
 from training.checkpoints import starting_weights
 
 
@@ -17,7 +18,7 @@ def average(sources: Sequence[str], to: Path) -> str:
     """Write a checkpoint of the mean weights and running statistics; its architecture's name.
 
     sources: checkpoints (*.ckpt), or models by name or folder. Raises UsageError for fewer than two, and where they are
-    of several architectures.
+    of several architectures; OutputError where `to` can't be written.
     """
     if len(sources) < 2:
         raise UsageError("name two checkpoints or models at least, to average them")
@@ -28,6 +29,8 @@ def average(sources: Sequence[str], to: Path) -> str:
         f"net.{name}": torch.stack([each[name].float() for each in weights]).mean(dim=0).to(first.dtype)
         for name, first in weights[0].items()
     }
-    to.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"hyper_parameters": {"architecture": architectures[0]}, "state_dict": mean}, to)
+    with output_errors(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(to) as part, part.open("wb") as file:
+        torch.save({"hyper_parameters": {"architecture": architectures[0]}, "state_dict": mean}, file)
     return architectures[0]

@@ -1,6 +1,8 @@
 """What is taken from a checkpoint: the network's name and its weights, nothing that could run."""
 
 import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,7 +11,7 @@ from nodescan.errors import UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import load_network
 
-_UNREADABLE = (KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
+_UNREADABLE = (LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
 
 
 def starting_weights(source: str) -> tuple[str, dict[str, torch.Tensor]]:
@@ -23,13 +25,34 @@ def starting_weights(source: str) -> tuple[str, dict[str, torch.Tensor]]:
 
 def read_checkpoint(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
     """The architecture's name and the network's weights; averaged ones where the run averaged them."""
-    try:
+    with _named(checkpoint):
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         architecture = content["hyper_parameters"]["architecture"]
         state = content["state_dict"]
+    return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
+
+
+def steps_of(checkpoint: Path) -> tuple[int, int]:
+    """How many steps a checkpoint's run had made, and of how many its schedule is."""
+    with _named(checkpoint):
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        if "global_step" not in content:
+            raise UsageError(f"{checkpoint}: holds weights, no run to go on with; start from it: --model.init_from")
+        return int(content["global_step"]), int(content["lr_schedulers"][0]["total_steps"])
+
+
+def are_sound(weights: Mapping[str, torch.Tensor]) -> bool:
+    """Whether all weights are finite in half precision, which a model's are written in."""
+    return all(bool(torch.isfinite(value.half()).all()) for value in weights.values())
+
+
+@contextmanager
+def _named(checkpoint: Path) -> Iterator[None]:
+    """Turns what reading a checkpoint raises into a UsageError that names it."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise UsageError(f"{checkpoint}: no such checkpoint") from error
     except (*_UNREADABLE, OSError, RuntimeError) as error:
         kind = type(error).__name__  # what torch says of it is how to read it unsafely
         raise UsageError(f"{checkpoint}: not a checkpoint of python -m training fit ({kind})") from error
-    return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}

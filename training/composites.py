@@ -15,14 +15,17 @@ import numpy as np
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
-from nodescan.reports.files import written_beside
+from nodescan.reports.files import output_errors, written_beside
 from training.composite_slide import make_composite_slide
 from training.known_slides import Known, KnownSlide
 from training.mosaics import MosaicMaker, MosaicSettings
-from training.patches import read_patches
+from training.patches import ZIP_ERRORS, read_patches
 
 LABELS = (Metastasis.NONE, Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 SIZES_UM = {Metastasis.ITC: (60.0, 190.0), Metastasis.MICRO: (250.0, 1900.0), Metastasis.MACRO: (2200.0, 5000.0)}
+
+MOSAIC = MosaicSettings(tile_px=192, pool=400, kept=0.25, jpeg_share=0.5)
+"""Slides are laid out of patches of one stain as tiles are; of tiles themselves none is made."""
 
 
 def half_of(patches: Path, to: Path, *, half: int) -> Path:
@@ -41,7 +44,7 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
                     copy.writestr(name, source.read(name))
         with zipfile.ZipFile(target) as made:
             known = made.comment
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, *ZIP_ERRORS) as error:
         raise UsageError(f"{patches}: no zip of patches that can be read ({error})") from error
     if known != of:
         raise UsageError(f"{target}: is of another {patches.name}; name another folder with --work")
@@ -83,27 +86,32 @@ def _by_tool(tool: Path, patches: Path, out: Path, seed: int) -> None:
 
 
 def _by_ourselves(patches: Path) -> Callable[[Path, int], None]:
-    maker = MosaicMaker(read_patches([patches]), MosaicSettings())
+    maker = MosaicMaker(read_patches([patches]), MOSAIC)
     return lambda out, seed: make_composite_slide(out, maker, _sizes_um(seed), seed=seed)
 
 
 def linked(composites: Sequence[KnownSlide], to: Path) -> None:
     """The slides and their truth in a folder of their own, without using the disk twice where it knows hard links.
 
-    Raises UsageError where the folder holds other truths: evaluation would count their slides as not run.
+    Older files of the same names are replaced. Raises UsageError where the folder holds other truths: evaluation would
+    count their slides as not run; OutputError where it can't be written to.
     """
-    to.mkdir(parents=True, exist_ok=True)
+    with output_errors(to):
+        to.mkdir(parents=True, exist_ok=True)
     files = [file for c in composites for file in (c.path, c.path.with_suffix(".truth.json"))]
     others = sorted({path.name for path in to.glob("*.truth.json")} - {file.name for file in files})
     if others:
         raise UsageError(f"{to}: holds {others[0]} of another set of slides; name an empty folder")
     for file in files:
-        if (to / file.name).exists():
+        place = to / file.name
+        if place.exists() and place.samefile(file):
             continue
-        try:
-            os.link(file, to / file.name)
-        except OSError:
-            shutil.copyfile(file, to / file.name)
+        with output_errors(place):
+            place.unlink(missing_ok=True)
+            try:
+                os.link(file, place)
+            except OSError:
+                shutil.copyfile(file, place)
 
 
 def _sizes_um(seed: int) -> list[float]:

@@ -6,12 +6,14 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
+from jsonargparse.typing import NonNegativeInt
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
 from nodescan.phantom_tiles import phantom_tile
 from training.augment import AugmentSettings, augmented, blended, context_swapped, cropped
+from training.limits import check_settings
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
 from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, read_patches
@@ -28,18 +30,23 @@ class BatchPlan:
     stays half a cell or more within the central 32 px, of which the label speaks.
     """
 
-    patches: int = 96
-    tiles: int = 3
-    phantom_share: float = 0.2
-    margin_px: int = 32
-    stride_px: int = 16
-    seed: int = 0
-    patch_px: int = 96
+    patches: int
+    tiles: int
+    phantom_share: float
+    margin_px: int
+    stride_px: int
+    seed: int
+    patch_px: int
 
     def __post_init__(self) -> None:
+        check_settings("plan", self, counts=("patches", "tiles", "stride_px"))
+        self.check_answered("plan.patch_px", self.patch_px)
+
+    def check_answered(self, name: str, side_px: int) -> None:
+        """Raises UsageError where the network answers no cell of a picture of that side."""
         least = 2 * self.margin_px + self.stride_px
-        if self.patch_px < least:
-            raise UsageError(f"plan.patch_px is {self.patch_px}: the network answers nothing below {least} px")
+        if side_px < least:
+            raise UsageError(f"{name} is {side_px}: the network answers nothing below {least} px")
 
 
 class TrainingBatches(NumberedBatches):
@@ -130,10 +137,11 @@ class PatchData(lightning.LightningDataModule):
         plan: BatchPlan,
         mosaic: MosaicSettings,
         augment: AugmentSettings,
-        workers: int = 1,
+        workers: NonNegativeInt = 1,
         centre: bool = True,
     ) -> None:
         super().__init__()
+        plan.check_answered("mosaic.tile_px", mosaic.tile_px)
         self.workers, self.centre = workers, centre
         self.sources = {"train": train, "valid": valid}
         self.cache, self.plan, self.mosaic, self.augment = cache, plan, mosaic, augment

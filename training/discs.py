@@ -20,6 +20,8 @@ from training.known_slides import SlideScore
 
 DIAMETERS_UM = (100.0, 150.0, 190.0, 199.0, 201.0, 210.0, 250.0, 400.0)
 SPACING_UM = 0.97
+DISC_SEEDS_TUNED, DISC_SEEDS_REPORTED = range(1, 7), range(101, 107)
+"""Phantoms that sizes are corrected by, and those that nothing was chosen on."""
 
 _MOST_TOO_LONG = 1.5
 

@@ -1,7 +1,6 @@
 """Fetches the slides and outlines of a manifest from the public bucket: in parallel, resumed, checked by its sums."""
 
 import csv
-import hashlib
 import os
 import shutil
 import threading
@@ -12,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from nodescan.csv_rows import csv_text
 from nodescan.errors import OutputError, UsageError
+from nodescan.reports.files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
-from training.manifest import DIGESTS, ManifestRow
+from training.manifest import DIGESTS, ManifestRow, digest_of
 
 CHECKSUM_LISTS = ("checksums.txt", "checksums.md5")
 """Lists of sums that a data set may carry at its top, as sha256sum and md5sum write them."""
@@ -230,9 +231,7 @@ def _append_all(job: _Job, bucket: Bucket, meter: "_Meter") -> None:
 def _verify(job: _Job, file: Path) -> None:
     """Raises DownloadError, and drops the part, where one of the sums of a whole file is wrong."""
     for expected in job.checksums:
-        algorithm = DIGESTS[len(expected)]
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, algorithm).hexdigest()
+        algorithm, found = DIGESTS[len(expected)], digest_of(file, expected)
         if found == expected:
             continue
         if file == job.part:
@@ -285,9 +284,5 @@ def _read_record(to: Path) -> dict[str, _Record]:
 
 
 def _write_record(record: dict[str, _Record], to: Path) -> None:
-    part = to / f".{RECORD_FILE}.part"
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("key", "bytes", "verified", "sums"))
-        writer.writerows((key, *kept) for key, kept in sorted(record.items()))
-    os.replace(part, to / RECORD_FILE)
+    rows = ((key, *kept) for key, kept in sorted(record.items()))
+    write_beside(to / RECORD_FILE, csv_text(("key", "bytes", "verified", "sums"), rows).encode())

@@ -15,7 +15,7 @@ from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
 from nodescan.reports.files import output_errors
-from training.checkpoints import read_checkpoint
+from training.checkpoints import are_sound, read_checkpoint
 from training.slide_index import SPACING_UM
 
 CORE_PX = 512
@@ -50,10 +50,9 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise UsageError(f"{checkpoint}: not the weights of a {architecture} network ({reason})") from error
-    halves = {key: value.half().contiguous() for key, value in weights.items()}
-    if not all(torch.isfinite(value).all() for value in halves.values()):
+    if not are_sound(weights):
         raise UsageError(f"{checkpoint}: holds weights that are no finite numbers; export an earlier checkpoint")
-    content = safetensors.torch.save(halves)
+    content = safetensors.torch.save({key: value.half().contiguous() for key, value in weights.items()})
     card = ModelCard(
         name=name,
         architecture=architecture,

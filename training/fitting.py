@@ -9,11 +9,12 @@ from typing import Any
 
 import lightning
 from lightning import LightningDataModule
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
 from nodescan.errors import NodescanError, UsageError
-from training.checkpoints import read_checkpoint
+from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
 from training.options import LIGHTNING
 
@@ -44,10 +45,22 @@ def fit(arguments: list[str]) -> LightningCLI:
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"exit_on_error": False, **{each: {"exit_on_error": False} for each in LIGHTNING}},
         )
-    except ArgumentError as error:
+    except (ArgumentError, MisconfigurationException) as error:
         reason = " ".join(str(error).split())
         way_out = f"python -m training {arguments[0]} --help lists what there is"
         raise UsageError(f"{_configurations(arguments)}: {reason}; {way_out}") from error
+    except ValueError as error:
+        refused = _refusal(error)
+        if refused is None:
+            raise
+        raise UsageError(f"{_configurations(arguments)}: {refused}") from error
+
+
+def _refusal(error: BaseException | None) -> UsageError | None:
+    """What settings refused, which jsonargparse raises an error of its own over."""
+    while error is not None and not isinstance(error, UsageError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _configurations(arguments: list[str]) -> str:
@@ -87,17 +100,22 @@ class TrainingCLI(LightningCLI):
         """A run that goes on keeps its checkpoints where they were: else it would forget which was the best."""
         self.trainer.callbacks.insert(0, SameLength())
         asked = self.config[self.subcommand]
+        if not asked.get("ckpt_path"):
+            return
+        path = Path(asked.ckpt_path)
         for callback in self.trainer.checkpoint_callbacks:
-            if asked.get("ckpt_path") and isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-                callback.dirpath = str(Path(asked.ckpt_path).parent)
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                callback.dirpath = str(path.parent)
+        where = _stands(path)
+        if self.trainer.is_global_zero:
+            print(f"goes on from {path}, {where}", flush=True)
 
     def fit(self, **arguments: Any) -> None:
         """Lightning's fit. What ends it says which checkpoint is left, and what a worker met is said in one line."""
         try:
             self.trainer.fit(**arguments)
         except FloatingPointError as error:
-            what = str(error).partition(";")[0]
-            raise FloatingPointError(f"{what}; {_way_on(self.trainer)}") from error
+            raise FloatingPointError(f"{error}; {_way_on(self.trainer)}") from error
         except (NodescanError, RuntimeError) as error:
             told = _TOLD_BY_WORKER.findall(str(error))
             if not told:
@@ -133,12 +151,29 @@ def last_checkpoint(folder: Path) -> Path:
     found = [path for path in folder.rglob(LAST) if path.exists()]
     if not found:
         raise UsageError(f"{folder}: no {LAST} below it to go on from; leave --ckpt_path out to start anew")
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
+    return max(found, key=_written_ns)
+
+
+def _stands(checkpoint: Path) -> str:
+    """How far the run of a checkpoint is, in words: the newest may be of an earlier run, and that one at its end."""
+    done, planned = steps_of(checkpoint)
+    over = "; that run is over: leave --ckpt_path out to start anew" if done >= planned else ""
+    return f"step {done} of {planned}{over}"
 
 
 def _way_on(trainer: lightning.Trainer) -> str:
-    """What can be done after the loss blew up: its weights are in no checkpoint."""
-    kept = [path for callback in trainer.checkpoint_callbacks if (path := getattr(callback, "last_model_path", ""))]
-    if not kept:
-        return "no checkpoint was written yet; start again with a lower --model.learning_rate"
-    return f"{kept[-1]} is good; start from it: --model.init_from {kept[-1]}, with a lower --model.learning_rate"
+    """What can be done after the loss blew up: which of its checkpoints can be started from, the newest first."""
+    slower = "with a lower --model.learning_rate"
+    names = ("last_model_path", "best_model_path")
+    kept = [getattr(callback, name, "") for name in names for callback in reversed(trainer.checkpoint_callbacks)]
+    there = sorted((Path(path) for path in kept if path and Path(path).is_file()), key=_written_ns, reverse=True)
+    if not there:
+        return f"no checkpoint was written yet; start again {slower}"
+    good = next((path for path in there if are_sound(read_checkpoint(path)[1])), None)
+    if good is None:
+        return f"no checkpoint in {there[0].parent} holds weights that can be used; start again {slower}"
+    return f"{good} is good; start from it: --model.init_from {good}, {slower}"
+
+
+def _written_ns(path: Path) -> int:
+    return path.stat().st_mtime_ns

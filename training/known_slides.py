@@ -12,6 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers
+from nodescan.errors import UsageError
 from nodescan.evaluation import agreement
 from nodescan.imaging.sizing import to_shape
 from training.scores import Interval, bootstrap
@@ -67,6 +68,14 @@ class SlideScores:
     size_error_large: float
     size_error_small_um: float
     n: int
+
+
+def check_both_kinds(slides: Sequence[KnownSlide]) -> None:
+    """Raises UsageError where the slides are all tumour or all normal: no rule could be told from another."""
+    if len({bool(slide.deposits) for slide in slides}) < 2:
+        raise UsageError(
+            f"{len(slides)} slides to tune on, all tumour or all normal: both are needed; see --slides or --seeds"
+        )
 
 
 def score_slide(slide: KnownSlide, deposits: Sequence[Deposit]) -> SlideScore:

@@ -1,13 +1,16 @@
 """A manifest: one row for each slide of a data set, with its label, its split and every fault that is known of it."""
 
 import csv
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from nodescan.csv_rows import csv_text
 from nodescan.errors import UsageError
+from nodescan.reports.files import write_beside
 
 LABELS = ("negative", "itc", "micro", "macro", "tumour", "")
 """tumour: of unknown size. Empty: not published."""
@@ -73,11 +76,7 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
     """The rows as a manifest CSV."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([_text(value) for value in astuple(row)])
+    write_beside(path, csv_text(COLUMNS, ([_text(value) for value in astuple(row)] for row in rows)).encode())
 
 
 def chosen(rows: Sequence[ManifestRow], patterns: str) -> tuple[ManifestRow, ...]:
@@ -95,6 +94,12 @@ def chosen(rows: Sequence[ManifestRow], patterns: str) -> tuple[ManifestRow, ...
             raise UsageError(f"--slides {pattern!r}: {matching[0].slide_id} is excluded ({matching[0].why})")
         found |= {row.slide_id: row for row in kept}
     return tuple(row for row in rows if row.slide_id in found)
+
+
+def digest_of(file: Path, expected: str) -> str:
+    """The file's checksum in hexadecimal digits, by the algorithm that `expected` was made with. Raises OSError."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, DIGESTS[len(expected)]).hexdigest()
 
 
 def _text(value: str | bool) -> str:

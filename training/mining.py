@@ -1,22 +1,23 @@
 """Hard negatives: where a checkpoint sees tumour on training slides that have none, as boxes to draw from next time."""
 
-import csv
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.config import load_config
+from nodescan.csv_rows import csv_text
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
-from nodescan.reports.files import output_errors, written_beside
+from nodescan.progress import Viewer
+from nodescan.reports.files import output_errors, write_beside
 from nodescan.slides import open_slide
 from training.export import export
 from training.sampler import HARD_COLUMNS
@@ -33,14 +34,14 @@ class MiningSettings:
     most_per_slide: boxes of one slide, the worst first, so that one odd slide doesn't fill the list.
     """
 
-    threshold: float = 0.5
-    apart_px: int = 64
-    most_per_slide: int = 500
+    threshold: float
+    apart_px: int
+    most_per_slide: int
 
 
 @dataclass(frozen=True, slots=True)
 class HardNegative:
-    """A box of the analysis frame whose middle the network took for tumour."""
+    """A box of the analysis frame whose middle the network took for tumour; its fields are HARD_COLUMNS."""
 
     slide_id: str
     left_px: int
@@ -77,10 +78,7 @@ def write_hard_negatives(found: Sequence[HardNegative], to: Path) -> None:
     """The boxes as the CSV that SlideData takes as hard_negatives, written beside and renamed."""
     with output_errors(to):
         to.parent.mkdir(parents=True, exist_ok=True)
-    with written_beside(to) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HARD_COLUMNS)
-        writer.writerows([getattr(item, name) for name in HARD_COLUMNS] for item in found)
+    write_beside(to, csv_text(HARD_COLUMNS, map(astuple, found)).encode())
 
 
 def peaks(map_: NDArray[np.float32], settings: MiningSettings) -> list[tuple[int, int]]:
@@ -121,14 +119,6 @@ def _answers(row: IndexRow, index: Path, predictor: TilePredictor) -> Probabilit
     slide = open_slide(SlideRef(row.slide_id, Path(row.path)))
     try:
         mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
-        return examine(
-            slide, mask, predictor=predictor, settings=load_config().settings, progress=_Silent()
-        ).probability
+        return examine(slide, mask, predictor=predictor, settings=load_config().settings, progress=Viewer()).probability
     finally:
         slide.close()
-
-
-class _Silent:
-    def slide_started(self, slide_id: str, tiles: int) -> None: ...
-
-    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None: ...

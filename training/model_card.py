@@ -15,21 +15,19 @@ import yaml
 
 from nodescan.config import load_config
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
-from nodescan.errors import UsageError
+from nodescan.errors import OutputError, UsageError
 from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.interfaces import TilePredictor
-from training.discs import DiscBias, disc_bias, disc_maps
+from nodescan.reports.files import prepare_folder, write_beside
+from training.discs import DISC_SEEDS_REPORTED, DiscBias, disc_bias, disc_maps
 from training.known_slides import SlideScores
 from training.mask_evaluation import MaskScores, evaluate_masks, read_masked_images
+from training.options import TILES512_SPACING_UM
 from training.patch_evaluation import PatchScores, patch_probabilities, scores_of
 from training.patches import Patches, read_patches
 from training.scores import Interval
 from training.worst_patches import WorstPatches, contact_sheet, worst, write_sheet
-
-TILES512_SPACING_UM = 0.94
-DISC_SEEDS = range(101, 107)
-"""Phantoms that nothing was chosen on."""
 
 _SPEED_TILES, _SPEED_ROUNDS = 4, 3
 _FALSE_POSITIVES_JPG, _FALSE_NEGATIVES_JPG = "worst-false-positives.jpg", "worst-false-negatives.jpg"
@@ -88,8 +86,14 @@ class Measured:
 def write_model_card(sources: CardSources, to: Path) -> Measured:
     """Measure, write the pictures where asked for, and write the card to `to`; what was measured.
 
-    Raises UsageError or ModelError, naming the file, where a source can't be used.
+    Raises UsageError or ModelError, naming the file, where a source can't be used; OutputError where the card or the
+    pictures can't be written. Both before anything is measured.
     """
+    for place in (to.parent, sources.pictures):
+        if place is not None:
+            prepare_folder(place)
+    if to.is_dir():
+        raise OutputError(f"{to}: is a folder; name the file to write with --to")
     composites = read_composite_scores(sources.composites) if sources.composites else None
     recipe = [recipe_part(path) for path in sources.recipe]
     patches = read_patches([sources.patches])
@@ -104,7 +108,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
         mosaic=scores_of(together, np.asarray(patches.tumour)),
         largest_difference=float(np.abs(probability - together).max()),
         masks=evaluate_masks(read_masked_images(sources.masks), predictor, spacing_um=TILES512_SPACING_UM),
-        discs=tuple(disc_bias(disc_maps(predictor, DISC_SEEDS), rule, settings)),
+        discs=tuple(disc_bias(disc_maps(predictor, DISC_SEEDS_REPORTED), rule, settings)),
         speed=measure_speed(predictor),
         parameters=sum(weight.numel() for weight in load_network(card, sources.model).parameters()),
         megabytes=(sources.model / card.weights).stat().st_size / 1e6,
@@ -113,7 +117,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     pictures = _pictures(patches, wrong, probability, sources.pictures, to) if sources.pictures else None
     words = Words(sources.hours, _text_of(sources.history) if sources.history else "")
     text = render(measured, composites=composites, recipe=recipe, pictures=pictures, words=words)
-    to.write_text(text, encoding="utf-8")
+    write_beside(to, text.encode())
     return measured
 
 
@@ -168,16 +172,22 @@ def read_composite_scores(path: Path) -> Mapping[str, Any]:
     """What evaluate-composites --json printed, intervals as Interval. Raises UsageError where it is something else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        known = {name: _or_nan(value) for name, value in content.items()}
+        ends = {name: tuple(map(_or_nan, value)) for name, value in content.items() if name.endswith("_95")}
         wanted = [field.name for field in dataclasses.fields(SlideScores)]
         return {
-            name: Interval(content[name], *content[f"{name}_95"]) if f"{name}_95" in content else content[name]
-            for name in wanted
+            name: Interval(known[name], *ends[f"{name}_95"]) if f"{name}_95" in ends else known[name] for name in wanted
         }
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UsageError(f"{path}: not what evaluate-composites --json prints ({reason})") from error
+
+
+def _or_nan(value: Any) -> Any:
+    """NaN where telling.defined wrote null: what isn't known."""
+    return float("nan") if value is None else value
 
 
 def measure_speed(predictor: TilePredictor) -> Speed:

@@ -4,20 +4,18 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from nodescan.errors import UsageError
-from training.options import WORK, Json, Model, Seeds, Slides, Tool, Work
+from training.options import TILES512_SPACING_UM, WORK, Json, Model, Seeds, Slides, Tool, Work
 from training.telling import flat, seed_range, tell
 
 if TYPE_CHECKING:
     from nodescan.domain.decision import DecisionRule
     from nodescan.interfaces import TilePredictor
     from training.known_slides import KnownSlide
-
-_DISC_SEEDS_TUNED, _DISC_SEEDS_REPORTED = (1, 7), (101, 107)
 
 
 def add_model_commands(app: typer.Typer) -> None:
@@ -67,15 +65,21 @@ def tune_command(
 ) -> None:
     """Choose ranges for int8, thresholds and size correction on slides whose deposits are known, and write them on the
     model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
-    from nodescan.inference.card import CARD_FILE
+    from nodescan.inference.card import CARD_FILE, checked_weights, load_card
     from nodescan.reports.files import write_beside
+    from training.manifest import SPLITS
 
     if (patches is None) == (manifest is None):
         raise UsageError("tune needs slides whose deposits are known: --patches ZIP, or --manifest CSV with --data DIR")
+    if manifest is not None and data is None:
+        raise UsageError("--manifest needs --data, the folder that python -m training download filled")
+    if split not in SPLITS:
+        raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
+    checked_weights(load_card(model), model)  # before the slides, which take an hour
     if patches is not None:
         known, described = _laid_out(patches, tool, seeds, work)
     else:
-        known, described = _outlined(manifest, data, slides, split)
+        known, described = _outlined(cast("Path", manifest), cast("Path", data), slides, split)
     with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
         if patches is not None:
@@ -101,7 +105,7 @@ def _choose(model: Path, known: "list[KnownSlide]", described: str, work: Path) 
     from nodescan.config import load_config
     from nodescan.inference.card import Decision, save_card
     from nodescan.inference.predictor import open_predictor
-    from training.discs import disc_maps, found_from_um, measured_discs
+    from training.discs import DISC_SEEDS_TUNED, disc_maps, found_from_um, measured_discs
     from training.eight_bits import with_ranges
     from training.tuning import probability_map, steadiest, tune
 
@@ -112,7 +116,7 @@ def _choose(model: Path, known: "list[KnownSlide]", described: str, work: Path) 
     for number, slide in enumerate(known, start=1):
         maps.append(probability_map(slide.path, predictor, cache=work / "tuning-maps"))
         typer.echo(f"{number}/{len(known)} {slide.name}: {slide.label.word}, examined")
-    discs = disc_maps(predictor, range(*_DISC_SEEDS_TUNED))
+    discs = disc_maps(predictor, DISC_SEEDS_TUNED)
     settings = load_config(None).settings.segmentation
     trials = tune(known, maps, settings, discs=discs)
     for trial in trials[:10]:
@@ -146,7 +150,7 @@ def evaluate_patches_command(
 
 def evaluate_masks_command(
     folder: Path,
-    mpp: Annotated[float, typer.Option(help="um/px of the pictures")] = 0.94,
+    mpp: Annotated[float, typer.Option(help="um/px of the pictures")] = TILES512_SPACING_UM,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
@@ -163,10 +167,10 @@ def measure_discs_command(model: Model = None, as_json: Json = False) -> None:
     from nodescan.config import load_config
     from nodescan.inference.card import find_model
     from nodescan.inference.predictor import open_predictor
-    from training.discs import disc_bias, disc_maps
+    from training.discs import DISC_SEEDS_REPORTED, disc_bias, disc_maps
 
     predictor = open_predictor(find_model(model), precision="float32")
-    discs = disc_maps(predictor, range(*_DISC_SEEDS_REPORTED))
+    discs = disc_maps(predictor, DISC_SEEDS_REPORTED)
     rows = disc_bias(discs, predictor.decision, load_config(None).settings.segmentation)
     if as_json:
         typer.echo(json.dumps([flat(row) for row in rows], allow_nan=False))
@@ -180,20 +184,18 @@ def measure_discs_command(model: Model = None, as_json: Json = False) -> None:
 def _laid_out(patches: Path, tool: Path | None, seeds: str, work: Path) -> "tuple[list[KnownSlide], str]":
     """Slides of every second patch, and what they are in words."""
     from training.composites import half_of, make_composites
+    from training.known_slides import check_both_kinds
 
     known = make_composites(tool, half_of(patches, work, half=1), seed_range(seeds), to=work)
+    check_both_kinds(known)
     return known, f"{len(known)} composites of every second validation patch, seeds {seeds}"
 
 
-def _outlined(manifest: Path | None, data: Path | None, slides: str, split: str) -> "tuple[list[KnownSlide], str]":
+def _outlined(manifest: Path, data: Path, slides: str, split: str) -> "tuple[list[KnownSlide], str]":
     """Slides of a manifest, and what they are in words."""
     from training.annotated_slides import annotated_slides
-    from training.manifest import SPLITS, chosen, read_manifest
+    from training.manifest import chosen, read_manifest
 
-    if manifest is None or data is None:
-        raise UsageError("--manifest needs --data, the folder that python -m training download filled")
-    if split not in SPLITS:
-        raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
     rows = [row for row in chosen(read_manifest(manifest), slides) if row.split == split]
     known = annotated_slides(rows, data, tell=typer.echo)
     return known, f"{len(known)} outlined slides of split {split} of {manifest.name}"

@@ -77,6 +77,11 @@ class TumourModule(lightning.LightningModule):
         if found != self.hparams["architecture"]:
             raise UsageError(f"the checkpoint is of architecture {found}, the run of {self.hparams['architecture']}")
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to write the weights of a network that blew up over sound ones: they may be so before a loss is."""
+        if not all(torch.isfinite(value).all() for value in checkpoint["state_dict"].values()):
+            raise FloatingPointError(f"the weights became no numbers by step {self.global_step}")
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         lone, laid_out = self._answers(batch)
         patches = self._loss(patch_logit(lone), batch.labels)
@@ -84,10 +89,7 @@ class TumourModule(lightning.LightningModule):
         tiles = self._loss(laid_out[known], batch.cells[known])
         loss = patches + self.hparams["tile_weight"] * tiles
         if not torch.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss became {float(loss.detach())} at step {self.global_step}; "
-                "the last checkpoint is good: start from its weights (init_from) with a lower learning_rate"
-            )
+            raise FloatingPointError(f"the loss became {float(loss.detach())} at step {self.global_step}")
         self.log_dict({"train/patches": patches, "train/tiles": tiles})
         return loss
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.limits import check_settings
 from training.patches import Patches
 
 NORMAL_PX, TUMOUR_PX = 64, 48
@@ -19,10 +20,13 @@ IGNORED = -1.0
 class MosaicSettings:
     """tile_px: side of a tile. pool: patches of each class looked at for one stain; kept: the share nearest in hue."""
 
-    tile_px: int = 192
-    pool: int = 400
-    kept: float = 0.25
-    jpeg_share: float = 0.5
+    tile_px: int
+    pool: int
+    kept: float
+    jpeg_share: float
+
+    def __post_init__(self) -> None:
+        check_settings("mosaic", self, counts=("tile_px", "pool"))
 
 
 class MosaicMaker:

@@ -16,6 +16,9 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")
 Manifest = Annotated[Path, typer.Option(help="a CSV of data_manifests/")]
 Slides = Annotated[str, typer.Option(help="ids of slides, comma-separated, with * and ?")]
 
+TILES512_SPACING_UM = 0.94
+"""Of the pictures of tiles512, that outlines are judged on."""
+
 WORK = Path("runs/composites")
 
 LIGHTNING = ("fit", "validate")

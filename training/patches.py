@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,9 @@ from PIL import Image, UnidentifiedImageError
 
 from nodescan.errors import UsageError
 from nodescan.reports.files import written_beside
+
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+"""What zipfile raises of a damaged file or member and, the last, of a password or a method that it doesn't know."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
@@ -169,8 +173,8 @@ def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
                 label = _label(path, name)
                 if label is not None:
                     yield name, label, archive.read(name)
-    except zipfile.BadZipFile as error:
-        raise UsageError(f"{path}: not a whole zip file ({error})") from error
+    except ZIP_ERRORS as error:
+        raise UsageError(f"{path}: not a whole zip file, or packed in a way that isn't read ({error})") from error
 
 
 def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
@@ -188,11 +192,16 @@ def _read_hdf5(path: Path) -> Patches:
         raise UsageError(f"{path}: expected a file ending in _x.h5 with its labels in _y.h5 beside it")
     try:
         with h5py.File(path) as images, h5py.File(pair) as labels:
+            shape, kind = getattr(images["x"], "shape", ()), getattr(images["x"], "dtype", None)
+            if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or kind != np.uint8:
+                raise UsageError(f"{path}: x is {kind} {shape}, not uint8 (N, S, S, 3) RGB as PatchCamelyon's")
             pixels, tumour = np.asarray(images["x"]), np.asarray(labels["y"]).reshape(-1) > 0
     except KeyError as error:
         raise UsageError(f"{path}: expected the datasets x and, beside it, y of PatchCamelyon") from error
     except OSError as error:
         raise UsageError(f"{path}: it or {pair.name} can't be read as HDF5 ({error}); fetch it again") from error
+    if not len(pixels):
+        raise UsageError(f"{path}: holds no patches")
     if len(pixels) != len(tumour):
         raise UsageError(f"{path}: {len(pixels)} patches but {len(tumour)} labels")
     return Patches(pixels, tumour, tuple(str(row) for row in range(len(pixels))))

@@ -15,7 +15,7 @@ from nodescan.annotations import Outlines, read_outlines
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
-from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
+from nodescan.errors import AnnotationError, NodescanError, SlideError, UnmeasurableError, UsageError
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Slide
@@ -23,16 +23,18 @@ from nodescan.overview import view_whole
 from nodescan.reports.files import output_errors
 from nodescan.scan_settings import ScanSettings
 from nodescan.slides import open_slide
-from training.block_mask import draw_mask, empty_mask, load_block_mask
-from training.manifest import ManifestRow
+from training.block_mask import BlockMask, draw_mask, empty_mask, load_block_mask
+from training.manifest import DIGESTS, ManifestRow, digest_of
 from training.slide_index import (
     INDEX_FILE,
     SPACING_UM,
     STRIDE_PX,
     IndexRow,
+    Member,
     Stratum,
     cells_file,
     check_splits,
+    ignored_file,
     index_rows,
     mask_file,
     open_cells,
@@ -60,14 +62,19 @@ class _Job:
     path: Path
     annotation: Path | None
     signature: str = ""
+    fingerprint: str = ""
+
+    @property
+    def member(self) -> Member:
+        return Member(self.row.slide_id, self.row.split, self.row.group, str(self.path.resolve()))
 
 
 def prepare(rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell) -> tuple[IndexRow, ...]:
     """Write the index of the rows' slides into `to`; slides that are prepared already are kept.
 
     Of the rows, those that are excluded or not outlined leave the index. Raises UsageError where a slide or an
-    annotation isn't in `data`, or a patient would be in two splits, before any work; at the end where slides failed,
-    the others being prepared: the error of the one that did, or UsageError with their number.
+    annotation isn't in `data`, or a patient or a file would be in two splits, before any work; at the end where slides
+    failed, the others being prepared: the error of the one that did, or UsageError with their number.
     """
     jobs = _jobs([row for row in rows if not row.excluded], data, tell)
     settings = load_config().settings
@@ -77,19 +84,23 @@ def prepare(rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell) ->
     for slide_id in known.keys() & ({row.slide_id for row in rows} - {job.row.slide_id for job in jobs}):
         tell(f"{slide_id}: taken out of the index, it can't be used any more")
         del known[slide_id]
-    again = {job.row.slide_id for job in jobs}
-    check_splits([*(job.row for job in jobs), *(row for name, row in known.items() if name not in again)], to)
+    waiting = {job.row.slide_id for job in jobs}
+    settled = [row for name, row in known.items() if name not in waiting]
+    check_splits([*(job.member for job in jobs), *settled], to)
     failed: list[NodescanError] = []
     for number, job in enumerate(jobs, start=1):
         try:
             entry, said = _kept_or_prepared(job, known.get(job.row.slide_id), to, settings=settings)
-        except (SlideError, AnnotationError) as error:
+            check_splits([*settled, entry], to)
+        except (SlideError, AnnotationError, UsageError) as error:
             known.pop(job.row.slide_id, None)
             failed.append(error)
-            tell(f"{number}/{len(jobs)} {job.row.slide_id}: failed: {error}")
+            said = (f"failed: {error}",)
         else:
+            settled.append(entry)
             known[entry.slide_id] = entry
-            tell(f"{number}/{len(jobs)} {said}")
+        for what in said:
+            tell(f"{number}/{len(jobs)} {job.row.slide_id}: {what}")
         write_index(known.values(), to)
     if len(failed) > 1:
         raise UsageError(f"{len(failed)} of {len(jobs)} slides can't be prepared, the others are: {failed[0]}")
@@ -98,23 +109,32 @@ def prepare(rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell) ->
     return tuple(known[job.row.slide_id] for job in jobs)
 
 
+def open_measured(slide_id: str, path: Path) -> Slide:
+    """The slide. Raises SlideError; where its spacing isn't known, without the remedy of a scan, --mpp."""
+    try:
+        return open_slide(SlideRef(slide_id, path))
+    except UnmeasurableError as error:
+        remedy = "write its resolution into the file's tags, or leave it out with --slides"
+        raise UnmeasurableError(error.slide, error.reason, remedy) from error
+
+
 def outlines_on(slide: Slide, annotation: Path) -> Outlines:
     """The outlines of a tumour slide. Raises AnnotationError where there are none or they don't belong to it."""
     bounds, level0 = slide.info.bounds_um, slide.info.spacing
     outlines = read_outlines(annotation).on_canvas((bounds.left / level0.x, bounds.top / level0.y))
     if outlines.lesions().is_empty:
-        raise _without_tumour(annotation)
+        raise _without_tumour(annotation, left_out=outlines.left_out)
     _check_inside(annotation, outlines, slide)
     return outlines
 
 
 def cell_strata(
-    shares: NDArray[np.float32], tissue: NDArray[np.bool_], cell: Spacing, *, exhaustive: bool
+    shares: NDArray[np.float32], tissue: NDArray[np.bool_], cell: Spacing, *, exhaustive: bool | NDArray[np.bool_]
 ) -> NDArray[np.int8]:
     """int8 (H, W): the Stratum of every cell, -1 where nothing may be drawn from.
 
-    shares : float32 (H, W) in [0, 1], tumour in each cell; tissue : bool (H, W); cell: spacing of the cells. Without
-    exhaustive outlines no cell counts as normal.
+    shares : float32 (H, W) in [0, 1], tumour in each cell; tissue : bool (H, W); cell: spacing of the cells.
+    exhaustive: whether what isn't outlined is normal, on the whole slide or cell by cell, bool (H, W).
     """
     tumour = shares > 0
     strata = np.full(shares.shape, -1, np.int8)
@@ -126,11 +146,10 @@ def cell_strata(
     outward = np.asarray(ndimage.distance_transform_edt(~tumour, sampling=sampling))
     strata[tumour & tissue] = Stratum.INSIDE
     strata[tumour & tissue & (inward <= EDGE_UM)] = Stratum.EDGE_TUMOUR
-    if exhaustive:
-        normal = tissue & ~tumour
-        strata[normal] = Stratum.ELSEWHERE
-        strata[normal & (outward <= NEAR_UM)] = Stratum.NEAR
-        strata[normal & (outward <= EDGE_UM)] = Stratum.EDGE_NORMAL
+    normal = tissue & ~tumour & exhaustive
+    strata[normal] = Stratum.ELSEWHERE
+    strata[normal & (outward <= NEAR_UM)] = Stratum.NEAR
+    strata[normal & (outward <= EDGE_UM)] = Stratum.EDGE_NORMAL
     return strata
 
 
@@ -153,17 +172,30 @@ def _jobs(rows: Sequence[ManifestRow], data: Path, tell: Tell) -> list[_Job]:
     return jobs
 
 
-def _kept_or_prepared(job: _Job, old: IndexRow | None, to: Path, *, settings: ScanSettings) -> tuple[IndexRow, str]:
+def _kept_or_prepared(
+    job: _Job, old: IndexRow | None, to: Path, *, settings: ScanSettings
+) -> tuple[IndexRow, tuple[str, ...]]:
     """The slide's row of the index, and what is to be said of it."""
-    slide = open_slide(SlideRef(job.row.slide_id, job.path))
+    slide = open_measured(job.row.slide_id, job.path)
     try:
-        signed = replace(job, signature=_signature(job, slide, settings))
+        signed = replace(job, fingerprint=slide.fingerprint())
+        signed = replace(signed, signature=_signature(signed, settings))
         if old and old.signature == signed.signature and _whole(old, to):
-            return old, f"{old.slide_id}: prepared already"
-        entry = _prepared(signed, slide, to, settings=settings)
+            return old, ("prepared already",)
+        _check_sum(job)
+        return _prepared(signed, slide, to, settings=settings)
     finally:
         slide.close()
-    return entry, _summary(entry)
+
+
+def _check_sum(job: _Job) -> None:
+    """Raises UsageError where the slide isn't the one that the manifest's checksum was made of."""
+    expected = job.row.checksum
+    if expected and digest_of(job.path, expected) != expected:
+        raise UsageError(
+            f"{job.path}: wrong checksum: its {DIGESTS[len(expected)]} isn't the manifest's {expected[:12]}...; "
+            "fetch it again, or correct the manifest"
+        )
 
 
 def _whole(row: IndexRow, to: Path) -> bool:
@@ -171,34 +203,33 @@ def _whole(row: IndexRow, to: Path) -> bool:
     try:
         open_cells(to, row)
         load_block_mask(mask_file(to, row.slide_id))
+        load_block_mask(ignored_file(to, row.slide_id))
     except UsageError:
         return False
     return True
 
 
-def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> IndexRow:
-    """Writes the files of one slide."""
+def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> tuple[IndexRow, tuple[str, ...]]:
+    """Writes the files of one slide; its row of the index, and what is to be said of it."""
     frame = slide.frame_spacing(*SPACING_UM)
     width, height = slide.frame_size(frame)
     shape = (-(-height // STRIDE_PX), -(-width // STRIDE_PX))
     overview, _ = view_whole(slide, settings.overview)
     tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
-    mask = empty_mask((width, height))
-    if job.annotation is not None:
-        outlines = outlines_on(slide, job.annotation)
-        mask = draw_mask(outlines, (width, height), level0=slide.info.spacing, frame=frame)
-        if mask.tumour_px == 0:  # smaller than a pixel: all of the slide would be taught as normal
-            raise _without_tumour(job.annotation)
+    mask, ignored, notes = _drawn(job, slide, frame)
     cell = frame.scaled(STRIDE_PX)
     covered = coverage(tissue.tissue, tissue.spacing, shape=shape, spacing=cell) >= MIN_TISSUE
     shares = mask.cell_shares(STRIDE_PX, shape)
-    found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive).ravel()
+    unknown = ignored.cell_shares(STRIDE_PX, shape) > 0
+    around = ndimage.binary_dilation(unknown, np.ones((3, 3)))  # what a patch's label speaks of reaches a cell further
+    found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive & ~around).ravel()
     parts = [np.flatnonzero(found == stratum).astype(np.uint32) for stratum in Stratum]
     with output_errors(to):
         np.save(cells_file(to, job.row.slide_id), np.concatenate(parts))
         mask.save(mask_file(to, job.row.slide_id))
+        ignored.save(ignored_file(to, job.row.slide_id))
     row = job.row
-    return IndexRow(
+    entry = IndexRow(
         row.slide_id,
         row.group,
         row.split,
@@ -212,13 +243,30 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> I
         round(tissue.area_um2 / 1e6, 4),
         round(mask.tumour_px * frame.pixel_area_um2 / 1e6, 6),
         *(len(parts[stratum]) for stratum in Stratum),
+        fingerprint=job.fingerprint,
         signature=job.signature,
     )
+    return entry, (_summary(entry), *notes)
 
 
-def _without_tumour(annotation: Path) -> AnnotationError:
+def _drawn(job: _Job, slide: Slide, frame: Spacing) -> tuple[BlockMask, BlockMask, tuple[str, ...]]:
+    """Masks of the tumour and of what is ignored, and what must be known of the outlines."""
+    size = slide.frame_size(frame)
+    if job.annotation is None:
+        return empty_mask(size), empty_mask(size), ()
+    outlines = outlines_on(slide, job.annotation)
+    left_out = replace(outlines, tumour=outlines.ignored, excluded=shapely.MultiPolygon())
+    mask, ignored = (draw_mask(each, size, level0=slide.info.spacing, frame=frame) for each in (outlines, left_out))
+    if mask.tumour_px == 0:  # smaller than a pixel: all of the slide would be taught as normal
+        raise _without_tumour(job.annotation, left_out=outlines.left_out)
+    return mask, ignored, outlines.notes
+
+
+def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
+    hint = f"; {left_out} outline(s) are in no group, or to be ignored: put them into one, such as Tumor"
     return AnnotationError(
         f"{annotation}: outlines no tumour, or cuts all of it out, but the manifest says that the slide holds some"
+        + (hint if left_out else "")
     )
 
 
@@ -235,13 +283,13 @@ def _check_inside(annotation: Path, outlines: Outlines, slide: Slide) -> None:
             )
 
 
-def _signature(job: _Job, slide: Slide, settings: ScanSettings) -> str:
+def _signature(job: _Job, settings: ScanSettings) -> str:
     outlines = job.annotation.read_bytes() if job.annotation else b""
     parts = {
-        "slide": slide.fingerprint(),
+        "slide": job.fingerprint,
         "path": str(job.path.resolve()),
         "outlines": hashlib.sha256(outlines).hexdigest(),
-        "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive],
+        "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive, job.row.checksum],
         "settings": [asdict(settings.overview), asdict(settings.tissue), SPACING_UM, STRIDE_PX],
         "strata": [EDGE_UM, NEAR_UM, MIN_TISSUE],
     }
@@ -251,4 +299,4 @@ def _signature(job: _Job, slide: Slide, settings: ScanSettings) -> str:
 def _summary(entry: IndexRow) -> str:
     names = [f"{count:,} {stratum.name.lower()}" for stratum, count in zip(Stratum, entry.counts, strict=True) if count]
     cells = ", ".join(names) or "no cells: nothing can be drawn from it"
-    return f"{entry.slide_id}: {entry.tissue_mm2:.1f} mm2 of tissue, {entry.lesion_mm2:.3f} mm2 of tumour; {cells}"
+    return f"{entry.tissue_mm2:.1f} mm2 of tissue, {entry.lesion_mm2:.3f} mm2 of tumour; {cells}"

@@ -17,6 +17,7 @@ from nodescan.errors import UsageError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from training.block_mask import BlockMask, load_block_mask
+from training.limits import check_settings
 from training.mosaics import IGNORED, cell_labels
 from training.patches import LABELLED_PX
 from training.slide_index import (
@@ -25,6 +26,7 @@ from training.slide_index import (
     TUMOUR_STRATA,
     IndexRow,
     Stratum,
+    ignored_file,
     mask_file,
     open_cells,
     read_index,
@@ -42,11 +44,18 @@ class SamplePlan:
     drawn from the boxes that mining found. A stratum that no slide has gives its share to the others.
     """
 
-    tumour_share: float = 0.5
-    edge_share: float = 0.5
-    edge_normal_share: float = 0.2
-    near_share: float = 0.2
-    hard_share: float = 0.25
+    tumour_share: float
+    edge_share: float
+    edge_normal_share: float
+    near_share: float
+    hard_share: float
+
+    def __post_init__(self) -> None:
+        check_settings("sample", self)
+        if not 0 < self.tumour_share < 1:
+            raise UsageError(f"sample.tumour_share is {self.tumour_share:g}: without both classes nothing is learned")
+        if self.edge_normal_share + self.near_share > 1:
+            raise UsageError("sample.edge_normal_share and sample.near_share are shares of one: together 1 at most")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class SlideSampler:
                 )
         self._cells = _PerProcess[NDArray[np.uint32]](len(self.rows), self._open_cells)
         self._slides = _PerProcess[Slide](_OPEN_SLIDES, self._open, _close)
-        self._masks = _PerProcess[BlockMask](_OPEN_MASKS, self._open_mask)
+        self._masks = _PerProcess[tuple[BlockMask, BlockMask]](_OPEN_MASKS, self._open_masks)
 
     def draw(self, rng: np.random.Generator) -> Place:
         """A place: class first, then stratum, then slide, then cell, each evenly but for the plan's shares."""
@@ -93,17 +102,20 @@ class SlideSampler:
         """uint8 (size_px, size_px, 3) RGB around a place, and whether its central 32 px hold tumour."""
         half = LABELLED_PX // 2  # PatchCamelyon's rule: positive where these hold a tumour pixel
         centre = PixelBox(place.x_px - half, place.y_px - half, LABELLED_PX, LABELLED_PX)
-        return self.pixels(place, size_px), bool(self._masks[place.slide].read(centre).any())
+        tumour, _ = self._masks[place.slide]
+        return self.pixels(place, size_px), bool(tumour.read(centre).any())
 
     def tile(self, place: Place, size_px: int, *, margin_px: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """uint8 (size_px, size_px, 3) RGB around a place, and its cells' labels as mosaics.cell_labels gives them.
 
-        Where the slide isn't outlined exhaustively, what isn't tumour is IGNORED, never normal.
+        Where the slide isn't outlined exhaustively, and where an outline says nothing, what isn't tumour is IGNORED,
+        never normal.
         """
-        mask = self._masks[place.slide].read(box_around(place, size_px))
-        labels = cell_labels(mask, margin_px=margin_px, stride_px=STRIDE_PX)
-        if not self.rows[place.slide].exhaustive:
-            labels[labels == 0] = IGNORED
+        labels, unknown = (
+            cell_labels(mask.read(box_around(place, size_px)), margin_px=margin_px, stride_px=STRIDE_PX)
+            for mask in self._masks[place.slide]
+        )
+        labels[(labels == 0) & ((unknown != 0) | (not self.rows[place.slide].exhaustive))] = IGNORED
         return self.pixels(place, size_px), labels
 
     def pixels(self, place: Place, size_px: int) -> NDArray[np.uint8]:
@@ -132,8 +144,11 @@ class SlideSampler:
     def _open_cells(self, number: int) -> NDArray[np.uint32]:
         return open_cells(self.folder, self.rows[number])
 
-    def _open_mask(self, number: int) -> BlockMask:
-        return load_block_mask(mask_file(self.folder, self.rows[number].slide_id))
+    def _open_masks(self, number: int) -> tuple[BlockMask, BlockMask]:
+        """Of the tumour, and of what is neither tumour nor normal."""
+        slide_id = self.rows[number].slide_id
+        tumour, ignored = (file(self.folder, slide_id) for file in (mask_file, ignored_file))
+        return load_block_mask(tumour), load_block_mask(ignored)
 
 
 def _check_there(rows: Sequence[IndexRow]) -> None:

@@ -102,7 +102,8 @@ def mine_command(
     data = _data_section(config)
     place = to or (Path(data["hard_negatives"]) if data.get("hard_negatives") else Path(data["index"]) / "hard.csv")
     predictor = open_checkpoint(ckpt, device=device)
-    found = mine(predictor, Path(data["index"]), settings=MiningSettings(threshold=threshold), tell=typer.echo)
+    settings = MiningSettings(threshold=threshold, apart_px=64, most_per_slide=500)
+    found = mine(predictor, Path(data["index"]), settings=settings, tell=typer.echo)
     write_hard_negatives(found, place)
     typer.echo(f"{place}: {len(found)} hard negatives; fit again with --data.init_args.hard_negatives {place}")
 

@@ -7,14 +7,17 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from jsonargparse.typing import NonNegativeInt
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from nodescan.errors import UsageError
 from training.augment import AugmentSettings, augmented, blended, context_swapped
+from training.limits import check_settings
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
 from training.sampler import SamplePlan, SlideSampler
+from training.slide_index import STRIDE_PX
 
 PATCH_PX = 96
 _VALIDATION_STREAM = 1 << 32
@@ -28,13 +31,19 @@ class SlideBatchPlan:
     valid_patches: drawn once from the validation slides. margin_px: the network's own.
     """
 
-    patches: int = 64
-    tiles: int = 8
-    tile_px: int = 192
-    batches: int = 1000
-    valid_patches: int = 4096
-    margin_px: int = 32
-    seed: int = 0
+    patches: int
+    tiles: int
+    tile_px: int
+    batches: int
+    valid_patches: int
+    margin_px: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_settings("plan", self, counts=("patches", "tiles", "batches", "valid_patches"))
+        least = 2 * self.margin_px + STRIDE_PX
+        if self.tile_px < least:
+            raise UsageError(f"plan.tile_px is {self.tile_px}: the network answers nothing below {least} px")
 
 
 class SlideBatches(NumberedBatches):
@@ -89,7 +98,7 @@ class SlideData(lightning.LightningDataModule):
         plan: SlideBatchPlan,
         sample: SamplePlan,
         augment: AugmentSettings,
-        workers: int = 0,
+        workers: NonNegativeInt = 0,
         hard_negatives: Path | None = None,
     ) -> None:
         super().__init__()

@@ -1,19 +1,19 @@
 """The sampling index: where the tissue of each prepared slide is and how near to tumour, cell by cell."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.csv_rows import csv_text
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UsageError
-from nodescan.reports.files import written_beside
-from training.manifest import ManifestRow
+from nodescan.reports.files import write_beside
 
 INDEX_FILE = "index.csv"
 
@@ -42,7 +42,8 @@ NORMAL_STRATA = (Stratum.EDGE_NORMAL, Stratum.NEAR, Stratum.ELSEWHERE)
 class IndexRow:
     """A prepared slide. path: of its file; spacing, width, height: of its analysis frame; counts: cells by stratum.
 
-    signature: of slide, annotation and settings, so that a slide is prepared again only when one of them changed.
+    fingerprint: of the file's content. signature: of slide, annotation and settings, so that a slide is prepared again
+    only when one of them changed.
     """
 
     slide_id: str
@@ -62,6 +63,7 @@ class IndexRow:
     edge_normal: int
     near: int
     elsewhere: int
+    fingerprint: str
     signature: str
 
     @property
@@ -82,6 +84,16 @@ class IndexRow:
     def rows(self) -> int:
         """Cells down the frame."""
         return -(-self.height_px // STRIDE_PX)
+
+
+class Member(NamedTuple):
+    """What of a slide may stand in one split only. path: resolved; fingerprint: "" where it isn't known yet."""
+
+    slide_id: str
+    split: str
+    group: str
+    path: str
+    fingerprint: str = ""
 
 
 _NAMES = tuple(field.name for field in fields(IndexRow))
@@ -115,27 +127,26 @@ def index_rows(folder: Path) -> tuple[IndexRow, ...]:
     return tuple(rows)
 
 
-def check_splits(rows: Iterable[IndexRow | ManifestRow], folder: Path) -> None:
-    """Raises UsageError where one patient is in two splits: it would be tested on what was learned.
+def check_splits(rows: Sequence[IndexRow | Member], folder: Path) -> None:
+    """Raises UsageError where one patient, file or content is in two splits: it would be tested on what was learned.
 
-    No manifest says so, but an index may hold the slides of several, or of one that was changed meanwhile.
+    No manifest says so of a patient, but an index may hold the slides of several, or of one that was changed meanwhile.
     """
-    first: dict[str, IndexRow | ManifestRow] = {}
-    for row in rows:
-        other = first.setdefault(row.group, row)
-        if other.split != row.split:
-            raise UsageError(
-                f"{folder / INDEX_FILE}: patient {row.group!r} is in split {other.split!r} with {other.slide_id}, in "
-                f"{row.split!r} with {row.slide_id}; run prepare for both, by one manifest, or into another folder"
-            )
+    for name, word in (("group", "patient"), ("path", "the file"), ("fingerprint", "a slide of one content,")):
+        first: dict[str, IndexRow | Member] = {}
+        for row in rows:
+            of = getattr(row, name)
+            other = first.setdefault(of, row)
+            if of and other.split != row.split:
+                raise UsageError(
+                    f"{folder / INDEX_FILE}: {word} {of!r} is in split {other.split!r} with {other.slide_id}, in "
+                    f"{row.split!r} with {row.slide_id}; run prepare for both, by one manifest, or into another folder"
+                )
 
 
 def write_index(rows: Iterable[IndexRow], folder: Path) -> None:
     """The slides as index.csv, written beside and renamed: a run that is killed leaves a whole file."""
-    with written_beside(folder / INDEX_FILE) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_NAMES)
-        writer.writerows(astuple(row) for row in rows)
+    write_beside(folder / INDEX_FILE, csv_text(_NAMES, map(astuple, rows)).encode())
 
 
 def cells_file(folder: Path, slide_id: str) -> Path:
@@ -146,6 +157,11 @@ def cells_file(folder: Path, slide_id: str) -> Path:
 def mask_file(folder: Path, slide_id: str) -> Path:
     """The slide's BlockMask."""
     return folder / f"{slide_id}.mask.npz"
+
+
+def ignored_file(folder: Path, slide_id: str) -> Path:
+    """The BlockMask of what is neither tumour nor normal: outlines that say nothing enclose it."""
+    return folder / f"{slide_id}.ignored.npz"
 
 
 def open_cells(folder: Path, row: IndexRow) -> NDArray[np.uint32]:

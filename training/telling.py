@@ -14,9 +14,12 @@ def seed_range(text: str) -> range:
     """The seeds of "first-last", both included. Raises UsageError for anything else."""
     first, _, last = text.partition("-")
     try:
-        return range(int(first), int(last or first) + 1)
+        seeds = range(int(first), int(last or first) + 1)
     except ValueError as error:
         raise UsageError(f"--seeds {text!r}: expected first-last, as in 1-40") from error
+    if not seeds:
+        raise UsageError(f"--seeds {text!r}: the first is above the last; write {last}-{first}")
+    return seeds
 
 
 def one_line(error: Exception) -> str:

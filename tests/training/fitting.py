@@ -30,6 +30,9 @@ from training.sampler import SamplePlan
 from training.slide_data import SlideBatchPlan, SlideData
 
 CONFIG = Path(__file__).parents[2] / "configs" / "train" / "camelyon16.yaml"
+SAMPLE = SamplePlan(tumour_share=0.5, edge_share=0.5, edge_normal_share=0.2, near_share=0.2, hard_share=0.25)
+AUGMENT = AugmentSettings(0.2, 0.05, 0.04, 0.5, 0.12, 4.0, 0.25, 0.2, 0.3, 0.0, 0.4)
+OFF = AugmentSettings(*[0.0] * 10, 0.4)
 PLAN = SlideBatchPlan(patches=8, tiles=2, tile_px=96, batches=12, valid_patches=16, margin_px=32, seed=3)
 
 
@@ -88,7 +91,7 @@ def small_config(path: Path, index: Path, *, batches: int = 8, **data: Any) -> P
 
 
 def slide_data(index: Path, *, workers: int = 0, hard_negatives: Path | None = None) -> SlideData:
-    return SlideData(index, PLAN, SamplePlan(), AugmentSettings(), workers=workers, hard_negatives=hard_negatives)
+    return SlideData(index, PLAN, SAMPLE, AUGMENT, workers=workers, hard_negatives=hard_negatives)
 
 
 def write_patches(path: Path, count: int = 96) -> Path:
@@ -106,10 +109,10 @@ def write_patches(path: Path, count: int = 96) -> Path:
 
 def patch_data(source: Path, *, workers: int = 0) -> PatchData:
     """Twelve batches an epoch, tiles and phantoms among them."""
-    plan = BatchPlan(patches=8, tiles=2, phantom_share=0.3, seed=3)
-    mosaic = MosaicSettings(tile_px=96, pool=20)
+    plan = BatchPlan(patches=8, tiles=2, phantom_share=0.3, margin_px=32, stride_px=16, seed=3, patch_px=96)
+    mosaic = MosaicSettings(tile_px=96, pool=20, kept=0.25, jpeg_share=0.5)
     others = Path(shutil.copy(source, source.with_name("others.zip")))
-    return PatchData([source], [others], source.parent / "cache", plan, mosaic, AugmentSettings(), workers=workers)
+    return PatchData([source], [others], source.parent / "cache", plan, mosaic, AUGMENT, workers=workers)
 
 
 def fit(  # noqa: PLR0913  a test says each of them

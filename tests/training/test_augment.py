@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.training.fitting import patch_data, write_patches
-from training.augment import AugmentSettings, _beta, blended, cropped
+from tests.training.fitting import OFF, patch_data, write_patches
+from training.augment import _beta, blended, cropped
 from training.datamodule import LABELLED_PX, TrainingBatches
 
 SIDE_PX, CELL_PX = 96, 16
-OFF = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 HALF = replace(OFF, blend_share=0.5)
 
 

@@ -8,9 +8,10 @@ from typer.testing import CliRunner
 
 from nodescan.errors import UsageError
 from nodescan.inference.random_model import random_model
-from training import model_commands
+from training import composites, model_commands
 from training.__main__ import main
 from training.commands import app
+from training.known_slides import KnownSlide
 
 CONFIG = Path(__file__).parents[2] / "configs" / "train" / "pcam.yaml"
 
@@ -58,6 +59,38 @@ def test_tune_needs_slides_whose_deposits_are_known(tmp_path: Path, capsys: pyte
     assert "--manifest needs --data" in refused(capsys, "tune", "--model", tmp_path, "--manifest", "m.csv")
     words = ("tune", "--model", tmp_path, "--manifest", "m.csv", "--data", tmp_path, "--split", "dev")
     assert "--split dev: choose from train, valid, test" in refused(capsys, *words)
+
+
+def test_a_model_that_cannot_be_tuned_is_told_before_any_slide(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No such folder, or a packed model by its name, whose card isn't the user's: slides would take an hour."""
+    monkeypatch.setattr(model_commands, "_outlined", lambda *_: pytest.fail("slides were read"))
+    for name in (tmp_path / "no", "pcam-p4m"):
+        line = refused(capsys, "tune", "--model", name, "--manifest", "m.csv", "--data", tmp_path)
+        assert f"{name}: no card.yaml there; a model is a folder with a card and its weights" in line
+
+
+def test_nothing_is_tuned_on_composites_of_one_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No kappa would be defined; a range of seeds that is none is refused, too."""
+    model = random_model(tmp_path / "model", "p4m-small")
+    monkeypatch.setattr(composites, "half_of", lambda *_, **__: tmp_path / "half.zip")
+    monkeypatch.setattr(composites, "make_composites", lambda *_, **__: [KnownSlide("s", tmp_path / "s.tif", ())])
+    words = ("tune", "--model", model, "--patches", tmp_path / "p.zip", "--seeds")
+    assert "1 slides to tune on, all tumour or all normal: both are needed" in refused(capsys, *words, "4-4")
+    assert "--seeds '5-3': the first is above the last; write 3-5" in refused(capsys, *words, "5-3")
+
+
+def test_a_card_that_cannot_be_written_is_told_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder, or below a file: minutes of measuring would be lost."""
+    (tmp_path / "file").write_text("")
+    words = ("model-card", "--patches", tmp_path / "none.zip", "--masks", tmp_path, "--to")
+    assert "is a folder; name the file to write with --to" in refused(capsys, *words, tmp_path)
+    assert "file: can't be written" in refused(capsys, *words, tmp_path / "file" / "CARD.md")
 
 
 def test_a_tuning_that_fails_leaves_the_card_as_it_was(

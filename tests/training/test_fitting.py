@@ -3,14 +3,19 @@
 import os
 from pathlib import Path
 
+import lightning
 import pytest
 import torch
 import yaml
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from nodescan.errors import UsageError
+from nodescan.inference.models import build
 from tests.training.fitting import small_config
 from training.__main__ import main
-from training.fitting import fit, last_checkpoint
+from training.averaging import average
+from training.fitting import _stands, _way_on, fit, last_checkpoint
+from training.module import TumourModule
 from training.slide_index import read_index
 
 
@@ -27,7 +32,7 @@ def finished(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return config
 
 
-def said(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2) -> str:
+def said_of(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2) -> str:
     """The one line that a fit which fails ends with."""
     capsys.readouterr()
     assert main(["fit", *words]) == code
@@ -36,13 +41,33 @@ def said(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2)
     return lines[-1]
 
 
-def test_last_is_the_newest_checkpoint_of_all_runs_of_the_folder(finished: Path) -> None:
+def test_last_is_the_newest_checkpoint_of_all_runs_of_the_folder(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every run has a folder of its own; --ckpt_path last goes on from the newest, and has nothing left to do here."""
     newest = last_checkpoint(finished.parent / "runs")
     cli = fit(["fit", "--config", str(finished), "--ckpt_path", "last"])
     assert cli.trainer.ckpt_path == str(newest)
     assert cli.trainer.global_step == 16
     assert cli.trainer.fit_loop.epoch_loop.batch_progress.total.started == 16
+    assert f"goes on from {newest}, step 15 of 16\n" in capsys.readouterr().out
+
+
+def test_a_run_that_is_over_is_told_from_one_that_broke(tmp_path: Path) -> None:
+    """The newest checkpoint may be of an earlier run, which nobody meant."""
+    for steps, said in ((15, "step 15 of 16"), (16, "step 16 of 16; that run is over: leave --ckpt_path out")):
+        torch.save({"global_step": steps, "lr_schedulers": [{"total_steps": 16}]}, tmp_path / "last.ckpt")
+        assert _stands(tmp_path / "last.ckpt").startswith(said)
+
+
+def test_weights_without_a_run_cannot_be_gone_on_with(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An average of networks, say: it can be started from."""
+    path = tmp_path / "mean.ckpt"
+    average([str(last_checkpoint(finished.parent / "runs"))] * 2, path)
+    line = said_of(["--config", str(finished), "--ckpt_path", str(path)], capsys)
+    assert line == f"error: {path}: holds weights, no run to go on with; start from it: --model.init_from"
 
 
 def test_a_run_that_goes_on_remembers_its_best_checkpoint(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +100,7 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_file(
 ) -> None:
     """The checkpoint's network doesn't take the place of the one asked for."""
     words = ["--config", str(finished), "--model.architecture", "plain", "--ckpt_path", "last"]
-    assert said(words, capsys).endswith("last.ckpt: is of architecture p4m-small, the run of plain")
+    assert said_of(words, capsys).endswith("last.ckpt: is of architecture p4m-small, the run of plain")
 
 
 @pytest.mark.parametrize("name", ["none.ckpt", "garbage.ckpt"])
@@ -84,7 +109,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named(
 ) -> None:
     """Missing or of something else: one line with its name."""
     (tmp_path / "garbage.ckpt").write_bytes(b"PK no checkpoint")
-    assert f"{name}: " in said(["--config", str(finished), "--ckpt_path", str(tmp_path / name)], capsys)
+    assert f"{name}: " in said_of(["--config", str(finished), "--ckpt_path", str(tmp_path / name)], capsys)
 
 
 def test_the_learning_rate_asked_for_is_not_the_checkpoints(finished: Path) -> None:
@@ -96,7 +121,7 @@ def test_the_learning_rate_asked_for_is_not_the_checkpoints(finished: Path) -> N
 def test_a_schedule_that_is_over_cannot_be_gone_on_with(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Told before the first step, with the way out."""
     words = ["--config", str(finished), "--ckpt_path", "last", "--trainer.max_epochs", "3"]
-    line = said(words, capsys)
+    line = said_of(words, capsys)
     assert "last.ckpt: its schedule of learning rates is of 16 steps, this run of 24" in line
     assert "--model.init_from" in line
 
@@ -113,6 +138,56 @@ def test_a_run_says_where_its_best_checkpoint_is(
     assert f"python -m training export {best} --to" in out
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("data.sample.edge_normal_share 0.9", "sample.edge_normal_share and sample.near_share are shares of one"),
+        ("data.sample.tumour_share 1.0", "sample.tumour_share is 1: without both classes nothing is learned"),
+        ("data.plan.tile_px 64", "plan.tile_px is 64: the network answers nothing below 80 px"),
+        ("data.plan.tiles 0", "plan.tiles is 0: it must be 1 or more"),
+        ("data.plan.batches 0", "plan.batches is 0: it must be 1 or more"),
+        ("data.augment.stain -1", "augment.stain is -1: it must be 0 or more"),
+        ("data.augment.blur_share 1.5", "augment.blur_share is 1.5: a share is 1 at most"),
+        ("data.workers -1", "-1 does not conform to restriction v>=0"),
+        ("trainer.devices 0", "value is not a valid input using cpu accelerator"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(
+    index: Path, tmp_path: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A share that isn't one, a count of none, a device that isn't there: the configuration and the key are named."""
+    config = small_config(tmp_path / "small.yaml", index)
+    key, value = words.replace("data.", "data.init_args.", 1).split()
+    line = said_of(["--config", str(config), f"--{key}", value], capsys)
+    assert line.startswith(f"error: {config}: ")
+    assert said in line
+
+
+def test_only_a_checkpoint_whose_weights_are_sound_is_called_good(index: Path, tmp_path: Path) -> None:
+    """Of those that are left the newest sound one is named; where a step ruined them all, that is said."""
+    trainer = lightning.Trainer(logger=False, callbacks=[ModelCheckpoint(tmp_path, every_n_epochs=n) for n in (1, 2)])
+    state = {f"net.{name}": weight for name, weight in build("p4m-small").state_dict().items()}
+    for number, (callback, factor) in enumerate(zip(trainer.checkpoint_callbacks, (1.0, 1e30), strict=True)):
+        path = tmp_path / f"{number}.ckpt"
+        spoilt = {name: weight * factor if weight.ndim > 1 else weight for name, weight in state.items()}
+        torch.save({"hyper_parameters": {"architecture": "p4m-small"}, "state_dict": spoilt}, path)
+        os.utime(path, (number, number))
+        callback.last_model_path = str(path)  # pyright: ignore[reportAttributeAccessIssue]
+    assert _way_on(trainer).startswith(f"{tmp_path / '0.ckpt'} is good; start from it: --model.init_from")
+    (tmp_path / "0.ckpt").unlink()
+    assert "holds weights that can be used; start again with a lower" in _way_on(trainer)
+
+
+def test_weights_that_are_no_numbers_are_never_written() -> None:
+    """A step may ruin them before any loss says so."""
+    module = TumourModule("p4m-small", 0.001, 0.03, 0.3)
+    state = module.state_dict()
+    module.on_save_checkpoint({"state_dict": state})
+    next(iter(state.values())).view(-1)[0] = float("nan")
+    with pytest.raises(FloatingPointError, match="the weights became no numbers by step 0"):
+        module.on_save_checkpoint({"state_dict": state})
+
+
 @pytest.mark.parametrize(("at", "way_on"), [(1, "no checkpoint was written yet"), (5, "last.ckpt is good; start from")])
 def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
     index: Path, tmp_path: Path, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
@@ -122,7 +197,7 @@ def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
     content = yaml.safe_load(config.read_text())
     content["trainer"]["callbacks"] += [{"class_path": "tests.training.fitting.Poison", "init_args": {"at": at}}]
     config.write_text(yaml.safe_dump(content))
-    line = said(["--config", str(config)], capsys, code=1)
+    line = said_of(["--config", str(config)], capsys, code=1)
     assert f"the loss became nan at step {at}; " in line
     assert way_on in line
     kept = list((tmp_path / "runs").rglob("last.ckpt"))
@@ -135,7 +210,7 @@ def test_what_a_worker_met_is_one_line(
 ) -> None:
     """A slide that is damaged after it was prepared ends the run by its name, without the worker's traceback."""
     index, config = damaged_index(index, tmp_path), tmp_path / "small.yaml"
-    line = said(["--config", str(small_config(config, index, workers=1))], capsys)
+    line = said_of(["--config", str(small_config(config, index, workers=1))], capsys)
     assert "normal_001" in line
 
 

@@ -18,17 +18,17 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.errors import AnnotationError, UsageError
+from nodescan.errors import AnnotationError, OutputError, UsageError
 from nodescan.evaluation.reference import read_reference
 from nodescan.imaging.sizing import deposit_of, greatest_diameter
 from nodescan.slides import open_slide
 from tests.training.made_slides import DISCS, SPACING_UM
 from training.annotated_slides import annotated_slides
 from training.composite_slide import NODE_MM, make_composite_slide
-from training.composites import known_composite, linked, make_composites
+from training.composites import MOSAIC, known_composite, linked, make_composites
 from training.known_slides import Known, KnownSlide, score_slide
 from training.manifest import ManifestRow, read_manifest
-from training.mosaics import MosaicMaker, MosaicSettings
+from training.mosaics import MosaicMaker
 from training.patches import PATCH_SPACING_UM, Patches
 
 NORMAL, TUMOUR = (210, 150, 195), (110, 60, 150)
@@ -89,6 +89,21 @@ def test_slides_that_are_not_wholly_outlined_say_why_they_are_left_out(data_set:
         assert any(text.startswith(f"{name}: left out (") for text in said)
 
 
+def test_slides_with_outlines_that_say_nothing_are_left_out_and_it_is_said(data_set: Path, tmp_path: Path) -> None:
+    """What is found in such an outline is neither right nor false."""
+    shutil.copytree(data_set, tmp_path / "data")
+    rows = [replace(row, split="valid") for row in read_manifest(data_set / "manifest.csv")]
+    outlines = tmp_path / "data" / "CAMELYON16/annotations/tumor_001.xml"
+    outlines.write_text(outlines.read_text().replace('"_0"', '"None"', 1))
+    said: list[str] = []
+    slides = {slide.name for slide in annotated_slides(rows, tmp_path / "data", tell=said.append)}
+    assert slides == {"tumor_002", "normal_001", "normal_002", "normal_003"}
+    assert [line[:19] for line in said if line.startswith("tumor_001")] == [
+        "tumor_001: 1 outlin",
+        "tumor_001: left out",
+    ]
+
+
 def test_a_tumour_slide_whose_file_outlines_none_is_refused(data_set: Path, tmp_path: Path) -> None:
     """Taken for normal, every deposit found on it would be false."""
     shutil.copytree(data_set, tmp_path / "data")
@@ -123,7 +138,7 @@ def test_a_deposit_that_touches_a_known_one_is_its_own_and_any_other_is_false() 
 def test_a_composite_holds_what_its_truth_says(tmp_path: Path) -> None:
     """Read back through nodescan: tumour where the discs are, normal tissue beside them, glass outside the node."""
     path = tmp_path / "c.tif"
-    make_composite_slide(path, MosaicMaker(patches(), MosaicSettings()), (900.0, 300.0), seed=3)
+    make_composite_slide(path, MosaicMaker(patches(), MOSAIC), (900.0, 300.0), seed=3)
     known = known_composite(path)
     assert [d.diameter_um for d in known.deposits] == [900.0, 300.0]
     assert known.label is Metastasis.MICRO
@@ -148,8 +163,26 @@ def test_a_composite_holds_what_its_truth_says(tmp_path: Path) -> None:
 def test_a_deposit_without_room_is_refused(tmp_path: Path) -> None:
     """Before anything is written."""
     with pytest.raises(UsageError, match="no room for a deposit of 5900 um in a node of 6 x 8 mm"):
-        make_composite_slide(tmp_path / "c.tif", MosaicMaker(patches(), MosaicSettings()), (5900.0,), seed=1)
+        make_composite_slide(tmp_path / "c.tif", MosaicMaker(patches(), MOSAIC), (5900.0,), seed=1)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_older_slide_of_the_same_name_is_replaced(tmp_path: Path) -> None:
+    """Made again from other patches, a set would be judged by its former slides."""
+    (tmp_path / "work").mkdir()
+    slide, truth = tmp_path / "work" / "s.tif", tmp_path / "work" / "s.truth.json"
+    slide.write_text("old")
+    truth.write_text("{}")
+    known = [KnownSlide("s", slide, ())]
+    linked(known, tmp_path / "set")
+    slide.unlink()
+    slide.write_text("new")
+    linked(known, tmp_path / "set")
+    linked(known, tmp_path / "set")
+    assert (tmp_path / "set" / "s.tif").read_text() == "new"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file: can't be written"):
+        linked(known, tmp_path / "file")
 
 
 def test_sets_made_without_a_tool_are_a_reference_for_evaluate(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import UsageError
+from tests.training.fitting import SAMPLE
 from training.mining import HardNegative, MiningSettings, mine, peaks, write_hard_negatives
-from training.sampler import SamplePlan, SlideSampler
+from training.sampler import SlideSampler
 from training.slide_index import SPACING_UM, read_index, write_index
 
 SETTINGS = MiningSettings(threshold=0.5, apart_px=64, most_per_slide=4)
@@ -45,7 +46,7 @@ def test_peaks_are_the_highest_cells_and_stand_apart() -> None:
 
 def test_only_negative_training_slides_are_mined(index: Path) -> None:
     """Not validation slides, and no slide with tumour, where a false positive may be an outline that is missing."""
-    found = mine(DarknessPredictor(), index, settings=MiningSettings(threshold=0.2), tell=silent)
+    found = mine(DarknessPredictor(), index, settings=MiningSettings(0.2, 64, 500), tell=silent)
     assert {item.slide_id for item in found} == {"normal_001", "normal_003"}
 
 
@@ -55,7 +56,7 @@ def test_a_box_surrounds_what_was_taken_for_tumour(index: Path, tmp_path: Path) 
     found = found or mine(DarknessPredictor(), index, settings=MiningSettings(0.3, 64, 4), tell=silent)
     assert 2 <= len(found) <= 8
     write_hard_negatives(found, tmp_path / "hard.csv")
-    sampler = SlideSampler(index, "train", SamplePlan(), hard_negatives=tmp_path / "hard.csv")
+    sampler = SlideSampler(index, "train", SAMPLE, hard_negatives=tmp_path / "hard.csv")
     assert len(sampler.hard) == len(found)
     for item, place in zip(found, sampler.hard, strict=True):
         pixels, tumour = sampler.patch(place, 96)
@@ -85,4 +86,4 @@ def test_no_false_positive_writes_an_empty_list(tmp_path: Path, index: Path) -> 
     """A network that makes no mistake gives a file with columns only, which the sampler takes."""
     empty: tuple[HardNegative, ...] = ()
     write_hard_negatives(empty, tmp_path / "hard.csv")
-    assert SlideSampler(index, "train", SamplePlan(), hard_negatives=tmp_path / "hard.csv").hard == []
+    assert SlideSampler(index, "train", SAMPLE, hard_negatives=tmp_path / "hard.csv").hard == []

@@ -95,6 +95,10 @@ def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
     found = read_composite_scores(path)
     assert found["false_deposits"].value == 0.5
     assert set(found) == set(asdict(scores))
+    assert np.isnan(found["recall_itc"].value)
+    assert figure(found["recall_itc"]) == "not defined"
+    path.write_text(json.dumps(flat(summarise([SlideScore(NONE, NONE, (), (), 0)]))))
+    assert np.isnan(read_composite_scores(path)["size_error_large"])
     path.write_text("[]")
     with pytest.raises(UsageError, match=r"composites\.json: not what evaluate-composites --json prints"):
         read_composite_scores(path)

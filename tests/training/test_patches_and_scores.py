@@ -12,7 +12,8 @@ from PIL import Image
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import UsageError
-from training.augment import AugmentSettings, augmented, context_swapped
+from tests.training.fitting import OFF
+from training.augment import augmented, context_swapped
 from training.known_slides import quadratic_kappa
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import patch_probabilities
@@ -132,13 +133,52 @@ def test_hdf5_files_that_cannot_be_used_are_named(tmp_path: Path, name: str, sai
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (np.zeros((2, 96, 96, 3), np.float32), "x is float32 (2, 96, 96, 3), not uint8"),
+        (np.zeros((2, 96, 96), np.uint8), "x is uint8 (2, 96, 96), not uint8 (N, S, S, 3) RGB"),
+        (np.zeros((2, 3, 96, 96), np.uint8), "x is uint8 (2, 3, 96, 96), not uint8"),
+        (np.zeros((2, 64, 96, 3), np.uint8), "x is uint8 (2, 64, 96, 3), not uint8"),
+        (np.zeros((0, 96, 96, 3), np.uint8), "holds no patches"),
+    ],
+)
+def test_patches_of_another_form_are_refused(tmp_path: Path, pixels: np.ndarray, said: str) -> None:
+    """Numbers from 0 to 1 would be scored as black pictures."""
+    for name, values in (("x", pixels), ("y", np.zeros(len(pixels), np.uint8))):
+        with h5py.File(tmp_path / f"p_{name}.h5", "w") as file:
+            file[name] = values
+    with pytest.raises(UsageError) as caught:
+        read_patches([tmp_path / "p_x.h5"])
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["deflated bytes", "a password", "another method"])
+def test_a_zip_whose_members_cannot_be_read_is_named(tmp_path: Path, damage: str) -> None:
+    """Its list is whole, and zipfile raises something else for each."""
+    path = tmp_path / "p.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("normal/a.png", bytes(5000))
+    content = bytearray(path.read_bytes())
+    central = content.index(b"PK\x01\x02")
+    if damage == "deflated bytes":
+        content[42:60] = b"\xff" * 18
+    for place in (6, central + 8) if damage == "a password" else ():
+        content[place] |= 1
+    for place in (8, central + 10) if damage == "another method" else ():
+        content[place] = 97
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"p\.zip: not a whole zip file, or packed in a way that isn't read"):
+        read_patches([path])
+
+
 def test_a_mosaic_holds_tumour_where_its_mask_says() -> None:
     """Pixels under the mask come from tumour patches, all others from normal ones."""
     rng = np.random.default_rng(0)
     noise = rng.integers(-30, 31, (40, 96, 96, 1))
     colours = np.array([NORMAL] * 20 + [TUMOUR] * 20).reshape(40, 1, 1, 3)
     patches = Patches(np.clip(colours + noise, 0, 255).astype(np.uint8), np.arange(40) >= 20, ("",) * 40)
-    maker = MosaicMaker(patches, MosaicSettings(tile_px=160, kept=1.0, jpeg_share=0.0))
+    maker = MosaicMaker(patches, MosaicSettings(tile_px=160, pool=400, kept=1.0, jpeg_share=0.0))
     for _ in range(8):
         tile, mask = maker.draw(rng)
         is_tumour = tile[..., 2].astype(int) - tile[..., 1] > 85
@@ -167,8 +207,7 @@ def test_swapping_the_context_leaves_the_centre() -> None:
 def test_no_change_asked_for_changes_nothing() -> None:
     """With every strength at 0, augmentation is the plain conversion to [0, 1]."""
     pixels = torch.randint(0, 256, (4, 96, 96, 3), dtype=torch.uint8)
-    still = AugmentSettings(0, 0, 0, 0, 0, 0, 0, 0, 0)
-    image = augmented(pixels, still, torch.Generator().manual_seed(0))
+    image = augmented(pixels, OFF, torch.Generator().manual_seed(0))
     torch.testing.assert_close(image, pixels.permute(0, 3, 1, 2) / 255, atol=1 / 255, rtol=0)
 
 

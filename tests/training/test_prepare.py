@@ -1,5 +1,6 @@
 """Masks and strata of prepared slides against planted truth, and what preparing refuses."""
 
+import hashlib
 import math
 import shutil
 from dataclasses import replace
@@ -8,17 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodescan.annotations import Outlines, rasterise, read_outlines
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
-from nodescan.errors import AnnotationError, NotASlideError, OutputError, UsageError
+from nodescan.errors import AnnotationError, NotASlideError, OutputError, UnmeasurableError, UsageError
+from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
 from training.block_mask import draw_mask, load_block_mask
-from training.mosaics import cell_labels
+from training.manifest import ManifestRow
+from training.mosaics import IGNORED, cell_labels
 from training.prepare import EDGE_UM, cell_strata, prepare
+from training.sampler import Place, SlideSampler
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
@@ -322,6 +327,102 @@ def test_an_index_of_two_manifests_keeps_a_patient_in_one_split(data_set: Path, 
     (tmp_path / "index.csv").write_text(text.replace(",valid,", ",train,", 1))
     with pytest.raises(UsageError, match="patient 'anna' is in split"):
         read_index(tmp_path)
+
+
+def outlined_in_part(data_set: Path, folder: Path, group: str) -> ManifestRow:
+    """tumor_001 in `folder`, as exhaustively outlined; its first disc is in a group, and a square beside both."""
+    row = row_of("tumor_001")
+    (folder / row.key).parent.mkdir(parents=True, exist_ok=True)
+    (folder / row.key).symlink_to(data_set / row.key)
+    write_asap(folder / row.annotation_key, DISCS["tumor_001"])
+    text = (folder / row.annotation_key).read_text()
+    corners = "".join(
+        f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>'
+        for i, (x, y) in enumerate(((1200, 400), (1500, 400), (1500, 700), (1200, 700)))
+    )
+    square = (
+        f'<Annotation Name="?" Type="Polygon" PartOfGroup="{group}"><Coordinates>{corners}</Coordinates></Annotation>'
+    )
+    (folder / row.annotation_key).write_text(text.replace("</Annotations>", f"{square}</Annotations>"))
+    return row
+
+
+def test_what_an_outline_without_a_class_encloses_is_neither_tumour_nor_normal(data_set: Path, tmp_path: Path) -> None:
+    """It may be either: no patch whose label speaks of it is drawn, no cell of a tile is labelled, and it is said."""
+    row, told = outlined_in_part(data_set, tmp_path, "None"), list[str]()
+    negative = row_of("normal_001")
+    (tmp_path / negative.key).symlink_to(data_set / negative.key)
+    prepare([row, negative], tmp_path, tmp_path / "index", tell=told.append)
+    assert told[1] == "1/2 tumor_001: 1 outline(s) in no group, or to be ignored, were left out: annotation '?'"
+    (tmp_path / "plain").mkdir()
+    prepare([row_of("tumor_001")], data_set, tmp_path / "plain", tell=silent)
+    drawn, known = entry(tmp_path / "index", "tumor_001"), entry(tmp_path / "plain", "tumor_001")
+    assert drawn.counts[:2] == known.counts[:2]
+    normal = open_cells(tmp_path / "index", drawn)[sum(drawn.counts[:2]) :].astype(int)
+    y, x = (cell * STRIDE_PX for cell in np.divmod(normal, drawn.columns))
+    assert not ((x + 32 > 600) & (x - 16 < 750) & (y + 32 > 200) & (y - 16 < 350)).any()
+    assert len(normal) > 1000
+    sampler = SlideSampler(tmp_path / "index", "train", SAMPLE)
+    number = [found.slide_id for found in sampler.rows].index("tumor_001")
+    _, cells = sampler.tile(Place(number, 750, 350, Stratum.NEAR), 192, margin_px=32)
+    assert (cells[:4, :4] == IGNORED).all()
+    assert not cells[4:].any()
+    assert not cells[:, 4:].any()
+
+
+def test_a_tumour_slide_whose_outlines_all_say_nothing_is_refused_with_the_way_out(
+    data_set: Path, tmp_path: Path
+) -> None:
+    """A group that was never chosen in ASAP."""
+    row = outlined_in_part(data_set, tmp_path, "None")
+    text = (tmp_path / row.annotation_key).read_text()
+    (tmp_path / row.annotation_key).write_text(text.replace('"_0"', '"None"'))
+    with pytest.raises(AnnotationError, match=r"3 outline\(s\) are in no group, or to be ignored: put them into one"):
+        prepare([row], tmp_path, tmp_path / "index", tell=silent)
+
+
+@pytest.mark.parametrize(("name", "said"), [("again.tif", "the file '"), ("copy.tif", "a slide of one content, '")])
+def test_one_slide_is_in_one_split_whatever_it_is_called(data_set: Path, tmp_path: Path, name: str, said: str) -> None:
+    """A link to a slide of the index, or a copy of it: it would be tested on what was learned."""
+    row = row_of("normal_001")
+    (tmp_path / "data").mkdir()
+    other = replace(row, slide_id="other", key=name, split="valid")
+    (tmp_path / "data" / name).symlink_to(data_set / row.key)
+    if name == "copy.tif":
+        (tmp_path / "data" / name).unlink()
+        shutil.copy(data_set / row.key, tmp_path / "data" / name)
+    prepare([row], data_set, tmp_path / "index", tell=silent)
+    with pytest.raises(UsageError, match=f"{said}.*in split 'train|{said}.*in split 'valid"):
+        prepare([other], tmp_path / "data", tmp_path / "index", tell=silent)
+    assert [found.slide_id for found in read_index(tmp_path / "index")] == ["normal_001"]
+    prepare([replace(other, split="train")], tmp_path / "data", tmp_path / "index", tell=silent)
+    assert len(read_index(tmp_path / "index")) == 2
+
+
+def test_a_slide_of_another_checksum_than_the_manifests_is_refused(data_set: Path, tmp_path: Path) -> None:
+    """The right one is taken; a wrong one costs that slide, also where it was prepared before the sum was known."""
+    row = row_of("normal_001")
+    prepare([row], data_set, tmp_path, tell=silent)
+    with pytest.raises(
+        UsageError, match=r"normal_001.tif: wrong checksum: its sha256 isn't the manifest's 0f0f0f0f0f0f"
+    ):
+        prepare([replace(row, checksum="0f" * 32)], data_set, tmp_path, tell=silent)
+    assert read_index(tmp_path) == ()
+    right = hashlib.md5((data_set / row.key).read_bytes()).hexdigest()
+    prepare([replace(row, checksum=right)], data_set, tmp_path, tell=silent)
+    assert len(read_index(tmp_path)) == 1
+
+
+def test_a_slide_without_spacing_is_refused_without_an_option_that_is_not_there(tmp_path: Path) -> None:
+    """prepare has no --mpp."""
+    row = row_of("normal_001")
+    (tmp_path / row.key).parent.mkdir(parents=True)
+    pixels = np.full((512, 512, 3), 200, np.uint8)
+    tifffile.imwrite(tmp_path / row.key, pixels, tile=(256, 256), photometric="rgb", metadata=None)
+    with pytest.raises(UnmeasurableError) as caught:
+        prepare([row], tmp_path, tmp_path / "index", tell=silent)
+    assert "--mpp" not in str(caught.value)
+    assert "write its resolution into the file's tags, or leave it out with --slides" in str(caught.value)
 
 
 def test_a_place_that_cannot_be_written_to_is_named(data_set: Path, tmp_path: Path) -> None:

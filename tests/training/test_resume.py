@@ -110,7 +110,7 @@ def test_a_loss_that_is_no_number_names_its_step_and_leaves_the_last_good_checkp
             if batch_idx == 7:
                 batch.patches[:] = float("nan")
 
-    with pytest.raises(FloatingPointError, match=r"the loss became nan at step 7.*the last checkpoint is good"):
+    with pytest.raises(FloatingPointError, match=r"the loss became nan at step 7$"):
         fit(index, tmp_path, watch=Poison())
     content = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert content["global_step"] == 5

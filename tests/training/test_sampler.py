@@ -14,22 +14,20 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.inference.transforms import as_image, normalised
 from nodescan.slides import open_slide
-from tests.training.fitting import PLAN, slide_data
+from tests.training.fitting import AUGMENT, OFF, PLAN, SAMPLE, slide_data
 from tests.training.made_slides import DISCS
 from tests.training.test_prepare import truth
-from training.augment import AugmentSettings, augmented
+from training.augment import augmented
 from training.mosaics import IGNORED, cell_labels
 from training.numbered_batches import ResumableLoader
-from training.sampler import HARD_COLUMNS, Place, SamplePlan, SlideSampler, box_around
+from training.sampler import HARD_COLUMNS, Place, SlideSampler, box_around
 from training.slide_data import PATCH_PX, SlideBatches
 from training.slide_index import NORMAL_STRATA, SPACING_UM, TUMOUR_STRATA, Stratum
-
-OFF = AugmentSettings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
 def sampler(index: Path) -> SlideSampler:
-    return SlideSampler(index, "train", SamplePlan())
+    return SlideSampler(index, "train", SAMPLE)
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +98,7 @@ def test_tiles_carry_the_planted_mask_cell_by_cell(sampler: SlideSampler, places
 
 def test_no_split_draws_from_another(index: Path) -> None:
     """Validation slides are never trained on."""
-    names = {
-        split: {row.slide_id for row in SlideSampler(index, split, SamplePlan()).rows} for split in ("train", "valid")
-    }
+    names = {split: {row.slide_id for row in SlideSampler(index, split, SAMPLE).rows} for split in ("train", "valid")}
     assert names["valid"] == {"tumor_002", "normal_002"}
     assert names["train"] == DISCS.keys() - names["valid"]
 
@@ -110,7 +106,7 @@ def test_no_split_draws_from_another(index: Path) -> None:
 def test_a_split_without_one_class_is_refused(index: Path) -> None:
     """A network can't be taught one class only."""
     with pytest.raises(UsageError, match="no slide of split 'test' has tumour to draw from"):
-        SlideSampler(index, "test", SamplePlan())
+        SlideSampler(index, "test", SAMPLE)
 
 
 def test_training_sees_the_tensor_that_inference_sees(sampler: SlideSampler, places: list[Place]) -> None:
@@ -135,7 +131,7 @@ def test_batches_are_the_same_for_any_number_of_workers(index: Path) -> None:
     """None, one and two processes hand out equal batches in equal order."""
     data = slide_data(index)
     data.setup("fit")
-    batches = SlideBatches(data.sampler, PLAN, AugmentSettings())
+    batches = SlideBatches(data.sampler, PLAN, AUGMENT)
     handed = []
     for workers in (0, 1, 2):
         loader = ResumableLoader(batches, workers=workers)
@@ -150,13 +146,13 @@ def test_a_loader_goes_on_from_its_state(index: Path) -> None:
     """Three batches, the state, and a new loader: its first batch is the fourth."""
     data = slide_data(index)
     data.setup("fit")
-    loader = ResumableLoader(SlideBatches(data.sampler, PLAN, AugmentSettings()), workers=0)
+    loader = ResumableLoader(SlideBatches(data.sampler, PLAN, AUGMENT), workers=0)
     drawn = iter(loader)
     for _ in range(3):
         next(drawn)
     state = loader.state_dict()
     fourth = next(drawn)
-    other = ResumableLoader(SlideBatches(data.sampler, PLAN, AugmentSettings()), workers=2)
+    other = ResumableLoader(SlideBatches(data.sampler, PLAN, AUGMENT), workers=2)
     other.load_state_dict(state)
     assert torch.equal(next(iter(other)).patches, fourth.patches)
 
@@ -172,7 +168,7 @@ def test_the_loader_says_how_many_patches_come_from_slides(index: Path, capsys: 
     """Patches a second, and how long training waited for them."""
     data = slide_data(index)
     data.setup("fit")
-    loader = ResumableLoader(SlideBatches(data.sampler, PLAN, AugmentSettings()), workers=0, tell_every_s=0.0)
+    loader = ResumableLoader(SlideBatches(data.sampler, PLAN, AUGMENT), workers=0, tell_every_s=0.0)
     next(iter(loader))
     said = capsys.readouterr().out
     assert "patches/s, training waited" in said
@@ -183,7 +179,7 @@ def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_pat
     path = tmp_path / "hard.csv"
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([HARD_COLUMNS, ("normal_003", 100, 200, 96, 96, 0.9)])
-    sampler = SlideSampler(index, "train", SamplePlan(), hard_negatives=path)
+    sampler = SlideSampler(index, "train", SAMPLE, hard_negatives=path)
     rng = np.random.default_rng(2)
     drawn = [sampler.draw(rng) for _ in range(2000)]
     hard = sum((place.x_px, place.y_px) == (148, 248) for place in drawn)
@@ -207,7 +203,7 @@ def test_boxes_that_may_not_be_drawn_from_are_refused(
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([HARD_COLUMNS, row])
     with pytest.raises(UsageError, match=f"hard.csv: {said}"):
-        SlideSampler(index, "train", SamplePlan(), hard_negatives=path)
+        SlideSampler(index, "train", SAMPLE, hard_negatives=path)
 
 
 def test_slides_that_are_gone_are_told_before_the_training(index: Path, tmp_path: Path) -> None:
@@ -215,7 +211,7 @@ def test_slides_that_are_gone_are_told_before_the_training(index: Path, tmp_path
     text = (index / "index.csv").read_text()
     (tmp_path / "index.csv").write_text(text.replace("images/normal_00", "images/gone_00"))
     with pytest.raises(UsageError, match=r"gone_001.tif: the slide normal_001 isn't there any more \(and 1 more\)"):
-        SlideSampler(tmp_path, "train", SamplePlan())
+        SlideSampler(tmp_path, "train", SAMPLE)
 
 
 def test_a_slide_that_vanished_is_named(sampler: SlideSampler, places: list[Place]) -> None:
