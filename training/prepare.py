@@ -218,7 +218,8 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
     tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
     mask, ignored, notes = _drawn(job, slide, frame)
     cell = frame.scaled(STRIDE_PX)
-    covered = coverage(tissue.tissue, tissue.spacing, shape=shape, spacing=cell) >= MIN_TISSUE
+    shown = tissue.tissue if tissue.unseen is None else tissue.tissue & ~tissue.unseen  # gaps teach nothing
+    covered = coverage(shown, tissue.spacing, shape=shape, spacing=cell) >= MIN_TISSUE
     shares = mask.cell_shares(STRIDE_PX, shape)
     unknown = ignored.cell_shares(STRIDE_PX, shape) > 0
     around = ndimage.binary_dilation(unknown, np.ones((3, 3)))  # what a patch's label speaks of reaches a cell further
