@@ -23,6 +23,9 @@ _BRIGHTER, _GRADUAL = 0.5, 0.2
 """Of the way from glass to white; of the unstained pixels near pure white. More than the second lighter than the first
 is glass or fat that the camera saturates on: the edge of what was filled in is a step."""
 
+_AROUND = 0.5
+"""Of the border of stained tissue: a gap or the end of a scan meets less of it."""
+
 _LEAST_NEAR = 50
 _SHORTEST_UM = 100.0
 """Tissue that runs into nothing for less than this may just touch it."""
@@ -74,6 +77,12 @@ def gaps_and_cuts(
     return gaps, beside & ~gaps
 
 
+def _surrounds(white: NDArray[np.bool_], stained: NDArray[np.bool_]) -> bool:
+    """Whether most of what lies around stained pixels is white: it is this slide's glass there, or a masked ground."""
+    rim = ndimage.binary_dilation(stained, _WIDE_SQUARE) & ~stained
+    return bool(np.count_nonzero(rim & white) > _AROUND * np.count_nonzero(rim))
+
+
 def _at_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of `mask` that reach the border of the view."""
     if not mask.any():
@@ -108,6 +117,8 @@ def _filled_white(darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[n
     white = (pure >= _PURE * np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)) & (pure > 0)
     white[0] = False
     white = white[labels]
+    if _surrounds(white, ~unstained):
+        return nothing
     near = unstained & ndimage.binary_dilation(white, _SQUARE, iterations=3)
     near &= ~ndimage.binary_dilation(white, _SQUARE)
     lighter = darkest[near] > min(glass) + _BRIGHTER * (255 - min(glass))

@@ -80,6 +80,17 @@ def test_white_that_the_camera_saturates_on_is_glass(colour: tuple[int, int, int
     assert (mask.cut, mask.unseen) == (None, None)
 
 
+def test_white_all_around_tissue_is_its_glass() -> None:
+    """As where a background was made white, or the camera saturates within the coverslip: nothing is cut."""
+    pixels = view(None, slice(0), slice(0))
+    frame = np.ones((SIDE, SIDE), bool)
+    frame[20:300, 20:300] = False
+    ground = (pixels.min(axis=2) > 225) & ~frame
+    pixels[ground] = 255
+    mask = found(pixels)
+    assert (mask.cut, mask.unseen) == (None, None)
+
+
 def test_a_dark_grey_scan_without_glass_is_no_padding() -> None:
     """As of fluorescence: taken for padding it would pass for a slide with little on it."""
     pixels = np.full((SIDE, SIDE, 3), 8, np.uint8)
