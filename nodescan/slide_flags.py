@@ -48,7 +48,10 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
         flags.append(Flag("unread_tissue", text))
     if examination.hidden_fraction > 0:
         share = f"{100 * examination.hidden_fraction:.2g} %"
-        text = f"{share} of the tissue lies under pen marks and was not examined: clean the slide and scan it again."
+        text = (
+            f"{share} of the tissue lies under pen marks, or is as dark (pigment, folds), and was not examined: clean "
+            "the slide and scan it again, or look at it under the microscope."
+        )
         flags.append(Flag("tissue_under_ink", text))
     if is_constant(examination.probability):
         text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."

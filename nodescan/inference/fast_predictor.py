@@ -17,7 +17,7 @@ composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and 
 321,830 cells of two such slides. It is no bound: other weights may be further off, and cells that float32 doesn't
 answer too aren't checked. So a model is tried when it is tuned or opened (training/eight_bits.py, near_enough), and
 wherever both answered a slide they are compared (nodescan/guard.py). To measure a model or machine:
-`python -m nodescan.inference.agreement MODEL DEVICE`, `nodescan bench --what precision`.
+`nodescan bench --what precision`.
 """
 
 SMOOTHED_TOLERANCE, SMOOTHED_FROM_UM = 0.03, 32.0
