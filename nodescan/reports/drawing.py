@@ -66,7 +66,8 @@ class Canvas:
             touched[1] // _FINER,
             *(-(-end // _FINER) for end in touched[2:]),
         )
-        drawn = self._layer.reduce(_FINER, box=(left * _FINER, top * _FINER, right * _FINER, bottom * _FINER))
+        box = (left * _FINER, top * _FINER, right * _FINER, bottom * _FINER)
+        drawn = self._layer.crop(box).reduce(_FINER)  # with reduce's own box all of the layer would be converted
         image.paste(drawn.convert("RGB"), (left, top), drawn.getchannel("A"))
         return image
 

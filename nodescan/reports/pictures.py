@@ -227,10 +227,12 @@ def _draw_deposits(canvas: Canvas, deposits: tuple[Deposit, ...]) -> None:
 def _heated(canvas: Canvas, probability: ProbabilityMap) -> Image.Image:
     """The pale grey slide, coloured where tumour is probable."""
     pale = canvas.base.convert("L").point([round(255 - (255 - grey) * 0.55) for grey in range(256)]).convert("RGB")
-    levels = np.rint(_highest_per_pixel(canvas, probability) * 255).astype(np.uint8)
+    levels = Image.fromarray(np.rint(_highest_per_pixel(canvas, probability) * 255).astype(np.uint8))
     opacity = np.clip((np.arange(256) / 255 - _FAINT) / (_FULL - _FAINT), 0, 1) * 0.86
-    colours = Image.fromarray(heat_ramp()[levels])
-    return Image.composite(colours, pale, Image.fromarray(np.rint(opacity * 255).astype(np.uint8)[levels]))
+    mask = levels.point(np.rint(opacity * 255).astype(int).tolist())
+    levels.putpalette(heat_ramp().tobytes())
+    pale.paste(levels.convert("RGB"), mask=mask)
+    return pale
 
 
 def _highest_per_pixel(canvas: Canvas, probability: ProbabilityMap) -> NDArray[np.float32]:
