@@ -83,10 +83,10 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
         path = folder / ref.slide_id / REPORT_JSON
         if not path.parent.is_dir():
             continue
-        _check_same_slide(ref, path)
         try:
-            kept[ref.slide_id] = _kept(ref, path, recipe)
+            kept[ref.slide_id] = _kept(ref, path, recipe)  # of the same bytes, wherever they lie
         except _Redo as why:
+            _check_same_slide(ref, path)
             redone.append((ref.slide_id, str(why)))
     return Sorted(kept, tuple(redone))
 

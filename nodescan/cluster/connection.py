@@ -123,7 +123,7 @@ def check_workers(client: distributed.Client, job: ClusterJob, workers: list[str
     try:
         asked = thread.submit(client.run, look, job, workers=workers, on_error="return")
         answers = cast("dict[str, object]", asked.result(_LOOKING_S))
-    except Exception as error:
+    except Exception as error:  # whatever Dask, or a machine without this program, can raise
         raise ClusterError(
             f"the Dask workers don't answer ({type(error).__name__}: {error}); see their logs"
         ) from error

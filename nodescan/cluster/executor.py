@@ -93,7 +93,7 @@ class ClusterExecutor(SlideExecutor):
         threading.Thread(target=self._watch, name="cluster-watch", daemon=True).start()
         try:
             self.opened = self._open()
-        except BaseException:
+        except BaseException:  # passed on; nothing is left running
             self.stop()
             raise
 
@@ -206,7 +206,7 @@ class ClusterExecutor(SlideExecutor):
             self._unfit[told.worker] = error
         try:
             others = set(self._workers()) - set(self._unfit)
-        except Exception as trouble:
+        except Exception as trouble:  # of a scheduler that is gone
             raise self._why_over(trouble) from trouble
         if not others:
             raise error

@@ -88,7 +88,7 @@ class KeptProcesses:
         try:
             here = replace(job.scan, model=model_here(job))
             process.opened = worker.open(here, slot, stall_s=job.stall_s)
-        except BaseException:
+        except BaseException:  # passed on; nothing is left running
             self.drop(process)
             raise
         return process

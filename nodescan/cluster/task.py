@@ -180,7 +180,7 @@ def answered(ask: Callable[[], Answer], patience_s: float) -> Answer:
     def work() -> None:
         try:
             answer.set_result(ask())
-        except BaseException as error:
+        except BaseException as error:  # raised where the answer is waited for
             answer.set_exception(error)
 
     Thread(target=work, name="ask-disk", daemon=True).start()
@@ -216,7 +216,7 @@ def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> T
     except NodescanError as error:
         _KEPT.drop(process)
         return replace(me, error=error, said=tuple(relay.said))
-    except BaseException:
+    except BaseException:  # passed on; whatever it was, the process gets no other slide
         _KEPT.drop(process)
         raise
     if any(flag.code == "internal_error" for flag in report.flags):

@@ -9,6 +9,7 @@ from scipy import ndimage
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.report import Flag
 from nodescan.domain.units import check_limits
+from nodescan.imaging.ink import DENSEST
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
@@ -19,7 +20,7 @@ _LIMITS = {
     "max_blur_ratio": (0.001, 1),
     "min_contrast": (0, 255),
     "min_stained_contrast": (0, 1),
-    "min_stain_density": (0.001, 2.4),
+    "min_stain_density": (0.001, DENSEST),
     "min_stained_mm2": (0, 100),
     "brown_blue_per_green": (0.01, 100),
     "max_brown_fraction": (0, 1),

@@ -12,6 +12,7 @@ from nodescan.domain.report import Flag
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink
 from nodescan.imaging.missing import dark_pixels
+from nodescan.imaging.morphology import at_border, closed, enclosed, large
 from nodescan.imaging.unscanned import gaps_and_cuts, unscanned
 
 _UM2_PER_MM2 = 1e6
@@ -121,9 +122,9 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     grey &= ~ink
     body = _join(_without_specks(coloured), view.um_per_px, settings) & ~ink & ~view.outside
     smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
-    kept = _large(body, smallest_px)
-    under_ink = _under_ink(ink, kept, view.um_per_px, settings)
-    hidden = _large(under_ink, smallest_px)
+    kept = large(body, smallest_px)
+    under_ink = enclosed(ink, kept, settings.ink.hiding_um, view.um_per_px) if ink.any() else ink
+    hidden = large(under_ink, smallest_px)
     ink &= ~under_ink
     gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
     tissue = (_dilate(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside | gaps
@@ -234,40 +235,15 @@ def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _join(stained: NDArray[np.bool_], um_per_px: float, settings: TissueSettings) -> NDArray[np.bool_]:
     """Closes gaps as wide as fat cells, then fills holes up to max_hole_mm2."""
-    closed = _closed(stained, settings.closing_um, um_per_px)
-    labels, count = ndimage.label(~closed)
+    whole = closed(stained, settings.closing_um, um_per_px)
+    labels, count = ndimage.label(~whole)
     if count == 0:
-        return closed
+        return whole
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     hole = areas <= settings.max_hole_mm2 * _UM2_PER_MM2 / um_per_px**2
-    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        hole[side] = False
+    hole[at_border(labels)] = False
     hole[0] = False
-    return closed | hole[labels]
-
-
-def _closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:
-    """`mask` with gaps up to width_um wide closed."""
-    size = 2 * round(width_um / (2 * um_per_px)) + 1
-    pad = size  # a closing eats into the border of the view unless it is given room
-    padded = np.pad(mask, pad).astype(np.uint8)
-    return ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[pad:-pad, pad:-pad] > 0
-
-
-def _under_ink(
-    ink: NDArray[np.bool_], tissue: NDArray[np.bool_], um_per_px: float, settings: TissueSettings
-) -> NDArray[np.bool_]:
-    """Ink that tissue encloses, or that has tissue on both sides of a stroke."""
-    if not ink.any():
-        return ink
-    return ink & ndimage.binary_fill_holes(_closed(tissue, settings.ink.hiding_um, um_per_px))
-
-
-def _large(mask: NDArray[np.bool_], min_px: float) -> NDArray[np.bool_]:
-    labels, count = ndimage.label(mask, np.ones((3, 3), dtype=np.bool_))
-    keep = np.bincount(labels.ravel(), minlength=count + 1) >= min_px
-    keep[0] = False
-    return keep[labels]
+    return whole | hole[labels]
 
 
 def _dilate(mask: NDArray[np.bool_], reach_um: float, um_per_px: float) -> NDArray[np.bool_]:

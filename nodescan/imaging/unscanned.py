@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.maps import Glass
+from nodescan.imaging.morphology import at_border, enclosed, large
 
 _BLACK, _NEAR_BLACK = 4, 15
 """The lightest that padding is: black, with what JPEG makes of it; and where the slide shows light glass, so that it is
@@ -63,16 +64,10 @@ def gaps_and_cuts(
     one side: there may be more of it. Glass that a scanner leaves out keeps away from tissue.
     """
     beside = nothing & ndimage.binary_dilation(stained, _WIDE_SQUARE) if nothing.any() else nothing
-    labels, count = ndimage.label(beside, _SQUARE)
-    long = np.bincount(labels.ravel(), minlength=count + 1) / _WIDE * um_per_px >= _SHORTEST_UM
-    long[0] = False
-    beside = long[labels]
+    beside = large(beside, _SHORTEST_UM * _WIDE / um_per_px)
     if not beside.any():
         return beside, beside
-    size = 2 * round(widest_um / (2 * um_per_px)) + 1
-    padded = np.pad(beside, size).astype(np.uint8)
-    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[size:-size, size:-size] > 0
-    between = ndimage.binary_opening(nothing & ndimage.binary_fill_holes(closed) & ~beside, _SQUARE)
+    between = ndimage.binary_opening(enclosed(nothing, beside, widest_um, um_per_px) & ~beside, _SQUARE)
     gaps = between | (beside & ndimage.binary_dilation(between, _WIDE_SQUARE))
     return gaps, beside & ~gaps
 
@@ -89,8 +84,7 @@ def _at_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return mask
     labels, count = ndimage.label(mask)
     touching = np.zeros(count + 1, dtype=np.bool_)
-    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        touching[side] = True
+    touching[at_border(labels)] = True
     touching[0] = False
     return touching[labels]
 

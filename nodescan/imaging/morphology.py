@@ -1,0 +1,33 @@
+"""Shapes of masks: gaps closed, small parts dropped, what others enclose, what reaches the border of the view."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nodescan.imaging.components import components
+
+
+def closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:
+    """`mask`, bool (H, W), with gaps up to width_um wide closed."""
+    size = 2 * round(width_um / (2 * um_per_px)) + 1
+    pad = size  # a closing eats into the border of the view unless it is given room
+    padded = np.pad(mask, pad).astype(np.uint8)
+    return ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[pad:-pad, pad:-pad] > 0
+
+
+def enclosed(area: NDArray[np.bool_], by: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:
+    """What of `area` lies within `by`, or between parts of it up to width_um apart; all bool (H, W)."""
+    return area & ndimage.binary_fill_holes(closed(by, width_um, um_per_px))
+
+
+def large(mask: NDArray[np.bool_], min_px: float) -> NDArray[np.bool_]:
+    """The 8-connected parts of `mask`, bool (H, W), of at least min_px pixels."""
+    labels, count = components(mask)
+    keep = np.bincount(labels.ravel(), minlength=count + 1) >= min_px
+    keep[0] = False
+    return keep[labels]
+
+
+def at_border(labels: NDArray[np.int32 | np.intp]) -> NDArray[np.int32 | np.intp]:
+    """The labels, int (n,), each once, that stand along the border of an array of them, int (H, W)."""
+    return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
