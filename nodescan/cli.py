@@ -45,7 +45,11 @@ from nodescan.options import (
     Stage,
     StallMinutes,
     TasksAtOnce,
+    check_limits,
     check_not_empty,
+    check_spacing,
+    number,
+    positive,
 )
 from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
 from nodescan.stage_command import print_staging
@@ -111,8 +115,8 @@ def run(
     log_json: LogJson = None,
 ) -> int:
     """Scan slides and write a report for each, summary.csv and run.json; with a manifest, patients.csv too."""
-    _check_spacing(mpp, override_mpp)
-    _check_limits(stall_minutes, max_unread)
+    check_spacing(mpp, override_mpp)
+    check_limits(stall_minutes, max_unread)
     from nodescan.workers import ended_like_ctrl_c, started_ahead
 
     first = started_ahead(0 if scheduler else slots)  # it loads what it needs while this process does
@@ -192,7 +196,7 @@ def measure(
     from nodescan.measurement import measure_file
     from nodescan.tables import print_measurement
 
-    spacing = None if mpp is None else Spacing.square(_positive(mpp, "--mpp"))
+    spacing = None if mpp is None else Spacing.square(positive(mpp, "--mpp"))
     gap_um = Micrometers(load_config().settings.segmentation.joining_gap_um)
     print_measurement(measure_file(mask, mpp=spacing, value=value, joining_gap_um=gap_um), as_json=as_json)
     return COMPLETE
@@ -211,13 +215,13 @@ def phantom(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same slide.")] = 0,
 ) -> int:
     """Write a synthetic slide with deposits of known size, and its truth as JSON."""
-    planted = tuple(_number(word, "--diameters-um") for word in diameters.split(",") if word.strip())
+    planted = tuple(number(word, "--diameters-um") for word in diameters.split(",") if word.strip())
     from nodescan.phantoms import make_phantom, plan_phantom
     from nodescan.tables import print_phantom
 
     if out.exists():
         raise UsageError(f"{out}: is there already; choose another name, or remove it first")
-    plan = plan_phantom(planted, spacing_um=_positive(spacing, "--spacing"), seed=seed)
+    plan = plan_phantom(planted, spacing_um=positive(spacing, "--spacing"), seed=seed)
     print_phantom(make_phantom(out, plan), out)
     return COMPLETE
 
@@ -229,7 +233,7 @@ def info(
     override_mpp: OverrideMpp = False,
 ) -> int:
     """Show a slide's format, size, spacing and where it came from, and whether it can be measured."""
-    _check_spacing(mpp, override_mpp)
+    check_spacing(mpp, override_mpp)
     from nodescan.domain.slide import SlideRef
     from nodescan.slides import slide_facts
     from nodescan.tables import print_facts
@@ -271,13 +275,6 @@ def _options(
     pass
 
 
-def _check_spacing(mpp: float | None, override: bool) -> None:
-    if mpp is not None:
-        _positive(mpp, "--mpp")
-    elif override:
-        raise UsageError("--override-mpp: says that --mpp wins, but --mpp is not given; add --mpp UM")
-
-
 def _show(result: "BatchResult", command: tuple[str, ...]) -> None:
     from nodescan.tables import print_batch
 
@@ -285,25 +282,6 @@ def _show(result: "BatchResult", command: tuple[str, ...]) -> None:
         print_batch(result, command)
         if result.staging is not None:
             print_staging(result.staging)
-
-
-def _check_limits(stall_minutes: float, max_unread: float) -> None:
-    _positive(stall_minutes, "--stall-minutes", "min")
-    if not 0 <= max_unread <= 100:
-        raise UsageError(f"--max-unread: must be a percentage from 0 to 100, not {max_unread:g}")
-
-
-def _positive(value: float, option: str, unit: str = "um") -> float:
-    if not 0 < value < float("inf"):
-        raise UsageError(f"{option}: must be a number of {unit} above 0, not {value:g}")
-    return value
-
-
-def _number(word: str, option: str) -> float:
-    try:
-        return _positive(float(word), option)
-    except ValueError:
-        raise UsageError(f"{option}: {word.strip()!r} is not a number; separate numbers by commas") from None
 
 
 def _words() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What several commands of the command line share: exit codes, and options; and the many options of `run`."""
+"""What several commands of the command line share: exit codes, options and their checks; and the many of `run`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -96,3 +96,33 @@ def check_not_empty(arguments: list[str]) -> None:
         if not value and option != "--diameters-um":
             where = option if option.startswith("-") else "an argument"
             raise UsageError(f"{where}: is empty, as a variable that isn't set; give a value, or leave it out")
+
+
+def check_spacing(mpp: float | None, override: bool) -> None:
+    """Raises UsageError for a pixel size that is none, and where there is none to override with."""
+    if mpp is not None:
+        positive(mpp, "--mpp")
+    elif override:
+        raise UsageError("--override-mpp: says that --mpp wins, but --mpp is not given; add --mpp UM")
+
+
+def check_limits(stall_minutes: float, max_unread: float) -> None:
+    """Raises UsageError where --stall-minutes isn't above 0, or --max-unread is no percentage."""
+    positive(stall_minutes, "--stall-minutes", "min")
+    if not 0 <= max_unread <= 100:
+        raise UsageError(f"--max-unread: must be a percentage from 0 to 100, not {max_unread:g}")
+
+
+def positive(value: float, option: str, unit: str = "um") -> float:
+    """The value of an option. Raises UsageError unless it is finite and above 0."""
+    if not 0 < value < float("inf"):
+        raise UsageError(f"{option}: must be a number of {unit} above 0, not {value:g}")
+    return value
+
+
+def number(word: str, option: str) -> float:
+    """One of an option's numbers, separated by commas. Raises UsageError unless it is one above 0."""
+    try:
+        return positive(float(word), option)
+    except ValueError:
+        raise UsageError(f"{option}: {word.strip()!r} is not a number; separate numbers by commas") from None

@@ -1,4 +1,4 @@
-"""From slides to nodes to the pN of one patient's specimen and side: the largest decides, nothing is added up."""
+"""Slides, nodes and one patient's specimen of one side, and its pN: the largest decides, nothing is added up."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -7,7 +7,6 @@ from operator import add
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import Flag, Status
 from nodescan.domain.staging import (
-    SN_BELOW_NODES,
     Foci,
     NodeCounts,
     StageRule,
@@ -18,11 +17,6 @@ from nodescan.domain.units import Micrometers
 
 UNDETERMINED = "cannot be determined"
 TUMOUR_UNCLASSED = "tumour found on a slide that got no class: review"
-
-_LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off"})
-"""Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
-
-SN_CONDITION = f"(sn) applies only if fewer than {SN_BELOW_NODES} nodes were removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,135 +187,3 @@ class Staged:
         if self.lowest is not None:
             return f"{UNDETERMINED} (no tumour found, but {self.n_unread} of {self.n_nodes} nodes not read whole)"
         return f"{UNDETERMINED} (more positive nodes than the table {self.table.name} knows)"
-
-
-def stage(specimen: Specimen, table: StagingTable) -> Staged:
-    """The pN of a specimen by `table`, in the sections examined; order of nodes and sections doesn't matter.
-
-    A node that was not read, or read in part, may hold anything, so what was found is then a lower bound, and nothing
-    found is no category (clinical-rules 5); so may one that was removed and of which no slide is here (inferred).
-    """
-    absent = _without_slides(specimen, table)
-    unseen = count_nodes(Metastasis.NONE, nodes=absent, complete=False, foci=None)
-    counts = reduce(add, (node.counts for node in specimen.nodes), unseen)
-    found = max((node.largest_class for node in specimen.nodes), default=Metastasis.NONE)
-    possible = Metastasis.MACRO if specimen.unread or absent else found
-    prefix, suffix = _modifiers(specimen, table)
-    return Staged(
-        specimen=specimen,
-        table=table,
-        lowest=table.rule_for(found, counts.positive.lowest) if specimen.nodes else None,
-        highest=table.rule_for(possible, counts.positive.highest) if specimen.nodes else None,
-        counts=counts,
-        prefix=prefix,
-        suffix=suffix,
-        notes=_notes(specimen, table, counts),
-        not_removed=table.with_modifiers and not specimen.nodes and specimen.nodes_removed == 0,
-        n_without_slides=absent,
-    )
-
-
-def _without_slides(specimen: Specimen, table: StagingTable) -> int:
-    """Removed nodes without slides; the challenge's table knows no other nodes than those of its slides."""
-    if not table.with_modifiers or not specimen.nodes:
-        return 0
-    return max((specimen.nodes_removed or 0) - specimen.n_nodes, 0)
-
-
-def _modifiers(specimen: Specimen, table: StagingTable) -> tuple[str, str]:
-    """Prefix and suffix, from the manifest alone; r stands before y (TNM, both: "rypN...")."""
-    if not table.with_modifiers:
-        return "", ""
-    prefix = ("r" if specimen.recurrence else "") + ("y" if specimen.neoadjuvant else "")
-    removed = specimen.nodes_removed
-    sentinel = any(node.sentinel for node in specimen.nodes)
-    few = removed is not None and removed < SN_BELOW_NODES
-    return prefix, "(sn)" if sentinel and few else ""
-
-
-def _notes(specimen: Specimen, table: StagingTable, counts: NodeCounts) -> tuple[Flag, ...]:
-    notes = [*_unread_notes(specimen), *_split_notes(specimen, counts), *_doubt_notes(specimen)]
-    if table.with_modifiers:
-        notes += [*_sentinel_notes(specimen), *_treatment_notes(specimen), *_removed_notes(specimen)]
-    return tuple(notes)
-
-
-def _unread_notes(specimen: Specimen) -> list[Flag]:
-    """Which node makes the result incomplete, and why."""
-    notes: list[Flag] = []
-    for node in specimen.unread:
-        if not node.sections:
-            notes.append(Flag("node_unread", f"Node {node.node_id}: no slide of it was read."))
-        for section in node.sections:
-            if not section.complete:
-                why = section.reason.rstrip(".") or "no reason was recorded"
-                text = f"Node {node.node_id}, slide {section.slide_id}: {section.status.value} ({why})."
-                if section.unclassed_um is not None:
-                    text += f" Tumour was found on it, the largest deposit {section.unclassed_um:.0f} um: review it."
-                notes.append(Flag("node_unread", text))
-    return notes
-
-
-def _split_notes(specimen: Specimen, counts: NodeCounts) -> list[Flag]:
-    shared = [node for node in specimen.nodes if node.n_nodes > 1]
-    if all(node.complete and node.largest_class is Metastasis.NONE for node in shared):
-        return []
-    names = ", ".join(node.node_id for node in shared)
-    positive = counts.positive
-    number = f"{positive.lowest}" if positive.exact else f"{positive.lowest} to {positive.highest}"
-    text = (
-        f"Several nodes share the slides of {names}, and which of them a deposit lies in is not known (positive nodes: "
-        f"{number}); the pN says what holds whatever the split."
-    )
-    return [Flag("nodes_share_slides", text)]
-
-
-def _doubt_notes(specimen: Specimen) -> list[Flag]:
-    """What could change the class of a slide, where that could change its node's.
-
-    A slide of a lower class than its node's matters only where a doubt can lead beyond the next class.
-    """
-    return [
-        Flag(doubt.code, f"Node {node.node_id}, slide {section.slide_id}: {doubt.message}")
-        for node in specimen.nodes
-        for section in node.sections
-        for doubt in section.doubts
-        if section.metastasis in (None, node.largest_class)
-        or (doubt.code in _LEAPING_DOUBTS and node.largest_class is not Metastasis.MACRO)
-    ]
-
-
-def _sentinel_notes(specimen: Specimen) -> list[Flag]:
-    removed = specimen.nodes_removed or 0
-    if not specimen.nodes or max(specimen.n_nodes, removed) >= SN_BELOW_NODES:
-        return []
-    if any(node.sentinel for node in specimen.nodes):
-        return (
-            [Flag("sentinel_modifier", f"{SN_CONDITION}, which is not stated.")]
-            if specimen.nodes_removed is None
-            else []
-        )
-    if any(node.sentinel is None for node in specimen.nodes):
-        return [Flag("sentinel_modifier", "Whether these are sentinel nodes is not stated, so (sn) is not given.")]
-    return []
-
-
-def _treatment_notes(specimen: Specimen) -> list[Flag]:
-    if not specimen.neoadjuvant or not specimen.nodes:
-        return []
-    text = (
-        "After neoadjuvant treatment the largest contiguous residual focus counts, fibrosis does not; cells in a "
-        "treated bed may be missed, so review the slides."
-    )
-    notes = [Flag("treated", text)]
-    if max(node.largest_class for node in specimen.nodes) is Metastasis.ITC:
-        notes.append(Flag("not_complete_response", "Residual isolated tumour cells are not a complete response."))
-    return notes
-
-
-def _removed_notes(specimen: Specimen) -> list[Flag]:
-    removed, seen = specimen.nodes_removed, specimen.n_nodes
-    if removed is None or removed <= seen or not specimen.nodes:
-        return []
-    text = f"{removed} nodes were removed, slides of {seen} are here: not complete, the pN says nothing of the others."
-    return [Flag("nodes_without_slides", text)]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nodescan.domain.patient import Section, Staged, stage
+from nodescan.domain.patient import Section, Staged
+from nodescan.domain.patient_stage import stage
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report

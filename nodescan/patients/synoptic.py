@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.patient import SN_CONDITION, TUMOUR_UNCLASSED, UNDETERMINED, Staged
+from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
+from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange
 from nodescan.reports.wording import millimetres
 

@@ -3,7 +3,8 @@
 import pytest
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.patient import Node, Section, Specimen, stage
+from nodescan.domain.patient import Node, Section, Specimen
+from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
 from nodescan.domain.staging import AJCC8, CAMELYON17, Foci
 from nodescan.domain.units import Micrometers
