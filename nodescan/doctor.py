@@ -1,16 +1,14 @@
 """Whether an installation can be trusted: each part tried by itself, then a slide of known truth scanned whole."""
 
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodescan.errors import DeviceError, ModelError, NodescanError, OutputError, SlideError
+from nodescan.library_checks import INSTALL, check_libraries, clipped
 from nodescan.machine_checks import (
     FULL,
     SET_TMPDIR,
@@ -22,30 +20,12 @@ from nodescan.machine_checks import (
     check_processor,
     check_python,
     check_torch_pair,
-    signal_name,
     temporary_folder,
 )
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
     from nodescan.domain.slide import SlideRef
     from nodescan.phantoms import PhantomTruth
-
-COMPILED: Mapping[str, str] = {
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "skimage": "scikit-image",
-    "tifffile": "tifffile",
-    "imagecodecs": "imagecodecs",
-    "simplejpeg": "simplejpeg",
-    "openslide": "openslide-python and openslide-bin",
-    "safetensors": "safetensors",
-    "torch": "torch",
-    "torchvision": "torchvision",
-    "openvino": "openvino",
-}
-"""Module -> what to install: code that is compiled, so that it may be built for another machine."""
-
-OPTIONAL = ("torchvision", "openvino")
 
 PLANTED_UM, PLANTED_SEED, PLANTED_SPACING_UM = 600.0, 3, 0.5
 """A micrometastasis well away from both limits, on the smallest node that a phantom can be."""
@@ -55,8 +35,6 @@ SIZE_TOLERANCE = 0.15
 
 SLOW_MPX_S = 2.0
 """Decoding slower than this, a slide of 2 cm2 of tissue at 0.5 um/px waits over six minutes for its pixels alone."""
-
-_LONGEST_LOAD_S = 300.0
 
 _BREAKAGE = (
     NodescanError,
@@ -72,15 +50,6 @@ _BREAKAGE = (
     MemoryError,
 )
 """What a broken library raises when it is imported or used; a doctor outlives its patient."""
-
-_LOAD_EACH = """
-import importlib, sys
-for name in sys.argv[1:]:
-    print(name, flush=True)
-    importlib.import_module(name)
-"""
-
-_INSTALL = "install it again into a fresh environment, and try nodescan doctor there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,34 +135,6 @@ def examine_installation(request: DoctorRequest, tell: Callable[[Check], None]) 
     return Diagnosis(tuple(done))
 
 
-def check_libraries() -> tuple[Check, bool]:
-    """Import what is compiled in a process of its own, and say whether this process may do so too.
-
-    Code built for another processor doesn't raise an error: it kills whoever loads it.
-    """
-    there = [name for name in COMPILED if name not in OPTIONAL or find_spec(name) is not None]
-    command = [sys.executable, "-c", _LOAD_EACH, *there]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_LOAD_S, check=False)
-    except subprocess.TimeoutExpired:
-        found = f"loading them took longer than {_LONGEST_LOAD_S:.0f} s"
-        return Check("libraries", State.FAIL, found, "install nodescan on a local disk"), False
-    except OSError as error:
-        found = f"no process can be started to load them ({error.strerror or error})"
-        return Check("libraries", State.FAIL, found, "free memory, or allow this user more processes"), True
-    if result.returncode == 0:
-        return Check("libraries", State.OK, f"all {len(there)} load"), True
-    begun = result.stdout.split()
-    package = COMPILED.get(begun[-1], begun[-1]) if begun else "python"
-    if result.returncode < 0:
-        found = f"loading {package} stops the program ({signal_name(-result.returncode)})"
-        remedy = f"{package} is built for another processor or damaged: {_INSTALL}"
-        return Check("libraries", State.FAIL, found, remedy), False
-    said = [line for line in result.stderr.splitlines() if line.strip()]
-    found = f"{package} doesn't load: {_clipped(said[-1] if said else '')}"
-    return Check("libraries", State.FAIL, found, _INSTALL), True
-
-
 def check_openslide(phantom: Phantom) -> Check:
     """The library loads, says its version, and opens a slide with the spacing that was written."""
     from nodescan.slides import slide_facts
@@ -205,11 +146,11 @@ def check_openslide(phantom: Phantom) -> Check:
     spacing = facts.spacing
     if (facts.width_px, facts.height_px) != (truth.width_px, truth.height_px) or spacing is None:
         return Check(
-            "openslide", State.FAIL, f"{found}: opens a phantom with another size or without a spacing", _INSTALL
+            "openslide", State.FAIL, f"{found}: opens a phantom with another size or without a spacing", INSTALL
         )
     if abs(spacing.x / truth.um_per_px - 1) > 0.001:
         wrong = f"{found}: reads {spacing.x:g} um/px where {truth.um_per_px:g} was written"
-        return Check("openslide", State.FAIL, wrong, _INSTALL)
+        return Check("openslide", State.FAIL, wrong, INSTALL)
     return Check("openslide", State.OK, f"{found}; a phantom opens")
 
 
@@ -305,24 +246,18 @@ def _tried(name: str, check: Callable[[], Check]) -> Check:
         return check()
     except _BREAKAGE as error:
         if isinstance(error, (DeviceError, ModelError, SlideError)):
-            return Check(name, State.FAIL, _clipped(str(error)), "do what the line says, then try again")
+            return Check(name, State.FAIL, clipped(str(error)), "do what the line says, then try again")
         if isinstance(error, OutputError) or (isinstance(error, OSError) and error.errno in FULL):
             return _without_room(name, error)
-        return Check(name, State.FAIL, f"broke: {type(error).__name__}: {_clipped(str(error))}", _INSTALL)
+        return Check(name, State.FAIL, f"broke: {type(error).__name__}: {clipped(str(error))}", INSTALL)
 
 
 def _without_room(name: str, error: Exception) -> Check:
-    return Check(name, State.FAIL, _clipped(str(error).partition(";")[0]), SET_TMPDIR)
+    return Check(name, State.FAIL, clipped(str(error).partition(";")[0]), SET_TMPDIR)
 
 
 def _not_tried(name: str) -> Check:
     return Check(name, State.FAIL, "not tried, because a library stops the program", "mend the libraries first")
-
-
-def _clipped(text: str) -> str:
-    """On one line, and not a page of it."""
-    line = " ".join(text.split()) or "no reason given"
-    return line if len(line) <= 300 else f"{line[:297]}..."
 
 
 def _gpu_is_there() -> bool:
