@@ -1,4 +1,4 @@
-"""Reads outlines that pathologists drew, ASAP XML or QuPath GeoJSON, and draws them as masks at a spacing."""
+"""Reads outlines that pathologists drew: ASAP XML or QuPath GeoJSON."""
 
 import json
 import math
@@ -15,7 +15,6 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError
 
 
@@ -125,25 +124,6 @@ def read_geojson(path: Path) -> Outlines:
     except (ValueError, RecursionError) as error:  # not JSON, not text, or nested without end
         raise AnnotationError(f"{path.name}: not JSON ({error}); export it again as GeoJSON") from error
     return replace(_collected(path, _geojson_pieces(path, document)), shown_part=True)
-
-
-def rasterise(outlines: Outlines, shape: tuple[int, int], *, level0: Spacing, target: Spacing) -> NDArray[np.bool_]:
-    """bool (H, W) at `target` from the canvas' top left: True where a pixel's centre lies in a lesion; exclusions last.
-
-    shape: (H, W) of the result; level0: spacing of the pixels that the outlines are drawn in. Row by row, each
-    pixel right of a ring's crossing changes sides, so the time grows with the outline, not with the slide.
-    """
-    scale = np.array([level0.x / target.x, level0.y / target.y])
-    mask = np.zeros(shape, dtype=np.bool_)
-    for part in outlines.lesions().geoms:
-        rings = [shapely.get_coordinates(ring) * scale for ring in (part.exterior, *part.interiors)]
-        (left, top), (right, bottom) = rings[0].min(axis=0), rings[0].max(axis=0)
-        rows = slice(max(0, math.floor(top)), min(shape[0], math.ceil(bottom)))
-        columns = slice(max(0, math.floor(left)), min(shape[1], math.ceil(right)))
-        if rows.start < rows.stop and columns.start < columns.stop:
-            window = mask[rows, columns]
-            window |= _inside(rings, window.shape, origin=(rows.start, columns.start))
-    return mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,25 +252,6 @@ def _united(shapes: Collection[shapely.Geometry]) -> shapely.MultiPolygon:
     """One valid MultiPolygon; lines and points that cutting leaves over have no area and are dropped."""
     parts = shapely.get_parts(shapely.get_parts(shapely.union_all(list(shapes))))
     return shapely.MultiPolygon([part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty])
-
-
-def _inside(
-    rings: Iterable[NDArray[np.float64]], shape: tuple[int, int], *, origin: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """bool shape: pixels whose centre an odd number of ring edges has to its left. rings: closed, float64 (n, 2) px."""
-    turns = np.zeros((shape[0], shape[1] + 1), dtype=np.bool_)
-    for ring in rings:
-        x, y = ring[:, 0] - origin[1], ring[:, 1] - origin[0]
-        first = np.clip(np.ceil(np.minimum(y[:-1], y[1:]) - 0.5), 0, shape[0]).astype(np.intp)
-        last = np.clip(np.ceil(np.maximum(y[:-1], y[1:]) - 0.5), 0, shape[0]).astype(np.intp)
-        rows_of_edge = last - first
-        edge = np.repeat(np.arange(len(rows_of_edge)), rows_of_edge)
-        row = np.arange(len(edge)) - np.repeat(np.cumsum(rows_of_edge) - rows_of_edge, rows_of_edge) + first[edge]
-        slope = (x[1:] - x[:-1])[edge] / (y[1:] - y[:-1])[edge]
-        crossing = x[:-1][edge] + (row + 0.5 - y[:-1][edge]) * slope
-        column = np.clip(np.ceil(crossing - 0.5), 0, shape[1]).astype(np.intp)
-        np.logical_xor.at(turns, (row, column), True)
-    return np.logical_xor.accumulate(turns, axis=1)[:, :-1]
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -7,10 +7,11 @@ import time
 import numpy as np
 import pytest
 
-from nodescan.annotations import Outlines, rasterise, read_outlines
+from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError
+from nodescan.outline_masks import rasterise
 from nodescan.reports.wording import CLASS_WORDS
 
 SQUARE = [(0, 0), (100, 0), (100, 100), (0, 100)]

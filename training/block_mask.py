@@ -11,10 +11,11 @@ import shapely
 from numpy.typing import NDArray
 from shapely import affinity
 
-from nodescan.annotations import Outlines, rasterise
+from nodescan.annotations import Outlines
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
+from nodescan.outline_masks import rasterise
 
 BLOCK_PX = 256
 _NONE, _ALL, _MIXED = 0, 1, 2

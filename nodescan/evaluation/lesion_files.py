@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from nodescan.annotations import Outlines, rasterise, read_outlines
+from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers, Spacing
@@ -22,6 +22,7 @@ from nodescan.errors import AnnotationError
 from nodescan.evaluation.lesions import LEVEL_PX
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
+from nodescan.outline_masks import rasterise
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
 _TRUTH = ".truth.json"

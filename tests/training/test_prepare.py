@@ -13,10 +13,11 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodescan.annotations import Outlines, rasterise, read_outlines
+from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NotASlideError, OutputError, UnmeasurableError, UsageError
+from nodescan.outline_masks import rasterise
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
 from training.block_mask import draw_mask, load_block_mask
