@@ -1,7 +1,9 @@
 """The network compiled by OpenVINO, where it is installed: bfloat16 or int8 on a CPU, several tiles at a time."""
 
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -38,7 +40,7 @@ class OpenVinoLanes:
         }
         try:
             model = graph(openvino, ops, card, weights, int8=precision == "int8")
-            compiled = openvino.Core().compile_model(model, "CPU", options)
+            compiled = _core().compile_model(model, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * self.count)]
         except RuntimeError as error:
             raise ModelError(f"OpenVINO: the network can't be compiled ({_first_line(error)})") from error
@@ -79,6 +81,23 @@ class _Job:
     request: Any
     tile: NDArray[np.uint8]
     answer: NDArray[np.float32] | None = None
+
+
+@cache
+def _core() -> Any:
+    """This process' one OpenVINO core, its CPU plugin loaded in a thread that ends at once.
+
+    The plugin gives the thread that loads it a stack for signals, and unmaps that when whatever thread lets go of it
+    (https://github.com/openvinotoolkit/openvino/pull/11894): a signal to the first thread ended the program then.
+    """
+
+    def loaded() -> Any:
+        core = _imported("openvino").Core()
+        core.get_property("CPU", "FULL_DEVICE_NAME")
+        return core
+
+    with ThreadPoolExecutor(1, thread_name_prefix="load-openvino") as loader:
+        return loader.submit(loaded).result()
 
 
 def _imported(name: str) -> ModuleType:

@@ -86,6 +86,24 @@ def test_a_slide_is_answered_without_torch(folder: Path) -> None:
     assert said.split("\n")[0] == "(1, 8, 8) False"
 
 
+def test_a_signal_is_heard_after_models_are_let_go(folder: Path) -> None:
+    """OpenVINO's stacks for signals, unmapped with a model, are not those of the thread that hears them."""
+    program = (
+        "import gc, signal; from pathlib import Path; from nodescan.inference.ready import open_ready\n"
+        "def opened():\n"
+        f"    predictor = open_ready(Path({str(folder)!r}), device='cpu')\n"
+        "    predictor.reference.begin().result()\n"
+        "    return predictor\n"
+        "first, second = opened(), opened()\n"
+        "del first; gc.collect()\n"
+        "del second; gc.collect()\n"
+        "signal.signal(signal.SIGTERM, lambda number, frame: print('heard'))\n"
+        "signal.raise_signal(signal.SIGTERM)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (0, "heard\n"), said.stderr
+
+
 def test_nothing_is_ready_that_does_not_suit_the_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a GPU was asked for or may be, and where the processor has nothing faster, torch opens the model."""
 
