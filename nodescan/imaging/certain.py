@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from shapely import maximum_inscribed_circle
 from shapely.geometry import Point
+from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, is_borderline
 from nodescan.domain.decision import DecisionRule
@@ -50,10 +52,11 @@ def certain_deposits(
     if _patterns(most, large) != _patterns(least, small):
         return ()
     sure = {found.centre_um for found in small}
+    step_um = probability.spacing.mean / 4
     cores = [
-        (found, to_shape(found.outline).representative_point()) for found in parts.deposits(settings.joining_gap_um)
+        (found if found.centre_um in sure else None, _deepest(to_shape(found.outline), step_um))
+        for found in parts.deposits(settings.joining_gap_um)
     ]
-    cores = [(found if found.centre_um in sure else None, place) for found, place in cores]
     apart_um = _MOST_APART_CELLS * probability.spacing.mean
     return tuple(place for found in large if (place := _certain(found, cores, apart_um)) is not None)
 
@@ -77,6 +80,11 @@ def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apar
     if moved_um > apart_um or any(near):
         return None
     return place.x, place.y
+
+
+def _deepest(outline: BaseGeometry, step_um: float) -> Point:
+    """The point farthest from the outline, to within the step: outlines of other thresholds hold it too."""
+    return Point(maximum_inscribed_circle(outline, tolerance=step_um).coords[0])
 
 
 def _patterns(foci: FoundFoci, deposits: Sequence[Deposit]) -> tuple[object, ...]:

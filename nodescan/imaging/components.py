@@ -1,4 +1,4 @@
-"""8-connected components of a mask: pixels that meet in a corner belong together."""
+"""Components of a mask: 8-connected, pixels that meet in a corner belong together, if not said otherwise."""
 
 from typing import cast
 
@@ -9,9 +9,13 @@ from scipy import ndimage
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 
 
-def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """mask : bool (H, W) -> int32 (H, W) labels from 1, 0 for the background, and how many there are."""
-    return cast("tuple[NDArray[np.int32], int]", ndimage.label(mask, structure=_EIGHT_NEIGHBOURS))
+def components(mask: NDArray[np.bool_], *, corners: bool = True) -> tuple[NDArray[np.int32], int]:
+    """mask : bool (H, W) -> int32 (H, W) labels from 1, 0 for the background, and how many there are.
+
+    corners: whether pixels that meet in a corner alone belong together.
+    """
+    structure = _EIGHT_NEIGHBOURS if corners else None
+    return cast("tuple[NDArray[np.int32], int]", ndimage.label(mask, structure=structure))
 
 
 def windows(labels: NDArray[np.int32]) -> list[tuple[slice, slice]]:

@@ -50,10 +50,9 @@ def decisive_cells(
     joined, _ = components(smoothed > lowered)
     settled = {int(labels[_cell_at(place, probability)]) for place in certain}
     for index, (rows, columns) in enumerate(windows(labels), start=1):
-        own = labels[rows, columns] == index
-        if index in settled:
-            continue
-        if smoothed[rows, columns][own].max() <= rule.seed_threshold - slack:
+        own, values = labels[rows, columns] == index, smoothed[rows, columns]
+        seeds = own & (values > rule.seed_threshold - slack)
+        if not seeds.any() or (index in settled and _is_one_deposit(own, seeds)):
             continue
         around = _grown(rows, smoothed.shape[0]), _grown(columns, smoothed.shape[1])
         near[around] |= np.isin(joined[around], np.unique(joined[rows, columns][own]))
@@ -75,6 +74,13 @@ def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolera
     lowest = max(float(smoothed.max(initial=0.0)) - 2 * slack, settings.floor - slack)
     near = np.where(smoothed >= max(lowest, _ROUNDING), smoothed, np.float32(0))
     return ndimage.maximum_filter(near, size=_reach(probability, settings.smoothing_um), mode="constant", cval=0.0)
+
+
+def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> bool:
+    """Whether the component's seeds, all bool (h, w), hang together without corners: outlines may part cells there."""
+    parts, _ = components(component, corners=False)
+    of_seeds = parts[seeds]
+    return bool((of_seeds == of_seeds[0]).all())
 
 
 def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:

@@ -69,6 +69,12 @@ def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
 @example(  # one that is borderline by 0.2 um of its uncertainty
     rule=DecisionRule(0.0, 0.2, 0.3, ((84.7, 100.0), (207.5, 199.0)), 12.0), seed=65535, tolerance=0.005
 )
+@example(  # a core's outline that bends near the true one
+    rule=DecisionRule(0.0, 0.2, 0.5, ((84.7, 100.0), (207.5, 199.0)), 12.0), seed=5513, tolerance=0.005
+)
+@example(  # two deposits whose cells meet in a corner, of which one is certain
+    rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=2537, tolerance=0.005
+)
 @given(rule=rules, seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03]))
 @settings(deadline=None, max_examples=40)
 def test_classes_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float) -> None:
