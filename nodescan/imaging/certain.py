@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shapely import maximum_inscribed_circle
+from shapely import get_coordinates, maximum_inscribed_circle
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
 
@@ -84,7 +84,8 @@ def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apar
 
 def _deepest(outline: BaseGeometry, step_um: float) -> Point:
     """The point farthest from the outline, to within the step: outlines of other thresholds hold it too."""
-    return Point(maximum_inscribed_circle(outline, tolerance=step_um).coords[0])
+    circle = maximum_inscribed_circle([outline], tolerance=[step_um])  # from its centre to its rim
+    return Point(get_coordinates(circle)[0])
 
 
 def _patterns(foci: FoundFoci, deposits: Sequence[Deposit]) -> tuple[object, ...]:
