@@ -4,6 +4,8 @@ import csv
 import difflib
 import io
 import math
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,9 @@ _LONGEST_CELL = 4096
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """A spreadsheet runs a cell that begins so (OWASP, "CSV Injection")."""
+
+_NAMED_SEPARATOR = re.compile("sep=([,;\t])")
+"""A first line that tells a spreadsheet how columns are separated."""
 
 _YES, _NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 
@@ -101,18 +106,27 @@ def read_table(path: Path, *, columns: Collection[str], required: Collection[str
 
 
 def read_lines(path: Path) -> tuple[CsvRow, ...]:
-    """The lines of a CSV file that aren't blank, their columns named "0", "1", ... Raises UsageError without any."""
+    """The lines of a CSV file that aren't blank, their columns named "0", "1", ... Raises UsageError without any.
+
+    Columns are separated by commas, or, if the first line has none, by semicolons or tabs: what a spreadsheet writes
+    where the comma is for decimals.
+    """
     text = _text(path)
     if "\0" in text:
         raise UsageError(f"{path.name}: is no CSV file (it holds a NUL character)")
-    first = text.partition("\n")[0]
-    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
-        if "," not in first and separator in first:
-            raise UsageError(f"{path.name}: its columns are separated by {name}; save it with commas")
+    first, _, others = text.partition("\n")
+    named = _NAMED_SEPARATOR.fullmatch(first.strip())
+    if named is not None:
+        text = others
+    separator = named[1] if named is not None else next((sign for sign in ",;\t" if sign in first), ",")
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
         lines = [
-            CsvRow(path.name, reader.line_num, {str(index): cell.strip() for index, cell in enumerate(cells)})
+            CsvRow(
+                path.name,
+                reader.line_num + (named is not None),
+                {str(index): cell.strip() for index, cell in enumerate(cells)},
+            )
             for cells in reader
             if any(cell.strip() for cell in cells)
         ]
@@ -128,7 +142,8 @@ def read_lines(path: Path) -> tuple[CsvRow, ...]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
+        return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror or error}); name a CSV file") from error
     except UnicodeDecodeError as error:

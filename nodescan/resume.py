@@ -6,12 +6,13 @@ from pathlib import Path
 
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import UsageError
+from nodescan.errors import UnmeasurableError, UsageError
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import files_beside, read_again, read_report, result_version
 from nodescan.run_limits import MAX_UNREAD_PERCENT
 from nodescan.run_lock import LOCK_FILE, Ticket
 from nodescan.slides.files import fingerprint, state_of
+from nodescan.slides.spacing import FileSpacing, choose_spacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,27 +127,43 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
     made = report.provenance
     if made is None or made.asked is None:
         raise _Redo("its report does not say what it was made from")
-    _compare_inputs(ref, made, recipe)
+    _compare_inputs(ref, report, made, recipe)
     if report.model != recipe.model:
         raise _Redo(_model_change(report.model, recipe.model))
     _compare_files(path.parent, beside)
     return report
 
 
-def _compare_inputs(ref: SlideRef, made: Provenance, recipe: Recipe) -> None:
+def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe: Recipe) -> None:
     assert made.asked is not None
     then, now = made.asked, recipe.asked(ref)
     if made.config_sha256 != recipe.config_sha256:
         raise _Redo("the settings changed since (--config)")
     if not now.slide_state or now.slide_state != then.slide_state or _fingerprint(ref) != made.slide_fingerprint:
         raise _Redo("the slide file changed since")
-    if (now.mpp_um, now.override_mpp) != (then.mpp_um, then.override_mpp):
+    if not _is_measured_alike(ref, report, then):
         raise _Redo("another pixel size is given (--mpp)")
     if now.max_unread_percent != then.max_unread_percent:
         raise _Redo(f"--max-unread was {then.max_unread_percent:g}, is {now.max_unread_percent:g}")
     missing = [name for name in now.reports if name not in then.reports]
     if missing:
         raise _Redo(f"it has no {', '.join(missing)} report")
+
+
+def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
+    """Whether what is given for the slide now gives the spacing of its report, or none: that isn't worth a result."""
+    if (ref.mpp_um, ref.override_mpp) == (then.mpp_um, then.override_mpp):
+        return True
+    info = report.info
+    if info is None:
+        return False
+    if info.spacing_source == "user":
+        return ref.mpp_um in (None, then.mpp_um)
+    stated = FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source)
+    try:
+        return info.spacing_source != "user-override" and choose_spacing(stated, ref).source == stated.source
+    except UnmeasurableError:
+        return False
 
 
 def _compare_files(folder: Path, beside: Mapping[str, int]) -> None:

@@ -57,7 +57,10 @@ def print_batch(result: "BatchResult", command: Sequence[str] = ()) -> None:
     _print(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
     failed = to_redo(result.reports)
     if failed and command:
-        _print(f"without a result: {', '.join(failed)}; once mended, this tries just these: {redo_command(command)}")
+        mended = "once mended"
+        if any(report.status is Status.UNMEASURABLE for report in result.reports):
+            mended += " (--mpp UM, or the manifest's column mpp, where a file has no pixel size)"
+        _print(f"without a result: {', '.join(failed)}; {mended}, this tries just these: {redo_command(command)}")
     _print(NOT_FOR_CLINICAL_USE)
 
 

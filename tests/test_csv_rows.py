@@ -22,8 +22,8 @@ def table(folder: Path, text: str) -> Path:
         ("slide_id,lable\na,b\n", "unknown column 'lable'; did you mean 'label'?"),
         ("slide_id,label,label\na,b,c\n", "the column 'label' stands twice"),
         ("label\nb\n", "the column 'slide_id' is missing"),
-        ("slide_id;label\na;b\n", "separated by semicolons"),
-        ("slide_id\tlabel\na\tb\n", "separated by tabs"),
+        ("sep=;\nslide_id;label\na\n", "line 3: has 1 cells, the header 2"),
+        ("sep=|\nslide_id|label\na|b\n", "unknown column 'sep=|'"),
         ("slide_id,label,,\na,b,,c\n", "line 2: has a cell in a column that the header gives no name"),
         ("slide_id,label,,\na,b\n", "line 2: has 2 cells, the header 4"),
         ("slide_id,,label\na,,b\n", "unknown column ''"),
@@ -59,8 +59,28 @@ def test_whatever_a_cell_holds_it_stays_one_cell(tmp_path: Path, cell: str) -> N
     assert text.endswith("\nb,y\n")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"slide_id;label;size_um\r\na,b;\xc3\xa4;2000.5\r\n",
+        b"\xef\xbb\xbfsep=;\r\nslide_id;label;size_um\r\na,b;\xc3\xa4;2000.5\r\n",
+        "slide_id\tlabel\tsize_um\r\na,b\tä\t2000.5\r\n".encode("utf-16"),
+    ],
+)
+def test_what_spreadsheets_write_where_the_comma_is_for_decimals_is_read(tmp_path: Path, content: bytes) -> None:
+    """Semicolons, with a line that names them or without, and "Unicode text"; numbers are written with a point."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    (row,) = read_table(path, columns=COLUMNS, required=("slide_id",))
+    assert (row.text("slide_id"), row.text("label"), row.number("size_um")) == ("a,b", "ä", 2000.5)
+    path.write_bytes(content.replace(b".5", b",5") if b";" in content else content.replace(b".\0", b",\0"))
+    (row,) = read_table(path, columns=COLUMNS, required=("slide_id",))
+    with pytest.raises(UsageError, match="size_um is '2000,5', which is no number"):
+        row.number("size_um")
+
+
 def test_other_encodings_and_missing_files_are_refused(tmp_path: Path) -> None:
-    """UTF-8 with or without its mark is read, nothing else."""
+    """UTF-8 with or without its mark is read; Latin-1 could be read as anything."""
     path = tmp_path / "t.csv"
     with pytest.raises(UsageError, match="can't be read"):
         read_table(path, columns=COLUMNS, required=())

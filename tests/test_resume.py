@@ -284,7 +284,7 @@ def test_another_model_redoes_every_slide(place: Place, change: dict[str, str], 
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        ({"mpp_um": 0.95}, "another pixel size is given (--mpp)"),
+        ({"mpp_um": 1.0, "override_mpp": True}, "another pixel size is given (--mpp)"),
         ({"max_unread_percent": 2.0}, "--max-unread was 5, is 2"),
     ],
 )
@@ -295,6 +295,22 @@ def test_other_options_that_bear_on_the_result_redo(place: Place, asked: dict[st
     assert place.heard.redone() == [f"a: redone: {why}"]
     place.run(**asked)
     assert place.heard.scanned() == []
+
+
+def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: Place) -> None:
+    """Nor is a result made with a given one lost where none is given later; another one, or a contradiction, redoes."""
+    paint_slide(place.folder / "c.tif", spacing_um=None)
+    place.run()
+    assert place.heard.scanned() == ["c"]
+    place.run(mpp_um=0.95)
+    assert place.heard.scanned() == ["c"]
+    place.run()
+    assert place.heard.scanned() == []
+    assert [row["status"] for row in place.rows()] == ["complete"] * 3
+    place.run(mpp_um=0.96)
+    assert place.heard.redone() == ["c: redone: another pixel size is given (--mpp)"]
+    place.run(mpp_um=0.5)
+    assert place.heard.redone() == [f"{name}: redone: another pixel size is given (--mpp)" for name in "abc"]
 
 
 def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place) -> None:
