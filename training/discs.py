@@ -112,7 +112,7 @@ def found_from_um(pairs: Sequence[tuple[float, float | None]]) -> float | None:
 def as_scores(pairs: Sequence[tuple[float, float | None]]) -> list[SlideScore]:
     """The pairs in the form that a size correction is fitted to."""
     none = Metastasis.NONE
-    return [SlideScore(none, none, (planted,), (measured,), 0) for planted, measured in pairs]
+    return [SlideScore(none, none, (planted,), (measured,), (None,), 0) for planted, measured in pairs]
 
 
 def _discs_of(predictor: TilePredictor, seed: int) -> Iterator[DiscMap]:

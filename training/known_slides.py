@@ -45,18 +45,25 @@ class KnownSlide:
 
 @dataclass(frozen=True, slots=True)
 class SlideScore:
-    """One slide: true and found class, each known deposit's measured diameter (None: missed), deposits elsewhere."""
+    """One slide: true and found class, each known deposit's measured diameter (None: missed), deposits elsewhere.
+
+    uncertainty_um: what was stated with each measured diameter; None for those missed.
+    """
 
     truth: Metastasis
     found: Metastasis
     known_um: tuple[float, ...]
     measured_um: tuple[float | None, ...]
+    uncertainty_um: tuple[float | None, ...]
     false_deposits: int
 
 
 @dataclass(frozen=True, slots=True)
 class SlideScores:
-    """Size errors: medians over found deposits, relative from 400 um up, in um below. recall: found, of any size."""
+    """Size errors: medians over found deposits, relative from 400 um up, in um below. recall: found, of any size.
+
+    size_within: share of found deposits whose true size lies within the stated uncertainty (meant: 0.95).
+    """
 
     kappa: Interval
     negative_called_negative: int
@@ -67,6 +74,7 @@ class SlideScores:
     recall_macro: Interval
     size_error_large: float
     size_error_small_um: float
+    size_within: Interval
     n: int
 
 
@@ -81,13 +89,20 @@ def check_both_kinds(slides: Sequence[KnownSlide]) -> None:
 def score_slide(slide: KnownSlide, deposits: Sequence[Deposit]) -> SlideScore:
     """Which known deposits were found, and what else. One that touches a known one is its own; the largest counts."""
     shapes = [to_shape(deposit.outline) for deposit in deposits]
-    measured = []
+    own: list[Deposit | None] = []
     for known in slide.deposits:
-        touching = [d.diameter_um for d, shape in zip(deposits, shapes, strict=True) if shape.intersects(known.outline)]
-        measured.append(max(touching, default=None))
+        touching = [d for d, shape in zip(deposits, shapes, strict=True) if shape.intersects(known.outline)]
+        own.append(max(touching, key=lambda deposit: deposit.diameter_um, default=None))
     false = sum(not any(shape.intersects(known.outline) for known in slide.deposits) for shape in shapes)
     found = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
-    return SlideScore(slide.label, found, tuple(known.diameter_um for known in slide.deposits), tuple(measured), false)
+    return SlideScore(
+        slide.label,
+        found,
+        tuple(known.diameter_um for known in slide.deposits),
+        tuple(None if deposit is None else deposit.diameter_um for deposit in own),
+        tuple(None if deposit is None else deposit.diameter_uncertainty_um for deposit in own),
+        false,
+    )
 
 
 def summarise(scores: Sequence[SlideScore]) -> SlideScores:
@@ -97,6 +112,12 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     pairs = [(known, m) for s in scores for known, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
     large = [abs(m - known) / known for known, m in pairs if known >= 400]
     small = [abs(m - known) for known, m in pairs if known < 400]
+    within = [
+        abs(m - known) <= um
+        for s in scores
+        for known, m, um in zip(s.known_um, s.measured_um, s.uncertainty_um, strict=True)
+        if m is not None and um is not None
+    ]
     return SlideScores(
         kappa=bootstrap(lambda index: quadratic_kappa(truth[index], found[index]), len(scores)),
         negative_called_negative=int(((truth == 0) & (found == 0)).sum()),
@@ -107,6 +128,7 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         recall_macro=_recall(scores, Metastasis.MACRO),
         size_error_large=float(np.median(large)) if large else float("nan"),
         size_error_small_um=float(np.median(small)) if small else float("nan"),
+        size_within=_share(within),
         n=len(scores),
     )
 
@@ -123,15 +145,19 @@ def quadratic_kappa(truth: NDArray[np.int_], found: NDArray[np.int_], classes: i
 
 def _recall(scores: Sequence[SlideScore], label: Metastasis) -> Interval:
     """Share of known deposits of a class that some deposit touches."""
-    hits = np.array(
+    return _share(
         [
             m is not None
             for s in scores
             for known, m in zip(s.known_um, s.measured_um, strict=True)
             if classify(Micrometers(known)) is label
-        ],
-        dtype=float,
+        ]
     )
-    if not len(hits):
+
+
+def _share(hits: Sequence[bool]) -> Interval:
+    """How many of them, resampled one by one; not a number where there is none."""
+    if not hits:
         return Interval(float("nan"), float("nan"), float("nan"))
-    return bootstrap(lambda index: float(hits[index].mean()), len(hits))
+    counted = np.array(hits, dtype=float)
+    return bootstrap(lambda index: float(counted[index].mean()), len(counted))

@@ -1,5 +1,6 @@
 """Chooses a model's decision rule on validation slides: smoothing, thresholds, and the correction of sizes."""
 
+import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,9 +19,9 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.slide import SlideRef
-from nodescan.domain.units import Spacing
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.examination import examine
-from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
+from nodescan.imaging.segmentation import COVERAGE_FACTOR, SegmentationSettings, find_deposits, smoothed_values
 from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.interfaces import TilePredictor
 from nodescan.overview import seen
@@ -185,4 +186,10 @@ def _peak(deposit: Deposit, smoothed: NDArray[np.float32], spacing: Spacing) -> 
 def _resized(deposit: Deposit, rule: DecisionRule, settings: SegmentationSettings) -> Deposit:
     """The deposit with its size corrected and its class drawn anew; its outline is left as it was."""
     diameter = corrected_um(deposit.diameter_um, rule, smallest_um=settings.smallest_diameter_um)
-    return replace(deposit, diameter_um=diameter, metastasis=classify(diameter))
+    uncertainty = math.hypot(deposit.diameter_uncertainty_um, COVERAGE_FACTOR * rule.size_uncertainty_um)
+    return replace(
+        deposit,
+        diameter_um=diameter,
+        diameter_uncertainty_um=Micrometers(uncertainty),
+        metastasis=classify(diameter),
+    )

@@ -22,8 +22,9 @@ class Deposit:
     """One contiguous deposit of one section (several polygons only where a joining gap above 0 joined them).
 
     id counts from 1, the largest first. diameter_um is the maximum Feret diameter, corrected for the
-    model's dilation; endpoints_um are the two (x, y) that span it. probability_* is None for a deposit that
-    was measured from a mask. cells and cells_uncertainty are None where they were not counted.
+    model's dilation, diameter_uncertainty_um its expanded uncertainty (about 95 %); endpoints_um are the two (x, y)
+    that span it. probability_* is None for a deposit that was measured from a mask. cells and cells_uncertainty are
+    None where they were not counted.
     """
 
     id: int

@@ -181,7 +181,7 @@ def _distance_to_limits(deposit: Deposit) -> str:
     away = abs(deposit.diameter_um - limit)
     return (
         f"The largest size lies {millimetres(away)} mm {side} the nearest limit ({limit / 1000:g} mm), "
-        f"more than its uncertainty ({millimetres(deposit.diameter_uncertainty_um)} mm)."
+        f"more than its uncertainty ({millimetres(deposit.diameter_uncertainty_um)} mm, about 95 %)."
     )
 
 

@@ -30,7 +30,7 @@ def test_planted_discs_have_a_mean_bias_within_4_um(diameter_um, record_property
         planted = coverage(disc((160 + offset[0], 160 + offset[1]), diameter_um), (22, 22), SQUARE)
         (deposit,) = find_deposits(planted, PLAIN, settings())
         errors.append(deposit.diameter_um - diameter_um)
-        assert abs(errors[-1]) <= 2 * deposit.diameter_uncertainty_um
+        assert abs(errors[-1]) <= deposit.diameter_uncertainty_um
     record_property("bias_um", float(np.mean(errors)))
     print(f"disc {diameter_um} um: bias {np.mean(errors):+.2f} um, scatter {np.std(errors):.2f} um")
     assert abs(np.mean(errors)) < 4
@@ -263,8 +263,8 @@ def test_joining_gap_is_taken_between_corrected_outlines():
     assert len(find_deposits(shown, DILATED, settings(joining_gap_um=66))) == 1
 
 
-def test_uncertainty_is_the_quadrature_of_its_three_parts():
-    """Grid, what the rule leaves, and half of what a threshold moved by 0.1 changes."""
+def test_uncertainty_is_twice_the_quadrature_of_its_three_parts():
+    """Grid, what the rule leaves, and half of what a threshold moved by 0.1 changes: expanded to about 95 %."""
     planted = coverage(disc((200, 200), 181), (26, 26), SQUARE)
     at = {
         threshold: find_deposits(planted, DecisionRule(0, threshold, threshold, (), 0), settings())[0].diameter_um
@@ -272,7 +272,7 @@ def test_uncertainty_is_the_quadrature_of_its_three_parts():
     }
     rule = DecisionRule(0.0, 0.5, 0.5, (), 6.0)
     (deposit,) = find_deposits(planted, rule, settings())
-    expected = math.hypot(0.15 * CELL_UM, 6.0, (at[0.4] - at[0.6]) / 2)
+    expected = 2 * math.hypot(0.15 * CELL_UM, 6.0, (at[0.4] - at[0.6]) / 2)
     assert deposit.diameter_uncertainty_um == pytest.approx(expected, rel=1e-3)
 
 
@@ -280,13 +280,13 @@ def test_a_shallow_edge_is_less_sure_than_a_steep_one():
     """Where the map falls slowly, the size hangs on the threshold, and the uncertainty says so."""
     steep = coverage(disc((300, 300), 200), (39, 39), SQUARE)
     rows, columns = np.mgrid[:39, :39] * CELL_UM + CELL_UM / 2 - 300
-    # 0.1 in probability is 20 um in radius, 40 um in diameter: so is half the spread between 0.4 and 0.6
+    # 0.1 in probability is 20 um in radius, 40 um in diameter: twice that is the spread between 0.4 and 0.6
     shallow = map_of(np.clip(0.5 + (100 - np.hypot(rows, columns)) / 200, 0, 1))
     (sure,) = find_deposits(steep, PLAIN, settings())
     (unsure,) = find_deposits(shallow, PLAIN, settings())
     assert unsure.diameter_um == pytest.approx(sure.diameter_um, abs=5)
-    assert unsure.diameter_uncertainty_um == pytest.approx(40, abs=1)
-    assert sure.diameter_uncertainty_um < 6
+    assert unsure.diameter_uncertainty_um == pytest.approx(80, abs=2)
+    assert sure.diameter_uncertainty_um < 12
 
 
 def test_probabilities_are_the_networks_own():

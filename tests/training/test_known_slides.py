@@ -26,7 +26,7 @@ from tests.training.made_slides import DISCS, SPACING_UM
 from training.annotated_slides import annotated_slides
 from training.composite_slide import NODE_MM, make_composite_slide
 from training.composites import MOSAIC, known_composite, linked, make_composites
-from training.known_slides import Known, KnownSlide, score_slide
+from training.known_slides import Known, KnownSlide, score_slide, summarise
 from training.manifest import ManifestRow, read_manifest
 from training.mosaics import MosaicMaker
 from training.patches import PATCH_SPACING_UM, Patches
@@ -133,6 +133,10 @@ def test_a_deposit_that_touches_a_known_one_is_its_own_and_any_other_is_false() 
     assert score.known_um == (400, 150)
     assert score.measured_um == (pytest.approx(300, abs=1), None)
     assert score.false_deposits == 1
+    # 100 um short of the 400 planted
+    for stated_um, within in ((99.0, 0.0), (101.0, 1.0)):
+        said = replace(score, uncertainty_um=(stated_um, None))
+        assert summarise([said]).size_within.value == within
 
 
 def test_a_composite_holds_what_its_truth_says(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def measured() -> Measured:
 
 def test_the_card_holds_every_section_and_warning() -> None:
     """Figures with intervals, what was chosen on what, the fall on other centres, and the notice."""
-    composites = flat(summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), 1), SlideScore(NONE, NONE, (), (), 0)]))
+    composites = flat(
+        summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), (30.0,), 1), SlideScore(NONE, NONE, (), (), (), 0)])
+    )
     composites = {name: value for name, value in composites.items() if not name.endswith("_95")}
     text = render(
         measured(),
@@ -89,7 +91,9 @@ def test_a_figure_with_its_interval_in_words() -> None:
 
 def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
     """What evaluate-composites --json prints comes back with its intervals; anything else is refused by name."""
-    scores = summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), 1), SlideScore(NONE, NONE, (), (), 0)])
+    scores = summarise(
+        [SlideScore(MICRO, MICRO, (500.0,), (520.0,), (30.0,), 1), SlideScore(NONE, NONE, (), (), (), 0)]
+    )
     path = tmp_path / "composites.json"
     path.write_text(json.dumps(flat(scores)))
     found = read_composite_scores(path)
@@ -97,7 +101,7 @@ def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
     assert set(found) == set(asdict(scores))
     assert np.isnan(found["recall_itc"].value)
     assert figure(found["recall_itc"]) == "not defined"
-    path.write_text(json.dumps(flat(summarise([SlideScore(NONE, NONE, (), (), 0)]))))
+    path.write_text(json.dumps(flat(summarise([SlideScore(NONE, NONE, (), (), (), 0)]))))
     assert np.isnan(read_composite_scores(path)["size_error_large"])
     path.write_text("[]")
     with pytest.raises(UsageError, match=r"composites\.json: not what evaluate-composites --json prints"):

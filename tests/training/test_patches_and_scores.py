@@ -254,7 +254,7 @@ def test_kappa_by_hand() -> None:
 def test_a_size_correction_takes_out_a_constant_excess() -> None:
     """Discs that all measure 30 um too long are corrected by 30 um, beyond the largest bin too."""
     sizes = [80, 90, 100, 400, 500, 600, 900, 1000, 1100]
-    scores = [SlideScore(1, 1, (size,), (size + 30.0,), 0) for size in sizes]
+    scores = [SlideScore(1, 1, (size,), (size + 30.0,), (None,), 0) for size in sizes]
     table, left = size_correction(scores)
     assert [round(measured - true, 6) for measured, true in table] == [30.0] * 2
     assert left == 0
