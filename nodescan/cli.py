@@ -81,7 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), WRONG_USAGE)
     except typer.TyperException as error:
         message = error.format_message().rstrip(".")
-        return _fail(f"{message}; see nodescan --help", WRONG_USAGE)
+        context = getattr(error, "ctx", None)
+        return _fail(f"{message}; see {context.command_path if context else 'nodescan'} --help", WRONG_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped by the user", INTERRUPTED)
     except OSError as error:
