@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
 from nodescan.measurement import Measurement
 from nodescan.phantoms import PhantomTruth
 from nodescan.reports.json_report import SCHEMA_VERSION, deposits_as_json
-from nodescan.reports.wording import millimetres, size_words
+from nodescan.reports.wording import size_words
 from nodescan.run_record import redo_command, to_redo
 from nodescan.slides.facts import SlideFacts
 

@@ -7,13 +7,13 @@ import shapely
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.verdict import NOT_JUDGED, REVIEW_ITC_UM, size_could_change
 from nodescan.reports.wording import (
     CLASS_RULES,
     cell_words,
     limit_words,
-    millimetres,
     percent,
     size_words,
     without_paths,

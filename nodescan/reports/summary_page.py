@@ -11,6 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.reports.files import text_bytes, write_beside
@@ -20,7 +21,7 @@ from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.report_reader import read_again
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, class_words, flag_title, millimetres, without_paths
+from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, class_words, flag_title, without_paths
 
 SUMMARY_HTML = "summary.html"
 

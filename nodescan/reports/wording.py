@@ -1,9 +1,9 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
-from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, classify
+from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
+from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.units import Micrometers
 
 CLASS_WORDS = {
     Metastasis.NONE: "Negative",
@@ -34,30 +34,9 @@ NOT_NEEDED = "not needed"
 """Cells of what is larger than 0.2 mm: their number can't change its class."""
 
 
-def millimetres(length_um: float) -> str:
-    """The length in mm with two decimals (three below 0.1 mm), and more where rounding would change its class.
-
-    0.2004 mm is a micrometastasis, and printed as 0.20 mm it would contradict its class.
-    """
-    decimals = 2 if length_um >= 100 else 3
-    if length_um <= 0:
-        return f"{length_um / 1000:.{decimals}f}"
-    wanted = classify(Micrometers(length_um))
-    for places in range(decimals, 16):
-        text = f"{length_um / 1000:.{places}f}"
-        if float(text) > 0 and classify(Micrometers(float(text) * 1000)) is wanted:
-            return text
-    return repr(length_um / 1000)
-
-
 def size_words(deposit: Deposit) -> str:
-    """Size and uncertainty with as many decimals, e.g. "2.62 ± 0.05 mm", "0.400 ± 0.003 mm"."""
-    size = millimetres(deposit.diameter_um)
-    uncertainty = _uncertainty(deposit, size)
-    places = len(uncertainty.partition(".")[2])
-    if places > len(size.partition(".")[2]):
-        size = f"{deposit.diameter_um / 1000:.{places}f}"
-    return f"{size} ± {uncertainty} mm"
+    """Size and uncertainty, e.g. "2.62 ± 0.05 mm"."""
+    return size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um)
 
 
 def plain_size_words(deposit: Deposit) -> str:
@@ -125,17 +104,4 @@ def without_paths(text: str, report: SlideReport) -> str:
         folder = str(place.parent)
         if place.is_absolute() and place.parent != place.parent.parent:
             text = text.replace(folder, "the slide's folder")
-    return text
-
-
-def _uncertainty(deposit: Deposit, size: str) -> str:
-    """With as many decimals as the size, and more where it would read as nothing."""
-    length = deposit.diameter_uncertainty_um / 1000
-    if length <= 0:
-        return "0"
-    places = len(size.partition(".")[2])
-    text = f"{length:.{places}f}"
-    while float(text) == 0 and places < 15:
-        places += 1
-        text = f"{length:.{places}f}"
     return text

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nodescan.domain.classification import classify
 from nodescan.domain.deposits import Detection
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import Flag
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
@@ -19,7 +20,6 @@ from nodescan.reports.wording import (
     class_words,
     flag_title,
     left_out_words,
-    millimetres,
     percent,
     size_words,
     without_paths,
