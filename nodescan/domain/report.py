@@ -39,6 +39,10 @@ class Flag:
     message: str
 
 
+NOT_JUDGED = frozenset({"not_he", "constant_output"})
+"""Flags of a slide that the network can't judge: it gets no class, and what it says there is no finding."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
     """Which network judged the slide: enough to say whether two results may be compared.
@@ -126,6 +130,11 @@ class SlideReport:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
 
     @property
+    def not_judged(self) -> Flag | None:
+        """The flag of a slide that the network can't judge."""
+        return next((flag for flag in self.flags if flag.code in NOT_JUDGED), None)
+
+    @property
     def looked_at(self) -> bool:
         """Whether a network saw any of it: what is said of deposits then means something."""
         return not self.status.without_result or self.examined_fraction is not None
@@ -140,8 +149,9 @@ class SlideReport:
 
     @property
     def known_foci(self) -> int | None:
-        """n_foci; None where "0 foci" of a slide without a result would read as a finding."""
-        return None if self.status.without_result and not self.deposits else self.n_foci
+        """n_foci; None where "0 foci" of a slide without a result, or that wasn't judged, would read as a finding."""
+        unknown = self.status.without_result or self.not_judged is not None
+        return None if unknown and not self.deposits else self.n_foci
 
 
 @dataclass(frozen=True, slots=True)

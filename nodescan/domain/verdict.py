@@ -24,10 +24,6 @@ MANY_FOCI = 5
 """So many foci of ITC size may be one dispersed pattern of more than 200 cells (clinical-rules 1, 3, inferred)."""
 
 
-NOT_JUDGED = frozenset({"not_he", "constant_output"})
-"""Flags of a slide that the network can't judge: it gets no class."""
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """at_least: the class is a lower bound, because some tissue was not examined."""

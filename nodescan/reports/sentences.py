@@ -8,8 +8,8 @@ from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.lengths import millimetres
-from nodescan.domain.report import Flag, SlideReport, Status
-from nodescan.domain.verdict import NOT_JUDGED, REVIEW_ITC_UM, size_could_change
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.verdict import REVIEW_ITC_UM, size_could_change
 from nodescan.reports.wording import (
     CLASS_RULES,
     cell_words,
@@ -74,7 +74,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         return tuple(said)
     if _has_no_tissue(report):
         return ("The slide itself: there may be tissue that was not recognised.",)
-    if not_judged(report) is not None:
+    if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     if report.metastasis is not None:
         near = [deposit for deposit in report.deposits if size_could_change(deposit, report.deposits)]
@@ -95,12 +95,13 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     said: list[str] = []
     if report.deposits and report.metastasis is not None and not report.deposits[0].raised_by_cells:
         said.append(_distance_to_limits(report.deposits[0]))
-    if report.tumour_probability is not None and not_judged(report) is None:
+    if report.tumour_probability is not None and report.not_judged is None:
         said.append(f"Tumour score of the slide: {report.tumour_probability:.2f} on a scale from 0 to 1.")
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
-        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was examined.")
+        done = "examined" if report.not_judged is None else "shown to the network, which can't judge it"
+        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
     if report.metastasis is not None:
         said.extend(_counting(report))
     if report.metastasis is not None:
@@ -130,15 +131,10 @@ def what_is_shown(report: SlideReport) -> str:
     return "the slide image" if whole else "the scanned part"
 
 
-def not_judged(report: SlideReport) -> Flag | None:
-    """The flag of a slide that the network can't judge: what it says of tumour there must not be read as a finding."""
-    return next((flag for flag in report.flags if flag.code in NOT_JUDGED), None)
-
-
 def _why_no_class(report: SlideReport) -> str:
     if _has_no_tissue(report):
         return "No tissue was found on this slide."
-    flag = not_judged(report)
+    flag = report.not_judged
     if flag is not None:
         return without_paths(flag.message, report)
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:

@@ -29,6 +29,9 @@ MOST_NAMES = 20
 """Slides named beside one reason; a share that went away fails hundreds alike, and the table holds them all."""
 
 
+_NOT_JUDGED = "not judged"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One slide as text. link, thumbnail: relative, "" where there is none; the numbers beside are to sort by."""
@@ -43,6 +46,7 @@ class Row:
     at_least: bool
     size: str
     size_um: float | None
+    foci: str
     n_foci: int | None
     status: str
     status_rank: int
@@ -91,7 +95,7 @@ def outcomes(reports: Sequence[SlideReport]) -> tuple[Fact, ...]:
     """How many slides got how far."""
     notes = {
         Status.COMPLETE: "read whole",
-        Status.INCOMPLETE: "not all of it examined",
+        Status.INCOMPLETE: "not all of it examined or judged",
         Status.UNMEASURABLE: "no trustworthy scale",
         Status.FAILED: "no result",
     }
@@ -130,7 +134,7 @@ def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
 
 
 def _row(report: SlideReport, folder: Path) -> Row:
-    name, largest = report.slide.slide_id, report.largest_deposit_um
+    name, judged = report.slide.slide_id, report.not_judged is None
     patient, node = report.slide.patient_id, report.slide.node_id
     origin = [f"patient {patient}" if patient else "", f"node {node}" if node else ""]
     return Row(
@@ -142,14 +146,19 @@ def _row(report: SlideReport, folder: Path) -> Row:
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=report.at_least,
-        size="" if largest is None else f"{millimetres(largest)} mm",
-        size_um=largest,
-        n_foci=report.known_foci,
+        size=_size(report) if judged else _NOT_JUDGED,
+        size_um=report.largest_deposit_um if judged else None,
+        foci=("" if report.known_foci is None else str(report.known_foci)) if judged else _NOT_JUDGED,
+        n_foci=report.known_foci if judged else None,
         status=report.status.value,
         status_rank=tuple(Status).index(report.status),
         flags=tuple(dict.fromkeys(flag_title(flag.code) for flag in report.flags)),
         seconds="" if report.provenance is None else f"{report.provenance.seconds:.1f}",
     )
+
+
+def _size(report: SlideReport) -> str:
+    return "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm"
 
 
 def _link(folder: Path, report: SlideReport, file: str) -> str:

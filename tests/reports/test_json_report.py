@@ -88,6 +88,16 @@ def test_a_slide_nobody_looked_at_has_no_number_of_foci() -> None:
     assert report_as_json(VARIANTS["incomplete_nothing"]().report)["n_foci"] == 0
 
 
+def test_a_slide_that_was_not_judged_has_no_number_of_foci_either(schema: Draft202012Validator) -> None:
+    """0 on a slide of another stain would read as a finding; what was found on it is counted."""
+    found = VARIANTS["not_he"]().report
+    nothing = report_as_json(replace(found, deposits=()))
+    assert (report_as_json(found)["n_foci"], nothing["n_foci"]) == (1, None)
+    assert schema.is_valid(nothing)
+    assert not schema.is_valid({**nothing, "n_foci": 0})
+    assert not schema.is_valid({**report_as_json(VARIANTS["incomplete_nothing"]().report), "n_foci": None})
+
+
 def test_incomplete_with_nothing_found_has_no_class() -> None:
     """Never "negative"; and with something found, a lower bound."""
     nothing, micro = VARIANTS["incomplete_nothing"]().report, VARIANTS["incomplete_micro"]().report

@@ -158,7 +158,11 @@ def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
         "The whole slide under the microscope: the network's answers on it mean nothing.",
     )
     assert not [said for said in sentences.how_sure(report) if "score" in said]
-    assert [fact.value for fact in page.key_facts(report) if fact.label == "Tumour score"] == ["no meaning"]
+    for seen in (report, replace(report, deposits=())):
+        assert [fact.value for fact in page.key_facts(seen)] == ["not judged", "not judged", "no meaning", "not judged"]
+        assert [said for said in sentences.how_sure(seen) if "shown to the network, which can't judge it" in said]
+        assert not [said for said in sentences.how_sure(seen) if "examined" in said]
+    assert "Tissue examined" not in [fact.label for fact in page.quality_facts(found)]
     assert "Lymph node, H&amp;E" in render(VARIANTS["negative"]())
     assert "Lymph node, H&amp;E" not in render(found)
 
