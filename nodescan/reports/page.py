@@ -11,7 +11,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
-from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, Colour, excluded_colour, heat_ramp
+from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, NOT_EXAMINED, TISSUE, Colour, heat_ramp
 from nodescan.reports.sentences import in_scanned_part
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
@@ -165,8 +165,8 @@ def legend(result: SlideResult) -> tuple[Swatch, ...]:
         lines.append(Swatch("line", TISSUE.css, "Tissue"))
         lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
         lines += [
-            Swatch("dashed", excluded_colour(index).css, f"Left out: {left_out_words(reason)}")
-            for index, (reason, mask) in enumerate(result.tissue.excluded)
+            Swatch("dashed", EXCLUDED_COLOURS[reason].css, f"Left out: {left_out_words(reason)}")
+            for reason, mask in result.tissue.excluded
             if mask.any()
         ]
     return tuple(lines)

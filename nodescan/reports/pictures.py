@@ -17,7 +17,7 @@ from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.files import write_beside
-from nodescan.reports.palette import CLASS_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, excluded_colour, heat_ramp
+from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, heat_ramp
 from nodescan.reports.wording import plain_size_words
 
 OVERVIEW_JPG = "overview.jpg"
@@ -119,9 +119,9 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
     if result.report.status is not Status.UNMEASURABLE:
         canvas.scale_bar()
     if result.tissue is not None:
-        for index, (_, mask) in enumerate(result.tissue.excluded):
+        for reason, mask in result.tissue.excluded:
             sampled = canvas.sampled(mask, result.tissue.spacing).astype(bool)
-            canvas.outline_mask(sampled, excluded_colour(index), width=1.8, dashed=True)
+            canvas.outline_mask(sampled, EXCLUDED_COLOURS[reason], width=1.8, dashed=True)
         tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
         canvas.outline_mask(tissue, TISSUE, width=1.2)
         _draw_not_examined(canvas, result)
