@@ -154,7 +154,7 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("model", card.name),
             ("architecture", card.architecture),
             ("spacing", f"{finest:g} to {coarsest:g} um/px, an answer every {card.stride_px} px"),
-            ("threshold", f"{card.decision.threshold:g}, chosen on {card.decision.chosen_on}"),
+            ("threshold", f"{_levels(card)}, chosen on {card.decision.chosen_on}"),
             *_found_from(card.decision.found_from_um),
             ("trained on", card.training_data),
             *card.metrics.items(),
@@ -163,6 +163,13 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("weights", f"sha256 {card.weights_sha256}"),
         )
         _print_facts(rows)
+
+
+def _levels(card: "ModelCard") -> str:
+    """The outline's threshold, and what its map has to reach for a deposit."""
+    rule = card.decision
+    smoothed = f" of the map smoothed by {rule.smoothing_um:g} um" if rule.smoothing_um else ""
+    return f"{rule.threshold:g}{smoothed}, where that reaches {rule.seed_threshold:g}"
 
 
 def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:

@@ -49,6 +49,8 @@ class ModelIdentity:
 
     card_sha256: over all of its card that bears on a finding, "" for a network without a card. found_from_um: the
     greatest diameter from which on it found every planted deposit, None where its card doesn't say; bears on no result.
+    smoothing_um, seed_threshold: how deposits come of its map, see DecisionRule; None in reports of earlier versions,
+    and compared by card_sha256.
     """
 
     name: str
@@ -57,6 +59,8 @@ class ModelIdentity:
     threshold: float
     card_sha256: str = ""
     found_from_um: float | None = field(default=None, compare=False)
+    smoothing_um: float | None = field(default=None, compare=False)
+    seed_threshold: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

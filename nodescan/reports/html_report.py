@@ -12,7 +12,7 @@ from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import Jpeg, SlidePictures, draw_crop
 from nodescan.reports.web_page import environment
-from nodescan.reports.wording import class_words, size_words
+from nodescan.reports.wording import class_words, outline_words, size_words
 
 REPORT_HTML = "report.html"
 
@@ -67,6 +67,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
             heatmap=heatmap,
             heat_gradient=page.heat_gradient(),
             threshold=None if report.model is None else report.model.threshold,
+            outlines="" if report.model is None else outline_words(report.model),
             legend=page.legend(result),
             close_ups=close_ups,
             n_more_close_ups=report.n_foci - len(close_ups),

@@ -251,7 +251,8 @@ def _highest_per_pixel(canvas: Canvas, probability: ProbabilityMap) -> NDArray[n
 
 def with_legend(heatmap: Image.Image, result: SlideResult) -> Image.Image:
     """The heat map with a strip below: colours of probability with the threshold, and the hatching's meaning."""
-    threshold = None if result.report.model is None else result.report.model.threshold
+    model = result.report.model
+    threshold = None if model is None else model.threshold
     wide, high = heatmap.size
     text = _text_px(max(wide, high))
     sheet = Image.new("RGB", (wide, high + text * 5), PAPER)
@@ -267,7 +268,11 @@ def with_legend(heatmap: Image.Image, result: SlideResult) -> Image.Image:
     if threshold is not None:
         at = left + threshold * length
         draw.line([(at, top - text * 0.3), (at, top + text * 1.2)], fill=INK, width=max(2, text // 9))
-        draw.text((at + text * 0.3, top - text * 0.15), f"outline at {threshold:.2f}", font=font, fill=INK, anchor="ls")
+        where = (at + text * 0.3, top - text * 0.15)
+        words, whole = f"outline at {threshold:.2f}", f"outline at {threshold:.2f} of the smoothed map"
+        if model is not None and model.smoothing_um and where[0] + draw.textlength(whole, font=font) < wide:
+            words = whole
+        draw.text(where, words, font=font, fill=INK, anchor="ls")
     box = left + length + text * 2, top - text * 0.05
     _hatched_swatch(draw, box, text)
     draw.text((box[0] + text * 2.3, top + text * 0.45), "tissue not examined", font=font, fill=INK, anchor="lm")

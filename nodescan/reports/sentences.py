@@ -251,4 +251,7 @@ def _is_near(place: Detection, outlines: shapely.STRtree) -> bool:
 
 def _likely(detection: Detection, report: SlideReport) -> str:
     where = place((detection.x_um, detection.y_um), report)
-    return f"Likeliest place, too small or too faint to be a deposit (score {detection.confidence:.2f}): {where}."
+    seed = None if report.model is None else report.model.seed_threshold
+    needed = "" if seed is None else f"; a deposit reaches {seed:g}"
+    score = f"score {detection.confidence:.2f}{needed}"
+    return f"Likeliest place, too small or too faint to be a deposit ({score}): {where}."

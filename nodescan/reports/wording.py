@@ -3,7 +3,7 @@
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.lengths import size_in_mm
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
 CLASS_WORDS = {
     Metastasis.NONE: "Negative",
@@ -72,6 +72,16 @@ def limit_words(found_from_um: float | None) -> str:
         f"On synthetic slides this model found every deposit only from about {found_from_um / 1000:g} mm on: smaller "
         "ones, isolated tumour cells among them, are not excluded."
     )
+
+
+def outline_words(model: ModelIdentity) -> str:
+    """Where outlines are drawn, e.g. "outlines at 0.70 of the map smoothed by 40 µm, where it reaches 0.875".
+
+    The heat map shows the map as the network answered, before it is smoothed.
+    """
+    smoothed = f" of the map smoothed by {model.smoothing_um:g} µm" if model.smoothing_um else ""
+    seed = "" if model.seed_threshold is None else f", where it reaches {model.seed_threshold:g}"
+    return f"outlines at {model.threshold:.2f}{smoothed}{seed}"
 
 
 def flag_title(code: str) -> str:

@@ -173,6 +173,18 @@ def test_a_likely_place_never_contradicts_the_threshold() -> None:
     assert said.startswith("Likeliest place, too small or too faint to be a deposit (score 0.21): ")
 
 
+def test_where_outlines_are_drawn_is_said_whole() -> None:
+    """At the threshold of the smoothed map, and only of what reaches the seed: raw cells beside them may be higher."""
+    found = VARIANTS["macro"]()
+    assert found.report.model is not None
+    assert "(outlines at 0.42)" in render(found)
+    model = replace(found.report.model, threshold=0.7, smoothing_um=40.0, seed_threshold=0.875)
+    known = replace(found, report=replace(found.report, model=model))
+    assert "(outlines at 0.70 of the map smoothed by 40 µm, where it reaches 0.875)" in render(known)
+    faint = replace(VARIANTS["negative"]().report, model=model)
+    assert "(score 0.21; a deposit reaches 0.875)" in sentences.look_first(faint)[-2]
+
+
 def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> None:
     """At most three, the likeliest first; not what lies in a deposit or beside it, nor what is at most 0.5."""
     found = replace(VARIANTS["macro"]().report, detections=())
