@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # both know torch, and a command that measures a mask needn't
 CELLS_NOT_ASSESSED = "cell count not assessed"
 """Said beside every class that rests on size alone (clinical-rules 1)."""
 
+OUTLINE_ALONE = "± is of drawing the outline alone, not of how sure it is that the tumour ends there"
+"""Said beside sizes of a file that states no uncertainty of its own."""
+
 _SPACING_SOURCES = {
     "file": "file",
     "tiff": "file's TIFF resolution tags",
@@ -103,7 +106,7 @@ def print_measurement(measurement: Measurement, *, as_json: bool) -> None:
     _print(f"{measurement.source.name}: {measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}")
     spacing = measurement.spacing
     _print(f"spacing {spacing.x:g} x {spacing.y:g} um/px, from the {_source(measurement.spacing_source)}")
-    for note in measurement.notes:
+    for note in _notes(measurement):
         _print(f"note: {note}")
 
 
@@ -198,8 +201,13 @@ def _measurement_as_json(measurement: Measurement) -> dict[str, object]:
         "deposits": deposits_as_json(measurement.deposits),
         "spacing_um": [float(measurement.spacing.x), float(measurement.spacing.y)],
         "spacing_source": measurement.spacing_source,
-        "notes": [*measurement.notes, CELLS_NOT_ASSESSED],
+        "notes": [*_notes(measurement), CELLS_NOT_ASSESSED],
     }
+
+
+def _notes(measurement: Measurement) -> tuple[str, ...]:
+    alone = () if measurement.as_stated or not measurement.deposits else (OUTLINE_ALONE,)
+    return (*measurement.notes, *alone)
 
 
 def _marked(pairs: "Sequence[Pair]") -> "Iterable[tuple[bool, Pair | None]]":

@@ -57,7 +57,10 @@ def test_a_models_detection_limit_is_told_and_read_back(tmp_path: Path, schema: 
     """A report of a model that says none, as those of earlier versions, has no such key and is read back the same."""
     report = VARIANTS["negative"]().report
     assert report.model is not None
-    for known in (report, replace(report, model=replace(report.model, found_from_um=200.0, smoothing_um=0.0, seed_threshold=0.9))):
+    for known in (
+        report,
+        replace(report, model=replace(report.model, found_from_um=200.0, smoothing_um=0.0, seed_threshold=0.9)),
+    ):
         content = json_bytes(report_as_json(known))
         assert schema.is_valid(json.loads(content))
         (tmp_path / "report.json").write_bytes(content)
