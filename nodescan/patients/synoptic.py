@@ -72,7 +72,7 @@ def borderline_words(staged: Staged) -> str:
 def _borderline_note(found: Metastasis, staged: Staged) -> str:
     """How many nodes may count or not, by a size that is within its uncertainty of a limit."""
     unsure = sum(node.n_nodes for node in staged.specimen.nodes if node.borderline and found in node.classes)
-    return f"{unsure} borderline: by size, within its uncertainty, to be counted here or not" if unsure else ""
+    return f"{unsure} borderline by size, which may or may not count here" if unsure else ""
 
 
 def _status(staged: Staged) -> str:

@@ -18,7 +18,7 @@ from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.files import write_beside
 from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, heat_ramp
-from nodescan.reports.wording import plain_size_words
+from nodescan.reports.wording import size_words
 
 OVERVIEW_JPG = "overview.jpg"
 HEATMAP_PNG = "heatmap.png"
@@ -153,7 +153,7 @@ def draw_crop(deposit: Deposit, picture: Picture, deposits: tuple[Deposit, ...])
             for ring in (polygon.exterior, *polygon.holes):
                 canvas.outline_ring(ring, CLASS_COLOURS[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
     corners = np.vstack([polygon.exterior for polygon in deposit.outline])
-    canvas.diameter(deposit.endpoints_um, plain_size_words(deposit), beside_um=corners)
+    canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=corners)
     return canvas.image()
 
 

@@ -9,7 +9,7 @@ from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.verdict import REVIEW_ITC_UM, size_could_change
+from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, size_could_change
 from nodescan.reports.wording import (
     CLASS_RULES,
     cell_words,
@@ -43,19 +43,19 @@ def answer(report: SlideReport) -> str:
     if report.at_least and report.metastasis is Metastasis.MACRO:
         return f"{said} Not all tissue was examined: there may be larger or more deposits."
     if report.at_least:
-        return f"{said} Not all tissue was examined, so the true class may be higher."
+        lower = ", or lower by the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
+        return f"{said} Not all tissue was examined, so the true class may be higher{lower}."
     return said
 
 
 def doubt(report: SlideReport) -> str:
-    """A word beside the headline for what must not be overlooked; empty where there is none."""
-    if report.status is not Status.COMPLETE:
-        return report.status.value
+    """Words beside the headline for what must not be overlooked; empty where there is nothing."""
+    said = [] if report.status is Status.COMPLETE else [report.status.value]
     largest = report.deposits[0] if report.deposits else None
     if largest is not None and report.metastasis is not None and size_could_change(largest, report.deposits):
         _, lower, upper = _nearest_limit(largest)
-        return f"borderline: {lower} or {upper}"
-    return ""
+        said.append(f"borderline: {lower} or {upper}")
+    return "; ".join(said)
 
 
 def reason(report: SlideReport) -> str:
@@ -252,6 +252,6 @@ def _is_near(place: Detection, outlines: shapely.STRtree) -> bool:
 def _likely(detection: Detection, report: SlideReport) -> str:
     where = place((detection.x_um, detection.y_um), report)
     seed = None if report.model is None else report.model.seed_threshold
-    needed = "" if seed is None else f"; a deposit reaches {seed:g}"
+    needed = "" if seed is None or detection.confidence >= seed else f"; a deposit reaches {seed:g}"
     score = f"score {detection.confidence:.2f}{needed}"
     return f"Likeliest place, too small or too faint to be a deposit ({score}): {where}."

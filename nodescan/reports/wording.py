@@ -39,11 +39,6 @@ def size_words(deposit: Deposit) -> str:
     return size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um)
 
 
-def plain_size_words(deposit: Deposit) -> str:
-    """size_words in ASCII, for the font that pictures are labelled with."""
-    return size_words(deposit).replace("±", "+/-")
-
-
 def cell_words(deposit: Deposit) -> str:
     """Tumour cells and uncertainty, e.g. "62 ± 22"; where they were not counted, why."""
     if deposit.cells is None:

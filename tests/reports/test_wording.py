@@ -108,6 +108,17 @@ def test_what_could_change_the_class_comes_first() -> None:
     )
 
 
+def test_a_borderline_lower_bound_may_be_lower() -> None:
+    """A micrometastasis of 0.21 +- 0.02 mm on a slide that was read in part: the word and the sentence say both."""
+    whole = VARIANTS["incomplete_micro"]().report
+    small = replace(whole.deposits[0], diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0))
+    near = replace(whole, deposits=(small,))
+    assert sentences.doubt(near) == "incomplete; borderline: isolated tumour cells or micrometastasis"
+    assert sentences.answer(near).endswith("so the true class may be higher, or lower by the borderline size.")
+    assert sentences.doubt(whole) == "incomplete"
+    assert sentences.answer(whole).endswith("so the true class may be higher.")
+
+
 def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
     """Beside a clear macrometastasis, a focus of 0.2 mm is not the first thing to look at."""
     macro = VARIANTS["macro"]().report
