@@ -14,7 +14,7 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
 from nodescan.measurement import Measurement
 from nodescan.phantoms import PhantomTruth
 from nodescan.reports.json_report import SCHEMA_VERSION, deposits_as_json
-from nodescan.reports.wording import size_words
+from nodescan.reports.wording import largest_words, size_words
 from nodescan.run_record import redo_command, to_redo
 from nodescan.slides.facts import SlideFacts
 
@@ -50,7 +50,7 @@ def print_batch(result: "BatchResult", command: Sequence[str] = ()) -> None:
             report.slide.slide_id,
             report.status.value,
             _class_word(report),
-            "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm",
+            largest_words(report),
             ", ".join(flag.code for flag in report.flags),
         )
         for report in result.reports

@@ -131,7 +131,7 @@ def answer(staged: Staged) -> str:
     seen = "" if staged.specimen.unclassed_um is None else "Tumour was found on a slide that got no class: review it. "
     if worst is Metastasis.NONE:
         return f"{seen}{missing}, so this is not a negative result."
-    lower = ", or lower by the borderline size" if staged.may_be[0] is not staged.lowest else ""
+    lower = ", or lower by the borderline size" if staged.borderline and staged.may_be[0] is not staged.lowest else ""
     return f"{said} {seen}{missing}, so the true stage may be higher{lower}."
 
 

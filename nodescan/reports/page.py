@@ -17,6 +17,7 @@ from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
+    NOT_JUDGED_WORDS,
     cell_words,
     flag_title,
     left_out_words,
@@ -28,7 +29,7 @@ from nodescan.reports.wording import (
 MOST_ROWS = 200
 """More rows than this make the page slow to open and long to print; report.json holds all."""
 
-_NOT_KNOWN, _NOT_JUDGED = "not known", "not judged"
+_NOT_KNOWN = "not known"
 
 _FOUND = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 
@@ -92,10 +93,10 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
     tissue = f"of {area:.1f} mm²" if area else ""
     if report.not_judged is not None:
         return (
-            Fact("Largest deposit", _NOT_JUDGED),
-            Fact("Foci", _NOT_JUDGED),
+            Fact("Largest deposit", NOT_JUDGED_WORDS),
+            Fact("Foci", NOT_JUDGED_WORDS),
             Fact("Tumour score", "no meaning"),
-            Fact("Tissue examined", _NOT_JUDGED, tissue),
+            Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
         )
     scale = "0 to 1, of the slide" if score is not None else ""
     return (

@@ -11,7 +11,6 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.reports.files import text_bytes, write_beside
@@ -21,15 +20,20 @@ from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.report_reader import read_again
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, class_words, flag_title, without_paths
+from nodescan.reports.wording import (
+    CLASS_RULES,
+    CLASS_WORDS,
+    NOT_JUDGED_WORDS,
+    class_words,
+    flag_title,
+    largest_words,
+    without_paths,
+)
 
 SUMMARY_HTML = "summary.html"
 
 MOST_NAMES = 20
 """Slides named beside one reason; a share that went away fails hundreds alike, and the table holds them all."""
-
-
-_NOT_JUDGED = "not judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +150,15 @@ def _row(report: SlideReport, folder: Path) -> Row:
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=report.at_least,
-        size=_size(report) if judged else _NOT_JUDGED,
+        size=largest_words(report),
         size_um=report.largest_deposit_um if judged else None,
-        foci=("" if report.known_foci is None else str(report.known_foci)) if judged else _NOT_JUDGED,
+        foci=("" if report.known_foci is None else str(report.known_foci)) if judged else NOT_JUDGED_WORDS,
         n_foci=report.known_foci if judged else None,
         status=report.status.value,
         status_rank=tuple(Status).index(report.status),
         flags=tuple(dict.fromkeys(flag_title(flag.code) for flag in report.flags)),
         seconds="" if report.provenance is None else f"{report.provenance.seconds:.1f}",
     )
-
-
-def _size(report: SlideReport) -> str:
-    return "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm"
 
 
 def _link(folder: Path, report: SlideReport, file: str) -> str:

@@ -2,7 +2,7 @@
 
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.lengths import millimetres, size_in_mm
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
 CLASS_WORDS = {
@@ -27,6 +27,9 @@ _LEFT_OUT = {
 }
 
 _UPPER = {"he": "H&E", "itc": "ITC"}
+
+NOT_JUDGED_WORDS = "not judged"
+"""Of a slide that the network can't judge, instead of what it says there."""
 
 NOT_COUNTED = "not assessed"
 
@@ -67,6 +70,13 @@ def limit_words(found_from_um: float | None) -> str:
         f"On synthetic slides this model found every deposit only from about {found_from_um / 1000:g} mm on: smaller "
         "ones, isolated tumour cells among them, are not excluded."
     )
+
+
+def largest_words(report: SlideReport) -> str:
+    """The largest deposit's size in an index of slides; "" where there is none."""
+    if report.not_judged is not None:
+        return NOT_JUDGED_WORDS
+    return "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm"
 
 
 def outline_words(model: ModelIdentity) -> str:

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.patient import Node, Section, Specimen
+from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Flag, SlideReport, Status
-from nodescan.domain.staging import AJCC8
+from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.units import Micrometers
 from nodescan.manifest import read_manifest
 from nodescan.patients.corrections import read_corrections
+from nodescan.patients.page import answer
 from nodescan.patients.patient_files import patients_schema, write_staging
 from nodescan.patients.restage import Staging, stage_reports
 from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT
@@ -102,3 +106,13 @@ def test_a_clear_size_leaves_no_doubt(tmp_path: Path) -> None:
     assert "none larger than 2 mm" in text_of(page)
     (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
     assert (patient["borderline"], patient["may_be"]) == (False, [])
+
+
+def test_more_nodes_than_the_table_knows_are_no_error() -> None:
+    """Ten macrometastases have no place in the challenge's table, so no category is there to be borderline."""
+    sections = [Section(f"s{number}", Status.COMPLETE, Metastasis.MACRO) for number in range(10)]
+    unread = Section("f", Status.FAILED, None, reason="truncated")
+    nodes = tuple(Node(section.slide_id, (section,)) for section in (*sections, unread))
+    staged_ = stage(Specimen("P", nodes), CAMELYON17)
+    assert (staged_.may_be, staged_.borderline) == ((), False)
+    assert answer(staged_).endswith("so the true stage may be higher.")
