@@ -15,7 +15,11 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
+from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError
+
+DIAMETER_UNCERTAINTY = "Diameter uncertainty um"
+"""The measurement of deposits.geojson that says how uncertain a deposit's greatest diameter is."""
 
 
 class Role(Enum):
@@ -58,7 +62,8 @@ class Outlines:
     """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know.
 
     left_out: how many outlines say nothing, being in no group or to be ignored; ignored: what they enclose, as tumour
-    is given. shown_part: pixels count from what QuPath shows of the slide; see on_canvas().
+    is given. shown_part: pixels count from what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the
+    file states how uncertain its diameter is, in um, as in deposits.geojson.
     """
 
     source: str
@@ -68,6 +73,7 @@ class Outlines:
     left_out: int = 0
     shown_part: bool = False
     ignored: shapely.MultiPolygon = shapely.MultiPolygon()  # noqa: RUF009  shapes can't be changed
+    unsure: tuple[tuple[shapely.Geometry, Micrometers], ...] = ()
 
     def lesions(self) -> shapely.MultiPolygon:
         """The tumour with the exclusions cut out, last, as the organisers draw it."""
@@ -84,7 +90,8 @@ class Outlines:
         shift = np.array(shown_from_px)
         parts = self.tumour, self.excluded, self.ignored
         tumour, excluded, ignored = (shapely.transform(part, lambda xy: xy + shift) for part in parts)
-        return replace(self, tumour=tumour, excluded=excluded, ignored=ignored, shown_part=False)
+        unsure = tuple((shapely.transform(part, lambda xy: xy + shift), um) for part, um in self.unsure)
+        return replace(self, tumour=tumour, excluded=excluded, ignored=ignored, shown_part=False, unsure=unsure)
 
 
 def read_outlines(path: Path) -> Outlines:
@@ -128,12 +135,16 @@ def read_geojson(path: Path) -> Outlines:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline."""
+    """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline.
+
+    uncertainty_um: of its greatest diameter, as the file states it; None where it doesn't.
+    """
 
     name: str
     group: str | None
     rings: tuple[NDArray[np.float64], ...]
     curved: bool = False
+    uncertainty_um: Micrometers | None = None
 
 
 _REMARKS = (
@@ -171,6 +182,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
             raise AnnotationError(f"{path.name}: {name} is no GeoJSON feature; export it again as GeoJSON")
         geometry, group = feature.get("geometry"), _class_name(feature)
+        uncertainty_um = _uncertainty_um(path, name, feature)
         if not isinstance(geometry, dict):
             raise AnnotationError(f"{path.name}: {name} has no geometry")
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
@@ -180,7 +192,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
             raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
         for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates):
             rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
-            yield _Piece(name, group, rings)
+            yield _Piece(name, group, rings, uncertainty_um=uncertainty_um)
 
 
 def _class_name(feature: Mapping[str, object]) -> str | None:
@@ -194,6 +206,20 @@ def _class_name(feature: Mapping[str, object]) -> str | None:
     if isinstance(name, list):
         name = ": ".join(map(str, name))
     return str(name) if name else None
+
+
+def _uncertainty_um(path: Path, name: str, feature: Mapping[str, object]) -> Micrometers | None:
+    """What a feature's measurements say of its diameter: an object, or (QuPath before 0.4) a list."""
+    properties = feature.get("properties")
+    measured = properties.get("measurements") if isinstance(properties, dict) else None
+    if isinstance(measured, list):
+        measured = {one.get("name"): one.get("value") for one in measured if isinstance(one, dict)}
+    stated = measured.get(DIAMETER_UNCERTAINTY) if isinstance(measured, dict) else None
+    if stated is None:
+        return None
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 <= stated < math.inf:
+        raise AnnotationError(f"{path.name}: {name} has a {DIAMETER_UNCERTAINTY!r} that is no length: {stated!r}")
+    return Micrometers(float(stated))
 
 
 def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
@@ -211,6 +237,7 @@ def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
 def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     found: dict[Role, list[shapely.Geometry]] = {role: [] for role in Role}
     remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
+    unsure: list[tuple[shapely.Geometry, Micrometers]] = []
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
         if role is None:
@@ -224,6 +251,8 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
             continue
         polygon, crosses = _polygon(path, piece)
         found[role].append(polygon)
+        if role is Role.TUMOUR and piece.uncertainty_um is not None:
+            unsure.append((polygon, piece.uncertainty_um))
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)
@@ -231,7 +260,8 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
     tumour, excluded, ignored = (_united(found[role]) for role in Role)
-    return Outlines(path.name, tumour, excluded, tuple(notes), len(remarks[_LEFT_OUT]), ignored=ignored)
+    left_out = len(remarks[_LEFT_OUT])
+    return Outlines(path.name, tumour, excluded, tuple(notes), left_out, ignored=ignored, unsure=tuple(unsure))
 
 
 def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.MultiPolygon, bool]:

@@ -1,23 +1,27 @@
 """ONE MASK OR OUTLINE FILE, FROM FILE TO MEASURED DEPOSITS: what `nodescan measure` does, with no network involved."""
 
+import math
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
 import numpy as np
+import shapely
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from shapely import affinity
 
-from nodescan.annotations import read_outlines
+from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_mask, measure_polygons
+from nodescan.imaging.sizing import to_shape
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
 """A mask's resolution tags are believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px,
@@ -34,6 +38,9 @@ up to about x16."""
 MPP_TOLERANCE = 0.02
 """A given spacing further from the file's own than this share is remarked upon."""
 
+_SAME_PX = 0.01
+"""What is left of an outline beside its own by rounding alone."""
+
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
 _UM_PER_OME_UNIT = {"nm": 0.001, "µm": 1.0, "mm": 1000.0, "cm": 10_000.0}
@@ -45,7 +52,8 @@ class Measurement:
 
     kind: "mask" or "outlines"; spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or
     "user" (--mpp); metastasis: the class of the largest deposit, by size alone, as cells are not counted; notes:
-    sentences that the reader of the sizes must see.
+    sentences that the reader of the sizes must see. as_stated: the uncertainties hold what the file states of them, and
+    aren't those of the outlines alone.
     """
 
     source: Path
@@ -55,6 +63,7 @@ class Measurement:
     deposits: tuple[Deposit, ...]
     metastasis: Metastasis
     notes: tuple[str, ...] = ()
+    as_stated: bool = False
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -93,8 +102,19 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
             f"{path.name}: none of its {outlines.left_out} outline(s) says that it is tumour: they are in no group or "
             "to be ignored; put them into a group or class, such as Tumor"
         )
-    deposits = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
-    return Measurement(path, "outlines", mpp, "user", deposits, _class_of(deposits), outlines.notes)
+    drawn = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
+    deposits = tuple(_as_stated(deposit, outlines, mpp) for deposit in drawn)
+    said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
+    as_stated = bool(drawn) and outlines.lesions().within(said)
+    return Measurement(path, "outlines", mpp, "user", deposits, _class_of(deposits), outlines.notes, as_stated)
+
+
+def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:
+    """With the largest uncertainty that the file states of its outlines beside the drawing's own (root of squares)."""
+    shape = affinity.scale(to_shape(deposit.outline), 1 / mpp.x, 1 / mpp.y, origin=(0, 0))
+    stated_um = max((um for part, um in outlines.unsure if shapely.intersects(part, shape)), default=0.0)
+    whole_um = Micrometers(math.hypot(deposit.diameter_uncertainty_um, stated_um))
+    return replace(deposit, diameter_uncertainty_um=whole_um)
 
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:

@@ -8,9 +8,9 @@ from nodescan.close_ups import begin_close_ups
 from nodescan.counting import counted
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.maps import TissueMask
-from nodescan.domain.report import Flag, Provenance, SlideReport, SlideResult
+from nodescan.domain.report import NOT_JUDGED, Flag, Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
-from nodescan.domain.verdict import NOT_JUDGED, conclude, deposit_flags
+from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.examination import Examination, examine
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.segmentation import find_deposits

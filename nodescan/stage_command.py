@@ -156,14 +156,15 @@ def _notes(staging: "Staging") -> dict[str, list[str]]:
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:
-    from nodescan.patients.synoptic import largest_um
-    from nodescan.reports.wording import millimetres
+    from nodescan.patients.synoptic import borderline_words, largest_words
 
-    size, words = largest_um(result.staged), result.staged.words
+    words, unsure = result.staged.words, borderline_words(result.staged)
+    if unsure:
+        words += f" ({unsure})"
     if result.software is not None:
         words += f" (software alone: {result.software.words})"
     nodes = str(result.staged.specimen.n_nodes)
-    return _name(result), words, nodes, "" if size is None else f"{millimetres(size)} mm"
+    return _name(result), words, nodes, largest_words(result.staged)
 
 
 def _name(result: "PatientResult") -> str:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
 from nodescan.measurement import Measurement
 from nodescan.phantoms import PhantomTruth
 from nodescan.reports.json_report import SCHEMA_VERSION, deposits_as_json
-from nodescan.reports.wording import millimetres, size_words
+from nodescan.reports.wording import largest_words, size_words
 from nodescan.run_record import redo_command, to_redo
 from nodescan.slides.facts import SlideFacts
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:  # both know torch, and a command that measures a mask needn't
 
 CELLS_NOT_ASSESSED = "cell count not assessed"
 """Said beside every class that rests on size alone (clinical-rules 1)."""
+
+OUTLINE_ALONE = "± is of drawing the outline alone, not of how sure it is that the tumour ends there"
+"""Said beside sizes of a file that states no uncertainty of its own."""
 
 _SPACING_SOURCES = {
     "file": "file",
@@ -46,7 +50,7 @@ def print_batch(result: "BatchResult", command: Sequence[str] = ()) -> None:
             report.slide.slide_id,
             report.status.value,
             _class_word(report),
-            "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm",
+            largest_words(report),
             ", ".join(flag.code for flag in report.flags),
         )
         for report in result.reports
@@ -105,7 +109,7 @@ def print_measurement(measurement: Measurement, *, as_json: bool) -> None:
     _print(f"{measurement.source.name}: {measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}")
     spacing = measurement.spacing
     _print(f"spacing {spacing.x:g} x {spacing.y:g} um/px, from the {_source(measurement.spacing_source)}")
-    for note in measurement.notes:
+    for note in _notes(measurement):
         _print(f"note: {note}")
 
 
@@ -156,7 +160,7 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("model", card.name),
             ("architecture", card.architecture),
             ("spacing", f"{finest:g} to {coarsest:g} um/px, an answer every {card.stride_px} px"),
-            ("threshold", f"{card.decision.threshold:g}, chosen on {card.decision.chosen_on}"),
+            ("threshold", f"{_levels(card)}, chosen on {card.decision.chosen_on}"),
             *_found_from(card.decision.found_from_um),
             ("trained on", card.training_data),
             *card.metrics.items(),
@@ -165,6 +169,13 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("weights", f"sha256 {card.weights_sha256}"),
         )
         _print_facts(rows)
+
+
+def _levels(card: "ModelCard") -> str:
+    """The outline's threshold, and what its map has to reach for a deposit."""
+    rule = card.decision
+    smoothed = f" of the map smoothed by {rule.smoothing_um:g} um" if rule.smoothing_um else ""
+    return f"{rule.threshold:g}{smoothed}, where that reaches {rule.seed_threshold:g}"
 
 
 def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:
@@ -193,8 +204,13 @@ def _measurement_as_json(measurement: Measurement) -> dict[str, object]:
         "deposits": deposits_as_json(measurement.deposits),
         "spacing_um": [float(measurement.spacing.x), float(measurement.spacing.y)],
         "spacing_source": measurement.spacing_source,
-        "notes": [*measurement.notes, CELLS_NOT_ASSESSED],
+        "notes": [*_notes(measurement), CELLS_NOT_ASSESSED],
     }
+
+
+def _notes(measurement: Measurement) -> tuple[str, ...]:
+    alone = () if measurement.as_stated or not measurement.deposits else (OUTLINE_ALONE,)
+    return (*measurement.notes, *alone)
 
 
 def _marked(pairs: "Sequence[Pair]") -> "Iterable[tuple[bool, Pair | None]]":

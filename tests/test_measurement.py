@@ -15,8 +15,10 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.measurement import measure_file
+from nodescan.reports.geojson_report import write_geojson
 from nodescan.tables import print_measurement
-from tests.test_annotations import SQUARE, asap, closed, feature
+from tests.reports.factory import MICRO, ellipse, result
+from tests.test_annotations import SQUARE, asap, closed, feature, geojson
 
 TWO_UM = Spacing.square(2.0)
 
@@ -235,6 +237,53 @@ def test_outlines_that_say_nothing_are_no_negative(tmp_path):
         measured(asap(tmp_path / "a.xml", ("None", SQUARE)))
     some = measured(asap(tmp_path / "a.xml", ("_0", SQUARE), ("None", [(0, 0), (9000, 0), (9000, 9000)])))
     assert any("1 outline(s) in no group" in note for note in some.notes)
+
+
+def test_the_uncertainty_that_deposits_geojson_states_is_kept(tmp_path, capsys):
+    """The report's 1.99 +- 0.03 mm, borderline, isn't measured as certain; the outline's own pixel is added to it."""
+    near = ellipse(1, (5200.0, 4300.0), 1986.0, short_um=900.0)
+    for deposits, borderline in (((near, MICRO), [True, False]), ((MICRO,), [False])):
+        write_geojson(result(deposits), tmp_path)
+        found = measured(tmp_path / "deposits.geojson", mpp=Spacing.square(0.25))
+        for one, planted in zip(found.deposits, deposits, strict=True):
+            own = math.hypot(planted.diameter_uncertainty_um, 0.25)
+            assert one.diameter_uncertainty_um == pytest.approx(own)
+        assert [one.borderline for one in found.deposits] == borderline
+        print_measurement(found, as_json=False)
+        assert "outline alone" not in capsys.readouterr().out
+
+
+def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no_more(tmp_path, capsys):
+    """Of all its deposits or of one: a lesion added by hand has none; what was joined to one keeps at least that."""
+    (tmp_path / "sure").mkdir()
+    write_geojson(result((MICRO,)), tmp_path / "sure")
+    (stated,) = json.loads((tmp_path / "sure" / "deposits.geojson").read_text())["features"]
+    x, y = stated["geometry"]["coordinates"][0][0]
+    beside = feature([closed([(x - 2000, y), (x + 2000, y), (x + 2000, y + 2000)])], "Tumor")
+    apart = feature([closed(SQUARE)], "Tumor")
+    whole = math.hypot(MICRO.diameter_uncertainty_um, 0.25)
+    for name, features, own in (
+        ("beside", [stated, beside], whole),
+        ("apart", [stated, apart], 0.25),
+        ("none", [apart], 0.25),
+    ):
+        found = measured(geojson(tmp_path / f"{name}.geojson", features), mpp=Spacing.square(0.25))
+        assert found.deposits[-1].diameter_uncertainty_um == pytest.approx(own)
+        print_measurement(found, as_json=False)
+        assert "± is of drawing the outline alone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stated", ["27", -1, math.nan, True])
+def test_an_uncertainty_that_is_no_length_is_refused(tmp_path, stated):
+    """Not taken for none."""
+    odd = feature([closed(SQUARE)], "Tumor")
+    for measurements in (
+        {"Diameter uncertainty um": stated},
+        [{"name": "Diameter uncertainty um", "value": stated}],
+    ):
+        odd["properties"]["measurements"] = measurements
+        with pytest.raises(AnnotationError, match=r"a\.geojson: feature 0 has a 'Diameter uncertainty um' that is no"):
+            measured(geojson(tmp_path / "a.geojson", [odd]))
 
 
 def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
@@ -106,7 +107,7 @@ def test_every_tenth_tile_bad_fails_the_slide_and_shows_what_was_found(tmp_path:
     page = (folder / "report.html").read_text()
     assert "No class: too much was not read" in page
     assert "more than the 5 % allowed" in page
-    assert f"1 deposit(s), the largest {report.deposits[0].diameter_um:.1f} um." in page
+    assert f"1 deposit(s), the largest {millimetres(report.deposits[0].diameter_um)} mm." in page
     assert "Negative" not in page
     row = dict(zip(SUMMARY_COLUMNS, summary_row(report), strict=True))
     assert (row["status"], row["metastasis"], row["n_foci"], row["tumour_probability"]) == ("failed", "", "1", "")

@@ -24,7 +24,7 @@ class Deposit:
     id counts from 1, the largest first. diameter_um is the maximum Feret diameter, corrected for the
     model's dilation, diameter_uncertainty_um its expanded uncertainty (about 95 %); endpoints_um are the two (x, y)
     that span it. probability_* is None for a deposit that was measured from a mask. cells and cells_uncertainty are
-    None where they were not counted.
+    None where they were not counted. class_given: a reader gave the class, which then hangs on no size.
     """
 
     id: int
@@ -39,11 +39,13 @@ class Deposit:
     probability_max: float | None = None
     cells: int | None = None
     cells_uncertainty: int | None = None
+    class_given: bool = False
 
     @property
     def borderline(self) -> bool:
-        """Whether its size, within the uncertainty, could give it another class; not where its cells decided."""
-        return is_borderline(self.diameter_um, self.diameter_uncertainty_um) and not self.raised_by_cells
+        """Whether its size, within the uncertainty, could change its class; not where cells or a reader decided."""
+        settled = self.raised_by_cells or self.class_given
+        return is_borderline(self.diameter_um, self.diameter_uncertainty_um) and not settled
 
     @property
     def raised_by_cells(self) -> bool:

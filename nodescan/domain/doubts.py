@@ -8,6 +8,7 @@ import numpy as np
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import max_feret
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import Flag
 from nodescan.domain.units import Micrometers
 
@@ -53,8 +54,8 @@ def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
     largest_um = max(deposit.diameter_um for deposit in small)
     text = (
         f"Dispersed pattern: {len(small)} small foci over {extent_um / 1000:.1f} mm, the largest of them "
-        f"{largest_um / 1000:.2f} mm. The size rule does not apply to dispersed cells; more than {ITC_CELL_LIMIT} in a "
-        "section are a micrometastasis. Review."
+        f"{millimetres(largest_um)} mm. The size rule does not apply to dispersed cells; more than {ITC_CELL_LIMIT} in "
+        "a section are a micrometastasis. Review."
     )
     return (Flag("dispersed_pattern", text),)
 
@@ -94,9 +95,9 @@ def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:
     if len({reading.metastasis for reading in readings}) < 2:
         return ()
     decides, *others = readings
-    said = "; ".join(f"across {reading.gap_um:g} um {_words(reading)}" for reading in others)
+    said = "; ".join(f"across {reading.gap_um:g} µm {_words(reading)}" for reading in others)
     text = (
-        f"The class depends on which foci count as contiguous: as reported (gap {decides.gap_um:g} um) "
+        f"The class depends on which foci count as contiguous: as reported (gap {decides.gap_um:g} µm) "
         f"{_words(decides)}; joined {said}. Review whether the foci are connected."
     )
     return (Flag("joining_gap", text),)
@@ -110,4 +111,4 @@ def _extent_um(deposits: Sequence[Deposit]) -> Micrometers:
 def _words(reading: GapReading) -> str:
     if reading.largest_um is None:
         return "nothing"
-    return f"{reading.largest_um:.1f} um, {reading.metastasis.word}"
+    return f"{millimetres(reading.largest_um)} mm, {reading.metastasis.word}"

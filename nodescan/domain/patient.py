@@ -26,6 +26,8 @@ class Section:
     metastasis: None where nothing can be said. reason: why the slide isn't complete. foci, largest_um: None where
     not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit of a
     slide that got no class all the same; it stages nobody, but nobody may read "no tumour found" beside it.
+    uncertainty_um: of the one or the other, None where not known or a reader measured it. class_range: the lowest and
+    the highest class that its sizes allow within their uncertainty; None: as metastasis.
     """
 
     slide_id: str
@@ -37,10 +39,15 @@ class Section:
     reason: str = ""
     doubts: tuple[Flag, ...] = ()
     unclassed_um: Micrometers | None = None
+    uncertainty_um: Micrometers | None = None
+    class_range: tuple[Metastasis, Metastasis] | None = None
 
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
             raise ValueError(f"{self.slide_id}: a slide that is {self.status} is never called negative")
+        lowest, highest = self.classes
+        if not lowest <= (self.metastasis or Metastasis.NONE) <= highest:
+            raise ValueError(f"{self.slide_id}: its class lies outside the range that its sizes allow")
         if self.nodes_on_slide < 1:
             raise ValueError(f"{self.slide_id}: a slide shows at least one node, not {self.nodes_on_slide}")
 
@@ -51,6 +58,17 @@ class Section:
     @property
     def readable(self) -> bool:
         return self.status in (Status.COMPLETE, Status.INCOMPLETE)
+
+    @property
+    def classes(self) -> tuple[Metastasis, Metastasis]:
+        """The lowest and the highest class that it can have by its sizes; NONE where nothing can be said."""
+        found = self.metastasis or Metastasis.NONE
+        return self.class_range or (found, found)
+
+    @property
+    def borderline(self) -> bool:
+        lowest, highest = self.classes
+        return lowest is not highest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +89,17 @@ class Node:
         return max((section.metastasis or Metastasis.NONE for section in self.sections), default=Metastasis.NONE)
 
     @property
+    def classes(self) -> tuple[Metastasis, ...]:
+        """Every class that it can have with each size anywhere within its uncertainty, in their order (inferred)."""
+        lowest = max((section.classes[0] for section in self.sections), default=Metastasis.NONE)
+        highest = max((section.classes[1] for section in self.sections), default=Metastasis.NONE)
+        return tuple(found for found in Metastasis if lowest <= found <= highest)
+
+    @property
+    def borderline(self) -> bool:
+        return len(self.classes) > 1
+
+    @property
     def complete(self) -> bool:
         """Whether every section was read whole; a node without sections was not read."""
         return bool(self.sections) and all(section.complete for section in self.sections)
@@ -80,9 +109,14 @@ class Node:
         return any(section.readable for section in self.sections)
 
     @property
+    def largest(self) -> Section | None:
+        """The section with the largest deposit, None where none was measured."""
+        measured = [section for section in self.sections if section.largest_um is not None]
+        return max(measured, key=lambda section: section.largest_um or 0.0, default=None)
+
+    @property
     def largest_um(self) -> Micrometers | None:
-        sizes = [section.largest_um for section in self.sections if section.largest_um is not None]
-        return max(sizes, default=None)
+        return None if self.largest is None else self.largest.largest_um
 
     @property
     def counts(self) -> NodeCounts:
@@ -116,6 +150,12 @@ class Specimen:
         return tuple(node for node in self.nodes if not node.complete)
 
     @property
+    def largest(self) -> Section | None:
+        """The section with the largest deposit of all nodes, None where none was measured."""
+        measured = [node.largest for node in self.nodes if node.largest is not None]
+        return max(measured, key=lambda section: section.largest_um or 0.0, default=None)
+
+    @property
     def unclassed_um(self) -> Micrometers | None:
         """The largest deposit on slides that got no class, None where they show none."""
         sections = (section for node in self.nodes for section in node.sections)
@@ -126,9 +166,10 @@ class Specimen:
 class Staged:
     """The pN of one specimen.
 
-    lowest: the category that what was found makes certain; None where nothing can be said. highest: the
-    category that it can't exceed, whatever the unread holds; None beyond the table's end. prefix, suffix: the
-    modifiers. notes: what a reader must know. n_without_slides: nodes that were removed, of which no slide is here.
+    lowest: the category that what was found makes certain, by its sizes as measured; None where nothing can be said.
+    highest: the category that it can't exceed, whatever the unread holds; None beyond the table's end. may_be: what
+    `lowest` can be with each size anywhere within its uncertainty, in the table's order. prefix, suffix: the modifiers.
+    notes: what a reader must know. n_without_slides: nodes that were removed, of which no slide is here.
     """
 
     specimen: Specimen
@@ -141,6 +182,12 @@ class Staged:
     notes: tuple[Flag, ...] = ()
     not_removed: bool = False
     n_without_slides: int = 0
+    may_be: tuple[StageRule, ...] = ()
+
+    @property
+    def borderline(self) -> bool:
+        """Whether the category hangs on sizes that are within their uncertainty of a limit between classes."""
+        return len(self.may_be) > 1
 
     @property
     def n_nodes(self) -> int:

@@ -4,9 +4,10 @@ from functools import reduce
 from operator import add
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Specimen, Staged
 from nodescan.domain.report import Flag
-from nodescan.domain.staging import SN_BELOW_NODES, NodeCounts, StagingTable, count_nodes
+from nodescan.domain.staging import SN_BELOW_NODES, NodeCounts, StageRule, StagingTable, count_nodes
 
 _LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off"})
 """Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
@@ -37,7 +38,24 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
         notes=_notes(specimen, table, counts),
         not_removed=table.with_modifiers and not specimen.nodes and specimen.nodes_removed == 0,
         n_without_slides=absent,
+        may_be=_may_be(specimen, table),
     )
+
+
+def _may_be(specimen: Specimen, table: StagingTable) -> tuple[StageRule, ...]:
+    """Each category that the specimen has at least, with each size anywhere within its uncertainty (inferred).
+
+    Positive nodes and the largest class are followed from node to node, for a node may move by itself.
+    """
+    ways = {(Metastasis.NONE, 0)}
+    for node in specimen.nodes:
+        ways = {
+            (max(largest, found), positive + int(found >= Metastasis.MICRO))
+            for largest, positive in ways
+            for found in node.classes
+        }
+    rules = {table.rule_for(largest, positive) for largest, positive in ways} if specimen.nodes else set[StageRule]()
+    return tuple(rule for rule in table.rules if rule in rules)
 
 
 def _without_slides(specimen: Specimen, table: StagingTable) -> int:
@@ -76,7 +94,8 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
                 why = section.reason.rstrip(".") or "no reason was recorded"
                 text = f"Node {node.node_id}, slide {section.slide_id}: {section.status.value} ({why})."
                 if section.unclassed_um is not None:
-                    text += f" Tumour was found on it, the largest deposit {section.unclassed_um:.0f} um: review it."
+                    size = size_in_mm(section.unclassed_um, section.uncertainty_um)
+                    text += f" Tumour was found on it, the largest deposit {size}: review it."
                 notes.append(Flag("node_unread", text))
     return notes
 

@@ -39,12 +39,18 @@ class Flag:
     message: str
 
 
+NOT_JUDGED = frozenset({"not_he", "constant_output"})
+"""Flags of a slide that the network can't judge: it gets no class, and what it says there is no finding."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
     """Which network judged the slide: enough to say whether two results may be compared.
 
     card_sha256: over all of its card that bears on a finding, "" for a network without a card. found_from_um: the
     greatest diameter from which on it found every planted deposit, None where its card doesn't say; bears on no result.
+    smoothing_um, seed_threshold: how deposits come of its map, see DecisionRule; None in reports of earlier versions,
+    and compared by card_sha256.
     """
 
     name: str
@@ -53,6 +59,8 @@ class ModelIdentity:
     threshold: float
     card_sha256: str = ""
     found_from_um: float | None = field(default=None, compare=False)
+    smoothing_um: float | None = field(default=None, compare=False)
+    seed_threshold: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,11 @@ class SlideReport:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
 
     @property
+    def not_judged(self) -> Flag | None:
+        """The flag of a slide that the network can't judge."""
+        return next((flag for flag in self.flags if flag.code in NOT_JUDGED), None)
+
+    @property
     def looked_at(self) -> bool:
         """Whether a network saw any of it: what is said of deposits then means something."""
         return not self.status.without_result or self.examined_fraction is not None
@@ -140,8 +153,9 @@ class SlideReport:
 
     @property
     def known_foci(self) -> int | None:
-        """n_foci; None where "0 foci" of a slide without a result would read as a finding."""
-        return None if self.status.without_result and not self.deposits else self.n_foci
+        """n_foci; None where "0 foci" of a slide without a result, or that wasn't judged, would read as a finding."""
+        unknown = self.status.without_result or self.not_judged is not None
+        return None if unknown and not self.deposits else self.n_foci
 
 
 @dataclass(frozen=True, slots=True)

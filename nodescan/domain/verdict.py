@@ -13,6 +13,7 @@ from nodescan.domain.classification import (
 )
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
+from nodescan.domain.lengths import millimetres, size_in_mm
 from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.units import Micrometers
 
@@ -21,10 +22,6 @@ REVIEW_ITC_UM = 100.0
 
 MANY_FOCI = 5
 """So many foci of ITC size may be one dispersed pattern of more than 200 cells (clinical-rules 1, 3, inferred)."""
-
-
-NOT_JUDGED = frozenset({"not_he", "constant_output"})
-"""Flags of a slide that the network can't judge: it gets no class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +67,41 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     if report.deposits:
         reason += (
             f" Tumour was found in what could be read: {report.n_foci} deposit(s), the largest "
-            f"{report.deposits[0].diameter_um:.1f} um."
+            f"{millimetres(report.deposits[0].diameter_um)} mm."
         )
     flags = (Flag("too_much_unread", reason), *report.flags)
     return replace(report, status=Status.FAILED, metastasis=None, at_least=False, tumour_probability=None, flags=flags)
 
 
 def size_could_change(deposit: Deposit, deposits: Sequence[Deposit]) -> bool:
-    """Whether another size of one of the deposits, within its uncertainty, would give the slide another class."""
+    """Whether the slide's class can hang on the size of one of the deposits, each anywhere within its uncertainty."""
     if not deposit.borderline:
         return False
-    others = [other for other in deposits if other is not deposit]
-    floor = max((other.metastasis for other in others), default=Metastasis.NONE)
+    floor, _ = class_range([other for other in deposits if other is not deposit])
     if _dispersed_cells_decide(deposits):
         floor = max(floor, Metastasis.MICRO)
+    shortest, longest = (max(floor, found) for found in _class_range(deposit))
+    return shortest is not longest
+
+
+def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:
+    """The lowest and the highest class of the slide, with each size anywhere within its uncertainty (inferred)."""
+    ranges = [_class_range(deposit) for deposit in deposits]
+    floor = Metastasis.MICRO if _dispersed_cells_decide(deposits) else Metastasis.NONE
+    return max((lowest for lowest, _ in ranges), default=floor), max((highest for _, highest in ranges), default=floor)
+
+
+def _class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:
+    """The lowest and the highest class of a deposit, with its size anywhere within its uncertainty."""
+    if not deposit.borderline:
+        return deposit.metastasis, deposit.metastasis
     size, uncertainty = deposit.diameter_um, deposit.diameter_uncertainty_um
     cells, unsure = deposit.cells, deposit.cells_uncertainty or 0
     shortest, longest = (
-        max(floor, classify(Micrometers(max(um, 1e-3)), cells=cells, cells_uncertainty=unsure))
+        classify(Micrometers(max(um, 1e-3)), cells=cells, cells_uncertainty=unsure)
         for um in (size - uncertainty, size + uncertainty)
     )
-    return shortest is not longest
+    return shortest, longest
 
 
 def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
@@ -104,8 +115,7 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
         return []
     worst = max(deposits, key=lambda deposit: deposit.diameter_um)
     names = ", ".join(
-        f"no. {deposit.id} ({deposit.diameter_um:.0f} +- {deposit.diameter_uncertainty_um:.0f} um)"
-        for deposit in near[:5]
+        f"no. {deposit.id} ({size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um)})" for deposit in near[:5]
     )
     more = f" and {len(near) - 5} more" if len(near) > 5 else ""
     changes = size_could_change(worst, deposits)
@@ -135,7 +145,7 @@ def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     if _dispersed_cells_decide(deposits):
         cells, uncertainty = dispersed_count(deposits) or (0, 0)
         text = (
-            f"{cells} +- {uncertainty} tumour cells counted over the dispersed foci: more than {ITC_CELL_LIMIT} in a "
+            f"{cells} ± {uncertainty} tumour cells counted over the dispersed foci: more than {ITC_CELL_LIMIT} in a "
             "section are a micrometastasis. Review the count."
         )
         flags.append(Flag("cell_count_dispersed", text))
@@ -156,7 +166,7 @@ def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     if dispersed is not None and is_count_near_limit(*dispersed):
         cells, uncertainty = dispersed
         text = (
-            f"{cells} +- {uncertainty} tumour cells counted over the dispersed foci, within the uncertainty of "
+            f"{cells} ± {uncertainty} tumour cells counted over the dispersed foci, within the uncertainty of "
             f"{ITC_CELL_LIMIT}, above which they are a micrometastasis. Count the cells under the microscope."
         )
         flags.append(Flag("cell_count_near_limit", text))
@@ -189,7 +199,7 @@ def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
         text = (
             f"Cell count not assessed: more than {ITC_CELL_LIMIT} tumour cells would make a micrometastasis of what "
             f"measures {ITC_LIMIT_UM / 1000:g} mm or less; review {len(small)} small deposit(s), the largest "
-            f"{largest:.0f} um."
+            f"{millimetres(largest)} mm."
         )
         return [Flag("cell_count_review", text)]
     return [Flag("cell_count_not_assessed", "Cell count not assessed: small deposits are classed by size alone.")]
@@ -202,7 +212,7 @@ def _dispersed_cells_decide(deposits: Sequence[Deposit]) -> bool:
 
 def _counts(deposits: Sequence[Deposit]) -> str:
     said = ", ".join(
-        f"no. {deposit.id} ({deposit.cells} +- {deposit.cells_uncertainty or 0} cells, {deposit.diameter_um:.0f} um)"
-        for deposit in deposits[:5]
+        f"no. {one.id} ({one.cells} ± {one.cells_uncertainty or 0} cells, {millimetres(one.diameter_um)} mm)"
+        for one in deposits[:5]
     )
     return said if len(deposits) <= 5 else f"{said} and {len(deposits) - 5} more"

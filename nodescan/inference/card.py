@@ -110,6 +110,8 @@ class ModelCard(_Part):
             threshold=self.decision.threshold,
             card_sha256=self.sha256(),
             found_from_um=self.decision.found_from_um,
+            smoothing_um=self.decision.smoothing_um,
+            seed_threshold=self.decision.seed_threshold,
         )
 
     def sha256(self) -> str:

@@ -9,6 +9,7 @@ from nodescan.csv_rows import LARGEST_SIZE_UM, CsvRow, read_table
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
+from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.report import Flag, Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
@@ -228,7 +229,7 @@ def _changed(before: Deposit | None, correction: Correction, target: int) -> Dep
         case "class":
             assert before is not None
             assert correction.label is not None
-            return replace(before, metastasis=correction.label)
+            return replace(before, metastasis=correction.label, class_given=True)
         case _:
             return before
 
@@ -297,4 +298,6 @@ def _contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
 
 
 def _words(deposit: Deposit | None) -> str:
-    return "" if deposit is None else f"{deposit.metastasis.word}, {deposit.diameter_um:.1f} um"
+    if deposit is None:
+        return ""
+    return f"{deposit.metastasis.word}, {size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um or None)}"

@@ -9,6 +9,7 @@ from nodescan.domain.patient import Node, Section, Specimen
 from nodescan.domain.report import Flag, Status
 from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
 from nodescan.domain.units import Micrometers
+from nodescan.domain.verdict import class_range
 from nodescan.labels import LabelTable
 from nodescan.manifest import NodeFacts
 from nodescan.reports.report_reader import StoredReport
@@ -72,17 +73,29 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     largest = max((deposit.metastasis for deposit in report.deposits), default=Metastasis.NONE)
     by_focus = report.metastasis is largest
     why = " ".join(flag.message for flag in report.flags if flag.code not in _ASIDE_CODES)
+    sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
+    largest_um, uncertainty_um = max(sizes, default=(None, None))
     return Section(
         slide_id=report.slide_id,
         status=report.status,
         metastasis=report.metastasis,
-        largest_um=report.largest_deposit_um if said else None,
-        unclassed_um=None if said else report.largest_deposit_um,
+        largest_um=largest_um if said else None,
+        unclassed_um=None if said else largest_um,
+        uncertainty_um=uncertainty_um or None,
+        class_range=_class_range(report),
         foci=Foci(counts[Metastasis.ITC], counts[Metastasis.MICRO], counts[Metastasis.MACRO]) if by_focus else None,
         nodes_on_slide=nodes_on_slide,
         reason=why,
         doubts=tuple(flag for flag in report.flags if flag.code in DOUBT_CODES),
     )
+
+
+def _class_range(report: StoredReport) -> tuple[Metastasis, Metastasis] | None:
+    """What its sizes allow, its own class included; None for a slide without a class."""
+    if report.metastasis is None:
+        return None
+    lowest, highest = class_range(report.deposits)
+    return min(lowest, report.metastasis), max(highest, report.metastasis)
 
 
 def labelled_sections(table: LabelTable) -> tuple[tuple[NodeFacts, str, Section], ...]:

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import count_words, largest_um, synoptic
+from nodescan.patients.synoptic import borderline_words, count_words, largest_words, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_WORDS, flag_title, millimetres
+from nodescan.reports.wording import CLASS_WORDS, flag_title
 
 _FIRST_CODES = (
     "node_unread",
@@ -40,6 +41,20 @@ _TABLE_WORDS = {
 }
 
 
+_BY_CLASS = {
+    Metastasis.NONE: "No tumour found in the sections examined.",
+    Metastasis.ITC: "Isolated tumour cells only, in the sections examined.",
+    Metastasis.MICRO: "Micrometastases, none larger than 2 mm, in the sections examined.",
+    Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
+}
+
+_ABOVE = {
+    Metastasis.ITC: "0.2 mm between isolated tumour cells and a micrometastasis",
+    Metastasis.MICRO: "2 mm between a micro- and a macrometastasis",
+}
+"""The limits above these classes."""
+
+
 @dataclass(frozen=True, slots=True)
 class SectionRow:
     """One slide as text. link: to its report, "" where there is none."""
@@ -48,6 +63,7 @@ class SectionRow:
     link: str
     tone: str
     class_words: str
+    borderline: bool
     size: str
     status: str
 
@@ -59,6 +75,7 @@ class NodeRow:
     node_id: str
     tone: str
     class_words: str
+    borderline: bool
     size: str
     sentinel: str
     sections: tuple[SectionRow, ...]
@@ -82,6 +99,7 @@ def render(result: PatientResult, staging: Staging) -> str:
             status="complete" if staged.complete else "incomplete",
             tone=_tone(staged),
             headline=headline(staged),
+            doubt=borderline_words(staged),
             answer=" ".join((answer(staged), *limits)),
             facts=key_facts(staged),
             software="" if result.software is None else result.software.words,
@@ -105,12 +123,7 @@ def answer(staged: Staged) -> str:
     if staged.not_removed:
         return "No regional lymph nodes were removed for study, as the manifest states."
     worst = max((node.largest_class for node in staged.specimen.nodes), default=Metastasis.NONE)
-    said = {
-        Metastasis.NONE: "No tumour found in the sections examined.",
-        Metastasis.ITC: "Isolated tumour cells only, in the sections examined.",
-        Metastasis.MICRO: "Micrometastases, none larger than 2 mm, in the sections examined.",
-        Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
-    }[worst]
+    said = _by_size(staged) or _BY_CLASS[worst]
     if not staged.n_unread:
         return said
     verb = "was" if staged.n_unread == 1 else "were"
@@ -118,7 +131,21 @@ def answer(staged: Staged) -> str:
     seen = "" if staged.specimen.unclassed_um is None else "Tumour was found on a slide that got no class: review it. "
     if worst is Metastasis.NONE:
         return f"{seen}{missing}, so this is not a negative result."
-    return f"{said} {seen}{missing}, so the true stage may be higher."
+    lower = ", or lower by the borderline size" if staged.borderline and staged.may_be[0] is not staged.lowest else ""
+    return f"{said} {seen}{missing}, so the true stage may be higher{lower}."
+
+
+def _by_size(staged: Staged) -> str:
+    """What the largest deposit is, where its size leaves that open; "" where it doesn't."""
+    lowest = max(node.classes[0] for node in staged.specimen.nodes) if staged.specimen.nodes else Metastasis.NONE
+    highest = max((node.classes[-1] for node in staged.specimen.nodes), default=Metastasis.NONE)
+    if lowest is highest:
+        return ""
+    limits = [words for found, words in _ABOVE.items() if lowest <= found < highest]
+    return (
+        f"The size of the largest deposit in the sections examined reaches, within its uncertainty, the limit of "
+        f"{' and that of '.join(limits)}."
+    )
 
 
 def key_facts(staged: Staged) -> tuple[Fact, ...]:
@@ -151,10 +178,10 @@ def class_words(found: Metastasis, *, complete: bool) -> str:
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
-    size, unclassed = largest_um(staged), staged.specimen.unclassed_um
-    if size is None and unclassed is not None:
-        return _size(unclassed), "on a slide that got no class"
-    return _size(size) or "none measured", "never added up" if staged.complete else "so far; never added up"
+    size, unclassed = largest_words(staged), staged.specimen.unclassed_um
+    if not size and unclassed is not None:
+        return size_in_mm(unclassed, None), "on a slide that got no class"
+    return size or "none measured", "never added up" if staged.complete else "so far; never added up"
 
 
 def _group_words(staged: Staged) -> str:
@@ -181,7 +208,8 @@ def _node_row(node: Node, staging: Staging) -> NodeRow:
         node_id=f"{node.node_id}{shared}",
         tone=_class_tone(node.largest_class, node.complete),
         class_words=class_words(node.largest_class, complete=node.complete),
-        size=_size(node.largest_um),
+        borderline=node.borderline,
+        size="" if node.largest is None else _size(node.largest),
         sentinel=sentinel,
         sections=tuple(_section_row(section, staging) for section in node.sections),
     )
@@ -195,7 +223,8 @@ def _section_row(section: Section, staging: Staging) -> SectionRow:
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report else "",
         tone=_class_tone(found, section.complete),
         class_words=class_words(found, complete=section.complete),
-        size=_size(section.unclassed_um if section.largest_um is None else section.largest_um),
+        borderline=section.borderline,
+        size=_size(section),
         status=section.status.value if has_report else "not run",
     )
 
@@ -204,8 +233,9 @@ def _class_tone(found: Metastasis, complete: bool) -> str:
     return found.word if complete or found else "none"
 
 
-def _size(size_um: float | None) -> str:
-    return "" if size_um is None else f"{millimetres(size_um)} mm"
+def _size(section: Section) -> str:
+    size_um = section.unclassed_um if section.largest_um is None else section.largest_um
+    return "" if size_um is None else size_in_mm(size_um, section.uncertainty_um)
 
 
 def _provenance(staging: Staging) -> tuple[Fact, ...]:

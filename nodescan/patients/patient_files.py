@@ -17,7 +17,7 @@ from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
-from nodescan.patients.synoptic import largest_um, synoptic
+from nodescan.patients.synoptic import synoptic
 from nodescan.reports.files import output_errors, text_bytes, write_beside
 from nodescan.slides.slide_ids import safe_name
 
@@ -32,9 +32,11 @@ CSV_COLUMNS = (
     "stage",
     "category",
     "at_least",
+    "may_be",
     "status",
     "software_stage",
     "largest_deposit_um",
+    "largest_deposit_uncertainty_um",
     "nodes",
     "nodes_macro",
     "nodes_micro",
@@ -161,19 +163,35 @@ def _names(staged: Staged) -> tuple[str, str, str]:
 
 
 def _row(result: PatientResult) -> tuple[str, ...]:
-    staged, counts, size = result.staged, result.staged.counts, largest_um(result.staged)
+    staged, counts, largest = result.staged, result.staged.counts, result.staged.specimen.largest
     return (
         *_names(staged),
         staged.words,
         staged.category or "",
         "true" if staged.at_least else "false",
+        " or ".join(_may_be(staged)),
         "complete" if staged.complete else "incomplete",
         "" if result.software is None else result.software.words,
-        "" if size is None else repr(float(size)),
+        *("" if length is None else repr(length) for length in _lengths(largest).values()),
         str(staged.specimen.n_nodes),
         *(_range(count) for count in (counts.macro, counts.micro, counts.itc)),
         " ".join(note.message for note in result.all_notes),
     )
+
+
+def _may_be(staged: Staged) -> list[str]:
+    """The categories between which its sizes leave it open, without modifiers; none where they don't."""
+    return [rule.category for rule in staged.may_be] if staged.borderline else []
+
+
+def _lengths(section: Section | None) -> dict[str, float | None]:
+    """The largest deposit of a slide that got a class, and its uncertainty."""
+    size_um = None if section is None else section.largest_um
+    uncertainty_um = None if section is None or size_um is None else section.uncertainty_um
+    return {
+        "largest_deposit_um": None if size_um is None else float(size_um),
+        "largest_deposit_uncertainty_um": None if uncertainty_um is None else float(uncertainty_um),
+    }
 
 
 def _range(count: CountRange) -> str:
@@ -181,8 +199,7 @@ def _range(count: CountRange) -> str:
 
 
 def _patient(result: PatientResult) -> Json:
-    staged, size = result.staged, largest_um(result.staged)
-    counts = staged.counts
+    staged, counts = result.staged, result.staged.counts
     return {
         "patient_id": staged.specimen.patient_id,
         "specimen_id": staged.specimen.specimen_id or None,
@@ -190,12 +207,14 @@ def _patient(result: PatientResult) -> Json:
         "stage": staged.words,
         "category": staged.category,
         "at_least": staged.at_least,
+        "borderline": staged.borderline,
+        "may_be": _may_be(staged),
         "prefix": staged.prefix,
         "suffix": staged.suffix,
         "status": "complete" if staged.complete else "incomplete",
         "software_stage": None if result.software is None else result.software.words,
         "stated_stage": result.stated,
-        "largest_deposit_um": None if size is None else float(size),
+        **_lengths(staged.specimen.largest),
         "n_nodes": staged.specimen.n_nodes,
         "n_nodes_macro": _count(counts.macro),
         "n_nodes_micro": _count(counts.micro),
@@ -233,7 +252,8 @@ def _node(node: Node) -> Json:
         "complete": node.complete,
         "nodes_on_slide": node.n_nodes,
         "sentinel": node.sentinel,
-        "largest_deposit_um": None if node.largest_um is None else float(node.largest_um),
+        "borderline": node.borderline,
+        **_lengths(node.largest),
         "slides": [_section(section) for section in node.sections],
     }
 
@@ -249,7 +269,8 @@ def _section(section: Section) -> Json:
         "slide_id": section.slide_id,
         "status": section.status.value,
         "metastasis": None if section.metastasis is None else section.metastasis.word,
-        "largest_deposit_um": None if section.largest_um is None else float(section.largest_um),
+        "borderline": section.borderline,
+        **_lengths(section),
         "reason": section.reason,
     }
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange
-from nodescan.reports.wording import millimetres
 
 NOT_ASSESSED = f"{UNDETERMINED} (not assessed by software)"
 
@@ -31,9 +31,9 @@ def synoptic(staged: Staged) -> tuple[Element, ...]:
     counts = staged.counts
     return (
         Element("Regional Lymph Node Status", _status(staged)),
-        Element(MACRO_ELEMENT, count_words(counts.macro, staged)),
-        Element(MICRO_ELEMENT, count_words(counts.micro, staged)),
-        Element(ITC_ELEMENT, count_words(counts.itc, staged)),
+        Element(MACRO_ELEMENT, count_words(counts.macro, staged), _borderline_note(Metastasis.MACRO, staged)),
+        Element(MICRO_ELEMENT, count_words(counts.micro, staged), _borderline_note(Metastasis.MICRO, staged)),
+        Element(ITC_ELEMENT, count_words(counts.itc, staged), _borderline_note(Metastasis.ITC, staged)),
         Element("Size of Largest Nodal Metastatic Deposit", _size(staged), _size_note(staged)),
         Element("Extranodal Extension", NOT_ASSESSED),
         Element("Total Number of Lymph Nodes Examined (sentinel and non-sentinel)", *_examined(staged)),
@@ -53,10 +53,26 @@ def count_words(count: CountRange, staged: Staged) -> str:
     return f"{UNDETERMINED} ({count.lowest} to {count.highest})"
 
 
-def largest_um(staged: Staged) -> float | None:
-    """Greatest diameter over all nodes, None where none was measured."""
-    sizes = [node.largest_um for node in staged.specimen.nodes if node.largest_um is not None]
-    return max(sizes, default=None)
+def largest_words(staged: Staged) -> str:
+    """Greatest diameter over all nodes and its uncertainty, "" where none was measured."""
+    largest = staged.specimen.largest
+    if largest is None or largest.largest_um is None:
+        return ""
+    return size_in_mm(largest.largest_um, largest.uncertainty_um)
+
+
+def borderline_words(staged: Staged) -> str:
+    """What the category may be by its sizes, e.g. "borderline: pN1mi or pN1a"; "" where they leave no doubt."""
+    if not staged.borderline:
+        return ""
+    at_least = "at least " if staged.at_least else ""
+    return f"borderline: {at_least}{' or '.join(rule.category for rule in staged.may_be)}"
+
+
+def _borderline_note(found: Metastasis, staged: Staged) -> str:
+    """How many nodes may count or not, by a size that is within its uncertainty of a limit."""
+    unsure = sum(node.n_nodes for node in staged.specimen.nodes if node.borderline and found in node.classes)
+    return f"{unsure} borderline by size, which may or may not count here" if unsure else ""
 
 
 def _status(staged: Staged) -> str:
@@ -76,9 +92,9 @@ def _status(staged: Staged) -> str:
 
 
 def _size(staged: Staged) -> str:
-    size = largest_um(staged)
-    if size is not None:
-        return f"{'' if staged.complete else 'at least '}{millimetres(size)} mm"
+    size = largest_words(staged)
+    if size:
+        return f"{'' if staged.complete else 'at least '}{size}"
     if staged.not_removed or (staged.complete and _worst(staged) is Metastasis.NONE):
         return "not applicable (no deposit)"
     if staged.specimen.unclassed_um is not None:
@@ -87,7 +103,7 @@ def _size(staged: Staged) -> str:
 
 
 def _size_note(staged: Staged) -> str:
-    if largest_um(staged) is None:
+    if not largest_words(staged):
         return ""
     return "one contiguous deposit in one section; sizes are never added"
 
@@ -123,8 +139,11 @@ def _sentinels(staged: Staged) -> tuple[str, str]:
 
 def _category_note(staged: Staged) -> str:
     if staged.table is not AJCC8:
-        return f"by the table {staged.table.name}, which has no modifiers"
-    said = "AJCC 8th edition; pN0(mol+), pN1b, pN1c, pN2b, pN3b and pN3c " + NOT_ASSESSED
+        said = f"by the table {staged.table.name}, which has no modifiers"
+        return f"{borderline_words(staged)}; {said}" if staged.borderline else said
+    unsure = borderline_words(staged)
+    said = f"{unsure}. " if unsure else ""
+    said += "AJCC 8th edition; pN0(mol+), pN1b, pN1c, pN2b, pN3b and pN3c " + NOT_ASSESSED
     if any(note.code == "sentinel_modifier" for note in staged.notes) and any(
         n.sentinel for n in staged.specimen.nodes
     ):

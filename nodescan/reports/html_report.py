@@ -12,7 +12,7 @@ from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import Jpeg, SlidePictures, draw_crop
 from nodescan.reports.web_page import environment
-from nodescan.reports.wording import class_words, size_words
+from nodescan.reports.wording import class_words, outline_words, size_words
 
 REPORT_HTML = "report.html"
 
@@ -67,11 +67,12 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
             heatmap=heatmap,
             heat_gradient=page.heat_gradient(),
             threshold=None if report.model is None else report.model.threshold,
+            outlines="" if report.model is None else outline_words(report.model),
             legend=page.legend(result),
             close_ups=close_ups,
             n_more_close_ups=report.n_foci - len(close_ups),
             rows=page.rows(report),
-            judged=sentences.not_judged(report) is None,
+            judged=report.not_judged is None,
             shown=sentences.what_is_shown(report),
             n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
             quality=page.quality_facts(result),

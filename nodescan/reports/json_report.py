@@ -98,14 +98,18 @@ def _flag(flag: Flag, report: SlideReport) -> Json:
 
 
 def _model(model: ModelIdentity) -> Json:
-    found_from = {} if model.found_from_um is None else {"found_from_um": float(model.found_from_um)}
+    known = {
+        "found_from_um": model.found_from_um,
+        "smoothing_um": model.smoothing_um,
+        "seed_threshold": model.seed_threshold,
+    }
     return {
         "name": model.name,
         "architecture": model.architecture,
         "weights_sha256": model.weights_sha256,
         "threshold": float(model.threshold),
         "card_sha256": model.card_sha256,
-        **found_from,
+        **{name: float(value) for name, value in known.items() if value is not None},
     }
 
 

@@ -11,12 +11,13 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
-from nodescan.reports.palette import CLASS_COLOURS, NOT_EXAMINED, TISSUE, Colour, excluded_colour, heat_ramp
-from nodescan.reports.sentences import in_scanned_part, not_judged
+from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, NOT_EXAMINED, TISSUE, Colour, heat_ramp
+from nodescan.reports.sentences import in_scanned_part
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
+    NOT_JUDGED_WORDS,
     cell_words,
     flag_title,
     left_out_words,
@@ -89,17 +90,20 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
         return ()
     largest = report.deposits[0] if report.deposits else None
     score, area = report.tumour_probability, report.tissue_area_mm2
-    meaningless = not_judged(report) is not None
-    scale = "0 to 1, of the slide" if score is not None and not meaningless else ""
+    tissue = f"of {area:.1f} mm²" if area else ""
+    if report.not_judged is not None:
+        return (
+            Fact("Largest deposit", NOT_JUDGED_WORDS),
+            Fact("Foci", NOT_JUDGED_WORDS),
+            Fact("Tumour score", "no meaning"),
+            Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
+        )
+    scale = "0 to 1, of the slide" if score is not None else ""
     return (
         Fact("Largest deposit", "none found" if largest is None else size_words(largest), _limit_note(largest, report)),
         Fact("Foci", _NOT_KNOWN if report.known_foci is None else str(report.known_foci), "sizes not added up"),
-        Fact("Tumour score", "no meaning" if meaningless else _NOT_KNOWN if score is None else f"{score:.2f}", scale),
-        Fact(
-            "Tissue examined",
-            _examined_words(report),
-            f"of {area:.1f} mm²" if area else "",
-        ),
+        Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
+        Fact("Tissue examined", _examined_words(report), tissue),
     )
 
 
@@ -162,8 +166,8 @@ def legend(result: SlideResult) -> tuple[Swatch, ...]:
         lines.append(Swatch("line", TISSUE.css, "Tissue"))
         lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
         lines += [
-            Swatch("dashed", excluded_colour(index).css, f"Left out: {left_out_words(reason)}")
-            for index, (reason, mask) in enumerate(result.tissue.excluded)
+            Swatch("dashed", EXCLUDED_COLOURS[reason].css, f"Left out: {left_out_words(reason)}")
+            for reason, mask in result.tissue.excluded
             if mask.any()
         ]
     return tuple(lines)
@@ -176,7 +180,8 @@ def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
     if report.tissue_area_mm2 is not None:
         facts.append(Fact("Tissue found", f"{report.tissue_area_mm2:.2f} mm²"))
     if report.examined_fraction is not None:
-        facts.append(Fact("Tissue examined", percent(report.examined_fraction)))
+        seen = "Tissue examined" if report.not_judged is None else "Tissue read, not judged"
+        facts.append(Fact(seen, percent(report.examined_fraction)))
     if result.tissue is not None:
         facts += _excluded(result.tissue)
     if info is not None:

@@ -39,13 +39,13 @@ CLASS_COLOURS = {
     Metastasis.MACRO: Colour(179, 18, 48),
 }
 
-EXCLUDED_COLOURS = (Colour(107, 63, 160), Colour(122, 92, 20), Colour(0, 110, 145), Colour(140, 30, 110))
-"""One for each reason to leave an area out, in the order the reasons are met; they repeat after the last."""
-
-
-def excluded_colour(index: int) -> Colour:
-    """Colour of the index-th reason."""
-    return EXCLUDED_COLOURS[index % len(EXCLUDED_COLOURS)]
+EXCLUDED_COLOURS = {
+    "pen": Colour(107, 63, 160),
+    "edge": Colour(122, 92, 20),
+    "debris": Colour(0, 110, 145),
+    "small": Colour(140, 30, 110),
+}
+"""One for each reason to leave an area out, as the tissue search names them (`TissueMask.excluded`)."""
 
 
 def heat_ramp() -> NDArray[np.uint8]:

@@ -17,8 +17,8 @@ from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.files import write_beside
-from nodescan.reports.palette import CLASS_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, excluded_colour, heat_ramp
-from nodescan.reports.wording import plain_size_words
+from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, heat_ramp
+from nodescan.reports.wording import size_words
 
 OVERVIEW_JPG = "overview.jpg"
 HEATMAP_PNG = "heatmap.png"
@@ -119,9 +119,9 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
     if result.report.status is not Status.UNMEASURABLE:
         canvas.scale_bar()
     if result.tissue is not None:
-        for index, (_, mask) in enumerate(result.tissue.excluded):
+        for reason, mask in result.tissue.excluded:
             sampled = canvas.sampled(mask, result.tissue.spacing).astype(bool)
-            canvas.outline_mask(sampled, excluded_colour(index), width=1.8, dashed=True)
+            canvas.outline_mask(sampled, EXCLUDED_COLOURS[reason], width=1.8, dashed=True)
         tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
         canvas.outline_mask(tissue, TISSUE, width=1.2)
         _draw_not_examined(canvas, result)
@@ -153,7 +153,7 @@ def draw_crop(deposit: Deposit, picture: Picture, deposits: tuple[Deposit, ...])
             for ring in (polygon.exterior, *polygon.holes):
                 canvas.outline_ring(ring, CLASS_COLOURS[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
     corners = np.vstack([polygon.exterior for polygon in deposit.outline])
-    canvas.diameter(deposit.endpoints_um, plain_size_words(deposit), beside_um=corners)
+    canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=corners)
     return canvas.image()
 
 
@@ -251,7 +251,8 @@ def _highest_per_pixel(canvas: Canvas, probability: ProbabilityMap) -> NDArray[n
 
 def with_legend(heatmap: Image.Image, result: SlideResult) -> Image.Image:
     """The heat map with a strip below: colours of probability with the threshold, and the hatching's meaning."""
-    threshold = None if result.report.model is None else result.report.model.threshold
+    model = result.report.model
+    threshold = None if model is None else model.threshold
     wide, high = heatmap.size
     text = _text_px(max(wide, high))
     sheet = Image.new("RGB", (wide, high + text * 5), PAPER)
@@ -267,7 +268,11 @@ def with_legend(heatmap: Image.Image, result: SlideResult) -> Image.Image:
     if threshold is not None:
         at = left + threshold * length
         draw.line([(at, top - text * 0.3), (at, top + text * 1.2)], fill=INK, width=max(2, text // 9))
-        draw.text((at + text * 0.3, top - text * 0.15), f"outline at {threshold:.2f}", font=font, fill=INK, anchor="ls")
+        where = (at + text * 0.3, top - text * 0.15)
+        words, whole = f"outline at {threshold:.2f}", f"outline at {threshold:.2f} of the smoothed map"
+        if model is not None and model.smoothing_um and where[0] + draw.textlength(whole, font=font) < wide:
+            words = whole
+        draw.text(where, words, font=font, fill=INK, anchor="ls")
     box = left + length + text * 2, top - text * 0.05
     _hatched_swatch(draw, box, text)
     draw.text((box[0] + text * 2.3, top + text * 0.45), "tissue not examined", font=font, fill=INK, anchor="lm")

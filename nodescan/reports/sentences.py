@@ -7,13 +7,13 @@ import shapely
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.report import Flag, SlideReport, Status
-from nodescan.domain.verdict import NOT_JUDGED, REVIEW_ITC_UM, size_could_change
+from nodescan.domain.lengths import millimetres
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, size_could_change
 from nodescan.reports.wording import (
     CLASS_RULES,
     cell_words,
     limit_words,
-    millimetres,
     percent,
     size_words,
     without_paths,
@@ -43,19 +43,19 @@ def answer(report: SlideReport) -> str:
     if report.at_least and report.metastasis is Metastasis.MACRO:
         return f"{said} Not all tissue was examined: there may be larger or more deposits."
     if report.at_least:
-        return f"{said} Not all tissue was examined, so the true class may be higher."
+        lower = ", or lower by the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
+        return f"{said} Not all tissue was examined, so the true class may be higher{lower}."
     return said
 
 
 def doubt(report: SlideReport) -> str:
-    """A word beside the headline for what must not be overlooked; empty where there is none."""
-    if report.status is not Status.COMPLETE:
-        return report.status.value
+    """Words beside the headline for what must not be overlooked; empty where there is nothing."""
+    said = [] if report.status is Status.COMPLETE else [report.status.value]
     largest = report.deposits[0] if report.deposits else None
     if largest is not None and report.metastasis is not None and size_could_change(largest, report.deposits):
         _, lower, upper = _nearest_limit(largest)
-        return f"borderline: {lower} or {upper}"
-    return ""
+        said.append(f"borderline: {lower} or {upper}")
+    return "; ".join(said)
 
 
 def reason(report: SlideReport) -> str:
@@ -74,7 +74,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         return tuple(said)
     if _has_no_tissue(report):
         return ("The slide itself: there may be tissue that was not recognised.",)
-    if not_judged(report) is not None:
+    if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     if report.metastasis is not None:
         near = [deposit for deposit in report.deposits if size_could_change(deposit, report.deposits)]
@@ -95,12 +95,13 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     said: list[str] = []
     if report.deposits and report.metastasis is not None and not report.deposits[0].raised_by_cells:
         said.append(_distance_to_limits(report.deposits[0]))
-    if report.tumour_probability is not None and not_judged(report) is None:
+    if report.tumour_probability is not None and report.not_judged is None:
         said.append(f"Tumour score of the slide: {report.tumour_probability:.2f} on a scale from 0 to 1.")
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
-        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was examined.")
+        done = "examined" if report.not_judged is None else "shown to the network, which can't judge it"
+        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
     if report.metastasis is not None:
         said.extend(_counting(report))
     if report.metastasis is not None:
@@ -130,15 +131,10 @@ def what_is_shown(report: SlideReport) -> str:
     return "the slide image" if whole else "the scanned part"
 
 
-def not_judged(report: SlideReport) -> Flag | None:
-    """The flag of a slide that the network can't judge: what it says of tumour there must not be read as a finding."""
-    return next((flag for flag in report.flags if flag.code in NOT_JUDGED), None)
-
-
 def _why_no_class(report: SlideReport) -> str:
     if _has_no_tissue(report):
         return "No tissue was found on this slide."
-    flag = not_judged(report)
+    flag = report.not_judged
     if flag is not None:
         return without_paths(flag.message, report)
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
@@ -255,4 +251,7 @@ def _is_near(place: Detection, outlines: shapely.STRtree) -> bool:
 
 def _likely(detection: Detection, report: SlideReport) -> str:
     where = place((detection.x_um, detection.y_um), report)
-    return f"Likeliest place, too small or too faint to be a deposit (score {detection.confidence:.2f}): {where}."
+    seed = None if report.model is None else report.model.seed_threshold
+    needed = "" if seed is None or detection.confidence >= seed else f"; a deposit reaches {seed:g}"
+    score = f"score {detection.confidence:.2f}{needed}"
+    return f"Likeliest place, too small or too faint to be a deposit ({score}): {where}."

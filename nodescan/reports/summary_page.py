@@ -20,7 +20,15 @@ from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.report_reader import read_again
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, class_words, flag_title, millimetres, without_paths
+from nodescan.reports.wording import (
+    CLASS_RULES,
+    CLASS_WORDS,
+    NOT_JUDGED_WORDS,
+    class_words,
+    flag_title,
+    largest_words,
+    without_paths,
+)
 
 SUMMARY_HTML = "summary.html"
 
@@ -42,6 +50,7 @@ class Row:
     at_least: bool
     size: str
     size_um: float | None
+    foci: str
     n_foci: int | None
     status: str
     status_rank: int
@@ -90,7 +99,7 @@ def outcomes(reports: Sequence[SlideReport]) -> tuple[Fact, ...]:
     """How many slides got how far."""
     notes = {
         Status.COMPLETE: "read whole",
-        Status.INCOMPLETE: "not all of it examined",
+        Status.INCOMPLETE: "not all of it examined or judged",
         Status.UNMEASURABLE: "no trustworthy scale",
         Status.FAILED: "no result",
     }
@@ -129,7 +138,7 @@ def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
 
 
 def _row(report: SlideReport, folder: Path) -> Row:
-    name, largest = report.slide.slide_id, report.largest_deposit_um
+    name, judged = report.slide.slide_id, report.not_judged is None
     patient, node = report.slide.patient_id, report.slide.node_id
     origin = [f"patient {patient}" if patient else "", f"node {node}" if node else ""]
     return Row(
@@ -141,9 +150,10 @@ def _row(report: SlideReport, folder: Path) -> Row:
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=report.at_least,
-        size="" if largest is None else f"{millimetres(largest)} mm",
-        size_um=largest,
-        n_foci=report.known_foci,
+        size=largest_words(report),
+        size_um=report.largest_deposit_um if judged else None,
+        foci=("" if report.known_foci is None else str(report.known_foci)) if judged else NOT_JUDGED_WORDS,
+        n_foci=report.known_foci if judged else None,
         status=report.status.value,
         status_rank=tuple(Status).index(report.status),
         flags=tuple(dict.fromkeys(flag_title(flag.code) for flag in report.flags)),

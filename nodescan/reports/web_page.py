@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import jinja2
+from markupsafe import Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +16,22 @@ class Fact:
     note: str = ""
 
 
+def css_string(text: str) -> Markup:
+    """The text as a string of a style sheet inside a page: all but plain letters, digits and blanks as its number."""
+    said = "".join(sign if sign.isascii() and (sign.isalnum() or sign == " ") else f"\\{ord(sign):x} " for sign in text)
+    return Markup(f'"{said}"')  # nothing of what HTML or CSS obeys is left in it
+
+
 @cache
 def environment(package: str = "nodescan.reports") -> jinja2.Environment:
     """Templates of `package`, and behind them those of the slide's page, whose style sheet all pages share."""
     packages = dict.fromkeys((package, "nodescan.reports"))
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name, "templates") for name in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["css_string"] = css_string
+    return made

@@ -1,9 +1,9 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
-from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, classify
+from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.units import Micrometers
+from nodescan.domain.lengths import millimetres, size_in_mm
+from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
 CLASS_WORDS = {
     Metastasis.NONE: "Negative",
@@ -28,41 +28,18 @@ _LEFT_OUT = {
 
 _UPPER = {"he": "H&E", "itc": "ITC"}
 
+NOT_JUDGED_WORDS = "not judged"
+"""Of a slide that the network can't judge, instead of what it says there."""
+
 NOT_COUNTED = "not assessed"
 
 NOT_NEEDED = "not needed"
 """Cells of what is larger than 0.2 mm: their number can't change its class."""
 
 
-def millimetres(length_um: float) -> str:
-    """The length in mm with two decimals (three below 0.1 mm), and more where rounding would change its class.
-
-    0.2004 mm is a micrometastasis, and printed as 0.20 mm it would contradict its class.
-    """
-    decimals = 2 if length_um >= 100 else 3
-    if length_um <= 0:
-        return f"{length_um / 1000:.{decimals}f}"
-    wanted = classify(Micrometers(length_um))
-    for places in range(decimals, 16):
-        text = f"{length_um / 1000:.{places}f}"
-        if float(text) > 0 and classify(Micrometers(float(text) * 1000)) is wanted:
-            return text
-    return repr(length_um / 1000)
-
-
 def size_words(deposit: Deposit) -> str:
-    """Size and uncertainty with as many decimals, e.g. "2.62 ± 0.05 mm", "0.400 ± 0.003 mm"."""
-    size = millimetres(deposit.diameter_um)
-    uncertainty = _uncertainty(deposit, size)
-    places = len(uncertainty.partition(".")[2])
-    if places > len(size.partition(".")[2]):
-        size = f"{deposit.diameter_um / 1000:.{places}f}"
-    return f"{size} ± {uncertainty} mm"
-
-
-def plain_size_words(deposit: Deposit) -> str:
-    """size_words in ASCII, for the font that pictures are labelled with."""
-    return size_words(deposit).replace("±", "+/-")
+    """Size and uncertainty, e.g. "2.62 ± 0.05 mm"."""
+    return size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um)
 
 
 def cell_words(deposit: Deposit) -> str:
@@ -95,6 +72,23 @@ def limit_words(found_from_um: float | None) -> str:
     )
 
 
+def largest_words(report: SlideReport) -> str:
+    """The largest deposit's size in an index of slides; "" where there is none."""
+    if report.not_judged is not None:
+        return NOT_JUDGED_WORDS
+    return "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm"
+
+
+def outline_words(model: ModelIdentity) -> str:
+    """Where outlines are drawn, e.g. "outlines at 0.70 of the map smoothed by 40 µm, where it reaches 0.875".
+
+    The heat map shows the map as the network answered, before it is smoothed.
+    """
+    smoothed = f" of the map smoothed by {model.smoothing_um:g} µm" if model.smoothing_um else ""
+    seed = "" if model.seed_threshold is None else f", where it reaches {model.seed_threshold:g}"
+    return f"outlines at {model.threshold:.2f}{smoothed}{seed}"
+
+
 def flag_title(code: str) -> str:
     """A flag's code as words: "no_tissue" becomes "No tissue"."""
     words = " ".join(_UPPER.get(word, word) for word in code.split("_"))
@@ -125,17 +119,4 @@ def without_paths(text: str, report: SlideReport) -> str:
         folder = str(place.parent)
         if place.is_absolute() and place.parent != place.parent.parent:
             text = text.replace(folder, "the slide's folder")
-    return text
-
-
-def _uncertainty(deposit: Deposit, size: str) -> str:
-    """With as many decimals as the size, and more where it would read as nothing."""
-    length = deposit.diameter_uncertainty_um / 1000
-    if length <= 0:
-        return "0"
-    places = len(size.partition(".")[2])
-    text = f"{length:.{places}f}"
-    while float(text) == 0 and places < 15:
-        places += 1
-        text = f"{length:.{places}f}"
     return text

@@ -64,9 +64,9 @@ def test_a_class_that_hangs_on_the_gap_is_flagged_with_every_reading() -> None:
         GapReading(Micrometers(75.0), Micrometers(2220.0), Metastasis.MACRO, 1),
     )
     (flag,) = joining_gap_flags(readings)
-    assert "gap 0 um) 1900.0 um, micro" in flag.message
-    assert "across 25 um 2220.0 um, macro" in flag.message
-    assert "across 75 um" in flag.message
+    assert "gap 0 µm) 1.90 mm, micro" in flag.message
+    assert "across 25 µm 2.22 mm, macro" in flag.message
+    assert "across 75 µm" in flag.message
 
 
 def test_a_class_that_does_not_hang_on_the_gap_is_not_flagged() -> None:

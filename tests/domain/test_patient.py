@@ -196,7 +196,7 @@ def test_tumour_on_a_slide_without_a_class_is_never_no_tumour(status: Status) ->
     for sections in ((seen,), (read(NONE), seen)):
         found = stage(patient(*sections), AJCC8)
         assert found.words == "cannot be determined (tumour found on a slide that got no class: review)"
-        assert "Tumour was found on it, the largest deposit 2624 um: review it." in found.notes[0].message
+        assert "Tumour was found on it, the largest deposit 2.62 mm: review it." in found.notes[0].message
     assert words(read(MICRO), seen) == "at least pN1mi(sn)"
 
 

@@ -35,7 +35,7 @@ def test_accept_changes_nothing(tmp_path: Path) -> None:
     """It is recorded, and the slide stays as it was."""
     slides, applied = reviewed(tmp_path, "a,1,,,accept,,Dr A")
     assert slides["a"].metastasis is Metastasis.MACRO
-    assert applied == (Applied("a", 1, "accept", "macro, 2600.0 um", "macro, 2600.0 um", "Dr A", ""),)
+    assert applied == (Applied("a", 1, "accept", "macro, 2.600 ± 0.004 mm", "macro, 2.600 ± 0.004 mm", "Dr A", ""),)
 
 
 def test_reject_leaves_the_next_largest(tmp_path: Path) -> None:

@@ -1,19 +1,26 @@
 """report.html answers, escapes, and loads nothing."""
 
 import re
+import shutil
+import string
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from nodescan.close_ups import MOST_CLOSE_UPS
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
 from nodescan.reports import html_report
 from nodescan.reports.html_report import render
+from nodescan.reports.web_page import css_string
 from tests.reports.factory import FOLDER, VARIANTS
 
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
@@ -100,6 +107,34 @@ def test_the_warning_beside_the_headline_wraps_on_a_phone() -> None:
     (rule,) = re.findall(r"^\.pill \{(.*)\}", text, re.MULTILINE)
     assert 'class="pill">borderline: ' in text
     assert "nowrap" not in rule
+
+
+@pytest.mark.skipif(BROWSER is None or shutil.which("pdftotext") is None, reason="no chromium or pdftotext here")
+@pytest.mark.parametrize("variant", ["macro", "hostile"])
+def test_every_printed_page_names_the_slide_and_is_not_for_clinical_use(variant: str, tmp_path: Path) -> None:
+    """A sheet that is parted from the first still says whose it is; a hostile name is text there, too."""
+    made = VARIANTS[variant]()
+    (tmp_path / "page.html").write_text(render(made), encoding="utf-8")
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'page.pdf'}"]
+    subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, check=True, timeout=120)
+    text = subprocess.run(["pdftotext", "-layout", tmp_path / "page.pdf", "-"], capture_output=True, check=True).stdout
+    pages = text.decode().split("\f")[:-1]
+    assert len(pages) > 1
+    for number, page in enumerate(pages, 1):
+        first = page.lstrip("\n").partition("\n")[0]
+        assert first.split("  ")[0] == made.report.slide.slide_id
+        assert first.endswith(f"{number} of {len(pages)}")
+        assert page.rstrip().endswith(NOT_FOR_CLINICAL_USE)
+
+
+@given(st.text())
+def test_a_string_of_the_style_sheet_holds_whatever_it_is_given(text: str) -> None:
+    """Nothing ends the string, the style or the page, and read as CSS reads it, it is the text."""
+    said = str(css_string(text))
+    assert not set(said[1:-1]) - set(string.ascii_letters + string.digits + "\\ ")
+    read = re.sub(r"\\([0-9a-f]{1,6}) ", lambda number: chr(int(number[1], 16)), said[1:-1])
+    assert read == text
 
 
 def test_strings_of_strangers_stay_text() -> None:

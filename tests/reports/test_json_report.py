@@ -57,12 +57,16 @@ def test_a_models_detection_limit_is_told_and_read_back(tmp_path: Path, schema: 
     """A report of a model that says none, as those of earlier versions, has no such key and is read back the same."""
     report = VARIANTS["negative"]().report
     assert report.model is not None
-    for known in (report, replace(report, model=replace(report.model, found_from_um=200.0))):
+    for known in (
+        report,
+        replace(report, model=replace(report.model, found_from_um=200.0, smoothing_um=0.0, seed_threshold=0.9)),
+    ):
         content = json_bytes(report_as_json(known))
         assert schema.is_valid(json.loads(content))
         (tmp_path / "report.json").write_bytes(content)
         again = read_again(tmp_path / "report.json", known.slide).model
         assert again is not None
+        assert (again.smoothing_um, again.seed_threshold) == (known.model.smoothing_um, known.model.seed_threshold)
         assert again.found_from_um == known.model.found_from_um == json.loads(content)["model"].get("found_from_um")
 
 
@@ -86,6 +90,16 @@ def test_a_slide_nobody_looked_at_has_no_number_of_foci() -> None:
     """ "0 foci" would read as a finding."""
     assert report_as_json(VARIANTS["failed"]().report)["n_foci"] is None
     assert report_as_json(VARIANTS["incomplete_nothing"]().report)["n_foci"] == 0
+
+
+def test_a_slide_that_was_not_judged_has_no_number_of_foci_either(schema: Draft202012Validator) -> None:
+    """0 on a slide of another stain would read as a finding; what was found on it is counted."""
+    found = VARIANTS["not_he"]().report
+    nothing = report_as_json(replace(found, deposits=()))
+    assert (report_as_json(found)["n_foci"], nothing["n_foci"]) == (1, None)
+    assert schema.is_valid(nothing)
+    assert not schema.is_valid({**nothing, "n_foci": 0})
+    assert not schema.is_valid({**report_as_json(VARIANTS["incomplete_nothing"]().report), "n_foci": None})
 
 
 def test_incomplete_with_nothing_found_has_no_class() -> None:

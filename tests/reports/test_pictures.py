@@ -10,7 +10,9 @@ from PIL import Image
 
 from nodescan.domain.report import SlideResult
 from nodescan.domain.units import Micrometers
-from nodescan.reports.palette import CLASS_COLOURS
+from nodescan.imaging import tissue as tissue_search
+from nodescan.reports.page import legend
+from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS
 from nodescan.reports.pictures import draw_crop, draw_heatmap, draw_overview
 from tests.reports.factory import BOUNDS, CELL_UM, ITC, MACRO, VARIANTS, ellipse, result
 
@@ -126,3 +128,20 @@ def test_a_slide_that_never_opened_has_no_pictures() -> None:
     """No picture is made up."""
     assert draw_overview(VARIANTS["failed"]()) is None
     assert draw_heatmap(VARIANTS["failed_thumbnail"]()) is None
+
+
+def test_what_was_left_out_has_the_colour_of_its_reason() -> None:
+    """Specks are drawn alike, in the picture and its legend, whether or not there is ink on the slide, too."""
+    whole = VARIANTS["negative"]()
+    assert whole.tissue is not None
+    (_, area), *_ = whole.tissue.excluded
+    nothing = np.zeros_like(area)
+    for excluded in ((("small", area),), (("pen", nothing), ("edge", nothing), ("small", area))):
+        shown = replace(whole, tissue=replace(whole.tissue, excluded=excluded))
+        drawn = draw_overview(shown)
+        assert drawn is not None
+        colour = EXCLUDED_COLOURS["small"]
+        assert _near(np.asarray(drawn), colour, 12).sum() > 100
+        assert [one.colour for one in legend(shown) if one.kind == "dashed"] == [colour.css]
+    assert EXCLUDED_COLOURS.keys() == tissue_search._MESSAGES.keys()
+    assert len(set(EXCLUDED_COLOURS.values())) == len(EXCLUDED_COLOURS)

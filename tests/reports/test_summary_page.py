@@ -64,6 +64,15 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
     assert str(FOLDER) not in text
 
 
+def test_a_slide_that_was_not_judged_shows_neither_size_nor_foci(tmp_path: Path) -> None:
+    """Not 0 foci, nor a size: what the network says of another stain is no finding."""
+    nothing = replace(report("not_he", "brown"), deposits=())
+    page = Page(render([nothing, report("not_he")], tmp_path, asked=2))
+    assert page.text.count("not judged") == 4
+    assert "not all of it examined or judged" in page.text
+    assert "0.64" not in page.text
+
+
 def test_links_lead_to_what_is_there_and_nowhere_else(tmp_path: Path) -> None:
     """Nor to what an earlier run left of a slide whose new report couldn't be written; odd characters are quoted."""
     odd = 'a #1 "b"%?&<x>: ü'

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nodescan.domain.classification import classify
 from nodescan.domain.deposits import Detection
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import Flag
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
@@ -19,7 +20,6 @@ from nodescan.reports.wording import (
     class_words,
     flag_title,
     left_out_words,
-    millimetres,
     percent,
     size_words,
     without_paths,
@@ -108,6 +108,17 @@ def test_what_could_change_the_class_comes_first() -> None:
     )
 
 
+def test_a_borderline_lower_bound_may_be_lower() -> None:
+    """A micrometastasis of 0.21 +- 0.02 mm on a slide that was read in part: the word and the sentence say both."""
+    whole = VARIANTS["incomplete_micro"]().report
+    small = replace(whole.deposits[0], diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0))
+    near = replace(whole, deposits=(small,))
+    assert sentences.doubt(near) == "incomplete; borderline: isolated tumour cells or micrometastasis"
+    assert sentences.answer(near).endswith("so the true class may be higher, or lower by the borderline size.")
+    assert sentences.doubt(whole) == "incomplete"
+    assert sentences.answer(whole).endswith("so the true class may be higher.")
+
+
 def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
     """Beside a clear macrometastasis, a focus of 0.2 mm is not the first thing to look at."""
     macro = VARIANTS["macro"]().report
@@ -158,7 +169,11 @@ def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
         "The whole slide under the microscope: the network's answers on it mean nothing.",
     )
     assert not [said for said in sentences.how_sure(report) if "score" in said]
-    assert [fact.value for fact in page.key_facts(report) if fact.label == "Tumour score"] == ["no meaning"]
+    for seen in (report, replace(report, deposits=())):
+        assert [fact.value for fact in page.key_facts(seen)] == ["not judged", "not judged", "no meaning", "not judged"]
+        assert [said for said in sentences.how_sure(seen) if "shown to the network, which can't judge it" in said]
+        assert not [said for said in sentences.how_sure(seen) if "examined" in said]
+    assert "Tissue examined" not in [fact.label for fact in page.quality_facts(found)]
     assert "Lymph node, H&amp;E" in render(VARIANTS["negative"]())
     assert "Lymph node, H&amp;E" not in render(found)
 
@@ -167,6 +182,18 @@ def test_a_likely_place_never_contradicts_the_threshold() -> None:
     """A peak may lie above the outline's threshold and be too small for a deposit: it is not said to be below it."""
     (said,) = [line for line in sentences.look_first(VARIANTS["negative"]().report) if "0.21" in line]
     assert said.startswith("Likeliest place, too small or too faint to be a deposit (score 0.21): ")
+
+
+def test_where_outlines_are_drawn_is_said_whole() -> None:
+    """At the threshold of the smoothed map, and only of what reaches the seed: raw cells beside them may be higher."""
+    found = VARIANTS["macro"]()
+    assert found.report.model is not None
+    assert "(outlines at 0.42)" in render(found)
+    model = replace(found.report.model, threshold=0.7, smoothing_um=40.0, seed_threshold=0.875)
+    known = replace(found, report=replace(found.report, model=model))
+    assert "(outlines at 0.70 of the map smoothed by 40 µm, where it reaches 0.875)" in render(known)
+    faint = replace(VARIANTS["negative"]().report, model=model)
+    assert "(score 0.21; a deposit reaches 0.875)" in sentences.look_first(faint)[-2]
 
 
 def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> None:

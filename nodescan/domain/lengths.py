@@ -1,0 +1,45 @@
+"""Lengths as they are printed: in mm, so that no rounding contradicts a class, with the uncertainty beside."""
+
+from nodescan.domain.classification import classify
+from nodescan.domain.units import Micrometers
+
+
+def millimetres(length_um: float) -> str:
+    """The length in mm with two decimals (three below 0.1 mm), and more where rounding would change its class.
+
+    0.2004 mm is a micrometastasis, and printed as 0.20 mm it would contradict its class.
+    """
+    decimals = 2 if length_um >= 100 else 3
+    if length_um <= 0:
+        return f"{length_um / 1000:.{decimals}f}"
+    wanted = classify(Micrometers(length_um))
+    for places in range(decimals, 16):
+        text = f"{length_um / 1000:.{places}f}"
+        if float(text) > 0 and classify(Micrometers(float(text) * 1000)) is wanted:
+            return text
+    return repr(length_um / 1000)
+
+
+def size_in_mm(length_um: float, uncertainty_um: float | None) -> str:
+    """Size and uncertainty with as many decimals, e.g. "2.62 ± 0.05 mm", "0.400 ± 0.003 mm"; None: the size alone."""
+    size = millimetres(length_um)
+    if uncertainty_um is None:
+        return f"{size} mm"
+    uncertainty = _uncertainty(uncertainty_um, size)
+    places = len(uncertainty.partition(".")[2])
+    if places > len(size.partition(".")[2]):
+        size = f"{length_um / 1000:.{places}f}"
+    return f"{size} ± {uncertainty} mm"
+
+
+def _uncertainty(uncertainty_um: float, size: str) -> str:
+    """With as many decimals as the size, and more where it would read as nothing."""
+    length = uncertainty_um / 1000
+    if length <= 0:
+        return "0"
+    places = len(size.partition(".")[2])
+    text = f"{length:.{places}f}"
+    while float(text) == 0 and places < 15:
+        places += 1
+        text = f"{length:.{places}f}"
+    return text

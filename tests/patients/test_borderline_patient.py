@@ -1,0 +1,118 @@
+"""A patient whose stage hangs on one size is borderline wherever the stage stands."""
+
+import csv
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.patient import Node, Section, Specimen
+from nodescan.domain.patient_stage import stage
+from nodescan.domain.report import Flag, SlideReport, Status
+from nodescan.domain.staging import AJCC8, CAMELYON17
+from nodescan.domain.units import Micrometers
+from nodescan.manifest import read_manifest
+from nodescan.patients.corrections import read_corrections
+from nodescan.patients.page import answer
+from nodescan.patients.patient_files import patients_schema, write_staging
+from nodescan.patients.restage import Staging, stage_reports
+from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT
+from nodescan.reports.report_reader import read_reports
+from nodescan.stage_command import print_staging
+from tests.patients.made_reports import report, write_csv, write_run
+
+REASON = Flag("unreadable", "the file is truncated")
+
+
+def planted(size_um: float) -> SlideReport:
+    """Slide a: one deposit, 30 um unsure."""
+    made = report("a", (size_um,))
+    unsure = tuple(replace(one, diameter_uncertainty_um=Micrometers(30.0)) for one in made.deposits)
+    return replace(made, deposits=unsure, flags=(Flag("borderline", "Size within its uncertainty of a limit."),))
+
+
+def staged(folder: Path, size_um: float, *rows: str, review: str = "") -> Staging:
+    others = [report("b", status=Status.FAILED, flags=(REASON,))]
+    reports = read_reports(write_run(folder / "run", [planted(size_um), *others]))
+    header = "slide_id,patient_id,node_id,sentinel,nodes_removed"
+    manifest = read_manifest(write_csv(folder / "m.csv", header, *rows))
+    lines = ("slide_id,deposit_id,action,value,by", review)
+    corrections = read_corrections(write_csv(folder / "review.csv", *lines)) if review else ()
+    return stage_reports(reports, manifest, AJCC8, corrections=corrections)
+
+
+def text_of(page: Path) -> str:
+    return " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page.read_text(), flags=re.DOTALL).split())
+
+
+def test_a_borderline_stage_is_said_on_the_page_in_the_files_and_in_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1986 +- 30 um is pN1mi or pN1a, its size has its uncertainty, and nothing says "none larger than 2 mm"."""
+    found = staged(tmp_path, 1986.0, "a,A,1,yes,1")
+    (page,) = write_staging(found, tmp_path / "out")
+    assert '<strong class="pill">borderline: pN1mi or pN1a</strong>' in page.read_text()
+    text = text_of(page)
+    assert "Largest deposit 1.99 ± 0.03 mm" in text
+    assert "reaches, within its uncertainty, the limit of 2 mm between a micro- and a macrometastasis" in text
+    assert "none larger" not in text
+    assert text.count("Micrometastasis borderline 1.99 ± 0.03 mm") == 2
+
+    content = json.loads((tmp_path / "out" / "patients.json").read_text())
+    assert [error.message for error in Draft202012Validator(dict(patients_schema())).iter_errors(content)] == []
+    (patient,) = content["patients"]
+    assert (patient["stage"], patient["borderline"], patient["may_be"]) == ("pN1mi(sn)", True, ["pN1mi", "pN1a"])
+    (node,) = patient["nodes"]
+    for place in (patient, node, *node["slides"]):
+        assert (place["borderline"], place["largest_deposit_uncertainty_um"]) == (True, 30.0)
+    notes = {element["element"]: element["note"] for element in patient["synoptic"]}
+    for element in (MACRO_ELEMENT, MICRO_ELEMENT):
+        assert notes[element].startswith("1 borderline")
+    assert notes["pN Category (node component only)"].startswith("borderline: pN1mi or pN1a. ")
+
+    (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
+    assert (row["stage"], row["may_be"]) == ("pN1mi(sn)", "pN1mi or pN1a")
+    assert (row["largest_deposit_um"], row["largest_deposit_uncertainty_um"]) == ("1986.0", "30.0")
+    print_staging(found)
+    assert "pN1mi(sn) (borderline: pN1mi or pN1a)  1      1.99 ± 0.03 mm" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("size_um", "lower"), [(1986.0, ""), (2010.0, ", or lower by the borderline size")])
+def test_a_lower_bound_that_may_be_lower_says_so(tmp_path: Path, size_um: float, lower: str) -> None:
+    """Beside a failed node, 2010 +- 30 um is at least pN1a only by its size as measured."""
+    (page,) = write_staging(staged(tmp_path, size_um, "a,A,1,yes,2", "b,A,2,yes,2"), tmp_path / "out")
+    assert "borderline: at least pN1mi or pN1a" in text_of(page)
+    assert f"so the true stage may be higher{lower}." in text_of(page)
+
+
+@pytest.mark.parametrize("review", ["a,1,resize,1960,Dr A", "a,1,class,micro,Dr A"])
+def test_what_a_reader_measured_or_classed_is_settled(tmp_path: Path, review: str) -> None:
+    """The stage is certain after the review, its size the reader's, or the software's with its uncertainty."""
+    found = staged(tmp_path, 1986.0, "a,A,1,yes,1", review=review)
+    (patient,) = found.patients
+    assert (patient.staged.words, patient.staged.borderline) == ("pN1mi(sn)", False)
+    assert "borderline" not in [note.code for note in patient.all_notes]
+    assert patient.software is not None
+    assert patient.software.borderline
+
+
+def test_a_clear_size_leaves_no_doubt(tmp_path: Path) -> None:
+    """Neither badge nor field."""
+    (page,) = write_staging(staged(tmp_path, 1900.0, "a,A,1,yes,1"), tmp_path / "out")
+    assert "none larger than 2 mm" in text_of(page)
+    (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
+    assert (patient["borderline"], patient["may_be"]) == (False, [])
+
+
+def test_more_nodes_than_the_table_knows_are_no_error() -> None:
+    """Ten macrometastases have no place in the challenge's table, so no category is there to be borderline."""
+    sections = [Section(f"s{number}", Status.COMPLETE, Metastasis.MACRO) for number in range(10)]
+    unread = Section("f", Status.FAILED, None, reason="truncated")
+    nodes = tuple(Node(section.slide_id, (section,)) for section in (*sections, unread))
+    staged_ = stage(Specimen("P", nodes), CAMELYON17)
+    assert (staged_.may_be, staged_.borderline) == ((), False)
+    assert answer(staged_).endswith("so the true stage may be higher.")
