@@ -16,7 +16,7 @@ from nodescan.patients.grouping import group, labelled_sections, not_run, sectio
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
 from nodescan.slides.files import fingerprint
-from nodescan.slides.slide_ids import real_path, slide_ids
+from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
 
 DETECTION_LIMIT = "detection_limit"
 """Code of the note on what a pN0 does not exclude."""
@@ -78,6 +78,7 @@ def stage_reports(
             raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
     rows = [(row, slide_id) for row, slide_id in zip(manifest.rows, ids, strict=True)]
     check_slides(rows)
+    _check_names(rows, by_slide)
     mistaken = {slide_id for row, slide_id in rows if _is_of_another_file(row, by_slide.get(slide_id))}
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in mistaken}
     reviewed, applied = apply_corrections(reports, corrections)
@@ -139,6 +140,16 @@ def check_slides(rows: Sequence[tuple[ManifestRow, str]]) -> None:
         first = row if row.path is None else files.setdefault(real_path(row.path), row)
         if first is not row and row.path is not None:
             raise where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")
+
+
+def _check_names(rows: Sequence[tuple[ManifestRow, str]], reports: Mapping[str, StoredReport]) -> None:
+    """Raise UsageError where a row without a report means one by another spelling: it would count as not run."""
+    listed = {slide_id for _, slide_id in rows}
+    near = {slide_key(slide_id): slide_id for slide_id in reports if slide_id not in listed}
+    for row, slide_id in rows:
+        meant = near.get(slide_key(slide_id)) if row.has_slide and slide_id not in reports else None
+        if meant is not None:
+            raise row.facts.where.error(f"there is no report of slide {slide_id!r}; did you mean {meant!r}?")
 
 
 def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:

@@ -368,3 +368,18 @@ def test_a_manifests_name_may_be_no_text(tmp_path: Path) -> None:
     found = replace(staged(tmp_path, "a2,A", header="slide_id,patient_id"), source="m\udcff.csv")
     write_staging(found, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "patients.json").read_bytes())["patients"]
+
+
+def test_a_slide_id_that_means_a_report_by_another_spelling_is_an_error(tmp_path: Path) -> None:
+    """The slide would count as not run; where the other is listed itself, the row is of a slide that wasn't run."""
+    header = "slide_id,patient_id,node_id"
+    for wrong in ("A 1", "a_1"):
+        folder = write_run(tmp_path / wrong, [report("A_1", (900.0,)), report("c")])
+        rows = (f"{wrong},A,1", "c,A,2")
+        manifest = read_manifest(write_csv(tmp_path / "m.csv", header, *rows))
+        with pytest.raises(
+            UsageError, match=f"m\\.csv, line 2: there is no report of slide '{wrong}'; did you mean 'A_1'?"
+        ):
+            stage_reports(read_reports(folder), manifest, AJCC8)
+    both = read_manifest(write_csv(tmp_path / "both.csv", header, "A 1,A,1", "A_1,B,1"))
+    assert stage_reports(read_reports(tmp_path / "A 1"), both, AJCC8).not_run == ("A 1",)

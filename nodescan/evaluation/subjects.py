@@ -1,0 +1,53 @@
+"""What is scored: each slide as some system read it, from a run's reports or from challenge files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.errors import UsageError
+from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
+from nodescan.reports.report_reader import StoredReport, read_reports
+from nodescan.slides.slide_ids import slide_key
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One slide as some system read it. report: None where only its detections are known. detections: None where it
+    gave none, which isn't an empty list."""
+
+    slide_id: str
+    report: StoredReport | None
+    detections: DetectionList | None
+
+    @property
+    def score(self) -> float | None:
+        """The slide's tumour probability: the report's, else the highest confidence."""
+        if self.report is not None:
+            return self.report.tumour_probability
+        return None if self.detections is None else self.detections.highest
+
+
+def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
+    """Every slide of a run's folder, by slide_id."""
+    return {
+        report.slide_id: Subject(report.slide_id, report, read_of_report(report.folder))
+        for report in read_reports(folder)
+    }
+
+
+def subjects_of_challenge(folder: Path) -> Mapping[str, Subject]:
+    """Every slide of a folder of challenge CSVs, by file name."""
+    return {slide_id: Subject(slide_id, None, found) for slide_id, found in read_folder(folder).items()}
+
+
+def by_slide_key(subjects: Mapping[str, Subject]) -> Mapping[str, Subject]:
+    """The subjects by what a reference's names are matched by. Raises UsageError where two are of one name."""
+    found: dict[str, Subject] = {}
+    for subject in subjects.values():
+        first = found.setdefault(slide_key(subject.slide_id), subject)
+        if first is not subject:
+            raise UsageError(
+                f"the results of {first.slide_id!r} and {subject.slide_id!r} would both be held against one slide of "
+                "the reference; leave one of them out"
+            )
+    return found
