@@ -65,6 +65,7 @@ class Unpaired:
 class Comparison:
     """All slides and patients. missing: of the reference, without a usable result; unknown: run, not in the reference.
 
+    not_judged: known slides on which the network's answers mean nothing.
     unscored: tumour slides whose lesions the reference doesn't show. unpaired: slides that the size agreement leaves
     out. notes: sentences the reader of the figures needs.
     """
@@ -74,6 +75,7 @@ class Comparison:
     patients: tuple[PatientOutcome, ...]
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
+    not_judged: tuple[str, ...]
     unscored: tuple[str, ...]
     unpaired: tuple[Unpaired, ...]
     patients_not_run: tuple[str, ...]
@@ -86,8 +88,8 @@ def compare(
     """Hold the subjects against the reference; slides are matched as slide_key matches names.
 
     A slide without a usable result is refused in official mode unless as_submitted, where it shrinks slides and
-    lesions as in the organisers' script; in the other mode its lesions count as missed. mpp_um: spacing of level
-    0 where no report tells it.
+    lesions as in the organisers' script; in the other mode its lesions count as missed, and it is no slide to have
+    been free of false positives. mpp_um: spacing of level 0 where no report tells it.
     """
     by_key = by_slide_key(subjects)
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
@@ -126,6 +128,7 @@ def compare(
         patients=patients,
         missing=tuple(sorted(missing)),
         unknown=tuple(sorted(subject.slide_id for key, subject in by_key.items() if key not in known)),
+        not_judged=tuple(sorted(slide.slide_id for key, slide in known.items() if not by_key[key].judged)),
         unscored=tuple(unscored),
         unpaired=tuple(sorted(unpaired, key=lambda left: left.slide_id)),
         patients_not_run=not_run_patients,
@@ -168,13 +171,20 @@ def _refuse_strangers(known: Mapping[str, ReferenceSlide], reference: Reference)
 
 
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
-    """None where the official mode leaves a missing slide out."""
-    nothing = DetectionList(slide.slide_id, *(np.zeros(0, dtype=np.float64) for _ in range(3)))
+    """None where a slide is left out: without detections in official mode, normal and without a result in the other.
+
+    A normal slide that nobody read has no false positives: as a slide it would raise the score.
+    """
     detections = None if subject is None else subject.detections
-    if detections is None and mode is FrocMode.OFFICIAL:
+    if mode is FrocMode.EVERY_SLIDE and not (subject is not None and subject.has_result):
+        detections = None
+    if detections is None and (mode is FrocMode.OFFICIAL or not slide.tumour):
         return None
     lesions = _lesions(slide, subject, mode, mpp_um) if slide.tumour else None
-    return judge(slide.slide_id, nothing if detections is None else detections, lesions, mode)
+    if detections is None:
+        nothing = DetectionList(slide.slide_id, *(np.zeros(0, dtype=np.float64) for _ in range(3)))
+        return replace(judge(slide.slide_id, nothing, lesions, mode), has_result=False)
+    return judge(slide.slide_id, detections, lesions, mode)
 
 
 def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> LesionMap:

@@ -64,6 +64,7 @@ def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> st
         "n_slides": len(comparison.slides),
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
+        "slides_not_judged": list(comparison.not_judged),
         "slides_without_lesion_reference": list(comparison.unscored),
         "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
         "patients_not_run": list(comparison.patients_not_run),
@@ -106,6 +107,8 @@ def _lesion_task(task: LesionTask | None) -> Json:
         "sensitivities_interval": [_interval(found) for found in task.sensitivities],
         "n_froc_slides": task.n_slides,
         "n_lesions": task.n_lesions,
+        "froc_normal_slides_left_out": list(task.normal_left_out),
+        "froc_tumour_slides_missed": list(task.tumour_missed),
     }
 
 

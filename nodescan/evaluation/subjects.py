@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodescan.domain.verdict import NOT_JUDGED
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
 from nodescan.reports.report_reader import StoredReport, read_reports
@@ -20,11 +21,21 @@ class Subject:
     detections: DetectionList | None
 
     @property
+    def judged(self) -> bool:
+        """False where the report says that the network's answers mean nothing: not H&E, or everywhere the same."""
+        return self.report is None or not NOT_JUDGED & {flag.code for flag in self.report.flags}
+
+    @property
     def score(self) -> float | None:
-        """The slide's tumour probability: the report's, else the highest confidence."""
+        """The slide's tumour probability: the report's, else the highest confidence; None where it wasn't judged."""
         if self.report is not None:
-            return self.report.tumour_probability
+            return self.report.tumour_probability if self.judged else None
         return None if self.detections is None else self.detections.highest
+
+    @property
+    def has_result(self) -> bool:
+        """Whether its detections mean something: not where it failed, wasn't judged, or nothing was examined."""
+        return self.detections is not None and self.score is not None
 
 
 def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
