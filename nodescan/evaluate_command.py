@@ -105,6 +105,8 @@ def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) 
     from nodescan.evaluation.evaluation_page import MODE_WORDS, key_facts, left_out, number_words
     from nodescan.evaluation.froc import FALSE_POSITIVES
 
+    if comparison.made_with is not None:
+        print(f"{'Model:':<24} {comparison.made_with.model_words}")
     for fact in key_facts(found):
         print(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())
     if found.lesion_task is not None:

@@ -21,11 +21,12 @@ from nodescan.evaluation.lesions import (
 )
 from nodescan.evaluation.pairing import Pairing, pair
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
-from nodescan.evaluation.subjects import Subject, by_slide_key
+from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike
 from nodescan.labels import LabelledSlide, LabelTable
 from nodescan.patients.grouping import group, not_run, section_of
 from nodescan.patients.restage import stage_labels
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
+from nodescan.reports.made_with import MadeWith
 from nodescan.reports.report_reader import StoredReport, read_deposit_shapes
 from nodescan.slides.slide_ids import slide_key
 
@@ -65,9 +66,9 @@ class Unpaired:
 class Comparison:
     """All slides and patients. missing: of the reference, without a usable result; unknown: run, not in the reference.
 
-    not_judged: known slides on which the network's answers mean nothing.
-    unscored: tumour slides whose lesions the reference doesn't show. unpaired: slides that the size agreement leaves
-    out. notes: sentences the reader of the figures needs.
+    not_judged: known slides on which the network's answers mean nothing. unscored: tumour slides whose lesions the
+    reference doesn't show. unpaired: slides that the size agreement leaves out. made_with: what all reports were made
+    with, None where none says. notes: sentences the reader of the figures needs.
     """
 
     mode: FrocMode
@@ -79,6 +80,7 @@ class Comparison:
     unscored: tuple[str, ...]
     unpaired: tuple[Unpaired, ...]
     patients_not_run: tuple[str, ...]
+    made_with: MadeWith | None
     notes: tuple[str, ...]
 
 
@@ -103,6 +105,7 @@ def compare(
             f"{_few(missing)}; run them, or add --as-submitted to score what there is"
         )
     _refuse_strangers(known, reference)
+    made = made_alike([by_key[key] for key in known])
     shown = reference.has_lesions
     slides: list[SlideOutcome] = []
     unscored: list[str] = []
@@ -132,15 +135,12 @@ def compare(
         unscored=tuple(unscored),
         unpaired=tuple(sorted(unpaired, key=lambda left: left.slide_id)),
         patients_not_run=not_run_patients,
+        made_with=made,
         notes=(
             *reference.notes,
             *_notes(by_key, known, reference, mode, mpp_um),
             *_lesion_notes(slides),
-            *(
-                [f"no single stage follows from the labels of {_few(open_stages)}, so not scored"]
-                if open_stages
-                else ()
-            ),
+            *_stage_notes(open_stages),
         ),
     )
 
@@ -253,6 +253,11 @@ def _section(subject: Subject | None, slide: LabelledSlide) -> Section:
     if subject is None or subject.report is None:
         return not_run(slide.slide_id, "listed, but not run", nodes_on_slide=nodes)
     return section_of(subject.report, nodes_on_slide=nodes)
+
+
+def _stage_notes(open_stages: list[str]) -> list[str]:
+    """Which patients' true stage isn't known."""
+    return [f"no single stage follows from the labels of {_few(open_stages)}, so not scored"] if open_stages else []
 
 
 def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:

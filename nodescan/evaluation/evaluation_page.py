@@ -12,6 +12,7 @@ from nodescan.evaluation.figures import MISSED, ClassTask, Figures, LesionTask, 
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
 
 MODE_WORDS = {
@@ -54,6 +55,7 @@ def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
             size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
             sensitivities=_sensitivities(figures),
             left_out=left_out(comparison, figures),
+            provenance=made_with_facts(comparison.made_with),
             resamples=RESAMPLES,
         )
     )
@@ -97,6 +99,20 @@ def _froc_note(task: LesionTask) -> str:
     ]
     more = f"; slides without a result: {', '.join(without)}" if without else ""
     return f"{task.n_lesions} lesions, {task.n_slides} slides{more}"
+
+
+def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
+    """What was scored: the model by name and sums, settings, result version."""
+    if made is None:
+        return (Fact("Model", "not known", "challenge files name none"),)
+    model = made.model
+    return (
+        Fact("Model", model.name, model.architecture),
+        Fact("Weights sha256", model.weights_sha256),
+        Fact("Card sha256", model.card_sha256 or "none"),
+        Fact("Configuration sha256", made.config_sha256 or "not stated"),
+        Fact("Result version", str(made.result_version or "not stated")),
+    )
 
 
 def number_words(found: Estimate, *, unit: str = "") -> str:

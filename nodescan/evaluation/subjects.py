@@ -1,12 +1,13 @@
 """What is scored: each slide as some system read it, from a run's reports or from challenge files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.domain.verdict import NOT_JUDGED
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
+from nodescan.reports.made_with import MadeWith, differences
 from nodescan.reports.report_reader import StoredReport, read_reports
 from nodescan.slides.slide_ids import slide_key
 
@@ -62,3 +63,16 @@ def by_slide_key(subjects: Mapping[str, Subject]) -> Mapping[str, Subject]:
                 "the reference; leave one of them out"
             )
     return found
+
+
+def made_alike(subjects: Sequence[Subject]) -> MadeWith | None:
+    """What all reports were made with. Raises UsageError where it isn't one thing: a score of both says nothing."""
+    made = {s.slide_id: s.report.made_with for s in subjects if s.report is not None and s.report.made_with is not None}
+    mixed = differences(made)
+    if mixed:
+        raise UsageError(
+            f"the reports were not made alike, so one score of them all would mean nothing ({mixed}); run the slides "
+            "again with one --model, --config and --max-unread, which redoes those that differ, or list slides of one "
+            "kind alone in the reference CSV"
+        )
+    return next(iter(made.values()), None)
