@@ -11,8 +11,9 @@ from nodescan.options import COMPLETE, NOT_COMPLETE
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from collections.abc import Mapping
 
-    from nodescan.evaluation.compare import Comparison, Subject
+    from nodescan.evaluation.compare import Comparison
     from nodescan.evaluation.figures import Figures
+    from nodescan.evaluation.subjects import Subject
 
 Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder of a run, whose reports are evaluated.")]
 ReferenceOption = Annotated[
@@ -61,11 +62,12 @@ def evaluate(
             "--mpp: --official takes 0.243 um for every slide, as the organisers' script does; leave out one"
         )
     from nodescan.domain.slide import COARSEST_UM, FINEST_UM
-    from nodescan.evaluation.compare import compare, subjects_of_challenge, subjects_of_run
+    from nodescan.evaluation.compare import compare
     from nodescan.evaluation.evaluation_files import json_text, write_evaluation
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
+    from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
 
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
         raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")
@@ -103,6 +105,8 @@ def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) 
     from nodescan.evaluation.evaluation_page import MODE_WORDS, key_facts, left_out, number_words
     from nodescan.evaluation.froc import FALSE_POSITIVES
 
+    if comparison.made_with is not None:
+        print(f"{'Model:':<24} {comparison.made_with.model_words}")
     for fact in key_facts(found):
         print(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())
     if found.lesion_task is not None:

@@ -1,5 +1,6 @@
 """`nodescan stage`: patients from stored reports and a manifest, or from a table of labels."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,7 +66,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.manifest import read_manifest
     from nodescan.patients.corrections import read_corrections
     from nodescan.patients.patient_files import json_text, write_staging
-    from nodescan.patients.restage import stage_reports
+    from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import read_reports
 
@@ -73,6 +74,8 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     review = () if corrections is None else read_corrections(corrections)
     staging = stage_reports(read_reports(out), read_manifest(manifest), table, corrections=review)
     pages = write_staging(staging, out)
+    if staging.mixed:
+        print(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", file=sys.stderr)
     if as_json:
         print(json_text(staging), end="")
     else:

@@ -99,6 +99,22 @@ def test_corrections_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (patient["stage"], patient["software_stage"]) == ("pN1a(sn)", "pN1mi(sn)")
 
 
+def test_reports_that_were_not_made_alike_are_told_on_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside --json, too; what differs, and the way out."""
+    run, manifest = a_run(tmp_path)
+    stage(str(run), "--manifest", str(manifest), "--json")
+    assert capsys.readouterr().err == ""
+    other = run / "b" / "report.json"
+    other.write_text(other.read_text().replace("ab" * 32, "12" * 32))
+    stage(str(run), "--manifest", str(manifest), "--json")
+    told = capsys.readouterr()
+    assert "note: the reports were not made alike: model m (weights abababababab, threshold 0.5): a, c; " in told.err
+    assert "Run the slides again with one --model" in told.err
+    assert json.loads(told.out)["mixed_reports"].endswith("model m (weights 121212121212, threshold 0.5): b")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,8 +1,7 @@
 """Holds every slide against the reference: its score, its class, its detections, its sizes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import UsageError
-from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
+from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.froc import FrocMode, SlideHits, judge
 from nodescan.evaluation.lesions import (
     CORNER_BIAS_PX,
@@ -22,28 +21,14 @@ from nodescan.evaluation.lesions import (
 )
 from nodescan.evaluation.pairing import Pairing, pair
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
+from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike
 from nodescan.labels import LabelledSlide, LabelTable
 from nodescan.patients.grouping import group, not_run, section_of
 from nodescan.patients.restage import stage_labels
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
-from nodescan.reports.report_reader import StoredReport, read_deposit_shapes, read_reports
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One slide as some system read it. report: None where only its detections are known. detections: None where it
-    gave none, which isn't an empty list."""
-
-    slide_id: str
-    report: StoredReport | None
-    detections: DetectionList | None
-
-    @property
-    def score(self) -> float | None:
-        """The slide's tumour probability: the report's, else the highest confidence."""
-        if self.report is not None:
-            return self.report.tumour_probability
-        return None if self.detections is None else self.detections.highest
+from nodescan.reports.made_with import MadeWith
+from nodescan.reports.report_reader import StoredReport, read_deposit_shapes
+from nodescan.slides.slide_ids import slide_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +66,9 @@ class Unpaired:
 class Comparison:
     """All slides and patients. missing: of the reference, without a usable result; unknown: run, not in the reference.
 
-    unscored: tumour slides whose lesions the reference doesn't show. unpaired: slides that the size agreement leaves
-    out. notes: sentences the reader of the figures needs.
+    not_judged: known slides on which the network's answers mean nothing. unscored: tumour slides whose lesions the
+    reference doesn't show. unpaired: slides that the size agreement leaves out. made_with: what all reports were made
+    with, None where none says. notes: sentences the reader of the figures needs.
     """
 
     mode: FrocMode
@@ -90,37 +76,28 @@ class Comparison:
     patients: tuple[PatientOutcome, ...]
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
+    not_judged: tuple[str, ...]
     unscored: tuple[str, ...]
     unpaired: tuple[Unpaired, ...]
     patients_not_run: tuple[str, ...]
+    made_with: MadeWith | None
     notes: tuple[str, ...]
-
-
-def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
-    """Every slide of a run's folder, by slide_id."""
-    return {
-        report.slide_id: Subject(report.slide_id, report, read_of_report(report.folder))
-        for report in read_reports(folder)
-    }
-
-
-def subjects_of_challenge(folder: Path) -> Mapping[str, Subject]:
-    """Every slide of a folder of challenge CSVs, by file name."""
-    return {slide_id: Subject(slide_id, None, found) for slide_id, found in read_folder(folder).items()}
 
 
 def compare(
     subjects: Mapping[str, Subject], reference: Reference, mode: FrocMode, *, as_submitted: bool, mpp_um: float | None
 ) -> Comparison:
-    """Hold the subjects against the reference.
+    """Hold the subjects against the reference; slides are matched as slide_key matches names.
 
     A slide without a usable result is refused in official mode unless as_submitted, where it shrinks slides and
-    lesions as in the organisers' script; in the other mode its lesions count as missed. mpp_um: spacing of level
-    0 where no report tells it.
+    lesions as in the organisers' script; in the other mode its lesions count as missed, and it is no slide to have
+    been free of false positives. mpp_um: spacing of level 0 where no report tells it.
     """
-    by_key = {slide_id.casefold(): subject for slide_id, subject in subjects.items()}
-    known = {key: slide for key in by_key if (slide := reference.find(by_key[key].slide_id)) is not None}
+    by_key = by_slide_key(subjects)
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
+    if missing and not as_submitted:
+        reference = _assuming_nothing(reference, by_key, missing)
+    known = {key: slide for key in by_key if (slide := reference.find(by_key[key].slide_id)) is not None}
     missing += [by_key[key].slide_id for key in known if _without_result(by_key[key], reference)]
     if mode is FrocMode.OFFICIAL and missing and not as_submitted:
         raise UsageError(
@@ -128,6 +105,7 @@ def compare(
             f"{_few(missing)}; run them, or add --as-submitted to score what there is"
         )
     _refuse_strangers(known, reference)
+    made = made_alike([by_key[key] for key in known])
     shown = reference.has_lesions
     slides: list[SlideOutcome] = []
     unscored: list[str] = []
@@ -153,18 +131,16 @@ def compare(
         patients=patients,
         missing=tuple(sorted(missing)),
         unknown=tuple(sorted(subject.slide_id for key, subject in by_key.items() if key not in known)),
+        not_judged=tuple(sorted(slide.slide_id for key, slide in known.items() if not by_key[key].judged)),
         unscored=tuple(unscored),
         unpaired=tuple(sorted(unpaired, key=lambda left: left.slide_id)),
         patients_not_run=not_run_patients,
+        made_with=made,
         notes=(
             *reference.notes,
             *_notes(by_key, known, reference, mode, mpp_um),
             *_lesion_notes(slides),
-            *(
-                [f"no single stage follows from the labels of {_few(open_stages)}, so not scored"]
-                if open_stages
-                else ()
-            ),
+            *_stage_notes(open_stages),
         ),
     )
 
@@ -174,6 +150,20 @@ def _without_result(subject: Subject, reference: Reference) -> bool:
     return subject.detections is None and (reference.has_lesions or subject.score is None)
 
 
+def _assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missing: list[str]) -> Reference:
+    """The reference without its unlisted slides being normal: one of them may be one of `missing`, by another name."""
+    strangers = [subject.slide_id for key, subject in by_key.items() if key not in reference.slides]
+    assumed = [slide_id for slide_id in strangers if reference.find(slide_id) is not None]
+    if not assumed:
+        return reference
+    note = (
+        f"{len(assumed)} slide(s) without a mask or outline are not taken for normal ({_few(assumed)}), because "
+        f"{_few(missing)} of the reference has no result of that name; run what is missing, name masks as the reports' "
+        "folders are named, or list every slide in a CSV beside the masks"
+    )
+    return replace(reference, unlisted_is_normal=False, notes=(*reference.notes, note))
+
+
 def _refuse_strangers(known: Mapping[str, ReferenceSlide], reference: Reference) -> None:
     if not known:
         some = ", ".join(sorted(slide.slide_id for slide in reference.slides.values())[:3])
@@ -181,13 +171,20 @@ def _refuse_strangers(known: Mapping[str, ReferenceSlide], reference: Reference)
 
 
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
-    """None where the official mode leaves a missing slide out."""
-    nothing = DetectionList(slide.slide_id, *(np.zeros(0, dtype=np.float64) for _ in range(3)))
+    """None where a slide is left out: without detections in official mode, normal and without a result in the other.
+
+    A normal slide that nobody read has no false positives: as a slide it would raise the score.
+    """
     detections = None if subject is None else subject.detections
-    if detections is None and mode is FrocMode.OFFICIAL:
+    if mode is FrocMode.EVERY_SLIDE and not (subject is not None and subject.has_result):
+        detections = None
+    if detections is None and (mode is FrocMode.OFFICIAL or not slide.tumour):
         return None
     lesions = _lesions(slide, subject, mode, mpp_um) if slide.tumour else None
-    return judge(slide.slide_id, nothing if detections is None else detections, lesions, mode)
+    if detections is None:
+        nothing = DetectionList(slide.slide_id, *(np.zeros(0, dtype=np.float64) for _ in range(3)))
+        return replace(judge(slide.slide_id, nothing, lesions, mode), has_result=False)
+    return judge(slide.slide_id, detections, lesions, mode)
 
 
 def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> LesionMap:
@@ -238,10 +235,10 @@ def _patients(
     labelled = stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
     truth = {result.staged.specimen.patient_id: result.staged.words for result in labelled if result.staged.determined}
     truth.update(reference.stages)
-    sections = [(slide.facts, _section(by_key.get(slide.slide_id.casefold()), slide)) for slide in reference.nodes]
+    sections = [(slide.facts, _section(by_key.get(slide_key(slide.slide_id)), slide)) for slide in reference.nodes]
     rows = [(facts, section.slide_id, section) for facts, section in sections]
     found = [stage(specimen, CAMELYON17) for specimen in group(rows, CAMELYON17)]
-    run = {facts.patient_id for facts, slide_id, _ in rows if slide_id.casefold() in by_key}
+    run = {facts.patient_id for facts, slide_id, _ in rows if slide_key(slide_id) in by_key}
     outcomes = [
         PatientOutcome(result.specimen.patient_id, truth[result.specimen.patient_id], result)
         for result in found
@@ -256,6 +253,11 @@ def _section(subject: Subject | None, slide: LabelledSlide) -> Section:
     if subject is None or subject.report is None:
         return not_run(slide.slide_id, "listed, but not run", nodes_on_slide=nodes)
     return section_of(subject.report, nodes_on_slide=nodes)
+
+
+def _stage_notes(open_stages: list[str]) -> list[str]:
+    """Which patients' true stage isn't known."""
+    return [f"no single stage follows from the labels of {_few(open_stages)}, so not scored"] if open_stages else []
 
 
 def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:

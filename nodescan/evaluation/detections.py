@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nodescan.errors import UsageError
 from nodescan.reports.csv_report import DETECTIONS_CSV
 from nodescan.reports.files import output_errors, write_beside
+from nodescan.slides.slide_ids import slide_key
 
 _HEADER = ("confidence", "x", "y")
 
@@ -42,7 +43,7 @@ def read_folder(folder: Path) -> Mapping[str, DetectionList]:
     found: dict[str, DetectionList] = {}
     names: dict[str, Path] = {}
     for path in paths:
-        other = names.setdefault(path.stem.casefold(), path)
+        other = names.setdefault(slide_key(path.stem), path)
         if other is not path:
             raise UsageError(f"{path.name} and {other.name}: both are of one slide; leave one of them out")
         found[path.stem] = read_detections(path)

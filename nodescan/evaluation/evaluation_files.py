@@ -15,6 +15,8 @@ from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.reports.files import output_errors, text_bytes, write_beside
+from nodescan.reports.json_report import model_as_json
+from nodescan.reports.made_with import MadeWith
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
@@ -53,6 +55,7 @@ def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> st
         "notice": NOT_FOR_CLINICAL_USE,
         "reference": reference,
         "mode": comparison.mode.value,
+        **_made_with(comparison.made_with),
         "interval": {"level": LEVEL, "resamples": RESAMPLES, "by": "slide; patient for stages"},
         **_slide_task(figures.slide_task),
         **_lesion_task(figures.lesion_task),
@@ -64,6 +67,7 @@ def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> st
         "n_slides": len(comparison.slides),
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
+        "slides_not_judged": list(comparison.not_judged),
         "slides_without_lesion_reference": list(comparison.unscored),
         "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
         "patients_not_run": list(comparison.patients_not_run),
@@ -71,6 +75,16 @@ def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> st
         "notes": list(comparison.notes),
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _made_with(made: MadeWith | None) -> Json:
+    """None for challenge files, which name no model."""
+    return {
+        "model": None if made is None else model_as_json(made.model),
+        "config_sha256": None if made is None else made.config_sha256 or None,
+        "result_version": None if made is None else made.result_version or None,
+        "max_unread_percent": None if made is None else made.max_unread_percent,
+    }
 
 
 def _with_interval(name: str, found: Estimate | None) -> Json:
@@ -106,6 +120,8 @@ def _lesion_task(task: LesionTask | None) -> Json:
         "sensitivities_interval": [_interval(found) for found in task.sensitivities],
         "n_froc_slides": task.n_slides,
         "n_lesions": task.n_lesions,
+        "froc_normal_slides_left_out": list(task.normal_left_out),
+        "froc_tumour_slides_missed": list(task.tumour_missed),
     }
 
 

@@ -8,15 +8,16 @@ from markupsafe import Markup
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
-from nodescan.evaluation.figures import MISSED, ClassTask, Figures, SizeTask
+from nodescan.evaluation.figures import MISSED, ClassTask, Figures, LesionTask, SizeTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
-    FrocMode.EVERY_SLIDE: "every slide: each slide of the reference counts, at its own spacing, without the quirks",
+    FrocMode.EVERY_SLIDE: "every slide: all lesions, over slides with a result, at their spacing, without the quirks",
 }
 
 
@@ -54,6 +55,7 @@ def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
             size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
             sensitivities=_sensitivities(figures),
             left_out=left_out(comparison, figures),
+            provenance=made_with_facts(comparison.made_with),
             resamples=RESAMPLES,
         )
     )
@@ -64,13 +66,11 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
     facts: list[Fact] = []
     if figures.slide_task is not None:
         task = figures.slide_task
-        kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides"
+        without = f"; {len(task.without_score)} without a score left out" if task.without_score else ""
+        kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}"
         facts.append(Fact("Slide AUC", number_words(task.auc), kinds))
     if figures.lesion_task is not None:
-        lesion = figures.lesion_task
-        facts.append(
-            Fact("FROC score", number_words(lesion.score), f"{lesion.n_lesions} lesions, {lesion.n_slides} slides")
-        )
+        facts.append(Fact("FROC score", number_words(figures.lesion_task.score), _froc_note(figures.lesion_task)))
     if figures.stages is not None:
         facts.append(Fact("Kappa of stages", number_words(figures.stages.kappa), f"{figures.stages.kappa.n} patients"))
     if figures.slide_classes is not None:
@@ -88,6 +88,31 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         note = f"largest of a slide, measured less stated; {found} of {len(figures.largest.slides)} slides"
         facts.append(Fact("Bias of largest size", number_words(figures.largest.bias, unit=" um"), note))
     return tuple(facts)
+
+
+def _froc_note(task: LesionTask) -> str:
+    """What the score is of, and what slides without a result do to it."""
+    without = [
+        f"{len(names)} {what}"
+        for names, what in ((task.normal_left_out, "normal left out"), (task.tumour_missed, "tumour counted as missed"))
+        if names
+    ]
+    more = f"; slides without a result: {', '.join(without)}" if without else ""
+    return f"{task.n_lesions} lesions, {task.n_slides} slides{more}"
+
+
+def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
+    """What was scored: the model by name and sums, settings, result version."""
+    if made is None:
+        return (Fact("Model", "not known", "challenge files name none"),)
+    model = made.model
+    return (
+        Fact("Model", model.name, model.architecture),
+        Fact("Weights sha256", model.weights_sha256),
+        Fact("Card sha256", model.card_sha256 or "none"),
+        Fact("Configuration sha256", made.config_sha256 or "not stated"),
+        Fact("Result version", str(made.result_version or "not stated")),
+    )
 
 
 def number_words(found: Estimate, *, unit: str = "") -> str:
@@ -112,6 +137,15 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
             tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired),
         ),
         ("Without a slide score", () if figures.slide_task is None else figures.slide_task.without_score),
+        ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
+        (
+            "Normal slides without a result, left out of the FROC score",
+            () if figures.lesion_task is None else figures.lesion_task.normal_left_out,
+        ),
+        (
+            "Tumour slides without a result, their lesions counted as missed",
+            () if figures.lesion_task is None else figures.lesion_task.tumour_missed,
+        ),
         ("Patients without any slide run", comparison.patients_not_run),
         (
             "Patients not read whole, staged by what was found",

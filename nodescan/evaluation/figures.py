@@ -33,13 +33,19 @@ class SlideTask:
 
 @dataclass(frozen=True, slots=True)
 class LesionTask:
-    """score: the mean of `sensitivities`, which are read at FALSE_POSITIVES a slide."""
+    """score: the mean of `sensitivities`, which are read at FALSE_POSITIVES a slide.
+
+    n_slides: those with a result, which false positives are over. normal_left_out: normal slides without one;
+    tumour_missed: tumour slides without one, whose lesions count as missed.
+    """
 
     score: Estimate
     sensitivities: tuple[Estimate, ...]
     curve: FrocCurve
     n_slides: int
     n_lesions: int
+    normal_left_out: tuple[str, ...]
+    tumour_missed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,17 @@ def _lesion_task(comparison: Comparison) -> LesionTask | None:
         return np.append(found, found.mean())
 
     *sensitivities, score = estimates(len(hits), statistic)
-    return LesionTask(score, tuple(sensitivities), froc.curve(), len(hits), froc.n_lesions)
+    normal = [slide for slide in comparison.slides if slide.hits is None and not slide.reference.tumour]
+    missed = [slide for slide in comparison.slides if slide.hits is not None and not slide.hits.has_result]
+    return LesionTask(
+        score=score,
+        sensitivities=tuple(sensitivities),
+        curve=froc.curve(),
+        n_slides=len(hits) - len(missed),
+        n_lesions=froc.n_lesions,
+        normal_left_out=tuple(slide.reference.slide_id for slide in normal),
+        tumour_missed=tuple(slide.reference.slide_id for slide in missed),
+    )
 
 
 def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:

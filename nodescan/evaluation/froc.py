@@ -16,8 +16,9 @@ FALSE_POSITIVES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class FrocMode(StrEnum):
-    """OFFICIAL: the organisers' algorithm with its quirks. EVERY_SLIDE: every slide of the reference, its own spacing,
-    every threshold, no interpolation between reached points, ties as ties, and a missed lesion has no score."""
+    """OFFICIAL: the organisers' algorithm with its quirks. EVERY_SLIDE: every lesion of the reference over the slides
+    that have a result, its own spacing, every threshold, no interpolation between reached points, ties as ties, and a
+    missed lesion has no score."""
 
     OFFICIAL = "official"
     EVERY_SLIDE = "every-slide"
@@ -29,6 +30,7 @@ class SlideHits:
 
     lesion_scores : float (m,), the highest confidence in each lesion; 0 for a missed one. In official mode they are
     float32, and ITCs are among them, with 0. n_lesions: those that count. outside: points off the reference's mask.
+    has_result: where False, the slide's lesions are missed, and it isn't among those that false positives are over.
     """
 
     slide_id: str
@@ -36,6 +38,7 @@ class SlideHits:
     lesion_scores: NDArray[np.floating]
     n_lesions: int
     outside: int = 0
+    has_result: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Froc:
     def __init__(self, hits: Sequence[SlideHits], mode: FrocMode) -> None:
         self.mode = mode
         self.slides = len(hits)
+        self._with_result = np.array([slide.has_result for slide in hits], dtype=np.int64)
         self._lesions = np.array([slide.n_lesions for slide in hits], dtype=np.int64)
         self._fp, self._fp_slide = _pooled([slide.false_positives for slide in hits], np.float64)
         self._tp, self._tp_slide = _pooled([slide.lesion_scores for slide in hits], _kind_of_scores(mode))
@@ -96,7 +100,8 @@ class Froc:
         lesions = int((weights * self._lesions).sum())
         fp, tp = np.append(fp, 0), np.append(tp, 0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return FrocCurve(fp[::-1] / max(int(weights.sum()), 1), tp[::-1] / np.float64(lesions))
+            slides = max(int((weights * self._with_result).sum()), 1)
+            return FrocCurve(fp[::-1] / slides, tp[::-1] / np.float64(lesions))
 
     def sensitivities(self, drawn: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """float64 (6,): the sensitivity at each of FALSE_POSITIVES; NaN without lesions."""

@@ -10,6 +10,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
 from nodescan.evaluation.lesion_files import LesionFile, lesion_file
 from nodescan.labels import LABELS, LabelledSlide, check_size, is_camelyon17, parse_label, read_labels
+from nodescan.slides.slide_ids import safe_name, slide_key
 
 _SLIDE_COLUMNS = ("slide_id", "label", "largest_deposit_um")
 _CAMELYON16_KINDS = {"tumor": True, "tumour": True, "normal": False}
@@ -47,7 +48,7 @@ class ReferenceSlide:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """slides: by slide_id in small letters. nodes, stages: CAMELYON17's rows and its patients' stages, where it is one.
+    """slides: by slide_key. nodes, stages: CAMELYON17's rows and its patients' stages, where it is one.
 
     unlisted_is_normal: a folder of tumour masks only, where a slide without one is normal. notes: what was left out.
     """
@@ -60,9 +61,8 @@ class Reference:
     notes: tuple[str, ...] = ()
 
     def find(self, slide_id: str) -> ReferenceSlide | None:
-        """The slide of this id, whatever its case; None where the reference doesn't know it."""
-        key = slide_id.casefold()
-        found = self.slides.get(key)
+        """The slide of this name, as slide_key matches names; None where the reference doesn't know it."""
+        found = self.slides.get(slide_key(slide_id))
         if found is not None or not self.unlisted_is_normal:
             return found
         if _TUMOUR_NAME.fullmatch(slide_id):
@@ -152,7 +152,7 @@ def _read_folder(folder: Path) -> Reference:
         file = lesion_file(path)
         if file is None:
             continue
-        other = found.setdefault(file.slide_id.casefold(), file)
+        other = found.setdefault(slide_key(file.slide_id), file)
         if other is not file:
             raise UsageError(f"{path.name} and {other.path.name}: both show the lesions of one slide; leave one out")
     if not found and labelled is None:
@@ -163,7 +163,7 @@ def _read_folder(folder: Path) -> Reference:
     slides = [_settled(slide) for slide in slides]
     return Reference(
         folder.name,
-        {slide.slide_id.casefold(): slide for slide in slides},
+        {slide_key(slide.slide_id): slide for slide in slides},
         unlisted_is_normal=all(slide.tumour for slide in slides),
     )
 
@@ -194,7 +194,14 @@ def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Refer
 def _by_id(name: str, slides: list[ReferenceSlide], rows: tuple[CsvRow, ...] = ()) -> dict[str, ReferenceSlide]:
     found: dict[str, ReferenceSlide] = {}
     for index, slide in enumerate(slides):
-        if found.setdefault(slide.slide_id.casefold(), slide) is not slide:
-            where = f"{name}, line {rows[index].line}" if rows else name
+        first = found.setdefault(slide_key(slide.slide_id), slide)
+        if first is slide:
+            continue
+        where = f"{name}, line {rows[index].line}" if rows else name
+        if first.slide_id.casefold() == slide.slide_id.casefold():
             raise UsageError(f"{where}: the slide {slide.slide_id!r} stands there twice; leave one row")
+        raise UsageError(
+            f"{where}: {slide.slide_id!r} and {first.slide_id!r} are both {safe_name(slide.slide_id)!r} in reports; "
+            "write each as its report's folder is named"
+        )
     return found

@@ -18,6 +18,7 @@ _FIRST_CODES = (
     "node_unread",
     "nodes_share_slides",
     "nodes_without_slides",
+    "mixed_reports",
     "slide_left_out",
     "borderline",
     "joining_gap",

@@ -121,6 +121,7 @@ def staging_as_json(staging: Staging) -> Json:
         "slides_not_in_manifest": list(staging.not_listed),
         "slides_of_other_stains": list(staging.left_out),
         "models": list(staging.models),
+        "mixed_reports": staging.mixed or None,
         "corrections_of_no_patient": [_correction(correction) for correction in staging.unused],
     }
 

@@ -13,13 +13,17 @@ from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.corrections import Applied, Correction, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
+from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
 from nodescan.slides.files import fingerprint
-from nodescan.slides.slide_ids import real_path, slide_ids
+from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
 
 DETECTION_LIMIT = "detection_limit"
 """Code of the note on what a pN0 does not exclude."""
+
+MADE_ALIKE = "Run the slides again with one --model, --config and --max-unread, which redoes those that differ."
+"""The way out where reports were made with different models, settings or result versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class Staging:
     """All patients. source: the table's file.
 
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
-    unused: corrections of slides that are in no patient.
+    mixed: how the staged reports differ in what they were made with, "" where they don't. unused: corrections of slides
+    that are in no patient.
     """
 
     table: StagingTable
@@ -55,6 +60,7 @@ class Staging:
     not_listed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    mixed: str = ""
     unused: tuple[Applied, ...] = ()
 
     @property
@@ -78,6 +84,7 @@ def stage_reports(
             raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
     rows = [(row, slide_id) for row, slide_id in zip(manifest.rows, ids, strict=True)]
     check_slides(rows)
+    _check_names(rows, by_slide)
     mistaken = {slide_id for row, slide_id in rows if _is_of_another_file(row, by_slide.get(slide_id))}
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in mistaken}
     reviewed, applied = apply_corrections(reports, corrections)
@@ -87,7 +94,7 @@ def stage_reports(
     wanted = {slide_id for row, slide_id in rows if row.has_slide}
     limit = limit_words(max((one.found_from_um for one in reports if one.found_from_um), default=None))
     results = [
-        _with_limit(_result(result, before if corrections else None, applied, _rows_of(result, rows)), limit)
+        _with_limit(_result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide), limit)
         for result, before in zip(final, own, strict=True)
     ]
     used = {correction.slide_id for result in results for correction in result.corrections}
@@ -99,7 +106,8 @@ def stage_reports(
         not_run=tuple(sorted(slide_id for row, slide_id in rows if row.is_he and slide_id in wanted - by_slide.keys())),
         not_listed=tuple(sorted(by_slide.keys() - wanted)),
         left_out=tuple(sorted(slide_id for row, slide_id in rows if row.has_slide and not row.is_he)),
-        models=tuple(sorted({report.model for report in reports if report.model})),
+        models=tuple(sorted({report.made_with.model_words for report in reports if report.made_with is not None})),
+        mixed=_mixed(by_slide, {slide_id for row, slide_id in rows if row.has_slide and row.is_he}),
     )
 
 
@@ -141,6 +149,16 @@ def check_slides(rows: Sequence[tuple[ManifestRow, str]]) -> None:
             raise where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")
 
 
+def _check_names(rows: Sequence[tuple[ManifestRow, str]], reports: Mapping[str, StoredReport]) -> None:
+    """Raise UsageError where a row without a report means one by another spelling: it would count as not run."""
+    listed = {slide_id for _, slide_id in rows}
+    near = {slide_key(slide_id): slide_id for slide_id in reports if slide_id not in listed}
+    for row, slide_id in rows:
+        meant = near.get(slide_key(slide_id)) if row.has_slide and slide_id not in reports else None
+        if meant is not None:
+            raise row.facts.where.error(f"there is no report of slide {slide_id!r}; did you mean {meant!r}?")
+
+
 def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
     """Whether the file that the row names is there, and isn't the one that was reported: names such as 1.svs recur."""
     if row.path is None or report is None or not report.fingerprint:
@@ -177,11 +195,15 @@ def _section(
 
 
 def _result(
-    staged: Staged, software: Staged | None, applied: Sequence[Applied], rows: Sequence[tuple[ManifestRow, str]]
+    staged: Staged,
+    software: Staged | None,
+    applied: Sequence[Applied],
+    rows: Sequence[tuple[ManifestRow, str]],
+    reports: Mapping[str, StoredReport],
 ) -> PatientResult:
     slides = {section.slide_id for node in staged.specimen.nodes for section in node.sections}
     own = tuple(correction for correction in applied if correction.slide_id in slides)
-    notes = (*_left_out_notes(rows), *without_node_ids([row.facts for row, _ in rows]))
+    notes = (*_mixed_notes(reports, slides), *_left_out_notes(rows), *without_node_ids([row.facts for row, _ in rows]))
     return PatientResult(staged, software=software if own else None, corrections=own, notes=notes)
 
 
@@ -191,6 +213,19 @@ def _with_limit(result: PatientResult, limit: str) -> PatientResult:
     if not limit or not staged.determined or staged.lowest is None or staged.lowest.largest is not Metastasis.NONE:
         return result
     return replace(result, notes=(*result.notes, Flag(DETECTION_LIMIT, limit)))
+
+
+def _mixed(reports: Mapping[str, StoredReport], slides: Collection[str]) -> str:
+    """How the reports of these slides differ in what they were made with; "" where they were made alike."""
+    known = {slide_id: reports[slide_id].made_with for slide_id in slides if slide_id in reports}
+    return differences({slide_id: made for slide_id, made in known.items() if made is not None})
+
+
+def _mixed_notes(reports: Mapping[str, StoredReport], slides: Collection[str]) -> list[Flag]:
+    """Slides of one patient that were judged by different rules: the stage is of no one model."""
+    mixed = _mixed(reports, slides)
+    text = f"This patient's reports were not made alike: {mixed}. {MADE_ALIKE}"
+    return [Flag("mixed_reports", text)] if mixed else []
 
 
 def _left_out_notes(rows: Sequence[tuple[ManifestRow, str]]) -> list[Flag]:

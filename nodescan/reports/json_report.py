@@ -62,7 +62,7 @@ def report_as_json(report: SlideReport) -> Json:
         "spacing_source": None if info is None else info.spacing_source,
         "analysis_spacing_um": None if report.analysis_spacing is None else _spacing(report.analysis_spacing),
         "bounds_um": None if info is None else _bounds(info.bounds_um),
-        "model": None if model is None else _model(model),
+        "model": None if model is None else model_as_json(model),
         "provenance": None if report.provenance is None else _provenance(report.provenance),
     }
 
@@ -97,7 +97,8 @@ def _flag(flag: Flag, report: SlideReport) -> Json:
     return {"code": flag.code, "message": without_paths(flag.message, report)}
 
 
-def _model(model: ModelIdentity) -> Json:
+def model_as_json(model: ModelIdentity) -> Json:
+    """A model as report.json and evaluation.json name it."""
     known = {
         "found_from_um": model.found_from_um,
         "smoothing_um": model.smoothing_um,

@@ -19,6 +19,7 @@ from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareM
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, json_bytes, report_as_json
+from nodescan.reports.made_with import MadeWith, made_with
 
 _CLASSES: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 _DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
@@ -28,9 +29,9 @@ _DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
 class StoredReport:
     """One report.json. deposits: without their outlines, see `read_deposit_shapes`.
 
-    size_px, spacing: of level 0; bounds_um: left and top of the scanned part on the canvas. model: name and weights.
-    fingerprint: of the slide file; "" where none was read. found_from_um: see ModelIdentity. place: of the file's path;
-    "" where no run made the report.
+    size_px, spacing: of level 0; bounds_um: left and top of the scanned part on the canvas. made_with: None where no
+    network judged it. fingerprint: of the slide file; "" where none was read. found_from_um: see ModelIdentity. place:
+    of the file's path; "" where no run made the report.
     """
 
     folder: Path
@@ -44,7 +45,7 @@ class StoredReport:
     size_px: tuple[int, int] | None = None
     spacing: Spacing | None = None
     bounds_um: tuple[float, float] = (0.0, 0.0)
-    model: str = ""
+    made_with: MadeWith | None = None
     fingerprint: str = ""
     found_from_um: float | None = None
     place: str = ""
@@ -186,7 +187,7 @@ def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
         size_px=None if size is None else (int(size[0]), int(size[1])),
         spacing=None if spacing is None else Spacing(*(MicronsPerPixel(_finite(side)) for side in spacing)),
         bounds_um=(0.0, 0.0) if bounds is None else (_finite(bounds["left"]), _finite(bounds["top"])),
-        model="" if model is None else f"{model['name']} (weights {model['weights_sha256'][:12]})",
+        made_with=made_with(content),
         fingerprint=provenance.get("slide_fingerprint", ""),
         found_from_um=None if found_from is None else _finite(found_from),
         place=(provenance.get("asked") or {}).get("slide_place", ""),

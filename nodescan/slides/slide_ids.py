@@ -60,6 +60,14 @@ def safe_name(stem: str) -> str:
     return name or "slide"
 
 
+def slide_key(name: str) -> str:
+    """What a slide's name is matched by, wherever a table or another program wrote it: made safe, in small letters.
+
+    The file S 1.tif is S_1 in reports; files of one name, whose reports carry a hash, match no plain name.
+    """
+    return safe_name(name).casefold()
+
+
 def real_path(path: Path) -> Path:
     """The path without links; a link that leads back to itself stays as it is, and fails in its own row."""
     return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError on such a link, before Python 3.13

@@ -367,3 +367,44 @@ def test_a_manifests_name_may_be_no_text(tmp_path: Path) -> None:
     found = replace(staged(tmp_path, "a2,A", header="slide_id,patient_id"), source="m\udcff.csv")
     write_staging(found, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "patients.json").read_bytes())["patients"]
+
+
+def test_a_slide_id_that_means_a_report_by_another_spelling_is_an_error(tmp_path: Path) -> None:
+    """The slide would count as not run; where the other is listed itself, the row is of a slide that wasn't run."""
+    header = "slide_id,patient_id,node_id"
+    for wrong in ("A 1", "a_1"):
+        folder = write_run(tmp_path / wrong, [report("A_1", (900.0,)), report("c")])
+        rows = (f"{wrong},A,1", "c,A,2")
+        manifest = read_manifest(write_csv(tmp_path / "m.csv", header, *rows))
+        with pytest.raises(
+            UsageError, match=f"m\\.csv, line 2: there is no report of slide '{wrong}'; did you mean 'A_1'?"
+        ):
+            stage_reports(read_reports(folder), manifest, AJCC8)
+    both = read_manifest(write_csv(tmp_path / "both.csv", header, "A 1,A,1", "A_1,B,1"))
+    assert stage_reports(read_reports(tmp_path / "A 1"), both, AJCC8).not_run == ("A 1",)
+
+
+def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: Path) -> None:
+    """Two models on the slides of one patient: in patients.json, in the table, and first on the page."""
+    other = report("a2")
+    assert other.model is not None
+    other = replace(other, model=replace(other.model, name="mine", weights_sha256="12" * 32))
+    folder = write_run(tmp_path / "run", [report("a1"), other, report("b1"), report("b2")])
+    rows = ("a1,A,1", "a2,A,2", "b1,B,1", "b2,B,2")
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
+    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    mine, own = "model mine (weights 121212121212, threshold 0.5)", "model m (weights abababababab, threshold 0.5)"
+    assert found.mixed == f"{own}: a1, b1, b2; {mine}: a2"
+    notes = {
+        one.staged.specimen.patient_id: [n for n in one.all_notes if n.code == "mixed_reports"]
+        for one in found.patients
+    }
+    assert notes["B"] == []
+    assert f"{own}: a1; {mine}: a2" in notes["A"][0].message
+    pages = write_staging(found, folder)
+    content = json.loads((folder / "patients.json").read_text())
+    assert content["mixed_reports"] == found.mixed
+    assert "not made alike" in pages[0].read_text().partition("Synoptic")[0]
+    assert "not made alike" in (folder / "patients.csv").read_text()
+    alike = read_manifest(write_csv(tmp_path / "alike.csv", "slide_id,patient_id,node_id", *rows[2:]))
+    assert stage_reports(read_reports(folder), alike, AJCC8).mixed == ""

@@ -1,0 +1,78 @@
+"""What is scored: each slide as some system read it, from a run's reports or from challenge files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodescan.domain.verdict import NOT_JUDGED
+from nodescan.errors import UsageError
+from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
+from nodescan.reports.made_with import MadeWith, differences
+from nodescan.reports.report_reader import StoredReport, read_reports
+from nodescan.slides.slide_ids import slide_key
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One slide as some system read it. report: None where only its detections are known. detections: None where it
+    gave none, which isn't an empty list."""
+
+    slide_id: str
+    report: StoredReport | None
+    detections: DetectionList | None
+
+    @property
+    def judged(self) -> bool:
+        """False where the report says that the network's answers mean nothing: not H&E, or everywhere the same."""
+        return self.report is None or not NOT_JUDGED & {flag.code for flag in self.report.flags}
+
+    @property
+    def score(self) -> float | None:
+        """The slide's tumour probability: the report's, else the highest confidence; None where it wasn't judged."""
+        if self.report is not None:
+            return self.report.tumour_probability if self.judged else None
+        return None if self.detections is None else self.detections.highest
+
+    @property
+    def has_result(self) -> bool:
+        """Whether its detections mean something: not where it failed, wasn't judged, or nothing was examined."""
+        return self.detections is not None and self.score is not None
+
+
+def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
+    """Every slide of a run's folder, by slide_id."""
+    return {
+        report.slide_id: Subject(report.slide_id, report, read_of_report(report.folder))
+        for report in read_reports(folder)
+    }
+
+
+def subjects_of_challenge(folder: Path) -> Mapping[str, Subject]:
+    """Every slide of a folder of challenge CSVs, by file name."""
+    return {slide_id: Subject(slide_id, None, found) for slide_id, found in read_folder(folder).items()}
+
+
+def by_slide_key(subjects: Mapping[str, Subject]) -> Mapping[str, Subject]:
+    """The subjects by what a reference's names are matched by. Raises UsageError where two are of one name."""
+    found: dict[str, Subject] = {}
+    for subject in subjects.values():
+        first = found.setdefault(slide_key(subject.slide_id), subject)
+        if first is not subject:
+            raise UsageError(
+                f"the results of {first.slide_id!r} and {subject.slide_id!r} would both be held against one slide of "
+                "the reference; leave one of them out"
+            )
+    return found
+
+
+def made_alike(subjects: Sequence[Subject]) -> MadeWith | None:
+    """What all reports were made with. Raises UsageError where it isn't one thing: a score of both says nothing."""
+    made = {s.slide_id: s.report.made_with for s in subjects if s.report is not None and s.report.made_with is not None}
+    mixed = differences(made)
+    if mixed:
+        raise UsageError(
+            f"the reports were not made alike, so one score of them all would mean nothing ({mixed}); run the slides "
+            "again with one --model, --config and --max-unread, which redoes those that differ, or list slides of one "
+            "kind alone in the reference CSV"
+        )
+    return next(iter(made.values()), None)

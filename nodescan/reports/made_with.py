@@ -1,0 +1,82 @@
+"""What a stored report was made with, as far as it bears on findings: reports of one recipe may be scored together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import compress
+from typing import Any
+
+from nodescan.domain.report import ModelIdentity
+
+_MOST_NAMES = 3
+_HEX = 12
+"""Characters of a sha256 that tell it from others to a reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeWith:
+    """config_sha256: of the settings. Where no run made the report it is "", result_version 0, max_unread_percent None.
+
+    What may not change a finding (device, precision, kinds of files) or belongs to the slide (its spacing) is not here.
+    """
+
+    model: ModelIdentity
+    config_sha256: str = ""
+    result_version: int = 0
+    max_unread_percent: float | None = None
+
+    @property
+    def model_words(self) -> str:
+        """The model by its name, and by what tells it from others of that name."""
+        model = self.model
+        rest = f"card {model.card_sha256[:_HEX]}" if model.card_sha256 else f"threshold {model.threshold:g}"
+        return f"{model.name} (weights {model.weights_sha256[:_HEX]}, {rest})"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Model, settings, result version and limit of unread tissue in words."""
+        limit = self.max_unread_percent
+        return (
+            f"model {self.model_words}",
+            f"settings {self.config_sha256[:_HEX] or 'not stated'}",
+            f"result version {self.result_version or 'not stated'}",
+            f"--max-unread {'not stated' if limit is None else f'{limit:g}'}",
+        )
+
+
+def made_with(content: Mapping[str, Any]) -> MadeWith | None:
+    """What the content of a report.json says it was made with; None where no network judged the slide."""
+    model, made = content["model"], content["provenance"] or {}
+    if model is None:
+        return None
+    most = (made.get("asked") or {}).get("max_unread_percent")
+    return MadeWith(
+        model=ModelIdentity(
+            str(model["name"]),
+            str(model["architecture"]),
+            str(model["weights_sha256"]),
+            float(model["threshold"]),
+            str(model.get("card_sha256", "")),
+        ),
+        config_sha256=str(made.get("config_sha256", "")),
+        result_version=int(made.get("result_version", 0)),
+        max_unread_percent=None if most is None else float(most),
+    )
+
+
+def differences(made: Mapping[str, MadeWith]) -> str:
+    """What tells reports that were not made alike apart, with some slides of each kind; "" where all were.
+
+    made: by slide_id.
+    """
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for slide_id in sorted(made):
+        kinds.setdefault(made[slide_id].parts, []).append(slide_id)
+    if len(kinds) < 2:
+        return ""
+    differs = [len(set(part)) > 1 for part in zip(*kinds, strict=True)]
+    return "; ".join(f"{', '.join(compress(kind, differs))}: {_few(slides)}" for kind, slides in kinds.items())
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,127 @@
+"""Slides without a result raise no score: normal ones are left out, lesions of the others are missed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.deposits import Detection
+from nodescan.domain.report import Flag, SlideReport, Status
+from nodescan.evaluation.compare import Comparison, compare
+from nodescan.evaluation.evaluation_files import json_text
+from nodescan.evaluation.evaluation_page import key_facts, left_out, render
+from nodescan.evaluation.figures import figures
+from nodescan.evaluation.froc import FrocMode
+from nodescan.evaluation.reference import read_reference
+from nodescan.evaluation.subjects import subjects_of_challenge
+from tests.evaluation.test_compare import compared, truth_file
+from tests.patients.made_reports import report, write_csv, write_run
+
+NOT_HE = Flag("not_he", "The stain does not look like H&E.")
+NOT_EXAMINED = replace(
+    report("n", status=Status.INCOMPLETE, flags=(Flag("blurred_tissue", "all of it"),)),
+    tumour_probability=None,
+    examined_fraction=0.0,
+)
+UNREADABLE = report("n", status=Status.FAILED, flags=(Flag("unreadable", "truncated"),))
+HALF_READ = replace(report("n", status=Status.FAILED), examined_fraction=0.5)
+IHC = report("n", status=Status.INCOMPLETE, flags=(NOT_HE,), detections=(Detection(0.95, 9000.0, 9000.0),))
+
+
+def reference(folder: Path, normal: list[str]) -> Path:
+    """t has a lesion of 0.9 mm; its label and those of the normal slides stand in a table."""
+    truth_file(folder / "truth", "t", "micro", (900.0,))
+    write_csv(folder / "truth" / "labels.csv", "slide_id,label", "t,micro", *(f"{name},negative" for name in normal))
+    return folder / "truth"
+
+
+def tumour_slide() -> SlideReport:
+    """A hit of 0.9 and a false positive of 0.99: sensitivity 1 from one false positive a slide on."""
+    return report("t", (900.0,), detections=(Detection(0.9, 3000.0, 3000.0), Detection(0.99, 12_000.0, 12_000.0)))
+
+
+def froc_note(comparison: Comparison) -> str:
+    return next(fact.note for fact in key_facts(figures(comparison)) if fact.label == "FROC score")
+
+
+def test_normal_slides_that_were_not_run_do_not_raise_the_froc_score(tmp_path: Path) -> None:
+    """Challenge files of one slide: 4 of 6 points reached, with and without ten normal slides that nobody read."""
+    normal = [f"n{number}" for number in range(10)]
+    write_csv(tmp_path / "csv" / "t.csv", "0.99,48000,48000", "0.9,12000,12000")
+    truth = read_reference(reference(tmp_path, normal))
+    found = compare(
+        subjects_of_challenge(tmp_path / "csv"), truth, FrocMode.EVERY_SLIDE, as_submitted=False, mpp_um=0.25
+    )
+    task = figures(found).lesion_task
+    assert task is not None
+    assert task.score.value == pytest.approx(4 / 6)
+    assert (task.n_slides, task.n_lesions, task.normal_left_out) == (1, 1, tuple(normal))
+    assert froc_note(found) == "1 lesions, 1 slides; slides without a result: 10 normal left out"
+    content = json.loads(json_text(found, figures(found), reference="truth"))
+    assert content["froc_normal_slides_left_out"] == normal
+    assert (content["n_froc_slides"], content["froc_tumour_slides_missed"]) == (1, [])
+
+
+@pytest.mark.parametrize("normal", [UNREADABLE, HALF_READ, NOT_EXAMINED, IHC])
+def test_normal_slides_without_a_result_do_not_raise_the_froc_score(tmp_path: Path, normal: SlideReport) -> None:
+    """Failed, failed in part, not examined, not H&E: no slide to have been free of false positives."""
+    found = compared(write_run(tmp_path / "run", [tumour_slide(), normal]), reference(tmp_path, ["n"]))
+    task = figures(found).lesion_task
+    assert task is not None
+    assert task.score.value == pytest.approx(4 / 6)
+    assert task.normal_left_out == ("n",)
+
+
+def test_a_normal_slide_with_a_result_counts(tmp_path: Path) -> None:
+    """Half a false positive a slide then."""
+    found = compared(write_run(tmp_path / "run", [tumour_slide(), report("n")]), reference(tmp_path, ["n"]))
+    task = figures(found).lesion_task
+    assert task is not None
+    assert task.score.value == pytest.approx(5 / 6)
+
+
+@pytest.mark.parametrize(("label", "sizes", "score"), [("itc", (150.0,), 4 / 6), ("micro", (900.0,), 2 / 6)])
+def test_a_tumour_slide_without_a_result_only_costs(
+    tmp_path: Path, label: str, sizes: tuple[float, ...], score: float
+) -> None:
+    """Its lesions are missed; where all of them are ITC, which don't count, the score stays as it is."""
+    truth = tmp_path / "truth"
+    truth_file(truth, "t", "micro", (900.0,))
+    truth_file(truth, "u", label, sizes)
+    found = compared(write_run(tmp_path / "run", [tumour_slide()]), truth)
+    task = figures(found).lesion_task
+    assert task is not None
+    assert task.score.value == pytest.approx(score)
+    assert (task.n_slides, task.tumour_missed) == (1, ("u",))
+    assert froc_note(found).endswith("slides without a result: 1 tumour counted as missed")
+
+
+def test_official_figures_of_what_was_submitted_stay_as_the_script_has_them(tmp_path: Path) -> None:
+    """There the CSV files that are present say how many slides there are: a file without points is a slide."""
+    truth = read_reference(reference(tmp_path, ["n", "m"]))
+    write_csv(tmp_path / "csv" / "t.csv", "0.99,48000,48000", "0.9,12000,12000")
+    (tmp_path / "csv" / "n.csv").write_text("")
+    found = compare(subjects_of_challenge(tmp_path / "csv"), truth, FrocMode.OFFICIAL, as_submitted=True, mpp_um=None)
+    task = figures(found).lesion_task
+    assert task is not None
+    assert (task.n_slides, task.normal_left_out) == (2, ("m",))
+
+
+@pytest.mark.parametrize("code", ["not_he", "constant_output"])
+def test_the_score_of_a_slide_that_was_not_judged_is_no_score(tmp_path: Path, code: str) -> None:
+    """A normal slide of another stain that scores 0.95 made the AUC 0.5; it is left out, and said so."""
+    unjudged = replace(IHC, flags=(Flag(code, "No class is given."),))
+    run = write_run(tmp_path / "run", [tumour_slide(), unjudged, report("m")])
+    found = compared(run, reference(tmp_path, ["n", "m"]))
+    scored = figures(found)
+    assert scored.slide_task is not None
+    assert scored.slide_task.auc.value == 1.0
+    assert (scored.slide_task.n_normal, scored.slide_task.without_score) == (1, ("n",))
+    assert key_facts(scored)[0].note == "1 tumour, 1 normal slides; 1 without a score left out"
+    assert ("Not judged (not H&E, or the same answer everywhere), so without a score", "n") in [
+        (fact.label, fact.note) for fact in left_out(found, scored)
+    ]
+    content = json.loads(json_text(found, scored, reference="truth"))
+    assert content["slides_not_judged"] == content["slides_without_score"] == ["n"]
+    assert "Not judged (not H&amp;E" in render(found, scored, reference="truth")
