@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodescan.domain.verdict import NOT_JUDGED
+from nodescan.domain.report import NOT_JUDGED
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
 from nodescan.reports.made_with import MadeWith, differences
