@@ -14,7 +14,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from nodescan.annotations import read_outlines
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_mask, measure_polygons
@@ -94,7 +94,7 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
             "to be ignored; put them into a group or class, such as Tumor"
         )
     deposits = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
-    return Measurement(path, "outlines", mpp, "user", deposits, _class_of(deposits), outlines.notes)
+    return Measurement(path, "outlines", mpp, "user", deposits, largest_class(deposits), outlines.notes)
 
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
@@ -110,7 +110,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
         notes += ("tumour reaches the edge of the mask: it may go on outside, so that deposit is at least as large",)
     deposits = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
     source = "user" if mpp is not None else "file"
-    return Measurement(path, "mask", spacing, source, deposits, _class_of(deposits), notes)
+    return Measurement(path, "mask", spacing, source, deposits, largest_class(deposits), notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,3 @@ def _listed(values: NDArray[np.generic]) -> str:
 
 def _differ(one: Spacing, other: Spacing) -> bool:
     return any(abs(a / b - 1) > MPP_TOLERANCE for a, b in ((one.x, other.x), (one.y, other.y)))
-
-
-def _class_of(deposits: tuple[Deposit, ...]) -> Metastasis:
-    return max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)

@@ -156,10 +156,9 @@ def _notes(staging: "Staging") -> dict[str, list[str]]:
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:
-    from nodescan.patients.synoptic import largest_um
     from nodescan.reports.wording import millimetres
 
-    size, words = largest_um(result.staged), result.staged.words
+    size, words = result.staged.specimen.largest_um, result.staged.words
     if result.software is not None:
         words += f" (software alone: {result.software.words})"
     nodes = str(result.staged.specimen.n_nodes)

@@ -10,7 +10,7 @@ from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, classify
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.evaluation import agreement
@@ -86,7 +86,7 @@ def score_slide(slide: KnownSlide, deposits: Sequence[Deposit]) -> SlideScore:
         touching = [d.diameter_um for d, shape in zip(deposits, shapes, strict=True) if shape.intersects(known.outline)]
         measured.append(max(touching, default=None))
     false = sum(not any(shape.intersects(known.outline) for known in slide.deposits) for shape in shapes)
-    found = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
+    found = largest_class(deposits)
     return SlideScore(slide.label, found, tuple(known.diameter_um for known in slide.deposits), tuple(measured), false)
 
 

@@ -116,6 +116,16 @@ class Specimen:
         return tuple(node for node in self.nodes if not node.complete)
 
     @property
+    def largest_class(self) -> Metastasis:
+        """The largest class of any node, NONE where nothing was found, or where there are no nodes."""
+        return max((node.largest_class for node in self.nodes), default=Metastasis.NONE)
+
+    @property
+    def largest_um(self) -> Micrometers | None:
+        """Greatest diameter over all nodes, None where none was measured."""
+        return max((node.largest_um for node in self.nodes if node.largest_um is not None), default=None)
+
+    @property
     def unclassed_um(self) -> Micrometers | None:
         """The largest deposit on slides that got no class, None where they show none."""
         sections = (section for node in self.nodes for section in node.sections)

@@ -11,7 +11,7 @@ from nodescan.domain.classification import (
     is_count_above_limit,
     is_count_near_limit,
 )
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
 from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.units import Micrometers
@@ -43,7 +43,7 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
     Any unexamined tissue makes the slide incomplete and its class a lower bound; with nothing found there is no
     class, never "negative". classifiable: False for what the network can't judge (not H&E, constant output).
     """
-    worst = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
+    worst = largest_class(deposits)
     if _dispersed_cells_decide(deposits):
         worst = max(worst, Metastasis.MICRO)
     if not tissue_found or not classifiable:
@@ -80,8 +80,7 @@ def size_could_change(deposit: Deposit, deposits: Sequence[Deposit]) -> bool:
     """Whether another size of one of the deposits, within its uncertainty, would give the slide another class."""
     if not deposit.borderline:
         return False
-    others = [other for other in deposits if other is not deposit]
-    floor = max((other.metastasis for other in others), default=Metastasis.NONE)
+    floor = largest_class(other for other in deposits if other is not deposit)
     if _dispersed_cells_decide(deposits):
         floor = max(floor, Metastasis.MICRO)
     size, uncertainty = deposit.diameter_um, deposit.diameter_uncertainty_um

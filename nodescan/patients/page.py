@@ -8,7 +8,7 @@ from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import count_words, largest_um, synoptic
+from nodescan.patients.synoptic import count_words, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, flag_title, millimetres
@@ -104,7 +104,7 @@ def answer(staged: Staged) -> str:
     """The sentence under the headline."""
     if staged.not_removed:
         return "No regional lymph nodes were removed for study, as the manifest states."
-    worst = max((node.largest_class for node in staged.specimen.nodes), default=Metastasis.NONE)
+    worst = staged.specimen.largest_class
     said = {
         Metastasis.NONE: "No tumour found in the sections examined.",
         Metastasis.ITC: "Isolated tumour cells only, in the sections examined.",
@@ -151,7 +151,7 @@ def class_words(found: Metastasis, *, complete: bool) -> str:
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
-    size, unclassed = largest_um(staged), staged.specimen.unclassed_um
+    size, unclassed = staged.specimen.largest_um, staged.specimen.unclassed_um
     if size is None and unclassed is not None:
         return _size(unclassed), "on a slide that got no class"
     return _size(size) or "none measured", "never added up" if staged.complete else "so far; never added up"

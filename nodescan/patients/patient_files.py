@@ -17,7 +17,7 @@ from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
-from nodescan.patients.synoptic import largest_um, synoptic
+from nodescan.patients.synoptic import synoptic
 from nodescan.reports.files import output_errors, text_bytes, write_beside
 from nodescan.slides.slide_ids import safe_name
 
@@ -161,7 +161,7 @@ def _names(staged: Staged) -> tuple[str, str, str]:
 
 
 def _row(result: PatientResult) -> tuple[str, ...]:
-    staged, counts, size = result.staged, result.staged.counts, largest_um(result.staged)
+    staged, counts, size = result.staged, result.staged.counts, result.staged.specimen.largest_um
     return (
         *_names(staged),
         staged.words,
@@ -181,7 +181,7 @@ def _range(count: CountRange) -> str:
 
 
 def _patient(result: PatientResult) -> Json:
-    staged, size = result.staged, largest_um(result.staged)
+    staged, size = result.staged, result.staged.specimen.largest_um
     counts = staged.counts
     return {
         "patient_id": staged.specimen.patient_id,

@@ -53,16 +53,10 @@ def count_words(count: CountRange, staged: Staged) -> str:
     return f"{UNDETERMINED} ({count.lowest} to {count.highest})"
 
 
-def largest_um(staged: Staged) -> float | None:
-    """Greatest diameter over all nodes, None where none was measured."""
-    sizes = [node.largest_um for node in staged.specimen.nodes if node.largest_um is not None]
-    return max(sizes, default=None)
-
-
 def _status(staged: Staged) -> str:
     if staged.not_removed:
         return "Not applicable (no regional lymph nodes submitted or found)"
-    if any(node.largest_class > Metastasis.NONE for node in staged.specimen.nodes):
+    if staged.specimen.largest_class > Metastasis.NONE:
         return "Tumor present in regional lymph node(s)"
     if staged.complete:
         removed = staged.specimen.nodes_removed
@@ -76,10 +70,10 @@ def _status(staged: Staged) -> str:
 
 
 def _size(staged: Staged) -> str:
-    size = largest_um(staged)
+    size = staged.specimen.largest_um
     if size is not None:
         return f"{'' if staged.complete else 'at least '}{millimetres(size)} mm"
-    if staged.not_removed or (staged.complete and _worst(staged) is Metastasis.NONE):
+    if staged.not_removed or (staged.complete and staged.specimen.largest_class is Metastasis.NONE):
         return "not applicable (no deposit)"
     if staged.specimen.unclassed_um is not None:
         return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
@@ -87,13 +81,9 @@ def _size(staged: Staged) -> str:
 
 
 def _size_note(staged: Staged) -> str:
-    if largest_um(staged) is None:
+    if staged.specimen.largest_um is None:
         return ""
     return "one contiguous deposit in one section; sizes are never added"
-
-
-def _worst(staged: Staged) -> Metastasis:
-    return max((node.largest_class for node in staged.specimen.nodes), default=Metastasis.NONE)
 
 
 def _examined(staged: Staged) -> tuple[str, str]:
