@@ -215,7 +215,7 @@ def outcome(report: SlideReport) -> str:
     """Status, class and size in a few words."""
     words = [report.status.value]
     if report.metastasis is not None:
-        words.append(("at least " if report.at_least else "") + report.metastasis.word)
+        words.append(report.class_word)
     if report.largest_deposit_um is not None:
         words.append(f"{report.largest_deposit_um:.0f} um")
     return ", ".join(words)

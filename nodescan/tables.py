@@ -45,7 +45,7 @@ def print_batch(result: "BatchResult", command: Sequence[str] = ()) -> None:
         (
             report.slide.slide_id,
             report.status.value,
-            _class_word(report),
+            report.class_word,
             "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm",
             ", ".join(flag.code for flag in report.flags),
         )
@@ -68,7 +68,7 @@ def print_demo(result: "DemoResult") -> None:
             slide.name if first else "",
             *_sizes(pair),
             slide.expected if first else "",
-            _verdict(slide.found) if first else "",
+            slide.found if first else "",
         )
         for slide in result.slides
         for first, pair in _marked(slide.pairs)
@@ -205,16 +205,6 @@ def _sizes(pair: "Pair | None") -> tuple[str, str, str]:
     planted = "none" if pair.planted_um is None else f"{pair.planted_um:.0f} um"
     measured = "not found" if pair.measured_um is None else f"{pair.measured_um:.0f} um"
     return (planted, measured, "" if pair.error_um is None else f"{pair.error_um:+.0f} um")
-
-
-def _verdict(found: str | None) -> str:
-    return "no class" if found is None else found
-
-
-def _class_word(report: SlideReport) -> str:
-    if report.metastasis is None:
-        return "no class"
-    return f"at least {report.metastasis.word}" if report.at_least else report.metastasis.word
 
 
 def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
