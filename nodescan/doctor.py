@@ -227,12 +227,13 @@ def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
     seconds = time.perf_counter() - started
     truth = phantom.truth
     planted, measured = truth.largest_deposit_um or 0.0, report.largest_deposit_um
+    found = report.class_word
     size = "nothing" if measured is None else f"{measured:.0f} um"
     said = (
-        f"planted: {truth.label}, {planted:.0f} um; found: {report.class_word}, {size}, foci: {report.n_foci}, {report.status}; "
+        f"planted: {truth.label}, {planted:.0f} um; found: {found}, {size}, foci: {report.n_foci}, {report.status}; "
         f"{predictor.precision} on {predictor.device}, {seconds:.0f} s"
     )
-    right = report.status is Status.COMPLETE and report.class_word == truth.label and report.n_foci == len(truth.deposits)
+    right = report.status is Status.COMPLETE and found == truth.label and report.n_foci == len(truth.deposits)
     if right and measured is not None and abs(measured - planted) <= SIZE_TOLERANCE * planted:
         return Check("self-test", State.OK, said)
     remedy = "don't use this installation: install it again; if that doesn't help, try --device cpu or another model"

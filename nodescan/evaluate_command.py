@@ -62,10 +62,11 @@ def evaluate(
         )
     from nodescan.domain.slide import COARSEST_UM, FINEST_UM
     from nodescan.evaluation.compare import compare, subjects_of_challenge, subjects_of_run
-    from nodescan.evaluation.evaluation_files import json_text, write_evaluation
+    from nodescan.evaluation.evaluation_files import evaluation_as_json, write_evaluation
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
+    from nodescan.reports.files import json_text
 
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
         raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")
@@ -79,7 +80,7 @@ def evaluate(
     folder = to or (None if out is None else out / "evaluation")
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
-        print(json_text(comparison, found, reference=truth.name), end="")
+        print(json_text(evaluation_as_json(comparison, found, reference=truth.name)), end="")
     else:
         _print(comparison, found, paths)
     return NOT_COMPLETE if comparison.missing else COMPLETE

@@ -1,6 +1,5 @@
 """run.json: what was asked of a batch, with what it ran, and how far it got."""
 
-import json
 import os
 import shlex
 import time
@@ -17,7 +16,7 @@ from nodescan import __version__
 from nodescan.config import Config
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, RESULT_VERSION, SlideReport, Status
 from nodescan.interfaces import PredictorFacts
-from nodescan.reports.files import text_bytes, write_beside
+from nodescan.reports.files import json_bytes, write_beside
 
 RUN_JSON = "run.json"
 RUN_LOG = "run.log"
@@ -80,8 +79,7 @@ class RunRecord:
             "config": {"name": self.config.name, "sha256": self.config.sha256, "text": self.config.text},
             "versions": versions(),
         }
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_beside(self.folder / RUN_JSON, text_bytes(text))
+        write_beside(self.folder / RUN_JSON, json_bytes(content))
 
 
 def to_redo(reports: Sequence[SlideReport]) -> tuple[str, ...]:

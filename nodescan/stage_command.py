@@ -64,9 +64,10 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
     from nodescan.patients.corrections import read_corrections
-    from nodescan.patients.patient_files import json_text, write_staging
+    from nodescan.patients.patient_files import staging_as_json, write_staging
     from nodescan.patients.restage import stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV
+    from nodescan.reports.files import json_text
     from nodescan.reports.report_reader import read_reports
 
     table = _table(mode, default="ajcc8")
@@ -74,7 +75,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     staging = stage_reports(read_reports(out), read_manifest(manifest), table, corrections=review)
     pages = write_staging(staging, out)
     if as_json:
-        print(json_text(staging), end="")
+        print(json_text(staging_as_json(staging)), end="")
     else:
         print_staging(staging)
         print(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {len(pages)} page(s) in {out / 'patients'}")
@@ -88,8 +89,9 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
 def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     from nodescan.evaluation.agreement import kappa_of_words
     from nodescan.labels import read_labels
-    from nodescan.patients.patient_files import json_text
+    from nodescan.patients.patient_files import staging_as_json
     from nodescan.patients.restage import stage_labels
+    from nodescan.reports.files import json_text
 
     read = read_labels(labels)
     staging = stage_labels(read, _table(mode, default=read.table.name))
@@ -99,7 +101,7 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     agreed, kappa = sum(one == other for one, other in pairs), kappa_of_words(pairs, order)
     if as_json:
         comparison = {"n": len(stated), "agreed": agreed, "kappa": kappa} if pairs else None
-        print(json_text(staging, agreement_with_stated=comparison), end="")
+        print(json_text({**staging_as_json(staging), "agreement_with_stated": comparison}), end="")
         return COMPLETE if staging.complete else NOT_COMPLETE
     print_staging(staging)
     if pairs:

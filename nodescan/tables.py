@@ -1,6 +1,5 @@
 """What commands say on a terminal: small tables, from findings to words."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
 from nodescan.measurement import Measurement
 from nodescan.phantoms import PhantomTruth
+from nodescan.reports.files import json_text
 from nodescan.reports.json_report import SCHEMA_VERSION, deposits_as_json
 from nodescan.reports.wording import millimetres, size_words
 from nodescan.run_record import redo_command, to_redo
@@ -83,7 +83,7 @@ def print_demo(result: "DemoResult") -> None:
 def print_measurement(measurement: Measurement, *, as_json: bool) -> None:
     """Deposits, sizes and class of one mask or outline file, as a table or with the names of report.json."""
     if as_json:
-        print(json.dumps(_measurement_as_json(measurement), indent=2, ensure_ascii=False, allow_nan=False))
+        print(json_text(_measurement_as_json(measurement)), end="")
         return
     rows = [
         (

@@ -17,8 +17,9 @@ from nodescan.domain.report import Asked, Flag, ModelIdentity, Provenance, Slide
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 from nodescan.errors import UsageError
+from nodescan.reports.files import json_bytes
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
-from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, json_bytes, report_as_json
+from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
 
 _CLASSES: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 _DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
