@@ -18,6 +18,7 @@ from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_car
 from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
+from nodescan.machine_checks import processor_flags
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 _INSTRUCTIONS = {"avx512_vnni", "amx_tile"}
@@ -103,12 +104,7 @@ class ThenCalling:
 
 def _multiplies_int8() -> bool:
     """By what Linux says of the processor; False where nobody says it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
-    return not _INSTRUCTIONS.isdisjoint(flags)
+    return not _INSTRUCTIONS.isdisjoint(processor_flags())
 
 
 def _on_cpu(device: str) -> bool:
