@@ -13,6 +13,7 @@ from nodescan.domain.classification import (
 )
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
+from nodescan.domain.naming import few
 from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.units import Micrometers
 
@@ -102,14 +103,10 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     if not near:
         return []
     worst = max(deposits, key=lambda deposit: deposit.diameter_um)
-    names = ", ".join(
-        f"no. {deposit.id} ({deposit.diameter_um:.0f} +- {deposit.diameter_uncertainty_um:.0f} um)"
-        for deposit in near[:5]
-    )
-    more = f" and {len(near) - 5} more" if len(near) > 5 else ""
+    names = [f"no. {one.id} ({one.diameter_um:.0f} +- {one.diameter_uncertainty_um:.0f} um)" for one in near]
     changes = size_could_change(worst, deposits)
     decides = " The largest deposit is among them, so the slide's class may change." if changes else ""
-    return [Flag("borderline", f"Size within its uncertainty of a limit between classes: {names}{more}.{decides}")]
+    return [Flag("borderline", f"Size within its uncertainty of a limit between classes: {few(names, 5)}.{decides}")]
 
 
 def _cell_count_flags(deposits: Sequence[Deposit]) -> list[Flag]:
@@ -200,8 +197,8 @@ def _dispersed_cells_decide(deposits: Sequence[Deposit]) -> bool:
 
 
 def _counts(deposits: Sequence[Deposit]) -> str:
-    said = ", ".join(
+    said = [
         f"no. {deposit.id} ({deposit.cells} +- {deposit.cells_uncertainty or 0} cells, {deposit.diameter_um:.0f} um)"
-        for deposit in deposits[:5]
-    )
-    return said if len(deposits) <= 5 else f"{said} and {len(deposits) - 5} more"
+        for deposit in deposits
+    ]
+    return few(said, 5)

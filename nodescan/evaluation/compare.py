@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nodescan.domain.naming import few
 from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.staging import CAMELYON17
@@ -297,4 +298,4 @@ def _notes(
 
 
 def _few(names: list[str]) -> str:
-    return ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return few(sorted(names), 8)
