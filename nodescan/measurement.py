@@ -43,13 +43,12 @@ _UM_PER_OME_UNIT = {"nm": 0.001, "µm": 1.0, "mm": 1000.0, "cm": 10_000.0}
 class Measurement:
     """What is measured in one file.
 
-    kind: "mask" or "outlines"; spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or
-    "user" (--mpp); metastasis: the class of the largest deposit, by size alone, as cells are not counted; notes:
-    sentences that the reader of the sizes must see.
+    spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or "user" (--mpp); metastasis: the
+    class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
+    must see.
     """
 
     source: Path
-    kind: str
     spacing: Spacing
     spacing_source: str
     deposits: tuple[Deposit, ...]
@@ -94,7 +93,7 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
             "to be ignored; put them into a group or class, such as Tumor"
         )
     deposits = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
-    return Measurement(path, "outlines", mpp, "user", deposits, largest_class(deposits), outlines.notes)
+    return Measurement(path, mpp, "user", deposits, largest_class(deposits), outlines.notes)
 
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
@@ -110,7 +109,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
         notes += ("tumour reaches the edge of the mask: it may go on outside, so that deposit is at least as large",)
     deposits = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
     source = "user" if mpp is not None else "file"
-    return Measurement(path, "mask", spacing, source, deposits, largest_class(deposits), notes)
+    return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
 
 
 @dataclass(frozen=True, slots=True)

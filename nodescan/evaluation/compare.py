@@ -188,7 +188,7 @@ def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um
     if detections is None and mode is FrocMode.OFFICIAL:
         return None
     lesions = _lesions(slide, subject, mode, mpp_um) if slide.tumour else None
-    return judge(slide.slide_id, nothing if detections is None else detections, lesions, mode)
+    return judge(nothing if detections is None else detections, lesions, mode)
 
 
 def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> LesionMap:

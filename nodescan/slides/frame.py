@@ -50,10 +50,6 @@ class Sampling:
     step_x: float
     step_y: float
 
-    @property
-    def whole(self) -> bool:
-        return self.step_x.is_integer() and self.step_y.is_integer()
-
 
 @dataclass(frozen=True, slots=True)
 class Pyramid:
