@@ -126,7 +126,7 @@ def print_facts(facts: SlideFacts, path: Path) -> None:
     """What the file tells, and whether it can be measured."""
     rows = [
         ("format", f"{facts.format} (read by {facts.reader})"),
-        ("size", f"{facts.width_px} x {facts.height_px} px, {len(facts.levels)} levels"),
+        ("size", f"{facts.width_px} x {facts.height_px} px, {len(facts.sizes_px)} levels"),
         ("objective", "unknown" if facts.objective_power is None else f"{facts.objective_power:g} x"),
     ]
     spacing, bounds = facts.spacing, facts.bounds_um
