@@ -47,9 +47,7 @@ def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
         return OpenVinoLanes(card, weights, threads=threads, precision="float32")
 
     reference = LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", in_float32)
-    return FastPredictor(
-        reference, ThenCalling(lanes, reference.begin), precision="int8", batch_size=reference.batch_size
-    )
+    return FastPredictor(reference, ThenCalling(lanes, reference.begin))
 
 
 class LaterPredictor(OfCard):
@@ -90,10 +88,6 @@ class ThenCalling:
     @property
     def precision(self) -> str:
         return self._lanes.precision
-
-    @property
-    def count(self) -> int:
-        return self._lanes.count
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         self._left -= 1
