@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -120,7 +119,7 @@ def take(path: Path, me: Holder) -> None:
         if _put(candidate, path):
             return
         guard = path.with_name(f"{path.name}.taking")
-        _remove_if_older(guard, _TAKING_S, than=candidate)
+        _remove_if_left(guard, than=candidate)
         if not _put(candidate, guard):
             raise OutputError(f"{path.parent}: another run is just starting there; wait for it or choose another --out")
         try:
@@ -234,10 +233,11 @@ def _put(candidate: Path, path: Path) -> bool:
     return True
 
 
-def _remove_if_older(path: Path, seconds: float, *, than: Path) -> None:
+def _remove_if_left(guard: Path, *, than: Path) -> None:
+    """Remove the second lock of a run that was stopped while it took a lock over."""
     with suppress(FileNotFoundError):
-        if than.stat().st_mtime - path.stat().st_mtime > seconds:
-            path.unlink()
+        if than.stat().st_mtime - guard.stat().st_mtime > _TAKING_S:
+            guard.unlink()
 
 
 def _beat(path: Path, me: Holder, stop: threading.Event, every_s: float) -> None:
@@ -253,7 +253,7 @@ def _beat(path: Path, me: Holder, stop: threading.Event, every_s: float) -> None
         if (there := read_holder(path)) is None or there.run_id != me.run_id:
             return
         while not stop.wait(every_s):
-            now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
             with suppress(OSError):  # a disk that is gone for a moment: the next beat may reach it
                 file.seek(0)
                 file.write(_content(replace(me, heartbeat=now)))

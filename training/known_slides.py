@@ -98,7 +98,7 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     large = [abs(m - known) / known for known, m in pairs if known >= 400]
     small = [abs(m - known) for known, m in pairs if known < 400]
     return SlideScores(
-        kappa=bootstrap(lambda index: quadratic_kappa(truth[index], found[index]), len(scores)),
+        kappa=bootstrap(lambda index: kappa_of_classes(truth[index], found[index]), len(scores)),
         negative_called_negative=int(((truth == 0) & (found == 0)).sum()),
         negatives=int((truth == 0).sum()),
         false_deposits=bootstrap(lambda index: float(false[index].mean()), len(scores)),
@@ -111,9 +111,9 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     )
 
 
-def quadratic_kappa(truth: NDArray[np.int_], found: NDArray[np.int_], classes: int = 4) -> float:
+def kappa_of_classes(truth: NDArray[np.int_], found: NDArray[np.int_]) -> float:
     """Cohen's kappa with quadratic weights. Raises ValueError where chance alone can't disagree."""
-    table = np.zeros((classes, classes), np.int64)
+    table = np.zeros((len(Metastasis), len(Metastasis)), np.int64)
     np.add.at(table, (truth, found), 1)
     kappa = agreement.quadratic_kappa(table)
     if not np.isfinite(kappa):
