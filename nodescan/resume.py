@@ -1,7 +1,7 @@
 """Which slides need no second scan: those whose report is whole and was made from the same files and settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
@@ -48,18 +48,14 @@ class Recipe:
     reports: tuple[str, ...]
     max_unread_percent: float
 
-    def asked(self, ref: SlideRef) -> Asked:
-        """What the run asks of the slide, whose files are looked at now."""
-        return asked_of(ref, self.reports, self.max_unread_percent)
-
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
     that have a report."""
 
-    kept: Mapping[str, SlideReport] = field(default_factory=dict)
-    redone: tuple[tuple[str, str], ...] = ()
+    kept: Mapping[str, SlideReport]
+    redone: tuple[tuple[str, str], ...]
 
 
 class _Redo(Exception):
@@ -135,7 +131,7 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
 
 def _compare_inputs(ref: SlideRef, made: Provenance, recipe: Recipe) -> None:
     assert made.asked is not None
-    then, now = made.asked, recipe.asked(ref)
+    then, now = made.asked, asked_of(ref, recipe.reports, recipe.max_unread_percent)
     if made.config_sha256 != recipe.config_sha256:
         raise _Redo("the settings changed since (--config)")
     if not now.slide_state or now.slide_state != then.slide_state or _fingerprint(ref) != made.slide_fingerprint:

@@ -8,7 +8,7 @@ import pytest
 
 from nodescan import reports
 from nodescan.domain.report import SlideResult
-from nodescan.errors import OutputError, UsageError
+from nodescan.errors import OutputError
 from nodescan.reports import ALWAYS, CHOICES, FILES, WRITERS, write_reports
 from tests.reports.factory import ITC, VARIANTS, result
 
@@ -118,13 +118,6 @@ def test_only_what_is_asked_for_and_what_is_always_written(tmp_path: Path) -> No
     written = {path.name for path in (tmp_path / "slide").iterdir()}
     assert written == {"detections.csv", "overview.jpg", "report.json"}
     assert {*ALWAYS, *CHOICES} == {*WRITERS}
-
-
-def test_an_unknown_report_is_a_usage_error(tmp_path: Path) -> None:
-    """The text lists what there is, and nothing is written."""
-    with pytest.raises(UsageError, match="no such report: pdf; choose from json, csv, html, geojson"):
-        write_reports(VARIANTS["failed"](), tmp_path / "slide", ["pdf"])
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_leftovers_of_a_stopped_run_go_with_the_next(tmp_path: Path) -> None:
