@@ -26,8 +26,8 @@ from nodescan.reports.csv_report import write_summary
 from nodescan.reports.files import output_errors, prepare_folder, remove_parts
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
-from nodescan.resume import Recipe, RunRules, run_rules, sort_out
-from nodescan.run_lock import held
+from nodescan.resume import Recipe, sort_out
+from nodescan.run_lock import RunRules, held, run_rules
 from nodescan.run_record import RunRecord
 from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slide
 from nodescan.slides import open_slide

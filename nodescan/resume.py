@@ -9,34 +9,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import files_beside, read_again, read_report, result_version
-from nodescan.run_limits import MAX_UNREAD_PERCENT
-from nodescan.run_lock import LOCK_FILE, Ticket
 from nodescan.slides.files import fingerprint, state_of
-
-
-@dataclass(frozen=True, slots=True)
-class RunRules:
-    """What a run decides for each of its slides beside settings and model; goes to worker processes.
-
-    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
-    """
-
-    max_unread_percent: float = MAX_UNREAD_PERCENT
-    ticket: Ticket | None = None
-
-    def may_write(self) -> None:
-        """Raises LockLostError where the folder is no longer this run's."""
-        if self.ticket is not None:
-            self.ticket.check()
-
-
-NO_RULES = RunRules()
-"""Of slides that are scanned outside of any run."""
-
-
-def run_rules(folder: Path, run_id: str, *, max_unread_percent: float) -> RunRules:
-    """The rules of the run that holds the folder's lock under this run_id; "": of one that holds none."""
-    return RunRules(max_unread_percent, Ticket(folder / LOCK_FILE, run_id) if run_id else None)
 
 
 @dataclass(frozen=True, slots=True)

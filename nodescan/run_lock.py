@@ -15,6 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from nodescan.errors import LockLostError, OutputError
+from nodescan.run_limits import MAX_UNREAD_PERCENT
 
 LOCK_FILE = ".run.lock"
 """Hidden, so that no slide's folder can have this name."""
@@ -72,6 +73,31 @@ class Ticket:
                 "removed or taken by another run); it has stopped and writes nothing more: see that no other run works "
                 "there, then run again"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class RunRules:
+    """What a run decides for each of its slides beside settings and model; goes to worker processes.
+
+    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
+    """
+
+    max_unread_percent: float = MAX_UNREAD_PERCENT
+    ticket: Ticket | None = None
+
+    def may_write(self) -> None:
+        """Raises LockLostError where the folder is no longer this run's."""
+        if self.ticket is not None:
+            self.ticket.check()
+
+
+NO_RULES = RunRules()
+"""Of slides that are scanned outside of any run."""
+
+
+def run_rules(folder: Path, run_id: str, *, max_unread_percent: float) -> RunRules:
+    """The rules of the run that holds the folder's lock under this run_id; "": of one that holds none."""
+    return RunRules(max_unread_percent, Ticket(folder / LOCK_FILE, run_id) if run_id else None)
 
 
 def read_holder(path: Path) -> Holder | None:

@@ -33,7 +33,8 @@ from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.local_copies import Stage
 from nodescan.progress import Viewer
 from nodescan.reports import write_reports
-from nodescan.resume import NO_RULES, RunRules, asked_of
+from nodescan.resume import asked_of
+from nodescan.run_lock import NO_RULES, RunRules
 from nodescan.run_record import RUN_LOG, keep_in_log, versions
 from nodescan.scan import scan_slide
 
