@@ -88,7 +88,7 @@ def print_measurement(measurement: Measurement, *, as_json: bool) -> None:
     rows = [
         (
             str(deposit.id),
-            f"{size_words(deposit)}",
+            size_words(deposit),
             f"{deposit.area_um2 / 1e6:.4f} mm2",
             deposit.metastasis.word + (", borderline" if deposit.borderline else ""),
         )
