@@ -71,7 +71,11 @@ def evaluate(
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
         raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")
     truth = read_reference(reference)
-    subjects = subjects_of_run(out) if out is not None else subjects_of_challenge(_given(detections))
+    if out is not None:
+        subjects = subjects_of_run(out)
+    else:
+        assert detections is not None
+        subjects = subjects_of_challenge(detections)
     if camelyon_csv is not None:
         _write_challenge(subjects, camelyon_csv)
     mode = FrocMode.OFFICIAL if official else FrocMode.EVERY_SLIDE
@@ -84,11 +88,6 @@ def evaluate(
     else:
         _print(comparison, found, paths)
     return NOT_COMPLETE if comparison.missing else COMPLETE
-
-
-def _given(folder: Path | None) -> Path:
-    assert folder is not None
-    return folder
 
 
 def _write_challenge(subjects: "Mapping[str, Subject]", folder: Path) -> None:
