@@ -8,7 +8,7 @@ from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provena
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.reports.report_reader import files_beside, read_again, read_report, result_version
+from nodescan.reports.report_reader import ReportFile, read_report
 from nodescan.slides.files import fingerprint, state_of
 
 
@@ -83,11 +83,11 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
     if not path.is_file():
         raise _Redo("its report was not finished, or report.json was deleted")
     try:
-        version = result_version(path)
+        file = ReportFile(path)
+        version = file.result_version
         if version != RESULT_VERSION:
             raise _Redo(f"nodescan gives other results now (result version {version}, now {RESULT_VERSION})")
-        report = read_again(path, ref)
-        beside = files_beside(path)
+        report, beside = file.report_of(ref), file.files_beside()
     except UsageError as error:
         raise _Redo(f"its report is not whole ({str(error).removesuffix('; run the slide again')})") from None
     if report.status.without_result:
