@@ -11,8 +11,9 @@ from nodescan.options import COMPLETE, NOT_COMPLETE
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from collections.abc import Mapping
 
-    from nodescan.evaluation.compare import Comparison, Subject
+    from nodescan.evaluation.compare import Comparison
     from nodescan.evaluation.figures import Figures
+    from nodescan.evaluation.subjects import Subject
 
 Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder of a run, whose reports are evaluated.")]
 ReferenceOption = Annotated[
@@ -61,11 +62,12 @@ def evaluate(
             "--mpp: --official takes 0.243 um for every slide, as the organisers' script does; leave out one"
         )
     from nodescan.domain.slide import COARSEST_UM, FINEST_UM
-    from nodescan.evaluation.compare import compare, subjects_of_challenge, subjects_of_run
+    from nodescan.evaluation.compare import compare
     from nodescan.evaluation.evaluation_files import evaluation_as_json, write_evaluation
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
+    from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
     from nodescan.reports.files import json_text
 
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import UsageError
-from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
+from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.froc import FrocMode, SlideHits, judge
 from nodescan.evaluation.lesions import (
     CORNER_BIAS_PX,
@@ -23,28 +22,12 @@ from nodescan.evaluation.lesions import (
 )
 from nodescan.evaluation.pairing import Pairing, pair
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
+from nodescan.evaluation.subjects import Subject
 from nodescan.labels import LabelledSlide, LabelTable
 from nodescan.patients.grouping import group, not_run, section_of
 from nodescan.patients.restage import stage_labels
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
-from nodescan.reports.report_reader import StoredReport, read_deposit_shapes, read_reports
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One slide as some system read it. report: None where only its detections are known. detections: None where it
-    gave none, which isn't an empty list."""
-
-    slide_id: str
-    report: StoredReport | None
-    detections: DetectionList | None
-
-    @property
-    def score(self) -> float | None:
-        """The slide's tumour probability: the report's, else the highest confidence."""
-        if self.report is not None:
-            return self.report.tumour_probability
-        return None if self.detections is None else self.detections.highest
+from nodescan.reports.report_reader import StoredReport, read_deposit_shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +80,6 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
-    """Every slide of a run's folder, by slide_id."""
-    return {
-        report.slide_id: Subject(report.slide_id, report, read_of_report(report.folder))
-        for report in read_reports(folder)
-    }
-
-
-def subjects_of_challenge(folder: Path) -> Mapping[str, Subject]:
-    """Every slide of a folder of challenge CSVs, by file name."""
-    return {slide_id: Subject(slide_id, None, found) for slide_id, found in read_folder(folder).items()}
-
-
 def compare(
     subjects: Mapping[str, Subject], reference: Reference, mode: FrocMode, *, as_submitted: bool, mpp_um: float | None
 ) -> Comparison:
@@ -129,28 +99,13 @@ def compare(
             f"{_few(missing)}; run them, or add --as-submitted to score what there is"
         )
     _refuse_strangers(known, reference)
-    shown = reference.has_lesions
-    slides: list[SlideOutcome] = []
-    unscored: list[str] = []
-    unpaired: list[Unpaired] = []
-    for key, slide in {**reference.slides, **known}.items():
-        subject = by_key.get(key)
-        hits = None
-        if shown and slide.tumour and slide.lesions is None:
-            unscored.append(slide.slide_id)
-        elif shown:
-            hits = _hits(slide, subject, mode, mpp_um)
-        pairing = _pairing(slide, subject) if shown else None
-        if isinstance(pairing, Unpaired):
-            unpaired.append(pairing)
-            pairing = None
-        slides.append(SlideOutcome(slide, subject, hits, pairing))
+    outcomes, unscored, unpaired = _outcomes({**reference.slides, **known}, by_key, reference, mode, mpp_um)
     if mode is FrocMode.OFFICIAL and unscored:
         raise UsageError(f"the reference shows no lesions of {len(unscored)} tumour slide(s): {_few(unscored)}")
     patients, not_run_patients, open_stages = _patients(by_key, reference)
     return Comparison(
         mode=mode,
-        slides=tuple(sorted(slides, key=lambda outcome: outcome.reference.slide_id)),
+        slides=tuple(sorted(outcomes, key=lambda outcome: outcome.reference.slide_id)),
         patients=patients,
         missing=tuple(sorted(missing)),
         unknown=tuple(sorted(subject.slide_id for key, subject in by_key.items() if key not in known)),
@@ -160,7 +115,7 @@ def compare(
         notes=(
             *reference.notes,
             *_notes(by_key, known, reference, mode, mpp_um),
-            *_lesion_notes(slides),
+            *_lesion_notes(outcomes),
             *(
                 [f"no single stage follows from the labels of {_few(open_stages)}, so not scored"]
                 if open_stages
@@ -179,6 +134,33 @@ def _refuse_strangers(known: Mapping[str, ReferenceSlide], reference: Reference)
     if not known:
         some = ", ".join(sorted(slide.slide_id for slide in reference.slides.values())[:3])
         raise UsageError(f"{reference.name}: lists none of the slides that were run; its slides are named {some}, ...")
+
+
+def _outcomes(
+    slides: Mapping[str, ReferenceSlide],
+    by_key: Mapping[str, Subject],
+    reference: Reference,
+    mode: FrocMode,
+    mpp_um: float | None,
+) -> tuple[list[SlideOutcome], list[str], list[Unpaired]]:
+    """Each slide held against the reference; the tumour slides without lesions to score; those without sizes."""
+    outcomes: list[SlideOutcome] = []
+    unscored: list[str] = []
+    unpaired: list[Unpaired] = []
+    for key, slide in slides.items():
+        subject = by_key.get(key)
+        hits, pairing = None, None
+        if reference.has_lesions:
+            if slide.tumour and slide.lesions is None:
+                unscored.append(slide.slide_id)
+            else:
+                hits = _hits(slide, subject, mode, mpp_um)
+            pairing = _pairing(slide, subject)
+        if isinstance(pairing, Unpaired):
+            unpaired.append(pairing)
+            pairing = None
+        outcomes.append(SlideOutcome(slide, subject, hits, pairing))
+    return outcomes, unscored, unpaired
 
 
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:

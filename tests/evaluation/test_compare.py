@@ -15,7 +15,7 @@ from nodescan.domain.deposits import Detection
 from nodescan.domain.report import Flag, Status
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError, UsageError
-from nodescan.evaluation.compare import Comparison, compare, subjects_of_challenge, subjects_of_run
+from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.detections import write_challenge_files
 from nodescan.evaluation.evaluation_files import evaluation_as_json, write_evaluation
 from nodescan.evaluation.figures import figures
@@ -23,6 +23,7 @@ from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.evaluation.lesions import official_lesions
 from nodescan.evaluation.reference import read_reference
+from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
 from nodescan.labels import read_labels
 from tests.patients.made_reports import SPACING_UM, WORD_SIZES, report, write_csv, write_findings, write_run
 
