@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 from nodescan.batch_request import BatchRequest, check_request
 from nodescan.config import Config, check_fit, load_config
@@ -121,12 +120,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
 
 
 def scan_manifest(
-    manifest: Manifest,
-    refs: Sequence[SlideRef],
-    tools: RunTools,
-    *,
-    viewer: Viewer,
-    kept: Mapping[str, SlideReport] = MappingProxyType({}),
+    manifest: Manifest, refs: Sequence[SlideRef], tools: RunTools, *, viewer: Viewer, kept: Mapping[str, SlideReport]
 ) -> BatchResult:
     """Scan `refs`, the slides of `manifest`, and stage its patients. kept: see scan_all.
 
@@ -145,11 +139,7 @@ def scan_manifest(
 
 
 def scan_all(
-    refs: Sequence[SlideRef],
-    tools: RunTools,
-    viewer: Viewer,
-    *,
-    kept: Mapping[str, SlideReport] = MappingProxyType({}),
+    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, kept: Mapping[str, SlideReport]
 ) -> BatchResult:
     """Scan `refs`; summary.csv is rewritten after every slide, so that a run that is killed keeps its rows.
 

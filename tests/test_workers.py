@@ -54,7 +54,7 @@ def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float 
             model=ColourPredictor.model,
             executor=executor,
         )
-        return scan_all(refs, tools, PlainViewer())
+        return scan_all(refs, tools, PlainViewer(), kept={})
 
 
 def ref(path: Path) -> SlideRef:

@@ -59,7 +59,7 @@ def report_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_reports(
-    result: SlideResult, folder: Path, names: Iterable[str] = CHOICES, *, may_move: Callable[[], None] | None = None
+    result: SlideResult, folder: Path, names: Iterable[str] = CHOICES, *, may_move: Callable[[], None]
 ) -> None:
     """Write the slide's folder: what `names` asks for and what is always written.
 
@@ -78,8 +78,7 @@ def write_reports(
             for made in [pool.submit(_write, writers[name], result, part, folder) for name in chosen[:-1]]:
                 made.result()
         _write(writers[chosen[-1]], result, part, folder)
-        if may_move is not None:
-            may_move()
+        may_move()
         with output_errors(folder):
             _move_in(part, folder)
     finally:
