@@ -15,6 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
+from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError
 
@@ -256,7 +257,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)
-    notes = [f"{len(names)} {remark}: {_few(names)}" for remark, names in remarks.items() if names]
+    notes = [f"{len(names)} {remark}: {few(names, 5)}" for remark, names in remarks.items() if names]
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
     tumour, excluded, ignored = (_united(found[role]) for role in Role)
@@ -315,7 +316,3 @@ def _known_names() -> str:
     return "; ".join(
         f"{', '.join(sorted(name for name in ROLES if ROLES[name] is role))} {words}" for role, words in said.items()
     )
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 from nodescan.batch_request import BatchRequest, check_request
 from nodescan.config import Config, check_fit, load_config
@@ -26,8 +25,8 @@ from nodescan.reports.csv_report import write_summary
 from nodescan.reports.files import output_errors, prepare_folder, remove_parts
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
-from nodescan.resume import Recipe, RunRules, run_rules, sort_out
-from nodescan.run_lock import held
+from nodescan.resume import Recipe, sort_out
+from nodescan.run_lock import RunRules, held, run_rules
 from nodescan.run_record import RunRecord
 from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slide
 from nodescan.slides import open_slide
@@ -121,12 +120,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
 
 
 def scan_manifest(
-    manifest: Manifest,
-    refs: Sequence[SlideRef],
-    tools: RunTools,
-    *,
-    viewer: Viewer,
-    kept: Mapping[str, SlideReport] = MappingProxyType({}),
+    manifest: Manifest, refs: Sequence[SlideRef], tools: RunTools, *, viewer: Viewer, kept: Mapping[str, SlideReport]
 ) -> BatchResult:
     """Scan `refs`, the slides of `manifest`, and stage its patients. kept: see scan_all.
 
@@ -145,11 +139,7 @@ def scan_manifest(
 
 
 def scan_all(
-    refs: Sequence[SlideRef],
-    tools: RunTools,
-    viewer: Viewer,
-    *,
-    kept: Mapping[str, SlideReport] = MappingProxyType({}),
+    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, kept: Mapping[str, SlideReport]
 ) -> BatchResult:
     """Scan `refs`; summary.csv is rewritten after every slide, so that a run that is killed keeps its rows.
 

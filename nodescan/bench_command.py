@@ -67,28 +67,36 @@ def bench(
         return _show(asdict(speed), _rows(speed), as_json=as_json)
     if what in (What.MEMORY, What.TIME):
         areas = _areas(tissue_mm2 or ("100" if what is What.MEMORY else "10,50,100"))
-        return _growth(areas, model, device, slots=2 if what is What.MEMORY else 1, as_json=as_json)
+        slots = 2 if what is What.MEMORY else 1
+        return _growth(areas, model, device, slots=slots, tell=viewer.note, as_json=as_json)
     if what is What.MAP:
         return _map(model, as_json=as_json)
     if slide is None:
         raise UsageError(f"bench --what {what}: needs a slide; name one")
     if what is What.MARGINS:
         return _margins(slide, model, as_json=as_json)
-    return _precision(slide, model, device, say=viewer.note, as_json=as_json)
+    return _precision(slide, model, device, tell=viewer.note, as_json=as_json)
 
 
-def _growth(areas_mm2: Sequence[float], model: str | None, device: str, *, slots: int, as_json: bool) -> int:
+def _growth(
+    areas_mm2: Sequence[float],
+    model: str | None,
+    device: str,
+    *,
+    slots: int,
+    tell: Callable[[str], None],
+    as_json: bool,
+) -> int:
     from nodescan.benchmarks.growth import MEMORY_LIMIT_BYTES, fit_line, measure_growth
-    from nodescan.progress import PlainViewer
 
-    points = measure_growth(areas_mm2, slots=slots, model=model, device=device, say=PlainViewer().note)
+    points = measure_growth(areas_mm2, slots=slots, model=model, device=device, tell=tell)
     fit = fit_line(points)
     found = {
         "points": [asdict(point) for point in points],
         "fit": None if fit is None else asdict(fit),
         "memory_limit_bytes": MEMORY_LIMIT_BYTES,
     }
-    return _show(found, _growth_rows(points, fit, MEMORY_LIMIT_BYTES), as_json=as_json)
+    return _show(found, _growth_rows(points, fit), as_json=as_json)
 
 
 def _map(model: str | None, *, as_json: bool) -> int:
@@ -117,10 +125,10 @@ def _margins(slide: Path, model: str | None, *, as_json: bool) -> int:
     return COMPLETE
 
 
-def _precision(slide: Path, model: str | None, device: str, *, say: Callable[[str], None], as_json: bool) -> int:
+def _precision(slide: Path, model: str | None, device: str, *, tell: Callable[[str], None], as_json: bool) -> int:
     from nodescan.benchmarks.precision import measure_precision
 
-    found = measure_precision(slide, model=model, device=device, say=say)
+    found = measure_precision(slide, model=model, device=device, tell=tell)
     rows = [
         (
             one.way,
@@ -164,7 +172,9 @@ def _command_rows(run: "ScanRun") -> list[tuple[str, str]]:
     ]
 
 
-def _growth_rows(points: Sequence["GrowthPoint"], fit: "LinearFit | None", limit_bytes: int) -> list[tuple[str, str]]:
+def _growth_rows(points: Sequence["GrowthPoint"], fit: "LinearFit | None") -> list[tuple[str, str]]:
+    from nodescan.benchmarks.growth import MEMORY_LIMIT_BYTES
+
     rows = [
         (
             f"{point.tissue_mm2:.1f} mm2",
@@ -176,7 +186,8 @@ def _growth_rows(points: Sequence["GrowthPoint"], fit: "LinearFit | None", limit
         line = f"{fit.intercept_s:.2f} s + {fit.slope_s_per_mm2:.3f} s for each mm2, R2 {fit.r2:.4f}"
         rows.append(("time", line))
     peak = max(point.peak_rss_bytes for point in points)
-    return [*rows, ("peak memory", f"{peak / 1e9:.2f} GB, allowed {limit_bytes / 1e9:.1f} with two slides on a CPU")]
+    allowed = f"allowed {MEMORY_LIMIT_BYTES / 1e9:.1f} with two slides on a CPU"
+    return [*rows, ("peak memory", f"{peak / 1e9:.2f} GB, {allowed}")]
 
 
 def _areas(words: str) -> tuple[float, ...]:

@@ -42,11 +42,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class DemoSlide:
-    """One phantom. expected and found: words of Metastasis; found is None where there is no class."""
+    """One phantom. expected: a word of Metastasis; found: a report's `class_word`."""
 
     name: str
     expected: str
-    found: str | None
+    found: str
     status: Status
     pairs: tuple[Pair, ...]
     page: Path
@@ -115,7 +115,7 @@ def _compared(truth: PhantomTruth, report: SlideReport, results: Path) -> DemoSl
     return DemoSlide(
         name=report.slide.path.stem,
         expected=truth.label,
-        found=None if report.metastasis is None else report.metastasis.word,
+        found=report.class_word,
         status=report.status,
         pairs=paired(truth.deposits, report.deposits),
         page=results / report.slide.slide_id / REPORT_HTML,

@@ -227,7 +227,7 @@ def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
     seconds = time.perf_counter() - started
     truth = phantom.truth
     planted, measured = truth.largest_deposit_um or 0.0, report.largest_deposit_um
-    found = "no class" if report.metastasis is None else report.metastasis.word
+    found = report.class_word
     size = "nothing" if measured is None else f"{measured:.0f} um"
     said = (
         f"planted: {truth.label}, {planted:.0f} um; found: {found}, {size}, foci: {report.n_foci}, {report.status}; "

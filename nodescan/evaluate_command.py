@@ -63,16 +63,21 @@ def evaluate(
         )
     from nodescan.domain.slide import COARSEST_UM, FINEST_UM
     from nodescan.evaluation.compare import compare
-    from nodescan.evaluation.evaluation_files import json_text, write_evaluation
+    from nodescan.evaluation.evaluation_files import evaluation_as_json, write_evaluation
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
     from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
+    from nodescan.reports.files import json_text
 
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
         raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")
     truth = read_reference(reference)
-    subjects = subjects_of_run(out) if out is not None else subjects_of_challenge(_given(detections))
+    if out is not None:
+        subjects = subjects_of_run(out)
+    else:
+        assert detections is not None
+        subjects = subjects_of_challenge(detections)
     if camelyon_csv is not None:
         _write_challenge(subjects, camelyon_csv)
     mode = FrocMode.OFFICIAL if official else FrocMode.EVERY_SLIDE
@@ -81,15 +86,10 @@ def evaluate(
     folder = to or (None if out is None else out / "evaluation")
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
-        print(json_text(comparison, found, reference=truth.name), end="")
+        print(json_text(evaluation_as_json(comparison, found, reference=truth.name)), end="")
     else:
         _print(comparison, found, paths)
     return NOT_COMPLETE if comparison.missing else COMPLETE
-
-
-def _given(folder: Path | None) -> Path:
-    assert folder is not None
-    return folder
 
 
 def _write_challenge(subjects: "Mapping[str, Subject]", folder: Path) -> None:

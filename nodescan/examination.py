@@ -1,6 +1,6 @@
 """What the network says of a slide's tissue, tile by tile, and how much of the tissue it could judge."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,26 +74,24 @@ def examine(
     blank, hidden = np.zeros(survey.wanted.shape, dtype=np.uint8), _hidden_cells(tissue, survey)
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
 
-    def done(tiles: int, megapixels: float) -> None:
-        progress.tiles_done(slide.ref.slide_id, tiles, megapixels)
+    def shown_to(network: TilePredictor, tiles: Sequence[Tile], *, first_time: bool) -> Shown:
+        def done(answered: int, megapixels: float) -> None:
+            new = (answered, megapixels) if first_time else (0, 0.0)  # counted before: a sign of life
+            progress.tiles_done(slide.ref.slide_id, *new)
 
-    def once_more(_tiles: int, _megapixels: float) -> None:
-        progress.tiles_done(slide.ref.slide_id, 0, 0.0)  # a sign of life: these tiles are counted already
-
-    def shown_to(network: TilePredictor, tiles: Sequence[Tile], told: Callable[[int, float], None]) -> Shown:
         part = replace(survey, tiles=tuple(tiles))
-        shown = show(slide, part, predictor=network, quality=settings.quality, done=told)
+        shown = show(slide, part, predictor=network, quality=settings.quality, done=done)
         np.maximum(blank, shown.blank, out=blank)  # what is missing is seen on the whole slide only
         return shown.without(missing_cells(blank, tissue, shown.probability.spacing), hidden=hidden)
 
     def first() -> Shown:
-        return shown_to(predictor, survey.tiles, done)
+        return shown_to(predictor, survey.tiles, first_time=True)
 
     if isinstance(predictor, ApproximatePredictor):
         reference = predictor.reference
 
         def again(tiles: Sequence[Tile]) -> Shown:
-            return shown_to(reference, tiles, once_more)
+            return shown_to(reference, tiles, first_time=False)
 
         try:
             found = settled(first(), survey, again, predictor=predictor, settings=settings)

@@ -85,7 +85,7 @@ def check_packages() -> Check:
         if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
             continue
         count += 1
-        there = _version(needed.name)
+        there = installed_version(needed.name)
         if there is None:
             if needed.name not in _WITHOUT:
                 problems.append(f"{needed.name} is missing")
@@ -93,7 +93,7 @@ def check_packages() -> Check:
             problems.append(f"{needed.name} is {there}, needed is {needed.specifier}")
     if problems:
         return Check("packages", State.FAIL, "; ".join(problems), _INSTALL_AGAIN)
-    return Check("packages", State.OK, f"nodescan {_version('nodescan')} and the {count} packages it needs")
+    return Check("packages", State.OK, f"nodescan {installed_version('nodescan')} and the {count} packages it needs")
 
 
 def check_torch_pair() -> Check:
@@ -102,7 +102,7 @@ def check_torch_pair() -> Check:
     What torchvision's own metadata asks for decides. Where it says nothing: torch 2.N goes with torchvision
     0.(N + 15) (the release table of pytorch/vision).
     """
-    torch, vision = _version("torch"), _version("torchvision")
+    torch, vision = installed_version("torch"), installed_version("torchvision")
     if torch is None:
         remedy = "install it: https://pytorch.org/get-started/locally says how for this machine"
         return Check("torch", State.FAIL, "torch isn't installed", remedy)
@@ -139,7 +139,7 @@ def usable_cores() -> int:
 def check_processor() -> Check:
     """Cores that this process may use, and which instructions they have; by what they can do, not by their name."""
     cores = usable_cores()
-    flags = _processor_flags()
+    flags = processor_flags()
     words = f"{cores} core{'' if cores == 1 else 's'} of {os.cpu_count() or cores} usable"
     if not flags:
         return Check("processor", State.OK, f"{words}; its instructions are not known here")
@@ -217,7 +217,8 @@ def _write_and_rename(folder: Path) -> None:
             raise OSError("a file that was renamed over another still holds the old bytes")
 
 
-def _version(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
+    """The version of a package, None where none of that name is installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -236,7 +237,7 @@ def _minor(release: str) -> int:
     return int(release.split(".")[1])
 
 
-def _processor_flags() -> frozenset[str]:
+def processor_flags() -> frozenset[str]:
     """The instructions of the first core, as Linux lists them; empty where it doesn't."""
     with suppress(OSError):
         for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():

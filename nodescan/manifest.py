@@ -8,7 +8,6 @@ from pathlib import Path
 
 from nodescan.csv_rows import CsvRow, read_table
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
-from nodescan.errors import UsageError
 
 COLUMNS = (
     "path",
@@ -236,10 +235,10 @@ def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column:
     """
     seen: dict[tuple[tuple[str, ...], str], tuple[str, NodeFacts]] = {}
     for group, name, fact in names:
-        first, where = seen.setdefault((group, _looks(name)), (name, fact))
+        first, before = seen.setdefault((group, _looks(name)), (name, fact))
         if first != name:
             raise fact.where.error(
-                f"{column} {name!r} differs from {first!r} in line {where.where.line} by its case, its blanks or the "
+                f"{column} {name!r} differs from {first!r} in line {before.where.line} by its case, its blanks or the "
                 "encoding of its accents alone, so they would count as two; write both alike, or give names that differ"
             )
 
@@ -253,8 +252,6 @@ def _check_agree(stated: Iterable[tuple[Hashable, object, NodeFacts]], column: s
     for key, value, fact in stated:
         if value is None:
             continue
-        known, where = first.setdefault(key, (value, fact))
+        known, before = first.setdefault(key, (value, fact))
         if known != value:
-            raise UsageError(
-                f"{fact.where.file}, line {fact.where.line}: {column} of {of} contradicts line {where.where.line}"
-            )
+            raise fact.where.error(f"{column} of {of} contradicts line {before.where.line}")

@@ -17,7 +17,7 @@ from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_mask, measure_polygons
@@ -50,14 +50,12 @@ _UM_PER_OME_UNIT = {"nm": 0.001, "µm": 1.0, "mm": 1000.0, "cm": 10_000.0}
 class Measurement:
     """What is measured in one file.
 
-    kind: "mask" or "outlines"; spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or
-    "user" (--mpp); metastasis: the class of the largest deposit, by size alone, as cells are not counted; notes:
-    sentences that the reader of the sizes must see. as_stated: the uncertainties hold what the file states of them, and
-    aren't those of the outlines alone.
+    spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or "user" (--mpp); metastasis: the
+    class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
+    must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines alone.
     """
 
     source: Path
-    kind: str
     spacing: Spacing
     spacing_source: str
     deposits: tuple[Deposit, ...]
@@ -106,7 +104,7 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     deposits = tuple(_as_stated(deposit, outlines, mpp) for deposit in drawn)
     said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
     as_stated = bool(drawn) and outlines.lesions().within(said)
-    return Measurement(path, "outlines", mpp, "user", deposits, _class_of(deposits), outlines.notes, as_stated)
+    return Measurement(path, mpp, "user", deposits, largest_class(deposits), outlines.notes, as_stated)
 
 
 def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:
@@ -130,7 +128,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
         notes += ("tumour reaches the edge of the mask: it may go on outside, so that deposit is at least as large",)
     deposits = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
     source = "user" if mpp is not None else "file"
-    return Measurement(path, "mask", spacing, source, deposits, _class_of(deposits), notes)
+    return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +272,3 @@ def _listed(values: NDArray[np.generic]) -> str:
 
 def _differ(one: Spacing, other: Spacing) -> bool:
     return any(abs(a / b - 1) > MPP_TOLERANCE for a, b in ((one.x, other.x), (one.y, other.y)))
-
-
-def _class_of(deposits: tuple[Deposit, ...]) -> Metastasis:
-    return max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)

@@ -26,24 +26,25 @@ def rasterise(outlines: Outlines, shape: tuple[int, int], *, level0: Spacing, ta
         columns = slice(max(0, math.floor(left)), min(shape[1], math.ceil(right)))
         if rows.start < rows.stop and columns.start < columns.stop:
             window = mask[rows, columns]
-            window |= _inside(rings, window.shape, origin=(rows.start, columns.start))
+            window |= pixels_inside([ring - (columns.start, rows.start) for ring in rings], window.shape)
     return mask
 
 
-def _inside(
-    rings: Iterable[NDArray[np.float64]], shape: tuple[int, int], *, origin: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """bool shape: pixels whose centre an odd number of ring edges has to its left. rings: closed, float64 (n, 2) px."""
+def pixels_inside(rings: Iterable[NDArray[np.float64]], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """bool `shape`: pixels whose centre has an odd number of ring edges to its left.
+
+    rings : float64 (n, 2), x and y in px from the array's top left; the last point joins the first.
+    """
     turns = np.zeros((shape[0], shape[1] + 1), dtype=np.bool_)
     for ring in rings:
-        x, y = ring[:, 0] - origin[1], ring[:, 1] - origin[0]
-        first = np.clip(np.ceil(np.minimum(y[:-1], y[1:]) - 0.5), 0, shape[0]).astype(np.intp)
-        last = np.clip(np.ceil(np.maximum(y[:-1], y[1:]) - 0.5), 0, shape[0]).astype(np.intp)
+        (x0, y0), (x1, y1) = ring.T, np.roll(ring, -1, axis=0).T
+        first = np.clip(np.ceil(np.minimum(y0, y1) - 0.5), 0, shape[0]).astype(np.intp)
+        last = np.clip(np.ceil(np.maximum(y0, y1) - 0.5), 0, shape[0]).astype(np.intp)
         rows_of_edge = last - first
         edge = np.repeat(np.arange(len(rows_of_edge)), rows_of_edge)
         row = np.arange(len(edge)) - np.repeat(np.cumsum(rows_of_edge) - rows_of_edge, rows_of_edge) + first[edge]
-        slope = (x[1:] - x[:-1])[edge] / (y[1:] - y[:-1])[edge]
-        crossing = x[:-1][edge] + (row + 0.5 - y[:-1][edge]) * slope
+        slope = (x1 - x0)[edge] / (y1 - y0)[edge]
+        crossing = x0[edge] + (row + 0.5 - y0[edge]) * slope
         column = np.clip(np.ceil(crossing - 0.5), 0, shape[1]).astype(np.intp)
         np.logical_xor.at(turns, (row, column), True)
     return np.logical_xor.accumulate(turns, axis=1)[:, :-1]

@@ -15,7 +15,9 @@ from nodescan.scan_settings import OverviewSettings, ScanSettings
 _BLOCK_PX = 1024
 
 
-def seen(slide: Slide, settings: ScanSettings, progress: Progress | None = None) -> tuple[Picture, TissueMask]:
+def overview_and_tissue(
+    slide: Slide, settings: ScanSettings, progress: Progress | None = None
+) -> tuple[Picture, TissueMask]:
     """The slide at low magnification and its tissue; what could not be read there counts as tissue."""
     overview, unseen = view_whole(slide, settings.overview, progress)
     return overview, _with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)

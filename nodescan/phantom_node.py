@@ -9,7 +9,8 @@ from scipy import ndimage
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import UsageError
-from nodescan.phantom_outlines import PAIR_GAP_UM, PlacedOutline, Shape, filled, outline_of, tumour_pixels
+from nodescan.outline_masks import pixels_inside
+from nodescan.phantom_outlines import PAIR_GAP_UM, PlacedOutline, Shape, outline_of, tumour_pixels
 from nodescan.phantom_stamps import ANGLES, broad_noise, margin_px
 from nodescan.phantom_texture import Region, Scene
 
@@ -135,7 +136,7 @@ def _node_body(semi_um: float, rng: np.random.Generator) -> _Body:
     x, y = x - x.min() + border, y - y.min() + border
     width_um, height_um = float(x.max() + border), float(y.max() + border)
     shape = (math.ceil(height_um / _COARSE_UM), math.ceil(width_um / _COARSE_UM))
-    inside = filled(np.stack([x, y], axis=1) / _COARSE_UM - 0.5, shape)
+    inside = pixels_inside([np.stack([x, y], axis=1) / _COARSE_UM], shape)
     depth = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
     depth_um = (ndimage.gaussian_filter(depth, 1.5) * _COARSE_UM).astype(np.float32)
     return _Body(width_um, height_um, depth_um, np.stack(np.gradient(depth_um)), np.argwhere(inside))

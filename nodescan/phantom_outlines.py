@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from shapely.geometry import LineString
 
 from nodescan.domain.geometry import PixelBox, max_feret
+from nodescan.outline_masks import pixels_inside
 
 PAIR_GAP_UM = 30.0
 """Edge to edge between the two foci of a pair: near, and still two (clinical-rules 2)."""
@@ -46,24 +47,11 @@ def tumour_pixels(outlines: tuple[PlacedOutline, ...], box: PixelBox, um_per_px:
     """bool (box.height, box.width): the pixels of the box whose centres lie inside an outline."""
     inside = np.zeros((box.height, box.width), dtype=np.bool_)
     for placed in outlines:
-        points_px = placed.outline_um / um_per_px - 0.5 - (box.left, box.top)
+        points_px = placed.outline_um / um_per_px - (box.left, box.top)
         (left, top), (right, bottom) = points_px.min(axis=0), points_px.max(axis=0)
         if right >= 0 and bottom >= 0 and left < box.width and top < box.height:
-            inside |= filled(points_px, inside.shape)
+            inside |= pixels_inside([points_px], inside.shape)
     return inside
-
-
-def filled(points_px: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """bool `shape`: pixels whose centres, at whole numbers, lie inside the polygon (even-odd rule, row by row)."""
-    height, width = shape
-    (x0, y0), (x1, y1) = points_px.T, np.roll(points_px, -1, axis=0).T
-    rows = np.arange(max(0, math.ceil(y0.min())), min(height, math.floor(y0.max()) + 1))
-    row, edge = np.nonzero((y0 <= rows[:, None]) != (y1 <= rows[:, None]))
-    crossing = x0[edge] + (rows[row] - y0[edge]) * (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
-    column = np.clip(np.ceil(crossing), 0, width).astype(np.int64)
-    toggles = np.zeros((height, width + 1), dtype=np.uint8)
-    np.add.at(toggles, (rows[row], column), 1)
-    return (np.cumsum(toggles, axis=1, dtype=np.uint8)[:, :width] & 1).astype(np.bool_)
 
 
 @lru_cache(maxsize=8)

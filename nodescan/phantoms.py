@@ -1,6 +1,5 @@
 """Synthetic slides with deposits of known size: a user's acceptance test of an installation."""
 
-import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
 from nodescan.phantom_canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
-from nodescan.phantom_outlines import Shape
+from nodescan.phantom_outlines import PlacedOutline, Shape
 from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 
 _JPEG_QUALITY = 90
@@ -103,8 +102,7 @@ def make_phantom(path: Path, plan: PhantomPlan) -> PhantomTruth:
             f"{path}: the phantom can't be written ({error.strerror or error}); free space or choose another place"
         ) from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
+        part.unlink(missing_ok=True)
     return truth
 
 
@@ -143,19 +141,15 @@ def _halved(level: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _truth_of(path: Path, canvas: PhantomCanvas) -> PhantomTruth:
     """The truth of a slide that has been drawn whole."""
     nuclei_um = canvas.nuclei_um()
-    deposits = tuple(
-        PlantedDeposit(
-            shape=placed.shape,
-            diameter_um=placed.diameter_um,
-            centre_um=_centroid(placed.outline_um)[0],
-            area_um2=_centroid(placed.outline_um)[1],
-            nuclei=_inside(placed.outline_um, nuclei_um),
-            outline_um=placed.outline_um,
-        )
-        for placed in canvas.node.outlines
-    )
+    deposits = tuple(_planted(placed, nuclei_um) for placed in canvas.node.outlines)
     plan = canvas.plan
     return PhantomTruth(path.name, canvas.width_px, canvas.height_px, plan.spacing_um, plan.seed, deposits)
+
+
+def _planted(placed: PlacedOutline, nuclei_um: NDArray[np.float64]) -> PlantedDeposit:
+    centre_um, area_um2 = _centroid(placed.outline_um)
+    nuclei = int(np.count_nonzero(points_in_poly(nuclei_um, placed.outline_um)))
+    return PlantedDeposit(placed.shape, placed.diameter_um, centre_um, area_um2, nuclei, placed.outline_um)
 
 
 def _centroid(outline_um: NDArray[np.float64]) -> tuple[tuple[float, float], float]:
@@ -166,11 +160,6 @@ def _centroid(outline_um: NDArray[np.float64]) -> tuple[tuple[float, float], flo
     twice = cross.sum()
     centre = np.array([((x + x_next) * cross).sum(), ((y + y_next) * cross).sum()]) / (3 * twice) + shift
     return (float(centre[0]), float(centre[1])), float(abs(twice) / 2)
-
-
-def _inside(outline_um: NDArray[np.float64], points_um: NDArray[np.float64]) -> int:
-    """How many points lie inside the outline."""
-    return int(np.count_nonzero(points_in_poly(points_um, outline_um)))
 
 
 def _write_truth(path: Path, truth: PhantomTruth) -> None:

@@ -89,12 +89,23 @@ class Advances:
     running: dict[str, Advance] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
+    def begin(self, slides: int) -> None:
+        self.slides, self.started = slides, self.clock()
+
+    def start(self, slide_id: str, tiles: int) -> None:
+        now = self.clock()
+        self.running[slide_id] = Advance(tiles=tiles, started=now, shown=now)
+
     def add(self, slide_id: str, tiles: int, megapixels: float) -> Advance:
         now = self.clock()
         advance = self.running.setdefault(slide_id, Advance(tiles=0, started=now, shown=now))
         advance.done += tiles
         advance.megapixels += megapixels
         return advance
+
+    def finish(self, slide_id: str) -> None:
+        self.finished += 1
+        self.running.pop(slide_id, None)
 
     def left_s(self) -> float | None:
         """Time left for the batch, judged by the slides that are done."""
@@ -114,12 +125,11 @@ class PlainViewer(Viewer):
         self._line(text)
 
     def batch_started(self, slides: int) -> None:
-        self._state.slides, self._state.started = slides, self._state.clock()
+        self._state.begin(slides)
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
         with self._state.lock:
-            now = self._state.clock()
-            self._state.running[slide_id] = Advance(tiles=tiles, started=now, shown=now)
+            self._state.start(slide_id, tiles)
             self._line(f"slide {self._state.finished + 1}/{self._state.slides} {slide_id}: {tiles} tiles")
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
@@ -137,8 +147,7 @@ class PlainViewer(Viewer):
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         with self._state.lock:
             state, slide_id = self._state, report.slide.slide_id
-            state.finished += 1
-            state.running.pop(slide_id, None)
+            state.finish(slide_id)
             left = f"; {duration(state.left_s())} left" if state.finished < state.slides else ""
             count = f"{state.finished}/{state.slides}"
             self._line(f"slide {count} {slide_id}: {outcome(report)} in {duration(seconds)}{left}")
@@ -164,13 +173,13 @@ class BarViewer(Viewer):
         self._line(text)
 
     def batch_started(self, slides: int) -> None:
-        self._state.slides, self._state.started = slides, self._state.clock()
+        self._state.begin(slides)
         self._batch = self._bars.add_task("slides", total=slides, counts=f"0/{slides}")
         self._bars.start()
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
         with self._state.lock:
-            self._state.running[slide_id] = Advance(tiles=tiles, started=self._state.clock())
+            self._state.start(slide_id, tiles)
             if slide_id in self._tasks:  # its first process died
                 self._bars.remove_task(self._tasks.pop(slide_id))
             self._tasks[slide_id] = self._bars.add_task(slide_id, total=tiles, counts=f"0/{tiles} tiles")
@@ -187,8 +196,7 @@ class BarViewer(Viewer):
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         with self._state.lock:
             slide_id = report.slide.slide_id
-            self._state.finished += 1
-            self._state.running.pop(slide_id, None)
+            self._state.finish(slide_id)
             if slide_id in self._tasks:
                 self._bars.remove_task(self._tasks.pop(slide_id))
             self._show_batch()
@@ -215,7 +223,7 @@ def outcome(report: SlideReport) -> str:
     """Status, class and size in a few words."""
     words = [report.status.value]
     if report.metastasis is not None:
-        words.append(("at least " if report.at_least else "") + report.metastasis.word)
+        words.append(report.class_word)
     if report.largest_deposit_um is not None:
         words.append(f"{report.largest_deposit_um:.0f} um")
     return ", ".join(words)

@@ -1,43 +1,16 @@
 """Which slides need no second scan: those whose report is whole and was made from the same files and settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UnmeasurableError, UsageError
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.reports.report_reader import files_beside, read_again, read_report, result_version
-from nodescan.run_limits import MAX_UNREAD_PERCENT
-from nodescan.run_lock import LOCK_FILE, Ticket
+from nodescan.reports.report_reader import ReportFile, read_report
 from nodescan.slides.files import fingerprint, state_of
 from nodescan.slides.spacing import FileSpacing, choose_spacing
-
-
-@dataclass(frozen=True, slots=True)
-class RunRules:
-    """What a run decides for each of its slides beside settings and model; goes to worker processes.
-
-    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
-    """
-
-    max_unread_percent: float = MAX_UNREAD_PERCENT
-    ticket: Ticket | None = None
-
-    def may_write(self) -> None:
-        """Raises LockLostError where the folder is no longer this run's."""
-        if self.ticket is not None:
-            self.ticket.check()
-
-
-NO_RULES = RunRules()
-"""Of slides that are scanned outside of any run."""
-
-
-def run_rules(folder: Path, run_id: str, *, max_unread_percent: float) -> RunRules:
-    """The rules of the run that holds the folder's lock under this run_id; "": of one that holds none."""
-    return RunRules(max_unread_percent, Ticket(folder / LOCK_FILE, run_id) if run_id else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +22,14 @@ class Recipe:
     reports: tuple[str, ...]
     max_unread_percent: float
 
-    def asked(self, ref: SlideRef) -> Asked:
-        """What the run asks of the slide, whose files are looked at now."""
-        return asked_of(ref, self.reports, self.max_unread_percent)
-
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
     that have a report."""
 
-    kept: Mapping[str, SlideReport] = field(default_factory=dict)
-    redone: tuple[tuple[str, str], ...] = ()
+    kept: Mapping[str, SlideReport]
+    redone: tuple[tuple[str, str], ...]
 
 
 class _Redo(Exception):
@@ -115,11 +84,11 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
     if not path.is_file():
         raise _Redo("its report was not finished, or report.json was deleted")
     try:
-        version = result_version(path)
+        file = ReportFile(path)
+        version = file.result_version
         if version != RESULT_VERSION:
             raise _Redo(f"nodescan gives other results now (result version {version}, now {RESULT_VERSION})")
-        report = read_again(path, ref)
-        beside = files_beside(path)
+        report, beside = file.report_of(ref), file.files_beside()
     except UsageError as error:
         raise _Redo(f"its report is not whole ({str(error).removesuffix('; run the slide again')})") from None
     if report.status.without_result:
@@ -136,7 +105,7 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
 
 def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe: Recipe) -> None:
     assert made.asked is not None
-    then, now = made.asked, recipe.asked(ref)
+    then, now = made.asked, asked_of(ref, recipe.reports, recipe.max_unread_percent)
     if made.config_sha256 != recipe.config_sha256:
         raise _Redo("the settings changed since (--config)")
     if not now.slide_state or now.slide_state != then.slide_state or _fingerprint(ref) != made.slide_fingerprint:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from nodescan.errors import LockLostError, OutputError
+from nodescan.run_limits import MAX_UNREAD_PERCENT
 
 LOCK_FILE = ".run.lock"
 """Hidden, so that no slide's folder can have this name."""
@@ -75,6 +75,31 @@ class Ticket:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class RunRules:
+    """What a run decides for each of its slides beside settings and model; goes to worker processes.
+
+    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
+    """
+
+    max_unread_percent: float = MAX_UNREAD_PERCENT
+    ticket: Ticket | None = None
+
+    def may_write(self) -> None:
+        """Raises LockLostError where the folder is no longer this run's."""
+        if self.ticket is not None:
+            self.ticket.check()
+
+
+NO_RULES = RunRules()
+"""Of slides that are scanned outside of any run."""
+
+
+def run_rules(folder: Path, run_id: str, *, max_unread_percent: float) -> RunRules:
+    """The rules of the run that holds the folder's lock under this run_id; "": of one that holds none."""
+    return RunRules(max_unread_percent, Ticket(folder / LOCK_FILE, run_id) if run_id else None)
+
+
 def read_holder(path: Path) -> Holder | None:
     """What stands in a lock file, None where that isn't a lock. Raises OSError."""
     try:
@@ -120,7 +145,7 @@ def take(path: Path, me: Holder) -> None:
         if _put(candidate, path):
             return
         guard = path.with_name(f"{path.name}.taking")
-        _remove_if_older(guard, _TAKING_S, than=candidate)
+        _remove_if_left(guard, than=candidate)
         if not _put(candidate, guard):
             raise OutputError(f"{path.parent}: another run is just starting there; wait for it or choose another --out")
         try:
@@ -234,10 +259,11 @@ def _put(candidate: Path, path: Path) -> bool:
     return True
 
 
-def _remove_if_older(path: Path, seconds: float, *, than: Path) -> None:
+def _remove_if_left(guard: Path, *, than: Path) -> None:
+    """Remove the second lock of a run that was stopped while it took a lock over."""
     with suppress(FileNotFoundError):
-        if than.stat().st_mtime - path.stat().st_mtime > seconds:
-            path.unlink()
+        if than.stat().st_mtime - guard.stat().st_mtime > _TAKING_S:
+            guard.unlink()
 
 
 def _beat(path: Path, me: Holder, stop: threading.Event, every_s: float) -> None:
@@ -253,7 +279,7 @@ def _beat(path: Path, me: Holder, stop: threading.Event, every_s: float) -> None
         if (there := read_holder(path)) is None or there.run_id != me.run_id:
             return
         while not stop.wait(every_s):
-            now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
             with suppress(OSError):  # a disk that is gone for a moment: the next beat may reach it
                 file.seek(0)
                 file.write(_content(replace(me, heartbeat=now)))

@@ -1,15 +1,13 @@
 """run.json: what was asked of a batch, with what it ran, and how far it got."""
 
-import json
 import os
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PureWindowsPath
 from platform import python_version
 
@@ -17,7 +15,8 @@ from nodescan import __version__
 from nodescan.config import Config
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, RESULT_VERSION, SlideReport, Status
 from nodescan.interfaces import PredictorFacts
-from nodescan.reports.files import text_bytes, write_beside
+from nodescan.machine_checks import installed_version
+from nodescan.reports.files import json_bytes, write_beside
 
 RUN_JSON = "run.json"
 RUN_LOG = "run.log"
@@ -35,7 +34,7 @@ _PACKAGES = (
     "tifffile",
     "torch",
 )
-"""What a finding can depend on."""
+"""What a finding can depend on; one that is a system package of another name, or none, is not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ class RunRecord:
             "config": {"name": self.config.name, "sha256": self.config.sha256, "text": self.config.text},
             "versions": versions(),
         }
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_beside(self.folder / RUN_JSON, text_bytes(text))
+        write_beside(self.folder / RUN_JSON, json_bytes(content))
 
 
 def to_redo(reports: Sequence[SlideReport]) -> tuple[str, ...]:
@@ -96,7 +94,9 @@ def redo_command(command: Sequence[str]) -> str:
 
 def versions() -> dict[str, str]:
     """Package -> version, of Python, nodescan and what a finding can depend on."""
-    return {"python": python_version(), "nodescan": __version__, **_installed(_PACKAGES)}
+    found = {package: installed_version(package) for package in _PACKAGES}
+    said = {package: version for package, version in found.items() if version is not None}
+    return {"python": python_version(), "nodescan": __version__, **said}
 
 
 def keep_in_log(folder: Path, slide_id: str, text: str) -> None:
@@ -121,13 +121,3 @@ def without_folders(word: str, folder: Path) -> str:
 def _counts(reports: Sequence[SlideReport]) -> dict[str, int]:
     found = Counter(report.status for report in reports)
     return {status.value: found[status] for status in Status}
-
-
-def _installed(packages: Iterable[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a system package of another name, or none: then it is not said
-            continue
-    return found

@@ -15,7 +15,7 @@ from nodescan.examination import Examination, examine
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
-from nodescan.overview import seen
+from nodescan.overview import overview_and_tissue
 from nodescan.scan_settings import ScanSettings
 from nodescan.slide_flags import (
     cut_off,
@@ -49,8 +49,7 @@ def scan_slide(
     started, clock = datetime.now(UTC), time.monotonic()
     slide = open_slide(ref)
     try:
-        overview, tissue = seen(slide, settings, progress)
-        of_tissue = tissue_flags(overview, tissue, settings)
+        overview, tissue = overview_and_tissue(slide, settings, progress)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
         cut = cut_off(found, examination, tissue, rule=predictor.decision, bounds=slide.info.bounds_um)
@@ -60,7 +59,7 @@ def scan_slide(
         detections = find_detections(examination.probability, settings.detections)
         flags = (
             *(Flag(code, message) for code, message in slide.info.warnings),
-            *of_tissue,
+            *tissue_flags(overview, tissue, settings),
             *examination_flags(examination),
             *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),
             *deposit_flags(deposits),

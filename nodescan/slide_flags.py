@@ -9,6 +9,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.maps import Picture, TissueMask
+from nodescan.domain.naming import few
 from nodescan.domain.report import Flag
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.verdict import conclude
@@ -100,7 +101,7 @@ def edge_and_glass_flags(
     """Deposits that end where nothing was examined or scanned, and tumour where there is next to no tissue."""
     map_ = examination.probability
     flags = [
-        Flag("deposit_cut_off", f"Deposit(s) {', '.join(map(str, ids[:8]))} {where} and may be larger.")
+        Flag("deposit_cut_off", f"Deposit(s) {few(ids, 8)} {where} and may be larger.")
         for ids, where in (
             (cut.by_unexamined, "border on tissue that was not examined"),
             (cut.by_edge, "lie at the edge of what was scanned"),

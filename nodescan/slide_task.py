@@ -33,7 +33,8 @@ from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.local_copies import Stage
 from nodescan.progress import Viewer
 from nodescan.reports import write_reports
-from nodescan.resume import NO_RULES, RunRules, asked_of
+from nodescan.resume import asked_of
+from nodescan.run_lock import NO_RULES, RunRules
 from nodescan.run_record import RUN_LOG, keep_in_log, versions
 from nodescan.scan import scan_slide
 
@@ -171,8 +172,10 @@ def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
         viewer.error(str(error))
         failure = SlideResult(report, overview=None if isinstance(error, OutputError) else _glimpse(ref, tools))
     except Exception as error:  # the one broad except: a defect in the program may cost a slide, never the batch
-        report = _failure(ref, Status.FAILED, _internal_error(error))
-        _keep_traceback(ref, error, tools.folder, viewer)
+        flag = _internal_error(error)
+        report = _failure(ref, Status.FAILED, flag)
+        viewer.error(f"{ref.path.name}: {flag.message}")
+        keep_in_log(tools.folder, ref.slide_id, "".join(traceback.format_exception(error)))
         failure = SlideResult(report, overview=_glimpse(ref, tools))
     seconds = time.monotonic() - clock
     if failure is not None:
@@ -225,8 +228,7 @@ def _glimpse(ref: SlideRef, tools: Tools) -> Picture | None:
 
 def _with_config(report: SlideReport, config: Config, asked: Asked) -> SlideReport:
     """What a scan can't know is added here: the name of the settings it was handed, and what is installed."""
-    if report.provenance is None:
-        return report
+    assert report.provenance is not None
     provenance = replace(report.provenance, config_sha256=config.sha256, versions=versions(), asked=asked)
     return replace(report, provenance=provenance)
 
@@ -263,11 +265,6 @@ def _internal_error(error: Exception) -> Flag:
     """The exception's own text stays in the log: it may hold paths."""
     kind = type(error).__name__
     return Flag("internal_error", f"a defect in nodescan ({kind}) stopped this slide; please report it with {RUN_LOG}")
-
-
-def _keep_traceback(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) -> None:
-    viewer.error(f"{ref.path.name}: {_internal_error(error).message}")
-    keep_in_log(folder, ref.slide_id, "".join(traceback.format_exception(error)))
 
 
 def _provenance(tools: RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:

@@ -65,9 +65,10 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
     from nodescan.patients.corrections import read_corrections
-    from nodescan.patients.patient_files import json_text, write_staging
+    from nodescan.patients.patient_files import staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV
+    from nodescan.reports.files import json_text
     from nodescan.reports.report_reader import read_reports
 
     table = _table(mode, default="ajcc8")
@@ -77,7 +78,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     if staging.mixed:
         print(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", file=sys.stderr)
     if as_json:
-        print(json_text(staging), end="")
+        print(json_text(staging_as_json(staging)), end="")
     else:
         print_staging(staging)
         print(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {len(pages)} page(s) in {out / 'patients'}")
@@ -91,8 +92,9 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
 def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     from nodescan.evaluation.agreement import kappa_of_words
     from nodescan.labels import read_labels
-    from nodescan.patients.patient_files import json_text
+    from nodescan.patients.patient_files import staging_as_json
     from nodescan.patients.restage import stage_labels
+    from nodescan.reports.files import json_text
 
     read = read_labels(labels)
     staging = stage_labels(read, _table(mode, default=read.table.name))
@@ -102,7 +104,7 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     agreed, kappa = sum(one == other for one, other in pairs), kappa_of_words(pairs, order)
     if as_json:
         comparison = {"n": len(stated), "agreed": agreed, "kappa": kappa} if pairs else None
-        print(json_text(staging, agreement_with_stated=comparison), end="")
+        print(json_text({**staging_as_json(staging), "agreement_with_stated": comparison}), end="")
         return COMPLETE if staging.complete else NOT_COMPLETE
     print_staging(staging)
     if pairs:

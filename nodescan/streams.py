@@ -54,7 +54,7 @@ def printing(instead: str) -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """One line on stderr, as far as anybody listens."""
+    """An error, on one line of stderr, as far as anybody listens; "error: " is put before it."""
     with suppress(OSError, ValueError):
         print("error: " + one_line(" ".join(message.split())), file=sys.stderr, flush=True)
 

@@ -1,6 +1,5 @@
 """What commands say on a terminal: small tables, from findings to words."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from nodescan.domain.lengths import millimetres
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
 from nodescan.measurement import Measurement
 from nodescan.phantoms import PhantomTruth
+from nodescan.reports.files import json_text
 from nodescan.reports.json_report import SCHEMA_VERSION, deposits_as_json
 from nodescan.reports.wording import largest_words, size_words
 from nodescan.run_record import redo_command, to_redo
@@ -49,7 +49,7 @@ def print_batch(result: "BatchResult", command: Sequence[str] = ()) -> None:
         (
             report.slide.slide_id,
             report.status.value,
-            _class_word(report),
+            report.class_word,
             largest_words(report),
             ", ".join(flag.code for flag in report.flags),
         )
@@ -75,7 +75,7 @@ def print_demo(result: "DemoResult") -> None:
             slide.name if first else "",
             *_sizes(pair),
             slide.expected if first else "",
-            _verdict(slide.found) if first else "",
+            slide.found if first else "",
         )
         for slide in result.slides
         for first, pair in _marked(slide.pairs)
@@ -90,12 +90,12 @@ def print_demo(result: "DemoResult") -> None:
 def print_measurement(measurement: Measurement, *, as_json: bool) -> None:
     """Deposits, sizes and class of one mask or outline file, as a table or with the names of report.json."""
     if as_json:
-        print(json.dumps(_measurement_as_json(measurement), indent=2, ensure_ascii=False, allow_nan=False))
+        print(json_text(_measurement_as_json(measurement)), end="")
         return
     rows = [
         (
             str(deposit.id),
-            f"{size_words(deposit)}",
+            size_words(deposit),
             f"{deposit.area_um2 / 1e6:.4f} mm2",
             deposit.metastasis.word + (", borderline" if deposit.borderline else ""),
         )
@@ -133,7 +133,7 @@ def print_facts(facts: SlideFacts, path: Path) -> None:
     """What the file tells, and whether it can be measured."""
     rows = [
         ("format", f"{facts.format} (read by {facts.reader})"),
-        ("size", f"{facts.width_px} x {facts.height_px} px, {len(facts.levels)} levels"),
+        ("size", f"{facts.width_px} x {facts.height_px} px, {len(facts.sizes_px)} levels"),
         ("objective", "unknown" if facts.objective_power is None else f"{facts.objective_power:g} x"),
     ]
     spacing, bounds = facts.spacing, facts.bounds_um
@@ -224,16 +224,6 @@ def _sizes(pair: "Pair | None") -> tuple[str, str, str]:
     planted = "none" if pair.planted_um is None else f"{pair.planted_um:.0f} um"
     measured = "not found" if pair.measured_um is None else f"{pair.measured_um:.0f} um"
     return (planted, measured, "" if pair.error_um is None else f"{pair.error_um:+.0f} um")
-
-
-def _verdict(found: str | None) -> str:
-    return "no class" if found is None else found
-
-
-def _class_word(report: SlideReport) -> str:
-    if report.metastasis is None:
-        return "no class"
-    return f"at least {report.metastasis.word}" if report.at_least else report.metastasis.word
 
 
 def _print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 
 from nodescan.domain.report import SlideReport
 from nodescan.errors import OutputError, UsageError
-from nodescan.progress import Advance, Advances, BarViewer, Clock, PlainViewer, Viewer
+from nodescan.progress import Advances, BarViewer, Clock, PlainViewer, Viewer
 from nodescan.reports import FILES
 from nodescan.run_lock import LOCK_FILE
 from nodescan.slides.slide_ids import RESERVED
@@ -63,13 +63,12 @@ class JsonLog(Viewer):
         self._write("note", message=text)
 
     def batch_started(self, slides: int) -> None:
-        self._state.slides, self._state.started = slides, self._state.clock()
+        self._state.begin(slides)
         self._write("batch_started", slides=slides)
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
         with self._state.lock:
-            now = self._state.clock()
-            self._state.running[slide_id] = Advance(tiles=tiles, started=now, shown=now)
+            self._state.start(slide_id, tiles)
             self._write("slide_started", slide_id=slide_id, tiles=tiles)
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
@@ -89,8 +88,7 @@ class JsonLog(Viewer):
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         with self._state.lock:
-            self._state.finished += 1
-            self._state.running.pop(report.slide.slide_id, None)
+            self._state.finish(report.slide.slide_id)
             self._write(
                 "slide_finished",
                 slide_id=report.slide.slide_id,

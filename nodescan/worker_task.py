@@ -10,7 +10,7 @@ from nodescan.config import parse_config
 from nodescan.domain.report import SlideReport
 from nodescan.errors import LockLostError, NodescanError
 from nodescan.progress import Viewer
-from nodescan.resume import run_rules
+from nodescan.run_lock import run_rules
 from nodescan.slide_task import Tools, scan_one
 from nodescan.slides import open_slide
 from nodescan.worker_messages import Message, ScanJob, job_of, line_of, packed, slide_of

@@ -59,7 +59,7 @@ def test_planted_tumour_is_found_and_clean_tissue_is_negative(tmp_path: Path, ou
     """The wiring ends in the right class and size: a square of 400 um has a diagonal of 566 um."""
     found = paint_slide(tmp_path / "a.tif", tumour_um=400)
     clean = paint_slide(tmp_path / "b.tif")
-    result = scan_all(slides(found, clean), tools(out), Listener())
+    result = scan_all(slides(found, clean), tools(out), Listener(), kept={})
     assert [row["metastasis"] for row in rows(out)] == ["micro", "negative"]
     assert float(rows(out)[0]["largest_deposit_um"]) == pytest.approx(566, abs=35)
     assert result.complete
@@ -74,7 +74,7 @@ def test_bad_slides_keep_their_rows_and_the_others_run(tmp_path: Path, out: Path
         paint_slide(tmp_path / "c.tif"),
     )
     viewer = Listener()
-    result = scan_all(slides(*paths), tools(out), viewer)
+    result = scan_all(slides(*paths), tools(out), viewer, kept={})
     assert [row["status"] for row in rows(out)] == ["failed", "unmeasurable", "complete"]
     assert [row["metastasis"] for row in rows(out)] == ["", "", "negative"]
     assert not result.complete
@@ -98,7 +98,7 @@ def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Pa
     paths = (paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif"))
     given = tools(out)
     broken = Tools(given.folder, explode, given.predictor, given.config, given.reports)
-    result = scan_all(slides(*paths), broken, Listener())
+    result = scan_all(slides(*paths), broken, Listener(), kept={})
     assert [report.status for report in result.reports] == [Status.FAILED, Status.COMPLETE]
     assert [flag.code for flag in result.reports[0].flags] == ["internal_error"]
     log = (out / "run.log").read_text()
@@ -110,7 +110,7 @@ def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Pa
 def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
     """Their ids carry the folder's mark, and neither overwrites the other."""
     paths = (paint_slide(tmp_path / "p1" / "node.tif", tumour_um=300), paint_slide(tmp_path / "p2" / "node.tif"))
-    scan_all(slides(*paths), tools(out), Listener())
+    scan_all(slides(*paths), tools(out), Listener(), kept={})
     found = rows(out)
     assert len({row["slide_id"] for row in found}) == 2
     assert [row["metastasis"] for row in found] == ["micro", "negative"]
@@ -130,7 +130,9 @@ def test_interrupted_run_keeps_the_rows_it_has(tmp_path: Path, out: Path) -> Non
     given = tools(out)
     paths = (paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif"))
     with pytest.raises(KeyboardInterrupt):
-        scan_all(slides(*paths), Tools(out, open_first, given.predictor, given.config, given.reports), Listener())
+        scan_all(
+            slides(*paths), Tools(out, open_first, given.predictor, given.config, given.reports), Listener(), kept={}
+        )
     assert [row["slide_id"] for row in rows(out)] == ["a"]
     record = json.loads((out / "run.json").read_text())
     assert record["state"] == "interrupted"
@@ -150,7 +152,9 @@ def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
 
     monkeypatch.setattr(slide_task, "write_reports", full_for_a)
     viewer = Listener()
-    result = scan_all(slides(paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif")), tools(out), viewer)
+    result = scan_all(
+        slides(paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif")), tools(out), viewer, kept={}
+    )
     assert [(row["status"], row["flags"]) for row in rows(out)] == [("failed", "not_written"), ("complete", "")]
     assert "No space left" in viewer.errors()[0]
     assert rows(out)[0]["reason"].startswith("a/report.json: can't be written")
@@ -161,7 +165,7 @@ def test_summary_that_cannot_be_written_is_no_success(tmp_path: Path, out: Path)
     """Where summary.csv can't be put, the slides are scanned and the run still isn't complete."""
     (out / "summary.csv").mkdir()
     viewer = Listener()
-    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), viewer)
+    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), viewer, kept={})
     assert result.reports[0].status is Status.COMPLETE
     assert "summary.csv" in viewer.errors()[0]
     assert not result.complete
@@ -169,7 +173,7 @@ def test_summary_that_cannot_be_written_is_no_success(tmp_path: Path, out: Path)
 
 def test_model_and_settings_are_named_in_every_report(tmp_path: Path, out: Path) -> None:
     """A result can be traced to its model and settings, and run.json holds the settings whole."""
-    scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), Listener())
+    scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), Listener(), kept={})
     report = json.loads((out / "a" / "report.json").read_text())
     record = json.loads((out / "run.json").read_text())
     config = load_config()
@@ -191,7 +195,7 @@ def test_unknown_report_is_refused_before_any_work() -> None:
 def scan_table(path: Path, given: Tools) -> batch.BatchResult:
     manifest = read_manifest(path)
     refs = manifest_slides(manifest, mpp_um=None, override_mpp=False)
-    return scan_manifest(manifest, refs, given, viewer=Listener())
+    return scan_manifest(manifest, refs, given, viewer=Listener(), kept={})
 
 
 def stages(folder: Path) -> dict[str, str]:
@@ -279,7 +283,7 @@ def test_old_page_that_the_disk_keeps_is_not_linked(tmp_path: Path, out: Path, m
     Once the failure could be written it leads there.
     """
     refs = slides(paint_slide(tmp_path / "a.tif"))
-    assert scan_all(refs, tools(out), Listener()).complete
+    assert scan_all(refs, tools(out), Listener(), kept={}).complete
     unlink = Path.unlink
 
     def refuse(path: Path, missing_ok: bool = False) -> None:
@@ -290,12 +294,12 @@ def test_old_page_that_the_disk_keeps_is_not_linked(tmp_path: Path, out: Path, m
     broken = tools(out, ColourPredictor(ZeroDivisionError()))
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refuse)
-        assert not scan_all(refs, broken, Listener()).complete
+        assert not scan_all(refs, broken, Listener(), kept={}).complete
     assert json.loads((out / "a" / "report.json").read_text())["status"] == "complete"
     page = (out / "summary.html").read_text()
     assert "./a/report.html" not in page
     assert "./a/overview.jpg" not in page
-    scan_all(refs, broken, Listener())
+    scan_all(refs, broken, Listener(), kept={})
     assert "./a/report.html" in (out / "summary.html").read_text()
 
 

@@ -71,8 +71,8 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Plant versions of packages (None: not installed), and what torchvision asks for."""
 
     def plant(asks: list[str], **versions: str | None) -> None:
-        known = machine_checks._version
-        monkeypatch.setattr(machine_checks, "_version", lambda name: versions.get(name, known(name)))
+        known = machine_checks.installed_version
+        monkeypatch.setattr(machine_checks, "installed_version", lambda name: versions.get(name, known(name)))
         monkeypatch.setattr(machine_checks, "requires", lambda name: asks)
 
     return plant

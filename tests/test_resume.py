@@ -22,8 +22,9 @@ from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.executors import LocalSlots
 from nodescan.inference import slots
 from nodescan.reports import CHOICES, files
-from nodescan.resume import MAX_UNREAD_PERCENT, Recipe, RunRules, Sorted, sort_out
-from nodescan.run_lock import LOCK_FILE, held
+from nodescan.resume import Recipe, Sorted, sort_out
+from nodescan.run_limits import MAX_UNREAD_PERCENT
+from nodescan.run_lock import LOCK_FILE, RunRules, held
 from nodescan.slide_task import RemoteTools
 from nodescan.slides.discovery import find_slides
 from nodescan.worker_messages import ScanJob
@@ -486,7 +487,7 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
                 executor=executor,
             )
             with pytest.raises(LockLostError, match="no longer holds its output folder"):
-                scan_all(refs, tools, Listener())
+                scan_all(refs, tools, Listener(), kept={})
     assert sorted(path.name for path in out.iterdir()) == [LOCK_FILE, "run.json"]
     assert json.loads((out / LOCK_FILE).read_text())["run_id"] == "other"
 

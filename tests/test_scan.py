@@ -10,13 +10,16 @@ from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
+from nodescan.examination import Examination
 from nodescan.interfaces import Slide
 from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
+from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor
 
 SPACING = Spacing.square(0.95)
@@ -240,3 +243,16 @@ def test_a_deposit_at_the_edge_of_what_was_scanned_may_be_larger() -> None:
     ]
     pixels[:, 944:] = 245
     assert "deposit_cut_off" not in {flag.code for flag in scan(PaintedSlide(pixels)).report.flags}
+
+
+def test_deposits_that_are_cut_off_are_all_counted() -> None:
+    """Eight are named, the others counted."""
+    nothing, spacing = np.zeros((4, 4), np.bool_), Spacing.square(1.0)
+    map_ = ProbabilityMap(np.zeros((4, 4), np.float32), nothing, spacing)
+    looked = Examination(map_, spacing, nothing, nothing, nothing, nothing, "float32")
+    cut = CutOff(by_unexamined=tuple(range(1, 11)), by_edge=(3,))
+    flags = edge_and_glass_flags((), cut, looked, TissueMask(nothing, spacing), rule=ColourPredictor.decision)
+    assert [flag.message for flag in flags] == [
+        "Deposit(s) 1, 2, 3, 4, 5, 6, 7, 8 and 2 more border on tissue that was not examined and may be larger.",
+        "Deposit(s) 3 lie at the edge of what was scanned and may be larger.",
+    ]

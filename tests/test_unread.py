@@ -20,7 +20,7 @@ from nodescan.errors import NotASlideError, RegionUnreadableError, UnmeasurableE
 from nodescan.interfaces import OpenSlideFile
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.json_report import report_schema
-from nodescan.resume import RunRules
+from nodescan.run_lock import RunRules
 from nodescan.slide_task import Tools, scan_one
 from tests.fakes import PINK, PURPLE, ColourPredictor, Listener
 

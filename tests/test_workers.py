@@ -22,7 +22,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, StalledError, WorkerDiedError, WorkerError
 from nodescan.executors import LocalSlots
 from nodescan.progress import PlainViewer
-from nodescan.resume import NO_RULES
+from nodescan.run_lock import NO_RULES
 from nodescan.slide_task import RemoteTools, Tools, lost_slide
 from nodescan.slides import open_slide
 from nodescan.worker_messages import ScanJob, job_line, slide_line
@@ -54,7 +54,7 @@ def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float 
             model=ColourPredictor.model,
             executor=executor,
         )
-        return scan_all(refs, tools, PlainViewer())
+        return scan_all(refs, tools, PlainViewer(), kept={})
 
 
 def ref(path: Path) -> SlideRef:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.imaging.masks import measure_polygons
@@ -27,8 +28,7 @@ def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[
     files = [data / key for key in keys]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise UsageError(f"{missing[0]}{more}: not there; fetch with python -m training download, or use --slides")
+        raise UsageError(f"{few(missing, 1)}: not there; fetch with python -m training download, or use --slides")
     slides = [slide for row in usable if (slide := _known(row, data, tell))]
     check_both_kinds(slides)
     return slides

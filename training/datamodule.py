@@ -169,8 +169,3 @@ class PatchData(lightning.LightningDataModule):
         pixels = torch.from_numpy(np.array(self.valid.pixels))
         labels = torch.from_numpy(self.valid.tumour)
         return DataLoader(torch.utils.data.TensorDataset(pixels, labels), batch_size=256, generator=torch.Generator())
-
-    def transfer_batch_to_device(self, batch, device: torch.device, dataloader_idx: int):
-        if isinstance(batch, Batch):
-            return batch.to(device)
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from nodescan.csv_rows import csv_text
+from nodescan.domain.naming import few
 from nodescan.errors import OutputError, UsageError
 from nodescan.reports.files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
@@ -122,8 +123,7 @@ def _planned(rows: Sequence[ManifestRow], to: Path, bucket: Bucket, parallel: in
         remotes = list(pool.map(lambda key: _again(lambda: bucket.look_up(key)), keys))
     missing = [key for key, remote in zip(keys, remotes, strict=True) if remote is None]
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise UsageError(f"{', '.join(missing[:3])}{more}: not in the bucket {bucket.name} at {bucket.endpoint}")
+        raise UsageError(f"{few(missing, 3)}: not in the bucket {bucket.name} at {bucket.endpoint}")
     sums = _published_sums(keys, bucket)
     jobs = []
     for (key, row), remote in zip(keys.items(), remotes, strict=True):

@@ -41,7 +41,7 @@ def _near_float32(card: ModelCard, folder: Path, tiles: Sequence[NDArray[np.uint
         return False
     reference = open_predictor(folder, device="cpu", precision="float32")
     lanes = OpenVinoLanes(card, checked_weights(card, folder), threads=torch.get_num_threads(), precision="int8")
-    return all(near_enough(lanes, reference, "int8", tiles=tile) for tile in tiles[::3])
+    return all(near_enough(lanes, reference, tiles=tile) for tile in tiles[::3])
 
 
 def _tiles(folder: Path, slides: Sequence[Path], side_px: int) -> Iterator[NDArray[np.uint8]]:

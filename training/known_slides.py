@@ -10,7 +10,7 @@ from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, classify
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.evaluation import agreement
@@ -94,10 +94,9 @@ def score_slide(slide: KnownSlide, deposits: Sequence[Deposit]) -> SlideScore:
         touching = [d for d, shape in zip(deposits, shapes, strict=True) if shape.intersects(known.outline)]
         own.append(max(touching, key=lambda deposit: deposit.diameter_um, default=None))
     false = sum(not any(shape.intersects(known.outline) for known in slide.deposits) for shape in shapes)
-    found = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
     return SlideScore(
         slide.label,
-        found,
+        largest_class(deposits),
         tuple(known.diameter_um for known in slide.deposits),
         tuple(None if deposit is None else deposit.diameter_um for deposit in own),
         tuple(None if deposit is None else deposit.diameter_uncertainty_um for deposit in own),
@@ -119,7 +118,7 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         if m is not None and um is not None
     ]
     return SlideScores(
-        kappa=bootstrap(lambda index: quadratic_kappa(truth[index], found[index]), len(scores)),
+        kappa=bootstrap(lambda index: kappa_of_classes(truth[index], found[index]), len(scores)),
         negative_called_negative=int(((truth == 0) & (found == 0)).sum()),
         negatives=int((truth == 0).sum()),
         false_deposits=bootstrap(lambda index: float(false[index].mean()), len(scores)),
@@ -133,9 +132,9 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     )
 
 
-def quadratic_kappa(truth: NDArray[np.int_], found: NDArray[np.int_], classes: int = 4) -> float:
+def kappa_of_classes(truth: NDArray[np.int_], found: NDArray[np.int_]) -> float:
     """Cohen's kappa with quadratic weights. Raises ValueError where chance alone can't disagree."""
-    table = np.zeros((classes, classes), np.int64)
+    table = np.zeros((len(Metastasis), len(Metastasis)), np.int64)
     np.add.at(table, (truth, found), 1)
     kappa = agreement.quadratic_kappa(table)
     if not np.isfinite(kappa):

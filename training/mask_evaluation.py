@@ -1,6 +1,5 @@
 """How well a model outlines tumour on pictures with a pixel mask: cells, area, and where the border is drawn."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +47,11 @@ class MaskScores:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One picture's cells (probability, float32 (h, w), and the share of tumour in each) and, for its inner part,
+    """What a model says of one picture, and the truth.
 
-    the true and the drawn mask, bool (H, W)."""
+    probability, share : float32 (h, w), of each cell, and how much of it is tumour; truth, drawn : bool (H, W), the
+    true and the drawn mask of the picture's inner part.
+    """
 
     probability: NDArray[np.float32]
     share: NDArray[np.float32]
@@ -60,7 +61,10 @@ class Answer:
 
 def read_masked_images(folder: Path) -> list[MaskedImage]:
     """Every picture of a folder with a `_mask.png` beside it. Raises UsageError where none is, or sizes differ."""
-    return list(_masked_images(folder))
+    masks = sorted(folder.glob("*_mask.png")) if folder.is_dir() else []
+    if not masks:
+        raise UsageError(f"{folder}: no pictures with a _mask.png beside them")
+    return [_masked_image(mask) for mask in masks]
 
 
 def evaluate_masks(images: list[MaskedImage], predictor: TilePredictor, *, spacing_um: float) -> MaskScores:
@@ -125,20 +129,16 @@ def _mean_of_all(parts: list[NDArray[np.float64]]) -> Interval:
     return bootstrap(mean, len(parts))
 
 
-def _masked_images(folder: Path) -> Iterator[MaskedImage]:
-    masks = sorted(folder.glob("*_mask.png")) if folder.is_dir() else []
-    if not masks:
-        raise UsageError(f"{folder}: no pictures with a _mask.png beside them")
-    for mask in masks:
-        stem = mask.name.removesuffix("_mask.png")
-        found = [folder / f"{stem}{suffix}" for suffix in (".png", ".jpg", ".jpeg", ".tif")]
-        picture = next((file for file in found if file.is_file()), None)
-        if picture is None:
-            raise UsageError(f"{mask}: no picture named {stem}.png, .jpg or .tif beside it")
-        pixels, tumour = _opened(picture, "RGB"), _opened(mask, "L") > 0
-        if pixels.shape[:2] != tumour.shape:
-            raise UsageError(f"{mask}: {tumour.shape} px, but its picture has {pixels.shape[:2]}")
-        yield MaskedImage(stem, pixels, tumour)
+def _masked_image(mask: Path) -> MaskedImage:
+    stem = mask.name.removesuffix("_mask.png")
+    found = [mask.with_name(f"{stem}{suffix}") for suffix in (".png", ".jpg", ".jpeg", ".tif")]
+    picture = next((file for file in found if file.is_file()), None)
+    if picture is None:
+        raise UsageError(f"{mask}: no picture named {stem}.png, .jpg or .tif beside it")
+    pixels, tumour = _opened(picture, "RGB"), _opened(mask, "L") > 0
+    if pixels.shape[:2] != tumour.shape:
+        raise UsageError(f"{mask}: {tumour.shape} px, but its picture has {pixels.shape[:2]}")
+    return MaskedImage(stem, pixels, tumour)
 
 
 def _opened(file: Path, mode: str) -> NDArray[np.uint8]:

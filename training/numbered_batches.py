@@ -24,7 +24,7 @@ class Batch:
     cells: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device."""
+        """The same batch on a device: Lightning moves by this what it doesn't know."""
         return Batch(*(getattr(self, name).to(device) for name in Batch.__dataclass_fields__))
 
 

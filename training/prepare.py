@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.config import load_config
+from nodescan.domain.naming import few
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NodescanError, SlideError, UnmeasurableError, UsageError
@@ -164,9 +165,7 @@ def _jobs(rows: Sequence[ManifestRow], data: Path, tell: Tell) -> list[_Job]:
         jobs.append(_Job(row, data / row.key, annotation))
         missing += [file for file in (jobs[-1].path, annotation) if file is not None and not file.is_file()]
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        names = ", ".join(map(str, missing[:3]))
-        raise UsageError(f"{names}{more}: not there; fetch them with python -m training download, or use --slides")
+        raise UsageError(f"{few(missing, 3)}: not there; fetch them with python -m training download, or use --slides")
     if not jobs:
         raise UsageError("none of the slides can be sampled from: they are excluded, or nothing is outlined on them")
     return jobs

@@ -24,7 +24,7 @@ from nodescan.examination import examine
 from nodescan.imaging.segmentation import COVERAGE_FACTOR, SegmentationSettings, find_deposits, smoothed_values
 from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.interfaces import TilePredictor
-from nodescan.overview import seen
+from nodescan.overview import overview_and_tissue
 from nodescan.progress import Viewer
 from nodescan.reports.files import written_beside
 from nodescan.slides import open_slide
@@ -74,7 +74,7 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None 
             stored = np.load(kept)
             spacing = Spacing(*stored["spacing"].tolist())
             return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing)
-        _, tissue = seen(slide, settings)
+        _, tissue = overview_and_tissue(slide, settings)
         found = examine(slide, tissue, predictor=predictor, settings=settings, progress=Viewer())
     finally:
         slide.close()

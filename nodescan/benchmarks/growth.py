@@ -35,13 +35,13 @@ class LinearFit:
 
 
 def measure_growth(
-    areas_mm2: Sequence[float], *, slots: int, model: str | None, device: str, say: Callable[[str], None]
+    areas_mm2: Sequence[float], *, slots: int, model: str | None, device: str, tell: Callable[[str], None]
 ) -> tuple[GrowthPoint, ...]:
     """Scan `slots` slides at a time for each area of tissue, and watch the processes' memory."""
     points: list[GrowthPoint] = []
     with temporary_folder("nodescan-bench-") as folder:
         for area_mm2 in areas_mm2:
-            say(f"{slots} slide(s) of 100,000 x 200,000 px with {area_mm2:g} mm2 of tissue")
+            tell(f"{slots} slide(s) of 100,000 x 200,000 px with {area_mm2:g} mm2 of tissue")
             slides = [folder / f"{area_mm2:g}mm2-{number}.tif" for number in range(slots)]
             try:
                 for slide in slides:
@@ -52,7 +52,7 @@ def measure_growth(
             found = [slide.tissue_mm2 for slide in run.slides]
             seconds = float(np.mean([slide.seconds for slide in run.slides]))
             point = GrowthPoint(slots, float(np.mean(found)), seconds, run.first_tile_s, run.peak_rss_bytes)
-            say(f"{point.tissue_mm2:.1f} mm2 found: {point.seconds:.1f} s, {point.peak_rss_bytes / 1e9:.2f} GB")
+            tell(f"{point.tissue_mm2:.1f} mm2 found: {point.seconds:.1f} s, {point.peak_rss_bytes / 1e9:.2f} GB")
             points.append(point)
     return tuple(points)
 

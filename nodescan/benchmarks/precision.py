@@ -31,7 +31,7 @@ class Difference:
 
 
 def measure_precision(
-    slide: Path, *, model: str | None, device: str, say: Callable[[str], None]
+    slide: Path, *, model: str | None, device: str, tell: Callable[[str], None]
 ) -> tuple[Difference, ...]:
     """Every fast way of the device against the float32 reference; none where the device has no faster type."""
     folder = find_model(model)
@@ -50,7 +50,7 @@ def measure_precision(
             for name, way in ways.items():
                 apart[name].append(np.abs(way.predict(tile) - true).ravel())
             if count % 20 == 0:
-                say(f"{count} tiles compared")
+                tell(f"{count} tiles compared")
     return tuple(_difference(name, way, np.concatenate(apart[name])) for name, way in ways.items())
 
 

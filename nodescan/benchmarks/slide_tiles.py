@@ -13,7 +13,7 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError
 from nodescan.interfaces import Slide, TilePredictor
-from nodescan.overview import seen
+from nodescan.overview import overview_and_tissue
 from nodescan.slides import open_slide
 from nodescan.survey import Survey, plan
 
@@ -43,7 +43,7 @@ def tissue_tiles(path: Path, predictor: TilePredictor) -> Iterator[TissueTiles]:
     """Open a slide and find its tissue. Raises SlideError where there is none."""
     slide = open_slide(SlideRef(path.stem, path))
     try:
-        _, tissue = seen(slide, load_config().settings)
+        _, tissue = overview_and_tissue(slide, load_config().settings)
         survey = plan(slide, tissue, predictor)
         if not survey.tiles:
             raise SlideError(

@@ -31,20 +31,13 @@ _SHORT, _LONG, _RATIONAL, _LONG8 = 3, 4, 5, 16  # types of a TIFF's tags
 _CENTIMETRE, _JPEG, _YCBCR = 3, 7, 6
 
 
-@dataclass(frozen=True, slots=True)
-class SparseSlide:
-    """A slide written. tissue_mm2: of the blocks that hold tissue, nearest to what was asked for."""
-
-    path: Path
-    tissue_mm2: float
-
-
 def make_sparse_slide(
     path: Path, tissue_mm2: float, *, size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX), seed: int = 0
-) -> SparseSlide:
+) -> None:
     """Write a pyramid of size_px (width, height) at 0.243 um/px with a disc of tissue, as a BigTIFF of JPEG tiles.
 
-    Raises ValueError where so much tissue has no room on the slide.
+    The tissue is of whole blocks of 0.248 mm2, as many as come nearest to what is asked for. Raises ValueError where
+    so much tissue has no room on the slide.
     """
     columns, rows = (math.ceil(side / (TILE_PX << _TEXTURE_LEVEL)) for side in size_px)
     blocks = _disc((rows, columns), max(1, round(tissue_mm2 / _BLOCK_MM2)))
@@ -56,8 +49,6 @@ def make_sparse_slide(
         for level in range(_LEVELS):
             sides = size_px[0] >> level, size_px[1] >> level
             link = _write_directory(file, encoder.level(level, sides), sides, level, link=link)
-    area_mm2 = int(np.count_nonzero(blocks)) * _BLOCK_MM2
-    return SparseSlide(path, area_mm2)
 
 
 def _disc(shape: tuple[int, int], count: int) -> NDArray[np.bool_]:

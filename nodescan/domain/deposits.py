@@ -1,5 +1,6 @@
 """A tumour deposit: where it is, how large, how sure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,11 @@ class Deposit:
         if self.cells is None or self.metastasis is not Metastasis.ITC:
             return False
         return is_count_near_limit(self.cells, self.cells_uncertainty or 0)
+
+
+def largest_class(deposits: Iterable[Deposit]) -> Metastasis:
+    """The largest class of any deposit, NONE where there are none."""
+    return max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
 
 
 @dataclass(frozen=True, slots=True)

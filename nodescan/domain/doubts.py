@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import Flag
@@ -37,7 +37,7 @@ def gap_reading(gap_um: Micrometers, deposits: Sequence[Deposit]) -> GapReading:
     return GapReading(
         gap_um,
         max((deposit.diameter_um for deposit in deposits), default=None),
-        max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE),
+        largest_class(deposits),
         len(deposits),
     )
 
@@ -66,7 +66,7 @@ def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
     The pattern is the longest run of foci, from the smallest up, that is dispersed by itself: one larger focus among
     many tiny ones doesn't make them any less dispersed, and so doesn't lower a class that follows from their cells.
     """
-    if max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE) is Metastasis.MACRO:
+    if largest_class(deposits) is Metastasis.MACRO:
         return ()
     small = [deposit for deposit in deposits if deposit.diameter_um <= ITC_LIMIT_UM]
     small.sort(key=lambda deposit: deposit.diameter_um)

@@ -156,6 +156,11 @@ class Specimen:
         return max(measured, key=lambda section: section.largest_um or 0.0, default=None)
 
     @property
+    def largest_class(self) -> Metastasis:
+        """The largest class of any node, NONE where nothing was found, or where there are no nodes."""
+        return max((node.largest_class for node in self.nodes), default=Metastasis.NONE)
+
+    @property
     def unclassed_um(self) -> Micrometers | None:
         """The largest deposit on slides that got no class, None where they show none."""
         sections = (section for node in self.nodes for section in node.sections)

@@ -24,7 +24,7 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
     absent = _without_slides(specimen, table)
     unseen = count_nodes(Metastasis.NONE, nodes=absent, complete=False, foci=None)
     counts = reduce(add, (node.counts for node in specimen.nodes), unseen)
-    found = max((node.largest_class for node in specimen.nodes), default=Metastasis.NONE)
+    found = specimen.largest_class
     possible = Metastasis.MACRO if specimen.unread or absent else found
     prefix, suffix = _modifiers(specimen, table)
     return Staged(
@@ -152,7 +152,7 @@ def _treatment_notes(specimen: Specimen) -> list[Flag]:
         "treated bed may be missed, so review the slides."
     )
     notes = [Flag("treated", text)]
-    if max(node.largest_class for node in specimen.nodes) is Metastasis.ITC:
+    if specimen.largest_class is Metastasis.ITC:
         notes.append(Flag("not_complete_response", "Residual isolated tumour cells are not a complete response."))
     return notes
 

@@ -144,6 +144,13 @@ class SlideReport:
         return not self.status.without_result or self.examined_fraction is not None
 
     @property
+    def class_word(self) -> str:
+        """The class in words, "at least" where it is a lower bound; "no class" where there is none."""
+        if self.metastasis is None:
+            return "no class"
+        return f"at least {self.metastasis.word}" if self.at_least else self.metastasis.word
+
+    @property
     def largest_deposit_um(self) -> Micrometers | None:
         return max((deposit.diameter_um for deposit in self.deposits), default=None)
 

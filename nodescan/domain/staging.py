@@ -37,10 +37,6 @@ class StagingTable:
                 return rule
         return None
 
-    def rank(self, rule: StageRule) -> int:
-        """Place of the rule in the table, 0 for the lowest category."""
-        return self.rules.index(rule)
-
 
 AJCC8 = StagingTable(
     "ajcc8",

@@ -11,9 +11,10 @@ from nodescan.domain.classification import (
     is_count_above_limit,
     is_count_near_limit,
 )
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
 from nodescan.domain.lengths import millimetres, size_in_mm
+from nodescan.domain.naming import few
 from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.domain.units import Micrometers
 
@@ -40,7 +41,7 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
     Any unexamined tissue makes the slide incomplete and its class a lower bound; with nothing found there is no
     class, never "negative". classifiable: False for what the network can't judge (not H&E, constant output).
     """
-    worst = max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
+    worst = largest_class(deposits)
     if _dispersed_cells_decide(deposits):
         worst = max(worst, Metastasis.MICRO)
     if not tissue_found or not classifiable:
@@ -114,13 +115,10 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     if not near:
         return []
     worst = max(deposits, key=lambda deposit: deposit.diameter_um)
-    names = ", ".join(
-        f"no. {deposit.id} ({size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um)})" for deposit in near[:5]
-    )
-    more = f" and {len(near) - 5} more" if len(near) > 5 else ""
+    names = [f"no. {one.id} ({size_in_mm(one.diameter_um, one.diameter_uncertainty_um)})" for one in near]
     changes = size_could_change(worst, deposits)
     decides = " The largest deposit is among them, so the slide's class may change." if changes else ""
-    return [Flag("borderline", f"Size within its uncertainty of a limit between classes: {names}{more}.{decides}")]
+    return [Flag("borderline", f"Size within its uncertainty of a limit between classes: {few(names, 5)}.{decides}")]
 
 
 def _cell_count_flags(deposits: Sequence[Deposit]) -> list[Flag]:
@@ -211,8 +209,8 @@ def _dispersed_cells_decide(deposits: Sequence[Deposit]) -> bool:
 
 
 def _counts(deposits: Sequence[Deposit]) -> str:
-    said = ", ".join(
+    said = [
         f"no. {one.id} ({one.cells} ± {one.cells_uncertainty or 0} cells, {millimetres(one.diameter_um)} mm)"
-        for one in deposits[:5]
-    )
-    return said if len(deposits) <= 5 else f"{said} and {len(deposits) - 5} more"
+        for one in deposits
+    ]
+    return few(said, 5)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nodescan.domain.naming import few
 from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.staging import CAMELYON17
@@ -106,28 +107,13 @@ def compare(
         )
     _refuse_strangers(known, reference)
     made = made_alike([by_key[key] for key in known])
-    shown = reference.has_lesions
-    slides: list[SlideOutcome] = []
-    unscored: list[str] = []
-    unpaired: list[Unpaired] = []
-    for key, slide in {**reference.slides, **known}.items():
-        subject = by_key.get(key)
-        hits = None
-        if shown and slide.tumour and slide.lesions is None:
-            unscored.append(slide.slide_id)
-        elif shown:
-            hits = _hits(slide, subject, mode, mpp_um)
-        pairing = _pairing(slide, subject) if shown else None
-        if isinstance(pairing, Unpaired):
-            unpaired.append(pairing)
-            pairing = None
-        slides.append(SlideOutcome(slide, subject, hits, pairing))
+    outcomes, unscored, unpaired = _outcomes({**reference.slides, **known}, by_key, reference, mode, mpp_um)
     if mode is FrocMode.OFFICIAL and unscored:
         raise UsageError(f"the reference shows no lesions of {len(unscored)} tumour slide(s): {_few(unscored)}")
     patients, not_run_patients, open_stages = _patients(by_key, reference)
     return Comparison(
         mode=mode,
-        slides=tuple(sorted(slides, key=lambda outcome: outcome.reference.slide_id)),
+        slides=tuple(sorted(outcomes, key=lambda outcome: outcome.reference.slide_id)),
         patients=patients,
         missing=tuple(sorted(missing)),
         unknown=tuple(sorted(subject.slide_id for key, subject in by_key.items() if key not in known)),
@@ -139,7 +125,7 @@ def compare(
         notes=(
             *reference.notes,
             *_notes(by_key, known, reference, mode, mpp_um),
-            *_lesion_notes(slides),
+            *_lesion_notes(outcomes),
             *_stage_notes(open_stages),
         ),
     )
@@ -170,6 +156,33 @@ def _refuse_strangers(known: Mapping[str, ReferenceSlide], reference: Reference)
         raise UsageError(f"{reference.name}: lists none of the slides that were run; its slides are named {some}, ...")
 
 
+def _outcomes(
+    slides: Mapping[str, ReferenceSlide],
+    by_key: Mapping[str, Subject],
+    reference: Reference,
+    mode: FrocMode,
+    mpp_um: float | None,
+) -> tuple[list[SlideOutcome], list[str], list[Unpaired]]:
+    """Each slide held against the reference; the tumour slides without lesions to score; those without sizes."""
+    outcomes: list[SlideOutcome] = []
+    unscored: list[str] = []
+    unpaired: list[Unpaired] = []
+    for key, slide in slides.items():
+        subject = by_key.get(key)
+        hits, pairing = None, None
+        if reference.has_lesions:
+            if slide.tumour and slide.lesions is None:
+                unscored.append(slide.slide_id)
+            else:
+                hits = _hits(slide, subject, mode, mpp_um)
+            pairing = _pairing(slide, subject)
+        if isinstance(pairing, Unpaired):
+            unpaired.append(pairing)
+            pairing = None
+        outcomes.append(SlideOutcome(slide, subject, hits, pairing))
+    return outcomes, unscored, unpaired
+
+
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
     """None where a slide is left out: without detections in official mode, normal and without a result in the other.
 
@@ -183,8 +196,8 @@ def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um
     lesions = _lesions(slide, subject, mode, mpp_um) if slide.tumour else None
     if detections is None:
         nothing = DetectionList(slide.slide_id, *(np.zeros(0, dtype=np.float64) for _ in range(3)))
-        return replace(judge(slide.slide_id, nothing, lesions, mode), has_result=False)
-    return judge(slide.slide_id, detections, lesions, mode)
+        return replace(judge(nothing, lesions, mode), has_result=False)
+    return judge(detections, lesions, mode)
 
 
 def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> LesionMap:
@@ -299,4 +312,4 @@ def _notes(
 
 
 def _few(names: list[str]) -> str:
-    return ", ".join(sorted(names)[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return few(sorted(names), 8)

@@ -1,6 +1,5 @@
 """evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,16 +13,13 @@ from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
-from nodescan.reports.files import output_errors, text_bytes, write_beside
+from nodescan.reports.files import Json, json_text, output_errors, text_bytes, write_beside
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
 SCHEMA_VERSION = 1
-
-Json = Mapping[str, object]
-"""What goes into a JSON file: a border type, never handed between rooms."""
 
 
 def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, reference: str) -> tuple[Path, ...]:
@@ -33,7 +29,7 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
         for name in (SUBMISSION_CSV, LESIONS_CSV, LARGEST_CSV):
             (folder / name).unlink(missing_ok=True)
     files = {
-        EVALUATION_JSON: json_text(comparison, figures, reference=reference),
+        EVALUATION_JSON: json_text(evaluation_as_json(comparison, figures, reference=reference)),
         EVALUATION_HTML: render(comparison, figures, reference=reference),
         SCORES_CSV: _scores(comparison),
     }
@@ -48,9 +44,9 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
     return tuple(folder / name for name in files)
 
 
-def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> str:
-    """evaluation.json as text: each figure by its name, its 95 % interval beside it as <name>_interval."""
-    content = {
+def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: str) -> Json:
+    """The content of evaluation.json: each figure by its name, its 95 % interval beside it as <name>_interval."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
         "reference": reference,
@@ -74,7 +70,6 @@ def json_text(comparison: Comparison, figures: Figures, *, reference: str) -> st
         "patients_not_read_whole": [p.patient_id for p in comparison.patients if not p.found.complete],
         "notes": list(comparison.notes),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _made_with(made: MadeWith | None) -> Json:

@@ -33,7 +33,6 @@ class SlideHits:
     has_result: where False, the slide's lesions are missed, and it isn't among those that false positives are over.
     """
 
-    slide_id: str
     false_positives: NDArray[np.float64]
     lesion_scores: NDArray[np.floating]
     n_lesions: int
@@ -49,14 +48,14 @@ class FrocCurve:
     sensitivity: NDArray[np.float64]
 
 
-def judge(slide_id: str, detections: DetectionList, lesions: LesionMap | None, mode: FrocMode) -> SlideHits:
+def judge(detections: DetectionList, lesions: LesionMap | None, mode: FrocMode) -> SlideHits:
     """What each detection of a slide hits. lesions: None for a normal slide.
 
     A point in no lesion is a false positive, one in an ITC is ignored. Raises UsageError in official mode for a
     point outside the mask; the other mode counts it as a false positive.
     """
     if lesions is None:
-        return SlideHits(slide_id, detections.confidence, np.zeros(0, dtype=_kind_of_scores(mode)), 0)
+        return SlideHits(detections.confidence, np.zeros(0, dtype=_kind_of_scores(mode)), 0)
     labels, outside = _labels_at(detections, lesions, mode)
     scores = np.zeros(lesions.count, dtype=_kind_of_scores(mode))
     ignored = np.isin(labels, list(lesions.itc))
@@ -64,7 +63,7 @@ def judge(slide_id: str, detections: DetectionList, lesions: LesionMap | None, m
     np.maximum.at(scores, labels[hit] - 1, detections.confidence[hit].astype(scores.dtype))
     if mode is FrocMode.EVERY_SLIDE:
         scores = scores[[label - 1 for label in range(1, lesions.count + 1) if label not in lesions.itc]]
-    return SlideHits(slide_id, detections.confidence[labels == 0], scores, lesions.n_lesions, outside)
+    return SlideHits(detections.confidence[labels == 0], scores, lesions.n_lesions, outside)
 
 
 class Froc:
@@ -112,10 +111,6 @@ class Froc:
             return np.interp(FALSE_POSITIVES, curve.false_positives, curve.sensitivity)
         last = np.searchsorted(curve.false_positives, FALSE_POSITIVES, side="right") - 1
         return curve.sensitivity[last]
-
-    def score(self, drawn: NDArray[np.intp] | None = None) -> float:
-        """The mean of the six sensitivities."""
-        return float(self.sensitivities(drawn).mean())
 
     def _present(self, weights: NDArray[np.intp]) -> NDArray[np.intp]:
         """Which thresholds the drawn slides have; in official mode without their lowest, the quirk."""

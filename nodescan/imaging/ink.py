@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.units import check_limits
+from nodescan.imaging.morphology import dilated
 
 DENSEST = 2.4
 """The optical density of level 1 of 255."""
@@ -105,7 +106,7 @@ def _with_rim(
 ) -> NDArray[np.bool_]:
     """The core and what is left of its stroke within rim_um: pixels whose density isn't led by green, as H&E's is."""
     red, green, blue = density
-    near = ndimage.maximum_filter(core.astype(np.uint8), 2 * round(settings.rim_um / um_per_px) + 1) > 0
+    near = dilated(core, settings.rim_um, um_per_px)
     like_stain = (green > red * 1.05) & (green > blue * 1.3)
     denser = density.max(axis=0) > 0.02
     return core | (near & denser & ~like_stain)

@@ -1,4 +1,4 @@
-"""Shapes of masks: gaps closed, small parts dropped, what others enclose, what reaches the border of the view."""
+"""Shapes of masks: gaps closed, rims added, small parts dropped, what others enclose, what reaches the border."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,11 @@ def closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArra
     pad = size  # a closing eats into the border of the view unless it is given room
     padded = np.pad(mask, pad).astype(np.uint8)
     return ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[pad:-pad, pad:-pad] > 0
+
+
+def dilated(mask: NDArray[np.bool_], reach_um: float, um_per_px: float) -> NDArray[np.bool_]:
+    """`mask`, bool (H, W), and all that lies within reach_um of it along either axis."""
+    return ndimage.maximum_filter(mask.astype(np.uint8), 2 * round(reach_um / um_per_px) + 1) > 0
 
 
 def enclosed(area: NDArray[np.bool_], by: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:

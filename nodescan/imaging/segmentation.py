@@ -1,5 +1,6 @@
 """From the network's map to deposits: where they are, how long, how sure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,6 @@ from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.imaging.outlines import Focus, OutlineLevels, trace_foci
 from nodescan.imaging.sizing import (
-    combined,
     corrected,
     deposit_of,
     filled,
@@ -108,7 +108,7 @@ def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: Segment
 
 
 class FoundFoci:
-    """Foci of one map; each is measured on its own at most once, whatever gaps are tried."""
+    """Foci of one map; each group of them is measured at most once, whatever gaps are tried."""
 
     def __init__(
         self, foci: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings, *, cell_um: float
@@ -118,17 +118,14 @@ class FoundFoci:
         self._rule = rule
         self._settings = settings
         self._grid_um = GRID_SHARE * cell_um
-        self._alone: dict[int, _Sized] = {}
+        self._sizes: dict[tuple[int, ...], _Sized] = {}
         self._measured: dict[tuple[int, ...], Deposit] = {}
 
     def deposits(self, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
         """The deposits, the largest first, where foci at most this far apart are one."""
-        groups = [group for group in self._groups(joining_gap_um) if self._area_um2(group) >= self._smallest_um2]
+        smallest_um2 = self._settings.smallest_area_um2
+        groups = [group for group in self._groups(joining_gap_um) if self._area_um2(group) >= smallest_um2]
         return numbered([self._deposit(group) for group in groups])
-
-    @property
-    def _smallest_um2(self) -> SquareMicrometers:
-        return self._settings.smallest_area_um2
 
     def _area_um2(self, group: tuple[int, ...]) -> float:
         return sum(self._foci[index].shape.area for index in group)
@@ -145,13 +142,10 @@ class FoundFoci:
             self._measured[group] = _deposit(foci, self._sized(group), self._rule, grid_um=self._grid_um)
         return self._measured[group]
 
-    def _sized(self, group: tuple[int, ...]) -> "_Sized":
-        if len(group) != 1:
-            return _sized([self._foci[index] for index in group], self._rule, self._settings)
-        index = group[0]
-        if index not in self._alone:
-            self._alone[index] = _sized([self._foci[index]], self._rule, self._settings)
-        return self._alone[index]
+    def _sized(self, group: tuple[int, ...]) -> _Sized:
+        if group not in self._sizes:
+            self._sizes[group] = _sized([self._foci[index] for index in group], self._rule, self._settings)
+        return self._sizes[group]
 
 
 def smoothed_values(probability: ProbabilityMap, sigma_um: float) -> NDArray[np.float32]:
@@ -263,7 +257,8 @@ def _deposit(group: Sequence[Focus], sized: _Sized, rule: DecisionRule, *, grid_
     shape, size = sized
     wide_um = _longest_um([focus.wide_um for focus in group])
     narrow_um = _longest_um([focus.narrow_um for focus in group])
-    standard_um = combined(grid_um, rule.size_uncertainty_um, (wide_um - narrow_um) / 2)
+    # independent of each other, each one standard deviation
+    standard_um = math.hypot(grid_um, rule.size_uncertainty_um, (wide_um - narrow_um) / 2)
     cells = sum(focus.cells for focus in group)
     return replace(
         deposit_of(shape, size, Micrometers(COVERAGE_FACTOR * standard_um)),

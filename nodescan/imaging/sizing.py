@@ -1,6 +1,5 @@
 """From outlines in micrometres to numbered deposits: what is joined, how long it is, what class that makes it."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -42,7 +41,7 @@ def deposit_of(shape: BaseGeometry, size: Feret, uncertainty_um: Micrometers) ->
         endpoints_um=(size.start_um, size.end_um),
         area_um2=SquareMicrometers(shape.area),
         centre_um=(shape.centroid.x, shape.centroid.y),
-        metastasis=classify(size.diameter_um, cells=None),
+        metastasis=classify(size.diameter_um),
         outline=to_polygons(shape),
     )
 
@@ -132,11 +131,6 @@ def to_polygons(shape: BaseGeometry) -> tuple[Polygon, ...]:
 def to_shape(outline: Sequence[Polygon]) -> BaseGeometry:
     """The domain's polygons as one shapely geometry."""
     return shapely.MultiPolygon([(part.exterior, list(part.holes)) for part in outline])
-
-
-def combined(*parts_um: float) -> Micrometers:
-    """Independent uncertainties, each one standard deviation, added in quadrature."""
-    return Micrometers(math.hypot(*parts_um))
 
 
 def _ring(ring: shapely.LinearRing) -> NDArray[np.float64]:

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from nodescan.domain.maps import TissueMask
+from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.report import Flag
 from nodescan.domain.units import Spacing, check_limits
+from nodescan.imaging.components import components, windows
 from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink
 from nodescan.imaging.missing import dark_pixels
-from nodescan.imaging.morphology import at_border, closed, enclosed, large
+from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large
 from nodescan.imaging.unscanned import gaps_and_cuts, unscanned
 
 _UM2_PER_MM2 = 1e6
@@ -98,7 +99,7 @@ class _View:
     density: NDArray[np.float32]
     glass: NDArray[np.bool_]
     outside: NDArray[np.bool_]
-    glass_colour: tuple[float, float, float] | None
+    glass_colour: Glass
     has_colour: bool
     um_per_px: float
 
@@ -127,7 +128,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     hidden = large(under_ink, smallest_px)
     ink &= ~under_ink
     gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
-    tissue = (_dilate(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside | gaps
+    tissue = (dilated(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside | gaps
     left = grey & ~tissue
     edge = _edges(left, view.um_per_px, settings.edge_width_um)
     reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
@@ -185,7 +186,7 @@ def _glass(
     lightest: NDArray[np.uint8],
     darkest: NDArray[np.uint8],
     settings: TissueSettings,
-) -> tuple[tuple[float, float, float] | None, NDArray[np.bool_]]:
+) -> tuple[Glass, NDArray[np.bool_]]:
     """Colour of the empty slide (None where there is none) and the pixels, bool (H, W), that show it.
 
     It is the commonest colour that is bright, flat and unstained. Pure white counts only where no other glass
@@ -236,7 +237,7 @@ def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _join(stained: NDArray[np.bool_], um_per_px: float, settings: TissueSettings) -> NDArray[np.bool_]:
     """Closes gaps as wide as fat cells, then fills holes up to max_hole_mm2."""
     whole = closed(stained, settings.closing_um, um_per_px)
-    labels, count = ndimage.label(~whole)
+    labels, count = components(~whole, corners=False)
     if count == 0:
         return whole
     areas = np.bincount(labels.ravel(), minlength=count + 1)
@@ -246,16 +247,12 @@ def _join(stained: NDArray[np.bool_], um_per_px: float, settings: TissueSettings
     return whole | hole[labels]
 
 
-def _dilate(mask: NDArray[np.bool_], reach_um: float, um_per_px: float) -> NDArray[np.bool_]:
-    return ndimage.maximum_filter(mask.astype(np.uint8), 2 * round(reach_um / um_per_px) + 1) > 0
-
-
 def _edges(mask: NDArray[np.bool_], um_per_px: float, width_um: float) -> NDArray[np.bool_]:
     """Parts of `mask` that are long and thin, or that lie along the border of the view."""
-    labels, count = ndimage.label(mask, np.ones((3, 3), dtype=np.bool_))
+    labels, count = components(mask)
     is_edge = np.zeros(count + 1, dtype=np.bool_)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
-    for index, place in enumerate(ndimage.find_objects(labels), start=1):
+    for index, place in enumerate(windows(labels), start=1):
         length_px = max(place[0].stop - place[0].start, place[1].stop - place[1].start)
         border = any(side.start == 0 or side.stop == limit for side, limit in zip(place, mask.shape, strict=True))
         thin = areas[index] * um_per_px <= width_um * length_px

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from nodescan.inference.device import Device, fast_dtype, multiplies_int8
+from nodescan.inference.device import Device, fast_dtype, gpu_count, multiplies_int8
 from nodescan.inference.openvino_lanes import installed
 
 
@@ -20,8 +20,7 @@ class Capabilities:
 def capabilities() -> Capabilities:
     """What torch says of itself."""
     built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU"
-    devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    return Capabilities(built_for, devices, torch.backends.cpu.get_cpu_capability())
+    return Capabilities(built_for, gpu_count(), torch.backends.cpu.get_cpu_capability())
 
 
 def precision_words(device: Device) -> str:

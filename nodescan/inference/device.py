@@ -28,15 +28,17 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
         # Asked of this device, by torch.cuda.is_bf16_supported()'s own rule, which looks at the current one.
         able = torch.version.hip is not None or torch.cuda.get_device_capability(device) >= _AMPERE
         return torch.bfloat16 if able else None
-    # of torch 2.6 and later; an older one computes in float32
-    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return torch.bfloat16 if any(able is not None and able() for able in asked) else None
+    return torch.bfloat16 if _cpu_has("avx512_bf16", "amx_tile") else None
 
 
 def multiplies_int8(device: torch.device) -> bool:
     """Whether the processor multiplies whole numbers of eight bits faster than float32 (VNNI, AMX)."""
-    asked = (getattr(torch.cpu, name, None) for name in ("_is_vnni_supported", "_is_amx_tile_supported"))
-    return device.type == "cpu" and any(able is not None and able() for able in asked)
+    return device.type == "cpu" and _cpu_has("vnni", "amx_tile")
+
+
+def gpu_count() -> int:
+    """How many GPUs torch can use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def choose_device(request: str) -> Device:
@@ -54,7 +56,7 @@ def choose_device(request: str) -> Device:
         return _cpu()
     if device.type != "cuda":
         raise DeviceError(f"device {request!r} is not supported; use auto, cpu, cuda or cuda:N")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = gpu_count()
     index = device.index or 0
     if index >= count:
         there = f"there are {count} CUDA devices" if count else "this machine has no CUDA device"
@@ -64,12 +66,18 @@ def choose_device(request: str) -> Device:
 
 def _first_that_computes() -> Device:
     why = ""
-    for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+    for index in range(gpu_count()):
         try:
             return _gpu(index)
         except DeviceError as error:
             why = why or str(error).partition(";")[0]
     return _cpu(f"; {why}" if why else "")
+
+
+def _cpu_has(*instructions: str) -> bool:
+    """Whether torch says so of any of them, from 2.6 on; an older one says nothing."""
+    asked = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in instructions)
+    return any(able is not None and able() for able in asked)
 
 
 def _cpu(note: str = "") -> Device:
@@ -97,6 +105,5 @@ def _try_out(device: torch.device) -> None:
 
 def devices_for(request: str) -> list[str]:
     """What several workers share: every GPU where there are any and none was named, else what was asked for."""
-    if request not in ("auto", "cuda") or not torch.cuda.is_available():
-        return [request]
-    return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    gpus = [f"cuda:{index}" for index in range(gpu_count())] if request in ("auto", "cuda") else []
+    return gpus or [request]

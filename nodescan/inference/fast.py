@@ -30,9 +30,7 @@ def cast(net: nn.Module, dtype: torch.dtype) -> nn.Module:
     return narrow
 
 
-def near_enough(
-    lanes: Lanes, reference: TilePredictor, precision: str, *, tiles: NDArray[np.uint8] | None = None
-) -> bool:
+def near_enough(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8] | None = None) -> bool:
     """Whether a model's fast answers lie within half of the tolerance: the rest is for slides not seen yet.
 
     tiles : uint8 (N, side, side, 3), of the model's own size where the lanes take no other; None: some small made-up
@@ -42,7 +40,7 @@ def near_enough(
     if tiles is None:
         tiles = made_tiles(_TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
     fast, true = lanes.start(tiles)(), reference.predict(tiles)
-    return bool(np.abs(fast - true).max() <= TOLERANCE[precision] / 2)  # NaN is not
+    return bool(np.abs(fast - true).max() <= TOLERANCE[lanes.precision] / 2)  # NaN is not
 
 
 def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> Lanes:
@@ -70,6 +68,6 @@ def compiled_lanes(card: ModelCard, folder: Path, reference: TilePredictor, devi
         weights = checked_weights(card, folder)
         lanes = OpenVinoLanes(card, weights, threads=torch.get_num_threads(), precision=precision)
         tiles = made_tiles(1, card.geometry().input_px)
-        return lanes if near_enough(lanes, reference, precision, tiles=tiles) else None
+        return lanes if near_enough(lanes, reference, tiles=tiles) else None
     except ModelError:  # the way it is goes on: slower, and as right
         return None

@@ -29,11 +29,9 @@ SMOOTHED_FROM_UM no more is said than of a cell."""
 class FastPredictor:
     """Answers within `tolerance` of `reference`, a float32 predictor of the same model, or so it was measured."""
 
-    def __init__(self, reference: TilePredictor, lanes: Lanes, *, precision: str, batch_size: int) -> None:
-        """precision: the one that answers are furthest off in."""
+    def __init__(self, reference: TilePredictor, lanes: Lanes) -> None:
         self.reference = reference
-        self.tolerance = TOLERANCE[precision]
-        self.batch_size = batch_size
+        self.tolerance = TOLERANCE[lanes.precision]
         self._lanes = lanes
 
     @property
@@ -62,6 +60,10 @@ class FastPredictor:
     @property
     def spacing_range_um(self) -> tuple[float, float]:
         return self.reference.spacing_range_um
+
+    @property
+    def batch_size(self) -> int:
+        return self.reference.batch_size
 
     @property
     def device(self) -> str:

@@ -30,9 +30,4 @@ class Lanes(Protocol):
         """What it computes in."""
         ...
 
-    @property
-    def count(self) -> int:
-        """Tiles computed at the same time, or tiles that one turn should have."""
-        ...
-
     def start(self, tiles: NDArray[np.uint8]) -> Answer: ...

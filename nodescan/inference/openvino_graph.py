@@ -101,14 +101,14 @@ class _Parts:
             kernel = in_steps(kernel)
             bias = bias + (kernel * (off - mean)).sum(axis=(1, 2, 3))
             image = self.ops.fake_quantize(image, -off, 255 - off, -off, 255 - off, _INPUT_STEPS + 1)
-        return self.relu(self.inner(_Plain(kernel, bias), image, stride=2, padding=padding))
+        return self.ops.relu(self.inner(_Plain(kernel, bias), image, stride=2, padding=padding))
 
     def rounded(self, image: Node) -> Node:
         """What an inner convolution is fed: in eight bits, by the next of the card's ranges, where the network is."""
         if self._ranges is None:
             return image
-        largest = next(self._ranges)
-        return self.ops.fake_quantize(image, *_span(0.0, largest), *_span(0.0, largest), _INPUT_STEPS + 1)
+        span = np.array(0, np.float32), np.array(next(self._ranges), np.float32)
+        return self.ops.fake_quantize(image, *span, *span, _INPUT_STEPS + 1)
 
     def rounded_before(self) -> None:
         """Passes by the range of a convolution that is fed with what another one's range has rounded."""
@@ -150,9 +150,6 @@ class _Parts:
         begin, end, step, axes = (np.array(pair) for pair in ([edge] * 2, [-edge] * 2, [1, 1], [2, 3]))
         return self.ops.slice(image, begin, end, step, axes)
 
-    def relu(self, image: Node) -> Node:
-        return self.ops.relu(image)
-
     def _convolved(self, image: Node, kernel: Node, bias: Array, *, stride: int = 1, padding: int = 0) -> Node:
         pads = [padding, padding]
         made = self.ops.convolution(image, kernel, [stride, stride], pads, pads, [1, 1])
@@ -166,12 +163,12 @@ def _p4m(parts: _Parts, image: Node) -> Node:
     if tuple(parts.weight(f"{name}.weight").shape[0] for name in kernels) != FEATURES[parts.card.architecture]:
         raise ValueError("of other widths")
     x = parts.first(_group_folded(parts, "lift"), image)
-    x = parts.relu(parts.inner(_group_folded(parts, "fine"), parts.rounded(x)))
+    x = ops.relu(parts.inner(_group_folded(parts, "fine"), parts.rounded(x)))
     for stage in ("middle", "coarse"):
         x = parts.pooled(parts.rounded(x), side=2)
         for number, step in enumerate(_numbered(parts, stage, "conv.weight")):
             x = _step(parts, step, x if number == 0 else parts.rounded(x))
-    x = parts.relu(parts.inner(_group_folded(parts, "mix"), parts.pooled(parts.rounded(x), side=2)))
+    x = ops.relu(parts.inner(_group_folded(parts, "mix"), parts.pooled(parts.rounded(x), side=2)))
     channels, high, wide = x.output(0).get_shape()[1:]
     poses = ops.reshape(x, np.array([1, channels // POSES, POSES, high, wide]), special_zero=False)
     both = [reduce(poses, np.array([2]), False) for reduce in (ops.reduce_mean, ops.reduce_max)]
@@ -180,12 +177,13 @@ def _p4m(parts: _Parts, image: Node) -> Node:
 
 def _step(parts: _Parts, name: str, image: Node) -> Node:
     """models.Step. image: rounded."""
+    ops = parts.ops
     residual = parts.weight(f"{name}.conv.weight").shape[0] == parts.weight(f"{name}.conv.weight").shape[1]
-    seen = parts.relu(parts.inner(_group_folded(parts, f"{name}.conv", f"{name}.norm"), image))
+    seen = ops.relu(parts.inner(_group_folded(parts, f"{name}.conv", f"{name}.norm"), image))
     seen = parts.rounded(seen)
     kept = parts.cropped(image, 1) if residual else seen
     mixed = parts.inner(_group_folded(parts, f"{name}.mix"), seen)
-    return parts.relu(parts.ops.add(mixed, kept))
+    return ops.relu(ops.add(mixed, kept))
 
 
 def _resnet18(parts: _Parts, image: Node) -> Node:
@@ -202,13 +200,14 @@ def _resnet18(parts: _Parts, image: Node) -> Node:
 
 def _block(parts: _Parts, name: str, image: Node, *, stride: int) -> Node:
     """resnet.Block. image: rounded."""
-    seen = parts.relu(parts.inner(_folded(parts, f"{name}.conv1", f"{name}.norm1"), image, stride=stride, padding=1))
+    ops = parts.ops
+    seen = ops.relu(parts.inner(_folded(parts, f"{name}.conv1", f"{name}.norm1"), image, stride=stride, padding=1))
     made = parts.inner(_folded(parts, f"{name}.conv2", f"{name}.norm2"), parts.rounded(seen), padding=1)
     kept = image
     if parts.has(f"{name}.short.weight"):
         parts.rounded_before()
         kept = parts.inner(_folded(parts, f"{name}.short", f"{name}.short_norm"), image, stride=stride)
-    return parts.relu(parts.ops.add(made, kept))
+    return ops.relu(ops.add(made, kept))
 
 
 LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {
@@ -267,7 +266,3 @@ def in_steps(kernel: Array, *, alike: int = 1) -> Array:
 def _reach(kernel: Array) -> Array:
     """The largest weight of each output channel, float32 (outputs, 1, 1, 1)."""
     return np.abs(kernel).max(axis=(1, 2, 3), keepdims=True).clip(min=1e-12)
-
-
-def _span(low: float, high: float) -> tuple[Array, Array]:
-    return np.float32(low).reshape(()), np.float32(high).reshape(())

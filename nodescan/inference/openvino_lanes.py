@@ -31,17 +31,17 @@ class OpenVinoLanes:
         Takes tiles of the card's size alone. Raises ModelError where the network can't be compiled.
         """
         openvino, ops = _imported("openvino"), _imported("openvino.opset13")
-        self.count = min(threads, MOST_LANES)
         self.precision = precision
+        streams = min(threads, MOST_LANES)
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
-            "NUM_STREAMS": self.count,
+            "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": threads,
         }
         try:
             model = graph(openvino, ops, card, weights, int8=precision == "int8")
             compiled = _core().compile_model(model, "CPU", options)
-            self._free = [compiled.create_infer_request() for _ in range(2 * self.count)]
+            self._free = [compiled.create_infer_request() for _ in range(2 * streams)]
         except RuntimeError as error:
             raise ModelError(f"OpenVINO: the network can't be compiled ({_first_line(error)})") from error
         self._under_way: deque[_Job] = deque()

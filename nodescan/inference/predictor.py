@@ -81,7 +81,7 @@ def open_predictor(
         return reference
     if rough:
         return TorchPredictor(card, plain, place, lanes=lanes)
-    return FastPredictor(reference, lanes, precision=lanes.precision, batch_size=reference.batch_size)
+    return FastPredictor(reference, lanes)
 
 
 def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes | None:
@@ -93,7 +93,7 @@ def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) ->
     try:
         narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
         lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
-        return lanes if near_enough(lanes, reference, name) else None
+        return lanes if near_enough(lanes, reference) else None
     except RuntimeError:  # what float32 can't do either is met with the first tile
         return None
 

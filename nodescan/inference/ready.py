@@ -18,6 +18,7 @@ from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_car
 from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
+from nodescan.machine_checks import processor_flags
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 _INSTRUCTIONS = {"avx512_vnni", "amx_tile"}
@@ -46,9 +47,7 @@ def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
         return OpenVinoLanes(card, weights, threads=threads, precision="float32")
 
     reference = LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", in_float32)
-    return FastPredictor(
-        reference, ThenCalling(lanes, reference.begin), precision="int8", batch_size=reference.batch_size
-    )
+    return FastPredictor(reference, ThenCalling(lanes, reference.begin))
 
 
 class LaterPredictor(OfCard):
@@ -90,10 +89,6 @@ class ThenCalling:
     def precision(self) -> str:
         return self._lanes.precision
 
-    @property
-    def count(self) -> int:
-        return self._lanes.count
-
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         self._left -= 1
         if self._left == 0:
@@ -103,12 +98,7 @@ class ThenCalling:
 
 def _multiplies_int8() -> bool:
     """By what Linux says of the processor; False where nobody says it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
-    return not _INSTRUCTIONS.isdisjoint(flags)
+    return not _INSTRUCTIONS.isdisjoint(processor_flags())
 
 
 def _on_cpu(device: str) -> bool:

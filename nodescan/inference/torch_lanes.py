@@ -25,13 +25,13 @@ class CpuLanes:
 
     def __init__(self, net: nn.Module, *, precision: str = "float32") -> None:
         threads = torch.get_num_threads()
+        count = min(threads, MOST_LANES)
         self.precision = precision
-        self.count = min(threads, MOST_LANES)
         self._net = net
-        each = max(1, threads // self.count)
+        each = max(1, threads // count)
         # sets the lane's own threads and those of threads yet to come: whoever opens lanes in one is told the number
         self._pool = ThreadPoolExecutor(
-            self.count, thread_name_prefix="lane", initializer=torch.set_num_threads, initargs=(each,)
+            count, thread_name_prefix="lane", initializer=torch.set_num_threads, initargs=(each,)
         )
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
@@ -49,17 +49,17 @@ class CudaLanes:
     """Batches of one shape through pinned buffers: copied in, computed and copied out on streams of their own."""
 
     def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> None:
-        self.count = batch_size
         self.precision = precision
-        self._net, self._device = net, device
+        self._net, self._device, self._batch_size = net, device, batch_size
         self._copies, self._work = torch.cuda.Stream(device), torch.cuda.Stream(device)
         self._work.wait_stream(torch.cuda.current_stream(device))  # on which the weights were copied to the device
         self._slots: Iterator[_Slot] | None = None
         self._shape: tuple[int, ...] = ()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        if len(tiles) > self.count:
-            answers = [self.start(tiles[first : first + self.count]) for first in range(0, len(tiles), self.count)]
+        most = self._batch_size
+        if len(tiles) > most:
+            answers = [self.start(tiles[first : first + most]) for first in range(0, len(tiles), most)]
             return lambda: np.concatenate([answer() for answer in answers])
         try:
             return self._started(tiles)
@@ -69,7 +69,7 @@ class CudaLanes:
 
     def _started(self, tiles: NDArray[np.uint8]) -> Answer:
         if self._slots is None or self._shape != tiles.shape[1:]:
-            self._slots = cycle([_Slot((self.count, *tiles.shape[1:])) for _ in range(3)])
+            self._slots = cycle([_Slot((self._batch_size, *tiles.shape[1:])) for _ in range(3)])
             self._shape = tiles.shape[1:]
         slot = next(self._slots)
         slot.settle()

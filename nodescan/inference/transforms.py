@@ -1,4 +1,4 @@
-"""From RGB to what a network is fed; one place for training and inference."""
+"""From RGB to what a network is fed as it is trained; a scan has the same numbers folded into its first kernel."""
 
 import torch
 from torch import Tensor

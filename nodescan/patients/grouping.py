@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import largest_class
 from nodescan.domain.patient import Node, Section, Specimen
 from nodescan.domain.report import Flag, Status
 from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
@@ -70,8 +71,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         found: sum(deposit.metastasis is found for deposit in report.deposits) for found in Metastasis
     }
     said = report.metastasis is not None
-    largest = max((deposit.metastasis for deposit in report.deposits), default=Metastasis.NONE)
-    by_focus = report.metastasis is largest
+    by_focus = report.metastasis is largest_class(report.deposits)
     why = " ".join(flag.message for flag in report.flags if flag.code not in _ASIDE_CODES)
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
     largest_um, uncertainty_um = max(sizes, default=(None, None))

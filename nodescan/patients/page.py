@@ -123,14 +123,13 @@ def answer(staged: Staged) -> str:
     """The sentence under the headline."""
     if staged.not_removed:
         return "No regional lymph nodes were removed for study, as the manifest states."
-    worst = max((node.largest_class for node in staged.specimen.nodes), default=Metastasis.NONE)
-    said = _by_size(staged) or _BY_CLASS[worst]
+    said = _by_size(staged) or _BY_CLASS[staged.specimen.largest_class]
     if not staged.n_unread:
         return said
     verb = "was" if staged.n_unread == 1 else "were"
     missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not read whole"
     seen = "" if staged.specimen.unclassed_um is None else "Tumour was found on a slide that got no class: review it. "
-    if worst is Metastasis.NONE:
+    if staged.specimen.largest_class is Metastasis.NONE:
         return f"{seen}{missing}, so this is not a negative result."
     lower = ", or lower by the borderline size" if staged.borderline and staged.may_be[0] is not staged.lowest else ""
     return f"{said} {seen}{missing}, so the true stage may be higher{lower}."

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import synoptic
-from nodescan.reports.files import output_errors, text_bytes, write_beside
+from nodescan.reports.files import Json, json_bytes, output_errors, text_bytes, write_beside
 from nodescan.slides.slide_ids import safe_name
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
@@ -44,9 +44,6 @@ CSV_COLUMNS = (
     "notes",
 )
 
-Json = Mapping[str, object]
-"""What goes into a JSON file: a border type, never handed between rooms."""
-
 
 def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     """Write all files; the pages' paths. Raises OutputError where the disk refuses."""
@@ -57,7 +54,7 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
             (pages / stale).unlink(missing_ok=True)
         (folder / SUBMISSION_CSV).unlink(missing_ok=True)
     write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
-    write_beside(folder / PATIENTS_JSON, text_bytes(json_text(staging)))
+    write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))
     if staging.table is CAMELYON17:
         write_beside(folder / SUBMISSION_CSV, text_bytes(_submission(staging)))
     paths = tuple(pages / name for name in names)
@@ -101,11 +98,6 @@ def _earlier_pages(folder: Path) -> set[str]:
     keys = ("patient_id", "specimen_id", "laterality")
     names = [tuple(str(patient.get(key) or "") for key in keys) for patient in _earlier(folder)]
     return set(page_names(names))
-
-
-def json_text(staging: Staging, **more: object) -> str:
-    """patients.json as text. more: top-level values that the caller adds."""
-    return json.dumps({**staging_as_json(staging), **more}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def staging_as_json(staging: Staging) -> Json:

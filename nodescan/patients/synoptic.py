@@ -78,7 +78,7 @@ def _borderline_note(found: Metastasis, staged: Staged) -> str:
 def _status(staged: Staged) -> str:
     if staged.not_removed:
         return "Not applicable (no regional lymph nodes submitted or found)"
-    if any(node.largest_class > Metastasis.NONE for node in staged.specimen.nodes):
+    if staged.specimen.largest_class > Metastasis.NONE:
         return "Tumor present in regional lymph node(s)"
     if staged.complete:
         removed = staged.specimen.nodes_removed
@@ -95,7 +95,7 @@ def _size(staged: Staged) -> str:
     size = largest_words(staged)
     if size:
         return f"{'' if staged.complete else 'at least '}{size}"
-    if staged.not_removed or (staged.complete and _worst(staged) is Metastasis.NONE):
+    if staged.not_removed or (staged.complete and staged.specimen.largest_class is Metastasis.NONE):
         return "not applicable (no deposit)"
     if staged.specimen.unclassed_um is not None:
         return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
@@ -106,10 +106,6 @@ def _size_note(staged: Staged) -> str:
     if not largest_words(staged):
         return ""
     return "one contiguous deposit in one section; sizes are never added"
-
-
-def _worst(staged: Staged) -> Metastasis:
-    return max((node.largest_class for node in staged.specimen.nodes), default=Metastasis.NONE)
 
 
 def _examined(staged: Staged) -> tuple[str, str]:

@@ -1,16 +1,20 @@
 """Files that are whole or not there: each is written beside its place and then renamed."""
 
 import errno
+import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
 from nodescan.errors import OutputError
+
+Json = Mapping[str, object]
+"""What goes into a JSON file: a border type, never handed between rooms."""
 
 PART_SUFFIX = ".part"
 """Ends the name of what is still being written; a file that carries it is left over from a run that was stopped."""
@@ -28,6 +32,16 @@ _REMEDIES = {
     errno.EEXIST: "move what is there out of the way or choose another output folder",
     errno.EISDIR: "move the folder of that name out of the way",
 }
+
+
+def json_text(content: Json) -> str:
+    """Indented JSON with a line end. Raises ValueError on NaN and infinity, which JSON doesn't know."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def json_bytes(content: Json) -> bytes:
+    """`json_text` in UTF-8, as it stands in a file."""
+    return text_bytes(json_text(content))
 
 
 def text_bytes(text: str) -> bytes:

@@ -1,7 +1,7 @@
 """report.json: everything that is said of a slide, in the names and units of report.schema.json."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,14 +17,11 @@ from nodescan.domain.report import (
 )
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
-from nodescan.reports.files import output_errors, text_bytes, write_beside
+from nodescan.reports.files import Json, json_bytes, output_errors, write_beside
 from nodescan.reports.wording import without_paths
 
 SCHEMA_VERSION = 1
 REPORT_JSON = "report.json"
-
-Json = Mapping[str, object]
-"""What goes into a JSON file: a border type, never handed between rooms."""
 
 
 def write_json(result: SlideResult, folder: Path) -> None:
@@ -32,11 +29,6 @@ def write_json(result: SlideResult, folder: Path) -> None:
     with output_errors(folder):
         beside = {path.name: path.stat().st_size for path in sorted(folder.iterdir()) if _belongs(path)}
     write_beside(folder / REPORT_JSON, json_bytes({**report_as_json(result.report), "files": beside}))
-
-
-def json_bytes(content: Json) -> bytes:
-    """Indented UTF-8 JSON with a line end. Raises ValueError on NaN and infinity, which JSON doesn't know."""
-    return text_bytes(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def report_as_json(report: SlideReport) -> Json:

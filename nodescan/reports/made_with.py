@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
+from nodescan.domain.naming import few
 from nodescan.domain.report import ModelIdentity
 
 _MOST_NAMES = 3
@@ -74,9 +75,6 @@ def differences(made: Mapping[str, MadeWith]) -> str:
     if len(kinds) < 2:
         return ""
     differs = [len(set(part)) > 1 for part in zip(*kinds, strict=True)]
-    return "; ".join(f"{', '.join(compress(kind, differs))}: {_few(slides)}" for kind, slides in kinds.items())
-
-
-def _few(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return "; ".join(
+        f"{', '.join(compress(kind, differs))}: {few(slides, _MOST_NAMES)}" for kind, slides in kinds.items()
+    )

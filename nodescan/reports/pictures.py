@@ -63,7 +63,7 @@ class Jpeg:
 
     @staticmethod
     def of(image: Image.Image) -> "Jpeg":
-        return Jpeg(jpeg_bytes(image), image.width, image.height)
+        return Jpeg(_jpeg_bytes(image), image.width, image.height)
 
 
 class SlidePictures:
@@ -104,7 +104,7 @@ def write_pictures(result: SlideResult, folder: Path, *, pictures: SlidePictures
         write_beside(folder / OVERVIEW_JPG, overview.content)
     if heatmap is not None:
         buffer = io.BytesIO()
-        with_legend(heatmap, result).save(buffer, "PNG", compress_level=_PNG_LEVEL)
+        _with_legend(heatmap, result).save(buffer, "PNG", compress_level=_PNG_LEVEL)
         write_beside(folder / HEATMAP_PNG, buffer.getvalue())
 
 
@@ -157,7 +157,7 @@ def draw_crop(deposit: Deposit, picture: Picture, deposits: tuple[Deposit, ...])
     return canvas.image()
 
 
-def not_examined(canvas: Canvas, result: SlideResult) -> NDArray[np.bool_]:
+def _not_examined(canvas: Canvas, result: SlideResult) -> NDArray[np.bool_]:
     """Tissue that no network answered for: bool, shape of the canvas' picture."""
     assert result.tissue is not None
     tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
@@ -166,7 +166,7 @@ def not_examined(canvas: Canvas, result: SlideResult) -> NDArray[np.bool_]:
     return tissue & ~canvas.sampled(result.probability.examined, result.probability.spacing).astype(bool)
 
 
-def jpeg_bytes(image: Image.Image) -> bytes:
+def _jpeg_bytes(image: Image.Image) -> bytes:
     """The picture as a JPEG without subsampled colour, which would smear thin outlines."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=87, subsampling=0)
@@ -201,7 +201,7 @@ def _scanned_part(overview: Picture, bounds: BoundsUm) -> Picture:
 
 def _draw_not_examined(canvas: Canvas, result: SlideResult) -> None:
     """Hatched; and where tissue runs into what was never scanned."""
-    missed = not_examined(canvas, result)
+    missed = _not_examined(canvas, result)
     if result.tissue is not None and result.tissue.cut is not None:
         missed |= canvas.sampled(result.tissue.cut, result.tissue.spacing).astype(bool)
     canvas.hatch_mask(missed, NOT_EXAMINED)
@@ -249,7 +249,7 @@ def _highest_per_pixel(canvas: Canvas, probability: ProbabilityMap) -> NDArray[n
     return values
 
 
-def with_legend(heatmap: Image.Image, result: SlideResult) -> Image.Image:
+def _with_legend(heatmap: Image.Image, result: SlideResult) -> Image.Image:
     """The heat map with a strip below: colours of probability with the threshold, and the hatching's meaning."""
     model = result.report.model
     threshold = None if model is None else model.threshold

@@ -17,8 +17,9 @@ from nodescan.domain.report import Asked, Flag, ModelIdentity, Provenance, Slide
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 from nodescan.errors import UsageError
+from nodescan.reports.files import json_bytes
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
-from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, json_bytes, report_as_json
+from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
 from nodescan.reports.made_with import MadeWith, made_with
 
 _CLASSES: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
@@ -97,35 +98,48 @@ def _content(path: Path) -> Mapping[str, Any]:
 
 
 def read_again(path: Path, slide: SlideRef) -> SlideReport:
-    """The report at `path` as it was when it was written, of `slide`, without outlines and detections.
-
-    Raises UsageError where it isn't whole: writing what was read must give the same file.
-    """
-    name, content = f"{path.parent.name}/{path.name}", _content(path)
-    try:
-        report = _slide_report(content, slide)
-        same = report_as_json(report)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{name}: is damaged ({type(error).__name__}: {error}); run the slide again") from error
-    wrong = sorted(key for key in (content.keys() | same.keys()) - {"files"} if content.get(key) != same.get(key))
-    if wrong:
-        raise UsageError(f"{name}: {', '.join(wrong)}: not as this version writes it; run the slide again")
-    return report
+    """The report at `path` as it was when it was written: see ReportFile.report_of."""
+    return ReportFile(path).report_of(slide)
 
 
-def files_beside(path: Path) -> Mapping[str, int]:
-    """Name -> bytes of what the report at `path` says was written with it. Raises UsageError where it doesn't say."""
-    found = _content(path).get("files")
-    if not isinstance(found, dict) or not all(isinstance(size, int) for size in found.values()):
-        raise UsageError(f"{path.parent.name}/{path.name}: files: is no list of sizes; run the slide again")
-    return found
+class ReportFile:
+    """One report.json, read once: what is asked of it piece by piece before it may stand for a new scan."""
 
+    def __init__(self, path: Path) -> None:
+        """Raises UsageError where it is no report of this schema version."""
+        self._name, self._content = f"{path.parent.name}/{path.name}", _content(path)
 
-def result_version(path: Path) -> int:
-    """The result version that the report at `path` was made by; 0 where it names none. Raises UsageError."""
-    provenance = _content(path).get("provenance")
-    version = provenance.get("result_version", 0) if isinstance(provenance, dict) else 0
-    return version if isinstance(version, int) else 0
+    @property
+    def result_version(self) -> int:
+        """The result version that it was made by; 0 where it names none."""
+        provenance = self._content.get("provenance")
+        version = provenance.get("result_version", 0) if isinstance(provenance, dict) else 0
+        return version if isinstance(version, int) else 0
+
+    def report_of(self, slide: SlideRef) -> SlideReport:
+        """The report of `slide` as it was when it was written, without outlines and detections.
+
+        Raises UsageError where it isn't whole: writing what was read must give the same file.
+        """
+        content = self._content
+        try:
+            report = _slide_report(content, slide)
+            same = report_as_json(report)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{self._name}: is damaged ({type(error).__name__}: {error}); run the slide again"
+            ) from error
+        wrong = sorted(key for key in (content.keys() | same.keys()) - {"files"} if content.get(key) != same.get(key))
+        if wrong:
+            raise UsageError(f"{self._name}: {', '.join(wrong)}: not as this version writes it; run the slide again")
+        return report
+
+    def files_beside(self) -> Mapping[str, int]:
+        """Name -> bytes of what it says was written with it. Raises UsageError where it doesn't say."""
+        found = self._content.get("files")
+        if not isinstance(found, dict) or not all(isinstance(size, int) for size in found.values()):
+            raise UsageError(f"{self._name}: files: is no list of sizes; run the slide again")
+        return found
 
 
 def as_stored(report: SlideReport, folder: Path) -> StoredReport:

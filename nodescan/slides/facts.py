@@ -7,25 +7,16 @@ from nodescan.domain.units import Spacing
 
 
 @dataclass(frozen=True, slots=True)
-class LevelFacts:
-    """One level of the pyramid as the file stores it."""
-
-    width_px: int
-    height_px: int
-    downsample: float
-
-
-@dataclass(frozen=True, slots=True)
 class SlideFacts:
     """For `nodescan info`: filled as far as the file goes, also where it can't be measured.
 
-    levels: finest first, level 0 is the canvas. spacing, spacing_source and bounds_um are None where
-    `unmeasurable` says why; otherwise that is "". warnings: as in SlideInfo.
+    sizes_px: (width, height) of each level, finest first, level 0 is the canvas. spacing, spacing_source and bounds_um
+    are None where `unmeasurable` says why; otherwise that is "". warnings: as in SlideInfo.
     """
 
     format: str
     reader: str
-    levels: tuple[LevelFacts, ...]
+    sizes_px: tuple[tuple[int, int], ...]
     objective_power: float | None
     spacing: Spacing | None
     spacing_source: str | None
@@ -35,11 +26,11 @@ class SlideFacts:
 
     @property
     def width_px(self) -> int:
-        return self.levels[0].width_px
+        return self.sizes_px[0][0]
 
     @property
     def height_px(self) -> int:
-        return self.levels[0].height_px
+        return self.sizes_px[0][1]
 
     @property
     def measurable(self) -> bool:

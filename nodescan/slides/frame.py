@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.units import Spacing
+from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
 from nodescan.slides.resampling import Axis, resample
 
@@ -49,10 +49,6 @@ class Sampling:
     level: Level
     step_x: float
     step_y: float
-
-    @property
-    def whole(self) -> bool:
-        return self.step_x.is_integer() and self.step_y.is_integer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,7 @@ class Pyramid:
         slack = 1 + 1e-9  # 4 * 0.225 is 0.9 to a reader, not to a float
         for times in range(1, math.floor(coarsest_um * slack / max(x, y)) + 1):
             if min(x, y) * times * slack >= finest_um:
-                yield Spacing(type(self.spacing.x)(x * times), type(self.spacing.y)(y * times))
+                yield Spacing(MicronsPerPixel(x * times), MicronsPerPixel(y * times))
 
     def _too_coarse(self, wanted_um: float) -> UnmeasurableError:
         native_um = max(self.spacing.x, self.spacing.y)

@@ -8,7 +8,7 @@ from pathlib import Path
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
-from nodescan.slides.facts import LevelFacts, SlideFacts
+from nodescan.slides.facts import SlideFacts
 from nodescan.slides.frame import Pyramid, place_levels
 from nodescan.slides.spacing import ChosenSpacing, choose_spacing, stated_spacing
 from nodescan.slides.tiff_extent import missing_bytes
@@ -71,10 +71,7 @@ def slide_facts(stored: StoredSlide, ref: SlideRef, *, reader: str) -> SlideFact
     return SlideFacts(
         format=stored.format,
         reader=reader,
-        levels=tuple(
-            LevelFacts(width, height, downsample)
-            for (width, height), downsample in zip(stored.sizes_px, stored.downsamples, strict=True)
-        ),
+        sizes_px=stored.sizes_px,
         objective_power=_objective_power(stored.properties),
         spacing=chosen.spacing if chosen else None,
         spacing_source=chosen.source if chosen else None,

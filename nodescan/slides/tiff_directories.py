@@ -64,9 +64,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """offset: where it stands. entries by tag; of a tag that comes twice, the first, as libtiff has it."""
+    """entries by tag; of a tag that comes twice, the first, as libtiff has it."""
 
-    offset: int
     layout: Layout
     entries: Mapping[int, Entry]
 
@@ -139,7 +138,7 @@ def _directory(stream: BinaryIO, layout: Layout, start: int) -> tuple[Directory,
             (offset,) = struct.unpack_from(f"{layout.order}{layout.pointer_code}", table, value_at)
             entry = Entry(kind, values, offset)
         entries.setdefault(tag, entry)
-    return Directory(start, layout, entries), _number(stream, layout, first + len(table))
+    return Directory(layout, entries), _number(stream, layout, first + len(table))
 
 
 def _number(stream: BinaryIO, layout: Layout, offset: int) -> int:

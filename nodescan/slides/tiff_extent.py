@@ -61,20 +61,27 @@ def tile_fault(path: Path) -> TileFault | None:
             return None
         try:
             for directory in directories(stream, layout):
-                if not directory.entries.keys() >= {_TILE_WIDTH, _TILE_HEIGHT, *_DATA[1]}:
-                    continue
-                across, down = (directory.number(stream, tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
-                longest = int(directory.numbers(stream, _DATA[1][1]).max(initial=0))
-                turned = directory.number(stream, _ORIENTATION, 1)
-                if across * down > LARGEST_TILE_PX:
-                    return TileFault(f"damaged: its directory tells of tiles of {across:,} x {down:,} px", damaged=True)
-                if longest > max(size, LARGEST_TILE_PX):
-                    reason = f"damaged: its directory tells of a tile of {longest:,} bytes in a file of {size:,}"
-                    return TileFault(reason, damaged=True)
-                if turned > 1:  # libtiff would turn each tile by itself
-                    return TileFault(f"stored turned or mirrored (TIFF orientation {turned})", damaged=False)
+                if (fault := _fault_in(stream, directory, size)) is not None:
+                    return fault
         except CutOffTiffError:  # said by missing_bytes
             pass
+    return None
+
+
+def _fault_in(stream: BinaryIO, directory: Directory, size: int) -> TileFault | None:
+    """What is wrong with the tiles of one directory. size: of the file, in bytes."""
+    if not directory.entries.keys() >= {_TILE_WIDTH, _TILE_HEIGHT, *_DATA[1]}:
+        return None
+    across, down = (directory.number(stream, tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+    longest = int(directory.numbers(stream, _DATA[1][1]).max(initial=0))
+    turned = directory.number(stream, _ORIENTATION, 1)
+    if across * down > LARGEST_TILE_PX:
+        return TileFault(f"damaged: its directory tells of tiles of {across:,} x {down:,} px", damaged=True)
+    if longest > max(size, LARGEST_TILE_PX):
+        reason = f"damaged: its directory tells of a tile of {longest:,} bytes in a file of {size:,}"
+        return TileFault(reason, damaged=True)
+    if turned > 1:  # libtiff would turn each tile by itself
+        return TileFault(f"stored turned or mirrored (TIFF orientation {turned})", damaged=False)
     return None
 
 

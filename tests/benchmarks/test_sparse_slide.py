@@ -31,11 +31,11 @@ def plain_textures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_the_slide_has_its_size_and_its_tissue_whichever_reader_opens_it(tmp_path: Path, reader) -> None:
     """20 blocks of 0.248 mm2 are found to the tissue finder's own rim of 32 um; the file stays small."""
-    made = make_sparse_slide(tmp_path / "a.tif", 5.0, size_px=SIZE_PX)
-    assert made.tissue_mm2 == pytest.approx(5.0, abs=0.13)
-    assert made.path.stat().st_size < 6e6
-    assert reader.recognises(made.path)
-    slide = reader.open(SlideRef("a", made.path))
+    path = tmp_path / "a.tif"
+    make_sparse_slide(path, 5.0, size_px=SIZE_PX)
+    assert path.stat().st_size < 6e6
+    assert reader.recognises(path)
+    slide = reader.open(SlideRef("a", path))
     settings = load_config().settings
     try:
         assert (slide.info.width_px, slide.info.height_px) == SIZE_PX
@@ -45,15 +45,17 @@ def test_the_slide_has_its_size_and_its_tissue_whichever_reader_opens_it(tmp_pat
     finally:
         slide.close()
     assert not unseen.any()
-    assert made.tissue_mm2 <= tissue.area_um2 / 1e6 < made.tissue_mm2 + 1.0
+    planted_mm2 = 20 * (512 * 4 * 0.000243) ** 2
+    assert planted_mm2 <= tissue.area_um2 / 1e6 < planted_mm2 + 1.0
 
 
 def test_both_readers_see_the_same_pixels(tmp_path: Path) -> None:
     """At the level that a scan reads, a box across tissue and glass."""
-    made = make_sparse_slide(tmp_path / "a.tif", 5.0, size_px=SIZE_PX)
+    path = tmp_path / "a.tif"
+    make_sparse_slide(path, 5.0, size_px=SIZE_PX)
     boxes = []
     for reader in READERS:
-        slide = reader.open(SlideRef("a", made.path))
+        slide = reader.open(SlideRef("a", path))
         spacing = slide.frame_spacing(0.9, 1.0)
         boxes.append(slide.read(PixelBox(300, 400, 1500, 1300), spacing))
         slide.close()

@@ -56,7 +56,7 @@ def test_no_two_rules_fit_one_patient(table: StagingTable) -> None:
                 and rule.fewest_positive <= positive <= (rule.most_positive if rule.most_positive is not None else 99)
             ]
             assert len(fitting) == 1
-            ranks.append(table.rank(fitting[0]))
+            ranks.append(table.rules.index(fitting[0]))
         assert ranks == sorted(ranks)
 
 

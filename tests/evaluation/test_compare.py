@@ -17,7 +17,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.detections import write_challenge_files
-from nodescan.evaluation.evaluation_files import json_text, write_evaluation
+from nodescan.evaluation.evaluation_files import evaluation_as_json, write_evaluation
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.lesion_files import lesion_file
@@ -146,7 +146,7 @@ def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) ->
     ]
     found = figures(comparison)
     assert found.sizes.bias.n == 3
-    content = json.loads(json_text(comparison, found, reference="truth"))
+    content = evaluation_as_json(comparison, found, reference="truth")
     assert content["slides_without_sizes"][0] == {"slide_id": "s2", "reason": "has no deposits.geojson"}
     write_evaluation(comparison, found, run / "evaluation", reference="truth")
     page = (run / "evaluation" / "evaluation.html").read_text()
@@ -248,7 +248,7 @@ def test_a_patient_that_was_not_read_whole_is_scored_by_what_was_found_and_named
         ("patient_002", "pN0"),
     ]
     assert comparison.patients_not_run == ("patient_003",)
-    content = json.loads(json_text(comparison, figures(comparison), reference="stages.csv"))
+    content = evaluation_as_json(comparison, figures(comparison), reference="stages.csv")
     assert content["patients_not_read_whole"] == ["patient_001"]
     assert content["kappa_of"] == "patient stages"
 
@@ -356,7 +356,7 @@ def test_stated_sizes_are_held_against_the_largest_deposit_of_each_slide(tmp_pat
     assert found.sizes is None
     assert found.largest.bias.value == pytest.approx(10.0)
     assert [(one.true_um, one.measured_um) for one in found.largest.slides] == [(900, 950), (2600, 2570), (150, None)]
-    content = json.loads(json_text(comparison, found, reference="sizes.csv"))["largest_size_agreement"]
+    content = evaluation_as_json(comparison, found, reference="sizes.csv")["largest_size_agreement"]
     assert (content["n_slides"], content["n_matched"], content["bias_um"]) == (3, 2, pytest.approx(10.0))
     paths = {path.name for path in write_evaluation(comparison, found, tmp_path / "out", reference="sizes.csv")}
     assert "largest_sizes.csv" in paths

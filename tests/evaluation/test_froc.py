@@ -29,13 +29,12 @@ def hits(
     false: list[float], scores: list[float], n_lesions: int | None = None, kind: type[np.floating] = np.float32
 ) -> SlideHits:
     count = len(scores) if n_lesions is None else n_lesions
-    return SlideHits("s", np.array(false, dtype=np.float64), np.array(scores, dtype=kind), count)
+    return SlideHits(np.array(false, dtype=np.float64), np.array(scores, dtype=kind), count)
 
 
 def test_each_point_is_a_hit_a_false_positive_or_ignored() -> None:
     """The best of two points in a lesion is its score; a point in an ITC is nothing; the rest are false, one by one."""
     found = judge(
-        "s",
         points((0.5, 70, 5), (0.8, 100, 5), (0.9, 200, 5), (0.6, 5, 5), (0.6, 6, 6), (0.3, 140, 5)),
         lesions(),
         OFFICIAL,
@@ -49,7 +48,7 @@ def test_each_point_is_a_hit_a_false_positive_or_ignored() -> None:
 @pytest.mark.parametrize(("x", "label"), [(63, 0), (64, 1), (127, 1), (128, 0), (63.999, 0)])
 def test_a_point_on_an_edge_belongs_to_the_pixel_it_opens(x: float, label: int) -> None:
     """x // 32: 64 is the first pixel of the lesion's column, 128 the first after it."""
-    found = judge("s", points((0.5, x, 0)), lesions(), OFFICIAL)
+    found = judge(points((0.5, x, 0)), lesions(), OFFICIAL)
     assert (found.lesion_scores[0] > 0) == bool(label)
     assert len(found.false_positives) == 1 - label
 
@@ -59,14 +58,14 @@ def test_a_point_outside_the_mask_stops_the_official_mode(place: tuple[float, fl
     """The script raises there; a negative index must not wrap around. The other mode counts a false positive."""
     outside = points((0.5, *place))
     with pytest.raises(UsageError, match=r"s\.csv: the point .* lies outside the mask of 320 x 320"):
-        judge("s", outside, lesions(), OFFICIAL)
-    assert judge("s", outside, lesions(), EVERY).false_positives.tolist() == [0.5]
-    assert judge("s", points((0.5, 319, 319)), lesions(), OFFICIAL).n_lesions == 2
+        judge(outside, lesions(), OFFICIAL)
+    assert judge(outside, lesions(), EVERY).false_positives.tolist() == [0.5]
+    assert judge(points((0.5, 319, 319)), lesions(), OFFICIAL).n_lesions == 2
 
 
 def test_everything_on_a_normal_slide_is_false() -> None:
     """There is no mask to hit."""
-    assert judge("s", points((0.5, 1, 1), (0.4, 99_999, 1)), None, OFFICIAL).false_positives.tolist() == [0.5, 0.4]
+    assert judge(points((0.5, 1, 1), (0.4, 99_999, 1)), None, OFFICIAL).false_positives.tolist() == [0.5, 0.4]
 
 
 def test_the_curve_by_hand() -> None:
@@ -80,7 +79,7 @@ def test_the_curve_by_hand() -> None:
     assert curve.sensitivity.tolist() == pytest.approx([0, 1 / 3, 1 / 3, 2 / 3, 2 / 3])
     expected = np.interp(FALSE_POSITIVES, [0, 0, 0.5, 0.5, 1.0], [0, 1 / 3, 1 / 3, 2 / 3, 2 / 3])
     assert froc.sensitivities().tolist() == pytest.approx(expected.tolist())
-    assert froc.score() == pytest.approx((1 / 3 + 5 * 2 / 3) / 6)
+    assert froc.sensitivities().mean() == pytest.approx((1 / 3 + 5 * 2 / 3) / 6)
 
 
 def test_dropping_the_lowest_threshold_loses_a_detection() -> None:
@@ -147,21 +146,21 @@ def test_dropping_the_lowest_of_a_tie(value: float, expected: list[float]) -> No
 
 def test_lesions_that_float32_makes_equal_share_a_threshold() -> None:
     """0.3 and 0.30000000001 differ as doubles, not as the script's scores: both are found at once."""
-    close = judge("s", points((0.3, 70, 5), (0.30000000001, 300, 5)), lesions(), OFFICIAL)
+    close = judge(points((0.3, 70, 5), (0.30000000001, 300, 5)), lesions(), OFFICIAL)
     assert Froc([close], OFFICIAL).curve().sensitivity.tolist() == [0, 1]
-    apart = judge("s", points((0.3, 70, 5), (0.30000000001, 300, 5)), lesions(), EVERY)
+    apart = judge(points((0.3, 70, 5), (0.30000000001, 300, 5)), lesions(), EVERY)
     assert Froc([apart], EVERY).curve().sensitivity.tolist() == [0, 0.5, 1]
 
 
 def test_a_system_that_found_nothing_scores_zero() -> None:
     """One point, (0, 0)."""
-    assert Froc([hits([], [0.0, 0.0])], OFFICIAL).score() == 0.0
-    assert Froc([hits([], [0.0, 0.0])], EVERY).score() == 0.0
+    assert Froc([hits([], [0.0, 0.0])], OFFICIAL).sensitivities().mean() == 0.0
+    assert Froc([hits([], [0.0, 0.0])], EVERY).sensitivities().mean() == 0.0
 
 
 def test_without_lesions_there_is_no_score() -> None:
     """A share of nothing isn't zero."""
-    assert np.isnan(Froc([hits([0.5], [])], OFFICIAL).score())
+    assert np.isnan(Froc([hits([0.5], [])], OFFICIAL).sensitivities().mean())
 
 
 def plainly(slides: list[SlideHits]) -> tuple[list[float], float]:
@@ -190,7 +189,7 @@ def test_official_equals_its_plain_statement(slides: list[SlideHits]) -> None:
     sensitivities, score = plainly(slides)
     froc = Froc(slides, OFFICIAL)
     assert froc.sensitivities().tolist() == sensitivities
-    assert froc.score() == score
+    assert froc.sensitivities().mean() == score
 
 
 @given(SLIDES, st.data())

@@ -1,6 +1,5 @@
 """One score is of one model: reports that were not made alike are refused, and the files name what was scored."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.errors import UsageError
 from nodescan.evaluation.compare import compare
-from nodescan.evaluation.evaluation_files import json_text
+from nodescan.evaluation.evaluation_files import evaluation_as_json
 from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
@@ -79,7 +78,7 @@ def test_what_bears_on_no_finding_makes_no_difference(tmp_path: Path) -> None:
 def test_the_files_name_what_was_scored(tmp_path: Path) -> None:
     """Model, its weights and card, settings and result version, in JSON and on the page."""
     found = compared(write_run(tmp_path / "run", [made("a")]), labels(tmp_path, "a"))
-    content = json.loads(json_text(found, figures(found), reference="r.csv"))
+    content = evaluation_as_json(found, figures(found), reference="r.csv")
     assert content["model"] == {
         "name": "pcam-p4m",
         "architecture": "p4m",
@@ -100,5 +99,5 @@ def test_challenge_files_name_no_model(tmp_path: Path) -> None:
     found = compare(
         subjects_of_challenge(tmp_path / "csv"), truth, FrocMode.EVERY_SLIDE, as_submitted=False, mpp_um=None
     )
-    assert json.loads(json_text(found, figures(found), reference="r.csv"))["model"] is None
+    assert evaluation_as_json(found, figures(found), reference="r.csv")["model"] is None
     assert "challenge files name none" in render(found, figures(found), reference="r.csv")

@@ -1,13 +1,12 @@
 """Slides are matched by the names that reports have, and what finds no match is never taken for normal."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from nodescan.errors import UsageError
 from nodescan.evaluation.compare import Comparison, compare
-from nodescan.evaluation.evaluation_files import json_text
+from nodescan.evaluation.evaluation_files import evaluation_as_json
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.reference import read_reference
@@ -67,7 +66,7 @@ def test_nothing_is_normal_while_a_slide_of_the_reference_has_no_result(tmp_path
         in note
         for note in found.notes
     )
-    content = json.loads(json_text(found, figures(found), reference="truth"))
+    content = evaluation_as_json(found, figures(found), reference="truth")
     assert content["slide_auc"] is None
 
 

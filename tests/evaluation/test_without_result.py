@@ -1,6 +1,5 @@
 """Slides without a result raise no score: normal ones are left out, lesions of the others are missed."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from nodescan.domain.deposits import Detection
 from nodescan.domain.report import Flag, SlideReport, Status
 from nodescan.evaluation.compare import Comparison, compare
-from nodescan.evaluation.evaluation_files import json_text
+from nodescan.evaluation.evaluation_files import evaluation_as_json
 from nodescan.evaluation.evaluation_page import key_facts, left_out, render
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
@@ -58,7 +57,7 @@ def test_normal_slides_that_were_not_run_do_not_raise_the_froc_score(tmp_path: P
     assert task.score.value == pytest.approx(4 / 6)
     assert (task.n_slides, task.n_lesions, task.normal_left_out) == (1, 1, tuple(normal))
     assert froc_note(found) == "1 lesions, 1 slides; slides without a result: 10 normal left out"
-    content = json.loads(json_text(found, figures(found), reference="truth"))
+    content = evaluation_as_json(found, figures(found), reference="truth")
     assert content["froc_normal_slides_left_out"] == normal
     assert (content["n_froc_slides"], content["froc_tumour_slides_missed"]) == (1, [])
 
@@ -122,6 +121,6 @@ def test_the_score_of_a_slide_that_was_not_judged_is_no_score(tmp_path: Path, co
     assert ("Not judged (not H&E, or the same answer everywhere), so without a score", "n") in [
         (fact.label, fact.note) for fact in left_out(found, scored)
     ]
-    content = json.loads(json_text(found, scored, reference="truth"))
+    content = evaluation_as_json(found, scored, reference="truth")
     assert content["slides_not_judged"] == content["slides_without_score"] == ["n"]
     assert "Not judged (not H&amp;E" in render(found, scored, reference="truth")

@@ -13,8 +13,8 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.imaging.nuclei import NucleiCount, count_nuclei
+from nodescan.outline_masks import pixels_inside
 from nodescan.phantom_canvas import PhantomCanvas
-from nodescan.phantom_outlines import filled
 from nodescan.phantoms import plan_phantom
 
 SETTINGS = load_config().settings.nuclei
@@ -29,7 +29,7 @@ def planted(diameter_um: float, spacing_um: float, seed: int) -> tuple[NDArray[n
     left, top = ((outline_um.min(axis=0) - 20) / spacing_um // 4 * 4).astype(int).tolist()
     right, bottom = ((outline_um.max(axis=0) + 20) / spacing_um // 4 * 4 + 4).astype(int).tolist()
     pixels = canvas.read(PixelBox(left, top, right - left, bottom - top))
-    inside = filled((outline_um - np.array([left, top]) * spacing_um) / spacing_um - 0.5, pixels.shape[:2])
+    inside = pixels_inside([outline_um / spacing_um - (left, top)], pixels.shape[:2])
     return pixels, inside, int(points_in_poly(canvas.nuclei_um(), outline_um).sum())
 
 

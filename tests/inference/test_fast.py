@@ -177,13 +177,12 @@ def test_half_of_the_tolerance_is_near_enough(off: float, enough: bool, folder: 
     reference = open_predictor(folder, device="cpu", precision="float32")
 
     class Off:
-        count = 1
-        precision = "fast"
+        precision = "bfloat16"
 
         def start(self, tiles: NDArray[np.uint8]) -> Answer:
             return lambda: reference.predict(tiles) + np.float32(off)
 
-    assert near_enough(Off(), reference, "bfloat16") == enough
+    assert near_enough(Off(), reference) == enough
 
 
 def test_float16_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from jsonschema import Draft202012Validator
 
 from nodescan.domain.staging import CAMELYON17
 from nodescan.labels import read_labels
-from nodescan.patients.patient_files import json_text, patients_schema, write_staging
+from nodescan.patients.patient_files import patients_schema, staging_as_json, write_staging
 from nodescan.patients.restage import stage_labels
+from nodescan.reports.files import json_text
 from tests.patients.made_reports import write_csv
 from tests.patients.test_restage import staged
 
@@ -46,7 +47,7 @@ def test_stages_of_labels_hold_to_the_schema_too(tmp_path: Path, schema: Draft20
     """Printed by stage --labels --json, with the agreement beside it."""
     path = write_csv(tmp_path / "s.csv", "patient,stage", "patient_1.zip,pN0", "patient_1_node_0.tif,negative")
     found = stage_labels(read_labels(path), CAMELYON17)
-    text = json_text(found, agreement_with_stated={"n": 1, "agreed": 1, "kappa": None})
+    text = json_text({**staging_as_json(found), "agreement_with_stated": {"n": 1, "agreed": 1, "kappa": None}})
     assert [error.message for error in schema.iter_errors(json.loads(text))] == []
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nodescan.reports import write_reports
+from nodescan.run_lock import NO_RULES
 from tests.reports.factory import VARIANTS
 
 
@@ -12,5 +13,5 @@ from tests.reports.factory import VARIANTS
 def macro_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a slide with a macrometastasis, a micrometastasis and isolated tumour cells."""
     folder = tmp_path_factory.mktemp("run") / "patient-012-node-3"
-    write_reports(VARIANTS["macro"](), folder)
+    write_reports(VARIANTS["macro"](), folder, may_move=NO_RULES.may_write)
     return folder

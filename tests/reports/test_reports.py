@@ -8,8 +8,9 @@ import pytest
 
 from nodescan import reports
 from nodescan.domain.report import SlideResult
-from nodescan.errors import OutputError, UsageError
+from nodescan.errors import OutputError
 from nodescan.reports import ALWAYS, CHOICES, FILES, WRITERS, write_reports
+from nodescan.run_lock import NO_RULES
 from tests.reports.factory import ITC, VARIANTS, result
 
 EVERY_FILE = sorted(name for names in FILES.values() for name in names)
@@ -76,7 +77,7 @@ def test_one_failing_writer_leaves_the_whole_folder_as_it_was(
 
     monkeypatch.setattr(reports, "WRITERS", {**dict.fromkeys(WRITERS, write), name: refuse})
     with pytest.raises(OutputError) as caught:
-        write_reports(VARIANTS["failed"](), folder)
+        write_reports(VARIANTS["failed"](), folder, may_move=NO_RULES.may_write)
     assert str(caught.value) == f"{folder / FILES[name][0]}: can't be written"
     assert _snapshot(folder) == dict.fromkeys(EVERY_FILE, b"old")
     assert [path.name for path in tmp_path.iterdir()] == ["slide"]
@@ -88,7 +89,7 @@ def test_files_of_an_earlier_run_don_t_stand_beside_a_new_report(tmp_path: Path)
     folder.mkdir()
     for file in (*EVERY_FILE, "my notes.txt"):
         (folder / file).write_bytes(b"old")
-    write_reports(VARIANTS["failed"](), folder)
+    write_reports(VARIANTS["failed"](), folder, may_move=NO_RULES.may_write)
     assert sorted(path.name for path in folder.iterdir()) == ["my notes.txt", "report.html", "report.json"]
     assert (folder / "report.html").read_bytes() != b"old"
 
@@ -108,30 +109,23 @@ def test_the_mark_goes_first_and_comes_last(tmp_path: Path, monkeypatch: pytest.
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", watch)
-    write_reports(VARIANTS["failed"](), folder)
+    write_reports(VARIANTS["failed"](), folder, may_move=NO_RULES.may_write)
     assert moved == ["report.html", "report.json"]
 
 
 def test_only_what_is_asked_for_and_what_is_always_written(tmp_path: Path) -> None:
     """Asking for csv gives detections.csv, and report.json because it marks the whole."""
-    write_reports(VARIANTS["no_tissue"](), tmp_path / "slide", ["csv"])
+    write_reports(VARIANTS["no_tissue"](), tmp_path / "slide", ["csv"], may_move=NO_RULES.may_write)
     written = {path.name for path in (tmp_path / "slide").iterdir()}
     assert written == {"detections.csv", "overview.jpg", "report.json"}
     assert {*ALWAYS, *CHOICES} == {*WRITERS}
-
-
-def test_an_unknown_report_is_a_usage_error(tmp_path: Path) -> None:
-    """The text lists what there is, and nothing is written."""
-    with pytest.raises(UsageError, match="no such report: pdf; choose from json, csv, html, geojson"):
-        write_reports(VARIANTS["failed"](), tmp_path / "slide", ["pdf"])
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_leftovers_of_a_stopped_run_go_with_the_next(tmp_path: Path) -> None:
     """Only parts of the same slide are removed: another slide's may be in the making."""
     (tmp_path / ".slide.0123456789ab.part").mkdir()
     (tmp_path / ".slide.b.0123456789ab.part").mkdir()
-    write_reports(VARIANTS["failed"](), tmp_path / "slide", [])
+    write_reports(VARIANTS["failed"](), tmp_path / "slide", [], may_move=NO_RULES.may_write)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".slide.b.0123456789ab.part", "slide"]
 
 
@@ -139,4 +133,4 @@ def test_a_folder_that_can_t_be_made_is_an_output_error(tmp_path: Path) -> None:
     """A file where a folder should be: the text names the slide's folder."""
     (tmp_path / "run").write_bytes(b"")
     with pytest.raises(OutputError, match=r"run.slide: can't be written"):
-        write_reports(VARIANTS["failed"](), tmp_path / "run" / "slide")
+        write_reports(VARIANTS["failed"](), tmp_path / "run" / "slide", may_move=NO_RULES.may_write)

@@ -40,7 +40,7 @@ def test_the_frame_uses_a_level_as_it_is_where_it_can(slide: Pyramid, expected_u
     sampling = slide.sampling(spacing)
     assert sampling.level.index == level
     assert sampling.step_x == pytest.approx(step)
-    assert sampling.whole == float(step).is_integer()
+    assert sampling.step_x.is_integer() == sampling.step_y.is_integer() == float(step).is_integer()
 
 
 def test_a_slide_that_would_need_more_enlargement_is_refused_with_the_reason():

@@ -238,9 +238,8 @@ def test_an_unmeasurable_slide_is_refused_but_its_facts_are_told(tmp_path: Path)
     with pytest.raises(UnmeasurableError, match="--mpp UM"):
         opened(path)
     facts = slide_facts(SlideRef("s", path))
-    assert (facts.measurable, facts.spacing, facts.width_px, facts.height_px) == (False, None, 400, 200)
+    assert (facts.measurable, facts.spacing, facts.sizes_px) == (False, None, ((400, 200), (100, 50)))
     assert "--mpp UM" in facts.unmeasurable
-    assert [level.downsample for level in facts.levels] == [1.0, 4.0]
     given = slide_facts(SlideRef("s", path, mpp_um=0.5))
     assert (given.spacing, given.spacing_source, given.unmeasurable) == (Spacing.square(0.5), "user", "")
     assert opened(path, mpp_um=0.5).info.spacing_source == "user"

@@ -14,7 +14,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import UsageError
 from tests.training.fitting import OFF
 from training.augment import augmented, context_swapped
-from training.known_slides import quadratic_kappa
+from training.known_slides import kappa_of_classes
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import patch_probabilities
 from training.patches import Patches, centred, read_patches
@@ -246,9 +246,9 @@ def test_what_is_not_defined_has_no_figure() -> None:
 def test_kappa_by_hand() -> None:
     """Agreement is 1, chance is 0, and one step off costs less than three."""
     truth = np.array([0, 1, 2, 3])
-    assert quadratic_kappa(truth, truth) == 1
-    assert quadratic_kappa(truth, truth[::-1].copy()) == -1
-    assert quadratic_kappa(truth, np.array([0, 1, 2, 2])) > quadratic_kappa(truth, np.array([0, 1, 2, 0]))
+    assert kappa_of_classes(truth, truth) == 1
+    assert kappa_of_classes(truth, truth[::-1].copy()) == -1
+    assert kappa_of_classes(truth, np.array([0, 1, 2, 2])) > kappa_of_classes(truth, np.array([0, 1, 2, 0]))
 
 
 def test_a_size_correction_takes_out_a_constant_excess() -> None:
