@@ -292,7 +292,7 @@ def test_this_installation_can_be_trusted(capsys: pytest.CaptureFixture[str]) ->
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 13
     assert lines[-1].startswith("This installation can be trusted")
-    assert "planted: micro, 600 um; found: micro" in lines[-2]
+    assert "planted: micro, 600 um, foci: 2; found: micro" in lines[-2]
 
 
 def test_no_place_for_temporary_files_is_no_broken_installation(
