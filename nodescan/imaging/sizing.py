@@ -139,7 +139,7 @@ def combined(*parts_um: float) -> Micrometers:
 def _links(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> coo_array:
     """A one, float64 (N, N), for every two shapes that are gap_um apart or less, each with itself among them.
 
-    Its indices are int32, whatever shapely's are: of wider ones some releases of scipy (1.11.1) make one group in silence.
+    Its indices are int32, whatever shapely's are: of wider ones scipy 1.11.1 makes one group in silence.
     """
     tree = shapely.STRtree(list(shapes))
     one, other = tree.query(list(shapes), predicate="dwithin", distance=gap_um).astype(np.int32)
