@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from nodescan.errors import UsageError
 from nodescan.inference.models import build
+from nodescan.slides.files import fingerprint
 from tests.training.fitting import small_config
 from training.__main__ import main
 from training.averaging import average
@@ -227,5 +228,6 @@ def damaged_index(index: Path, folder: Path) -> Path:
         text = file.read_bytes()
         if file.name == "index.csv":
             text = text.replace(row.path.encode(), str(folder / "normal_001.tif").encode())
+            text = text.replace(row.fingerprint.encode(), fingerprint(folder / "normal_001.tif").encode())
         (made / file.name).write_bytes(text)
     return made
