@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a chec
     from nodescan.domain.slide import SlideRef
     from nodescan.phantoms import PhantomTruth
 
-PLANTED_UM, PLANTED_SEED, PLANTED_SPACING_UM = 600.0, 3, 0.5
-"""A micrometastasis well away from both limits, on the smallest node that a phantom can be."""
+PLANTED_UM, PLANTED_SEED, PLANTED_SPACING_UM = (600.0, 300.0), 3, 0.5
+"""A micrometastasis well away from both limits, and a smaller one that must not be joined to it, on a small node."""
 
 SIZE_TOLERANCE = 0.15
 """Share of the planted diameter: the released model errs by a few percent on a phantom, so more is a defect."""
@@ -88,7 +88,7 @@ class Phantom:
     def _make(self) -> "PhantomTruth":
         from nodescan.phantoms import make_phantom, plan_phantom
 
-        plan = plan_phantom((PLANTED_UM,), spacing_um=PLANTED_SPACING_UM, seed=PLANTED_SEED)
+        plan = plan_phantom(PLANTED_UM, spacing_um=PLANTED_SPACING_UM, seed=PLANTED_SEED)
         return make_phantom(self.path, plan)
 
     @property
@@ -209,7 +209,7 @@ def check_model(asked: str | None) -> Check:
 
 
 def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
-    """A whole scan finds the deposit that was planted: its class, its size, and nothing else."""
+    """A whole scan finds the deposits that were planted: the class, the largest's size, and nothing else."""
     from nodescan.config import load_config
     from nodescan.domain.report import Status
     from nodescan.inference.card import find_model
@@ -230,7 +230,8 @@ def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
     found = report.class_word
     size = "nothing" if measured is None else f"{measured:.0f} um"
     said = (
-        f"planted: {truth.label}, {planted:.0f} um; found: {found}, {size}, foci: {report.n_foci}, {report.status}; "
+        f"planted: {truth.label}, {planted:.0f} um, foci: {len(truth.deposits)}; "
+        f"found: {found}, {size}, foci: {report.n_foci}, {report.status}; "
         f"{predictor.precision} on {predictor.device}, {seconds:.0f} s"
     )
     right = report.status is Status.COMPLETE and found == truth.label and report.n_foci == len(truth.deposits)

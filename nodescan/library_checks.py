@@ -18,11 +18,11 @@ COMPILED: Mapping[str, str] = {
     "safetensors": "safetensors",
     "torch": "torch",
     "torchvision": "torchvision",
-    "openvino": "openvino",
+    "openvino.opset13": "openvino",
 }
 """Module -> what to install: code that is compiled, so that it may be built for another machine."""
 
-OPTIONAL = ("torchvision", "openvino")
+OPTIONAL = ("torchvision", "openvino.opset13")
 
 _LONGEST_LOAD_S = 300.0
 
@@ -41,7 +41,7 @@ def check_libraries() -> tuple[Check, bool]:
 
     Code built for another processor doesn't raise an error: it kills whoever loads it.
     """
-    there = [name for name in COMPILED if name not in OPTIONAL or find_spec(name) is not None]
+    there = [name for name in COMPILED if name not in OPTIONAL or find_spec(name.partition(".")[0]) is not None]
     command = [sys.executable, "-c", _LOAD_EACH, *there]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_LOAD_S, check=False)

@@ -19,6 +19,7 @@ from nodescan import doctor, machine_checks
 from nodescan.cli import main
 from nodescan.doctor import DoctorRequest, Phantom, check_libraries, check_model, check_openslide, check_scan
 from nodescan.errors import OutputError
+from nodescan.inference import capabilities, openvino_lanes
 from nodescan.inference import predictor as predictors
 from nodescan.inference.card import find_model
 from nodescan.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
@@ -188,6 +189,29 @@ def test_a_library_that_does_not_load_is_named(tmp_path: Path, monkeypatch: pyte
     assert found.found == "numpy doesn't load: OSError: libz.so.1: no such file"
 
 
+def test_an_openvino_that_lacks_what_is_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that can be imported is not enough: a model would be opened without it, in silence and more slowly."""
+    (tmp_path / "openvino").mkdir()
+    (tmp_path / "openvino" / "__init__.py").write_text("class Core: ...")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found, safe = check_libraries()
+    assert (found.state, safe) == (State.FAIL, True)
+    assert found.found == "openvino doesn't load: ModuleNotFoundError: No module named 'openvino.opset13'"
+
+
+def test_int8_is_not_promised_where_openvino_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it is installed is not enough: the device's line says what a scan will compute in."""
+    monkeypatch.setattr(capabilities, "multiplies_int8", lambda device: True)
+    monkeypatch.setattr(openvino_lanes, "import_module", lambda name: SimpleNamespace())
+    assert "int8 where the model allows" in doctor.check_device("cpu").found
+
+    def of_another_numpy(name: str) -> None:
+        raise ImportError(f"{name}: numpy.core.multiarray failed to import")
+
+    monkeypatch.setattr(openvino_lanes, "import_module", of_another_numpy)
+    assert "int8" not in doctor.check_device("cpu").found
+
+
 def test_the_wrong_weights_are_found(tmp_path: Path) -> None:
     """One byte more, and the card's sha256 no longer holds."""
     folder = tmp_path / "model"
@@ -292,7 +316,7 @@ def test_this_installation_can_be_trusted(capsys: pytest.CaptureFixture[str]) ->
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 13
     assert lines[-1].startswith("This installation can be trusted")
-    assert "planted: micro, 600 um; found: micro" in lines[-2]
+    assert "planted: micro, 600 um, foci: 2; found: micro" in lines[-2]
 
 
 def test_no_place_for_temporary_files_is_no_broken_installation(

@@ -10,13 +10,14 @@ import safetensors.torch
 import torch
 
 from nodescan.errors import ModelError, UsageError
-from nodescan.inference.card import CARD_FILE, Decision, ModelCard, load_card, save_card
+from nodescan.inference.card import CARD_FILE, ModelCard, load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
 from nodescan.reports.files import output_errors
 from training.checkpoints import are_sound, read_checkpoint
 from training.slide_index import SPACING_UM
+from training.untuned import UNTUNED
 
 CORE_PX = 512
 """Side of a tile's core: large enough that its margin costs little, small enough to follow the tissue's outline."""
@@ -24,16 +25,6 @@ CORE_PX = 512
 WEIGHTS_FILE = "weights.safetensors"
 LARGEST_DIFFERENCE = 0.01
 """In probability, of the exported copy from the checkpoint: half precision takes less."""
-
-UNTUNED = Decision(
-    smoothing_um=20.0,
-    threshold=0.5,
-    seed_threshold=0.5,
-    size_correction_um=(),
-    size_uncertainty_um=25.0,
-    chosen_on="nothing: not tuned yet",
-)
-"""What a model starts with; the tuning commands replace it."""
 
 
 def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> ModelCard:

@@ -1,5 +1,6 @@
 """LightningCLI over our module, with either kind of data: patches (PatchData) or slides (SlideData)."""
 
+import io
 import re
 import warnings
 from argparse import ArgumentError
@@ -8,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning import LightningDataModule
+from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
-from nodescan.errors import NodescanError, UsageError
+from nodescan.errors import NodescanError, OutputError, UsageError
+from nodescan.reports.files import output_errors, remove_parts, written_beside
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
 from training.options import LIGHTNING
@@ -99,6 +103,8 @@ class TrainingCLI(LightningCLI):
     def before_fit(self) -> None:
         """A run that goes on keeps its checkpoints where they were: else it would forget which was the best."""
         self.trainer.callbacks.insert(0, SameLength())
+        if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
+            self.trainer.strategy.checkpoint_io = WholeCheckpoints()
         asked = self.config[self.subcommand]
         if not asked.get("ckpt_path"):
             return
@@ -108,6 +114,7 @@ class TrainingCLI(LightningCLI):
                 callback.dirpath = str(path.parent)
         where = _stands(path)
         if self.trainer.is_global_zero:
+            remove_parts(path.parent)
             print(f"goes on from {path}, {where}", flush=True)
 
     def fit(self, **arguments: Any) -> None:
@@ -116,11 +123,17 @@ class TrainingCLI(LightningCLI):
             self.trainer.fit(**arguments)
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}; {_way_on(self.trainer)}") from error
+        except OutputError as error:
+            raise OutputError(f"{error}: {_goes_on(self.trainer)}") from error
         except (NodescanError, RuntimeError) as error:
             told = _TOLD_BY_WORKER.findall(str(error))
             if not told:
                 raise
             raise UsageError(told[-1]) from error
+        except OSError as error:
+            where = error.filename or self.trainer.default_root_dir
+            why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
+            raise OutputError(f"{where}: {why}; mend that, then {_goes_on(self.trainer)}") from error
 
     def after_fit(self) -> None:
         """Says where the best checkpoint is."""
@@ -130,6 +143,23 @@ class TrainingCLI(LightningCLI):
                 score = float(getattr(callback, "best_model_score", None) or 0)
                 print(f"best checkpoint, {monitor} {score:.4f}: {best}")
                 print(f"make a model of it: python -m training export {best} --to models/NAME")
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that the one before is there until the new one is whole.
+
+    Lightning writes it to $TMPDIR; where that is another disk, it is then copied over the one before.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """As Lightning's. Raises OutputError."""
+        path = Path(path)
+        with output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()  # into a file torch would say no reason where it can't write
+        torch.save(checkpoint, content)
+        with written_beside(path) as part:
+            part.write_bytes(content.getbuffer())
 
 
 class SameLength(lightning.Callback):
@@ -164,15 +194,26 @@ def _stands(checkpoint: Path) -> str:
 def _way_on(trainer: lightning.Trainer) -> str:
     """What can be done after the loss blew up: which of its checkpoints can be started from, the newest first."""
     slower = "with a lower --model.learning_rate"
-    names = ("last_model_path", "best_model_path")
-    kept = [getattr(callback, name, "") for name in names for callback in reversed(trainer.checkpoint_callbacks)]
-    there = sorted((Path(path) for path in kept if path and Path(path).is_file()), key=_written_ns, reverse=True)
+    there = _kept(trainer)
     if not there:
         return f"no checkpoint was written yet; start again {slower}"
     good = next((path for path in there if are_sound(read_checkpoint(path)[1])), None)
     if good is None:
         return f"no checkpoint in {there[0].parent} holds weights that can be used; start again {slower}"
     return f"{good} is good; start from it: --model.init_from {good}, {slower}"
+
+
+def _goes_on(trainer: lightning.Trainer) -> str:
+    """What can be done after the run broke: whether there is a checkpoint to go on from."""
+    there = _kept(trainer)
+    return f"go on with --ckpt_path {there[0]}" if there else "start again, no checkpoint was written yet"
+
+
+def _kept(trainer: lightning.Trainer) -> list[Path]:
+    """The checkpoints that are left of a run, the newest first."""
+    names = ("last_model_path", "best_model_path")
+    kept = [getattr(callback, name, "") for name in names for callback in reversed(trainer.checkpoint_callbacks)]
+    return sorted((Path(path) for path in kept if path and Path(path).is_file()), key=_written_ns, reverse=True)
 
 
 def _written_ns(path: Path) -> int:

@@ -11,18 +11,16 @@ from numpy.typing import NDArray
 from nodescan.config import load_config
 from nodescan.csv_rows import csv_text
 from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
 from nodescan.progress import Viewer
 from nodescan.reports.files import output_errors, write_beside
-from nodescan.slides import open_slide
 from training.export import export
 from training.sampler import HARD_COLUMNS
 from training.slide_data import PATCH_PX
-from training.slide_index import SPACING_UM, STRIDE_PX, IndexRow, open_cells, read_index
+from training.slide_index import SPACING_UM, STRIDE_PX, IndexRow, open_cells, open_prepared, read_index
 
 Tell = Callable[[str], None]
 
@@ -116,7 +114,7 @@ def _answers(row: IndexRow, index: Path, predictor: TilePredictor) -> Probabilit
         raise UsageError(f"{index}: was prepared for another spacing or stride than the network has")
     tissue = np.zeros(row.rows * row.columns, np.bool_)
     tissue[open_cells(index, row)] = True
-    slide = open_slide(SlideRef(row.slide_id, Path(row.path)))
+    slide = open_prepared(row)
     try:
         mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
         return examine(slide, mask, predictor=predictor, settings=load_config().settings, progress=Viewer()).probability

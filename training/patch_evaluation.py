@@ -14,7 +14,7 @@ from nodescan.imaging.stitching import MapBuilder
 from nodescan.inference.card import ModelCard
 from nodescan.interfaces import TilePredictor
 from training.patches import LABELLED_PX, Patches, centred
-from training.scores import Interval, auc, bootstrap, calibration_error, specificity_at
+from training.scores import Interval, auc, bootstrap, calibration_error, share, specificity_at
 
 _BATCH = 64
 
@@ -60,8 +60,8 @@ def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> Pat
     return PatchScores(
         auc=interval(lambda index: auc(probability[index], truth[index])),
         accuracy=interval(lambda index: float((said[index] == truth[index]).mean())),
-        sensitivity=interval(lambda index: float(said[index][truth[index]].mean())),
-        specificity=interval(lambda index: float((~said[index][~truth[index]]).mean())),
+        sensitivity=interval(lambda index: share(said[index][truth[index]])),
+        specificity=interval(lambda index: share(~said[index][~truth[index]])),
         specificity_at_sensitivity_090=interval(
             lambda index: specificity_at(probability[index], truth[index], sensitivity=0.9)
         ),

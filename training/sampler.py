@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.interfaces import Slide
-from nodescan.slides import open_slide
 from training.block_mask import BlockMask, load_block_mask
 from training.limits import check_settings
 from training.mosaics import IGNORED, cell_labels
@@ -26,9 +24,11 @@ from training.slide_index import (
     TUMOUR_STRATA,
     IndexRow,
     Stratum,
+    check_there,
     ignored_file,
     mask_file,
     open_cells,
+    open_prepared,
     read_index,
 )
 
@@ -74,7 +74,7 @@ class SlideSampler:
     def __init__(self, index: Path, split: str, plan: SamplePlan, *, hard_negatives: Path | None = None) -> None:
         self.folder, self.plan = index, plan
         self.rows = [row for row in read_index(index) if row.split == split]
-        _check_there(self.rows)
+        check_there(self.rows)
         self.hard = [] if hard_negatives is None else read_hard_negatives(hard_negatives, self.rows)
         self._ends = [np.cumsum([0, *row.counts]) for row in self.rows]
         self._holding = {s: [i for i, row in enumerate(self.rows) if row.counts[s]] for s in Stratum}
@@ -137,9 +137,7 @@ class SlideSampler:
         return Place(number, x, y, stratum)
 
     def _open(self, number: int) -> Slide:
-        row = self.rows[number]
-        _check_there([row])
-        return open_slide(SlideRef(row.slide_id, Path(row.path)))
+        return open_prepared(self.rows[number])
 
     def _open_cells(self, number: int) -> NDArray[np.uint32]:
         return open_cells(self.folder, self.rows[number])
@@ -149,14 +147,6 @@ class SlideSampler:
         slide_id = self.rows[number].slide_id
         tumour, ignored = (file(self.folder, slide_id) for file in (mask_file, ignored_file))
         return load_block_mask(tumour), load_block_mask(ignored)
-
-
-def _check_there(rows: Sequence[IndexRow]) -> None:
-    """Raises UsageError where slides of the index are gone: before the training rather than in its middle."""
-    gone = [row for row in rows if not Path(row.path).is_file()]
-    if gone:
-        more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
-        raise UsageError(f"{gone[0].path}: the slide {gone[0].slide_id} isn't there any more{more}; run prepare again")
 
 
 def box_around(place: Place, size_px: int) -> PixelBox:

@@ -41,6 +41,13 @@ def calibration_error(probability: NDArray[np.float64], truth: NDArray[np.bool_]
     return float(np.abs(stated - observed).sum() / max(count.sum(), 1))
 
 
+def share(right: NDArray[np.bool_]) -> float:
+    """How many of the cases, bool (N,), are right. Raises ValueError where there are none."""
+    if not len(right):
+        raise ValueError("a share of no cases isn't defined")
+    return float(right.mean())
+
+
 def specificity_at(probability: NDArray[np.float64], truth: NDArray[np.bool_], *, sensitivity: float) -> float:
     """Specificity at the highest threshold that still finds `sensitivity` of the positives.
 

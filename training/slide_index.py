@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.csv_rows import csv_text
+from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UsageError
+from nodescan.interfaces import Slide
 from nodescan.reports.files import write_beside
+from nodescan.slides import open_slide
 
 INDEX_FILE = "index.csv"
 
@@ -162,6 +165,27 @@ def mask_file(folder: Path, slide_id: str) -> Path:
 def ignored_file(folder: Path, slide_id: str) -> Path:
     """The BlockMask of what is neither tumour nor normal: outlines that say nothing enclose it."""
     return folder / f"{slide_id}.ignored.npz"
+
+
+def check_there(rows: Sequence[IndexRow]) -> None:
+    """Raises UsageError where slides of the index are gone: before the training rather than in its middle."""
+    gone = [row for row in rows if not Path(row.path).is_file()]
+    if gone:
+        more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
+        raise UsageError(f"{gone[0].path}: the slide {gone[0].slide_id} isn't there any more{more}; run prepare again")
+
+
+def open_prepared(row: IndexRow) -> Slide:
+    """The slide of a row. Raises UsageError where it is gone or has changed: labels are of what was prepared.
+
+    SlideError where it can't be opened.
+    """
+    check_there([row])
+    slide = open_slide(SlideRef(row.slide_id, Path(row.path)))
+    if slide.fingerprint() != row.fingerprint:
+        slide.close()
+        raise UsageError(f"{row.path}: the slide {row.slide_id} has changed since prepare; run prepare again")
+    return slide
 
 
 def open_cells(folder: Path, row: IndexRow) -> NDArray[np.uint32]:

@@ -20,6 +20,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
+from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.imaging.segmentation import COVERAGE_FACTOR, SegmentationSettings, find_deposits, smoothed_values
 from nodescan.imaging.sizing import corrected_um, to_shape
@@ -30,6 +31,7 @@ from nodescan.reports.files import written_beside
 from nodescan.slides import open_slide
 from training.discs import DiscMap, as_scores, measured_discs, told_apart
 from training.known_slides import KnownSlide, SlideScore, SlideScores, score_slide, summarise
+from training.untuned import UNTUNED
 
 SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
@@ -94,9 +96,10 @@ def tune(
     *,
     discs: Sequence[DiscMap] = (),
 ) -> list[Trial]:
-    """Every rule of the grid, the best first, each with the size correction its own measurements ask for.
+    """Rules of the grid that find a known deposit, the best first, with the size corrections that these ask for.
 
     discs: of phantoms; they add to the measurements that sizes are corrected by, where the network knows phantoms.
+    Raises UsageError where no rule finds any: of rules that are all blind none is the best.
     """
     trials = []
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
@@ -112,7 +115,14 @@ def tune(
             rule = DecisionRule(smoothing, threshold, seed, table, left)
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
-            trials.append(Trial(rule, summarise(scores)))
+            if any(measured is not None for score in scores for measured in score.measured_um):
+                trials.append(Trial(rule, summarise(scores)))
+    if not trials:
+        count = sum(len(slide.deposits) for slide in slides)
+        raise UsageError(
+            f"the model finds none of the {count} known deposits by any rule, so none can be chosen; the card stays as "
+            "it was: train the model longer, or name other slides"
+        )
     return sorted(trials, key=lambda trial: trial.worth, reverse=True)
 
 
@@ -137,7 +147,8 @@ def _size_error(trial: Trial) -> float:
 def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, float], ...], float]:
     """(measured, true) pairs of medians, strictly increasing in both, and the spread that is left, in um.
 
-    Bins with fewer than three found deposits give no pair; a pair that would break the order is left out.
+    Bins with fewer than three found deposits give no pair; a pair that would break the order is left out. From fewer
+    than three deposits in all no spread is told: it is an untuned model's.
     """
     pairs = [(m, p) for s in scores for p, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
     table: list[tuple[float, float]] = []
@@ -152,7 +163,7 @@ def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, fl
     rule = DecisionRule(0.0, 0.5, 0.5, tuple(table), 0.0)
     left = [m - rule.excess_um(m) - p for m, p in pairs]
     # The scaled median of absolute errors: one deposit that ran into its neighbour says nothing of the others.
-    spread = 1.4826 * float(np.median(np.abs(left))) if left else 0.0
+    spread = 1.4826 * float(np.median(np.abs(left))) if len(left) >= _FEWEST else UNTUNED.size_uncertainty_um
     return tuple(table), round(spread, 1)
 
 

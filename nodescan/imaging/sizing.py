@@ -23,10 +23,7 @@ def joined(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> tuple[tuple[i
 
     A gap of 0 joins what touches (clinical-rules 2: components are joined only across a stated gap).
     """
-    tree = shapely.STRtree(list(shapes))
-    one, other = tree.query(list(shapes), predicate="dwithin", distance=gap_um)
-    links = coo_array((np.ones(len(one), dtype=np.float64), (one, other)), shape=(len(shapes), len(shapes)))
-    _, groups = connected_components(links, directed=False)
+    _, groups = connected_components(_links(shapes, gap_um), directed=False)
     order = np.argsort(groups, kind="stable")
     borders = np.flatnonzero(np.diff(groups[order])) + 1
     return tuple(tuple(int(index) for index in group) for group in np.split(order, borders) if len(group))
@@ -131,6 +128,16 @@ def to_polygons(shape: BaseGeometry) -> tuple[Polygon, ...]:
 def to_shape(outline: Sequence[Polygon]) -> BaseGeometry:
     """The domain's polygons as one shapely geometry."""
     return shapely.MultiPolygon([(part.exterior, list(part.holes)) for part in outline])
+
+
+def _links(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> coo_array:
+    """A one, float64 (N, N), for every two shapes that are gap_um apart or less, each with itself among them.
+
+    Its indices are int32, whatever shapely's are: of wider ones scipy 1.11.1 makes one group in silence.
+    """
+    tree = shapely.STRtree(list(shapes))
+    one, other = tree.query(list(shapes), predicate="dwithin", distance=gap_um).astype(np.int32)
+    return coo_array((np.ones(len(one), dtype=np.float64), (one, other)), shape=(len(shapes), len(shapes)))
 
 
 def _ring(ring: shapely.LinearRing) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from nodescan.inference.device import Device, fast_dtype, gpu_count, multiplies_int8
-from nodescan.inference.openvino_lanes import installed
+from nodescan.inference.openvino_lanes import importable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ def capabilities() -> Capabilities:
 
 def precision_words(device: Device) -> str:
     """What the network will compute in on this device, and why."""
-    if installed() and multiplies_int8(device.device):
+    if multiplies_int8(device.device) and importable():
         return "int8 where the model allows, float32 for all that could change a finding"
     narrow = fast_dtype(device.device)
     if narrow is None:

@@ -22,6 +22,15 @@ def installed() -> bool:
     return find_spec("openvino") is not None
 
 
+def importable() -> bool:
+    """Whether it is installed and can be imported, which is slow: where it can't be, a model is opened without it."""
+    try:
+        _imported("openvino.opset13")
+    except ModelError:
+        return False
+    return True
+
+
 class OpenVinoLanes:
     """A compiled network; as many streams of one thread as there are threads, twice as many tiles under way."""
 

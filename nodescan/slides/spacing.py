@@ -32,13 +32,20 @@ class FileSpacing:
     @property
     def plausible(self) -> Spacing | None:
         """The spacing, or None where it is missing or can't be a slide scanner's."""
-        if self.x_um is None or self.y_um is None:
+        if self.x_um is None or self.y_um is None or self.uneven:
             return None
         if not (_is_scanner_spacing(self.x_um) and _is_scanner_spacing(self.y_um)):
             return None
-        if max(self.x_um, self.y_um) / min(self.x_um, self.y_um) > LARGEST_ASPECT:
-            return None
         return Spacing(MicronsPerPixel(self.x_um), MicronsPerPixel(self.y_um))
+
+    @property
+    def uneven(self) -> bool:
+        """Whether x and y may each be a scanner's, but differ too much: no one number is right for both."""
+        if self.x_um is None or self.y_um is None:
+            return False
+        if not (_is_scanner_spacing(self.x_um) and _is_scanner_spacing(self.y_um)):
+            return False
+        return max(self.x_um, self.y_um) / min(self.x_um, self.y_um) > LARGEST_ASPECT
 
     def __str__(self) -> str:
         x, y = (f"{value:.4g}" if value is not None else "nothing" for value in (self.x_um, self.y_um))
@@ -68,11 +75,13 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
             f"the given spacing of {given_um:.4g} um/px can't be a slide scanner's",
             f"give the um/px of the full resolution, between {FINEST_UM} and {COARSEST_UM}",
         )
-    if plausible is None:
+    if plausible is None and not stated.uneven:
         return ChosenSpacing(Spacing.square(given_um), "user", _replaced_absurd(stated, given_um))
-    if abs(given_um / plausible.mean - 1) <= AGREEMENT + 1e-9:
+    if plausible is not None and abs(given_um / plausible.mean - 1) <= AGREEMENT + 1e-9:
         return ChosenSpacing(plausible, stated.source)
     if not ref.override_mpp:
+        if plausible is None:
+            raise _unmeasurable(stated, name)
         raise UnmeasurableError(
             name,
             f"the file says {stated}, {given_um:.4g} was given: they differ by "
@@ -95,6 +104,13 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
 
 
 def _unmeasurable(stated: FileSpacing, name: str) -> UnmeasurableError:
+    if stated.uneven:
+        return UnmeasurableError(
+            name,
+            f"the file says {stated}: x and y differ by more than a scanner's, and no one number is right for both",
+            "mend the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, "
+            "and is right only where the pixels are square",
+        )
     reason = (
         "the file doesn't say how large its pixels are"
         if stated.missing

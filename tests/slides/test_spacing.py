@@ -33,15 +33,37 @@ def test_the_limits_of_the_plausible_are_exact_on_both_sides(limit: float):
 
 
 @pytest.mark.parametrize(
-    "absurd", [(264.58, 264.58), (math.nan, 0.25), (math.inf, math.inf), (0.0, 0.0), (-0.25, -0.25), (0.2, 0.5)]
+    "absurd", [(264.58, 264.58), (math.nan, 0.25), (math.inf, math.inf), (0.0, 0.0), (-0.25, -0.25), (0.2, 25.0)]
 )
 def test_an_absurd_value_makes_the_slide_unmeasurable_until_the_user_gives_one(absurd: tuple[float, float]):
-    """96 dpi, not a number, zero, negative, x and y far apart: refused alone, replaced with a warning."""
+    """96 dpi, not a number, zero, negative, one of both: refused alone, replaced with a warning."""
     with pytest.raises(UnmeasurableError, match=r"^a.svs: the file's spacing of .* is absurd, .*--mpp UM$"):
         choose(*absurd)
     chosen = choose(*absurd, given=0.25)
     assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.25, 0.25, "user")
     assert [code for code, _ in chosen.warnings] == ["spacing_absurd_in_file"]
+
+
+def test_x_and_y_too_far_apart_are_not_settled_by_one_number():
+    """0.5 by 0.6: a square value makes one axis wrong by up to 20 %, so it is refused unless it overrides the file."""
+    for given in (None, 0.5, 0.55, 0.6):
+        with pytest.raises(UnmeasurableError) as caught:
+            choose(0.5, 0.6, given=given)
+        assert str(caught.value) == (
+            "a.svs: the file says 0.5 x 0.6 um/px: x and y differ by more than a scanner's, and no one number is right "
+            "for both; mend the resolution in the file's tags or export the slide again; --mpp needs --override-mpp "
+            "here, and is right only where the pixels are square"
+        )
+    chosen = choose(0.5, 0.6, given=0.5, override=True)
+    assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.5, 0.5, "user-override")
+    assert [code for code, _ in chosen.warnings] == ["spacing_overridden"]
+
+
+def test_a_tenth_between_x_and_y_is_the_limit():
+    """1.1 times is in, the next float is out."""
+    assert choose(1.0, 1.1).spacing.y == 1.1
+    with pytest.raises(UnmeasurableError, match="x and y differ"):
+        choose(1.0, math.nextafter(1.1, 2))
 
 
 def test_a_missing_value_is_filled_by_the_user_without_a_warning_and_never_guessed():

@@ -1,6 +1,7 @@
 """Small composite slides for the tests: drawn tissue, round deposits of known place, outlines made from that truth."""
 
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.manifest import ManifestRow, write_manifest
+from training.slide_index import read_index, write_index
 
 SPACING_UM = 0.972
 ZOOM = 2
@@ -123,3 +125,13 @@ def write_data_set(folder: Path) -> Path:
             write_asap(folder / row.annotation_key, discs if row.exhaustive else discs[:1])
     write_manifest(rows, folder / "manifest.csv")
     return folder / "manifest.csv"
+
+
+def replaced(index: Path, folder: Path, slide_id: str) -> Path:
+    """Copies an index into a folder, where another slide lies under the name of one of its slides; returns its path."""
+    shutil.copytree(index, folder, dirs_exist_ok=True)
+    path = folder / f"{slide_id}.tif"
+    write_slide(path, (), seed=99)
+    rows = [replace(row, path=str(path)) if row.slide_id == slide_id else row for row in read_index(index)]
+    write_index(rows, folder)
+    return path

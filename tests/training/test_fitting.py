@@ -1,6 +1,10 @@
 """python -m training fit: what is asked for is trained, a run goes on from its last checkpoint, errors are one line."""
 
+import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import lightning
@@ -8,15 +12,19 @@ import pytest
 import torch
 import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
 
-from nodescan.errors import UsageError
+from nodescan.errors import OutputError, UsageError
 from nodescan.inference.models import build
+from nodescan.slides.files import fingerprint
 from tests.training.fitting import small_config
 from training.__main__ import main
 from training.averaging import average
-from training.fitting import _stands, _way_on, fit, last_checkpoint
+from training.fitting import WholeCheckpoints, _stands, _way_on, fit, last_checkpoint
 from training.module import TumourModule
 from training.slide_index import read_index
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -227,5 +235,87 @@ def damaged_index(index: Path, folder: Path) -> Path:
         text = file.read_bytes()
         if file.name == "index.csv":
             text = text.replace(row.path.encode(), str(folder / "normal_001.tif").encode())
+            text = text.replace(row.fingerprint.encode(), fingerprint(folder / "normal_001.tif").encode())
         (made / file.name).write_bytes(text)
     return made
+
+
+def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full in the middle: the old bytes stay, nothing lies beside them, and the way out is said."""
+    path = tmp_path / "new" / "resume.ckpt"
+    WholeCheckpoints().save_checkpoint({"global_step": 3}, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(
+        OutputError, match=r"resume.ckpt: can't be written \(No space left on device\); free some space"
+    ):
+        WholeCheckpoints().save_checkpoint({"global_step": 6}, path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+    assert WholeCheckpoints().load_checkpoint(path) == {"global_step": 3}
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+    """Half written when the process dies: what was there is whole, whatever $TMPDIR is."""
+    path = tmp_path / "resume.ckpt"
+    WholeCheckpoints().save_checkpoint({"global_step": 3}, path)
+    program = (
+        "import os, pathlib, signal, torch\nfrom training.fitting import WholeCheckpoints\n"
+        "def half(path, content):\n"
+        "    path.open('wb').write(bytes(content)[: len(content) // 2]), os.kill(os.getpid(), signal.SIGKILL)\n"
+        "pathlib.Path.write_bytes = half\n"
+        f"WholeCheckpoints().save_checkpoint({{'global_step': 6}}, {str(path)!r})\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert WholeCheckpoints().load_checkpoint(path) == {"global_step": 3}
+
+
+@pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint"), (2, "go on with --ckpt_path")])
+def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
+    index: Path,
+    tmp_path: Path,
+    at: int,
+    way_on: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """When a checkpoint is to be written over: it is named, and what to go on from; the old one is whole."""
+    write, written = Path.write_bytes, list[Path]()
+
+    def write_some(path: Path, content: bytes) -> int:
+        written.append(path)
+        return write(path, content) if len(written) < at else full_disk(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_some)
+    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys)
+    assert "resume.ckpt: can't be written (No space left on device)" in line
+    assert way_on in line
+    kept = list((tmp_path / "runs").rglob("resume.ckpt"))
+    assert [torch.load(path, weights_only=True)["global_step"] for path in kept] == [3] * (at - 1)
+    assert not list((tmp_path / "runs").rglob("*.part"))
+
+
+def test_a_log_that_cannot_be_written_ends_a_run_in_one_line(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What Lightning itself can't write, too."""
+
+    def refuse(self: CSVLogger) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.csv")
+
+    monkeypatch.setattr(CSVLogger, "save", refuse)
+    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys)
+    assert (
+        line
+        == "error: metrics.csv: No space left on device; mend that, then start again, no checkpoint was written yet"
+    )
+
+
+def full_disk(path: Path, content: bytes) -> int:
+    """Writes half of it."""
+    with path.open("wb") as file:
+        file.write(bytes(content)[: len(content) // 2])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

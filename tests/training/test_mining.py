@@ -11,6 +11,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import UsageError
 from tests.training.fitting import SAMPLE
+from tests.training.made_slides import replaced
 from training.mining import HardNegative, MiningSettings, mine, peaks, write_hard_negatives
 from training.sampler import SlideSampler
 from training.slide_index import SPACING_UM, read_index, write_index
@@ -87,3 +88,10 @@ def test_no_false_positive_writes_an_empty_list(tmp_path: Path, index: Path) -> 
     empty: tuple[HardNegative, ...] = ()
     write_hard_negatives(empty, tmp_path / "hard.csv")
     assert SlideSampler(index, "train", SAMPLE, hard_negatives=tmp_path / "hard.csv").hard == []
+
+
+def test_a_slide_that_was_replaced_is_not_mined(index: Path, tmp_path: Path) -> None:
+    """The tissue and the class are of the slide that was prepared; on another one tumour would be mined as normal."""
+    replaced(index, tmp_path, "normal_001")
+    with pytest.raises(UsageError, match=r"normal_001 has changed since prepare; run prepare again"):
+        mine(DarknessPredictor(), tmp_path, settings=SETTINGS, tell=silent)

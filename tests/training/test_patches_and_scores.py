@@ -16,7 +16,7 @@ from tests.training.fitting import OFF
 from training.augment import augmented, context_swapped
 from training.known_slides import kappa_of_classes
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
-from training.patch_evaluation import patch_probabilities
+from training.patch_evaluation import patch_probabilities, scores_of
 from training.patches import Patches, centred, read_patches
 from training.scores import auc, bootstrap, calibration_error, specificity_at
 from training.tuning import SlideScore, size_correction
@@ -294,3 +294,13 @@ def test_a_mosaic_answers_each_patch_by_its_own_centre() -> None:
     pixels = np.random.default_rng(0).integers(1, 255, (11, 96, 96, 3), dtype=np.uint8)
     alone = patch_probabilities(pixels, Halves(), mosaic=False)
     np.testing.assert_allclose(patch_probabilities(pixels, Halves(), mosaic=True), alone, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("positive", [True, False])
+def test_intervals_of_few_cases_leave_out_resamples_without_any(positive: bool) -> None:
+    """One patch of a class among five: a third of the resamples lack it, and made the interval NaN."""
+    truth = np.array([positive, *[not positive] * 4])
+    scores = scores_of(np.where(truth, 0.9, 0.1), truth)
+    for interval in (scores.sensitivity, scores.specificity):
+        assert (interval.value, interval.low, interval.high) == (1.0, 1.0, 1.0)

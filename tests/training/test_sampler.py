@@ -15,7 +15,7 @@ from nodescan.errors import UsageError
 from nodescan.inference.transforms import as_image, normalised
 from nodescan.slides import open_slide
 from tests.training.fitting import AUGMENT, OFF, PLAN, SAMPLE, slide_data
-from tests.training.made_slides import DISCS
+from tests.training.made_slides import DISCS, replaced
 from tests.training.test_prepare import truth
 from training.augment import augmented
 from training.mosaics import IGNORED, cell_labels
@@ -222,3 +222,12 @@ def test_a_slide_that_vanished_is_named(sampler: SlideSampler, places: list[Plac
     ]
     with pytest.raises(UsageError, match=r"gone.tif: the slide \w+ isn't there any more; run prepare again"):
         copy.pixels(places[0], 32)
+
+
+def test_a_slide_that_was_replaced_is_not_taught_with_the_others_labels(index: Path, tmp_path: Path) -> None:
+    """Another slide under the name of the one that was prepared: refused where it is opened, before a patch is read."""
+    other = replaced(index, tmp_path, "tumor_001")
+    sampler = SlideSampler(tmp_path, "train", SAMPLE)
+    number = [row.slide_id for row in sampler.rows].index("tumor_001")
+    with pytest.raises(UsageError, match=rf"^{other}: the slide tumor_001 has changed since prepare; run pr"):
+        sampler.patch(Place(number, 448, 448, Stratum.INSIDE), PATCH_PX)

@@ -1,12 +1,26 @@
 """Which rule a tuning ends with."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from nodescan.config import load_config
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Spacing
+from nodescan.errors import UsageError
+from training import tuning
 from training.discs import as_scores, found_from_um, told_apart
-from training.known_slides import SlideScores
+from training.known_slides import Known, KnownSlide, SlideScores
 from training.scores import Interval
-from training.tuning import Trial, size_correction, steadiest
+from training.tuning import Trial, size_correction, steadiest, tune
+from training.untuned import UNTUNED
+
+SLIDES = (
+    KnownSlide("tumour", Path("tumour.tif"), (Known.disc((480.0, 480.0), 400.0),)),
+    KnownSlide("normal", Path("normal.tif"), ()),
+)
 
 
 def trial(
@@ -61,3 +75,40 @@ def test_pairs_of_the_correction_rise_after_rounding_too() -> None:
     scores = as_scores([(100.0, 694.13)] * 3 + [(150.0, 694.14)] * 3)
     table, _ = size_correction(scores)
     assert table == ((694.1, 100.0),)
+
+
+@pytest.fixture
+def few_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One smoothing and threshold, with all seed thresholds above it: the whole grid takes half a minute."""
+    monkeypatch.setattr(tuning, "_LOWEST_RULES", (DecisionRule(16.0, 0.5, 0.5, (), 0.0),))
+
+
+@pytest.mark.usefixtures("few_rules")
+def test_where_no_rule_finds_a_known_deposit_none_is_chosen() -> None:
+    """A network that sees nothing, or all of it elsewhere, gets no rule: the blindest would be the best of all."""
+    settings = load_config(None).settings.segmentation
+    with pytest.raises(UsageError, match=r"finds none of the 1 known deposits by any rule"):
+        tune(SLIDES, [disc_map(0.01), disc_map(0.01)], settings)
+
+
+@pytest.mark.usefixtures("few_rules")
+def test_a_rule_that_finds_nothing_is_not_among_those_to_choose_from() -> None:
+    """Answers of 0.79 at most: seed thresholds above find nothing. One found deposit tells no spread of sizes."""
+    trials = tune(SLIDES, [disc_map(0.79), disc_map(0.01)], load_config(None).settings.segmentation)
+    assert trials
+    assert max(trial.rule.seed_threshold for trial in trials) < 0.8
+    assert {trial.rule.size_uncertainty_um for trial in trials} == {UNTUNED.size_uncertainty_um}
+
+
+@pytest.mark.parametrize(("lengths", "spread"), [((), 25.0), ((210.0, 190.0), 25.0), ((210.0, 190.0, 230.0), 14.8)])
+def test_a_spread_is_told_from_three_deposits_on(lengths: tuple[float, ...], spread: float) -> None:
+    """Of none it was 0.0 um: sizes without any uncertainty from a model that nothing is known of."""
+    _, left = size_correction(as_scores([(200.0 * (1 + 9 * n), 200.0 * 9 * n + um) for n, um in enumerate(lengths)]))
+    assert left == spread
+
+
+def disc_map(inside: float) -> ProbabilityMap:
+    """A map of 960 um, a cell of 16 um each; what it answers within SLIDES' deposit, 0.01 elsewhere."""
+    y, x = np.mgrid[:60, :60] * 16.0 + 8.0
+    values = np.where(np.hypot(y - 480, x - 480) < 200, inside, 0.01).astype(np.float32)
+    return ProbabilityMap(values, np.ones((60, 60), bool), Spacing.square(16.0))
