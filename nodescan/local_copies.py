@@ -20,7 +20,7 @@ from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError, OutputError
 from nodescan.slides.diagnosis import check_readable
-from nodescan.slides.files import files_of_slide
+from nodescan.slides.files import files_of_slide, state_of
 
 if sys.platform == "win32":
 
@@ -186,6 +186,8 @@ class LocalCopies:
             _check_room(sum(file.stat().st_size for file in files), self.own)
             for file in files:
                 self._copy_file(copy, file, folder / file.relative_to(path.parent))
+            if state_of(folder / path.name) != state_of(path):  # one of several files, after it was copied
+                raise OSError(f"{path.name} was changed while it was copied")
             whole = True
         except NotASlideError as error:
             raise _NotCopiedError(error.reason) from error

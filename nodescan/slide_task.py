@@ -36,6 +36,7 @@ from nodescan.reports import write_reports
 from nodescan.resume import NO_RULES, RunRules, asked_of
 from nodescan.run_record import RUN_LOG, keep_in_log, versions
 from nodescan.scan import scan_slide
+from nodescan.slides.files import state_of
 
 FAILURE_REPORTS = ("json", "html")
 """What is written of a slide that couldn't be used: there is a report always."""
@@ -159,6 +160,7 @@ def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
             settings=tools.config.settings,
             progress=viewer,
         )
+        _check_unchanged(ref, asked)
         report = failed_if_unread(_with_config(result.report, tools.config, asked), tools.rules.max_unread_percent)
         _write(replace(result, report=report), tools, tools.reports)
         if report.status is Status.FAILED:
@@ -201,6 +203,15 @@ def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
         viewer.error(str(error))
         return [str(error)]
     return []
+
+
+def _check_unchanged(ref: SlideRef, asked: Asked) -> None:
+    """Raises SlideError where the slide's files are no longer those that were asked for.
+
+    Its pixels may then be of one file and its fingerprint of another.
+    """
+    if state_of(ref.path) != asked.slide_state:
+        raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
 
 
 def _write(result: SlideResult, tools: RunTools, names: tuple[str, ...]) -> None:
