@@ -25,6 +25,11 @@ P = ParamSpec("P")
 TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
 
 
+def spoils_its_process(report: SlideReport) -> bool:
+    """Whether the process that made it gets no other slide, because something broke in it, a GPU's context say."""
+    return any(flag.code in ("internal_error", "model_failed") for flag in report.flags)
+
+
 class InProcess(Executor):
     """Runs a call when it is submitted and returns its Future done.
 
@@ -104,8 +109,8 @@ class Slot:
             if not self._ended:
                 keep_in_log(self._job.folder, ref.slide_id, f"{error.reason}\n{words}")
             raise
-        if any(flag.code == "internal_error" for flag in report.flags):
-            self._worker.end()  # a process in which something broke, a GPU's context say, gets no other slide
+        if spoils_its_process(report):
+            self._worker.end()
         return report
 
     def end(self) -> None:

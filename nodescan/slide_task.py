@@ -19,6 +19,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (
     LockLostError,
+    ModelError,
     NodescanError,
     NotASlideError,
     OutputError,
@@ -265,6 +266,8 @@ def _flag(error: NodescanError, folder: Path) -> Flag:
             code = "unreadable"
         case OutputError():
             code = "not_written"
+        case ModelError():
+            code = "model_failed"
         case _:
             code = "failed"
     return Flag(code, message)

@@ -113,6 +113,18 @@ def test_slide_under_which_a_worker_died_once_is_read_again(tmp_path: Path, caps
     assert [row["metastasis"] for row in rows(tmp_path / "out")] == ["micro", "negative"]
 
 
+def test_process_whose_model_failed_gets_no_other_slide(tmp_path: Path) -> None:
+    """What broke in it may fail every later slide: the next one gets a new process."""
+    failing = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    clean = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "bc"]
+    scanned(job(tmp_path, "open_failing_ever_after"), [failing, *clean], slots=1)
+    assert [(row["status"], row["flags"]) for row in rows(tmp_path / "out")] == [
+        ("failed", "model_failed"),
+        ("complete", ""),
+        ("complete", ""),
+    ]
+
+
 def test_slide_without_progress_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:
     """It isn't tried again: what stalls once stalls for as long again."""
     stalling = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
