@@ -26,7 +26,7 @@ from nodescan.resume import NO_RULES
 from nodescan.slide_task import RemoteTools, Tools, lost_slide
 from nodescan.slides import open_slide
 from nodescan.worker_messages import ScanJob, job_line, slide_line
-from nodescan.workers import Worker, ended_like_ctrl_c, share_of_cores
+from nodescan.workers import Worker, share_of_cores
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.worker_fakes import PIDS
 
@@ -285,29 +285,6 @@ def test_stopped_run_keeps_what_is_finished_and_leaves_no_worker(
         assert (tmp_path / "said").read_text().endswith("the slides done so far are in out/summary.csv\n")
         assert json.loads((out / "run.json").read_text())["state"] == "interrupted"
         assert [path.name for path in out.iterdir() if path.name.endswith(".part")] == []
-
-
-def test_only_the_first_ctrl_c_counts() -> None:
-    """Those that come while the last record is written don't keep it from being written."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    written: list[str] = []
-
-    def stopped() -> None:
-        with ended_like_ctrl_c():
-            try:
-                signal.raise_signal(signal.SIGTERM)
-            finally:
-                signal.raise_signal(signal.SIGINT)
-                signal.raise_signal(signal.SIGTERM)
-                written.append("interrupted")
-
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            stopped()
-        assert written == ["interrupted"]
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_worker_ends_with_the_block() -> None:
