@@ -87,8 +87,8 @@ def _told(arguments: list[str]) -> int:
         if code == INTERRUPTED:
             raise KeyboardInterrupt  # which typer kept to itself
         sys.stdout.flush()
-    except StoppedError as error:
-        return _fail(str(error), INTERRUPTED)
+    except (StoppedError, KeyboardInterrupt, typer.Abort) as error:
+        return _fail(str(error) or _STOPPED, INTERRUPTED)
     except (SlideError, AnnotationError, ClusterError, LockLostError, WorkerError) as error:
         return _fail(str(error), NOT_COMPLETE)
     except NodescanError as error:
@@ -96,8 +96,6 @@ def _told(arguments: list[str]) -> int:
     except typer.TyperException as error:
         message = error.format_message().rstrip(".")
         return _fail(f"{message}; see nodescan --help", WRONG_USAGE)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail(_STOPPED, INTERRUPTED)
     except OSError as error:
         why = lost(error)
         if why is None:

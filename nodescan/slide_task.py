@@ -161,7 +161,8 @@ def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
             settings=tools.config.settings,
             progress=viewer,
         )
-        _check_unchanged(ref, asked)
+        if state_of(ref.path) != asked.slide_state:  # the pixels may be of one file, the fingerprint of another
+            raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
         report = failed_if_unread(_with_config(result.report, tools.config, asked), tools.rules.max_unread_percent)
         _write(replace(result, report=report), tools, tools.reports)
         if report.status is Status.FAILED:
@@ -206,15 +207,6 @@ def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
     return []
 
 
-def _check_unchanged(ref: SlideRef, asked: Asked) -> None:
-    """Raises SlideError where the slide's files are no longer those that were asked for.
-
-    Its pixels may then be of one file and its fingerprint of another.
-    """
-    if state_of(ref.path) != asked.slide_state:
-        raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
-
-
 def _write(result: SlideResult, tools: RunTools, names: tuple[str, ...]) -> None:
     """The slide's folder, while the run's folder is still this run's. Raises OutputError and LockLostError."""
     tools.rules.may_write()
@@ -223,8 +215,18 @@ def _write(result: SlideResult, tools: RunTools, names: tuple[str, ...]) -> None
 
 
 def _written_failure(failure: SlideResult, tools: RunTools, provenance: Provenance, *, viewer: Viewer) -> SlideReport:
+    """The failure's report, written as far as that can be done: where a writer breaks, report.json alone."""
     report = replace(failure.report, model=tools.predictor.model, provenance=provenance)
-    attempt(partial(_write, replace(failure, report=report), tools, FAILURE_REPORTS), viewer)
+    tries = ((replace(failure, report=report), FAILURE_REPORTS), (SlideResult(report), ("json",)))
+    for result, names in tries:
+        try:
+            attempt(partial(_write, result, tools, names), viewer)
+        except LockLostError:
+            raise
+        except Exception as error:  # a defect in a writer: the slide keeps its row, and the batch goes on
+            _keep_traceback(report.slide, error, tools.folder, viewer)
+        else:
+            break
     return report
 
 
@@ -267,7 +269,7 @@ def _flag(error: NodescanError, folder: Path) -> Flag:
         case OutputError():
             code = "not_written"
         case ModelError():
-            code = "model_failed"
+            return Flag("model_failed", message)
         case _:
             code = "failed"
     return Flag(code, message)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nodescan import batch, scan, slide_task
+from nodescan import batch, reports, scan, slide_task
 from nodescan.batch import run_batch, scan_all, scan_manifest
 from nodescan.batch_request import BatchRequest
 from nodescan.config import load_config
@@ -106,6 +106,29 @@ def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Pa
     assert " a\n" in log
     assert "ZeroDivisionError" in log
     assert "secret" not in (out / "a" / "report.json").read_text()
+
+
+@pytest.mark.parametrize(("broken", "written"), [(("html",), ["report.json"]), (("html", "json"), None)])
+def test_writer_that_breaks_costs_its_slides_alone(
+    broken: tuple[str, ...], written: list[str] | None, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of the failure, too, is written without it; each slide has its row and its traceback."""
+
+    def breaks(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(reports, "WRITERS", {**reports.WRITERS, **dict.fromkeys(broken, breaks)})
+    paths = [paint_slide(tmp_path / f"{name}.tif") for name in "abc"]
+    result = scan_all(slides(*paths), tools(out), Listener())
+    assert [(row["slide_id"], row["status"], row["flags"]) for row in rows(out)] == [
+        (name, "failed", "internal_error") for name in "abc"
+    ]
+    assert not result.complete
+    for name in "abc":
+        folder = out / name
+        assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == written
+    assert (out / "run.log").read_text().count("MemoryError") >= 6
+    assert json.loads((out / "run.json").read_text())["state"] == "finished"
 
 
 def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
