@@ -15,6 +15,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import DiedTwiceError, NodescanError, SlideError, StalledError, WorkerDiedError, WorkerError
 from nodescan.progress import Viewer
 from nodescan.run_record import keep_in_log
+from nodescan.threads import thread_errors
 from nodescan.worker_messages import ScanJob
 from nodescan.workers import Opened, Worker, share_of_cores
 
@@ -55,8 +56,9 @@ class SlideExecutor(Executor, ABC):
     _threads: ThreadPoolExecutor
 
     def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
-        """Call `fn`, which calls scan(), in a thread."""
-        return self._threads.submit(fn, *args, **kwargs)
+        """Call `fn`, which calls scan(), in a thread. Raises WorkerError where none can be started."""
+        with thread_errors():
+            return self._threads.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)

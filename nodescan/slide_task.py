@@ -27,6 +27,7 @@ from nodescan.errors import (
     StalledError,
     UnmeasurableError,
     WorkerDiedError,
+    WorkerError,
 )
 from nodescan.executors import InProcess, SlideExecutor
 from nodescan.glimpse import glimpse
@@ -198,10 +199,10 @@ def lost_slide(ref: SlideRef, error: SlideError, *, tools: RunTools, viewer: Vie
 
 
 def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
-    """Write where possible; a disk that is full is told and outlived. What went wrong, or nothing."""
+    """Write where possible; a full disk and a lack of threads are told and outlived. What went wrong, or nothing."""
     try:
         write()
-    except OutputError as error:
+    except (OutputError, WorkerError) as error:
         viewer.error(str(error))
         return [str(error)]
     return []

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING
 from nodescan import errors
 from nodescan.errors import LockLostError, NodescanError, StalledError, WorkerDiedError, WorkerError
 from nodescan.machine_checks import signal_name, usable_cores, visible_cores
+from nodescan.threads import thread_errors
 from nodescan.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
 
 if TYPE_CHECKING:
@@ -77,7 +78,12 @@ class Worker:
             reason = f"no process can be started ({error.strerror})"
             raise WorkerError(f"{reason}; end other programs or use --slots 0") from error
         self._heard: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        try:
+            with thread_errors():
+                threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        except WorkerError:
+            self.end()
+            raise
 
     def __enter__(self) -> "Worker":
         return self

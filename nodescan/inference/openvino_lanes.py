@@ -16,6 +16,7 @@ from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard
 from nodescan.inference.lanes import MOST_LANES, Answer
 from nodescan.inference.openvino_graph import graph
+from nodescan.threads import thread_errors
 
 
 def installed() -> bool:
@@ -103,7 +104,7 @@ def _loaded() -> tuple[ModuleType, ModuleType, Any]:
     def load() -> tuple[ModuleType, ModuleType, Any]:
         return _imported("openvino"), _imported("openvino.opset13"), _core()
 
-    with ThreadPoolExecutor(1, thread_name_prefix="load-openvino") as loader:
+    with thread_errors(), ThreadPoolExecutor(1, thread_name_prefix="load-openvino") as loader:
         return loader.submit(load).result()
 
 
