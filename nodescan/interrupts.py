@@ -17,10 +17,11 @@ def ended_like_ctrl_c() -> Iterator[None]:
     The first of them ends it; those that come in the next LEAVING_S, while it is left and its last record is written,
     are ignored. Later ones end it again: a library may have kept the first to itself.
     """
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():  # signals are for the main thread alone
-        names = []
-    before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
+        numbers = []
+    unheard = (None, signal.SIG_IGN)
+    before = {number: handler for number in numbers if (handler := signal.getsignal(number)) not in unheard}
     ended: float | None = None
 
     def end(_number: int, _frame: object) -> None:
@@ -31,9 +32,8 @@ def ended_like_ctrl_c() -> Iterator[None]:
             raise KeyboardInterrupt
 
     try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, end)
+        for number in before:
+            signal.signal(number, end)
         yield
     finally:
         for number, handler in before.items():
