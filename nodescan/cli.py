@@ -16,10 +16,12 @@ from nodescan.errors import (
     LockLostError,
     NodescanError,
     SlideError,
+    StoppedError,
     UsageError,
     WorkerError,
 )
 from nodescan.evaluate_command import evaluate
+from nodescan.interrupts import ended_like_ctrl_c
 from nodescan.manifest_command import manifest as manifest_
 from nodescan.options import (
     COMPLETE,
@@ -59,6 +61,8 @@ from nodescan.streams import lost, make_usable, printing, say
 if TYPE_CHECKING:
     from nodescan.batch import BatchResult
 
+_STOPPED = "stopped by the user"
+
 app = typer.Typer(
     name="nodescan",
     help="Find, measure and classify tumour deposits in slides of sentinel lymph nodes. Not for clinical use.",
@@ -71,10 +75,20 @@ app = typer.Typer(
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Whatever goes wrong is one line on stderr that names the file, the reason and the way out."""
     make_usable()
+    with ended_like_ctrl_c():
+        return _told(sys.argv[1:] if arguments is None else arguments)
+
+
+def _told(arguments: list[str]) -> int:
+    """The command's exit code, once whatever went wrong was told."""
     try:
-        check_not_empty(sys.argv[1:] if arguments is None else arguments)
+        check_not_empty(arguments)
         code = app(args=arguments, prog_name="nodescan", standalone_mode=False)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt  # which typer kept to itself
         sys.stdout.flush()
+    except (StoppedError, KeyboardInterrupt, typer.Abort) as error:
+        return _fail(str(error) or _STOPPED, INTERRUPTED)
     except (SlideError, AnnotationError, ClusterError, LockLostError, WorkerError) as error:
         return _fail(str(error), NOT_COMPLETE)
     except NodescanError as error:
@@ -83,8 +97,6 @@ def main(arguments: list[str] | None = None) -> int:
         message = error.format_message().rstrip(".")
         context = getattr(error, "ctx", None)
         return _fail(f"{message}; see {context.command_path if context else 'nodescan'} --help", WRONG_USAGE)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("stopped by the user", INTERRUPTED)
     except OSError as error:
         why = lost(error)
         if why is None:
@@ -118,7 +130,7 @@ def run(
     """Scan slides and write a report for each, summary.csv and run.json; with a manifest, patients.csv too."""
     check_spacing(mpp, override_mpp)
     check_limits(stall_minutes, max_unread)
-    from nodescan.workers import ended_like_ctrl_c, started_ahead
+    from nodescan.workers import started_ahead
 
     first = started_ahead(0 if scheduler else slots)  # it loads what it needs while this process does
     from nodescan.batch import run_batch
@@ -147,10 +159,10 @@ def run(
         tasks_at_once=tasks_at_once,
     )
     try:
-        with ended_like_ctrl_c(), first or nullcontext():
+        with first or nullcontext():
             result = run_batch(request, open_viewer(quiet=quiet, folder=out, log_json=log_json), first=first)
     except KeyboardInterrupt:
-        return _stopped(out)
+        raise _stopped(out) from None
     if not quiet:
         _show(result, request.command)
     return COMPLETE if result.complete else NOT_COMPLETE
@@ -169,14 +181,12 @@ def demo(
     from nodescan.demo import DemoRequest, run_demo
     from nodescan.tables import print_demo
     from nodescan.viewers import open_viewer
-    from nodescan.workers import ended_like_ctrl_c
 
     request = DemoRequest(folder=out, model=model, device=device, command=_words())
     try:
-        with ended_like_ctrl_c():
-            result = run_demo(request, open_viewer(quiet=quiet, folder=out))
+        result = run_demo(request, open_viewer(quiet=quiet, folder=out))
     except KeyboardInterrupt:
-        return _stopped(out / "results")
+        raise _stopped(out / "results") from None
     with printing(f"they are in {out / 'results'}"):
         print_demo(result)
     return COMPLETE if result.right else NOT_COMPLETE
@@ -289,11 +299,9 @@ def _words() -> tuple[str, ...]:
     return ("nodescan", *sys.argv[1:])
 
 
-def _stopped(folder: Path) -> int:
+def _stopped(folder: Path) -> StoppedError:
     rows = folder / "summary.csv"
-    return _fail(
-        f"stopped by the user{f'; the slides done so far are in {rows}' if rows.is_file() else ''}", INTERRUPTED
-    )
+    return StoppedError(f"{_STOPPED}{f'; the slides done so far are in {rows}' if rows.is_file() else ''}")
 
 
 def _fail(message: str, code: int) -> int:

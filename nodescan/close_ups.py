@@ -10,6 +10,7 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
+from nodescan.threads import thread_errors
 
 _CROP_PX, _SMALLEST_CROP_UM, _CROP_READERS = 512, 300.0, 2
 
@@ -23,7 +24,8 @@ def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], M
     Returns what waits for the pictures, by deposit: they are read while the flags are worked out.
     """
     pool = ThreadPoolExecutor(_CROP_READERS, thread_name_prefix="close-up")
-    coming = [(deposit.id, pool.submit(_close_up, slide, deposit)) for deposit in deposits[:MOST_CLOSE_UPS]]
+    with thread_errors():
+        coming = [(deposit.id, pool.submit(_close_up, slide, deposit)) for deposit in deposits[:MOST_CLOSE_UPS]]
     pool.shutdown(wait=False)
 
     def pictures() -> Mapping[int, Picture]:

@@ -15,6 +15,7 @@ NodescanError
 ├── DeviceError               the device asked for isn't there
 ├── WorkerError               no process to scan with can be started, or none is left
 ├── ClusterError              a Dask cluster can't be reached, can't do the work, or was lost
+├── StoppedError              the user ended the program (exit code 130)
 ├── LockLostError             a run's output folder is no longer its own
 └── OutputError               results can't be written
 """
@@ -91,6 +92,10 @@ class WorkerError(NodescanError):
 
 class ClusterError(NodescanError):
     """A Dask cluster can't be reached, its workers can't do a run's work, or it was lost."""
+
+
+class StoppedError(NodescanError):
+    """Ctrl-C, SIGTERM or SIGHUP ended the program; the text says what is done so far."""
 
 
 class LockLostError(NodescanError):

@@ -15,6 +15,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import DiedTwiceError, NodescanError, SlideError, StalledError, WorkerDiedError, WorkerError
 from nodescan.progress import Viewer
 from nodescan.run_record import keep_in_log
+from nodescan.threads import thread_errors
 from nodescan.worker_messages import ScanJob
 from nodescan.workers import Opened, Worker, share_of_cores
 
@@ -23,6 +24,11 @@ Result = TypeVar("Result")
 P = ParamSpec("P")
 
 TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
+
+
+def spoils_its_process(report: SlideReport) -> bool:
+    """Whether the process that made it gets no other slide, because something broke in it, a GPU's context say."""
+    return any(flag.code in ("internal_error", "model_failed") for flag in report.flags)
 
 
 class InProcess(Executor):
@@ -50,8 +56,9 @@ class SlideExecutor(Executor, ABC):
     _threads: ThreadPoolExecutor
 
     def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
-        """Call `fn`, which calls scan(), in a thread."""
-        return self._threads.submit(fn, *args, **kwargs)
+        """Call `fn`, which calls scan(), in a thread. Raises WorkerError where none can be started."""
+        with thread_errors():
+            return self._threads.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._threads.shutdown(wait=wait, cancel_futures=cancel_futures)
@@ -104,8 +111,8 @@ class Slot:
             if not self._ended:
                 keep_in_log(self._job.folder, ref.slide_id, f"{error.reason}\n{words}")
             raise
-        if any(flag.code == "internal_error" for flag in report.flags):
-            self._worker.end()  # a process in which something broke, a GPU's context say, gets no other slide
+        if spoils_its_process(report):
+            self._worker.end()
         return report
 
     def end(self) -> None:

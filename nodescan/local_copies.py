@@ -20,7 +20,8 @@ from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError, OutputError
 from nodescan.slides.diagnosis import check_readable
-from nodescan.slides.files import files_of_slide
+from nodescan.slides.files import files_of_slide, state_of
+from nodescan.threads import thread_errors
 
 if sys.platform == "win32":
 
@@ -89,7 +90,8 @@ class LocalCopies:
     def __enter__(self) -> "LocalCopies":
         # Not of a pool: Python waits for those when it ends, and this one may hang in a read.
         self._copier = Thread(target=self._copy_on, name="copy", daemon=True)
-        self._copier.start()
+        with thread_errors():
+            self._copier.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -186,6 +188,8 @@ class LocalCopies:
             _check_room(sum(file.stat().st_size for file in files), self.own)
             for file in files:
                 self._copy_file(copy, file, folder / file.relative_to(path.parent))
+            if state_of(folder / path.name) != state_of(path):  # one of several files, after it was copied
+                raise OSError(f"{path.name} was changed while it was copied")
             whole = True
         except NotASlideError as error:
             raise _NotCopiedError(error.reason) from error

@@ -16,6 +16,7 @@ from secrets import token_hex
 
 from nodescan.errors import LockLostError, OutputError
 from nodescan.run_limits import MAX_UNREAD_PERCENT
+from nodescan.threads import thread_errors
 
 LOCK_FILE = ".run.lock"
 """Hidden, so that no slide's folder can have this name."""
@@ -111,7 +112,8 @@ def read_holder(path: Path) -> Holder | None:
 
 @contextmanager
 def held(folder: Path, *, beat_every_s: float = BEAT_EVERY_S) -> Iterator[Ticket]:
-    """Hold the folder's lock for the length of the block, with a heartbeat. Raises OutputError where another run does.
+    """Hold the folder's lock for the length of the block, with a heartbeat. Raises OutputError where another run does,
+    and WorkerError where no thread can be started.
 
     Whether a run on this host lives is asked of the system. On another host it is judged by the age of its last
     heartbeat, by the clock of the disk alone: each heartbeat sets the lock's time of change, and so does the file that
@@ -122,13 +124,15 @@ def held(folder: Path, *, beat_every_s: float = BEAT_EVERY_S) -> Iterator[Ticket
     take(path, me)
     stop = threading.Event()
     thread = threading.Thread(target=_beat, args=(path, me, stop, beat_every_s), name="heartbeat", daemon=True)
-    thread.start()
     ticket = Ticket(path, me.run_id)
     try:
+        with thread_errors():
+            thread.start()
         yield ticket
     finally:
         stop.set()
-        thread.join(timeout=5)
+        if thread.ident is not None:  # it was started
+            thread.join(timeout=5)
         if ticket.holds():
             with suppress(OSError):
                 path.unlink(missing_ok=True)

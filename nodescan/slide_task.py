@@ -19,6 +19,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (
     LockLostError,
+    ModelError,
     NodescanError,
     NotASlideError,
     OutputError,
@@ -26,6 +27,7 @@ from nodescan.errors import (
     StalledError,
     UnmeasurableError,
     WorkerDiedError,
+    WorkerError,
 )
 from nodescan.executors import InProcess, SlideExecutor
 from nodescan.glimpse import glimpse
@@ -37,6 +39,7 @@ from nodescan.resume import asked_of
 from nodescan.run_lock import NO_RULES, RunRules
 from nodescan.run_record import RUN_LOG, keep_in_log, versions
 from nodescan.scan import scan_slide
+from nodescan.slides.files import state_of
 
 FAILURE_REPORTS = ("json", "html")
 """What is written of a slide that couldn't be used: there is a report always."""
@@ -160,6 +163,8 @@ def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
             settings=tools.config.settings,
             progress=viewer,
         )
+        if state_of(ref.path) != asked.slide_state:  # the pixels may be of one file, the fingerprint of another
+            raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
         report = failed_if_unread(_with_config(result.report, tools.config, asked), tools.rules.max_unread_percent)
         _write(replace(result, report=report), tools, tools.reports)
         if report.status is Status.FAILED:
@@ -172,10 +177,7 @@ def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
         viewer.error(str(error))
         failure = SlideResult(report, overview=None if isinstance(error, OutputError) else _glimpse(ref, tools))
     except Exception as error:  # the one broad except: a defect in the program may cost a slide, never the batch
-        flag = _internal_error(error)
-        report = _failure(ref, Status.FAILED, flag)
-        viewer.error(f"{ref.path.name}: {flag.message}")
-        keep_in_log(tools.folder, ref.slide_id, "".join(traceback.format_exception(error)))
+        report = _failure(ref, Status.FAILED, _told_defect(ref, error, tools.folder, viewer))
         failure = SlideResult(report, overview=_glimpse(ref, tools))
     seconds = time.monotonic() - clock
     if failure is not None:
@@ -197,10 +199,10 @@ def lost_slide(ref: SlideRef, error: SlideError, *, tools: RunTools, viewer: Vie
 
 
 def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
-    """Write where possible; a disk that is full is told and outlived. What went wrong, or nothing."""
+    """Write where possible; a full disk and a lack of threads are told and outlived. What went wrong, or nothing."""
     try:
         write()
-    except OutputError as error:
+    except (OutputError, WorkerError) as error:
         viewer.error(str(error))
         return [str(error)]
     return []
@@ -214,8 +216,18 @@ def _write(result: SlideResult, tools: RunTools, names: tuple[str, ...]) -> None
 
 
 def _written_failure(failure: SlideResult, tools: RunTools, provenance: Provenance, *, viewer: Viewer) -> SlideReport:
+    """The failure's report, written as far as that can be done: where a writer breaks, report.json alone."""
     report = replace(failure.report, model=tools.predictor.model, provenance=provenance)
-    attempt(partial(_write, replace(failure, report=report), tools, FAILURE_REPORTS), viewer)
+    tries = ((replace(failure, report=report), FAILURE_REPORTS), (SlideResult(report), ("json",)))
+    for result, names in tries:
+        try:
+            attempt(partial(_write, result, tools, names), viewer)
+        except LockLostError:
+            raise
+        except Exception as error:  # a defect in a writer: the slide keeps its row, and the batch goes on
+            _told_defect(report.slide, error, tools.folder, viewer)
+        else:
+            break
     return report
 
 
@@ -256,15 +268,20 @@ def _flag(error: NodescanError, folder: Path) -> Flag:
             code = "unreadable"
         case OutputError():
             code = "not_written"
+        case ModelError():
+            code = "model_failed"
         case _:
             code = "failed"
     return Flag(code, message)
 
 
-def _internal_error(error: Exception) -> Flag:
-    """The exception's own text stays in the log: it may hold paths."""
+def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) -> Flag:
+    """What is said of a defect in the program. The exception's own text stays in the log: it may hold paths."""
     kind = type(error).__name__
-    return Flag("internal_error", f"a defect in nodescan ({kind}) stopped this slide; please report it with {RUN_LOG}")
+    text = f"a defect in nodescan ({kind}) stopped this slide; please report it with {RUN_LOG}"
+    viewer.error(f"{ref.path.name}: {text}")
+    keep_in_log(folder, ref.slide_id, "".join(traceback.format_exception(error)))
+    return Flag("internal_error", text)
 
 
 def _provenance(tools: RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:

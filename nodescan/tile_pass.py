@@ -18,6 +18,7 @@ from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.survey import Survey
+from nodescan.threads import thread_errors
 
 MOST_READERS = 4
 """Where the network runs elsewhere. On a CPU it needs the cores itself, and two readers keep ahead of it."""
@@ -103,7 +104,7 @@ def show(
             builder.place(*item.tile, answer, judged=~item.blur)
         done(len(batch), len(seen) * geometry.core_px**2 / 1e6)
 
-    with ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
+    with thread_errors(), ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
         reads = _ahead(pool, read, survey.tiles, most=(_UNDER_WAY + 1) * predictor.batch_size)
         for batch, answers in _answered(_batches(reads, predictor.batch_size), predictor):
             place(batch, answers)

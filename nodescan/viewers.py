@@ -16,6 +16,7 @@ from nodescan.progress import Advances, BarViewer, Clock, PlainViewer, Viewer
 from nodescan.reports import FILES
 from nodescan.run_lock import LOCK_FILE
 from nodescan.slides.slide_ids import RESERVED
+from nodescan.threads import thread_errors
 
 LOG_EVERY_S = 1.0
 """At most one JSON line of tiles in this time."""
@@ -57,7 +58,8 @@ class JsonLog(Viewer):
         self._state = Advances(clock)
         self._beat_every_s, self._closed, self._writing = beat_every_s, Event(), Lock()
         self._beating = Thread(target=self._beat, name="log-heartbeat", daemon=True)
-        self._beating.start()
+        with thread_errors():
+            self._beating.start()
 
     def note(self, text: str) -> None:
         self._write("note", message=text)

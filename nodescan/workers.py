@@ -14,14 +14,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from nodescan import errors
 from nodescan.errors import LockLostError, NodescanError, StalledError, WorkerDiedError, WorkerError
 from nodescan.machine_checks import signal_name, usable_cores, visible_cores
+from nodescan.threads import thread_errors
 from nodescan.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
 
 if TYPE_CHECKING:
@@ -78,7 +78,12 @@ class Worker:
             reason = f"no process can be started ({error.strerror})"
             raise WorkerError(f"{reason}; end other programs or use --slots 0") from error
         self._heard: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        try:
+            with thread_errors():
+                threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        except WorkerError:
+            self.end()
+            raise
 
     def __enter__(self) -> "Worker":
         return self
@@ -200,32 +205,6 @@ class Worker:
 def started_ahead(slots: int | None) -> Worker | None:
     """The first worker of a run with so many slots, or none where it needs none."""
     return None if slots == 0 else Worker(threads=share_of_cores(slots))
-
-
-@contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that it is left in order; what is ignored stays ignored.
-
-    The first of them ends it; those that come while it is left, and its last record is written, are ignored.
-    """
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():  # signals are for the main thread alone
-        names = []
-    before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in names}
-
-    def end(_number: int, _frame: object) -> None:
-        for number in before:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, end)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def share_of_cores(slots: int | None) -> int | None:

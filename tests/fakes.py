@@ -57,7 +57,9 @@ class Listener(Viewer):
         return [str(what) for event, what in self.events if event == "error"]
 
 
-def paint_slide(path: Path, *, tumour_um: int = 0, spacing_um: float | None = 0.95) -> Path:
+def paint_slide(
+    path: Path, *, tumour_um: int = 0, spacing_um: float | None = 0.95, compression: str = "deflate"
+) -> Path:
     """A tiled TIFF of pink tissue on glass, with a square of tumour, tumour_um along its sides (0: none)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
@@ -71,6 +73,6 @@ def paint_slide(path: Path, *, tumour_um: int = 0, spacing_um: float | None = 0.
     pixels[96:672, 96:672] = np.clip(pixels[96:672, 96:672] + grain[96:672, 96:672], 0, 255)
     resolution = {} if spacing_um is None else {"resolution": (1e4 / spacing_um,) * 2, "resolutionunit": "CENTIMETER"}
     tifffile.imwrite(
-        path, pixels, tile=(256, 256), photometric="rgb", compression="deflate", metadata=None, **resolution
+        path, pixels, tile=(256, 256), photometric="rgb", compression=compression, metadata=None, **resolution
     )
     return path

@@ -99,6 +99,7 @@ def test_scanning_does_not_need_torchvision_or_training() -> None:
 
 BROAD = {
     "slide_task.py: scan_one": "the one over a slide: a defect costs that slide, and its traceback is recorded",
+    "slide_task.py: _written_failure": "the report of a slide that failed already; its traceback is recorded",
     "slide_task.py: _glimpse": "a picture on the page of a slide that failed already",
     "local_copies.py: _copy_on": "whoever waits for the copy hears of it",
     "connection.py: connected": "closing the client of a scheduler that is gone",

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from nodescan import batch, slide_task
+from nodescan import batch, reports, scan, slide_task
 from nodescan.batch import run_batch, scan_all, scan_manifest
 from nodescan.batch_request import BatchRequest
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError, UsageError
+from nodescan.examination import Examination, examine
 from nodescan.inference import slots
 from nodescan.interfaces import Slide
 from nodescan.manifest import read_manifest
@@ -105,6 +106,29 @@ def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Pa
     assert " a\n" in log
     assert "ZeroDivisionError" in log
     assert "secret" not in (out / "a" / "report.json").read_text()
+
+
+@pytest.mark.parametrize(("broken", "written"), [(("html",), ["report.json"]), (("html", "json"), None)])
+def test_writer_that_breaks_costs_its_slides_alone(
+    broken: tuple[str, ...], written: list[str] | None, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of the failure, too, is written without it; each slide has its row and its traceback."""
+
+    def breaks(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(reports, "WRITERS", {**reports.WRITERS, **dict.fromkeys(broken, breaks)})
+    paths = [paint_slide(tmp_path / f"{name}.tif") for name in "abc"]
+    result = scan_all(slides(*paths), tools(out), Listener())
+    assert [(row["slide_id"], row["status"], row["flags"]) for row in rows(out)] == [
+        (name, "failed", "internal_error") for name in "abc"
+    ]
+    assert not result.complete
+    for name in "abc":
+        folder = out / name
+        assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == written
+    assert (out / "run.log").read_text().count("MemoryError") >= 6
+    assert json.loads((out / "run.json").read_text())["state"] == "finished"
 
 
 def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
@@ -227,6 +251,31 @@ def test_manifest_ends_in_patients_and_a_failed_slide_in_a_lower_bound(tmp_path:
     assert found["C"].startswith("cannot be determined")
     assert json.loads((out / "patients.json").read_text())["slides_of_other_stains"] == ["k"]
     assert not result.complete
+
+
+@pytest.mark.parametrize(("compression", "reader"), [("jpeg", "tiff"), ("deflate", "openslide")])
+def test_slide_replaced_while_it_is_read_fails(
+    compression: str, reader: str, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pixels are of one file, its fingerprint would be of another; nothing is staged on it."""
+    slide = paint_slide(tmp_path / "a.tif", compression=compression)
+    other = paint_slide(tmp_path / "other" / "a.tif", tumour_um=400, compression=compression)
+    table = tmp_path / "m.csv"
+    table.write_text("path,patient_id\na.tif,A\n")
+    read_with: list[str] = []
+
+    def replaced(opened: Slide, *given: object, **more: object) -> Examination:
+        examination = examine(opened, *given, **more)
+        os.replace(other, slide)
+        read_with.append(opened.info.reader)
+        return examination
+
+    monkeypatch.setattr(scan, "examine", replaced)
+    result = scan_table(table, tools(out))
+    assert read_with == [reader]
+    assert result.reports[0].status is Status.FAILED
+    assert result.reports[0].flags[0].message == "the file was changed while it was read; run it again"
+    assert stages(out)["A"].startswith("cannot be determined")
 
 
 def test_stage_of_a_stopped_run_rests_on_nothing_older(tmp_path: Path, out: Path) -> None:

@@ -165,6 +165,29 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
     ]
 
 
+def test_a_copy_of_files_of_two_slides_is_never_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of several files that is replaced once it was copied belongs to another slide than the rest."""
+    path, told, seen = mrxs(tmp_path / "in"), [], []
+    copy_times = shutil.copystat
+
+    def replace_copied(source: Path, target: Path) -> None:
+        copy_times(source, target)
+        if source == path:
+            os.utime(files_of_slide(path)[0], ns=(1, 1))
+
+    monkeypatch.setattr(shutil, "copystat", replace_copied)
+    assert files_of_slide(path)[0] != path
+
+    def scan(given: SlideRef) -> SlideReport:
+        seen.append(given.path)
+        return report(given)
+
+    with local_copies([], tmp_path / "local", told.append, stall_s=60) as copies:
+        copies.scan(SlideRef("m", path), scan)
+    assert seen == [path]
+    assert told == ["m.mrxs: read where it lies, not copied: m.mrxs was changed while it was copied"]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
 def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
     """Named in a manifest it would hold the copying for ever; the scan says what it is."""

@@ -26,7 +26,7 @@ from nodescan.run_lock import NO_RULES
 from nodescan.slide_task import RemoteTools, Tools, lost_slide
 from nodescan.slides import open_slide
 from nodescan.worker_messages import ScanJob, job_line, slide_line
-from nodescan.workers import Worker, ended_like_ctrl_c, share_of_cores
+from nodescan.workers import Worker, share_of_cores
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.worker_fakes import PIDS
 
@@ -111,6 +111,18 @@ def test_slide_under_which_a_worker_died_once_is_read_again(tmp_path: Path, caps
     assert (tmp_path / "model" / "died").exists()
     assert "a.tif: the process that read it was ended by SIGKILL; it is tried once more" in capsys.readouterr().err
     assert [row["metastasis"] for row in rows(tmp_path / "out")] == ["micro", "negative"]
+
+
+def test_process_whose_model_failed_gets_no_other_slide(tmp_path: Path) -> None:
+    """What broke in it may fail every later slide: the next one gets a new process."""
+    failing = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    clean = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "bc"]
+    scanned(job(tmp_path, "open_failing_ever_after"), [failing, *clean], slots=1)
+    assert [(row["status"], row["flags"]) for row in rows(tmp_path / "out")] == [
+        ("failed", "model_failed"),
+        ("complete", ""),
+        ("complete", ""),
+    ]
 
 
 def test_slide_without_progress_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:
@@ -273,29 +285,6 @@ def test_stopped_run_keeps_what_is_finished_and_leaves_no_worker(
         assert (tmp_path / "said").read_text().endswith("the slides done so far are in out/summary.csv\n")
         assert json.loads((out / "run.json").read_text())["state"] == "interrupted"
         assert [path.name for path in out.iterdir() if path.name.endswith(".part")] == []
-
-
-def test_only_the_first_ctrl_c_counts() -> None:
-    """Those that come while the last record is written don't keep it from being written."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    written: list[str] = []
-
-    def stopped() -> None:
-        with ended_like_ctrl_c():
-            try:
-                signal.raise_signal(signal.SIGTERM)
-            finally:
-                signal.raise_signal(signal.SIGINT)
-                signal.raise_signal(signal.SIGTERM)
-                written.append("interrupted")
-
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            stopped()
-        assert written == ["interrupted"]
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_worker_ends_with_the_block() -> None:

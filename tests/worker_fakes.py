@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.errors import DeviceError
+from nodescan.errors import DeviceError, ModelError
 from tests.fakes import ColourPredictor
 
 PIDS = "NODESCAN_TEST_PIDS"
@@ -74,6 +74,18 @@ def open_broken(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def open_failing_ever_after(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    """A network that answers nothing any more once it met tumour, in this process."""
+    predictor: Touchy
+
+    def fail() -> None:
+        predictor.raises = ModelError("a tile can't be answered (out of memory)")
+        raise predictor.raises
+
+    predictor = Touchy(fail)
+    return predictor, 1
 
 
 def open_robbing(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:

@@ -6,7 +6,8 @@ fit and validate are Lightning's own: python -m training fit --help
 import typer
 
 from nodescan.errors import NodescanError
-from nodescan.options import COMPLETE, WRONG_USAGE
+from nodescan.interrupts import ended_like_ctrl_c
+from nodescan.options import COMPLETE, INTERRUPTED, WRONG_USAGE
 from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands
 from training.model_commands import add_model_commands
@@ -21,10 +22,15 @@ add_card_commands(app)
 
 
 def run(arguments: list[str]) -> int:
-    """Exit code: 0 done, 2 for a mistake of the user's, told in one line."""
-    try:
-        app(arguments, standalone_mode=True)
-    except NodescanError as error:
-        typer.echo(f"error: {one_line(error)}", err=True)
-        return WRONG_USAGE
+    """Exit code: 0 done, 2 for a mistake of the user's, 130 stopped by a signal; the last two told in one line."""
+    with ended_like_ctrl_c():
+        try:
+            app(arguments, standalone_mode=True)
+        except NodescanError as error:
+            typer.echo(f"error: {one_line(error)}", err=True)
+            return WRONG_USAGE
+        except SystemExit as end:
+            if end.code == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+                typer.echo("error: stopped by the user", err=True)
+            raise
     return COMPLETE

@@ -11,6 +11,7 @@ from pathlib import Path
 from nodescan.errors import NodescanError
 
 SAMPLE_S = 0.1
+_ENDING_S = 20.0
 _PROC = Path("/proc")
 
 
@@ -51,11 +52,20 @@ def run_watched(command: Sequence[str | Path], *, environment: Mapping[str, str]
     try:
         output, _ = process.communicate()
     finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
+        _end(process)
         watch.stop()
     return Run(started, time.perf_counter() - clock, watch.peak_bytes, process.returncode, output)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """In order, so that it ends what it started; at once where that takes it longer than _ENDING_S."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_ENDING_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def tree_rss_bytes(root: int) -> int:

@@ -19,6 +19,7 @@ from nodescan.cluster.processes import ClusterJob, KeptProcesses, Process, model
 from nodescan.domain.report import RESULT_VERSION, SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
+from nodescan.executors import spoils_its_process
 from nodescan.progress import Viewer
 from nodescan.workers import Opened
 
@@ -219,8 +220,8 @@ def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> T
     except BaseException:  # passed on; whatever it was, the process gets no other slide
         _KEPT.drop(process)
         raise
-    if any(flag.code == "internal_error" for flag in report.flags):
-        _KEPT.drop(process)  # a process in which something broke, a GPU's context say, gets no other slide
+    if spoils_its_process(report):
+        _KEPT.drop(process)
     else:
         _KEPT.give(process)
     return replace(me, report=report, seconds=relay.seconds, said=tuple(relay.said))

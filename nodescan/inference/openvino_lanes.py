@@ -16,6 +16,7 @@ from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard
 from nodescan.inference.lanes import MOST_LANES, Answer
 from nodescan.inference.openvino_graph import graph
+from nodescan.threads import thread_errors
 
 
 def installed() -> bool:
@@ -39,7 +40,7 @@ class OpenVinoLanes:
 
         Takes tiles of the card's size alone. Raises ModelError where the network can't be compiled.
         """
-        openvino, ops = _imported("openvino"), _imported("openvino.opset13")
+        openvino, ops, core = _loaded()
         self.precision = precision
         streams = min(threads, MOST_LANES)
         options: dict[str, Any] = {
@@ -49,7 +50,7 @@ class OpenVinoLanes:
         }
         try:
             model = graph(openvino, ops, card, weights, int8=precision == "int8")
-            compiled = _core().compile_model(model, "CPU", options)
+            compiled = core.compile_model(model, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * streams)]
         except RuntimeError as error:
             raise ModelError(f"OpenVINO: the network can't be compiled ({_first_line(error)})") from error
@@ -61,7 +62,7 @@ class OpenVinoLanes:
 
     def _started(self, tile: NDArray[np.uint8]) -> "_Job":
         if not self._free:
-            self._finished(self._under_way[0])
+            self._settle(self._under_way[0])
         job = _Job(self._free.pop(), np.ascontiguousarray(tile))
         try:
             job.request.start_async({0: job.tile}, share_inputs=True)
@@ -72,41 +73,55 @@ class OpenVinoLanes:
         return job
 
     def _finished(self, job: "_Job") -> NDArray[np.float32]:
+        if job in self._under_way:
+            self._settle(job)
         if job.answer is None:
-            try:
-                job.request.wait()
-            except RuntimeError as error:
-                raise _unanswered(error) from error
+            raise job.error or ModelError("OpenVINO: a tile has no answer")
+        return job.answer
+
+    def _settle(self, job: "_Job") -> None:
+        """Wait for its answer, or error, and take its request back: one that failed answers again once restarted."""
+        try:
+            job.request.wait()
             job.answer = np.array(job.request.output_tensors[0].data, dtype=np.float32)
+        except RuntimeError as error:
+            job.error = _unanswered(error)
+        finally:
             self._under_way.remove(job)
             self._free.append(job.request)
-        return job.answer
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """A tile under way; it is held here because OpenVINO reads it where it lies."""
+    """A tile under way; it is held here because OpenVINO reads it where it lies. Settled: an answer or an error."""
 
     request: Any
     tile: NDArray[np.uint8]
     answer: NDArray[np.float32] | None = None
+    error: ModelError | None = None
+
+
+def _loaded() -> tuple[ModuleType, ModuleType, Any]:
+    """openvino, its operations, and this process' one core, loaded in a thread that ends at once.
+
+    The CPU plugin gives the thread that loads it a stack for signals, and unmaps that when whatever thread lets go of
+    it (https://github.com/openvinotoolkit/openvino/pull/11894): a signal to the first thread ended the program then.
+    And a Ctrl-C that the first thread hears in the midst of the import is made an ImportError there. Raises ModelError
+    where what is installed can't be imported.
+    """
+
+    def load() -> tuple[ModuleType, ModuleType, Any]:
+        return _imported("openvino"), _imported("openvino.opset13"), _core()
+
+    with thread_errors(), ThreadPoolExecutor(1, thread_name_prefix="load-openvino") as loader:
+        return loader.submit(load).result()
 
 
 @cache
 def _core() -> Any:
-    """This process' one OpenVINO core, its CPU plugin loaded in a thread that ends at once.
-
-    The plugin gives the thread that loads it a stack for signals, and unmaps that when whatever thread lets go of it
-    (https://github.com/openvinotoolkit/openvino/pull/11894): a signal to the first thread ended the program then.
-    """
-
-    def loaded() -> Any:
-        core = _imported("openvino").Core()
-        core.get_property("CPU", "FULL_DEVICE_NAME")
-        return core
-
-    with ThreadPoolExecutor(1, thread_name_prefix="load-openvino") as loader:
-        return loader.submit(loaded).result()
+    core = _imported("openvino").Core()
+    core.get_property("CPU", "FULL_DEVICE_NAME")  # loads the plugin
+    return core
 
 
 def _imported(name: str) -> ModuleType:

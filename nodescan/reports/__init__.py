@@ -18,6 +18,7 @@ from nodescan.reports.html_report import REPORT_HTML, write_html
 from nodescan.reports.json_report import REPORT_JSON, write_json
 from nodescan.reports.map_report import PROBABILITY_OME, write_map
 from nodescan.reports.pictures import HEATMAP_PNG, OVERVIEW_JPG, SlidePictures, write_pictures
+from nodescan.threads import thread_errors
 
 WRITERS: Mapping[str, Callable[..., None]] = {
     "pictures": write_pictures,
@@ -74,7 +75,7 @@ def write_reports(
         with output_errors(folder):
             part.mkdir(parents=True)
         writers = _writers_of(result)
-        with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="report") as pool:
+        with thread_errors(), ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="report") as pool:
             for made in [pool.submit(_write, writers[name], result, part, folder) for name in chosen[:-1]]:
                 made.result()
         _write(writers[chosen[-1]], result, part, folder)

@@ -1,14 +1,16 @@
 """python -m training as a user meets it: help, and mistakes told in one line."""
 
+import signal
 from pathlib import Path
 
 import pytest
 import yaml
+from typer import Typer
 from typer.testing import CliRunner
 
 from nodescan.errors import UsageError
 from nodescan.inference.random_model import random_model
-from training import composites, model_commands
+from training import commands, composites, model_commands
 from training.__main__ import main
 from training.commands import app
 from training.known_slides import KnownSlide
@@ -30,6 +32,26 @@ def test_help_lists_every_command_and_lightnings() -> None:
     assert {"download", "prepare", "mine", "export", "tune", "evaluate-patches", "model-card", "ablate"} <= names
     assert all(str(name) in said for name in names)
     assert "python -m training fit" in said
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="signals as POSIX has them")
+def test_a_signal_ends_a_command_in_order(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it made for itself is cleared away, and one line says so."""
+    left: list[str] = []
+    stopped = Typer(add_completion=False)
+
+    @stopped.command()
+    def stop() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            left.append("in order")
+
+    monkeypatch.setattr(commands, "app", stopped)
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert (end.value.code, left) == (130, ["in order"])
+    assert capsys.readouterr().err == "error: stopped by the user\n"
 
 
 @pytest.mark.parametrize("name", [str(command.name) for command in app.registered_commands])

@@ -1,0 +1,82 @@
+"""Tiles under way in OpenVINO: one that fails costs its own answer, and no other's."""
+
+import threading
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan.errors import ModelError
+from nodescan.inference import openvino_lanes
+from nodescan.inference.card import ModelCard
+from nodescan.inference.openvino_lanes import OpenVinoLanes
+
+TILES = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
+BROKEN = 3
+
+
+class Request:
+    """Answers a tile with its own pixels; once it met BROKEN it raises for as long as it isn't started again."""
+
+    def start_async(self, inputs: dict[int, NDArray[np.uint8]], *, share_inputs: bool) -> None:
+        self.tile = inputs[0]
+
+    def wait(self) -> None:
+        if self.tile.max() == BROKEN:
+            raise RuntimeError("out of memory in a primitive\nand more")
+
+    @property
+    def output_tensors(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(data=self.tile[..., 0])]
+
+
+class Compiler:
+    """An openvino.Core that compiles nothing."""
+
+    def compile_model(self, *_: object) -> "Compiler":
+        return self
+
+    def create_infer_request(self) -> Request:
+        return Request()
+
+
+@pytest.fixture
+def lanes(monkeypatch: pytest.MonkeyPatch) -> OpenVinoLanes:
+    """Two tiles under way at a time."""
+    nothing = ModuleType("openvino")
+    monkeypatch.setattr(openvino_lanes, "_loaded", lambda: (nothing, nothing, Compiler()))
+    monkeypatch.setattr(openvino_lanes, "graph", lambda *_, int8: None)
+    return OpenVinoLanes(ModelCard.model_construct(), b"", threads=1, precision="int8")
+
+
+def test_a_tile_that_fails_spoils_no_other(lanes: OpenVinoLanes) -> None:
+    """Those beside it are answered, and so is whatever is asked afterwards, however often it failed."""
+    for _ in range(3):
+        before, broken, after = lanes.start(TILES[:BROKEN]), lanes.start(TILES[BROKEN:5]), lanes.start(TILES[5:])
+        assert np.array_equal(before().ravel(), TILES[:BROKEN].ravel())
+        with pytest.raises(ModelError, match=r"a tile can't be answered \(out of memory in a primitive\)$"):
+            broken()
+        assert np.array_equal(after().ravel(), TILES[5:].ravel())
+
+
+def test_answers_that_nobody_waited_for_are_in_nobodys_way(lanes: OpenVinoLanes) -> None:
+    """A slide that failed leaves tiles under way."""
+    lanes.start(TILES[:5])
+    assert np.array_equal(lanes.start(TILES[5:])().ravel(), TILES[5:].ravel())
+
+
+@pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
+def test_openvino_is_imported_where_no_signal_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its import makes an ImportError of a Ctrl-C in its midst, and the run would go on."""
+    threads: set[threading.Thread] = set()
+
+    def imported(name: str) -> ModuleType:
+        threads.add(threading.current_thread())
+        return import_module(name)
+
+    monkeypatch.setattr(openvino_lanes, "import_module", imported)
+    openvino_lanes._loaded()
+    assert threads
+    assert threading.main_thread() not in threads

@@ -1,0 +1,128 @@
+"""Signals end the program in order, whatever command runs and whoever hears the first one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from nodescan import bench as bench_
+from nodescan import interrupts
+from nodescan.cli import main
+from nodescan.interrupts import ended_like_ctrl_c
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+
+PATIENCE_S = 120.0
+
+
+@pytest.fixture(autouse=True)
+def unheard() -> Iterator[None]:
+    """Whatever comes through ends a test, not pytest; and every handler is put back by the program."""
+
+    def heard(number: int, frame: object) -> None:
+        pytest.fail("the signal came through")
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, heard) for number in numbers}
+    yield
+    now = {number: signal.signal(number, handler) for number, handler in before.items()}
+    assert set(now.values()) == {heard}
+
+
+def test_only_the_first_ctrl_c_counts() -> None:
+    """Those that come while the last record is written don't keep it from being written."""
+    written: list[str] = []
+
+    def stopped() -> None:
+        with ended_like_ctrl_c():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
+                written.append("interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert written == ["interrupted"]
+
+
+def test_a_signal_that_a_library_kept_to_itself_is_not_the_last_that_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one ends the block, unless it comes so soon that the block may just be left."""
+    heard: list[str] = []
+
+    def stopped() -> None:
+        with ended_like_ctrl_c():
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+            heard.append("too soon")
+            monkeypatch.setattr(interrupts, "LEAVING_S", -1.0)
+            signal.raise_signal(signal.SIGTERM)
+            heard.append("never")
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert heard == ["too soon"]
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    """As nohup has it of SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with ended_like_ctrl_c():
+        signal.raise_signal(signal.SIGHUP)
+    assert signal.signal(signal.SIGHUP, before) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_command_ends_with_one_line(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that know nothing of signals, too: exit code 130."""
+    monkeypatch.setattr(bench_, "measure_speed", lambda *_, **__: signal.raise_signal(number))
+    assert main(["bench"]) == 130
+    assert capsys.readouterr().err == "error: stopped by the user\n"
+
+
+def test_a_run_that_has_only_begun_ends_with_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While it still loads what it needs."""
+    monkeypatch.setattr("nodescan.workers.started_ahead", lambda slots: signal.raise_signal(signal.SIGTERM))
+    assert main(["run", str(tmp_path), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "error: stopped by the user\n"
+
+
+WATCHED = """
+import subprocess, sys
+from nodescan.benchmarks import processes
+from nodescan.interrupts import ended_like_ctrl_c
+from nodescan.machine_checks import temporary_folder
+with ended_like_ctrl_c(), temporary_folder("nodescan-bench-") as folder:
+    program = f"import pathlib, os, time; pathlib.Path({sys.argv[1]!r}).write_text(str(os.getpid())); time.sleep(600)"
+    processes.run_watched([sys.executable, "-c", program])
+"""
+
+
+def test_a_bench_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
+    """Neither the run that it watches nor the folder that it made."""
+    temporary, told = tmp_path / "tmp", tmp_path / "pid"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCHED, told], env=os.environ | {"TMPDIR": str(temporary)}, stderr=subprocess.DEVNULL
+    )
+    end = time.monotonic() + PATIENCE_S
+    while not (told.is_file() and told.read_text()):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    process.terminate()
+    process.wait(PATIENCE_S)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)
+    assert list(temporary.iterdir()) == []
