@@ -269,7 +269,7 @@ def _flag(error: NodescanError, folder: Path) -> Flag:
         case OutputError():
             code = "not_written"
         case ModelError():
-            code = "model_failed"
+            return Flag("model_failed", message)
         case _:
             code = "failed"
     return Flag(code, message)

@@ -119,7 +119,7 @@ def test_writer_that_breaks_costs_its_slides_alone(
 
     monkeypatch.setattr(reports, "WRITERS", {**reports.WRITERS, **dict.fromkeys(broken, breaks)})
     paths = [paint_slide(tmp_path / f"{name}.tif") for name in "abc"]
-    result = scan_all(slides(*paths), tools(out), Listener())
+    result = scan_all(slides(*paths), tools(out), Listener(), kept={})
     assert [(row["slide_id"], row["status"], row["flags"]) for row in rows(out)] == [
         (name, "failed", "internal_error") for name in "abc"
     ]

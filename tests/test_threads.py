@@ -90,7 +90,7 @@ def test_a_slide_without_threads_fails_and_says_why(name: str, refuse: Refuse, t
     tools = Tools(tmp_path / "out", open_slide, ColourPredictor(), load_config(), ("json", "html"))
     refs = [SlideRef(slide, paint_slide(tmp_path / f"{slide}.tif", tumour_um=400)) for slide in "ab"]
     refuse(name)
-    result = scan_all(refs, tools, PlainViewer())
+    result = scan_all(refs, tools, PlainViewer(), kept={})
     assert [report.status for report in result.reports] == [Status.FAILED] * 2
     assert {report.flags[0].message for report in result.reports} == {SAID}
     assert not (tmp_path / "out" / "run.log").exists()

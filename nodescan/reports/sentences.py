@@ -172,7 +172,7 @@ def _nearest_limit(deposit: Deposit) -> tuple[float, str, str]:
 def _distance_to_limits(deposit: Deposit) -> str:
     limit, lower, upper = _nearest_limit(deposit)
     if deposit.borderline:
-        return f"The size's uncertainty reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
+        return f"The size's uncertainty (about 95 %) reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
     side = "above" if deposit.diameter_um > limit else "below"
     away = abs(deposit.diameter_um - limit)
     return (
