@@ -24,9 +24,9 @@ def installed() -> bool:
 
 
 def importable() -> bool:
-    """Whether it is installed and can be imported, which is slow: where it can't be, a model is opened without it."""
+    """Whether it is installed and can be loaded, which is slow: where it can't be, a model is opened without it."""
     try:
-        _imported("openvino.opset13")
+        _loaded()
     except ModelError:
         return False
     return True
@@ -107,7 +107,7 @@ def _loaded() -> tuple[ModuleType, ModuleType, Any]:
     The CPU plugin gives the thread that loads it a stack for signals, and unmaps that when whatever thread lets go of
     it (https://github.com/openvinotoolkit/openvino/pull/11894): a signal to the first thread ended the program then.
     And a Ctrl-C that the first thread hears in the midst of the import is made an ImportError there. Raises ModelError
-    where what is installed can't be imported.
+    where what is installed can't be imported, or has no CPU plugin.
     """
 
     def load() -> tuple[ModuleType, ModuleType, Any]:
@@ -119,8 +119,11 @@ def _loaded() -> tuple[ModuleType, ModuleType, Any]:
 
 @cache
 def _core() -> Any:
-    core = _imported("openvino").Core()
-    core.get_property("CPU", "FULL_DEVICE_NAME")  # loads the plugin
+    try:
+        core = _imported("openvino").Core()
+        core.get_property("CPU", "FULL_DEVICE_NAME")  # loads the plugin
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO: its CPU plugin can't be loaded ({_first_line(error)})") from error
     return core
 
 

@@ -80,3 +80,16 @@ def test_openvino_is_imported_where_no_signal_is_heard(monkeypatch: pytest.Monke
     openvino_lanes._loaded()
     assert threads
     assert threading.main_thread() not in threads
+
+
+def test_an_openvino_without_its_cpu_plugin_is_a_models_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that torch opens the model in its place."""
+
+    def core() -> None:
+        raise RuntimeError("no plugin for CPU\nand more")
+
+    monkeypatch.setattr(openvino_lanes, "_imported", lambda name: SimpleNamespace(Core=core))
+    monkeypatch.setattr(openvino_lanes, "_core", openvino_lanes._core.__wrapped__)  # this process may have one
+    with pytest.raises(ModelError, match=r"its CPU plugin can't be loaded \(no plugin for CPU\)$"):
+        openvino_lanes._loaded()
+    assert not openvino_lanes.importable()
