@@ -32,20 +32,21 @@ class FileSpacing:
     @property
     def plausible(self) -> Spacing | None:
         """The spacing, or None where it is missing or can't be a slide scanner's."""
-        if self.x_um is None or self.y_um is None or self.uneven:
-            return None
-        if not (_is_scanner_spacing(self.x_um) and _is_scanner_spacing(self.y_um)):
-            return None
-        return Spacing(MicronsPerPixel(self.x_um), MicronsPerPixel(self.y_um))
+        return None if self.uneven else self._each_a_scanners
 
     @property
     def uneven(self) -> bool:
         """Whether x and y may each be a scanner's, but differ too much: no one number is right for both."""
+        each = self._each_a_scanners
+        return each is not None and max(each.x, each.y) / min(each.x, each.y) > LARGEST_ASPECT
+
+    @property
+    def _each_a_scanners(self) -> Spacing | None:
         if self.x_um is None or self.y_um is None:
-            return False
+            return None
         if not (_is_scanner_spacing(self.x_um) and _is_scanner_spacing(self.y_um)):
-            return False
-        return max(self.x_um, self.y_um) / min(self.x_um, self.y_um) > LARGEST_ASPECT
+            return None
+        return Spacing(MicronsPerPixel(self.x_um), MicronsPerPixel(self.y_um))
 
     def __str__(self) -> str:
         x, y = (f"{value:.4g}" if value is not None else "nothing" for value in (self.x_um, self.y_um))
