@@ -14,7 +14,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import LockLostError, NodescanError, OutputError, UsageError
 from nodescan.executors import LocalSlots, SlideExecutor, finished
 from nodescan.inference.card import find_model, load_card
-from nodescan.local_copies import InPlace, LocalCopies, Stage, copies_or_originals, prepare_stage
+from nodescan.local_copies import InPlace, LocalCopies, Stage, copies_or_originals
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import reviewed_before, set_aside, write_staging
@@ -32,6 +32,7 @@ from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slid
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
+from nodescan.stage_folder import prepare_stage
 from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
 

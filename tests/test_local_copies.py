@@ -21,9 +21,10 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError
 from nodescan.inference import slots
 from nodescan.interfaces import Slide
-from nodescan.local_copies import LocalCopies, local_copies, remove_leftovers
+from nodescan.local_copies import LocalCopies, local_copies
 from nodescan.slides import open_slide
 from nodescan.slides.files import files_of_slide, fingerprint, state_of
+from nodescan.stage_folder import remove_leftovers
 from tests.fakes import ColourPredictor, paint_slide
 from tests.slides.made_files import write_dicom
 

@@ -1,0 +1,93 @@
+"""The folder on a local disk where copies of slides lie: tried, named, locked, and cleared of what dead runs left."""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+
+from nodescan.errors import OutputError
+
+if sys.platform == "win32":
+
+    def _take_lock(descriptor: int) -> None:
+        """Nothing is needed: without advisory locks nothing is taken for a dead run's either."""
+
+else:
+    import fcntl
+
+    def _take_lock(descriptor: int) -> None:
+        """Raises OSError where another process holds it."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+LEFT_FREE_BYTES = 1_000_000_000
+"""The disk is others' too: a copy never takes its last gigabyte."""
+
+LOCK_FILE = "lock"
+"""Held for as long as the run lives: the system lets go of it however the run ends."""
+
+_OWN_FOLDER = re.compile(r"\.nodescan-copies-\d+-[0-9a-f]{12}")
+"""Hidden, so that copies inside a folder of slides are never taken for slides; the process is named for people."""
+
+
+def prepare_stage(folder: Path) -> None:
+    """Make the folder and try to write there, before anything of an earlier run is touched. Raises OutputError."""
+    with stage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".nodescan-", dir=folder):
+            pass
+
+
+@contextmanager
+def stage_errors(folder: Path) -> Iterator[None]:
+    """Around what is done to the folder. Raises OutputError where the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise OutputError(
+            f"--stage {folder}: can't be written ({why}); name a folder on a local disk that can be written, or leave "
+            "--stage out"
+        ) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the folders of runs that ended without doing so: those whose lock nobody holds; touch nothing else."""
+    if sys.platform == "win32":  # nothing there tells a dead run's folder from that of a run that lives
+        return
+    for place in list(folder.iterdir()):
+        if not _OWN_FOLDER.fullmatch(place.name) or place.is_symlink() or not place.is_dir():
+            continue
+        with suppress(OSError):  # a folder of another user, or one that is just being removed
+            descriptor = os.open(place / LOCK_FILE, os.O_RDWR)
+            try:
+                _take_lock(descriptor)
+                shutil.rmtree(place, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def own_folder(folder: Path) -> tuple[Path, int]:
+    """A new folder of this run's own, and the descriptor that holds its lock; it gets its name once it is locked."""
+    name = f".nodescan-copies-{os.getpid()}-{token_hex(6)}"
+    unnamed = folder / f"{name}.new"
+    unnamed.mkdir(mode=0o700)
+    descriptor = os.open(unnamed / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    _take_lock(descriptor)
+    os.rename(unnamed, folder / name)
+    return folder / name, descriptor
+
+
+def check_room(needed_bytes: int, folder: Path) -> None:
+    """Raises OSError where a copy of so many bytes would take the last of the disk."""
+    free = shutil.disk_usage(folder).free
+    if needed_bytes + LEFT_FREE_BYTES > free:
+        raise OSError(
+            f"it has {needed_bytes / 1e9:.2f} GB and {free / 1e9:.2f} GB are free, of which "
+            f"{LEFT_FREE_BYTES / 1e9:.0f} GB stay so"
+        )
