@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from nodescan.errors import UsageError
+from nodescan.inference.equivariance import POSES, turned
 from training.limits import check_settings
 
 
@@ -17,6 +18,8 @@ class AugmentSettings:
     affine_share, blur_share, noise_share, context_share: how many of the patches each change is made to.
     scale: largest relative change of size; shift_px: largest shift. blend_share: how many patches are blended with
     another one (blended()); blend_strength: near 0 leaves one of the two nearly whole, 1 takes any weight as likely.
+    pose_share: how many patches are shown in one of the eight turns and mirrors, drawn at random; of no use to networks
+    that answer all eight alike.
     """
 
     stain: float
@@ -30,6 +33,7 @@ class AugmentSettings:
     context_share: float
     blend_share: float
     blend_strength: float
+    pose_share: float = 0.0
 
     def __post_init__(self) -> None:
         check_settings("augment", self)
@@ -42,6 +46,7 @@ def augmented(pixels: Tensor, settings: AugmentSettings, generator: torch.Genera
     density = -torch.log((pixels.permute(0, 3, 1, 2).float() + 1) / 256)
     density = _restained(density, settings, generator)
     image = (torch.exp(-density) * (256 / 255) - 1 / 255).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
+    image = _some(image, settings.pose_share, generator, lambda part: _posed(part, generator))
     image = _some(image, settings.affine_share, generator, lambda part: _turned(part, settings, generator))
     image = _some(image, settings.blur_share, generator, lambda part: _blurred(part, generator))
     return _some(image, settings.noise_share, generator, lambda part: _noisy(part, generator))
@@ -122,6 +127,12 @@ def _restained(density: Tensor, settings: AugmentSettings, generator: torch.Gene
     matrix = scale * (torch.eye(3) + _normal((count, 3, 3), settings.mix, generator))
     mixed = torch.bmm(matrix, density.flatten(2)) + _normal((count, 3, 1), settings.light, generator)
     return mixed.view_as(density)
+
+
+def _posed(image: Tensor, generator: torch.Generator) -> Tensor:
+    """Each mirrored or not, and turned by some quarters."""
+    poses = torch.randint(POSES, (len(image),), generator=generator).tolist()
+    return torch.stack([turned(one, pose) for one, pose in zip(image, poses, strict=True)])
 
 
 def _turned(image: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:

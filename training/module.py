@@ -18,11 +18,7 @@ from training.checkpoints import starting_weights
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch
 from training.rivals import build_any
-
-
-def patch_logit(cells: Tensor) -> Tensor:
-    """The answer to a lone patch, float (N,), from the cells of its centre, float (N, 2, 2): their mean logit."""
-    return cells.flatten(1).mean(dim=1)
+from training.teachers import Teachers, patch_logit
 
 
 @contextmanager
@@ -43,9 +39,11 @@ class TumourModule(lightning.LightningModule):
         architecture: a name in nodescan's table of networks, or in that of their rivals.
         learning_rate: peak of the one-cycle schedule.
         weight_decay: AdamW's, on kernels only.
-        tile_weight: weight of the tiles' loss beside the patches'.
+        tile_weight: weight of the tiles' loss beside the patches'; at 0 tiles aren't looked at.
         label_smoothing: how far labels are drawn from 0 and 1.
         init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with.
+        teachers: checkpoints or models whose mean answer to a patch its label is drawn to.
+        teacher_share: how far, from 0 to 1.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  LightningCLI reads its options off this signature
@@ -56,6 +54,8 @@ class TumourModule(lightning.LightningModule):
         tile_weight: float,
         label_smoothing: float = 0.0,
         init_from: str | None = None,
+        teachers: list[str] | None = None,
+        teacher_share: float = 0.5,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -65,6 +65,7 @@ class TumourModule(lightning.LightningModule):
             if found != architecture:
                 raise UsageError(f"{init_from}: of architecture {found}, the run is of {architecture}")
             self.net.load_state_dict(weights)
+        self.teachers = Teachers(teachers) if teachers else None
         self.auc = BinaryAUROC()
 
     def forward(self, image: Tensor) -> Tensor:
@@ -84,17 +85,29 @@ class TumourModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         lone, laid_out = self._answers(batch)
-        patches = self._loss(patch_logit(lone), batch.labels)
-        known = batch.cells != IGNORED
-        tiles = self._loss(laid_out[known], batch.cells[known])
-        loss = patches + self.hparams["tile_weight"] * tiles
+        patches = self._loss(patch_logit(lone), self._taught(batch))
+        loss = patches
+        if laid_out is not None:
+            known = batch.cells != IGNORED
+            tiles = self._loss(laid_out[known], batch.cells[known])
+            loss = patches + self.hparams["tile_weight"] * tiles
+            self.log("train/tiles", tiles)
         if not torch.isfinite(loss):
             raise FloatingPointError(f"the loss became {float(loss.detach())} at step {self.global_step}")
-        self.log_dict({"train/patches": patches, "train/tiles": tiles})
+        self.log("train/patches", patches)
         return loss
 
-    def _answers(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _taught(self, batch: Batch) -> Tensor:
+        """float (N,): the patches' labels, drawn towards what the teachers say of the very same pictures."""
+        if self.teachers is None:
+            return batch.labels
+        share = self.hparams["teacher_share"]
+        return (1 - share) * batch.labels + share * self.teachers.probability(normalised(batch.patches))
+
+    def _answers(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """Logits of patches and of tiles; of one size they go through together, and share their statistics."""
+        if self.hparams["tile_weight"] == 0:
+            return self(batch.patches).float(), None
         if batch.patches.shape[1:] == batch.tiles.shape[1:]:
             logits = self(torch.cat([batch.patches, batch.tiles])).float()
             return logits[: len(batch.patches)], logits[len(batch.patches) :]

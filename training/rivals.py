@@ -1,4 +1,4 @@
-"""Networks that the released one is compared with; they can be trained and judged here, not exported."""
+"""Networks that the released one is compared with or taught by; they can be trained and judged here, not exported."""
 
 from collections.abc import Callable
 
@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from nodescan.inference.equivariance import POSES
 from nodescan.inference.models import P4MNet, build
+from nodescan.inference.resnet import Block
 
 
 class PlainStep(nn.Module):
@@ -59,9 +60,38 @@ class PlainNet(nn.Module):
         return self.answer(self.dropout(x)).squeeze(1)
 
 
+class ResidualNet(nn.Module):
+    """A residual network that answers one picture with one logit: of its middle, from the 80 px around it at most.
+
+    Made to teach: it averages over its field, so it can't draw an outline, and knows nothing of turns and mirrors, so
+    it errs elsewhere than the released network. image : float (N, 3, H, W), normalised -> logits : float (N, 1, 1).
+    """
+
+    margin_px = 32
+    stride_px = 16
+
+    def __init__(self, channels: tuple[int, int, int, int] = (48, 96, 192, 384), *, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 5, stride=2, padding=2, bias=False)
+        self.stem_norm = nn.BatchNorm2d(32)
+        pairs = zip((32, *channels), channels, strict=False)
+        self.stages = nn.Sequential(
+            *(nn.Sequential(Block(inputs, outputs, stride=2), Block(outputs, outputs)) for inputs, outputs in pairs)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.answer = nn.Linear(channels[-1], 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        edge = max(0, image.shape[-1] - 2 * self.margin_px - self.stride_px) // 2
+        seen = image[..., edge : image.shape[-2] - edge, edge : image.shape[-1] - edge]
+        x = self.stages(functional.relu(self.stem_norm(self.stem(seen))))
+        return self.answer(self.dropout(x.mean(dim=(2, 3))))[..., None]
+
+
 RIVALS: dict[str, Callable[[], nn.Module]] = {
     "plain": lambda: PlainNet((4, 16, 48, 64), dropout=0.1),
     "p4m-wide-first": lambda: P4MNet((8, 16, 48, 64), dropout=0.1),
+    "residual": ResidualNet,
     "p4m-half": lambda: P4MNet((2, 8, 24, 32), dropout=0.1),
 }
 

@@ -39,7 +39,8 @@ def answer(report: SlideReport) -> str:
         limit = limit_words(None if report.model is None else report.model.found_from_um)
         return f"No tumour found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
-    said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}."
+    unsure = ", but so near the limit that it may not be" if _is_borderline(report) else ""
+    said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}{unsure}."
     if report.at_least and report.metastasis is Metastasis.MACRO:
         return f"{said} Not all tissue was examined: there may be larger or more deposits."
     if report.at_least:
@@ -51,11 +52,16 @@ def answer(report: SlideReport) -> str:
 def doubt(report: SlideReport) -> str:
     """Words beside the headline for what must not be overlooked; empty where there is nothing."""
     said = [] if report.status is Status.COMPLETE else [report.status.value]
-    largest = report.deposits[0] if report.deposits else None
-    if largest is not None and report.metastasis is not None and size_could_change(largest, report.deposits):
-        _, lower, upper = _nearest_limit(largest)
+    if _is_borderline(report):
+        _, lower, upper = _nearest_limit(report.deposits[0])
         said.append(f"borderline: {lower} or {upper}")
     return "; ".join(said)
+
+
+def _is_borderline(report: SlideReport) -> bool:
+    """Whether the slide's class hangs on the size of its largest deposit, which may lie beyond a limit."""
+    found = report.metastasis is not None and bool(report.deposits)
+    return found and size_could_change(report.deposits[0], report.deposits)
 
 
 def reason(report: SlideReport) -> str:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from nodescan.inference.equivariance import POSES, turned
 from tests.training.fitting import OFF, patch_data, write_patches
-from training.augment import _beta, blended, cropped
+from training.augment import _beta, augmented, blended, cropped
 from training.datamodule import LABELLED_PX, TrainingBatches
 
 SIDE_PX, CELL_PX = 96, 16
@@ -151,3 +152,15 @@ def test_labels_of_blended_batches_are_shares_of_tumour(tmp_path: Path) -> None:
     assert ((labels >= 0) & (labels <= 1)).all()
     between = (labels > 1e-6) & (labels < 1 - 1e-6)
     assert 0.1 < between.float().mean() < 0.4
+
+
+def test_patches_are_shown_in_every_pose_and_no_other() -> None:
+    """A network without that symmetry has to learn each of the eight turns and mirrors from pictures."""
+    picture = torch.randint(256, (SIDE_PX, SIDE_PX, 3), dtype=torch.uint8, generator=seeded())
+    shown = augmented(picture.expand(400, -1, -1, -1), replace(OFF, pose_share=1.0), seeded())
+    upright = picture.permute(2, 0, 1) / 255
+    poses = [turned(upright, pose) for pose in range(POSES)]
+    which = [[torch.allclose(one, pose, atol=1e-5) for pose in poses] for one in shown]
+    assert {sum(row) for row in which} == {1}
+    assert min(torch.tensor(which).sum(dim=0)) > 25
+    assert torch.allclose(augmented(picture[None], OFF, seeded())[0], upright, atol=1e-5)
