@@ -1,6 +1,6 @@
 """Changes of a patch that leave its label true: stain, light, focus, turn, scale, and what lies around its centre."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,12 +33,16 @@ class AugmentSettings:
     context_share: float
     blend_share: float
     blend_strength: float
-    pose_share: float = 0.0
+    pose_share: float
 
     def __post_init__(self) -> None:
         check_settings("augment", self)
         if self.blend_share > 0 and self.blend_strength <= 0:
             raise UsageError(f"augment.blend_strength must be above 0, not {self.blend_strength:g}")
+
+    def in_place(self) -> "AugmentSettings":
+        """The changes that leave every pixel where it is, as the labels of a tile's cells need it."""
+        return replace(self, affine_share=0.0, pose_share=0.0)
 
 
 def augmented(pixels: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
@@ -46,7 +50,8 @@ def augmented(pixels: Tensor, settings: AugmentSettings, generator: torch.Genera
     density = -torch.log((pixels.permute(0, 3, 1, 2).float() + 1) / 256)
     density = _restained(density, settings, generator)
     image = (torch.exp(-density) * (256 / 255) - 1 / 255).clamp_(0, 1).contiguous(memory_format=torch.channels_last)
-    image = _some(image, settings.pose_share, generator, lambda part: _posed(part, generator))
+    if settings.pose_share > 0:  # else nothing is drawn: older runs are to be repeated number by number
+        image = _some(image, settings.pose_share, generator, lambda part: _posed(part, generator))
     image = _some(image, settings.affine_share, generator, lambda part: _turned(part, settings, generator))
     image = _some(image, settings.blur_share, generator, lambda part: _blurred(part, generator))
     return _some(image, settings.noise_share, generator, lambda part: _noisy(part, generator))

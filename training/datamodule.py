@@ -99,7 +99,6 @@ class TrainingBatches(NumberedBatches):
         drawn = [self._tile(rng) for _ in range(self.plan.tiles)]
         tiles = torch.from_numpy(np.stack([np.ascontiguousarray(tile) for tile, _ in drawn]))
         cells = [cell_labels(m, margin_px=self.plan.margin_px, stride_px=self.plan.stride_px) for _, m in drawn]
-        still = replace(self.augment, affine_share=0.0)  # labels lie on the tile's own grid
         shown = augmented(pixels, self.augment, generator)
         if self.plan.patch_px < shown.shape[-1]:
             wander_px = LABELLED_PX // 2 - self.plan.stride_px // 2
@@ -108,7 +107,7 @@ class TrainingBatches(NumberedBatches):
         return Batch(
             shown,
             labels,
-            augmented(tiles, still, generator),
+            augmented(tiles, self.augment.in_place(), generator),
             torch.from_numpy(np.stack(cells)),
         )
 

@@ -58,6 +58,8 @@ class TumourModule(lightning.LightningModule):
         teacher_share: float = 0.5,
     ) -> None:
         super().__init__()
+        if not 0 <= teacher_share <= 1:
+            raise UsageError(f"model.teacher_share is {teacher_share:g}: it must lie between 0 and 1")
         self.save_hyperparameters()
         self.net = build_any(architecture)
         if init_from is not None:

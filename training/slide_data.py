@@ -1,6 +1,6 @@
 """Training batches straight from slides, each a function of its number."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
@@ -62,13 +62,12 @@ class SlideBatches(NumberedBatches):
         tiles = [self._tile(rng) for _ in range(self.plan.tiles)]
         pixels = torch.from_numpy(np.stack([patch for patch, _ in patches]))
         tile_pixels = torch.from_numpy(np.stack([tile for tile, _ in tiles]))
-        still = replace(self.augment, affine_share=0.0)  # labels lie on the tile's own grid
         shown = augmented(context_swapped(pixels, self.augment.context_share, generator), self.augment, generator)
         shown, labels = blended(shown, torch.tensor([float(tumour) for _, tumour in patches]), self.augment, generator)
         return Batch(
             shown,
             labels,
-            augmented(tile_pixels, still, generator),
+            augmented(tile_pixels, self.augment.in_place(), generator),
             torch.from_numpy(np.stack([cells for _, cells in tiles])),
         )
 

@@ -31,8 +31,8 @@ from training.slide_data import SlideBatchPlan, SlideData
 
 CONFIG = Path(__file__).parents[2] / "configs" / "train" / "camelyon16.yaml"
 SAMPLE = SamplePlan(tumour_share=0.5, edge_share=0.5, edge_normal_share=0.2, near_share=0.2, hard_share=0.25)
-AUGMENT = AugmentSettings(0.2, 0.05, 0.04, 0.5, 0.12, 4.0, 0.25, 0.2, 0.3, 0.0, 0.4)
-OFF = AugmentSettings(*[0.0] * 10, 0.4)
+AUGMENT = AugmentSettings(0.2, 0.05, 0.04, 0.5, 0.12, 4.0, 0.25, 0.2, 0.3, 0.0, 0.4, 0.5)
+OFF = AugmentSettings(*[0.0] * 10, 0.4, 0.0)
 PLAN = SlideBatchPlan(patches=8, tiles=2, tile_px=96, batches=12, valid_patches=16, margin_px=32, seed=3)
 
 

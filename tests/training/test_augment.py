@@ -164,3 +164,12 @@ def test_patches_are_shown_in_every_pose_and_no_other() -> None:
     assert {sum(row) for row in which} == {1}
     assert min(torch.tensor(which).sum(dim=0)) > 25
     assert torch.allclose(augmented(picture[None], OFF, seeded())[0], upright, atol=1e-5)
+
+
+def test_tiles_are_changed_in_place() -> None:
+    """The labels of their cells stay where they are, so the pixels must."""
+    picture = torch.randint(256, (1, SIDE_PX, SIDE_PX, 3), dtype=torch.uint8, generator=seeded())
+    moving = replace(OFF, affine_share=1.0, scale=0.2, shift_px=9.0, pose_share=1.0)
+    upright = picture.permute(0, 3, 1, 2) / 255
+    assert not torch.allclose(augmented(picture, moving, seeded()), upright, atol=0.1)
+    assert torch.allclose(augmented(picture, moving.in_place(), seeded()), upright, atol=1e-5)
