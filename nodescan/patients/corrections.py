@@ -175,9 +175,9 @@ def _target(correction: Correction, report: StoredReport, original: StoredReport
 
 def _check_on_slide(correction: Correction, original: StoredReport) -> None:
     """Raise UsageError for a centre that is not on the slide: it is of another slide, or in pixels."""
-    if original.size_px is None or original.spacing is None or correction.centre_um is None:
+    if original.info is None or correction.centre_um is None:
         return
-    width_um, height_um = original.size_px[0] * original.spacing.x, original.size_px[1] * original.spacing.y
+    width_um, height_um = original.info.width_um, original.info.height_um
     x, y = correction.centre_um
     if not (0 <= x <= width_um and 0 <= y <= height_um):
         raise correction.where.error(
