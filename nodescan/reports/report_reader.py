@@ -13,7 +13,8 @@ import shapely
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import Asked, Flag, ModelIdentity, Provenance, SlideReport, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 from nodescan.errors import UsageError

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.report import Flag, Provenance, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Provenance, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.errors import UsageError
