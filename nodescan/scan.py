@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from nodescan.close_ups import begin_close_ups
 from nodescan.counting import counted
 from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.flags import NOT_JUDGED, Flag
 from nodescan.domain.maps import TissueMask
-from nodescan.domain.report import NOT_JUDGED, Flag, Provenance, SlideReport, SlideResult
+from nodescan.domain.report import Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.examination import Examination, examine
@@ -58,7 +59,7 @@ def scan_slide(
         deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
         flags = (
-            *(Flag(code, message) for code, message in slide.info.warnings),
+            *slide.info.warnings,
             *tissue_flags(overview, tissue, settings),
             *examination_flags(examination),
             *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),

@@ -8,9 +8,9 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
+from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
-from nodescan.domain.report import Flag
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.verdict import conclude
 from nodescan.examination import Examination

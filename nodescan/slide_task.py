@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Protocol
 
 from nodescan.config import Config
+from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture
-from nodescan.domain.report import Asked, Flag, ModelIdentity, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (

@@ -146,7 +146,7 @@ def print_facts(facts: SlideFacts, path: Path) -> None:
         size = f"{bounds.width / 1000:.2f} x {bounds.height / 1000:.2f} mm"
         rows.append(("scanned part", f"{size}, {bounds.left / 1000:.2f} mm right and {bounds.top / 1000:.2f} mm down"))
     rows.append(("can be measured", "yes" if facts.measurable else f"no: {facts.unmeasurable}"))
-    rows += [("note", message) for _, message in facts.warnings]
+    rows += [("note", warning.message) for warning in facts.warnings]
     _print_facts((("slide", path.name), *rows))
 
 

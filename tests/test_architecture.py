@@ -194,7 +194,7 @@ def test_rooms_are_named_by_what_they_do() -> None:
     assert not {path.stem for path in SOURCES} & {"utils", "util", "common", "helpers", "misc"}
 
 
-CODE_SETS = {"DOUBT_CODES", "_ASIDE_CODES", "_RESTATED", "_FIRST_CODES", "_LEAPING_DOUBTS", "NOT_JUDGED"}
+CODE_SETS = {"NOT_JUDGED", "DOUBTS", "LEAPING_DOUBTS", "NO_REASONS", "RESTATED", "TOLD_FIRST"}
 """Where flags are picked by their codes."""
 
 

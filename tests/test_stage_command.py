@@ -7,7 +7,8 @@ import pytest
 import typer
 
 from nodescan import stage_command
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Status
 from nodescan.errors import UsageError
 from tests.patients.made_reports import report, write_csv, write_run
 

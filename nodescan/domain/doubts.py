@@ -7,9 +7,9 @@ import numpy as np
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
+from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.lengths import millimetres
-from nodescan.domain.report import Flag
 from nodescan.domain.units import Micrometers
 
 DISPERSED_FOCI = 10

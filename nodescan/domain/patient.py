@@ -5,7 +5,8 @@ from functools import reduce
 from operator import add
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Status
 from nodescan.domain.staging import (
     Foci,
     NodeCounts,

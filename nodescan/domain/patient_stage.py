@@ -4,13 +4,10 @@ from functools import reduce
 from operator import add
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.flags import LEAPING_DOUBTS, Flag
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Specimen, Staged
-from nodescan.domain.report import Flag
 from nodescan.domain.staging import SN_BELOW_NODES, NodeCounts, StageRule, StagingTable, count_nodes
-
-_LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off"})
-"""Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
 
 SN_CONDITION = f"(sn) applies only if fewer than {SN_BELOW_NODES} nodes were removed"
 
@@ -125,7 +122,7 @@ def _doubt_notes(specimen: Specimen) -> list[Flag]:
         for section in node.sections
         for doubt in section.doubts
         if section.metastasis in (None, node.largest_class)
-        or (doubt.code in _LEAPING_DOUBTS and node.largest_class is not Metastasis.MACRO)
+        or (doubt.code in LEAPING_DOUBTS and node.largest_class is not Metastasis.MACRO)
     ]
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.flags import NOT_JUDGED, Flag
 from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
@@ -29,18 +30,6 @@ class Status(StrEnum):
     def without_result(self) -> bool:
         """Whether nothing can be said of the slide's class."""
         return self in (Status.UNMEASURABLE, Status.FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """Something a reader must know. code: stable, snake_case; message: one sentence in plain words."""
-
-    code: str
-    message: str
-
-
-NOT_JUDGED = frozenset({"not_he", "constant_output"})
-"""Flags of a slide that the network can't judge: it gets no class, and what it says there is no finding."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodescan.domain.flags import Flag
 from nodescan.domain.units import Micrometers, Spacing
 
 FINEST_UM, COARSEST_UM = 0.1, 1.2
@@ -44,7 +45,7 @@ class SlideInfo:
 
     spacing_source is one of "file" (openslide.mpp-x/-y), "tiff" (resolution tags), "user" (--mpp or the
     manifest filled a gap) or "user-override" (it replaced a plausible value). reader names the room that
-    read the pixels ("openslide", "tiff"). warnings are (code, message) pairs that become flags.
+    read the pixels ("openslide", "tiff"). warnings are flags of the slide's report.
     """
 
     format: str
@@ -54,7 +55,7 @@ class SlideInfo:
     spacing: Spacing
     spacing_source: str
     bounds_um: BoundsUm
-    warnings: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Flag, ...] = ()
 
     @property
     def width_um(self) -> Micrometers:

@@ -13,9 +13,10 @@ from nodescan.domain.classification import (
 )
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
+from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, size_in_mm
 from nodescan.domain.naming import few
-from nodescan.domain.report import Flag, SlideReport, Status
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
 
 REVIEW_ITC_UM = 100.0

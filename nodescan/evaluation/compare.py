@@ -8,6 +8,7 @@ import numpy as np
 from nodescan.domain.naming import few
 from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
+from nodescan.domain.slide import SlideInfo
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList
@@ -28,7 +29,7 @@ from nodescan.patients.grouping import group, not_run, section_of
 from nodescan.patients.restage import stage_labels
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.made_with import MadeWith
-from nodescan.reports.report_reader import StoredReport, read_deposit_shapes
+from nodescan.reports.report_reader import read_deposit_shapes
 from nodescan.slides.slide_ids import slide_key
 
 
@@ -202,24 +203,22 @@ def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um
 
 def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> LesionMap:
     assert slide.lesions is not None
-    report = None if subject is None else subject.report
-    drawn = slide.lesions.mask(None if report is None else report.size_px, _shown_from_px(report))
+    info = None if subject is None or subject.report is None else subject.report.info
+    size_px = None if info is None else (info.width_px, info.height_px)
+    drawn = slide.lesions.mask(size_px, (0.0, 0.0) if info is None else _shown_from_px(info))
     if not drawn.tumour.any() and not slide.lesions.kind()[0]:
         raise UsageError(
             f"{slide.lesions.path.name} shows no tumour, but {slide.slide_id} is labelled tumour; correct one"
         )
     if mode is FrocMode.OFFICIAL:
         return official_lesions(drawn.tumour, origin=drawn.origin, whole=drawn.whole)
-    spacing = report.spacing if report is not None else None
-    own_um = float(spacing.mean) if spacing is not None else (mpp_um or OFFICIAL_SPACING_UM)
+    own_um = float(info.spacing.mean) if info is not None else (mpp_um or OFFICIAL_SPACING_UM)
     return measured_lesions(drawn.tumour, own_um, origin=drawn.origin, whole=drawn.whole)
 
 
-def _shown_from_px(report: StoredReport | None) -> tuple[float, float]:
-    """Left and top of what QuPath shows of the slide, in level-0 px; the whole where that isn't known."""
-    if report is None or report.spacing is None:
-        return 0.0, 0.0
-    return report.bounds_um[0] / report.spacing.x, report.bounds_um[1] / report.spacing.y
+def _shown_from_px(info: SlideInfo) -> tuple[float, float]:
+    """Left and top of what QuPath shows of the slide, in level-0 px."""
+    return info.bounds_um.left / info.spacing.x, info.bounds_um.top / info.spacing.y
 
 
 def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpaired | None:
@@ -230,12 +229,12 @@ def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpair
     report = None if subject is None else subject.report
     if report is None or (slide.lesions is None and slide.tumour is not False):
         return None
-    if report.spacing is None or report.metastasis is None:
+    if report.info is None or report.metastasis is None:
         return Unpaired(slide.slide_id, f"{report.status.value}, without a class")
     shapes = read_deposit_shapes(report)
     if shapes is None:
         return Unpaired(slide.slide_id, f"has no {DEPOSITS_GEOJSON}")
-    lesions = slide.lesions.deposits(report.spacing, _shown_from_px(report)) if slide.lesions else ()
+    lesions = slide.lesions.deposits(report.info.spacing, _shown_from_px(report.info)) if slide.lesions else ()
     return pair(slide.slide_id, lesions, report.deposits, shapes)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodescan.domain.report import NOT_JUDGED
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
 from nodescan.reports.made_with import MadeWith, differences
@@ -24,7 +23,7 @@ class Subject:
     @property
     def judged(self) -> bool:
         """False where the report says that the network's answers mean nothing: not H&E, or everywhere the same."""
-        return self.report is None or not NOT_JUDGED & {flag.code for flag in self.report.flags}
+        return self.report is None or self.report.not_judged is None
 
     @property
     def score(self) -> float | None:

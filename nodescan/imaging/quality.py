@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
-from nodescan.domain.report import Flag
 from nodescan.domain.units import check_limits
 from nodescan.imaging.ink import DENSEST
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
-from nodescan.domain.report import Flag
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components, windows
 from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink

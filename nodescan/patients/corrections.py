@@ -9,8 +9,9 @@ from nodescan.csv_rows import LARGEST_SIZE_UM, CsvRow, read_table
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
+from nodescan.domain.flags import RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.labels import LABELS
@@ -26,19 +27,6 @@ _UM_IN_MM = 1000
 _SHRUNK = 20.0
 _MM_LEAST = 0.5
 """A new size of less than a twentieth of the measured one, and in mm at least half of it, was meant in mm."""
-
-_RESTATED = frozenset(
-    {
-        "borderline",
-        "cell_count_decides",
-        "cell_count_dispersed",
-        "cell_count_near_limit",
-        "cell_count_not_assessed",
-        "cell_count_review",
-        "dispersed_pattern",
-    }
-)
-"""Flags that follow from the deposits alone: after a review they are said anew, of the deposits that are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +163,9 @@ def _target(correction: Correction, report: StoredReport, original: StoredReport
 
 def _check_on_slide(correction: Correction, original: StoredReport) -> None:
     """Raise UsageError for a centre that is not on the slide: it is of another slide, or in pixels."""
-    if original.size_px is None or original.spacing is None or correction.centre_um is None:
+    if original.info is None or correction.centre_um is None:
         return
-    width_um, height_um = original.size_px[0] * original.spacing.x, original.size_px[1] * original.spacing.y
+    width_um, height_um = original.info.width_um, original.info.height_um
     x, y = correction.centre_um
     if not (0 <= x <= width_um and 0 <= y <= height_um):
         raise correction.where.error(
@@ -270,7 +258,7 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[i
 
 def _kept_flags(changed: StoredReport) -> list[Flag]:
     """The software's flags that a review leaves true; what joining would do is only known of what it found itself."""
-    kept = [flag for flag in changed.flags if flag.code not in _RESTATED]
+    kept = [flag for flag in changed.flags if flag.code not in RESTATED]
     several = len([deposit for deposit in changed.deposits if deposit.area_um2 > 0]) > 1
     return [
         replace(flag, message=f"As found, before the review: {flag.message}") if flag.code == "joining_gap" else flag

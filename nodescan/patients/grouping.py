@@ -6,33 +6,15 @@ from dataclasses import dataclass, field
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import largest_class
+from nodescan.domain.flags import DOUBTS, NO_REASONS, Flag
 from nodescan.domain.patient import Node, Section, Specimen
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.report import Status
 from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_range
 from nodescan.labels import LabelTable
 from nodescan.manifest import NodeFacts
 from nodescan.reports.report_reader import StoredReport
-
-DOUBT_CODES = frozenset(
-    {
-        "borderline",
-        "cell_count_review",
-        "cell_count_decides",
-        "cell_count_dispersed",
-        "cell_count_near_limit",
-        "class_against_size",
-        "deposit_cut_off",
-        "dispersed_pattern",
-        "joining_gap",
-        "tissue_cut_off",
-    }
-)
-"""Flags of a slide that could change its class."""
-
-_ASIDE_CODES = DOUBT_CODES | {"cell_count_not_assessed"}
-"""Flags that are not a reason for a slide to be incomplete."""
 
 
 @dataclass(slots=True)
@@ -72,7 +54,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     }
     said = report.metastasis is not None
     by_focus = report.metastasis is largest_class(report.deposits)
-    why = " ".join(flag.message for flag in report.flags if flag.code not in _ASIDE_CODES)
+    why = " ".join(flag.message for flag in report.flags if flag.code not in NO_REASONS)
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
     largest_um, uncertainty_um = max(sizes, default=(None, None))
     return Section(
@@ -86,7 +68,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         foci=Foci(counts[Metastasis.ITC], counts[Metastasis.MICRO], counts[Metastasis.MACRO]) if by_focus else None,
         nodes_on_slide=nodes_on_slide,
         reason=why,
-        doubts=tuple(flag for flag in report.flags if flag.code in DOUBT_CODES),
+        doubts=tuple(flag for flag in report.flags if flag.code in DOUBTS),
     )
 
 

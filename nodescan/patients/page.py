@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
@@ -13,28 +14,6 @@ from nodescan.patients.synoptic import borderline_words, count_words, largest_wo
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, flag_title
-
-_FIRST_CODES = (
-    "node_unread",
-    "nodes_share_slides",
-    "nodes_without_slides",
-    "mixed_reports",
-    "slide_left_out",
-    "borderline",
-    "joining_gap",
-    "dispersed_pattern",
-    "cell_count_review",
-    "cell_count_near_limit",
-    "cell_count_dispersed",
-    "cell_count_decides",
-    "class_against_size",
-    "deposit_cut_off",
-    "tissue_cut_off",
-    "treated",
-    "not_complete_response",
-)
-"""Notes that a reader acts on, the most important first; the others are said below."""
-
 
 _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
@@ -87,9 +66,7 @@ def render(result: PatientResult, staging: Staging) -> str:
     staged = result.staged
     notes = [note for note in result.all_notes if note.code != DETECTION_LIMIT]
     limits = [note.message for note in result.all_notes if note.code == DETECTION_LIMIT]
-    first = sorted(
-        (note for note in notes if note.code in _FIRST_CODES), key=lambda note: _FIRST_CODES.index(note.code)
-    )
+    first = sorted((note for note in notes if note.code in TOLD_FIRST), key=lambda note: TOLD_FIRST.index(note.code))
     return (
         environment("nodescan.patients")
         .get_template("patient.html")
@@ -105,7 +82,7 @@ def render(result: PatientResult, staging: Staging) -> str:
             facts=key_facts(staged),
             software="" if result.software is None else result.software.words,
             look_first=[note.message for note in first] or ["Nothing stands out."],
-            notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in _FIRST_CODES],
+            notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
             elements=synoptic(staged),
             nodes=[_node_row(node, staging) for node in staged.specimen.nodes],
             corrections=result.corrections,

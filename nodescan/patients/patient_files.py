@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from nodescan.csv_rows import csv_text, plain_cell
+from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Section, Staged
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.staging import CAMELYON17, CountRange
 from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
-from nodescan.domain.report import Flag
 from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow

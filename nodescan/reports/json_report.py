@@ -6,15 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import (
-    NOT_FOR_CLINICAL_USE,
-    Asked,
-    Flag,
-    ModelIdentity,
-    Provenance,
-    SlideReport,
-    SlideResult,
-)
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Asked, ModelIdentity, Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
 from nodescan.reports.files import Json, json_bytes, output_errors, write_beside

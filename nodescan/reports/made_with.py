@@ -1,12 +1,11 @@
 """What a stored report was made with, as far as it bears on findings: reports of one recipe may be scored together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
-from typing import Any
 
 from nodescan.domain.naming import few
-from nodescan.domain.report import ModelIdentity
+from nodescan.domain.report import ModelIdentity, Provenance
 
 _MOST_NAMES = 3
 _HEX = 12
@@ -44,23 +43,16 @@ class MadeWith:
         )
 
 
-def made_with(content: Mapping[str, Any]) -> MadeWith | None:
-    """What the content of a report.json says it was made with; None where no network judged the slide."""
-    model, made = content["model"], content["provenance"] or {}
-    if model is None:
-        return None
-    most = (made.get("asked") or {}).get("max_unread_percent")
+def made_with(model: ModelIdentity, provenance: Provenance | None) -> MadeWith:
+    """What a report of this model and provenance was made with, without what of the model bears on no result."""
+    judge = replace(model, found_from_um=None, smoothing_um=None, seed_threshold=None)
+    if provenance is None:
+        return MadeWith(judge)
     return MadeWith(
-        model=ModelIdentity(
-            str(model["name"]),
-            str(model["architecture"]),
-            str(model["weights_sha256"]),
-            float(model["threshold"]),
-            str(model.get("card_sha256", "")),
-        ),
-        config_sha256=str(made.get("config_sha256", "")),
-        result_version=int(made.get("result_version", 0)),
-        max_unread_percent=None if most is None else float(most),
+        judge,
+        config_sha256=provenance.config_sha256,
+        result_version=provenance.result_version,
+        max_unread_percent=None if provenance.asked is None else provenance.asked.max_unread_percent,
     )
 
 

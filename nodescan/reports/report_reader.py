@@ -3,17 +3,18 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import shapely
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import Asked, Flag, ModelIdentity, Provenance, SlideReport, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 from nodescan.errors import UsageError
@@ -22,38 +23,45 @@ from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
 from nodescan.reports.made_with import MadeWith, made_with
 
+_T = TypeVar("_T")
+
 _CLASSES: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 _DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredReport:
-    """One report.json. deposits: without their outlines, see `read_deposit_shapes`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReport(SlideReport):
+    """One report.json, in `folder`. deposits: without their outlines, see `read_deposit_shapes`; no detections.
 
-    size_px, spacing: of level 0; bounds_um: left and top of the scanned part on the canvas. made_with: None where no
-    network judged it. fingerprint: of the slide file; "" where none was read. found_from_um: see ModelIdentity. place:
-    of the file's path; "" where no run made the report.
+    slide: its id alone, unless the reader was told whose report it is. info: without format, reader and warnings.
     """
 
     folder: Path
-    slide_id: str
-    status: Status
-    metastasis: Metastasis | None
-    at_least: bool
-    deposits: tuple[Deposit, ...]
-    flags: tuple[Flag, ...]
-    tumour_probability: float | None = None
-    size_px: tuple[int, int] | None = None
-    spacing: Spacing | None = None
-    bounds_um: tuple[float, float] = (0.0, 0.0)
-    made_with: MadeWith | None = None
-    fingerprint: str = ""
-    found_from_um: float | None = None
-    place: str = ""
 
     @property
-    def largest_deposit_um(self) -> Micrometers | None:
-        return max((deposit.diameter_um for deposit in self.deposits), default=None)
+    def slide_id(self) -> str:
+        return self.slide.slide_id
+
+    @property
+    def made_with(self) -> MadeWith | None:
+        """None where no network judged it."""
+        return None if self.model is None else made_with(self.model, self.provenance)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the slide file; "" where none was read."""
+        return "" if self.provenance is None else self.provenance.slide_fingerprint
+
+    @property
+    def found_from_um(self) -> float | None:
+        """See ModelIdentity."""
+        return None if self.model is None else self.model.found_from_um
+
+    @property
+    def place(self) -> str:
+        """Of the file's path; "" where no run made the report."""
+        made = self.provenance
+        return "" if made is None or made.asked is None else made.asked.slide_place
 
 
 def read_reports(folder: Path) -> tuple[StoredReport, ...]:
@@ -75,11 +83,7 @@ def read_reports(folder: Path) -> tuple[StoredReport, ...]:
 
 def read_report(path: Path) -> StoredReport:
     """The report at `path`. Raises UsageError, naming file and problem, where it isn't one of this schema."""
-    name = f"{path.parent.name}/{path.name}"
-    try:
-        return _report(path.parent, _content(path))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{name}: is damaged ({type(error).__name__}: {error}); run the slide again") from error
+    return ReportFile(path).stored()
 
 
 def _content(path: Path) -> Mapping[str, Any]:
@@ -97,7 +101,7 @@ def _content(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def read_again(path: Path, slide: SlideRef) -> SlideReport:
+def read_again(path: Path, slide: SlideRef) -> StoredReport:
     """The report at `path` as it was when it was written: see ReportFile.report_of."""
     return ReportFile(path).report_of(slide)
 
@@ -107,7 +111,7 @@ class ReportFile:
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError where it is no report of this schema version."""
-        self._name, self._content = f"{path.parent.name}/{path.name}", _content(path)
+        self._folder, self._name, self._content = path.parent, f"{path.parent.name}/{path.name}", _content(path)
 
     @property
     def result_version(self) -> int:
@@ -116,19 +120,22 @@ class ReportFile:
         version = provenance.get("result_version", 0) if isinstance(provenance, dict) else 0
         return version if isinstance(version, int) else 0
 
-    def report_of(self, slide: SlideRef) -> SlideReport:
-        """The report of `slide` as it was when it was written, without outlines and detections.
-
-        Raises UsageError where it isn't whole: writing what was read must give the same file.
-        """
-        content = self._content
+    def stored(self, slide: SlideRef | None = None) -> StoredReport:
+        """What stands in it, of `slide` where that is known. Raises UsageError where it is damaged or of another."""
         try:
-            report = _slide_report(content, slide)
-            same = report_as_json(report)
+            return _report(self._folder, self._content, slide)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
                 f"{self._name}: is damaged ({type(error).__name__}: {error}); run the slide again"
             ) from error
+
+    def report_of(self, slide: SlideRef) -> StoredReport:
+        """The report of `slide` as it was when it was written, without outlines and detections.
+
+        Raises UsageError where it isn't whole: writing what was read must give the same file.
+        """
+        report, content = self.stored(slide), self._content
+        same = report_as_json(report)
         wrong = sorted(key for key in (content.keys() | same.keys()) - {"files"} if content.get(key) != same.get(key))
         if wrong:
             raise UsageError(f"{self._name}: {', '.join(wrong)}: not as this version writes it; run the slide again")
@@ -152,10 +159,11 @@ def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] 
 
     Raises UsageError where the file is damaged.
     """
-    path = report.folder / DEPOSITS_GEOJSON
-    if report.spacing is None or not path.is_file():
+    path, info = report.folder / DEPOSITS_GEOJSON, report.info
+    if info is None or not path.is_file():
         return None
-    scale, shift = np.array([report.spacing.x, report.spacing.y]), np.array(report.bounds_um)
+    scale = np.array([info.spacing.x, info.spacing.y])
+    shift = np.array([info.bounds_um.left, info.bounds_um.top])
     try:
         features = json.loads(path.read_bytes())["features"]
         return {
@@ -175,99 +183,126 @@ def _deposit_number(feature: Mapping[str, Mapping[str, str]]) -> int:
     return int(found[1])
 
 
-def _report(folder: Path, content: Mapping[str, object]) -> StoredReport:
-    status, word = Status(cast("str", content["status"])), cast("str | None", content["metastasis"])
-    metastasis = None if word is None else _CLASSES[word]
-    if metastasis is Metastasis.NONE and status is not Status.COMPLETE:
-        raise ValueError(f"a slide that is {status.value} is called negative")
-    deposits = cast("Sequence[Mapping[str, object]]", content["deposits"])
-    flags = cast("Sequence[Mapping[str, str]]", content["flags"])
-    model = cast("Mapping[str, Any] | None", content["model"])
-    found_from = None if model is None else model.get("found_from_um")
-    size = cast("Sequence[int] | None", content["size_px"])
-    spacing = cast("Sequence[float] | None", content["spacing_um"])
-    bounds = cast("Mapping[str, float] | None", content["bounds_um"])
-    score = content["tumour_probability"]
-    provenance = cast("Mapping[str, Any]", content["provenance"] or {})
+def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = None) -> StoredReport:
+    """What report_as_json wrote of a report. Raises ValueError and its kin on anything else.
+
+    Reports of earlier versions lack what is asked for by `get`, here and below.
+    """
+    slide_id = _text(content["slide_id"])
+    if slide is not None and slide.slide_id != slide_id:
+        raise ValueError(f"it reports slide {slide_id!r}")
     return StoredReport(
         folder=folder,
-        slide_id=cast("str", content["slide_id"]),
-        status=status,
-        metastasis=metastasis,
+        slide=slide or SlideRef(slide_id, Path(slide_id)),
+        status=Status(content["status"]),
+        metastasis=_known(content["metastasis"], _class),
         at_least=bool(content["at_least"]),
-        deposits=tuple(_deposit(deposit) for deposit in deposits),
-        flags=tuple(Flag(flag["code"], flag["message"]) for flag in flags),
-        tumour_probability=None if score is None else _finite(score),
-        size_px=None if size is None else (int(size[0]), int(size[1])),
-        spacing=None if spacing is None else Spacing(*(MicronsPerPixel(_finite(side)) for side in spacing)),
-        bounds_um=(0.0, 0.0) if bounds is None else (_finite(bounds["left"]), _finite(bounds["top"])),
-        made_with=made_with(content),
-        fingerprint=provenance.get("slide_fingerprint", ""),
-        found_from_um=None if found_from is None else _finite(found_from),
-        place=(provenance.get("asked") or {}).get("slide_place", ""),
-    )
-
-
-def _slide_report(content: Mapping[str, Any], slide: SlideRef) -> SlideReport:
-    """What report_as_json wrote of a report. Raises ValueError and its kin on anything else."""
-    stored, model, analysis = _report(Path(), content), content["model"], content["analysis_spacing_um"]
-    if stored.slide_id != slide.slide_id:
-        raise ValueError(f"it reports slide {stored.slide_id!r}")
-    return SlideReport(
-        slide=slide,
-        status=stored.status,
-        metastasis=stored.metastasis,
-        at_least=stored.at_least,
-        deposits=stored.deposits,
-        tumour_probability=stored.tumour_probability,
-        tissue_area_mm2=content["tissue_area_mm2"],
-        examined_fraction=content["examined_fraction"],
-        flags=stored.flags,
+        deposits=tuple(_deposit(deposit) for deposit in content["deposits"]),
+        tumour_probability=_known(content["tumour_probability"], _finite),
+        tissue_area_mm2=_known(content["tissue_area_mm2"], _finite),
+        examined_fraction=_known(content["examined_fraction"], _finite),
+        flags=tuple(Flag(_text(flag["code"]), _text(flag["message"])) for flag in content["flags"]),
         info=None if content["size_px"] is None else _info(content),
-        analysis_spacing=None if analysis is None else Spacing(*analysis),
-        model=None if model is None else ModelIdentity(**model),
-        provenance=None if content["provenance"] is None else _provenance(content["provenance"]),
-        unread_fraction=content["unread_fraction"],
+        analysis_spacing=_known(content["analysis_spacing_um"], _spacing),
+        model=_known(content["model"], _model),
+        provenance=_known(content["provenance"], _provenance),
+        unread_fraction=_known(content.get("unread_fraction"), _finite),
     )
 
 
 def _info(content: Mapping[str, Any]) -> SlideInfo:
     """Format and reader are not in the file."""
     width_px, height_px = content["size_px"]
-    spacing, bounds = Spacing(*content["spacing_um"]), BoundsUm(**content["bounds_um"])
-    return SlideInfo("", "", width_px, height_px, spacing, content["spacing_source"], bounds)
-
-
-def _provenance(content: Mapping[str, Any]) -> Provenance:
-    asked = content["asked"]
-    return Provenance(
-        **{**content, "asked": None if asked is None else Asked(**{**asked, "reports": tuple(asked["reports"])})}
+    bounds = content["bounds_um"]
+    left, top, width, height = (Micrometers(_finite(bounds[side])) for side in ("left", "top", "width", "height"))
+    return SlideInfo(
+        format="",
+        reader="",
+        width_px=int(width_px),
+        height_px=int(height_px),
+        spacing=_spacing(content["spacing_um"]),
+        spacing_source=_text(content["spacing_source"]),
+        bounds_um=BoundsUm(left, top, width, height),
     )
 
 
-def _deposit(content: Mapping[str, object]) -> Deposit:
-    cells, mean, highest = content["cell_count"], content["probability_mean"], content["probability_max"]
-    cells_uncertainty = content.get("cell_count_uncertainty")  # reports of earlier versions have none
-    start, end = cast("Sequence[Sequence[float]]", content["endpoints_um"])
+def _model(content: Mapping[str, Any]) -> ModelIdentity:
+    return ModelIdentity(
+        name=_text(content["name"]),
+        architecture=_text(content["architecture"]),
+        weights_sha256=_text(content["weights_sha256"]),
+        threshold=_finite(content["threshold"]),
+        card_sha256=_text(content.get("card_sha256", "")),
+        found_from_um=_known(content.get("found_from_um"), _finite),
+        smoothing_um=_known(content.get("smoothing_um"), _finite),
+        seed_threshold=_known(content.get("seed_threshold"), _finite),
+    )
+
+
+def _provenance(content: Mapping[str, Any]) -> Provenance:
+    return Provenance(
+        versions={name: _text(version) for name, version in content["versions"].items()},
+        config_sha256=_text(content["config_sha256"]),
+        slide_fingerprint=_text(content["slide_fingerprint"]),
+        device=_text(content["device"]),
+        precision=_text(content["precision"]),
+        started=_text(content["started"]),
+        seconds=_finite(content["seconds"]),
+        result_version=int(content.get("result_version", 0)),
+        asked=_known(content.get("asked"), _asked),
+    )
+
+
+def _asked(content: Mapping[str, Any]) -> Asked:
+    return Asked(
+        slide_state=_text(content["slide_state"]),
+        mpp_um=_known(content["mpp_um"], _finite),
+        override_mpp=bool(content["override_mpp"]),
+        max_unread_percent=_finite(content["max_unread_percent"]),
+        reports=tuple(_text(name) for name in content["reports"]),
+        slide_place=_text(content.get("slide_place", "")),
+    )
+
+
+def _deposit(content: Mapping[str, Any]) -> Deposit:
+    start, end = content["endpoints_um"]
     return Deposit(
-        id=int(cast("int", content["id"])),
+        id=int(content["id"]),
         diameter_um=Micrometers(_finite(content["diameter_um"])),
         diameter_uncertainty_um=Micrometers(_finite(content["diameter_uncertainty_um"])),
         endpoints_um=(_point(start), _point(end)),
         area_um2=SquareMicrometers(_finite(content["area_um2"])),
-        centre_um=_point(cast("Sequence[float]", content["centre_um"])),
-        metastasis=_CLASSES[cast("str", content["class"])],
+        centre_um=_point(content["centre_um"]),
+        metastasis=_class(content["class"]),
         outline=(),
-        probability_mean=None if mean is None else _finite(mean),
-        probability_max=None if highest is None else _finite(highest),
-        cells=None if cells is None else int(cast("int", cells)),
-        cells_uncertainty=None if cells_uncertainty is None else int(cast("int", cells_uncertainty)),
+        probability_mean=_known(content["probability_mean"], _finite),
+        probability_max=_known(content["probability_max"], _finite),
+        cells=_known(content["cell_count"], int),
+        cells_uncertainty=_known(content.get("cell_count_uncertainty"), int),
     )
 
 
-def _point(pair: Sequence[float]) -> tuple[float, float]:
+def _spacing(sides: Sequence[object]) -> Spacing:
+    return Spacing(*(MicronsPerPixel(_finite(side)) for side in sides))
+
+
+def _point(pair: Sequence[object]) -> tuple[float, float]:
     x, y = pair
     return _finite(x), _finite(y)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _known(value: Any, read: Callable[[Any], _T]) -> _T | None:
+    return None if value is None else read(value)
+
+
+def _class(word: str) -> Metastasis:
+    return _CLASSES[word]
 
 
 def _finite(value: object) -> float:

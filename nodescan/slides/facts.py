@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nodescan.domain.flags import Flag
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
 
@@ -22,7 +23,7 @@ class SlideFacts:
     spacing_source: str | None
     unmeasurable: str
     bounds_um: BoundsUm | None
-    warnings: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Flag, ...] = ()
 
     @property
     def width_px(self) -> int:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nodescan.domain.flags import Flag
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM, SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
@@ -55,11 +56,11 @@ class FileSpacing:
 
 @dataclass(frozen=True, slots=True)
 class ChosenSpacing:
-    """Spacing of level 0, where it came from (SlideInfo.spacing_source), and (code, message) warnings."""
+    """Spacing of level 0, where it came from (SlideInfo.spacing_source), and what must be told of it."""
 
     spacing: Spacing
     source: str
-    warnings: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Flag, ...] = ()
 
 
 def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
@@ -90,7 +91,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
             "leave the given spacing out, or add --override-mpp if the file is wrong",
         )
     message = f"Measured with the given {given_um:.4g} um/px instead of the file's {stated}: sizes depend on it."
-    return ChosenSpacing(Spacing.square(given_um), "user-override", (("spacing_overridden", message),))
+    return ChosenSpacing(Spacing.square(given_um), "user-override", (Flag("spacing_overridden", message),))
 
 
 def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
@@ -122,11 +123,11 @@ def _unmeasurable(stated: FileSpacing, name: str) -> UnmeasurableError:
     )
 
 
-def _replaced_absurd(stated: FileSpacing, given_um: float) -> tuple[tuple[str, str], ...]:
+def _replaced_absurd(stated: FileSpacing, given_um: float) -> tuple[Flag, ...]:
     if stated.missing:
         return ()
     message = f"The file's spacing of {stated} is absurd; measured with the given {given_um:.4g} um/px."
-    return (("spacing_absurd_in_file", message),)
+    return (Flag("spacing_absurd_in_file", message),)
 
 
 def _is_scanner_spacing(um_per_px: float) -> bool:

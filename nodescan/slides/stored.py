@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodescan.domain.flags import Flag
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
@@ -96,18 +97,22 @@ def bounds_um(properties: Mapping[str, str], size_px: tuple[int, int], spacing: 
     )
 
 
-def _warnings(stored: StoredSlide, path: Path) -> tuple[tuple[str, str], ...]:
+def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
     """Of a TIFF that opens although its end is missing (levels may be gone, areas will be unreadable), and of levels
     that are no part of the pyramid."""
-    said: list[tuple[str, str]] = []
+    said: list[Flag] = []
     missing = missing_bytes(path)
     if missing:
-        said.append(("file_cut_off", f"The file is cut off (at least {missing:,} bytes are missing); copy it again."))
+        said.append(
+            Flag("file_cut_off", f"The file is cut off (at least {missing:,} bytes are missing); copy it again.")
+        )
     placed = {level.index for level in place_levels(stored.sizes_px, stored.downsamples)}
     strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed]
     if strange:
         sizes = ", ".join(f"{width:,} x {height:,} px" for width, height in strange)
-        said.append(("level_ignored", f"The file holds a picture of another shape than the slide ({sizes}): ignored."))
+        said.append(
+            Flag("level_ignored", f"The file holds a picture of another shape than the slide ({sizes}): ignored.")
+        )
     return tuple(said)
 
 

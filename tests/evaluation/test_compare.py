@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from nodescan.domain.deposits import Detection
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.compare import Comparison, compare

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nodescan.domain.deposits import Detection
-from nodescan.domain.report import Flag, SlideReport, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import SlideReport, Status
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.evaluation_files import evaluation_as_json
 from nodescan.evaluation.evaluation_page import key_facts, left_out, render

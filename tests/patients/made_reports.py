@@ -7,7 +7,8 @@ import numpy as np
 
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Detection, Polygon
-from nodescan.domain.report import Flag, ModelIdentity, SlideReport, SlideResult, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import ModelIdentity, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.reports.csv_report import write_detections

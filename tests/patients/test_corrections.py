@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Status
 from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.corrections import Applied, apply_corrections, read_corrections

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.report import Flag, Status
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Provenance, Status
+from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
@@ -338,13 +340,16 @@ def test_rows_that_mean_one_slide_are_refused(tmp_path: Path) -> None:
 def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> None:
     """Slides called 1.svs recur: a report says which file it is of, and where that file is there it is compared."""
     (tmp_path / "1.svs").write_bytes(b"the slide of another patient")
-    reports = [replace(stored, slide_id="1", fingerprint="ab" * 32) for stored in read_reports(run(tmp_path))[:1]]
+    (stored, *_) = read_reports(run(tmp_path))
+    named = replace(stored, slide=SlideRef("1", Path("1")))
+    made = Provenance({}, "", "ab" * 32, device="cpu", precision="int8", started="", seconds=1.0)
+    reports = [replace(named, provenance=made)]
     manifest = read_manifest(write_csv(tmp_path / "m.csv", "path,patient_id", "1.svs,A"))
     (patient,) = stage_reports(reports, manifest, AJCC8).patients
     assert patient.staged.words.startswith("cannot be determined")
     (section,) = patient.staged.specimen.nodes[0].sections
     assert section.reason == "the report of that name is of another file: scan this one"
-    same = replace(reports[0], fingerprint=fingerprint(tmp_path / "1.svs"))
+    same = replace(named, provenance=replace(made, slide_fingerprint=fingerprint(tmp_path / "1.svs")))
     assert stage_reports([same], manifest, AJCC8).patients[0].staged.complete
 
 

@@ -12,8 +12,9 @@ from scipy.ndimage import gaussian_filter
 
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Detection, Polygon
+from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
-from nodescan.domain.report import Flag, ModelIdentity, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.report import ModelIdentity, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.domain.report import Flag, SlideReport
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, write_detections, write_summary
 from tests.reports.factory import FOLDER, SPACING, VARIANTS

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Flag, SlideReport
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
 from nodescan.reports.summary_page import MOST_NAMES, SUMMARY_HTML, classes, outcomes, render, write_summary_page
 from tests.reports.factory import FOLDER, VARIANTS
 from tests.reports.test_html_report import Page

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from nodescan.domain.classification import classify
 from nodescan.domain.deposits import Detection
+from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres
-from nodescan.domain.report import Flag
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.reports import page, sentences

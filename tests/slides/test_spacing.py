@@ -41,7 +41,7 @@ def test_an_absurd_value_makes_the_slide_unmeasurable_until_the_user_gives_one(a
         choose(*absurd)
     chosen = choose(*absurd, given=0.25)
     assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.25, 0.25, "user")
-    assert [code for code, _ in chosen.warnings] == ["spacing_absurd_in_file"]
+    assert [flag.code for flag in chosen.warnings] == ["spacing_absurd_in_file"]
 
 
 def test_x_and_y_too_far_apart_are_not_settled_by_one_number():
@@ -56,7 +56,7 @@ def test_x_and_y_too_far_apart_are_not_settled_by_one_number():
         )
     chosen = choose(0.5, 0.6, given=0.5, override=True)
     assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.5, 0.5, "user-override")
-    assert [code for code, _ in chosen.warnings] == ["spacing_overridden"]
+    assert [flag.code for flag in chosen.warnings] == ["spacing_overridden"]
 
 
 def test_a_tenth_between_x_and_y_is_the_limit():
@@ -94,10 +94,10 @@ def test_an_override_is_used_and_flagged():
     """The flag names both values."""
     chosen = choose(0.5, 0.5, given=0.25, override=True)
     assert (chosen.spacing.x, chosen.source) == (0.25, "user-override")
-    ((code, message),) = chosen.warnings
-    assert code == "spacing_overridden"
-    assert "0.25" in message
-    assert "0.5 um/px" in message
+    (flag,) = chosen.warnings
+    assert flag.code == "spacing_overridden"
+    assert "0.25" in flag.message
+    assert "0.5 um/px" in flag.message
 
 
 @pytest.mark.parametrize("given", [0.05, 25.0, math.nan, math.inf, -1.0, 0.0])

@@ -1,0 +1,60 @@
+"""What a reader must know beside a finding, and which of it stands for what: every set of codes is here."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something a reader must know. code: stable, snake_case; message: one sentence in plain words."""
+
+    code: str
+    message: str
+
+
+NOT_JUDGED = frozenset({"not_he", "constant_output"})
+"""Flags of a slide that the network can't judge: it gets no class, and what it says there is no finding."""
+
+DOUBTS = (
+    "borderline",
+    "joining_gap",
+    "dispersed_pattern",
+    "cell_count_review",
+    "cell_count_near_limit",
+    "cell_count_dispersed",
+    "cell_count_decides",
+    "class_against_size",
+    "deposit_cut_off",
+    "tissue_cut_off",
+)
+"""Flags of a slide that could change its class, the most important first."""
+
+LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off"})
+"""Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
+
+NO_REASONS = frozenset({*DOUBTS, "cell_count_not_assessed"})
+"""Flags that are not a reason for a slide to be incomplete."""
+
+RESTATED = frozenset(
+    {
+        "borderline",
+        "cell_count_decides",
+        "cell_count_dispersed",
+        "cell_count_near_limit",
+        "cell_count_not_assessed",
+        "cell_count_review",
+        "dispersed_pattern",
+    }
+)
+"""Flags that follow from the deposits alone: after a review they are said anew, of the deposits that are left."""
+
+TOLD_FIRST = (
+    "node_unread",
+    "nodes_share_slides",
+    "nodes_without_slides",
+    "mixed_reports",
+    "slide_left_out",
+    *DOUBTS,
+    "treated",
+    "not_complete_response",
+)
+"""Notes of a patient that a reader acts on, the most important first; the others are said below."""
