@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nodescan.errors import ModelError
+from nodescan.errors import DeviceError, ModelError
 from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, check_numbers, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import cast, compiled_lanes, lanes_on, near_enough
@@ -94,7 +94,7 @@ def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) ->
         narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
         lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
         return lanes if near_enough(lanes, reference) else None
-    except RuntimeError:  # what float32 can't do either is met with the first tile
+    except (RuntimeError, DeviceError):  # what float32 can't do either is met with the first tile
         return None
 
 

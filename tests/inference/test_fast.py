@@ -11,7 +11,7 @@ from torch import nn
 
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult
-from nodescan.errors import ModelError
+from nodescan.errors import DeviceError, ModelError
 from nodescan.inference import fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
@@ -200,11 +200,12 @@ def test_each_gpu_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [fast_dtype(torch.device("cuda", index)) for index in able] == [None, torch.bfloat16]
 
 
-def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error"), DeviceError("the GPU has no room for one tile")])
+def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """As on a GPU that has no room for a second network: float32 goes on."""
 
     def fail(*_: object, **__: object) -> bool:
-        raise RuntimeError("CUDA error")
+        raise error
 
     monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
     monkeypatch.setattr(predictor_module, "near_enough", fail)
