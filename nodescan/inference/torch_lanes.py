@@ -103,7 +103,7 @@ class _Slot:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.pixels = _pinned(shape, torch.uint8)
         self.answers: Tensor | None = None
-        self.ready = torch.cuda.Event()
+        self.ready = torch.cuda.Event(blocking=True)  # waited for asleep: the cores are for those who read tiles
         self._taken: list[NDArray[np.float32]] = []
         self._asked = 0
 

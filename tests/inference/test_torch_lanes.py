@@ -106,6 +106,21 @@ def test_a_gpu_without_room_for_one_tile_is_an_error() -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
+def test_answers_are_waited_for_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that asks a GPU again and again takes a core from those that read tiles."""
+    asked: list[dict[str, object]] = []
+
+    def event(**how: object) -> OnNoGpu:
+        asked.append(how)
+        return OnNoGpu()
+
+    monkeypatch.setattr(torch.cuda, "Event", event)
+    CudaLanes(Means(), CPU, batch_size=1).start(made_tiles(1, 32))()
+    assert asked
+    assert all(how == {"blocking": True} for how in asked)
+
+
+@pytest.mark.usefixtures("no_gpu")
 def test_other_errors_are_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only want of memory is cured by halving."""
     net = Means()
