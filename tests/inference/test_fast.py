@@ -14,8 +14,9 @@ from nodescan.domain.report import SlideResult
 from nodescan.errors import DeviceError, ModelError
 from nodescan.inference import fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
+from nodescan.inference.capabilities import precision_words
 from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
-from nodescan.inference.device import fast_dtype, multiplies_int8
+from nodescan.inference.device import Device, fast_dtype, multiplies_int8
 from nodescan.inference.fast import cast, near_enough
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.folding import plain_form
@@ -190,6 +191,7 @@ def test_float16_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     monkeypatch.setattr(torch.version, "hip", None)
     assert fast_dtype(torch.device("cuda")) is None
+    assert precision_words(Device(torch.device("cuda"), "")) == "float32, as there are no instructions for bfloat16"
 
 
 def test_each_gpu_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
