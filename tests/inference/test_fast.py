@@ -214,6 +214,26 @@ def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyP
     assert open_predictor(folder, device="cpu", compiled=False).precision == "float32"
 
 
+@pytest.mark.parametrize(("device", "side_px"), [("cuda", 192), ("cpu", None)])
+def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, side_px: int | None
+) -> None:
+    """It may compute small ones in another way; a CPU doesn't, and they are quicker there."""
+    tried: list[int | None] = []
+
+    def near(lanes: object, reference: object, *, tiles: NDArray[np.uint8] | None) -> bool:
+        tried.append(None if tiles is None else tiles.shape[1])
+        return False
+
+    monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
+    monkeypatch.setattr(predictor_module, "choose_device", lambda device: Device(torch.device(device), device))
+    monkeypatch.setattr(predictor_module, "lanes_on", lambda net, device, **_: CpuLanes(net))
+    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(predictor_module, "near_enough", near)
+    open_predictor(folder, device=device, compiled=False)
+    assert tried == [side_px]
+
+
 def test_the_way_without_openvino_is_not_compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """bench --what precision compares it beside the compiled one; where torch has no fast type there is none."""
     monkeypatch.setattr(predictor_module, "compiled_lanes", lambda *_: pytest.fail("it is compiled"))
