@@ -39,7 +39,6 @@ CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(fast_dtype(CPU) is None, reason="this CPU has no bfloat16")
 needs_int8 = pytest.mark.skipif(not multiplies_int8(CPU), reason="this CPU has no instructions for int8")
 needs_openvino = pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 @pytest.fixture
@@ -138,21 +137,6 @@ def test_findings_in_bfloat16_are_those_of_float32(folder: Path) -> None:
     slide = PaintedSlide(spotted(2))
     as_tumour(folder, slide)
     check_same_findings(slide, folder, "bfloat16")
-
-
-@needs_gpu
-def test_findings_on_a_gpu_are_those_of_the_cpu(folder: Path) -> None:
-    """The same deposits, to a tenth of a micrometre: float32 sums in another order there."""
-    slide = PaintedSlide(spotted(2))
-    as_tumour(folder, slide)
-    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32")).report
-    for precision in ("auto", "float32"):
-        found = scanned(slide, open_predictor(folder, device="cuda", precision=precision)).report
-        assert (found.status, found.metastasis) == (true.status, true.metastasis)
-        assert len(found.deposits) == len(true.deposits)
-        for one, other in zip(found.deposits, true.deposits, strict=True):
-            assert one.diameter_um == pytest.approx(other.diameter_um, abs=0.1)
-            assert one.centre_um == pytest.approx(other.centre_um, abs=0.1)
 
 
 @needs_bfloat16

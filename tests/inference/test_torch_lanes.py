@@ -1,8 +1,5 @@
 """Lanes of a GPU, as far as they can be tried without one."""
 
-from contextlib import nullcontext
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
@@ -12,40 +9,14 @@ from torch import Tensor, nn
 from nodescan.errors import DeviceError
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.torch_lanes import CudaLanes
+from tests.gpu_fakes import OnNoGpu, without_a_gpu
 
 CPU = torch.device("cpu")
 
 
-class OnNoGpu:
-    """A stream or an event that does nothing."""
-
-    def __init__(self, *_: object, **__: object) -> None: ...
-
-    def wait_stream(self, other: "OnNoGpu") -> None: ...
-
-    def record(self, stream: "OnNoGpu") -> None: ...
-
-    def synchronize(self) -> None: ...
-
-
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The CPU in a GPU's place."""
-    for name in ("Stream", "Event"):
-        monkeypatch.setattr(torch.cuda, name, OnNoGpu)
-    monkeypatch.setattr(torch.cuda, "current_stream", OnNoGpu)
-    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    monkeypatch.setattr(torch.Tensor, "record_stream", lambda tensor, stream: None)
-    monkeypatch.setattr(torch, "empty", without_pinned_memory)
-
-
-empty = torch.empty
-
-
-def without_pinned_memory(*shape: Any, pin_memory: bool = False, **more: Any) -> Tensor:
-    if pin_memory:
-        raise RuntimeError("CUDA error: out of memory")
-    return empty(*shape, **more)
+    without_a_gpu(monkeypatch)
 
 
 class Means(nn.Module):
