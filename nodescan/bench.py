@@ -30,7 +30,10 @@ from nodescan.tile_pass import readers_for
 MOST_TILES = 256
 """Decoded in one round; of a larger slide those in the middle, where tissue is."""
 
-_COMPUTED_TILES, _ROUNDS, _MOST_WARM_UPS = 64, 3, 6
+_COMPUTED_TILES, _COMPUTED_S = 64, 0.5
+"""Of each round, at least: so many tiles through the network, for so long."""
+
+_ROUNDS, _MOST_WARM_UPS, _ENOUGH_BATCHES = 3, 6, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,12 @@ def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Sp
     """Decoding, computing and both together, in turn, in this process. Raises SlideError where there is no tissue."""
     with tissue_tiles(path, predictor) as found:
         survey, reader = found.survey, found.slide.info.reader
-        batch = np.stack([_read(found.slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
+        read = np.stack([_read(found.slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
+    if not _on_cpu(predictor) and len(survey.tiles) < _ENOUGH_BATCHES * predictor.batch_size:
+        few = f"{len(survey.tiles)} tiles are few for batches of {predictor.batch_size}"
+        progress.note(f"{few}: on a larger slide it would be faster end to end")
+    # a whole one, its tiles repeated where there are too few: a GPU computes no less, however many it is fed
+    batch = np.resize(read, (predictor.batch_size, *read.shape[1:]))
     rates = _median_rates(path, survey, batch, predictor=predictor, progress=progress)
     useful = _tissue_px(survey, predictor) / (len(survey.tiles) * predictor.geometry.input_px**2)
     return Speed(
@@ -118,7 +126,7 @@ def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Sp
         network_mpx_s=rates.network,
         end_to_end_mpx_s=rates.end_to_end,
         useful_share=useful,
-        efficiency=efficiency(rates, useful_share=useful, shared_cores=predictor.device.startswith("cpu")),
+        efficiency=efficiency(rates, useful_share=useful, shared_cores=_on_cpu(predictor)),
     )
 
 
@@ -168,6 +176,10 @@ def _rate(work: Callable[[], float]) -> float:
     return megapixels / (time.perf_counter() - started)
 
 
+def _on_cpu(predictor: TilePredictor) -> bool:
+    return predictor.device.startswith("cpu")
+
+
 def _tissue_px(survey: Survey, predictor: TilePredictor) -> int:
     return int(np.count_nonzero(survey.wanted)) * predictor.geometry.stride_px**2
 
@@ -194,8 +206,9 @@ def _compute(batch: NDArray[np.uint8], predictor: TilePredictor) -> float:
 
     def answered() -> float:
         waiting: deque[Callable[[], object]] = deque()
-        rounds = max(1, _COMPUTED_TILES // len(batch))
-        for _ in range(rounds):
+        batches, ends = 0, time.perf_counter() + _COMPUTED_S
+        while batches * len(batch) < _COMPUTED_TILES or time.perf_counter() < ends:
+            batches += 1
             if isinstance(predictor, AsynchronousPredictor):
                 waiting.append(predictor.start(batch))
             else:
@@ -204,7 +217,7 @@ def _compute(batch: NDArray[np.uint8], predictor: TilePredictor) -> float:
                 waiting.popleft()()
         while waiting:
             waiting.popleft()()
-        return rounds * batch.size / 3e6
+        return batches * batch.size / 3e6
 
     return _rate(answered)
 

@@ -12,7 +12,7 @@ NodescanError
 │   └── StalledError          the process that read it got no further
 ├── ModelError                a card or its weights
 ├── AnnotationError           an outline or mask file
-├── DeviceError               the device asked for isn't there
+├── DeviceError               the device asked for isn't there, or can't do the work
 ├── WorkerError               no process to scan with can be started, or none is left
 ├── ClusterError              a Dask cluster can't be reached, can't do the work, or was lost
 ├── StoppedError              the user ended the program (exit code 130)
@@ -83,7 +83,7 @@ class AnnotationError(NodescanError):
 
 
 class DeviceError(NodescanError):
-    """The device asked for by name isn't there."""
+    """The device asked for by name isn't there, doesn't compute, or has no room for one tile."""
 
 
 class WorkerError(NodescanError):

@@ -1,6 +1,5 @@
 """Shows the network some tiles of a slide: reading runs ahead of computing, memory stays bounded."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,11 +16,13 @@ from nodescan.imaging.missing import blank_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
+from nodescan.machine_checks import usable_cores
 from nodescan.survey import Survey
 from nodescan.threads import thread_errors
 
-MOST_READERS = 4
-"""Where the network runs elsewhere. On a CPU it needs the cores itself, and two readers keep ahead of it."""
+MOST_READERS = 16
+"""Where the network runs elsewhere, one for each core. On a CPU it needs the cores itself, and two readers keep ahead
+of it. However many read, as many tiles wait: see _ahead."""
 
 _UNDER_WAY = 2
 """Batches: one is computed while the next one is handed over."""
@@ -137,7 +138,7 @@ def _started(pixels: Sequence[NDArray[np.uint8]], predictor: TilePredictor) -> C
 
 def readers_for(predictor: TilePredictor) -> int:
     """Threads that read tiles ahead of this predictor."""
-    return 2 if predictor.device.startswith("cpu") else max(2, min(MOST_READERS, os.cpu_count() or 1))
+    return 2 if predictor.device.startswith("cpu") else max(2, min(MOST_READERS, usable_cores()))
 
 
 def _ahead(

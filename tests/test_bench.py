@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from nodescan import bench
 from nodescan.bench import Speed, measure_stages
 from nodescan.config import load_config
 from tests.fakes import ColourPredictor, Listener, paint_slide
@@ -13,6 +16,28 @@ class OnGpu(ColourPredictor):
     """The colour predictor, said to run beside the cores that read."""
 
     device = "cuda:0"
+    batch_size = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.sizes.append(len(tiles))
+        return super().predict(tiles)
+
+
+class Noted(Listener):
+    """Keeps notes, too."""
+
+    def note(self, text: str) -> None:
+        self.events.append(("note", text))
+
+
+@pytest.fixture(autouse=True)
+def soon_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured here is made up: no rate needs half a second."""
+    monkeypatch.setattr(bench, "_COMPUTED_S", 0.0)
 
 
 def measured(slide: Path, predictor: ColourPredictor) -> Speed:
@@ -38,3 +63,28 @@ def test_efficiency_is_end_to_end_over_what_both_stages_allow(tmp_path: Path) ->
     beside = measured(slide, OnGpu())
     slower = min(beside.decode_mpx_s, beside.network_mpx_s)
     assert beside.efficiency == pytest.approx(beside.end_to_end_mpx_s / (slower * beside.useful_share))
+
+
+def test_a_gpu_is_fed_whole_batches_and_a_slide_too_small_for_them_is_told(tmp_path: Path) -> None:
+    """It computes 32 tiles though 9 are given, so 32 it is given; the scan itself hands over the 9 there are."""
+    predictor, told = OnGpu(), Noted()
+    measure_stages(paint_slide(tmp_path / "a.tif"), predictor, told)
+    assert set(predictor.sizes) == {32, 9}
+    assert ("note", "9 tiles are few for batches of 32: on a larger slide it would be faster end to end") in told.events
+    on_cpu = Noted()
+    measure_stages(tmp_path / "a.tif", ColourPredictor(), on_cpu)
+    assert not any("are few" in str(text) for _, text in on_cpu.events)
+
+
+def test_a_rate_is_that_of_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 tiles at least, and as many more as half a second takes: a second goes by with every look at the clock."""
+    batch = np.zeros((32, 320, 320, 3), np.uint8)
+    seconds = iter(range(100))
+    monkeypatch.setattr(bench.time, "perf_counter", lambda: next(seconds))
+    predictor = OnGpu()
+    assert bench._compute(batch, predictor) == pytest.approx(2 * 32 * 0.1024 / 3)
+    assert predictor.sizes == [32, 32]
+    monkeypatch.setattr(bench, "_COMPUTED_S", 4.5)
+    predictor, seconds = OnGpu(), iter(range(100))
+    bench._compute(batch, predictor)
+    assert predictor.sizes == [32] * 6

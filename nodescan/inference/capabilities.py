@@ -29,5 +29,6 @@ def precision_words(device: Device) -> str:
         return "int8 where the model allows, float32 for all that could change a finding"
     narrow = fast_dtype(device.device)
     if narrow is None:
-        return "float32, as there are no instructions for a narrower type"
+        lacking = "a narrower type" if device.device.type == "cpu" else "bfloat16"
+        return f"float32, as there are no instructions for {lacking}"
     return f"{str(narrow).removeprefix('torch.')} where it is faster, float32 for all that bears on a finding"

@@ -1,7 +1,9 @@
 """Where the network runs; device words are spoken here and nowhere else."""
 
 import platform
+import warnings
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -38,6 +40,7 @@ def multiplies_int8(device: torch.device) -> bool:
 
 def gpu_count() -> int:
     """How many GPUs torch can use."""
+    _why_no_gpu()  # asked first, or it is said on stderr and then no more
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
@@ -59,14 +62,36 @@ def choose_device(request: str) -> Device:
     count = gpu_count()
     index = device.index or 0
     if index >= count:
-        there = f"there are {count} CUDA devices" if count else "this machine has no CUDA device"
-        raise DeviceError(f"device {request!r} was asked for but {there}; use --device auto or cpu")
+        raise DeviceError(f"device {request!r} was asked for but {_there(count)}; use --device auto or cpu")
     return _gpu(index)
 
 
+def _there(count: int) -> str:
+    if count:
+        return f"there are {count} CUDA devices" if count > 1 else "there is 1 CUDA device"
+    why = _why_no_gpu()
+    return f"torch can use no GPU ({why})" if why else "this machine has no CUDA device"
+
+
+@cache
+def _why_no_gpu() -> str:
+    """What torch warns of where it can't use a GPU that is there, as of a driver too old for it; else "".
+
+    torch says it once in a process, to whoever asks first whether there is a GPU.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        torch.cuda.is_available()
+    for text in (str(warning.message) for warning in said):
+        _, found, reason = text.partition("CUDA initialization: ")
+        if found:
+            return reason.partition("\n")[0].partition(" (Triggered")[0].rstrip(".")
+    return ""
+
+
 def _first_that_computes() -> Device:
-    why = ""
-    for index in range(gpu_count()):
+    why = "" if (count := gpu_count()) else _why_no_gpu()
+    for index in range(count):
         try:
             return _gpu(index)
         except DeviceError as error:
@@ -86,12 +111,13 @@ def _cpu(note: str = "") -> Device:
 
 def _gpu(index: int) -> Device:
     """Raises DeviceError where nothing can be computed on it: this torch has no code for it, say, or another has it."""
-    device, name = torch.device("cuda", index), f"cuda:{index} ({torch.cuda.get_device_name(index)})"
+    device, name = torch.device("cuda", index), f"cuda:{index}"
     # float32 means float32: the reference that fast answers are held against may not be rounded to 10 bits
     torch.backends.cudnn.allow_tf32 = False
     try:
+        name = f"{name} ({torch.cuda.get_device_name(index)})"
         _try_out(device)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DeviceError(f"device {name} doesn't compute ({reason}); use another, or --device cpu") from error
     return Device(device, name)

@@ -18,7 +18,7 @@ from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.inference.torch_lanes import CpuLanes, CudaLanes
 from nodescan.interfaces import TilePredictor
 
-_TRIED_TILES, _TRIED_CELLS = 4, 8
+TRIED_TILES, _TRIED_CELLS = 4, 8
 """Made-up tiles, and cells along their sides: half a second on two cores."""
 
 
@@ -38,7 +38,7 @@ def near_enough(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uin
     """
     tile = reference.geometry
     if tiles is None:
-        tiles = made_tiles(_TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
+        tiles = made_tiles(TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
     fast, true = lanes.start(tiles)(), reference.predict(tiles)
     return bool(np.abs(fast - true).max() <= TOLERANCE[lanes.precision] / 2)  # NaN is not
 

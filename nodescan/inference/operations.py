@@ -11,7 +11,12 @@ from nodescan.inference.device import choose_device
 from nodescan.inference.folding import plain_form
 from nodescan.inference.predictor import load_network
 
-_PROBE_PX, _PROBE_S = 2048, 0.5
+_PROBE_S = 0.5
+_CPU_PX, _GPU_PX, _SMALL_GPU_PX = 2048, 8192, 4096
+"""Along the sides of the matrices: what takes a GPU less time than its start does would say little of it."""
+
+_GPU_PRODUCTS, _ROOM_BYTES = 8, 2_000_000_000
+"""One after another before they are waited for; and free memory below which the matrices are small ones."""
 
 
 def gflop_per_megapixel(folder: Path) -> float:
@@ -37,12 +42,23 @@ def matrix_gflop_s(device: str, precision: str) -> float:
         return _TIMES_FLOAT32[precision] * matrix_gflop_s(device, "float32")
     dtype = getattr(torch, precision, torch.float32)
     place = choose_device(device).device
-    one = torch.ones((_PROBE_PX, _PROBE_PX), dtype=dtype, device=place)
+    side, products = _probe(place)
+    one = torch.ones((side, side), dtype=dtype, device=place)
     best, ends = 0.0, time.perf_counter() + _PROBE_S
     while True:
         started = time.perf_counter()
         product = one @ one
+        for _ in range(products - 1):
+            torch.mm(one, one, out=product)
         float(product[0, 0])  # waits for the device
-        best = max(best, 2 * _PROBE_PX**3 / 1e9 / (time.perf_counter() - started))
+        best = max(best, products * 2 * side**3 / 1e9 / (time.perf_counter() - started))
         if time.perf_counter() > ends:
             return best
+
+
+def _probe(place: torch.device) -> tuple[int, int]:
+    """Sides of the matrices, and how many products are waited for at once."""
+    if place.type == "cpu":
+        return _CPU_PX, 1
+    free_bytes, _ = torch.cuda.mem_get_info(place)
+    return _GPU_PX if free_bytes > _ROOM_BYTES else _SMALL_GPU_PX, _GPU_PRODUCTS

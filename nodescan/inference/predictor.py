@@ -8,13 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nodescan.errors import ModelError
+from nodescan.errors import DeviceError, ModelError
 from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, check_numbers, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
-from nodescan.inference.fast import cast, compiled_lanes, lanes_on, near_enough
+from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, lanes_on, near_enough
 from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.folding import plain_form
 from nodescan.inference.lanes import CPU_BATCH, GPU_BATCH, Answer, Lanes, Precision
+from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
 
 
@@ -93,8 +94,10 @@ def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) ->
     try:
         narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
         lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
-        return lanes if near_enough(lanes, reference) else None
-    except RuntimeError:  # what float32 can't do either is met with the first tile
+        # On a GPU tiles of a slide's size: others may be computed in another way there.
+        tiles = made_tiles(TRIED_TILES, reference.geometry.input_px) if place.device.type == "cuda" else None
+        return lanes if near_enough(lanes, reference, tiles=tiles) else None
+    except (RuntimeError, DeviceError):  # what float32 can't do either is met with the first tile
         return None
 
 

@@ -20,7 +20,7 @@ from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.machine_checks import processor_flags
 
-_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+_GPU_DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
 _INSTRUCTIONS = {"avx512_vnni", "amx_tile"}
 """As Linux names those that multiplies_int8() asks torch for; any one will do."""
 

@@ -6,6 +6,7 @@ where the same cores read tiles. On a GPU copies run beside the computation.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nodescan.inference.batching import answer_in_parts
+from nodescan.errors import DeviceError
 from nodescan.inference.lanes import MOST_LANES, Answer
 
 _CHUNK_PX = 400_000
@@ -46,7 +47,11 @@ class CpuLanes:
 
 
 class CudaLanes:
-    """Batches of one shape through pinned buffers: copied in, computed and copied out on streams of their own."""
+    """Batches of one shape through pinned buffers: copied in, computed and copied out on streams of their own.
+
+    Where a batch doesn't fit into the GPU's memory it is halved, and so are those after it: each tile is answered by
+    itself, so that its answer doesn't depend on its neighbours.
+    """
 
     def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> None:
         self.precision = precision
@@ -57,15 +62,19 @@ class CudaLanes:
         self._shape: tuple[int, ...] = ()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        """As Lanes'. Raises DeviceError where not even one tile fits into the GPU's memory."""
         most = self._batch_size
         if len(tiles) > most:
             answers = [self.start(tiles[first : first + most]) for first in range(0, len(tiles), most)]
             return lambda: np.concatenate([answer() for answer in answers])
-        try:
+        with suppress(torch.cuda.OutOfMemoryError):
             return self._started(tiles)
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-        return lambda: answer_in_parts(self._at_once, tiles)
+        # Not while the error is handled: it holds on to the tensors of the batch that didn't fit.
+        if most == 1:
+            raise DeviceError("the GPU has no room for one tile; end other programs on it, or use --device cpu")
+        torch.cuda.empty_cache()
+        self._batch_size, self._slots = most // 2, None
+        return self.start(tiles)
 
     def _started(self, tiles: NDArray[np.uint8]) -> Answer:
         if self._slots is None or self._shape != tiles.shape[1:]:
@@ -87,10 +96,6 @@ class CudaLanes:
                 slot.ready.record(self._work)
         return slot.asked_for(len(tiles))
 
-    def _at_once(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return self._net(as_pixels(tiles).to(self._device)).cpu().numpy()
-
 
 class _Slot:
     """Pinned buffers of one batch under way. Its answers are taken out before it is used anew."""
@@ -98,7 +103,7 @@ class _Slot:
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.pixels = _pinned(shape, torch.uint8)
         self.answers: Tensor | None = None
-        self.ready = torch.cuda.Event()
+        self.ready = torch.cuda.Event(blocking=True)  # waited for asleep: the cores are for those who read tiles
         self._taken: list[NDArray[np.float32]] = []
         self._asked = 0
 

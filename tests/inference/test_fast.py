@@ -11,11 +11,12 @@ from torch import nn
 
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult
-from nodescan.errors import ModelError
+from nodescan.errors import DeviceError, ModelError
 from nodescan.inference import fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
+from nodescan.inference.capabilities import precision_words
 from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
-from nodescan.inference.device import fast_dtype, multiplies_int8
+from nodescan.inference.device import Device, fast_dtype, multiplies_int8
 from nodescan.inference.fast import cast, near_enough
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.folding import plain_form
@@ -38,7 +39,6 @@ CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(fast_dtype(CPU) is None, reason="this CPU has no bfloat16")
 needs_int8 = pytest.mark.skipif(not multiplies_int8(CPU), reason="this CPU has no instructions for int8")
 needs_openvino = pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 @pytest.fixture
@@ -139,21 +139,6 @@ def test_findings_in_bfloat16_are_those_of_float32(folder: Path) -> None:
     check_same_findings(slide, folder, "bfloat16")
 
 
-@needs_gpu
-def test_findings_on_a_gpu_are_those_of_the_cpu(folder: Path) -> None:
-    """The same deposits, to a tenth of a micrometre: float32 sums in another order there."""
-    slide = PaintedSlide(spotted(2))
-    as_tumour(folder, slide)
-    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32")).report
-    for precision in ("auto", "float32"):
-        found = scanned(slide, open_predictor(folder, device="cuda", precision=precision)).report
-        assert (found.status, found.metastasis) == (true.status, true.metastasis)
-        assert len(found.deposits) == len(true.deposits)
-        for one, other in zip(found.deposits, true.deposits, strict=True):
-            assert one.diameter_um == pytest.approx(other.diameter_um, abs=0.1)
-            assert one.centre_um == pytest.approx(other.centre_um, abs=0.1)
-
-
 @needs_bfloat16
 def test_a_model_that_is_far_off_in_bfloat16_runs_in_float32(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried when it is opened: more than half of the tolerance, or no number, is too much."""
@@ -190,6 +175,7 @@ def test_float16_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
     monkeypatch.setattr(torch.version, "hip", None)
     assert fast_dtype(torch.device("cuda")) is None
+    assert precision_words(Device(torch.device("cuda"), "")) == "float32, as there are no instructions for bfloat16"
 
 
 def test_each_gpu_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,15 +186,36 @@ def test_each_gpu_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [fast_dtype(torch.device("cuda", index)) for index in able] == [None, torch.bfloat16]
 
 
-def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error"), DeviceError("the GPU has no room for one tile")])
+def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """As on a GPU that has no room for a second network: float32 goes on."""
 
     def fail(*_: object, **__: object) -> bool:
-        raise RuntimeError("CUDA error")
+        raise error
 
     monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
     monkeypatch.setattr(predictor_module, "near_enough", fail)
     assert open_predictor(folder, device="cpu", compiled=False).precision == "float32"
+
+
+@pytest.mark.parametrize(("device", "side_px"), [("cuda", 192), ("cpu", None)])
+def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, side_px: int | None
+) -> None:
+    """It may compute small ones in another way; a CPU doesn't, and they are quicker there."""
+    tried: list[int | None] = []
+
+    def near(lanes: object, reference: object, *, tiles: NDArray[np.uint8] | None) -> bool:
+        tried.append(None if tiles is None else tiles.shape[1])
+        return False
+
+    monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
+    monkeypatch.setattr(predictor_module, "choose_device", lambda device: Device(torch.device(device), device))
+    monkeypatch.setattr(predictor_module, "lanes_on", lambda net, device, **_: CpuLanes(net))
+    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(predictor_module, "near_enough", near)
+    open_predictor(folder, device=device, compiled=False)
+    assert tried == [side_px]
 
 
 def test_the_way_without_openvino_is_not_compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """A model folder is taken only when card and weights fit, and every architecture keeps its contract."""
 
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +146,64 @@ def test_a_gpu_that_does_not_compute_is_an_error_or_passed_over(
     chosen = choose_device("auto")
     assert chosen.description.startswith(taken)
     assert ("no kernel image" in chosen.description) == (chosen.device.type == "cpu")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: out of memory\nCompile with X"),
+        AssertionError("Invalid device id"),
+        torch.cuda.DeferredCudaCallError("CUDA call failed lazily\n\nCUDA call was originally invoked at"),
+    ],
+)
+def test_a_gpu_that_cannot_say_its_name_does_not_compute(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Whatever torch raises on asking: auto goes on with the CPU, saying why on one line."""
+
+    def name(index: int) -> str:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", name)
+    reason = str(error).partition("\n")[0]
+    with pytest.raises(DeviceError, match=rf"^device cuda:0 doesn't compute \({reason}\); use another"):
+        choose_device("cuda")
+    assert choose_device("auto").description.endswith(f" threads; device cuda:0 doesn't compute ({reason}))")
+    with pytest.raises(DeviceError, match="but there is 1 CUDA device; use"):
+        choose_device("cuda:1")
+
+
+@pytest.fixture
+def warns(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What torch warns of, once, when it is asked for a GPU that it can't use."""
+    to_say: list[str] = []
+
+    def is_available() -> bool:
+        while to_say:
+            warnings.warn(to_say.pop(0), stacklevel=2)
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    device_module._why_no_gpu.cache_clear()
+    yield to_say
+    device_module._why_no_gpu.cache_clear()
+
+
+def test_why_a_gpu_cannot_be_used_is_told(warns: list[str], recwarn: pytest.WarningsRecorder) -> None:
+    """By a driver too old for this torch, say: in the report, and as an error where a GPU was asked for."""
+    old = "The NVIDIA driver on your system is too old (found version 11040)."
+    warns.append(f"CUDA initialization: {old} (Triggered internally at /pytorch/c10/cuda/CUDAFunctions.cpp:109.)")
+    assert device_module.gpu_count() == 0  # as a worker asks first
+    assert choose_device("auto").description.endswith(f" threads; {old.rstrip('.')})")
+    assert choose_device("cpu").description.endswith(" threads)")
+    with pytest.raises(DeviceError, match=r"torch can use no GPU \(The NVIDIA driver .* version 11040\)\); use "):
+        choose_device("cuda")
+    assert not recwarn.list
+
+
+def test_other_warnings_are_no_reason(warns: list[str]) -> None:
+    """A machine without a GPU has none, whatever else torch says."""
+    warns.append("this will change in a later version")
+    assert choose_device("auto").description.endswith(" threads)")
+    with pytest.raises(DeviceError, match="but this machine has no CUDA device; use"):
+        choose_device("cuda")

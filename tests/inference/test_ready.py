@@ -121,6 +121,13 @@ def test_nothing_is_ready_that_does_not_suit_the_machine(folder: Path, monkeypat
     assert found() is None
 
 
+def test_the_driver_that_doctor_sees_may_be_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loaded, but without its device files yet: torch is asked, and says why it can't use it."""
+    monkeypatch.setattr("os.path.exists", lambda path: path == "/proc/driver/nvidia/version")
+    assert not ready._on_cpu("auto")
+    assert ready._on_cpu("cpu")
+
+
 def test_what_cannot_be_compiled_is_left_to_torch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of another network, or an OpenVINO that can't be imported: torch says what is wrong, or goes on."""
     card = load_card(folder)

@@ -1,0 +1,140 @@
+"""A GPU answers as the CPU does. Where there is none, the CPU takes its place in the lanes that a GPU has."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nodescan.inference import predictor as predictor_module
+from nodescan.inference.card import load_card, packed_models
+from nodescan.inference.device import fast_dtype
+from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
+from nodescan.inference.lanes import Precision
+from nodescan.inference.made_tiles import made_tiles
+from nodescan.inference.predictor import TorchPredictor, open_predictor
+from nodescan.inference.random_model import random_model
+from nodescan.inference.torch_lanes import CudaLanes
+from tests.gpu_fakes import without_a_gpu
+from tests.inference.test_fast import as_tumour, scanned
+from tests.test_guard import spotted
+from tests.test_scan import PaintedSlide
+
+RELEASED = packed_models() / "pcam-p4m"
+BATCHES = (32, 7, 70, 1)
+GPU, STAND_IN = "cuda", "cpu"
+
+
+Opener = Callable[..., TorchPredictor | FastPredictor]
+
+
+@pytest.fixture(params=[GPU, STAND_IN])
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == STAND_IN:
+        without_a_gpu(monkeypatch)
+    elif not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return request.param
+
+
+@pytest.fixture
+def opened(device: str, monkeypatch: pytest.MonkeyPatch) -> Opener:
+    """open_predictor() on that device."""
+
+    def open_(folder: Path, precision: Precision = "auto") -> TorchPredictor | FastPredictor:
+        with monkeypatch.context() as patch:
+            if device == STAND_IN:
+                patch.setattr(predictor_module, "lanes_on", CudaLanes)
+                patch.setattr(predictor_module, "CPU_BATCH", 8)
+                patch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
+            return open_predictor(folder, device=device, precision=precision, compiled=False)
+
+    return open_
+
+
+def has_bfloat16(device: str) -> bool:
+    return device == STAND_IN or fast_dtype(torch.device(GPU)) is not None
+
+
+def side_px(device: str) -> int:
+    """Of a slide's tiles on a GPU; of tiles of one cell on a CPU."""
+    tile = load_card(RELEASED).geometry()
+    return tile.input_px if device == GPU else 2 * tile.margin_px + tile.stride_px
+
+
+@cache
+def truth(side: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Tiles, each another one, and what the CPU says of them: something else of each."""
+    tiles = made_tiles(sum(BATCHES), side)
+    true = open_predictor(RELEASED, device="cpu", precision="float32").predict(tiles)
+    assert np.quantile(true, 0.9) - np.quantile(true, 0.1) > 0.5
+    return tiles, true
+
+
+def answers(predictor: TorchPredictor | FastPredictor, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Of all batches, each handed over before the first is waited for."""
+    waiting = [predictor.start(part) for part in np.split(tiles, np.cumsum(BATCHES)[:-1])]
+    return np.concatenate([answer() for answer in waiting])
+
+
+def test_float32_is_that_of_the_cpu(device: str, opened: Opener) -> None:
+    """To rounding, tile by tile, whatever the batch it came in."""
+    tiles, true = truth(side_px(device))
+    np.testing.assert_allclose(answers(opened(RELEASED, "float32"), tiles), true, atol=1e-4, rtol=0)
+
+
+def test_bfloat16_is_within_half_of_its_tolerance(device: str, opened: Opener) -> None:
+    """And is what the released model is opened in."""
+    if not has_bfloat16(device):
+        pytest.skip("this GPU has no bfloat16")
+    tiles, true = truth(side_px(device))
+    predictor = opened(RELEASED)
+    assert isinstance(predictor, FastPredictor)
+    assert predictor.precision == "bfloat16"
+    assert 0 < np.abs(answers(predictor, tiles) - true).max() < TOLERANCE["bfloat16"] / 2
+
+
+def test_answers_are_the_same_with_room_for_three_tiles(device: str, opened: Opener) -> None:
+    """Batches are halved until they fit, and no answer changes its place."""
+    tiles, true = truth(side_px(device))
+    predictor = opened(RELEASED, "float32")
+    lanes = predictor._lanes
+    assert isinstance(lanes, CudaLanes)
+    lanes._net = Cramped(lanes._net)
+    np.testing.assert_allclose(answers(predictor, tiles), true, atol=1e-4, rtol=0)
+    assert lanes._batch_size == 2
+
+
+class Cramped(nn.Module):
+    """A network on a device with room for three tiles."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self._net = net
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        if len(pixels) > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return self._net(pixels)
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_findings_are_those_of_the_cpu(tmp_path: Path, device: str, opened: Opener, precision: Precision) -> None:
+    """The same deposits, to a tenth of a micrometre: float32 sums in another order there. The report says in what."""
+    folder = random_model(tmp_path / "model", "p4m-small", core_px=128)
+    slide = PaintedSlide(spotted(2))
+    as_tumour(folder, slide)
+    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32")).report
+    found = scanned(slide, opened(folder, precision)).report
+    assert (found.status, found.metastasis) == (true.status, true.metastasis)
+    assert len(found.deposits) == len(true.deposits)
+    for one, other in zip(found.deposits, true.deposits, strict=True):
+        assert one.diameter_um == pytest.approx(other.diameter_um, abs=0.1)
+        assert one.centre_um == pytest.approx(other.centre_um, abs=0.1)
+    assert found.provenance is not None
+    fast = precision == "auto" and has_bfloat16(device)
+    assert found.provenance.precision.startswith("bfloat16, " if fast else "float32")

@@ -1,0 +1,32 @@
+"""What a network's speed is held against."""
+
+import pytest
+import torch
+
+from nodescan.inference import operations
+from nodescan.inference.operations import matrix_gflop_s
+
+GIB = 2**30
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second goes by with every look."""
+    seconds = iter(range(1000))
+    monkeypatch.setattr(operations.time, "perf_counter", lambda: next(seconds))
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("products", [1, 3])
+def test_each_product_counts(monkeypatch: pytest.MonkeyPatch, products: int) -> None:
+    """Matrices of 64 x 64: a multiplication and an addition, 64 times for each number."""
+    monkeypatch.setattr(operations, "_probe", lambda place: (64, products))
+    assert matrix_gflop_s("cpu", "float32") == pytest.approx(products * 2 * 64**3 / 1e9)
+
+
+def test_a_gpu_is_tried_with_more_than_it_is_started_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its free memory; a CPU with one product of the size it always was."""
+    for free_bytes, side in ((70 * GIB, 8192), (GIB, 4096)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda place, free=free_bytes: (free, 80 * GIB))
+        assert operations._probe(torch.device("cuda", 1)) == (side, 8)
+    assert operations._probe(torch.device("cpu")) == (2048, 1)
