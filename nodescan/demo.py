@@ -10,7 +10,9 @@ from nodescan.batch import run_batch
 from nodescan.batch_request import BatchRequest
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
-from nodescan.phantoms import PhantomTruth, PlantedDeposit, demo_plans, make_phantom
+from nodescan.phantoms import PhantomTruth, PlantedDeposit, make_phantom
+from nodescan.phantoms.canvas import PhantomPlan
+from nodescan.phantoms.outlines import Shape
 from nodescan.progress import Viewer
 from nodescan.reports.files import prepare_folder
 from nodescan.reports.html_report import REPORT_HTML
@@ -63,6 +65,17 @@ class DemoResult:
     @property
     def right(self) -> bool:
         return bool(self.slides) and all(slide.right for slide in self.slides)
+
+
+def demo_plans() -> tuple[PhantomPlan, ...]:
+    """The slides of `nodescan demo`: each class once, and two near foci that must stay two."""
+    r, e, c, p = Shape.ROUND, Shape.ELONGATED, Shape.CRESCENT, Shape.PAIR
+    return (
+        PhantomPlan("negative", (), (), 0.5, 11),
+        PhantomPlan("itc", (150.0,), (r,), 0.5, 12),
+        PhantomPlan("micro-elongated-and-pair", (900.0, 320.0), (e, p), 0.5, 13),
+        PhantomPlan("macro-crescent", (2600.0,), (c,), 0.5, 14),
+    )
 
 
 def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:

@@ -44,7 +44,10 @@ class Slide(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """sha256 over size and ends of every file that belongs to the slide."""
+        """sha256 over number, sizes and both ends of the slide's files, the same wherever they lie.
+
+        Raises NotASlideError where they can't be read any more.
+        """
         ...
 
     def close(self) -> None: ...
@@ -83,7 +86,10 @@ class TilePredictor(PredictorFacts, Protocol):
         ...
 
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) probabilities in [0, 1]."""
+        """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) probabilities in [0, 1].
+
+        Raises ModelError where a compiled network can't answer. What torch itself raises is passed on.
+        """
         ...
 
 
@@ -92,7 +98,7 @@ class AsynchronousPredictor(TilePredictor, Protocol):
     """A predictor that can compute while its caller does something else."""
 
     def start(self, tiles: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
-        """Begins to answer tiles, as predict(); what it returns waits for the answers."""
+        """Begins to answer tiles, as predict(); what it returns waits for the answers. Both raise as it does."""
         ...
 
 

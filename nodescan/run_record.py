@@ -17,6 +17,7 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE, RESULT_VERSION, SlideRe
 from nodescan.interfaces import PredictorFacts
 from nodescan.machine_checks import installed_version
 from nodescan.reports.files import json_bytes, write_beside
+from nodescan.reports.json_report import model_as_json
 
 RUN_JSON = "run.json"
 RUN_LOG = "run.log"
@@ -54,7 +55,6 @@ class RunRecord:
 
         kept: how many of the reports an earlier run made. "redo" names the slides that the same command tries again.
         """
-        model = self.predictor.model
         content = {
             "record_version": RECORD_VERSION,
             "notice": NOT_FOR_CLINICAL_USE,
@@ -65,13 +65,7 @@ class RunRecord:
             "slides": {"asked": asked, "kept": kept, **_counts(reports)},
             "redo": list(to_redo(reports)),
             "reports": list(self.reports),
-            "model": {
-                "name": model.name,
-                "architecture": model.architecture,
-                "weights_sha256": model.weights_sha256,
-                "threshold": float(model.threshold),
-                "card_sha256": model.card_sha256,
-            },
+            "model": model_as_json(self.predictor.model),
             "result_version": RESULT_VERSION,
             "device": self.predictor.device,
             "precision": self.predictor.precision,

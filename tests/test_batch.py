@@ -202,7 +202,8 @@ def test_model_and_settings_are_named_in_every_report(tmp_path: Path, out: Path)
     record = json.loads((out / "run.json").read_text())
     config = load_config()
     assert report["provenance"]["config_sha256"] == record["config"]["sha256"] == config.sha256
-    assert report["model"]["name"] == record["model"]["name"] == "colour"
+    assert report["model"] == record["model"]
+    assert record["model"]["name"] == "colour"
     assert record["config"]["text"] == config.text
     assert record["state"] == "finished"
 

@@ -1,13 +1,13 @@
-"""Planted beside found."""
+"""What is planted, and planted beside found."""
 
 import numpy as np
 
-from nodescan.demo import Pair, paired
+from nodescan.demo import Pair, demo_plans, paired
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.phantom_outlines import Shape
 from nodescan.phantoms import PlantedDeposit
+from nodescan.phantoms.outlines import Shape
 
 
 def planted(diameter_um: float, x_um: float) -> PlantedDeposit:
@@ -25,6 +25,16 @@ def found(diameter_um: float, x_um: float) -> Deposit:
         metastasis=Metastasis.ITC,
         outline=(),
     )
+
+
+def test_demo_holds_every_class_and_a_pair() -> None:
+    """The demo's plans cover the four classes by their largest diameter, with one pair among them."""
+    largest = [max(plan.diameters_um, default=0.0) for plan in demo_plans()]
+    assert any(size == 0 for size in largest)
+    assert any(0 < size <= 200 for size in largest)
+    assert any(200 < size <= 2000 for size in largest)
+    assert any(size > 2000 for size in largest)
+    assert any(Shape.PAIR in plan.shapes for plan in demo_plans())
 
 
 def test_each_planted_deposit_meets_the_one_at_its_place() -> None:

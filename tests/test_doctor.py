@@ -23,8 +23,8 @@ from nodescan.inference import capabilities, openvino_lanes
 from nodescan.inference import predictor as predictors
 from nodescan.inference.card import find_model
 from nodescan.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
-from nodescan.phantom_outlines import Shape
 from nodescan.phantoms import PhantomTruth, PlantedDeposit
+from nodescan.phantoms.outlines import Shape
 from tests.fakes import ColourPredictor, paint_slide
 
 SIDE_UM = 400

@@ -20,12 +20,12 @@ from shapely.geometry import Polygon
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import OutputError, UsageError
-from nodescan.phantom_canvas import PhantomCanvas, PhantomPlan
-from nodescan.phantom_node import DEPOSIT_GAP_UM, plan_node, scene_of
-from nodescan.phantom_outlines import PlacedOutline, Shape, outline_of, tumour_pixels
-from nodescan.phantom_texture import Look, draw
-from nodescan.phantom_tiles import phantom_tile
-from nodescan.phantoms import PhantomTruth, PlantedDeposit, demo_plans, make_phantom, plan_phantom
+from nodescan.phantoms import PhantomTruth, PlantedDeposit, make_phantom, plan_phantom
+from nodescan.phantoms.canvas import PhantomCanvas, PhantomPlan
+from nodescan.phantoms.node import DEPOSIT_GAP_UM, plan_node, scene_of
+from nodescan.phantoms.outlines import PlacedOutline, Shape, outline_of, tumour_pixels
+from nodescan.phantoms.texture import Look, draw
+from nodescan.phantoms.tiles import phantom_tile
 
 ROUND_AND_PAIR = PhantomPlan("small", (150.0, 90.0), (Shape.ROUND, Shape.PAIR), 0.5, 3)
 
@@ -189,16 +189,6 @@ def test_label_is_the_class_of_the_largest(diameter_um: float, nuclei: int, labe
     assert PhantomTruth("a.tif", 1, 1, 0.5, 0, ()).label == "negative"
 
 
-def test_demo_holds_every_class_and_a_pair() -> None:
-    """The demo's plans cover the four classes by their largest diameter, with one pair among them."""
-    largest = [max(plan.diameters_um, default=0.0) for plan in demo_plans()]
-    assert any(size == 0 for size in largest)
-    assert any(0 < size <= 200 for size in largest)
-    assert any(200 < size <= 2000 for size in largest)
-    assert any(size > 2000 for size in largest)
-    assert any(Shape.PAIR in plan.shapes for plan in demo_plans())
-
-
 @pytest.mark.parametrize(
     ("diameters_um", "spacing_um", "words"),
     [
@@ -238,7 +228,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nodescan.phantom_canvas.PhantomCanvas.read", full)
+    monkeypatch.setattr("nodescan.phantoms.canvas.PhantomCanvas.read", full)
     with pytest.raises(OutputError, match="No space left on device"):
         make_phantom(tmp_path / "a.tif", plan_phantom((), spacing_um=1.0, seed=0))
     assert not list(tmp_path.iterdir())

@@ -55,6 +55,7 @@ def test_wheel_holds_the_product_alone(wheel: Path) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"nodescan"}
     for path in ("configs/scan.yaml", "reports/report.schema.json", "patients/patients.schema.json", "cli.py"):
         assert f"nodescan/{path}" in names
+    assert [name for name in names if "/configs/" in name] == ["nodescan/configs/scan.yaml"]  # none of training
     for card in MODEL_CARDS:
         assert f"nodescan/weights/{card.parent.name}/card.yaml" in names
 

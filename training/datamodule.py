@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
-from nodescan.phantom_tiles import phantom_tile
+from nodescan.phantoms.tiles import phantom_tile
 from training.augment import AugmentSettings, augmented, blended, context_swapped, cropped
 from training.limits import check_settings
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels

@@ -13,9 +13,9 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
 from nodescan.interfaces import TilePredictor
-from nodescan.phantom_canvas import PhantomCanvas
-from nodescan.phantom_outlines import Shape
 from nodescan.phantoms import plan_phantom
+from nodescan.phantoms.canvas import PhantomCanvas
+from nodescan.phantoms.outlines import Shape
 from training.known_slides import SlideScore
 
 DIAMETERS_UM = (100.0, 150.0, 190.0, 199.0, 201.0, 210.0, 250.0, 400.0)

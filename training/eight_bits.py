@@ -15,7 +15,7 @@ from nodescan.inference.folding import plain_form
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.quantisation import input_ranges
-from nodescan.phantom_tiles import phantom_tile
+from nodescan.phantoms.tiles import phantom_tile
 from training.patches import PATCH_SPACING_UM
 
 _TILES_A_SLIDE, _PHANTOMS = 3, 12

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nodescan.phantom_tiles import phantom_tile
+from nodescan.phantoms.tiles import phantom_tile
 
 WIDTH_PX, HEIGHT_PX = 100_000, 200_000
 SPACING_UM = 0.243

@@ -135,5 +135,5 @@ def _feret_um(component: NDArray[np.bool_], pixel_um: float) -> float:
     corners = [
         np.column_stack((edge, used + below)) for edge in (first[used], last[used] + 1) for below in (0, 1)
     ]  # only a row's ends can be corners of the hull
-    size_px = max_feret(np.concatenate(corners).astype(np.float64)).diameter_um
-    return (size_px - CORNER_BIAS_PX) * pixel_um - MERGE_UM
+    size_um = max_feret(np.concatenate(corners).astype(np.float64) * pixel_um).diameter_um
+    return size_um - CORNER_BIAS_PX * pixel_um - MERGE_UM

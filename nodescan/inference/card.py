@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -45,24 +46,10 @@ class Decision(_Part):
     @staticmethod
     def of(rule: DecisionRule, *, chosen_on: str, found_from_um: float | None = None) -> "Decision":
         """What a card says of a rule, which data it was chosen on, and from which size on it found every deposit."""
-        return Decision(
-            smoothing_um=rule.smoothing_um,
-            threshold=rule.threshold,
-            seed_threshold=rule.seed_threshold,
-            size_correction_um=rule.size_correction_um,
-            size_uncertainty_um=rule.size_uncertainty_um,
-            chosen_on=chosen_on,
-            found_from_um=found_from_um,
-        )
+        return Decision(**asdict(rule), chosen_on=chosen_on, found_from_um=found_from_um)
 
     def rule(self) -> DecisionRule:
-        return DecisionRule(
-            self.smoothing_um,
-            self.threshold,
-            self.seed_threshold,
-            self.size_correction_um,
-            self.size_uncertainty_um,
-        )
+        return DecisionRule(**self.model_dump(exclude={"chosen_on", "found_from_um"}))
 
 
 class ModelCard(_Part):

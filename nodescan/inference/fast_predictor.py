@@ -3,9 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.decision import DecisionRule
-from nodescan.domain.geometry import TileGeometry
-from nodescan.domain.report import ModelIdentity
 from nodescan.inference.lanes import Answer, Lanes
 from nodescan.interfaces import TilePredictor
 
@@ -31,43 +28,17 @@ class FastPredictor:
 
     def __init__(self, reference: TilePredictor, lanes: Lanes) -> None:
         self.reference = reference
-        self.tolerance = TOLERANCE[lanes.precision]
+        self.model, self.geometry, self.decision = reference.model, reference.geometry, reference.decision
+        self.spacing_range_um = reference.spacing_range_um
+        self.batch_size, self.device = reference.batch_size, reference.device
+        self.precision, self.tolerance = lanes.precision, TOLERANCE[lanes.precision]
         self._lanes = lanes
-
-    @property
-    def precision(self) -> str:
-        """What it computes in."""
-        return self._lanes.precision
 
     @property
     def smoothed_tolerance(self) -> float:
         """As tolerance, of the map once smoothed as the model's decision asks."""
         smooth = self.decision.smoothing_um >= SMOOTHED_FROM_UM
         return min(SMOOTHED_TOLERANCE, self.tolerance) if smooth else self.tolerance
-
-    @property
-    def model(self) -> ModelIdentity:
-        return self.reference.model
-
-    @property
-    def geometry(self) -> TileGeometry:
-        return self.reference.geometry
-
-    @property
-    def decision(self) -> DecisionRule:
-        return self.reference.decision
-
-    @property
-    def spacing_range_um(self) -> tuple[float, float]:
-        return self.reference.spacing_range_um
-
-    @property
-    def batch_size(self) -> int:
-        return self.reference.batch_size
-
-    @property
-    def device(self) -> str:
-        return self.reference.device
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """Begins to answer tiles, as predict(), and returns what waits for the answers."""

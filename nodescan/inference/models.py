@@ -71,7 +71,6 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "p4m": lambda: P4MNet(FEATURES["p4m"], dropout=0.1),
     "p4m-small": lambda: P4MNet(FEATURES["p4m-small"]),
     "resnet18": ResNet18,
-    "resnet18-c4": lambda: ResNet18(last_stage=False),
 }
 
 

@@ -190,7 +190,7 @@ def _resnet18(parts: _Parts, image: Node) -> Node:
     """resnet.ResNet18."""
     x = parts.first(_folded(parts, "stem", "stem_norm"), image, padding=3)
     x = parts.pooled(parts.rounded(x), side=3, padding=1)
-    for stage in (f"stages.{number}" for number in range(3 if parts.card.architecture == "resnet18-c4" else 4)):
+    for stage in (f"stages.{number}" for number in range(4)):
         for block in _numbered(parts, stage, "conv1.weight"):
             stride = 2 if block in ("stages.1.0", "stages.2.0") else 1
             x = _block(parts, block, x if block == "stages.0.0" else parts.rounded(x), stride=stride)
@@ -214,7 +214,6 @@ LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {
     "p4m": _p4m,
     "p4m-small": _p4m,
     "resnet18": _resnet18,
-    "resnet18-c4": _resnet18,
 }
 
 

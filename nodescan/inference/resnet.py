@@ -30,21 +30,21 @@ class Block(nn.Module):
 class ResNet18(nn.Module):
     """He et al., Deep residual learning, CVPR 2016: the 18 layers, one logit a cell of 16 px.
 
-    The output stride is 16, not 32, because the last stage takes every pixel; last_stage=False leaves that stage out
-    (less than half the work). image : float (N, 3, H, W), normalised, H and W multiples of 16 -> logits :
-    float (N, (H - 2 margin) / 16, (W - 2 margin) / 16). Convolutions are padded, so an answer near a tile's edge
-    depends on where the tile ends; the margin, a multiple of 16 px that the card chooses, is what is thrown away.
+    The output stride is 16, not 32, because the last stage takes every pixel. image : float (N, 3, H, W), normalised,
+    H and W multiples of 16 -> logits : float (N, (H - 2 margin) / 16, (W - 2 margin) / 16). Convolutions are padded, so
+    an answer near a tile's edge depends on where the tile ends; the margin, a multiple of 16 px that the card chooses,
+    is what is thrown away.
     """
 
     margin_px = 32
     stride_px = STRIDE_PX
     padded = True
 
-    def __init__(self, *, last_stage: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
         self.stem_norm = nn.BatchNorm2d(64)
-        stages = [(64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 1)][: 4 if last_stage else 3]
+        stages = [(64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 1)]
         self.stages = nn.ModuleList(
             nn.Sequential(Block(inputs, outputs, stride=stride), Block(outputs, outputs))
             for inputs, outputs, stride in stages

@@ -14,9 +14,9 @@ from nodescan.inference.folding import PlainResNet18, plain_form
 from nodescan.inference.models import P4MNet
 from nodescan.inference.predictor import load_network
 
-HALF_FIELD_PX = {"p4m": 32, "p4m-small": 32, "resnet18": 176, "resnet18-c4": 112}
-"""What a cell sees beyond itself, rounded up to cells. ResNet: fields of 339 and 211 px, 7 + 4 for stem and
-pooling and 2 x the stride for every 3 x 3 convolution after them."""
+HALF_FIELD_PX = {"p4m": 32, "p4m-small": 32, "resnet18": 176}
+"""What a cell sees beyond itself, rounded up to cells. ResNet: a field of 339 px, 7 + 4 for stem and pooling and
+2 x the stride for every 3 x 3 convolution after them."""
 
 MARGINS_PX = (0, 16, 32, 48)
 

@@ -83,7 +83,7 @@ def _flag(flag: Flag, report: SlideReport) -> Json:
 
 
 def model_as_json(model: ModelIdentity) -> Json:
-    """A model as report.json and evaluation.json name it."""
+    """A model as report.json, evaluation.json and run.json name it."""
     known = {
         "found_from_um": model.found_from_um,
         "smoothing_um": model.smoothing_um,

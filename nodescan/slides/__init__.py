@@ -6,11 +6,11 @@ from pathlib import Path
 
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
-from nodescan.slides import openslide_reader, tiff_reader
+from nodescan.slides import openslide_reader, stored, tiff_reader
 from nodescan.slides.diagnosis import check_readable, rejection
 from nodescan.slides.facts import SlideFacts
-from nodescan.slides.openslide_reader import facts_from_openslide, open_with_openslide
-from nodescan.slides.tiff_reader import facts_from_tiff, open_tiff
+from nodescan.slides.openslide_reader import open_with_openslide, stored_slide
+from nodescan.slides.tiff_reader import open_tiff
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,11 @@ class Reader:
     name: str
     recognises: Callable[[Path], bool]
     open: Callable[[SlideRef], Slide]
-    facts: Callable[[SlideRef], SlideFacts]
 
 
 READERS: tuple[Reader, ...] = (
-    Reader(tiff_reader.READER_NAME, tiff_reader.recognises, open_tiff, facts_from_tiff),
-    Reader(openslide_reader.READER_NAME, openslide_reader.recognises, open_with_openslide, facts_from_openslide),
+    Reader(tiff_reader.READER_NAME, tiff_reader.recognises, open_tiff),
+    Reader(openslide_reader.READER_NAME, openslide_reader.recognises, open_with_openslide),
 )
 """The first that recognises a file opens it: the fast ones stand first, and decline what they can't read exactly."""
 
@@ -36,8 +35,9 @@ def open_slide(ref: SlideRef) -> Slide:
 
 
 def slide_facts(ref: SlideRef) -> SlideFacts:
-    """What the file tells, also of a slide that can't be measured. Raises NotASlideError where no reader knows it."""
-    return _reader_for(ref.path).facts(ref)
+    """What the file's head tells, also of a slide that can't be measured. Raises NotASlideError without a reader."""
+    reader = _reader_for(ref.path)
+    return stored.slide_facts(stored_slide(ref.path), ref, reader=reader.name)
 
 
 def _reader_for(path: Path) -> Reader:

@@ -72,7 +72,7 @@ class FramedSlide:
             raise _unreadable(self._ref.path, error.reason, box=box, spacing=spacing) from error
 
     def fingerprint(self) -> str:
-        """sha256 over size and ends of every file that belongs to the slide."""
+        """As interfaces.Slide's; see files.fingerprint. Raises NotASlideError where a file can't be read any more."""
         try:
             return fingerprint(self._ref.path)
         except OSError as error:

@@ -11,10 +11,9 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides.diagnosis import without_folders
-from nodescan.slides.facts import SlideFacts
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.openslide_handles import HandlePool
-from nodescan.slides.stored import StoredSlide, slide_facts
+from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import tile_tables
 
 READER_NAME = "openslide"
@@ -44,11 +43,6 @@ def open_with_openslide(ref: SlideRef) -> Slide:
     """Raises NotASlideError where OpenSlide declines the file, UnmeasurableError where no spacing can be trusted."""
     handles = HandlePool(ref.path)
     return FramedSlide(ref, handles.stored, reader=READER_NAME, levels=OpenSlideLevels(ref.path, handles))
-
-
-def facts_from_openslide(ref: SlideRef) -> SlideFacts:
-    """What the file tells, also where it can't be measured. Raises NotASlideError where OpenSlide declines it."""
-    return slide_facts(stored_slide(ref.path), ref, reader=READER_NAME)
 
 
 def stored_slide(path: Path) -> StoredSlide:

@@ -11,12 +11,10 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides.diagnosis import rejection
-from nodescan.slides.facts import SlideFacts
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
 from nodescan.slides.lost_tiles import TileTables
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
-from nodescan.slides.stored import slide_facts
 from nodescan.slides.tiff_levels import FORMATS, DeclinedError, TiledLevel, jpeg_levels
 from nodescan.slides.tile_cache import TileCache
 from nodescan.slides.tile_file import TileFile
@@ -49,11 +47,6 @@ def open_tiff(ref: SlideRef) -> Slide:
     except OSError as error:
         raise rejection(ref.path, error.strerror or "") from error
     return FramedSlide(ref, stored, reader=READER_NAME, levels=levels)
-
-
-def facts_from_tiff(ref: SlideRef) -> SlideFacts:
-    """What the file tells, also where it can't be measured; OpenSlide reads it from the file's head."""
-    return slide_facts(stored_slide(ref.path), ref, reader=READER_NAME)
 
 
 class JpegLevels:

@@ -14,8 +14,8 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.imaging.nuclei import NucleiCount, count_nuclei
 from nodescan.outline_masks import pixels_inside
-from nodescan.phantom_canvas import PhantomCanvas
 from nodescan.phantoms import plan_phantom
+from nodescan.phantoms.canvas import PhantomCanvas
 
 SETTINGS = load_config().settings.nuclei
 PATCH_SPACING_UM = 0.243

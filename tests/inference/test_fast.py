@@ -81,8 +81,8 @@ def test_the_plain_form_answers_as_the_network(name: str) -> None:
 
 def test_the_margin_of_a_padded_network_is_the_cards(tmp_path: Path) -> None:
     """A wider margin leaves more out and answers the same cells, which then see more."""
-    wide = open_predictor(random_model(tmp_path / "a", "resnet18-c4", core_px=64, margin_px=64), precision="float32")
-    narrow = open_predictor(random_model(tmp_path / "b", "resnet18-c4", core_px=64, margin_px=16), precision="float32")
+    wide = open_predictor(random_model(tmp_path / "a", "resnet18", core_px=64, margin_px=64), precision="float32")
+    narrow = open_predictor(random_model(tmp_path / "b", "resnet18", core_px=64, margin_px=16), precision="float32")
     tile = made_tiles(1, wide.geometry.input_px)
     seen, less = wide.predict(tile), narrow.predict(np.ascontiguousarray(tile[:, 48:-48, 48:-48]))
     assert seen.shape == less.shape == (1, 4, 4)

@@ -159,8 +159,8 @@ def test_threads_are_those_that_torch_would_take(
     ("made", "change"),
     [
         ("p4m-small", {"architecture": "p4m"}),
-        ("resnet18-c4", {"architecture": "resnet18"}),
-        ("resnet18", {"architecture": "resnet18-c4"}),
+        ("p4m-small", {"architecture": "resnet18"}),
+        ("resnet18", {"architecture": "p4m-small"}),
         ("p4m-small", {"margin_px": 48}),
         ("p4m-small", {"stride_px": 32}),
     ],
@@ -171,6 +171,15 @@ def test_a_card_that_tells_of_another_network_is_refused(made: str, change: dict
     save_card(load_card(folder).model_copy(update=change), folder)
     with pytest.raises(ModelError, match=r"not (the weights|those) of a"):
         open_in_slot(folder, device="cpu", slot=0)
+
+
+def test_weights_that_no_layer_asks_for_are_refused(folder: Path) -> None:
+    """They are another network's."""
+    card = load_card(folder)
+    weights = safetensors.numpy.load_file(folder / card.weights)
+    larger = safetensors.numpy.save({**weights, "last.weight": weights["answer.weight"]})
+    with pytest.raises(ModelError, match=r"not the weights of a p4m-small network \(too many: last\.weight\)"):
+        OpenVinoLanes(card, larger, threads=1, precision="float32")
 
 
 @pytest.mark.parametrize("change", [{"stride_px": 8, "margin_px": 96}, {"margin_px": 39}])

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.phantom_stamps import ANGLES, broad_noise, margin_px
-from nodescan.phantom_texture import Look, Region, Scene, draw
+from nodescan.phantoms.stamps import ANGLES, broad_noise, margin_px
+from nodescan.phantoms.texture import Look, Region, Scene, draw
 
 COARSEST_DRAWN_UM = 0.5
 """Texture is drawn at this spacing or finer: a lymphocyte is then 14 px wide and its chromatin still shows."""

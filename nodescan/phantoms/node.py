@@ -10,9 +10,9 @@ from scipy import ndimage
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import UsageError
 from nodescan.outline_masks import pixels_inside
-from nodescan.phantom_outlines import PAIR_GAP_UM, PlacedOutline, Shape, outline_of, tumour_pixels
-from nodescan.phantom_stamps import ANGLES, broad_noise, margin_px
-from nodescan.phantom_texture import Region, Scene
+from nodescan.phantoms.outlines import PAIR_GAP_UM, PlacedOutline, Shape, outline_of, tumour_pixels
+from nodescan.phantoms.stamps import ANGLES, broad_noise, margin_px
+from nodescan.phantoms.texture import Region, Scene
 
 DEPOSIT_GAP_UM = 600.0
 """Least distance between other deposits: farther than any model's dilation or joining gap reaches."""

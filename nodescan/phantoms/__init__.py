@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+from shapely.geometry import Polygon
 from skimage.measure import points_in_poly
 
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
-from nodescan.phantom_canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
-from nodescan.phantom_outlines import PlacedOutline, Shape
+from nodescan.phantoms.canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
+from nodescan.phantoms.outlines import PlacedOutline, Shape
 from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 
 _JPEG_QUALITY = 90
@@ -71,17 +73,6 @@ def plan_phantom(
     return PhantomPlan("phantom", diameters_um, shapes or fitting, spacing_um, seed)
 
 
-def demo_plans() -> tuple[PhantomPlan, ...]:
-    """The slides of `nodescan demo`: each class once, and two near foci that must stay two."""
-    r, e, c, p = Shape.ROUND, Shape.ELONGATED, Shape.CRESCENT, Shape.PAIR
-    return (
-        PhantomPlan("negative", (), (), 0.5, 11),
-        PhantomPlan("itc", (150.0,), (r,), 0.5, 12),
-        PhantomPlan("micro-elongated-and-pair", (900.0, 320.0), (e, p), 0.5, 13),
-        PhantomPlan("macro-crescent", (2600.0,), (c,), 0.5, 14),
-    )
-
-
 def make_phantom(path: Path, plan: PhantomPlan) -> PhantomTruth:
     """Write the slide (pyramidal tiled BigTIFF, JPEG) and its truth; returns the truth.
 
@@ -134,8 +125,7 @@ def _level_0(canvas: PhantomCanvas, half: NDArray[np.uint8], *, reduce: bool) ->
 
 def _halved(level: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Means of 2 x 2 pixels, halves rounded up."""
-    total = level[::2, ::2].astype(np.uint16) + level[1::2, ::2] + level[::2, 1::2] + level[1::2, 1::2]
-    return ((total + 2) // 4).astype(np.uint8)
+    return np.asarray(Image.fromarray(level).reduce(2))
 
 
 def _truth_of(path: Path, canvas: PhantomCanvas) -> PhantomTruth:
@@ -147,19 +137,10 @@ def _truth_of(path: Path, canvas: PhantomCanvas) -> PhantomTruth:
 
 
 def _planted(placed: PlacedOutline, nuclei_um: NDArray[np.float64]) -> PlantedDeposit:
-    centre_um, area_um2 = _centroid(placed.outline_um)
+    shape = Polygon(placed.outline_um)
+    centre_um = (shape.centroid.x, shape.centroid.y)
     nuclei = int(np.count_nonzero(points_in_poly(nuclei_um, placed.outline_um)))
-    return PlantedDeposit(placed.shape, placed.diameter_um, centre_um, area_um2, nuclei, placed.outline_um)
-
-
-def _centroid(outline_um: NDArray[np.float64]) -> tuple[tuple[float, float], float]:
-    """Centre of mass and area of a polygon that doesn't cross itself (the shoelace formula)."""
-    shift = outline_um.mean(axis=0)
-    (x, y), (x_next, y_next) = (outline_um - shift).T, (np.roll(outline_um, -1, axis=0) - shift).T
-    cross = x * y_next - x_next * y
-    twice = cross.sum()
-    centre = np.array([((x + x_next) * cross).sum(), ((y + y_next) * cross).sum()]) / (3 * twice) + shift
-    return (float(centre[0]), float(centre[1])), float(abs(twice) / 2)
+    return PlantedDeposit(placed.shape, placed.diameter_um, centre_um, shape.area, nuclei, placed.outline_um)
 
 
 def _write_truth(path: Path, truth: PhantomTruth) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.phantom_stamps import (
+from nodescan.phantoms.stamps import (
     ANGLES,
     BANK_SIZE,
     CENTRE,
