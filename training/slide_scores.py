@@ -10,9 +10,10 @@ from nodescan.config import load_config
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.errors import UsageError
+from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
-from training.scores import Interval, auc, bootstrap
+from training.scores import Interval, bootstrap
 
 _TOP_CELLS = 20
 
@@ -91,7 +92,7 @@ def compare_definitions(
     found = []
     for name, definition in DEFINITIONS.items():
         score = np.array([definition(map_, rule, settings) for map_ in maps], dtype=np.float64)
-        interval = bootstrap(lambda index, score=score: auc(score[index], tumour[index]), len(tumour))
+        interval = bootstrap(lambda index, score=score: roc_auc(score[index], tumour[index]), len(tumour))
         found.append(ScoredDefinition(name, interval, float(score[tumour].min() - score[~tumour].max())))
     return sorted(found, key=lambda scored: (-scored.auc.value, -scored.separation))
 
