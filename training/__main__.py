@@ -3,30 +3,27 @@
 import sys
 
 from nodescan.errors import NodescanError
-from nodescan.options import COMPLETE, NOT_COMPLETE, WRONG_USAGE
+from nodescan.options import COMPLETE
 from training.options import LIGHTNING
 
 
 def main(arguments: list[str]) -> int:
     """fit and validate are LightningCLI's own; every other command is training.commands'.
 
-    Exit code: 0 done, 1 the training failed, 2 a mistake of the user's, told in one line.
+    Exit code: 0 done, 1 the training, a download, a slide or its outlines failed, 2 what was asked for can't be done
+    (wrong usage, a model or a file that can't be used or written); both told in one line.
     """
     if not arguments or arguments[0] not in LIGHTNING:
         from training.commands import run  # noqa: PLC0415  each half imports seconds' worth that the other needn't wait for
 
         return run(arguments)
     from training.fitting import fit  # noqa: PLC0415
-    from training.telling import one_line  # noqa: PLC0415
+    from training.telling import told  # noqa: PLC0415
 
     try:
         fit(arguments)
-    except NodescanError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return WRONG_USAGE
-    except FloatingPointError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return NOT_COMPLETE
+    except (NodescanError, FloatingPointError) as error:
+        return told(error)
     return COMPLETE
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.scores import Interval, auc, bootstrap
+from nodescan.evaluation.slide_auc import roc_auc
+from training.scores import Interval, bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def table(runs: Sequence[Run], names: Sequence[str], earlier: Earlier | None, *,
 
 def _line(row: Row) -> str:
     own = row.runs
-    by_seed = ", ".join(f"{auc(run.logit, run.truth):.4f}" for run in own)
+    by_seed = ", ".join(f"{roc_auc(run.logit, run.truth):.4f}" for run in own)
     seconds = float(np.mean([run.seconds_per_step for run in own]))
     seeds = ", ".join(str(run.seed) for run in own)
     difference = "" if row.difference is None else _signed(row.difference)
@@ -114,4 +115,4 @@ def _signed(value: Interval) -> str:
 
 
 def _mean_auc(runs: Sequence[Run], index: NDArray[np.intp]) -> float:
-    return float(np.mean([auc(run.logit[index], run.truth[index]) for run in runs]))
+    return float(np.mean([roc_auc(run.logit[index], run.truth[index]) for run in runs]))

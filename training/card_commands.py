@@ -7,7 +7,8 @@ import typer
 
 from training.options import Model
 
-_RECIPE = tuple(Path(f"configs/train/{name}.yaml") for name in ("pcam", "pcam-second", "pcam-third"))
+RECIPE = tuple(Path(f"configs/train/{name}.yaml") for name in ("pcam", "pcam-second", "pcam-third"))
+"""The released model's configurations, in order; docs/recipe.sh runs them."""
 
 
 def add_card_commands(app: typer.Typer) -> None:
@@ -25,16 +26,18 @@ def model_card_command(
     recipe: Annotated[list[Path] | None, typer.Option(help="a configuration it was trained with; in order")] = None,
     hours: Annotated[str, typer.Option(help="how long training took on two cores, in words")] = "not stated",
     history: Annotated[
-        Path | None, typer.Option(help="Markdown that says what was looked at before the figures were final")
+        Path | None,
+        typer.Option(help="Markdown: what was looked at before the figures were final, and what followed"),
     ] = None,
+    commands: Annotated[Path | None, typer.Option(help="text: the commands that it was trained with")] = None,
     to: Annotated[Path, typer.Option(help="the file to write")] = Path("MODEL_CARD.md"),
 ) -> None:
     """Measure a model on validation data and write its card: data, recipe, figures with intervals, failures."""
     from nodescan.inference.card import find_model
     from training.model_card import CardSources, write_model_card
 
-    parts = _RECIPE if recipe is None else tuple(recipe)
-    sources = CardSources(find_model(model), patches, masks, composites, pictures, parts, hours, history)
+    parts = RECIPE if recipe is None else tuple(recipe)
+    sources = CardSources(find_model(model), patches, masks, composites, pictures, parts, hours, history, commands)
     measured = write_model_card(sources, to)
     typer.echo(f"{to}: AUC of patches {measured.lone.auc}, of cells {measured.masks.auc}")
 

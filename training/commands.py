@@ -7,12 +7,12 @@ import typer
 
 from nodescan.errors import NodescanError
 from nodescan.interrupts import ended_like_ctrl_c
-from nodescan.options import COMPLETE, INTERRUPTED, WRONG_USAGE
+from nodescan.options import COMPLETE, INTERRUPTED
 from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands
 from training.model_commands import add_model_commands
 from training.slide_commands import add_slide_commands
-from training.telling import one_line
+from training.telling import told
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 add_slide_commands(app)
@@ -22,13 +22,12 @@ add_card_commands(app)
 
 
 def run(arguments: list[str]) -> int:
-    """Exit code: 0 done, 2 for a mistake of the user's, 130 stopped by a signal; the last two told in one line."""
+    """Exit code: 0 done, 1 or 2 as training.telling.told says, 130 stopped by a signal; all but 0 told in one line."""
     with ended_like_ctrl_c():
         try:
             app(arguments, standalone_mode=True)
         except NodescanError as error:
-            typer.echo(f"error: {one_line(error)}", err=True)
-            return WRONG_USAGE
+            return told(error)
         except SystemExit as end:
             if end.code == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
                 typer.echo("error: stopped by the user", err=True)

@@ -1,7 +1,5 @@
-"""The commands of python -m training on slides laid out of patches: make them, judge a model, compare slide scores."""
+"""The commands of python -m training on slides laid out of patches: make them, and judge a model."""
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +13,9 @@ if TYPE_CHECKING:
 
 
 def add_composite_commands(app: typer.Typer) -> None:
-    """Register make-composites, evaluate-composites and compare-slide-scores."""
+    """Register make-composites and evaluate-composites."""
     app.command("make-composites")(make_composites_command)
     app.command("evaluate-composites")(evaluate_composites_command)
-    app.command("compare-slide-scores")(compare_slide_scores_command)
 
 
 def make_composites_command(
@@ -67,39 +64,6 @@ def evaluate_composites_command(
         if not as_json:
             typer.echo(_one_slide(composite, scores[-1]))
     tell(flat(summarise(scores)), as_json=as_json)
-
-
-def compare_slide_scores_command(
-    patches: Patches,
-    tool: Tool = None,
-    model: Model = None,
-    half: Half = 1,
-    seeds: Seeds = "1-40",
-    work: Work = WORK,
-    as_json: Json = False,
-) -> None:
-    """Compare definitions of a slide's tumour probability by AUC, on the composites that settings are tuned on."""
-    import numpy as np
-
-    from nodescan.config import load_config
-    from nodescan.domain.classification import Metastasis
-    from nodescan.inference.card import find_model
-    from nodescan.inference.predictor import open_predictor
-    from training.composites import half_of, make_composites
-    from training.slide_scores import compare_definitions
-    from training.tuning import probability_map
-
-    predictor = open_predictor(find_model(model), precision="float32")
-    composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
-    maps = [probability_map(composite.path, predictor, cache=work / "maps") for composite in composites]
-    tumour = np.array([composite.label is not Metastasis.NONE for composite in composites])
-    found = compare_definitions(maps, tumour, predictor.decision, load_config(None).settings.segmentation)
-    if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(scored) for scored in found]))
-        return
-    typer.echo(f"{tumour.sum()} tumour, {(~tumour).sum()} normal slides")
-    for scored in found:
-        typer.echo(f"{scored.name:<36} AUC {scored.auc}  separation {scored.separation:+.3f}")
 
 
 def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:

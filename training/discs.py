@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,8 +75,7 @@ def measured_discs(
 
 def disc_bias(discs: Sequence[DiscMap], rule: DecisionRule, settings: SegmentationSettings) -> list[DiscBias]:
     """Bias by diameter, as the card's rule measures, and with its size correction left out."""
-    raw_rule = DecisionRule(rule.smoothing_um, rule.threshold, rule.seed_threshold, (), rule.size_uncertainty_um)
-    raw, corrected = (measured_discs(discs, r, settings) for r in (raw_rule, rule))
+    raw, corrected = (measured_discs(discs, r, settings) for r in (replace(rule, size_correction_um=()), rule))
     table = []
     for diameter in sorted({disc.diameter_um for disc in discs}):
         before = np.array([m - p for p, m in raw if p == diameter and m is not None])

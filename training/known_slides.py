@@ -15,7 +15,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.evaluation import agreement
 from nodescan.imaging.sizing import to_shape
-from training.scores import Interval, bootstrap
+from training.scores import Interval, bootstrap, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,10 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
 
 
 def kappa_of_classes(truth: NDArray[np.int_], found: NDArray[np.int_]) -> float:
-    """Cohen's kappa with quadratic weights. Raises ValueError where chance alone can't disagree."""
+    """Cohen's kappa with quadratic weights; NaN where all are of one class."""
     table = np.zeros((len(Metastasis), len(Metastasis)), np.int64)
     np.add.at(table, (truth, found), 1)
-    kappa = agreement.quadratic_kappa(table)
-    if not np.isfinite(kappa):
-        raise ValueError("kappa is not defined where all are of one class")
-    return kappa
+    return agreement.quadratic_kappa(table)
 
 
 def _recall(scores: Sequence[SlideScore], label: Metastasis) -> Interval:
@@ -155,8 +152,6 @@ def _recall(scores: Sequence[SlideScore], label: Metastasis) -> Interval:
 
 
 def _share(hits: Sequence[bool]) -> Interval:
-    """How many of them, resampled one by one; not a number where there is none."""
-    if not hits:
-        return Interval(float("nan"), float("nan"), float("nan"))
-    counted = np.array(hits, dtype=float)
-    return bootstrap(lambda index: float(counted[index].mean()), len(counted))
+    """How many of them, resampled one by one; NaN where there is none."""
+    counted = np.array(hits, dtype=bool)
+    return bootstrap(lambda index: share(counted[index]), len(counted))

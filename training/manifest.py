@@ -1,6 +1,5 @@
 """A manifest: one row for each slide of a data set, with its label, its split and every fault that is known of it."""
 
-import csv
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -8,18 +7,17 @@ from dataclasses import astuple, dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from nodescan.csv_rows import csv_text
+from nodescan.csv_rows import CsvRow, csv_text, read_table
 from nodescan.errors import UsageError
 from nodescan.reports.files import write_beside
 
-LABELS = ("negative", "itc", "micro", "macro", "tumour", "")
-"""tumour: of unknown size. Empty: not published."""
+LABELS = ("negative", "itc", "micro", "macro", "tumour")
+"""tumour: of unknown size. An empty one: not published."""
 
 SPLITS = ("train", "valid", "test")
 DIGESTS = {64: "sha256", 32: "md5"}
 """Length of a checksum in hexadecimal digits to the algorithm that makes it."""
 
-_YES_NO = {"yes": True, "no": False}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -54,24 +52,14 @@ COLUMNS = tuple(field.name for field in fields(ManifestRow))
 
 
 def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
-    """The rows of a manifest CSV. Raises UsageError that names the file, the row and the way out."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{path}: can't be read as a manifest ({error}); name a CSV file in UTF-8") from error
-    if not lines:
-        raise UsageError(f"{path}: the file is empty; a manifest starts with the columns {', '.join(COLUMNS)}")
-    header, numbered = lines[0], [(number, line) for number, line in enumerate(lines[1:], start=2) if line]
-    _check_header(path, header)
-    rows = {number: _row(path, number, header=header, line=line) for number, line in numbered}
-    if not rows:
-        raise UsageError(f"{path}: holds no slides")
-    _check_unique(path, "slide_id", {number: row.slide_id for number, row in rows.items()})
-    _check_unique(path, "key", {number: str(PurePosixPath(row.key)) for number, row in rows.items()})
-    _check_unique(path, "checksum", {number: row.checksum for number, row in rows.items() if row.checksum})
-    _check_splits(path, rows)
-    return tuple(rows.values())
+    """The rows of a manifest CSV. Raises UsageError that names the file, the line and the way out."""
+    lines = read_table(path, columns=COLUMNS, required=COLUMNS)
+    rows = [_row(line) for line in lines]
+    _check_unique(lines, "slide_id", [row.slide_id for row in rows])
+    _check_unique(lines, "key", [str(PurePosixPath(row.key)) for row in rows])
+    _check_unique(lines, "checksum", [row.checksum for row in rows])
+    _check_splits(lines, rows)
+    return tuple(rows)
 
 
 def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
@@ -106,60 +94,57 @@ def _text(value: str | bool) -> str:
     return value if isinstance(value, str) else ("yes" if value else "no")
 
 
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    for column in header:
-        if column not in COLUMNS:
-            raise UsageError(f"{path}: unknown column {column!r}; a manifest has {', '.join(COLUMNS)}")
-    for column in COLUMNS:
-        if header.count(column) != 1:
-            wrong = "is missing" if column not in header else "stands twice"
-            raise UsageError(f"{path}: column {column!r} {wrong}; a manifest has {', '.join(COLUMNS)}")
-
-
-def _row(path: Path, number: int, *, header: Sequence[str], line: Sequence[str]) -> ManifestRow:
-    if len(line) != len(header):
-        raise UsageError(f"{path}: row {number} has {len(line)} values for {len(header)} columns")
-    cells = {name: value.strip() for name, value in zip(header, line, strict=True)}
-    where = f"{path}: row {number} ({cells['slide_id'] or 'no slide_id'})"
-    if not _ID.fullmatch(cells["slide_id"]):
-        raise UsageError(f"{where}: slide_id {cells['slide_id']!r} must be letters, digits, '.', '_' or '-'")
-    for name, allowed in (("label", LABELS), ("split", SPLITS), ("exhaustive", _YES_NO), ("excluded", _YES_NO)):
-        if cells[name] not in allowed:
-            words = ", ".join(word or "(empty)" for word in allowed)
-            raise UsageError(f"{where}: {name} {cells[name]!r} is not one of {words}")
+def _row(line: CsvRow) -> ManifestRow:
+    if not _ID.fullmatch(line.text("slide_id")):
+        raise line.error(f"slide_id {line.text('slide_id')!r} must be letters, digits, '.', '_' or '-'")
     for name in ("key", "annotation_key"):
-        parts = PurePosixPath(cells[name])
-        if parts.is_absolute() or ".." in parts.parts or "\\" in cells[name] or (name == "key" and not cells[name]):
-            raise UsageError(f"{where}: {name} {cells[name]!r} is not a path inside the bucket")
-    checksum = cells["checksum"].lower()
-    if checksum and (len(checksum) not in DIGESTS or set(checksum) - set("0123456789abcdef")):
-        raise UsageError(f"{where}: checksum {checksum!r} is neither SHA-256 nor MD5 in hexadecimal digits")
-    if cells["excluded"] == "yes" and not cells["why"]:
-        raise UsageError(f"{where}: is excluded, but 'why' is empty; say the reason")
-    if cells["label"] == "negative" and cells["annotation_key"]:
-        raise UsageError(f"{where}: is negative, and names outlines; empty annotation_key, or correct the label")
-    flags = {name: _YES_NO[cells[name]] for name in ("exhaustive", "excluded")}
-    return ManifestRow(**{**cells, **flags, "checksum": checksum})
+        text, parts = line.text(name), PurePosixPath(line.text(name))
+        if parts.is_absolute() or ".." in parts.parts or "\\" in text or (name == "key" and not text):
+            raise line.error(f"{name} {text!r} is not a path inside the bucket")
+    row = ManifestRow(
+        **{
+            **line.cells,
+            "checksum": line.text("checksum").lower(),
+            "label": line.one_of("label", LABELS),
+            "exhaustive": _filled(line, "exhaustive", line.yes_or_no("exhaustive")),
+            "split": _filled(line, "split", line.one_of("split", SPLITS)),
+            "excluded": _filled(line, "excluded", line.yes_or_no("excluded")),
+        }
+    )
+    if row.checksum and (len(row.checksum) not in DIGESTS or set(row.checksum) - set("0123456789abcdef")):
+        raise line.error(f"checksum {row.checksum!r} is neither SHA-256 nor MD5 in hexadecimal digits")
+    if row.excluded and not row.why:
+        raise line.error("is excluded, but 'why' is empty; say the reason")
+    if row.label == "negative" and row.annotation_key:
+        raise line.error("is negative, and names outlines; empty annotation_key, or correct the label")
+    return row
 
 
-def _check_unique(path: Path, name: str, values: dict[int, str]) -> None:
-    """Two rows of one slide file could be learned from and tested on."""
+def _filled(line: CsvRow, column: str, value: str | bool | None) -> str | bool:
+    """The value of a cell that may not be empty."""
+    if value is None or value == "":
+        raise line.error(f"{column} is empty; write {', '.join(SPLITS) if column == 'split' else 'yes or no'}")
+    return value
+
+
+def _check_unique(lines: Sequence[CsvRow], name: str, values: Sequence[str]) -> None:
+    """Two rows of one slide file could be learned from and tested on. Empty values are of no file."""
     seen: dict[str, int] = {}
-    for number, value in values.items():
-        if value in seen:
-            raise UsageError(f"{path}: row {number}: {name} {value!r} stands in row {seen[value]} already")
-        seen[value] = number
+    for line, value in zip(lines, values, strict=True):
+        if value and value in seen:
+            raise line.error(f"{name} {value!r} stands in line {seen[value]} already")
+        seen[value] = line.line
 
 
-def _check_splits(path: Path, rows: dict[int, ManifestRow]) -> None:
+def _check_splits(lines: Sequence[CsvRow], rows: Sequence[ManifestRow]) -> None:
     """One patient in two splits would be tested on what was learned."""
     seen: dict[str, tuple[int, str]] = {}
-    for number, row in rows.items():
+    for line, row in zip(lines, rows, strict=True):
         if row.excluded:
             continue
-        first, split = seen.setdefault(row.group, (number, row.split))
+        first, split = seen.setdefault(row.group, (line.line, row.split))
         if split != row.split:
-            raise UsageError(
-                f"{path}: row {number} ({row.slide_id}): patient {row.group!r} is in split {row.split!r} here, "
-                f"but in {split!r} in row {first}; a patient belongs to one split"
+            raise line.error(
+                f"patient {row.group!r} is in split {row.split!r} here, but in {split!r} in line {first}; "
+                "a patient belongs to one split"
             )

@@ -12,9 +12,10 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
+from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor
-from training.scores import Interval, auc, bootstrap
+from training.scores import Interval, bootstrap
 
 _NEAR_UM = 100.0
 """A drawn border farther than this from any true one is a missed or a false deposit, not a misplaced border."""
@@ -118,13 +119,9 @@ def border_distances(answer: Answer, spacing_um: float) -> NDArray[np.float64]:
 def _mean_of_all(parts: list[NDArray[np.float64]]) -> Interval:
     """The mean over every picture's values, its interval by picture; NaN where no picture has any."""
     sums, counts = np.array([part.sum() for part in parts]), np.array([len(part) for part in parts])
-    if not counts.sum():
-        return Interval(float("nan"), float("nan"), float("nan"))
 
     def mean(index: NDArray[np.intp]) -> float:
-        if not counts[index].sum():
-            raise ValueError("no picture of this resample has a border")
-        return float(sums[index].sum() / counts[index].sum())
+        return float(sums[index].sum() / counts[index].sum()) if counts[index].sum() else float("nan")
 
     return bootstrap(mean, len(parts))
 
@@ -154,7 +151,7 @@ def _clear(answer: Answer) -> NDArray[np.bool_]:
 
 def _cell_auc(answers: list[Answer]) -> float:
     probability = np.concatenate([a.probability[_clear(a)] for a in answers])
-    return auc(probability.astype(np.float64), np.concatenate([a.share[_clear(a)] == 1 for a in answers]))
+    return roc_auc(probability.astype(np.float64), np.concatenate([a.share[_clear(a)] == 1 for a in answers]))
 
 
 def _dice(answers: list[Answer]) -> float:

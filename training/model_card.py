@@ -38,7 +38,8 @@ class CardSources:
     """What a card is made from. composites: what evaluate-composites --json printed; None: that section says so.
 
     pictures: folder for the two contact sheets; None: none are made. recipe: training configurations in order; hours:
-    what they took, in words. history: Markdown that says what was looked at before the figures were final.
+    what they took, in words. history: Markdown of what was looked at before the figures were final, and what followed;
+    commands: text of what was run, which configurations can't tell (what began with what, means of checkpoints).
     """
 
     model: Path
@@ -49,14 +50,16 @@ class CardSources:
     recipe: tuple[Path, ...]
     hours: str
     history: Path | None = None
+    commands: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What can't be measured. hours: how long training took; history: Markdown, see CardSources."""
+    """What can't be measured. hours: how long training took; history: Markdown, commands: text, see CardSources."""
 
     hours: str
     history: str = ""
+    commands: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
         raise OutputError(f"{to}: is a folder; name the file to write with --to")
     composites = read_composite_scores(sources.composites) if sources.composites else None
     recipe = [recipe_part(path) for path in sources.recipe]
+    words = Words(sources.hours, *(_text_of(path) if path else "" for path in (sources.history, sources.commands)))
     patches = read_patches([sources.patches])
     predictor = open_predictor(sources.model, precision="float32")
     probability = patch_probabilities(patches.pixels, predictor, mosaic=False)
@@ -115,7 +119,6 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     )
     wrong = worst(np.log(probability / (1 - probability)), np.asarray(patches.tumour))
     pictures = _pictures(patches, wrong, probability, sources.pictures, to) if sources.pictures else None
-    words = Words(sources.hours, _text_of(sources.history) if sources.history else "")
     text = render(measured, composites=composites, recipe=recipe, pictures=pictures, words=words)
     write_beside(to, text.encode())
     return measured
@@ -146,6 +149,7 @@ def render(
         pictures=pictures,
         hours=words.hours,
         history=words.history.strip(),
+        commands=words.commands.strip(),
         **{field.name: getattr(measured, field.name) for field in dataclasses.fields(measured)},
     )
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
@@ -209,21 +213,23 @@ def recipe_part(path: Path) -> Mapping[str, Any]:
     """What the card says of one training configuration."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        data, trainer = content["data"]["init_args"], content["trainer"]
+        model, data, trainer = content["model"], content["data"]["init_args"], content["trainer"]
         averaging = [c["init_args"]["decay"] for c in trainer["callbacks"] if "WeightAveraging" in c["class_path"]]
         return {
             "path": path.as_posix(),
-            "model": content["model"],
+            "model": model,
+            "init_from": model.get("init_from"),
+            "teachers": model.get("teachers") or [],
+            "teacher_share": model.get("teacher_share", 0.5),  # TumourModule's own
             "plan": data["plan"],
             "augment": data["augment"],
             "epochs": trainer["max_epochs"],
             "precision": trainer["precision"],
             "averaging": averaging[0] if averaging else None,
-            "folder": trainer["default_root_dir"],
         }
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from error
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not a training configuration ({type(error).__name__}: {error})") from error
 
 

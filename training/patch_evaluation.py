@@ -10,11 +10,12 @@ from scipy.optimize import minimize_scalar
 from nodescan.domain.geometry import TileGrid
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
+from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.inference.card import ModelCard
 from nodescan.interfaces import TilePredictor
 from training.patches import LABELLED_PX, Patches, centred
-from training.scores import Interval, auc, bootstrap, calibration_error, share, specificity_at
+from training.scores import Interval, bootstrap, calibration_error, share, specificity_at
 
 _BATCH = 64
 
@@ -58,7 +59,7 @@ def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> Pat
         return bootstrap(score, len(truth))
 
     return PatchScores(
-        auc=interval(lambda index: auc(probability[index], truth[index])),
+        auc=interval(lambda index: roc_auc(probability[index], truth[index])),
         accuracy=interval(lambda index: float((said[index] == truth[index]).mean())),
         sensitivity=interval(lambda index: share(said[index][truth[index]])),
         specificity=interval(lambda index: share(~said[index][~truth[index]])),

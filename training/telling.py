@@ -1,4 +1,4 @@
-"""How the commands of python -m training read a range of seeds, and print errors and tables of figures."""
+"""How the commands of python -m training read a range of seeds, and tell errors and tables of figures."""
 
 import dataclasses
 import json
@@ -7,7 +7,9 @@ from typing import Any
 
 import typer
 
-from nodescan.errors import UsageError
+from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
+from nodescan.options import NOT_COMPLETE, WRONG_USAGE
+from training.bucket import DownloadError
 
 
 def seed_range(text: str) -> range:
@@ -25,6 +27,13 @@ def seed_range(text: str) -> range:
 def one_line(error: Exception) -> str:
     """What an error says, without what another library's reason adds in further lines."""
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def told(error: NodescanError | FloatingPointError) -> int:
+    """The exit code, once the error is told in one line: as nodescan's, and 1 for a failed download or training."""
+    typer.echo(f"error: {one_line(error)}", err=True)
+    failed = isinstance(error, (SlideError, AnnotationError, DownloadError, FloatingPointError))
+    return NOT_COMPLETE if failed else WRONG_USAGE
 
 
 def flat(scores: Any) -> dict[str, object]:

@@ -25,21 +25,23 @@ class Estimate:
     n: int
 
 
-def estimate(units: int, statistic: Callable[[NDArray[np.intp]], float]) -> Estimate:
+def estimate(units: int, statistic: Callable[[NDArray[np.intp]], float], *, seed: int = SEED) -> Estimate:
     """The statistic of all units, and the percentile interval over resamples of them.
 
     statistic is handed intp (units,), which units were drawn, with repeats; it returns NaN where it isn't defined,
     and such resamples are left out. Units are slides, or patients for stages: what varies together is drawn together.
     """
-    return estimates(units, lambda drawn: np.array([statistic(drawn)]))[0]
+    return estimates(units, lambda drawn: np.array([statistic(drawn)]), seed=seed)[0]
 
 
-def estimates(units: int, statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]]) -> tuple[Estimate, ...]:
+def estimates(
+    units: int, statistic: Callable[[NDArray[np.intp]], NDArray[np.float64]], *, seed: int = SEED
+) -> tuple[Estimate, ...]:
     """As `estimate`, for a statistic of several figures that share their resamples: float64 (figures,)."""
     whole = np.asarray(statistic(np.arange(units)), dtype=np.float64)
     if units == 0:
         return tuple(Estimate(_number(value), None, None, 0) for value in whole)
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     drawn = np.stack([statistic(rng.integers(0, units, units)) for _ in range(RESAMPLES)])
     return tuple(_estimate(value, drawn[:, index], units) for index, value in enumerate(whole))
 

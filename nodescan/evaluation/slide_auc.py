@@ -10,8 +10,12 @@ SCORE_DEFINITION = (
     "A slide's tumour probability is the confidence of its likeliest detection: the highest value of the network's "
     "map, smoothed as detections are (scan.yaml); 0 without any detection."
 )
-"""For challenge files the same: the highest confidence of the file. `python -m training compare-slide-scores` holds it
-against other definitions on composite slides of the validation patches that settings are tuned on."""
+"""For challenge files the same: the highest confidence of the file.
+
+On the 40 composite slides that settings were tuned on (30 with tumour; the released weights 3c03ccbe5309 in int8) its
+AUC is 0.900 (95 % 0.795 to 0.973), as that of the highest cell after the card's smoothing and of the greatest diameter.
+Others: the highest cell after smoothing over 64 um 0.907 (0.806 to 0.985), the mean of the largest deposit 0.850, the
+highest cell 0.817, the mean of the 20 highest cells 0.813."""
 
 
 @dataclass(frozen=True, slots=True)

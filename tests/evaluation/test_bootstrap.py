@@ -22,6 +22,7 @@ def test_the_same_data_give_the_same_interval() -> None:
     values = np.arange(20.0)
     one, other = (estimate(20, lambda drawn: float(values[drawn].mean())) for _ in range(2))
     assert one == other
+    assert estimate(20, lambda drawn: float(values[drawn].mean()), seed=0) != one
 
 
 def test_resamples_where_the_figure_is_not_defined_are_left_out() -> None:

@@ -8,10 +8,11 @@ import yaml
 from typer import Typer
 from typer.testing import CliRunner
 
-from nodescan.errors import UsageError
+from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputError, SlideError, UsageError
 from nodescan.inference.random_model import random_model
-from training import commands, composites, model_commands
+from training import commands, composites, fitting, model_commands
 from training.__main__ import main
+from training.bucket import DownloadError
 from training.commands import app
 from training.known_slides import KnownSlide
 
@@ -52,6 +53,34 @@ def test_a_signal_ends_a_command_in_order(monkeypatch: pytest.MonkeyPatch, capsy
         main([])
     assert (end.value.code, left) == (130, ["in order"])
     assert capsys.readouterr().err == "error: stopped by the user\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DownloadError("s.tif: is not in the bucket any more"), 1),
+        (SlideError("s.tif", "is cut off"), 1),
+        (AnnotationError("s.xml: outlines nothing"), 1),
+        (UsageError("--seeds 'x'"), 2),
+        (ModelError("m: no card.yaml there"), 2),
+        (OutputError("m: the disk is full"), 2),
+    ],
+)
+def test_errors_end_as_nodescans_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: NodescanError, code: int
+) -> None:
+    """1 where what was asked for failed, 2 where it can't be done; of Lightning's commands and of ours alike."""
+    failing = Typer(add_completion=False)
+
+    def fail(words: list[str] | None = None) -> None:
+        raise error
+
+    failing.command()(fail)
+    monkeypatch.setattr(commands, "app", failing)
+    monkeypatch.setattr(fitting, "fit", fail)
+    for arguments in ([], ["fit"]):
+        assert main(arguments) == code
+        assert capsys.readouterr().err == f"error: {error}\n"
 
 
 @pytest.mark.parametrize("name", [str(command.name) for command in app.registered_commands])

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
 from nodescan.inference.card import find_model, load_card
+from training.card_commands import RECIPE as RELEASED
 from training.discs import DiscBias
 from training.known_slides import SlideScore, summarise
 from training.mask_evaluation import MaskScores
@@ -79,7 +81,36 @@ def test_a_section_that_was_not_measured_says_so() -> None:
     """Never an empty table that reads as if nothing was found."""
     text = render(measured(), composites=None, recipe=RECIPE, pictures=None, words=Words("not stated"))
     assert "Not measured for this card" in text
+    assert "commands were not named for this card" in text
     assert "were not made for this card" in text
+
+
+def test_the_recipe_says_what_began_with_what_and_who_taught(tmp_path: Path) -> None:
+    """As the configurations have it: nothing of one model's history stands in another's card."""
+    content = yaml.safe_load((CONFIGS / "pcam.yaml").read_text())
+    content["model"] |= {"init_from": "runs/first.ckpt", "teachers": ["a.ckpt", "b.ckpt"], "teacher_share": 0.6}
+    (tmp_path / "taught.yaml").write_text(yaml.safe_dump(content))
+    recipe = [recipe_part(path) for path in (CONFIGS / "pcam-teacher.yaml", tmp_path / "taught.yaml")]
+    words = Words("not stated", commands="fit the teacher\naverage both\n")
+    text = render(measured(), composites=None, recipe=recipe, pictures=None, words=words)
+    for said in (
+        "| architecture | `residual` | `p4m` |",
+        "| starts with the weights of (where the configuration says so) |  | `runs/first.ckpt` |",
+        "| teachers: how far labels are drawn to their answers | none | `a.ckpt`, `b.ckpt`: 0.6 |",
+        "| share shown in a pose drawn from all eight | 1.0 | 0.0 |",
+        "```\nfit the teacher\naverage both\n```\n",
+    ):
+        assert said in text, said
+    assert "starts with" not in render(
+        measured(), composites=None, recipe=RECIPE, pictures=None, words=Words("not stated")
+    )
+
+
+def test_the_released_models_commands_fit_its_recipe() -> None:
+    """docs/recipe.sh trains with every configuration that its card names, in their order."""
+    commands = (CONFIGS.parents[1] / "docs" / "recipe.sh").read_text(encoding="utf-8")
+    named = [word for word in commands.split() if word.startswith("configs/train/")]
+    assert named == [path.as_posix() for path in RELEASED]
 
 
 def test_a_figure_with_its_interval_in_words() -> None:
