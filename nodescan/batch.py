@@ -2,7 +2,7 @@
 
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import LockLostError, NodescanError, OutputError, UsageError
 from nodescan.executors import LocalSlots, SlideExecutor, finished
 from nodescan.inference.card import find_model, load_card
-from nodescan.local_copies import InPlace, LocalCopies, Stage, copies_or_originals
+from nodescan.local_copies import LocalCopies, Stage, local_copies
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import reviewed_before, set_aside, write_staging
@@ -28,7 +28,7 @@ from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import Recipe, sort_out
 from nodescan.run_lock import RunRules, held, run_rules
 from nodescan.run_record import RunRecord
-from nodescan.slide_task import RemoteTools, RunTools, Tools, attempt, lost_slide
+from nodescan.slide_task import RemotePredictor, RunTools, Tools, attempt, in_this_process, lost_slide
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
@@ -161,9 +161,11 @@ def scan_all(
     viewer.batch_started(len(waiting))
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
-        copies = copies_or_originals(waiting, tools.stage, viewer.note)
-        work = partial(_scan_copy, copies=copies, tools=tools, viewer=viewer)
-        with copies, tools.executor as executor, copies.stopped_after():
+        scan = partial(tools.scan, viewer=viewer)
+        copies = _copies(waiting, tools.stage, viewer)
+        work = scan if copies is None else partial(copies.scan, scan=scan)
+        stopped_after = nullcontext() if copies is None else copies.stopped_after()
+        with copies or nullcontext(), tools.executor as executor, stopped_after:
             for report in finished(executor, work, waiting, lost=lost, pending=tools.pending):
                 done[report.slide.slide_id] = report
                 unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
@@ -201,19 +203,23 @@ def _opened(
     stage = None if request.stage is None else Stage(request.stage, request.stall_minutes * 60)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        yield Tools(job.folder, open_slide, predictor, config, job.reports, request.command, rules, stage)
+        tools = Tools(job.folder, open_slide, predictor, config, job.reports, rules)
+        yield in_this_process(tools, command=request.command, stage=stage)
         return
     model = load_card(job.model).identity()
     with _processes(request, job, first=first, viewer=viewer) as executor:
-        yield RemoteTools(
+        opened = executor.opened
+        yield RunTools(
             folder=job.folder,
             config=config,
             reports=job.reports,
             command=request.command,
-            model=model,
-            executor=executor,
             rules=rules,
             stage=stage,
+            predictor=RemotePredictor(model, opened.device, opened.precision, opened.batch_size),
+            executor=executor,
+            pending=executor.pending,
+            scan=executor.scan,
         )
 
 
@@ -282,8 +288,8 @@ def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]
     return [why for ref in refs for why in attempt(partial(unmark, folder / ref.slide_id / REPORT_JSON), viewer)]
 
 
-def _scan_copy(ref: SlideRef, *, copies: LocalCopies | InPlace, tools: RunTools, viewer: Viewer) -> SlideReport:
-    return copies.scan(ref, partial(tools.scan, viewer=viewer))
+def _copies(refs: Sequence[SlideRef], stage: Stage | None, viewer: Viewer) -> LocalCopies | None:
+    return None if stage is None else local_copies(refs, stage.folder, viewer.note, stall_s=stage.stall_s)
 
 
 def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:

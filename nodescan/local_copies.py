@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
@@ -201,33 +201,12 @@ class LocalCopies:
             raise OSError("the disk of the copies keeps coarser times of files")
 
 
-class InPlace:
-    """The same door where nothing is copied."""
-
-    def __enter__(self) -> "InPlace":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        pass
-
-    def scan(self, ref: SlideRef, scan: Scan) -> SlideReport:
-        return scan(ref)
-
-    def stopped_after(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A folder of this machine to copy slides to ahead of use; stall_s: see LocalCopies."""
 
     folder: Path
     stall_s: float
-
-
-def copies_or_originals(refs: Sequence[SlideRef], stage: Stage | None, tell: Tell) -> "LocalCopies | InPlace":
-    """local_copies() where there is a stage. Raises OutputError where nothing can be written there."""
-    return InPlace() if stage is None else local_copies(refs, stage.folder, tell, stall_s=stage.stall_s)
 
 
 def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s: float) -> LocalCopies:

@@ -30,7 +30,7 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.executors import InProcess, SlideExecutor
+from nodescan.executors import InProcess
 from nodescan.glimpse import glimpse
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.local_copies import Stage
@@ -46,70 +46,42 @@ FAILURE_REPORTS = ("json", "html")
 """What is written of a slide that couldn't be used: there is a report always."""
 
 
-class RunTools(Protocol):
-    """What holds for every slide of a run, in whichever process it is scanned."""
-
-    @property
-    def folder(self) -> Path: ...
-
-    @property
-    def config(self) -> Config: ...
-
-    @property
-    def reports(self) -> tuple[str, ...]: ...
-
-    @property
-    def command(self) -> tuple[str, ...]: ...
-
-    @property
-    def rules(self) -> RunRules: ...
-
-    @property
-    def stage(self) -> Stage | None:
-        """Where slides are copied to ahead of use; None: they are read where they lie."""
-        ...
-
-    @property
-    def predictor(self) -> PredictorFacts: ...
-
-    @property
-    def executor(self) -> Executor:
-        """Where scan() is called."""
-        ...
-
-    @property
-    def pending(self) -> int:
-        """How many slides are handed to the executor at a time."""
-        ...
-
-    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
-        """Scan one slide and write its reports. Raises SlideError where its process is lost: see SlideExecutor."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every slide of a run is scanned with, in this process."""
+    """What a slide is scanned with, in the process that scans it."""
 
     folder: Path
     open_slide: OpenSlideFile
     predictor: TilePredictor
     config: Config
     reports: tuple[str, ...]
+    rules: RunRules = NO_RULES
+
+
+class ScanOne(Protocol):
+    """Scans one slide and writes its reports. Raises SlideError where its process is lost: see SlideExecutor."""
+
+    def __call__(self, ref: SlideRef, viewer: Viewer) -> SlideReport: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTools:
+    """What holds for every slide of a run, in whichever process it is scanned.
+
+    stage: where slides are copied to ahead of use; None: they are read where they lie. executor: where `scan` is
+    called. pending: how many slides are handed to it at a time.
+    """
+
+    folder: Path
+    config: Config
+    reports: tuple[str, ...]
     command: tuple[str, ...] = ()
     rules: RunRules = NO_RULES
     stage: Stage | None = None
-
-    @property
-    def executor(self) -> Executor:
-        return InProcess()
-
-    @property
-    def pending(self) -> int:
-        return 1
-
-    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
-        return scan_one(ref, tools=self, viewer=viewer)
+    predictor: PredictorFacts
+    executor: Executor
+    pending: int
+    scan: ScanOne
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,33 +94,23 @@ class RemotePredictor:
     batch_size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteTools:
-    """What holds for every slide of a run that other processes scan, of this machine or of a cluster."""
-
-    folder: Path
-    config: Config
-    reports: tuple[str, ...]
-    command: tuple[str, ...]
-    model: ModelIdentity
-    executor: SlideExecutor
-    rules: RunRules
-    stage: Stage | None = None
-
-    @property
-    def predictor(self) -> RemotePredictor:
-        opened = self.executor.opened
-        return RemotePredictor(self.model, opened.device, opened.precision, opened.batch_size)
-
-    @property
-    def pending(self) -> int:
-        return self.executor.pending
-
-    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
-        return self.executor.scan(ref, viewer)
+def in_this_process(tools: Tools, *, command: tuple[str, ...] = (), stage: Stage | None = None) -> RunTools:
+    """A run whose slides are scanned by `tools`, one after another."""
+    return RunTools(
+        folder=tools.folder,
+        config=tools.config,
+        reports=tools.reports,
+        command=command,
+        rules=tools.rules,
+        stage=stage,
+        predictor=tools.predictor,
+        executor=InProcess(),
+        pending=1,
+        scan=partial(scan_one, tools=tools),
+    )
 
 
-def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
+def scan_one(ref: SlideRef, viewer: Viewer, *, tools: Tools) -> SlideReport:
     """Scan one slide and write its reports; whatever goes wrong becomes a report that says so.
 
     Raises LockLostError, and writes nothing, where the folder is no longer this run's.
@@ -187,7 +149,7 @@ def scan_one(ref: SlideRef, *, tools: Tools, viewer: Viewer) -> SlideReport:
     return report
 
 
-def lost_slide(ref: SlideRef, error: SlideError, *, tools: RunTools, viewer: Viewer) -> SlideReport:
+def lost_slide(ref: SlideRef, error: SlideError, *, tools: Tools | RunTools, viewer: Viewer) -> SlideReport:
     """What is said of a slide whose process ended or was ended, so that it can't say it itself."""
     viewer.error(str(error))
     failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.folder)))
@@ -209,14 +171,16 @@ def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
     return []
 
 
-def _write(result: SlideResult, tools: RunTools, names: tuple[str, ...]) -> None:
+def _write(result: SlideResult, tools: Tools | RunTools, names: tuple[str, ...]) -> None:
     """The slide's folder, while the run's folder is still this run's. Raises OutputError and LockLostError."""
     tools.rules.may_write()
     folder = tools.folder / result.report.slide.slide_id
     write_reports(result, folder, names, may_move=tools.rules.may_write)
 
 
-def _written_failure(failure: SlideResult, tools: RunTools, provenance: Provenance, *, viewer: Viewer) -> SlideReport:
+def _written_failure(
+    failure: SlideResult, tools: Tools | RunTools, provenance: Provenance, *, viewer: Viewer
+) -> SlideReport:
     """The failure's report, written as far as that can be done: where a writer breaks, report.json alone."""
     report = replace(failure.report, model=tools.predictor.model, provenance=provenance)
     tries = ((replace(failure, report=report), FAILURE_REPORTS), (SlideResult(report), ("json",)))
@@ -285,7 +249,7 @@ def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) 
     return Flag("internal_error", text)
 
 
-def _provenance(tools: RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
+def _provenance(tools: Tools | RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
     """Of a slide that was never read, so without a fingerprint."""
     return Provenance(
         versions=versions(),

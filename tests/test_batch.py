@@ -5,7 +5,6 @@ import errno
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,25 +18,25 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError, UsageError
 from nodescan.examination import Examination, examine
 from nodescan.inference import slots
-from nodescan.interfaces import Slide
+from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides
 from nodescan.reports import report_names
-from nodescan.slide_task import Tools
+from nodescan.slide_task import RunTools, Tools, in_this_process
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.viewers import JsonLog
 from tests.fakes import ColourPredictor, Listener, paint_slide
 
 
-def tools(folder: Path, predictor: ColourPredictor | None = None) -> Tools:
-    return Tools(
-        folder=folder,
-        open_slide=open_slide,
-        predictor=predictor or ColourPredictor(),
-        config=load_config(),
-        reports=("json", "html"),
-    )
+def tools(
+    folder: Path,
+    predictor: ColourPredictor | None = None,
+    *,
+    opening: OpenSlideFile = open_slide,
+    names: tuple[str, ...] = ("json", "html"),
+) -> RunTools:
+    return in_this_process(Tools(folder, opening, predictor or ColourPredictor(), load_config(), names))
 
 
 def slides(*paths: Path) -> tuple[SlideRef, ...]:
@@ -97,9 +96,7 @@ def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Pa
         return open_slide(ref)
 
     paths = (paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif"))
-    given = tools(out)
-    broken = Tools(given.folder, explode, given.predictor, given.config, given.reports)
-    result = scan_all(slides(*paths), broken, Listener(), kept={})
+    result = scan_all(slides(*paths), tools(out, opening=explode), Listener(), kept={})
     assert [report.status for report in result.reports] == [Status.FAILED, Status.COMPLETE]
     assert [flag.code for flag in result.reports[0].flags] == ["internal_error"]
     log = (out / "run.log").read_text()
@@ -151,12 +148,9 @@ def test_interrupted_run_keeps_the_rows_it_has(tmp_path: Path, out: Path) -> Non
             raise KeyboardInterrupt
         return open_slide(ref)
 
-    given = tools(out)
     paths = (paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif"))
     with pytest.raises(KeyboardInterrupt):
-        scan_all(
-            slides(*paths), Tools(out, open_first, given.predictor, given.config, given.reports), Listener(), kept={}
-        )
+        scan_all(slides(*paths), tools(out, opening=open_first), Listener(), kept={})
     assert [row["slide_id"] for row in rows(out)] == ["a"]
     record = json.loads((out / "run.json").read_text())
     assert record["state"] == "interrupted"
@@ -217,7 +211,7 @@ def test_unknown_report_is_refused_before_any_work() -> None:
     assert report_names(("html", "json", "html")) == ("html", "json")
 
 
-def scan_table(path: Path, given: Tools) -> batch.BatchResult:
+def scan_table(path: Path, given: RunTools) -> batch.BatchResult:
     manifest = read_manifest(path)
     refs = manifest_slides(manifest, mpp_um=None, override_mpp=False)
     return scan_manifest(manifest, refs, given, viewer=Listener(), kept={})
@@ -357,5 +351,5 @@ def test_patients_are_staged_without_json_reports(tmp_path: Path, out: Path) -> 
     """Staging rests on the run's findings, whichever files were asked for."""
     paint_slide(tmp_path / "a.tif", tumour_um=400)
     (tmp_path / "m.csv").write_text("path,patient_id\na.tif,A\n")
-    scan_table(tmp_path / "m.csv", replace(tools(out), reports=("html",)))
+    scan_table(tmp_path / "m.csv", tools(out, names=("html",)))
     assert stages(out)["A"].startswith("pN1mi")

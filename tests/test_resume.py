@@ -25,7 +25,7 @@ from nodescan.reports import CHOICES, files
 from nodescan.resume import Recipe, Sorted, sort_out
 from nodescan.run_limits import MAX_UNREAD_PERCENT
 from nodescan.run_lock import LOCK_FILE, RunRules, held
-from nodescan.slide_task import RemoteTools
+from nodescan.slide_task import RunTools
 from nodescan.slides.discovery import find_slides
 from nodescan.worker_messages import ScanJob
 from tests.fakes import ColourPredictor, Listener, paint_slide
@@ -477,14 +477,15 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
         opener = "tests.worker_fakes:open_robbing"
         job = ScanJob(out, tmp_path / "model", "cpu", config.name, config.text, ("json",), opener, run_id=ticket.run_id)
         with LocalSlots(job, slots=1, stall_s=120) as executor:
-            tools = RemoteTools(
+            tools = RunTools(
                 folder=out,
                 config=config,
                 reports=job.reports,
-                command=(),
                 rules=RunRules(ticket=ticket),
-                model=ColourPredictor.model,
+                predictor=ColourPredictor(),
                 executor=executor,
+                pending=executor.pending,
+                scan=executor.scan,
             )
             with pytest.raises(LockLostError, match="no longer holds its output folder"):
                 scan_all(refs, tools, Listener(), kept={})

@@ -14,7 +14,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import WorkerError
 from nodescan.progress import PlainViewer
 from nodescan.run_lock import held
-from nodescan.slide_task import Tools
+from nodescan.slide_task import Tools, in_this_process
 from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
 from nodescan.viewers import JsonLog
@@ -90,7 +90,7 @@ def test_a_slide_without_threads_fails_and_says_why(name: str, refuse: Refuse, t
     tools = Tools(tmp_path / "out", open_slide, ColourPredictor(), load_config(), ("json", "html"))
     refs = [SlideRef(slide, paint_slide(tmp_path / f"{slide}.tif", tumour_um=400)) for slide in "ab"]
     refuse(name)
-    result = scan_all(refs, tools, PlainViewer(), kept={})
+    result = scan_all(refs, in_this_process(tools), PlainViewer(), kept={})
     assert [report.status for report in result.reports] == [Status.FAILED] * 2
     assert {report.flags[0].message for report in result.reports} == {SAID}
     assert not (tmp_path / "out" / "run.log").exists()

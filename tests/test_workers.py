@@ -22,8 +22,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, StalledError, WorkerDiedError, WorkerError
 from nodescan.executors import LocalSlots
 from nodescan.progress import PlainViewer
-from nodescan.run_lock import NO_RULES
-from nodescan.slide_task import RemoteTools, Tools, lost_slide
+from nodescan.slide_task import RunTools, Tools, lost_slide
 from nodescan.slides import open_slide
 from nodescan.worker_messages import ScanJob, job_line, slide_line
 from nodescan.workers import Worker, share_of_cores
@@ -45,14 +44,14 @@ def job(tmp_path: Path, opener: str) -> ScanJob:
 
 def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float = PATIENCE_S) -> BatchResult:
     with LocalSlots(given, slots=slots, stall_s=stall_s) as executor:
-        tools = RemoteTools(
+        tools = RunTools(
             folder=given.folder,
             config=load_config(),
             reports=given.reports,
-            command=(),
-            rules=NO_RULES,
-            model=ColourPredictor.model,
+            predictor=ColourPredictor(),
             executor=executor,
+            pending=executor.pending,
+            scan=executor.scan,
         )
         return scan_all(refs, tools, PlainViewer(), kept={})
 
