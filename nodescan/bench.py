@@ -20,7 +20,7 @@ from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s
 from nodescan.inference.slots import open_in_slot
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
-from nodescan.machine_checks import temporary_folder
+from nodescan.machine import temporary_folder
 from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.progress import Viewer
 from nodescan.slides import open_slide

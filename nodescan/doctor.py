@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from nodescan.errors import DeviceError, ModelError, NodescanError, OutputError, SlideError
 from nodescan.library_checks import INSTALL, check_libraries, clipped
+from nodescan.machine import FULL, SET_TMPDIR, temporary_folder
 from nodescan.machine_checks import (
-    FULL,
-    SET_TMPDIR,
     Check,
     State,
     check_memory,
@@ -20,7 +19,6 @@ from nodescan.machine_checks import (
     check_processor,
     check_python,
     check_torch_pair,
-    temporary_folder,
 )
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so

@@ -1,20 +1,16 @@
 """What can be said of an installation without loading it: versions, processor, memory and the disk for results."""
 
-import errno
 import os
 import platform
 import shutil
-import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
-from nodescan.errors import OutputError
+from nodescan.machine import installed_version, memory_bytes, processor_flags, usable_cores
 
 OLDEST_PYTHON = (3, 11)
 
@@ -26,16 +22,10 @@ LITTLE_MEMORY_BYTES = 4_000_000_000
 
 _INSTALL_AGAIN = "install nodescan again into a fresh environment: pip install --force-reinstall nodescan"
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
-
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")
 """Instructions on bfloat16 numbers, as Linux names them: the first three of x86, the last of ARM."""
 
 _VECTOR_FLAGS = ("avx2", "avx512f", "asimd")
-_CPUINFO = Path("/proc/cpuinfo")
-_CGROUP_SHARE = Path("/sys/fs/cgroup/cpu.max")
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 class State(StrEnum):
@@ -123,19 +113,6 @@ def check_torch_pair() -> Check:
     return Check("torch", State.FAIL, why, "install both in one step: pip install --upgrade torch torchvision")
 
 
-def visible_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def usable_cores() -> int:
-    """As many of them as its container's share of processor time amounts to, rounded up."""
-    with suppress(OSError, ValueError):  # "max 100000" where there is no limit
-        quota, period = map(int, _CGROUP_SHARE.read_text(encoding="ascii").split())
-        return min(visible_cores(), max(1, -(-quota // period)))
-    return visible_cores()
-
-
 def check_processor() -> Check:
     """Cores that this process may use, and which instructions they have; by what they can do, not by their name."""
     cores = usable_cores()
@@ -155,7 +132,7 @@ def check_processor() -> Check:
 
 def check_memory() -> Check:
     """Memory of the machine, or of the container where that is less."""
-    total = _memory_bytes()
+    total = memory_bytes()
     if total is None:
         return Check("memory", State.OK, "not known on this system")
     found = f"{total / 1e9:.1f} GB"
@@ -188,24 +165,6 @@ def check_output(folder: Path) -> Check:
     return Check("output", State.OK, room)
 
 
-@contextmanager
-def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A folder that is gone after the block. Raises OutputError where there is no place or no room for one."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=prefix)
-    except OSError as error:
-        raise OutputError(f"no place for temporary files ({error.strerror or error}); {SET_TMPDIR}") from error
-    with folder as name:
-        try:
-            yield Path(name)
-        except OutputError as error:
-            raise OutputError(f"{str(error).partition(';')[0]}; {SET_TMPDIR}") from error
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            raise OutputError(f"{name}: no room for temporary files ({error.strerror}); {SET_TMPDIR}") from error
-
-
 def _write_and_rename(folder: Path) -> None:
     """A report is written beside its place and renamed: some network disks allow the first and not the second."""
     with tempfile.TemporaryDirectory(prefix=".nodescan-doctor-", dir=folder) as inside:
@@ -215,14 +174,6 @@ def _write_and_rename(folder: Path) -> None:
         os.replace(second, first)
         if first.read_bytes() != b"second":
             raise OSError("a file that was renamed over another still holds the old bytes")
-
-
-def installed_version(package: str) -> str | None:
-    """The version of a package, None where none of that name is installed."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _asked_of_torch() -> str:
@@ -235,31 +186,3 @@ def _asked_of_torch() -> str:
 
 def _minor(release: str) -> int:
     return int(release.split(".")[1])
-
-
-def processor_flags() -> frozenset[str]:
-    """The instructions of the first core, as Linux lists them; empty where it doesn't."""
-    with suppress(OSError):
-        for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, words = line.partition(":")
-            if key.strip() in ("flags", "Features"):
-                return frozenset(words.split())
-    return frozenset()
-
-
-def _memory_bytes() -> int | None:
-    sizes: list[int] = []
-    with suppress(OSError, ValueError, AttributeError):
-        sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for limit in _CGROUP_LIMITS:
-        with suppress(OSError, ValueError):  # "max" where there is no limit
-            sizes.append(int(limit.read_text(encoding="ascii")))
-    return min(sizes, default=None)
-
-
-def signal_name(number: int) -> str:
-    """What ended a process, as SIGKILL; a number that has no name here by the number."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

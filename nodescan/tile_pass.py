@@ -16,7 +16,7 @@ from nodescan.imaging.missing import blank_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
-from nodescan.machine_checks import usable_cores
+from nodescan.machine import usable_cores
 from nodescan.survey import Survey
 from nodescan.threads import thread_errors
 

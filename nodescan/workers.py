@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING
 
 from nodescan import errors
 from nodescan.errors import LockLostError, NodescanError, StalledError, WorkerDiedError, WorkerError
-from nodescan.machine_checks import signal_name, usable_cores, visible_cores
+from nodescan.machine import signal_name, usable_cores, visible_cores
 from nodescan.threads import thread_errors
 from nodescan.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
 

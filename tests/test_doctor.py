@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan import doctor, machine_checks
+from nodescan import doctor, machine, machine_checks
 from nodescan.cli import main
 from nodescan.doctor import DoctorRequest, Phantom, check_libraries, check_model, check_openslide, check_scan
 from nodescan.errors import OutputError
@@ -155,14 +155,14 @@ def test_an_output_folder_that_is_a_file_is_judged_by_what_is_above(tmp_path: Pa
 
 def test_little_memory_is_worth_knowing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning, since one slide may still fit."""
-    monkeypatch.setattr(machine_checks, "_memory_bytes", lambda: 2_000_000_000)
+    monkeypatch.setattr(machine_checks, "memory_bytes", lambda: 2_000_000_000)
     assert check_memory().state is State.WARN
 
 
 def test_bfloat16_is_told_by_instruction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The processor's name says nothing, its flags do."""
     listed = tmp_path / "cpuinfo"
-    monkeypatch.setattr(machine_checks, "_CPUINFO", listed)
+    monkeypatch.setattr(machine, "_CPUINFO", listed)
     listed.write_text("model name : Some 9000\nflags : fpu sse2 avx2 amx_bf16\n")
     assert machine_checks.check_processor().found.endswith("vectors: avx2; bfloat16: amx_bf16")
     listed.write_text("model name : Some AMX 9000\nflags : fpu sse2\n")
@@ -329,16 +329,16 @@ def test_no_place_for_temporary_files_is_no_broken_installation(
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
 
     with monkeypatch.context() as patch:
-        patch.setattr(machine_checks.tempfile, "TemporaryDirectory", no_folder)
+        patch.setattr(machine.tempfile, "TemporaryDirectory", no_folder)
         last = doctor.examine_installation(DoctorRequest(tmp_path / "none"), lambda check: None).checks[-1]
         assert (last.name, last.state) == ("temporary", State.FAIL)
         assert "set TMPDIR" in last.remedy
         with pytest.raises(OutputError, match=r"no place for temporary files .*set TMPDIR"):
-            machine_checks.temporary_folder("x").__enter__()
+            machine.temporary_folder("x").__enter__()
 
     def full() -> Check:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     assert "set TMPDIR" in doctor._tried("openslide", full).remedy
-    with pytest.raises(OutputError, match=r"no room .*set TMPDIR"), machine_checks.temporary_folder("x"):
+    with pytest.raises(OutputError, match=r"no room .*set TMPDIR"), machine.temporary_folder("x"):
         full()

@@ -103,7 +103,7 @@ WATCHED = """
 import subprocess, sys
 from nodescan.benchmarks import processes
 from nodescan.interrupts import ended_like_ctrl_c
-from nodescan.machine_checks import temporary_folder
+from nodescan.machine import temporary_folder
 with ended_like_ctrl_c(), temporary_folder("nodescan-bench-") as folder:
     program = f"import pathlib, os, time; pathlib.Path({sys.argv[1]!r}).write_text(str(os.getpid())); time.sleep(600)"
     processes.run_watched([sys.executable, "-c", program])

@@ -8,7 +8,7 @@ import numpy as np
 from nodescan.benchmarks.scan_runs import scan
 from nodescan.benchmarks.sparse_slide import make_sparse_slide
 from nodescan.errors import UsageError
-from nodescan.machine_checks import temporary_folder
+from nodescan.machine import temporary_folder
 
 MEMORY_LIMIT_BYTES = 2_500_000_000
 """Summed over processes, two slides in flight, on a CPU."""

@@ -9,7 +9,7 @@ from nodescan.inference.card import find_model
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.inference.seams import Seam, region_side_px, seams
-from nodescan.machine_checks import temporary_folder
+from nodescan.machine import temporary_folder
 
 YARDSTICK = "resnet18"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nodescan.benchmarks.processes import Run, run_watched
 from nodescan.errors import NodescanError
-from nodescan.machine_checks import temporary_folder
+from nodescan.machine import temporary_folder
 
 _PROGRAM = "import sys; from nodescan.cli import main; sys.exit(main())"
 

@@ -18,7 +18,7 @@ from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_car
 from nodescan.inference.fast_predictor import FastPredictor
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
-from nodescan.machine_checks import processor_flags
+from nodescan.machine import computing_threads, processor_flags
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
 _INSTRUCTIONS = {"avx512_vnni", "amx_tile"}
@@ -37,7 +37,7 @@ def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
     card = load_card(folder)
     if card.int8_ranges is None or not _multiplies_int8() or not _on_cpu(device) or not installed():
         return None
-    weights, threads = checked_weights(card, folder), _threads()
+    weights, threads = checked_weights(card, folder), computing_threads()
     try:
         lanes = OpenVinoLanes(card, weights, threads=threads, precision="int8")
     except ModelError:  # torch may do better, or says what is wrong
@@ -104,21 +104,3 @@ def _multiplies_int8() -> bool:
 def _on_cpu(device: str) -> bool:
     """Whether torch would say so; where there may be a GPU it is asked."""
     return device == "cpu" or (device == "auto" and not any(map(os.path.exists, _GPU_DRIVERS)))
-
-
-def _threads() -> int:
-    """As many as torch takes: what OMP_NUM_THREADS says, else one for each core that this process may use."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    if asked.isdecimal() and int(asked) > 0:
-        return int(asked)
-    logical = os.sched_getaffinity(0)
-    cores = {_siblings(cpu) for cpu in logical}
-    return max(1, len(cores))
-
-
-def _siblings(cpu: int) -> str:
-    """What tells a core from others: the numbers of its threads."""
-    try:
-        return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
-    except OSError:
-        return str(cpu)

@@ -21,6 +21,7 @@ from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.inference.ready import open_ready
 from nodescan.inference.slots import open_in_slot
+from nodescan.machine import computing_threads
 
 CPU = torch.device("cpu")
 pytestmark = [
@@ -152,7 +153,7 @@ def test_threads_are_those_that_torch_would_take(
 ) -> None:
     """The user's word, else one for each core."""
     monkeypatch.setenv("OMP_NUM_THREADS", said)
-    assert ready._threads() == threads or (threads is None and ready._threads() >= 1)
+    assert computing_threads() == threads or (threads is None and computing_threads() >= 1)
 
 
 @pytest.mark.parametrize(
