@@ -14,9 +14,9 @@ from PIL import Image, TiffImagePlugin
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
+from nodescan.measure_command import print_measurement
 from nodescan.measurement import measure_file
 from nodescan.reports.geojson_report import write_geojson
-from nodescan.tables import print_measurement
 from tests.reports.factory import MICRO, ellipse, result
 from tests.test_annotations import SQUARE, asap, closed, feature, geojson
 

@@ -1,0 +1,68 @@
+"""`nodescan demo`: phantoms scanned, planted beside measured."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodescan.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stopped, words_typed
+from nodescan.streams import printing
+from nodescan.tables import print_table, print_text
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from nodescan.demo import DemoResult, Pair
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for slides and results.")] = Path(
+        "nodescan-demo"
+    ),
+    model: Model = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> int:
+    """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
+    from nodescan.demo import DemoRequest, run_demo
+    from nodescan.viewers import open_viewer
+
+    request = DemoRequest(folder=out, model=model, device=device, command=words_typed())
+    try:
+        result = run_demo(request, open_viewer(quiet=quiet, folder=out))
+    except KeyboardInterrupt:
+        raise stopped(out / "results") from None
+    with printing(f"they are in {out / 'results'}"):
+        print_demo(result)
+    return COMPLETE if result.right else NOT_COMPLETE
+
+
+def print_demo(result: "DemoResult") -> None:
+    """Planted beside measured for each deposit, and the page of each slide."""
+    rows = [
+        (
+            slide.name if first else "",
+            *_sizes(pair),
+            slide.expected if first else "",
+            slide.found if first else "",
+        )
+        for slide in result.slides
+        for first, pair in _marked(slide.pairs)
+    ]
+    print_table(("phantom", "planted", "measured", "error", "class expected", "class found"), rows)
+    for slide in result.slides:
+        print_text(f"{slide.name}: {slide.page}")
+    wrong = [slide.name for slide in result.slides if not slide.right]
+    print_text("every class is right" if result.right else f"wrong or incomplete: {', '.join(wrong)}")
+
+
+def _marked(pairs: "Sequence[Pair]") -> "Iterable[tuple[bool, Pair | None]]":
+    """Each pair, marked where it is the slide's first; a slide without deposits has one empty row."""
+    return ((index == 0, pair) for index, pair in enumerate(pairs or (None,)))
+
+
+def _sizes(pair: "Pair | None") -> tuple[str, str, str]:
+    if pair is None:
+        return ("none", "none", "")
+    planted = "none" if pair.planted_um is None else f"{pair.planted_um:.0f} um"
+    measured = "not found" if pair.measured_um is None else f"{pair.measured_um:.0f} um"
+    return (planted, measured, "" if pair.error_um is None else f"{pair.error_um:+.0f} um")

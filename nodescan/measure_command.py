@@ -1,0 +1,89 @@
+"""`nodescan measure`: the deposits in a mask image or an outline file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodescan.options import COMPLETE, Mpp, positive
+from nodescan.tables import print_table, print_text, spacing_words
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from nodescan.measurement import Measurement
+
+CELLS_NOT_ASSESSED = "cell count not assessed"
+"""Said beside every class that rests on size alone (clinical-rules 1)."""
+
+OUTLINE_ALONE = "± is of drawing the outline alone, not of how sure it is that the tumour ends there"
+"""Said beside sizes of a file that states no uncertainty of its own."""
+
+
+def measure(
+    mask: Annotated[Path, typer.Argument(metavar="MASK", help="Mask image, ASAP XML or QuPath GeoJSON.")],
+    mpp: Mpp = None,
+    value: Annotated[
+        int | None, typer.Option("--value", metavar="N", help="Pixel value that is tumour; all but 0 if not given.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with the names of report.json.")] = False,
+) -> int:
+    """Measure the deposits in a mask image or an outline file: sizes and class."""
+    from nodescan.config import load_config
+    from nodescan.domain.units import Micrometers, Spacing
+    from nodescan.measurement import measure_file
+
+    spacing = None if mpp is None else Spacing.square(positive(mpp, "--mpp"))
+    gap_um = Micrometers(load_config().settings.segmentation.joining_gap_um)
+    print_measurement(measure_file(mask, mpp=spacing, value=value, joining_gap_um=gap_um), as_json=as_json)
+    return COMPLETE
+
+
+def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
+    """Deposits, sizes and class of one mask or outline file, as a table or with the names of report.json."""
+    from nodescan.domain.lengths import millimetres
+    from nodescan.reports.files import json_text
+    from nodescan.reports.wording import size_words
+
+    if as_json:
+        print(json_text(_as_json(measurement)), end="")
+        return
+    rows = [
+        (
+            str(deposit.id),
+            size_words(deposit),
+            f"{deposit.area_um2 / 1e6:.4f} mm2",
+            deposit.metastasis.word + (", borderline" if deposit.borderline else ""),
+        )
+        for deposit in measurement.deposits
+    ]
+    if rows:
+        print_table(("deposit", "greatest diameter", "area", "class"), rows)
+    largest = measurement.largest_deposit_um
+    size = "no deposit" if largest is None else f"largest {millimetres(largest)} mm"
+    count = len(measurement.deposits)
+    print_text(f"{measurement.source.name}: {measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}")
+    print_text(f"spacing {spacing_words(measurement.spacing, measurement.spacing_source)}")
+    for note in _notes(measurement):
+        print_text(f"note: {note}")
+
+
+def _as_json(measurement: "Measurement") -> dict[str, object]:
+    from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+    from nodescan.reports.json_report import SCHEMA_VERSION, deposits_as_json
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "notice": NOT_FOR_CLINICAL_USE,
+        "slide_id": measurement.source.stem,
+        "metastasis": measurement.metastasis.word,
+        "largest_deposit_um": measurement.largest_deposit_um,
+        "n_foci": len(measurement.deposits),
+        "deposits": deposits_as_json(measurement.deposits),
+        "spacing_um": [float(measurement.spacing.x), float(measurement.spacing.y)],
+        "spacing_source": measurement.spacing_source,
+        "notes": [*_notes(measurement), CELLS_NOT_ASSESSED],
+    }
+
+
+def _notes(measurement: "Measurement") -> tuple[str, ...]:
+    alone = () if measurement.as_stated or not measurement.deposits else (OUTLINE_ALONE,)
+    return (*measurement.notes, *alone)

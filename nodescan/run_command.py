@@ -1,0 +1,200 @@
+"""`nodescan run`: slides scanned, and what became of each."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodescan.errors import UsageError
+from nodescan.options import (
+    COMPLETE,
+    NOT_COMPLETE,
+    Device,
+    Model,
+    Mpp,
+    OverrideMpp,
+    Quiet,
+    check_spacing,
+    positive,
+    stopped,
+    words_typed,
+)
+from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
+from nodescan.stage_command import print_staging
+from nodescan.streams import printing
+from nodescan.tables import print_table, print_text
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from nodescan.batch import BatchResult
+
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="YAML", help="Settings; the packed ones if not given.")
+]
+LogJson = Annotated[Path | None, typer.Option("--log-json", metavar="FILE", help="Progress as JSON lines.")]
+
+Inputs = Annotated[
+    list[str] | None, typer.Argument(metavar="SLIDE|FOLDER|GLOB...", help="What to scan.", show_default=False)
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
+ManifestFile = Annotated[
+    Path | None,
+    typer.Option("--manifest", metavar="CSV", help="Scan the slides it names instead, and stage its patients."),
+]
+Reports = Annotated[
+    str | None, typer.Option("--reports", metavar="NAMES", help="E.g. json,csv,html,geojson; all if not given.")
+]
+Slots = Annotated[
+    int | None,
+    typer.Option(
+        "--slots",
+        metavar="N",
+        min=0,
+        help="Slides at a time, each in a process of its own; 0: in this one. One, or one a GPU, if not given.",
+    ),
+]
+StallMinutes = Annotated[
+    float, typer.Option("--stall-minutes", metavar="MIN", help="A slide without progress for so long has failed.")
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="auto|float32",
+        help="auto: the fastest here, with float32 for what bears on deposits; or float32 throughout. Status and class "
+        "are the same, sizes within 1 um; faint detections, and seldom a slide's probability, within 0.14.",
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Scan also the slides that have a whole report of the same files and settings."),
+]
+MaxUnread = Annotated[
+    float,
+    typer.Option(
+        "--max-unread",
+        metavar="PERCENT",
+        help="A slide with more of its tissue unread has failed; up to that it is incomplete.",
+    ),
+]
+Stage = Annotated[
+    Path | None,
+    typer.Option("--stage", metavar="DIR", help="Copy each slide to this local disk ahead of use; removed after."),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="tcp://HOST:PORT", help="Scan on the workers of this Dask scheduler."),
+]
+TasksAtOnce = Annotated[
+    int | None,
+    typer.Option("--tasks-at-once", metavar="N", min=1, help="Slides handed to it at a time; 256 if not given."),
+]
+
+
+def run(
+    out: Out,
+    inputs: Inputs = None,
+    manifest: ManifestFile = None,
+    config: Config = None,
+    model: Model = None,
+    device: Device = "auto",
+    mpp: Mpp = None,
+    override_mpp: OverrideMpp = False,
+    reports: Reports = None,
+    slots: Slots = None,
+    stall_minutes: StallMinutes = STALL_MINUTES,
+    precision: Precision = "auto",
+    force: Force = False,
+    max_unread: MaxUnread = MAX_UNREAD_PERCENT,
+    stage: Stage = None,
+    scheduler: Scheduler = None,
+    tasks_at_once: TasksAtOnce = None,
+    quiet: Quiet = False,
+    log_json: LogJson = None,
+) -> int:
+    """Scan slides and write a report for each, summary.csv and run.json; with a manifest, patients.csv too."""
+    check_spacing(mpp, override_mpp)
+    _check_limits(stall_minutes, max_unread)
+    from nodescan.workers import started_ahead
+
+    first = started_ahead(0 if scheduler else slots)  # it loads what it needs while this process does
+    from nodescan.batch import run_batch
+    from nodescan.batch_request import BatchRequest
+    from nodescan.reports import CHOICES
+    from nodescan.viewers import open_viewer
+
+    request = BatchRequest(
+        inputs=tuple(inputs or ()),
+        folder=out,
+        manifest=manifest,
+        config=config,
+        model=model,
+        device=device,
+        mpp_um=mpp,
+        override_mpp=override_mpp,
+        reports=CHOICES if reports is None else tuple(filter(None, map(str.strip, reports.split(",")))),
+        command=words_typed(),
+        slots=slots,
+        stall_minutes=stall_minutes,
+        precision=precision,
+        force=force,
+        max_unread_percent=max_unread,
+        stage=stage,
+        scheduler=scheduler,
+        tasks_at_once=tasks_at_once,
+    )
+    try:
+        with first or nullcontext():
+            result = run_batch(request, open_viewer(quiet=quiet, folder=out, log_json=log_json), first=first)
+    except KeyboardInterrupt:
+        raise stopped(out) from None
+    if not quiet:
+        _show(result, request.command)
+    return COMPLETE if result.complete else NOT_COMPLETE
+
+
+def print_batch(result: "BatchResult", command: Sequence[str] = ()) -> None:
+    """Status, class, size and flags of each slide, where the reports are, and what tries the failed ones again.
+
+    command: the words as typed.
+    """
+    from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
+    from nodescan.reports.wording import largest_words
+    from nodescan.run_record import redo_command, to_redo
+
+    rows = [
+        (
+            report.slide.slide_id,
+            report.status.value,
+            report.class_word,
+            largest_words(report),
+            ", ".join(flag.code for flag in report.flags),
+        )
+        for report in result.reports
+    ]
+    print_table(("slide", "status", "class", "largest", "flags"), rows)
+    complete = sum(report.status is Status.COMPLETE for report in result.reports)
+    kept = f", {result.kept} of them kept from an earlier run" if result.kept else ""
+    print_text(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
+    failed = to_redo(result.reports)
+    if failed and command:
+        mended = "once mended"
+        if any(report.status is Status.UNMEASURABLE for report in result.reports):
+            mended += " (--mpp UM, or the manifest's column mpp, where a file has no pixel size)"
+        print_text(f"without a result: {', '.join(failed)}; {mended}, this tries just these: {redo_command(command)}")
+    print_text(NOT_FOR_CLINICAL_USE)
+
+
+def _show(result: "BatchResult", command: tuple[str, ...]) -> None:
+    with printing(f"they are in {result.summary}"):
+        print_batch(result, command)
+        if result.staging is not None:
+            print_staging(result.staging)
+
+
+def _check_limits(stall_minutes: float, max_unread: float) -> None:
+    """Raises UsageError where --stall-minutes isn't above 0, or --max-unread is no percentage."""
+    positive(stall_minutes, "--stall-minutes", "min")
+    if not 0 <= max_unread <= 100:
+        raise UsageError(f"--max-unread: must be a percentage from 0 to 100, not {max_unread:g}")
