@@ -22,7 +22,6 @@ from nodescan.patients.restage import Staging
 from nodescan.progress import Viewer
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import write_summary
-from nodescan.reports.files import output_errors, prepare_folder, remove_parts
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import Recipe, sort_out
@@ -33,6 +32,7 @@ from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
 from nodescan.stage_folder import prepare_stage
+from nodescan.whole_files import output_errors, prepare_folder, remove_parts
 from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
 

@@ -14,8 +14,8 @@ from nodescan.phantoms import PhantomTruth, PlantedDeposit, make_phantom
 from nodescan.phantoms.canvas import PhantomPlan
 from nodescan.phantoms.outlines import Shape
 from nodescan.progress import Viewer
-from nodescan.reports.files import prepare_folder
 from nodescan.reports.html_report import REPORT_HTML
+from nodescan.whole_files import prepare_folder
 
 
 @dataclass(frozen=True, slots=True)

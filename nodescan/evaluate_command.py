@@ -68,7 +68,7 @@ def evaluate(
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
     from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
-    from nodescan.reports.files import json_text
+    from nodescan.whole_files import json_text
 
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
         raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")

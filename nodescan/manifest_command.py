@@ -45,7 +45,7 @@ def manifest(folder: Folder = None, template: Template = False, to: To = None) -
     if to is None:
         print(text, end="")
     else:
-        from nodescan.reports.files import text_bytes, write_beside
+        from nodescan.whole_files import text_bytes, write_beside
 
         write_beside(
             to, text_bytes(text if text.isascii() else "\ufeff" + text)

@@ -40,8 +40,8 @@ def measure(
 def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     """Deposits, sizes and class of one mask or outline file, as a table or with the names of report.json."""
     from nodescan.domain.lengths import millimetres
-    from nodescan.reports.files import json_text
     from nodescan.reports.wording import size_words
+    from nodescan.whole_files import json_text
 
     if as_json:
         print(json_text(_as_json(measurement)), end="")

@@ -16,8 +16,8 @@ from nodescan.config import Config
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, RESULT_VERSION, SlideReport, Status
 from nodescan.interfaces import PredictorFacts
 from nodescan.machine import installed_version
-from nodescan.reports.files import json_bytes, write_beside
 from nodescan.reports.json_report import model_as_json
+from nodescan.whole_files import json_bytes, write_beside
 
 RUN_JSON = "run.json"
 RUN_LOG = "run.log"

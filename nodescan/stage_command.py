@@ -68,8 +68,8 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.patients.patient_files import staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV
-    from nodescan.reports.files import json_text
     from nodescan.reports.report_reader import read_reports
+    from nodescan.whole_files import json_text
 
     table = _table(mode, default="ajcc8")
     review = () if corrections is None else read_corrections(corrections)
@@ -94,7 +94,7 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     from nodescan.labels import read_labels
     from nodescan.patients.patient_files import staging_as_json
     from nodescan.patients.restage import stage_labels
-    from nodescan.reports.files import json_text
+    from nodescan.whole_files import json_text
 
     read = read_labels(labels)
     staging = stage_labels(read, _table(mode, default=read.table.name))

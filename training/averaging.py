@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from nodescan.errors import UsageError
-from nodescan.reports.files import output_errors, written_beside
+from nodescan.whole_files import output_errors, written_beside
 from training.checkpoints import starting_weights
 
 

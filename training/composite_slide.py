@@ -13,7 +13,7 @@ from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
-from nodescan.reports.files import write_beside, written_beside
+from nodescan.whole_files import write_beside, written_beside
 from training.mosaics import NORMAL_PX, TUMOUR_PX, MosaicMaker, laid_out
 from training.patches import PATCH_SPACING_UM
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
-from nodescan.reports.files import output_errors, written_beside
+from nodescan.whole_files import output_errors, written_beside
 from training.composite_slide import make_composite_slide
 from training.known_slides import Known, KnownSlide
 from training.mosaics import MosaicMaker, MosaicSettings

@@ -14,7 +14,7 @@ from typing import TypeVar
 from nodescan.csv_rows import csv_text
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError, UsageError
-from nodescan.reports.files import write_beside
+from nodescan.whole_files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
 from training.manifest import DIGESTS, ManifestRow, digest_of
 

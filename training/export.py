@@ -14,7 +14,7 @@ from nodescan.inference.card import CARD_FILE, ModelCard, load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
-from nodescan.reports.files import output_errors
+from nodescan.whole_files import output_errors
 from training.checkpoints import are_sound, read_checkpoint
 from training.slide_index import SPACING_UM
 from training.untuned import UNTUNED

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
 from nodescan.errors import NodescanError, OutputError, UsageError
-from nodescan.reports.files import output_errors, remove_parts, written_beside
+from nodescan.whole_files import output_errors, remove_parts, written_beside
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
 from training.options import LIGHTNING

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from nodescan.csv_rows import CsvRow, csv_text, read_table
 from nodescan.errors import UsageError
-from nodescan.reports.files import write_beside
+from nodescan.whole_files import write_beside
 
 LABELS = ("negative", "itc", "micro", "macro", "tumour")
 """tumour: of unknown size. An empty one: not published."""

@@ -16,7 +16,7 @@ from nodescan.examination import examine
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
 from nodescan.progress import Viewer
-from nodescan.reports.files import output_errors, write_beside
+from nodescan.whole_files import output_errors, write_beside
 from training.export import export
 from training.sampler import HARD_COLUMNS
 from training.slide_data import PATCH_PX

@@ -19,7 +19,7 @@ from nodescan.errors import OutputError, UsageError
 from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.interfaces import TilePredictor
-from nodescan.reports.files import prepare_folder, write_beside
+from nodescan.whole_files import prepare_folder, write_beside
 from training.discs import DISC_SEEDS_REPORTED, DiscBias, disc_bias, disc_maps
 from training.known_slides import SlideScores
 from training.mask_evaluation import MaskScores, evaluate_masks, read_masked_images

@@ -66,7 +66,7 @@ def tune_command(
     """Choose ranges for int8, thresholds and size correction on slides whose deposits are known, and write them on the
     model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
     from nodescan.inference.card import CARD_FILE, checked_weights, load_card
-    from nodescan.reports.files import write_beside
+    from nodescan.whole_files import write_beside
     from training.manifest import SPLITS
 
     if (patches is None) == (manifest is None):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from nodescan.errors import UsageError
-from nodescan.reports.files import written_beside
+from nodescan.whole_files import written_beside
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """What zipfile raises of a damaged file or member and, the last, of a password or a method that it doesn't know."""

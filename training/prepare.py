@@ -21,9 +21,9 @@ from nodescan.imaging.coverage import coverage
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Slide
 from nodescan.overview import view_whole
-from nodescan.reports.files import output_errors
 from nodescan.scan_settings import ScanSettings
 from nodescan.slides import open_slide
+from nodescan.whole_files import output_errors
 from training.block_mask import BlockMask, draw_mask, empty_mask, load_block_mask
 from training.manifest import DIGESTS, ManifestRow, digest_of
 from training.slide_index import (

@@ -15,8 +15,8 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UsageError
 from nodescan.interfaces import Slide
-from nodescan.reports.files import write_beside
 from nodescan.slides import open_slide
+from nodescan.whole_files import write_beside
 
 INDEX_FILE = "index.csv"
 

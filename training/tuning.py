@@ -27,8 +27,8 @@ from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.interfaces import TilePredictor
 from nodescan.overview import overview_and_tissue
 from nodescan.progress import Viewer
-from nodescan.reports.files import written_beside
 from nodescan.slides import open_slide
+from nodescan.whole_files import written_beside
 from training.discs import DiscMap, as_scores, measured_discs, told_apart
 from training.known_slides import KnownSlide, SlideScore, SlideScores, score_slide, summarise
 from training.untuned import UNTUNED

@@ -33,8 +33,8 @@ from nodescan.errors import ClusterError, DiedTwiceError, LockLostError, Nodesca
 from nodescan.executors import TRIED_ONCE_MORE, SlideExecutor
 from nodescan.inference.card import load_card, packed_models
 from nodescan.progress import Viewer
-from nodescan.reports.files import output_errors, part_path
 from nodescan.run_record import keep_in_log
+from nodescan.whole_files import output_errors, part_path
 from nodescan.worker_messages import ScanJob
 from nodescan.workers import Opened
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from nodescan.errors import UsageError
 from nodescan.reports.csv_report import DETECTIONS_CSV
-from nodescan.reports.files import output_errors, write_beside
 from nodescan.slides.slide_ids import slide_key
+from nodescan.whole_files import output_errors, write_beside
 
 _HEADER = ("confidence", "x", "y")
 

@@ -13,9 +13,9 @@ from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
-from nodescan.reports.files import Json, json_text, output_errors, text_bytes, write_beside
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith
+from nodescan.whole_files import Json, json_text, output_errors, text_bytes, write_beside
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"

@@ -19,8 +19,8 @@ from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import synoptic
-from nodescan.reports.files import Json, json_bytes, output_errors, text_bytes, write_beside
 from nodescan.slides.slide_ids import safe_name
+from nodescan.whole_files import Json, json_bytes, output_errors, text_bytes, write_beside
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 SCHEMA_VERSION = 1

@@ -19,6 +19,7 @@ from nodescan.errors import OutputError, UsageError
 from nodescan.phantoms.canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
 from nodescan.phantoms.outlines import PlacedOutline, Shape
 from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
+from nodescan.whole_files import text_bytes, write_beside, written_beside
 
 _JPEG_QUALITY = 90
 
@@ -82,18 +83,10 @@ def make_phantom(path: Path, plan: PhantomPlan) -> PhantomTruth:
     """
     _check_writable(path)
     canvas = PhantomCanvas(plan)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with written_beside(path) as part:
         write_pyramid(part, _levels(canvas), quality=_JPEG_QUALITY, software="nodescan phantom")
         truth = _truth_of(path, canvas)
         _write_truth(path.with_name(f"{path.stem}.truth.json"), truth)
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: the phantom can't be written ({error.strerror or error}); free space or choose another place"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return truth
 
 
@@ -148,9 +141,7 @@ def _write_truth(path: Path, truth: PhantomTruth) -> None:
     content = {"label": truth.label, **asdict(truth)}
     for deposit in content["deposits"]:
         deposit["outline_um"] = np.round(deposit["outline_um"], 3).tolist()
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_beside(path, text_bytes(json.dumps(content, indent=1) + "\n"))
 
 
 def _check_writable(path: Path) -> None:

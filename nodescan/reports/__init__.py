@@ -12,13 +12,13 @@ from nodescan.domain.report import SlideResult
 from nodescan.errors import OutputError, UsageError
 from nodescan.interfaces import ReportWriter
 from nodescan.reports.csv_report import DETECTIONS_CSV, write_detections
-from nodescan.reports.files import PART_SUFFIX, output_errors, part_path
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, write_geojson
 from nodescan.reports.html_report import REPORT_HTML, write_html
 from nodescan.reports.json_report import REPORT_JSON, write_json
 from nodescan.reports.map_report import PROBABILITY_OME, write_map
 from nodescan.reports.pictures import HEATMAP_PNG, OVERVIEW_JPG, SlidePictures, write_pictures
 from nodescan.threads import thread_errors
+from nodescan.whole_files import PART_SUFFIX, output_errors, part_path
 
 WRITERS: Mapping[str, Callable[..., None]] = {
     "pictures": write_pictures,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.report import SlideReport, SlideResult, Status
-from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.wording import without_paths
+from nodescan.whole_files import text_bytes, write_beside
 
 DETECTIONS_CSV = "detections.csv"
 SUMMARY_COLUMNS = (

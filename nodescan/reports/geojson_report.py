@@ -12,9 +12,9 @@ from nodescan.annotations import DIAMETER_UNCERTAINTY
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideResult
 from nodescan.domain.slide import SlideInfo
-from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.wording import CLASS_WORDS
+from nodescan.whole_files import text_bytes, write_beside
 
 DEPOSITS_GEOJSON = "deposits.geojson"
 

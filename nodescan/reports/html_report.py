@@ -8,11 +8,11 @@ from PIL import Image
 
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, SlideResult
 from nodescan.reports import page, sentences
-from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import Jpeg, SlidePictures, draw_crop
 from nodescan.reports.web_page import environment
 from nodescan.reports.wording import class_words, outline_words, size_words
+from nodescan.whole_files import text_bytes, write_beside
 
 REPORT_HTML = "report.html"
 

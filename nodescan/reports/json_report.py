@@ -10,8 +10,8 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Asked, ModelIdentity, Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
-from nodescan.reports.files import Json, json_bytes, output_errors, write_beside
 from nodescan.reports.wording import without_paths
+from nodescan.whole_files import Json, json_bytes, output_errors, write_beside
 
 SCHEMA_VERSION = 1
 REPORT_JSON = "report.json"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.report import SlideResult
 from nodescan.domain.units import Spacing
-from nodescan.reports.files import written_beside
+from nodescan.whole_files import written_beside
 
 PROBABILITY_OME = "probability.ome.tif"
 

@@ -16,9 +16,9 @@ from nodescan.domain.maps import Picture, ProbabilityMap
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
-from nodescan.reports.files import write_beside
 from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, heat_ramp
 from nodescan.reports.wording import size_words
+from nodescan.whole_files import write_beside
 
 OVERVIEW_JPG = "overview.jpg"
 HEATMAP_PNG = "heatmap.png"

@@ -18,10 +18,10 @@ from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 from nodescan.errors import UsageError
-from nodescan.reports.files import json_bytes
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
 from nodescan.reports.made_with import MadeWith, made_with
+from nodescan.whole_files import json_bytes
 
 _T = TypeVar("_T")
 

@@ -13,7 +13,6 @@ from markupsafe import Markup
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
 from nodescan.errors import UsageError
-from nodescan.reports.files import text_bytes, write_beside
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.page import tone
@@ -29,6 +28,7 @@ from nodescan.reports.wording import (
     largest_words,
     without_paths,
 )
+from nodescan.whole_files import text_bytes, write_beside
 
 SUMMARY_HTML = "summary.html"
 

@@ -12,9 +12,9 @@ from nodescan.domain.report import ModelIdentity, SlideReport, SlideResult, Stat
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.reports.csv_report import write_detections
-from nodescan.reports.files import json_bytes
 from nodescan.reports.geojson_report import write_geojson
 from nodescan.reports.json_report import report_as_json, write_json
+from nodescan.whole_files import json_bytes
 
 SPACING_UM = 0.25
 SIDE_PX = 64_000

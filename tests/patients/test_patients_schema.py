@@ -11,7 +11,7 @@ from nodescan.domain.staging import CAMELYON17
 from nodescan.labels import read_labels
 from nodescan.patients.patient_files import patients_schema, staging_as_json, write_staging
 from nodescan.patients.restage import stage_labels
-from nodescan.reports.files import json_text
+from nodescan.whole_files import json_text
 from tests.patients.made_reports import write_csv
 from tests.patients.test_restage import staged
 

@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator
 
 from nodescan.domain.classification import classify
 from nodescan.domain.units import Micrometers
-from nodescan.reports.files import json_bytes
 from nodescan.reports.json_report import deposits_as_json, report_as_json, report_schema
 from nodescan.reports.report_reader import read_again
+from nodescan.whole_files import json_bytes
 from tests.reports.factory import FOLDER, ITC, MACRO, VARIANTS, result
 
 

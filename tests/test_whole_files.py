@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nodescan.errors import OutputError
-from nodescan.reports.files import write_beside, written_beside
+from nodescan.whole_files import write_beside, written_beside
 
 
 def test_a_written_file_holds_the_bytes_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
