@@ -88,9 +88,12 @@ def test_a_section_that_was_not_measured_says_so() -> None:
 def test_the_recipe_says_what_began_with_what_and_who_taught(tmp_path: Path) -> None:
     """As the configurations have it: nothing of one model's history stands in another's card."""
     content = yaml.safe_load((CONFIGS / "pcam.yaml").read_text())
+    content["model"]["architecture"], content["data"]["init_args"]["augment"]["pose_share"] = "residual", 1.0
+    (tmp_path / "teacher.yaml").write_text(yaml.safe_dump(content))
+    content = yaml.safe_load((CONFIGS / "pcam.yaml").read_text())
     content["model"] |= {"init_from": "runs/first.ckpt", "teachers": ["a.ckpt", "b.ckpt"], "teacher_share": 0.6}
     (tmp_path / "taught.yaml").write_text(yaml.safe_dump(content))
-    recipe = [recipe_part(path) for path in (CONFIGS / "pcam-teacher.yaml", tmp_path / "taught.yaml")]
+    recipe = [recipe_part(path) for path in (tmp_path / "teacher.yaml", tmp_path / "taught.yaml")]
     words = Words("not stated", commands="fit the teacher\naverage both\n")
     text = render(measured(), composites=None, recipe=recipe, pictures=None, words=words)
     for said in (
