@@ -21,12 +21,13 @@ from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.executors import LocalSlots
 from nodescan.inference import slots
-from nodescan.reports import CHOICES, files
+from nodescan.reports import CHOICES
 from nodescan.resume import Recipe, Sorted, sort_out
 from nodescan.run_limits import MAX_UNREAD_PERCENT
 from nodescan.run_lock import LOCK_FILE, RunRules, held
 from nodescan.slide_task import RunTools
 from nodescan.slides.discovery import find_slides
+from nodescan.whole_files import PART_SUFFIX
 from nodescan.worker_messages import ScanJob
 from tests.fakes import ColourPredictor, Listener, paint_slide
 
@@ -517,7 +518,7 @@ def test_a_disk_that_refuses_in_mid_run_damages_nothing(place: Place, monkeypatc
     write = Path.write_bytes
 
     def refuse(path: Path, data: bytes) -> int:
-        if path.name.endswith(files.PART_SUFFIX) and path.is_relative_to(place.out) and "run.json" not in path.name:
+        if path.name.endswith(PART_SUFFIX) and path.is_relative_to(place.out) and "run.json" not in path.name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(path, data)
 
