@@ -201,7 +201,7 @@ def test_an_openvino_that_lacks_what_is_used_is_named(tmp_path: Path, monkeypatc
 
 def test_int8_is_not_promised_where_openvino_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """That it is installed is not enough: the device's line says what a scan will compute in."""
-    monkeypatch.setattr(capabilities, "multiplies_int8", lambda device: True)
+    monkeypatch.setattr(capabilities, "int8_precision", lambda device: "int8")
     monkeypatch.setattr(openvino_lanes, "import_module", lambda name: SimpleNamespace())
     assert "int8 where the model allows" in doctor.check_device("cpu").found
 

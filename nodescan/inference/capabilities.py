@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from nodescan.inference.device import Device, fast_dtype, gpu_count, multiplies_int8
+from nodescan.inference.device import Device, fast_dtype, gpu_count, int8_precision
 from nodescan.inference.openvino_lanes import importable
 
 
@@ -25,8 +25,9 @@ def capabilities() -> Capabilities:
 
 def precision_words(device: Device) -> str:
     """What the network will compute in on this device, and why."""
-    if multiplies_int8(device.device) and importable():
-        return "int8 where the model allows, float32 for all that could change a finding"
+    eight_bits = int8_precision(device.device)
+    if eight_bits is not None and importable():
+        return f"{eight_bits} where the model allows, float32 for all that could change a finding"
     narrow = fast_dtype(device.device)
     if narrow is None:
         lacking = "a narrower type" if device.device.type == "cpu" else "bfloat16"

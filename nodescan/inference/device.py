@@ -33,9 +33,16 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
     return torch.bfloat16 if _cpu_has("avx512_bf16", "amx_tile") else None
 
 
-def multiplies_int8(device: torch.device) -> bool:
-    """Whether the processor multiplies whole numbers of eight bits faster than float32 (VNNI, AMX)."""
-    return device.type == "cpu" and _cpu_has("vnni", "amx_tile")
+def int8_precision(device: torch.device) -> str | None:
+    """What a CPU computes in faster than in float32 (openvino_graph.STEPS); None where it doesn't.
+
+    "int8" with instructions that multiply and add in 32 bits (VNNI, AMX), "int8-16" with those that add pairs in 16.
+    """
+    if device.type != "cpu":
+        return None
+    if _cpu_has("vnni", "amx_tile"):
+        return "int8"
+    return "int8-16" if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else None
 
 
 def gpu_count() -> int:

@@ -10,7 +10,7 @@ from torch import nn
 
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, checked_weights
-from nodescan.inference.device import fast_dtype, multiplies_int8
+from nodescan.inference.device import fast_dtype, int8_precision
 from nodescan.inference.fast_predictor import TOLERANCE
 from nodescan.inference.lanes import Lanes
 from nodescan.inference.made_tiles import made_tiles
@@ -58,11 +58,9 @@ def compiled_lanes(card: ModelCard, folder: Path, reference: TilePredictor, devi
     """
     if device.type != "cpu" or not installed():
         return None
-    if card.int8_ranges is not None and multiplies_int8(device):
-        precision = "int8"
-    elif fast_dtype(device) is not None:
-        precision = "bfloat16"
-    else:
+    eight_bits = None if card.int8_ranges is None else int8_precision(device)
+    precision = eight_bits or ("bfloat16" if fast_dtype(device) is not None else None)
+    if precision is None:
         return None
     try:
         weights = checked_weights(card, folder)

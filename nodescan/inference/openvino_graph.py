@@ -25,23 +25,40 @@ Node = Any
 _EPS = 1e-5
 """Of batch normalisation, as the networks have it."""
 
-_WEIGHT_STEPS, _INPUT_STEPS = 127, 255
+_MOST_WEIGHT, _MOST_INPUT = 127, 255
+"""The largest weight, and the largest input, that eight bits hold."""
 
 Array = NDArray[np.float32]
 
 
-def graph(openvino: ModuleType, ops: ModuleType, card: ModelCard, weights: bytes, *, int8: bool) -> Any:
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How many of the steps of eight bits are used: for weights of pixels, other weights (to each side), and inputs."""
+
+    pixel_weights: int
+    weights: int
+    inputs: int
+
+
+STEPS = {"int8": Steps(127, 127, 255), "int8-16": Steps(64, 80, 204)}
+"""By precision. int8-16: processors without VNNI add two products in 16 bits, where 32,767 is the most; twice 64 x 255
+and twice 80 x 204 are less. With all steps sums were cut off, and answers off by up to 0.73; with these by 0.078, and
+by 0.0025 in the root mean square once smoothed (65,536 cells laid out of patches that thresholds were tuned on). Seven
+other divisions were off by 0.0028 to 0.0059."""
+
+
+def graph(openvino: ModuleType, ops: ModuleType, card: ModelCard, weights: bytes, *, steps: Steps | None) -> Any:
     """openvino.Model: uint8 (1, input_px, input_px, 3) -> float32 (1, cells, cells) probabilities.
 
     openvino, ops: the package and one of its operator sets. weights: a safetensors file, checked against the card.
-    int8: inner convolutions in eight bits, by the card's ranges. Raises ModelError where the weights are not the
-    network's.
+    steps: of inner convolutions in eight bits, by the card's ranges; None: float32. Raises ModelError where the weights
+    are not the network's.
     """
     side = card.geometry().input_px
     fed = ops.parameter([1, side, side, 3], np.uint8)
     pixels = ops.convert(ops.transpose(fed, np.array([0, 3, 1, 2])), np.float32)
     try:
-        parts = _Parts(ops, card, safetensors.numpy.load(weights), int8=int8)
+        parts = _Parts(ops, card, safetensors.numpy.load(weights), steps)
         answer = ops.squeeze(ops.sigmoid(LAYOUTS[card.architecture](parts, pixels)), np.array([1]))
         parts.all_used()
         cells = card.geometry().cells
@@ -66,12 +83,12 @@ class _Parts:
     """Layers made of named weights, one after another: the ranges are in the order in which layers are asked for."""
 
     def __init__(
-        self, ops: ModuleType, card: ModelCard, weights: Mapping[str, NDArray[np.generic]], *, int8: bool
+        self, ops: ModuleType, card: ModelCard, weights: Mapping[str, NDArray[np.generic]], steps: Steps | None
     ) -> None:
-        self.ops, self.card = ops, card
+        self.ops, self.card, self._steps = ops, card, steps
         self._weights = {name: value.astype(np.float32) for name, value in weights.items()}
         check_numbers(self._weights)
-        self._ranges: Iterator[float] | None = iter(card.int8_ranges or ()) if int8 else None
+        self._ranges = iter(() if steps is None else card.int8_ranges or ())
         self._asked: set[str] = set()
 
     def has(self, name: str) -> bool:
@@ -84,7 +101,7 @@ class _Parts:
     def all_used(self) -> None:
         """Raises ValueError where weights or ranges are left over, but for counters of batches."""
         left = {name for name in self._weights.keys() - self._asked if not name.endswith("num_batches_tracked")}
-        if left or (self._ranges is not None and next(self._ranges, None) is not None):
+        if left or next(self._ranges, None) is not None:
             raise ValueError(f"too many: {', '.join(sorted(left)[:3]) or 'ranges for eight bits'}")
 
     def first(self, layer: _Plain, pixels: Node, *, padding: int = 0) -> Node:
@@ -95,35 +112,45 @@ class _Parts:
         """
         kernel = layer.kernel / (255 * np.array(self.card.std, np.float32)).reshape(1, 3, 1, 1)
         bias, mean = layer.bias, (255 * np.array(self.card.mean, np.float32)).reshape(1, 3, 1, 1)
-        off = mean if self._ranges is None else np.round(mean)
-        image = self.ops.subtract(pixels, off)
-        if self._ranges is not None:
-            kernel = in_steps(kernel)
-            bias = bias + (kernel * (off - mean)).sum(axis=(1, 2, 3))
-            image = self.ops.fake_quantize(image, -off, 255 - off, -off, 255 - off, _INPUT_STEPS + 1)
-        return self.ops.relu(self.inner(_Plain(kernel, bias), image, stride=2, padding=padding))
+        if self._steps is None:
+            image = self.ops.subtract(pixels, mean)
+            return self.ops.relu(self._convolved(image, kernel, bias, stride=2, padding=padding))
+        off = np.round(mean)
+        rounded = in_steps(kernel, self._steps.pixel_weights)
+        bias = bias + (rounded * (off - mean)).sum(axis=(1, 2, 3))
+        image = self.ops.fake_quantize(
+            self.ops.subtract(pixels, off), -off, 255 - off, -off, 255 - off, _MOST_INPUT + 1
+        )
+        weights = self._in_eight_bits(rounded, _reach(kernel), self._steps.pixel_weights)
+        return self.ops.relu(self._convolved(image, weights, bias, stride=2, padding=padding))
 
     def rounded(self, image: Node) -> Node:
         """What an inner convolution is fed: in eight bits, by the next of the card's ranges, where the network is."""
-        if self._ranges is None:
+        if self._steps is None:
             return image
-        span = np.array(0, np.float32), np.array(next(self._ranges), np.float32)
-        return self.ops.fake_quantize(image, *span, *span, _INPUT_STEPS + 1)
+        most = next(self._ranges)
+        if self._steps.inputs < _MOST_INPUT:
+            image = self.ops.clamp(image, 0.0, most)
+        span = np.array(0, np.float32), np.array(most * _MOST_INPUT / self._steps.inputs, np.float32)
+        return self.ops.fake_quantize(image, *span, *span, _MOST_INPUT + 1)
 
     def rounded_before(self) -> None:
         """Passes by the range of a convolution that is fed with what another one's range has rounded."""
-        if self._ranges is not None:
+        if self._steps is not None:
             next(self._ranges)
 
     def inner(self, layer: _Plain, image: Node, *, stride: int = 1, padding: int = 0) -> Node:
         """A convolution of what is rounded already, its weights rounded where the network is in eight bits."""
         weights: Node = layer.kernel
-        if self._ranges is not None:
-            kept, reach = in_steps(layer.kernel, alike=layer.alike), _reach(layer.kernel)
-            weights = self.ops.fake_quantize(
-                self.ops.constant(kept), -reach, reach, -reach, reach, 2 * _WEIGHT_STEPS + 1
-            )
+        if self._steps is not None:
+            rounded = in_steps(layer.kernel, self._steps.weights, alike=layer.alike)
+            weights = self._in_eight_bits(rounded, _reach(layer.kernel), self._steps.weights)
         return self._convolved(image, weights, layer.bias, stride=stride, padding=padding)
+
+    def _in_eight_bits(self, rounded: Array, reach: Array, steps: int) -> Node:
+        """Weights that are whole steps already, `steps` of them as far as they reach, kept as such."""
+        most = (reach * _MOST_WEIGHT / steps).astype(np.float32)
+        return self.ops.fake_quantize(self.ops.constant(rounded), -most, most, -most, most, 2 * _MOST_WEIGHT + 1)
 
     def answer(self, image: Node) -> Node:
         """The last 1 x 1 convolution: logits over the temperature."""
@@ -245,20 +272,22 @@ def _numbered(parts: _Parts, stage: str, weight: str) -> Iterator[str]:
         yield f"{stage}.{number}"
 
 
-def in_steps(kernel: Array, *, alike: int = 1) -> Array:
-    """The weights, float32 (outputs, inputs, h, w), rounded to 255 steps of each output channel's own.
+def in_steps(kernel: Array, steps: int, *, alike: int = 1) -> Array:
+    """The weights, float32 (outputs, inputs, h, w), rounded to steps of each output channel's own.
+
+    steps: of them to each side of zero.
 
     Not each to the nearest step: over the taps of `alike` neighbouring inputs, which are fed about the same on average
     (a feature's poses), the sum stays, to half a step. Then an even picture gives the same answer, and what is off at a
     smoothed map's scale is half of what nearest steps give.
     """
-    step = _reach(kernel) / _WEIGHT_STEPS
+    step = _reach(kernel) / steps
     exact = (kernel / step).reshape(len(kernel), kernel.shape[1] // alike, -1)
     low = np.floor(exact)
     above = exact - low
     raised = np.rint(above.sum(axis=2, keepdims=True))
     rank = np.argsort(np.argsort(-above, axis=2, kind="stable"), axis=2)
-    rounded = np.clip(low + (rank < raised), -_WEIGHT_STEPS, _WEIGHT_STEPS)
+    rounded = np.clip(low + (rank < raised), -steps, steps)
     return (rounded.reshape(kernel.shape) * step).astype(np.float32)
 
 

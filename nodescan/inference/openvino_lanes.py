@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard
 from nodescan.inference.lanes import MOST_LANES, Answer
-from nodescan.inference.openvino_graph import graph
+from nodescan.inference.openvino_graph import STEPS, graph
 from nodescan.threads import thread_errors
 
 
@@ -36,7 +36,7 @@ class OpenVinoLanes:
     """A compiled network; as many streams of one thread as there are threads, twice as many tiles under way."""
 
     def __init__(self, card: ModelCard, weights: bytes, *, threads: int, precision: str) -> None:
-        """weights: the safetensors file, checked. precision: "float32", "bfloat16" or "int8"; see openvino_graph.graph.
+        """weights: the safetensors file, checked. precision: "float32", "bfloat16" or one of openvino_graph.STEPS.
 
         Takes tiles of the card's size alone. Raises ModelError where the network can't be compiled.
         """
@@ -49,7 +49,7 @@ class OpenVinoLanes:
             "INFERENCE_NUM_THREADS": threads,
         }
         try:
-            model = graph(openvino, ops, card, weights, int8=precision == "int8")
+            model = graph(openvino, ops, card, weights, steps=STEPS.get(precision))
             compiled = core.compile_model(model, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * streams)]
         except RuntimeError as error:

@@ -21,8 +21,8 @@ from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.machine import computing_threads, processor_flags
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
-_INSTRUCTIONS = {"avx512_vnni", "amx_tile"}
-"""As Linux names those that multiplies_int8() asks torch for; any one will do."""
+_INSTRUCTIONS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
+"""As Linux names them, and what they are good for: what int8_precision() asks torch for; the first that is there."""
 
 _ANSWERED_FIRST = 3
 """Batches that are handed over before the reference is compiled beside them: the first is answered by then."""
@@ -35,11 +35,12 @@ def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
     reference's on every slide (nodescan/guard.py). Raises ModelError for a bad card or damaged weights.
     """
     card = load_card(folder)
-    if card.int8_ranges is None or not _multiplies_int8() or not _on_cpu(device) or not installed():
+    precision = _int8_precision()
+    if card.int8_ranges is None or precision is None or not _on_cpu(device) or not installed():
         return None
     weights, threads = checked_weights(card, folder), computing_threads()
     try:
-        lanes = OpenVinoLanes(card, weights, threads=threads, precision="int8")
+        lanes = OpenVinoLanes(card, weights, threads=threads, precision=precision)
     except ModelError:  # torch may do better, or says what is wrong
         return None
 
@@ -96,9 +97,10 @@ class ThenCalling:
         return self._lanes.start(tiles)
 
 
-def _multiplies_int8() -> bool:
-    """By what Linux says of the processor; False where nobody says it."""
-    return not _INSTRUCTIONS.isdisjoint(processor_flags())
+def _int8_precision() -> str | None:
+    """By what Linux says of the processor; None where nobody says it."""
+    flags = processor_flags()
+    return next((precision for name, precision in _INSTRUCTIONS.items() if name in flags), None)
 
 
 def _on_cpu(device: str) -> bool:

@@ -47,7 +47,7 @@ def lanes(monkeypatch: pytest.MonkeyPatch) -> OpenVinoLanes:
     """Two tiles under way at a time."""
     nothing = ModuleType("openvino")
     monkeypatch.setattr(openvino_lanes, "_loaded", lambda: (nothing, nothing, Compiler()))
-    monkeypatch.setattr(openvino_lanes, "graph", lambda *_, int8: None)
+    monkeypatch.setattr(openvino_lanes, "graph", lambda *_, steps: None)
     return OpenVinoLanes(ModelCard.model_construct(), b"", threads=1, precision="int8")
 
 
