@@ -49,12 +49,14 @@ class Speed:
     """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue from end to end.
 
     useful_share: pixels of cells that touch tissue / pixels fed. efficiency: see `efficiency`. Each rate is the median
-    of three rounds, in which the stages take turns; no round finds tiles that another one decoded. limits and command
-    are None where they weren't measured; command: one `nodescan run` of the slide, from its start.
+    of three rounds, in which the stages take turns; no round finds tiles that another one decoded. answered: in words,
+    how many tiles were answered again by the reference, which counts as nothing done. limits and command are None where
+    they weren't measured; command: one `nodescan run` of the slide, from its start.
     """
 
     device: str
     precision: str
+    answered: str
     reader: str
     tiles: int
     tissue_megapixels: float
@@ -69,11 +71,12 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Mpx/s: of pixels decoded alone, of pixels fed alone, and of tissue where both go on."""
+    """Mpx/s: of pixels decoded alone, of pixels fed alone, and of tissue where both go on, answered in what."""
 
     decode: float
     network: float
     end_to_end: float
+    answered: str = ""
 
 
 def efficiency(rates: Rates, *, useful_share: float, shared_cores: bool) -> float:
@@ -119,6 +122,7 @@ def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Sp
     return Speed(
         device=predictor.device,
         precision=predictor.precision,
+        answered=rates.answered,
         reader=reader,
         tiles=len(survey.tiles),
         tissue_megapixels=_tissue_px(survey, predictor) / 1e6,
@@ -133,11 +137,13 @@ def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Sp
 def _median_rates(
     path: Path, survey: Survey, batch: NDArray[np.uint8], *, predictor: TilePredictor, progress: Viewer
 ) -> Rates:
+    answered: list[str] = []
+
     def decode() -> float:
         return _on_fresh(path, lambda slide: _decode(slide, survey, predictor))
 
     def whole() -> float:
-        return _on_fresh(path, lambda slide: _scan(slide, survey, predictor))
+        return _on_fresh(path, lambda slide: _scan(slide, survey, predictor, answered))
 
     _warm_up(lambda: _compute(batch, predictor), progress)
     stages = {"decode": decode, "network": lambda: _compute(batch, predictor), "end to end": whole}
@@ -147,7 +153,7 @@ def _median_rates(
             rate = stage()
             measured[name].append(rate)
             progress.note(f"round {turn} of {_ROUNDS}: {name} {rate:.1f} Mpx/s")
-    return Rates(*(statistics.median(found) for found in measured.values()))
+    return Rates(*(statistics.median(found) for found in measured.values()), answered=answered[-1])
 
 
 def _warm_up(compute: Callable[[], float], progress: Viewer) -> None:
@@ -222,9 +228,10 @@ def _compute(batch: NDArray[np.uint8], predictor: TilePredictor) -> float:
     return _rate(answered)
 
 
-def _scan(slide: Slide, survey: Survey, predictor: TilePredictor) -> float:
-    """The scan's own way through all tiles; Mpx of tissue."""
-    examine(slide, survey.tissue, predictor=predictor, settings=load_config().settings, progress=Viewer())
+def _scan(slide: Slide, survey: Survey, predictor: TilePredictor, answered: list[str]) -> float:
+    """The scan's own way through all tiles; Mpx of tissue. answered: takes what they were answered in."""
+    found = examine(slide, survey.tissue, predictor=predictor, settings=load_config().settings, progress=Viewer())
+    answered.append(found.precision)
     return _tissue_px(survey, predictor) / 1e6
 
 

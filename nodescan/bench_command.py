@@ -152,6 +152,7 @@ def _rows(speed: "Speed") -> list[tuple[str, str]]:
         ("end to end", f"{speed.end_to_end_mpx_s:.1f} Mpx/s of tissue"),
         ("useful share", f"{speed.useful_share:.0%} of the pixels fed to the network are tissue"),
         ("efficiency", f"{speed.efficiency:.0%} of what decode and network allow together"),
+        ("answered in", speed.answered),
     ]
     if speed.limits is not None:
         each, best = speed.limits.gflop_per_mpx, speed.limits.matrix_gflop_s

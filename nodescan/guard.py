@@ -56,11 +56,11 @@ def settled(
 
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
-    smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers: its
-    size differs by 1 um or less, measured; all others are the reference's to the last digit. So is the confidence of
-    the likeliest detection, unless a deposit is certain or too many tiles come into question for it (SCORE_SHARE): then
-    it is within the tolerance, as that of other detections is. Wherever both answered they are compared, in one tile of
-    a slide at least; where they differ by more, the reference answers the whole slide.
+    smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers where
+    predictor.keeps_sizes: its size differs by 1 um or less, measured; all others are the reference's to the last digit.
+    So is the confidence of the likeliest detection, unless a deposit is certain or too many tiles come into question
+    for it (SCORE_SHARE): then it is within the tolerance, as that of other detections is. Wherever both answered they
+    are compared, in one tile of a slide at least; where they differ by more, the reference answers the whole slide.
     """
     tiles = _in_question(first.probability, survey, predictor, settings)
     redone = again(tiles)
@@ -96,7 +96,8 @@ def _in_question(
     """The tiles that the reference is to answer, row by row."""
     rule, tolerance, smoothed = predictor.decision, predictor.tolerance, predictor.smoothed_tolerance
     whole = bool(first.examined[survey.wanted].all())  # else it matters where a deposit ends
-    certain = certain_deposits(first, rule, settings.segmentation, tolerance=smoothed) if whole else ()
+    kept = whole and predictor.keeps_sizes
+    certain = certain_deposits(first, rule, settings.segmentation, tolerance=smoothed) if kept else ()
     cells = decisive_cells(first, rule, smoothed, certain=certain)
     if cells.any() or certain:
         cells |= doubtful_on_glass(first, glass_cells(survey.tissue, first), rule.threshold, tolerance)

@@ -119,6 +119,11 @@ class ApproximatePredictor(TilePredictor, Protocol):
         """The same, of the map once smoothed as `decision` asks; no more than tolerance."""
         ...
 
+    @property
+    def keeps_sizes(self) -> bool:
+        """Whether its sizes are within 1 um of the reference's where nothing else is in doubt."""
+        ...
+
 
 class ReportWriter(Protocol):
     """Writes one kind of file of one slide into its folder."""

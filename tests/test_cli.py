@@ -361,7 +361,7 @@ def test_manifest_run_without_doubt_exits_0(tmp_path: Path, scans: Callable[...,
 
 def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """The same figures both ways, under their own names in JSON."""
-    speed = bench.Speed("cpu", "float32", "openslide", 9, 0.33, 100.0, 50.0, 10.0, 0.36, 0.8333)
+    speed = bench.Speed("cpu", "float32", "float32", "openslide", 9, 0.33, 100.0, 50.0, 10.0, 0.36, 0.8333)
     monkeypatch.setattr(bench, "measure_speed", lambda slide, *, model, device, progress: speed)
     assert main(["bench", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["efficiency"] == 0.8333

@@ -42,6 +42,7 @@ class Fast:
     error: float
     tolerance: float = 0.05
     smoothed_tolerance: float = 0.05
+    keeps_sizes: bool = True
     seed: int | None = None
     answer: float | None = None
     reference: Graded = field(default_factory=Graded)
@@ -141,6 +142,13 @@ def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
     doubting = Fast(0.01, tolerance=0.3, smoothed_tolerance=0.3, seed=1)
     assert scanned(painted(560), doubting).report.deposits[0].diameter_um == sizes[1]
     assert predictor.reference.tiles < doubting.reference.tiles
+
+
+def test_where_sizes_would_be_off_every_deposit_is_answered_twice() -> None:
+    """However certain it is: its size is the reference's to the last digit."""
+    rough = Fast(0.01, smoothed_tolerance=0.012, keeps_sizes=False, seed=1)
+    found, true = scanned(painted(560), rough), scanned(painted(560), Graded())
+    assert findings(found.report) == findings(true.report)
 
 
 def test_smoothed_answers_that_are_off_by_more_are_not_believed() -> None:
