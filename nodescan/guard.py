@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGrid
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.imaging.certain import certain_deposits
+from nodescan.imaging.certain import PlaceUm, certain_deposits, ends_of
 from nodescan.imaging.decisive import (
     CONSTANT_SPREAD,
+    cells_about,
     decisive_cells,
     doubtful_on_glass,
     glass_cells,
@@ -56,15 +57,22 @@ def settled(
 
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
-    smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers where
-    predictor.keeps_sizes: its size differs by 1 um or less, measured; all others are the reference's to the last digit.
-    So is the confidence of the likeliest detection, unless a deposit is certain or too many tiles come into question
-    for it (SCORE_SHARE): then it is within the tolerance, as that of other detections is. Wherever both answered they
-    are compared, in one tile of a slide at least; where they differ by more, the reference answers the whole slide.
+    smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers, but for
+    both ends of its diameter where they would move it (predictor.keeps_sizes): its size differs by 1 um or less,
+    measured. All others are the reference's to the last digit. So is the confidence of the likeliest detection, unless
+    a deposit is certain or too many tiles come into question for it (SCORE_SHARE): then it is within the tolerance, as
+    that of other detections is. Wherever both answered they are compared, in one tile of a slide at least; where they
+    differ by more, the reference answers the whole slide.
     """
-    tiles = _in_question(first.probability, survey, predictor, settings)
+    whole = bool(first.probability.examined[survey.wanted].all())  # else it matters where a deposit ends
+    certain = _certain(first.probability, predictor, settings) if whole else ()
+    tiles = _in_question(first.probability, survey, predictor, settings, certain)
     redone = again(tiles)
     both = _replaced(first, redone, survey.grid, tiles)
+    while ends := _left(_cells_at_ends(both.probability, predictor, settings, certain), survey, tiles):
+        found = again(ends)
+        redone, both = (_replaced(shown, found, survey.grid, ends) for shown in (redone, both))
+        tiles += ends
     name, true = predictor.precision, predictor.reference.precision
     why = _distrust(first.probability, redone.probability, predictor)
     if not why:
@@ -87,17 +95,35 @@ def _distrust(first: ProbabilityMap, redone: ProbabilityMap, predictor: Approxim
     return "answers were nearly the same everywhere" if nearly or is_constant(first) else ""
 
 
+def _certain(first: ProbabilityMap, predictor: ApproximatePredictor, settings: ScanSettings) -> tuple[PlaceUm, ...]:
+    smoothed = predictor.smoothed_tolerance
+    return certain_deposits(first, predictor.decision, settings.segmentation, tolerance=smoothed)
+
+
+def _cells_at_ends(
+    both: ProbabilityMap, predictor: ApproximatePredictor, settings: ScanSettings, certain: Sequence[PlaceUm]
+) -> NDArray[np.bool_]:
+    """What certain deposits' lengths hang on. Once it is answered again one may be longest elsewhere: then that is."""
+    rule = predictor.decision
+    ends = () if predictor.keeps_sizes else ends_of(both, rule, settings.segmentation, certain)
+    return cells_about(both, rule, ends)
+
+
+def _left(cells: NDArray[np.bool_], survey: Survey, done: Sequence[Tile]) -> tuple[Tile, ...]:
+    """Tiles that hold any of the cells and aren't done."""
+    answered = set(done)
+    return tuple(tile for tile in tiles_with(survey.grid, survey.tiles, cells & survey.wanted) if tile not in answered)
+
+
 def _in_question(
     first: ProbabilityMap,
     survey: Survey,
     predictor: ApproximatePredictor,
     settings: ScanSettings,
+    certain: Sequence[PlaceUm],
 ) -> tuple[Tile, ...]:
     """The tiles that the reference is to answer, row by row."""
     rule, tolerance, smoothed = predictor.decision, predictor.tolerance, predictor.smoothed_tolerance
-    whole = bool(first.examined[survey.wanted].all())  # else it matters where a deposit ends
-    kept = whole and predictor.keeps_sizes
-    certain = certain_deposits(first, rule, settings.segmentation, tolerance=smoothed) if kept else ()
     cells = decisive_cells(first, rule, smoothed, certain=certain)
     if cells.any() or certain:
         cells |= doubtful_on_glass(first, glass_cells(survey.tissue, first), rule.threshold, tolerance)

@@ -121,7 +121,7 @@ class ApproximatePredictor(TilePredictor, Protocol):
 
     @property
     def keeps_sizes(self) -> bool:
-        """Whether its sizes are within 1 um of the reference's where nothing else is in doubt."""
+        """Whether the size of a deposit that nothing else is in doubt of is within 1 um of the reference's."""
         ...
 
 

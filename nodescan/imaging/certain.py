@@ -61,6 +61,15 @@ def certain_deposits(
     return tuple(place for found in large if (place := _certain(found, cores, apart_um)) is not None)
 
 
+def ends_of(
+    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, places: Sequence[PlaceUm]
+) -> tuple[PlaceUm, ...]:
+    """Both ends of the diameter of every deposit of the map that holds one of the places."""
+    deposits = find_foci(probability, rule, settings).deposits(settings.joining_gap_um) if places else ()
+    holders = (found for found in deposits if any(to_shape(found.outline).covers(Point(place)) for place in places))
+    return tuple(end for found in holders for end in found.endpoints_um)
+
+
 def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> PlaceUm | None:
     """cores: what is left of deposits at the higher threshold; None for one that may not be a deposit at all."""
     outline = to_shape(found.outline)

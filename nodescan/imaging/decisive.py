@@ -62,6 +62,16 @@ def decisive_cells(
     return ndimage.maximum_filter(near, size=_reach(probability, rule.smoothing_um), mode="constant", cval=False)
 
 
+def cells_about(probability: ProbabilityMap, rule: DecisionRule, places: Sequence[PlaceUm]) -> NDArray[np.bool_]:
+    """bool (H, W): the cells whose exact values give where exactly an outline runs at the places."""
+    high, wide = probability.values.shape
+    near = np.zeros((high, wide), dtype=np.bool_)
+    for place in places:
+        row, column = _cell_at(place, probability)
+        near[_grown(slice(row, row + 1), high), _grown(slice(column, column + 1), wide)] = True
+    return ndimage.maximum_filter(near, size=_reach(probability, rule.smoothing_um), mode="constant", cval=False)
+
+
 def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolerance: float) -> NDArray[np.float32]:
     """float32 (H, W): above 0 in the cells whose exact values give the exact confidence of the likeliest detection.
 
