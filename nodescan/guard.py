@@ -69,7 +69,10 @@ def settled(
     tiles = _in_question(first.probability, survey, predictor, settings, certain)
     redone = again(tiles)
     both = _replaced(first, redone, survey.grid, tiles)
-    while ends := _left(_cells_at_ends(both.probability, predictor, settings, certain), survey, tiles):
+    moved = () if predictor.keeps_sizes else certain
+    while moved and (
+        ends := _left(_cells_at_ends(both.probability, predictor.decision, settings, moved), survey, tiles)
+    ):
         found = again(ends)
         redone, both = (_replaced(shown, found, survey.grid, ends) for shown in (redone, both))
         tiles += ends
@@ -101,12 +104,10 @@ def _certain(first: ProbabilityMap, predictor: ApproximatePredictor, settings: S
 
 
 def _cells_at_ends(
-    both: ProbabilityMap, predictor: ApproximatePredictor, settings: ScanSettings, certain: Sequence[PlaceUm]
+    both: ProbabilityMap, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
 ) -> NDArray[np.bool_]:
     """What certain deposits' lengths hang on. Once it is answered again one may be longest elsewhere: then that is."""
-    rule = predictor.decision
-    ends = () if predictor.keeps_sizes else ends_of(both, rule, settings.segmentation, certain)
-    return cells_about(both, rule, ends)
+    return cells_about(both, rule, ends_of(both, rule, settings.segmentation, certain))
 
 
 def _left(cells: NDArray[np.bool_], survey: Survey, done: Sequence[Tile]) -> tuple[Tile, ...]:

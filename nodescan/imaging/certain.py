@@ -65,7 +65,7 @@ def ends_of(
     probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, places: Sequence[PlaceUm]
 ) -> tuple[PlaceUm, ...]:
     """Both ends of the diameter of every deposit of the map that holds one of the places."""
-    deposits = find_foci(probability, rule, settings).deposits(settings.joining_gap_um) if places else ()
+    deposits = find_foci(probability, rule, settings).deposits(settings.joining_gap_um)
     holders = (found for found in deposits if any(to_shape(found.outline).covers(Point(place)) for place in places))
     return tuple(end for found in holders for end in found.endpoints_um)
 

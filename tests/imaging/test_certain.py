@@ -12,8 +12,8 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
-from nodescan.imaging.certain import PlaceUm, certain_deposits
-from nodescan.imaging.decisive import decisive_cells
+from nodescan.imaging.certain import PlaceUm, certain_deposits, ends_of
+from nodescan.imaging.decisive import cells_about, decisive_cells
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.imaging.sizing import to_shape
@@ -37,6 +37,26 @@ def test_a_large_deposit_is_certain_and_one_on_a_limit_is_not() -> None:
     small = coverage(disc((900, 900), 220), (120, 120), SQUARE)
     assert find_deposits(small, RULE, SETTINGS)
     assert certain_deposits(small, RULE, SETTINGS, tolerance=TOLERANCE) == ()
+
+
+@given(st.integers(0, 200))
+@settings(max_examples=20)
+def test_with_exact_values_at_both_ends_a_length_is_exact(seed: int) -> None:
+    """A bar of 1.2 mm, longest along its own diagonals; another deposit, which isn't asked for, is left alone."""
+    bar, aside = coverage(either(disc((700, 700), 300), disc((1600, 700), 300)), (110, 300), SQUARE), (3500.0, 700.0)
+    values = np.maximum(bar.values, coverage(disc(aside, 500), (110, 300), SQUARE).values)
+    values[36:54, 45:103] = 1.0
+    true = replace(bar, values=values)
+    fast = off(true, 0.02, seed)
+    place = (1150.0, 700.0)
+    near = cells_about(fast, RULE, ends_of(fast, RULE, SETTINGS, [place]))
+    assert 0 < np.count_nonzero(near) < near.size / 2
+    assert not near[:, 200:].any()
+    mixed = replace(fast, values=np.where(near, true.values, fast.values))
+    lengths = [at(place, find_deposits(map_, RULE, SETTINGS)) for map_ in (mixed, true)]
+    assert lengths[0] is not None
+    assert lengths[1] is not None
+    assert lengths[0].diameter_um == pytest.approx(lengths[1].diameter_um, abs=0.01)
 
 
 def test_two_parts_across_a_weak_bridge_are_not_certain() -> None:
