@@ -1,6 +1,6 @@
 """Holds findings to float32: what could bear on one is answered again by the reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,15 +64,12 @@ def settled(
     that of other detections is. Wherever both answered they are compared, in one tile of a slide at least; where they
     differ by more, the reference answers the whole slide.
     """
-    whole = bool(first.probability.examined[survey.wanted].all())  # else it matters where a deposit ends
-    certain = _certain(first.probability, predictor, settings) if whole else ()
+    certain = _certain(first.probability, survey, predictor, settings)
     tiles = _in_question(first.probability, survey, predictor, settings, certain)
     redone = again(tiles)
     both = _replaced(first, redone, survey.grid, tiles)
     moved = () if predictor.keeps_sizes else certain
-    while moved and (
-        ends := _left(_cells_at_ends(both.probability, predictor.decision, settings, moved), survey, tiles)
-    ):
+    while ends := _others(_tiles_at_ends(both.probability, survey, predictor.decision, settings, moved), tiles):
         found = again(ends)
         redone, both = (_replaced(shown, found, survey.grid, ends) for shown in (redone, both))
         tiles += ends
@@ -80,7 +77,7 @@ def settled(
     why = _distrust(first.probability, redone.probability, predictor)
     if not why:
         return Settled(both, f"{name}, {len(tiles)} of {len(survey.tiles)} tiles in {true}")
-    rest = tuple(tile for tile in survey.tiles if tile not in set(tiles))
+    rest = _others(survey.tiles, tiles)
     return Settled(_replaced(both, again(rest), survey.grid, rest), f"{true} ({why})")
 
 
@@ -98,22 +95,30 @@ def _distrust(first: ProbabilityMap, redone: ProbabilityMap, predictor: Approxim
     return "answers were nearly the same everywhere" if nearly or is_constant(first) else ""
 
 
-def _certain(first: ProbabilityMap, predictor: ApproximatePredictor, settings: ScanSettings) -> tuple[PlaceUm, ...]:
+def _certain(
+    first: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor, settings: ScanSettings
+) -> tuple[PlaceUm, ...]:
+    """None where some wanted cells weren't examined: then it matters where a deposit ends."""
+    if not first.examined[survey.wanted].all():
+        return ()
     smoothed = predictor.smoothed_tolerance
     return certain_deposits(first, predictor.decision, settings.segmentation, tolerance=smoothed)
 
 
-def _cells_at_ends(
-    both: ProbabilityMap, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
-) -> NDArray[np.bool_]:
+def _tiles_at_ends(
+    both: ProbabilityMap, survey: Survey, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
+) -> Iterable[Tile]:
     """What certain deposits' lengths hang on. Once it is answered again one may be longest elsewhere: then that is."""
-    return cells_about(both, rule, ends_of(both, rule, settings.segmentation, certain))
+    if not certain:
+        return ()
+    cells = cells_about(both, rule, ends_of(both, rule, settings.segmentation, certain))
+    return tiles_with(survey.grid, survey.tiles, cells & survey.wanted)
 
 
-def _left(cells: NDArray[np.bool_], survey: Survey, done: Sequence[Tile]) -> tuple[Tile, ...]:
-    """Tiles that hold any of the cells and aren't done."""
+def _others(tiles: Iterable[Tile], done: Sequence[Tile]) -> tuple[Tile, ...]:
+    """The tiles but those that are done, in their order."""
     answered = set(done)
-    return tuple(tile for tile in tiles_with(survey.grid, survey.tiles, cells & survey.wanted) if tile not in answered)
+    return tuple(tile for tile in tiles if tile not in answered)
 
 
 def _in_question(

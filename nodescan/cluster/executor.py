@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from secrets import token_hex
 from types import TracebackType
@@ -91,11 +91,10 @@ class ClusterExecutor(SlideExecutor):
         self._threads = ThreadPoolExecutor(self.pending, thread_name_prefix="cluster")
         client.subscribe_topic(topic_of(job.scan.run_id), self._progress)
         threading.Thread(target=self._watch, name="cluster-watch", daemon=True).start()
-        try:
+        with ExitStack() as unless_opened:
+            unless_opened.callback(self.stop)
             self.opened = self._open()
-        except BaseException:  # passed on; nothing is left running
-            self.stop()
-            raise
+            unless_opened.pop_all()
 
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
         """Have a slide scanned, at most twice in all, counting earlier calls for it.

@@ -7,7 +7,7 @@ with the Dask worker, with the run, or when it was idle for long.
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, Thread
@@ -85,12 +85,11 @@ class KeptProcesses:
             process = Process(job.scan, slot, job.ticket, worker)
             self.processes.append(process)
             self._watch()
-        try:
+        with ExitStack() as unless_opened:
+            unless_opened.callback(self.drop, process)
             here = replace(job.scan, model=model_here(job))
             process.opened = worker.open(here, slot, stall_s=job.stall_s)
-        except BaseException:  # passed on; nothing is left running
-            self.drop(process)
-            raise
+            unless_opened.pop_all()
         return process
 
     def give(self, process: Process) -> None:

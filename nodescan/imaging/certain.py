@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shapely import get_coordinates, maximum_inscribed_circle
+from shapely import covers, get_coordinates, maximum_inscribed_circle
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
 
@@ -66,7 +66,8 @@ def ends_of(
 ) -> tuple[PlaceUm, ...]:
     """Both ends of the diameter of every deposit of the map that holds one of the places."""
     deposits = find_foci(probability, rule, settings).deposits(settings.joining_gap_um)
-    holders = (found for found in deposits if any(to_shape(found.outline).covers(Point(place)) for place in places))
+    held = [Point(place) for place in places]
+    holders = (found for found in deposits if covers(to_shape(found.outline), held).any())
     return tuple(end for found in holders for end in found.endpoints_um)
 
 

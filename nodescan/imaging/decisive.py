@@ -1,6 +1,7 @@
 """Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.outlines import PAD, threshold_step
 from nodescan.imaging.segmentation import smoothed_values
+
+_Value = TypeVar("_Value", np.bool_, np.float32)
 
 _TRUNCATE = 4.0
 """Standard deviations at which scipy's Gaussian ends."""
@@ -59,7 +62,7 @@ def decisive_cells(
     if not near.any():
         return near
     near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=PAD)
-    return ndimage.maximum_filter(near, size=_reach(probability, rule.smoothing_um), mode="constant", cval=False)
+    return _within_reach(near, probability, rule.smoothing_um)
 
 
 def cells_about(probability: ProbabilityMap, rule: DecisionRule, places: Sequence[PlaceUm]) -> NDArray[np.bool_]:
@@ -69,7 +72,7 @@ def cells_about(probability: ProbabilityMap, rule: DecisionRule, places: Sequenc
     for place in places:
         row, column = _cell_at(place, probability)
         near[_grown(slice(row, row + 1), high), _grown(slice(column, column + 1), wide)] = True
-    return ndimage.maximum_filter(near, size=_reach(probability, rule.smoothing_um), mode="constant", cval=False)
+    return _within_reach(near, probability, rule.smoothing_um)
 
 
 def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolerance: float) -> NDArray[np.float32]:
@@ -83,7 +86,7 @@ def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolera
     slack = tolerance + _ROUNDING
     lowest = max(float(smoothed.max(initial=0.0)) - 2 * slack, settings.floor - slack)
     near = np.where(smoothed >= max(lowest, _ROUNDING), smoothed, np.float32(0))
-    return ndimage.maximum_filter(near, size=_reach(probability, settings.smoothing_um), mode="constant", cval=0.0)
+    return _within_reach(near, probability, settings.smoothing_um)
 
 
 def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> bool:
@@ -95,6 +98,11 @@ def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> b
 
 def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:
     return int(place_um[1] / probability.spacing.y), int(place_um[0] / probability.spacing.x)
+
+
+def _within_reach(values: NDArray[_Value], probability: ProbabilityMap, sigma_um: float) -> NDArray[_Value]:
+    """The largest value whose smoothing a cell bears on, values >= 0 : (H, W)."""
+    return ndimage.maximum_filter(values, size=_reach(probability, sigma_um), mode="constant", cval=0)
 
 
 def _reach(probability: ProbabilityMap, sigma_um: float) -> list[int]:

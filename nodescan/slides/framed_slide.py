@@ -1,5 +1,6 @@
 """An open slide: the analysis frame over the levels that a reader fetches, the same for every reader."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -34,13 +35,12 @@ class FramedSlide:
 
     def __init__(self, ref: SlideRef, stored: StoredSlide, *, reader: str, levels: LevelPixels) -> None:
         """Raises UnmeasurableError where no spacing can be trusted; `levels` is closed then."""
-        try:
+        with ExitStack() as unless_opened:
+            unless_opened.callback(levels.close)
             chosen = stored.spacing(ref)
             self._pyramid = stored.pyramid(ref.path.name, chosen.spacing)
             self._info = slide_info(stored, ref, reader=reader, chosen=chosen)
-        except BaseException:
-            levels.close()
-            raise
+            unless_opened.pop_all()
         self._ref = ref
         self._levels = levels
         self._sizes_px = stored.sizes_px

@@ -39,7 +39,7 @@ class TileCache:
             return others.result()
         try:
             pixels = decode()
-        except BaseException as error:
+        except BaseException as error:  # passed on, here and to all who wait for the tile
             with self._lock:
                 del self._coming[key]
             mine.set_exception(error)

@@ -37,10 +37,11 @@ from tests.test_scan import PaintedSlide
 
 CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(fast_dtype(CPU) is None, reason="this CPU has no bfloat16")
-EIGHT_BITS = sorted({own, "int8-16"}) if (own := int8_precision(CPU)) else ["int8-16"]
+OWN = int8_precision(CPU)
+EIGHT_BITS = sorted({OWN or "int8-16", "int8-16"})
 """What this processor computes right: pairs summed in 16 bits are small enough for those with 32, too."""
 
-needs_int8 = pytest.mark.skipif(int8_precision(CPU) is None, reason="this CPU has no instructions for int8")
+needs_int8 = pytest.mark.skipif(OWN is None, reason="this CPU has no instructions for int8")
 needs_openvino = pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
 
 
@@ -337,4 +338,4 @@ def test_findings_in_eight_bits_are_those_of_float32(folder: Path) -> None:
     net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=1.0).eval()
     card = card.model_copy(update={"int8_ranges": input_ranges(net, spotted(2)[None])})
     save_card(card, folder)
-    check_same_findings(slide, folder, str(int8_precision(CPU)))
+    check_same_findings(slide, folder, str(OWN))
