@@ -50,7 +50,7 @@ class Speed:
 
     useful_share: pixels of cells that touch tissue / pixels fed. efficiency: see `efficiency`. Each rate is the median
     of three rounds, in which the stages take turns; no round finds tiles that another one decoded. answered: in words,
-    how many tiles were answered again by the reference, which counts as nothing done. limits and command are None where
+    how much was answered again by the reference, which counts as nothing done. limits and command are None where
     they weren't measured; command: one `nodescan run` of the slide, from its start.
     """
 

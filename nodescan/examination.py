@@ -1,7 +1,7 @@
 """What the network says of a slide's tissue, tile by tile, and how much of the tissue it could judge."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.guard import Settled, settled
+from nodescan.guard import Reference, Settled, settled
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing import missing_cells
-from nodescan.imaging.stitching import Tile
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
 from nodescan.scan_settings import ScanSettings
 from nodescan.survey import Survey, plan
@@ -71,34 +70,41 @@ def examine(
     model accepts.
     """
     survey = plan(slide, tissue, predictor)
-    blank, hidden = np.zeros(survey.wanted.shape, dtype=np.uint8), _hidden_cells(tissue, survey)
+    hidden = _hidden_cells(tissue, survey)
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
 
-    def shown_to(network: TilePredictor, tiles: Sequence[Tile], *, first_time: bool) -> Shown:
-        def done(answered: int, megapixels: float) -> None:
-            new = (answered, megapixels) if first_time else (0, 0.0)  # counted before: a sign of life
-            progress.tiles_done(slide.ref.slide_id, *new)
+    def whole(network: TilePredictor, done: Callable[[int, float], None]) -> Shown:
+        shown = show(slide, survey, predictor=network, quality=settings.quality, done=done)
+        return shown.without(missing_cells(shown.blank, tissue, shown.probability.spacing), hidden=hidden)
 
-        part = replace(survey, tiles=tuple(tiles))
-        shown = show(slide, part, predictor=network, quality=settings.quality, done=done)
-        np.maximum(blank, shown.blank, out=blank)  # what is missing is seen on the whole slide only
-        return shown.without(missing_cells(blank, tissue, shown.probability.spacing), hidden=hidden)
+    def counted(tiles: int, megapixels: float) -> None:
+        progress.tiles_done(slide.ref.slide_id, tiles, megapixels)
 
-    def first() -> Shown:
-        return shown_to(predictor, survey.tiles, first_time=True)
+    def counted_before(_tiles: int, _megapixels: float) -> None:
+        progress.tiles_done(slide.ref.slide_id, 0, 0.0)  # a sign of life
 
     if isinstance(predictor, ApproximatePredictor):
-        reference = predictor.reference
+        reference, second_look = predictor.reference, predictor.second_look
 
-        def again(tiles: Sequence[Tile]) -> Shown:
-            return shown_to(reference, tiles, first_time=False)
+        def about(cells: NDArray[np.bool_]) -> Shown:
+            part = survey.around(cells, second_look.geometry)
+            return show(slide, part, predictor=second_look, quality=None, done=counted_before)
+
+        def everywhere() -> Shown:
+            return whole(reference, counted_before)
 
         try:
-            found = settled(first(), survey, again, predictor=predictor, settings=settings)
+            found = settled(
+                whole(predictor, counted),
+                survey,
+                Reference(about, everywhere),
+                predictor=predictor,
+                settings=settings,
+            )
         except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
-            found = Settled(again(survey.tiles), f"{reference.precision} ({predictor.precision} failed: {error})")
+            found = Settled(everywhere(), f"{reference.precision} ({predictor.precision} failed: {error})")
     else:
-        found = Settled(first(), predictor.precision)
+        found = Settled(whole(predictor, counted), predictor.precision)
     shown = found.shown
     return Examination(
         shown.probability, survey.spacing, survey.wanted, shown.blurred, shown.unread, hidden, found.precision

@@ -110,6 +110,11 @@ class ApproximatePredictor(TilePredictor, Protocol):
     def reference(self) -> TilePredictor: ...
 
     @property
+    def second_look(self) -> TilePredictor:
+        """The reference for few cells: it may be asked in smaller tiles, and answers as the reference does."""
+        ...
+
+    @property
     def tolerance(self) -> float:
         """The most that an answer may differ from the reference's."""
         ...

@@ -69,11 +69,12 @@ def show(
     survey: Survey,
     *,
     predictor: TilePredictor,
-    quality: QualitySettings,
+    quality: QualitySettings | None,
     done: Callable[[int, float], None],
 ) -> Shown:
     """The network's answer for those cells of the survey's tiles that touch tissue; nothing is examined elsewhere.
 
+    quality: None where what is out of focus is known, and answered all the same.
     done: told of every batch, how many tiles and how many megapixels of their cores were answered.
     Raises ModelError where an answer is no probability.
     """
@@ -162,9 +163,11 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
 
 
 def _blurred_cells(
-    core: NDArray[np.uint8], stride_px: int, quality: QualitySettings, glass: Glass
+    core: NDArray[np.uint8], stride_px: int, quality: QualitySettings | None, glass: Glass
 ) -> NDArray[np.bool_]:
     """bool (cells, cells): the core's cells that lie in a block out of focus."""
+    if quality is None:
+        return np.zeros((len(core) // stride_px,) * 2, dtype=np.bool_)
     block = quality.focus_block_px
     blocks = out_of_focus(core, block, quality, glass)
     return blocks.repeat(block // stride_px, axis=0).repeat(block // stride_px, axis=1)

@@ -1,5 +1,6 @@
 """Fast answers change no finding: what bears on one is the reference's, and a fast way that is off is not believed."""
 
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 from nodescan.config import load_config
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import SlideReport, SlideResult
+from nodescan.domain.geometry import PixelBox, TileGeometry
+from nodescan.domain.report import SlideReport, SlideResult, Status
+from nodescan.domain.units import Spacing
+from nodescan.errors import RegionUnreadableError
 from nodescan.guard import LEAST_FOR_SCORE
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.progress import Viewer
@@ -35,6 +39,12 @@ class Graded(ColourPredictor):
         return np.clip(1.4 - green / 115, 0.02, 0.98).astype(np.float32)
 
 
+class InSmallTiles(Graded):
+    """The same in tiles of 6 x 6 cells: they fit neither the first tiles nor the blocks that focus is judged on."""
+
+    geometry = TileGeometry(core_px=96, margin_px=32, stride_px=16)
+
+
 @dataclass
 class Fast:
     """Answers as its reference, off by `error` at most: by noise where `seed` is given, else all by as much."""
@@ -46,6 +56,7 @@ class Fast:
     seed: int | None = None
     answer: float | None = None
     reference: Graded = field(default_factory=Graded)
+    second_look: Graded = field(default_factory=InSmallTiles)
     precision: str = "fast"
 
     model = ColourPredictor.model
@@ -77,10 +88,14 @@ def spotted(seed: int) -> NDArray[np.uint8]:
 
 
 def scanned(
-    pixels: NDArray[np.uint8], predictor: TilePredictor, *, score_smoothing_um: float | None = None
+    pixels: NDArray[np.uint8],
+    predictor: TilePredictor,
+    *,
+    score_smoothing_um: float | None = None,
+    slide_type: type[PaintedSlide] = PaintedSlide,
 ) -> SlideResult:
     """score_smoothing_um: of detections, so that few of these small tiles bear on one; None: as packed."""
-    slide, settings = PaintedSlide(pixels), load_config().settings
+    slide, settings = slide_type(pixels), load_config().settings
     if score_smoothing_um is not None:
         settings = replace(settings, detections=replace(settings.detections, smoothing_um=score_smoothing_um))
     return scan_slide(
@@ -101,6 +116,13 @@ def _outlines(deposits: tuple[Deposit, ...]) -> list[list[list[float]]]:
     return [polygon.exterior.tolist() for deposit in deposits for polygon in deposit.outline]
 
 
+def in_float32(result: SlideResult) -> float:
+    """Percent of the tissue."""
+    share = re.fullmatch(r"fast, ([\d.]+) % of the tissue in float32", precision(result))
+    assert share is not None
+    return float(share[1])
+
+
 def precision(result: SlideResult) -> str:
     assert result.report.provenance is not None
     return result.report.provenance.precision
@@ -119,16 +141,16 @@ def test_noise_within_the_tolerance_changes_no_finding(seed: int) -> None:
 
 
 def test_only_what_bears_on_a_finding_is_answered_twice() -> None:
-    """Of a slide with one deposit, tiles around it; of a clean one, those with the highest and the lowest answer, and a
-    few more for the slide's probability."""
-    predictor = Fast(0.01)
-    found = scanned(np.concatenate([painted(120), painted()], axis=1), predictor)
+    """Of a slide with one deposit, what is around it; of a clean one what is about the highest and the lowest answer,
+    and a few tiles' worth for the slide's probability. No tile as the fast way has them."""
+    deposit, clean = Fast(0.01), Fast(0.01)
+    found = scanned(np.concatenate([painted(120), painted()], axis=1), deposit)
     assert len(found.report.deposits) == 1
-    assert 0 < predictor.reference.tiles <= 9
-    assert precision(found) == f"fast, {predictor.reference.tiles} of 18 tiles in float32"
-    clean = Fast(0.01)
-    assert precision(scanned(painted(), clean)) == "fast, 6 of 9 tiles in float32"
-    assert clean.reference.tiles == 2 + LEAST_FOR_SCORE
+    assert 0 < in_float32(found) < 25
+    few = scanned(np.tile(painted(), (1, 4, 1)), clean)
+    tissue, score = 4 * 44**2, LEAST_FOR_SCORE * Graded.geometry.cells**2
+    assert score < in_float32(few) / 100 * tissue < 1.6 * score
+    assert deposit.reference.tiles == clean.reference.tiles == 0
 
 
 def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
@@ -141,7 +163,7 @@ def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
     assert sizes[0] == pytest.approx(sizes[1], abs=1)
     doubting = Fast(0.01, tolerance=0.3, smoothed_tolerance=0.3, seed=1)
     assert scanned(painted(560), doubting).report.deposits[0].diameter_um == sizes[1]
-    assert predictor.reference.tiles < doubting.reference.tiles
+    assert predictor.second_look.tiles < doubting.second_look.tiles
 
 
 def test_where_sizes_would_be_off_both_ends_are_answered_twice() -> None:
@@ -151,7 +173,22 @@ def test_where_sizes_would_be_off_both_ends_are_answered_twice() -> None:
     assert (found.diameter_um, found.endpoints_um) == (true.diameter_um, true.endpoints_um)
     kept = Fast(0.01, smoothed_tolerance=0.012)
     assert scanned(painted(560), kept).report.deposits[0].diameter_um != true.diameter_um
-    assert kept.reference.tiles < rough.reference.tiles
+    assert kept.second_look.tiles < rough.second_look.tiles
+
+
+def test_what_cannot_be_read_a_second_time_is_not_examined() -> None:
+    """As when a disk fails in between: the fast answer is not taken for the reference's, nor for none."""
+
+    class Failing(PaintedSlide):
+        def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+            if box.width == InSmallTiles.geometry.input_px:
+                raise RegionUnreadableError("painted.tif", "the disk is gone")
+            return super().read(box, spacing)
+
+    assert scanned(painted(160), Fast(0.01)).report.metastasis is not None
+    found = scanned(painted(160), Fast(0.01), slide_type=Failing)
+    assert (found.report.status, found.report.metastasis) == (Status.INCOMPLETE, None)
+    assert "unread_tissue" in {flag.code for flag in found.report.flags}
 
 
 def test_smoothed_answers_that_are_off_by_more_are_not_believed() -> None:
@@ -217,7 +254,7 @@ def test_the_constant_output_flag_is_the_references() -> None:
         spread = 0.002
 
     for reference, flagged in ((Flat(), True), (Apart(), False)):
-        predictor = Fast(0.02, seed=3, reference=reference)
+        predictor = Fast(0.02, seed=3, reference=reference, second_look=reference)
         predictor._own = reference
         found = scanned(spotted(0), predictor)
         assert ("constant_output" in {flag.code for flag in found.report.flags}) == flagged

@@ -110,17 +110,15 @@ class ModelCard(_Part):
 
 
 class OfCard:
-    """What a predictor says of its model, read off the card."""
+    """What a predictor says of its model, read off the card. geometry: of its tiles, None: the card's."""
 
-    _card: ModelCard
+    def __init__(self, card: ModelCard, geometry: TileGeometry | None = None) -> None:
+        self._card = card
+        self.geometry = geometry or card.geometry()
 
     @property
     def model(self) -> ModelIdentity:
         return self._card.identity()
-
-    @property
-    def geometry(self) -> TileGeometry:
-        return self._card.geometry()
 
     @property
     def decision(self) -> DecisionRule:

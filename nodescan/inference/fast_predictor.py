@@ -1,9 +1,14 @@
 """A predictor whose answers may be a little off: how far, and the reference that findings are held to."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.domain.geometry import TileGeometry
+from nodescan.inference.card import ModelCard
 from nodescan.inference.lanes import Answer, Lanes
+from nodescan.inference.poses import FEATURES
 from nodescan.interfaces import TilePredictor
 
 TOLERANCE = {"bfloat16": 0.06, "int8": 0.14, "int8-16": 0.16}
@@ -22,17 +27,32 @@ SMOOTHED_TOLERANCE, SMOOTHED_FROM_UM = 0.03, 32.0
 slides, sigma 40 um, which is 0.0093 in int8 and 0.015 in int8-16. Rounding errs to both sides, so a mean is nearer. Of
 a rule that smooths by less than SMOOTHED_FROM_UM no more is said than of a cell."""
 
+SECOND_LOOK_CORE_PX = 224
+"""The reach of the smoothing about one place, 27 cells of 16 px, takes two by two such tiles. In larger ones more is
+answered that nobody asks for, in smaller ones more margin; cores of 128 to 256 px took as long."""
 
 KEEPS_SIZES = frozenset({"bfloat16", "int8"})
 """Precisions in which the size of a deposit that is certain was within 1 um of float32's. In int8-16 it was off by up
 to 1.7 um (five such deposits of five composites, 0.42 to 3.6 mm), and by nothing once both ends were float32's."""
 
 
-class FastPredictor:
-    """Answers within `tolerance` of `reference`, a float32 predictor of the same model, or so it was measured."""
+def second_look_tile(card: ModelCard) -> TileGeometry:
+    """The tiles in which single cells are answered again: small ones where a cell's answer is the same in any tile.
 
-    def __init__(self, reference: TilePredictor, lanes: Lanes) -> None:
-        self.reference = reference
+    It isn't in a network that pads: these are asked in their own.
+    """
+    core_px = SECOND_LOOK_CORE_PX if card.architecture in FEATURES else card.core_px
+    return replace(card.geometry(), core_px=min(core_px, card.core_px))
+
+
+class FastPredictor:
+    """Answers within `tolerance` of `reference`, a float32 predictor of the same model, or so it was measured.
+
+    second_look: the reference, in tiles of second_look_tile().
+    """
+
+    def __init__(self, reference: TilePredictor, second_look: TilePredictor, lanes: Lanes) -> None:
+        self.reference, self.second_look = reference, second_look
         self.model, self.geometry, self.decision = reference.model, reference.geometry, reference.decision
         self.spacing_range_um = reference.spacing_range_um
         self.batch_size, self.device = reference.batch_size, reference.device

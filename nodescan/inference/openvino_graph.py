@@ -15,6 +15,7 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, check_numbers
 from nodescan.inference.poses import FEATURES, KERNEL_OF, MARGIN_PX, POSES, STRIDE_PX, turned
@@ -47,23 +48,22 @@ by 0.0025 in the root mean square once smoothed (65,536 cells laid out of patche
 other divisions were off by 0.0028 to 0.0059."""
 
 
-def graph(openvino: ModuleType, ops: ModuleType, card: ModelCard, weights: bytes, *, steps: Steps | None) -> Any:
-    """openvino.Model: uint8 (1, input_px, input_px, 3) -> float32 (1, cells, cells) probabilities.
+def graph(openvino: ModuleType, card: ModelCard, weights: bytes, *, steps: Steps | None, tile: TileGeometry) -> Any:
+    """openvino.Model: uint8 (1, input_px, input_px, 3) -> float32 (1, cells, cells) probabilities of tile's cells.
 
-    openvino, ops: the package and one of its operator sets. weights: a safetensors file, checked against the card.
+    openvino: the package, its opset13 imported. weights: a safetensors file, checked against the card.
     steps: of inner convolutions in eight bits, by the card's ranges; None: float32. Raises ModelError where the weights
     are not the network's.
     """
-    side = card.geometry().input_px
+    ops, side = openvino.opset13, tile.input_px
     fed = ops.parameter([1, side, side, 3], np.uint8)
     pixels = ops.convert(ops.transpose(fed, np.array([0, 3, 1, 2])), np.float32)
     try:
         parts = _Parts(ops, card, safetensors.numpy.load(weights), steps)
         answer = ops.squeeze(ops.sigmoid(LAYOUTS[card.architecture](parts, pixels)), np.array([1]))
         parts.all_used()
-        cells = card.geometry().cells
         own = card.stride_px == STRIDE_PX and (card.margin_px == MARGIN_PX or card.architecture not in FEATURES)
-        if not own or tuple(answer.output(0).get_shape()) != (1, cells, cells):
+        if not own or tuple(answer.output(0).get_shape()) != (1, tile.cells, tile.cells):
             raise ValueError("margin and stride on the card are not its own")
     except (KeyError, ValueError, IndexError, StopIteration, safetensors.SafetensorError) as error:
         raise ModelError(f"{card.name}: not the weights of a {card.architecture} network ({error})") from error

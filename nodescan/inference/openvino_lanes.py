@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard
 from nodescan.inference.lanes import MOST_LANES, Answer
@@ -35,12 +36,15 @@ def importable() -> bool:
 class OpenVinoLanes:
     """A compiled network; as many streams of one thread as there are threads, twice as many tiles under way."""
 
-    def __init__(self, card: ModelCard, weights: bytes, *, threads: int, precision: str) -> None:
+    def __init__(
+        self, card: ModelCard, weights: bytes, *, threads: int, precision: str, tile: TileGeometry | None = None
+    ) -> None:
         """weights: the safetensors file, checked. precision: "float32", "bfloat16" or one of openvino_graph.STEPS.
 
-        Takes tiles of the card's size alone. Raises ModelError where the network can't be compiled.
+        tile: of the size of which alone it takes tiles; None: the card's. Raises ModelError where the network can't be
+        compiled.
         """
-        openvino, ops, core = _loaded()
+        openvino, core = _loaded()
         self.precision = precision
         streams = min(threads, MOST_LANES)
         options: dict[str, Any] = {
@@ -49,7 +53,7 @@ class OpenVinoLanes:
             "INFERENCE_NUM_THREADS": threads,
         }
         try:
-            model = graph(openvino, ops, card, weights, steps=STEPS.get(precision))
+            model = graph(openvino, card, weights, steps=STEPS.get(precision), tile=tile or card.geometry())
             compiled = core.compile_model(model, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * streams)]
         except RuntimeError as error:
@@ -101,8 +105,8 @@ class _Job:
     error: ModelError | None = None
 
 
-def _loaded() -> tuple[ModuleType, ModuleType, Any]:
-    """openvino, its operations, and this process' one core, loaded in a thread that ends at once.
+def _loaded() -> tuple[ModuleType, Any]:
+    """openvino, its operations with it, and this process' one core, loaded in a thread that ends at once.
 
     The CPU plugin gives the thread that loads it a stack for signals, and unmaps that when whatever thread lets go of
     it (https://github.com/openvinotoolkit/openvino/pull/11894): a signal to the first thread ended the program then.
@@ -110,8 +114,9 @@ def _loaded() -> tuple[ModuleType, ModuleType, Any]:
     where what is installed can't be imported, or has no CPU plugin.
     """
 
-    def load() -> tuple[ModuleType, ModuleType, Any]:
-        return _imported("openvino"), _imported("openvino.opset13"), _core()
+    def load() -> tuple[ModuleType, Any]:
+        _imported("openvino.opset13")
+        return _imported("openvino"), _core()
 
     with thread_errors(), ThreadPoolExecutor(1, thread_name_prefix="load-openvino") as loader:
         return loader.submit(load).result()

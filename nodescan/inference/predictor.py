@@ -1,5 +1,6 @@
 """The network behind the TilePredictor door: bytes of tiles in, probabilities of cells out."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import DeviceError, ModelError
 from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, check_numbers, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, lanes_on, near_enough
-from nodescan.inference.fast_predictor import FastPredictor
+from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import plain_form
 from nodescan.inference.lanes import CPU_BATCH, GPU_BATCH, Answer, Lanes, Precision
 from nodescan.inference.made_tiles import made_tiles
@@ -31,7 +33,7 @@ class TorchPredictor(OfCard):
         lanes: Lanes | None = None,
     ) -> None:
         """net: fed with pixels, in float32. lanes: others than its own, for answers that may be off."""
-        self._card = card
+        super().__init__(card)
         self._device = device
         net = net.eval().to(device.device, memory_format=torch.channels_last)
         self.batch_size = CPU_BATCH if device.device.type == "cpu" else GPU_BATCH
@@ -44,6 +46,12 @@ class TorchPredictor(OfCard):
     @property
     def device(self) -> str:
         return self._device.description
+
+    def in_tiles(self, tile: TileGeometry) -> "TorchPredictor":
+        """The same, asked in tiles of another size."""
+        other = copy.copy(self)
+        other.geometry = tile
+        return other
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """Begins to answer tiles, as predict(), and returns what waits for the answers."""
@@ -82,7 +90,7 @@ def open_predictor(
         return reference
     if rough:
         return TorchPredictor(card, plain, place, lanes=lanes)
-    return FastPredictor(reference, lanes)
+    return FastPredictor(reference, reference.in_tiles(second_look_tile(card)), lanes)
 
 
 def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes | None:

@@ -13,9 +13,10 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_card
-from nodescan.inference.fast_predictor import FastPredictor
+from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.machine import computing_threads, processor_flags
@@ -25,7 +26,7 @@ _INSTRUCTIONS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
 """As Linux names them, and what they are good for: what int8_precision() asks torch for; the first that is there."""
 
 _ANSWERED_FIRST = 3
-"""Batches that are handed over before the reference is compiled beside them: the first is answered by then."""
+"""Batches that are handed over before the second look is compiled beside them: the first is answered by then."""
 
 
 def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
@@ -44,11 +45,14 @@ def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
     except ModelError:  # torch may do better, or says what is wrong
         return None
 
-    def in_float32() -> Lanes:
-        return OpenVinoLanes(card, weights, threads=threads, precision="float32")
+    def in_float32(tile: TileGeometry) -> LaterPredictor:
+        def compiled() -> Lanes:
+            return OpenVinoLanes(card, weights, threads=threads, precision="float32", tile=tile)
 
-    reference = LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", in_float32)
-    return FastPredictor(reference, ThenCalling(lanes, reference.begin))
+        return LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", compiled, tile)
+
+    reference, second_look = in_float32(card.geometry()), in_float32(second_look_tile(card))
+    return FastPredictor(reference, second_look, ThenCalling(lanes, second_look.begin))
 
 
 class LaterPredictor(OfCard):
@@ -57,9 +61,10 @@ class LaterPredictor(OfCard):
     precision = "float32"
     batch_size = CPU_BATCH
 
-    def __init__(self, card: ModelCard, device: str, open_: Callable[[], Lanes]) -> None:
+    def __init__(self, card: ModelCard, device: str, open_: Callable[[], Lanes], tile: TileGeometry) -> None:
+        super().__init__(card, tile)
         self.device = device
-        self._card, self._open, self._lock = card, open_, Lock()
+        self._open, self._lock = open_, Lock()
         self._opened: Future[Lanes] | None = None
 
     def begin(self) -> Future[Lanes]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference import openvino_lanes
 from nodescan.inference.card import ModelCard
@@ -46,9 +47,10 @@ class Compiler:
 def lanes(monkeypatch: pytest.MonkeyPatch) -> OpenVinoLanes:
     """Two tiles under way at a time."""
     nothing = ModuleType("openvino")
-    monkeypatch.setattr(openvino_lanes, "_loaded", lambda: (nothing, nothing, Compiler()))
-    monkeypatch.setattr(openvino_lanes, "graph", lambda *_, steps: None)
-    return OpenVinoLanes(ModelCard.model_construct(), b"", threads=1, precision="int8")
+    monkeypatch.setattr(openvino_lanes, "_loaded", lambda: (nothing, Compiler()))
+    monkeypatch.setattr(openvino_lanes, "graph", lambda *_, steps, tile: None)
+    tile = TileGeometry(core_px=16, margin_px=0, stride_px=16)
+    return OpenVinoLanes(ModelCard.model_construct(), b"", threads=1, precision="int8", tile=tile)
 
 
 def test_a_tile_that_fails_spoils_no_other(lanes: OpenVinoLanes) -> None:

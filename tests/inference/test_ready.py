@@ -10,11 +10,12 @@ import pytest
 import safetensors.numpy
 import torch
 
+from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference import openvino_lanes, ready
 from nodescan.inference.card import ModelCard, load_card, save_card
 from nodescan.inference.device import int8_precision
-from nodescan.inference.fast_predictor import FastPredictor
+from nodescan.inference.fast_predictor import SECOND_LOOK_CORE_PX, FastPredictor
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.openvino_lanes import OpenVinoLanes
 from nodescan.inference.predictor import open_predictor
@@ -33,11 +34,12 @@ pytestmark = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return random_model(tmp_path / "model", "p4m-small", core_px=128)
+    return random_model(tmp_path / "model", "p4m-small", core_px=256)
 
 
 def test_it_answers_as_the_model_does_and_holds_findings_to_float32(folder: Path) -> None:
-    """The same int8 answers, card and words as the model opened with torch; its reference answers as torch's does."""
+    """The same int8 answers, card and words as the model opened with torch; its reference answers as torch's does, and
+    as a second look does."""
     predictor = open_ready(folder, device="cpu")
     assert isinstance(predictor, FastPredictor)
     opened = open_predictor(folder, device="cpu")
@@ -45,17 +47,26 @@ def test_it_answers_as_the_model_does_and_holds_findings_to_float32(folder: Path
     tiles = made_tiles(5, predictor.geometry.input_px)
     assert np.array_equal(predictor.predict(tiles), opened.predict(tiles))
     np.testing.assert_allclose(predictor.reference.predict(tiles), opened.reference.predict(tiles), atol=1e-5)
+    closer = predictor.second_look.geometry
+    assert closer == opened.second_look.geometry != predictor.geometry
+    part = np.ascontiguousarray(tiles[:, 32 : 32 + closer.input_px, 16 : 16 + closer.input_px])
+    for one in (predictor, opened):
+        whole = one.reference.predict(tiles)[:, 2 : 2 + closer.cells, 1 : 1 + closer.cells]
+        np.testing.assert_allclose(one.second_look.predict(part), whole, atol=1e-6)
     facts = ("model", "device", "precision", "batch_size", "geometry", "decision", "spacing_range_um", "tolerance")
     assert [getattr(predictor, fact) for fact in facts] == [getattr(opened, fact) for fact in facts]
 
 
-def test_the_reference_is_compiled_beside_the_first_tiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not before some batches were handed over, once, and at once where it is asked sooner."""
+def test_a_second_look_is_compiled_beside_the_first_tiles(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before some batches were handed over, once, and at once where it is asked sooner; and what answers a whole
+    slide in float32 not before it is asked."""
     own, asked = int8_precision(CPU), list[str]()
 
-    def compiled(card: ModelCard, weights: bytes, *, threads: int, precision: str) -> OpenVinoLanes:
-        asked.append(precision)
-        return OpenVinoLanes(card, weights, threads=threads, precision=precision)
+    def compiled(
+        card: ModelCard, weights: bytes, *, threads: int, precision: str, tile: TileGeometry | None = None
+    ) -> OpenVinoLanes:
+        asked.append(precision if tile is None else f"{precision} {tile.core_px}")
+        return OpenVinoLanes(card, weights, threads=threads, precision=precision, tile=tile)
 
     monkeypatch.setattr(ready, "OpenVinoLanes", compiled)
     predictor = open_ready(folder, device="cpu")
@@ -66,12 +77,16 @@ def test_the_reference_is_compiled_beside_the_first_tiles(folder: Path, monkeypa
     assert asked == [own]
     predictor.predict(tiles)
     predictor.predict(tiles)
-    assert predictor.reference.predict(tiles).shape == (1, 8, 8)
-    assert asked == [own, "float32"]
+    closer = f"float32 {SECOND_LOOK_CORE_PX}"
+    few = made_tiles(1, predictor.second_look.geometry.input_px)
+    assert predictor.second_look.predict(few).shape == (1, 14, 14)
+    assert asked == [own, closer]
+    assert predictor.reference.predict(tiles).shape == (1, 16, 16)
+    assert asked == [own, closer, "float32 256"]
     sooner = open_ready(folder, device="cpu")
     assert sooner is not None
-    sooner.reference.predict(tiles)
-    assert asked == [own, "float32"] * 2
+    sooner.second_look.predict(few)
+    assert asked[3:] == [own, closer]
 
 
 def test_a_slide_is_answered_without_torch(folder: Path) -> None:
@@ -84,7 +99,7 @@ def test_a_slide_is_answered_without_torch(folder: Path) -> None:
         "print(answers.shape, 'torch' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert said.split("\n")[0] == "(1, 8, 8) False"
+    assert said.split("\n")[0] == "(1, 16, 16) False"
 
 
 def test_a_signal_is_heard_after_models_are_let_go(folder: Path) -> None:
@@ -93,7 +108,7 @@ def test_a_signal_is_heard_after_models_are_let_go(folder: Path) -> None:
         "import gc, signal; from pathlib import Path; from nodescan.inference.ready import open_ready\n"
         "def opened():\n"
         f"    predictor = open_ready(Path({str(folder)!r}), device='cpu')\n"
-        "    predictor.reference.begin().result()\n"
+        "    predictor.second_look.begin().result()\n"
         "    return predictor\n"
         "first, second = opened(), opened()\n"
         "del first; gc.collect()\n"

@@ -1,0 +1,30 @@
+"""What is shown to the network, the first time and a second."""
+
+from pathlib import Path
+
+import numpy as np
+
+from nodescan.domain.geometry import TileGrid
+from nodescan.domain.maps import TissueMask
+from nodescan.domain.units import Spacing
+from nodescan.imaging.stitching import fitted_tiles
+from nodescan.inference.card import load_card
+from nodescan.inference.fast_predictor import SECOND_LOOK_CORE_PX, second_look_tile
+from nodescan.inference.random_model import random_model
+from nodescan.survey import Survey
+
+
+def test_a_network_that_pads_is_asked_again_in_the_tiles_of_the_first_time(tmp_path: Path) -> None:
+    """What it says of a cell depends on the tile; what others say doesn't, so theirs are smaller, and fitted."""
+    wanted = np.zeros((64, 64), dtype=np.bool_)
+    wanted[3:60, 5:50] = True
+    tissue = TissueMask(wanted, Spacing.square(16.0))
+    for architecture, core_px in (("resnet18", 512), ("p4m-small", SECOND_LOOK_CORE_PX)):
+        card = load_card(random_model(tmp_path / architecture, architecture, core_px=512))
+        grid = TileGrid(1024, 1024, card.geometry())
+        survey = Survey(grid, Spacing.square(1.0), wanted, fitted_tiles(grid, wanted), tissue)
+        cells = np.zeros_like(wanted)
+        cells[40, 40] = True
+        part = survey.around(cells, second_look_tile(card))
+        assert part.grid.tile.core_px == core_px
+        assert part.tiles == (((35, 37),) if core_px == 512 else ((40, 40),))
