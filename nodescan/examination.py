@@ -86,9 +86,15 @@ def examine(
     if isinstance(predictor, ApproximatePredictor):
         reference, second_look = predictor.reference, predictor.second_look
 
+        def again(network: TilePredictor, cells: NDArray[np.bool_]) -> Shown:
+            part = survey.around(cells, network.geometry)
+            return show(slide, part, predictor=network, quality=None, done=counted_before)
+
         def about(cells: NDArray[np.bool_]) -> Shown:
-            part = survey.around(cells, second_look.geometry)
-            return show(slide, part, predictor=second_look, quality=None, done=counted_before)
+            shown = again(second_look, cells)
+            lost = cells & shown.unread
+            # Its tiles may reach what can't be read, and was never read, beside the survey's own.
+            return shown.completed(again(reference, lost)) if lost.any() else shown
 
         def everywhere() -> Shown:
             return whole(reference, counted_before)

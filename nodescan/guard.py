@@ -62,19 +62,19 @@ def settled(
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
     smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers, but for
-    both ends of its diameter where they would move it (predictor.keeps_sizes): its size differs by 1 um or less,
-    measured. All others are the reference's to the last digit. So is the confidence of the likeliest detection, unless
+    both ends of its diameter: its size differs by 1 um or less, and by nothing in what was measured. All others are the
+    reference's to the last digit. So is the confidence of the likeliest detection, unless
     a deposit is certain or too many tiles come into question for it (SCORE_SHARE): then it is within the tolerance, as
     that of other detections is. Wherever both answered they are compared, about the highest answer at least; where they
     differ by more, the reference answers the whole slide.
     """
     certain = _certain(first.probability, survey, predictor, settings)
     doubted = _in_question(first.probability, survey, predictor, settings, certain)
-    shown, by_reference = _replaced(first, reference.about(doubted))
-    moved = () if predictor.keeps_sizes else certain
-    while (ends := _at_ends(shown.probability, predictor.decision, settings, moved) & ~by_reference).any():
-        shown, more = _replaced(shown, reference.about(ends))
+    shown, by_reference = _replaced(first, doubted, reference.about(doubted))
+    while (ends := _at_ends(shown.probability, predictor.decision, settings, certain) & ~by_reference).any():
+        shown, more = _replaced(shown, ends, reference.about(ends))
         by_reference |= more
+    by_reference &= shown.probability.examined
     name, true = predictor.precision, predictor.reference.precision
     if why := _distrust(first.probability, shown.probability, by_reference, predictor):
         return Settled(reference.everywhere(), f"{true} ({why})")
@@ -182,10 +182,13 @@ def _largest_differences(
     return float(np.abs(apart).max(initial=0.0)), float(np.abs(smoothed).max(initial=0.0))
 
 
-def _replaced(first: Shown, redone: Shown) -> tuple[Shown, NDArray[np.bool_]]:
-    """`first`, but for what was answered again, and what could no longer be read; and the cells of the former."""
+def _replaced(first: Shown, asked: NDArray[np.bool_], redone: Shown) -> tuple[Shown, NDArray[np.bool_]]:
+    """`first`, but for what was answered again, and what was asked for and can no longer be read; and where the former.
+
+    asked, and what is returned : bool (H, W).
+    """
     map_, new = first.probability, redone.probability
-    lost = redone.unread & map_.examined
+    lost = asked & redone.unread & map_.examined
     again = new.examined & map_.examined
     values = np.where(again, new.values, np.where(lost, np.float32(0), map_.values))
     kept = ProbabilityMap(values, map_.examined & ~lost, map_.spacing)

@@ -124,11 +124,6 @@ class ApproximatePredictor(TilePredictor, Protocol):
         """The same, of the map once smoothed as `decision` asks; no more than tolerance."""
         ...
 
-    @property
-    def keeps_sizes(self) -> bool:
-        """Whether the size of a deposit that nothing else is in doubt of is within 1 um of the reference's."""
-        ...
-
 
 class ReportWriter(Protocol):
     """Writes one kind of file of one slide into its folder."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
@@ -13,6 +14,9 @@ from nodescan.interfaces import Progress, Slide
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 
 _BLOCK_PX = 1024
+
+_RIM_PX = 3
+"""So far from an area that could not be read its white looks like what was never scanned."""
 
 
 def overview_and_tissue(
@@ -54,4 +58,21 @@ def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
     excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)
     hidden = None if tissue.hidden is None else tissue.hidden & ~unseen
     gaps = unseen if tissue.unseen is None else tissue.unseen | unseen
-    return replace(tissue, tissue=tissue.tissue | unseen, excluded=excluded, hidden=hidden, unseen=gaps)
+    near = ndimage.binary_dilation(unseen, iterations=_RIM_PX)
+    unscanned, cut = (_less(gone, near) for gone in (tissue.unscanned, tissue.cut))
+    return replace(
+        tissue,
+        tissue=tissue.tissue | unseen,
+        excluded=excluded,
+        hidden=hidden,
+        unseen=gaps,
+        unscanned=unscanned,
+        cut=cut,
+    )
+
+
+def _less(mask: NDArray[np.bool_] | None, away: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """The mask but for what is taken away; None where nothing is left."""
+    if mask is None or not (mask & ~away).any():
+        return None
+    return mask & ~away

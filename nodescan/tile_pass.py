@@ -43,6 +43,13 @@ class Shown:
     unread: NDArray[np.bool_]
     blank: NDArray[np.uint8]
 
+    def completed(self, other: "Shown") -> "Shown":
+        """The same, but that what wasn't examined is as `other` has it; blurred and blank stay."""
+        one, two = self.probability, other.probability
+        values = np.where(one.examined, one.values, two.values)
+        probability = ProbabilityMap(values, one.examined | two.examined, one.spacing)
+        return replace(self, probability=probability, unread=self.unread & ~two.examined)
+
     def without(self, missing: NDArray[np.bool_], *, hidden: NDArray[np.bool_]) -> "Shown":
         """The same, but for cells that count as unread, and for hidden ones. missing, hidden : bool (H, W)."""
         if not missing.any() and not hidden.any():

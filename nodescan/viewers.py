@@ -77,7 +77,8 @@ class JsonLog(Viewer):
         with self._state.lock:
             advance, now = self._state.add(slide_id, tiles, megapixels), self._state.clock()
             first = advance.done == tiles > 0  # said at once: how soon answers come is a figure that users compare
-            if now - advance.shown < LOG_EVERY_S and advance.done < advance.tiles and not first:
+            last = tiles > 0 and advance.done >= advance.tiles
+            if now - advance.shown < LOG_EVERY_S and not first and not last:
                 return
             advance.shown = now
             self._write(

@@ -18,7 +18,7 @@ from nodescan.guard import LEAST_FOR_SCORE
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
-from tests.fakes import ColourPredictor
+from tests.fakes import PURPLE, ColourPredictor
 from tests.test_scan import PaintedSlide, painted
 
 
@@ -52,7 +52,6 @@ class Fast:
     error: float
     tolerance: float = 0.05
     smoothed_tolerance: float = 0.05
-    keeps_sizes: bool = True
     seed: int | None = None
     answer: float | None = None
     reference: Graded = field(default_factory=Graded)
@@ -166,22 +165,44 @@ def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
     assert predictor.second_look.tiles < doubting.second_look.tiles
 
 
-def test_where_sizes_would_be_off_both_ends_are_answered_twice() -> None:
-    """However certain a deposit is: its length is then the reference's, though not all of it was answered again."""
-    rough = Fast(0.01, smoothed_tolerance=0.012, keeps_sizes=False)
-    found, true = (scanned(painted(560), one).report.deposits[0] for one in (rough, Graded()))
-    assert (found.diameter_um, found.endpoints_um) == (true.diameter_um, true.endpoints_um)
-    kept = Fast(0.01, smoothed_tolerance=0.012)
-    assert scanned(painted(560), kept).report.deposits[0].diameter_um != true.diameter_um
-    assert kept.second_look.tiles < rough.second_look.tiles
+def test_both_ends_of_a_certain_deposit_are_answered_twice() -> None:
+    """Its length is then the reference's, though not all of it was answered again."""
+    fast = Fast(0.01, smoothed_tolerance=0.012)
+    found, expected = (scanned(painted(560), one).report.deposits[0] for one in (fast, Graded()))
+    assert (found.diameter_um, found.endpoints_um) == (expected.diameter_um, expected.endpoints_um)
+    assert found.area_um2 != expected.area_um2
+
+
+@pytest.mark.parametrize(("middle", "torn"), [(560, (706, 500)), (605, (706, 500)), (780, (985, 500))])
+def test_what_was_read_the_first_time_is_not_lost_the_second(middle: int, torn: tuple[int, int]) -> None:
+    """Tiles of a second look may reach damage that the slide's own don't touch."""
+    pixels = painted()
+    rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
+    pixels[(np.hypot(rows - 512, columns - middle) < 115) & (columns < 864)] = PURPLE
+    pixels[::2, ::2, 1] += 3
+
+    class Torn(PaintedSlide):
+        def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+            self.torn = PixelBox(*torn, 4, 40)
+            return super().read(box, spacing)
+
+    class Large(Graded):
+        geometry = TileGeometry(core_px=224, margin_px=32, stride_px=16)
+
+    found, true = (scanned(pixels, one, slide_type=Torn) for one in (Fast(0.01, second_look=Large()), Graded()))
+    assert findings(found.report) == findings(true.report)
+    assert found.report.unread_fraction == true.report.unread_fraction
 
 
 def test_what_cannot_be_read_a_second_time_is_not_examined() -> None:
     """As when a disk fails in between: the fast answer is not taken for the reference's, nor for none."""
 
     class Failing(PaintedSlide):
+        gone = False
+
         def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
-            if box.width == InSmallTiles.geometry.input_px:
+            self.gone |= box.width == InSmallTiles.geometry.input_px
+            if self.gone:
                 raise RegionUnreadableError("painted.tif", "the disk is gone")
             return super().read(box, spacing)
 

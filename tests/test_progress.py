@@ -85,6 +85,18 @@ def test_log_is_one_json_object_a_line(tmp_path: Path) -> None:
     assert lines[4]["metastasis"] == "negative"
 
 
+def test_signs_of_life_do_not_fill_the_log(tmp_path: Path) -> None:
+    """However many there are after the last tile, when float32 answers some again."""
+    log = JsonLog(tmp_path / "log.jsonl", clock=lambda: 100.0)
+    log.slide_started("a", 2)
+    log.tiles_done("a", 2, 1.0)
+    for _ in range(50):
+        log.tiles_done("a", 0, 0.0)
+    log.close()
+    said = [json.loads(line)["event"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert said.count("tiles_done") == 1
+
+
 def test_log_beats_while_nothing_else_is_to_be_said(tmp_path: Path) -> None:
     """In the middle of a slide, and with how far each is, until the batch is closed."""
     path = tmp_path / "log.jsonl"

@@ -90,7 +90,8 @@ def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:
     """The lowest and the highest class of the slide, with each size anywhere within its uncertainty (inferred)."""
     ranges = [_class_range(deposit) for deposit in deposits]
     floor = Metastasis.MICRO if _dispersed_cells_decide(deposits) else Metastasis.NONE
-    return max((lowest for lowest, _ in ranges), default=floor), max((highest for _, highest in ranges), default=floor)
+    lowest, highest = zip((floor, floor), *ranges, strict=True)
+    return max(lowest), max(highest)
 
 
 def _class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:

@@ -31,10 +31,6 @@ SECOND_LOOK_CORE_PX = 224
 """The reach of the smoothing about one place, 27 cells of 16 px, takes two by two such tiles. In larger ones more is
 answered that nobody asks for, in smaller ones more margin; cores of 128 to 256 px took as long."""
 
-KEEPS_SIZES = frozenset({"bfloat16", "int8"})
-"""Precisions in which the size of a deposit that is certain was within 1 um of float32's. In int8-16 it was off by up
-to 1.7 um (five such deposits of five composites, 0.42 to 3.6 mm), and by nothing once both ends were float32's."""
-
 
 def second_look_tile(card: ModelCard) -> TileGeometry:
     """The tiles in which single cells are answered again: small ones where a cell's answer is the same in any tile.
@@ -64,11 +60,6 @@ class FastPredictor:
         """As tolerance, of the map once smoothed as the model's decision asks."""
         smooth = self.decision.smoothing_um >= SMOOTHED_FROM_UM
         return min(SMOOTHED_TOLERANCE, self.tolerance) if smooth else self.tolerance
-
-    @property
-    def keeps_sizes(self) -> bool:
-        """Whether sizes stay within 1 um without float32's answers at both ends."""
-        return self.precision in KEEPS_SIZES
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """Begins to answer tiles, as predict(), and returns what waits for the answers."""

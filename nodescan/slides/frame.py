@@ -125,15 +125,17 @@ def place_levels(sizes_px: tuple[tuple[int, int], ...], downsamples: tuple[float
     sizes_px: (width, height) of each level. downsamples: as the file or its library reports them, often not
     whole (3.9995), because levels are cut to whole pixels. Where the level's size is within one pixel of the
     canvas over a whole number, in x and y, that number is the factor: scanners reduce blocks of whole pixels
-    and drop or pad what is left over. Else the level is the whole canvas squeezed into its size. A level of another
-    shape than the canvas shows something else, a picture of the label, say, and is left out.
+    and drop or pad what is left over. So it is where the level is larger, padded; one that is smaller in x or y is no
+    such level, though its mean downsample may be whole. Else the level is the whole canvas squeezed into its size. A
+    level of another shape than the canvas shows something else, a picture of the label, say, and is left out.
     """
     canvas_width, canvas_height = sizes_px[0]
     levels: list[Level] = []
     for index, ((width, height), downsample) in enumerate(zip(sizes_px, downsamples, strict=True)):
         whole = max(1, round(downsample))
         is_reduced_blocks = abs(width - canvas_width / whole) <= 1 and abs(height - canvas_height / whole) <= 1
-        if downsample == whole or is_reduced_blocks:
+        covers = width >= canvas_width / whole - 1 and height >= canvas_height / whole - 1  # padded to whole tiles, say
+        if is_reduced_blocks or (downsample == whole and covers):
             levels.append(Level(index, width, height, float(whole), float(whole)))
         elif _is_of_shape((width, height), sizes_px[0]):
             levels.append(Level(index, width, height, canvas_width / width, canvas_height / height))

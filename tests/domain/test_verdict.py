@@ -12,7 +12,7 @@ from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.doubts import dispersed_foci
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.domain.verdict import Verdict, conclude, deposit_flags, size_could_change
+from nodescan.domain.verdict import Verdict, class_range, conclude, deposit_flags, size_could_change
 
 
 def deposit(diameter_um: float, *, uncertainty_um: float = 5, cells: int | None = None, number: int = 1) -> Deposit:
@@ -108,6 +108,7 @@ def test_cells_of_a_dispersed_pattern_add_up(each: int, expected: Metastasis, fl
     foci = [with_count(each, 3 * each // 10, diameter_um=40, number=n, at_um=400 * n) for n in range(1, 11)]
     assert conclude(foci, tissue_found=True, all_examined=True, classifiable=True).metastasis is expected
     assert codes(*foci) == ({flag} if flag else set())
+    assert class_range(foci) == (expected, expected)
 
 
 def test_cells_of_separate_foci_are_not_added_but_many_are_up_for_review() -> None:

@@ -79,6 +79,10 @@ def test_a_level_of_another_shape_is_no_part_of_the_pyramid():
     """A picture of the label or the whole glass among the reduced images: squeezed, tissue would be sought on it."""
     levels = place_levels(((4608, 4096), (2304, 2048), (700, 500), (288, 256)), (1.0, 2.0, 7.39, 16.0))
     assert [level.index for level in levels] == [0, 1, 3]
+    square = place_levels(((4096, 2048), (2048, 1024), (512, 512)), (1.0, 2.0, 6.0))  # OpenSlide: the mean of 8 and 4
+    assert [level.index for level in square] == [0, 1]
+    padded = place_levels(((4096, 2048), (1536, 1024)), (1.0, 4.0))[1]
+    assert (padded.factor_x, padded.factor_y) == (4.0, 4.0)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,40 @@
+"""The slide at low magnification, and what can't be seen of it there."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.config import load_config
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.units import Spacing
+from nodescan.errors import RegionUnreadableError
+from nodescan.overview import overview_and_tissue
+from tests.fakes import PINK
+from tests.test_scan import PaintedSlide
+
+SIZE_PX = 9600, 1200
+
+
+class HalfSeen(PaintedSlide):
+    """At low magnification its right end, from the second block on, can't be read."""
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        factor = round(spacing.x / 0.95)
+        if factor > 1 and box.left > 0:
+            raise RegionUnreadableError("painted.tif", "this area can't be decoded")
+        return self.pixels[::factor, ::factor][box.top : box.bottom, box.left : box.right].copy()
+
+
+def test_what_cannot_be_read_is_tissue_and_not_taken_for_never_scanned() -> None:
+    """It stands white in the picture, as gaps do on tinted glass, and tissue runs into it."""
+    width, height = SIZE_PX
+    pixels = np.full((height, width, 3), 238, dtype=np.uint8)
+    grain = np.random.default_rng(0).integers(-14, 15, (800, 2000, 1))
+    pixels[200:1000, 7000:9000] = np.clip(np.array(PINK) + grain, 0, 255)
+    overview, tissue = overview_and_tissue(HalfSeen(pixels), load_config().settings)
+    first = 1024
+    assert overview.pixels.shape[1] > first > 7000 / 8
+    assert tissue.tissue[:, first:].all()
+    assert tissue.unseen is not None
+    assert tissue.unseen[:, first:].all()
+    assert not tissue.unseen[:, :first].any()
+    assert (tissue.cut, tissue.unscanned) == (None, None)
