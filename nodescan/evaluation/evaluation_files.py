@@ -8,7 +8,7 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.evaluation_page import render
-from nodescan.evaluation.figures import ClassTask, Figures, LargestTask, LesionTask, SizeTask, SlideTask
+from nodescan.evaluation.figures import ClassTask, Figures, LargestTask, LesionTask, SizeAgreement, SizeTask, SlideTask
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
@@ -150,7 +150,7 @@ def _sizes(task: SizeTask | None) -> Json:
         return {"size_agreement": None}
     recall = {f"recall_{word}": found for word, found in zip(("itc", "micro", "macro"), task.recall, strict=True)}
     named = {
-        **_limits(task),
+        **_limits(task.agreement),
         "false_deposits_per_slide": task.false_deposits,
         **recall,
     }
@@ -174,17 +174,17 @@ def _largest(task: LargestTask | None) -> Json:
         "n_slides": len(task.slides),
         "n_matched": sum(slide.measured_um is not None for slide in task.slides),
     }
-    for name, found in _limits(task).items():
+    for name, found in _limits(task.agreement).items():
         content.update(_with_interval(name, found))
     return {"largest_size_agreement": content}
 
 
-def _limits(task: SizeTask | LargestTask) -> Mapping[str, Estimate]:
+def _limits(agreement: SizeAgreement) -> Mapping[str, Estimate]:
     return {
-        "bias_um": task.bias,
-        "lower_limit_um": task.lower,
-        "upper_limit_um": task.upper,
-        "median_relative_error": task.median_error,
+        "bias_um": agreement.bias,
+        "lower_limit_um": agreement.lower,
+        "upper_limit_um": agreement.upper,
+        "median_relative_error": agreement.median_error,
     }
 
 

@@ -81,12 +81,16 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         facts.append(Fact("Right class", number_words(classes.accuracy), "share of slides with a class"))
     if figures.sizes is not None:
         facts.append(
-            Fact("Bias of size", number_words(figures.sizes.bias, unit=" um"), "measured less true, matched pairs")
+            Fact(
+                "Bias of size",
+                number_words(figures.sizes.agreement.bias, unit=" um"),
+                "measured less true, matched pairs",
+            )
         )
     if figures.largest is not None:
         found = sum(slide.measured_um is not None for slide in figures.largest.slides)
         note = f"largest of a slide, measured less stated; {found} of {len(figures.largest.slides)} slides"
-        facts.append(Fact("Bias of largest size", number_words(figures.largest.bias, unit=" um"), note))
+        facts.append(Fact("Bias of largest size", number_words(figures.largest.agreement.bias, unit=" um"), note))
     return tuple(facts)
 
 
@@ -166,12 +170,12 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         values = [found.value for found in task.sensitivities]
         svg = froc_plot(task.curve, values, steps=comparison.mode is FrocMode.EVERY_SLIDE)
         plots.append(Plot("FROC, lesions", Markup(svg), "The score is the mean of the six marked points."))
-    if figures.sizes is not None and figures.sizes.agreement is not None:
-        svg = bland_altman_plot(figures.sizes.lesions, figures.sizes.agreement)
+    if figures.sizes is not None and figures.sizes.agreement.limits is not None:
+        svg = bland_altman_plot(figures.sizes.lesions, figures.sizes.agreement.limits)
         note = "Colour: true class. Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
-    elif figures.largest is not None and figures.largest.agreement is not None:
-        svg = bland_altman_plot(figures.largest.slides, figures.largest.agreement)
+    elif figures.largest is not None and figures.largest.agreement.limits is not None:
+        svg = bland_altman_plot(figures.largest.slides, figures.largest.agreement.limits)
         note = "The largest deposit of each slide. Colour: true class. Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
         plots.append(Plot("Largest sizes (Bland-Altman)", Markup(svg), note))
     return plots
@@ -202,10 +206,10 @@ def _size_facts(task: SizeTask) -> list[Fact]:
     words = ("isolated tumour cells", "micrometastases", "macrometastases")
     return [
         Fact("Lesions matched", f"{matched} of {len(task.lesions)}", f"{task.pieces} more deposits are pieces of them"),
-        Fact("Bias", number_words(task.bias, unit=" um"), "measured less true"),
-        Fact("Lower limit of agreement", number_words(task.lower, unit=" um")),
-        Fact("Upper limit of agreement", number_words(task.upper, unit=" um")),
-        Fact("Median error", number_words(task.median_error), "share of the true size"),
+        Fact("Bias", number_words(task.agreement.bias, unit=" um"), "measured less true"),
+        Fact("Lower limit of agreement", number_words(task.agreement.lower, unit=" um")),
+        Fact("Upper limit of agreement", number_words(task.agreement.upper, unit=" um")),
+        Fact("Median error", number_words(task.agreement.median_error), "share of the true size"),
         *(
             Fact(f"Found of {word}", number_words(found), "share of lesions of that true class")
             for word, found in zip(words, task.recall, strict=True)

@@ -63,18 +63,25 @@ class ClassTask:
 
 
 @dataclass(frozen=True, slots=True)
-class SizeTask:
-    """Annotated lesions against deposits. lesions: all of them; classes: true class by measured one, or missed.
+class SizeAgreement:
+    """Bland-Altman over matched pairs, and its figures with their intervals, in um.
 
-    bias, lower, upper: Bland-Altman over matched pairs; median_error: share of the true size, without its sign.
+    median_error: share of the true size, without its sign.
     """
 
-    lesions: tuple[LesionMatch, ...]
-    agreement: BlandAltman | None
+    limits: BlandAltman | None
     bias: Estimate
     lower: Estimate
     upper: Estimate
     median_error: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class SizeTask:
+    """Annotated lesions against deposits. lesions: all of them; classes: true class by measured one, or missed."""
+
+    lesions: tuple[LesionMatch, ...]
+    agreement: SizeAgreement
     classes: NDArray[np.int64]
     recall: tuple[Estimate, ...]
     false_deposits: Estimate
@@ -85,15 +92,11 @@ class SizeTask:
 class LargestTask:
     """The largest deposit of each slide: the size that the reference states against the one measured.
 
-    slides: one a slide, its measured size None where nothing was found; figures as in SizeTask.
+    slides: one a slide, its measured size None where nothing was found.
     """
 
     slides: tuple[LesionMatch, ...]
-    agreement: BlandAltman | None
-    bias: Estimate
-    lower: Estimate
-    upper: Estimate
-    median_error: Estimate
+    agreement: SizeAgreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,15 +219,10 @@ def _sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
         for pairing in pairings
     ]
 
-    agreement, (bias, lower, upper, error) = _agreement(apart)
     found = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
     return SizeTask(
         lesions=lesions,
-        agreement=agreement,
-        bias=bias,
-        lower=lower,
-        upper=upper,
-        median_error=error,
+        agreement=_agreement(apart),
         classes=_lesion_classes(lesions),
         recall=tuple(estimate(len(pairings), _recall(pairings, kind)) for kind in found),
         false_deposits=_false_deposits(pairings),
@@ -245,12 +243,11 @@ def _largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
     if not matches:
         return None
     apart = [np.array([] if m.measured_um is None else [(m.true_um, m.measured_um)]).reshape(-1, 2) for m in matches]
-    agreement, (bias, lower, upper, error) = _agreement(apart)
-    return LargestTask(tuple(matches), agreement, bias, lower, upper, error)
+    return LargestTask(tuple(matches), _agreement(apart))
 
 
-def _agreement(apart: Sequence[NDArray[np.float64]]) -> tuple[BlandAltman | None, tuple[Estimate, ...]]:
-    """Over all pairs; bias, lower, upper limit and median relative error with their intervals by slide.
+def _agreement(apart: Sequence[NDArray[np.float64]]) -> SizeAgreement:
+    """Over all pairs; intervals by slide.
 
     apart : float64 (n, 2) for each slide, true and measured um.
     """
@@ -264,7 +261,7 @@ def _agreement(apart: Sequence[NDArray[np.float64]]) -> tuple[BlandAltman | None
         return np.array([found.bias_um, found.lower_um, found.upper_um, error])
 
     matched = np.concatenate(list(apart))
-    return bland_altman(matched[:, 0], matched[:, 1]), estimates(len(apart), statistic)
+    return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(apart), statistic))
 
 
 def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Callable[[NDArray[np.intp]], float]:

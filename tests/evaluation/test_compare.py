@@ -77,8 +77,8 @@ def test_every_figure_of_four_slides_by_hand(tmp_path: Path) -> None:
     assert classes.table.tolist() == [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]]
     assert classes.accuracy.value == 0.75
     sizes = found.sizes
-    assert sizes.agreement.bias_um == pytest.approx(20.0, abs=0.1)
-    assert sizes.bias.n == 4
+    assert sizes.agreement.limits.bias_um == pytest.approx(20.0, abs=0.1)
+    assert sizes.agreement.bias.n == 4
     assert sizes.classes.tolist() == [[0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
     assert [value.value for value in sizes.recall] == [1.0, 0.5, 1.0]
     assert sizes.false_deposits.value == 0.25
@@ -146,7 +146,7 @@ def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) ->
         ("s5", "incomplete, without a class"),
     ]
     found = figures(comparison)
-    assert found.sizes.bias.n == 3
+    assert found.sizes.agreement.bias.n == 3
     content = evaluation_as_json(comparison, found, reference="truth")
     assert content["slides_without_sizes"][0] == {"slide_id": "s2", "reason": "has no deposits.geojson"}
     write_evaluation(comparison, found, run / "evaluation", reference="truth")
@@ -355,7 +355,7 @@ def test_stated_sizes_are_held_against_the_largest_deposit_of_each_slide(tmp_pat
     comparison = compared(run, write_csv(tmp_path / "sizes.csv", header, *rows))
     found = figures(comparison)
     assert found.sizes is None
-    assert found.largest.bias.value == pytest.approx(10.0)
+    assert found.largest.agreement.bias.value == pytest.approx(10.0)
     assert [(one.true_um, one.measured_um) for one in found.largest.slides] == [(900, 950), (2600, 2570), (150, None)]
     content = evaluation_as_json(comparison, found, reference="sizes.csv")["largest_size_agreement"]
     assert (content["n_slides"], content["n_matched"], content["bias_um"]) == (3, 2, pytest.approx(10.0))
