@@ -50,6 +50,12 @@ def folder(tmp_path: Path) -> Path:
     return random_model(tmp_path / "model", "p4m-small", core_px=128)
 
 
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Of tiles larger than those of a second look."""
+    return random_model(tmp_path / "large", "p4m-small", core_px=256)
+
+
 def as_tumour(folder: Path, slide: PaintedSlide) -> None:
     """Thresholds in the midst of what the model answers on the slide, so that many cells lie near one."""
     predictor = open_predictor(folder, device="cpu", precision="float32")
@@ -136,11 +142,11 @@ def check_same_findings(slide: PaintedSlide, folder: Path, precision: str) -> No
 
 
 @needs_bfloat16
-def test_findings_in_bfloat16_are_those_of_float32(folder: Path) -> None:
+def test_findings_in_bfloat16_are_those_of_float32(large: Path) -> None:
     """A slide whose answers crowd about the thresholds has the same deposits, bit for bit, in both."""
     slide = PaintedSlide(spotted(2))
-    as_tumour(folder, slide)
-    check_same_findings(slide, folder, "bfloat16")
+    as_tumour(large, slide)
+    check_same_findings(slide, large, "bfloat16")
 
 
 @needs_bfloat16
@@ -330,12 +336,12 @@ class _ToFloat(nn.Module):
 
 @needs_openvino
 @needs_int8
-def test_findings_in_eight_bits_are_those_of_float32(folder: Path) -> None:
+def test_findings_in_eight_bits_are_those_of_float32(large: Path) -> None:
     """A slide whose answers crowd about the thresholds has the same deposits, bit for bit, in both."""
     slide = PaintedSlide(spotted(2))
-    as_tumour(folder, slide)
-    card = load_card(folder)
-    net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=1.0).eval()
+    as_tumour(large, slide)
+    card = load_card(large)
+    net = plain_form(load_network(card, large), mean=card.mean, std=card.std, temperature=1.0).eval()
     card = card.model_copy(update={"int8_ranges": input_ranges(net, spotted(2)[None])})
-    save_card(card, folder)
-    check_same_findings(slide, folder, str(OWN))
+    save_card(card, large)
+    check_same_findings(slide, large, str(OWN))
