@@ -59,6 +59,10 @@ def bench(
     """Measure reading, computing and both together, in megapixels a second; or, with --what, something else."""
     from nodescan.progress import PlainViewer
 
+    if tissue_mm2 is not None and what not in (What.MEMORY, What.TIME):
+        raise UsageError(f"--tissue-mm2: is of --what memory and time, not of {what}; leave it out")
+    if slide is not None and what in (What.MEMORY, What.TIME, What.MAP):
+        raise UsageError(f"{slide}: --what {what} makes its own slides or map; leave the slide out")
     viewer = PlainViewer()
     if what is What.SPEED:
         from nodescan.bench import measure_speed

@@ -33,7 +33,7 @@ CamelyonCsv = Annotated[
 ]
 Mpp = Annotated[
     float | None,
-    typer.Option("--mpp", metavar="UM", help="Pixel size at level 0, for --detections."),
+    typer.Option("--mpp", metavar="UM", help="Pixel size at level 0 where no report states it, as for --detections."),
 ]
 To = Annotated[
     Path | None, typer.Option("--to", metavar="DIR", help="Folder for the results; OUT/evaluation if not given.")

@@ -149,6 +149,8 @@ def check_output(folder: Path) -> Check:
     place = next((above for above in (folder, *folder.absolute().parents) if above.is_dir()), None)
     shown = "the current folder" if folder == Path() else str(folder)
     elsewhere = "name another folder by --out"
+    if folder.exists() and not folder.is_dir():
+        return Check("output", State.FAIL, f"{shown} is a file", elsewhere)
     if place is None:
         return Check("output", State.FAIL, f"{shown}: no folder above it exists", elsewhere)
     try:

@@ -90,11 +90,11 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
 def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
     if value is not None:
         raise UsageError(f"{path.name}: --value picks a pixel value of a mask image; an outline file has none")
+    outlines = read_outlines(path)
     if mpp is None:
         raise UsageError(
             f"{path.name}: outlines are in pixels and their spacing is not in the file; give it with --mpp UM"
         )
-    outlines = read_outlines(path)
     if outlines.tumour.is_empty and outlines.left_out:
         raise AnnotationError(
             f"{path.name}: none of its {outlines.left_out} outline(s) says that it is tumour: they are in no group or "

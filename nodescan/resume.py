@@ -7,6 +7,7 @@ from pathlib import Path
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UnmeasurableError, UsageError
+from nodescan.reports import ALWAYS
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import ReportFile, read_report
 from nodescan.slides.files import fingerprint, state_of
@@ -114,13 +115,16 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
         raise _Redo("another pixel size is given (--mpp)")
     if now.max_unread_percent != then.max_unread_percent:
         raise _Redo(f"--max-unread was {then.max_unread_percent:g}, is {now.max_unread_percent:g}")
-    missing = [name for name in now.reports if name not in then.reports]
+    missing = [name for name in now.reports if name not in (*then.reports, *ALWAYS)]
     if missing:
         raise _Redo(f"it has no {', '.join(missing)} report")
 
 
 def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
-    """Whether what is given for the slide now gives the spacing of its report, or none: that isn't worth a result."""
+    """Whether what is given for the slide now gives the spacing of its report, or none: that isn't worth a result.
+
+    Such as a --mpp for others, which this one's file contradicts.
+    """
     if (ref.mpp_um, ref.override_mpp) == (then.mpp_um, then.override_mpp):
         return True
     info = report.info
@@ -129,10 +133,12 @@ def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
     if info.spacing_source == "user":
         return ref.mpp_um in (None, then.mpp_um)
     stated = FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source)
-    try:
-        return info.spacing_source != "user-override" and choose_spacing(stated, ref).source == stated.source
-    except UnmeasurableError:
+    if info.spacing_source == "user-override":
         return False
+    try:
+        return choose_spacing(stated, ref).source == stated.source
+    except UnmeasurableError:
+        return True
 
 
 def _compare_files(folder: Path, beside: Mapping[str, int]) -> None:

@@ -63,7 +63,7 @@ Precision = Annotated[
         "--precision",
         metavar="auto|float32",
         help="auto: the fastest here, with float32 for what bears on deposits; or float32 throughout. Status and class "
-        "are the same, sizes within 1 um; faint detections, and seldom a slide's probability, within 0.14.",
+        "are the same, sizes within 1 um; faint detections, and seldom a slide's probability, within 0.16.",
     ),
 ]
 Force = Annotated[

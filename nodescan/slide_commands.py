@@ -1,6 +1,7 @@
 """`nodescan phantom`, `info` and `models`: a synthetic slide, what a slide's file tells, and the models at hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from nodescan.options import COMPLETE, NOT_COMPLETE, Mpp, OverrideMpp, check_spa
 from nodescan.tables import print_facts, print_table, print_text, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from nodescan.domain.slide import SlideRef
     from nodescan.inference.card import ModelCard
     from nodescan.phantoms import PhantomTruth
     from nodescan.slides.facts import SlideFacts
@@ -31,8 +33,9 @@ def phantom(
     planted = tuple(_number(word, "--diameters-um") for word in diameters.split(",") if word.strip())
     from nodescan.phantoms import make_phantom, plan_phantom
 
-    if out.exists():
-        raise UsageError(f"{out}: is there already; choose another name, or remove it first")
+    for path in (out, out.with_name(f"{out.stem}.truth.json")):
+        if path.exists():
+            raise UsageError(f"{path}: is there already; choose another name, or remove it first")
     plan = plan_phantom(planted, spacing_um=positive(spacing, "--spacing"), seed=seed)
     print_phantom(make_phantom(out, plan), out)
     return COMPLETE
@@ -48,9 +51,28 @@ def info(
     from nodescan.domain.slide import SlideRef
     from nodescan.slides import slide_facts
 
-    facts = slide_facts(SlideRef(slide_id=slide.stem, path=slide, mpp_um=mpp, override_mpp=override_mpp))
+    ref = SlideRef(slide_id=slide.stem, path=slide, mpp_um=mpp, override_mpp=override_mpp)
+    facts = slide_facts(ref)
+    if facts.measurable:
+        facts = replace(facts, unmeasurable=_too_coarse(ref))
     print_slide(facts, slide)
-    return COMPLETE if facts.measurable else NOT_COMPLETE
+    return NOT_COMPLETE if facts.unmeasurable else COMPLETE
+
+
+def _too_coarse(ref: "SlideRef") -> str:
+    """Why the released model can't be shown the slide at its spacing; "" where it can."""
+    from nodescan.errors import UnmeasurableError
+    from nodescan.inference.card import find_model, load_card
+    from nodescan.slides import open_slide
+
+    slide = open_slide(ref)
+    try:
+        slide.frame_spacing(*load_card(find_model(None)).spacing_um)
+    except UnmeasurableError as error:
+        return f"{error.reason}; {error.remedy}"
+    finally:
+        slide.close()
+    return ""
 
 
 def models() -> int:
@@ -92,7 +114,7 @@ def print_slide(facts: "SlideFacts", path: Path) -> None:
     if bounds is not None:
         size = f"{bounds.width / 1000:.2f} x {bounds.height / 1000:.2f} mm"
         rows.append(("scanned part", f"{size}, {bounds.left / 1000:.2f} mm right and {bounds.top / 1000:.2f} mm down"))
-    rows.append(("can be measured", "yes" if facts.measurable else f"no: {facts.unmeasurable}"))
+    rows.append(("can be measured", f"no: {facts.unmeasurable}" if facts.unmeasurable else "yes"))
     rows += [("note", warning.message) for warning in facts.warnings]
     print_facts((("slide", path.name), *rows))
 

@@ -229,7 +229,8 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
         (["run", "x.svs", "--out", "out", "--config", "mine.yaml"], "mine.yaml: can't be read"),
         (["phantom", "p.tif", "--diameters-um", "150,big"], "'big' is not a number"),
         (["phantom", "p.tif", "--diameters-um", "3"], "not 3"),
-        (["measure", "mask.xml"], "give it with --mpp UM"),
+        (["bench", "x.svs", "--what", "map"], "x.svs: --what map makes its own slides or map; leave the slide out"),
+        (["bench", "--tissue-mm2", "5"], "--tissue-mm2: is of --what memory and time"),
         (["fly"], "No such command 'fly'"),
         ([], "Missing command"),
     ],
@@ -311,6 +312,10 @@ def test_info_says_spacing_and_whether_it_can_be_measured(tmp_path: Path, capsys
     assert "can be measured:  no: " in said
     assert "--mpp" in said
     assert main(["info", "bare.tif", "--mpp", "0.5"]) == 0
+    paint_slide(tmp_path / "coarse.tif", spacing_um=1.2)
+    capsys.readouterr()
+    assert main(["info", "coarse.tif"]) == 1
+    assert "can be measured:  no: scanned at 1.2 um/px, too coarse" in capsys.readouterr().out
     (tmp_path / "text.svs").write_text("no slide")
     capsys.readouterr()
     assert main(["info", "text.svs"]) == 1

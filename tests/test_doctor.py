@@ -150,6 +150,8 @@ def test_a_disk_that_does_not_rename_is_found(tmp_path: Path, monkeypatch: pytes
 def test_an_output_folder_that_is_a_file_is_judged_by_what_is_above(tmp_path: Path) -> None:
     """A folder still to be made is fine where it can be made."""
     assert check_output(tmp_path / "new" / "deep").state is State.OK
+    (tmp_path / "file.tif").touch()
+    assert check_output(tmp_path / "file.tif").state is State.FAIL
     assert not (tmp_path / "new").exists()
 
 
@@ -203,6 +205,7 @@ def test_int8_is_not_promised_where_openvino_cannot_be_imported(monkeypatch: pyt
     """That it is installed is not enough: the device's line says what a scan will compute in."""
     monkeypatch.setattr(capabilities, "int8_precision", lambda device: "int8")
     monkeypatch.setattr(openvino_lanes, "import_module", lambda name: SimpleNamespace())
+    monkeypatch.setattr(openvino_lanes, "_core", lambda: None)
     assert "int8 where the model allows" in doctor.check_device("cpu").found
 
     def of_another_numpy(name: str) -> None:

@@ -109,7 +109,7 @@ def test_every_tenth_tile_bad_fails_the_slide_and_shows_what_was_found(tmp_path:
     assert "more than the 5 % allowed" in page
     assert f"1 deposit(s), the largest {millimetres(report.deposits[0].diameter_um)} mm." in page
     assert "Negative" not in page
-    row = dict(zip(SUMMARY_COLUMNS, summary_row(report), strict=True))
+    row = dict(zip(SUMMARY_COLUMNS, summary_row(report, file="s.tif"), strict=True))
     assert (row["status"], row["metastasis"], row["n_foci"], row["tumour_probability"]) == ("failed", "", "1", "")
     assert scanned(tmp_path, lambda _: TornSlide(frozenset(range(3, 100, 10))), max_unread_percent=20).at_least
 
@@ -121,7 +121,7 @@ def test_the_share_that_is_allowed_is_still_allowed() -> None:
     assert failed_if_unread(report, 5.0) is report
     failed = failed_if_unread(replace(report, unread_fraction=np.nextafter(0.05, 1)), 5.0)
     assert failed.status is Status.FAILED
-    assert dict(zip(SUMMARY_COLUMNS, summary_row(failed), strict=True))["n_foci"] == ""
+    assert dict(zip(SUMMARY_COLUMNS, summary_row(failed, file="s.tif"), strict=True))["n_foci"] == ""
     assert failed_if_unread(replace(report, unread_fraction=0.0), 0.0).status is Status.INCOMPLETE
     assert failed_if_unread(replace(report, unread_fraction=0.001), 0.0).status is Status.FAILED
 

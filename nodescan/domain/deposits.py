@@ -50,8 +50,10 @@ class Deposit:
 
     @property
     def raised_by_cells(self) -> bool:
-        """Whether it is a micrometastasis by the number of its cells, and not by its size."""
-        return self.cells is not None and self.metastasis is Metastasis.MICRO and self.diameter_um <= ITC_LIMIT_UM
+        """Whether it is a micrometastasis by the number of its cells, and not by its size or a reader's word."""
+        if self.cells is None or self.class_given:
+            return False
+        return self.metastasis is Metastasis.MICRO and self.diameter_um <= ITC_LIMIT_UM
 
     @property
     def count_near_limit(self) -> bool:

@@ -17,7 +17,8 @@ from nodescan.reports.web_page import Fact, environment
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
-    FrocMode.EVERY_SLIDE: "every slide: all lesions, over slides with a result, at their spacing, without the quirks",
+    FrocMode.EVERY_SLIDE: "every slide: all lesions above 0.2 mm, as drawn on cells of 32 px of level 0, over slides "
+    "with a result, at their spacing, without the quirks",
 }
 
 

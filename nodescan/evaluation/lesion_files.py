@@ -5,7 +5,7 @@ import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from nodescan.annotations import Outlines, read_outlines
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError
@@ -35,6 +35,9 @@ PADDED_PX = 512 // LEVEL_PX
 """A mask may be longer than its slide by this: writers fill up tiles of 512 px."""
 
 _CIRCLE_POINTS = 256
+
+_ROUNDED_UM = 0.05
+"""So much the written outline of a planted deposit may be off its size."""
 
 PAD_PX = 8
 """Level-5 px around outlines of a slide whose size isn't known: more than a lesion can grow."""
@@ -83,9 +86,11 @@ class LesionFile:
         gap_um = Micrometers(0.0)
         if self.kind_of_file == "mask":
             return measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
-        if self.kind_of_file == "truth":
-            level0 = Spacing.square(_read_truth(self.path).um_per_px)
         lesions = self._outlines().on_canvas(shown_from_px).lesions()
+        if self.kind_of_file == "truth":
+            truth = _read_truth(self.path)
+            measured = measure_polygons(lesions, Spacing.square(truth.um_per_px), joining_gap_um=gap_um)
+            return tuple(_as_planted(deposit, truth.sizes_um) for deposit in measured)
         return measure_polygons(lesions, level0, joining_gap_um=gap_um)
 
     def _outlines(self) -> Outlines:
@@ -174,12 +179,16 @@ def _check_level(path: Path, shape: tuple[int, ...], size_px: tuple[int, int]) -
 
 @dataclass(frozen=True, slots=True)
 class _Truth:
-    """What was planted. outlines: in level-0 px; um_per_px: of level 0."""
+    """What was planted. outlines: in level-0 px; um_per_px: of level 0; sizes_um: greatest diameters."""
 
     outlines: Outlines
     um_per_px: float
     label: Metastasis
-    largest_um: float | None
+    sizes_um: tuple[float, ...]
+
+    @property
+    def largest_um(self) -> float | None:
+        return max(self.sizes_um, default=None)
 
 
 def _read_truth(path: Path) -> _Truth:
@@ -194,7 +203,15 @@ def _read_truth(path: Path) -> _Truth:
             f"{path.name}: is no truth of planted deposits ({type(error).__name__}: {error})"
         ) from error
     in_px = shapely.transform(shapely.MultiPolygon(shapes), lambda points: points / um_per_px)
-    return _Truth(Outlines(path.name, in_px, shapely.MultiPolygon()), um_per_px, label, max(sizes, default=None))
+    return _Truth(Outlines(path.name, in_px, shapely.MultiPolygon()), um_per_px, label, tuple(sizes))
+
+
+def _as_planted(deposit: Deposit, sizes_um: Sequence[float]) -> Deposit:
+    """With the size that was planted, where its outline, which is rounded, has that: 200 um are not above 0.2 mm."""
+    size = next((size for size in sizes_um if abs(size - deposit.diameter_um) <= _ROUNDED_UM), None)
+    if size is None:
+        return deposit
+    return replace(deposit, diameter_um=Micrometers(size), metastasis=classify(Micrometers(size)))
 
 
 def _planted(deposit: Mapping[str, object]) -> shapely.Polygon:

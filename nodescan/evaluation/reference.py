@@ -145,7 +145,7 @@ def _read_camelyon16(path: Path) -> Reference:
 def _read_folder(folder: Path) -> Reference:
     tables = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.name[0] != ".")
     if len(tables) > 1:
-        raise UsageError(f"{folder.name}: holds {len(tables)} CSV files; leave the one with the labels")
+        raise UsageError(f"{folder}: holds {len(tables)} CSV files; leave the one with the labels")
     labelled = _read_csv(tables[0]) if tables else None
     found: dict[str, LesionFile] = {}
     for path in sorted(folder.iterdir()):

@@ -115,8 +115,9 @@ def _loaded() -> tuple[ModuleType, Any]:
     """
 
     def load() -> tuple[ModuleType, Any]:
+        openvino = _imported("openvino")
         _imported("openvino.opset13")
-        return _imported("openvino"), _core()
+        return openvino, _core()
 
     with thread_errors(), ThreadPoolExecutor(1, thread_name_prefix="load-openvino") as loader:
         return loader.submit(load).result()

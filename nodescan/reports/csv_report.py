@@ -1,5 +1,6 @@
 """detections.csv of one slide and summary.csv of a run."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -49,11 +50,22 @@ def write_detections(result: SlideResult, folder: Path) -> None:
 
 
 def write_summary(reports: Iterable[SlideReport], path: Path) -> None:
-    """Write summary.csv: one row for every slide asked for, failed ones too."""
-    write_beside(path, text_bytes(csv_text(SUMMARY_COLUMNS, (summary_row(report) for report in reports))))
+    """Write summary.csv: one row for every slide asked for, failed ones too.
+
+    Files are named from the deepest folder that holds them all, where names alone don't tell them apart.
+    """
+    all_ = tuple(reports)
+    places = [report.slide.path.absolute() for report in all_]
+    alike = len({place.name for place in places}) < len(set(places))
+    base = Path(os.path.commonpath([place.parent for place in places])) if alike else None
+    rows = (
+        summary_row(report, file=place.name if base is None else place.relative_to(base).as_posix())
+        for report, place in zip(all_, places, strict=True)
+    )
+    write_beside(path, text_bytes(csv_text(SUMMARY_COLUMNS, rows)))
 
 
-def summary_row(report: SlideReport) -> tuple[str, ...]:
+def summary_row(report: SlideReport, *, file: str) -> tuple[str, ...]:
     """The row of one slide, in the order of SUMMARY_COLUMNS; a cell is empty where nothing can be said.
 
     Numbers are not rounded, so that a class can be checked against its size. Text that a spreadsheet would
@@ -72,7 +84,7 @@ def summary_row(report: SlideReport) -> tuple[str, ...]:
         plain_cell(";".join(flag.code for flag in report.flags)),
         plain_cell(_reason(report)),
         "" if report.provenance is None else f"{report.provenance.seconds:.1f}",
-        plain_cell(report.slide.path.name),
+        plain_cell(file),
         plain_cell(report.slide.patient_id or ""),
         plain_cell(report.slide.node_id or ""),
     )

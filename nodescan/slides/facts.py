@@ -12,7 +12,7 @@ class SlideFacts:
     """For `nodescan info`: filled as far as the file goes, also where it can't be measured.
 
     sizes_px: (width, height) of each level, finest first, level 0 is the canvas. spacing, spacing_source and bounds_um
-    are None where `unmeasurable` says why; otherwise that is "". warnings: as in SlideInfo.
+    are None where `unmeasurable` says why; it may say why not, too, where they are known. warnings: as in SlideInfo.
     """
 
     format: str

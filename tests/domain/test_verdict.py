@@ -155,6 +155,13 @@ def test_a_deposit_that_its_cells_raised_is_not_borderline() -> None:
     assert "borderline" not in codes(raised)
 
 
+def test_a_readers_micrometastasis_is_no_count_of_cells() -> None:
+    """73 cells were counted in 0.17 mm, and the class is the reader's: nobody counted more than 200."""
+    given = replace(deposit(170, cells=73), metastasis=Metastasis.MICRO, class_given=True)
+    assert not given.raised_by_cells
+    assert "cell_count_decides" not in codes(given)
+
+
 @pytest.mark.parametrize(
     ("deposits", "changes"),
     [

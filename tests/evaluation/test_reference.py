@@ -181,3 +181,15 @@ def test_real_annotations_are_a_reference(shared: Path) -> None:
     assert len(found.slides) == 27
     assert all(slide.tumour for slide in found.slides.values())
     assert found.find("normal_001").tumour is False
+
+
+@pytest.mark.parametrize(("size_um", "found"), [(200.0, Metastasis.ITC), (2000.0, Metastasis.MICRO)])
+def test_a_planted_lesion_has_the_size_and_class_that_were_planted(
+    tmp_path: Path, size_um: float, found: Metastasis
+) -> None:
+    """On the limit, too: the corners of its outline are rounded to either side."""
+    outline = [[1000, 1000], [1000.001 + size_um, 1000], [1000 + size_um / 2, 1000 + size_um / 4]]
+    planted = {"centre_um": [1000 + size_um / 2, 1050], "diameter_um": size_um, "outline_um": outline}
+    (tmp_path / "s.truth.json").write_text(json.dumps({"um_per_px": 0.5, "label": "itc", "deposits": [planted]}))
+    (deposit,) = read_reference(tmp_path).find("s").lesions.deposits(Spacing.square(0.5))
+    assert (deposit.diameter_um, deposit.metastasis) == (size_um, found)

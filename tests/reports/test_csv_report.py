@@ -51,6 +51,13 @@ def test_the_summary_has_a_row_for_every_slide(tmp_path: Path) -> None:
     assert {(row["patient_id"], row["node_id"]) for row in (macro, negative, micro, failed)} == {("", "")}
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    """Ids have a hash then, which says nothing to a reader."""
+    slides = [SlideRef(f"s-{name}", FOLDER / name / "s.svs") for name in ("a", "b")]
+    write_summary([replace(VARIANTS["macro"]().report, slide=slide) for slide in slides], tmp_path / "summary.csv")
+    assert [row["file"] for row in _rows(tmp_path / "summary.csv")] == ["a/s.svs", "b/s.svs"]
+
+
 def test_the_summary_ends_with_the_manifests_patient_and_node(tmp_path: Path) -> None:
     """So that a row can be found by patient; the columns are there without a manifest too, empty."""
     assert SUMMARY_COLUMNS[-2:] == ("patient_id", "node_id")
