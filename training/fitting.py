@@ -105,6 +105,9 @@ class TrainingCLI(LightningCLI):
         self.trainer.callbacks.insert(0, SameLength())
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
             self.trainer.strategy.checkpoint_io = WholeCheckpoints()
+        for callback in self.trainer.checkpoint_callbacks:
+            if type(callback) is ModelCheckpoint and callback.every_n_epochs == 0:
+                callback.__class__ = ValidatedFirst
         asked = self.config[self.subcommand]
         if not asked.get("ckpt_path"):
             return
@@ -160,6 +163,25 @@ class WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, content)
         with written_beside(path) as part:
             part.write_bytes(content.getbuffer())
+
+
+class ValidatedFirst(ModelCheckpoint):
+    """Checkpoints by steps or time; the one due at an epoch's last step is written once the epoch is validated.
+
+    Lightning writes it before, and goes on from it without that validation and with one epoch too few counted.
+    """
+
+    @property
+    def state_key(self) -> str:
+        """ModelCheckpoint's, by which a checkpoint keeps its state."""
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any) -> None:
+        if not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, *arguments)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        super().on_train_batch_end(trainer, pl_module, outputs=None, batch=None, batch_idx=0)
 
 
 class SameLength(lightning.Callback):

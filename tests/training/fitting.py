@@ -58,6 +58,24 @@ class Watch(lightning.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+@dataclass
+class Cut(Watch):
+    """Ends the run as a cut of power would once `at` steps are made: before the next one, or as they are validated."""
+
+    at: int = -1
+    validating: bool = False
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        if not self.validating and trainer.global_step == self.at:
+            raise RuntimeError("power cut")
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.validating and trainer.global_step == self.at:
+            raise RuntimeError("power cut")
+
+
 class Poison(lightning.Callback):
     """Makes a batch no number, so that the loss is none either."""
 

@@ -1,5 +1,6 @@
 """A run that is killed goes on as if nothing had happened; two processes share the work; NaN stops it well."""
 
+import csv
 import json
 import signal
 import subprocess
@@ -8,8 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningCLI
 
-from tests.training.fitting import Watch, fit, patch_data, write_patches
+from tests.training.fitting import Cut, Watch, fit, patch_data, small_config, write_patches
+from training import fitting
 from training.datamodule import TrainingBatches
 
 REPOSITORY = Path(__file__).parents[2]
@@ -74,20 +78,62 @@ def test_an_epoch_is_every_patch_once_however_many_processes_share_it(tmp_path: 
 
 def test_a_run_goes_on_from_the_end_of_an_epoch(index: Path, tmp_path: Path) -> None:
     """The second epoch draws other batches than the first, and the same ones where the run broke between."""
-
-    class Breaks(Watch):
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-            if trainer.global_step == 7:
-                raise RuntimeError("power cut")
-
     unbroken, resumed = Watch(), Watch()
     fit(index, tmp_path / "whole", epochs=2, watch=unbroken, limit_train_batches=5)
     with pytest.raises(RuntimeError, match="power cut"):
-        fit(index, tmp_path, epochs=2, watch=Breaks(), limit_train_batches=5)
+        fit(index, tmp_path, epochs=2, watch=Cut(at=7), limit_train_batches=5)
     fit(index, tmp_path / "on", epochs=2, watch=resumed, limit_train_batches=5, ckpt=tmp_path / "resume.ckpt")
     assert len(set(unbroken.seen)) == 10
     assert resumed.seen == unbroken.seen[5:]
     assert resumed.losses == unbroken.losses[5:]
+
+
+@pytest.fixture(scope="module")
+def unbroken(index: Path, tmp_path_factory: pytest.TempPathFactory) -> LightningCLI:
+    """A configured run of three epochs of six steps, with a checkpoint every three."""
+    torch.set_num_threads(1)
+    return run_configured(index, tmp_path_factory.mktemp("unbroken"), at=-1)
+
+
+def run_configured(index: Path, folder: Path, *words: str, at: int, validating: bool = False) -> LightningCLI:
+    config = small_config(folder / "small.yaml", index, batches=6)
+    cut = [f"--trainer.callbacks.at={at}", f"--trainer.callbacks.validating={validating}"]
+    watch = ["--trainer.max_epochs=3", "--trainer.callbacks+=tests.training.fitting.Cut", *cut]
+    return fitting.fit(["fit", "--config", str(config), *watch, *words])
+
+
+def validations(cli: LightningCLI) -> set[tuple[str, str]]:
+    """Step and AUC of every validation, of a run and of those that it goes on from."""
+    logs = Path(cli.trainer.default_root_dir).rglob("metrics.csv")
+    rows = [row for log in logs for row in csv.DictReader(log.open(encoding="utf-8"))]
+    return {(row["step"], row["valid/auc"]) for row in rows if row.get("valid/auc")}
+
+
+def outcome(cli: LightningCLI) -> tuple[object, ...]:
+    """What a run comes to, to the last bit: its weights, its best score, what EarlyStopping counted."""
+    weights = [weight.tolist() for weight in cli.model.parameters()]
+    early, best = cli.trainer.early_stopping_callback, cli.trainer.checkpoint_callback
+    assert early is not None
+    assert isinstance(best, ModelCheckpoint)
+    return weights, best.best_model_score, early.wait_count, early.best_score
+
+
+@pytest.mark.parametrize("cuts", [[(7, False), (13, False)], [(7, False), (10, False)], [(6, True)], [(18, True)]])
+def test_a_run_that_broke_at_the_end_of_an_epoch_is_the_unbroken_one(
+    index: Path, tmp_path: Path, unbroken: LightningCLI, cuts: list[tuple[int, bool]]
+) -> None:
+    """Broken after the epoch's checkpoint and again later, or in its validation: no batch and no validation differs."""
+    goes_on: list[str] = []
+    for at, validating in cuts:
+        with pytest.raises(RuntimeError, match="power cut"):
+            run_configured(index, tmp_path, *goes_on, at=at, validating=validating)
+        goes_on = ["--ckpt_path=last"]
+    resumed = run_configured(index, tmp_path, *goes_on, at=-1)
+    whole, rest = (next(c for c in cli.trainer.callbacks if isinstance(c, Cut)) for cli in (unbroken, resumed))
+    assert (len(whole.losses), len(validations(unbroken))) == (18, 3)
+    assert rest.losses == whole.losses[-len(rest.losses) :]
+    assert validations(resumed) == validations(unbroken)
+    assert outcome(resumed) == outcome(unbroken)
 
 
 def test_two_processes_draw_other_batches_and_learn_one_network(index: Path, tmp_path: Path) -> None:
