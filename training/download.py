@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from nodescan.csv_rows import csv_text
 from nodescan.domain.naming import few
-from nodescan.errors import OutputError, UsageError
+from nodescan.errors import OutputError, StoppedError, UsageError
 from nodescan.whole_files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
 from training.manifest import DIGESTS, ManifestRow, digest_of
@@ -74,7 +74,7 @@ def download(
 
     A file gets its name only when it is whole and, where a sum was published, equal to it. Raises UsageError where
     the bucket doesn't hold a file, OutputError where the disk won't, both before anything is fetched; DownloadError
-    at the end where files failed, those that didn't being kept.
+    at the end where files failed, those that didn't being kept. Ctrl-C ends it within a chunk; parts stay.
     """
     jobs = _planned(rows, to, bucket, parallel)
     record = _read_record(to)
@@ -82,11 +82,11 @@ def download(
     meter = _Meter(sum(job.remote.size - _there(job) for job in jobs if not job.path.exists()), tell)
     done: list[Fetched] = []
     failures: list[str] = []
-    lock = threading.Lock()
+    lock, stopped = threading.Lock(), threading.Event()
 
     def work(job: _Job) -> None:
         try:
-            fetched = _fetch(job, bucket, record=record, meter=meter)
+            fetched = _fetch(job, bucket, record=record, meter=meter, stopped=stopped)
         except (DownloadError, OutputError) as error:
             with lock:
                 failures.append(str(error))
@@ -99,7 +99,10 @@ def download(
             tell(f"{job.remote.key}: {fetched.size:,} bytes, {fetched.verified}")
 
     with ThreadPoolExecutor(parallel, thread_name_prefix="download") as pool:
-        list(pool.map(work, jobs))
+        try:
+            list(pool.map(work, jobs))
+        finally:
+            stopped.set()
     if failures:
         raise DownloadError(f"{len(failures)} of {len(jobs)} files failed; run it again to go on: {failures[0]}")
     return tuple(sorted(done, key=lambda item: str(item.path)))
@@ -186,7 +189,9 @@ def _there(job: _Job) -> int:
     return size if size <= job.remote.size else 0
 
 
-def _fetch(job: _Job, bucket: Bucket, *, record: "dict[str, _Record]", meter: "_Meter") -> Fetched:
+def _fetch(
+    job: _Job, bucket: Bucket, *, record: "dict[str, _Record]", meter: "_Meter", stopped: threading.Event
+) -> Fetched:
     if job.path.exists():
         size = job.path.stat().st_size
         if size != job.remote.size:
@@ -196,7 +201,7 @@ def _fetch(job: _Job, bucket: Bucket, *, record: "dict[str, _Record]", meter: "_
         return Fetched(job.path, size, job.verified)
     try:
         job.path.parent.mkdir(parents=True, exist_ok=True)
-        _append_all(job, bucket, meter)
+        _append_all(job, bucket, meter=meter, stopped=stopped)
         _verify(job, job.part)
         os.replace(job.part, job.path)
         job.etag_file.unlink(missing_ok=True)
@@ -205,24 +210,31 @@ def _fetch(job: _Job, bucket: Bucket, *, record: "dict[str, _Record]", meter: "_
     return Fetched(job.path, job.remote.size, job.verified)
 
 
-def _append_all(job: _Job, bucket: Bucket, meter: "_Meter") -> None:
-    """The part, made whole; a cut connection is taken up again where it ended, as long as that gets on."""
+def _append_all(job: _Job, bucket: Bucket, *, meter: "_Meter", stopped: threading.Event) -> None:
+    """The part, made whole; a cut connection is taken up again where it ended, as long as that gets on.
+
+    Raises StoppedError once `stopped` is set; the part stays.
+    """
     if not _there(job):
         job.part.unlink(missing_ok=True)
         job.etag_file.write_text(job.remote.etag)
     fruitless = 0
     with job.part.open("ab") as file:
-        while file.tell() < job.remote.size:
+        while file.tell() < job.remote.size and not stopped.is_set():
             before = file.tell()
             try:
                 for chunk in bucket.read_from(job.remote, before):
                     file.write(chunk)
                     meter.add(len(chunk))
+                    if stopped.is_set():
+                        break
             except ConnectionCutError:
                 fruitless = 0 if file.tell() > before else fruitless + 1
                 if fruitless >= _ATTEMPTS:
                     raise
-                time.sleep(_FIRST_PAUSE_S * 2**fruitless)
+                stopped.wait(_FIRST_PAUSE_S * 2**fruitless)
+    if stopped.is_set():
+        raise StoppedError(f"{job.remote.key}: stopped, its part is kept")
     if job.part.stat().st_size != job.remote.size:
         job.part.unlink()
         raise DownloadError(f"{job.remote.key}: more bytes came than the bucket says it has; run it again")

@@ -3,8 +3,10 @@
 import hashlib
 import logging
 import shutil
+import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 from nodescan.errors import OutputError, UsageError
 from tests.training.made_slides import row_of
 from training import download as download_module
-from training.bucket import Bucket, DownloadError
+from training.bucket import Bucket, DownloadError, RemoteFile
 from training.download import NOT_VERIFIED, download, parse_checksums
 
 boto3 = pytest.importorskip("boto3", reason="boto3 fills the bucket of the test server")
@@ -84,6 +86,18 @@ class CuttingProxy:
                     return
                 inner.sendall(piece)
                 sent += len(piece)
+
+
+class StoppedBucket(Bucket):
+    """Sends little by little; at the third piece somebody presses Ctrl-C."""
+
+    def read_from(self, file: RemoteFile, start: int) -> Iterator[bytes]:
+        content = b"".join(super().read_from(file, start))
+        for at in range(0, len(content), 1024):
+            yield content[at : at + 1024]
+            if at == 2048:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.002)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +174,17 @@ def test_a_later_run_goes_on_with_the_part(server: Server, tmp_path: Path, monke
     whole.socket.close()
     assert (tmp_path / ROW.key).read_bytes() == SLIDE
     assert any(f"Range: bytes={there}-".encode() in request for request in whole.requests)
+
+
+def test_ctrl_c_ends_it_in_the_middle_of_a_file(server: Server, tmp_path: Path) -> None:
+    """What was under way is a part, not the whole file that nobody waits for any more, and is gone on with."""
+    row, bucket = replace(ROW, annotation_key=""), server.fill(objects())
+    with pytest.raises(KeyboardInterrupt):
+        download([row], tmp_path, bucket=StoppedBucket(BUCKET, bucket.endpoint), tell=silent)
+    part = tmp_path / f"{ROW.key}.part"
+    assert 3 * 1024 <= part.stat().st_size < len(SLIDE)
+    download([row], tmp_path, bucket=bucket, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
 
 
 def test_a_part_of_another_version_is_not_continued(server: Server, tmp_path: Path) -> None:
