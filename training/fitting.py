@@ -16,7 +16,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
-from nodescan.errors import NodescanError, OutputError, UsageError
+from nodescan import errors
+from nodescan.errors import NodescanError, OutputError, SlideError, UsageError
 from nodescan.whole_files import output_errors, remove_parts, written_beside
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
@@ -29,7 +30,7 @@ _NO_NEWS = (
     "LightningCLI's args parameter is intended",  # we hand over what stands on the command line
     "Your `IterableDataset` has `__len__` defined",  # batches are a function of their number: workers share them out
 )
-_TOLD_BY_WORKER = re.compile(r"^nodescan\.errors\.\w+: (.+)$", re.MULTILINE)
+_TOLD_BY_WORKER = re.compile(r"^nodescan\.errors\.(\w+): (.+)$", re.MULTILINE)
 
 
 def fit(arguments: list[str]) -> LightningCLI:
@@ -132,7 +133,7 @@ class TrainingCLI(LightningCLI):
             told = _TOLD_BY_WORKER.findall(str(error))
             if not told:
                 raise
-            raise UsageError(told[-1]) from error
+            raise _met_by_worker(*told[-1]) from error
         except OSError as error:
             where = error.filename or self.trainer.default_root_dir
             why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
@@ -223,6 +224,12 @@ def _way_on(trainer: lightning.Trainer) -> str:
     if good is None:
         return f"no checkpoint in {there[0].parent} holds weights that can be used; start again {slower}"
     return f"{good} is good; start from it: --model.init_from {good}, {slower}"
+
+
+def _met_by_worker(kind: str, text: str) -> NodescanError:
+    """The error of that class: a slide's is made of its name and the rest."""
+    error = getattr(errors, kind)
+    return error(*text.split(": ", 1)) if issubclass(error, SlideError) else error(text)
 
 
 def _goes_on(trainer: lightning.Trainer) -> str:

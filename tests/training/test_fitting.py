@@ -213,13 +213,13 @@ def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
     assert all(torch.load(path, weights_only=True)["global_step"] == 3 for path in kept)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
 def test_what_a_worker_met_is_one_line(
-    index: Path, data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    index: Path, tmp_path: Path, workers: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A slide that is damaged after it was prepared ends the run by its name, without the worker's traceback."""
-    index, config = damaged_index(index, tmp_path), tmp_path / "small.yaml"
-    line = said_of(["--config", str(small_config(config, index, workers=1))], capsys)
-    assert "normal_001" in line
+    """A slide damaged after it was prepared ends the run by its name and with exit code 1, whoever reads it."""
+    config = small_config(tmp_path / "small.yaml", damaged_index(index, tmp_path), workers=workers)
+    assert said_of(["--config", str(config)], capsys, code=1).startswith("error: normal_001.tif: ")
 
 
 def damaged_index(index: Path, folder: Path) -> Path:
