@@ -41,9 +41,14 @@ def steps_of(checkpoint: Path) -> tuple[int, int]:
         return int(content["global_step"]), int(content["lr_schedulers"][0]["total_steps"])
 
 
+def halved(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights in half precision, which a model's are written in; whole numbers (counted batches) stay."""
+    return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+
+
 def are_sound(weights: Mapping[str, torch.Tensor]) -> bool:
-    """Whether all weights are finite in half precision, which a model's are written in."""
-    return all(bool(torch.isfinite(value.half()).all()) for value in weights.values())
+    """Whether all weights are finite in half precision."""
+    return all(bool(torch.isfinite(value).all()) for value in halved(weights).values())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
 from nodescan.whole_files import output_errors
-from training.checkpoints import are_sound, read_checkpoint
+from training.checkpoints import are_sound, halved, read_checkpoint
 from training.slide_index import SPACING_UM
 from training.untuned import UNTUNED
 
@@ -43,7 +43,7 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
         raise UsageError(f"{checkpoint}: not the weights of a {architecture} network ({reason})") from error
     if not are_sound(weights):
         raise UsageError(f"{checkpoint}: holds weights that are no finite numbers; export an earlier checkpoint")
-    content = safetensors.torch.save({key: value.half().contiguous() for key, value in weights.items()})
+    content = safetensors.torch.save({key: value.contiguous() for key, value in halved(weights).items()})
     card = ModelCard(
         name=name,
         architecture=architecture,

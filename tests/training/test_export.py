@@ -9,18 +9,21 @@ from nodescan.errors import ModelError, OutputError, UsageError
 from nodescan.inference.models import build
 from nodescan.inference.predictor import open_predictor
 from training import export as export_module
+from training.checkpoints import starting_weights
 from training.export import export
 
 
-def write_checkpoint(path: Path, *, seed: int = 0, spoilt: float | None = None) -> Path:
-    """As a run of p4m-small leaves it; spoilt: one weight of every kernel."""
+def write_checkpoint(
+    path: Path, *, architecture: str = "p4m-small", seed: int = 0, spoilt: float | None = None
+) -> Path:
+    """As a run leaves it; spoilt: one weight of every kernel."""
     torch.manual_seed(seed)
-    state = {f"net.{key}": value for key, value in build("p4m-small").state_dict().items()}
+    state = {f"net.{key}": value for key, value in build(architecture).state_dict().items()}
     if spoilt is not None:
         for value in state.values():
             if value.ndim > 1:
                 value.view(-1)[0] = spoilt
-    torch.save({"state_dict": state, "hyper_parameters": {"architecture": "p4m-small"}}, path)
+    torch.save({"state_dict": state, "hyper_parameters": {"architecture": architecture}}, path)
     return path
 
 
@@ -33,6 +36,19 @@ def test_weights_that_are_no_numbers_are_not_exported(tmp_path: Path, spoilt: fl
     with pytest.raises(UsageError, match=r"bad.ckpt: holds weights that are no finite numbers"):
         export(bad, tmp_path / "model", name="model", training_data="none")
     assert {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()} == before
+
+
+def test_a_long_run_is_exported(tmp_path: Path) -> None:
+    """Its counters of batches are beyond what half precision holds, and come back as they were."""
+    path = write_checkpoint(tmp_path / "long.ckpt", architecture="resnet18")
+    content = torch.load(path, weights_only=True)
+    for key, value in content["state_dict"].items():
+        if key.endswith("num_batches_tracked"):
+            value.fill_(70_001)
+    torch.save(content, path)
+    export(path, tmp_path / "model", name="model", training_data="none")
+    _, weights = starting_weights(str(tmp_path / "model"))
+    assert int(weights["stem_norm.num_batches_tracked"]) == 70_001
 
 
 def test_a_copy_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
