@@ -24,12 +24,14 @@ from training.teachers import Teachers, patch_logit
 @contextmanager
 def fixed_statistics(net: nn.Module) -> Iterator[None]:
     """Normalise by the running statistics, as at inference: a few tiles of one stain say nothing of all slides."""
-    norms = [layer for layer in net.modules() if isinstance(layer, GroupNorm8) and layer.training]
-    for norm in norms:
-        norm.eval()
-    yield
-    for norm in norms:
-        norm.train()
+    norms = [layer for layer in net.modules() if isinstance(layer, GroupNorm8 | nn.BatchNorm2d) and layer.training]
+    try:
+        for norm in norms:
+            norm.eval()
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
 
 
 class TumourModule(lightning.LightningModule):

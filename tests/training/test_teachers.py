@@ -8,7 +8,7 @@ import torch
 from nodescan.errors import UsageError
 from nodescan.inference.models import build
 from nodescan.inference.transforms import normalised
-from training.module import TumourModule
+from training.module import TumourModule, fixed_statistics
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch
 from training.rivals import ResidualNet, build_any
@@ -95,6 +95,21 @@ def test_the_residual_network_answers_for_the_middle_of_its_picture() -> None:
     inside[..., 40:56, 40:56] = 0
     with torch.no_grad():
         said, around, within, cut = (net(x) for x in (image, other, inside, image[..., 8:-8, 8:-8]))
+@pytest.mark.parametrize("architecture", ["p4m-small", "resnet18", "plain"])
+def test_tiles_of_their_own_size_move_no_statistics(architecture: str) -> None:
+    """Whichever norm a network has; where the tiles can't be answered it goes on learning all the same."""
+    net = build_any(architecture).train()
+    norms = [layer for layer in net.modules() if hasattr(layer, "running_mean")]
+    before = [norm.running_mean.clone() for norm in norms]
+    with fixed_statistics(net):
+        net(torch.rand(2, 3, 96, 96))
+    assert norms
+    assert all(torch.equal(norm.running_mean, mean) for norm, mean in zip(norms, before, strict=True))
+    with pytest.raises(RuntimeError, match="channels"), fixed_statistics(net):
+        net(torch.rand(2, 1, 96, 96))
+    assert all(norm.training for norm in norms)
+
+
     assert torch.allclose(said, around)
     assert torch.allclose(said, cut, atol=1e-6)
     assert not torch.allclose(said, within, atol=1e-4)
