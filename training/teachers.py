@@ -15,8 +15,10 @@ from training.rivals import build_any
 
 
 def patch_logit(cells: Tensor) -> Tensor:
-    """The answer to a lone patch, float (N,), from the cells of its centre, float (N, n, n): their mean logit."""
-    return cells.flatten(1).mean(dim=1)
+    """The answer to a lone patch, float (N,), from its cells, float (N, n, n): the mean logit of the central 2 x 2, of
+    which the label speaks; of the one in the middle where n is odd."""
+    edge = (cells.shape[-1] - 1) // 2
+    return cells[:, edge : cells.shape[1] - edge, edge : cells.shape[2] - edge].flatten(1).mean(dim=1)
 
 
 class Teachers:

@@ -12,7 +12,7 @@ from training.module import TumourModule, fixed_statistics
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch
 from training.rivals import ResidualNet, build_any
-from training.teachers import Teachers
+from training.teachers import Teachers, patch_logit
 
 
 def checkpoint(path: Path, architecture: str, seed: int) -> str:
@@ -72,6 +72,16 @@ def test_what_teaches_is_neither_trained_nor_kept(sources: list[str]) -> None:
     assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(("side_px", "read"), [(80, 1), (96, 2), (112, 1), (128, 2), (160, 2)])
+def test_a_patch_is_answered_by_the_cells_of_its_centre(side_px: int, read: int) -> None:
+    """Of a large patch, too, whose label says nothing of what lies around them."""
+    cells = torch.zeros(1, (side_px - 64) // 16, (side_px - 64) // 16)
+    edge = (cells.shape[-1] - read) // 2
+    cells[:, edge : edge + read, edge : edge + read] = 3.0
+    assert patch_logit(cells).tolist() == [3.0]
+    assert patch_logit(3.0 - cells).tolist() == [0.0]
+
+
 def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"gone\.ckpt: no such checkpoint"):
         module_with([str(tmp_path / "gone.ckpt")])
@@ -85,16 +95,6 @@ def test_without_weight_tiles_are_not_looked_at() -> None:
     assert tiles is None
 
 
-def test_the_residual_network_answers_for_the_middle_of_its_picture() -> None:
-    """From 80 px at most: what lies around them changes nothing, what lies within does."""
-    net = ResidualNet().eval()
-    image = torch.rand(1, 3, 96, 96)
-    other = image.clone()
-    other[..., :8, :] = 0
-    inside = image.clone()
-    inside[..., 40:56, 40:56] = 0
-    with torch.no_grad():
-        said, around, within, cut = (net(x) for x in (image, other, inside, image[..., 8:-8, 8:-8]))
 @pytest.mark.parametrize("architecture", ["p4m-small", "resnet18", "plain"])
 def test_tiles_of_their_own_size_move_no_statistics(architecture: str) -> None:
     """Whichever norm a network has; where the tiles can't be answered it goes on learning all the same."""
@@ -110,6 +110,16 @@ def test_tiles_of_their_own_size_move_no_statistics(architecture: str) -> None:
     assert all(norm.training for norm in norms)
 
 
+def test_the_residual_network_answers_for_the_middle_of_its_picture() -> None:
+    """From 80 px at most: what lies around them changes nothing, what lies within does."""
+    net = ResidualNet().eval()
+    image = torch.rand(1, 3, 96, 96)
+    other = image.clone()
+    other[..., :8, :] = 0
+    inside = image.clone()
+    inside[..., 40:56, 40:56] = 0
+    with torch.no_grad():
+        said, around, within, cut = (net(x) for x in (image, other, inside, image[..., 8:-8, 8:-8]))
     assert torch.allclose(said, around)
     assert torch.allclose(said, cut, atol=1e-6)
     assert not torch.allclose(said, within, atol=1e-4)
