@@ -152,18 +152,21 @@ def _read_one(path: Path) -> Patches:
 
 
 def _label(source: Path, name: str) -> int | None:
-    """What the nearest folder says whose name is a label; None for what is no picture, or lies in no folder at all.
+    """What the folders say whose names are labels; None for what is no picture, or lies in no folder at all.
 
-    Raises UsageError for a picture in folders that say nothing: left out in silence, it would be missed by nobody.
+    Raises UsageError for a picture in folders that say nothing, which nobody would miss if it were left out in silence,
+    and in folders of both labels (tumor/0): one of them numbers parts or cases.
     """
     path = PurePosixPath(name)
     if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
         return None
     folders = path.parts[:-1]
-    label = next((LABELS[folder] for folder in reversed(folders) if folder in LABELS), None)
-    if label is None and folders:
+    said = {folder: LABELS[folder.lower()] for folder in folders if folder.lower() in LABELS}
+    if len(set(said.values())) > 1:
+        raise UsageError(f"{source}: {name} lies in folders of both labels, {' and '.join(said)}; rename one of them")
+    if not said and folders:
         raise UsageError(f"{source}: {name} lies in no folder named normal or tumor, so its label isn't known")
-    return label
+    return next(iter(said.values()), None)
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:

@@ -85,7 +85,7 @@ def test_a_changed_label_is_not_taken_from_the_cache(tmp_path: Path) -> None:
     assert labels() == [[False, True, True, True]] * 2
 
 
-def test_a_patch_counts_by_the_nearest_folder_that_says_something(tmp_path: Path) -> None:
+def test_a_patch_counts_by_the_folder_that_says_something(tmp_path: Path) -> None:
     """Deeper folders and other spellings are read as torchvision's ImageFolder reads them; unknown ones are refused."""
     for name in ("normal/a.png", "tumor/case1/b.png", "tumour/c.png", "normal/d.bmp"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +96,19 @@ def test_a_patch_counts_by_the_nearest_folder_that_says_something(tmp_path: Path
     (tmp_path / "stroma" / "e.png").write_bytes(png(NORMAL))
     with pytest.raises(UsageError, match=r"stroma/e.png lies in no folder named normal or tumor"):
         read_patches([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["tumor/0/a.png", "Tumor/0/a.png", "1/normal/a.png"])
+def test_folders_of_both_labels_are_refused(tmp_path: Path, name: str) -> None:
+    """Parts of a set that are numbered from 0 would turn labels round; a number that says the same is taken."""
+    for file in (name, "normal/0/b.png"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_bytes(png(NORMAL))
+    first, second = Path(name).parts[:2]
+    with pytest.raises(UsageError, match=f"{name} lies in folders of both labels, {first} and {second}; rename one"):
+        read_patches([tmp_path])
+    (tmp_path / name).unlink()
+    assert read_patches([tmp_path]).tumour.tolist() == [False]
 
 
 @pytest.mark.parametrize("name", ["none.zip", "bad.zip", "empty"])
