@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -104,9 +105,25 @@ def _exists(path: Path) -> Path:
 def _files_of(path: Path) -> list[Path]:
     """Every file that the patches and labels of a path are read from."""
     if path.is_dir():
-        return [file for file in sorted(path.rglob("*")) if file.is_file()]
+        return _files_below(path)
     pair = _labels_of(path)
     return [path, pair] if pair != path and pair.exists() else [path]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted. Links are followed; raises UsageError for one that leads nowhere, or to a
+    folder for the second time."""
+    files, seen = list[Path](), set[Path]()
+    for place, _, names in os.walk(folder, followlinks=True):
+        where = Path(place).resolve()
+        if where in seen:
+            raise UsageError(f"{place}: a link leads to {where}, which is read already; remove the link")
+        seen.add(where)
+        files += [Path(place, name) for name in names]
+    for file in files:
+        if not file.exists():
+            raise UsageError(f"{file}: is a link to what isn't there; mend it, or remove it")
+    return sorted(files)
 
 
 def _labels_of(path: Path) -> Path:
@@ -181,9 +198,9 @@ def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
 
 
 def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
-    for file in sorted(path.rglob("*")):
+    for file in _files_below(path):
         name = file.relative_to(path).as_posix()
-        label = _label(path, name) if file.is_file() else None
+        label = _label(path, name)
         if label is not None:
             yield name, label, file.read_bytes()
 

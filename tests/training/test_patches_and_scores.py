@@ -111,6 +111,23 @@ def test_folders_of_both_labels_are_refused(tmp_path: Path, name: str) -> None:
     assert read_patches([tmp_path]).tumour.tolist() == [False]
 
 
+def test_a_folder_behind_a_link_is_read(tmp_path: Path) -> None:
+    """A class that lies elsewhere isn't dropped in silence; a link to nowhere, or in a circle, is refused."""
+    for name in ("set/normal/a.png", "elsewhere/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(png(NORMAL))
+    (tmp_path / "set" / "tumor").symlink_to(tmp_path / "elsewhere")
+    for cache in (None, tmp_path / "cache"):
+        assert read_patches([tmp_path / "set"], cache=cache).tumour.tolist() == [False, True]
+    (tmp_path / "elsewhere" / "again").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=r"tumor/again: a link leads to .*elsewhere, which is read already"):
+        read_patches([tmp_path / "set"])
+    (tmp_path / "elsewhere" / "again").unlink()
+    (tmp_path / "set" / "normal" / "c.png").symlink_to(tmp_path / "gone")
+    with pytest.raises(UsageError, match=r"normal/c.png: is a link to what isn't there"):
+        read_patches([tmp_path / "set"])
+
+
 @pytest.mark.parametrize("name", ["none.zip", "bad.zip", "empty"])
 def test_a_source_without_patches_is_named(tmp_path: Path, name: str) -> None:
     """Missing, broken and empty sources are told apart from patches, in one line."""
