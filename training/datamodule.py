@@ -16,7 +16,7 @@ from training.augment import AugmentSettings, augmented, blended, context_swappe
 from training.limits import check_settings
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
-from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, read_patches
+from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, files_of, read_patches
 
 _ORDER_STREAM = 1 << 32
 """Keeps the random numbers of an epoch's order apart from those of its batches."""
@@ -146,7 +146,7 @@ class PatchData(lightning.LightningDataModule):
         self.cache, self.plan, self.mosaic, self.augment = cache, plan, mosaic, augment
 
     def setup(self, stage: str) -> None:
-        both = set.intersection(*({path.resolve() for path in paths} for paths in self.sources.values()))
+        both = set.intersection(*({file.resolve() for file in files_of(paths)} for paths in self.sources.values()))
         if both:
             raise UsageError(f"{min(both)}: is to be trained on and validated on; name other patches for one of them")
         self.valid = self._read("valid")

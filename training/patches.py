@@ -81,7 +81,7 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
     """
     if cache is None:
         return _join([_read_one(path) for path in paths])
-    files = [file for path in paths for file in _files_of(_exists(path))]
+    files = files_of(paths)
     stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     key = hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
     pixels_file, rest_file = cache / f"{key}.npy", cache / f"{key}.npz"
@@ -96,6 +96,11 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
     return Patches(np.load(pixels_file, mmap_mode="r"), rest["tumour"], tuple(rest["names"].tolist()))
 
 
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """Every file that the patches and labels of the paths are read from. Raises UsageError where one isn't there."""
+    return [file for path in paths for file in _files_of(_exists(path))]
+
+
 def _exists(path: Path) -> Path:
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder of patches")
@@ -103,7 +108,6 @@ def _exists(path: Path) -> Path:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """Every file that the patches and labels of a path are read from."""
     if path.is_dir():
         return _files_below(path)
     pair = _labels_of(path)

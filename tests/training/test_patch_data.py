@@ -1,0 +1,27 @@
+"""Which patches are not trained on: each refused by name before the first step."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from nodescan.errors import UsageError
+from tests.training.fitting import patch_data, write_patches
+from training.datamodule import PatchData
+
+
+def data_of(train: Path, valid: Path) -> PatchData:
+    """Of given sources, with every other setting as the tests have it."""
+    data = patch_data(write_patches(train.with_name("any.zip"), 2))
+    data.sources = {"train": [train], "valid": [valid]}
+    return data
+
+
+@pytest.mark.parametrize("train", ["all", "all/valid/normal"])
+def test_a_folder_within_another_is_not_trained_on_and_validated_on(tmp_path: Path, train: str) -> None:
+    """Whichever of the two holds the other: patches would be validated on that were learned by heart."""
+    with zipfile.ZipFile(write_patches(tmp_path / "p.zip", 4)) as archive:
+        archive.extractall(tmp_path / "all" / "valid")
+    data = data_of(tmp_path / train, tmp_path / "all" / "valid")
+    with pytest.raises(UsageError, match=r"valid/normal/0\.png: is to be trained on and validated on; name other"):
+        data.setup("fit")
