@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nodescan.errors import UsageError
 from training.limits import check_settings
 from training.patches import Patches
 
@@ -30,7 +31,10 @@ class MosaicSettings:
 
 
 class MosaicMaker:
-    """Draws tiles from patches; needs nothing but the patches and a generator of random numbers."""
+    """Draws tiles from patches; needs nothing but the patches and a generator of random numbers.
+
+    Raises UsageError where a class has no patch that holds tissue.
+    """
 
     def __init__(self, patches: Patches, settings: MosaicSettings) -> None:
         self.settings = settings
@@ -38,6 +42,9 @@ class MosaicMaker:
         usable, self.hues = _usable_and_hue(patches.pixels)
         self.tumour = np.flatnonzero(usable & patches.tumour)
         self.normal = np.flatnonzero(usable & ~patches.tumour)
+        for word, members in (("tumour", self.tumour), ("normal", self.normal)):
+            if not len(members):
+                raise UsageError(f"of {len(patches)} patches, none is {word} and holds tissue: both classes are needed")
 
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """uint8 (tile_px, tile_px, 3) and its tumour mask, bool (tile_px, tile_px)."""

@@ -25,3 +25,15 @@ def test_a_folder_within_another_is_not_trained_on_and_validated_on(tmp_path: Pa
     data = data_of(tmp_path / train, tmp_path / "all" / "valid")
     with pytest.raises(UsageError, match=r"valid/normal/0\.png: is to be trained on and validated on; name other"):
         data.setup("fit")
+
+
+@pytest.mark.parametrize("which", ["train", "valid"])
+@pytest.mark.parametrize("label", ["normal", "tumor"])
+def test_patches_of_one_class_are_refused(tmp_path: Path, which: str, label: str) -> None:
+    """Nothing could be learned from them; validated on, every network would have an AUC of 0."""
+    sources = {name: write_patches(tmp_path / f"{name}.zip", 4) for name in ("train", "valid")}
+    with zipfile.ZipFile(sources[which]) as archive:
+        archive.extractall(tmp_path / which, [name for name in archive.namelist() if name.startswith(label)])
+    sources[which] = tmp_path / which
+    with pytest.raises(UsageError, match="both classes are needed"):
+        data_of(**sources).setup("fit")
