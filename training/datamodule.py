@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from nodescan.errors import UsageError
 from nodescan.phantoms.tiles import phantom_tile
 from training.augment import AugmentSettings, augmented, blended, context_swapped, cropped
-from training.limits import check_settings
+from training.limits import check_network, check_settings
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
 from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, files_of, read_patches
@@ -146,6 +146,7 @@ class PatchData(lightning.LightningDataModule):
         self.cache, self.plan, self.mosaic, self.augment = cache, plan, mosaic, augment
 
     def setup(self, stage: str) -> None:
+        check_network(self.plan, self.trainer)
         both = set.intersection(*({file.resolve() for file in files_of(paths)} for paths in self.sources.values()))
         if both:
             raise UsageError(f"{min(both)}: is to be trained on and validated on; name other patches for one of them")

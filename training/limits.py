@@ -2,9 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nodescan.errors import UsageError
+
+if TYPE_CHECKING:
+    import lightning
 
 
 def check_settings(section: str, settings: Any, *, counts: Collection[str] = ()) -> None:
@@ -19,3 +22,13 @@ def check_settings(section: str, settings: Any, *, counts: Collection[str] = ())
             raise UsageError(f"{section}.{field.name} is {value:g}: it must be {least} or more")
         if field.name.endswith("_share") and value > 1:
             raise UsageError(f"{section}.{field.name} is {value:g}: a share is 1 at most")
+
+
+def check_network(plan: Any, trainer: "lightning.Trainer | None") -> None:
+    """Raises UsageError where a plan's margin_px or stride_px isn't that of the network which the trainer trains: the
+    labels of cells would lie beside what is answered."""
+    net = getattr(getattr(trainer, "lightning_module", None), "net", None)
+    for name in ("margin_px", "stride_px"):
+        asked, own = getattr(plan, name, None), getattr(net, name, None)
+        if None not in (asked, own) and asked != own:
+            raise UsageError(f"plan.{name} is {asked}: the network's own is {own}")

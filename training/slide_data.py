@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nodescan.errors import UsageError
 from training.augment import AugmentSettings, augmented, blended, context_swapped
-from training.limits import check_settings
+from training.limits import check_network, check_settings
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
 from training.sampler import SamplePlan, SlideSampler
@@ -104,6 +104,7 @@ class SlideData(lightning.LightningDataModule):
         self.workers, self.hard_negatives = workers, hard_negatives
 
     def setup(self, stage: str) -> None:
+        check_network(self.plan, self.trainer)
         self.valid = _drawn_once(SlideSampler(self.index, "valid", self.sample), self.plan)
         if stage == "fit":
             self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)

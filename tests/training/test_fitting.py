@@ -171,6 +171,20 @@ def test_what_cannot_be_trained_is_one_line(
     assert said in line
 
 
+@pytest.mark.parametrize(("name", "value", "own"), [("margin_px", 26, 32), ("margin_px", 48, 32), ("stride_px", 8, 16)])
+def test_a_plan_for_another_network_is_refused(  # noqa: PLR0913, PLR0917
+    index: Path, tmp_path: Path, name: str, value: int, own: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of slides and of patches: its labels would lie beside the cells that they are compared with."""
+    config = small_config(tmp_path / "small.yaml", index)
+    if name == "stride_px":
+        content = yaml.safe_load(config.read_text())
+        content["data"] = yaml.safe_load((REPOSITORY / "configs" / "train" / "pcam.yaml").read_text())["data"]
+        config.write_text(yaml.safe_dump(content))
+    line = said_of(["--config", str(config), f"--data.init_args.plan.{name}", str(value)], capsys)
+    assert line == f"error: plan.{name} is {value}: the network's own is {own}"
+
+
 def test_only_a_checkpoint_whose_weights_are_sound_is_called_good(index: Path, tmp_path: Path) -> None:
     """Of those that are left the newest sound one is named; where a step ruined them all, that is said."""
     trainer = lightning.Trainer(logger=False, callbacks=[ModelCheckpoint(tmp_path, every_n_epochs=n) for n in (1, 2)])
