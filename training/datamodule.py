@@ -151,11 +151,13 @@ class PatchData(lightning.LightningDataModule):
         if both:
             raise UsageError(f"{min(both)}: is to be trained on and validated on; name other patches for one of them")
         self.valid = self._read("valid")
+        self.plan.check_answered("the side of the patches", self.valid.pixels.shape[1])
         if self.valid.tumour.all() or not self.valid.tumour.any():
             sources = ", ".join(map(str, self.sources["valid"]))
             raise UsageError(f"{sources}: validation patches of one class have no AUC; both classes are needed")
         if stage == "fit":
             self.train = self._read("train")
+            self.plan.check_answered("the side of the patches", self.train.pixels.shape[1])
             self.maker = MosaicMaker(self.train, self.mosaic)
 
     def _read(self, which: str) -> Patches:

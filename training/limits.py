@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import fields
+from math import isinf
 from typing import TYPE_CHECKING, Any
 
 from nodescan.errors import UsageError
@@ -22,6 +23,13 @@ def check_settings(section: str, settings: Any, *, counts: Collection[str] = ())
             raise UsageError(f"{section}.{field.name} is {value:g}: it must be {least} or more")
         if field.name.endswith("_share") and value > 1:
             raise UsageError(f"{section}.{field.name} is {value:g}: a share is 1 at most")
+
+
+def check_number(name: str, value: float, *, most: float) -> None:
+    """Raises UsageError, naming the key, for what isn't a finite number from 0 to `most`."""
+    if not 0 <= value <= most or isinf(value):
+        allowed = "be 0 or more" if isinf(most) else f"lie between 0 and {most:g}"
+        raise UsageError(f"{name} is {value:g}: it must {allowed}")
 
 
 def check_network(plan: Any, trainer: "lightning.Trainer | None") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 import lightning
@@ -15,10 +16,14 @@ from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
 from nodescan.inference.transforms import as_image, normalised
 from training.checkpoints import starting_weights
+from training.limits import check_number
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch
 from training.rivals import build_any
 from training.teachers import Teachers, patch_logit
+
+_MOST = {"learning_rate": inf, "weight_decay": inf, "tile_weight": inf, "label_smoothing": 1.0, "teacher_share": 1.0}
+"""The module's numbers and what each may be at most; none may be below 0."""
 
 
 @contextmanager
@@ -60,9 +65,9 @@ class TumourModule(lightning.LightningModule):
         teacher_share: float = 0.5,
     ) -> None:
         super().__init__()
-        if not 0 <= teacher_share <= 1:
-            raise UsageError(f"model.teacher_share is {teacher_share:g}: it must lie between 0 and 1")
         self.save_hyperparameters()
+        for name, most in _MOST.items():
+            check_number(f"model.{name}", self.hparams[name], most=most)
         self.net = build_any(architecture)
         if init_from is not None:
             found, weights = starting_weights(init_from)
@@ -131,6 +136,12 @@ class TumourModule(lightning.LightningModule):
         self.log("valid/auc", self.auc, prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Raises UsageError for a run without an end: its schedule has one."""
+        steps = self.trainer.estimated_stepping_batches
+        if not 0 < steps < inf:
+            raise UsageError(
+                f"trainer.max_epochs is {self.trainer.max_epochs}: say how long to train, by it or max_steps"
+            )
         kernels = [p for p in self.parameters() if p.ndim > 1]
         rest = [p for p in self.parameters() if p.ndim <= 1]
         groups = [
@@ -141,7 +152,7 @@ class TumourModule(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser,
             max_lr=self.hparams["learning_rate"],
-            total_steps=int(self.trainer.estimated_stepping_batches),
+            total_steps=int(steps),
             pct_start=0.15,
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -171,6 +171,31 @@ def test_what_cannot_be_trained_is_one_line(
     assert said in line
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("learning_rate", -1.0, "it must be 0 or more"),
+        ("learning_rate", float("inf"), "it must be 0 or more"),
+        ("weight_decay", float("nan"), "it must be 0 or more"),
+        ("tile_weight", -1.0, "it must be 0 or more"),
+        ("label_smoothing", 2.5, "it must lie between 0 and 1"),
+        ("teacher_share", 1.1, "it must lie between 0 and 1"),
+    ],
+)
+def test_a_modules_number_out_of_its_range_is_named(name: str, value: float, said: str) -> None:
+    """Before anything is read; what is above 1 of a share would turn labels round."""
+    numbers = {"learning_rate": 0.001, "weight_decay": 0.03, "tile_weight": 0.3}
+    with pytest.raises(UsageError, match=f"model.{name} is {value:g}: {said}"):
+        TumourModule("p4m-small", **numbers | {name: value})
+
+
+def test_a_run_without_an_end_is_refused(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its schedule of learning rates needs one; a number of steps is one, too."""
+    words = ["--config", str(small_config(tmp_path / "small.yaml", index, batches=1)), "--trainer.max_epochs", "-1"]
+    assert "trainer.max_epochs is -1: say how long to train, by it or max_steps" in said_of(words, capsys)
+    assert fit(["fit", *words, "--trainer.max_steps", "1"]).trainer.global_step == 1
+
+
 @pytest.mark.parametrize(("name", "value", "own"), [("margin_px", 26, 32), ("margin_px", 48, 32), ("stride_px", 8, 16)])
 def test_a_plan_for_another_network_is_refused(  # noqa: PLR0913, PLR0917
     index: Path, tmp_path: Path, name: str, value: int, own: int, capsys: pytest.CaptureFixture[str]

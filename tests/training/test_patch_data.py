@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from nodescan.errors import UsageError
 from tests.training.fitting import patch_data, write_patches
@@ -37,3 +38,20 @@ def test_patches_of_one_class_are_refused(tmp_path: Path, which: str, label: str
     sources[which] = tmp_path / which
     with pytest.raises(UsageError, match="both classes are needed"):
         data_of(**sources).setup("fit")
+
+
+@pytest.mark.parametrize("which", ["train", "valid"])
+def test_patches_that_are_too_small_for_an_answer_are_refused(tmp_path: Path, which: str) -> None:
+    """Of 64 px the network answers no cell, of 80 px one."""
+    sources = {name: write_patches(tmp_path / f"{name}.zip", 4) for name in ("train", "valid")}
+    data = data_of(**sources)
+    for side_px in (80, 64):
+        with zipfile.ZipFile(sources[which]) as archive:
+            archive.extractall(tmp_path / f"{side_px}")
+        for file in (tmp_path / f"{side_px}").rglob("*.png"):
+            Image.open(file).crop((0, 0, side_px, side_px)).save(file)
+        data.sources[which] = [tmp_path / f"{side_px}"]
+        if side_px == 80:
+            data.setup("fit")
+    with pytest.raises(UsageError, match="the side of the patches is 64: the network answers nothing below 80 px"):
+        data.setup("fit")
