@@ -56,7 +56,9 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
     lines = read_table(path, columns=COLUMNS, required=COLUMNS)
     rows = [_row(line) for line in lines]
     _check_unique(lines, "slide_id", [row.slide_id for row in rows])
-    _check_unique(lines, "key", [str(PurePosixPath(row.key)) for row in rows])
+    for name in ("key", "annotation_key"):
+        keys = [getattr(row, name) for row in rows]
+        _check_unique(lines, name, [str(PurePosixPath(key)) if key else "" for key in keys])
     _check_unique(lines, "checksum", [row.checksum for row in rows])
     _check_splits(lines, rows)
     return tuple(rows)
@@ -128,7 +130,8 @@ def _filled(line: CsvRow, column: str, value: str | bool | None) -> str | bool:
 
 
 def _check_unique(lines: Sequence[CsvRow], name: str, values: Sequence[str]) -> None:
-    """Two rows of one slide file could be learned from and tested on. Empty values are of no file."""
+    """Two rows of one slide file could be learned from and tested on; one slide's outlines fit no other. Empty values
+    are of no file."""
     seen: dict[str, int] = {}
     for line, value in zip(lines, values, strict=True):
         if value and value in seen:

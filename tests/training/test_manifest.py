@@ -115,6 +115,10 @@ def test_a_manifest_comes_back_as_written(tmp_path: Path) -> None:
             "line 5: key 'CAMELYON16/images/tumor_001.tif' stands in line 2 already",
         ),
         (
+            lambda rows: [r.replace("annotations/tumor_002", "annotations//tumor_001") for r in rows],
+            "line 3: annotation_key 'CAMELYON16/annotations/tumor_001.xml' stands in line 2 already",
+        ),
+        (
             lambda rows: [rows[0], *[r.replace("tif,,", f"tif,{'0f' * 32},") for r in rows[1:]]],
             f"line 3: checksum '{'0f' * 32}' stands in line 2 already",
         ),
