@@ -1,7 +1,6 @@
 """The tumour mask of a whole slide in little memory: a uniform block takes a byte, a mixed one a bit a pixel."""
 
 import math
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.outline_masks import rasterise
+from nodescan.whole_files import written_beside
+from training.patches import ARRAY_ERRORS
 
 BLOCK_PX = 256
 _NONE, _ALL, _MIXED = 0, 1, 2
@@ -62,7 +63,9 @@ class BlockMask:
         return int((self.kind == _ALL).sum()) * BLOCK_PX**2 + int(np.unpackbits(self.packed).sum())
 
     def save(self, path: Path) -> None:
-        np.savez_compressed(path, kind=self.kind, number=self.number, packed=self.packed)
+        """Write it, whole or not at all. Raises OutputError."""
+        with written_beside(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, kind=self.kind, number=self.number, packed=self.packed)
 
     def _block(self, row: int, column: int) -> NDArray[np.bool_]:
         if self.kind[row, column] != _MIXED:
@@ -76,7 +79,7 @@ def load_block_mask(path: Path) -> BlockMask:
     try:
         with np.load(path) as content:
             return BlockMask(content["kind"], content["number"], content["packed"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except ARRAY_ERRORS as error:
         raise UsageError(f"{path}: not a mask of the sampling index ({error}); run prepare again") from error
 
 

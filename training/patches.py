@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from tokenize import TokenError
 
 import h5py
 import numpy as np
@@ -19,6 +20,10 @@ from nodescan.whole_files import written_beside
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """What zipfile raises of a damaged file or member and, the last, of a password or a method that it doesn't know."""
+
+_HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError)
+ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowError)
+"""What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}

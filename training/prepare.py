@@ -23,7 +23,7 @@ from nodescan.interfaces import Slide
 from nodescan.overview import view_whole
 from nodescan.scan_settings import ScanSettings
 from nodescan.slides import open_slide
-from nodescan.whole_files import output_errors
+from nodescan.whole_files import output_errors, written_beside
 from training.block_mask import BlockMask, draw_mask, empty_mask, load_block_mask
 from training.manifest import DIGESTS, ManifestRow, digest_of
 from training.slide_index import (
@@ -225,7 +225,8 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
     found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive & ~around).ravel()
     parts = [np.flatnonzero(found == stratum).astype(np.uint32) for stratum in Stratum]
     with output_errors(to):
-        np.save(cells_file(to, job.row.slide_id), np.concatenate(parts))
+        with written_beside(cells_file(to, job.row.slide_id)) as part, part.open("wb") as file:
+            np.save(file, np.concatenate(parts))
         mask.save(mask_file(to, job.row.slide_id))
         ignored.save(ignored_file(to, job.row.slide_id))
     row = job.row

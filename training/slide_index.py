@@ -17,6 +17,7 @@ from nodescan.errors import UsageError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from nodescan.whole_files import write_beside
+from training.patches import ARRAY_ERRORS
 
 INDEX_FILE = "index.csv"
 
@@ -193,10 +194,11 @@ def open_cells(folder: Path, row: IndexRow) -> NDArray[np.uint32]:
     path = cells_file(folder, row.slide_id)
     try:
         cells = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
+        kind, shape = cells.dtype, cells.shape
+    except ARRAY_ERRORS as error:
         raise UsageError(f"{path}: can't be read ({error}); run prepare again") from error
-    if cells.shape != (sum(row.counts),):
-        raise UsageError(f"{path}: holds {len(cells)} cells, {INDEX_FILE} says {sum(row.counts)}; run prepare again")
+    if kind != np.uint32 or shape != (sum(row.counts),):
+        raise UsageError(f"{path}: holds {kind} {shape}, {INDEX_FILE} says {sum(row.counts)} cells; run prepare again")
     return cells
 
 

@@ -252,8 +252,31 @@ def test_an_index_that_is_not_whole_is_refused(index: Path, tmp_path: Path) -> N
         read_index(tmp_path)
     row = entry(index, "normal_001")
     np.save(tmp_path / "normal_001.cells.npy", np.zeros(7, np.uint32))
-    with pytest.raises(UsageError, match=r"holds 7 cells, index.csv says"):
+    with pytest.raises(UsageError, match=r"holds uint32 \(7,\), index.csv says"):
         open_cells(tmp_path, row)
+
+
+@pytest.mark.parametrize("name", ["normal_001.cells.npy", "normal_001.mask.npz", "normal_001.ignored.npz"])
+def test_damaged_files_of_an_index_are_made_anew(data_set: Path, tmp_path: Path, name: str) -> None:
+    """Cut off anywhere, or a byte of its head another one: refused by name until prepare has mended it."""
+    rows = [row_of("normal_001")]
+    (row,) = prepare(rows, data_set, tmp_path, tell=silent)
+    whole = (tmp_path / name).read_bytes()
+    damaged = [whole[:length] for length in (0, 3, 9, 60, len(whole) - 1)]
+    damaged += [whole[:at] + byte + whole[at + 1 :] for at in range(128) for byte in (b"\0", b"(", b"a", b"\xff")]
+    for content in damaged:
+        (tmp_path / name).write_bytes(content)
+        try:
+            cells, mask = open_cells(tmp_path, row), load_block_mask(mask_file(tmp_path, "normal_001"))
+        except UsageError:
+            continue
+        assert (cells.dtype, len(cells), mask.tumour_px) == (np.uint32, sum(row.counts), 0)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UsageError, match=f"{name}: .*run prepare again"):
+        _ = open_cells(tmp_path, row) if name.endswith("npy") else load_block_mask(tmp_path / name)
+    prepare(rows, data_set, tmp_path, tell=silent)
+    assert (tmp_path / name).read_bytes() == whole
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_masks_of_real_outlines_have_their_area(shared: Path) -> None:
