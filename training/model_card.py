@@ -217,11 +217,11 @@ def recipe_part(path: Path) -> Mapping[str, Any]:
         averaging = [c["init_args"]["decay"] for c in trainer["callbacks"] if "WeightAveraging" in c["class_path"]]
         return {
             "path": path.as_posix(),
-            "model": model,
+            "model": {"label_smoothing": 0.0, **model},  # TumourModule's own
             "init_from": model.get("init_from"),
             "teachers": model.get("teachers") or [],
             "teacher_share": model.get("teacher_share", 0.5),  # TumourModule's own
-            "plan": data["plan"],
+            "plan": {"phantom_share": "none", "patch_px": 96, **data["plan"]},  # as slides are sampled
             "augment": data["augment"],
             "epochs": trainer["max_epochs"],
             "precision": trainer["precision"],

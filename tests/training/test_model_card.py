@@ -109,6 +109,18 @@ def test_the_recipe_says_what_began_with_what_and_who_taught(tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize("name", ["camelyon16.yaml", "pcam.yaml", "pcam-third.yaml"])
+def test_every_configuration_can_be_a_recipe(tmp_path: Path, name: str) -> None:
+    """Of slides, too, whose batches hold no phantoms; what it leaves out is what the module starts with."""
+    content = yaml.safe_load((CONFIGS / name).read_text())
+    del content["model"]["label_smoothing"]
+    (tmp_path / name).write_text(yaml.safe_dump(content))
+    recipe = [recipe_part(tmp_path / name)]
+    text = render(measured(), composites=None, recipe=recipe, pictures=None, words=Words("not stated"))
+    assert "| label smoothing, tiles' weight | 0.0, 0.3 |" in text
+    assert ("| phantoms among the tiles | none |" in text) == (name == "camelyon16.yaml")
+
+
 def test_the_released_models_commands_fit_its_recipe() -> None:
     """docs/recipe.sh trains with every configuration that its card names, in their order."""
     commands = (CONFIGS.parents[1] / "docs" / "recipe.sh").read_text(encoding="utf-8")
