@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -23,6 +24,9 @@ CORE_PX = 512
 """Side of a tile's core: large enough that its margin costs little, small enough to follow the tissue's outline."""
 
 WEIGHTS_FILE = "weights.safetensors"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""As the card's."""
+
 LARGEST_DIFFERENCE = 0.01
 """In probability, of the exported copy from the checkpoint: half precision takes less."""
 
@@ -30,8 +34,14 @@ LARGEST_DIFFERENCE = 0.01
 def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> ModelCard:
     """Write `folder`/card.yaml and its weights in half precision, read them back and compare answers.
 
-    Raises UsageError where the checkpoint isn't one of ours, ModelError where the copy answers differently.
+    Raises UsageError where the checkpoint isn't one of ours or the name none of a model, ModelError where the copy
+    answers differently.
     """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{folder}: {name!r} can't be a model's name: it needs "
+            "letters of a to z, digits, '.', '_' and '-' alone, a letter or digit first; choose another folder's name"
+        )
     architecture, weights = read_checkpoint(checkpoint)
     try:
         net = build(architecture)

@@ -69,6 +69,14 @@ def test_a_new_export_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert open_predictor(tmp_path / "model", device="cpu").model.weights_sha256 == card.weights_sha256
 
 
+@pytest.mark.parametrize("name", ["my model", "modèle", "-m", ""])
+def test_a_name_that_no_model_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    """With the rule for names, and before anything is written."""
+    with pytest.raises(UsageError, match=f"{name!r} can't be a model's name: it needs"):
+        export(write_checkpoint(tmp_path / "one.ckpt"), tmp_path / "model", name=name, training_data="none")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
     """One line, and the file stays."""
     (tmp_path / "model").write_text("a file")
