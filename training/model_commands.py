@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from nodescan.interfaces import TilePredictor
     from training.known_slides import KnownSlide
 
+_SEEDS, _SLIDES, _SPLIT = "1-40", "*", "valid"
+"""Of tune, where they aren't given."""
+
 
 def add_model_commands(app: typer.Typer) -> None:
     """Register export, average, tune, evaluate-patches, evaluate-masks and measure-discs."""
@@ -56,11 +59,11 @@ def tune_command(
         Path | None, typer.Option(help="zip of labelled validation patches; slides are laid out of every second")
     ] = None,
     tool: Tool = None,
-    seeds: Seeds = "1-40",
+    seeds: Seeds = _SEEDS,
     manifest: Annotated[Path | None, typer.Option(help="outlined slides instead: a CSV of data_manifests/")] = None,
     data: Annotated[Path | None, typer.Option(help="with --manifest: the folder that download filled")] = None,
-    slides: Slides = "*",
-    split: Annotated[str, typer.Option(help="with --manifest: slides of this split")] = "valid",
+    slides: Slides = _SLIDES,
+    split: Annotated[str, typer.Option(help="with --manifest: slides of this split")] = _SPLIT,
     work: Work = WORK,
 ) -> None:
     """Choose ranges for int8, thresholds and size correction on slides whose deposits are known, and write them on the
@@ -73,6 +76,10 @@ def tune_command(
         raise UsageError("tune needs slides whose deposits are known: --patches ZIP, or --manifest CSV with --data DIR")
     if manifest is not None and data is None:
         raise UsageError("--manifest needs --data, the folder that python -m training download filled")
+    if patches is not None:
+        _refuse("--patches", {"--data": data is not None, "--slides": slides != _SLIDES, "--split": split != _SPLIT})
+    else:
+        _refuse("--manifest", {"--tool": tool is not None, "--seeds": seeds != _SEEDS})
     if split not in SPLITS:
         raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
     checked_weights(load_card(model), model)  # before the slides, which take an hour
@@ -87,6 +94,12 @@ def tune_command(
         said = _choose(draft, known, described, work)
         write_beside(model / CARD_FILE, (draft / CARD_FILE).read_bytes())  # all of it or nothing
     typer.echo(f"{model}: {said}")
+
+
+def _refuse(source: str, given: dict[str, bool]) -> None:
+    """Raises UsageError for an option that is given and bears on another source of slides: it would be ignored."""
+    for option in (name for name, is_given in given.items() if is_given):
+        raise UsageError(f"{option} has no meaning with {source}; leave it out")
 
 
 def _calibrate(model: Path, patches: Path) -> None:

@@ -112,6 +112,25 @@ def test_tune_needs_slides_whose_deposits_are_known(tmp_path: Path, capsys: pyte
     assert "--split dev: choose from train, valid, test" in refused(capsys, *words)
 
 
+@pytest.mark.parametrize(
+    ("source", "option"),
+    [
+        ("--patches", "--data d"),
+        ("--patches", "--slides tumor_*"),
+        ("--patches", "--split test"),
+        ("--manifest", "--tool t.py"),
+        ("--manifest", "--seeds 1-4"),
+    ],
+)
+def test_tune_takes_no_option_that_it_would_ignore(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, option: str
+) -> None:
+    """Whoever names slides, a split or seeds means to tune on these."""
+    data = ("--data", tmp_path) if source == "--manifest" else ()
+    line = refused(capsys, "tune", "--model", tmp_path, source, "any", *data, *option.split())
+    assert line == f"error: {option.split(maxsplit=1)[0]} has no meaning with {source}; leave it out"
+
+
 def test_a_model_that_cannot_be_tuned_is_told_before_any_slide(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
