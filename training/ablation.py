@@ -1,5 +1,6 @@
 """An ablation: one configuration with single values changed, each trained for a few steps and scored alike."""
 
+import hashlib
 import json
 import re
 import time
@@ -118,6 +119,7 @@ def ablate(plan: AblationPlan, *, only: str | None, run: bool, tell: Callable[[s
 def train(plan: AblationPlan, setting: Setting, seed: int, *, to: Path) -> None:
     """Fit one setting and write its configuration, its answers on the validation patches, and result.json last."""
     content = changed(_base(plan.base), setting.change)
+    digest = _digest(content)
     content["seed_everything"] = content["data"]["init_args"]["plan"]["seed"] = seed
     content["trainer"] |= {
         "max_steps": plan.steps,
@@ -132,6 +134,7 @@ def train(plan: AblationPlan, setting: Setting, seed: int, *, to: Path) -> None:
         + [{"class_path": "training.ablation.Clock"}],
     }
     to.mkdir(parents=True, exist_ok=True)
+    (to / "result.json").unlink(missing_ok=True)  # of another base, whose answers are about to be written over
     (to / "setting.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     cli = fit(["fit", "--config", str(to / "setting.yaml")])
     logit, truth = answers(cli.model, cli.datamodule.val_dataloader())
@@ -142,6 +145,7 @@ def train(plan: AblationPlan, setting: Setting, seed: int, *, to: Path) -> None:
         "seed": seed,
         "steps": plan.steps,
         "change": dict(setting.change),
+        "configuration_sha256": digest,
         "seconds_per_step": clock.seconds_per_step,
         "parameters": parameters(cli.model.net),
     }
@@ -175,9 +179,10 @@ def write_table(plan: AblationPlan) -> int:
 
 
 def is_done(plan: AblationPlan, setting: Setting, seed: int) -> bool:
-    """Whether there is a result of this very change."""
-    result = run_folder(plan, setting, seed) / "result.json"
-    return result.exists() and json.loads(result.read_text(encoding="utf-8"))["change"] == dict(setting.change)
+    """Whether there is a result of this very configuration: the base's, with the setting's change."""
+    path = run_folder(plan, setting, seed) / "result.json"
+    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return result.get("configuration_sha256") == _digest(changed(_base(plan.base), setting.change))
 
 
 def run_folder(plan: AblationPlan, setting: Setting, seed: int) -> Path:
@@ -202,6 +207,10 @@ def changed(content: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, 
             raise UsageError(f"{key}: the base configuration has no such key")
         place[last] = value
     return made
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _base(path: Path) -> dict[str, Any]:

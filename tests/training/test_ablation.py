@@ -1,5 +1,6 @@
 """An ablation runs each setting once, goes on where it broke off, and its table says how sure each figure is."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import yaml
 from nodescan.errors import UsageError
 from nodescan.inference.models import build
 from tests.training.test_patches_and_scores import as_zip
-from training.ablation import ablate, changed, read_plan
+from training.ablation import ablate, changed, is_done, read_plan, run_folder, write_table
 from training.ablation_table import Earlier, Run, rows, table
 from training.rivals import build_any, parameters
 
@@ -54,6 +55,24 @@ def test_each_setting_runs_once_and_the_rest_later(tmp_path: Path) -> None:
     assert text.count(f"{weights:,} |") == 2
     setting = yaml.safe_load((tmp_path / "results" / "no-tiles-2-steps-seed-1" / "setting.yaml").read_text())
     assert (setting["model"]["tile_weight"], setting["trainer"]["max_steps"]) == (0.0, 2)
+
+
+def test_results_of_another_base_are_not_in_the_table(tmp_path: Path) -> None:
+    """Nor those that don't say of which base they are: in one table they would be compared with each other."""
+    path = small_plan(tmp_path)
+    plan = read_plan(path)
+    (setting, _), told = plan.settings, list[str]()
+    ablate(plan, only=setting.name, run=True, tell=told.append)
+    assert is_done(plan, setting, 1)
+    text = plan.base.read_text()
+    plan.base.write_text(text.replace("learning_rate: 0.001", "learning_rate: 0.01"))
+    assert not is_done(plan, setting, 1)
+    assert write_table(plan) == 0
+    plan.base.write_text(text)
+    assert write_table(plan) == 1
+    result = run_folder(plan, setting, 1) / "result.json"
+    result.write_text(json.dumps({"change": {}}))
+    assert not is_done(plan, setting, 1)
 
 
 def test_a_change_of_a_key_that_is_not_there_is_refused() -> None:
