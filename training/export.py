@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from nodescan.errors import ModelError, UsageError
-from nodescan.inference.card import CARD_FILE, ModelCard, load_card, save_card
+from nodescan.inference.card import CARD_FILE, MODEL_NAME, ModelCard, load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
@@ -24,8 +24,6 @@ CORE_PX = 512
 """Side of a tile's core: large enough that its margin costs little, small enough to follow the tissue's outline."""
 
 WEIGHTS_FILE = "weights.safetensors"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""As the card's."""
 
 LARGEST_DIFFERENCE = 0.01
 """In probability, of the exported copy from the checkpoint: half precision takes less."""
@@ -37,7 +35,7 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
     Raises UsageError where the checkpoint isn't one of ours or the name none of a model, ModelError where the copy
     answers differently.
     """
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(MODEL_NAME, name):
         raise UsageError(
             f"{folder}: {name!r} can't be a model's name: it needs "
             "letters of a to z, digits, '.', '_' and '-' alone, a letter or digit first; choose another folder's name"

@@ -19,6 +19,7 @@ from nodescan.errors import OutputError, UsageError
 from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.interfaces import TilePredictor
+from nodescan.machine import visible_cores
 from nodescan.whole_files import prepare_folder, write_beside
 from training.discs import DISC_SEEDS_REPORTED, DiscBias, disc_bias, disc_maps
 from training.known_slides import SlideScores
@@ -206,7 +207,7 @@ def measure_speed(predictor: TilePredictor) -> Speed:
         predictor.predict(pixels)
         seconds.append(time.perf_counter() - started)
     mm2 = _SPEED_TILES * (tile.core_px / 1000) ** 2
-    return Speed(mm2 / float(np.median(seconds)), predictor.device, len(os.sched_getaffinity(0)))
+    return Speed(mm2 / float(np.median(seconds)), predictor.device, visible_cores())
 
 
 def recipe_part(path: Path) -> Mapping[str, Any]:

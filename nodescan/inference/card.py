@@ -21,6 +21,7 @@ from nodescan.errors import ModelError
 
 CARD_FILE = "card.yaml"
 DEFAULT_MODEL = "pcam-p4m"
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Positive = Annotated[float, Field(gt=0)]
@@ -60,7 +61,7 @@ class ModelCard(_Part):
     see quantisation.input_ranges; without them the network isn't run in eight bits.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=MODEL_NAME)]
     architecture: str
     weights: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$")]
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
