@@ -62,10 +62,11 @@ class Viewer:
 
 @dataclass(slots=True)
 class Advance:
-    """How far one slide is."""
+    """How far one slide is. heard: when the network last answered, the reference's second looks, too."""
 
     tiles: int
     started: float
+    heard: float
     done: int = 0
     megapixels: float = 0.0
     shown: float = 0.0
@@ -94,18 +95,21 @@ class Advances:
 
     def start(self, slide_id: str, tiles: int) -> None:
         now = self.clock()
-        self.running[slide_id] = Advance(tiles=tiles, started=now, shown=now)
+        self.running[slide_id] = Advance(tiles=tiles, started=now, heard=now, shown=now)
 
     def add(self, slide_id: str, tiles: int, megapixels: float) -> Advance:
         now = self.clock()
-        advance = self.running.setdefault(slide_id, Advance(tiles=0, started=now, shown=now))
+        advance = self.running.setdefault(slide_id, Advance(tiles=0, started=now, heard=now, shown=now))
+        advance.heard = now
         advance.done += tiles
         advance.megapixels += megapixels
         return advance
 
-    def finish(self, slide_id: str) -> None:
+    def finish(self, slide_id: str) -> float:
+        """Seconds since the network last answered; 0 for a slide that wasn't scanned."""
         self.finished += 1
-        self.running.pop(slide_id, None)
+        advance = self.running.pop(slide_id, None)
+        return 0.0 if advance is None else self.clock() - advance.heard
 
     def left_s(self) -> float | None:
         """Time left for the batch, judged by the slides that are done."""

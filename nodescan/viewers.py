@@ -91,7 +91,7 @@ class JsonLog(Viewer):
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         with self._state.lock:
-            self._state.finish(report.slide.slide_id)
+            after_network_s = self._state.finish(report.slide.slide_id)
             self._write(
                 "slide_finished",
                 slide_id=report.slide.slide_id,
@@ -101,6 +101,7 @@ class JsonLog(Viewer):
                 largest_deposit_um=report.largest_deposit_um,
                 flags=[flag.code for flag in report.flags],
                 seconds=round(seconds, 3),
+                after_network_s=round(after_network_s, 3),
             )
 
     def error(self, line: str) -> None:

@@ -86,15 +86,20 @@ def test_log_is_one_json_object_a_line(tmp_path: Path) -> None:
 
 
 def test_signs_of_life_do_not_fill_the_log(tmp_path: Path) -> None:
-    """However many there are after the last tile, when float32 answers some again."""
-    log = JsonLog(tmp_path / "log.jsonl", clock=lambda: 100.0)
+    """However many there are after the last tile, when float32 answers some again; what follows them is timed."""
+    now = 100.0
+    log = JsonLog(tmp_path / "log.jsonl", clock=lambda: now)
     log.slide_started("a", 2)
     log.tiles_done("a", 2, 1.0)
     for _ in range(50):
+        now += 0.01
         log.tiles_done("a", 0, 0.0)
+    now += 0.25
+    log.slide_finished(complete("a"), 3.0)
     log.close()
-    said = [json.loads(line)["event"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert said.count("tiles_done") == 1
+    said = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in said].count("tiles_done") == 1
+    assert said[-2]["after_network_s"] == 0.25
 
 
 def test_log_beats_while_nothing_else_is_to_be_said(tmp_path: Path) -> None:

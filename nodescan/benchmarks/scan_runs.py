@@ -17,7 +17,7 @@ _PROGRAM = "import sys; from nodescan.cli import main; sys.exit(main())"
 
 @dataclass(frozen=True, slots=True)
 class SlideTimes:
-    """One slide. after_network_s: from the last tile answered to its report written. tissue_mm2: as found."""
+    """One slide. after_network_s: from the network's last answer to its report written. tissue_mm2: as found."""
 
     slide_id: str
     status: str
@@ -70,17 +70,17 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 def slide_times(events: Sequence[Mapping[str, Any]], out: Path) -> tuple[SlideTimes, ...]:
     """The slides that were finished, with their tissue's area from the reports in `out`."""
-    last_tile: dict[str, float] = {}
-    found: list[SlideTimes] = []
-    for event in events:
-        if event["event"] == "tiles_done":
-            last_tile[event["slide_id"]] = _seconds(event)
-        elif event["event"] == "slide_finished":
-            slide_id, now = event["slide_id"], _seconds(event)
-            after_s = now - last_tile.get(slide_id, now)
-            area_mm2 = _tissue_mm2(out / slide_id / "report.json")
-            found.append(SlideTimes(slide_id, event["status"], event["seconds"], after_s, area_mm2))
-    return tuple(found)
+    return tuple(
+        SlideTimes(
+            event["slide_id"],
+            event["status"],
+            event["seconds"],
+            event["after_network_s"],
+            _tissue_mm2(out / event["slide_id"] / "report.json"),
+        )
+        for event in events
+        if event["event"] == "slide_finished"
+    )
 
 
 def _tissue_mm2(report: Path) -> float:

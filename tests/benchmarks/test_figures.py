@@ -69,6 +69,7 @@ def test_times_come_from_the_log(tmp_path: Path) -> None:
             "slide_id": "a",
             "status": "complete",
             "seconds": 8.5,
+            "after_network_s": 0.4,
         },
     ]
     log = tmp_path / "log.jsonl"
