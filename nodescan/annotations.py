@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum, auto
 from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError
@@ -15,47 +14,14 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
+from nodescan.annotation_groups import ROLES, Role, known_names
+from nodescan.domain.geometry import max_feret
 from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError
 
-DIAMETER_UNCERTAINTY = "Diameter uncertainty um"
-"""The measurement of deposits.geojson that says how uncertain a deposit's greatest diameter is."""
-
-
-class Role(Enum):
-    """What an outline's group makes of it."""
-
-    TUMOUR = auto()
-    EXCLUDED = auto()
-    IGNORED = auto()
-
-
-ROLES: Mapping[str, Role] = {
-    # CAMELYON16: _0 and _1 (older copies: Tumor) are tumour, _2 (Exclusion) is cut out, None is ignored
-    "_0": Role.TUMOUR,
-    "_1": Role.TUMOUR,
-    "_2": Role.EXCLUDED,
-    "exclusion": Role.EXCLUDED,
-    "none": Role.IGNORED,
-    # CAMELYON17: metastases or tumor, and normal
-    "metastases": Role.TUMOUR,
-    "tumor": Role.TUMOUR,
-    "normal": Role.EXCLUDED,
-    # QuPath's own classes, those of nodescan's deposits.geojson, which come back corrected, and their short names
-    "tumour": Role.TUMOUR,
-    "metastasis": Role.TUMOUR,
-    "isolated tumour cells": Role.TUMOUR,
-    "isolated tumor cells": Role.TUMOUR,
-    "micrometastasis": Role.TUMOUR,
-    "macrometastasis": Role.TUMOUR,
-    "itc": Role.TUMOUR,
-    "micro": Role.TUMOUR,
-    "macro": Role.TUMOUR,
-    "ignore": Role.IGNORED,
-    "ignore*": Role.IGNORED,
-}
-"""Group or class name, in small letters, to its role; any other name is refused: a wrong guess is a wrong size."""
+DIAMETER, DIAMETER_UNCERTAINTY = "Diameter um", "Diameter uncertainty um"
+"""The measurements of deposits.geojson that state a deposit's greatest diameter, and how uncertain it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +30,8 @@ class Outlines:
 
     left_out: how many outlines say nothing, being in no group or to be ignored; ignored: what they enclose, as tumour
     is given. shown_part: pixels count from what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the
-    file states how uncertain its diameter is, in um, as in deposits.geojson.
+    file states how uncertain its diameter is, in um, as in deposits.geojson. stated_um_per_px: what goes with the
+    diameters that it states, None where it states none.
     """
 
     source: str
@@ -75,6 +42,7 @@ class Outlines:
     shown_part: bool = False
     ignored: shapely.MultiPolygon = shapely.MultiPolygon()  # noqa: RUF009  shapes can't be changed
     unsure: tuple[tuple[shapely.Geometry, Micrometers], ...] = ()
+    stated_um_per_px: float | None = None
 
     def lesions(self) -> shapely.MultiPolygon:
         """The tumour with the exclusions cut out, last, as the organisers draw it."""
@@ -138,13 +106,14 @@ def read_geojson(path: Path) -> Outlines:
 class _Piece:
     """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline.
 
-    uncertainty_um: of its greatest diameter, as the file states it; None where it doesn't.
+    diameter_um, uncertainty_um: its greatest diameter and that's, as the file states them; None where it doesn't.
     """
 
     name: str
     group: str | None
     rings: tuple[NDArray[np.float64], ...]
     curved: bool = False
+    diameter_um: Micrometers | None = None
     uncertainty_um: Micrometers | None = None
 
 
@@ -183,7 +152,9 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
             raise AnnotationError(f"{path.name}: {name} is no GeoJSON feature; export it again as GeoJSON")
         geometry, group = feature.get("geometry"), _class_name(feature)
-        uncertainty_um = _uncertainty_um(path, name, feature)
+        diameter_um, uncertainty_um = (
+            _stated_um(path, name, feature, measurement) for measurement in (DIAMETER, DIAMETER_UNCERTAINTY)
+        )
         if not isinstance(geometry, dict):
             raise AnnotationError(f"{path.name}: {name} has no geometry")
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
@@ -193,7 +164,8 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
             raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
         for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates):
             rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
-            yield _Piece(name, group, rings, uncertainty_um=uncertainty_um)
+            whole_um = diameter_um if kind == "Polygon" else None  # else that of several polygons together
+            yield _Piece(name, group, rings, diameter_um=whole_um, uncertainty_um=uncertainty_um)
 
 
 def _class_name(feature: Mapping[str, object]) -> str | None:
@@ -209,17 +181,17 @@ def _class_name(feature: Mapping[str, object]) -> str | None:
     return str(name) if name else None
 
 
-def _uncertainty_um(path: Path, name: str, feature: Mapping[str, object]) -> Micrometers | None:
-    """What a feature's measurements say of its diameter: an object, or (QuPath before 0.4) a list."""
+def _stated_um(path: Path, name: str, feature: Mapping[str, object], measurement: str) -> Micrometers | None:
+    """One of a feature's measurements: an object, or (QuPath before 0.4) a list."""
     properties = feature.get("properties")
     measured = properties.get("measurements") if isinstance(properties, dict) else None
     if isinstance(measured, list):
         measured = {one.get("name"): one.get("value") for one in measured if isinstance(one, dict)}
-    stated = measured.get(DIAMETER_UNCERTAINTY) if isinstance(measured, dict) else None
+    stated = measured.get(measurement) if isinstance(measured, dict) else None
     if stated is None:
         return None
     if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 <= stated < math.inf:
-        raise AnnotationError(f"{path.name}: {name} has a {DIAMETER_UNCERTAINTY!r} that is no length: {stated!r}")
+        raise AnnotationError(f"{path.name}: {name} has a {measurement!r} that is no length: {stated!r}")
     return Micrometers(float(stated))
 
 
@@ -239,12 +211,13 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     found: dict[Role, list[shapely.Geometry]] = {role: [] for role in Role}
     remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
     unsure: list[tuple[shapely.Geometry, Micrometers]] = []
+    ratios: list[float] = []
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
         if role is None:
             raise AnnotationError(
                 f"{path.name}: {piece.name} belongs to {piece.group!r}, and whether that is tumour is not known; "
-                f"rename it: {_known_names()}"
+                f"rename it: {known_names()}"
             )
         if role is Role.IGNORED:
             remarks[_LEFT_OUT].append(piece.name)
@@ -254,6 +227,8 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         found[role].append(polygon)
         if role is Role.TUMOUR and piece.uncertainty_um is not None:
             unsure.append((polygon, piece.uncertainty_um))
+        if role is Role.TUMOUR and piece.diameter_um is not None:
+            ratios.append(piece.diameter_um / max_feret(piece.rings[0]).diameter_um)
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)
@@ -262,7 +237,17 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         notes.append("the file outlines no tumour")
     tumour, excluded, ignored = (_united(found[role]) for role in Role)
     left_out = len(remarks[_LEFT_OUT])
-    return Outlines(path.name, tumour, excluded, tuple(notes), left_out, ignored=ignored, unsure=tuple(unsure))
+    stated = float(np.median(ratios)) if ratios else None
+    return Outlines(
+        path.name,
+        tumour,
+        excluded,
+        tuple(notes),
+        left_out,
+        ignored=ignored,
+        unsure=tuple(unsure),
+        stated_um_per_px=stated,
+    )
 
 
 def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.MultiPolygon, bool]:
@@ -309,10 +294,3 @@ def _list(path: Path, name: str, value: object) -> list[object]:
     if not isinstance(value, list):
         raise AnnotationError(f"{path.name}: {name} has coordinates of the wrong shape; export it again as GeoJSON")
     return cast("list[object]", value)
-
-
-def _known_names() -> str:
-    said = {Role.TUMOUR: "is tumour", Role.EXCLUDED: "is cut out of it", Role.IGNORED: "is left out"}
-    return "; ".join(
-        f"{', '.join(sorted(name for name in ROLES if ROLES[name] is role))} {words}" for role, words in said.items()
-    )

@@ -38,6 +38,9 @@ up to about x16."""
 MPP_TOLERANCE = 0.02
 """A given spacing further from the file's own than this share is remarked upon."""
 
+STATED_TOLERANCE = 0.05
+"""The same of a spacing that goes with the diameters a file states: x and y may differ a little."""
+
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
 
@@ -104,7 +107,11 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     deposits = tuple(_as_stated(deposit, outlines, mpp) for deposit in drawn)
     said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
     as_stated = bool(drawn) and outlines.lesions().within(said)
-    return Measurement(path, mpp, "user", deposits, largest_class(deposits), outlines.notes, as_stated)
+    notes, stated = outlines.notes, outlines.stated_um_per_px
+    if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
+        contradiction = f"go with {stated:.4g} um/px; measured with {mpp.mean:.4g} as given"
+        notes += (f"the diameters that the file states {contradiction}",)
+    return Measurement(path, mpp, "user", deposits, largest_class(deposits), notes, as_stated)
 
 
 def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:

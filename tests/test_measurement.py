@@ -253,6 +253,14 @@ def test_the_uncertainty_that_deposits_geojson_states_is_kept(tmp_path, capsys):
         assert "outline alone" not in capsys.readouterr().out
 
 
+def test_a_spacing_that_contradicts_stated_diameters_is_remarked_upon(tmp_path):
+    """Our own outlines measured with another slide's spacing would have another size, and no word of it."""
+    write_geojson(result((MICRO,)), tmp_path)
+    for um_per_px, said in ((0.25, False), (0.5, True)):
+        notes = measured(tmp_path / "deposits.geojson", mpp=Spacing.square(um_per_px)).notes
+        assert any("file states go with 0.25" in note for note in notes) == said
+
+
 def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no_more(tmp_path, capsys):
     """Of all its deposits or of one: a lesion added by hand has none; what was joined to one keeps at least that."""
     (tmp_path / "sure").mkdir()

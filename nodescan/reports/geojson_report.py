@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nodescan.annotations import DIAMETER_UNCERTAINTY
+from nodescan.annotations import DIAMETER, DIAMETER_UNCERTAINTY
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideResult
 from nodescan.domain.slide import SlideInfo
@@ -77,7 +77,7 @@ def _feature(deposit: Deposit, info: SlideInfo, slide_id: str) -> dict[str, obje
 
 def _measurements(deposit: Deposit) -> dict[str, float]:
     measured = {
-        "Diameter um": deposit.diameter_um,
+        DIAMETER: deposit.diameter_um,
         DIAMETER_UNCERTAINTY: deposit.diameter_uncertainty_um,
         "Area um^2": deposit.area_um2,
         "Probability mean": deposit.probability_mean,

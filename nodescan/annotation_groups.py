@@ -1,0 +1,47 @@
+"""Groups and classes of outlines as other tools name them, and what each makes of an outline."""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+
+class Role(Enum):
+    """What an outline's group makes of it."""
+
+    TUMOUR = auto()
+    EXCLUDED = auto()
+    IGNORED = auto()
+
+
+ROLES: Mapping[str, Role] = {
+    # CAMELYON16: _0 and _1 (older copies: Tumor) are tumour, _2 (Exclusion) is cut out, None is ignored
+    "_0": Role.TUMOUR,
+    "_1": Role.TUMOUR,
+    "_2": Role.EXCLUDED,
+    "exclusion": Role.EXCLUDED,
+    "none": Role.IGNORED,
+    # CAMELYON17: metastases or tumor, and normal
+    "metastases": Role.TUMOUR,
+    "tumor": Role.TUMOUR,
+    "normal": Role.EXCLUDED,
+    # QuPath's own classes, those of nodescan's deposits.geojson, which come back corrected, and their short names
+    "tumour": Role.TUMOUR,
+    "metastasis": Role.TUMOUR,
+    "isolated tumour cells": Role.TUMOUR,
+    "isolated tumor cells": Role.TUMOUR,
+    "micrometastasis": Role.TUMOUR,
+    "macrometastasis": Role.TUMOUR,
+    "itc": Role.TUMOUR,
+    "micro": Role.TUMOUR,
+    "macro": Role.TUMOUR,
+    "ignore": Role.IGNORED,
+    "ignore*": Role.IGNORED,
+}
+"""Group or class name, in small letters, to its role; any other name is refused: a wrong guess is a wrong size."""
+
+
+def known_names() -> str:
+    """All of them, in words."""
+    said = {Role.TUMOUR: "is tumour", Role.EXCLUDED: "is cut out of it", Role.IGNORED: "is left out"}
+    return "; ".join(
+        f"{', '.join(sorted(name for name in ROLES if ROLES[name] is role))} {words}" for role, words in said.items()
+    )
