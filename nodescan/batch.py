@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from nodescan.batch_request import BatchRequest, check_request
+from nodescan.batch_request import BatchRequest, check_apart, check_request
 from nodescan.config import Config, check_fit, load_config
+from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import LockLostError, NodescanError, OutputError, UsageError
@@ -93,7 +94,9 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     if request.stage is not None:
         prepare_stage(request.stage)
     model = find_model(request.model)
-    check_fit(config, load_card(model).geometry())
+    card = load_card(model)
+    check_fit(config, card.geometry())
+    check_apart(refs, request.folder)
     with held(request.folder) as ticket:
         remove_parts(request.folder)
         job = ScanJob(
@@ -105,6 +108,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             names,
             max_unread_percent=request.max_unread_percent,
             run_id=ticket.run_id,
+            card_sha256=card.sha256(),
         )
         if request.precision == "float32":
             job = replace(job, opener=REFERENCE_OPENER)
@@ -265,6 +269,8 @@ def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer) -> Mapping[
     if found.kept:
         count = f"{len(found.kept)} of {len(refs)}"
         viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
+    if found.unseen:
+        viewer.note(f"kept, though their files can't be looked at now: {few(found.unseen, 5)}")
     return found.kept
 
 

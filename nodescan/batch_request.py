@@ -1,11 +1,15 @@
 """What a user asks of a batch, and which options can't stand together."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.reports import CHOICES
 from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
+from nodescan.slides.files import companions
 
 PRECISIONS = ("auto", "float32")
 
@@ -53,3 +57,12 @@ def check_request(request: BatchRequest) -> None:
         raise UsageError("--slots: is for this machine; on a cluster the --nthreads of its workers take that place")
     if request.scheduler is not None and request.stage is not None:
         raise UsageError("--stage: copies to a disk of this machine, which a cluster doesn't see; leave it out")
+
+
+def check_apart(refs: Sequence[SlideRef], folder: Path) -> None:
+    """Raises UsageError where a report would be written among the files of its slide, as an .mrxs's beside it."""
+    for ref in refs:
+        place = (folder / ref.slide_id).resolve()
+        with suppress(OSError):  # a slide that can't be looked at fails in its own row
+            if place.is_dir() and any(file.resolve().parent == place for file in companions(ref.path)):
+                raise UsageError(f"{folder}: {ref.slide_id} in it holds the slide's own files; choose another --out")

@@ -43,7 +43,7 @@ def check_libraries() -> tuple[Check, bool]:
     Code built for another processor doesn't raise an error: it kills whoever loads it.
     """
     there = [name for name in COMPILED if name not in OPTIONAL or find_spec(name.partition(".")[0]) is not None]
-    command = [sys.executable, "-c", _LOAD_EACH, *there]
+    command = [sys.executable, "-P", "-c", _LOAD_EACH, *there]  # -P: not from the current folder
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=_LONGEST_LOAD_S, check=False)
     except subprocess.TimeoutExpired:

@@ -19,6 +19,9 @@ PLAIN_EVERY_S = 10.0
 
 Clock = Callable[[], float]
 
+_GONE = suppress(OSError, ValueError)
+"""A screen that is gone (a window that was closed, a pipe that nobody reads, a full disk) ends no batch."""
+
 
 class Viewer:
     """Told how a batch advances; this one shows nothing but errors. May be told from several threads.
@@ -55,8 +58,7 @@ class Viewer:
         """Nothing more will come. state: of the run, "finished", "interrupted" or "failed"."""
 
     def _line(self, text: str) -> None:
-        """A screen that is gone (a pipe that nobody reads any more, a full disk) ends no batch."""
-        with suppress(OSError, ValueError):
+        with _GONE:
             print(one_line(text), file=self._stream, flush=True)
 
 
@@ -178,18 +180,19 @@ class BarViewer(Viewer):
 
     def batch_started(self, slides: int) -> None:
         self._state.begin(slides)
-        self._batch = self._bars.add_task("slides", total=slides, counts=f"0/{slides}")
-        self._bars.start()
+        with _GONE:
+            self._batch = self._bars.add_task("slides", total=slides, counts=f"0/{slides}")
+            self._bars.start()
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
-        with self._state.lock:
+        with self._state.lock, _GONE:
             self._state.start(slide_id, tiles)
             if slide_id in self._tasks:  # its first process died
                 self._bars.remove_task(self._tasks.pop(slide_id))
             self._tasks[slide_id] = self._bars.add_task(slide_id, total=tiles, counts=f"0/{tiles} tiles")
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
-        with self._state.lock:
+        with self._state.lock, _GONE:
             advance = self._state.add(slide_id, tiles, megapixels)
             rate = advance.rate(self._state.clock())
             counts = f"{advance.done}/{advance.tiles} tiles, {rate:.1f} Mpx/s"
@@ -198,8 +201,8 @@ class BarViewer(Viewer):
             self._show_batch()
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
-        with self._state.lock:
-            slide_id = report.slide.slide_id
+        slide_id = report.slide.slide_id
+        with self._state.lock, _GONE:
             self._state.finish(slide_id)
             if slide_id in self._tasks:
                 self._bars.remove_task(self._tasks.pop(slide_id))
@@ -208,7 +211,8 @@ class BarViewer(Viewer):
 
     def close(self, state: str = "finished") -> None:
         if self._batch is not None:
-            self._bars.stop()
+            with _GONE:
+                self._bars.stop()
 
     def _show_batch(self) -> None:
         """A slide that is half done counts as half, so that the time left is true for few large slides too."""
@@ -219,7 +223,7 @@ class BarViewer(Viewer):
         self._bars.update(self._batch, completed=state.finished + parts, counts=f"{state.finished}/{state.slides}")
 
     def _line(self, text: str) -> None:
-        with suppress(OSError, ValueError):
+        with _GONE:
             self._bars.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
 
 

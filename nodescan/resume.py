@@ -27,10 +27,11 @@ class Recipe:
 @dataclass(frozen=True, slots=True)
 class Sorted:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
-    that have a report."""
+    that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away."""
 
     kept: Mapping[str, SlideReport]
     redone: tuple[tuple[str, str], ...]
+    unseen: tuple[str, ...] = ()
 
 
 class _Redo(Exception):
@@ -45,21 +46,24 @@ def asked_of(ref: SlideRef, reports: Sequence[str], max_unread_percent: float) -
 def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
     """Which slides have a report in `folder` that this run would make again the same, and why the others are redone.
 
-    Complete and incomplete reports are kept; a slide that failed or could not be measured is tried again. Raises
-    UsageError where one of them is of another file of the same name, whose result would be lost.
+    Complete and incomplete reports are kept, those of files that aren't there now, too: they would be lost for nothing.
+    A slide that failed or could not be measured is tried again. Raises UsageError where one of them is of another file
+    of the same name, whose result would be lost.
     """
     kept: dict[str, SlideReport] = {}
     redone: list[tuple[str, str]] = []
+    unseen: list[str] = []
     for ref in refs:
         path = folder / ref.slide_id / REPORT_JSON
         if not path.parent.is_dir():
             continue
         try:
-            kept[ref.slide_id] = _kept(ref, path, recipe)  # of the same bytes, wherever they lie
+            kept[ref.slide_id], seen = _kept(ref, path, recipe)  # of the same bytes, wherever they lie
+            unseen += () if seen else (ref.slide_id,)
         except _Redo as why:
             _check_same_slide(ref, path)
             redone.append((ref.slide_id, str(why)))
-    return Sorted(kept, tuple(redone))
+    return Sorted(kept, tuple(redone), tuple(unseen))
 
 
 def _check_same_slide(ref: SlideRef, path: Path) -> None:
@@ -80,8 +84,8 @@ def _check_same_slide(ref: SlideRef, path: Path) -> None:
         )
 
 
-def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
-    """The slide's report. Raises _Redo where it can't stand for a new scan."""
+def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> tuple[SlideReport, bool]:
+    """The slide's report, and whether its files are there. Raises _Redo where it can't stand for a new scan."""
     if not path.is_file():
         raise _Redo("its report was not finished, or report.json was deleted")
     try:
@@ -97,19 +101,22 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> SlideReport:
     made = report.provenance
     if made is None or made.asked is None:
         raise _Redo("its report does not say what it was made from")
-    _compare_inputs(ref, report, made, recipe)
+    seen = _compare_inputs(ref, report, made, recipe)
     if report.model != recipe.model:
         raise _Redo(_model_change(report.model, recipe.model))
     _compare_files(path.parent, beside)
-    return report
+    return report, seen
 
 
-def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe: Recipe) -> None:
+def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe: Recipe) -> bool:
+    """Whether the slide's files can be looked at. Raises _Redo where they, or what is asked, are others."""
     assert made.asked is not None
     then, now = made.asked, asked_of(ref, recipe.reports, recipe.max_unread_percent)
     if made.config_sha256 != recipe.config_sha256:
         raise _Redo("the settings changed since (--config)")
-    if not now.slide_state or now.slide_state != then.slide_state or _fingerprint(ref) != made.slide_fingerprint:
+    found = _fingerprint(ref) if now.slide_state else None
+    there = found is not None or now.slide_place != then.slide_place
+    if there and (now.slide_state != then.slide_state or found != made.slide_fingerprint):
         raise _Redo("the slide file changed since")
     if not _is_measured_alike(ref, report, then):
         raise _Redo("another pixel size is given (--mpp)")
@@ -118,6 +125,7 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
     missing = [name for name in now.reports if name not in (*then.reports, *ALWAYS)]
     if missing:
         raise _Redo(f"it has no {', '.join(missing)} report")
+    return found is not None
 
 
 def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:

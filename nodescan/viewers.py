@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -130,15 +130,18 @@ class JsonLog(Viewer):
 
     def _write(self, event: str, **facts: object) -> None:
         """One line; where the disk is full the log ends, said once, and the slides go on."""
-        line = {"ts": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
+        told = {"ts": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
         with self._writing:
             if self._broken:
                 return
             try:
-                print(json.dumps(line), file=self._stream, flush=True)
+                print(json.dumps(told), file=self._stream, flush=True)
             except OSError as error:
                 self._broken = True
-                print(f"error: {self._path}: the log ends here ({error.strerror}); free some space", file=sys.stderr)
+                with suppress(OSError, ValueError):  # stderr may lie on the same disk
+                    print(
+                        f"error: {self._path}: the log ends here ({error.strerror}); free some space", file=sys.stderr
+                    )
 
 
 class Viewers(Viewer):
@@ -177,8 +180,9 @@ class Viewers(Viewer):
             viewer.run_failed(line)
 
     def close(self, state: str = "finished") -> None:
-        for viewer in self._viewers:
-            viewer.close(state)
+        with ExitStack() as all_:
+            for viewer in self._viewers:
+                all_.callback(viewer.close, state)
 
 
 def _ends_in_mid_line(path: Path) -> bool:

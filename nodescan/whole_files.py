@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -68,7 +68,8 @@ def written_beside(path: Path) -> Iterator[Path]:
             _flush_to_disk(part)
             os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that became read-only says so of a part that isn't there, too
+            part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -29,8 +29,8 @@ class ScanJob:
     """How a worker scans every slide it is handed: text and paths alone, so that it travels anywhere.
 
     max_unread_percent: of the tissue, from which on a slide is failed. run_id: of the run that holds the folder's lock,
-    "" where none does. model: its folder. config_text: the settings as read, whole. opener: "module:function", see
-    OPENER.
+    "" where none does. model: its folder. card_sha256: of its card, which may change while a run goes on; "" for any.
+    config_text: the settings as read, whole. opener: "module:function", see OPENER.
     """
 
     folder: Path
@@ -42,6 +42,7 @@ class ScanJob:
     opener: str = OPENER
     max_unread_percent: float = MAX_UNREAD_PERCENT
     run_id: str = ""
+    card_sha256: str = ""
 
 
 def job_line(job: ScanJob, slot: int) -> bytes:

@@ -8,7 +8,8 @@ from typing import IO
 
 from nodescan.config import parse_config
 from nodescan.domain.report import SlideReport
-from nodescan.errors import LockLostError, NodescanError
+from nodescan.errors import LockLostError, ModelError, NodescanError
+from nodescan.inference.card import load_card
 from nodescan.progress import Viewer
 from nodescan.run_lock import run_rules
 from nodescan.slide_task import Tools, scan_one
@@ -73,8 +74,11 @@ def work(heard: "queue.SimpleQueue[bytes]", out: IO[bytes]) -> None:
 
 
 def _open(job: ScanJob, slot: int) -> tuple[Tools, int]:
+    """Raises ModelError where the model isn't the run's any more: its reports would be of two models."""
     opener = pkgutil.resolve_name(job.opener)
     predictor, parallel = opener(job.model, device=job.device, slot=slot)
+    if job.card_sha256 and load_card(job.model).sha256() != job.card_sha256:
+        raise ModelError(f"{job.model}: the model was changed while the run went on; run again, or put it back")
     config = parse_config(job.config_text, job.config_name)
     rules = run_rules(job.folder, job.run_id, max_unread_percent=job.max_unread_percent)
     return Tools(job.folder, open_slide, predictor, config, job.reports, rules=rules), parallel

@@ -43,7 +43,8 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
         monkeypatch.setattr(batch, "run_batch", run_here)
         monkeypatch.setattr(batch, "find_model", lambda name: Path(name or "released"))
-        monkeypatch.setattr(batch, "load_card", lambda folder: SimpleNamespace(geometry=lambda: predictor.geometry))
+        card = SimpleNamespace(geometry=lambda: predictor.geometry, sha256=str)
+        monkeypatch.setattr(batch, "load_card", lambda folder: card)
         monkeypatch.setattr(slots, "open_in_slot", lambda folder, *, device, slot: (predictor, 1))
 
     return use
@@ -161,7 +162,7 @@ from nodescan import batch, cli
 from nodescan.inference import slots
 from tests.fakes import ColourPredictor
 slots.open_in_slot = lambda folder, *, device, slot: (ColourPredictor(), 1)
-batch.load_card = lambda folder: SimpleNamespace(geometry=lambda: ColourPredictor.geometry)
+batch.load_card = lambda folder: SimpleNamespace(geometry=lambda: ColourPredictor.geometry, sha256=str)
 sys.exit(cli.main(sys.argv[1:]))
 """
 

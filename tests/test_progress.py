@@ -178,6 +178,25 @@ def test_full_disk_ends_the_log_and_not_the_batch(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err.count("the log ends here") == 1
 
 
+def test_a_screen_that_fails_leaves_the_log_its_end(tmp_path: Path) -> None:
+    """A closed window breaks the bars, and stderr with them: neither the batch nor the log."""
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+        def isatty(self) -> bool:
+            return True
+
+    viewers = Viewers([BarViewer(Gone()), JsonLog(tmp_path / "log.jsonl")])
+    viewers.batch_started(1)
+    viewers.slide_started("a", 2)
+    viewers.tiles_done("a", 2, 1.0)
+    viewers.slide_finished(complete("a"), 1.0)
+    viewers.close()
+    assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])["event"] == "batch_closed"
+
+
 def test_quiet_still_shows_errors() -> None:
     """--quiet silences progress, never a failure."""
     stream = io.StringIO()

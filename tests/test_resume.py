@@ -326,6 +326,21 @@ def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place
     assert not place.sorted(reports=("json",)).redone
 
 
+def test_a_disk_that_is_away_costs_no_finished_slide_its_report(place: Place, tmp_path: Path) -> None:
+    """A folder of links to slides whose disk isn't there now: nothing could be scanned, so nothing is thrown away."""
+    away = tmp_path / "away"
+    away.mkdir()
+    for path in sorted(place.folder.glob("*.tif")):
+        path.rename(away / path.name)
+        path.symlink_to(away / path.name)
+    place.run(force=True)
+    away.rename(tmp_path / "gone")
+    place.run()
+    assert place.heard.redone() == []
+    assert [row["status"] for row in place.rows()] == ["complete"] * 2
+    assert ("note", "kept, though their files can't be looked at now: a, b") in place.heard.events
+
+
 def test_force_redoes_all(place: Place) -> None:
     """And says nothing of reasons."""
     result = place.run(force=True)

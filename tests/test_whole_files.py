@@ -39,6 +39,18 @@ def test_a_full_disk_keeps_the_old_file_and_says_what_to_do(tmp_path: Path, monk
     )
 
 
+def test_a_disk_that_became_read_only_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There even removing what isn't there is refused."""
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OutputError, match="Read-only file system"):
+        write_beside(tmp_path / "a.csv", b"x")
+
+
 def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
     """Where the folder isn't there the error names the file asked for, not the part."""
     with pytest.raises(OutputError, match=r"gone.a\.csv: can't be written \(No such file"):

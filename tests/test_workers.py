@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,8 +20,9 @@ from nodescan.batch import BatchResult, scan_all
 from nodescan.config import load_config
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import DeviceError, StalledError, WorkerDiedError, WorkerError
+from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedError, WorkerError
 from nodescan.executors import LocalSlots
+from nodescan.inference.card import find_model
 from nodescan.progress import PlainViewer
 from nodescan.slide_task import RunTools, Tools, lost_slide
 from nodescan.slides import open_slide
@@ -140,6 +142,13 @@ def test_worker_that_cannot_open_its_model_is_one_error_for_the_batch(tmp_path: 
         LocalSlots(job(tmp_path, "open_nowhere"), slots=1, stall_s=PATIENCE_S)
     with pytest.raises(WorkerError, match=r"can't start: it ended by itself with exit code 1 \(ZeroDivisionError"):
         LocalSlots(job(tmp_path, "open_broken"), slots=1, stall_s=PATIENCE_S)
+
+
+def test_worker_refuses_a_model_that_is_no_longer_the_runs(tmp_path: Path) -> None:
+    """One that is started in mid-run reads it anew: its reports would be of another model than the others."""
+    changed = replace(job(tmp_path, "open_deadly"), model=find_model(None), card_sha256="a" * 64)
+    with pytest.raises(ModelError, match="the model was changed while the run went on"):
+        LocalSlots(changed, slots=1, stall_s=PATIENCE_S)
 
 
 def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None:
