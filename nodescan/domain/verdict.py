@@ -86,6 +86,14 @@ def size_could_change(deposit: Deposit, deposits: Sequence[Deposit]) -> bool:
     return shortest is not longest
 
 
+def deciding(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
+    """The deposits on whose sizes the slide's class hangs; none where `class_range` is one class."""
+    lowest, highest = class_range(deposits)
+    if lowest is highest:
+        return ()
+    return tuple(deposit for deposit in deposits if size_could_change(deposit, deposits))
+
+
 def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:
     """The lowest and the highest class of the slide, with each size anywhere within its uncertainty (inferred)."""
     ranges = [_class_range(deposit) for deposit in deposits]
@@ -116,10 +124,9 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     near = [deposit for deposit in deposits if deposit.borderline]
     if not near:
         return []
-    worst = max(deposits, key=lambda deposit: deposit.diameter_um)
     names = [f"no. {one.id} ({size_in_mm(one.diameter_um, one.diameter_uncertainty_um)})" for one in near]
-    changes = size_could_change(worst, deposits)
-    decides = " The largest deposit is among them, so the slide's class may change." if changes else ""
+    changing = [f"no. {one.id}" for one in deciding(deposits)]
+    decides = f" The slide's class may change with the size of {few(changing, 5)}." if changing else ""
     return [Flag("borderline", f"Size within its uncertainty of a limit between classes: {few(names, 5)}.{decides}")]
 
 

@@ -113,14 +113,18 @@ def answer(staged: Staged) -> str:
 
 
 def _by_size(staged: Staged) -> str:
-    """What the largest deposit is, where its size leaves that open; "" where it doesn't."""
+    """Which limits a size reaches, where that leaves the largest class open; "" where it doesn't."""
     lowest = max(node.classes[0] for node in staged.specimen.nodes) if staged.specimen.nodes else Metastasis.NONE
     highest = max((node.classes[-1] for node in staged.specimen.nodes), default=Metastasis.NONE)
     if lowest is highest:
         return ""
     limits = [words for found, words in _ABOVE.items() if lowest <= found < highest]
+    largest = staged.specimen.largest
+    foci = None if largest is None else largest.foci
+    alone = foci is not None and foci.itc + foci.micro + foci.macro == 1  # then its slide's classes are its own
+    whose = "the largest" if largest is not None and alone and largest.classes[-1] is highest else "a"
     return (
-        f"The size of the largest deposit in the sections examined reaches, within its uncertainty, the limit of "
+        f"The size of {whose} deposit in the sections examined reaches, within its uncertainty, the limit of "
         f"{' and that of '.join(limits)}."
     )
 

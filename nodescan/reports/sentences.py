@@ -9,9 +9,10 @@ from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, size_could_change
+from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
 from nodescan.reports.wording import (
     CLASS_RULES,
+    CLASS_WORDS,
     cell_words,
     limit_words,
     percent,
@@ -39,8 +40,7 @@ def answer(report: SlideReport) -> str:
         limit = limit_words(None if report.model is None else report.model.found_from_um)
         return f"No tumour found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
-    unsure = ", but so near the limit that it may not be" if _is_borderline(report) else ""
-    said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}{unsure}."
+    said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}{_unsure(report)}."
     if report.at_least and report.metastasis is Metastasis.MACRO:
         return f"{said} Not all tissue was examined: there may be larger or more deposits."
     if report.at_least:
@@ -52,16 +52,22 @@ def answer(report: SlideReport) -> str:
 def doubt(report: SlideReport) -> str:
     """Words beside the headline for what must not be overlooked; empty where there is nothing."""
     said = [] if report.status is Status.COMPLETE else [report.status.value]
-    if _is_borderline(report):
-        _, lower, upper = _nearest_limit(report.deposits[0])
-        said.append(f"borderline: {lower} or {upper}")
+    lowest, highest = class_range(report.deposits)
+    if report.metastasis is not None and lowest is not highest:
+        classes = [words.lower() for found, words in CLASS_WORDS.items() if lowest <= found <= highest]
+        said.append(f"borderline: {' or '.join(classes)}")
     return "; ".join(said)
 
 
-def _is_borderline(report: SlideReport) -> bool:
-    """Whether the slide's class hangs on the size of its largest deposit, which may lie beyond a limit."""
-    found = report.metastasis is not None and bool(report.deposits)
-    return found and size_could_change(report.deposits[0], report.deposits)
+def _unsure(report: SlideReport) -> str:
+    """Whose size may change the class: the largest deposit's where it can, else another's; "" where none can."""
+    near = deciding(report.deposits)
+    if not near:
+        return ""
+    if near[0] is report.deposits[0]:
+        return ", but so near the limit that it may not be"
+    limit, _, _ = _nearest_limit(near[0])
+    return f"; but the size of deposit {near[0].id} ({size_words(near[0])}) reaches the {limit / 1000:g} mm limit"
 
 
 def reason(report: SlideReport) -> str:
@@ -83,8 +89,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     if report.metastasis is not None:
-        near = [deposit for deposit in report.deposits if size_could_change(deposit, report.deposits)]
-        said += [_borderline(deposit) for deposit in near[:_PLACES]]
+        said += [_borderline(deposit) for deposit in deciding(report.deposits)[:_PLACES]]
     for deposit in report.deposits[:_PLACES]:
         largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
         said.append(f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}.")
@@ -100,7 +105,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
     said: list[str] = []
     if report.deposits and report.metastasis is not None and not report.deposits[0].raised_by_cells:
-        said.append(_distance_to_limits(report.deposits[0]))
+        said.append(_distance_to_limits(report.deposits))
     if report.tumour_probability is not None and report.not_judged is None:
         said.append(f"Tumour score of the slide: {report.tumour_probability:.2f} on a scale from 0 to 1.")
     if report.examined_fraction is not None and report.tissue_area_mm2:
@@ -175,10 +180,15 @@ def _nearest_limit(deposit: Deposit) -> tuple[float, str, str]:
     return MICRO_LIMIT_UM, "micrometastasis", "macrometastasis"
 
 
-def _distance_to_limits(deposit: Deposit) -> str:
+def _distance_to_limits(deposits: Sequence[Deposit]) -> str:
+    """Of the largest deposit's size, or of the first on whose size the class hangs."""
+    deposit = next(iter(deciding(deposits)), deposits[0])
     limit, lower, upper = _nearest_limit(deposit)
     if deposit.borderline:
-        return f"The size's uncertainty (about 95 %) reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
+        whose = (
+            "The size's uncertainty" if deposit is deposits[0] else f"The uncertainty of deposit {deposit.id}'s size"
+        )
+        return f"{whose} (about 95 %) reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
     side = "above" if deposit.diameter_um > limit else "below"
     away = abs(deposit.diameter_um - limit)
     return (

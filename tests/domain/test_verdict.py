@@ -61,6 +61,15 @@ def test_a_size_near_a_limit_is_borderline() -> None:
     assert "borderline" not in codes(deposit(150))
 
 
+def test_whose_size_may_change_the_class_is_said() -> None:
+    """Not the largest's, where a smaller one is the less sure; nobody's beside a clear micrometastasis."""
+    near = deposit(180, uncertainty_um=42, number=2)
+    for largest, said in ((185, True), (900, False)):
+        (flag,) = (one for one in deposit_flags((deposit(largest), near)) if one.code == "borderline")
+        assert flag.message.endswith("The slide's class may change with the size of no. 2.") is said
+        assert ("class may" in flag.message) is said
+
+
 def test_a_small_deposit_that_cells_could_raise_is_up_for_review() -> None:
     """From 0.1 mm on, or with many foci, a count could make a micrometastasis of ITC."""
     assert codes(deposit(120)) == {"cell_count_review"}

@@ -18,6 +18,7 @@ from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.units import Micrometers
 from nodescan.manifest import read_manifest
 from nodescan.patients.corrections import read_corrections
+from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
 from nodescan.patients.patient_files import patients_schema, write_staging
 from nodescan.patients.restage import Staging, stage_reports
@@ -80,6 +81,20 @@ def test_a_borderline_stage_is_said_on_the_page_in_the_files_and_in_the_terminal
     assert (row["largest_deposit_um"], row["largest_deposit_uncertainty_um"]) == ("1986.0", "30.0")
     print_staging(found)
     assert "pN1mi(sn) (borderline: pN1mi or pN1a)  1      1.99 ± 0.03 mm" in capsys.readouterr().out
+
+
+def test_a_limit_is_reached_by_the_largest_deposit_or_by_a_deposit(tmp_path: Path) -> None:
+    """1975 +- 20 um is clear of 2 mm and 1970 +- 45 um beside it isn't; alone, 1986 um is the largest."""
+
+    def said(found: SlideReport, folder: str) -> str:
+        (stored,) = read_reports(write_run(tmp_path / folder, [found]))
+        return answer(stage(Specimen("A", (Node("1", (section_of(stored),)),)), AJCC8))
+
+    both = report("a", (1975.0, 1970.0))
+    unsure = zip(both.deposits, (20.0, 45.0), strict=True)
+    two = tuple(replace(one, diameter_uncertainty_um=Micrometers(um)) for one, um in unsure)
+    assert said(planted(1986.0), "one").startswith("The size of the largest deposit in the sections examined reaches")
+    assert said(replace(both, deposits=two), "two").startswith("The size of a deposit in the sections examined reaches")
 
 
 @pytest.mark.parametrize(("size_um", "lower"), [(1986.0, ""), (2010.0, ", or lower by the borderline size")])

@@ -119,6 +119,24 @@ def test_a_borderline_lower_bound_may_be_lower() -> None:
     assert sentences.answer(whole).endswith("so the true class may be higher.")
 
 
+def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
+    """Beside 0.185 +- 0.012 mm one of 0.180 +- 0.042 mm reaches 0.2 mm: pill, sentence and certainty all say it."""
+    found = VARIANTS["itc"]().report
+    sizes = ((185.0, 12.0), (180.0, 42.0))
+    clear, near = (
+        replace(ITC, id=number, diameter_um=Micrometers(size), diameter_uncertainty_um=Micrometers(unsure))
+        for number, (size, unsure) in enumerate(sizes, 1)
+    )
+    report = replace(found, deposits=(clear, near))
+    assert sentences.doubt(report) == "borderline: isolated tumour cells or micrometastasis"
+    assert sentences.answer(report).endswith(
+        "0.2 mm or smaller; but the size of deposit 2 (0.18 ± 0.04 mm) reaches the 0.2 mm limit."
+    )
+    assert sentences.how_sure(report)[0].startswith("The uncertainty of deposit 2's size (about 95 %) reaches the 0.2")
+    assert sentences.look_first(report)[0].startswith("Borderline: deposit 2 ")
+    assert sentences.doubt(replace(found, deposits=(clear,))) == ""
+
+
 def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
     """Beside a clear macrometastasis, a focus of 0.2 mm is not the first thing to look at."""
     macro = VARIANTS["macro"]().report
