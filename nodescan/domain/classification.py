@@ -45,8 +45,10 @@ def classify(diameter_um: Micrometers, *, cells: int | None = None, cells_uncert
 
 
 def is_borderline(diameter_um: Micrometers, uncertainty_um: Micrometers) -> bool:
-    """Whether the size's interval holds a limit between two classes (clinical-rules 8)."""
-    return any(abs(diameter_um - limit) <= uncertainty_um for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM))
+    """Whether the size's interval holds a limit between two classes (clinical-rules 8); never of a certain size."""
+    return uncertainty_um > 0 and any(
+        abs(diameter_um - limit) <= uncertainty_um for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM)
+    )
 
 
 def is_count_above_limit(cells: int, uncertainty: int) -> bool:

@@ -62,6 +62,13 @@ def test_borderline_holds_the_limit(limit):
     assert not is_borderline(limit + 5, math.nextafter(5, 0))
 
 
+@pytest.mark.parametrize("limit", [200.0, 2000.0])
+def test_a_certain_size_is_never_borderline(limit):
+    """Exactly 0.2 mm, as a reader measured it, is isolated tumour cells, and 2 mm a micrometastasis: no doubt."""
+    assert not is_borderline(limit, 0.0)
+    assert is_borderline(limit, math.nextafter(0, 1))
+
+
 def test_words_are_those_of_the_reports():
     """The class words are the published ones, in clinical order."""
     assert [metastasis.word for metastasis in sorted(Metastasis)] == ["negative", "itc", "micro", "macro"]
