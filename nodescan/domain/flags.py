@@ -47,6 +47,9 @@ RESTATED = frozenset(
 )
 """Flags that follow from the deposits alone: after a review they are said anew, of the deposits that are left."""
 
+AS_FOUND = frozenset({"deposit_cut_off", "joining_gap", "tumour_on_glass"})
+"""Flags of the deposits as the software found them: after a review they are kept, as said before it."""
+
 TOLD_FIRST = (
     "node_unread",
     "nodes_share_slides",

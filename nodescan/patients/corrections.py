@@ -9,7 +9,7 @@ from nodescan.csv_rows import LARGEST_SIZE_UM, CsvRow, read_table
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
-from nodescan.domain.flags import RESTATED, Flag
+from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
@@ -257,13 +257,13 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[i
 
 
 def _kept_flags(changed: StoredReport) -> list[Flag]:
-    """The software's flags that a review leaves true; what joining would do is only known of what it found itself."""
-    kept = [flag for flag in changed.flags if flag.code not in RESTATED]
-    several = len([deposit for deposit in changed.deposits if deposit.area_um2 > 0]) > 1
+    """The software's flags that a review leaves true; those of what it found itself need that to be there still."""
+    n_found = sum(deposit.area_um2 > 0 for deposit in changed.deposits)
     return [
-        replace(flag, message=f"As found, before the review: {flag.message}") if flag.code == "joining_gap" else flag
-        for flag in kept
-        if flag.code != "joining_gap" or several
+        replace(flag, message=f"As found, before the review: {flag.message}") if flag.code in AS_FOUND else flag
+        for flag in changed.flags
+        if flag.code not in RESTATED
+        and (flag.code not in AS_FOUND or n_found > (1 if flag.code == "joining_gap" else 0))  # one joins nothing
     ]
 
 

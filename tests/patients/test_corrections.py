@@ -145,6 +145,21 @@ def test_flags_speak_of_the_deposits_that_are_left(tmp_path: Path) -> None:
     assert codes("n,,900,900,add,2001,Dr A", "n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A") == ["ink"]
 
 
+@pytest.mark.parametrize("code", ["deposit_cut_off", "tumour_on_glass"])
+def test_what_was_said_of_deposits_as_found_is_said_to_be_of_then(tmp_path: Path, code: str) -> None:
+    """It may speak of a deposit that was rejected; with all of them rejected, it speaks of nothing."""
+    flag = Flag(code, "Deposit(s) 1 lie at the edge.")
+    run = write_run(tmp_path / "run", [report("n", (500.0, 300.0), flags=(flag,))])
+
+    def messages(*rows: str) -> list[str]:
+        review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, *rows))
+        (found,), _ = apply_corrections(read_reports(run), review)
+        return [flag.message for flag in found.flags]
+
+    assert messages("n,1,,,reject,,Dr A") == ["As found, before the review: Deposit(s) 1 lie at the edge."]
+    assert messages("n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A", "n,,900,900,add,300,Dr A") == []
+
+
 def test_what_is_added_may_lie_anywhere_on_the_slide(tmp_path: Path) -> None:
     """To its last um (64,000 px of 0.25 um)."""
     assert reviewed(tmp_path, "b,,16000,16000,add,210,Dr A")[0]["b"].metastasis is Metastasis.MICRO
