@@ -57,8 +57,8 @@ class Deposit:
 
     @property
     def count_near_limit(self) -> bool:
-        """Whether it may hold more than 200 cells, and its count is too uncertain to say."""
-        if self.cells is None or self.metastasis is not Metastasis.ITC:
+        """Whether it may hold more than 200 cells, and its count is too uncertain to say; not where a reader said."""
+        if self.cells is None or self.class_given or self.metastasis is not Metastasis.ITC:
             return False
         return is_count_near_limit(self.cells, self.cells_uncertainty or 0)
 

@@ -116,7 +116,11 @@ def _class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:
 
 
 def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
-    """What a reader must know of the deposits: sizes near a limit, cells that were not counted."""
+    """What a reader must know of the deposits: sizes near a limit, cells that were not counted.
+
+    A reader's class settles that of one deposit. Over dispersed foci cells add up all the same, as `conclude` does it:
+    many foci that are ITC each may be a micrometastasis together (clinical-rules 3).
+    """
     return (*_borderline_flags(deposits), *_cell_count_flags(deposits))
 
 
@@ -184,8 +188,9 @@ def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     """Many small foci that are no dispersed pattern by their extent, but would pass the limit if they were one."""
     small = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
     decisive = all(deposit.metastasis <= Metastasis.ITC for deposit in deposits)
-    most = sum((deposit.cells or 0) + (deposit.cells_uncertainty or 0) for deposit in small)
     all_dispersed = len(dispersed_foci(deposits)) >= len(small)  # then their count is told as the pattern's
+    small = [deposit for deposit in small if not deposit.class_given]
+    most = sum((deposit.cells or 0) + (deposit.cells_uncertainty or 0) for deposit in small)
     if not decisive or len(small) < MANY_FOCI or most <= ITC_CELL_LIMIT or all_dispersed:
         return []
     total = sum(deposit.cells or 0 for deposit in small)
@@ -197,7 +202,8 @@ def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 
 
 def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
-    small = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is None]
+    itc = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and not deposit.class_given]
+    small = [deposit for deposit in itc if deposit.cells is None]
     if not small:
         return []
     largest = max(deposit.diameter_um for deposit in small)

@@ -247,8 +247,7 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[i
     verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
     changed = replace(changed, deposits=tuple(counting) or changed.deposits)
     worst = verdict.metastasis or Metastasis.NONE
-    open_ = [d for d in counting if not (vouched.get(d.id) == "class" and d.metastasis is Metastasis.ITC)]
-    flags = (*_kept_flags(changed), *deposit_flags(open_), *dispersed_flags(counting), *_contradictions(counting))
+    flags = (*_kept_flags(changed), *deposit_flags(counting), *dispersed_flags(counting), *_contradictions(counting))
     if changed.status is Status.COMPLETE:
         return replace(changed, metastasis=worst, at_least=False, flags=flags)
     if worst is Metastasis.NONE:

@@ -160,6 +160,37 @@ def test_what_was_said_of_deposits_as_found_is_said_to_be_of_then(tmp_path: Path
     assert messages("n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A", "n,,900,900,add,300,Dr A") == []
 
 
+@pytest.mark.parametrize("n_classed", [3, 12])
+def test_dispersed_cells_that_decide_are_said_whatever_single_foci_are_classed(tmp_path: Path, n_classed: int) -> None:
+    """Twelve foci of 30 +- 12 cells are a micrometastasis together; that each is ITC doesn't settle that."""
+    spread = report("n", [50.0 + number for number in range(12)])
+    counted = tuple(replace(one, cells=30, cells_uncertainty=12) for one in spread.deposits)
+    found = replace(spread, deposits=counted, metastasis=Metastasis.MICRO, flags=deposit_flags(counted))
+    rows = [f"n,{number},,,class,itc,Dr A" for number in range(1, n_classed + 1)]
+    review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, *rows))
+    (slide,), _ = apply_corrections(read_reports(write_run(tmp_path / "run", [found])), review)
+    assert slide.metastasis is Metastasis.MICRO
+    assert [flag.code for flag in slide.flags] == ["cell_count_dispersed", "dispersed_pattern"]
+
+
+def test_what_a_reader_classed_itc_needs_no_count(tmp_path: Path) -> None:
+    """Neither a count near 200, nor many small foci, nor cells that weren't counted are left open of it."""
+    near = report("n", [150.0, 140.0, 130.0, 120.0, 110.0, 105.0])
+    counts = (180, 60, 60, 60, 60, None)
+    pairs = zip(near.deposits, counts, strict=True)
+    counted = tuple(replace(one, cells=cells, cells_uncertainty=cells and 40) for one, cells in pairs)
+    found = replace(near, deposits=counted, flags=deposit_flags(counted))
+    run = read_reports(write_run(tmp_path / "run", [found]))
+
+    def codes(*rows: str) -> list[str]:
+        review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, *rows))
+        (slide,), _ = apply_corrections(run, review)
+        return [flag.code for flag in slide.flags]
+
+    assert codes("n,1,,,accept,,Dr A") == ["cell_count_near_limit", "cell_count_review", "cell_count_review"]
+    assert codes(*[f"n,{number},,,class,itc,Dr A" for number in range(1, 7)]) == []
+
+
 def test_what_is_added_may_lie_anywhere_on_the_slide(tmp_path: Path) -> None:
     """To its last um (64,000 px of 0.25 um)."""
     assert reviewed(tmp_path, "b,,16000,16000,add,210,Dr A")[0]["b"].metastasis is Metastasis.MICRO
