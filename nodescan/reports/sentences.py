@@ -190,11 +190,21 @@ def _distance_to_limits(deposits: Sequence[Deposit]) -> str:
         )
         return f"{whose} (about 95 %) reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
     side = "above" if deposit.diameter_um > limit else "below"
-    away = abs(deposit.diameter_um - limit)
+    away, unsure = _told_apart(abs(deposit.diameter_um - limit), deposit.diameter_uncertainty_um)
     return (
-        f"The largest size lies {millimetres(away)} mm {side} the nearest limit ({limit / 1000:g} mm), "
-        f"more than its uncertainty ({millimetres(deposit.diameter_uncertainty_um)} mm, about 95 %)."
+        f"The largest size lies {away} mm {side} the nearest limit ({limit / 1000:g} mm), "
+        f"more than its uncertainty ({unsure} mm, about 95 %)."
     )
+
+
+def _told_apart(first_um: float, second_um: float) -> tuple[str, str]:
+    """Two lengths in mm, with more decimals where they would read the same."""
+    first, second = millimetres(first_um), millimetres(second_um)
+    places = 3
+    while float(first) == float(second) and places < 15:
+        places += 1
+        first, second = (f"{length_um / 1000:.{places}f}" for length_um in (first_um, second_um))
+    return first, second
 
 
 def _decided_by_cells(report: SlideReport) -> bool:

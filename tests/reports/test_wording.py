@@ -137,6 +137,23 @@ def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
     assert sentences.doubt(replace(found, deposits=(clear,))) == ""
 
 
+@pytest.mark.parametrize(
+    ("size_um", "unsure_um", "away", "unsure"),
+    [
+        (222.125, 21.667, "0.0221", "0.0217"),
+        (240.0, 12.0, "0.040", "0.012"),
+        (302.0, 101.9999, "0.1020000", "0.1019999"),
+    ],
+)
+def test_a_distance_never_reads_as_the_uncertainty_that_it_exceeds(
+    size_um: float, unsure_um: float, away: str, unsure: str
+) -> None:
+    """With more decimals where two would be alike."""
+    near = replace(MICRO, diameter_um=Micrometers(size_um), diameter_uncertainty_um=Micrometers(unsure_um))
+    said = sentences.how_sure(replace(VARIANTS["incomplete_micro"]().report, deposits=(near,)))[0]
+    assert f"lies {away} mm above the nearest limit (0.2 mm), more than its uncertainty ({unsure} mm," in said
+
+
 def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
     """Beside a clear macrometastasis, a focus of 0.2 mm is not the first thing to look at."""
     macro = VARIANTS["macro"]().report
