@@ -161,15 +161,17 @@ def _notes(staging: "Staging") -> dict[str, list[str]]:
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:
-    from nodescan.patients.synoptic import borderline_words, largest_words
+    from nodescan.patients.synoptic import NOT_MEASURED, borderline_words, largest_words
 
     words, unsure = result.staged.words, borderline_words(result.staged)
     if unsure:
         words += f" ({unsure})"
     if result.software is not None:
         words += f" (software alone: {result.software.words})"
-    nodes = str(result.staged.specimen.n_nodes)
-    return _name(result), words, nodes, largest_words(result.staged)
+    specimen = result.staged.specimen
+    some_sized = any(section.largest_um is not None for node in specimen.nodes for section in node.sections)
+    size = largest_words(result.staged) or (NOT_MEASURED if some_sized else "")
+    return _name(result), words, str(specimen.n_nodes), size
 
 
 def _name(result: "PatientResult") -> str:

@@ -67,6 +67,20 @@ def test_stages_that_differ_from_the_stated_ones_are_named(tmp_path: Path, capsy
     assert "differs: patient_002" not in out
 
 
+def test_sizes_of_some_nodes_alone_leave_the_largest_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside pN1a stands no size of a micrometastasis, neither in the table nor in JSON."""
+    rows = ("p1,1,macro,", "p1,2,micro,500", "p2,1,macro,", "p3,1,itc,90")
+    path = write_csv(tmp_path / "l.csv", "patient_id,node_id,label,largest_deposit_um", *rows)
+    stage("--labels", str(path))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()[1:4]]
+    assert lines[0].endswith("cannot be determined (not measured)")
+    assert lines[1].endswith("1")
+    assert lines[2].endswith("0.090 mm")
+    stage("--labels", str(path), "--json")
+    patients = json.loads(capsys.readouterr().out)["patients"]
+    assert [patient["largest_deposit_um"] for patient in patients] == [None, None, 90.0]
+
+
 def test_a_run_is_staged_into_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Files, a table, the reason for what isn't determined, and exit 1 because of it."""
     run, manifest = a_run(tmp_path)

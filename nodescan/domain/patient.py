@@ -1,10 +1,12 @@
 """Slides, nodes and one patient's specimen of one side, and its pN: the largest decides, nothing is added up."""
 
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
 from nodescan.domain.staging import (
@@ -18,6 +20,15 @@ from nodescan.domain.units import Micrometers
 
 UNDETERMINED = "cannot be determined"
 TUMOUR_UNCLASSED = "tumour found on a slide that got no class: review"
+
+_LONGEST_UM: Mapping[Metastasis | None, float] = {
+    None: 0.0,
+    Metastasis.NONE: 0.0,
+    Metastasis.ITC: ITC_LIMIT_UM,
+    Metastasis.MICRO: MICRO_LIMIT_UM,
+    Metastasis.MACRO: math.inf,
+}
+"""How long a deposit of each class may be (clinical-rules 1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +122,8 @@ class Node:
 
     @property
     def largest(self) -> Section | None:
-        """The section with the largest deposit, None where none was measured."""
-        measured = [section for section in self.sections if section.largest_um is not None]
-        return max(measured, key=lambda section: section.largest_um or 0.0, default=None)
+        """The section with the largest deposit, None where that isn't known."""
+        return _with_largest(self.sections)
 
     @property
     def largest_um(self) -> Micrometers | None:
@@ -152,9 +162,8 @@ class Specimen:
 
     @property
     def largest(self) -> Section | None:
-        """The section with the largest deposit of all nodes, None where none was measured."""
-        measured = [node.largest for node in self.nodes if node.largest is not None]
-        return max(measured, key=lambda section: section.largest_um or 0.0, default=None)
+        """The section with the largest deposit of all nodes, None where that isn't known."""
+        return _with_largest(section for node in self.nodes for section in node.sections)
 
     @property
     def largest_class(self) -> Metastasis:
@@ -240,3 +249,16 @@ class Staged:
         if self.lowest is not None:
             return f"{UNDETERMINED} (no tumour found, but {self.n_unread} of {self.n_nodes} nodes not read whole)"
         return f"{UNDETERMINED} (more positive nodes than the table {self.table.name} knows)"
+
+
+def _with_largest(sections: Iterable[Section]) -> Section | None:
+    """The section with the largest deposit; None where none was measured, or one without a size may hold a larger."""
+    sized: list[tuple[Micrometers, Section]] = []
+    unsized_um = 0.0
+    for section in sections:
+        if section.largest_um is None:
+            unsized_um = max(unsized_um, _LONGEST_UM[section.metastasis])
+        else:
+            sized.append((section.largest_um, section))
+    largest_um, largest = max(sized, key=lambda one: one[0], default=(0.0, None))
+    return largest if unsized_um <= largest_um else None

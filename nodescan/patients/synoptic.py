@@ -9,6 +9,7 @@ from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange
 
 NOT_ASSESSED = f"{UNDETERMINED} (not assessed by software)"
+NOT_MEASURED = f"{UNDETERMINED} (not measured)"
 
 MACRO_ELEMENT = "Number of Lymph Nodes with Macrometastases (greater than 2 mm)"
 MICRO_ELEMENT = (
@@ -54,7 +55,7 @@ def count_words(count: CountRange, staged: Staged) -> str:
 
 
 def largest_words(staged: Staged) -> str:
-    """Greatest diameter over all nodes and its uncertainty, "" where none was measured."""
+    """Greatest diameter over all nodes and its uncertainty, "" where it isn't known."""
     largest = staged.specimen.largest
     if largest is None or largest.largest_um is None:
         return ""
@@ -99,7 +100,7 @@ def _size(staged: Staged) -> str:
         return "not applicable (no deposit)"
     if staged.specimen.unclassed_um is not None:
         return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
-    return f"{UNDETERMINED} (not measured)"
+    return NOT_MEASURED
 
 
 def _size_note(staged: Staged) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.patient import Node, Section, Specimen
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
@@ -109,3 +109,23 @@ def test_unknown_sentinel_and_other_tables() -> None:
     assert filled(specimen)["Number of Sentinel Nodes Examined"] == "cannot be determined"
     last = synoptic(stage(specimen, CAMELYON17))[-1]
     assert "camelyon17" in last.note
+
+
+@pytest.mark.parametrize(
+    ("unsized", "size_um", "said"),
+    [
+        (MACRO, 500.0, "cannot be determined (not measured)"),
+        (MICRO, 90.0, "cannot be determined (not measured)"),
+        (MICRO, 1999.0, "cannot be determined (not measured)"),
+        (MICRO, 2000.0, "2.00 mm"),
+        (ITC, 500.0, "0.50 mm"),
+        (NONE, 90.0, "0.090 mm"),
+    ],
+)
+def test_a_deposit_without_a_size_that_may_be_the_largest_leaves_the_size_open(
+    unsized: Metastasis, size_um: float, said: str
+) -> None:
+    """Sizes stated of some nodes alone: a macrometastasis of unknown size is never "0.50 mm"; ITC is no matter."""
+    specimen = Specimen("P", (node("1", unsized), node("2", classify(Micrometers(size_um)), size_um)))
+    assert filled(specimen)["Size of Largest Nodal Metastatic Deposit"] == said
+    assert (specimen.largest is None) == said.startswith("cannot")
