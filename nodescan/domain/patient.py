@@ -85,15 +85,24 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One lymph node with all its sections, or several nodes that share their slides and can't be told apart."""
+    """One lymph node with all its sections, or several nodes that share their slides and can't be told apart.
+
+    nodes_stated: on one slide, by all that is said of them; slides that are no section here (another stain) count too.
+    """
 
     node_id: str
     sections: tuple[Section, ...]
     sentinel: bool | None = None
+    nodes_stated: int = 1
 
     @property
     def n_nodes(self) -> int:
-        return max((section.nodes_on_slide for section in self.sections), default=1)
+        return max(self.nodes_stated, self.n_shown)
+
+    @property
+    def n_shown(self) -> int:
+        """How many its sections show."""
+        return max((section.nodes_on_slide for section in self.sections), default=0)
 
     @property
     def largest_class(self) -> Metastasis:
@@ -113,8 +122,8 @@ class Node:
 
     @property
     def complete(self) -> bool:
-        """Whether every section was read whole; a node without sections was not read."""
-        return bool(self.sections) and all(section.complete for section in self.sections)
+        """Whether every section was read whole, and they show all the nodes; without sections nothing was read."""
+        return self.n_shown == self.n_nodes and all(section.complete for section in self.sections)
 
     @property
     def readable(self) -> bool:

@@ -86,6 +86,9 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
     for node in specimen.unread:
         if not node.sections:
             notes.append(Flag("node_unread", f"Node {node.node_id}: no slide of it was read."))
+        elif node.n_shown < node.n_nodes:
+            text = f"Node {node.node_id}: {node.n_nodes} nodes by a slide left out, {node.n_shown} on those that count."
+            notes.append(Flag("node_unread", text))
         for section in node.sections:
             if not section.complete:
                 why = section.reason.rstrip(".") or "no reason was recorded"

@@ -28,8 +28,8 @@ class _Group:
 def group(rows: Iterable[tuple[NodeFacts, str, Section | None]], table: StagingTable) -> tuple[Specimen, ...]:
     """The specimens of all patients, sorted by name. rows: what a table says, the slide_id ("" for none), its section.
 
-    A row without a section only says that its node exists. Without a node_id each slide is a node of its own. By
-    CAMELYON17's table a patient is one group, whatever the specimen and side.
+    A row without a section only says that its node exists, or how many. Without a node_id each slide is a node of its
+    own. By CAMELYON17's table a patient is one group, whatever the specimen and side.
     """
     groups: dict[tuple[str, str, str], _Group] = {}
     for facts, slide_id, section in rows:
@@ -131,7 +131,12 @@ def _node(name: tuple[str, str], rows: Sequence[tuple[NodeFacts, Section | None]
     sentinel = [facts.sentinel for facts, _ in rows if facts.sentinel is not None]
     sections = sorted((section for _, section in rows if section is not None), key=lambda section: section.slide_id)
     node_id, slide_id = name
-    return Node(node_id or slide_id, tuple(sections), sentinel[0] if sentinel else None)
+    return Node(
+        node_id or slide_id,
+        tuple(sections),
+        sentinel[0] if sentinel else None,
+        nodes_stated=max(facts.nodes_on_slide for facts, _ in rows),
+    )
 
 
 def _natural(name: tuple[str, str]) -> list[tuple[int, str]]:

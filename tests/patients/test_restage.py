@@ -117,6 +117,26 @@ def test_other_stains_are_left_to_the_pathologist(tmp_path: Path) -> None:
     assert alone.patients[0].staged.category is None
 
 
+def test_nodes_that_only_another_stain_shows_are_all_unread(tmp_path: Path) -> None:
+    """Two macrometastatic nodes, and a cytokeratin slide of three others: up to five, and none without a slide."""
+    header = "slide_id,patient_id,node_id,nodes_removed,nodes_on_slide,stain"
+    found = staged(tmp_path, "b1,A,1,5,,", "stray,A,2,5,,", "a3,A,3,5,3,CK", header=header)
+    (patient,) = found.patients
+    assert patient.staged.counts.macro == CountRange(2, 5)
+    assert (patient.staged.n_nodes, patient.staged.n_unread, patient.staged.n_without_slides) == (5, 3, 0)
+    assert "nodes_without_slides" not in [note.code for note in patient.all_notes]
+
+
+def test_nodes_that_the_he_slide_does_not_show_are_not_negative(tmp_path: Path) -> None:
+    """Three nodes on the cytokeratin slide, one on the H&E slide; where both show three, all were examined."""
+    header = "slide_id,patient_id,node_id,nodes_on_slide,stain"
+    (one,) = staged(tmp_path / "1", "a3,A,1,,", "stray,A,1,3,CK", header=header).patients
+    assert one.staged.words == "cannot be determined (no tumour found, but 3 of 3 nodes not read whole)"
+    assert "Node 1: 3 nodes by a slide left out, 1 on those that count." in [note.message for note in one.all_notes]
+    (all_shown,) = staged(tmp_path / "2", "a3,A,1,3,", "stray,A,1,3,CK", header=header).patients
+    assert all_shown.staged.words == "pN0"
+
+
 def test_a_slide_of_another_stain_is_told_with_its_patient(tmp_path: Path) -> None:
     """In all three files; where nothing says whose node it shows, the patient isn't complete."""
     header = "slide_id,patient_id,laterality,node_id,stain"
