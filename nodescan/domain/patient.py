@@ -140,9 +140,17 @@ class Node:
 
     @property
     def counts(self) -> NodeCounts:
+        return self._counts(self.largest_class)
+
+    @property
+    def most_positive(self) -> int:
+        """No more of its nodes are positive, with each size anywhere within its uncertainty."""
+        return self._counts(self.classes[-1]).positive.highest
+
+    def _counts(self, largest: Metastasis) -> NodeCounts:
         counted = [section.foci for section in self.sections if section.foci is not None]
         foci = reduce(add, counted, Foci()) if len(counted) == len(self.sections) else None
-        return count_nodes(self.largest_class, nodes=self.n_nodes, complete=self.complete, foci=foci)
+        return count_nodes(largest, nodes=self.n_nodes, complete=self.complete, foci=foci)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,19 +23,22 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
     counts = reduce(add, (node.counts for node in specimen.nodes), unseen)
     found = specimen.largest_class
     possible = Metastasis.MACRO if specimen.unread or absent else found
+    may_be = _may_be(specimen, table)
+    reach = _reach(specimen, table, possible, absent)
+    measured = table.rule_for(possible, counts.positive.highest)
     prefix, suffix = _modifiers(specimen, table)
     return Staged(
         specimen=specimen,
         table=table,
         lowest=table.rule_for(found, counts.positive.lowest) if specimen.nodes else None,
-        highest=table.rule_for(possible, counts.positive.highest) if specimen.nodes else None,
+        highest=(measured if reach in may_be else reach) if specimen.nodes else None,
         counts=counts,
         prefix=prefix,
         suffix=suffix,
         notes=_notes(specimen, table, counts),
         not_removed=table.with_modifiers and not specimen.nodes and specimen.nodes_removed == 0,
         n_without_slides=absent,
-        may_be=_may_be(specimen, table),
+        may_be=may_be,
     )
 
 
@@ -53,6 +56,15 @@ def _may_be(specimen: Specimen, table: StagingTable) -> tuple[StageRule, ...]:
         }
     rules = {table.rule_for(largest, positive) for largest, positive in ways} if specimen.nodes else set[StageRule]()
     return tuple(rule for rule in table.rules if rule in rules)
+
+
+def _reach(specimen: Specimen, table: StagingTable, possible: Metastasis, absent: int) -> StageRule | None:
+    """The category that it can't exceed, with each size anywhere within its uncertainty (inferred).
+
+    Where slides are shared, uncertain sizes may together with a split lead beyond what either allows by itself.
+    """
+    largest = max((node.classes[-1] for node in specimen.nodes), default=Metastasis.NONE)
+    return table.rule_for(max(possible, largest), sum(node.most_positive for node in specimen.nodes) + absent)
 
 
 def _without_slides(specimen: Specimen, table: StagingTable) -> int:

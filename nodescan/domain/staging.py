@@ -110,21 +110,30 @@ class NodeCounts:
 
 @dataclass(frozen=True, slots=True)
 class Foci:
-    """How many foci of each class a slide shows."""
+    """How many foci of each class a slide shows; to_micro, to_macro: how many more of them may be of that class."""
 
     itc: int = 0
     micro: int = 0
     macro: int = 0
+    to_micro: int = 0
+    to_macro: int = 0
 
     def __add__(self, other: "Foci") -> "Foci":
-        return Foci(self.itc + other.itc, self.micro + other.micro, self.macro + other.macro)
+        return Foci(
+            self.itc + other.itc,
+            self.micro + other.micro,
+            self.macro + other.macro,
+            self.to_micro + other.to_micro,
+            self.to_macro + other.to_macro,
+        )
 
 
 def count_nodes(largest: Metastasis, *, nodes: int, complete: bool, foci: Foci | None) -> NodeCounts:
     """What `nodes` nodes that share their slides can be, when the largest deposit seen on them is `largest`.
 
     complete: all their tissue was examined. foci: None where they weren't counted; each focus lies in one node, so
-    there are no more positive nodes than foci (inferred). What holds whatever the split is the range's lower end.
+    there are no more positive nodes than foci (inferred). What holds whatever the split is the range's lower end. For
+    the upper end a focus has the highest class that it may be of, up to `largest`, which is the class of the whole.
     """
     macro_seen, positive_seen = int(largest is Metastasis.MACRO), int(largest >= Metastasis.MICRO)
     if not complete:
@@ -134,12 +143,14 @@ def count_nodes(largest: Metastasis, *, nodes: int, complete: bool, foci: Foci |
             itc=CountRange(0, nodes - positive_seen),
             positive=CountRange(positive_seen, nodes),
         )
-    seen = foci or _most_foci(largest, nodes)
+    seen = _most_foci(largest, nodes) if foci is None or nodes == 1 else foci
+    macro = seen.macro + (seen.to_macro if macro_seen else 0)
+    micro = seen.micro + (seen.to_micro if positive_seen else 0)
     return NodeCounts(
-        macro=CountRange(macro_seen, min(nodes, seen.macro)),
-        micro=CountRange(int(largest is Metastasis.MICRO), min(nodes - macro_seen, seen.micro)),
+        macro=CountRange(macro_seen, min(nodes, macro)),
+        micro=CountRange(int(largest is Metastasis.MICRO), min(nodes - macro_seen, micro)),
         itc=CountRange(int(largest is Metastasis.ITC), min(nodes - positive_seen, seen.itc)),
-        positive=CountRange(positive_seen, min(nodes, seen.macro + seen.micro)),
+        positive=CountRange(positive_seen, min(nodes, seen.macro + micro)),
     )
 
 

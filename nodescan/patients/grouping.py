@@ -1,11 +1,13 @@
 """Rows of a table to specimens: slides of one node_id are its sections, nodes of one patient and side go together."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from nodescan.domain.classification import Metastasis
-from nodescan.domain.deposits import largest_class
+from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
+from nodescan.domain.deposits import Deposit, largest_class
+from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.flags import DOUBTS, NO_REASONS, Flag
 from nodescan.domain.patient import Node, Section, Specimen
 from nodescan.domain.report import Status
@@ -44,16 +46,8 @@ def group(rows: Iterable[tuple[NodeFacts, str, Section | None]], table: StagingT
 
 
 def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
-    """What a stored report says of its node.
-
-    Foci count only where one of them has the slide's class: a micrometastasis by the cells of a dispersed pattern is of
-    no single focus, and which of its small foci lie in one node is not known.
-    """
-    counts: Mapping[Metastasis, int] = {
-        found: sum(deposit.metastasis is found for deposit in report.deposits) for found in Metastasis
-    }
+    """What a stored report says of its node."""
     said = report.metastasis is not None
-    by_focus = report.metastasis is largest_class(report.deposits)
     why = " ".join(flag.message for flag in report.flags if flag.code not in NO_REASONS)
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
     largest_um, uncertainty_um = max(sizes, default=(None, None))
@@ -65,11 +59,38 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         unclassed_um=None if said else largest_um,
         uncertainty_um=uncertainty_um or None,
         class_range=_class_range(report),
-        foci=Foci(counts[Metastasis.ITC], counts[Metastasis.MICRO], counts[Metastasis.MACRO]) if by_focus else None,
+        foci=_foci(report),
         nodes_on_slide=nodes_on_slide,
         reason=why,
         doubts=tuple(flag for flag in report.flags if flag.code in DOUBTS),
     )
+
+
+def _foci(report: StoredReport) -> Foci | None:
+    """The slide's foci by class, None where foci alone don't say how many nodes are positive.
+
+    So it is where no focus has the slide's class, and where a dispersed pattern may by its cells be a micrometastasis:
+    that is of no single focus, and which of its small foci lie in one node is not known.
+    """
+    small = [deposit for deposit in report.deposits if deposit.metastasis is not Metastasis.MACRO]
+    cells, uncertainty = dispersed_count(small) or (0, 0)
+    if report.metastasis is not largest_class(report.deposits) or cells + uncertainty > ITC_CELL_LIMIT:
+        return None
+    measured = Counter(deposit.metastasis for deposit in report.deposits)
+    highest = [(deposit.metastasis, _highest(deposit)) for deposit in report.deposits]
+    return Foci(
+        measured[Metastasis.ITC],
+        measured[Metastasis.MICRO],
+        measured[Metastasis.MACRO],
+        to_micro=sum(found < Metastasis.MICRO <= most for found, most in highest),
+        to_macro=sum(found < Metastasis.MACRO <= most for found, most in highest),
+    )
+
+
+def _highest(deposit: Deposit) -> Metastasis:
+    """The highest class that it can be of, by its size and its cells."""
+    by_cells = Metastasis.MICRO if deposit.count_near_limit and not deposit.class_given else deposit.metastasis
+    return max(by_cells, class_range([deposit])[1])
 
 
 def _class_range(report: StoredReport) -> tuple[Metastasis, Metastasis] | None:

@@ -101,6 +101,30 @@ def test_shared_slides_give_the_range_over_every_split(nodes: int, foci: Foci) -
         assert getattr(counts, name) == CountRange(min(values), max(values)), name
 
 
+@pytest.mark.parametrize(
+    ("largest", "nodes", "foci", "positive"),
+    [
+        (MACRO, 4, Foci(1, 2, 1, to_micro=1), CountRange(1, 4)),
+        (MACRO, 3, Foci(1, 1, 1, to_micro=1), CountRange(1, 3)),
+        (MICRO, 4, Foci(2, 1, 0, to_micro=2), CountRange(1, 3)),
+        (ITC, 4, Foci(2, to_micro=1), CountRange(0, 0)),
+        (MACRO, 1, Foci(1, 0, 1, to_micro=1), CountRange(1, 1)),
+    ],
+)
+def test_a_focus_that_may_be_positive_counts_for_the_upper_end(
+    largest: Metastasis, nodes: int, foci: Foci, positive: CountRange
+) -> None:
+    """Where nodes share a slide it may lie in another one than the largest; never beyond the class of the whole."""
+    assert count_nodes(largest, nodes=nodes, complete=True, foci=foci).positive == positive
+
+
+def test_a_focus_that_may_be_a_macrometastasis_may_make_a_second_node_one() -> None:
+    """Beside one that is; by itself it is a micrometastasis, and the node is called borderline."""
+    foci = Foci(0, 1, 1, to_macro=1)
+    assert count_nodes(MACRO, nodes=2, complete=True, foci=foci).macro == CountRange(1, 2)
+    assert count_nodes(MICRO, nodes=2, complete=True, foci=Foci(0, 2, 0, to_macro=1)).macro == CountRange(0, 0)
+
+
 def test_a_count_is_never_upside_down() -> None:
     """A range from more to less is refused."""
     with pytest.raises(ValueError, match="from 2 to 1"):

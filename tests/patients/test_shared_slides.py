@@ -1,0 +1,92 @@
+"""Nodes that share a slide: no split of its foci, each within its uncertainty, is left out of what a stage may be."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.patient import Node, Section, Specimen, Staged
+from nodescan.domain.patient_stage import stage
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.staging import AJCC8, CountRange
+from nodescan.domain.units import Micrometers
+from nodescan.patients.grouping import section_of
+from nodescan.reports.report_reader import as_stored
+from tests.patients.made_reports import report
+
+UNSURE_UM = 4.0
+"""The uncertainty of each size in made reports."""
+
+
+def shared(made: SlideReport, nodes: int) -> Section:
+    return section_of(as_stored(made, Path(made.slide.slide_id)), nodes_on_slide=nodes)
+
+
+def staged(*sections: Section) -> Staged:
+    nodes = tuple(Node(str(number), (section,), True) for number, section in enumerate(sections))
+    return stage(Specimen("P", nodes), AJCC8)
+
+
+def dispersed(*sizes_um: float, cells: int) -> SlideReport:
+    """Foci of these sizes and twelve of 0.05 mm with so many cells in all, 40 % unsure."""
+    made = report("d", (*sizes_um, *[50.0] * 12))
+    counted = [
+        replace(one, cells=cells // 12, cells_uncertainty=cells // 30) if one.diameter_um == 50.0 else one
+        for one in made.deposits
+    ]
+    return replace(made, deposits=tuple(counted))
+
+
+@pytest.mark.parametrize(
+    ("sizes_um", "nodes", "words", "positive"),
+    [
+        ((3000.0, 500.0, 400.0, 198.0), 4, "at least pN1a", CountRange(1, 4)),
+        ((3000.0, 500.0, 400.0, 195.0), 4, "pN1a", CountRange(1, 3)),
+        ((1998.0, 500.0, 400.0, 300.0), 4, "at least pN1mi", CountRange(1, 4)),
+        ((1998.0, 500.0), 2, "pN1mi", CountRange(1, 2)),
+        ((198.0, 150.0), 2, "pN0(i+)", CountRange(0, 0)),
+    ],
+)
+def test_a_borderline_focus_may_make_another_node_positive(
+    sizes_um: Sequence[float], nodes: int, words: str, positive: CountRange
+) -> None:
+    """Of four deposits, one of 198 +- 4 um: four nodes may be positive (pN2a); of 195 +- 4 um it can't be."""
+    found = staged(shared(report("s", sizes_um), nodes))
+    assert (found.words, found.counts.positive) == (words, positive)
+
+
+@pytest.mark.parametrize(("cells", "words"), [(360, "at least pN1a"), (120, "pN1a")])
+@pytest.mark.parametrize("focus_um", [500.0, 3000.0])
+def test_a_dispersed_pattern_may_lie_in_another_node_than_the_largest_focus(
+    focus_um: float, cells: int, words: str
+) -> None:
+    """Three positive nodes, or four: more than 200 cells by themselves make a node positive, far fewer don't."""
+    others = [Section(f"m{number}", Status.COMPLETE, Metastasis.MACRO) for number in range(2)]
+    assert staged(shared(dispersed(focus_um, cells=cells), 2), *others).words == words
+
+
+NEAR = st.sampled_from([150.0, 198.0, 202.0, 900.0, 1998.0, 2002.0, 3000.0])
+
+
+@given(st.lists(NEAR, min_size=1, max_size=3), st.integers(2, 4), st.lists(NEAR, max_size=3))
+def test_every_split_of_every_size_is_within_what_is_said(foci: list[float], nodes: int, others: list[float]) -> None:
+    """By trying: the truth is one that the stage may be, or lies from the lowest to the highest."""
+    found = staged(
+        shared(report("s", foci), nodes), *[shared(report(f"o{n}", (um,)), 1) for n, um in enumerate(others)]
+    )
+    rules = AJCC8.rules
+    assert found.lowest is not None
+    assert found.highest is not None
+    said = {*found.may_be, *rules[rules.index(found.lowest) : rules.index(found.highest) + 1]}
+    for places, moves in product(
+        product(range(nodes), repeat=len(foci)), product((-UNSURE_UM, UNSURE_UM), repeat=len(foci) + len(others))
+    ):
+        kinds = [classify(Micrometers(um + move)) for um, move in zip((*foci, *others), moves, strict=True)]
+        positive = {at for at, kind in zip(places, kinds, strict=False) if kind >= Metastasis.MICRO}
+        alone = sum(kind >= Metastasis.MICRO for kind in kinds[len(foci) :])
+        assert AJCC8.rule_for(max(kinds), len(positive) + alone) in said
