@@ -41,7 +41,8 @@ def group(rows: Iterable[tuple[NodeFacts, str, Section | None]], table: StagingT
         if slide_id or facts.node_id:
             slide = "" if facts.node_id else slide_id
             side = "/".join(filter(None, facts.specimen[1:])) if table is CAMELYON17 else ""
-            found.nodes.setdefault((f"{side} {facts.node_id}".strip(), slide), []).append((facts, section))
+            name = f"{side} {facts.node_id}".strip() if facts.node_id else ""
+            found.nodes.setdefault((name, slide), []).append((facts, section))
     return tuple(_specimen(key, groups[key]) for key in sorted(groups))
 
 
@@ -136,16 +137,21 @@ def without_node_ids(rows: Sequence[NodeFacts]) -> tuple[Flag, ...]:
 
 def _specimen(key: tuple[str, str, str], found: _Group) -> Specimen:
     patient_id, specimen_id, laterality = key
-    removed = [facts.nodes_removed for facts in found.facts if facts.nodes_removed is not None]
     return Specimen(
         patient_id=patient_id,
         specimen_id=specimen_id,
         laterality=laterality,
         nodes=tuple(_node(name, found.nodes[name]) for name in sorted(found.nodes, key=_natural)),
-        nodes_removed=removed[0] if removed else None,
+        nodes_removed=_nodes_removed(found.facts),
         neoadjuvant=any(facts.neoadjuvant for facts in found.facts),
         recurrence=any(facts.recurrence for facts in found.facts),
     )
+
+
+def _nodes_removed(facts: Sequence[NodeFacts]) -> int | None:
+    """In all specimens and sides of a group, None where not stated of each."""
+    stated = {fact.specimen: fact.nodes_removed for fact in facts if fact.nodes_removed is not None}
+    return sum(stated.values()) if all(fact.specimen in stated for fact in facts) else None
 
 
 def _node(name: tuple[str, str], rows: Sequence[tuple[NodeFacts, Section | None]]) -> Node:

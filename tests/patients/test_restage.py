@@ -106,6 +106,32 @@ def test_specimens_and_sides_are_staged_apart(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rows", "removed"),
+    [
+        (("a2,A,1,1,left", "b1,A,1,2,right", "a3,A,2,,right"), 3),
+        (("a2,A,1,1,left", "b1,A,1,,right"), None),
+        ((",A,,0,left", "b1,A,1,2,right"), 2),
+    ],
+)
+def test_the_challenge_counts_the_removed_nodes_of_all_sides(
+    tmp_path: Path, rows: tuple[str, ...], removed: int | None
+) -> None:
+    """Stated once of each side; where one side doesn't say, the number isn't known."""
+    header = "slide_id,patient_id,node_id,nodes_removed,laterality"
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", header, *rows))
+    (patient,) = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17).patients
+    assert patient.staged.specimen.nodes_removed == removed
+
+
+def test_the_challenge_names_a_node_without_a_name_by_its_slide(tmp_path: Path) -> None:
+    """The side alone names no node."""
+    header = "slide_id,patient_id,node_id,laterality"
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "a2,A,,left", "a3,A,,left", "b1,A,1,right"))
+    (patient,) = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17).patients
+    assert {node.node_id for node in patient.staged.specimen.nodes} == {"a2", "a3", "right 1"}
+
+
 def test_other_stains_are_left_to_the_pathologist(tmp_path: Path) -> None:
     """A cytokeratin slide neither stages nor blocks a node that has an H&E section; alone it leaves the node unread."""
     header = "slide_id,patient_id,node_id,stain"
