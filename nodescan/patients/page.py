@@ -100,6 +100,8 @@ def answer(staged: Staged) -> str:
     """The sentence under the headline."""
     if staged.not_removed:
         return "No regional lymph nodes were removed for study, as the manifest states."
+    if not staged.specimen.nodes:
+        return "No lymph node was examined, so this is not a negative result."
     said = _by_size(staged) or _BY_CLASS[staged.specimen.largest_class]
     if not staged.n_unread:
         return said

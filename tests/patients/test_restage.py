@@ -132,6 +132,16 @@ def test_the_challenge_names_a_node_without_a_name_by_its_slide(tmp_path: Path) 
     assert {node.node_id for node in patient.staged.specimen.nodes} == {"a2", "a3", "right 1"}
 
 
+def test_a_patient_without_nodes_is_never_without_tumour(tmp_path: Path) -> None:
+    """The challenge's table has no pNX: where no node was removed, its page says that none was examined."""
+    header = "slide_id,patient_id,nodes_removed"
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "a2,A,", ",B,0"))
+    found = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17)
+    page = write_staging(found, tmp_path / "out")[1].read_text()
+    assert "No lymph node was examined, so this is not a negative result." in page
+    assert "No tumour found" not in page
+
+
 def test_other_stains_are_left_to_the_pathologist(tmp_path: Path) -> None:
     """A cytokeratin slide neither stages nor blocks a node that has an H&E section; alone it leaves the node unread."""
     header = "slide_id,patient_id,node_id,stain"
