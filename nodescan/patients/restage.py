@@ -201,8 +201,9 @@ def _result(
     rows: Sequence[tuple[ManifestRow, str]],
     reports: Mapping[str, StoredReport],
 ) -> PatientResult:
+    """reports: by slide, without those of another file; a correction of such a one is of no patient."""
     slides = {section.slide_id for node in staged.specimen.nodes for section in node.sections}
-    own = tuple(correction for correction in applied if correction.slide_id in slides)
+    own = tuple(correction for correction in applied if correction.slide_id in slides & reports.keys())
     notes = (*_mixed_notes(reports, slides), *_left_out_notes(rows), *without_node_ids([row.facts for row, _ in rows]))
     return PatientResult(staged, software=software if own else None, corrections=own, notes=notes)
 

@@ -401,7 +401,10 @@ def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> 
     made = Provenance({}, "", "ab" * 32, device="cpu", precision="int8", started="", seconds=1.0)
     reports = [replace(named, provenance=made)]
     manifest = read_manifest(write_csv(tmp_path / "m.csv", "path,patient_id", "1.svs,A"))
-    (patient,) = stage_reports(reports, manifest, AJCC8).patients
+    review = read_corrections(write_csv(tmp_path / "r.csv", "slide_id,deposit_id,action,by", "1,1,accept,Dr A"))
+    found = stage_reports(reports, manifest, AJCC8, corrections=review)
+    (patient,) = found.patients
+    assert (patient.corrections, patient.software, [one.by for one in found.unused]) == ((), None, ["Dr A"])
     assert patient.staged.words.startswith("cannot be determined")
     (section,) = patient.staged.specimen.nodes[0].sections
     assert section.reason == "the report of that name is of another file: scan this one"
