@@ -118,6 +118,10 @@ def read_manifest(path: Path) -> Manifest:
             raise row.facts.where.error(
                 "neither path nor slide_id; only a patient with nodes_removed 0 has a row without a slide"
             )
+        if not row.has_slide and (row.facts.node_id or row.facts.where.text("nodes_on_slide")):
+            raise row.facts.where.error(
+                "says that no nodes were removed, but names a node; leave node_id and nodes_on_slide empty"
+            )
         if row.has_slide and row.facts.nodes_removed == 0:
             raise row.facts.where.error("a slide of a node, but nodes_removed is 0; correct one of them")
     check_numbers_of_nodes([row.facts for row in with_slide])
