@@ -24,6 +24,9 @@ WHOLE_TOLERANCE = 1e-6
 _ROUNDED_PX, _ROUNDED_SHARE = 2, 0.01
 """A level's height may be so far off what its width tells, as its sides are cut or padded to whole pixels or blocks."""
 
+_MOST_REDUCED = 128
+"""Scanners and converters end at 64 or before."""
+
 PIECE_PX = 2048
 """Side of what is fetched at once, in pixels of the level: bounds the memory of a read, whatever the box."""
 
@@ -119,15 +122,21 @@ class Pyramid:
         )
 
 
-def place_levels(sizes_px: tuple[tuple[int, int], ...], downsamples: tuple[float, ...]) -> tuple[Level, ...]:
+def place_levels(
+    sizes_px: tuple[tuple[int, int], ...],
+    downsamples: tuple[float, ...],
+    tiles_px: tuple[tuple[int, int] | None, ...] = (),
+) -> tuple[Level, ...]:
     """Levels with the factors that hold on the canvas.
 
     sizes_px: (width, height) of each level. downsamples: as the file or its library reports them, often not
     whole (3.9995), because levels are cut to whole pixels. Where the level's size is within one pixel of the
     canvas over a whole number, in x and y, that number is the factor: scanners reduce blocks of whole pixels
     and drop or pad what is left over. So it is where the level is larger, padded; one that is smaller in x or y is no
-    such level, though its mean downsample may be whole. Else the level is the whole canvas squeezed into its size. A
-    level of another shape than the canvas shows something else, a picture of the label, say, and is left out.
+    such level, though its mean downsample may be whole. tiles_px: (width, height) of its tiles, None where not known: a
+    level that ends with a whole tile in x and y may have been padded to there after it was reduced by a whole number,
+    and is left out where several numbers fit. Else the level is the whole canvas squeezed into its size. A level of
+    another shape than the canvas shows something else, a picture of the label, say, and is left out.
     """
     canvas_width, canvas_height = sizes_px[0]
     levels: list[Level] = []
@@ -137,9 +146,32 @@ def place_levels(sizes_px: tuple[tuple[int, int], ...], downsamples: tuple[float
         covers = width >= canvas_width / whole - 1 and height >= canvas_height / whole - 1  # padded to whole tiles, say
         if is_reduced_blocks or (downsample == whole and covers):
             levels.append(Level(index, width, height, float(whole), float(whole)))
+            continue
+        fits = _before_padding((width, height), sizes_px[0], tiles_px[index] if index < len(tiles_px) else None)
+        if fits:
+            levels += [Level(index, width, height, float(fits[0]), float(fits[0]))] if len(fits) == 1 else []
         elif _is_of_shape((width, height), sizes_px[0]):
             levels.append(Level(index, width, height, canvas_width / width, canvas_height / height))
     return tuple(levels)
+
+
+def _before_padding(size_px: tuple[int, int], canvas_px: tuple[int, int], tile_px: tuple[int, int] | None) -> list[int]:
+    """The whole numbers that the canvas may have been reduced by before it was padded to whole tiles.
+
+    Of several the one that is a power of two, as scanners and converters have them, if only one is.
+    """
+    if tile_px is None:
+        return []
+    fits = [
+        times
+        for times in range(2, _MOST_REDUCED + 1)
+        if all(
+            math.ceil(math.ceil(canvas / times) / tile) * tile == side
+            for side, canvas, tile in zip(size_px, canvas_px, tile_px, strict=True)
+        )
+    ]
+    powers = [times for times in fits if times & (times - 1) == 0]
+    return powers if len(powers) == 1 else fits
 
 
 def _is_of_shape(size_px: tuple[int, int], canvas_px: tuple[int, int]) -> bool:

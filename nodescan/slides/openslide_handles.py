@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import PixelBox
 from nodescan.slides.diagnosis import rejection
 from nodescan.slides.stored import StoredSlide
+from nodescan.slides.tiff_levels import as_one_slide
 
 
 class HandlePool:
@@ -26,7 +27,8 @@ class HandlePool:
         self._closed = False
         try:
             handle = openslide.OpenSlide(path)
-            self.stored = StoredSlide(dict(handle.properties), handle.level_dimensions, handle.level_downsamples)
+            told = StoredSlide(dict(handle.properties), handle.level_dimensions, handle.level_downsamples)
+            self.stored = as_one_slide(path, told)
         except openslide.OpenSlideUnsupportedFormatError:
             raise rejection(path) from None
         except openslide.OpenSlideError as error:

@@ -10,7 +10,7 @@ from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.facts import SlideFacts
-from nodescan.slides.frame import Pyramid, place_levels
+from nodescan.slides.frame import Level, Pyramid, place_levels
 from nodescan.slides.spacing import ChosenSpacing, choose_spacing, stated_spacing
 from nodescan.slides.tiff_extent import missing_bytes
 
@@ -36,7 +36,15 @@ class StoredSlide:
         return choose_spacing(stated_spacing(self.properties), ref)
 
     def pyramid(self, name: str, spacing: Spacing) -> Pyramid:
-        return Pyramid(name, spacing, place_levels(self.sizes_px, self.downsamples))
+        return Pyramid(name, spacing, self.levels())
+
+    def levels(self) -> tuple[Level, ...]:
+        """Those that show the whole slide, with their factors."""
+        return place_levels(self.sizes_px, self.downsamples, tuple(map(self._tile_px, range(len(self.sizes_px)))))
+
+    def _tile_px(self, level: int) -> tuple[int, int] | None:
+        sides = [self.properties.get(f"openslide.level[{level}].tile-{side}", "") for side in ("width", "height")]
+        return (int(sides[0]), int(sides[1])) if all(side.isdecimal() and int(side) for side in sides) else None
 
 
 def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: ChosenSpacing) -> SlideInfo:
@@ -106,12 +114,12 @@ def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
         said.append(
             Flag("file_cut_off", f"The file is cut off (at least {missing:,} bytes are missing); copy it again.")
         )
-    placed = {level.index for level in place_levels(stored.sizes_px, stored.downsamples)}
+    placed = {level.index for level in stored.levels()}
     strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed]
     if strange:
         sizes = ", ".join(f"{width:,} x {height:,} px" for width, height in strange)
         said.append(
-            Flag("level_ignored", f"The file holds a picture of another shape than the slide ({sizes}): ignored.")
+            Flag("level_ignored", f"The file holds a picture of another shape or unclear scale ({sizes}): ignored.")
         )
     return tuple(said)
 

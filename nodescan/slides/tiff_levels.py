@@ -1,13 +1,14 @@
 """The levels of a TIFF whose tiles are plain JPEG: where each tile lies in the file, and how it is to be decoded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.errors import NotASlideError
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
 from nodescan.slides.lost_tiles import TileTable, TileTables
 from nodescan.slides.stored import StoredSlide
@@ -27,6 +28,9 @@ _LARGEST_TILE_PX = 4096
 _LARGEST_TABLES_BYTES = 65_536
 _HEADER_BYTES = 65_536
 """Enough of a tile to hold its JPEG header."""
+
+_FULL_SIZE = 0.75
+"""Of both sides of a slide: no level is so large but the finest, and no picture of a label."""
 
 _TRIES = 8
 """Tiles looked at, spread over the level, until one can be read."""
@@ -73,6 +77,42 @@ def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
         return None
 
 
+def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
+    """What OpenSlide tells of a generic TIFF, without what it would tell of another of its images.
+
+    OpenSlide takes the resolution from the first directory, though a later one may be the finest level: then none is
+    stated. Raises NotASlideError where a further image is of full size: it would be passed over in silence.
+    """
+    if stored.format != "generic-tiff":
+        return stored
+    try:
+        with path.open("rb") as stream:
+            levels = [_size(stream, directory) for directory in _pyramid(stream, stored.format)]
+            stream.seek(0)
+            images = [_size(stream, directory) for directory in _pyramid(stream, "every tiled image")]
+    except (DeclinedError, CutOffTiffError, OSError):
+        return stored
+    if not levels:
+        return stored
+    first, finest = levels[0], max(levels)
+    large = [size for size in images if size[0] > _FULL_SIZE * finest[0] and size[1] > _FULL_SIZE * finest[1]]
+    if len(large) > sum(size in large for size in levels):
+        said = ", ".join(f"{width:,} x {height:,} px" for width, height in large)
+        raise NotASlideError(
+            path.name,
+            f"holds several images of full size ({said}), of which only the first would be read",
+            "save each of them as a file of its own",
+        )
+    if first[0] == finest[0]:
+        return stored
+    unsaid = ("openslide.mpp-x", "openslide.mpp-y", "tiff.XResolution", "tiff.YResolution")
+    return replace(stored, properties={key: text for key, text in stored.properties.items() if key not in unsaid})
+
+
+def _size(stream: BinaryIO, directory: Directory) -> tuple[int, int]:
+    return directory.number(stream, _WIDTH, 0), directory.number(stream, _HEIGHT, 0)
+
+
 _Level = TypeVar("_Level", bound=TileTable)
 
 
@@ -91,7 +131,7 @@ def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, 
 
 
 def _pyramid(stream: BinaryIO, slide_format: str) -> Iterator[Directory]:
-    """The directories that OpenSlide takes for levels: the tiled ones, of a generic TIFF only reduced images."""
+    """The directories that OpenSlide takes for levels: tiled ones, of a generic TIFF the first and reduced images."""
     layout = layout_of(stream.read(4))
     if layout is None:
         raise DeclinedError("no TIFF")

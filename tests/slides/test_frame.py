@@ -85,6 +85,18 @@ def test_a_level_of_another_shape_is_no_part_of_the_pyramid():
     assert (padded.factor_x, padded.factor_y) == (4.0, 4.0)
 
 
+def test_a_level_padded_to_whole_tiles_is_not_squeezed():
+    """4 x and 8 x of 7,600 px, written as 2,048 and 1,024: taken as squeezed, the far end would lie 500 px off.
+
+    Where several reductions fit, as in a last tile, the level is left out; one that fills no tile is squeezed.
+    """
+    sizes = tuple((side, side) for side in (7600, 2048, 1024, 256, 1900))
+    levels = place_levels(sizes, (1.0, 3.711, 7.422, 29.69, 4.0), ((256, 256),) * 5)
+    assert [(level.index, level.factor_x) for level in levels] == [(0, 1.0), (1, 4.0), (2, 8.0), (4, 4.0)]
+    squeezed = place_levels(((100_000, 100_000), (24_876, 24_876)), (1.0, 4.0199), ((256, 256),) * 2)[1]
+    assert squeezed.factor_x == pytest.approx(100_000 / 24_876)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_box_read_in_two_halves_equals_the_box_read_whole(data: st.DataObject):
