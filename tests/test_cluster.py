@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from types import SimpleNamespace
 
 import pytest
@@ -23,7 +23,8 @@ pytest.importorskip("distributed", reason='Dask is not installed: pip install "n
 from nodescan import batch
 from nodescan.batch import BatchResult, run_batch
 from nodescan.batch_request import BatchRequest
-from nodescan.cluster import connection, processes, task
+from nodescan.cluster import connection, executor, processes, task
+from nodescan.cluster.connection import Cluster
 from nodescan.cluster.processes import threads_of_a_task
 from nodescan.cluster.task import Attempt
 from nodescan.domain.report import Status
@@ -427,3 +428,22 @@ def test_task_gets_its_share_of_the_cores_but_for_the_users_own_word(  # noqa: P
     monkeypatch.setattr(processes.distributed, "get_worker", lambda: worker)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert threads_of_a_task(SimpleNamespace(tasks_on={"tcp://me": known})) == expected  # pyright: ignore[reportArgumentType]
+
+
+def test_a_scheduler_that_stands_still_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It neither answers nor refuses, as one that was stopped in its window: told as soon as a worker's silence is."""
+    silent = Event()
+    monkeypatch.setattr(executor, "_LOOK_EVERY_S", 0.01)
+    watched = SimpleNamespace(
+        _cluster=Cluster("tcp://here:1", None, 0.05),
+        _workers=lambda: silent.wait(10),
+        _over=Event(),
+        _lock=Lock(),
+        _dask={},
+        _ended=None,
+    )
+    watched._end = partial(executor.ClusterExecutor._end, watched)
+    executor.ClusterExecutor._watch(watched)  # pyright: ignore[reportArgumentType]
+    silent.set()
+    assert isinstance(watched._ended, ClusterError)
+    assert "tcp://here:1: the Dask scheduler doesn't answer" in str(watched._ended)

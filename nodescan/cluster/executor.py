@@ -238,13 +238,17 @@ class ClusterExecutor(SlideExecutor):
                 executor.shutdown(wait=False)
 
     def _watch(self) -> None:
-        """End the run where no worker has been there for as long as one may be silent."""
-        seen, told = time.monotonic(), False
+        """End the run where no worker, or no scheduler, has been heard for as long as one may be silent."""
+        heard = seen = time.monotonic()
+        told = False
         while not self._over.wait(_LOOK_EVERY_S):
             try:
-                here = bool(self._workers())
-            except Exception:  # a scheduler that is gone is met by those who wait for slides
+                here = bool(answered(self._workers, self._cluster.stall_s))
+            except Exception:  # a scheduler that is gone is met by those who wait for slides, not one that stands still
+                if time.monotonic() - heard > self._cluster.stall_s:
+                    self._end(ClusterError(f"{self._cluster.address}: the Dask scheduler doesn't answer; {RESTART}"))
                 continue
+            heard = time.monotonic()
             if here:
                 seen, told = time.monotonic(), False
                 continue
