@@ -227,7 +227,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         found[role].append(polygon)
         if role is Role.TUMOUR and piece.uncertainty_um is not None:
             unsure.append((polygon, piece.uncertainty_um))
-        if role is Role.TUMOUR and piece.diameter_um is not None:
+        if role is Role.TUMOUR and piece.diameter_um:
             ratios.append(piece.diameter_um / max_feret(piece.rings[0]).diameter_um)
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:

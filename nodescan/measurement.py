@@ -109,8 +109,8 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     as_stated = bool(drawn) and outlines.lesions().within(said)
     notes, stated = outlines.notes, outlines.stated_um_per_px
     if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
-        contradiction = f"go with {stated:.4g} um/px; measured with {mpp.mean:.4g} as given"
-        notes += (f"the diameters that the file states {contradiction}",)
+        contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
+        notes += (f"the diameters that the file states {contradiction} as given",)
     return Measurement(path, mpp, "user", deposits, largest_class(deposits), notes, as_stated)
 
 

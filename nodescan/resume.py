@@ -115,8 +115,8 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
     if made.config_sha256 != recipe.config_sha256:
         raise _Redo("the settings changed since (--config)")
     found = _fingerprint(ref) if now.slide_state else None
-    there = found is not None or now.slide_place != then.slide_place
-    if there and (now.slide_state != then.slide_state or found != made.slide_fingerprint):
+    away = found is None and now.slide_state in ("", then.slide_state) and now.slide_place == then.slide_place
+    if not away and (now.slide_state != then.slide_state or found != made.slide_fingerprint):
         raise _Redo("the slide file changed since")
     if not _is_measured_alike(ref, report, then):
         raise _Redo("another pixel size is given (--mpp)")

@@ -1,7 +1,7 @@
 """detections.csv of one slide and summary.csv of a run."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nodescan.csv_rows import csv_text, plain_cell
@@ -57,12 +57,20 @@ def write_summary(reports: Iterable[SlideReport], path: Path) -> None:
     all_ = tuple(reports)
     places = [report.slide.path.absolute() for report in all_]
     alike = len({place.name for place in places}) < len(set(places))
-    base = Path(os.path.commonpath([place.parent for place in places])) if alike else None
+    base = _common_folder(places) if alike else None
     rows = (
-        summary_row(report, file=place.name if base is None else place.relative_to(base).as_posix())
+        summary_row(report, file=place.relative_to(base).as_posix() if base else place.name)
         for report, place in zip(all_, places, strict=True)
     )
     write_beside(path, text_bytes(csv_text(SUMMARY_COLUMNS, rows)))
+
+
+def _common_folder(places: Sequence[Path]) -> Path | None:
+    """The deepest folder that holds them all; None where they lie on several drives."""
+    try:
+        return Path(os.path.commonpath([place.parent for place in places]))
+    except ValueError:
+        return None
 
 
 def summary_row(report: SlideReport, *, file: str) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ WHOLE_TOLERANCE = 1e-6
 _ROUNDED_PX, _ROUNDED_SHARE = 2, 0.01
 """A level's height may be so far off what its width tells, as its sides are cut or padded to whole pixels or blocks."""
 
-_MOST_REDUCED = 128
-"""Scanners and converters end at 64 or before."""
+_MOST_REDUCED, _MOST_FITS = 128, 2
+"""Scanners and converters end at 64 or before. Where more numbers fit, a power of two among them is chance."""
 
 PIECE_PX = 2048
 """Side of what is fetched at once, in pixels of the level: bounds the memory of a read, whatever the box."""
@@ -135,7 +135,7 @@ def place_levels(
     and drop or pad what is left over. So it is where the level is larger, padded; one that is smaller in x or y is no
     such level, though its mean downsample may be whole. tiles_px: (width, height) of its tiles, None where not known: a
     level that ends with a whole tile in x and y may have been padded to there after it was reduced by a whole number,
-    and is left out where several numbers fit. Else the level is the whole canvas squeezed into its size. A level of
+    and is left out where that number isn't plain. Else the level is the whole canvas squeezed into its size. A level of
     another shape than the canvas shows something else, a picture of the label, say, and is left out.
     """
     canvas_width, canvas_height = sizes_px[0]
@@ -148,21 +148,19 @@ def place_levels(
             levels.append(Level(index, width, height, float(whole), float(whole)))
             continue
         fits = _before_padding((width, height), sizes_px[0], tiles_px[index] if index < len(tiles_px) else None)
-        if fits:
-            levels += [Level(index, width, height, float(fits[0]), float(fits[0]))] if len(fits) == 1 else []
-        elif _is_of_shape((width, height), sizes_px[0]):
+        powers = [times for times in fits if times & (times - 1) == 0]  # as scanners and converters have them
+        if len(powers) == 1 and len(fits) <= _MOST_FITS:
+            levels.append(Level(index, width, height, float(powers[0]), float(powers[0])))
+        elif not fits and _is_of_shape((width, height), sizes_px[0]):
             levels.append(Level(index, width, height, canvas_width / width, canvas_height / height))
     return tuple(levels)
 
 
 def _before_padding(size_px: tuple[int, int], canvas_px: tuple[int, int], tile_px: tuple[int, int] | None) -> list[int]:
-    """The whole numbers that the canvas may have been reduced by before it was padded to whole tiles.
-
-    Of several the one that is a power of two, as scanners and converters have them, if only one is.
-    """
+    """The whole numbers that the canvas may have been reduced by before it was padded to whole tiles."""
     if tile_px is None:
         return []
-    fits = [
+    return [
         times
         for times in range(2, _MOST_REDUCED + 1)
         if all(
@@ -170,8 +168,6 @@ def _before_padding(size_px: tuple[int, int], canvas_px: tuple[int, int], tile_p
             for side, canvas, tile in zip(size_px, canvas_px, tile_px, strict=True)
         )
     ]
-    powers = [times for times in fits if times & (times - 1) == 0]
-    return powers if len(powers) == 1 else fits
 
 
 def _is_of_shape(size_px: tuple[int, int], canvas_px: tuple[int, int]) -> bool:

@@ -93,6 +93,12 @@ def test_a_level_padded_to_whole_tiles_is_not_squeezed():
     sizes = tuple((side, side) for side in (7600, 2048, 1024, 256, 1900))
     levels = place_levels(sizes, (1.0, 3.711, 7.422, 29.69, 4.0), ((256, 256),) * 5)
     assert [(level.index, level.factor_x) for level in levels] == [(0, 1.0), (1, 4.0), (2, 8.0), (4, 4.0)]
+    for canvas, picture, downsample in (  # a label, an overview, a squeezed level: what fits them fits by chance
+        ((60_000, 50_000), (1024, 1024), 53.7),
+        ((50_000, 37_500), (1024, 768), 48.83),
+        ((4118, 4118), (1024, 1024), 4.0215),
+    ):
+        assert len(place_levels((canvas, picture), (1.0, downsample), ((256, 256),) * 2)) == 1
     squeezed = place_levels(((100_000, 100_000), (24_876, 24_876)), (1.0, 4.0199), ((256, 256),) * 2)[1]
     assert squeezed.factor_x == pytest.approx(100_000 / 24_876)
 
