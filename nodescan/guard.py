@@ -63,15 +63,16 @@ def settled(
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
     smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers, but for
     both ends of its diameter: its size differs by 1 um or less, and by nothing in what was measured. All others are the
-    reference's to the last digit. So is the confidence of the likeliest detection, unless
-    a deposit is certain or too many tiles come into question for it (SCORE_SHARE): then it is within the tolerance, as
-    that of other detections is. Wherever both answered they are compared, about the highest answer at least; where they
-    differ by more, the reference answers the whole slide.
+    reference's to the last digit. So is the confidence of the likeliest detection, unless a deposit is certain or too
+    many tiles come into question for it (SCORE_SHARE): then it is within the tolerance, as that of other detections is.
+    Wherever both answered they are compared, about the highest answer at least; where they differ by more, the
+    reference answers the whole slide.
     """
     certain = _certain(first.probability, survey, predictor, settings)
     doubted = _in_question(first.probability, survey, predictor, settings, certain)
     shown, by_reference = _replaced(first, doubted, reference.about(doubted))
-    while (ends := _at_ends(shown.probability, predictor.decision, settings, certain) & ~by_reference).any():
+    rule = predictor.decision
+    while certain and (ends := _at_ends(shown.probability, rule, settings, certain) & ~by_reference).any():
         shown, more = _replaced(shown, ends, reference.about(ends))
         by_reference |= more
     by_reference &= shown.probability.examined
@@ -112,8 +113,7 @@ def _at_ends(
     both: ProbabilityMap, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
 ) -> NDArray[np.bool_]:
     """bool (H, W): what certain deposits' lengths hang on. Once that is answered again one may be longest elsewhere."""
-    ends = ends_of(both, rule, settings.segmentation, certain) if certain else ()
-    return cells_about(both, rule, ends) & both.examined
+    return cells_about(both, rule, ends_of(both, rule, settings.segmentation, certain)) & both.examined
 
 
 def _in_question(

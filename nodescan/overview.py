@@ -73,6 +73,5 @@ def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
 
 def _less(mask: NDArray[np.bool_] | None, away: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
     """The mask but for what is taken away; None where nothing is left."""
-    if mask is None or not (mask & ~away).any():
-        return None
-    return mask & ~away
+    left = None if mask is None else mask & ~away
+    return left if left is not None and left.any() else None

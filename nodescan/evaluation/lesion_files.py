@@ -86,11 +86,12 @@ class LesionFile:
         gap_um = Micrometers(0.0)
         if self.kind_of_file == "mask":
             return measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
-        lesions = self._outlines().on_canvas(shown_from_px).lesions()
         if self.kind_of_file == "truth":
             truth = _read_truth(self.path)
-            measured = measure_polygons(lesions, Spacing.square(truth.um_per_px), joining_gap_um=gap_um)
+            spacing = Spacing.square(truth.um_per_px)
+            measured = measure_polygons(truth.outlines.lesions(), spacing, joining_gap_um=gap_um)
             return tuple(_as_planted(deposit, truth.sizes_um) for deposit in measured)
+        lesions = self._outlines().on_canvas(shown_from_px).lesions()
         return measure_polygons(lesions, level0, joining_gap_um=gap_um)
 
     def _outlines(self) -> Outlines:

@@ -90,7 +90,7 @@ def _foci(report: StoredReport) -> Foci | None:
 
 def _highest(deposit: Deposit) -> Metastasis:
     """The highest class that it can be of, by its size and its cells."""
-    by_cells = Metastasis.MICRO if deposit.count_near_limit and not deposit.class_given else deposit.metastasis
+    by_cells = Metastasis.MICRO if deposit.count_near_limit else deposit.metastasis
     return max(by_cells, class_range([deposit])[1])
 
 

@@ -87,17 +87,18 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
         return stored
     try:
         with path.open("rb") as stream:
-            levels = [_size(stream, directory) for directory in _pyramid(stream, stored.format)]
-            stream.seek(0)
-            images = [_size(stream, directory) for directory in _pyramid(stream, "every tiled image")]
+            images = [(_size(stream, directory), shown) for directory, shown in _tiled(stream, stored.format)]
     except (DeclinedError, CutOffTiffError, OSError):
         return stored
+    levels = [size for size, shown in images if shown]
     if not levels:
         return stored
     first, finest = levels[0], max(levels)
-    large = [size for size in images if size[0] > _FULL_SIZE * finest[0] and size[1] > _FULL_SIZE * finest[1]]
-    if len(large) > sum(size in large for size in levels):
-        said = ", ".join(f"{width:,} x {height:,} px" for width, height in large)
+    large = [
+        (size, shown) for size, shown in images if all(_FULL_SIZE * a < b for a, b in zip(finest, size, strict=True))
+    ]
+    if not all(shown for _, shown in large):
+        said = ", ".join(f"{width:,} x {height:,} px" for (width, height), _ in large)
         raise NotASlideError(
             path.name,
             f"holds several images of full size ({said}), of which only the first would be read",
@@ -131,7 +132,13 @@ def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, 
 
 
 def _pyramid(stream: BinaryIO, slide_format: str) -> Iterator[Directory]:
-    """The directories that OpenSlide takes for levels: tiled ones, of a generic TIFF the first and reduced images."""
+    """The directories that OpenSlide takes for levels."""
+    return (directory for directory, shown in _tiled(stream, slide_format) if shown)
+
+
+def _tiled(stream: BinaryIO, slide_format: str) -> Iterator[tuple[Directory, bool]]:
+    """The tiled directories, and whether OpenSlide takes each for a level: of a generic TIFF the first and reduced
+    images alone. Raises DeclinedError where it is no TIFF."""
     layout = layout_of(stream.read(4))
     if layout is None:
         raise DeclinedError("no TIFF")
@@ -139,8 +146,7 @@ def _pyramid(stream: BinaryIO, slide_format: str) -> Iterator[Directory]:
         if _TILE_WIDTH not in directory.entries:
             continue
         reduced = directory.number(stream, _SUBFILE_TYPE, 0) & _REDUCED
-        if index == 0 or reduced or slide_format != "generic-tiff":
-            yield directory
+        yield directory, bool(index == 0 or reduced or slide_format != "generic-tiff")
 
 
 def _table(stream: BinaryIO, directory: Directory) -> TileTable:
