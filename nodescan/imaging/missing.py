@@ -12,10 +12,10 @@ _DARKEST_WHITE, _BELOW_GLASS = 235, 12
 """Tissue whose darkest channel is below this, or as far below the glass, at low magnification can't be blank at a finer
 one."""
 
-_LIGHT, _NEAR_GLASS, _BLACK, _FLAT = 240, 4, 10, 2
+_LIGHT, _NEAR_GLASS, _BLACK, _COLOURLESS, _FLAT = 240, 4, 10, 3, 2
 """What stands for missing data: all channels at least as light, or nearly as light as glass, or none lighter than
-black, and none changing by more in a cell. Readers fill with 255, converters with the colour of glass or black, and
-JPEG may put that off by one or two."""
+black, or all nearly alike, and none changing by more in a cell. Readers fill with 255, converters with the colour of
+glass or black, a decoder that runs out of data with grey, and JPEG may put that off by one or two."""
 
 _BLOCK = np.ones((3, 3), np.bool_)
 """Cells. Fat cells, cracks and slight shifts between levels whiten one or two in a row, a lost tile more: it is seldom
@@ -32,7 +32,7 @@ BLANK, PURE = 1, 2
 
 
 def blank_cells(core: NDArray[np.uint8], stride_px: int, glass: Glass = None) -> NDArray[np.uint8]:
-    """uint8 (cells, cells): BLANK or PURE where a cell is of one colour, as light as glass, or black; else 0.
+    """uint8 (cells, cells): BLANK or PURE where a cell is of one colour, as light as glass, or grey or black; else 0.
 
     core : uint8 (side, side, 3), side a multiple of stride_px. A file that lacks a tile is read as white by every
     reader, as the format has it: it may as well be glass that a scanner left out.
@@ -52,9 +52,10 @@ def blank_cells(core: NDArray[np.uint8], stride_px: int, glass: Glass = None) ->
 
 
 def _of_one_colour(lightest: NDArray[np.uint8], darkest: NDArray[np.uint8], light: float) -> NDArray[np.bool_]:
-    """bool (...): where pixels between these, uint8 (..., 3), are alike, and as light as `light`, or black."""
-    white_or_black = np.logical_or(darkest.min(axis=-1) >= light, lightest.max(axis=-1) <= _BLACK)
-    return np.logical_and(white_or_black, (lightest - darkest).max(axis=-1) <= _FLAT)
+    """bool (...): where pixels between these, uint8 (..., 3), are alike, and as light as `light`, or grey, or black."""
+    top, bottom = lightest.max(axis=-1), darkest.min(axis=-1)
+    plain = (bottom >= light) | (top <= _BLACK) | (top - bottom <= _COLOURLESS)
+    return plain & ((lightest - darkest).max(axis=-1) <= _FLAT)
 
 
 def missing_cells(blank: NDArray[np.uint8], tissue: TissueMask, spacing: Spacing) -> NDArray[np.bool_]:

@@ -177,7 +177,8 @@ def _view(overview: NDArray[np.uint8], factor: int, spacing: Spacing, settings: 
     # glass the least fragment is a smaller share than on a small view.
     coloured_px = np.count_nonzero(lightest - darkest > 3)
     has_colour = coloured_px > min(1e-4 * lightest.size, settings.min_fragment_mm2 * _UM2_PER_MM2 / um_per_px**2)
-    outside = unscanned(lightest, darkest, colour, density.mean(axis=0) <= settings.min_grey_density)
+    faint = density.mean(axis=0) <= settings.min_grey_density
+    outside = unscanned(lightest, darkest, colour, faint, has_colour=bool(has_colour))
     return _View(density, glass, outside, colour, has_colour, um_per_px)
 
 

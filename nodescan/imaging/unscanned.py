@@ -14,6 +14,10 @@ no fluorescence scan, the dark grey that some converters fill with, where that i
 _FLAT, _MOSTLY, _COLOURLESS = 2, 0.8, 3
 """Grey levels within 3 x 3 pixels; the share of an area's pixels that are so flat; grey levels between channels."""
 
+_DARKEST_FILLING, _BELOW_GLASS = 60, 40
+"""Grey levels, and levels below the glass, between which an area of one colourless grey is filling: a decoder that runs
+out of data goes on in grey, and converters keep that. Ink is darker."""
+
 _WHITEST_GLASS = 248
 """Pure white on a slide whose glass is no lighter than this is no glass: readers paint what a file lacks so."""
 
@@ -38,14 +42,22 @@ _SQUARE, _WIDE_SQUARE = np.ones((3, 3), np.bool_), np.ones((2 * _WIDE + 1, 2 * _
 
 
 def unscanned(
-    lightest: NDArray[np.uint8], darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[np.bool_]
+    lightest: NDArray[np.uint8],
+    darkest: NDArray[np.uint8],
+    glass: Glass,
+    unstained: NDArray[np.bool_],
+    *,
+    has_colour: bool = True,
 ) -> NDArray[np.bool_]:
-    """bool (H, W): black padding that reaches the border of the view, and pure white beside tinted glass.
+    """bool (H, W): padding, black at the border of the view or of one grey, and pure white beside tinted glass.
 
     lightest, darkest : uint8 (H, W), the highest and lowest channel of each pixel. unstained : bool (H, W), pixels that
-    may be glass. A slide whose glass itself is white tells nothing by it.
+    may be glass. A slide whose glass itself is white tells nothing by it, nor does grey in a scan without colour.
     """
     black = _at_border(lightest <= _BLACK)
+    if glass is not None and has_colour:
+        grey = (lightest - darkest <= _COLOURLESS) & (darkest >= _DARKEST_FILLING)
+        black |= _filled_grey(lightest, grey & (lightest <= min(glass) - _BELOW_GLASS))
     if glass is not None:
         grey = _at_border((lightest <= _NEAR_BLACK) & (lightest - darkest <= _COLOURLESS))
         black |= _mostly_flat(grey, lightest)
@@ -99,6 +111,19 @@ def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[n
     share /= np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
     share[0] = 0
     return (share >= _MOSTLY)[labels]
+
+
+def _filled_grey(level: NDArray[np.uint8], grey: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of `grey` that are of one level throughout, three pixels and more each way: shade and dust aren't."""
+    highest, lowest = ndimage.maximum_filter(level, 3), ndimage.minimum_filter(level, 3)
+    inner = ndimage.binary_erosion(grey & (highest - lowest <= _FLAT), _SQUARE)
+    if not inner.any():
+        return inner
+    labels, count = ndimage.label(inner)
+    parts = np.arange(1, count + 1)
+    alike = np.zeros(count + 1, dtype=np.bool_)
+    alike[1:] = ndimage.maximum(level, labels, parts) - ndimage.minimum(level, labels, parts) <= _FLAT
+    return ndimage.binary_dilation(alike[labels], _SQUARE, iterations=2) & grey
 
 
 def _filled_white(darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[np.bool_]) -> NDArray[np.bool_]:
