@@ -36,7 +36,7 @@ def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:
     """Tissue that ends at a line where the scan ends is told: there may be more of it."""
     if tissue.cut is None:
         return ()
-    text = "Tissue runs into an area that was never scanned (hatched on the overview): there may be more of it."
+    text = "Tissue runs to an edge of what was scanned: there may be more of it."
     return (Flag("tissue_cut_off", text),)
 
 
@@ -81,14 +81,14 @@ def cut_off(
 
 
 def less_sure(deposits: Sequence[Deposit], cut: CutOff, rule: DecisionRule) -> tuple[Deposit, ...]:
-    """The deposits, those cut off with the rule's smoothing added to their uncertainty (root of the squares).
+    """The deposits; those cut off are marked, and the rule's smoothing is added to their uncertainty (root of squares).
 
     A mean over examined cells alone draws an outline to where they end: discs of 180 to 1,900 um, cut or ending up to
     45 um before that line, came out up to 39 um longer with a smoothing of 40 um.
     """
     ids = {*cut.by_unexamined, *cut.by_edge}
     return tuple(
-        replace(one, diameter_uncertainty_um=math.hypot(one.diameter_uncertainty_um, rule.smoothing_um))
+        replace(one, cut_off=True, diameter_uncertainty_um=math.hypot(one.diameter_uncertainty_um, rule.smoothing_um))
         if one.id in ids
         else one
         for one in deposits

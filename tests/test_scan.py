@@ -226,8 +226,9 @@ def test_a_deposit_cut_by_the_end_of_the_scan_within_the_canvas_may_be_larger(fi
     pixels[520:] = fill
     report = scan(PaintedSlide(pixels), Smoothing()).report
     assert {"deposit_cut_off", "tissue_cut_off"} <= {flag.code for flag in report.flags}
-    assert report.status is Status.COMPLETE
+    assert (report.status, report.at_least, report.deposits[0].cut_off) == (Status.COMPLETE, True, True)
     assert report.deposits[0].diameter_uncertainty_um > 1.2 * whole.diameter_uncertainty_um
+    assert not whole.cut_off
 
 
 def test_a_deposit_at_the_edge_of_what_was_scanned_may_be_larger() -> None:

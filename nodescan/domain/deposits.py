@@ -26,6 +26,7 @@ class Deposit:
     model's dilation, diameter_uncertainty_um its expanded uncertainty (about 95 %); endpoints_um are the two (x, y)
     that span it. probability_* is None for a deposit that was measured from a mask. cells and cells_uncertainty are
     None where they were not counted. class_given: a reader gave the class, which then hangs on no size.
+    cut_off: it ends where nobody looked, so it may be larger.
     """
 
     id: int
@@ -41,6 +42,7 @@ class Deposit:
     cells: int | None = None
     cells_uncertainty: int | None = None
     class_given: bool = False
+    cut_off: bool = False
 
     @property
     def borderline(self) -> bool:

@@ -39,7 +39,8 @@ class Section:
     not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit of a
     slide that got no class all the same; it stages nobody, but nobody may read "no tumour found" beside it.
     uncertainty_um: of the one or the other, None where not known or a reader measured it. class_range: the lowest and
-    the highest class that its sizes allow within their uncertainty; None: as metastasis.
+    the highest class that its sizes allow within their uncertainty; None: as metastasis. cut_off: a deposit goes on
+    where nobody looked, so a slide that was read whole may yet be of any higher class.
     """
 
     slide_id: str
@@ -53,6 +54,7 @@ class Section:
     unclassed_um: Micrometers | None = None
     uncertainty_um: Micrometers | None = None
     class_range: tuple[Metastasis, Metastasis] | None = None
+    cut_off: bool = False
 
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
@@ -126,6 +128,10 @@ class Node:
         return self.n_shown == self.n_nodes and all(section.complete for section in self.sections)
 
     @property
+    def cut_off(self) -> bool:
+        return any(section.cut_off for section in self.sections)
+
+    @property
     def readable(self) -> bool:
         return any(section.readable for section in self.sections)
 
@@ -150,7 +156,7 @@ class Node:
     def _counts(self, largest: Metastasis) -> NodeCounts:
         counted = [section.foci for section in self.sections if section.foci is not None]
         foci = reduce(add, counted, Foci()) if len(counted) == len(self.sections) else None
-        return count_nodes(largest, nodes=self.n_nodes, complete=self.complete, foci=foci)
+        return count_nodes(largest, nodes=self.n_nodes, complete=self.complete and not self.cut_off, foci=foci)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,11 @@ class Specimen:
     def unread(self) -> tuple[Node, ...]:
         """Nodes that failed or were read in part."""
         return tuple(node for node in self.nodes if not node.complete)
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether a deposit of any node may be larger, whatever was examined."""
+        return any(node.cut_off for node in self.nodes)
 
     @property
     def largest(self) -> Section | None:

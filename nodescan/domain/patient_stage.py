@@ -16,13 +16,14 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
     """The pN of a specimen by `table`, in the sections examined; order of nodes and sections doesn't matter.
 
     A node that was not read, or read in part, may hold anything, so what was found is then a lower bound, and nothing
-    found is no category (clinical-rules 5); so may one that was removed and of which no slide is here (inferred).
+    found is no category (clinical-rules 5); so may one that was removed and of which no slide is here (inferred). A
+    deposit that is cut off makes it a lower bound, too (inferred).
     """
     absent = _without_slides(specimen, table)
     unseen = count_nodes(Metastasis.NONE, nodes=absent, complete=False, foci=None)
     counts = reduce(add, (node.counts for node in specimen.nodes), unseen)
     found = specimen.largest_class
-    possible = Metastasis.MACRO if specimen.unread or absent else found
+    possible = Metastasis.MACRO if specimen.unread or specimen.cut_off or absent else found
     may_be = _may_be(specimen, table)
     reach = _reach(specimen, table, possible, absent)
     measured = table.rule_for(possible, counts.positive.highest)

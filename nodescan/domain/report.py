@@ -94,10 +94,10 @@ class SlideReport:
     """The finding on one slide.
 
     metastasis is None where nothing can be said: failed, unmeasurable, or incomplete with nothing found.
-    at_least: some tissue was not read, so the class is a lower bound. examined_fraction: of the tissue area, and
-    unread_fraction: what of it the file would not give. tumour_probability: the slide's score in [0, 1].
-    analysis_spacing: of the frame the network saw. A slide that failed because too much of it was unread keeps the
-    deposits that were found, but has no class.
+    at_least: some tissue was not read, or a deposit is cut off, so the class is a lower bound. examined_fraction: of
+    the tissue area, and unread_fraction: what of it the file would not give. tumour_probability: the slide's score in
+    [0, 1]. analysis_spacing: of the frame the network saw. A slide that failed because too much of it was unread keeps
+    the deposits that were found, but has no class.
     """
 
     slide: SlideRef

@@ -28,7 +28,7 @@ MANY_FOCI = 5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """at_least: the class is a lower bound, because some tissue was not examined."""
+    """at_least: the class is a lower bound: some tissue was not examined, or a deposit is cut off."""
 
     status: Status
     metastasis: Metastasis | None
@@ -40,7 +40,8 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
 
     Cells are added over a dispersed pattern only: clearly more than 200 are a micrometastasis (clinical-rules 3).
     Any unexamined tissue makes the slide incomplete and its class a lower bound; with nothing found there is no
-    class, never "negative". classifiable: False for what the network can't judge (not H&E, constant output).
+    class, never "negative". A deposit that is cut off leaves a lower bound, too. classifiable: False for what the
+    network can't judge (not H&E, constant output).
     """
     worst = largest_class(deposits)
     if _dispersed_cells_decide(deposits):
@@ -48,7 +49,8 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
     if not tissue_found or not classifiable:
         return Verdict(Status.INCOMPLETE, None, False)
     if all_examined:
-        return Verdict(Status.COMPLETE, worst, False)
+        may_be_larger = any(deposit.cut_off and not deposit.class_given for deposit in deposits)
+        return Verdict(Status.COMPLETE, worst, may_be_larger and worst < Metastasis.MACRO)
     found = worst is not Metastasis.NONE
     return Verdict(Status.INCOMPLETE, worst if found else None, found)
 

@@ -73,15 +73,25 @@ def gaps_and_cuts(
 
     nothing, stained : bool (H, W), what wasn't scanned, and stained pixels. gaps: what tissue runs into from all around
     or from two sides, up to widest_um wide: there was tissue. cuts: the pixels beside tissue that runs into nothing on
-    one side: there may be more of it. Glass that a scanner leaves out keeps away from tissue.
+    one side, or to the border of the view: there may be more of it. Glass that a scanner leaves out keeps away from
+    tissue.
     """
+    ends = _border(stained.shape) & stained
+    ends = large(ends, _SHORTEST_UM * _WIDE / um_per_px) if ends.any() else ends
     beside = nothing & ndimage.binary_dilation(stained, _WIDE_SQUARE) if nothing.any() else nothing
     beside = large(beside, _SHORTEST_UM * _WIDE / um_per_px)
     if not beside.any():
-        return beside, beside
+        return beside, ends
     between = ndimage.binary_opening(enclosed(nothing, beside, widest_um, um_per_px) & ~beside, _SQUARE)
     gaps = between | (beside & ndimage.binary_dilation(between, _WIDE_SQUARE))
-    return gaps, beside & ~gaps
+    return gaps, (beside & ~gaps) | ends
+
+
+def _border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """bool (H, W): the outermost pixels of a view."""
+    border = np.ones(shape, dtype=np.bool_)
+    border[_WIDE:-_WIDE, _WIDE:-_WIDE] = False
+    return border
 
 
 def _surrounds(white: NDArray[np.bool_], stained: NDArray[np.bool_]) -> bool:

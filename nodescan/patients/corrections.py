@@ -213,7 +213,9 @@ def _changed(before: Deposit | None, correction: Correction, target: int) -> Dep
             _check_unit(correction, before)
             size = correction.size_um
             found = classify(size, cells=before.cells, cells_uncertainty=before.cells_uncertainty or 0)
-            return replace(before, diameter_um=size, diameter_uncertainty_um=Micrometers(0.0), metastasis=found)
+            return replace(
+                before, diameter_um=size, diameter_uncertainty_um=Micrometers(0.0), metastasis=found, cut_off=False
+            )
         case "class":
             assert before is not None
             assert correction.label is not None
@@ -249,7 +251,7 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[i
     worst = verdict.metastasis or Metastasis.NONE
     flags = (*_kept_flags(changed), *deposit_flags(counting), *dispersed_flags(counting), *_contradictions(counting))
     if changed.status is Status.COMPLETE:
-        return replace(changed, metastasis=worst, at_least=False, flags=flags)
+        return replace(changed, metastasis=worst, at_least=verdict.at_least, flags=flags)
     if worst is Metastasis.NONE:
         return replace(changed, metastasis=None, at_least=False, flags=flags)
     return replace(changed, status=Status.INCOMPLETE, metastasis=worst, at_least=True, flags=flags)

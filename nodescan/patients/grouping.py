@@ -64,6 +64,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         nodes_on_slide=nodes_on_slide,
         reason=why,
         doubts=tuple(flag for flag in report.flags if flag.code in DOUBTS),
+        cut_off=report.status is Status.COMPLETE and report.at_least,
     )
 
 

@@ -64,6 +64,7 @@ def deposits_as_json(deposits: Sequence[Deposit]) -> list[Json]:
             "centre_um": _point(deposit.centre_um),
             "class": deposit.metastasis.word,
             "borderline": deposit.borderline,
+            "cut_off": deposit.cut_off,
             "probability_mean": _number(deposit.probability_mean),
             "probability_max": _number(deposit.probability_max),
             "cell_count": deposit.cells,

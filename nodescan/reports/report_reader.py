@@ -279,6 +279,7 @@ def _deposit(content: Mapping[str, Any]) -> Deposit:
         probability_max=_known(content["probability_max"], _finite),
         cells=_known(content["cell_count"], int),
         cells_uncertainty=_known(content.get("cell_count_uncertainty"), int),
+        cut_off=bool(content.get("cut_off", False)),
     )
 
 

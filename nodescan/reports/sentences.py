@@ -8,6 +8,7 @@ from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.lengths import millimetres
+from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
 from nodescan.reports.wording import (
@@ -41,17 +42,22 @@ def answer(report: SlideReport) -> str:
         return f"No tumour found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
     said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}{_unsure(report)}."
-    if report.at_least and report.metastasis is Metastasis.MACRO:
-        return f"{said} Not all tissue was examined: there may be larger or more deposits."
-    if report.at_least:
-        lower = ", or lower by the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
-        return f"{said} Not all tissue was examined, so the true class may be higher{lower}."
-    return said
+    return f"{said} {_what_more(report)}" if report.at_least else said
+
+
+def _what_more(report: SlideReport) -> str:
+    """Why the class is a lower bound."""
+    assert report.metastasis is not None
+    if report.metastasis is Metastasis.MACRO:
+        return "Not all tissue was examined: there may be larger or more deposits."
+    why = f"{_cut_off_words(report)} cut off" if report.status is Status.COMPLETE else "Not all tissue was examined"
+    lower = ", or lower by the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
+    return f"{why}, so the true class may be higher{lower}."
 
 
 def doubt(report: SlideReport) -> str:
     """Words beside the headline for what must not be overlooked; empty where there is nothing."""
-    said = [] if report.status is Status.COMPLETE else [report.status.value]
+    said = [report.status.value] if report.status is not Status.COMPLETE else ["cut off"] if report.at_least else []
     lowest, highest = class_range(report.deposits)
     if report.metastasis is not None and lowest is not highest:
         classes = [words.lower() for found, words in CLASS_WORDS.items() if lowest <= found <= highest]
@@ -89,6 +95,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     if report.metastasis is not None:
+        said += [_cut_off(deposit) for deposit in _cut_and_open(report)[:_PLACES]]
         said += [_borderline(deposit) for deposit in deciding(report.deposits)[:_PLACES]]
     for deposit in report.deposits[:_PLACES]:
         largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
@@ -104,7 +111,9 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
 def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
     said: list[str] = []
-    if report.deposits and report.metastasis is not None and not report.deposits[0].raised_by_cells:
+    if _cut_and_open(report):
+        said.append(f"{_cut_off_words(report)} cut off: sizes and class are lower bounds.")
+    elif report.deposits and report.metastasis is not None and not report.deposits[0].raised_by_cells:
         said.append(_distance_to_limits(report.deposits))
     if report.tumour_probability is not None and report.not_judged is None:
         said.append(f"Tumour score of the slide: {report.tumour_probability:.2f} on a scale from 0 to 1.")
@@ -163,6 +172,25 @@ def _missed(report: SlideReport) -> str:
     if report.tissue_area_mm2 is None:
         return percent(share)
     return f"{percent(share)}, {share * report.tissue_area_mm2:.2g} mm²"
+
+
+def _cut_and_open(report: SlideReport) -> tuple[Deposit, ...]:
+    """Deposits that go on where nobody looked, where that could raise the class."""
+    if report.metastasis in (None, Metastasis.MACRO):
+        return ()
+    return tuple(deposit for deposit in report.deposits if deposit.cut_off)
+
+
+def _cut_off_words(report: SlideReport) -> str:
+    names = [str(deposit.id) for deposit in _cut_and_open(report)]
+    return f"Deposit {names[0]} is" if len(names) == 1 else f"Deposits {few(names, 5)} are"
+
+
+def _cut_off(deposit: Deposit) -> str:
+    return (
+        f"Cut off: deposit {deposit.id} ({size_words(deposit)}) ends where nobody looked and may be larger. Measure it "
+        "under the microscope."
+    )
 
 
 def _borderline(deposit: Deposit) -> str:

@@ -74,6 +74,15 @@ def test_what_was_not_read_is_never_negative(sections: tuple[Section, ...], expe
     assert words(*sections) == expected
 
 
+def test_a_deposit_that_is_cut_off_leaves_a_lower_bound() -> None:
+    """All was read, but it may be larger; where a macrometastasis is certain, it may make one node more positive."""
+    cut_itc, cut_micro = (Section("s", COMPLETE, found, Micrometers(150), cut_off=True) for found in (ITC, MICRO))
+    assert words(cut_micro, read(NONE)) == "at least pN1mi(sn)"
+    assert words(cut_itc) == "at least pN0(i+)(sn)"
+    assert words(cut_itc, read(MACRO)) == "pN1a(sn)"
+    assert words(cut_itc, *[read(MACRO)] * 3, nodes_removed=5) == "at least pN1a(sn)"
+
+
 def test_an_unread_node_is_named_with_its_reason() -> None:
     """Which and why."""
     notes = stage(patient(read(NONE), failed()), AJCC8).notes

@@ -48,6 +48,20 @@ def test_the_largest_deposit_decides(deposits: tuple[Deposit, ...], examined: bo
     assert conclude(deposits, tissue_found=True, all_examined=examined, classifiable=True) == expected
 
 
+@pytest.mark.parametrize(
+    ("cut_um", "largest_um", "at_least"), [(900, 900, True), (150, 900, True), (2600, 2600, False), (150, 2600, False)]
+)
+def test_a_deposit_that_is_cut_off_makes_the_class_a_lower_bound(
+    cut_um: float, largest_um: float, at_least: bool
+) -> None:
+    """It may be of any size, so nothing short of a macrometastasis is certain; a reader's word settles it."""
+    cut = replace(deposit(cut_um, number=2), cut_off=True)
+    found = classify(Micrometers(largest_um))
+    for one, expected in ((cut, at_least), (replace(cut, class_given=True), False)):
+        verdict = conclude((deposit(largest_um), one), tissue_found=True, all_examined=True, classifiable=True)
+        assert verdict == Verdict(Status.COMPLETE, found, expected)
+
+
 @pytest.mark.parametrize(("tissue", "classifiable"), [(False, True), (True, False)])
 def test_no_tissue_or_an_unknown_stain_gives_no_class(tissue: bool, classifiable: bool) -> None:
     """Whatever was found there, it isn't judged."""

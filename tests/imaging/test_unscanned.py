@@ -59,6 +59,17 @@ def test_tissue_that_ends_at_a_line_is_cut(fill: int) -> None:
     assert not mask.tissue[170:].any()
 
 
+def test_tissue_that_runs_to_the_border_of_the_view_is_cut() -> None:
+    """As of a scan that was cropped: there is no padding that would tell."""
+    pixels = view(None, slice(0), slice(0))
+    assert found(pixels).cut is None
+    mask = found(pixels[:200])
+    assert mask.cut is not None
+    assert mask.cut[-1, 70:250].mean() > 0.95
+    assert not mask.cut[:190].any()
+    assert mask.tissue[60:, 60:260].mean() > 0.99
+
+
 @pytest.mark.parametrize("fill", [0, 8, 128, 255])
 def test_glass_that_was_left_out_cuts_nothing(fill: int) -> None:
     """A scanner that keeps away from tissue leaves none out, though it lies between two pieces."""

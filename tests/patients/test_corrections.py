@@ -52,6 +52,29 @@ def test_an_incomplete_slide_never_becomes_negative(tmp_path: Path) -> None:
     assert (slide.metastasis, slide.at_least, slide.status) == (None, False, Status.INCOMPLETE)
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("f,1,,,accept,,Dr A", (Metastasis.MICRO, True)),
+        ("f,1,,,resize,2300,Dr A", (Metastasis.MACRO, False)),
+        ("f,1,,,resize,1700,Dr A", (Metastasis.MICRO, False)),
+        ("f,1,,,class,micro,Dr A", (Metastasis.MICRO, False)),
+        ("f,1,,,reject,,Dr A", (Metastasis.ITC, False)),
+    ],
+)
+def test_a_reader_settles_the_size_of_a_deposit_that_is_cut_off(
+    tmp_path: Path, row: str, expected: tuple[Metastasis, bool]
+) -> None:
+    """Accepting it says that it is tumour, not where it ends."""
+    found = report("f", (1500.0, 150.0))
+    largest, other = found.deposits
+    found = replace(found, deposits=(replace(largest, cut_off=True), other), at_least=True)
+    stored = read_reports(write_run(tmp_path / "run", [found]))
+    assert stored[0].deposits[0].cut_off
+    (slide,), _ = apply_corrections(stored, read_corrections(write_csv(tmp_path / "review.csv", HEADER, row)))
+    assert (slide.metastasis, slide.at_least) == expected
+
+
 def test_of_a_slide_without_a_class_only_what_was_vouched_for_counts(tmp_path: Path) -> None:
     """A stain that the model doesn't know: accepting one deposit says nothing of a larger one beside it."""
     odd = replace(report("e", (3000.0, 261.0), status=Status.INCOMPLETE), metastasis=None, at_least=False)

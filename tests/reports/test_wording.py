@@ -119,6 +119,16 @@ def test_a_borderline_lower_bound_may_be_lower() -> None:
     assert sentences.answer(whole).endswith("so the true class may be higher.")
 
 
+def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
+    """Its size is no distance from a limit."""
+    whole = result([replace(MICRO, id=1)]).report
+    cut = replace(whole, at_least=True, deposits=(replace(whole.deposits[0], cut_off=True), *whole.deposits[1:]))
+    assert (sentences.doubt(whole), sentences.doubt(cut)) == ("", "cut off")
+    assert sentences.answer(cut).endswith("Deposit 1 is cut off, so the true class may be higher.")
+    assert sentences.look_first(cut)[0].startswith("Cut off: deposit 1 ")
+    assert sentences.how_sure(cut)[0] == "Deposit 1 is cut off: sizes and class are lower bounds."
+
+
 def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
     """Beside 0.185 +- 0.012 mm one of 0.180 +- 0.042 mm reaches 0.2 mm: pill, sentence and certainty all say it."""
     found = VARIANTS["itc"]().report
