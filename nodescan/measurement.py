@@ -131,11 +131,19 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
         own = picture.spacing
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
-    if mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any():
+    measured = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
+    deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
+    if any(deposit.cut_off for deposit in deposits):
         notes += ("tumour reaches the edge of the mask: it may go on outside, so that deposit is at least as large",)
-    deposits = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
     source = "user" if mpp is not None else "file"
     return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
+
+
+def _at_edge(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing) -> bool:
+    """Whether the deposit's outline, along the edges of pixels, reaches that of the mask, bool (H, W)."""
+    left, top, right, bottom = to_shape(deposit.outline).bounds
+    height, width = mask.shape
+    return min(left, top) <= 0 or round(right / spacing.x) == width or round(bottom / spacing.y) == height
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,6 +301,17 @@ def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):
     assert any("edge of the mask" in note for note in notes)
 
 
+@pytest.mark.parametrize(("rows", "columns"), [((40, 60), (70, 90)), ((0, 9), (20, 60)), ((20, 60), (90, 100))])
+def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, rows, columns):
+    """With pixels of 0.3 x 0.7 um, whose corners aren't whole."""
+    mask = np.zeros((80, 100), np.uint8)
+    mask[20:30, 20:30] = mask[slice(*rows), slice(*columns)] = 1
+    found = measured(saved(tmp_path / "m.png", mask), mpp=Spacing(0.3, 0.7))
+    at_edge = rows[0] == 0 or columns[1] == 100
+    assert [deposit.cut_off for deposit in found.deposits] == [at_edge, False]
+    assert any("edge of the mask" in note for note in found.notes) is at_edge
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
