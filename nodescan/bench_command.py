@@ -141,7 +141,7 @@ def _precision(slide: Path, model: str | None, device: str, *, tell: Callable[[s
         )
         for one in found
     ]
-    rows = rows or [("float32", "is all this device computes in")]
+    rows = rows or [("float32", "is all that this device answers this model in")]
     return _show({"differences": [asdict(one) for one in found]}, rows, as_json=as_json)
 
 

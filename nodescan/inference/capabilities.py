@@ -30,6 +30,6 @@ def precision_words(device: Device) -> str:
         return f"{eight_bits} where the model allows, float32 for all that could change a finding"
     narrow = fast_dtype(device.device)
     if narrow is None:
-        lacking = "a narrower type" if device.device.type == "cpu" else "bfloat16"
+        lacking = "a narrower type" if device.device.type == "cpu" else "float16"
         return f"float32, as there are no instructions for {lacking}"
     return f"{str(narrow).removeprefix('torch.')} where it is faster, float32 for all that bears on a finding"

@@ -1,6 +1,7 @@
 """Fast ways through a network: cast to a narrower type, or compiled; and a trial of how far off they are."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,14 @@ def cast(net: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def near_enough(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8] | None = None) -> bool:
-    """Whether a model's fast answers lie within half of the tolerance: the rest is for slides not seen yet.
+    """Whether distrust() has nothing to say."""
+    return not distrust(lanes, reference, tiles=tiles)
+
+
+def distrust(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8] | None = None) -> str:
+    """Why a model's fast answers aren't used; "" where they lie within half of the tolerance.
+
+    The other half is for slides not seen yet.
 
     tiles : uint8 (N, side, side, 3), of the model's own size where the lanes take no other; None: some small made-up
     ones.
@@ -40,7 +48,8 @@ def near_enough(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uin
     if tiles is None:
         tiles = made_tiles(TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
     fast, true = lanes.start(tiles)(), reference.predict(tiles)
-    return bool(np.abs(fast - true).max() <= TOLERANCE[lanes.precision] / 2)  # NaN is not
+    off, most = float(np.abs(fast - true).max()), TOLERANCE[lanes.precision] / 2
+    return "" if off <= most else f"{lanes.precision} was off by {off:.2g}, more than {most:g}"  # NaN isn't within
 
 
 def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> Lanes:
@@ -50,11 +59,13 @@ def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int, precision
     return CudaLanes(net, device, batch_size=batch_size, precision=precision)
 
 
-def compiled_lanes(card: ModelCard, folder: Path, reference: TilePredictor, device: torch.device) -> Lanes | None:
+def compiled_lanes(
+    card: ModelCard, folder: Path, reference: TilePredictor, device: torch.device, *, tell: Callable[[str], None]
+) -> Lanes | None:
     """The network compiled by OpenVINO: int8 where the processor has it and the card its ranges, else bfloat16.
 
     None where it isn't installed, the device isn't a CPU that is faster in either, or it answers too far from the
-    reference.
+    reference. tell: hears why, where it was tried.
     """
     if device.type != "cpu" or not installed():
         return None
@@ -66,6 +77,9 @@ def compiled_lanes(card: ModelCard, folder: Path, reference: TilePredictor, devi
         weights = checked_weights(card, folder)
         lanes = OpenVinoLanes(card, weights, threads=torch.get_num_threads(), precision=precision)
         tiles = made_tiles(1, card.geometry().input_px)
-        return lanes if near_enough(lanes, reference, tiles=tiles) else None
-    except ModelError:  # the way it is goes on: slower, and as right
-        return None
+        why = distrust(lanes, reference, tiles=tiles)
+    except ModelError as error:  # the way it is goes on: slower, and as right
+        why = f"{precision} failed: {str(error).partition(' (')[0]}"  # what a library says may hold folders' names
+    if why:
+        tell(why)
+    return None if why else lanes

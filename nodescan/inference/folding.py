@@ -28,7 +28,7 @@ class _Plain(nn.Module):
     """Fed with pixels 0..255, uint8 or float (N, 3, H, W): float32 probabilities (N, n, n).
 
     Running statistics, the scale of the colours and the temperature stand in the kernels. Their mean is taken off the
-    pixels first: bytes are exact in bfloat16, but sums over uncentred ones are not.
+    pixels first: bytes are exact in narrow types, but sums over uncentred ones are not.
     """
 
     def __init__(self, mean: Tensor) -> None:

@@ -1,6 +1,7 @@
 """The network behind the TilePredictor door: bytes of tiles in, probabilities of cells out."""
 
 import copy
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import DeviceError, ModelError
 from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, check_numbers, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
-from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, lanes_on, near_enough
+from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, distrust, lanes_on
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import plain_form
 from nodescan.inference.lanes import CPU_BATCH, GPU_BATCH, Answer, Lanes, Precision
@@ -38,10 +39,13 @@ class TorchPredictor(OfCard):
         net = net.eval().to(device.device, memory_format=torch.channels_last)
         self.batch_size = CPU_BATCH if device.device.type == "cpu" else GPU_BATCH
         self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
+        self._refused: Sequence[str] = ()
 
     @property
     def precision(self) -> str:
-        return self._lanes.precision
+        """In words: what it computes in, and why in nothing faster where that was tried."""
+        why = f" ({'; '.join(self._refused)})" if self._refused else ""
+        return f"{self._lanes.precision}{why}"
 
     @property
     def device(self) -> str:
@@ -51,6 +55,12 @@ class TorchPredictor(OfCard):
         """The same, asked in tiles of another size."""
         other = copy.copy(self)
         other.geometry = tile
+        return other
+
+    def instead_of(self, refused: Sequence[str]) -> "TorchPredictor":
+        """The same, that says why faster ways aren't used: a line for each that was tried."""
+        other = copy.copy(self)
+        other._refused = tuple(refused)
         return other
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
@@ -73,9 +83,9 @@ def open_predictor(
     """The model of a folder, its weights checked, on a device. Raises ModelError or DeviceError.
 
     precision: "auto" may answer a little off, and a scan then recomputes in float32 whatever bears on a finding; it is
-    float32 throughout where the device has nothing faster or this model's fast answers are too far off. "float32":
-    where answers are used as they are. rough: the fast answers unguarded, for trying many settings. compiled: False for
-    the network as torch computes it.
+    float32 throughout where the device has nothing faster or this model's fast answers are too far off, which its
+    precision then says. "float32": where answers are used as they are. rough: the fast answers unguarded, for trying
+    many settings. compiled: False for the network as torch computes it.
     """
     card = load_card(folder)
     net = load_network(card, folder)
@@ -84,17 +94,23 @@ def open_predictor(
     reference = TorchPredictor(card, plain, place)
     if precision == "float32" and not rough:
         return reference
-    lanes = compiled_lanes(card, folder, reference, place.device) if compiled else None
-    lanes = lanes or _narrow_lanes(plain, reference, place)
-    if lanes is None:
-        return reference
+    refused: list[str] = []
+    lanes = compiled_lanes(card, folder, reference, place.device, tell=refused.append) if compiled else None
+    lanes = lanes or _narrow_lanes(plain, reference, place, tell=refused.append)
     if rough:
-        return TorchPredictor(card, plain, place, lanes=lanes)
+        return TorchPredictor(card, plain, place, lanes=lanes) if lanes else reference
+    if lanes is None:
+        return reference.instead_of(refused)
     return FastPredictor(reference, reference.in_tiles(second_look_tile(card)), lanes)
 
 
-def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) -> Lanes | None:
-    """The network cast to the device's fast type; None where it has none or fails in it, or answers too far off."""
+def _narrow_lanes(
+    plain: nn.Module, reference: TorchPredictor, place: Device, *, tell: Callable[[str], None]
+) -> Lanes | None:
+    """The network cast to the device's fast type; None where it has none, or fails in it or answers too far off.
+
+    tell: hears why, where it was tried.
+    """
     dtype = fast_dtype(place.device)
     if dtype is None:
         return None
@@ -104,9 +120,12 @@ def _narrow_lanes(plain: nn.Module, reference: TorchPredictor, place: Device) ->
         lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
         # On a GPU tiles of a slide's size: others may be computed in another way there.
         tiles = made_tiles(TRIED_TILES, reference.geometry.input_px) if place.device.type == "cuda" else None
-        return lanes if near_enough(lanes, reference, tiles=tiles) else None
-    except (RuntimeError, DeviceError):  # what float32 can't do either is met with the first tile
-        return None
+        why = distrust(lanes, reference, tiles=tiles)
+    except (RuntimeError, DeviceError) as error:  # what float32 can't do either is met with the first tile
+        why = f"{name} failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
+    if why:
+        tell(why)
+    return None if why else lanes
 
 
 def load_network(card: ModelCard, folder: Path) -> nn.Module:

@@ -1,6 +1,7 @@
 """Fast ways through a network: as near to float32 as they say, whatever batch, lane, cache or device."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from nodescan.inference.device import Device, fast_dtype, int8_precision
 from nodescan.inference.fast import cast, near_enough
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.folding import plain_form
-from nodescan.inference.lanes import Answer
+from nodescan.inference.lanes import Answer, Lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
 from nodescan.inference.openvino_graph import LAYOUTS
@@ -156,7 +157,7 @@ def test_a_model_that_is_far_off_in_bfloat16_runs_in_float32(folder: Path, monke
     monkeypatch.setattr(predictor_module, "cast", broken)
     predictor = open_predictor(folder, device="cpu")
     assert not isinstance(predictor, FastPredictor)
-    assert predictor.precision == "float32"
+    assert predictor.precision.startswith("float32 (")
 
 
 def broken(net: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -166,46 +167,89 @@ def broken(net: nn.Module, dtype: torch.dtype) -> nn.Module:
     return narrow
 
 
-@pytest.mark.parametrize(("off", "enough"), [(0.029, True), (0.031, False), (float("nan"), False)])
-def test_half_of_the_tolerance_is_near_enough(off: float, enough: bool, folder: Path) -> None:
-    """The other half is left for the tiles of real slides."""
+@dataclass
+class Off:
+    """Lanes that answer as the reference does, but for so much in one cell."""
+
+    reference: TilePredictor
+    off: float
+    precision: str
+
+    def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        answers = self.reference.predict(tiles)
+        answers[-1, 0, 0] += self.off
+        return lambda: answers
+
+
+NO_NUMBERS = (float("nan"), float("inf"), float("-inf"))
+
+
+@pytest.mark.parametrize(
+    ("precision", "off", "enough"),
+    [
+        *(("bfloat16", off, abs(off) < 0.03) for off in (0.029, 0.031, -0.031, *NO_NUMBERS)),
+        *(("float16", off, abs(off) < 0.006) for off in (0.0059, 0.0061, -0.0061, *NO_NUMBERS)),
+    ],
+)
+def test_half_of_the_tolerance_is_near_enough(precision: str, off: float, enough: bool, folder: Path) -> None:
+    """In the worst cell, which may be no number; the other half is left for the tiles of real slides."""
+    reference = open_predictor(folder, device="cpu", precision="float32")
+    assert near_enough(Off(reference, off, precision), reference) == enough
+
+
+@pytest.mark.parametrize(
+    ("off", "said"), [(0.25, "float16 was off by 0.25, more than 0.006"), (np.nan, "float16 was off by nan")]
+)
+def test_a_fast_way_that_is_refused_is_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, off: float, said: str
+) -> None:
+    """In the words for the precision, which the first line of a run, its record and its reports show."""
     reference = open_predictor(folder, device="cpu", precision="float32")
 
-    class Off:
-        precision = "bfloat16"
+    def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> Lanes:
+        return CpuLanes(net) if precision == "float32" else Off(reference, off, precision)
 
-        def start(self, tiles: NDArray[np.uint8]) -> Answer:
-            return lambda: reference.predict(tiles) + np.float32(off)
+    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.float16)
+    monkeypatch.setattr(predictor_module, "lanes_on", lanes_on)
+    predictor = open_predictor(folder, device="cpu", compiled=False)
+    assert predictor.precision.startswith(f"float32 ({said}")
+    slide = PaintedSlide(spotted(2))
+    made = scanned(slide, predictor).report.provenance
+    assert made is not None
+    assert made.precision == predictor.precision
+    assert open_predictor(folder, device="cpu", compiled=False, rough=True).precision == "float32"
 
-    assert near_enough(Off(), reference) == enough
 
-
-def test_float16_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU without bfloat16 computes in float32: nobody has measured how far float16 is off."""
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+def test_a_gpu_computes_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newer ones have bfloat16 too, but what they round twice is too far off in it."""
+    gpu = torch.device("cuda")
     monkeypatch.setattr(torch.version, "hip", None)
-    assert fast_dtype(torch.device("cuda")) is None
-    assert precision_words(Device(torch.device("cuda"), "")) == "float32, as there are no instructions for bfloat16"
+    for able in ((7, 0), (7, 5), (9, 0)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, able=able: able)
+        assert fast_dtype(gpu) is torch.float16
+    assert precision_words(Device(gpu, "")).startswith("float16 where it is faster")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1))
+    assert precision_words(Device(gpu, "")) == "float32, as there are no instructions for float16"
 
 
 def test_each_gpu_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not by the first one beside it."""
-    able = {0: (7, 5), 1: (8, 0)}
+    able = {0: (6, 1), 1: (8, 0)}
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: able[device.index])
     monkeypatch.setattr(torch.version, "hip", None)
-    assert [fast_dtype(torch.device("cuda", index)) for index in able] == [None, torch.bfloat16]
+    assert [fast_dtype(torch.device("cuda", index)) for index in able] == [None, torch.float16]
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA error"), DeviceError("the GPU has no room for one tile")])
 def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """As on a GPU that has no room for a second network: float32 goes on."""
 
-    def fail(*_: object, **__: object) -> bool:
+    def fail(*_: object, **__: object) -> str:
         raise error
 
     monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
-    monkeypatch.setattr(predictor_module, "near_enough", fail)
-    assert open_predictor(folder, device="cpu", compiled=False).precision == "float32"
+    monkeypatch.setattr(predictor_module, "distrust", fail)
+    assert open_predictor(folder, device="cpu", compiled=False).precision == f"float32 (bfloat16 failed: {error})"
 
 
 @pytest.mark.parametrize(("device", "side_px"), [("cuda", 192), ("cpu", None)])
@@ -215,15 +259,15 @@ def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
     """It may compute small ones in another way; a CPU doesn't, and they are quicker there."""
     tried: list[int | None] = []
 
-    def near(lanes: object, reference: object, *, tiles: NDArray[np.uint8] | None) -> bool:
+    def far(lanes: object, reference: object, *, tiles: NDArray[np.uint8] | None) -> str:
         tried.append(None if tiles is None else tiles.shape[1])
-        return False
+        return "too far off"
 
     monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
     monkeypatch.setattr(predictor_module, "choose_device", lambda device: Device(torch.device(device), device))
     monkeypatch.setattr(predictor_module, "lanes_on", lambda net, device, **_: CpuLanes(net))
     monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
-    monkeypatch.setattr(predictor_module, "near_enough", near)
+    monkeypatch.setattr(predictor_module, "distrust", far)
     open_predictor(folder, device=device, compiled=False)
     assert tried == [side_px]
 
@@ -282,7 +326,10 @@ def test_openvino_that_cannot_be_imported_stops_nothing(folder: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setattr(fast, "installed", lambda: True)
     monkeypatch.setattr(fast, "int8_precision", lambda _device: "int8-16")
-    assert fast.compiled_lanes(load_card(folder), folder, open_predictor(folder, precision="float32"), CPU) is None
+    refused: list[str] = []
+    reference = open_predictor(folder, precision="float32")
+    assert fast.compiled_lanes(load_card(folder), folder, reference, CPU, tell=refused.append) is None
+    assert refused == ["int8-16 failed: OpenVINO: installed, but it can't be imported"]
     with pytest.raises(ModelError, match="can't be imported"):
         compiled(folder, "int8")
 
@@ -293,11 +340,14 @@ def test_what_answers_too_far_off_is_not_used(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(fast, "int8_precision", lambda _device: "int8-16")
     reference = open_predictor(folder, device="cpu", precision="float32")
     card = load_card(folder)
-    lanes = fast.compiled_lanes(card, folder, reference, CPU)
+    refused: list[str] = []
+    lanes = fast.compiled_lanes(card, folder, reference, CPU, tell=refused.append)
     assert isinstance(lanes, OpenVinoLanes)
     assert lanes.precision == "int8-16"
+    assert not refused
     monkeypatch.setitem(TOLERANCE, "int8-16", 1e-6)
-    assert fast.compiled_lanes(card, folder, reference, CPU) is None
+    assert fast.compiled_lanes(card, folder, reference, CPU, tell=refused.append) is None
+    assert [why.partition(" by ")[0] for why in refused] == ["int8-16 was off"]
 
 
 @needs_openvino

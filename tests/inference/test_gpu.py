@@ -50,13 +50,13 @@ def opened(device: str, monkeypatch: pytest.MonkeyPatch) -> Opener:
             if device == STAND_IN:
                 patch.setattr(predictor_module, "lanes_on", CudaLanes)
                 patch.setattr(predictor_module, "CPU_BATCH", 8)
-                patch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
+                patch.setattr(predictor_module, "fast_dtype", lambda device: torch.float16)
             return open_predictor(folder, device=device, precision=precision, compiled=False)
 
     return open_
 
 
-def has_bfloat16(device: str) -> bool:
+def has_float16(device: str) -> bool:
     return device == STAND_IN or fast_dtype(torch.device(GPU)) is not None
 
 
@@ -87,15 +87,15 @@ def test_float32_is_that_of_the_cpu(device: str, opened: Opener) -> None:
     np.testing.assert_allclose(answers(opened(RELEASED, "float32"), tiles), true, atol=1e-4, rtol=0)
 
 
-def test_bfloat16_is_within_half_of_its_tolerance(device: str, opened: Opener) -> None:
+def test_float16_is_within_half_of_its_tolerance(device: str, opened: Opener) -> None:
     """And is what the released model is opened in."""
-    if not has_bfloat16(device):
-        pytest.skip("this GPU has no bfloat16")
+    if not has_float16(device):
+        pytest.skip("this GPU has no float16")
     tiles, true = truth(side_px(device))
     predictor = opened(RELEASED)
     assert isinstance(predictor, FastPredictor)
-    assert predictor.precision == "bfloat16"
-    assert 0 < np.abs(answers(predictor, tiles) - true).max() < TOLERANCE["bfloat16"] / 2
+    assert predictor.precision == "float16"
+    assert 0 < np.abs(answers(predictor, tiles) - true).max() < TOLERANCE["float16"] / 2
 
 
 def test_answers_are_the_same_with_room_for_three_tiles(device: str, opened: Opener) -> None:
@@ -136,5 +136,5 @@ def test_findings_are_those_of_the_cpu(tmp_path: Path, device: str, opened: Open
         assert one.diameter_um == pytest.approx(other.diameter_um, abs=0.1)
         assert one.centre_um == pytest.approx(other.centre_um, abs=0.1)
     assert found.provenance is not None
-    fast = precision == "auto" and has_bfloat16(device)
-    assert found.provenance.precision.startswith("bfloat16, " if fast else "float32")
+    fast = precision == "auto" and has_float16(device)
+    assert found.provenance.precision.startswith("float16, " if fast else "float32")
