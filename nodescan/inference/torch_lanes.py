@@ -6,7 +6,6 @@ where the same cores read tiles. On a GPU copies run beside the computation.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from itertools import cycle
 
 import numpy as np
@@ -19,6 +18,18 @@ from nodescan.inference.lanes import MOST_LANES, Answer
 
 _CHUNK_PX = 400_000
 """Small pictures, as in training, share a lane's turn up to so many pixels; a slide's tile has a turn of its own."""
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "unable to find an engine",
+    "unable to find a valid cudnn algorithm",
+    "alloc_failed",
+    "allocation_failed",
+)
+"""What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'."""
+
+_GOOD_BATCHES = 100
+"""After so many a halved batch is doubled again: what took the memory may be gone. If not, one batch is begun twice."""
 
 
 class CpuLanes:
@@ -49,13 +60,14 @@ class CpuLanes:
 class CudaLanes:
     """Batches of one shape through pinned buffers: copied in, computed and copied out on streams of their own.
 
-    Where a batch doesn't fit into the GPU's memory it is halved, and so are those after it: each tile is answered by
-    itself, so that its answer doesn't depend on its neighbours.
+    Where a batch doesn't fit into the GPU's memory it is halved, and so are those after it until many went well: each
+    tile is answered by itself, so that its answer doesn't depend on its neighbours.
     """
 
     def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> None:
         self.precision = precision
         self._net, self._device, self._batch_size = net, device, batch_size
+        self._largest_batch, self._good = batch_size, 0
         self._copies, self._work = torch.cuda.Stream(device), torch.cuda.Stream(device)
         self._work.wait_stream(torch.cuda.current_stream(device))  # on which the weights were copied to the device
         self._slots: Iterator[_Slot] | None = None
@@ -63,18 +75,33 @@ class CudaLanes:
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """As Lanes'. Raises DeviceError where not even one tile fits into the GPU's memory."""
+        if self._good >= _GOOD_BATCHES and self._batch_size < self._largest_batch:
+            self._resize(min(2 * self._batch_size, self._largest_batch))
         most = self._batch_size
         if len(tiles) > most:
             answers = [self.start(tiles[first : first + most]) for first in range(0, len(tiles), most)]
             return lambda: np.concatenate([answer() for answer in answers])
-        with suppress(torch.cuda.OutOfMemoryError):
-            return self._started(tiles)
+        try:
+            answer = self._started(tiles)
+        except RuntimeError as error:
+            why = str(error).partition("\n")[0]
+            if not any(words in why.lower() for words in _OUT_OF_MEMORY):
+                raise
+        else:
+            self._good += 1
+            return answer
         # Not while the error is handled: it holds on to the tensors of the batch that didn't fit.
         if most == 1:
-            raise DeviceError("the GPU has no room for one tile; end other programs on it, or use --device cpu")
+            said = why.partition(". ")[0]
+            raise DeviceError(
+                f"the GPU has no room for one tile ({said}); end other programs on it, or use --device cpu"
+            )
         torch.cuda.empty_cache()
-        self._batch_size, self._slots = most // 2, None
+        self._resize(most // 2)
         return self.start(tiles)
+
+    def _resize(self, batch_size: int) -> None:
+        self._batch_size, self._slots, self._good = batch_size, None, 0
 
     def _started(self, tiles: NDArray[np.uint8]) -> Answer:
         if self._slots is None or self._shape != tiles.shape[1:]:
@@ -82,6 +109,7 @@ class CudaLanes:
             self._shape = tiles.shape[1:]
         slot = next(self._slots)
         slot.settle()
+        tiles = np.require(tiles, requirements=["C", "W"])  # torch takes no turned array, and warns of a locked one
         slot.pixels[: len(tiles)].copy_(torch.from_numpy(tiles))  # what is left of an earlier batch is computed, unread
         with torch.inference_mode():
             with torch.cuda.stream(self._copies):

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nodescan.errors import DeviceError
+from nodescan.inference import torch_lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.torch_lanes import CudaLanes
 from tests.gpu_fakes import OnNoGpu, without_a_gpu
@@ -22,15 +23,16 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 class Means(nn.Module):
     """Of each 16 px square's first colour; there is room for so many tiles. computed: the batches that were tried."""
 
-    def __init__(self, room: int = 32) -> None:
+    def __init__(self, room: int = 32, *, error: RuntimeError | None = None) -> None:
         super().__init__()
         self.room = room
+        self.error = error or torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.")
         self.computed: list[int] = []
 
     def forward(self, pixels: Tensor) -> Tensor:
         self.computed.append(len(pixels))
         if len(pixels) > self.room:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         return nn.functional.avg_pool2d(pixels[:, 0].float(), 16)
 
 
@@ -61,7 +63,7 @@ def test_answers_do_not_depend_on_the_room_there_is(room: int) -> None:
 
 @pytest.mark.usefixtures("no_gpu")
 def test_the_size_that_fits_is_remembered() -> None:
-    """Halved until it does, and not tried again with more."""
+    """Halved until it does, and not tried with more at once."""
     net = Means(room=3)
     lanes, tiles = CudaLanes(net, CPU, batch_size=8), made_tiles(4, 32)
     lanes.start(tiles)()
@@ -70,9 +72,67 @@ def test_the_size_that_fits_is_remembered() -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
+def test_the_size_grows_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doubled after so many batches that went well, up to the first size; halved again where there still is none."""
+    monkeypatch.setattr(torch_lanes, "_GOOD_BATCHES", 3)
+    net = Means(room=2)
+    lanes, tiles = CudaLanes(net, CPU, batch_size=7), made_tiles(7, 32)
+    assert np.array_equal(lanes.start(tiles)(), means(tiles))
+    assert net.computed == [7, 3, 1, 1, 1, 2, 2, 2]  # three single tiles went well, and so do two at a time
+    net.computed = []
+    assert np.array_equal(lanes.start(tiles)(), means(tiles))
+    assert net.computed == [4, 2, 2, 2, 4, 2]  # each time four are tried, for which there is no room yet
+    net.room, net.computed = 32, []
+    waiting = [lanes.start(tiles) for _ in range(4)]
+    assert all(np.array_equal(answer(), means(tiles)) for answer in waiting)
+    assert net.computed[-1] == 7
+    assert max(net.computed) == 7
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: out of memory\nSearch for `cudaErrorMemory...'"),
+    ],
+    ids=str,
+)
+def test_want_of_memory_has_many_names(error: RuntimeError) -> None:
+    """A batch is halved whichever of the libraries found no room; where one tile has none, it is said which."""
+    net, tiles = Means(room=3, error=error), made_tiles(4, 32)
+    assert np.array_equal(CudaLanes(net, CPU, batch_size=8).start(tiles)(), means(tiles))
+    assert net.computed == [8, 4, 2, 2]
+    net.room = 0
+    with pytest.raises(DeviceError) as raised:
+        CudaLanes(net, CPU, batch_size=2).start(tiles)
+    said = str(error).partition("\n")[0].partition(". ")[0]
+    assert str(raised.value).startswith(f"the GPU has no room for one tile ({said}); end other programs on it")
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.filterwarnings("error")
+def test_tiles_may_be_turned_or_locked() -> None:
+    """As for lanes on a CPU: an array that can't be written to, or that runs backwards."""
+    tiles = made_tiles(3, 32)
+    locked = tiles.copy()
+    locked.flags.writeable = False
+    lanes = CudaLanes(Means(), CPU, batch_size=4)
+    assert np.array_equal(lanes.start(locked)(), means(tiles))
+    assert np.array_equal(lanes.start(tiles[::-1, ::-1])(), means(tiles[::-1, ::-1].copy()))
+
+
+@pytest.mark.usefixtures("no_gpu")
 def test_a_gpu_without_room_for_one_tile_is_an_error() -> None:
     """There is nothing left to halve, and something to do about it."""
-    with pytest.raises(DeviceError, match=r"^the GPU has no room for one tile; end other programs on it"):
+    with pytest.raises(
+        DeviceError, match=r"^the GPU has no room for one tile \(CUDA out of memory\); end other programs"
+    ):
         CudaLanes(Means(room=0), CPU, batch_size=4).start(made_tiles(2, 32))
 
 
