@@ -24,6 +24,24 @@ def test_each_product_counts(monkeypatch: pytest.MonkeyPatch, products: int) -> 
     assert matrix_gflop_s("cpu", "float32") == pytest.approx(products * 2 * 64**3 / 1e9)
 
 
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_matrices_are_of_random_numbers(monkeypatch: pytest.MonkeyPatch, precision: str) -> None:
+    """What is multiplied bears on how fast: a GPU that computes with ones alone draws less power."""
+    used: list[torch.Tensor] = []
+    multiply = torch.mm
+
+    def noted(one: torch.Tensor, other: torch.Tensor, *, out: torch.Tensor) -> torch.Tensor:
+        used.append(one)
+        return multiply(one, other, out=out)
+
+    monkeypatch.setattr(operations, "_probe", lambda place: (64, 2))
+    monkeypatch.setattr(torch, "mm", noted)
+    assert matrix_gflop_s("cpu", precision) > 0
+    assert used[0].dtype is getattr(torch, precision)
+    assert used[0].float().std() == pytest.approx(1, abs=0.1)
+
+
 def test_a_gpu_is_tried_with_more_than_it_is_started_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """By its free memory; a CPU with one product of the size it always was."""
     for free_bytes, side in ((70 * GIB, 8192), (GIB, 4096)):
