@@ -19,7 +19,8 @@ def turned(image: Tensor, pose: int) -> Tensor:
     return torch.rot90(mirrored, pose % 4, (-2, -1))
 
 
-_KERNEL_OF = torch.from_numpy(KERNEL_OF)
+_KERNEL_OF = KERNEL_OF.tolist()
+"""As numbers: a GPU would wait for a tensor of them to be copied to it, at each use."""
 
 
 class Lift(nn.Module):
@@ -50,7 +51,9 @@ class GroupConv(nn.Module):
 
     def kernel(self) -> Tensor:
         """The plain convolution's kernel, (8 * features, 8 * inputs, k, k)."""
-        poses = torch.stack([turned(self.weight[:, :, _KERNEL_OF[pose]], pose) for pose in range(POSES)], dim=1)
+        parts = self.weight.unbind(dim=2)
+        fed = [torch.stack([parts[part] for part in _KERNEL_OF[pose]], dim=2) for pose in range(POSES)]
+        poses = torch.stack([turned(weight, pose) for pose, weight in enumerate(fed)], dim=1)
         return poses.flatten(2, 3).flatten(0, 1)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -10,9 +10,12 @@ STD = (0.24, 0.28, 0.21)
 
 def normalised(image: Tensor) -> Tensor:
     """image : float (N, 3, H, W) in [0, 1] -> the same, each colour centred and scaled."""
-    mean = torch.tensor(MEAN, device=image.device, dtype=image.dtype).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=image.device, dtype=image.dtype).view(1, 3, 1, 1)
-    return (image - mean) / std
+    return (image - _by_colour(MEAN, image)) / _by_colour(STD, image)
+
+
+def _by_colour(values: tuple[float, ...], image: Tensor) -> Tensor:
+    """(1, 3, 1, 1) of the image's kind, filled in on its device: a GPU would wait for a copy from the CPU."""
+    return torch.stack([image.new_full((), value) for value in values]).view(1, 3, 1, 1)
 
 
 def as_image(pixels: Tensor) -> Tensor:
