@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import lightning
@@ -101,10 +101,16 @@ class TumourModule(lightning.LightningModule):
             tiles = self._loss(laid_out[known], batch.cells[known])
             loss = patches + self.hparams["tile_weight"] * tiles
             self.log("train/tiles", tiles)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss became {float(loss.detach())} at step {self.global_step}")
+        own = float(loss.detach())
+        if not self._in_all(isfinite(own)):
+            became = "no number in another process" if isfinite(own) else own
+            raise FloatingPointError(f"the loss became {became} at step {self.global_step}")
         self.log("train/patches", patches)
         return loss
+
+    def _in_all(self, sound: bool) -> bool:
+        """Whether it is so in every process: one that ended alone would leave the others waiting for its gradients."""
+        return self.trainer.strategy.reduce_boolean_decision(sound)
 
     def _taught(self, batch: Batch) -> Tensor:
         """float (N,): the patches' labels, drawn towards what the teachers say of the very same pictures."""

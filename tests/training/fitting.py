@@ -89,6 +89,31 @@ class Poison(lightning.Callback):
             batch.patches[:] = float("nan")
 
 
+class OfOneProcess(Poison):
+    """Poisons the batch of one process of several, by its number."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__(at=3)
+        self.rank = rank
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        if trainer.global_rank == self.rank:
+            super().on_train_batch_start(trainer, pl_module, batch, batch_idx)
+
+
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu",
+    "max_epochs": 1,
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "enable_checkpointing": False,
+    "num_sanity_val_steps": 0,
+}
+
+
 def small_config(path: Path, index: Path, *, batches: int = 8, **data: Any) -> Path:
     """The released configuration for slides, with a small network and few short steps, on one core."""
     content = yaml.safe_load(CONFIG.read_text())
@@ -175,6 +200,15 @@ def main(what: str, index: str, folder: str) -> None:
         fit(Path(index), Path(folder), epochs=3, data=data, watch=Watch(kill_after=8))
     elif what == "killed":
         fit(Path(index), Path(folder), epochs=3, workers=2, watch=Watch(kill_after=8))
+    elif what == "spoilt":  # in the process that this one starts, or in the other; it takes its number from there
+        module = TumourModule("p4m-small", 0.003, weight_decay=0.03, tile_weight=0.5)
+        poison = OfOneProcess(int(os.environ["SPOILT_RANK"]))
+        try:
+            lightning.Trainer(**QUIET, callbacks=[poison], devices=2, strategy="ddp").fit(
+                module, slide_data(Path(index))
+            )
+        except FloatingPointError as error:
+            (Path(folder) / f"rank{module.global_rank}.txt").write_text(str(error))
     else:
         watch = Watch()
         module = fit(Path(index), Path(folder), watch=watch, devices=2, strategy="ddp", limit_train_batches=4)

@@ -146,6 +146,19 @@ def test_two_processes_draw_other_batches_and_learn_one_network(index: Path, tmp
     assert ranks[0]["weights"] == ranks[1]["weights"]
 
 
+@pytest.mark.parametrize("spoilt", [0, 1])
+def test_a_loss_that_is_no_number_ends_all_processes(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: int
+) -> None:
+    """In the same step and with the reason: one that ended alone would leave the other waiting for its gradients."""
+    monkeypatch.setenv("SPOILT_RANK", str(spoilt))
+    result = run_program("spoilt", index, tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    said = [(tmp_path / f"rank{rank}.txt").read_text() for rank in range(2)]
+    assert said[spoilt] == "the loss became nan at step 3"
+    assert said[1 - spoilt] == "the loss became no number in another process at step 3"
+
+
 def test_a_loss_that_is_no_number_names_its_step_and_leaves_the_last_good_checkpoint(
     index: Path, tmp_path: Path
 ) -> None:
