@@ -24,8 +24,16 @@ class Batch:
     cells: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device: Lightning moves by this what it doesn't know."""
-        return Batch(*(getattr(self, name).to(device) for name in Batch.__dataclass_fields__))
+        """The same batch on a device: Lightning moves by this what it doesn't know.
+
+        A GPU fetches pinned memory beside its work; back on the CPU a batch is whole before it is read.
+        """
+        beside = device.type == "cuda"
+        return Batch(*(getattr(self, name).to(device, non_blocking=beside) for name in Batch.__dataclass_fields__))
+
+    def pin_memory(self) -> "Batch":
+        """The same in memory that a GPU fetches by itself: a DataLoader asks for this by name."""
+        return Batch(*(getattr(self, name).pin_memory() for name in Batch.__dataclass_fields__))
 
 
 class NumberedBatches(IterableDataset[Batch]):
@@ -56,6 +64,7 @@ class ResumableLoader(DataLoader[Batch]):
 
     position: how many batches were trained on, asked when the first batch is wanted. Lightning makes loaders before it
     restores its loops (a schedule asks for their length), so what it knew earlier would be wrong after a resume.
+    pinned: see Batch.pin_memory.
     """
 
     def __init__(
@@ -65,9 +74,11 @@ class ResumableLoader(DataLoader[Batch]):
         workers: int,
         position: Callable[[], int] | None = None,
         tell_every_s: float = _TELL_EVERY_S,
+        pinned: bool = False,
     ) -> None:
         # Its own generator: else starting workers would draw from the global one, which dropout needs undisturbed.
-        super().__init__(batches, batch_size=None, num_workers=workers, generator=torch.Generator())
+        generator = torch.Generator()
+        super().__init__(batches, batch_size=None, num_workers=workers, generator=generator, pin_memory=pinned)
         self.batches, self.position = batches, position
         self.step = 0
         self.tell_every_s = tell_every_s
@@ -103,4 +114,9 @@ def resumable_loader(batches: NumberedBatches, trainer: lightning.Trainer | None
     if trainer is None:
         return ResumableLoader(batches, workers=workers)
     progress = trainer.fit_loop.epoch_loop.batch_progress
-    return ResumableLoader(batches, workers=workers, position=lambda: progress.total.completed)
+    return ResumableLoader(batches, workers=workers, position=lambda: progress.total.completed, pinned=for_gpu(trainer))
+
+
+def for_gpu(trainer: lightning.Trainer | None) -> bool:
+    """Whether the trainer trains on a GPU of CUDA; what is pinned for another device only costs memory."""
+    return trainer is not None and trainer.strategy.root_device.type == "cuda"

@@ -14,7 +14,7 @@ from nodescan.errors import UsageError
 from training.augment import AugmentSettings, augmented, blended, context_swapped
 from training.limits import check_network, check_settings
 from training.mosaics import IGNORED
-from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader
+from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, for_gpu, resumable_loader
 from training.sampler import SamplePlan, SlideSampler
 from training.slide_index import STRIDE_PX
 
@@ -115,7 +115,8 @@ class SlideData(lightning.LightningDataModule):
         return resumable_loader(batches, self.trainer, workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        return DataLoader(TensorDataset(*self.valid), batch_size=256, generator=torch.Generator())
+        patches, pinned = TensorDataset(*self.valid), for_gpu(self.trainer)
+        return DataLoader(patches, batch_size=256, generator=torch.Generator(), pin_memory=pinned)
 
 
 def _drawn_once(sampler: SlideSampler, plan: SlideBatchPlan) -> tuple[Tensor, Tensor]:
