@@ -16,7 +16,8 @@ class KeepRandomness(lightning.Callback):
         self._state: dict[str, Any] | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        gpu = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
+        # Where nothing uses the GPU, asking for its state would take memory on it, and fail where that is full.
+        gpu = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
         return {"cpu": torch.get_rng_state(), "gpu": gpu}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -28,6 +29,6 @@ class KeepRandomness(lightning.Callback):
         if self._state is None:
             return
         torch.set_rng_state(self._state["cpu"].cpu())
-        if self._state["gpu"] is not None and torch.cuda.is_available():
+        if self._state["gpu"] is not None and torch.cuda.is_initialized():
             torch.cuda.set_rng_state(self._state["gpu"].cpu())
         self._state = None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import pytest
@@ -15,6 +15,7 @@ from torch.utils.data._utils.pin_memory import pin_memory
 from tests.training.fitting import QUIET, patch_data, slide_data, write_patches
 from training.module import TumourModule
 from training.numbered_batches import Batch
+from training.randomness import KeepRandomness
 
 BATCH = Batch(torch.zeros(2, 3, 8, 8), torch.zeros(2), torch.ones(1, 3, 8, 8), torch.ones(1, 2, 2))
 
@@ -57,6 +58,22 @@ def test_a_gpu_fetches_a_batch_beside_its_work(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(torch.Tensor, "to", to)
     BATCH.to(torch.device(device))
     assert asked == [(device, beside)] * 4
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_the_state_of_a_gpu_is_kept_where_it_is_used(monkeypatch: pytest.MonkeyPatch, used: bool) -> None:
+    """Asking for it would take memory on one that a run on the CPU leaves alone, and fail where that is full."""
+    state, given = torch.arange(4, dtype=torch.uint8), []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda: state if used else pytest.fail("the GPU is woken"))
+    monkeypatch.setattr(torch.cuda, "set_rng_state", given.append)
+    kept = KeepRandomness()
+    found = kept.state_dict()
+    assert (found["gpu"] is state) == used
+    kept.load_state_dict(found | {"gpu": state})
+    kept.on_train_batch_start(cast(Any, None), cast(Any, None), None, 0)
+    assert len(given) == used
 
 
 class Anywhere(CPUAccelerator):
