@@ -33,6 +33,7 @@ ROLES: Mapping[str, Role] = {
     "itc": Role.TUMOUR,
     "micro": Role.TUMOUR,
     "macro": Role.TUMOUR,
+    "not judged": Role.TUMOUR,  # what the network marked on a slide that it can't judge
     "ignore": Role.IGNORED,
     "ignore*": Role.IGNORED,
 }

@@ -1,6 +1,7 @@
 """ONE SLIDE, FROM FILE TO REPORT: open, find tissue, examine it tile by tile, measure what was found, conclude."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -58,14 +59,14 @@ def scan_slide(
         crops = begin_close_ups(slide, sized)
         deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
-        flags = (
-            *slide.info.warnings,
-            *tissue_flags(overview, tissue, settings),
-            *examination_flags(examination),
-            *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),
-            *deposit_flags(deposits),
-            *pattern_flags(deposits, examination, predictor, settings),
-        )
+        flags = (*slide.info.warnings, *tissue_flags(overview, tissue, settings), *examination_flags(examination))
+        if _judged(flags):  # else nothing that the network marked is a finding
+            flags = (
+                *flags,
+                *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),
+                *deposit_flags(deposits),
+                *pattern_flags(deposits, examination, predictor, settings),
+            )
         finding = Finding(tissue, examination, deposits, detections, flags)
         provenance = Provenance(
             versions={},
@@ -95,7 +96,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
         finding.deposits,
         tissue_found=bool(finding.tissue.tissue.any()),
         all_examined=finding.examination.complete,
-        classifiable=not {flag.code for flag in finding.flags} & NOT_JUDGED,
+        classifiable=_judged(finding.flags),
     )
     return SlideReport(
         slide=slide.ref,
@@ -114,3 +115,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
         model=predictor.model,
         provenance=provenance,
     )
+
+
+def _judged(flags: Sequence[Flag]) -> bool:
+    return not {flag.code for flag in flags} & NOT_JUDGED

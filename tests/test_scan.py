@@ -17,7 +17,7 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination
 from nodescan.interfaces import Slide
-from nodescan.progress import Viewer
+from nodescan.progress import Viewer, outcome
 from nodescan.scan import scan_slide
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor
@@ -142,6 +142,17 @@ def test_a_network_that_always_says_the_same_gives_no_class() -> None:
     report = scan(PaintedSlide(painted()), Constant()).report
     assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
     assert "constant_output" in {flag.code for flag in report.flags}
+
+
+def test_what_was_marked_on_a_slide_that_can_t_be_judged_is_no_finding() -> None:
+    """An area of ITC size on brown tissue: neither its size nor its cells are flagged, and no number speaks of it."""
+    brown = painted(196)
+    tissue = brown[..., 1] < 225
+    brown[tissue, 2] = brown[tissue, 1] // 2
+    report = scan(PaintedSlide(brown)).report
+    assert report.deposits
+    assert {flag.code for flag in report.flags} == {"not_he"}
+    assert (report.largest_deposit_um, report.known_foci, outcome(report)) == (None, None, "incomplete")
 
 
 def test_heavy_blur_counts_as_not_examined() -> None:

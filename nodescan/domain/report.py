@@ -124,7 +124,7 @@ class SlideReport:
 
     @property
     def not_judged(self) -> Flag | None:
-        """The flag of a slide that the network can't judge."""
+        """The flag of a slide that the network can't judge; its deposits are areas that the network marked, no more."""
         return next((flag for flag in self.flags if flag.code in NOT_JUDGED), None)
 
     @property
@@ -141,6 +141,9 @@ class SlideReport:
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
+        """None also where what was found is no finding, see `not_judged`."""
+        if self.not_judged is not None:
+            return None
         return max((deposit.diameter_um for deposit in self.deposits), default=None)
 
     @property
@@ -149,9 +152,9 @@ class SlideReport:
 
     @property
     def known_foci(self) -> int | None:
-        """n_foci; None where "0 foci" of a slide without a result, or that wasn't judged, would read as a finding."""
-        unknown = self.status.without_result or self.not_judged is not None
-        return None if unknown and not self.deposits else self.n_foci
+        """n_foci; None where that, or "0 foci" of a slide without a result, would read as a finding."""
+        unknown = self.not_judged is not None or (self.status.without_result and not self.deposits)
+        return None if unknown else self.n_foci
 
 
 @dataclass(frozen=True, slots=True)

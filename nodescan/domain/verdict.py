@@ -68,7 +68,7 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
         f"{100 * unread:.2g} % of the tissue could not be read from the file, or was never scanned: more than the "
         f"{most_percent:g} % allowed (--max-unread), so nothing can be said of the slide as a whole."
     )
-    if report.deposits:
+    if report.deposits and report.not_judged is None:
         reason += (
             f" Tumour was found in what could be read: {report.n_foci} deposit(s), the largest "
             f"{millimetres(report.deposits[0].diameter_um)} mm."

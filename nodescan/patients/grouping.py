@@ -57,7 +57,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         status=report.status,
         metastasis=report.metastasis,
         largest_um=largest_um if said else None,
-        unclassed_um=None if said else largest_um,
+        unclassed_um=None if said or report.not_judged else largest_um,
         uncertainty_um=uncertainty_um or None,
         class_range=_class_range(report),
         foci=_foci(report),
@@ -65,6 +65,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         reason=why,
         doubts=tuple(flag for flag in report.flags if flag.code in DOUBTS),
         cut_off=report.status is Status.COMPLETE and report.at_least,
+        judged=said or report.not_judged is None,
     )
 
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from nodescan.annotations import DIAMETER, DIAMETER_UNCERTAINTY
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.report import SlideResult
+from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideInfo
-from nodescan.reports.palette import CLASS_COLOURS
-from nodescan.reports.wording import CLASS_WORDS
+from nodescan.reports.palette import deposit_colours
+from nodescan.reports.wording import found_words
 from nodescan.whole_files import text_bytes, write_beside
 
 DEPOSITS_GEOJSON = "deposits.geojson"
@@ -37,7 +37,7 @@ def write_geojson(result: SlideResult, folder: Path) -> None:
     if report.info is None or not report.looked_at:
         return
     info = report.info
-    features = [_feature(deposit, info, report.slide.slide_id) for deposit in report.deposits]
+    features = [_feature(deposit, info, report) for deposit in report.deposits]
     content = {"type": "FeatureCollection", "features": features}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     write_beside(folder / DEPOSITS_GEOJSON, text_bytes(text))
@@ -59,16 +59,16 @@ def deposit_shape(deposit: Deposit) -> shapely.MultiPolygon:
     return shapely.MultiPolygon(polygons)
 
 
-def _feature(deposit: Deposit, info: SlideInfo, slide_id: str) -> dict[str, object]:
-    name = CLASS_WORDS[deposit.metastasis]
+def _feature(deposit: Deposit, info: SlideInfo, report: SlideReport) -> dict[str, object]:
+    name = found_words(deposit, report)
     return {
         "type": "Feature",
-        "id": str(uuid5(NAMESPACE_URL, f"nodescan:{slide_id}:{deposit.id}")),
+        "id": str(uuid5(NAMESPACE_URL, f"nodescan:{report.slide.slide_id}:{deposit.id}")),
         "geometry": _geometry(deposit, info),
         "properties": {
             "objectType": "annotation",
             "name": f"Deposit {deposit.id}",
-            "classification": {"name": name, "color": list(CLASS_COLOURS[deposit.metastasis])},
+            "classification": {"name": name, "color": list(deposit_colours(report)[deposit.metastasis])},
             "isLocked": False,
             "measurements": _measurements(deposit),
         },

@@ -73,6 +73,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
             n_more_close_ups=report.n_foci - len(close_ups),
             rows=page.rows(report),
             judged=report.not_judged is None,
+            marked=f"{_marked(report)}s",
             shown=sentences.what_is_shown(report),
             n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
             quality=page.quality_facts(result),
@@ -84,9 +85,14 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
 def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
     if picture is None:
         return None
-    count = report.n_foci
-    found = f"{count} deposit{'' if count == 1 else 's'} outlined and numbered" if count else "no deposit outlined"
+    count, what = report.n_foci, _marked(report)
+    found = f"{count} {what}{'' if count == 1 else 's'} outlined and numbered" if count else f"no {what} outlined"
     return _figure(picture, f"The whole slide at low magnification, {found}", "Overview")
+
+
+def _marked(report: SlideReport) -> str:
+    """What outlines enclose: a deposit only where the network can judge the slide."""
+    return "deposit" if report.not_judged is None else "area"
 
 
 def _heatmap(picture: Image.Image | None) -> Figure | None:
@@ -97,17 +103,17 @@ def _heatmap(picture: Image.Image | None) -> Figure | None:
 
 def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
     """The deposits that have a picture."""
-    deposits = result.report.deposits
+    report = result.report
     crops = result.crops or {}
     return tuple(
         CloseUp(
             _figure(
-                Jpeg.of(draw_crop(deposit, crops[deposit.id], deposits)),
-                f"Close-up of deposit {deposit.id}, its greatest diameter of {size_words(deposit)} drawn in",
+                Jpeg.of(draw_crop(deposit, crops[deposit.id], report)),
+                f"Close-up of {_marked(report)} {deposit.id}, its greatest diameter of {size_words(deposit)} drawn in",
             ),
             row,
         )
-        for deposit, row in zip(deposits[: page.MOST_ROWS], page.rows(result.report), strict=True)
+        for deposit, row in zip(report.deposits[: page.MOST_ROWS], page.rows(report), strict=True)
         if deposit.id in crops
     )
 

@@ -37,7 +37,7 @@ def report_as_json(report: SlideReport) -> Json:
         "largest_deposit_um": _number(report.largest_deposit_um),
         "n_foci": report.known_foci,
         "tumour_probability": _number(report.tumour_probability),
-        "deposits": deposits_as_json(report.deposits),
+        "deposits": deposits_as_json(report.deposits, judged=report.not_judged is None),
         "tissue_area_mm2": _number(report.tissue_area_mm2),
         "examined_fraction": _number(report.examined_fraction),
         "unread_fraction": _number(report.unread_fraction),
@@ -52,8 +52,11 @@ def report_as_json(report: SlideReport) -> Json:
     }
 
 
-def deposits_as_json(deposits: Sequence[Deposit]) -> list[Json]:
-    """The deposits as they stand in report.json, also for `nodescan measure --json`."""
+def deposits_as_json(deposits: Sequence[Deposit], *, judged: bool = True) -> list[Json]:
+    """The deposits as they stand in report.json, also for `nodescan measure --json`.
+
+    judged: False for what a network marked on a slide that it can't judge, which then has no class.
+    """
     return [
         {
             "id": deposit.id,
@@ -62,8 +65,8 @@ def deposits_as_json(deposits: Sequence[Deposit]) -> list[Json]:
             "endpoints_um": [_point(point) for point in deposit.endpoints_um],
             "area_um2": float(deposit.area_um2),
             "centre_um": _point(deposit.centre_um),
-            "class": deposit.metastasis.word,
-            "borderline": deposit.borderline,
+            "class": deposit.metastasis.word if judged else None,
+            "borderline": judged and deposit.borderline,
             "cut_off": deposit.cut_off,
             "probability_mean": _number(deposit.probability_mean),
             "probability_max": _number(deposit.probability_max),

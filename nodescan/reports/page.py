@@ -11,7 +11,15 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
-from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, NOT_EXAMINED, TISSUE, Colour, heat_ramp
+from nodescan.reports.palette import (
+    CLASS_COLOURS,
+    EXCLUDED_COLOURS,
+    NOT_EXAMINED,
+    TISSUE,
+    UNJUDGED,
+    Colour,
+    heat_ramp,
+)
 from nodescan.reports.sentences import in_scanned_part
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
@@ -20,6 +28,7 @@ from nodescan.reports.wording import (
     NOT_JUDGED_WORDS,
     cell_words,
     flag_title,
+    found_words,
     left_out_words,
     percent,
     size_words,
@@ -128,18 +137,19 @@ def ruler_marks(report: SlideReport) -> tuple[Mark, ...]:
 
 def rows(report: SlideReport) -> tuple[Row, ...]:
     """The table of deposits, the largest MOST_ROWS of them."""
+    judged = report.not_judged is None
     return tuple(
         Row(
             id=deposit.id,
-            tone=deposit.metastasis.word,
-            class_words=CLASS_WORDS[deposit.metastasis],
+            tone=deposit.metastasis.word if judged else "none",
+            class_words=found_words(deposit, report),
             size=size_words(deposit),
-            borderline=deposit.borderline,
+            borderline=judged and deposit.borderline,
             area=area_words(deposit.area_um2),
             mean=_score(deposit.probability_mean),
             highest=_score(deposit.probability_max),
             centre=", ".join(f"{at_um / 1000:.2f}" for at_um in in_scanned_part(deposit.centre_um, report)),
-            cells=cell_words(deposit),
+            cells=cell_words(deposit) if judged else "",
         )
         for deposit in report.deposits[:MOST_ROWS]
     )
@@ -154,11 +164,13 @@ def flags(report: SlideReport) -> tuple[Fact, ...]:
 
 
 def legend(result: SlideResult) -> tuple[Swatch, ...]:
-    """What the lines in the overview mean: only those that are there, and all three classes."""
+    """What the lines in the overview mean: only those that are there, and all three classes where there are any."""
     if result.overview is None:
         return ()
     lines: list[Swatch] = []
-    if result.report.deposits:
+    if result.report.deposits and result.report.not_judged is not None:
+        lines.append(Swatch("badge", UNJUDGED.css, "Marked by the network, not judged"))
+    elif result.report.deposits:
         lines += [
             Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {CLASS_RULES[found]}") for found in _FOUND
         ]

@@ -1,5 +1,6 @@
 """Colours with a meaning, the same in every picture, page and file."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 from skimage.color import lab2rgb
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import SlideReport
 
 
 class Colour(NamedTuple):
@@ -39,6 +41,9 @@ CLASS_COLOURS = {
     Metastasis.MACRO: Colour(179, 18, 48),
 }
 
+UNJUDGED = NOT_EXAMINED
+"""Of what the network marked on a slide that it can't judge."""
+
 EXCLUDED_COLOURS = {
     "pen": Colour(107, 63, 160),
     "edge": Colour(122, 92, 20),
@@ -46,6 +51,11 @@ EXCLUDED_COLOURS = {
     "small": Colour(140, 30, 110),
 }
 """One for each reason to leave an area out, as the tissue search names them (`TissueMask.excluded`)."""
+
+
+def deposit_colours(report: SlideReport) -> Mapping[Metastasis, Colour]:
+    """By class; one for all where the slide was not judged, so that no colour gives it a class."""
+    return CLASS_COLOURS if report.not_judged is None else dict.fromkeys(Metastasis, UNJUDGED)
 
 
 def heat_ramp() -> NDArray[np.uint8]:

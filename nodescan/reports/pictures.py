@@ -13,10 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import Picture, ProbabilityMap
-from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
-from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, heat_ramp
+from nodescan.reports.palette import EXCLUDED_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, deposit_colours, heat_ramp
 from nodescan.reports.wording import size_words
 from nodescan.whole_files import write_beside
 
@@ -125,7 +125,7 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
         tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
         canvas.outline_mask(tissue, TISSUE, width=1.2)
         _draw_not_examined(canvas, result)
-    _draw_deposits(canvas, result.report.deposits)
+    _draw_deposits(canvas, result.report)
     return canvas.image()
 
 
@@ -143,15 +143,16 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
     return canvas.image()
 
 
-def draw_crop(deposit: Deposit, picture: Picture, deposits: tuple[Deposit, ...]) -> Image.Image:
-    """The deposit close up, outlined, its greatest diameter drawn; of all `deposits`, neighbours get a thin outline."""
+def draw_crop(deposit: Deposit, picture: Picture, report: SlideReport) -> Image.Image:
+    """The deposit close up, outlined, its greatest diameter drawn; others of the report get a thin outline."""
+    colours = deposit_colours(report)
     canvas = Canvas(picture, _CROP_PX, text_px=round(_CROP_PX * _CROP_TEXT_SHARE))
     canvas.scale_bar()
-    for other in deposits:
+    for other in report.deposits:
         mine = other.id == deposit.id
         for polygon in other.outline:
             for ring in (polygon.exterior, *polygon.holes):
-                canvas.outline_ring(ring, CLASS_COLOURS[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
+                canvas.outline_ring(ring, colours[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
     corners = np.vstack([polygon.exterior for polygon in deposit.outline])
     canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=corners)
     return canvas.image()
@@ -208,10 +209,11 @@ def _draw_not_examined(canvas: Canvas, result: SlideResult) -> None:
     canvas.outline_mask(missed, NOT_EXAMINED, width=1.2)
 
 
-def _draw_deposits(canvas: Canvas, deposits: tuple[Deposit, ...]) -> None:
+def _draw_deposits(canvas: Canvas, report: SlideReport) -> None:
     """Outlines first, the largest last, so that no label is drawn over."""
+    deposits, colours = report.deposits, deposit_colours(report)
     for deposit in reversed(deposits):
-        colour = CLASS_COLOURS[deposit.metastasis]
+        colour = colours[deposit.metastasis]
         for polygon in deposit.outline:
             for ring in (polygon.exterior, *polygon.holes):
                 canvas.outline_ring(ring, colour, width=2.4, casing=True)
@@ -221,7 +223,7 @@ def _draw_deposits(canvas: Canvas, deposits: tuple[Deposit, ...]) -> None:
         points = np.vstack([polygon.exterior for polygon in deposit.outline])
         upper_right = points[np.argmax(points[:, 0] - points[:, 1])]
         anchor = float(upper_right[0]), float(upper_right[1])
-        canvas.badge(anchor, str(deposit.id), CLASS_COLOURS[deposit.metastasis])
+        canvas.badge(anchor, str(deposit.id), colours[deposit.metastasis])
 
 
 def _heated(canvas: Canvas, probability: ProbabilityMap) -> Image.Image:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import shapely
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, Status
@@ -265,15 +265,18 @@ def _asked(content: Mapping[str, Any]) -> Asked:
 
 
 def _deposit(content: Mapping[str, Any]) -> Deposit:
+    """Where its slide was not judged it is written without a class, and has that of its size here."""
     start, end = content["endpoints_um"]
+    diameter_um = Micrometers(_finite(content["diameter_um"]))
+    found = _known(content["class"], _class)
     return Deposit(
         id=int(content["id"]),
-        diameter_um=Micrometers(_finite(content["diameter_um"])),
+        diameter_um=diameter_um,
         diameter_uncertainty_um=Micrometers(_finite(content["diameter_uncertainty_um"])),
         endpoints_um=(_point(start), _point(end)),
         area_um2=SquareMicrometers(_finite(content["area_um2"])),
         centre_um=_point(content["centre_um"]),
-        metastasis=_class(content["class"]),
+        metastasis=classify(diameter_um) if found is None else found,
         outline=(),
         probability_mean=_known(content["probability_mean"], _finite),
         probability_max=_known(content["probability_max"], _finite),

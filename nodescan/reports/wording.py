@@ -49,6 +49,11 @@ def cell_words(deposit: Deposit) -> str:
     return str(deposit.cells) if deposit.cells_uncertainty is None else f"{deposit.cells} ± {deposit.cells_uncertainty}"
 
 
+def found_words(deposit: Deposit, report: SlideReport) -> str:
+    """A deposit's class in words; on a slide that was not judged it has none."""
+    return CLASS_WORDS[deposit.metastasis] if report.not_judged is None else NOT_JUDGED_WORDS.capitalize()
+
+
 def class_words(report: SlideReport) -> str:
     """The headline: the class in words, "At least ..." where a higher one is possible, or why there is none."""
     if report.status is Status.FAILED:

@@ -203,7 +203,7 @@ def test_a_slide_of_another_stain_is_told_with_its_patient(tmp_path: Path) -> No
 def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumour(
     tmp_path: Path, status: Status
 ) -> None:
-    """A macrometastasis on a slide that failed in part, or that is no H&E: neither the files nor the page deny it."""
+    """A macrometastasis on a slide that failed in part, or got no class: neither the files nor the page deny it."""
     seen = replace(report("m", (2624.0,)), status=status, metastasis=None, flags=(Flag("too_much_unread", "Why."),))
     folder = write_run(tmp_path / "run", [seen, report("n", (3000.0,))])
     manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
@@ -213,6 +213,18 @@ def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumou
         assert "annot be determined (tumour found on a slide that got no class: review)" in text
         assert "2.624 ± 0.004 mm" in text
         assert not {word for word in ("o tumour found", "none measured", "not measured") if word in text}
+
+
+def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: Path) -> None:
+    """What the network marked on another stain is no tumour found, and the node was not examined."""
+    brown = replace(
+        report("m", (2624.0,)), status=Status.INCOMPLETE, metastasis=None, flags=(Flag("not_he", "Brown."),)
+    )
+    folder = write_run(tmp_path / "run", [brown])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
+    (patient,) = stage_reports(read_reports(folder), manifest, AJCC8).patients
+    assert patient.staged.words == "cannot be determined (no readable slide)"
+    assert "Node 1, slide m: incomplete (Brown)." in [note.message for note in patient.all_notes]
 
 
 def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import shape
 
+from nodescan.annotation_groups import ROLES, Role
 from nodescan.domain.deposits import Polygon
 from nodescan.domain.geometry import max_feret
 from nodescan.reports.geojson_report import deposit_shape, write_geojson
+from nodescan.reports.palette import UNJUDGED
 from tests.reports.factory import BOUNDS, ITC, MACRO, SPACING, VARIANTS, ellipse, result
 
 
@@ -46,6 +48,14 @@ def test_a_feature_is_what_qupath_reads(macro_folder: Path) -> None:
     assert properties["classification"] == {"name": "Macrometastasis", "color": [179, 18, 48]}
     assert properties["measurements"]["Diameter um"] == 2624.0
     assert "Cells" not in properties["measurements"]
+
+
+def test_what_was_marked_on_a_slide_that_was_not_judged_has_no_class(tmp_path: Path) -> None:
+    """Neither its class' name nor its colour; nodescan measures the outline all the same."""
+    write_geojson(VARIANTS["not_he"](), tmp_path)
+    (feature,) = _features(tmp_path)
+    assert feature["properties"]["classification"] == {"name": "Not judged", "color": list(UNJUDGED)}
+    assert ROLES["not judged"] is Role.TUMOUR
 
 
 def test_rings_are_closed_and_turn_as_rfc_7946_says(macro_folder: Path) -> None:

@@ -164,10 +164,13 @@ def test_only_a_negative_slide_is_called_negative(variant: str) -> None:
 
 
 def test_a_slide_without_a_class_shows_no_size_on_the_scale_of_classes() -> None:
-    """What was found is told, but not placed between the limits."""
-    html = render(_without_pictures("not_he"))
+    """What the network marked is told, but not placed between the limits, classed or called a deposit."""
+    html = render(VARIANTS["not_he"]())
     assert "0.64 ± 0.02 mm" in html
     assert 'class="ruler"' not in html
+    text = Page(html).text
+    assert text.count("Areas the network marked") == 2
+    assert not re.search(r"Micrometastasis|Isolated|borderline|All deposits|Deposits close up", text)
 
 
 def test_many_foci_show_the_largest_and_count_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:

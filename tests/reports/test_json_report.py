@@ -14,7 +14,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.reports.json_report import deposits_as_json, report_as_json, report_schema
 from nodescan.reports.report_reader import read_again
 from nodescan.whole_files import json_bytes
-from tests.reports.factory import FOLDER, ITC, MACRO, VARIANTS, result
+from tests.reports.factory import FOLDER, ITC, MACRO, MICRO, VARIANTS, result
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +94,19 @@ def test_a_slide_nobody_looked_at_has_no_number_of_foci() -> None:
 
 
 def test_a_slide_that_was_not_judged_has_no_number_of_foci_either(schema: Draft202012Validator) -> None:
-    """0 on a slide of another stain would read as a finding; what was found on it is counted."""
+    """On a slide of another stain any would read as a finding; what was marked on it has no class either."""
     found = VARIANTS["not_he"]().report
-    nothing = report_as_json(replace(found, deposits=()))
-    assert (report_as_json(found)["n_foci"], nothing["n_foci"]) == (1, None)
-    assert schema.is_valid(nothing)
-    assert not schema.is_valid({**nothing, "n_foci": 0})
+    content, nothing = report_as_json(found), report_as_json(replace(found, deposits=()))
+    near = deposits_as_json((replace(MICRO, diameter_um=Micrometers(2010.0)),), judged=False)[0]
+    assert (near["class"], near["borderline"], near["diameter_um"]) == (None, False, 2010.0)
+    for one in (content, nothing):
+        assert (one["n_foci"], one["largest_deposit_um"]) == (None, None)
+        assert schema.is_valid(one)
+        assert not schema.is_valid({**one, "n_foci": 0})
+        assert not schema.is_valid({**one, "largest_deposit_um": 640.0})
+    assert not schema.is_valid({**content, "deposits": [{**content["deposits"][0], "class": "micro"}]})
+    judged = report_as_json(VARIANTS["macro"]().report)
+    assert not schema.is_valid({**judged, "deposits": [{**judged["deposits"][0], "class": None}]})
     assert not schema.is_valid({**report_as_json(VARIANTS["incomplete_nothing"]().report), "n_foci": None})
 
 

@@ -98,7 +98,7 @@ def test_a_close_up_draws_the_diameter_between_its_ends() -> None:
     whole = result((MACRO,))
     assert whole.crops is not None
     picture = whole.crops[1]
-    image = draw_crop(MACRO, picture, whole.report.deposits)
+    image = draw_crop(MACRO, picture, whole.report)
     scale = picture.pixels.shape[1] * picture.spacing.x / image.width
     start, end = (np.array(point) for point in MACRO.endpoints_um)
     for share in (0.05, 0.2, 0.9):
@@ -113,7 +113,7 @@ def test_a_close_up_hides_no_cell_under_the_size(diameter_um: float) -> None:
     deposit = ellipse(1, ITC.centre_um, diameter_um)
     whole = result((deposit,))
     assert whole.crops is not None
-    image = draw_crop(deposit, whole.crops[1], whole.report.deposits)
+    image = draw_crop(deposit, whole.crops[1], whole.report)
     scale = whole.crops[1].pixels.shape[1] * whole.crops[1].spacing.x / image.width
     y, x = np.mgrid[: image.height, : image.width]
     inside = np.hypot(x - image.width / 2, y - image.height / 2) < 0.9 * diameter_um / 2 / scale
