@@ -18,7 +18,7 @@ from nodescan.inference.card import find_model, load_card
 from nodescan.local_copies import LocalCopies, Stage, local_copies
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
-from nodescan.patients.patient_files import reviewed_before, set_aside, write_staging
+from nodescan.patients.patient_files import set_aside, set_review_aside, write_staging
 from nodescan.patients.restage import Staging
 from nodescan.progress import Viewer
 from nodescan.reports import report_names
@@ -135,8 +135,10 @@ def scan_manifest(
     left = other_stains(manifest)
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
-    if reviewed_before(tools.folder):
-        viewer.note("reviewed stages are replaced by the software's own; repeat nodescan stage --corrections")
+    tools.rules.may_write()
+    moved = set_review_aside(tools.folder)
+    if moved:
+        viewer.note(moved)
     _write_patients(_in_order(refs, kept), manifest, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=kept)
     staging, unwritten = _write_patients(result.reports, manifest, tools, viewer)

@@ -285,6 +285,19 @@ def test_stage_of_a_stopped_run_rests_on_nothing_older(tmp_path: Path, out: Path
     assert stages(out)["A"].startswith("cannot be determined")
 
 
+def test_reviewed_stages_are_kept_beside_a_runs_own(tmp_path: Path, out: Path) -> None:
+    """A reader's work is moved and named, not overwritten, by a run over the same manifest."""
+    paint_slide(tmp_path / "a.tif")
+    path = tmp_path / "m.csv"
+    path.write_text("path,patient_id\na.tif,A\n")
+    scan_table(path, tools(out))
+    reviewed = '{"patients": [{"patient_id": "A", "corrections": [{"by": "Dr A"}]}]}'
+    (out / "patients.json").write_text(reviewed)
+    scan_table(path, tools(out))
+    assert (out / "patients-before-1" / "patients.json").read_text() == reviewed
+    assert stages(out)["A"].startswith("pN0")
+
+
 def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

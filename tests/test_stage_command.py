@@ -114,6 +114,26 @@ def test_corrections_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert (patient["stage"], patient["software_stage"]) == ("pN1a(sn)", "pN1mi(sn)")
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_review_is_set_aside_before_a_stage_without_it(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is kept whole and named; one review takes another's place, and stages without one their own, in silence."""
+    run, manifest = a_run(tmp_path)
+    review = write_csv(tmp_path / "review.csv", "slide_id,deposit_id,action,value,by", "a,1,resize,2100,Dr A")
+    for _ in range(2):
+        stage(str(run), "--manifest", str(manifest), "--corrections", str(review))
+    assert not list(run.glob("patients-before-*"))
+    reviewed = (run / "patients.json").read_bytes()
+    for _ in range(2):
+        stage(str(run), "--manifest", str(manifest), *words)
+    assert capsys.readouterr().err.count("note: the reviewed stages: moved to patients-before-1") == 1
+    (aside,) = run.glob("patients-before-*")
+    assert (aside / "patients.json").read_bytes() == reviewed
+    assert "Dr A" in (aside / "patients" / "A.html").read_text()
+    assert b"Dr A" not in (run / "patients.json").read_bytes()
+
+
 def test_reports_that_were_not_made_alike_are_told_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -69,6 +69,14 @@ def reviewed_before(folder: Path) -> bool:
     return any(patient.get("corrections") for patient in _earlier(folder))
 
 
+def set_review_aside(folder: Path) -> str:
+    """Before stages without corrections replace reviewed ones: `set_aside`, in words; "" where there was no review."""
+    aside = set_aside(folder) if reviewed_before(folder) else None
+    if aside is None:
+        return ""
+    return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
+
+
 def set_aside(folder: Path) -> Path | None:
     """Move the stages of earlier reports to a folder of their own, and return it; None where there are none.
 
