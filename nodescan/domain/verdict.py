@@ -132,8 +132,10 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
         return []
     names = [f"no. {one.id} ({size_in_mm(one.diameter_um, one.diameter_uncertainty_um)})" for one in near]
     changing = [f"no. {one.id}" for one in deciding(deposits)]
-    decides = f" The slide's class may change with the size of {few(changing, 5)}." if changing else ""
-    return [Flag("borderline", f"Size within its uncertainty of a limit between classes: {few(names, 5)}.{decides}")]
+    said = f"Size within its uncertainty of a limit between classes: {few(names, 5)}."
+    if not changing:
+        return [Flag("size_near_limit", f"{said} The slide's class can't change by it.")]
+    return [Flag("borderline", f"{said} The slide's class may change with the size of {few(changing, 5)}.")]
 
 
 def _cell_count_flags(deposits: Sequence[Deposit]) -> list[Flag]:

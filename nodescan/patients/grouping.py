@@ -51,6 +51,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     said = report.metastasis is not None
     why = " ".join(flag.message for flag in report.flags if flag.code not in NO_REASONS)
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
+    doubts = {*DOUBTS, "size_near_limit"} if nodes_on_slide > 1 else DOUBTS  # the focus may be another node's class
     largest_um, uncertainty_um = max(sizes, default=(None, None))
     return Section(
         slide_id=report.slide_id,
@@ -63,7 +64,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         foci=_foci(report),
         nodes_on_slide=nodes_on_slide,
         reason=why,
-        doubts=tuple(flag for flag in report.flags if flag.code in DOUBTS),
+        doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=report.status is Status.COMPLETE and report.at_least,
         judged=said or report.not_judged is None,
     )

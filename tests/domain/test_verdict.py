@@ -78,10 +78,12 @@ def test_a_size_near_a_limit_is_borderline() -> None:
 def test_whose_size_may_change_the_class_is_said() -> None:
     """Not the largest's, where a smaller one is the less sure; nobody's beside a clear micrometastasis."""
     near = deposit(180, uncertainty_um=42, number=2)
-    for largest, said in ((185, True), (900, False)):
-        (flag,) = (one for one in deposit_flags((deposit(largest), near)) if one.code == "borderline")
-        assert flag.message.endswith("The slide's class may change with the size of no. 2.") is said
-        assert ("class may" in flag.message) is said
+    for largest, code, said in (
+        (185, "borderline", "The slide's class may change with the size of no. 2."),
+        (900, "size_near_limit", "The slide's class can't change by it."),
+    ):
+        flag = deposit_flags((deposit(largest), near))[0]
+        assert (flag.code, flag.message.partition("mm). ")[2]) == (code, said)
 
 
 def test_a_small_deposit_that_cells_could_raise_is_up_for_review() -> None:

@@ -15,6 +15,7 @@ from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.staging import AJCC8, CountRange
 from nodescan.domain.units import Micrometers
+from nodescan.domain.verdict import deposit_flags
 from nodescan.patients.grouping import section_of
 from nodescan.reports.report_reader import as_stored
 from tests.patients.made_reports import report
@@ -58,6 +59,14 @@ def test_a_borderline_focus_may_make_another_node_positive(
     """Of four deposits, one of 198 +- 4 um: four nodes may be positive (pN2a); of 195 +- 4 um it can't be."""
     found = staged(shared(report("s", sizes_um), nodes))
     assert (found.words, found.counts.positive) == (words, positive)
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_size_near_a_limit_is_told_where_it_may_be_another_nodes(nodes: int) -> None:
+    """Beside a macrometastasis of the same node it changes nothing."""
+    made = report("s", (3000.0, 198.0))
+    found = staged(shared(replace(made, flags=deposit_flags(made.deposits)), nodes))
+    assert ("size_near_limit" in [note.code for note in found.notes]) is (nodes > 1)
 
 
 @pytest.mark.parametrize(("cells", "words"), [(360, "at least pN1a"), (120, "pN1a")])
