@@ -40,8 +40,9 @@ class Section:
     slide that got no class all the same; it stages nobody, but nobody may read "no tumour found" beside it.
     uncertainty_um: of the one or the other, None where not known or a reader measured it. class_range: the lowest and
     the highest class that its sizes allow within their uncertainty; None: as metastasis. cut_off: a deposit goes on
-    where nobody looked, so a slide that was read whole may yet be of any higher class. judged: False
-    where the network can't judge it, so that it counts as not read.
+    where nobody looked, so a slide that was read whole may yet be of any higher class. judged: False where the network
+    can't judge it, so that it counts as not read. decisive: the deposit that gives it its class, in words, with its
+    place; "" where not known.
     """
 
     slide_id: str
@@ -57,6 +58,7 @@ class Section:
     class_range: tuple[Metastasis, Metastasis] | None = None
     cut_off: bool = False
     judged: bool = True
+    decisive: str = ""
 
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:

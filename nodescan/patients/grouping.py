@@ -9,6 +9,7 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.flags import DOUBTS, NO_REASONS, Flag
+from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Section, Specimen
 from nodescan.domain.report import Status
 from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
@@ -17,6 +18,7 @@ from nodescan.domain.verdict import class_range
 from nodescan.labels import LabelTable
 from nodescan.manifest import NodeFacts
 from nodescan.reports.report_reader import StoredReport
+from nodescan.reports.sentences import place
 
 
 @dataclass(slots=True)
@@ -67,7 +69,17 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=report.status is Status.COMPLETE and report.at_least,
         judged=said or report.not_judged is None,
+        decisive=_decisive(report) if said else "",
     )
+
+
+def _decisive(report: StoredReport) -> str:
+    """The largest deposit of the slide's class in words, with its place; "" where there is none."""
+    first = max(report.deposits, key=lambda deposit: (deposit.metastasis, deposit.diameter_um), default=None)
+    if first is None:
+        return ""
+    size = size_in_mm(first.diameter_um, first.diameter_uncertainty_um or None)
+    return f"deposit {first.id} ({size}): {place(first.centre_um, report)}"
 
 
 def _foci(report: StoredReport) -> Foci | None:

@@ -28,6 +28,9 @@ _BY_CLASS = {
     Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
 }
 
+_NODES = 3
+"""So many nodes are named under "Look here first": it is for the first minute."""
+
 _ABOVE = {
     Metastasis.ITC: "0.2 mm between isolated tumour cells and a micrometastasis",
     Metastasis.MICRO: "2 mm between a micro- and a macrometastasis",
@@ -37,7 +40,7 @@ _ABOVE = {
 
 @dataclass(frozen=True, slots=True)
 class SectionRow:
-    """One slide as text. link: to its report, "" where there is none."""
+    """One slide as text. link: to its report, "" where there is none; of a reviewed one as before."""
 
     slide_id: str
     link: str
@@ -46,6 +49,7 @@ class SectionRow:
     borderline: bool
     size: str
     status: str
+    reviewed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,10 @@ def render(result: PatientResult, staging: Staging) -> str:
             answer=" ".join((answer(staged), *limits)),
             facts=key_facts(staged),
             software="" if result.software is None else result.software.words,
-            look_first=[note.message for note in first] or ["Nothing stands out."],
+            look_first=[*_decisive(staged), *(note.message for note in first)] or ["Nothing stands out."],
             notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
             elements=synoptic(staged),
-            nodes=[_node_row(node, staging) for node in staged.specimen.nodes],
+            nodes=[_node_row(node, result, staging) for node in staged.specimen.nodes],
             corrections=result.corrections,
             provenance=_provenance(staging),
         )
@@ -129,6 +133,23 @@ def _by_size(staged: Staged) -> str:
         f"The size of {whose} deposit in the sections examined reaches, within its uncertainty, the limit of "
         f"{' and that of '.join(limits)}."
     )
+
+
+def _decisive(staged: Staged) -> list[str]:
+    """Where to see what the stage rests on: positive nodes, else those with ITC, the largest class first."""
+    least = min(staged.specimen.largest_class, Metastasis.MICRO)
+    nodes = [node for node in staged.specimen.nodes if node.largest_class >= max(least, Metastasis.ITC)]
+    nodes.sort(key=lambda node: (-node.largest_class, -(node.largest_um or 0.0)))
+    said = [f"Node {node.node_id}, {_evidence(node)}." for node in nodes[:_NODES]]
+    more = len(nodes) - _NODES
+    return [*said, f"{more} more node(s) with tumour, in the table of nodes."] if more > 0 else said
+
+
+def _evidence(node: Node) -> str:
+    """The slide that gives the node its class, and its deposit."""
+    own = [section for section in node.sections if section.metastasis is node.largest_class]
+    section = max(own, key=lambda section: section.largest_um or 0.0)
+    return f"slide {section.slide_id}, {section.decisive or CLASS_WORDS[node.largest_class].lower()}"
 
 
 def key_facts(staged: Staged) -> tuple[Fact, ...]:
@@ -184,7 +205,8 @@ def _short(words: str) -> str:
     return words.partition("(")[2].rstrip(")") if "(" in words else words
 
 
-def _node_row(node: Node, staging: Staging) -> NodeRow:
+def _node_row(node: Node, result: PatientResult, staging: Staging) -> NodeRow:
+    reviewed = {correction.slide_id for correction in result.corrections}
     sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
     shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
     return NodeRow(
@@ -194,11 +216,13 @@ def _node_row(node: Node, staging: Staging) -> NodeRow:
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest),
         sentinel=sentinel,
-        sections=tuple(_section_row(section, staging) for section in node.sections),
+        sections=tuple(
+            _section_row(section, staging, reviewed=section.slide_id in reviewed) for section in node.sections
+        ),
     )
 
 
-def _section_row(section: Section, staging: Staging) -> SectionRow:
+def _section_row(section: Section, staging: Staging, *, reviewed: bool) -> SectionRow:
     found = section.metastasis or Metastasis.NONE
     has_report = section.slide_id not in staging.not_run
     return SectionRow(
@@ -209,6 +233,7 @@ def _section_row(section: Section, staging: Staging) -> SectionRow:
         borderline=section.borderline,
         size=_size(section),
         status=section.status.value if has_report else "not run",
+        reviewed=reviewed,
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -341,6 +342,30 @@ def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
     ):
         assert text in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
+    """The nodes that count, by class and size, and where to see it; ITC beside a micrometastasis doesn't count."""
+    lines = ("a1,A,1", "a2,A,2", "b1,A,3", "a3,N,1")
+    found = staged(tmp_path, *lines, header="slide_id,patient_id,node_id")
+    positive, negative = (path.read_text() for path in write_staging(found, tmp_path / "out"))
+    first = positive.partition("Look here first")[2].partition("</ol>")[0]
+    where = "3.00 mm from the left, 3.00 mm from the top of the slide image."
+    assert re.findall(r"<li>(.*)</li>", first) == [
+        f"Node 3, slide b1, deposit 1 (2.600 ± 0.004 mm): {where}",
+        f"Node 2, slide a2, deposit 1 (0.900 ± 0.004 mm): {where}",
+    ]
+    assert "Nothing stands out." in negative
+
+
+def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) -> None:
+    """The deposit that decides is the one that the reader left."""
+    review = ("a2,1,reject,,Dr A",)
+    found = staged(tmp_path, "a1,A,1", "a2,A,2", header="slide_id,patient_id,node_id", review=review)
+    (path,) = write_staging(found, tmp_path / "out")
+    page = path.read_text()
+    assert page.count("reviewed; its own page is as before the review") == 1
+    assert "Node 2, slide a2, deposit 2 (0.800 ± 0.004 mm): 6.00 mm from the left" in page
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
