@@ -128,6 +128,11 @@ class SlideReport:
         return next((flag for flag in self.flags if flag.code in NOT_JUDGED), None)
 
     @property
+    def no_tissue(self) -> bool:
+        """Whether no tissue was found, so that nothing was examined."""
+        return any(flag.code == "no_tissue" for flag in self.flags)
+
+    @property
     def looked_at(self) -> bool:
         """Whether a network saw any of it: what is said of deposits then means something."""
         return not self.status.without_result or self.examined_fraction is not None
@@ -152,9 +157,9 @@ class SlideReport:
 
     @property
     def known_foci(self) -> int | None:
-        """n_foci; None where that, or "0 foci" of a slide without a result, would read as a finding."""
-        unknown = self.not_judged is not None or (self.status.without_result and not self.deposits)
-        return None if unknown else self.n_foci
+        """n_foci; None where that, or "0 foci" of a slide that shows nothing, would read as a finding."""
+        nothing = (self.status.without_result or self.no_tissue) and not self.deposits
+        return None if nothing or self.not_judged is not None else self.n_foci
 
 
 @dataclass(frozen=True, slots=True)

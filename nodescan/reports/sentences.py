@@ -90,7 +90,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         said.append("Mend the cause above and run it again; until then, read this slide under the microscope.")
     if not report.looked_at:
         return tuple(said)
-    if _has_no_tissue(report):
+    if report.no_tissue:
         return ("The slide itself: there may be tissue that was not recognised.",)
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
@@ -152,7 +152,7 @@ def what_is_shown(report: SlideReport) -> str:
 
 
 def _why_no_class(report: SlideReport) -> str:
-    if _has_no_tissue(report):
+    if report.no_tissue:
         return "No tissue was found on this slide."
     flag = report.not_judged
     if flag is not None:
@@ -160,10 +160,6 @@ def _why_no_class(report: SlideReport) -> str:
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
     return "No class can be given, for the reasons listed under “Flags”."
-
-
-def _has_no_tissue(report: SlideReport) -> bool:
-    return any(flag.code == "no_tissue" for flag in report.flags)
 
 
 def _missed(report: SlideReport) -> str:

@@ -88,8 +88,9 @@ def test_planted_values_come_back(macro_folder: Path) -> None:
 
 
 def test_a_slide_nobody_looked_at_has_no_number_of_foci() -> None:
-    """ "0 foci" would read as a finding."""
+    """ "0 foci" would read as a finding, on glass too."""
     assert report_as_json(VARIANTS["failed"]().report)["n_foci"] is None
+    assert report_as_json(VARIANTS["no_tissue"]().report)["n_foci"] is None
     assert report_as_json(VARIANTS["incomplete_nothing"]().report)["n_foci"] == 0
 
 
