@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.errors import UsageError
-from nodescan.options import COMPLETE, NOT_COMPLETE
+from nodescan.options import COMPLETE, NOT_COMPLETE, check_mpp
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from collections.abc import Mapping
@@ -61,7 +61,6 @@ def evaluate(
         raise UsageError(
             "--mpp: --official takes 0.243 um for every slide, as the organisers' script does; leave out one"
         )
-    from nodescan.domain.slide import COARSEST_UM, FINEST_UM
     from nodescan.evaluation.compare import compare
     from nodescan.evaluation.evaluation_files import evaluation_as_json, write_evaluation
     from nodescan.evaluation.figures import figures
@@ -70,8 +69,8 @@ def evaluate(
     from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
     from nodescan.whole_files import json_text
 
-    if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
-        raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")
+    if mpp is not None:
+        check_mpp(mpp)
     truth = read_reference(reference)
     if out is not None:
         subjects = subjects_of_run(out)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.options import COMPLETE, Mpp, positive
+from nodescan.options import COMPLETE, positive
 from nodescan.tables import print_table, print_text, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -20,7 +20,10 @@ OUTLINE_ALONE = "± is of drawing the outline alone, not of how sure it is that 
 
 def measure(
     mask: Annotated[Path, typer.Argument(metavar="MASK", help="Mask image, ASAP XML or QuPath GeoJSON.")],
-    mpp: Mpp = None,
+    mpp: Annotated[
+        float | None,
+        typer.Option("--mpp", metavar="UM", help="Pixel size in um (of outlines: at level 0), before the file's own."),
+    ] = None,
     value: Annotated[
         int | None, typer.Option("--value", metavar="N", help="Pixel value that is tumour; all but 0 if not given.")
     ] = None,

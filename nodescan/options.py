@@ -17,7 +17,13 @@ STOPPED = "stopped by the user"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Mpp = Annotated[
-    float | None, typer.Option("--mpp", metavar="UM", help="Pixel size at level 0 in um, where the file has none.")
+    float | None,
+    typer.Option(
+        "--mpp",
+        metavar="UM",
+        help="Pixel size at level 0 in um, where the file has none that is plausible; where it has, one that contradicts "
+        "it is refused, unless with --override-mpp.",
+    ),
 ]
 OverrideMpp = Annotated[
     bool,
@@ -41,11 +47,19 @@ def check_not_empty(arguments: list[str]) -> None:
 
 
 def check_spacing(mpp: float | None, override: bool) -> None:
-    """Raises UsageError for a pixel size that is none, and where there is none to override with."""
+    """Raises UsageError for a pixel size that no slide is measured with, and where there is none to override with."""
     if mpp is not None:
-        positive(mpp, "--mpp")
+        check_mpp(mpp)
     elif override:
         raise UsageError("--override-mpp: says that --mpp wins, but --mpp is not given; add --mpp UM")
+
+
+def check_mpp(mpp: float) -> None:
+    """Raises UsageError for a pixel size at level 0 that can't be a slide scanner's."""
+    from nodescan.domain.slide import COARSEST_UM, FINEST_UM
+
+    if not FINEST_UM <= mpp <= COARSEST_UM:
+        raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")
 
 
 def positive(value: float, option: str, unit: str = "um") -> float:
