@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodescan.errors import UsageError
-from nodescan.options import COMPLETE, AsJson, Device, Model
+from nodescan.options import COMPLETE, AsJson, Device, Model, check_there
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.bench import Speed
@@ -63,6 +63,8 @@ def bench(
         raise UsageError(f"--tissue-mm2: is of --what memory and time, not of {what}; leave it out")
     if slide is not None and what in (What.MEMORY, What.TIME, What.MAP):
         raise UsageError(f"{slide}: --what {what} makes its own slides or map; leave the slide out")
+    if slide is not None:
+        check_there(slide)
     viewer = PlainViewer()
     if what is What.SPEED:
         from nodescan.bench import measure_speed

@@ -29,6 +29,11 @@ class UsageError(NodescanError):
     """The command line asks for something that can't be done."""
 
 
+def nothing_there(place: object) -> UsageError:
+    """Of a path that was named and names nothing."""
+    return UsageError(f"{place}: there is no such file or folder; check the spelling")
+
+
 class ConfigError(UsageError):
     """A configuration file is wrong; the text names the file and the key's path."""
 

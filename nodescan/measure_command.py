@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.options import COMPLETE, positive
+from nodescan.options import COMPLETE, check_there, positive
 from nodescan.tables import print_table, print_text, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -30,6 +30,7 @@ def measure(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with the names of report.json.")] = False,
 ) -> int:
     """Measure the deposits in a mask image or an outline file: sizes and class."""
+    check_there(mask)
     from nodescan.config import load_config
     from nodescan.domain.units import Micrometers, Spacing
     from nodescan.measurement import measure_file

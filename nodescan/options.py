@@ -1,12 +1,14 @@
 """What several commands share: exit codes, options and their checks, and what a run that was stopped says."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nodescan.errors import StoppedError, UsageError
+from nodescan.domain.slide import COARSEST_UM, FINEST_UM
+from nodescan.errors import StoppedError, UsageError, nothing_there
 
 COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: all is well, something isn't (a slide not complete, a class wrong, a check failed), the user's mistake,
@@ -21,8 +23,8 @@ Mpp = Annotated[
     typer.Option(
         "--mpp",
         metavar="UM",
-        help="Pixel size at level 0 in um, where the file has none that is plausible; where it has, one that contradicts "
-        "it is refused, unless with --override-mpp.",
+        help="Pixel size at level 0 in um, where the file has none that is plausible; one that contradicts the file's "
+        "is refused, unless with --override-mpp.",
     ),
 ]
 OverrideMpp = Annotated[
@@ -46,6 +48,12 @@ def check_not_empty(arguments: list[str]) -> None:
             raise UsageError(f"{where}: is empty, as a variable that isn't set; give a value, or leave it out")
 
 
+def check_there(path: Path) -> None:
+    """Raises UsageError for a file that isn't there: one that is, and can't be read, is another matter."""
+    if not os.path.lexists(path):
+        raise nothing_there(path)
+
+
 def check_spacing(mpp: float | None, override: bool) -> None:
     """Raises UsageError for a pixel size that no slide is measured with, and where there is none to override with."""
     if mpp is not None:
@@ -56,8 +64,6 @@ def check_spacing(mpp: float | None, override: bool) -> None:
 
 def check_mpp(mpp: float) -> None:
     """Raises UsageError for a pixel size at level 0 that can't be a slide scanner's."""
-    from nodescan.domain.slide import COARSEST_UM, FINEST_UM
-
     if not FINEST_UM <= mpp <= COARSEST_UM:
         raise UsageError(f"--mpp: write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}, not {mpp:g}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.errors import UsageError
-from nodescan.options import COMPLETE, NOT_COMPLETE, Mpp, OverrideMpp, check_spacing, positive
+from nodescan.options import COMPLETE, NOT_COMPLETE, Mpp, OverrideMpp, check_spacing, check_there, positive
 from nodescan.tables import print_facts, print_table, print_text, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -47,6 +47,7 @@ def info(
     override_mpp: OverrideMpp = False,
 ) -> int:
     """Show a slide's format, size, spacing and where it came from, and whether it can be measured."""
+    check_there(slide)
     check_spacing(mpp, override_mpp)
     from nodescan.domain.slide import SlideRef
     from nodescan.slides import slide_facts

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import UsageError
+from nodescan.errors import UsageError, nothing_there
 from nodescan.slides.dicom_series import is_dicom, series_uid
 from nodescan.slides.files import companions
 from nodescan.slides.slide_ids import real_path, slide_ids
@@ -49,7 +49,7 @@ def _expand(text: str) -> list[Path]:
     if os.path.lexists(path):
         return _in_folder(path) if path.is_dir() else [path]
     if not glob.has_magic(text):
-        raise UsageError(f"{text}: there is no such file or folder; check the spelling")
+        raise nothing_there(text)
     matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
     files = [file for match in matches for file in (_slides_below(match) if match.is_dir() else [match])]
     if not files:
