@@ -80,6 +80,7 @@ def render(result: PatientResult, staging: Staging) -> str:
             group=_group_words(staged),
             status="complete" if staged.complete else "incomplete",
             tone=_tone(staged),
+            seen=any(section.metastasis is not None for node in staged.specimen.nodes for section in node.sections),
             headline=headline(staged),
             doubt=borderline_words(staged),
             answer=" ".join((answer(staged), *limits)),

@@ -73,6 +73,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
             n_more_close_ups=report.n_foci - len(close_ups),
             rows=page.rows(report),
             judged=report.not_judged is None,
+            seen=report.looked_at and not report.no_tissue and report.not_judged is None,
             marked=f"{_marked(report)}s",
             shown=sentences.what_is_shown(report),
             n_more_rows=max(0, report.n_foci - page.MOST_ROWS),

@@ -223,8 +223,11 @@ def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: P
     )
     folder = write_run(tmp_path / "run", [brown])
     manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
-    (patient,) = stage_reports(read_reports(folder), manifest, AJCC8).patients
+    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    (patient,) = found.patients
     assert patient.staged.words == "cannot be determined (no readable slide)"
+    (path,) = write_staging(found, tmp_path / "out")
+    assert "<li>Meant for: Regional lymph nodes, H&amp;E</li>" in path.read_text()
     assert "Node 1, slide m: incomplete (Brown)." in [note.message for note in patient.all_notes]
 
 
@@ -349,6 +352,7 @@ def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
     lines = ("a1,A,1", "a2,A,2", "b1,A,3", "a3,N,1")
     found = staged(tmp_path, *lines, header="slide_id,patient_id,node_id")
     positive, negative = (path.read_text() for path in write_staging(found, tmp_path / "out"))
+    assert "<li>Regional lymph nodes, H&amp;E</li>" in negative
     first = positive.partition("Look here first")[2].partition("</ol>")[0]
     where = "3.00 mm from the left, 3.00 mm from the top of the slide image."
     assert re.findall(r"<li>(.*)</li>", first) == [

@@ -199,6 +199,15 @@ def test_places_count_from_what_viewers_show() -> None:
     assert page.rows(found)[0].centre == "4.70, 4.05"
 
 
+@pytest.mark.parametrize("variant", ["not_he", "no_tissue", "failed", "unmeasurable", "negative", "incomplete_nothing"])
+def test_only_a_slide_that_was_looked_at_and_judged_is_called_a_lymph_node(variant: str) -> None:
+    """Of another it isn't known, and nothing was examined of it."""
+    html, seen = render(VARIANTS[variant]()), variant in ("negative", "incomplete_nothing")
+    assert ("<li>Lymph node, H&amp;E</li>" in html) is seen
+    assert ("<li>Meant for: Lymph node, H&amp;E</li>" in html) is not seen
+    assert ("Finding in the sections examined" in html) is seen
+
+
 @pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])
 def test_what_was_left_out_is_said_in_words(reason: str) -> None:
     """ "Left out: small" says nothing; every reason of the tissue search has words of its own."""
@@ -219,8 +228,6 @@ def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
         assert [said for said in sentences.how_sure(seen) if "shown to the network, which can't judge it" in said]
         assert not [said for said in sentences.how_sure(seen) if "examined" in said]
     assert "Tissue examined" not in [fact.label for fact in page.quality_facts(found)]
-    assert "Lymph node, H&amp;E" in render(VARIANTS["negative"]())
-    assert "Lymph node, H&amp;E" not in render(found)
 
 
 def test_a_likely_place_never_contradicts_the_threshold() -> None:
