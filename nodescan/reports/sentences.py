@@ -27,6 +27,9 @@ _PLACES = 3
 _STRONG = 0.5
 """Beside deposits, places count from above this score on: tumour is likelier there than not."""
 
+_MEANT = "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours it may fall short."
+"""As measured on composite slides, see README.md."""
+
 _BESIDE_UM = 50.0
 """A place so near to a deposit is seen with it (as `corrections.NEAR_UM`)."""
 
@@ -212,12 +215,12 @@ def _distance_to_limits(deposits: Sequence[Deposit]) -> str:
         whose = (
             "The size's uncertainty" if deposit is deposits[0] else f"The uncertainty of deposit {deposit.id}'s size"
         )
-        return f"{whose} (about 95 %) reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
+        return f"{whose} reaches the {limit / 1000:g} mm limit: {lower} or {upper}. {_MEANT}"
     side = "above" if deposit.diameter_um > limit else "below"
     away, unsure = _told_apart(abs(deposit.diameter_um - limit), deposit.diameter_uncertainty_um)
     return (
         f"The largest size lies {away} mm {side} the nearest limit ({limit / 1000:g} mm), "
-        f"more than its uncertainty ({unsure} mm, about 95 %)."
+        f"more than its uncertainty ({unsure} mm). {_MEANT}"
     )
 
 

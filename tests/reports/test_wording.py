@@ -142,7 +142,7 @@ def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
     assert sentences.answer(report).endswith(
         "0.2 mm or smaller; but the size of deposit 2 (0.18 ± 0.04 mm) reaches the 0.2 mm limit."
     )
-    assert sentences.how_sure(report)[0].startswith("The uncertainty of deposit 2's size (about 95 %) reaches the 0.2")
+    assert sentences.how_sure(report)[0].startswith("The uncertainty of deposit 2's size reaches the 0.2 mm")
     assert sentences.look_first(report)[0].startswith("Borderline: deposit 2 ")
     assert sentences.doubt(replace(found, deposits=(clear,))) == ""
 
@@ -161,7 +161,8 @@ def test_a_distance_never_reads_as_the_uncertainty_that_it_exceeds(
     """With more decimals where two would be alike."""
     near = replace(MICRO, diameter_um=Micrometers(size_um), diameter_uncertainty_um=Micrometers(unsure_um))
     said = sentences.how_sure(replace(VARIANTS["incomplete_micro"]().report, deposits=(near,)))[0]
-    assert f"lies {away} mm above the nearest limit (0.2 mm), more than its uncertainty ({unsure} mm," in said
+    assert f"lies {away} mm above the nearest limit (0.2 mm), more than its uncertainty ({unsure} mm)." in said
+    assert "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours" in said
 
 
 def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
