@@ -107,7 +107,10 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         said.append(f"The tissue that was not examined ({_missed(report)}), hatched in the overview.")
     if report.metastasis is Metastasis.ITC:
         said.extend(_cells(deposit) for deposit in report.deposits if _cells_matter(deposit))
-    said.extend(_likely(detection, report) for detection in _likeliest(report))
+    said.extend(
+        f"{'A likely' if number else 'Likeliest'} place, {_likely(detection, report)}"
+        for number, detection in enumerate(_likeliest(report))
+    )
     return tuple(said) or ("Nothing stands out.",)
 
 
@@ -307,4 +310,4 @@ def _likely(detection: Detection, report: SlideReport) -> str:
     seed = None if report.model is None else report.model.seed_threshold
     needed = "" if seed is None or detection.confidence >= seed else f"; a deposit reaches {seed:g}"
     score = f"score {detection.confidence:.2f}{needed}"
-    return f"Likeliest place, too small or too faint to be a deposit ({score}): {where}."
+    return f"too small or too faint to be a deposit ({score}): {where}."

@@ -167,6 +167,8 @@ def test_a_slide_without_a_class_shows_no_size_on_the_scale_of_classes() -> None
     """What the network marked is told, but not placed between the limits, classed or called a deposit."""
     html = render(VARIANTS["not_he"]())
     assert "0.64 ± 0.02 mm" in html
+    assert "Probability, max." in html
+    assert "Score" not in html
     assert 'class="ruler"' not in html
     text = Page(html).text
     assert text.count("Areas the network marked") == 2

@@ -260,9 +260,9 @@ def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> N
     scores = (0.5, 0.62, 0.874, 0.51, 0.7)
     away = tuple(Detection(score, 4000.0 + 900.0 * number, 9000.0) for number, score in enumerate(scores))
     said = sentences.look_first(replace(found, detections=(inside, beside, *away)))
-    strong = [
-        line.partition("(score ")[2] for line in said if line.startswith("Likeliest place, too small or too faint")
-    ]
+    likely = [line for line in said if "place, too small or too faint" in line]
+    assert [line.partition(" place")[0] for line in likely] == ["Likeliest", "A likely", "A likely"]
+    strong = [line.partition("(score ")[2] for line in likely]
     assert strong == [
         f"{words} from the left, 8.75 mm from the top of the scanned part."
         for words in ("0.87): 5.30 mm", "0.70): 7.10 mm", "0.62): 4.40 mm")
