@@ -13,6 +13,9 @@ from nodescan.tables import print_table, print_text
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.demo import DemoResult, Pair
 
+NOT_FOUND = "not found: missed, or one of two foci so near (30 um) that they are measured as one (README.md, Limits)"
+"""Said under a table in which a deposit has no size."""
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for slides and results.")] = Path(
@@ -49,6 +52,8 @@ def print_demo(result: "DemoResult") -> None:
         for first, pair in _marked(slide.pairs)
     ]
     print_table(("phantom", "planted", "measured", "error", "class expected", "class found"), rows)
+    if any(pair.planted_um and pair.measured_um is None for slide in result.slides for pair in slide.pairs):
+        print_text(NOT_FOUND)
     for slide in result.slides:
         print_text(f"{slide.name}: {slide.page}")
     wrong = [slide.name for slide in result.slides if not slide.right]

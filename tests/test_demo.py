@@ -1,10 +1,15 @@
 """What is planted, and planted beside found."""
 
-import numpy as np
+from pathlib import Path
 
-from nodescan.demo import Pair, demo_plans, paired
+import numpy as np
+import pytest
+
+from nodescan.demo import DemoResult, DemoSlide, Pair, demo_plans, paired
+from nodescan.demo_command import print_demo
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
+from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.phantoms import PlantedDeposit
 from nodescan.phantoms.outlines import Shape
@@ -61,3 +66,11 @@ def test_two_foci_found_as_one_leave_one_missed() -> None:
     """A found deposit answers for one planted one only."""
     pairs = paired([planted(300, 0), planted(300, 330)], [found(630, 165)])
     assert pairs == (Pair(300, 630), Pair(300, None))
+
+
+@pytest.mark.parametrize("measured_um", [None, 310.0])
+def test_a_deposit_without_a_size_is_explained(measured_um: float | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pair that ran together is one deposit of twice the size and one "not found", which looks like a fault."""
+    pairs = (Pair(320, 658), Pair(320, measured_um))
+    print_demo(DemoResult((DemoSlide("pair", "micro", "micro", Status.COMPLETE, pairs, Path("report.html")),)))
+    assert ("so near (30 um) that they are measured as one" in capsys.readouterr().out) is (measured_um is None)
