@@ -13,6 +13,7 @@ import pytest
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
+from nodescan.reports.html_report import render as html_page
 from nodescan.reports.summary_page import MOST_NAMES, SUMMARY_HTML, classes, outcomes, render, write_summary_page
 from tests.reports.factory import FOLDER, VARIANTS
 from tests.reports.test_html_report import Page
@@ -63,6 +64,15 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
     assert "2.62 mm" in page.text
     assert re.search(r"<em>at least</em>\s+Micrometastasis", text)
     assert str(FOLDER) not in text
+
+
+def test_paper_is_no_phone(tmp_path: Path) -> None:
+    """An A4 sheet is as narrow as a phone's layout begins: printed, the table stays one, its head on every sheet."""
+    for text in (render(reports(), tmp_path, asked=9), html_page(VARIANTS["macro"]())):
+        narrow = re.findall(r"@media ([^{]*max-width[^{]*)", text)
+        assert narrow
+        assert all(query.startswith("screen and ") for query in narrow)
+        assert "thead { display: table-header-group; }" in text
 
 
 def test_a_slide_that_was_not_judged_shows_neither_size_nor_foci(tmp_path: Path) -> None:
