@@ -135,8 +135,9 @@ def print_staging(staging: "Staging") -> None:
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 
     lines = [_line(result) for result in staging.patients]
-    widths = [max(len(line[column]) for line in (("patient", "stage", "nodes", ""), *lines)) for column in range(3)]
-    for line in (("patient", "stage", "nodes", "largest deposit"), *lines):
+    table = (("patient", "stage", "nodes examined", "largest deposit"), *lines)
+    widths = [max(len(line[column]) for line in table) for column in range(3)]
+    for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip())
     for message, names in _notes(staging).items():
         who = names[0] if len(names) == 1 else f"{len(names)} patients"
@@ -176,7 +177,7 @@ def _line(result: "PatientResult") -> tuple[str, str, str, str]:
     specimen = result.staged.specimen
     some_sized = any(section.largest_um is not None for node in specimen.nodes for section in node.sections)
     size = largest_words(result.staged) or (NOT_MEASURED if some_sized else "")
-    return _name(result), words, str(specimen.n_nodes), size
+    return _name(result), words, f"{specimen.n_examined} of {result.staged.n_nodes}", size
 
 
 def _name(result: "PatientResult") -> str:

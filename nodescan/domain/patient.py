@@ -183,6 +183,11 @@ class Specimen:
         return sum(node.n_nodes for node in self.nodes)
 
     @property
+    def n_examined(self) -> int:
+        """Nodes of which something was read, if only in part."""
+        return sum(node.n_nodes for node in self.nodes if node.readable)
+
+    @property
     def unread(self) -> tuple[Node, ...]:
         """Nodes that failed or were read in part."""
         return tuple(node for node in self.nodes if not node.complete)

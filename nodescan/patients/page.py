@@ -159,7 +159,6 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
         return ()
     counts = staged.counts
     removed = staged.specimen.nodes_removed
-    readable = sum(node.n_nodes for node in staged.specimen.nodes if node.readable)
     return (
         Fact(
             "Largest deposit",
@@ -168,7 +167,7 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
         Fact("Nodes with macrometastases", _short(count_words(counts.macro, staged)), "larger than 2 mm"),
         Fact("Nodes with micrometastases", _short(count_words(counts.micro, staged)), "larger than 0.2 mm, up to 2 mm"),
         Fact("Nodes with ITC only", _short(count_words(counts.itc, staged)), "not counted as positive"),
-        Fact("Nodes examined", str(readable), "" if removed is None else f"of {removed} removed"),
+        Fact("Nodes examined", str(staged.specimen.n_examined), "" if removed is None else f"of {removed} removed"),
     )
 
 

@@ -112,7 +112,6 @@ def _size_note(staged: Staged) -> str:
 
 def _examined(staged: Staged) -> tuple[str, str]:
     nodes = staged.specimen.nodes
-    readable = sum(node.n_nodes for node in nodes if node.readable)
     failed = sum(node.n_nodes for node in nodes if not node.readable)
     partly = sum(node.n_nodes for node in nodes if node.readable and not node.complete)
     notes = [f"{partly} of them read in part"] if partly else []
@@ -120,7 +119,7 @@ def _examined(staged: Staged) -> tuple[str, str]:
     notes += (
         [f"{staged.n_without_slides} more were removed, of which no slide is here"] if staged.n_without_slides else []
     )
-    return str(readable), "; ".join(notes)
+    return str(staged.specimen.n_examined), "; ".join(notes)
 
 
 def _sentinels(staged: Staged) -> tuple[str, str]:
