@@ -107,9 +107,10 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
             Fact("Tumour score", "no meaning"),
             Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
         )
+    nothing = _NOT_KNOWN if report.known_foci is None else "none found"
     scale = "0 to 1, of the slide" if score is not None else ""
     return (
-        Fact("Largest deposit", "none found" if largest is None else size_words(largest), _limit_note(largest, report)),
+        Fact("Largest deposit", nothing if largest is None else size_words(largest), _limit_note(largest, report)),
         Fact("Foci", _NOT_KNOWN if report.known_foci is None else str(report.known_foci), "sizes not added up"),
         Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact("Tissue examined", _examined_words(report), tissue),

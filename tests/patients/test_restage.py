@@ -227,7 +227,7 @@ def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: P
     (patient,) = found.patients
     assert patient.staged.words == "cannot be determined (no readable slide)"
     (path,) = write_staging(found, tmp_path / "out")
-    assert "<li>Meant for: Regional lymph nodes, H&amp;E</li>" in path.read_text()
+    assert "<li>Meant for: regional lymph nodes, H&amp;E</li>" in path.read_text()
     assert "Node 1, slide m: incomplete (Brown)." in [note.message for note in patient.all_notes]
 
 

@@ -205,7 +205,7 @@ def test_only_a_slide_that_was_looked_at_and_judged_is_called_a_lymph_node(varia
     """Of another it isn't known, and nothing was examined of it."""
     html, seen = render(VARIANTS[variant]()), variant in ("negative", "incomplete_nothing")
     assert ("<li>Lymph node, H&amp;E</li>" in html) is seen
-    assert ("<li>Meant for: Lymph node, H&amp;E</li>" in html) is not seen
+    assert ("<li>Meant for: lymph node, H&amp;E</li>" in html) is not seen
     assert ("Finding in the sections examined" in html) is seen
 
 
@@ -229,6 +229,12 @@ def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
         assert [said for said in sentences.how_sure(seen) if "shown to the network, which can't judge it" in said]
         assert not [said for said in sentences.how_sure(seen) if "examined" in said]
     assert "Tissue examined" not in [fact.label for fact in page.quality_facts(found)]
+
+
+def test_glass_has_no_number_of_foci() -> None:
+    """Where no tissue was found, neither "none found" nor 0 stands on the page."""
+    facts = page.key_facts(VARIANTS["no_tissue"]().report)
+    assert [fact.value for fact in facts[:2]] == ["not known", "not known"]
 
 
 def test_a_likely_place_never_contradicts_the_threshold() -> None:
