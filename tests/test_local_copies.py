@@ -26,7 +26,7 @@ from nodescan.slides import open_slide
 from nodescan.slides.files import files_of_slide, fingerprint, state_of
 from nodescan.stage_folder import remove_leftovers
 from tests.fakes import ColourPredictor, paint_slide
-from tests.slides.made_files import write_dicom
+from tests.slides.made_dicom import write_dicom
 
 
 def report(ref: SlideRef) -> SlideReport:

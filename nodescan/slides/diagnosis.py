@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from nodescan.errors import NotASlideError
-from nodescan.slides.dicom_series import is_dicom
+from nodescan.slides.dicom_elements import is_dicom
+from nodescan.slides.dicom_scans import several_scans
 from nodescan.slides.tiff_extent import is_big_endian_classic, is_tiff, missing_bytes, tile_fault
 
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
@@ -14,7 +15,7 @@ _LEAVE_OUT = "take it out of the list of slides"
 
 def check_readable(path: Path) -> None:
     """Raises NotASlideError for what no reader could open: nothing there, a folder, no permission, no bytes, a TIFF
-    whose tiles would take more memory than there is, or come out turned."""
+    whose tiles would take more memory than there is, or come out turned, a DICOM series of several scans."""
     name = path.name
     try:
         if path.is_dir():
@@ -23,7 +24,7 @@ def check_readable(path: Path) -> None:
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
         with path.open("rb") as stream:
             empty = not stream.read(1)
-        fault = tile_fault(path)
+        fault, scans = tile_fault(path), several_scans(path)
     except FileNotFoundError:
         raise NotASlideError(name, "the file isn't there", "it was moved, deleted, or is a link to nothing") from None
     except PermissionError:
@@ -34,6 +35,9 @@ def check_readable(path: Path) -> None:
         raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
     if fault is not None:
         raise NotASlideError(name, fault.reason, _COPY_AGAIN if fault.damaged else _convert(path))
+    if scans is not None:
+        reason = f"its DICOM series holds several scans ({scans}), and one would stand for all"
+        raise NotASlideError(name, reason, "put the files of each scan into a folder of its own")
 
 
 def rejection(path: Path, library_message: str = "") -> NotASlideError:

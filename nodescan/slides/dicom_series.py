@@ -1,88 +1,82 @@
-"""The series a DICOM file belongs to, read from its header alone."""
+"""What a DICOM file's header tells: its series, and what it is of the slide that the series holds."""
 
-import struct
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-_MAGIC_OFFSET = 128
-_SERIES_INSTANCE_UID = (0x0020, 0x000E)
-_TRANSFER_SYNTAX_UID = (0x0002, 0x0010)
-_IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_ITEM_GROUP = 0xFFFE
-_SEQUENCE_END = 0xE0DD
-_UNDEFINED = 0xFFFFFFFF
-_LONG_VALUES = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
-"""Value representations with a 4-byte length (DICOM PS3.5, 7.1.2)."""
+from nodescan.slides.dicom_elements import HeaderError, Place, header_values, text
+
+_SERIES_INSTANCE_UID = ((0x0020, 0x000E),)
+_IMAGE_TYPE = ((0x0008, 0x0008),)
+_INSTANCE_UID, _PYRAMID_UID = ((0x0008, 0x0018),), ((0x0008, 0x0019),)
+_CONCATENATION_UID = ((0x0020, 0x9161),)
+_TILE_ROWS, _TILE_COLUMNS = ((0x0028, 0x0010),), ((0x0028, 0x0011),)
+_COLUMNS, _ROWS = ((0x0048, 0x0006),), ((0x0048, 0x0007),)
+_PIXEL_SPACING = ((0x5200, 0x9229), (0x0028, 0x9110), (0x0028, 0x0030))
+"""In the shared functional groups' pixel measures: mm between rows, and between columns."""
+
+_VOLUME = "VOLUME"
+"""The third value of ImageType where a file is a level of the slide; LABEL, OVERVIEW and THUMBNAIL are pictures."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Element:
-    group: int
-    number: int
-    length: int
+class DicomLevel:
+    """One file of a level. instance, pyramid, concatenation: UIDs, "" where its header doesn't tell; sides are 0 then.
 
+    A level that is split over several files is one concatenation. spacing_um: x and y, None where not told.
+    """
 
-def is_dicom(path: Path) -> bool:
-    """Whether the file carries DICOM's mark (PS3.10, 7.1). Raises OSError where it can't be read."""
-    with path.open("rb") as stream:
-        stream.seek(_MAGIC_OFFSET)
-        return stream.read(4) == b"DICM"
+    instance: str
+    pyramid: str
+    concatenation: str
+    size_px: tuple[int, int]
+    tile_px: tuple[int, int]
+    spacing_um: tuple[float, float] | None
 
 
 def series_uid(path: Path) -> str | None:
     """SeriesInstanceUID, or None where the file isn't DICOM or its header can't be followed. Raises OSError."""
-    if not is_dicom(path):
+    try:
+        value = header_values(path, (_SERIES_INSTANCE_UID,)).get(_SERIES_INSTANCE_UID)
+        return None if value is None else text(value)
+    except (HeaderError, UnicodeDecodeError):
         return None
-    with path.open("rb") as stream:
-        stream.seek(_MAGIC_OFFSET + 4)
-        try:
-            return _find_series_uid(stream)
-        except (struct.error, UnicodeDecodeError):  # the header ends early, or isn't one
+
+
+def series_files(path: Path) -> tuple[Path, ...]:
+    """The DICOM files in this one's folder that belong to its series, and itself; none where it has no series.
+
+    Raises OSError.
+    """
+    uid = series_uid(path) if path.is_file() else None  # opening a pipe would wait for ever
+    if uid is None:
+        return ()
+    return tuple(file for file in path.parent.iterdir() if file.is_file() and series_uid(file) == uid)
+
+
+def level_of(path: Path) -> DicomLevel | None:
+    """What a file is of a slide's pyramid; None where it is no level, or its header can't be followed.
+
+    Raises OSError.
+    """
+    uids = (_INSTANCE_UID, _PYRAMID_UID, _CONCATENATION_UID)
+    numbers = (_COLUMNS, _ROWS, _TILE_COLUMNS, _TILE_ROWS)
+    try:
+        values = header_values(path, (_IMAGE_TYPE, _PIXEL_SPACING, *uids, *numbers))
+        kinds = [kind.strip() for kind in text(values.get(_IMAGE_TYPE, b"")).split("\\")]
+        if kinds[2:3] != [_VOLUME]:
             return None
+        instance, pyramid, concatenation = (text(values.get(uid, b"")) for uid in uids)
+        columns, rows, across, down = (int.from_bytes(values.get(number, b""), "little") for number in numbers)
+        return DicomLevel(instance, pyramid, concatenation, (columns, rows), (across, down), _spacing_um(values))
+    except (HeaderError, UnicodeDecodeError):
+        return None
 
 
-def _find_series_uid(stream: BinaryIO) -> str | None:
-    """Goes through the elements, which ascend by tag, and steps over what stands inside sequences."""
-    implicit, depth = False, 0
-    while True:
-        element = _next_element(stream, implicit)
-        tag = (element.group, element.number)
-        if element.group == _ITEM_GROUP:
-            if element.number == _SEQUENCE_END:
-                depth -= 1
-            elif element.length != _UNDEFINED:
-                stream.seek(element.length, 1)
-        elif element.length == _UNDEFINED:
-            depth += 1
-        elif depth == 0 and tag == _TRANSFER_SYNTAX_UID:
-            syntax = _text(stream, element.length)
-            if syntax in (_BIG_ENDIAN, _DEFLATED):
-                return None
-            implicit = syntax == _IMPLICIT_LITTLE_ENDIAN
-        elif depth == 0 and tag == _SERIES_INSTANCE_UID:
-            return _text(stream, element.length)
-        elif depth == 0 and tag > _SERIES_INSTANCE_UID:
-            return None
-        else:
-            stream.seek(element.length, 1)
-
-
-def _next_element(stream: BinaryIO, implicit: bool) -> _Element:
-    """The head of the next element; the stream then stands at its value. struct.error at the end of the file."""
-    group, number = struct.unpack("<HH", stream.read(4))
-    if group == _ITEM_GROUP or (implicit and group != 0x0002):
-        (length,) = struct.unpack("<I", stream.read(4))
-        return _Element(group, number, length)
-    kind = stream.read(2)
-    if kind in _LONG_VALUES:
-        (length,) = struct.unpack("<2xI", stream.read(6))
-    else:
-        (length,) = struct.unpack("<H", stream.read(2))
-    return _Element(group, number, length)
-
-
-def _text(stream: BinaryIO, length: int) -> str:
-    return stream.read(length).decode("ascii").strip("\0 ")
+def _spacing_um(values: Mapping[Place, bytes]) -> tuple[float, float] | None:
+    try:
+        y, x = (1000 * float(side) for side in text(values.get(_PIXEL_SPACING, b"")).split("\\"))
+    except ValueError:
+        return None
+    return (x, y) if math.isfinite(x * y) and min(x, y) > 0 else None

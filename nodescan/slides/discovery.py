@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError, nothing_there
-from nodescan.slides.dicom_series import is_dicom, series_uid
+from nodescan.slides.dicom_elements import is_dicom
+from nodescan.slides.dicom_series import series_uid
 from nodescan.slides.files import companions
 from nodescan.slides.slide_ids import real_path, slide_ids
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from nodescan.slides.dicom_series import series_uid
+from nodescan.slides.dicom_series import series_files
 
 ENDS_BYTES = 256 * 1024
 """How much of each end of a file is hashed: headers and directories of every format lie there."""
@@ -13,7 +13,7 @@ _SMALLER_INDEX_FILE_BYTES = 1024 * 1024
 
 def files_of_slide(path: Path) -> tuple[Path, ...]:
     """The index file and all that belongs to it, sorted; the index file alone for most formats. Raises OSError."""
-    return tuple(sorted({path, *companions(path), *_same_series(path)}))
+    return tuple(sorted({path, *companions(path), *series_files(path)}))
 
 
 def companions(path: Path) -> tuple[Path, ...]:
@@ -57,11 +57,3 @@ def state_of(path: Path) -> str:
         return ""
     said = "".join(f"{name}\0{state.st_size} {state.st_mtime_ns}\0" for name, state in states)
     return hashlib.sha256(said.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _same_series(path: Path) -> tuple[Path, ...]:
-    """The DICOM files beside this one that belong to its series."""
-    uid = series_uid(path) if path.is_file() else None  # opening a pipe would wait for ever
-    if uid is None:
-        return ()
-    return tuple(file for file in path.parent.iterdir() if file.is_file() and series_uid(file) == uid)

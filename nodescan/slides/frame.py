@@ -126,6 +126,8 @@ def place_levels(
     sizes_px: tuple[tuple[int, int], ...],
     downsamples: tuple[float, ...],
     tiles_px: tuple[tuple[int, int] | None, ...] = (),
+    *,
+    whole_only: bool = False,
 ) -> tuple[Level, ...]:
     """Levels with the factors that hold on the canvas.
 
@@ -135,8 +137,9 @@ def place_levels(
     and drop or pad what is left over. So it is where the level is larger, padded; one that is smaller in x or y is no
     such level, though its mean downsample may be whole. tiles_px: (width, height) of its tiles, None where not known: a
     level that ends with a whole tile in x and y may have been padded to there after it was reduced by a whole number,
-    and is left out where that number isn't plain. Else the level is the whole canvas squeezed into its size. A level of
-    another shape than the canvas shows something else, a picture of the label, say, and is left out.
+    and is left out where that number isn't plain. Else the level is the whole canvas squeezed into its size, unless
+    whole_only says that it may be of another scan. A level of another shape than the canvas shows something else, a
+    picture of the label, say, and is left out.
     """
     canvas_width, canvas_height = sizes_px[0]
     levels: list[Level] = []
@@ -151,7 +154,7 @@ def place_levels(
         powers = [times for times in fits if times & (times - 1) == 0]  # as scanners and converters have them
         if len(powers) == 1 and len(fits) <= _MOST_FITS:
             levels.append(Level(index, width, height, float(powers[0]), float(powers[0])))
-        elif not fits and _is_of_shape((width, height), sizes_px[0]):
+        elif not fits and not whole_only and _is_of_shape((width, height), sizes_px[0]):
             levels.append(Level(index, width, height, canvas_width / width, canvas_height / height))
     return tuple(levels)
 

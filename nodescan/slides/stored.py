@@ -14,6 +14,9 @@ from nodescan.slides.frame import Level, Pyramid, place_levels
 from nodescan.slides.spacing import ChosenSpacing, choose_spacing, stated_spacing
 from nodescan.slides.tiff_extent import missing_bytes
 
+DICOM = "dicom"
+"""OpenSlide's name of the format whose levels are files of their own, which may be of several scans."""
+
 LONGEST_SIDE_UM = 210_000.0
 """Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. A header that says more is damaged, and a view of
 all that would not fit into memory."""
@@ -40,7 +43,8 @@ class StoredSlide:
 
     def levels(self) -> tuple[Level, ...]:
         """Those that show the whole slide, with their factors."""
-        return place_levels(self.sizes_px, self.downsamples, tuple(map(self._tile_px, range(len(self.sizes_px)))))
+        tiles_px = tuple(map(self._tile_px, range(len(self.sizes_px))))
+        return place_levels(self.sizes_px, self.downsamples, tiles_px, whole_only=self.format == DICOM)
 
     def _tile_px(self, level: int) -> tuple[int, int] | None:
         sides = [self.properties.get(f"openslide.level[{level}].tile-{side}", "") for side in ("width", "height")]

@@ -1,6 +1,5 @@
 """Small slide files with planted contents."""
 
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -45,36 +44,3 @@ def spoil_tile(path: Path, *, level: int, tile: int) -> None:
     with path.open("r+b") as stream:
         stream.seek(offset)
         stream.write(bytes(16))
-
-
-def write_dicom(path: Path, series_uid: str, *, length: int = 0, implicit: bool = False) -> Path:
-    """A DICOM header with a sequence that names another series before the file's own, and `length` bytes of padding."""
-    syntax = "1.2.840.10008.1.2" if implicit else "1.2.840.10008.1.2.1"
-    decoy = _element(0x0020, 0x000E, b"UI", b"9.9.9", implicit=implicit)
-    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + decoy + struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
-    sequence_head = (
-        struct.pack("<HH", 0x0008, 0x1115) + (b"" if implicit else b"SQ\0\0") + struct.pack("<I", 0xFFFFFFFF)
-    )
-    content = (
-        _element(0x0002, 0x0010, b"UI", syntax.encode(), implicit=False)
-        + _element(0x0008, 0x0016, b"UI", b"1.2.840.10008.5.1.4.1.1.77.1.6", implicit=implicit)
-        + sequence_head
-        + item
-        + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
-        + _element(0x0008, 0x2112, b"OB", b"1234", implicit=implicit)
-        + _element(0x0020, 0x000D, b"UI", b"8.8.8", implicit=implicit)
-        + _element(0x0020, 0x000E, b"UI", series_uid.encode(), implicit=implicit)
-    )
-    path.write_bytes(bytes(128) + b"DICM" + content + bytes(length))
-    return path
-
-
-def _element(group: int, number: int, kind: bytes, value: bytes, *, implicit: bool) -> bytes:
-    value += b"\0" * (len(value) % 2)
-    if implicit:
-        head = struct.pack("<HHI", group, number, len(value))
-    elif kind == b"OB":
-        head = struct.pack("<HH2s2xI", group, number, kind, len(value))
-    else:
-        head = struct.pack("<HH2sH", group, number, kind, len(value))
-    return head + value

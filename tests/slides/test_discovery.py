@@ -7,7 +7,7 @@ import pytest
 from nodescan.errors import UsageError
 from nodescan.slides import discovery
 from nodescan.slides.discovery import SUFFIXES, find_slides
-from tests.slides.made_files import write_dicom
+from tests.slides.made_dicom import write_dicom
 
 
 def found(*inputs: Path | str) -> list[Path]:

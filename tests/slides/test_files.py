@@ -9,7 +9,8 @@ from nodescan.domain.slide import SlideRef
 from nodescan.slides import open_slide
 from nodescan.slides.dicom_series import series_uid
 from nodescan.slides.files import ENDS_BYTES, files_of_slide, fingerprint, state_of
-from tests.slides.made_files import noise, write_dicom, write_tiff
+from tests.slides.made_dicom import write_dicom
+from tests.slides.made_files import noise, write_tiff
 
 
 def test_the_fingerprint_follows_size_and_both_ends_and_nothing_of_the_name(tmp_path: Path):

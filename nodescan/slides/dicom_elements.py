@@ -1,0 +1,148 @@
+"""The elements of a DICOM file's header, followed with care: the file may be damaged, or made to mislead."""
+
+import struct
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+Tag = tuple[int, int]
+Place = tuple[Tag, ...]
+"""An element's tag, after those of the sequences that it stands in."""
+
+_MAGIC_OFFSET = 128
+_META_GROUP = 0x0002
+_TRANSFER_SYNTAX_UID = (_META_GROUP, 0x0010)
+_IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+_UNFOLLOWED = ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
+"""Big-endian and deflated."""
+
+_ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
+_UNDEFINED = 0xFFFFFFFF
+_LONG_VALUES = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+"""Value representations with a 4-byte length (DICOM PS3.5, 7.1.2)."""
+
+_LONGEST, _DEEPEST = 4096, 16
+"""Bytes of a value that is asked for, and sequences within sequences: what claims more is damaged."""
+
+
+class HeaderError(Exception):
+    """The header ends early, or isn't one that can be followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """length: of the value, _UNDEFINED for a sequence that ends with a mark; implicit: how what stands inside is."""
+
+    tag: Tag
+    length: int
+    implicit: bool
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file carries DICOM's mark (PS3.10, 7.1). Raises OSError where it can't be read."""
+    with path.open("rb") as stream:
+        stream.seek(_MAGIC_OFFSET)
+        return stream.read(4) == b"DICM"
+
+
+def header_values(path: Path, wanted: Collection[Place]) -> dict[Place, bytes]:
+    """The values of those wanted elements that the file has, of a sequence's items the first's.
+
+    Raises HeaderError where the file isn't DICOM or its header can't be followed to the last of them, and OSError.
+    """
+    if not is_dicom(path):
+        raise HeaderError("no DICOM file")
+    values: dict[Place, bytes] = {}
+    with path.open("rb") as stream:
+        stream.seek(_MAGIC_OFFSET + 4)
+        reader = _Reader(stream, wanted)
+        try:
+            for place, length in reader.elements(place=(), end=None, implicit=False):
+                if place == (_TRANSFER_SYNTAX_UID,):
+                    reader.meet_syntax(text(_value(stream, length)))
+                elif place in wanted:
+                    values.setdefault(place, _value(stream, length))
+                    if place == reader.last:
+                        break
+        except (struct.error, UnicodeDecodeError) as error:
+            raise HeaderError("the header ends early, or isn't one") from error
+    return values
+
+
+def text(value: bytes) -> str:
+    """The value as text. Raises UnicodeDecodeError."""
+    return value.decode("ascii").strip("\0 ")
+
+
+class _Reader:
+    """Goes through a file's elements, which ascend by tag, and into the sequences that wanted ones stand in."""
+
+    def __init__(self, stream: BinaryIO, wanted: Collection[Place]) -> None:
+        self._stream = stream
+        self.last = max(wanted)
+        self._entered = {place[:depth] for place in wanted for depth in range(1, len(place))}
+        self._implicit = False
+
+    def meet_syntax(self, syntax: str) -> None:
+        """How the elements after the meta group are coded. Raises HeaderError where that can't be followed."""
+        if syntax in _UNFOLLOWED:
+            raise HeaderError("coded in a way that isn't followed")
+        self._implicit = syntax == _IMPLICIT_LITTLE_ENDIAN
+
+    def elements(self, *, place: Place, end: int | None, implicit: bool) -> Iterator[tuple[Place, int]]:
+        """(place, length) of each element that holds a value, with the stream at that, up to the end of their item."""
+        if len(place) > _DEEPEST:
+            raise HeaderError("too many sequences within sequences")
+        before = (-1, -1)
+        while end is None or self._stream.tell() < end:
+            head = self._head(implicit or (not place and self._implicit))
+            if place and head.tag in (_ITEM_END, _SEQUENCE_END):
+                return
+            if head.tag <= before:
+                raise HeaderError("its elements don't ascend")
+            if not place and head.tag > self.last[0]:
+                return
+            before = head.tag
+            here, start = (*place, head.tag), self._stream.tell()
+            after = None if head.length == _UNDEFINED else start + head.length
+            if after is None or here in self._entered:
+                yield from self._items(place=here, end=after, implicit=head.implicit)
+            else:
+                yield here, head.length
+            if after is not None:
+                self._stream.seek(after)
+
+    def _items(self, *, place: Place, end: int | None, implicit: bool) -> Iterator[tuple[Place, int]]:
+        while end is None or self._stream.tell() < end:
+            group, number, length = struct.unpack("<HHI", self._stream.read(8))
+            if (group, number) == _SEQUENCE_END:
+                return
+            if (group, number) != _ITEM:
+                raise HeaderError("a sequence holds something else than items")
+            start = self._stream.tell()
+            after = None if length == _UNDEFINED else start + length
+            if after is None or place in self._entered:
+                yield from self.elements(place=place, end=after, implicit=implicit)
+            if after is not None:
+                self._stream.seek(after)
+
+    def _head(self, implicit: bool) -> _Head:
+        """The head of the next element; the stream then stands at its value. struct.error at the end of the file."""
+        group, number = struct.unpack("<HH", self._stream.read(4))
+        if group == _ITEM[0] or (implicit and group != _META_GROUP):
+            (length,) = struct.unpack("<I", self._stream.read(4))
+            return _Head((group, number), length, implicit)
+        kind = self._stream.read(2)
+        if kind in _LONG_VALUES:
+            (length,) = struct.unpack("<2xI", self._stream.read(6))
+        else:
+            (length,) = struct.unpack("<H", self._stream.read(2))
+        return _Head((group, number), length, kind == b"UN")  # of undefined length: implicit inside (PS3.5, 6.2.2)
+
+
+def _value(stream: BinaryIO, length: int) -> bytes:
+    value = stream.read(min(length, _LONGEST))
+    if len(value) < length:
+        raise HeaderError("a value is cut off, or absurdly long")
+    return value

@@ -1,0 +1,65 @@
+"""Whether the levels of a DICOM series are those of one scan: OpenSlide takes all of a series for one slide."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nodescan.slides.dicom_series import DicomLevel, level_of, series_files
+
+_AS_FINE = 1.4
+"""Levels of one scan are reduced by more: what is less coarse than this times the finest is as fine as that."""
+
+_SAME_EXTENT, _ROUNDED_PX = 0.01, 2
+"""Levels of one scan show the same area, but for sides cut or padded to whole pixels, and rounded spacings."""
+
+
+def several_scans(path: Path) -> str | None:
+    """Why the series of a DICOM file isn't one scan; None where it is, or the file isn't DICOM. Raises OSError."""
+    found = [level for file in series_files(path) if (level := level_of(file)) is not None]
+    levels = {level.concatenation or level.instance or str(index): level for index, level in enumerate(found)}
+    return _contradiction(tuple(levels.values()))
+
+
+def _contradiction(levels: Sequence[DicomLevel]) -> str | None:
+    """levels: each once, though it may come in several files or copies."""
+    pyramids = {level.pyramid for level in levels if level.pyramid}
+    if len(pyramids) > 1:
+        return f"{len(pyramids)} pyramids"
+    measured = [level for level in levels if level.spacing_um is not None]
+    if not measured:
+        return None
+    finest = min(measured, key=_finer_side)
+    as_fine = [level for level in measured if _finer_side(level) < _AS_FINE * _finer_side(finest)]
+    if len(as_fine) > 1:
+        return f"{len(as_fine)} pictures at the full resolution, {_listed(as_fine)}"
+    others = [level for level in measured if not _same_area(level, finest)]
+    if others:
+        return f"pictures of different areas, {_listed([finest, *others])}"
+    return None
+
+
+def _finer_side(level: DicomLevel) -> float:
+    return min(level.spacing_um or (0.0, 0.0))
+
+
+def _same_area(level: DicomLevel, finest: DicomLevel) -> bool:
+    """Whether a level shows what the finest shows. Either may be padded to whole tiles."""
+    for axis, (um, finest_um) in enumerate(zip(level.spacing_um or (), finest.spacing_um or (), strict=True)):
+        extent_um, whole_um = level.size_px[axis] * um, finest.size_px[axis] * finest_um
+        slack_um = max(_ROUNDED_PX * um, _SAME_EXTENT * whole_um)
+        if not -slack_um - _padding_px(finest, axis) * finest_um <= extent_um - whole_um:
+            return False
+        if not extent_um - whole_um <= slack_um + _padding_px(level, axis) * um:
+            return False
+    return True
+
+
+def _padding_px(level: DicomLevel, axis: int) -> int:
+    """The most that the level may be padded by: a tile, where it ends with a whole one."""
+    side, tile = level.size_px[axis], level.tile_px[axis]
+    return tile if tile and side % tile == 0 else 0
+
+
+def _listed(levels: Sequence[DicomLevel]) -> str:
+    return "; ".join(
+        f"{level.size_px[0]:,} x {level.size_px[1]:,} px of {_finer_side(level):.4g} um" for level in levels
+    )
