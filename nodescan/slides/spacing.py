@@ -12,19 +12,32 @@ from nodescan.errors import UnmeasurableError
 LARGEST_ASPECT = 1.1
 """x and y of scanners differ by a few per cent at most; more is a typing error."""
 
+DICOM = "dicom"
+"""OpenSlide's name of the format."""
+
 AGREEMENT = 0.02
 """A given spacing within 2 % of the file's is the same scanner's rounded value; more is a contradiction."""
+
+COARSEST_REDUCED_UM = 50.0
+"""Coarser than any scanner's level 0, and up to here, a spacing may be true of a picture that was reduced: by 128 from
+0.25 um/px it is 32. 300 dpi, the finest that programs write by habit, is 84.7, and 0.1 mm taken for um is 100."""
+
+MOST_REDUCED = 128
 
 _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
 
 
 @dataclass(frozen=True, slots=True)
 class FileSpacing:
-    """What the file says of level 0, believed or not; None where it says nothing. source: "file" or "tiff"."""
+    """What the file says of level 0, believed or not; None where it says nothing. source: "file" or "tiff".
+
+    of_pixels: it is never a print setting, as DICOM's.
+    """
 
     x_um: float | None
     y_um: float | None
     source: str
+    of_pixels: bool = False
 
     @property
     def missing(self) -> bool:
@@ -40,6 +53,22 @@ class FileSpacing:
         """Whether x and y may each be a scanner's, but differ too much: no one number is right for both."""
         each = self._each_a_scanners
         return each is not None and max(each.x, each.y) / min(each.x, each.y) > LARGEST_ASPECT
+
+    def reduced_from(self, given_um: float | None) -> bool:
+        """Whether it may be true of a reduced picture, whose full resolution isn't in the file.
+
+        Where it may as well be a print setting, only if the given spacing times a power of two is this.
+        """
+        if self.x_um is None or self.y_um is None:
+            return False
+        finer, coarser = sorted((self.x_um, self.y_um))
+        if not (finer > COARSEST_UM and coarser <= min(COARSEST_REDUCED_UM, LARGEST_ASPECT * finer)):
+            return False
+        if self.of_pixels or given_um is None:
+            return self.of_pixels
+        times = (finer + coarser) / 2 / given_um
+        power = 2.0 ** round(math.log2(times))
+        return 1 < power <= MOST_REDUCED and abs(times / power - 1) <= AGREEMENT
 
     @property
     def _each_a_scanners(self) -> Spacing | None:
@@ -77,13 +106,13 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
             f"the given spacing of {given_um:.4g} um/px can't be a slide scanner's",
             f"give the um/px of the full resolution, between {FINEST_UM} and {COARSEST_UM}",
         )
-    if plausible is None and not stated.uneven:
+    if plausible is None and not stated.uneven and not stated.reduced_from(given_um):
         return ChosenSpacing(Spacing.square(given_um), "user", _replaced_absurd(stated, given_um))
     if plausible is not None and abs(given_um / plausible.mean - 1) <= AGREEMENT + 1e-9:
         return ChosenSpacing(plausible, stated.source)
     if not ref.override_mpp:
         if plausible is None:
-            raise _unmeasurable(stated, name)
+            raise _unmeasurable(stated, name, given_um)
         raise UnmeasurableError(
             name,
             f"the file says {stated}, {given_um:.4g} was given: they differ by "
@@ -102,16 +131,23 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
         x_per_unit, y_per_unit = _number(properties, "tiff.XResolution"), _number(properties, "tiff.YResolution")
         if unit_um and x_per_unit and y_per_unit:
             return FileSpacing(unit_um / x_per_unit, unit_um / y_per_unit, "tiff")
-    return FileSpacing(x, y, "file")
+    return FileSpacing(x, y, "file", of_pixels=properties.get("openslide.vendor") == DICOM)
 
 
-def _unmeasurable(stated: FileSpacing, name: str) -> UnmeasurableError:
+def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None) -> UnmeasurableError:
     if stated.uneven:
         return UnmeasurableError(
             name,
             f"the file says {stated}: x and y differ by more than a scanner's, and no one number is right for both",
             "mend the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, "
             "and is right only where the pixels are square",
+        )
+    if stated.reduced_from(given_um):
+        return UnmeasurableError(
+            name,
+            f"only reduced levels are here ({stated}): the file of the full resolution is missing",
+            "put it beside this one, or export the slide again; --mpp needs --override-mpp here, and is right only if "
+            "the file is wrong",
         )
     reason = (
         "the file doesn't say how large its pixels are"

@@ -11,11 +11,8 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.facts import SlideFacts
 from nodescan.slides.frame import Level, Pyramid, place_levels
-from nodescan.slides.spacing import ChosenSpacing, choose_spacing, stated_spacing
+from nodescan.slides.spacing import DICOM, ChosenSpacing, choose_spacing, stated_spacing
 from nodescan.slides.tiff_extent import missing_bytes
-
-DICOM = "dicom"
-"""OpenSlide's name of the format whose levels are files of their own, which may be of several scans."""
 
 LONGEST_SIDE_UM = 210_000.0
 """Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. A header that says more is damaged, and a view of

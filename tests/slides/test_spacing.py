@@ -44,6 +44,37 @@ def test_an_absurd_value_makes_the_slide_unmeasurable_until_the_user_gives_one(a
     assert [flag.code for flag in chosen.warnings] == ["spacing_absurd_in_file"]
 
 
+REDUCED = "only reduced levels are here (1.944 um/px): the file of the full resolution is missing; "
+
+
+@pytest.mark.parametrize("given", [None, 0.486, 0.25])
+def test_a_dicom_series_without_its_finest_level_is_not_measured_with_a_given_spacing(given: float | None):
+    """Its spacing is true: 0.486 in its place would make every size a quarter."""
+    stated = stated_spacing({"openslide.vendor": "dicom", "openslide.mpp-x": "1.944", "openslide.mpp-y": "1.944"})
+    with pytest.raises(UnmeasurableError) as caught:
+        choose_spacing(stated, SlideRef("a", Path("a.dcm"), mpp_um=given))
+    assert str(caught.value).startswith(f"a.dcm: {REDUCED}")
+    chosen = choose_spacing(stated, SlideRef("a", Path("a.dcm"), mpp_um=0.25, override_mpp=True))
+    assert (chosen.spacing.x, chosen.source, chosen.warnings[0].code) == (0.25, "user-override", "spacing_overridden")
+
+
+@pytest.mark.parametrize(("um", "reduced"), [(1.2000001, True), (50.0, True), (50.1, False), (486.0, False)])
+def test_a_dicom_spacing_beyond_any_reduced_level_is_absurd(um: float, reduced: bool):
+    """Such as um written as mm: a given one fills it."""
+    stated = FileSpacing(um, um, "file", of_pixels=True)
+    assert stated.reduced_from(None) is stated.reduced_from(0.486) is reduced
+    assert not FileSpacing(um, 1.2 * um, "file", of_pixels=True).reduced_from(None)
+
+
+def test_elsewhere_a_given_spacing_times_a_power_of_two_shows_a_reduced_picture():
+    """1.944 is 4 times 0.486; other values may be print settings, and 72 dpi is 352.8."""
+    with pytest.raises(UnmeasurableError, match=r"only reduced levels are here \(1.944 um/px\)"):
+        choose(1.944, 1.944, given=0.486)
+    assert choose(1.944, 1.944, given=0.486, override=True).source == "user-override"
+    for um, given in ((1.944, 0.3), (352.8, 0.5), (84.7, 0.25), (264.6, 0.2584), (10_000, 0.5), (25.0, 0.25)):
+        assert choose(um, um, given=given).source == "user"
+
+
 def test_x_and_y_too_far_apart_are_not_settled_by_one_number():
     """0.5 by 0.6: a square value makes one axis wrong by up to 20 %, so it is refused unless it overrides the file."""
     for given in (None, 0.5, 0.55, 0.6):
