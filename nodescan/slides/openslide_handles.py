@@ -36,7 +36,7 @@ class HandlePool:
         self._idle.append(handle)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
-        """uint8 (box.height, box.width, 3) RGB of a box that lies inside the level. Raises OpenSlideError."""
+        """uint8 (box.height, box.width, 4) RGBA, as on_white takes it, of a box in the level. Raises OpenSlideError."""
         handle = self._take()
         try:
             pixels = self._read(handle, index, box)
@@ -58,7 +58,7 @@ class HandlePool:
         """OpenSlide is asked for the level-0 pixel that its own arithmetic takes nearest to the level's pixel."""
         downsample = self.stored.downsamples[index]
         place = (round(box.left * downsample), round(box.top * downsample))
-        return on_white(np.asarray(handle.read_region(place, index, (box.width, box.height))))
+        return np.asarray(handle.read_region(place, index, (box.width, box.height)))
 
     def _take(self) -> openslide.OpenSlide:
         with self._lock:

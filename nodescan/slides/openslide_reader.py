@@ -12,7 +12,8 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides.diagnosis import without_folders
 from nodescan.slides.framed_slide import FramedSlide
-from nodescan.slides.openslide_handles import HandlePool
+from nodescan.slides.lost_areas import LostAreas
+from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import tile_tables
 
@@ -64,6 +65,7 @@ class OpenSlideLevels:
         self._path = path
         self._handles = handles
         self._tables = tile_tables(path, handles.stored)
+        self._lost = LostAreas(handles)
         self._sizes_px = handles.stored.sizes_px
         subpixel = handles.stored.format in SUBPIXEL_FORMATS
         self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in handles.stored.downsamples)
@@ -71,18 +73,26 @@ class OpenSlideLevels:
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
         if self._tables is not None and self._tables.has_lost(index, box):  # OpenSlide paints it white
-            raise RegionUnreadableError(self._path.name, f"a tile of level {index} is missing")
+            raise self._missing(index)
         try:
-            return self._in_blocks(index, box) if self._resampled[index] else self._handles.read_level(index, box)
+            pixels = self._in_blocks(index, box) if self._resampled[index] else self._handles.read_level(index, box)
+            lost = self._tables is None and self._lost.has_lost(index, box, pixels[..., 3])
         except openslide.OpenSlideError as error:
             said = without_folders(" ".join(str(error).split()), self._path)
             raise RegionUnreadableError(self._path.name, said) from error
+        if lost:
+            raise self._missing(index)
+        return on_white(pixels)
 
     def close(self) -> None:
         self._handles.close()
 
+    def _missing(self, index: int) -> RegionUnreadableError:
+        return RegionUnreadableError(self._path.name, f"a tile of level {index} is missing")
+
     def _in_blocks(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
-        pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
+        """As HandlePool.read_level()."""
+        pixels = np.empty((box.height, box.width, 4), dtype=np.uint8)
         for block in _blocks(box, *self._sizes_px[index]):
             met = block.common(box)
             pixels[met.within(box)] = self._handles.read_level(index, block)[met.within(block)]

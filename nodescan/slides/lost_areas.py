@@ -1,0 +1,72 @@
+"""Areas that a level leaves transparent although a finer one shows them: they were scanned, and are lost here."""
+
+import math
+
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.slides.openslide_handles import HandlePool
+
+_BLOCK_PX, _PATCH_PX, _LEAST_PX = 128, 16, 8
+"""No level has smaller tiles than a block, so that each tile holds the middle of one; a patch around it tells whether
+it is transparent, for neighbouring tiles may lie a pixel off. What of a block is left at the level's end counts from
+the least on: sides are rounded."""
+
+
+class LostAreas:
+    """Those of one file, in blocks of each level's own fixed grid. Safe to use from several threads.
+
+    Scanners leave glass out of all levels alike, as transparent: that is nothing lost. Finer levels are looked at in
+    the middle of a transparent block, a pixel each, and what was found is kept: much of a slide may be left out.
+    """
+
+    def __init__(self, handles: HandlePool) -> None:
+        self._handles = handles
+        self._sizes_px = handles.stored.sizes_px
+        self._levels = {level.index: level for level in handles.stored.levels()}
+        self._known: dict[tuple[int, int, int], bool] = {}
+
+    def has_lost(self, index: int, box: PixelBox, alpha: NDArray[np.uint8]) -> bool:
+        """Whether a box of a level meets a lost area. alpha : uint8 (box.height, box.width), as the level has it."""
+        if index == 0 or index not in self._levels or alpha.min() > 0:
+            return False
+        width, height = self._sizes_px[index]
+        for top in range(box.top - box.top % _BLOCK_PX, box.bottom, _BLOCK_PX):
+            for left in range(box.left - box.left % _BLOCK_PX, box.right, _BLOCK_PX):
+                block = PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top))
+                patch = _middle(block)
+                seen = patch if patch.common(box) == patch else block.common(box)
+                if not alpha[seen.within(box)].any() and self._is_lost(index, block):
+                    return True
+        return False
+
+    def _is_lost(self, index: int, block: PixelBox) -> bool:
+        key = (index, block.left, block.top)
+        if key not in self._known:
+            self._known[key] = (
+                min(block.width, block.height) >= _LEAST_PX
+                and self._is_finer_there(index, block)
+                and not self._handles.read_level(index, _middle(block))[..., 3].any()
+            )
+        return self._known[key]
+
+    def _is_finer_there(self, index: int, block: PixelBox) -> bool:
+        """What can't be decoded is there, too."""
+        level = self._levels[index]
+        x = (block.left + block.width / 2) * level.factor_x
+        y = (block.top + block.height / 2) * level.factor_y
+        for finer in (self._levels[number] for number in range(index) if number in self._levels):
+            pixel = PixelBox(math.floor(x / finer.factor_x), math.floor(y / finer.factor_y), 1, 1)
+            try:
+                if self._handles.read_level(finer.index, pixel)[0, 0, 3] > 0:
+                    return True
+            except openslide.OpenSlideError:
+                return True
+        return False
+
+
+def _middle(block: PixelBox) -> PixelBox:
+    wide, high = min(block.width, _PATCH_PX), min(block.height, _PATCH_PX)
+    return PixelBox(block.left + (block.width - wide) // 2, block.top + (block.height - high) // 2, wide, high)
