@@ -6,7 +6,7 @@ from pathlib import Path
 from nodescan.errors import NotASlideError
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
-from nodescan.slides.tiff_extent import is_big_endian_classic, is_tiff, missing_bytes, tile_fault
+from nodescan.slides.tiff_extent import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tile_fault
 
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
 _COPY_AGAIN = "copy it again from the scanner or the archive"
@@ -93,6 +93,10 @@ def _tiff(path: Path, said: str) -> NotASlideError:
     missing = missing_bytes(path)
     if missing:
         return NotASlideError(path.name, f"cut off: its end is missing (at least {missing:,} bytes)", _COPY_AGAIN)
+    scanner = scanner_of(path)
+    if scanner:  # a converter would take its first image, which may be that of the whole glass
+        reason = f"a TIFF of a {scanner} scanner that can't be opened as a slide{_in_brackets(said)}"
+        return NotASlideError(path.name, reason, "export each region at full resolution from the scanner's software")
     if said:
         return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", _convert(path))
     if is_big_endian_classic(path):

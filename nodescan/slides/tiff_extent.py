@@ -1,4 +1,5 @@
-"""What a TIFF's own directories tell before it is opened: how far the file must reach, and tiles that none can read."""
+"""What a TIFF's own directories tell before it is opened: how far the file must reach, tiles that none can read, who
+wrote it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ _DATA = ((273, 279), (324, 325))
 """Tags of offsets and byte counts, of strips and of tiles (TIFF 6.0, sections 8 and 15)."""
 
 _TILE_WIDTH, _TILE_HEIGHT, _ORIENTATION = 322, 323, 274
+
+_DESCRIPTIONS, _SCANNERS = (270, 700), {b"<scn": "Leica", b"<iScan": "Ventana"}
+"""ImageDescription and XMP, and how the XML begins there that scanners describe their images with."""
 
 LARGEST_TILE_PX = 2**28
 """A tile of 1 GB of pixels; OpenSlide ends the whole program where it can't get the memory that a tile claims."""
@@ -90,6 +94,22 @@ def is_big_endian_classic(path: Path) -> bool:
     with path.open("rb") as stream:
         layout = layout_of(stream.read(4))
     return layout is not None and layout.order == ">" and layout.pointer_bytes == 4
+
+
+def scanner_of(path: Path) -> str | None:
+    """Whose scanner wrote the TIFF, if it is one whose images only its own XML tells apart. Raises OSError."""
+    with path.open("rb") as stream:
+        layout = layout_of(stream.read(4))
+        if layout is None:
+            return None
+        try:
+            for directory in directories(stream, layout):
+                said = b"".join(directory.raw(stream, tag) for tag in _DESCRIPTIONS)
+                if found := next((name for mark, name in _SCANNERS.items() if mark in said), None):
+                    return found
+        except CutOffTiffError:  # said by missing_bytes
+            pass
+    return None
 
 
 def _data_end(stream: BinaryIO, directory: Directory) -> int:

@@ -88,6 +88,19 @@ def test_a_plain_tiff_is_told_from_a_slide_with_the_command_that_converts_it(tmp
     assert "`vips tiffsave a.tif a-tiled.tif --tile --pyramid --compression jpeg`" in text
 
 
+@pytest.mark.parametrize(
+    ("scanner", "tag", "said"), [("Leica", 270, '<?xml version="1.0"?><scn>'), ("Ventana", 700, "<EncodeInfo><iScan/>")]
+)
+def test_a_scanners_own_tiff_is_not_to_be_converted(tmp_path: Path, scanner: str, tag: int, said: str):
+    """Its first image is the whole glass seen from afar, and a converter would take that."""
+    with tifffile.TiffWriter(tmp_path / "a.scn") as tiff:
+        tiff.write(noise(64, 64), photometric="rgb", metadata=None, extratags=[(tag, "s", 0, said, True)])
+    assert refusal(tmp_path / "a.scn") == (
+        f"a.scn: a TIFF of a {scanner} scanner that can't be opened as a slide; "
+        "export each region at full resolution from the scanner's software"
+    )
+
+
 def test_an_mrxs_without_its_data(tmp_path: Path):
     """The folder missing, and the folder without its index."""
     (tmp_path / "a.mrxs").write_bytes(b"\xff\xd8\xff" + bytes(100))
