@@ -5,12 +5,9 @@ import struct
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
 
 import numpy as np
 import shapely
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from shapely import affinity
@@ -22,6 +19,7 @@ from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.imaging.sizing import to_shape
+from nodescan.ome_xml import physical_size_um
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
 """A mask's resolution tags are believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px,
@@ -46,7 +44,6 @@ _SAME_PX = 0.01
 
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
-_UM_PER_OME_UNIT = {"nm": 0.001, "µm": 1.0, "mm": 1000.0, "cm": 10_000.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,23 +216,9 @@ def _spacing_in(image: Image.Image) -> Spacing | None:
     """The spacing by OME-XML, else by TIFF resolution tags, where plausible; other formats state a print size only."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return None
-    return _ome_spacing(str(image.tag_v2.get(TiffImagePlugin.IMAGEDESCRIPTION, ""))) or _tag_spacing(image)
-
-
-def _ome_spacing(description: str) -> Spacing | None:
-    """What an OME-TIFF says of its pixels: PhysicalSizeX and Y, in um where no unit is named (OME schema 2016-06)."""
-    if "<OME" not in description:
-        return None
-    try:
-        document = fromstring(description.encode("latin-1", "replace"))  # pillow takes the tag's UTF-8 for Latin-1
-        found = next((node for node in document.iter() if node.tag.endswith("}Pixels")), None)
-        if found is None:
-            return None
-        units = [_UM_PER_OME_UNIT[found.get(f"PhysicalSize{axis}Unit", "µm")] for axis in "XY"]
-        x, y = (float(found.get(f"PhysicalSize{axis}", "nan")) for axis in "XY")
-    except (ParseError, DefusedXmlException, ValueError, LookupError):
-        return None
-    return _if_plausible(x * units[0], y * units[1])
+    described = str(image.tag_v2.get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
+    size_um = physical_size_um(described.encode("latin-1", "replace"))  # pillow takes the tag's UTF-8 for Latin-1
+    return (size_um and _if_plausible(*size_um)) or _tag_spacing(image)
 
 
 def _tag_spacing(image: TiffImagePlugin.TiffImageFile) -> Spacing | None:

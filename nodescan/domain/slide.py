@@ -43,7 +43,7 @@ class BoundsUm:
 class SlideInfo:
     """Facts of a slide file. Spacing is of level 0 and never guessed: without it a slide can't be opened to measure.
 
-    spacing_source is one of "file" (openslide.mpp-x/-y), "tiff" (resolution tags), "user" (--mpp or the
+    spacing_source is one of "file" (openslide.mpp-x/-y, OME-XML), "tiff" (resolution tags), "user" (--mpp or the
     manifest filled a gap) or "user-override" (it replaced a plausible value). reader names the room that
     read the pixels ("openslide", "tiff"). warnings are flags of the slide's report.
     """

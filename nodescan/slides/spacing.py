@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM, SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
+from nodescan.ome_xml import physical_size_um
 
 LARGEST_ASPECT = 1.1
 """x and y of scanners differ by a few per cent at most; more is a typing error."""
@@ -31,13 +32,15 @@ _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
 class FileSpacing:
     """What the file says of level 0, believed or not; None where it says nothing. source: "file" or "tiff".
 
-    of_pixels: it is never a print setting, as DICOM's.
+    of_pixels: it is never a print setting, as DICOM's. against: what the resolution tags say instead, None where they
+    agree or don't count.
     """
 
     x_um: float | None
     y_um: float | None
     source: str
     of_pixels: bool = False
+    against: "FileSpacing | None" = None
 
     @property
     def missing(self) -> bool:
@@ -46,13 +49,27 @@ class FileSpacing:
     @property
     def plausible(self) -> Spacing | None:
         """The spacing, or None where it is missing or can't be a slide scanner's."""
-        return None if self.uneven else self._each_a_scanners
+        return None if self.uneven or self.against else self._each_a_scanners
 
     @property
     def uneven(self) -> bool:
         """Whether x and y may each be a scanner's, but differ too much: no one number is right for both."""
         each = self._each_a_scanners
         return each is not None and max(each.x, each.y) / min(each.x, each.y) > LARGEST_ASPECT
+
+    def may_be_filled(self, given_um: float) -> bool:
+        """Whether a given spacing may stand in for it without being told to: it is missing, or can't be true."""
+        return self.plausible is None and not (self.uneven or self.against or self.reduced_from(given_um))
+
+    def differs_from(self, other: "FileSpacing") -> bool:
+        """Whether both may be a scanner's, and not the same one's, rounded."""
+        own, its = self._each_a_scanners, other._each_a_scanners
+        return bool(own and its and max(abs(own.x / its.x - 1), abs(own.y / its.y - 1)) > AGREEMENT)
+
+    @property
+    def known(self) -> bool:
+        """Whether x and y may each be a scanner's."""
+        return self._each_a_scanners is not None
 
     def reduced_from(self, given_um: float | None) -> bool:
         """Whether it may be true of a reduced picture, whose full resolution isn't in the file.
@@ -80,7 +97,8 @@ class FileSpacing:
 
     def __str__(self) -> str:
         x, y = (f"{value:.4g}" if value is not None else "nothing" for value in (self.x_um, self.y_um))
-        return f"{x} um/px" if x == y else f"{x} x {y} um/px"
+        own = f"{x} um/px" if x == y else f"{x} x {y} um/px"
+        return own if self.against is None else f"{own} (OME-XML) and {self.against} (resolution tags)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +124,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
             f"the given spacing of {given_um:.4g} um/px can't be a slide scanner's",
             f"give the um/px of the full resolution, between {FINEST_UM} and {COARSEST_UM}",
         )
-    if plausible is None and not stated.uneven and not stated.reduced_from(given_um):
+    if stated.may_be_filled(given_um):
         return ChosenSpacing(Spacing.square(given_um), "user", _replaced_absurd(stated, given_um))
     if plausible is not None and abs(given_um / plausible.mean - 1) <= AGREEMENT + 1e-9:
         return ChosenSpacing(plausible, stated.source)
@@ -124,9 +142,21 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
 
 
 def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
-    """What a slide's properties, in OpenSlide's names, say: openslide.mpp-x/-y, else a generic TIFF's resolution."""
+    """What a slide's properties, in OpenSlide's names, say: openslide.mpp-x/-y; of a generic TIFF OME-XML and tags."""
+    generic = properties.get("openslide.vendor") == "generic-tiff"
+    size_um = physical_size_um(properties.get("tiff.ImageDescription", "").encode()) if generic else None
+    said = _in_tags(properties, generic=generic)
+    if size_um is None:
+        return said
+    described = FileSpacing(*size_um, "file")
+    if described.differs_from(said):
+        return replace(described, against=said)
+    return described if said.missing or (described.known and not said.known) else said
+
+
+def _in_tags(properties: Mapping[str, str], *, generic: bool) -> FileSpacing:
     x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
-    if (x is None or y is None) and properties.get("openslide.vendor") == "generic-tiff":
+    if (x is None or y is None) and generic:
         unit_um = _UM_PER_TIFF_UNIT.get(properties.get("tiff.ResolutionUnit", "inch"))
         x_per_unit, y_per_unit = _number(properties, "tiff.XResolution"), _number(properties, "tiff.YResolution")
         if unit_um and x_per_unit and y_per_unit:
@@ -135,6 +165,12 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
 
 
 def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None) -> UnmeasurableError:
+    if stated.against is not None:
+        return UnmeasurableError(
+            name,
+            f"the file says {stated}: only one can be right, and every size hangs on it",
+            "find out which, and give it with --mpp UM --override-mpp",
+        )
     if stated.uneven:
         return UnmeasurableError(
             name,

@@ -106,7 +106,7 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
         )
     if first[0] == finest[0]:
         return stored
-    unsaid = ("openslide.mpp-x", "openslide.mpp-y", "tiff.XResolution", "tiff.YResolution")
+    unsaid = ("openslide.mpp-x", "openslide.mpp-y", "tiff.XResolution", "tiff.YResolution", "tiff.ImageDescription")
     return replace(stored, properties={key: text for key, text in stored.properties.items() if key not in unsaid})
 
 

@@ -147,3 +147,61 @@ def test_what_the_file_says_is_read_from_openslides_properties_then_from_a_plain
     assert stated_spacing(tags | {"tiff.ResolutionUnit": "none"}).missing
     assert stated_spacing(tags | {"openslide.vendor": "aperio"}).missing
     assert stated_spacing({"openslide.mpp-x": "a", "openslide.mpp-y": "b"}).plausible is None
+
+
+def ome(size: str, **tags: str) -> dict[str, str]:
+    """Properties of a generic TIFF with such an OME-XML."""
+    pixels = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image><Pixels {size}/></Image></OME>'
+    return {"openslide.vendor": "generic-tiff", "tiff.ImageDescription": pixels} | tags
+
+
+TAGS_0486 = {"openslide.mpp-x": "0.486", "openslide.mpp-y": "0.486"}
+
+
+@pytest.mark.parametrize(
+    ("size", "um"),
+    [
+        ('PhysicalSizeX="486" PhysicalSizeXUnit="nm" PhysicalSizeY="490" PhysicalSizeYUnit="nm"', (0.486, 0.49)),
+        ('PhysicalSizeX="0.5" PhysicalSizeY="0.00049" PhysicalSizeYUnit="mm"', (0.5, 0.49)),
+        ('PhysicalSizeX="0.5" PhysicalSizeXUnit="\u03bcm" PhysicalSizeY="0.5" PhysicalSizeYUnit="um"', (0.5, 0.5)),
+    ],
+)
+def test_what_ome_xml_says_is_taken_where_tags_say_nothing_true(size: str, um: tuple[float, float]):
+    """In each unit of length; a print setting in the tags doesn't count."""
+    for tags in ({}, {"openslide.mpp-x": "264.58", "openslide.mpp-y": "264.58"}):
+        stated = stated_spacing(ome(size, **tags))
+        assert (stated.x_um, stated.y_um, stated.source) == (*map(pytest.approx, um), "file")
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["", 'PhysicalSizeX="0.2"', 'PhysicalSizeX="1" PhysicalSizeXUnit="pixel" PhysicalSizeY="1"', "<"]
+    + [f'PhysicalSizeX="{um}" PhysicalSizeY="{um}"' for um in ("0", "-1", "nan", "a", "300", "0.48", "0.495")],
+)
+def test_tags_stand_where_ome_xml_says_nothing_else_that_may_be_true(size: str):
+    """Damaged, half, not a length, absurd, or the same but for rounding."""
+    stated = stated_spacing(ome(size, **TAGS_0486))
+    assert (stated.x_um, stated.y_um, stated.against) == (0.486, 0.486, None)
+
+
+def test_ome_xml_and_tags_that_contradict_are_settled_by_the_user_alone():
+    """0.243 and 0.486: the message names both, and neither counts by itself."""
+    stated = stated_spacing(ome('PhysicalSizeX="0.243" PhysicalSizeY="0.243"', **TAGS_0486))
+    for given in (None, 0.243, 0.486):
+        with pytest.raises(UnmeasurableError) as caught:
+            choose_spacing(stated, SlideRef("a", Path("a.tif"), mpp_um=given))
+        assert str(caught.value) == (
+            "a.tif: the file says 0.243 um/px (OME-XML) and 0.486 um/px (resolution tags): only one can be right, and "
+            "every size hangs on it; find out which, and give it with --mpp UM --override-mpp"
+        )
+    chosen = choose_spacing(stated, SlideRef("a", Path("a.tif"), mpp_um=0.486, override_mpp=True))
+    assert (chosen.spacing.x, chosen.source) == (0.486, "user-override")
+    assert "0.243 um/px (OME-XML) and 0.486 um/px (resolution tags)" in chosen.warnings[0].message
+
+
+def test_entities_in_ome_xml_are_not_expanded():
+    """A description made to fill the memory is no description."""
+    plain = ome('PhysicalSizeX="0.5" PhysicalSizeY="0.5"')
+    bomb = '<!DOCTYPE OME [<!ENTITY a "aaaaaaaaaa">]>' + plain["tiff.ImageDescription"]
+    assert not stated_spacing(plain).missing
+    assert stated_spacing(plain | {"tiff.ImageDescription": bomb}).missing
