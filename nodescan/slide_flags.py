@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
@@ -29,7 +31,18 @@ def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) 
         none = Flag("no_tissue", "No tissue was found, so nothing was examined; see the overview and check the slide.")
         return (none, *excluded_flags(tissue, settings.tissue))
     stain = stain_flags(overview.pixels, tissue, settings.quality)
-    return (*stain, *excluded_flags(tissue, settings.tissue), *_cut_flags(tissue))
+    return (*stain, *excluded_flags(tissue, settings.tissue), *_unseen_flags(tissue), *_cut_flags(tissue))
+
+
+def _unseen_flags(tissue: TissueMask) -> tuple[Flag, ...]:
+    """What the overview could not show counts as tissue, so that it is examined: most of it may be glass."""
+    if tissue.unseen is None or not tissue.unseen.any():
+        return ()
+    mm2 = int(np.count_nonzero(tissue.unseen)) * tissue.spacing.pixel_area_um2 / 1e6
+    text = (
+        f"{mm2:.2g} mm2 can't be read at low magnification and count as tissue: there may be less tissue than is said."
+    )
+    return (Flag("overview_unreadable", text),)
 
 
 def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:

@@ -31,7 +31,7 @@ DOUBTS = (
 LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off"})
 """Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
 
-NO_REASONS = frozenset({*DOUBTS, "cell_count_not_assessed", "size_near_limit"})
+NO_REASONS = frozenset({*DOUBTS, "cell_count_not_assessed", "overview_unreadable", "size_near_limit"})
 """Flags that are not a reason for a slide to be incomplete."""
 
 RESTATED = frozenset(

@@ -66,4 +66,8 @@ def test_tissue_that_the_overview_lacks_is_examined(tmp_path: Path) -> None:
     ref, predictor = SlideRef("s", path), ColourPredictor()
     report = scan_slide(ref, open_slide=open_slide, predictor=predictor, settings=settings, progress=Viewer()).report
     assert (report.status, report.metastasis) == (Status.COMPLETE, Metastasis.MICRO)
+    (flag,) = report.flags
+    assert flag.code == "overview_unreadable"
+    assert flag.message.startswith("1.9 mm2 can't be read at low magnification")
+    assert report.tissue_area_mm2 > 1.8
     assert report.deposits[0].diameter_um == pytest.approx(570, abs=16)  # cells of 15 um
