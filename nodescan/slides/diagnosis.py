@@ -6,10 +6,14 @@ from pathlib import Path
 from nodescan.errors import NotASlideError
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
+from nodescan.slides.dicom_series import level_of, series_files
 from nodescan.slides.tiff_extent import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tile_fault
 
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
 _COPY_AGAIN = "copy it again from the scanner or the archive"
+_PART_MISSING = "in concatenation"
+"""Of OpenSlide's words where a level is split over files, and not all are there."""
+
 _LEAVE_OUT = "take it out of the list of slides"
 
 
@@ -19,7 +23,9 @@ def check_readable(path: Path) -> None:
     name = path.name
     try:
         if path.is_dir():
-            raise NotASlideError(name, "a folder, not a slide file", "name the slide's index file")
+            raise NotASlideError(
+                name, "a folder, not a slide file", "name the slide's file in it, of a DICOM series any one"
+            )
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
         with path.open("rb") as stream:
@@ -82,11 +88,15 @@ def _mrxs(path: Path, said: str) -> NotASlideError:
 
 
 def _declined_dicom(path: Path, said: str) -> NotASlideError:
-    return NotASlideError(
-        path.name,
-        f"a DICOM file, but not of a whole-slide image that can be read{_in_brackets(said)}",
-        "give a file of a series of VL Whole Slide Microscopy images, with the whole series in one folder",
-    )
+    levels = any(level_of(file) for file in series_files(path))
+    if not levels:
+        remedy = "give a file of a series of VL Whole Slide Microscopy images, with the whole series in one folder"
+    elif _PART_MISSING in said:
+        remedy = "put the whole series into one folder"
+    else:
+        remedy = "copy the series again; if that doesn't help, export it again from the scanner or the archive"
+    reason = f"a DICOM file, but not of a whole-slide image that can be read{_in_brackets(said)}"
+    return NotASlideError(path.name, reason, remedy)
 
 
 def _tiff(path: Path, said: str) -> NotASlideError:

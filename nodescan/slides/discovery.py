@@ -9,14 +9,14 @@ from typing import NoReturn
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError, nothing_there
 from nodescan.slides.dicom_elements import is_dicom
-from nodescan.slides.dicom_series import series_uid
+from nodescan.slides.dicom_series import level_of, series_uid
 from nodescan.slides.files import companions
-from nodescan.slides.slide_ids import real_path, slide_ids
+from nodescan.slides.slide_ids import real_path, slide_ids, without_suffix
 
 SUFFIXES = frozenset(
     {".bif", ".czi", ".dcm", ".mrxs", ".ndpi", ".scn", ".svs", ".svslide", ".tif", ".tiff", ".vms", ".vmu"}
 )
-"""What counts as a slide inside a folder; DICOM files count without a suffix too."""
+"""What counts as a slide inside a folder; DICOM files count whatever their suffix."""
 
 _DICOM_DIRECTORY = "DICOMDIR"
 
@@ -99,12 +99,12 @@ def _looks_like_a_slide(path: Path) -> bool:
     if path.name.startswith(".") or path.name in OWN_RESULTS:
         return False
     suffix = path.suffix.lower()
-    if suffix == "" or suffix[1:].isdigit():  # DICOM instances are often named by number or UID
-        try:
-            return path.name != _DICOM_DIRECTORY and path.is_file() and is_dicom(path)
-        except OSError:  # it may be a slide: what can't be read fails in its own row
-            return True
-    return suffix in SUFFIXES
+    if suffix in SUFFIXES:
+        return True
+    try:
+        return path.name != _DICOM_DIRECTORY and path.is_file() and is_dicom(path)
+    except OSError:  # DICOM files are often named by number or UID: what may be a slide fails in its own row
+        return without_suffix(path) == path.name
 
 
 def _once(paths: Iterable[Path]) -> list[Path]:
@@ -117,13 +117,16 @@ def _once(paths: Iterable[Path]) -> list[Path]:
 
 
 def _one_per_series(paths: Sequence[Path]) -> list[Path]:
-    """One file for each DICOM series of a folder: its largest, which holds the full resolution."""
-    chosen: dict[tuple[Path, str], Path] = {}
+    """One file for each DICOM series of a folder: its largest level, which holds the full resolution."""
+    series: dict[tuple[Path, str], list[Path]] = {}
     for path in paths:
-        key = _series_key(path)
-        best = chosen.get(key)
-        chosen[key] = path if best is None else max(best, path, key=lambda file: (file.stat().st_size, str(file)))
-    return list(chosen.values())
+        series.setdefault(_series_key(path), []).append(path)
+    return [files[0] if len(files) == 1 else max(files, key=_rank) for files in series.values()]
+
+
+def _rank(path: Path) -> tuple[bool, int, str]:
+    """Of the files of a series: levels before pictures of a label, say, larger ones before others."""
+    return level_of(path) is not None, path.stat().st_size, str(path)
 
 
 def _series_key(path: Path) -> tuple[Path, str]:

@@ -52,6 +52,11 @@ def slide_ids(paths: Sequence[Path]) -> tuple[str, ...]:
             level[index] += 1
 
 
+def without_suffix(path: Path) -> str:
+    """The file's name without its suffix. What is all digits is none: DICOM files are named by UIDs, 1.2.840.7."""
+    return path.name if path.suffix[1:].isdigit() else path.stem
+
+
 def safe_name(stem: str) -> str:
     """The stem with letters, digits, . _ and - only, at most 100; accents are dropped, the rest becomes _."""
     letters = unicodedata.normalize("NFKD", _raw(stem).decode("utf-8", "replace"))
@@ -81,7 +86,7 @@ def place_of(path: Path) -> str:
 
 def _forms(path: Path) -> tuple[str, str, str, str]:
     """The id in growing detail; the next is taken where the one before is shared."""
-    name, whole = safe_name(path.stem), real_path(path)
+    name, whole = safe_name(without_suffix(path)), real_path(path)
     folder, file = _sha256(whole.parent), _sha256(whole)
     return (
         name,

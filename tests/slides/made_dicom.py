@@ -15,7 +15,10 @@ _UNDEFINED = 0xFFFFFFFF
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One file of a series. spacing_um: x and y; kept: which tiles are in it, row by row, None for all."""
+    """One file of a series, or the first part of a level that is split (concatenation).
+
+    spacing_um: x and y; kept: which tiles are in it, row by row, None for all; planes: of focus, as it says.
+    """
 
     pixels: NDArray[np.uint8]
     spacing_um: tuple[float, float] | None
@@ -26,6 +29,7 @@ class Level:
     flavour: str = "VOLUME"
     tile_px: int = 128
     kept: tuple[int, ...] | None = None
+    planes: int = 1
 
 
 def write_level(path: Path, level: Level) -> Path:
@@ -104,7 +108,16 @@ def _identity(level: Level) -> bytes:
         + (_uid(0x0008, 0x0019, level.pyramid) if level.pyramid else b"")
         + _uid(0x0020, 0x000D, "1.2.1")
         + _uid(0x0020, 0x000E, level.series)
-        + (_uid(0x0020, 0x9161, level.concatenation) if level.concatenation else b"")
+        + (_first_of_two(level.concatenation) if level.concatenation else b"")
+    )
+
+
+def _first_of_two(concatenation: str) -> bytes:
+    return (
+        _uid(0x0020, 0x9161, concatenation)
+        + element(0x0020, 0x9162, "US", struct.pack("<H", 1))
+        + element(0x0020, 0x9163, "US", struct.pack("<H", 2))
+        + element(0x0020, 0x9228, "UL", struct.pack("<I", 0))
     )
 
 
@@ -122,7 +135,7 @@ def _shape(level: Level, frames: int, *, sparse: bool) -> bytes:
         + b"".join(element(0x0028, number, "US", struct.pack("<H", value)) for number, value in shorts.items())
         + element(0x0048, 0x0006, "UL", struct.pack("<I", width))
         + element(0x0048, 0x0007, "UL", struct.pack("<I", height))
-        + element(0x0048, 0x0303, "UL", struct.pack("<I", 1))
+        + element(0x0048, 0x0303, "UL", struct.pack("<I", level.planes))
     )
 
 

@@ -13,6 +13,7 @@ from nodescan.errors import NotASlideError
 from nodescan.slides import open_slide, slide_facts
 from nodescan.slides.tiff_directories import CutOffTiffError, directories, layout_of
 from nodescan.slides.tiff_extent import missing_bytes, tile_fault
+from tests.slides.made_dicom import Level, write_level
 from tests.slides.made_files import noise, write_tiff
 
 
@@ -57,7 +58,9 @@ def test_a_file_that_isnt_there(tmp_path: Path, make: str):
 def test_a_folder_and_a_pipe_are_refused_without_waiting(tmp_path: Path):
     """Opening a pipe to look inside would never return."""
     (tmp_path / "a.svs").mkdir()
-    assert refusal(tmp_path / "a.svs") == "a.svs: a folder, not a slide file; name the slide's index file"
+    assert refusal(tmp_path / "a.svs") == (
+        "a.svs: a folder, not a slide file; name the slide's file in it, of a DICOM series any one"
+    )
     os.mkfifo(tmp_path / "b.svs")
     assert "neither a file nor a folder" in refusal(tmp_path / "b.svs")
 
@@ -107,6 +110,24 @@ def test_an_mrxs_without_its_data(tmp_path: Path):
     assert refusal(tmp_path / "a.mrxs") == "a.mrxs: its data folder a/ is missing; put the folder a/ beside a.mrxs"
     (tmp_path / "a").mkdir()
     assert refusal(tmp_path / "a.mrxs") == "a.mrxs: a/Slidedat.ini is missing; copy a.mrxs and a/ again"
+
+
+@pytest.mark.parametrize(
+    ("flavour", "parts", "remedy"),
+    [
+        (
+            "LABEL",
+            "",
+            "give a file of a series of VL Whole Slide Microscopy images, with the whole series in one folder",
+        ),
+        ("VOLUME", "1.7", "put the whole series into one folder"),
+        ("VOLUME", "", "copy the series again; if that doesn't help, export it again from the scanner or the archive"),
+    ],
+)
+def test_a_dicom_slide_that_cannot_be_read_says_what_helps(tmp_path: Path, flavour: str, parts: str, remedy: str):
+    """A label alone; one part of a level; a level whose number of focal planes is unreadable to OpenSlide."""
+    level = Level(noise(256, 256), (0.5, 0.5), flavour=flavour, concatenation=parts, planes=1 if parts else 3)
+    assert refusal(write_level(tmp_path / "a.dcm", level)).endswith(f"; {remedy}")
 
 
 def test_the_real_files_that_openslide_declines(shared: Path):

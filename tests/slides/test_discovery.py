@@ -7,7 +7,8 @@ import pytest
 from nodescan.errors import UsageError
 from nodescan.slides import discovery
 from nodescan.slides.discovery import SUFFIXES, find_slides
-from tests.slides.made_dicom import write_dicom
+from tests.slides.made_dicom import Level, write_dicom, write_level
+from tests.slides.made_files import noise
 
 
 def found(*inputs: Path | str) -> list[Path]:
@@ -95,6 +96,26 @@ def test_a_folder_of_dicom_instances_is_one_slide_a_series(tmp_path: Path, impli
     assert set(found(tmp_path)) == {large, other, unsuffixed}
     assert found(small, large) == found(large, small) == [large]
     assert found(tmp_path / "*.dcm") == [large, other]
+
+
+def test_dicom_files_are_found_whatever_their_suffix(tmp_path: Path):
+    """By their mark; a DICOMDIR and other files aren't."""
+    named = [
+        write_dicom(tmp_path / name, f"1.2.{number}") for number, name in enumerate(("a.dicom", "b.DCM1", "1.2.3"))
+    ]
+    write_dicom(tmp_path / "DICOMDIR", "1.3")
+    touch(tmp_path / "notes.txt", tmp_path / "c.dicom")
+    assert set(found(tmp_path)) == set(named)
+    ids = {ref.slide_id for ref in find_slides([str(tmp_path)], mpp_um=None, override_mpp=False)}
+    assert ids == {"a", "b", "1.2.3"}
+
+
+def test_a_series_is_named_by_its_largest_level_not_by_its_label(tmp_path: Path):
+    """However large the picture of the label is."""
+    level = write_level(tmp_path / "l.dcm", Level(noise(256, 256), (0.5, 0.5), instance="1.1"))
+    write_level(tmp_path / "k.dcm", Level(noise(64, 64), (2.0, 2.0), instance="1.2", tile_px=64))
+    write_level(tmp_path / "z.dcm", Level(noise(512, 512), (9.0, 9.0), instance="1.3", flavour="LABEL"))
+    assert found(tmp_path) == [level]
 
 
 def test_one_series_in_two_folders_is_two_slides(tmp_path: Path):

@@ -9,7 +9,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.slides import open_slide
 from nodescan.slides.dicom_series import series_uid
 from nodescan.slides.files import ENDS_BYTES, files_of_slide, fingerprint, state_of
-from tests.slides.made_dicom import write_dicom
+from tests.slides.made_dicom import element, open_sequence, write_dicom
 from tests.slides.made_files import noise, write_tiff
 
 
@@ -74,6 +74,25 @@ def test_a_dicom_slide_is_all_files_of_its_series_in_its_folder(tmp_path: Path):
 def test_the_series_is_the_files_own_not_one_that_it_refers_to(tmp_path: Path, implicit: bool):
     """The decoy stands first, inside a sequence."""
     assert series_uid(write_dicom(tmp_path / "a.dcm", "1.2.345", implicit=implicit)) == "1.2.345"
+
+
+def test_a_private_sequence_of_unknown_kind_doesnt_hide_the_series(tmp_path: Path):
+    """UN of undefined length: what stands inside is coded implicitly (PS3.5, 6.2.2)."""
+    inside = element(0x0019, 0x1001, "LO", b"hello ", implicit=True)
+    private = element(0x0019, 0x0010, "LO", b"ACME") + open_sequence(0x0019, 0x1002, "UN", inside)
+    whole = write_dicom(tmp_path / "a.dcm", "1.2.345").read_bytes()
+    place = whole.index(element(0x0020, 0x000D, "UI", b"8.8.8"))
+    (tmp_path / "a.dcm").write_bytes(whole[:place] + private + whole[place:])
+    assert series_uid(tmp_path / "a.dcm") == "1.2.345"
+
+
+@pytest.mark.parametrize("damage", [bytes(5000), element(0x0008, 0x0016, "UI", b"") * 9, b"\xff" * 5000])
+def test_a_header_that_cannot_be_followed_has_no_series(tmp_path: Path, damage: bytes):
+    """Elements that don't ascend, or are as long as no file; sequences nested without end."""
+    nested = open_sequence(0x0008, 0x1115, "SQ", b"")[:20] * 200
+    for content in (damage, nested):
+        (tmp_path / "a.dcm").write_bytes(bytes(128) + b"DICM" + content)
+        assert series_uid(tmp_path / "a.dcm") is None
 
 
 def test_a_header_that_ends_early_has_no_series(tmp_path: Path):

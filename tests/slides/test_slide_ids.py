@@ -28,6 +28,12 @@ def test_slides_of_one_name_get_the_hash_of_their_folder_and_others_their_plain_
         assert dict(zip(order, slide_ids(order), strict=True)) == expected
 
 
+def test_a_file_named_by_a_uid_keeps_its_last_part():
+    """1.2.840.7 and 1.2.840.8 are two slides, and what is all digits is no suffix."""
+    assert slide_ids([Path("/x/1.2.840.7"), Path("/x/1.2.840.8")]) == ("1.2.840.7", "1.2.840.8")
+    assert slide_ids([Path("/x/1.2.840.7.dcm")]) == ("1.2.840.7",)
+
+
 def test_slides_of_one_stem_in_one_folder_stay_apart():
     """a.svs, a.tif and A.tif in one folder have one stem and one parent."""
     paths = [Path("/x/a.svs"), Path("/x/a.tif"), Path("/x/A.tif")]
