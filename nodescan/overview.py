@@ -1,5 +1,6 @@
 """The slide at low magnification: what it shows, and where its tissue is."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,9 @@ from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Progress, Slide
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 
-_BLOCK_PX = 1024
+_BLOCK_PX, _SMALLEST_PX = 1024, 128
+"""What can't be read is narrowed down to blocks of the second: few tiles are smaller. Glass beside it that was never
+scanned must not count as tissue that is unread."""
 
 _RIM_PX = 3
 """So far from an area that could not be read its white looks like what was never scanned."""
@@ -43,12 +46,31 @@ def view_whole(
             progress.tiles_done(slide.ref.slide_id, 0, 0.0)
         for left in range(0, width, _BLOCK_PX):
             box = PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top))
-            window = slice(box.top, box.bottom), slice(box.left, box.right)
-            try:
-                pixels[window] = slide.read(box, spacing)
-            except RegionUnreadableError:
-                unseen[window] = True
+            _view(slide, box, Picture(pixels, 0.0, 0.0, spacing), unseen)
     return Picture(pixels, 0.0, 0.0, spacing), unseen
+
+
+def _view(slide: Slide, box: PixelBox, picture: Picture, unseen: NDArray[np.bool_]) -> None:
+    """Fills in a box of the picture, and what of it can't be read. unseen : bool (H, W)."""
+    window = slice(box.top, box.bottom), slice(box.left, box.right)
+    try:
+        picture.pixels[window] = slide.read(box, picture.spacing)
+    except RegionUnreadableError:
+        if max(box.width, box.height) <= _SMALLEST_PX:
+            unseen[window] = True
+            return
+        for part in _quarters(box):
+            _view(slide, part, picture, unseen)
+
+
+def _quarters(box: PixelBox) -> Iterator[PixelBox]:
+    """The box in parts of half its longer side, rounded up to the smallest block times a power of two."""
+    side = _SMALLEST_PX
+    while 2 * side < max(box.width, box.height):
+        side *= 2
+    for top in range(box.top, box.bottom, side):
+        for left in range(box.left, box.right, side):
+            yield PixelBox(left, top, min(side, box.right - left), min(side, box.bottom - top))
 
 
 def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:

@@ -8,7 +8,7 @@ import pytest
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.report import Status
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
@@ -57,17 +57,34 @@ def test_glass_that_every_level_leaves_out_is_white(tmp_path: Path) -> None:
     assert (pixels[:, 256:] == 255).all()
 
 
+def scanned(path: Path) -> SlideReport:
+    settings, ref = load_config().settings, SlideRef("s", path)
+    return scan_slide(
+        ref, open_slide=open_slide, predictor=ColourPredictor(), settings=settings, progress=Viewer()
+    ).report
+
+
 def test_tissue_that_the_overview_lacks_is_examined(tmp_path: Path) -> None:
     """A node without tumour, and below it one with a micrometastasis, under a lost tile of the overview."""
     pixels = np.concatenate([painted(), painted(600)])
     path = write_level(tmp_path / "a.dcm", Level(pixels, (0.95, 0.95), instance="1.1"))
     write_level(tmp_path / "b.dcm", Level(reduced(pixels, 8), (7.6, 7.6), instance="1.2", kept=(0,)))
-    settings = load_config().settings
-    ref, predictor = SlideRef("s", path), ColourPredictor()
-    report = scan_slide(ref, open_slide=open_slide, predictor=predictor, settings=settings, progress=Viewer()).report
+    report = scanned(path)
     assert (report.status, report.metastasis) == (Status.COMPLETE, Metastasis.MICRO)
     (flag,) = report.flags
     assert flag.code == "overview_unreadable"
-    assert flag.message.startswith("1.9 mm2 can't be read at low magnification")
-    assert report.tissue_area_mm2 > 1.8
+    assert flag.message.startswith("0.95 mm2 can't be read at low magnification")
+    assert report.tissue_area_mm2 > 0.95 + 0.4
     assert report.deposits[0].diameter_um == pytest.approx(570, abs=16)  # cells of 15 um
+
+
+def test_glass_left_out_beside_a_lost_tile_is_not_unread(tmp_path: Path) -> None:
+    """The right half was never scanned, at no level: it isn't what the overview lost."""
+    pixels = np.concatenate([painted(), painted(600)])
+    pixels = np.concatenate([pixels, np.full_like(pixels, 255)], axis=1)
+    left = tuple(tile for tile in range(16 * 16) if tile % 16 < 8)
+    path = write_level(tmp_path / "a.dcm", Level(pixels, (0.95, 0.95), instance="1.1", kept=left))
+    write_level(tmp_path / "b.dcm", Level(reduced(pixels, 8), (7.6, 7.6), instance="1.2", kept=(0,)))
+    report = scanned(path)
+    assert (report.status, report.metastasis, report.unread_fraction) == (Status.COMPLETE, Metastasis.MICRO, 0.0)
+    assert report.tissue_area_mm2 == pytest.approx(128**2 * 7.6**2 / 1e6 + 704**2 * 0.95**2 / 1e6, rel=0.1)
