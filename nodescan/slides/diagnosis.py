@@ -7,6 +7,7 @@ from nodescan.errors import NotASlideError
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
 from nodescan.slides.dicom_series import level_of, series_files
+from nodescan.slides.files import MRXS_INDEX
 from nodescan.slides.tiff_extent import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tile_fault
 
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
@@ -76,9 +77,9 @@ def _mrxs(path: Path, said: str) -> NotASlideError:
         return NotASlideError(
             path.name, f"its data folder {data.name}/ is missing", f"put the folder {data.name}/ beside {path.name}"
         )
-    if not (data / "Slidedat.ini").is_file():
+    if not (data / MRXS_INDEX).is_file():
         return NotASlideError(
-            path.name, f"{data.name}/Slidedat.ini is missing", f"copy {path.name} and {data.name}/ again"
+            path.name, f"{data.name}/{MRXS_INDEX} is missing", f"copy {path.name} and {data.name}/ again"
         )
     return NotASlideError(
         path.name,

@@ -10,7 +10,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError, nothing_there
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_series import level_of, series_uid
-from nodescan.slides.files import companions
+from nodescan.slides.files import MRXS_INDEX, companions
 from nodescan.slides.slide_ids import real_path, slide_ids, without_suffix
 
 SUFFIXES = frozenset(
@@ -70,7 +70,7 @@ def _in_folder(folder: Path) -> list[Path]:
 def _slides_below(folder: Path) -> list[Path]:
     """Slides in the folder and below, sorted; the slide itself where the folder is an .mrxs's data."""
     owner = folder.absolute().with_name(f"{folder.absolute().name}.mrxs")
-    if owner.is_file():
+    if owner.is_file() and (folder / MRXS_INDEX).is_file():
         return [folder.parent / owner.name if folder.name else owner]
     files: list[Path] = []
     seen: set[tuple[int, int]] = set()
@@ -139,10 +139,11 @@ def _series_key(path: Path) -> tuple[Path, str]:
 
 
 def _without_companions(paths: Sequence[Path]) -> list[Path]:
+    """The paths but for what is part of another. A slide's suffix is no part's, whatever an index file says of it."""
     parts: set[Path] = set()
     for path in paths:
         try:
             parts.update(real_path(part) for part in companions(path))
         except OSError:  # the slide that can't be read says so in its own row
             continue
-    return [path for path in paths if real_path(path) not in parts]
+    return [path for path in paths if real_path(path) not in parts or path.suffix.lower() in SUFFIXES]

@@ -8,6 +8,9 @@ from nodescan.slides.dicom_series import series_files
 ENDS_BYTES = 256 * 1024
 """How much of each end of a file is hashed: headers and directories of every format lie there."""
 
+MRXS_INDEX = "Slidedat.ini"
+"""What the data folder of an .mrxs holds beside its data."""
+
 _SMALLER_INDEX_FILE_BYTES = 1024 * 1024
 
 

@@ -87,6 +87,15 @@ def test_the_images_of_a_vms_are_no_slides(tmp_path: Path):
     assert found(*images, tmp_path / "a.vms") == found(tmp_path) == [tmp_path / "a.vms"]
 
 
+def test_no_slide_is_dropped_for_what_lies_beside_it(tmp_path: Path):
+    """An .mrxs named like a folder of slides, and a .vms that names a slide as its image: each has its own row."""
+    touch(tmp_path / "case.mrxs", tmp_path / "case" / "a.tif", tmp_path / "b.tif")
+    (tmp_path / "z.vms").write_text("[Virtual Microscope Specimen]\nMapFile=b.tif\n")
+    index, below, beside, vms = (tmp_path / name for name in ("case.mrxs", "case/a.tif", "b.tif", "z.vms"))
+    assert set(found(tmp_path)) == set(found(below, beside, vms, index)) == {index, below, beside, vms}
+    assert found(tmp_path / "case") == [below]
+
+
 @pytest.mark.parametrize("implicit", [False, True])
 def test_a_folder_of_dicom_instances_is_one_slide_a_series(tmp_path: Path, implicit: bool):
     """The largest instance stands for its series; a series named in a reference is not the file's own."""
