@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -19,6 +19,7 @@ from nodescan.domain.geometry import max_feret
 from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError
+from nodescan.exclusions import united, without
 
 DIAMETER, DIAMETER_UNCERTAINTY = "Diameter um", "Diameter uncertainty um"
 """The measurements of deposits.geojson that state a deposit's greatest diameter, and how uncertain it is."""
@@ -46,7 +47,7 @@ class Outlines:
 
     def lesions(self) -> shapely.MultiPolygon:
         """The tumour with the exclusions cut out, last, as the organisers draw it."""
-        return _united([self.tumour.difference(self.excluded)])
+        return without(self.tumour, self.excluded)
 
     def on_canvas(self, shown_from_px: tuple[float, float]) -> "Outlines":
         """The outlines in px of the slide's whole canvas.
@@ -235,7 +236,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     notes = [f"{len(names)} {remark}: {few(names, 5)}" for remark, names in remarks.items() if names]
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
-    tumour, excluded, ignored = (_united(found[role]) for role in Role)
+    tumour, excluded, ignored = (united(found[role]) for role in Role)
     left_out = len(remarks[_LEFT_OUT])
     stated = float(np.median(ratios)) if ratios else None
     return Outlines(
@@ -258,16 +259,10 @@ def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.Multi
     polygon = shapely.Polygon(piece.rings[0], piece.rings[1:])
     if polygon.is_valid:
         return polygon, False
-    repaired = _united([shapely.make_valid(polygon, method="structure", keep_collapsed=False)])
+    repaired = united([shapely.make_valid(polygon, method="structure", keep_collapsed=False)])
     if repaired.is_empty:
         raise AnnotationError(f"{path.name}: {piece.name} has all its corners on a line, so it has no area")
     return repaired, True
-
-
-def _united(shapes: Collection[shapely.Geometry]) -> shapely.MultiPolygon:
-    """One valid MultiPolygon; lines and points that cutting leaves over have no area and are dropped."""
-    parts = shapely.get_parts(shapely.get_parts(shapely.union_all(list(shapes))))
-    return shapely.MultiPolygon([part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty])
 
 
 def _bytes_of(path: Path) -> bytes:

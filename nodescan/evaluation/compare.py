@@ -45,7 +45,10 @@ class SlideOutcome:
 
 @dataclass(frozen=True, slots=True)
 class PatientOutcome:
-    """A patient's true stage and the one found: by what was found, where not every node was read whole."""
+    """A patient's true stage and the one found.
+
+    found_stage: where not every node was read whole, by what was found; None where that is nothing, which is no pN0.
+    """
 
     patient_id: str
     true_stage: str
@@ -53,7 +56,7 @@ class PatientOutcome:
 
     @property
     def found_stage(self) -> str | None:
-        return None if self.found.lowest is None else self.found.lowest.category
+        return None if self.found.category is None or self.found.lowest is None else self.found.lowest.category
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,9 +200,11 @@ def _scores(comparison: Comparison) -> str:
 
 
 def _submission(comparison: Comparison) -> str:
-    """By what was found, as kappa is: the challenge takes a stage for every patient."""
+    """By what was found, if that is nothing, too: the challenge takes a stage for every patient."""
     return submission_as_csv(
-        (patient.found, patient.found_stage) for patient in comparison.patients if patient.found_stage is not None
+        (patient.found, patient.found.lowest.category)
+        for patient in comparison.patients
+        if patient.found.lowest is not None
     )
 
 

@@ -154,7 +154,15 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
         ("Patients without any slide run", comparison.patients_not_run),
         (
             "Patients not read whole, staged by what was found",
-            tuple(patient.patient_id for patient in comparison.patients if not patient.found.complete),
+            tuple(
+                patient.patient_id
+                for patient in comparison.patients
+                if not patient.found.complete and patient.found_stage is not None
+            ),
+        ),
+        (
+            "Patients not read whole in whom nothing was found, so without a stage",
+            tuple(patient.patient_id for patient in comparison.patients if patient.found_stage is None),
         ),
     ]
     return tuple(Fact(label, str(len(names)), ", ".join(names)) for label, names in listed if names) + tuple(

@@ -17,6 +17,9 @@ from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.geometry import Feret, max_feret
 from nodescan.domain.units import Micrometers, SquareMicrometers
 
+_ROUNDING_UM = 1e-6
+"""Sizes are given to this; arithmetic with coordinates of a slide is off by less."""
+
 
 def joined(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> tuple[tuple[int, ...], ...]:
     """Indices of the shapes that belong together: each at most gap_um from another of its group, in um.
@@ -133,10 +136,11 @@ def to_shape(outline: Sequence[Polygon]) -> BaseGeometry:
 def _links(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> coo_array:
     """A one, float64 (N, N), for every two shapes that are gap_um apart or less, each with itself among them.
 
-    Its indices are int32, whatever shapely's are: of wider ones scipy 1.11.1 makes one group in silence.
+    Its indices are int32, whatever shapely's are: of wider ones scipy 1.11.1 makes one group in silence. GEOS may find
+    shapes that touch in a corner not to be within 0 of each other, so _ROUNDING_UM is allowed for.
     """
     tree = shapely.STRtree(list(shapes))
-    one, other = tree.query(list(shapes), predicate="dwithin", distance=gap_um).astype(np.int32)
+    one, other = tree.query(list(shapes), predicate="dwithin", distance=gap_um + _ROUNDING_UM).astype(np.int32)
     return coo_array((np.ones(len(one), dtype=np.float64), (one, other)), shape=(len(shapes), len(shapes)))
 
 

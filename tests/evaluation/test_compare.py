@@ -221,7 +221,7 @@ def test_every_camelyon17_stage_from_true_reports(shared: Path, tmp_path: Path) 
 
 
 def test_a_patient_that_was_not_read_whole_is_scored_by_what_was_found_and_named(tmp_path: Path) -> None:
-    """No patient is left out of kappa because a slide failed; one without any slide run is, and is named."""
+    """Where that is nothing there is no stage: unread is not pN0. So it is without any slide run, and is named, too."""
     lines = [
         "patient,stage",
         "patient_001.zip,pN1mi",
@@ -245,11 +245,17 @@ def test_a_patient_that_was_not_read_whole_is_scored_by_what_was_found_and_named
     )
     comparison = compared(run, reference)
     assert [(patient.patient_id, patient.found_stage) for patient in comparison.patients] == [
-        ("patient_001", "pN0"),
+        ("patient_001", None),  # nothing was found, and not all was read
         ("patient_002", "pN0"),
     ]
     assert comparison.patients_not_run == ("patient_003",)
-    content = evaluation_as_json(comparison, figures(comparison), reference="stages.csv")
+    found = figures(comparison)
+    assert found.stages is not None
+    assert (found.stages.kappa.n, found.stages.table.sum(), found.stages.table[:, 0].sum()) == (1, 2, 1)
+    write_evaluation(comparison, found, tmp_path / "evaluation", reference="stages.csv")
+    assert "patient_001.zip,pN0" in (tmp_path / "evaluation" / "camelyon17_submission.csv").read_text()
+    assert "in whom nothing was found" in (tmp_path / "evaluation" / "evaluation.html").read_text()
+    content = evaluation_as_json(comparison, found, reference="stages.csv")
     assert content["patients_not_read_whole"] == ["patient_001"]
     assert content["kappa_of"] == "patient stages"
 

@@ -178,6 +178,17 @@ def test_what_is_cut_out_lessens_area_and_not_size():
     assert len(deposit.outline[0].holes) == 1
 
 
+@pytest.mark.parametrize("mpp", [0.226, 0.243, 0.25, 0.2527])
+def test_polygons_that_touch_in_a_corner_are_one_deposit_at_any_spacing(mpp):
+    """GEOS finds a few of a thousand such pairs, 0 apart, not to be within 0 of each other."""
+    rng = np.random.default_rng(0)
+    for left, top, wide, high, wider, higher in rng.integers(1, 9000, (300, 6)):
+        corner = left + wide, top + high
+        pair = [shapely.box(left, top, *corner), shapely.box(*corner, corner[0] + wider, corner[1] + higher)]
+        shape = shapely.MultiPolygon(pair)
+        assert len(measure_polygons(shape, Spacing.square(mpp), joining_gap_um=0.0)) == 1
+
+
 def test_polygons_that_touch_are_one_deposit():
     """Two squares that share a corner are contiguous; a pixel apart they are two."""
     touching = shapely.MultiPolygon([shapely.box(0, 0, 10, 10), shapely.box(10, 10, 20, 20)])

@@ -1,0 +1,34 @@
+"""Outlines with others cut out of them, without the slivers that are left where two borders were drawn as one."""
+
+from collections.abc import Collection
+
+import shapely
+
+_SLIVER_PX = 1.0
+"""Vertices lie on whole pixels: of two borders that were to be one, one is off by less."""
+
+_NOISE_PX = 1e-3
+"""What is narrower is rounding alone."""
+
+
+def without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> shapely.MultiPolygon:
+    """The tumour with the exclusions cut out, as valid polygons in level-0 px.
+
+    What is left along an exclusion, and narrower than a pixel, is no tumour: such a strip is as long as the border, and
+    its length would be taken for a deposit's size. Thin parts that the pathologist drew elsewhere stay.
+    """
+    rest = tumour.difference(excluded)
+    near = shapely.buffer(excluded, _SLIVER_PX)
+    if not shapely.intersects(tumour, near):
+        return united([rest])
+    thick = shapely.buffer(
+        shapely.buffer(rest, -_SLIVER_PX / 2, join_style="mitre"), _SLIVER_PX / 2, join_style="mitre"
+    )
+    thin = united([rest.difference(thick).difference(near)])
+    return united([thick, *(part for part in thin.geoms if not shapely.buffer(part, -_NOISE_PX).is_empty)])
+
+
+def united(shapes: Collection[shapely.Geometry]) -> shapely.MultiPolygon:
+    """One valid MultiPolygon; lines and points that cutting leaves over have no area and are dropped."""
+    parts = shapely.get_parts(shapely.get_parts(shapely.union_all(list(shapes))))
+    return shapely.MultiPolygon([part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty])
