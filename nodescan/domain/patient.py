@@ -74,6 +74,11 @@ class Section:
         return self.status is Status.COMPLETE and self.metastasis is not None
 
     @property
+    def exact(self) -> bool:
+        """As Node's."""
+        return self.complete and not (self.cut_off and self.metastasis is not Metastasis.MACRO)
+
+    @property
     def readable(self) -> bool:
         return self.judged and self.status in (Status.COMPLETE, Status.INCOMPLETE)
 
@@ -134,6 +139,11 @@ class Node:
     @property
     def cut_off(self) -> bool:
         return any(section.cut_off for section in self.sections)
+
+    @property
+    def exact(self) -> bool:
+        """Whether it can't be of a higher class than was found, but for the uncertainty of sizes."""
+        return self.complete and not (self.cut_off and self.largest_class < Metastasis.MACRO)
 
     @property
     def readable(self) -> bool:

@@ -153,12 +153,8 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
         ),
         ("Patients without any slide run", comparison.patients_not_run),
         (
-            "Patients not read whole, staged by what was found",
-            tuple(
-                patient.patient_id
-                for patient in comparison.patients
-                if not patient.found.complete and patient.found_stage is not None
-            ),
+            "Patients whose stage is a lower bound, staged by what was found",
+            tuple(patient.patient_id for patient in comparison.patients if patient.found.at_least),
         ),
         (
             "Patients not read whole in whom nothing was found, so without a stage",

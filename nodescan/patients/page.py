@@ -28,6 +28,8 @@ _BY_CLASS = {
     Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
 }
 
+_CUT_OFF = "Micrometastases, in the sections examined."
+
 _NODES = 3
 """So many nodes are named under "Look here first": it is for the first minute."""
 
@@ -107,13 +109,17 @@ def answer(staged: Staged) -> str:
         return "No regional lymph nodes were removed for study, as the manifest states."
     if not staged.specimen.nodes:
         return "No lymph node was examined, so this is not a negative result."
-    said = _by_size(staged) or _BY_CLASS[staged.specimen.largest_class]
-    if not staged.n_unread:
+    found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
+    said = _by_size(staged) or (_CUT_OFF if cut_off and found is Metastasis.MICRO else _BY_CLASS[found])
+    if not staged.n_unread and not cut_off:
         return said
     verb = "was" if staged.n_unread == 1 else "were"
     missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not read whole"
+    if cut_off:
+        cut = "a deposit is cut off by the edge of a scan"
+        missing = f"{missing}, and {cut}" if staged.n_unread else cut.capitalize()
     seen = "" if staged.specimen.unclassed_um is None else "Tumour was found on a slide that got no class: review it. "
-    if staged.specimen.largest_class is Metastasis.NONE:
+    if found is Metastasis.NONE:
         return f"{seen}{missing}, so this is not a negative result."
     lower = ", or lower by the borderline size" if staged.borderline and staged.may_be[0] is not staged.lowest else ""
     return f"{said} {seen}{missing}, so the true stage may be higher{lower}."
@@ -171,9 +177,9 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     )
 
 
-def class_words(found: Metastasis, *, complete: bool) -> str:
-    """A node's or slide's class; one that was not read whole is never negative."""
-    if complete:
+def class_words(found: Metastasis, *, exact: bool) -> str:
+    """A node's or slide's class; one that was not read whole, so that it isn't exact, is never negative."""
+    if exact:
         return CLASS_WORDS[found]
     if found is Metastasis.NONE:
         return "No class"
@@ -185,7 +191,10 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
     size, unclassed = largest_words(staged), staged.specimen.unclassed_um
     if not size and unclassed is not None:
         return size_in_mm(unclassed, None), "on a slide that got no class"
-    return size or "none measured", "never added up" if staged.complete else "so far; never added up"
+    return (
+        size or "none measured",
+        "never added up" if staged.complete and not staged.specimen.cut_off else "so far; never added up",
+    )
 
 
 def _group_words(staged: Staged) -> str:
@@ -212,7 +221,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging) -> NodeRow:
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
         tone=_class_tone(node.largest_class, node.complete),
-        class_words=class_words(node.largest_class, complete=node.complete),
+        class_words=class_words(node.largest_class, exact=node.exact),
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest),
         sentinel=sentinel,
@@ -229,7 +238,7 @@ def _section_row(section: Section, staging: Staging, *, reviewed: bool) -> Secti
         slide_id=section.slide_id,
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report else "",
         tone=_class_tone(found, section.complete),
-        class_words=class_words(found, complete=section.complete),
+        class_words=class_words(found, exact=section.exact),
         borderline=section.borderline,
         size=_size(section),
         status=section.status.value if has_report else "not run",

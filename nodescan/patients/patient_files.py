@@ -255,6 +255,7 @@ def _node(node: Node) -> Json:
         "nodes_on_slide": node.n_nodes,
         "sentinel": node.sentinel,
         "borderline": node.borderline,
+        "cut_off": node.cut_off,
         **_lengths(node.largest),
         "slides": [_section(section) for section in node.sections],
     }
@@ -272,6 +273,7 @@ def _section(section: Section) -> Json:
         "status": section.status.value,
         "metastasis": None if section.metastasis is None else section.metastasis.word,
         "borderline": section.borderline,
+        "cut_off": section.cut_off,
         **_lengths(section),
         "reason": section.reason,
     }

@@ -189,6 +189,8 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
     Reports of earlier versions lack what is asked for by `get`, here and below.
     """
     slide_id = _text(content["slide_id"])
+    flags = tuple(Flag(_text(flag["code"]), _text(flag["message"])) for flag in content["flags"])
+    cut_off = any(flag.code == "deposit_cut_off" for flag in flags)
     if slide is not None and slide.slide_id != slide_id:
         raise ValueError(f"it reports slide {slide_id!r}")
     return StoredReport(
@@ -197,11 +199,11 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         status=Status(content["status"]),
         metastasis=_known(content["metastasis"], _class),
         at_least=bool(content["at_least"]),
-        deposits=tuple(_deposit(deposit) for deposit in content["deposits"]),
+        deposits=tuple(_deposit(deposit, maybe_cut_off=cut_off) for deposit in content["deposits"]),
         tumour_probability=_known(content["tumour_probability"], _finite),
         tissue_area_mm2=_known(content["tissue_area_mm2"], _finite),
         examined_fraction=_known(content["examined_fraction"], _finite),
-        flags=tuple(Flag(_text(flag["code"]), _text(flag["message"])) for flag in content["flags"]),
+        flags=flags,
         info=None if content["size_px"] is None else _info(content),
         analysis_spacing=_known(content["analysis_spacing_um"], _spacing),
         model=_known(content["model"], _model),
@@ -264,8 +266,11 @@ def _asked(content: Mapping[str, Any]) -> Asked:
     )
 
 
-def _deposit(content: Mapping[str, Any]) -> Deposit:
-    """Where its slide was not judged it is written without a class, and has that of its size here."""
+def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
+    """Where its slide was not judged it is written without a class, and has that of its size here.
+
+    maybe_cut_off: a flag says that deposits of the slide are; earlier versions don't say of each if it is.
+    """
     start, end = content["endpoints_um"]
     diameter_um = Micrometers(_finite(content["diameter_um"]))
     found = _known(content["class"], _class)
@@ -282,7 +287,7 @@ def _deposit(content: Mapping[str, Any]) -> Deposit:
         probability_max=_known(content["probability_max"], _finite),
         cells=_known(content["cell_count"], int),
         cells_uncertainty=_known(content.get("cell_count_uncertainty"), int),
-        cut_off=bool(content.get("cut_off", False)),
+        cut_off=bool(content.get("cut_off", maybe_cut_off)),
     )
 
 

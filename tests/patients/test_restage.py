@@ -10,6 +10,8 @@ import pytest
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
+from nodescan.domain.patient import Node, Specimen
+from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Provenance, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
@@ -17,6 +19,8 @@ from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
 from nodescan.patients.corrections import read_corrections
+from nodescan.patients.grouping import section_of
+from nodescan.patients.page import answer
 from nodescan.patients.patient_files import page_names, reviewed_before, set_aside, staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.reports.report_reader import read_reports
@@ -360,6 +364,25 @@ def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
         f"Node 2, slide a2, deposit 1 (0.900 ± 0.004 mm): {where}",
     ]
     assert "Nothing stands out." in negative
+
+
+def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: Path) -> None:
+    """Headline, sentence, rows and files agree."""
+    made = report("a", (900.0,))
+    cut = replace(made, at_least=True, deposits=(replace(made.deposits[0], cut_off=True),))
+    sections = [section_of(one) for one in read_reports(write_run(tmp_path / "run", [cut, report("b", (2600.0,))]))]
+    for chosen, words, said in ((sections[:1], "at least pN1mi", True), (sections, "pN1a", False)):
+        found = stage(Specimen("A", tuple(Node(one.slide_id, (one,)) for one in chosen)), AJCC8)
+        assert found.words == words
+        assert ("A deposit is cut off by the edge of a scan, so the true stage may be higher." in answer(found)) is said
+        assert "none larger" not in answer(found)
+        assert [node.exact for node in found.specimen.nodes] == [False, True][: len(chosen)]
+    alone = read_reports(write_run(tmp_path / "alone", [cut]))
+    manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "a,A,1")
+    (page,) = write_staging(stage_reports(alone, read_manifest(manifest), AJCC8), tmp_path / "out")
+    assert page.read_text().count("At least micrometastasis") == 2
+    (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
+    assert (patient["nodes"][0]["cut_off"], patient["nodes"][0]["slides"][0]["cut_off"]) == (True, True)
 
 
 def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) -> None:

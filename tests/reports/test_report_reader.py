@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
+from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideResult
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import write_geojson
@@ -70,6 +71,20 @@ def test_a_report_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     assert (found.unread_fraction, found.place, found.made_with.max_unread_percent) == (None, "", None)
     assert (found.made_with.result_version, found.made_with.model.card_sha256) == (0, "")
     assert [deposit.cells_uncertainty for deposit in found.deposits] == [None] * len(content["deposits"])
+
+
+def test_of_which_deposits_are_cut_off_an_earlier_version_says_nothing(tmp_path: Path) -> None:
+    """Its flag speaks of some: any may be, so that none is taken for whole."""
+    for name, flags in (("cut", (Flag("deposit_cut_off", "Deposit(s) 1 lie at the edge."),)), ("whole", ())):
+        (tmp_path / name).mkdir()
+        made = VARIANTS["macro"]()
+        write_json(replace(made, report=replace(made.report, flags=flags)), tmp_path / name)
+        path = tmp_path / name / "report.json"
+        content = json.loads(path.read_text())
+        for deposit in content["deposits"]:
+            del deposit["cut_off"]
+        path.write_text(json.dumps(content))
+        assert {deposit.cut_off for deposit in read_report(path).deposits} == {name == "cut"}
 
 
 def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
