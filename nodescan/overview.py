@@ -79,7 +79,6 @@ def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
         return tissue
     excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)
     hidden = None if tissue.hidden is None else tissue.hidden & ~unseen
-    gaps = unseen if tissue.unseen is None else tissue.unseen | unseen
     near = ndimage.binary_dilation(unseen, iterations=_RIM_PX)
     unscanned, cut = (_less(gone, near) for gone in (tissue.unscanned, tissue.cut))
     return replace(
@@ -87,7 +86,8 @@ def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
         tissue=tissue.tissue | unseen,
         excluded=excluded,
         hidden=hidden,
-        unseen=gaps,
+        unseen=unseen if tissue.unseen is None else tissue.unseen | unseen,
+        unread=unseen,
         unscanned=unscanned,
         cut=cut,
     )

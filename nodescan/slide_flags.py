@@ -31,14 +31,17 @@ def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) 
         none = Flag("no_tissue", "No tissue was found, so nothing was examined; see the overview and check the slide.")
         return (none, *excluded_flags(tissue, settings.tissue))
     stain = stain_flags(overview.pixels, tissue, settings.quality)
-    return (*stain, *excluded_flags(tissue, settings.tissue), *_unseen_flags(tissue), *_cut_flags(tissue))
+    return (*stain, *excluded_flags(tissue, settings.tissue), *_unread_flags(tissue), *_cut_flags(tissue))
 
 
-def _unseen_flags(tissue: TissueMask) -> tuple[Flag, ...]:
-    """What the overview could not show counts as tissue, so that it is examined: most of it may be glass."""
-    if tissue.unseen is None or not tissue.unseen.any():
+def _unread_flags(tissue: TissueMask) -> tuple[Flag, ...]:
+    """What the overview could not show counts as tissue, so that it is examined: most of it may be glass.
+
+    A gap in tissue that was never scanned is none of it: there was tissue.
+    """
+    if tissue.unread is None:
         return ()
-    mm2 = int(np.count_nonzero(tissue.unseen)) * tissue.spacing.pixel_area_um2 / 1e6
+    mm2 = int(np.count_nonzero(tissue.unread)) * tissue.spacing.pixel_area_um2 / 1e6
     text = (
         f"{mm2:.2g} mm2 can't be read at low magnification and count as tissue: there may be less tissue than is said."
     )

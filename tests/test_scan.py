@@ -223,6 +223,7 @@ def test_tissue_across_a_strip_that_was_never_scanned_is_not_whole() -> None:
     report = scan(PaintedSlide(pixels)).report
     assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
     assert report.unread_fraction == pytest.approx(184 / 704, abs=0.06)
+    assert [flag.code for flag in report.flags] == ["unread_tissue"]
 
 
 @pytest.mark.parametrize("fill", [0, 255])

@@ -19,9 +19,9 @@ class TissueMask:
     out: each a bool (H, W) that shares no pixel with tissue. dark : bool (H, W), pixels that no other magnification
     can show white; None where that isn't known. hidden : bool (H, W), where tissue goes on under pen marks: wanted, and
     not to be seen; shares no pixel with tissue or what is excluded; None where there is none. unseen : bool (H, W),
-    what could not be read at this magnification and counts as tissue; None where all could. unscanned : bool (H, W),
-    padding and gaps; cut : bool (H, W), those of its pixels that tissue runs into: there may be more of it; None where
-    there are none.
+    what counts as tissue without having been seen: what could not be read at this magnification (unread, bool (H, W)),
+    and gaps in tissue that were never scanned; None where there is none. unscanned : bool (H, W), padding and gaps; cut
+    : bool (H, W), those of its pixels that tissue runs into: there may be more of it; None where there are none.
     """
 
     tissue: NDArray[np.bool_]
@@ -30,6 +30,7 @@ class TissueMask:
     dark: NDArray[np.bool_] | None = None
     hidden: NDArray[np.bool_] | None = None
     unseen: NDArray[np.bool_] | None = None
+    unread: NDArray[np.bool_] | None = None
     unscanned: NDArray[np.bool_] | None = None
     cut: NDArray[np.bool_] | None = None
     glass: Glass = None

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nodescan.csv_rows import csv_text, plain_cell
+from nodescan.domain.flags import NO_REASONS
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.reports.wording import without_paths
 from nodescan.whole_files import text_bytes, write_beside
@@ -99,10 +100,11 @@ def summary_row(report: SlideReport, *, file: str) -> tuple[str, ...]:
 
 
 def _reason(report: SlideReport) -> str:
-    """Why the slide is not complete, in the words of its flags."""
+    """Why the slide is not complete, in the words of its flags that are a reason for that."""
     if report.status is Status.COMPLETE:
         return ""
-    return " ".join(without_paths(" ".join(flag.message.split()), report) for flag in report.flags)
+    why = (flag.message for flag in report.flags if flag.code not in NO_REASONS)
+    return " ".join(without_paths(" ".join(message.split()), report) for message in why)
 
 
 def _number(value: float | None) -> str:

@@ -51,6 +51,16 @@ def test_the_summary_has_a_row_for_every_slide(tmp_path: Path) -> None:
     assert {(row["patient_id"], row["node_id"]) for row in (macro, negative, micro, failed)} == {("", "")}
 
 
+def test_a_flag_that_is_no_reason_is_none_in_the_summary(tmp_path: Path) -> None:
+    """Such as that of an overview that can't be read: the slide is incomplete for another."""
+    report = VARIANTS["incomplete_micro"]().report
+    told = replace(report, flags=(Flag("overview_unreadable", "0.95 mm2 can't be read."), *report.flags))
+    write_summary([report, told], tmp_path / "summary.csv")
+    plain, flagged = _rows(tmp_path / "summary.csv")
+    assert flagged["reason"] == plain["reason"] != ""
+    assert flagged["flags"] == f"overview_unreadable;{plain['flags']}"
+
+
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     """Ids have a hash then, which says nothing to a reader."""
     slides = [SlideRef(f"s-{name}", FOLDER / name / "s.svs") for name in ("a", "b")]
