@@ -21,7 +21,8 @@ class TissueMask:
     not to be seen; shares no pixel with tissue or what is excluded; None where there is none. unseen : bool (H, W),
     what counts as tissue without having been seen: what could not be read at this magnification (unread, bool (H, W)),
     and gaps in tissue that were never scanned; None where there is none. unscanned : bool (H, W), padding and gaps; cut
-    : bool (H, W), those of its pixels that tissue runs into: there may be more of it; None where there are none.
+    : bool (H, W), those of its pixels that tissue runs into, and tissue at the border of the view: there may be more of
+    it; None where there are none.
     """
 
     tissue: NDArray[np.bool_]

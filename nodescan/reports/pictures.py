@@ -202,9 +202,9 @@ def _scanned_part(overview: Picture, bounds: BoundsUm) -> Picture:
 
 def _draw_not_examined(canvas: Canvas, result: SlideResult) -> None:
     """Hatched; and where tissue runs into what was never scanned."""
-    missed = _not_examined(canvas, result)
-    if result.tissue is not None and result.tissue.cut is not None:
-        missed |= canvas.sampled(result.tissue.cut, result.tissue.spacing).astype(bool)
+    missed, tissue = _not_examined(canvas, result), result.tissue
+    if tissue is not None and tissue.cut is not None and tissue.unscanned is not None:  # else it ends with the picture
+        missed |= canvas.sampled(tissue.cut & tissue.unscanned, tissue.spacing).astype(bool)
     canvas.hatch_mask(missed, NOT_EXAMINED)
     canvas.outline_mask(missed, NOT_EXAMINED, width=1.2)
 

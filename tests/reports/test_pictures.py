@@ -93,6 +93,20 @@ def test_tissue_that_was_not_examined_is_hatched() -> None:
     assert not changed[:, : _pixel((8000, 0), read)[0]].any()
 
 
+def test_tissue_that_was_examined_is_not_hatched_where_the_scan_ends() -> None:
+    """Tissue at the border of the picture isn't; what it runs into was never scanned, and is."""
+    whole = VARIANTS["negative"]()
+    assert whole.tissue is not None
+    at_edge = np.zeros_like(whole.tissue.tissue)
+    at_edge[250:300, 250:300] = True
+    plain, cut, away, beside = (
+        draw_overview(replace(whole, tissue=replace(whole.tissue, cut=ends, unscanned=nothing)))
+        for ends, nothing in ((None, None), (at_edge, None), (at_edge, ~at_edge), (at_edge, at_edge))
+    )
+    assert plain == cut == away
+    assert plain != beside
+
+
 def test_a_close_up_draws_the_diameter_between_its_ends() -> None:
     """Along the line from end to end the picture is dark or white, where the tissue alone is neither."""
     whole = result((MACRO,))
