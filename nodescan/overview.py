@@ -1,7 +1,7 @@
 """The slide at low magnification: what it shows, and where its tissue is."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from nodescan.scan_settings import OverviewSettings, ScanSettings
 _BLOCK_PX, _SMALLEST_PX = 1024, 128
 """What can't be read is narrowed down to blocks of the second: few tiles are smaller. Glass beside it that was never
 scanned must not count as tissue that is unread."""
+
+_MOST_FAILED = 200
+"""After so many failed reads blocks aren't narrowed down any more. OpenSlide opens the file anew after each, in 7 ms
+where it is a TIFF, and where a whole level is lost each block would take 85 of them."""
 
 _RIM_PX = 3
 """So far from an area that could not be read its white looks like what was never scanned."""
@@ -39,28 +43,44 @@ def view_whole(
     """
     spacing = slide.frame_spacing(settings.finest_um, settings.coarsest_um)
     width, height = slide.frame_size(spacing)
-    pixels = np.full((height, width, 3), 255, dtype=np.uint8)
-    unseen = np.zeros((height, width), dtype=np.bool_)
+    picture = Picture(np.full((height, width, 3), 255, dtype=np.uint8), 0.0, 0.0, spacing)
+    view = _View(slide, picture, np.zeros((height, width), dtype=np.bool_), progress)
     for top in range(0, height, _BLOCK_PX):
-        if progress is not None and top > 0:
-            progress.tiles_done(slide.ref.slide_id, 0, 0.0)
+        if top > 0:
+            view.tell()
         for left in range(0, width, _BLOCK_PX):
-            box = PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top))
-            _view(slide, box, Picture(pixels, 0.0, 0.0, spacing), unseen)
-    return Picture(pixels, 0.0, 0.0, spacing), unseen
+            view.fill(PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top)))
+    return picture, view.unseen
 
 
-def _view(slide: Slide, box: PixelBox, picture: Picture, unseen: NDArray[np.bool_]) -> None:
-    """Fills in a box of the picture, and what of it can't be read. unseen : bool (H, W)."""
-    window = slice(box.top, box.bottom), slice(box.left, box.right)
-    try:
-        picture.pixels[window] = slide.read(box, picture.spacing)
-    except RegionUnreadableError:
-        if max(box.width, box.height) <= _SMALLEST_PX:
-            unseen[window] = True
-            return
-        for part in _quarters(box):
-            _view(slide, part, picture, unseen)
+@dataclass(slots=True)
+class _View:
+    """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read; failed: reads so far."""
+
+    slide: Slide
+    picture: Picture
+    unseen: NDArray[np.bool_]
+    progress: Progress | None
+    failed: int = 0
+
+    def fill(self, box: PixelBox) -> None:
+        """Reads a box of the picture, and finds what of it can't be read."""
+        window = slice(box.top, box.bottom), slice(box.left, box.right)
+        try:
+            self.picture.pixels[window] = self.slide.read(box, self.picture.spacing)
+        except RegionUnreadableError:
+            self.failed += 1
+            self.tell()
+            if self.failed > _MOST_FAILED or max(box.width, box.height) <= _SMALLEST_PX:
+                self.unseen[window] = True
+                return
+            for part in _quarters(box):
+                self.fill(part)
+
+    def tell(self) -> None:
+        """A sign of life."""
+        if self.progress is not None:
+            self.progress.tiles_done(self.slide.ref.slide_id, 0, 0.0)
 
 
 def _quarters(box: PixelBox) -> Iterator[PixelBox]:

@@ -7,7 +7,8 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.overview import overview_and_tissue
+from nodescan.overview import overview_and_tissue, view_whole
+from nodescan.progress import Viewer
 from tests.fakes import PINK
 from tests.test_scan import PaintedSlide
 
@@ -38,3 +39,31 @@ def test_what_cannot_be_read_is_tissue_and_not_taken_for_never_scanned() -> None
     assert tissue.unseen[:, first:].all()
     assert not tissue.unseen[:, :first].any()
     assert (tissue.cut, tissue.unscanned) == (None, None)
+
+
+class Lost(PaintedSlide):
+    """At low magnification none of it can be read. reads: how often that was tried."""
+
+    reads = 0
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        self.reads += 1
+        raise RegionUnreadableError("painted.tif", "this area can't be decoded")
+
+
+class Signs(Viewer):
+    """Counts the signs of life."""
+
+    seen = 0
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        self.seen += 1
+
+
+def test_a_level_that_is_lost_is_not_narrowed_down_for_long() -> None:
+    """A failed read may take long: of 16 blocks there are few, where all would be 1,360, and each is a sign of life."""
+    slide, signs = Lost(np.broadcast_to(np.uint8(0), (8 * 4096, 8 * 4096, 3))), Signs()
+    _, unseen = view_whole(slide, load_config().settings.overview, signs)
+    assert unseen.all()
+    assert 200 < slide.reads < 250
+    assert signs.seen >= slide.reads
