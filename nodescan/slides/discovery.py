@@ -121,12 +121,15 @@ def _one_per_series(paths: Sequence[Path]) -> list[Path]:
     series: dict[tuple[Path, str], list[Path]] = {}
     for path in paths:
         series.setdefault(_series_key(path), []).append(path)
-    return [files[0] if len(files) == 1 else max(files, key=_rank) for files in series.values()]
+    return [files[0] if len(files) == 1 else min(files, key=_rank) for files in series.values()]
 
 
-def _rank(path: Path) -> tuple[bool, int, str]:
-    """Of the files of a series: levels before pictures of a label, say, larger ones before others."""
-    return level_of(path) is not None, path.stat().st_size, str(path)
+def _rank(path: Path) -> tuple[bool, int, bool, str]:
+    """Of the files of a series: levels before pictures of a label, say, larger ones before others, then known suffixes.
+
+    A copy beside the file (a.dcm.bak) must not change the slide's name.
+    """
+    return level_of(path) is None, -path.stat().st_size, path.suffix.lower() not in SUFFIXES, str(path)
 
 
 def _series_key(path: Path) -> tuple[Path, str]:

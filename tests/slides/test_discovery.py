@@ -127,6 +127,17 @@ def test_a_series_is_named_by_its_largest_level_not_by_its_label(tmp_path: Path)
     assert found(tmp_path) == [level]
 
 
+def test_a_copy_beside_a_file_does_not_change_the_slides_name(tmp_path: Path):
+    """A run would take it for another slide; a name without a known suffix comes before that of its copy, too."""
+    level = write_level(tmp_path / "l.dcm", Level(noise(256, 256), (0.5, 0.5), instance="1.1"))
+    for name in ("l.dcm.bak", "a.bak"):
+        (tmp_path / name).write_bytes(level.read_bytes())
+    assert found(tmp_path) == found(tmp_path / "l.dcm.bak", level) == [level]
+    bare = level.rename(tmp_path / "1.2.3")
+    (tmp_path / "a.bak").rename(tmp_path / "1.2.3.bak")
+    assert found(tmp_path) == [bare]
+
+
 def test_one_series_in_two_folders_is_two_slides(tmp_path: Path):
     """OpenSlide puts a series together from one folder."""
     for folder in ("x", "y"):
