@@ -80,7 +80,8 @@ def set_review_aside(folder: Path) -> str:
 def set_aside(folder: Path) -> Path | None:
     """Move the stages of earlier reports to a folder of their own, and return it; None where there are none.
 
-    Raises OutputError where the disk refuses.
+    Links of the pages lead one folder further up from there, to the same reports. Raises OutputError where the disk
+    refuses.
     """
     if not (folder / PATIENTS_JSON).is_file():
         return None
@@ -91,6 +92,8 @@ def set_aside(folder: Path) -> Path | None:
         for name in (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV):
             if (folder / name).exists():
                 (folder / name).rename(aside / name)
+        for page in (aside / PAGES).glob("*.html"):
+            write_beside(page, page.read_bytes().replace(b'href="../', b'href="../../'))
     return aside
 
 

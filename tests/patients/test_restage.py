@@ -477,7 +477,7 @@ def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> 
 
 
 def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
-    """Nothing is deleted, and a second time nothing is overwritten."""
+    """Nothing is deleted, a second time nothing is overwritten, and links lead to the reports."""
     found = staged(tmp_path, "a2,A", header="slide_id,patient_id", review=("a2,1,reject,,Dr A",))
     folder = tmp_path / "out"
     assert set_aside(tmp_path) is None
@@ -486,8 +486,10 @@ def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
         assert reviewed_before(folder)
         assert set_aside(folder) == folder / f"patients-before-{number}"
         assert not reviewed_before(folder)
+        page = folder / f"patients-before-{number}" / "patients" / "A.html"
+        (link,) = re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
+        assert (page.parent / link).resolve() == folder / "a2" / "report.html"
     assert sorted(path.name for path in folder.iterdir()) == ["patients-before-1", "patients-before-2"]
-    assert (folder / "patients-before-1" / "patients" / "A.html").is_file()
 
 
 def test_a_manifests_name_may_be_no_text(tmp_path: Path) -> None:
