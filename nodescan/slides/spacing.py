@@ -179,11 +179,15 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
             "and is right only where the pixels are square",
         )
     if stated.reduced_from(given_um):
+        missing, remedy = (
+            ("the file of the full resolution", "put it beside this one, or export the slide again")
+            if stated.of_pixels  # a DICOM slide is several files, any other has its levels in one
+            else ("the full resolution", "export the slide again with it")
+        )
         return UnmeasurableError(
             name,
-            f"only reduced levels are here ({stated}): the file of the full resolution is missing",
-            "put it beside this one, or export the slide again; --mpp needs --override-mpp here, and is right only if "
-            "the file is wrong",
+            f"only reduced levels are here ({stated}): {missing} is missing",
+            f"{remedy}; --mpp needs --override-mpp here, and is right only if the file is wrong",
         )
     reason = (
         "the file doesn't say how large its pixels are"
