@@ -1,5 +1,6 @@
 """The network compiled by OpenVINO, where it is installed: bfloat16 or int8 on a CPU, several tiles at a time."""
 
+import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from nodescan.inference.card import ModelCard
 from nodescan.inference.lanes import MOST_LANES, Answer
 from nodescan.inference.openvino_graph import STEPS, graph
 from nodescan.threads import thread_errors
+
+_UNTOLD: dict[str, Any] = {"openvino_telemetry": None}
+"""As if it weren't installed: with it the mere import of openvino tells google-analytics.com, and writes into HOME."""
 
 
 def installed() -> bool:
@@ -115,6 +119,7 @@ def _loaded() -> tuple[ModuleType, Any]:
     """
 
     def load() -> tuple[ModuleType, Any]:
+        sys.modules.update(_UNTOLD)
         openvino = _imported("openvino")
         _imported("openvino.opset13")
         return openvino, _core()
