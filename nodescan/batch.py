@@ -22,7 +22,7 @@ from nodescan.patients.patient_files import set_aside, set_review_aside, write_s
 from nodescan.patients.restage import Staging
 from nodescan.progress import Viewer
 from nodescan.reports import report_names
-from nodescan.reports.csv_report import write_summary
+from nodescan.reports.csv_report import SUMMARY_CSV, write_summary
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import Recipe, sort_out
@@ -36,8 +36,6 @@ from nodescan.stage_folder import prepare_stage
 from nodescan.whole_files import output_errors, prepare_folder, remove_parts
 from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
-
-SUMMARY_CSV = "summary.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +88,13 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     config = load_config(request.config)
     names = report_names(request.reports)
     manifest, refs = _wanted(request)
+    check_apart(request, refs)
     prepare_folder(request.folder)
     if request.stage is not None:
         prepare_stage(request.stage)
     model = find_model(request.model)
     card = load_card(model)
     check_fit(config, card.geometry())
-    check_apart(refs, request.folder)
     with held(request.folder) as ticket:
         remove_parts(request.folder)
         job = ScanJob(

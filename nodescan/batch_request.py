@@ -7,8 +7,13 @@ from pathlib import Path
 
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
+from nodescan.kept_files import check_inputs, check_ours
+from nodescan.patients.patient_files import check_stages_place
 from nodescan.reports import CHOICES
+from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
+from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
+from nodescan.run_record import RUN_JSON, RUN_LOG
 from nodescan.slides.files import companions
 
 PRECISIONS = ("auto", "float32")
@@ -59,8 +64,17 @@ def check_request(request: BatchRequest) -> None:
         raise UsageError("--stage: copies to a disk of this machine, which a cluster doesn't see; leave it out")
 
 
-def check_apart(refs: Sequence[SlideRef], folder: Path) -> None:
-    """Raises UsageError where a report would be written among the files of its slide, as an .mrxs's beside it."""
+def check_apart(request: BatchRequest, refs: Sequence[SlideRef]) -> None:
+    """Raises UsageError where what the run reads, or what nodescan didn't write, would be written over.
+
+    As a manifest that is called patients.csv in the output folder, or the files of an .mrxs in the folder of its
+    report. Nothing is written before.
+    """
+    folder = request.folder
+    read = (("--manifest", request.manifest), ("--config", request.config))
+    check_inputs(read, (folder / name for name in (SUMMARY_CSV, SUMMARY_HTML, RUN_JSON, RUN_LOG)))
+    check_stages_place(folder, read, written=request.manifest is not None)
+    check_ours(folder / SUMMARY_CSV, ",".join(SUMMARY_COLUMNS[:4]))
     for ref in refs:
         place = (folder / ref.slide_id).resolve()
         with suppress(OSError):  # a slide that can't be looked at fails in its own row

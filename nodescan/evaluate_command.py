@@ -9,7 +9,7 @@ from nodescan.errors import UsageError
 from nodescan.options import COMPLETE, NOT_COMPLETE, check_mpp
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from nodescan.evaluation.compare import Comparison
     from nodescan.evaluation.figures import Figures
@@ -62,7 +62,11 @@ def evaluate(
             "--mpp: --official takes 0.243 um for every slide, as the organisers' script does; leave out one"
         )
     from nodescan.evaluation.compare import compare
-    from nodescan.evaluation.evaluation_files import evaluation_as_json, write_evaluation
+    from nodescan.evaluation.evaluation_files import (
+        check_evaluation_place,
+        evaluation_as_json,
+        write_evaluation,
+    )
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
@@ -77,12 +81,15 @@ def evaluate(
     else:
         assert detections is not None
         subjects = subjects_of_challenge(detections)
+    read = (("--reference", reference), ("--detections", detections))
+    folder = to or (None if out is None else out / "evaluation")
+    if folder is not None:
+        check_evaluation_place(folder, read)
     if camelyon_csv is not None:
-        _write_challenge(subjects, camelyon_csv)
+        _write_challenge(subjects, camelyon_csv, read)
     mode = FrocMode.OFFICIAL if official else FrocMode.EVERY_SLIDE
     comparison = compare(subjects, truth, mode, as_submitted=as_submitted, mpp_um=mpp)
     found = figures(comparison)
-    folder = to or (None if out is None else out / "evaluation")
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
         print(json_text(evaluation_as_json(comparison, found, reference=truth.name)), end="")
@@ -91,11 +98,15 @@ def evaluate(
     return NOT_COMPLETE if comparison.missing else COMPLETE
 
 
-def _write_challenge(subjects: "Mapping[str, Subject]", folder: Path) -> None:
+def _write_challenge(
+    subjects: "Mapping[str, Subject]", folder: Path, read: "Sequence[tuple[str, Path | None]]"
+) -> None:
     """Slides without a result get no file: an empty one would say that nothing was found."""
     from nodescan.evaluation.detections import write_challenge_files
+    from nodescan.kept_files import check_inputs
 
     known = [(slide_id, subject.detections) for slide_id, subject in subjects.items() if subject.detections is not None]
+    check_inputs(read, (folder / f"{slide_id}.csv" for slide_id, _ in known))
     write_challenge_files(known, folder)
 
 

@@ -67,7 +67,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
     from nodescan.patients.corrections import read_corrections
-    from nodescan.patients.patient_files import set_review_aside, staging_as_json, write_staging
+    from nodescan.patients.patient_files import check_stages_place, set_review_aside, staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import read_reports
@@ -76,6 +76,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     table = _table(mode, default="ajcc8")
     review = () if corrections is None else read_corrections(corrections)
     staging = stage_reports(read_reports(out), read_manifest(manifest), table, corrections=review)
+    check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))
     moved = "" if review else set_review_aside(out)
     pages = write_staging(staging, out)
     if moved:

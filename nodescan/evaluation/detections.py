@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,19 +80,26 @@ def read_detections(path: Path, *, name: str | None = None) -> DetectionList:
 
 
 def write_challenge_files(detections: Iterable[tuple[str, DetectionList]], folder: Path) -> tuple[Path, ...]:
-    """One <slide>.csv each, without header and with whole pixels, as the challenge's script reads them."""
+    """One <slide>.csv each, without header and with whole pixels, as the challenge's script reads them.
+
+    Raises UsageError, with nothing written, where a file of such a name is there and holds something else: it may be
+    the user's, or another run's.
+    """
+    files = {folder / f"{slide_id}.csv": _challenge_text(found).encode() for slide_id, found in detections}
+    for path, content in files.items():
+        with output_errors(path), suppress(FileNotFoundError):
+            if path.read_bytes() != content:
+                raise UsageError(f"{path}: is there and holds something else; move it away, or name another folder")
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for slide_id, found in detections:
-        lines = [
-            f"{float(confidence)!r},{math.floor(x)},{math.floor(y)}\n"
-            for confidence, x, y in zip(found.confidence, found.x_px, found.y_px, strict=True)
-        ]
-        path = folder / f"{slide_id}.csv"
-        write_beside(path, "".join(lines).encode())
-        written.append(path)
-    return tuple(written)
+    for path, content in files.items():
+        write_beside(path, content)
+    return tuple(files)
+
+
+def _challenge_text(found: DetectionList) -> str:
+    rows = zip(found.confidence, found.x_px, found.y_px, strict=True)
+    return "".join(f"{float(confidence)!r},{math.floor(x)},{math.floor(y)}\n" for confidence, x, y in rows)
 
 
 def _row(name: str, number: int, cells: list[str]) -> tuple[float, float, float]:

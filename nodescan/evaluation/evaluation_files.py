@@ -1,6 +1,6 @@
 """evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nodescan.csv_rows import csv_text, plain_cell
@@ -12,6 +12,7 @@ from nodescan.evaluation.figures import ClassTask, Figures, LargestTask, LesionT
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.kept_files import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith
@@ -20,6 +21,20 @@ from nodescan.whole_files import Json, json_text, output_errors, text_bytes, wri
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
 SCHEMA_VERSION = 1
+_ALL = (EVALUATION_JSON, EVALUATION_HTML, SCORES_CSV, LESIONS_CSV, LARGEST_CSV, SUBMISSION_CSV)
+
+
+def check_evaluation_place(folder: Path, read: Iterable[tuple[str, Path | None]]) -> None:
+    """Raises UsageError where an evaluation would lose what it reads, see `check_inputs`, or what isn't of one before.
+
+    evaluation.json is written first: where it stands, the others are an evaluation's, too.
+    """
+    mark, *others = (folder / name for name in _ALL)
+    check_inputs(read, (mark, *others))
+    check_ours(mark, '{\n  "schema_version": ')
+    for path in others:
+        if path.exists() and not mark.exists():
+            raise not_ours(path)
 
 
 def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, reference: str) -> tuple[Path, ...]:

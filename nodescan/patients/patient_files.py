@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
@@ -14,6 +14,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.staging import CAMELYON17, CountRange
+from nodescan.kept_files import check_inputs, check_ours
 from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
@@ -24,6 +25,7 @@ from nodescan.whole_files import Json, json_bytes, output_errors, text_bytes, wr
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 SCHEMA_VERSION = 1
+_STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
 _ASIDE = "patients-before-"
 
 CSV_COLUMNS = (
@@ -44,6 +46,16 @@ CSV_COLUMNS = (
     "nodes_itc",
     "notes",
 )
+
+
+def check_stages_place(folder: Path, read: Iterable[tuple[str, Path | None]], *, written: bool = True) -> None:
+    """Raises UsageError where staging would lose what it reads, see `check_inputs`, or a patients.csv of the user's.
+
+    written: False for a run that only moves earlier stages aside.
+    """
+    check_inputs(read, (folder / name for name in _STAGES))
+    if written:
+        check_ours(folder / PATIENTS_CSV, ",".join(CSV_COLUMNS[:4]))
 
 
 def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
@@ -89,7 +101,7 @@ def set_aside(folder: Path) -> Path | None:
         number = next(n for n in count(1) if not (folder / f"{_ASIDE}{n}").exists())
         aside = folder / f"{_ASIDE}{number}"
         aside.mkdir()
-        for name in (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV):
+        for name in _STAGES:
             if (folder / name).exists():
                 (folder / name).rename(aside / name)
         for page in (aside / PAGES).glob("*.html"):

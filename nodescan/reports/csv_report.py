@@ -10,7 +10,7 @@ from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.reports.wording import without_paths
 from nodescan.whole_files import text_bytes, write_beside
 
-DETECTIONS_CSV = "detections.csv"
+DETECTIONS_CSV, SUMMARY_CSV = "detections.csv", "summary.csv"
 SUMMARY_COLUMNS = (
     "slide_id",
     "status",

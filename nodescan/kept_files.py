@@ -1,0 +1,53 @@
+"""What a command must leave alone: the files that it reads, and those of the names it writes that nodescan didn't."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from nodescan.errors import UsageError
+
+
+def check_inputs(read: Iterable[tuple[str, Path | None]], written: Iterable[Path]) -> None:
+    """Raises UsageError where what a command reads would be written over, removed or moved by that command.
+
+    read: the option's name with its file or folder; of a folder, the files in it count. written: files and folders; of
+    a folder, all in it. They are compared by where they really lie, and as disks that don't tell case apart do.
+    """
+    named = [(option, path, {_place(path), _real(path)}) for option, path in read if path is not None]
+    for target in written:
+        there = _place(target)
+        for option, path, places in named:
+            inside = path.is_dir() and there.parent in places and target.exists()
+            if inside or any(there in (place, *place.parents) for place in places):
+                raise UsageError(
+                    f"{option} {path}: this command itself writes {target}, so what is read would be lost; "
+                    "move or rename it, or choose another folder for the results"
+                )
+
+
+def check_ours(path: Path, head: str) -> None:
+    """Raises UsageError where a file stands at `path` that doesn't begin with `head`, as what nodescan writes there.
+
+    A spreadsheet may have saved it again. What can't be read is for the writer to tell.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            found = file.read(len(head)).replace(";", ",").replace("\t", ",")
+    except OSError:
+        return
+    if found not in ("", head):
+        raise not_ours(path)
+
+
+def not_ours(path: Path) -> UsageError:
+    """Of a file that would be lost."""
+    return UsageError(f"{path}: is there, and nodescan didn't write it; move or rename it, or choose another folder")
+
+
+def _place(path: Path) -> Path:
+    """Where the name stands, whatever it is a link to."""
+    return Path(str(Path(os.path.realpath(path.parent), path.name)).casefold())
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path).casefold())

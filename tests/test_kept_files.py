@@ -1,0 +1,116 @@
+"""No command writes over, moves or removes what the user gave it, or what nodescan didn't write."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nodescan.cli import main
+from nodescan.errors import UsageError
+from nodescan.kept_files import check_inputs
+from tests.evaluation.test_compare import planted
+from tests.fakes import paint_slide
+from tests.test_stage_command import a_run
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def refuses(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    """What the command says that ends with exit code 2 and leaves every file of the current folder as it was."""
+    before = content(Path())
+    assert main([str(word) for word in words]) == 2
+    assert content(Path()) == before
+    return capsys.readouterr().err
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["patients.csv", "summary.csv", "Patients.CSV", "patients/m.csv", "link.csv"])
+def test_a_run_does_not_write_over_its_manifest(here: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever case the disk tells apart, and whatever link leads there."""
+    paint_slide(here / "a.tif")
+    manifest = here / "out" / name
+    manifest.parent.mkdir(parents=True)
+    written = here / "out" / "patients.csv" if name == "link.csv" else manifest
+    written.write_text(f"path,slide_id,patient_id,node_id\n{here / 'a.tif'},a,P1,1\n")
+    if written != manifest:
+        manifest.symlink_to(written)
+    said = refuses(capsys, "run", "--manifest", manifest, "--out", "out", "--slots", "0")
+    assert "this command itself writes" in said
+    assert "move or rename it" in said
+
+
+@pytest.mark.parametrize("option", ["--manifest", "--corrections"])
+def test_stage_does_not_write_over_what_it_reads(here: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither its manifest nor the reader's corrections."""
+    run, manifest = a_run(here)
+    corrections = here / "c.csv"
+    corrections.write_text("slide_id,deposit_id,action,by\na,1,accept,me\n")
+    read = {"--manifest": manifest, "--corrections": corrections}
+    read[option] = Path(shutil.copy(read[option], run / "patients.csv"))
+    said = refuses(capsys, "stage", run, *(word for pair in read.items() for word in pair))
+    assert f"{option} {run / 'patients.csv'}" in said
+
+
+@pytest.mark.parametrize("to", [["--to", "ref"], []])
+def test_evaluate_does_not_remove_its_reference(here: Path, to: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """lesions.csv is the name of one of its own files: in the folder named, and in the default one."""
+    run, _ = planted(here)
+    reference = (here / "ref" if to else run / "evaluation") / "lesions.csv"
+    reference.parent.mkdir()
+    reference.write_text("slide_id,label\ns1,micro\n")
+    for named in (reference, reference.parent):
+        assert "--reference" in refuses(capsys, "evaluate", run, "--reference", named, *to)
+
+
+def test_challenge_files_replace_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of the user's of a slide's name, and the detections of another tool, stay; the same again is no loss."""
+    run, truth = planted(here)
+    asked = ("evaluate", str(run), "--reference", str(truth), "--camelyon-csv", "csv")
+    assert main(list(asked)) == 0
+    assert main(list(asked)) == 0
+    capsys.readouterr()
+    (here / "csv" / "s2.csv").write_text("my own notes\n")
+    assert "s2.csv: is there and holds something else" in refuses(capsys, *asked)
+    (here / "csv" / "s2.csv").unlink()
+    said = refuses(capsys, "evaluate", "--detections", "csv", "--reference", truth, "--camelyon-csv", "csv")
+    assert "--detections csv" in said
+
+
+@pytest.mark.parametrize("command", ["run", "stage", "evaluate"])
+def test_a_file_of_the_users_in_an_output_folder_stays(
+    here: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A table of the name that nodescan writes, with other columns; one that a spreadsheet saved again is its own."""
+    run, manifest = a_run(here)
+    name = {"run": "summary.csv", "stage": "patients.csv", "evaluate": "evaluation/lesions.csv"}[command]
+    (run / name).parent.mkdir(exist_ok=True)
+    (run / name).write_text("slide_id,label\na,micro\n")
+    labels = here / "labels.csv"
+    labels.write_text("slide_id,label\na,micro\nb,negative\nc,negative\n")
+    words = {
+        "run": ["run", str(paint_slide(here / "s.tif")), "--out", str(run), "--slots", "0", "--device", "cpu"],
+        "stage": ["stage", str(run), "--manifest", str(manifest)],
+        "evaluate": ["evaluate", str(run), "--reference", str(labels)],
+    }[command]
+    assert "nodescan didn't write it" in refuses(capsys, *words)
+    (run / name).unlink()
+    assert main(words) != 2
+    (run / name).write_text("\ufeff" + (run / name).read_text().replace(",", ";") if (run / name).exists() else "")
+    assert main(words) != 2
+
+
+def test_what_lies_elsewhere_is_no_loss(tmp_path: Path) -> None:
+    """A file of the same name in another folder, and a link in the output folder that is replaced, not followed."""
+    (tmp_path / "patients.csv").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "patients.csv").symlink_to(tmp_path / "patients.csv")
+    check_inputs([("--manifest", tmp_path / "patients.csv"), ("--config", None)], [tmp_path / "out" / "patients.csv"])
+    with pytest.raises(UsageError, match="this command itself writes"):
+        check_inputs([("--manifest", tmp_path / "patients.csv")], [tmp_path / "x" / ".." / "patients.csv"])
