@@ -1,6 +1,10 @@
-"""Names in a sentence that must stay short."""
+"""Names in a sentence that must stay short, and those that are safe in a path."""
 
+import re
 from collections.abc import Sequence
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+"""What a slide_id is, as slides/slide_ids.py makes them: never a path, nor a hidden file."""
 
 
 def few(names: Sequence[object], most: int) -> str:

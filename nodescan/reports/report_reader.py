@@ -14,6 +14,7 @@ import shapely
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
+from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
@@ -191,6 +192,8 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
     slide_id = _text(content["slide_id"])
     flags = tuple(Flag(_text(flag["code"]), _text(flag["message"])) for flag in content["flags"])
     cut_off = any(flag.code == "deposit_cut_off" for flag in flags)
+    if not SAFE_NAME.fullmatch(slide_id):  # files and links are named after it
+        raise ValueError(f"no slide is called {slide_id!r} by nodescan")
     if slide is not None and slide.slide_id != slide_id:
         raise ValueError(f"it reports slide {slide_id!r}")
     return StoredReport(

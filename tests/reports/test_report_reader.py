@@ -113,6 +113,10 @@ def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
         ({"flags": [{"code": "ink", "message": None}]}, "None is no text"),
         ({"tissue_area_mm2": "12"}, "'12' is no number"),
         ({"spacing_um": [0, 1]}, "spacing must be positive"),
+        ({"slide_id": "../victim/results"}, "no slide is called '../victim/results'"),
+        ({"slide_id": "/tmp/results"}, "no slide is called"),
+        ({"slide_id": ".run"}, "no slide is called"),
+        ({"slide_id": ""}, "no slide is called"),
     ],
 )
 def test_a_damaged_report_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:

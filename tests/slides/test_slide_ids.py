@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodescan.batch import SUMMARY_CSV
+from nodescan.domain.naming import SAFE_NAME
 from nodescan.patients.patient_files import PAGES, PATIENTS_CSV, PATIENTS_JSON
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.summary_page import SUMMARY_HTML
@@ -68,6 +69,12 @@ def test_a_file_named_like_a_hashed_name_doesnt_take_its_place():
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.one_of(st.text(max_size=130), st.text("aZ0._-", max_size=130), st.text("a", min_size=95, max_size=105)))
+def test_reports_of_others_are_held_to_the_same_rule(name: str) -> None:
+    """What SAFE_NAME takes is what safe_name() leaves as it is."""
+    assert (safe_name(name) == name) == bool(SAFE_NAME.fullmatch(name))
+
+
 @given(st.text(max_size=130))
 def test_every_name_is_safe_as_a_folder(stem: str):
     """Letters, digits, . _ - only, neither empty nor a way up, at most 100 characters."""
