@@ -15,6 +15,7 @@ from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
 from nodescan.run_record import RUN_JSON, RUN_LOG
 from nodescan.slides.files import companions
+from nodescan.whole_files import refuse_link
 
 PRECISIONS = ("auto", "float32")
 
@@ -68,7 +69,7 @@ def check_apart(request: BatchRequest, refs: Sequence[SlideRef]) -> None:
     """Raises UsageError where what the run reads, or what nodescan didn't write, would be written over.
 
     As a manifest that is called patients.csv in the output folder, or the files of an .mrxs in the folder of its
-    report. Nothing is written before.
+    report. Raises OutputError where a folder to write into is a link. Nothing is written before.
     """
     folder = request.folder
     read = (("--manifest", request.manifest), ("--config", request.config))
@@ -76,6 +77,7 @@ def check_apart(request: BatchRequest, refs: Sequence[SlideRef]) -> None:
     check_stages_place(folder, read, written=request.manifest is not None)
     check_ours(folder / SUMMARY_CSV, ",".join(SUMMARY_COLUMNS[:4]))
     for ref in refs:
+        refuse_link(folder / ref.slide_id)
         place = (folder / ref.slide_id).resolve()
         with suppress(OSError):  # a slide that can't be looked at fails in its own row
             if place.is_dir() and any(file.resolve().parent == place for file in companions(ref.path)):

@@ -71,7 +71,7 @@ def evaluate(
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
     from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
-    from nodescan.whole_files import json_text
+    from nodescan.whole_files import json_text, refuse_link
 
     if mpp is not None:
         check_mpp(mpp)
@@ -84,6 +84,8 @@ def evaluate(
     read = (("--reference", reference), ("--detections", detections))
     folder = to or (None if out is None else out / "evaluation")
     if folder is not None:
+        if to is None:
+            refuse_link(folder)
         check_evaluation_place(folder, read)
     if camelyon_csv is not None:
         _write_challenge(subjects, camelyon_csv, read)

@@ -94,10 +94,20 @@ def versions() -> dict[str, str]:
 
 
 def keep_in_log(folder: Path, slide_id: str, text: str) -> None:
-    """Add to run.log what went wrong under a slide, for a bug report; where the disk refuses, it isn't kept."""
+    """Add to run.log what went wrong under a slide, for a bug report; where the disk refuses, it isn't kept.
+
+    A link in the log's place isn't followed.
+    """
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    with suppress(OSError), (folder / RUN_LOG).open("a", encoding="utf-8", errors="backslashreplace") as log:
+    with (
+        suppress(OSError),
+        open(folder / RUN_LOG, "a", encoding="utf-8", errors="backslashreplace", opener=_opened_here) as log,
+    ):
         log.write(f"{now} {slide_id}\n{text}\n")
+
+
+def _opened_here(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)  # Windows has none
 
 
 def without_folders(word: str, folder: Path) -> str:

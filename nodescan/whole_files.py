@@ -106,6 +106,12 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def refuse_link(folder: Path) -> None:
+    """Raises OutputError where a folder of the output folder is a link: what it leads to isn't nodescan's to change."""
+    if folder.is_symlink():
+        raise OutputError(f"{folder}: is a link, and nothing is written through it; remove it or choose another folder")
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the run's folder and try to write there, before an hour's work rather than after. Raises OutputError."""
     with output_errors(folder):

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from nodescan.cli import main
-from nodescan.errors import UsageError
+from nodescan.errors import OutputError, UsageError
 from nodescan.kept_files import check_inputs
+from nodescan.reports import write_reports
+from nodescan.run_record import keep_in_log
 from tests.evaluation.test_compare import planted
 from tests.fakes import paint_slide
+from tests.reports.factory import VARIANTS
 from tests.test_stage_command import a_run
 
 
@@ -114,3 +117,56 @@ def test_what_lies_elsewhere_is_no_loss(tmp_path: Path) -> None:
     check_inputs([("--manifest", tmp_path / "patients.csv"), ("--config", None)], [tmp_path / "out" / "patients.csv"])
     with pytest.raises(UsageError, match="this command itself writes"):
         check_inputs([("--manifest", tmp_path / "patients.csv")], [tmp_path / "x" / ".." / "patients.csv"])
+
+
+def victim(here: Path, link: Path) -> Path:
+    """A folder outside of the output folder that a link in it leads to, with files of the names that are written."""
+    folder = here / "victim"
+    folder.mkdir()
+    for name in ("report.json", "overview.jpg", "A.html", "lesions.csv"):
+        (folder / name).write_text("precious")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(folder)
+    return folder
+
+
+def test_a_link_in_the_place_of_a_slides_folder_is_not_followed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What lies elsewhere is neither removed nor replaced; the output folder itself may be a link."""
+    slide = str(paint_slide(here / "a.tif"))
+    (here / "elsewhere").mkdir()
+    (here / "out").symlink_to(here / "elsewhere")
+    victim(here, here / "out" / "a")
+    run = ("run", slide, "--out", "out", "--slots", "0", "--device", "cpu")
+    assert "out/a: is a link" in refuses(capsys, *run)
+    (here / "out" / "a").unlink()
+    assert main(list(run)) == 0
+
+
+def test_a_link_that_comes_later_costs_its_slide(here: Path) -> None:
+    """As the folder is made anew: whoever writes the report looks again."""
+    folder = victim(here, here / "out" / "s")
+    before = content(folder)
+    with pytest.raises(OutputError, match="is a link"):
+        write_reports(VARIANTS["macro"](), here / "out" / "s", may_move=lambda: None)
+    assert content(folder) == before
+
+
+def test_stage_and_evaluate_write_through_no_link(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the place of patients/ and of evaluation/."""
+    run, manifest = a_run(here)
+    (victim(here, run / "patients") / "report.json").unlink()  # else it would pass for a slide's
+    (run / "evaluation").symlink_to(here / "victim")
+    assert "patients: is a link" in refuses(capsys, "stage", run, "--manifest", manifest)
+    (here / "labels.csv").write_text("slide_id,label\na,micro\nb,negative\nc,negative\n")
+    assert "evaluation: is a link" in refuses(capsys, "evaluate", run, "--reference", "labels.csv")
+
+
+def test_the_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """A file of the user's gets no lines of ours."""
+    keep_in_log(tmp_path, "s", "why")
+    assert (tmp_path / "run.log").read_text().endswith(" s\nwhy\n")
+    (tmp_path / "mine").write_text("precious")
+    (tmp_path / "run.log").unlink()
+    (tmp_path / "run.log").symlink_to("mine")
+    keep_in_log(tmp_path, "s", "why")
+    assert (tmp_path / "mine").read_text() == "precious"

@@ -21,7 +21,7 @@ from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import synoptic
 from nodescan.slides.slide_ids import safe_name
-from nodescan.whole_files import Json, json_bytes, output_errors, text_bytes, write_beside
+from nodescan.whole_files import Json, json_bytes, output_errors, refuse_link, text_bytes, write_beside
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 SCHEMA_VERSION = 1
@@ -49,12 +49,14 @@ CSV_COLUMNS = (
 
 
 def check_stages_place(folder: Path, read: Iterable[tuple[str, Path | None]], *, written: bool = True) -> None:
-    """Raises UsageError where staging would lose what it reads, see `check_inputs`, or a patients.csv of the user's.
+    """Raises UsageError where staging would lose what it reads, see `check_inputs`, or a patients.csv of the user's,
+    and OutputError where the folder of the pages is a link.
 
     written: False for a run that only moves earlier stages aside.
     """
     check_inputs(read, (folder / name for name in _STAGES))
     if written:
+        refuse_link(folder / PAGES)
         check_ours(folder / PATIENTS_CSV, ",".join(CSV_COLUMNS[:4]))
 
 
@@ -62,6 +64,7 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     """Write all files; the pages' paths. Raises OutputError where the disk refuses."""
     pages, names = folder / PAGES, page_names([_names(result.staged) for result in staging.patients])
     with output_errors(pages):
+        refuse_link(pages)
         pages.mkdir(parents=True, exist_ok=True)
         for stale in _earlier_pages(folder) - set(names):
             (pages / stale).unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from nodescan.reports.json_report import REPORT_JSON, write_json
 from nodescan.reports.map_report import PROBABILITY_OME, write_map
 from nodescan.reports.pictures import HEATMAP_PNG, OVERVIEW_JPG, SlidePictures, write_pictures
 from nodescan.threads import thread_errors
-from nodescan.whole_files import PART_SUFFIX, output_errors, part_path
+from nodescan.whole_files import PART_SUFFIX, output_errors, part_path, refuse_link
 
 WRITERS: Mapping[str, Callable[..., None]] = {
     "pictures": write_pictures,
@@ -66,8 +66,9 @@ def write_reports(
 
     All files are made in a folder beside it and then moved in, report.json last: where it stands, everything
     else belongs to it. Where a file can't be made, nothing that was there is touched. may_move: asked just before
-    the move, and raises where it must not happen. Raises OutputError where the disk refuses.
+    the move, and raises where it must not happen. Raises OutputError where the disk refuses, or the folder is a link.
     """
+    refuse_link(folder)
     chosen = _chosen(names)
     _remove_leftovers(folder)
     part = part_path(folder)
