@@ -2,6 +2,7 @@
 
 import json
 import math
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,11 +97,11 @@ def read_geojson(path: Path) -> Outlines:
 
     The class is properties.classification.name; a feature without one counts as tumour, and a note says so.
     """
+    document = _json_of(path)
     try:
-        document = json.loads(_bytes_of(path))
-    except (ValueError, RecursionError) as error:  # not JSON, not text, or nested without end
-        raise AnnotationError(f"{path.name}: not JSON ({error}); export it again as GeoJSON") from error
-    return replace(_collected(path, _geojson_pieces(path, document)), shown_part=True)
+        return replace(_collected(path, _geojson_pieces(path, document)), shown_part=True)
+    except RecursionError as error:
+        raise AnnotationError(f"{path.name}: is nested without end; export it again as GeoJSON") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,11 @@ _REMARKS = (
 )
 _LEFT_OUT = "outline(s) in no group, or to be ignored, were left out"
 
-_FARTHEST_PX = 1e7
+FARTHEST_PX = 1e7
 """Five times the side of the largest slides."""
+
+_LONGEST_UM = 1e6
+"""A metre."""
 
 
 def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
@@ -187,12 +191,14 @@ def _stated_um(path: Path, name: str, feature: Mapping[str, object], measurement
     properties = feature.get("properties")
     measured = properties.get("measurements") if isinstance(properties, dict) else None
     if isinstance(measured, list):
-        measured = {one.get("name"): one.get("value") for one in measured if isinstance(one, dict)}
+        named = [one for one in measured if isinstance(one, dict) and isinstance(one.get("name"), str)]
+        measured = {one["name"]: one.get("value") for one in named}
     stated = measured.get(measurement) if isinstance(measured, dict) else None
     if stated is None:
         return None
-    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 <= stated < math.inf:
-        raise AnnotationError(f"{path.name}: {name} has a {measurement!r} that is no length: {stated!r}")
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 <= stated < _LONGEST_UM:
+        said = reprlib.repr(stated)
+        raise AnnotationError(f"{path.name}: {name} has a {measurement!r} that is no length: {said}")
     return Micrometers(float(stated))
 
 
@@ -272,6 +278,13 @@ def _bytes_of(path: Path) -> bytes:
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error})") from error
 
 
+def _json_of(path: Path) -> object:
+    try:
+        return json.loads(_bytes_of(path))
+    except (ValueError, RecursionError) as error:  # not JSON, not text, or nested without end
+        raise AnnotationError(f"{path.name}: not JSON ({error}); export it again as GeoJSON") from error
+
+
 def _number(path: Path, name: str, text: object) -> float:
     """A coordinate that a slide can have. Comma decimals, NaN and missing attributes are refused."""
     try:
@@ -279,8 +292,8 @@ def _number(path: Path, name: str, text: object) -> float:
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):
-        raise AnnotationError(f"{path.name}: {name} has a coordinate that is not a number: {text!r}")
-    if abs(value) > _FARTHEST_PX:
+        raise AnnotationError(f"{path.name}: {name} has a coordinate that is not a number: {reprlib.repr(text)}")
+    if abs(value) > FARTHEST_PX:
         raise AnnotationError(f"{path.name}: {name} has a coordinate that no slide has: {value:g} px")
     return value
 

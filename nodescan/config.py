@@ -101,9 +101,10 @@ class _StrictLoader(yaml.SafeLoader):
 def _settings(text: str, name: str) -> ScanSettings:
     try:
         content: object = yaml.load(text, Loader=_StrictLoader)
+        as_json = json.dumps(content, default=str)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: {_yaml_problem(error)}") from error
-    except ValueError as error:  # of a date or number that YAML recognises and Python can't hold
+    except (ValueError, OverflowError) as error:  # of a date or number that YAML recognises and Python can't hold
         raise ConfigError(f"{name}: holds a value that can't be read ({error})") from error
     except RecursionError as error:
         raise ConfigError(f"{name}: is nested too deep; compare it with the packed scan.yaml") from error
@@ -111,7 +112,7 @@ def _settings(text: str, name: str) -> ScanSettings:
         raise ConfigError(f"{name}: holds no settings; compare it with the packed scan.yaml")
     try:
         # By way of JSON, whose strict mode takes lists for tuples and whole numbers for floats, and nothing else.
-        checked = _schema().model_validate_json(json.dumps(content, default=str))
+        checked = _schema().model_validate_json(as_json)
     except ValidationError as error:
         raise ConfigError(f"{name}: {'; '.join(_problems(error.errors()))}") from error
     return ScanSettings(**{field.name: getattr(checked, field.name) for field in fields(ScanSettings)})

@@ -42,6 +42,24 @@ STATED_TOLERANCE = 0.05
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
 
+MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG", "JPEG2000", "PPM", "WEBP")
+"""What a mask may be saved as, by Pillow's names; it has decoders of many more, for games and icons."""
+
+DAMAGED_IMAGE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    TypeError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+)
+"""What Pillow raises over damaged or crafted files, beside OSError."""
+
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
 
@@ -157,16 +175,16 @@ def _read_picture(path: Path) -> _Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mask of a slide is large by nature; damage is an error, or nothing
-            with Image.open(path) as image:
+            with Image.open(path, formats=MASK_FORMATS) as image:
                 pages = getattr(image, "n_frames", 1)
                 _check_palette(path, image)
                 pixels, spacing, lossy = np.asarray(image), _spacing_in(image), _is_lossy(image)
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
-            f"{path.name}: larger than {limit / 1e6:.0f} million pixels; reduce the mask (1 um/px is plenty)"
+            f"{path.name}: larger than {limit / 1e6:.0f} million pixels, or than memory; reduce the mask to 1 um/px"
         ) from error
-    except (UnidentifiedImageError, TypeError, ValueError, SyntaxError, EOFError, struct.error) as error:  # damaged
+    except DAMAGED_IMAGE as error:
         raise AnnotationError(
             f"{path.name}: not a mask image (PNG, TIFF, ...), nor outlines (.xml of ASAP, .geojson of QuPath)"
         ) from error

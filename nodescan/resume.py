@@ -153,7 +153,7 @@ def _compare_files(folder: Path, beside: Mapping[str, int]) -> None:
     for name, size in beside.items():
         try:
             found = (folder / name).stat().st_size
-        except OSError:
+        except (OSError, ValueError):  # no file can have such a name
             raise _Redo(f"{name} is missing") from None
         if found != size:
             raise _Redo(f"{name} is not whole ({found} of {size} bytes)")

@@ -106,7 +106,7 @@ def read_holder(path: Path) -> Holder | None:
     try:
         content = json.loads(path.read_bytes())
         return Holder(**{name: kind(content.get(name, "")) for name, kind in Holder.__annotations__.items()})
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 

@@ -226,6 +226,7 @@ BAD_GEOJSON = {
     "no feature": ({"type": "Something"}, "feature 0 is no GeoJSON feature"),
     "a number": (42, "no GeoJSON"),
     "features of a kind": ({"type": "FeatureCollection", "features": "many"}, "no GeoJSON"),
+    "a huge number": ([feature([closed([(0, 0), (10**400, 1), (1, 1)])], "Tumor")], "not a number: 1000"),
     "unknown class": ([feature([closed(SQUARE)], "Stroma")], "belongs to 'Stroma'"),
 }
 
@@ -237,6 +238,19 @@ def test_bad_geojson_is_refused_by_file_and_place(tmp_path, name):
     with pytest.raises(AnnotationError, match=r"^a\.geojson: ") as caught:
         read_outlines(geojson(tmp_path / "a.geojson", document))
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "feature",
+    ['"properties": {"classification": {"names": [@]}}', '"properties": {"measurements": {"Diameter um": @}}'],
+)
+def test_what_is_nested_deep_is_refused(tmp_path, feature):
+    """JSON that can just be read, but not be said."""
+    deep = "[" * 900 + "]" * 900
+    geometry = '"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]}'
+    (tmp_path / "a.geojson").write_text(f'[{{"type": "Feature", {geometry}, {feature.replace("@", deep)}}}]')
+    with pytest.raises(AnnotationError, match=r"^a\.geojson: "):
+        read_outlines(tmp_path / "a.geojson")
 
 
 @pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00", b"[" * 100_000], ids=["cut", "empty", "bytes", "deep"])

@@ -2,6 +2,8 @@
 
 import json
 import math
+import struct
+import zlib
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +35,13 @@ def bar(value=255, dtype=np.uint8):
 def saved(path, pixels, **options):
     Image.fromarray(pixels).save(path, **options)
     return path
+
+
+def png_header(width, height):
+    """The first bytes of a picture that says it is so large."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+    return start + struct.pack(">I", 1000) + b"IDAT" + b"\0" * 1000
 
 
 def measured(path, mpp=TWO_UM, value=None, gap_um=0.0):
@@ -281,7 +290,7 @@ def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no
         assert "± is of drawing the outline alone" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("stated", ["27", -1, math.nan, True])
+@pytest.mark.parametrize("stated", ["27", -1, math.nan, True, 10**400, 1e300, [[]]])
 def test_an_uncertainty_that_is_no_length_is_refused(tmp_path, stated):
     """Not taken for none."""
     odd = feature([closed(SQUARE)], "Tumor")
@@ -292,6 +301,13 @@ def test_an_uncertainty_that_is_no_length_is_refused(tmp_path, stated):
         odd["properties"]["measurements"] = measurements
         with pytest.raises(AnnotationError, match=r"a\.geojson: feature 0 has a 'Diameter uncertainty um' that is no"):
             measured(geojson(tmp_path / "a.geojson", [odd]))
+
+
+def test_measurements_with_odd_names_say_nothing(tmp_path):
+    """A list for a name is no key; the outline is measured all the same."""
+    odd = feature([closed(SQUARE)], "Tumor")
+    odd["properties"]["measurements"] = [{"name": [1], "value": 1}, {"name": {"a": 1}}, {}, 5]
+    assert measured(geojson(tmp_path / "a.geojson", [odd])).deposits
 
 
 def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):
@@ -318,6 +334,9 @@ def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, rows, columns
         ("m.png", b"not a picture", "not a mask image"),
         ("m.png", b"", "not a mask image"),
         ("m.tif", b"II*\x00", "can't be read|not a mask image"),
+        ("m.dds", b"DDS " + struct.pack("<6I", 124, 0x1007, 8, 8, 0, 0) + b"\0" * 200, "not a mask image"),
+        ("m.blp", b"BLP2" + b"\1" * 2000, "not a mask image"),
+        ("m.png", png_header(65_000, 65_000), "larger than"),
     ],
 )
 def test_what_is_no_mask_is_refused(tmp_path, name, content, reason):

@@ -166,6 +166,23 @@ def _of_another_slide(place: Place) -> None:
     _change(place, slide_id="b")
 
 
+def _endless_number(place: Place) -> None:
+    path = place.out / "a" / "report.json"
+    path.write_text(path.read_text().replace('"id": 1,', '"id": 1e999,'))
+
+
+def _huge_number(place: Place) -> None:
+    _change(place, tissue_area_mm2=10**400)
+
+
+def _name_of_no_file(place: Place) -> None:
+    _change(place, files={"a\0b": 1})
+
+
+def _name_of_no_text(place: Place) -> None:
+    _change(place, files={"\ud800": 1})
+
+
 def _no_json(place: Place) -> None:
     (place.out / "a" / "report.json").write_bytes(b"\xff\x00" * 50)
 
@@ -194,6 +211,10 @@ def _older_nodescan(place: Place) -> None:
         (_forge_size, "its report is not whole (a/report.json: largest_deposit_um"),
         (_stray_key, "its report is not whole (a/report.json: verdict"),
         (_of_another_slide, "it reports slide 'b'"),
+        (_endless_number, "its report is not whole (a/report.json: is damaged"),
+        (_huge_number, "its report is not whole (a/report.json: is damaged"),
+        (_name_of_no_file, "a\0b is missing"),
+        (_name_of_no_text, "\ud800 is missing"),
         (_no_json, "is no JSON"),
         (_empty, "is no JSON"),
         (_older_nodescan, f"(result version 0, now {RESULT_VERSION})"),

@@ -120,7 +120,7 @@ def test_clocks_of_hosts_do_not_matter(tmp_path: Path) -> None:
             pass
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"pid": "x"}', b"\xff\xfe", b'{"pid": 1e999}', b"[" * 100_000])
 def test_a_lock_that_tells_nothing_is_judged_by_its_age(tmp_path: Path, content: bytes) -> None:
     """Half a file may be a run that just starts; after five minutes it is none."""
     path = tmp_path / LOCK_FILE

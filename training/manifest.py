@@ -101,7 +101,8 @@ def _row(line: CsvRow) -> ManifestRow:
         raise line.error(f"slide_id {line.text('slide_id')!r} must be letters, digits, '.', '_' or '-'")
     for name in ("key", "annotation_key"):
         text, parts = line.text(name), PurePosixPath(line.text(name))
-        if parts.is_absolute() or ".." in parts.parts or "\\" in text or (name == "key" and not text):
+        names_a_file = bool(parts.name) if text else name != "key"
+        if not names_a_file or parts.is_absolute() or ".." in parts.parts or "\\" in text or not text.isprintable():
             raise line.error(f"{name} {text!r} is not a path inside the bucket")
     row = ManifestRow(
         **{

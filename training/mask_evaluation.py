@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
@@ -15,6 +15,7 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor
+from nodescan.measurement import DAMAGED_IMAGE
 from training.scores import Interval, bootstrap
 
 _NEAR_UM = 100.0
@@ -141,7 +142,7 @@ def _masked_image(mask: Path) -> MaskedImage:
 def _opened(file: Path, mode: str) -> NDArray[np.uint8]:
     try:
         return np.asarray(Image.open(file).convert(mode))
-    except (UnidentifiedImageError, OSError) as error:
+    except (*DAMAGED_IMAGE, OSError) as error:
         raise UsageError(f"{file}: not a readable image ({error})") from error
 
 

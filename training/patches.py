@@ -13,9 +13,10 @@ from tokenize import TokenError
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from nodescan.errors import UsageError
+from nodescan.measurement import DAMAGED_IMAGE
 from nodescan.whole_files import written_beside
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
@@ -26,6 +27,7 @@ ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowErro
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
 
 
@@ -163,8 +165,8 @@ def _read_one(path: Path) -> Patches:
     names, pixels, tumour = [], [], []
     for name, label, data in entries:
         try:
-            pixels.append(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
-        except (UnidentifiedImageError, OSError) as error:
+            pixels.append(np.asarray(Image.open(io.BytesIO(data), formats=_FORMATS).convert("RGB")))
+        except (*DAMAGED_IMAGE, OSError) as error:
             raise UsageError(f"{path}: {name} is not a readable image ({error})") from error
         names.append(name)
         tumour.append(bool(label))

@@ -12,9 +12,9 @@ from typing import cast
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations import FARTHEST_PX, Outlines, read_outlines
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers, Spacing
@@ -22,7 +22,9 @@ from nodescan.errors import AnnotationError
 from nodescan.evaluation.lesions import LEVEL_PX
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
+from nodescan.measurement import DAMAGED_IMAGE, MASK_FORMATS
 from nodescan.outline_masks import rasterise
+from nodescan.reports.json_values import DAMAGE, finite, point
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
 _TRUTH = ".truth.json"
@@ -146,14 +148,14 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
-            with Image.open(path) as image:
+            with Image.open(path, formats=MASK_FORMATS) as image:
                 if image.width * image.height > MOST_MASK_PIXELS:
                     raise AnnotationError(
                         f"{path.name}: {image.width} x {image.height} px is no mask at level 5 (a pixel for "
                         f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
                     )
                 pixels = np.asarray(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
+    except (*DAMAGED_IMAGE, OSError) as error:
         raise AnnotationError(f"{path.name}: can't be read as a mask ({error})") from error
     values = pixels if pixels.ndim == 2 else pixels[..., 0]
     if pixels.ndim == 3 and (pixels[..., : min(3, pixels.shape[2])] != values[..., None]).any():
@@ -195,16 +197,27 @@ class _Truth:
 def _read_truth(path: Path) -> _Truth:
     try:
         content = cast("Mapping[str, object]", json.loads(path.read_bytes()))
-        um_per_px, label = float(cast("float", content["um_per_px"])), LABELS[cast("str", content["label"])]
+        um_per_px, label = finite(content["um_per_px"]), LABELS[cast("str", content["label"])]
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
         shapes = [_planted(deposit) for deposit in planted]
-        sizes = [float(cast("float", deposit["diameter_um"])) for deposit in planted]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        sizes = [finite(deposit["diameter_um"]) for deposit in planted]
+        outlines = _outlines_in_px(path, shapes, um_per_px)
+        outlines.lesions()
+    except (OSError, *DAMAGE) as error:
         raise AnnotationError(
             f"{path.name}: is no truth of planted deposits ({type(error).__name__}: {error})"
         ) from error
+    return _Truth(outlines, um_per_px, label, tuple(sizes))
+
+
+def _outlines_in_px(path: Path, shapes: Sequence[shapely.Polygon], um_per_px: float) -> Outlines:
+    """The planted outlines, given in um, in level-0 px. Raises ValueError where they lie where no slide is."""
+    if um_per_px <= 0:
+        raise ValueError(f"{um_per_px:g} is no pixel size")
     in_px = shapely.transform(shapely.MultiPolygon(shapes), lambda points: points / um_per_px)
-    return _Truth(Outlines(path.name, in_px, shapely.MultiPolygon()), um_per_px, label, tuple(sizes))
+    if not (np.abs(shapely.get_coordinates(in_px)) <= FARTHEST_PX).all():
+        raise ValueError("a deposit lies where no slide is")
+    return Outlines(path.name, in_px, shapely.MultiPolygon())
 
 
 def _as_planted(deposit: Deposit, sizes_um: Sequence[float]) -> Deposit:
@@ -219,9 +232,6 @@ def _planted(deposit: Mapping[str, object]) -> shapely.Polygon:
     """The planted outline in um; a deposit without one is a disc."""
     if "outline_um" in deposit:
         return shapely.Polygon(np.asarray(deposit["outline_um"], dtype=np.float64))
-    centre, radius = (
-        np.asarray(deposit["centre_um"], dtype=np.float64),
-        float(cast("float", deposit["diameter_um"])) / 2,
-    )
+    centre, radius = np.array(point(cast("Sequence[object]", deposit["centre_um"]))), finite(deposit["diameter_um"]) / 2
     turn = np.arange(_CIRCLE_POINTS) * (2 * math.pi / _CIRCLE_POINTS)
     return shapely.Polygon(centre + radius * np.column_stack((np.cos(turn), np.sin(turn))))

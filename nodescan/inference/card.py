@@ -137,8 +137,8 @@ def load_card(folder: Path) -> ModelCard:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no {CARD_FILE} there; a model is a folder with a card and its weights") from error
-    except (OSError, yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
-        # The last four are how PyYAML meets a value that doesn't fit its tag, and nesting without end.
+    except (OSError, yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
+        # The last five are how PyYAML meets a value that doesn't fit its tag, and nesting without end.
         raise ModelError(f"{file}: can't be read as a model card ({error})".replace("\n", " ")) from error
     try:
         return ModelCard.model_validate(content)

@@ -123,7 +123,8 @@ def _earlier(folder: Path) -> list[dict[str, Any]]:
 
 def _earlier_pages(folder: Path) -> set[str]:
     keys = ("patient_id", "specimen_id", "laterality")
-    names = [tuple(str(patient.get(key) or "") for key in keys) for patient in _earlier(folder)]
+    found = [[patient.get(key) for key in keys] for patient in _earlier(folder)]
+    names = [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
     return set(page_names(names))
 
 

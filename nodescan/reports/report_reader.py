@@ -1,12 +1,12 @@
 """Reads report.json back: what staging and evaluation need of a slide that was scanned before."""
 
 import json
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import shapely
@@ -17,14 +17,13 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
-from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
+from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
+from nodescan.reports.json_values import DAMAGE, finite, known, point, spacing, text, whole
 from nodescan.reports.made_with import MadeWith, made_with
 from nodescan.whole_files import json_bytes
-
-_T = TypeVar("_T")
 
 _CLASSES: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 _DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
@@ -98,7 +97,7 @@ def _content(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"{name}: is no JSON ({error}); run the slide again") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
-        raise UsageError(f"{name}: is no report of schema version {SCHEMA_VERSION} (found {version!r})")
+        raise UsageError(f"{name}: is no report of schema version {SCHEMA_VERSION} (found {reprlib.repr(version)})")
     return content
 
 
@@ -125,10 +124,8 @@ class ReportFile:
         """What stands in it, of `slide` where that is known. Raises UsageError where it is damaged or of another."""
         try:
             return _report(self._folder, self._content, slide)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UsageError(
-                f"{self._name}: is damaged ({type(error).__name__}: {error}); run the slide again"
-            ) from error
+        except DAMAGE as error:
+            raise self._damaged(error) from error
 
     def report_of(self, slide: SlideRef) -> StoredReport:
         """The report of `slide` as it was when it was written, without outlines and detections.
@@ -136,7 +133,10 @@ class ReportFile:
         Raises UsageError where it isn't whole: writing what was read must give the same file.
         """
         report, content = self.stored(slide), self._content
-        same = report_as_json(report)
+        try:
+            same = report_as_json(report)
+        except DAMAGE as error:
+            raise self._damaged(error) from error
         wrong = sorted(key for key in (content.keys() | same.keys()) - {"files"} if content.get(key) != same.get(key))
         if wrong:
             raise UsageError(f"{self._name}: {', '.join(wrong)}: not as this version writes it; run the slide again")
@@ -148,6 +148,9 @@ class ReportFile:
         if not isinstance(found, dict) or not all(isinstance(size, int) for size in found.values()):
             raise UsageError(f"{self._name}: files: is no list of sizes; run the slide again")
         return found
+
+    def _damaged(self, error: Exception) -> UsageError:
+        return UsageError(f"{self._name}: is damaged ({type(error).__name__}: {error}); run the slide again")
 
 
 def as_stored(report: SlideReport, folder: Path) -> StoredReport:
@@ -173,7 +176,7 @@ def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] 
             )
             for feature in features
         }
-    except (OSError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+    except (OSError, *DAMAGE) as error:
         raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({error}); run the slide again") from error
 
 
@@ -189,8 +192,8 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
 
     Reports of earlier versions lack what is asked for by `get`, here and below.
     """
-    slide_id = _text(content["slide_id"])
-    flags = tuple(Flag(_text(flag["code"]), _text(flag["message"])) for flag in content["flags"])
+    slide_id = text(content["slide_id"])
+    flags = tuple(Flag(text(flag["code"]), text(flag["message"])) for flag in content["flags"])
     cut_off = any(flag.code == "deposit_cut_off" for flag in flags)
     if not SAFE_NAME.fullmatch(slide_id):  # files and links are named after it
         raise ValueError(f"no slide is called {slide_id!r} by nodescan")
@@ -200,18 +203,18 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         folder=folder,
         slide=slide or SlideRef(slide_id, Path(slide_id)),
         status=Status(content["status"]),
-        metastasis=_known(content["metastasis"], _class),
+        metastasis=known(content["metastasis"], _class),
         at_least=bool(content["at_least"]),
         deposits=tuple(_deposit(deposit, maybe_cut_off=cut_off) for deposit in content["deposits"]),
-        tumour_probability=_known(content["tumour_probability"], _finite),
-        tissue_area_mm2=_known(content["tissue_area_mm2"], _finite),
-        examined_fraction=_known(content["examined_fraction"], _finite),
+        tumour_probability=known(content["tumour_probability"], finite),
+        tissue_area_mm2=known(content["tissue_area_mm2"], finite),
+        examined_fraction=known(content["examined_fraction"], finite),
         flags=flags,
         info=None if content["size_px"] is None else _info(content),
-        analysis_spacing=_known(content["analysis_spacing_um"], _spacing),
-        model=_known(content["model"], _model),
-        provenance=_known(content["provenance"], _provenance),
-        unread_fraction=_known(content.get("unread_fraction"), _finite),
+        analysis_spacing=known(content["analysis_spacing_um"], spacing),
+        model=known(content["model"], _model),
+        provenance=known(content["provenance"], _provenance),
+        unread_fraction=known(content.get("unread_fraction"), finite),
     )
 
 
@@ -219,53 +222,53 @@ def _info(content: Mapping[str, Any]) -> SlideInfo:
     """Format and reader are not in the file."""
     width_px, height_px = content["size_px"]
     bounds = content["bounds_um"]
-    left, top, width, height = (Micrometers(_finite(bounds[side])) for side in ("left", "top", "width", "height"))
+    left, top, width, height = (Micrometers(finite(bounds[side])) for side in ("left", "top", "width", "height"))
     return SlideInfo(
         format="",
         reader="",
-        width_px=int(width_px),
-        height_px=int(height_px),
-        spacing=_spacing(content["spacing_um"]),
-        spacing_source=_text(content["spacing_source"]),
+        width_px=whole(width_px),
+        height_px=whole(height_px),
+        spacing=spacing(content["spacing_um"]),
+        spacing_source=text(content["spacing_source"]),
         bounds_um=BoundsUm(left, top, width, height),
     )
 
 
 def _model(content: Mapping[str, Any]) -> ModelIdentity:
     return ModelIdentity(
-        name=_text(content["name"]),
-        architecture=_text(content["architecture"]),
-        weights_sha256=_text(content["weights_sha256"]),
-        threshold=_finite(content["threshold"]),
-        card_sha256=_text(content.get("card_sha256", "")),
-        found_from_um=_known(content.get("found_from_um"), _finite),
-        smoothing_um=_known(content.get("smoothing_um"), _finite),
-        seed_threshold=_known(content.get("seed_threshold"), _finite),
+        name=text(content["name"]),
+        architecture=text(content["architecture"]),
+        weights_sha256=text(content["weights_sha256"]),
+        threshold=finite(content["threshold"]),
+        card_sha256=text(content.get("card_sha256", "")),
+        found_from_um=known(content.get("found_from_um"), finite),
+        smoothing_um=known(content.get("smoothing_um"), finite),
+        seed_threshold=known(content.get("seed_threshold"), finite),
     )
 
 
 def _provenance(content: Mapping[str, Any]) -> Provenance:
     return Provenance(
-        versions={name: _text(version) for name, version in content["versions"].items()},
-        config_sha256=_text(content["config_sha256"]),
-        slide_fingerprint=_text(content["slide_fingerprint"]),
-        device=_text(content["device"]),
-        precision=_text(content["precision"]),
-        started=_text(content["started"]),
-        seconds=_finite(content["seconds"]),
-        result_version=int(content.get("result_version", 0)),
-        asked=_known(content.get("asked"), _asked),
+        versions={name: text(version) for name, version in content["versions"].items()},
+        config_sha256=text(content["config_sha256"]),
+        slide_fingerprint=text(content["slide_fingerprint"]),
+        device=text(content["device"]),
+        precision=text(content["precision"]),
+        started=text(content["started"]),
+        seconds=finite(content["seconds"]),
+        result_version=whole(content.get("result_version", 0)),
+        asked=known(content.get("asked"), _asked),
     )
 
 
 def _asked(content: Mapping[str, Any]) -> Asked:
     return Asked(
-        slide_state=_text(content["slide_state"]),
-        mpp_um=_known(content["mpp_um"], _finite),
+        slide_state=text(content["slide_state"]),
+        mpp_um=known(content["mpp_um"], finite),
         override_mpp=bool(content["override_mpp"]),
-        max_unread_percent=_finite(content["max_unread_percent"]),
-        reports=tuple(_text(name) for name in content["reports"]),
-        slide_place=_text(content.get("slide_place", "")),
+        max_unread_percent=finite(content["max_unread_percent"]),
+        reports=tuple(text(name) for name in content["reports"]),
+        slide_place=text(content.get("slide_place", "")),
     )
 
 
@@ -275,50 +278,24 @@ def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
     maybe_cut_off: a flag says that deposits of the slide are; earlier versions don't say of each if it is.
     """
     start, end = content["endpoints_um"]
-    diameter_um = Micrometers(_finite(content["diameter_um"]))
-    found = _known(content["class"], _class)
+    diameter_um = Micrometers(finite(content["diameter_um"]))
+    found = known(content["class"], _class)
     return Deposit(
-        id=int(content["id"]),
+        id=whole(content["id"]),
         diameter_um=diameter_um,
-        diameter_uncertainty_um=Micrometers(_finite(content["diameter_uncertainty_um"])),
-        endpoints_um=(_point(start), _point(end)),
-        area_um2=SquareMicrometers(_finite(content["area_um2"])),
-        centre_um=_point(content["centre_um"]),
+        diameter_uncertainty_um=Micrometers(finite(content["diameter_uncertainty_um"])),
+        endpoints_um=(point(start), point(end)),
+        area_um2=SquareMicrometers(finite(content["area_um2"])),
+        centre_um=point(content["centre_um"]),
         metastasis=classify(diameter_um) if found is None else found,
         outline=(),
-        probability_mean=_known(content["probability_mean"], _finite),
-        probability_max=_known(content["probability_max"], _finite),
-        cells=_known(content["cell_count"], int),
-        cells_uncertainty=_known(content.get("cell_count_uncertainty"), int),
+        probability_mean=known(content["probability_mean"], finite),
+        probability_max=known(content["probability_max"], finite),
+        cells=known(content["cell_count"], whole),
+        cells_uncertainty=known(content.get("cell_count_uncertainty"), whole),
         cut_off=bool(content.get("cut_off", maybe_cut_off)),
     )
 
 
-def _spacing(sides: Sequence[object]) -> Spacing:
-    return Spacing(*(MicronsPerPixel(_finite(side)) for side in sides))
-
-
-def _point(pair: Sequence[object]) -> tuple[float, float]:
-    x, y = pair
-    return _finite(x), _finite(y)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")
-    return value
-
-
-def _known(value: Any, read: Callable[[Any], _T]) -> _T | None:
-    return None if value is None else read(value)
-
-
 def _class(word: str) -> Metastasis:
     return _CLASSES[word]
-
-
-def _finite(value: object) -> float:
-    """A number of the file; JSON written elsewhere may hold text, NaN or infinity."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)

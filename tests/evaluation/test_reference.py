@@ -183,6 +183,34 @@ def test_real_annotations_are_a_reference(shared: Path) -> None:
     assert found.find("normal_001").tumour is False
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("um_per_px", float("inf")),
+        ("um_per_px", 10**400),
+        ("um_per_px", 0),
+        ("um_per_px", 1e-300),
+        ("deposits", [{"centre_um": [0, 10**400], "diameter_um": 100}]),
+        ("deposits", [{"centre_um": [0, 1e300], "diameter_um": 100}]),
+        ("deposits", [{"centre_um": [0, 0], "diameter_um": float("nan")}]),
+        ("deposits", [{"diameter_um": 1, "outline_um": "here"}]),
+        ("deposits", ["here"]),
+        ("deposits", 5),
+        ("label", []),
+    ],
+)
+def test_a_truth_with_what_cannot_be_is_refused(tmp_path: Path, place: str, value: object) -> None:
+    """In one line that names the file."""
+    truth = {"um_per_px": 0.5, "label": "itc", "deposits": [{"centre_um": [99, 99], "diameter_um": 90}]}
+    truth |= {place: value}
+    (tmp_path / "s.truth.json").write_text(json.dumps(truth))
+    with pytest.raises(AnnotationError, match=r"^s\.truth\.json: is no truth of planted deposits"):
+        read_reference(tmp_path)
+    (tmp_path / "s.truth.json").write_text("[" * 100_000)
+    with pytest.raises(AnnotationError, match=r"^s\.truth\.json: is no truth of planted deposits"):
+        read_reference(tmp_path)
+
+
 @pytest.mark.parametrize(("size_um", "found"), [(200.0, Metastasis.ITC), (2000.0, Metastasis.MICRO)])
 def test_a_planted_lesion_has_the_size_and_class_that_were_planted(
     tmp_path: Path, size_um: float, found: Metastasis

@@ -105,6 +105,8 @@ def test_any_bytes_as_manifest(folder: Path, content: bytes) -> None:
 @example("overview: 0b_")
 @example("? [a, b]\n: c")
 @example("<<: 1")
+@example("overview: " + "1:" * 400 + "1.0")
+@example("overview: 0x" + "f" * 5000)
 def test_any_text_as_settings(folder: Path, text: str) -> None:
     """Settings that can't be read are refused with the key or the line."""
     ends_well(load_config, folder / "config.yaml", text.encode("utf-8", "surrogatepass"))
@@ -127,6 +129,8 @@ def test_settings_with_one_place_changed(folder: Path, data: st.DataObject) -> N
 @example("name: 2001-99-99")
 @example("name: !!timestamp x")
 @example("name: " + "[" * 20_000)
+@example("temperature: " + "1:" * 400 + "1.0")
+@example("temperature: 0x" + "f" * 5000)
 def test_any_text_as_model_card(folder: Path, text: str) -> None:
     """A card that can't be read is refused by name."""
     (folder / "model").mkdir(exist_ok=True)

@@ -113,6 +113,10 @@ def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
         ({"flags": [{"code": "ink", "message": None}]}, "None is no text"),
         ({"tissue_area_mm2": "12"}, "'12' is no number"),
         ({"spacing_um": [0, 1]}, "spacing must be positive"),
+        ({"spacing_um": [1, 5e-324]}, "is no pixel size"),
+        ({"tissue_area_mm2": 10**400}, "is damaged (OverflowError"),
+        ({"size_px": [1.5, 2]}, "1.5 is no whole number"),
+        ({"size_px": [2**60, 2]}, "is no whole number"),
         ({"slide_id": "../victim/results"}, "no slide is called '../victim/results'"),
         ({"slide_id": "/tmp/results"}, "no slide is called"),
         ({"slide_id": ".run"}, "no slide is called"),
@@ -129,6 +133,40 @@ def test_a_damaged_report_is_refused(tmp_path: Path, change: dict[str, object], 
     with pytest.raises(UsageError, match=r"s/report\.json") as caught:
         read_report(path)
     assert message in str(caught.value)
+
+
+def test_a_number_without_end_is_refused(tmp_path: Path) -> None:
+    """JSON reads 1e999 as infinity, which is no whole number."""
+    (tmp_path / "s").mkdir()
+    write_json(VARIANTS["macro"](), tmp_path / "s")
+    path = tmp_path / "s" / "report.json"
+    path.write_text(path.read_text().replace('"id": 1,', '"id": 1e999,'))
+    with pytest.raises(UsageError, match=r"s/report\.json: is damaged \(ValueError: inf is no number"):
+        read_report(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"features": ' + "[" * 100_000,
+        '{"features": [' + "[" * 900 + "]" * 900 + "]}",
+        '{"features": [{"properties": {"name": "Deposit 1"}, "geometry": "here"}]}',
+        '{"features": [{"properties": {"name": "Deposit 1"}, "geometry": {"type": "Polygon", "coordinates": [[[0, 1'
+        + "0" * 400
+        + "], [1, 1], [0, 0]]]}}]}",
+        '{"features": [{"properties": "none", "geometry": {}}]}',
+        "[]",
+        "1",
+    ],
+    ids=["cut", "deep", "text", "huge", "no properties", "list", "number"],
+)
+def test_damaged_outlines_are_refused(tmp_path: Path, text: str) -> None:
+    """By the file's name, whatever stands in it."""
+    (tmp_path / "s").mkdir()
+    write_json(VARIANTS["macro"](), tmp_path / "s")
+    (tmp_path / "s" / "deposits.geojson").write_text(text)
+    with pytest.raises(UsageError, match=r"^s/deposits\.geojson: is damaged"):
+        read_deposit_shapes(read_report(tmp_path / "s" / "report.json"))
 
 
 def test_folders_without_reports_and_copies_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import UsageError
 from nodescan.evaluation.slide_auc import roc_auc
+from tests.test_measurement import png_header
 from tests.training.fitting import OFF
 from training.augment import augmented, context_swapped
 from training.known_slides import kappa_of_classes
@@ -96,6 +97,14 @@ def test_a_patch_counts_by_the_folder_that_says_something(tmp_path: Path) -> Non
     (tmp_path / "stroma" / "e.png").write_bytes(png(NORMAL))
     with pytest.raises(UsageError, match=r"stroma/e.png lies in no folder named normal or tumor"):
         read_patches([tmp_path])
+
+
+def test_a_picture_of_absurd_size_is_refused(tmp_path: Path) -> None:
+    """A zip of a few bytes doesn't take the memory that its picture says it needs."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("tumor/a.png", png_header(65_000, 65_000))
+    with pytest.raises(UsageError, match=r"a\.zip: tumor/a\.png is not a readable image"):
+        read_patches([tmp_path / "a.zip"])
 
 
 @pytest.mark.parametrize("name", ["tumor/0/a.png", "Tumor/0/a.png", "1/normal/a.png"])

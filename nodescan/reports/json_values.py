@@ -1,0 +1,63 @@
+"""Values of a JSON file that others may have written, each read as what it must be, or refused."""
+
+import math
+import reprlib
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import shapely
+
+from nodescan.domain.units import MicronsPerPixel, Spacing
+
+_T = TypeVar("_T")
+
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    shapely.errors.ShapelyError,
+)
+"""What reading raises over values that nodescan doesn't write: of another kind, too large, nested without end."""
+
+_MOST_WHOLE = 2**53
+"""Up to here a float holds every whole number."""
+
+
+def text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{reprlib.repr(value)} is no text")
+    return value
+
+
+def known(value: Any, read: Callable[[Any], _T]) -> _T | None:
+    return None if value is None else read(value)
+
+
+def finite(value: object) -> float:
+    """A number of the file; JSON written elsewhere may hold text, NaN or infinity."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{reprlib.repr(value)} is no number")
+    return float(value)
+
+
+def whole(value: object) -> int:
+    number = finite(value)
+    if number % 1 or abs(number) > _MOST_WHOLE:
+        raise ValueError(f"{reprlib.repr(value)} is no whole number")
+    return int(number)
+
+
+def spacing(sides: Sequence[object]) -> Spacing:
+    """Of a slide's pixels or a map's cells: from a nanometre to a millimetre."""
+    values = [finite(side) for side in sides]
+    if any(value > 0 and not 1e-3 <= value <= 1e3 for value in values):
+        raise ValueError(f"{values} is no pixel size")
+    return Spacing(*map(MicronsPerPixel, values))
+
+
+def point(pair: Sequence[object]) -> tuple[float, float]:
+    x, y = pair
+    return finite(x), finite(y)
