@@ -5,6 +5,7 @@ import difflib
 import io
 import math
 import re
+import unicodedata
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ _LONGEST_CELL = 4096
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """A spreadsheet runs a cell that begins so (OWASP, "CSV Injection")."""
 
+_SPACE = "Zs"
+"""Unicode's category of spaces, of which only the plain one counts as printable in Python."""
+
 _NAMED_SEPARATOR = re.compile("sep=([,;\t])")
 """A first line that tells a spreadsheet how columns are separated."""
 
@@ -41,6 +45,14 @@ class CsvRow:
     def text(self, column: str) -> str:
         """The cell, "" where it is empty or the column isn't there."""
         return self.cells.get(column, "")
+
+    def name(self, column: str) -> str:
+        """The cell, whose text will be shown as the name of a patient, node or slide: it must print on one line."""
+        text = self.text(column)
+        wrong = [sign for sign in text if not sign.isprintable() and unicodedata.category(sign) != _SPACE]
+        if wrong:
+            raise self.error(f"{column} {text!r} holds {wrong[0]!r}, which doesn't print; write it anew")
+        return text
 
     def error(self, problem: str) -> UsageError:
         """The error to raise: file, line and problem."""

@@ -7,6 +7,7 @@ import typer
 
 from nodescan.errors import UsageError
 from nodescan.options import COMPLETE, NOT_COMPLETE, check_mpp
+from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from collections.abc import Mapping, Sequence
@@ -118,17 +119,17 @@ def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) 
     from nodescan.evaluation.froc import FALSE_POSITIVES
 
     if comparison.made_with is not None:
-        print(f"{'Model:':<24} {comparison.made_with.model_words}")
+        tell(f"{'Model:':<24} {comparison.made_with.model_words}")
     for fact in key_facts(found):
-        print(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())
+        tell(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())
     if found.lesion_task is not None:
-        print(f"lesion task, {MODE_WORDS[comparison.mode]}")
+        tell(f"lesion task, {MODE_WORDS[comparison.mode]}")
         for at, value in zip(FALSE_POSITIVES, found.lesion_task.sensitivities, strict=True):
-            print(f"  at {at:>4g} false positives a slide: {number_words(value)}")
+            tell(f"  at {at:>4g} false positives a slide: {number_words(value)}")
     for fact in left_out(comparison, found):
-        print(f"{fact.label}: {fact.value}{': ' + fact.note if fact.note else ''}")
+        tell(f"{fact.label}: {fact.value}{': ' + fact.note if fact.note else ''}")
     for path in paths:
-        print(f"written: {path}")
+        tell(f"written: {path}")
     if not paths:
-        print("nothing was written; --to DIR writes the page with its plots, the JSON and the tables")
-    print(NOT_FOR_CLINICAL_USE)
+        tell("nothing was written; --to DIR writes the page with its plots, the JSON and the tables")
+    tell(NOT_FOR_CLINICAL_USE)

@@ -101,7 +101,7 @@ def _labelled(row: CsvRow) -> LabelledSlide:
         raise row.error("neither node_id nor slide_id is given")
     label, largest_um = parse_label(row, "label"), row.size_um("largest_deposit_um")
     check_size(row, label, largest_um)
-    return LabelledSlide(facts, row.text("slide_id"), label, largest_um or None)
+    return LabelledSlide(facts, row.name("slide_id"), label, largest_um or None)
 
 
 def _node_words(facts: NodeFacts) -> str:
@@ -113,7 +113,7 @@ def _read_camelyon17(path: Path) -> LabelTable:
     slides: list[LabelledSlide] = []
     stages: dict[str, tuple[str, CsvRow]] = {}
     for row in read_table(path, columns=_CAMELYON17_HEADER, required=_CAMELYON17_HEADER):
-        name = row.text("patient")
+        name = row.name("patient")
         node, patient = _NODE.fullmatch(name), _PATIENT.fullmatch(name)
         if patient is not None:
             patient_id = patient["patient"].casefold()

@@ -133,10 +133,10 @@ def node_facts(row: CsvRow) -> NodeFacts:
     side = row.one_of("laterality", _SIDES)
     return NodeFacts(
         where=row,
-        patient_id=row.text("patient_id"),
-        specimen_id=row.text("specimen_id"),
+        patient_id=row.name("patient_id"),
+        specimen_id=row.name("specimen_id"),
         laterality=_SIDES[side],
-        node_id=row.text("node_id"),
+        node_id=row.name("node_id"),
         nodes_on_slide=row.whole_number("nodes_on_slide", smallest=1) or 1,
         nodes_removed=row.whole_number("nodes_removed", smallest=0),
         sentinel=row.yes_or_no("sentinel"),
@@ -200,7 +200,7 @@ def _manifest_row(row: CsvRow, folder: Path) -> ManifestRow:
     return ManifestRow(
         facts=node_facts(row),
         path=folder / path if path else None,
-        slide_id=row.text("slide_id"),
+        slide_id=row.name("slide_id"),
         stain=stain,
         mpp_um=mpp,
     )

@@ -8,6 +8,7 @@ import typer
 
 from nodescan.errors import UsageError
 from nodescan.options import COMPLETE, NOT_COMPLETE
+from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.domain.staging import StagingTable
@@ -80,18 +81,18 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     moved = "" if review else set_review_aside(out)
     pages = write_staging(staging, out)
     if moved:
-        print(f"note: {moved}", file=sys.stderr)
+        tell(f"note: {moved}", sys.stderr)
     if staging.mixed:
-        print(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", file=sys.stderr)
+        tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)
     if as_json:
         print(json_text(staging_as_json(staging)), end="")
     else:
         print_staging(staging)
-        print(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {len(pages)} page(s) in {out / 'patients'}")
+        tell(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {len(pages)} page(s) in {out / 'patients'}")
         if table is CAMELYON17:
             lacking = [_name(result) for result in staging.patients if not result.staged.determined]
             without = f", without {', '.join(lacking)}, whose stage is not determined" if lacking else ""
-            print(f"Written: {out / SUBMISSION_CSV}{without}")
+            tell(f"Written: {out / SUBMISSION_CSV}{without}")
     return COMPLETE if staging.complete else NOT_COMPLETE
 
 
@@ -115,10 +116,10 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     print_staging(staging)
     if pairs:
         shown = "not defined" if kappa is None else f"{kappa:.3f}"
-        print(f"{agreed} of {len(stated)} stages equal those in {read.name}; quadratic kappa {shown}")
+        tell(f"{agreed} of {len(stated)} stages equal those in {read.name}; quadratic kappa {shown}")
         for result in staging.patients:
             if result.stated is not None and result.stated != result.staged.category:
-                print(f"differs: {_name(result)}, {result.stated} in {read.name}, {result.staged.words} by its nodes")
+                tell(f"differs: {_name(result)}, {result.stated} in {read.name}, {result.staged.words} by its nodes")
     return COMPLETE if staging.complete else NOT_COMPLETE
 
 
@@ -139,23 +140,23 @@ def print_staging(staging: "Staging") -> None:
     table = (("patient", "stage", "nodes examined", "largest deposit"), *lines)
     widths = [max(len(line[column]) for line in table) for column in range(3)]
     for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip())
+        tell("  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip())
     for message, names in _notes(staging).items():
         who = names[0] if len(names) == 1 else f"{len(names)} patients"
-        print(f"note, {who}: {message}")
+        tell(f"note, {who}: {message}")
     for what, slides in (
         ("in the manifest but not run, so their nodes count as unread", staging.not_run),
         ("run but not in the manifest, so in no patient", staging.not_listed),
         ("of another stain than H&E, for the pathologist alone", staging.left_out),
     ):
         if slides:
-            print(f"{len(slides)} slide(s) {what}: {', '.join(slides)}")
+            tell(f"{len(slides)} slide(s) {what}: {', '.join(slides)}")
     if staging.unused:
         slides = sorted({correction.slide_id for correction in staging.unused})
-        print(f"{len(staging.unused)} correction(s) of slides in no patient, so without effect: {', '.join(slides)}")
+        tell(f"{len(staging.unused)} correction(s) of slides in no patient, so without effect: {', '.join(slides)}")
     complete = sum(result.staged.determined for result in staging.patients)
-    print(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
-    print(NOT_FOR_CLINICAL_USE)
+    tell(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
+    tell(NOT_FOR_CLINICAL_USE)
 
 
 def _notes(staging: "Staging") -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 
 def make_usable() -> None:
@@ -57,6 +58,11 @@ def say(message: str) -> None:
     """An error, on one line of stderr, as far as anybody listens; "error: " is put before it."""
     with suppress(OSError, ValueError):
         print("error: " + one_line(" ".join(message.split())), file=sys.stderr, flush=True)
+
+
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """A line of what a command says, on stdout where no other stream is named: what can steer a terminal is escaped."""
+    print(one_line(text), file=stream)
 
 
 def one_line(text: str) -> str:

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from nodescan.streams import one_line
+
 if TYPE_CHECKING:  # commands import this module, and --help costs nothing
     from rich.console import Console
 
@@ -23,11 +25,12 @@ _PIPE_WIDTH = 160
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table without lines, as wide as the terminal allows."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*row)
-    _console().print(table, markup=False)
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    _console().print(table)
 
 
 def print_facts(rows: Iterable[tuple[str, str]]) -> None:
@@ -38,7 +41,7 @@ def print_facts(rows: Iterable[tuple[str, str]]) -> None:
 
 def print_text(text: str) -> None:
     """One line, as long as it is."""
-    _console().print(text, markup=False, highlight=False, soft_wrap=True)
+    _console().print(one_line(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def spacing_words(spacing: "Spacing", source: str) -> str:

@@ -120,6 +120,18 @@ def test_sizes_in_another_unit_are_refused(tmp_path: Path, cell: str, message: s
     assert "line 2" in str(caught.value)
 
 
+@pytest.mark.parametrize("cell", ["\x1b[2JP1", "P\x9b1", "P1\u202e", "P1\u200bx", '"P1\nnodes"'])
+def test_a_name_that_could_steer_a_terminal_is_refused(tmp_path: Path, cell: str) -> None:
+    """With its line; spaces of any kind, accents and other scripts are names like others."""
+    path = tmp_path / "t.csv"
+    path.write_text(f"a,b\nP\u00a01,\u00fc\u65e5\n{cell},1\n", encoding="utf-8")
+    fine, wrong = read_table(path, columns=("a", "b"), required=())
+    assert (fine.name("a"), fine.name("b")) == ("P\u00a01", "\u00fc\u65e5")
+    with pytest.raises(UsageError, match=r"t\.csv, line [34]: a .* doesn't print") as caught:
+        wrong.name("a")
+    assert str(caught.value).isprintable()
+
+
 def test_yes_no_and_numbers(tmp_path: Path) -> None:
     """Empty is not stated, and what is neither is refused."""
     rows = read_table(

@@ -173,3 +173,28 @@ def test_an_unknown_mode_is_refused(shared: Path) -> None:
     """The two tables are named."""
     with pytest.raises(UsageError, match="choose from ajcc8, camelyon17"):
         stage("--labels", str(shared / "data" / "camelyon17" / "stage_labels.csv"), "--mode", "ajcc7")
+
+
+@pytest.mark.parametrize("column", ["patient_id", "specimen_id", "node_id", "slide_id"])
+def test_ids_that_could_steer_a_terminal_are_refused(tmp_path: Path, column: str) -> None:
+    """In a manifest and in a table of labels, by their line."""
+    row = {"patient_id": "A", "specimen_id": "S", "node_id": "1", "slide_id": "a", "label": "itc"}
+    row[column] = "x\x1b[2J"
+    labels = write_csv(tmp_path / "l.csv", ",".join(row), ",".join(row.values()))
+    with pytest.raises(UsageError, match=rf"l\.csv, line 2: {column} .* doesn't print"):
+        stage("--labels", str(labels))
+    run, _ = a_run(tmp_path)
+    del row["label"]
+    manifest = write_csv(tmp_path / "n.csv", ",".join(row), ",".join(row.values()))
+    with pytest.raises(UsageError, match=rf"n\.csv, line 2: {column} .* doesn't print"):
+        stage(str(run), "--manifest", str(manifest))
+
+
+def test_what_a_report_says_is_printed_on_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A flag of somebody else's report neither steers the terminal nor forges a line."""
+    said = "bad\x1b[2J\n9 of 9 determined\u202e\x9b"
+    run = write_run(tmp_path / "run", [report("c", status=Status.FAILED, flags=(Flag("unreadable", said),))])
+    stage(str(run), "--manifest", str(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "c,C,1")))
+    out = capsys.readouterr().out
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "bad\\x1b[2J\\n9 of 9 determined\\u202e\\x9b" in out

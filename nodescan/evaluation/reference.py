@@ -110,7 +110,7 @@ def _read_csv(path: Path) -> Reference:
 
 def _slide(row: CsvRow) -> ReferenceSlide:
     """Labels of four classes, or tumor and normal where only that is known."""
-    if not row.text("slide_id"):
+    if not row.name("slide_id"):
         raise row.error("slide_id is empty")
     kind = _CAMELYON16_KINDS.get(row.text("label").casefold())
     if kind is not None:
