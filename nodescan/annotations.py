@@ -16,6 +16,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from nodescan.annotation_groups import ROLES, Role, known_names
+from nodescan.crossings import cross_too_often
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
@@ -228,6 +229,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
             )
         if role is Role.IGNORED:
             remarks[_LEFT_OUT].append(piece.name)
+            _check_crossings(path, piece)
             found[role] += [shapely.make_valid(shapely.Polygon(ring)) for ring in piece.rings[:1] if len(ring) >= 3]
             continue
         polygon, crosses = _polygon(path, piece)
@@ -265,10 +267,16 @@ def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.Multi
     polygon = shapely.Polygon(piece.rings[0], piece.rings[1:])
     if polygon.is_valid:
         return polygon, False
+    _check_crossings(path, piece)
     repaired = united([shapely.make_valid(polygon, method="structure", keep_collapsed=False)])
     if repaired.is_empty:
         raise AnnotationError(f"{path.name}: {piece.name} has all its corners on a line, so it has no area")
     return repaired, True
+
+
+def _check_crossings(path: Path, piece: _Piece) -> None:
+    if piece.rings and cross_too_often(piece.rings):
+        raise AnnotationError(f"{path.name}: {piece.name} crosses itself thousands of times; draw it anew")
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -126,6 +126,24 @@ def test_an_outline_that_crosses_itself_is_repaired_aloud(tmp_path):
     assert "annotation 'Annotation 0'" in outlines.notes[0]
 
 
+def star(corners):
+    """A ring whose every line crosses nearly every other."""
+    turns = [2 * math.pi * step * (corners // 2) / corners for step in range(corners)]
+    return [(50_000 + 40_000 * math.cos(turn), 50_000 + 40_000 * math.sin(turn)) for turn in turns]
+
+
+@pytest.mark.parametrize("group", ["Tumor", "Ignore*"])
+def test_a_ring_that_crosses_itself_without_end_is_refused_at_once(tmp_path, group):
+    """2,001 corners took more than a minute to mend; a ring drawn twice, or a scribble, is mended."""
+    begun = time.perf_counter()
+    with pytest.raises(AnnotationError, match=r"a\.geojson: feature 0 crosses itself thousands of times"):
+        read_outlines(geojson(tmp_path / "a.geojson", [feature([closed(star(2001))], group)]))
+    assert time.perf_counter() - begun < 5
+    circle = [(1000 * math.cos(turn / 500), 1000 * math.sin(turn / 500)) for turn in range(3000)]
+    for corners in (star(51), circle + circle):
+        read_outlines(geojson(tmp_path / "b.geojson", [feature([closed(corners)], group)]))
+
+
 def test_a_file_without_tumour_says_so(tmp_path):
     """Nothing outlined is read as nothing outlined, aloud."""
     outlines = read_outlines(asap(tmp_path / "a.xml", ("None", SQUARE)))
