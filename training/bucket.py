@@ -5,7 +5,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import quote
+from email.message import Message
+from typing import IO
+from urllib.parse import quote, urlsplit
+from urllib.request import Request
 
 from nodescan.errors import NodescanError, UsageError
 
@@ -14,10 +17,26 @@ CAMELYON_BUCKET = "camelyon-dataset"
 
 TIMEOUT_S = 60.0
 _CHUNK = 1 << 20
+_LONGEST_TEXT = 64 << 20
 
 
 class DownloadError(NodescanError):
     """A file could not be fetched, or isn't what it should be; the text names it."""
+
+
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """Follows a service to other paths of its own alone: elsewhere may be what only this machine can reach."""
+
+    def redirect_request(  # noqa: PLR0913, PLR0917  as urllib calls it
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> Request | None:
+        old, new = urlsplit(req.full_url), urlsplit(newurl)
+        if new.netloc != old.netloc or new.scheme not in (old.scheme, "https"):
+            raise DownloadError(
+                f"{req.full_url}: sends on to {f'{new.scheme}://{new.netloc}'!r}, which isn't asked; name that as the "
+                "--endpoint if it is right"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 class ConnectionCutError(DownloadError):
@@ -54,11 +73,14 @@ class Bucket:
         """A small object's text, None where there is none. Raises DownloadError."""
         try:
             with self._open(key) as answer:
-                return answer.read().decode("utf-8", errors="replace")
+                content = answer.read(_LONGEST_TEXT + 1)
         except FileNotFoundError:
             return None
         except (OSError, http.client.HTTPException) as error:
             raise ConnectionCutError(f"{key}: the connection was cut ({error!r})") from error
+        if len(content) > _LONGEST_TEXT:
+            raise DownloadError(f"{key}: is longer than any list of checksums; is {self.endpoint} the right service?")
+        return content.decode("utf-8", errors="replace")
 
     def read_from(self, file: RemoteFile, start: int) -> Iterator[bytes]:
         """The bytes of an object from `start` on. Raises ConnectionCutError where they end early, DownloadError."""
@@ -72,6 +94,8 @@ class Bucket:
                 received = start
                 while chunk := answer.read(_CHUNK):
                     received += len(chunk)
+                    if received > file.size:
+                        raise DownloadError(f"{file.key}: {self.endpoint} sends more than its {file.size:,} bytes")
                     yield chunk
         except FileNotFoundError as error:
             raise DownloadError(f"{file.key}: is not in the bucket any more") from error
@@ -86,9 +110,9 @@ class Bucket:
         url = f"{self.endpoint.rstrip('/')}/{quote(self.name)}/{quote(key)}"
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"{self.endpoint}: an endpoint starts with http:// or https://")
-        request = urllib.request.Request(url, method=method, headers=headers or {})
+        request = Request(url, method=method, headers=headers or {})
         try:
-            return urllib.request.urlopen(request, timeout=TIMEOUT_S)
+            return urllib.request.build_opener(_SameHost).open(request, timeout=TIMEOUT_S)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code == http.HTTPStatus.NOT_FOUND:

@@ -8,8 +8,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -277,6 +281,62 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
     with pytest.raises(DownloadError, match=f"{endpoint} can't be reached"):
         download([ROW], tmp_path, bucket=Bucket(BUCKET, endpoint), tell=silent)
+
+
+class Odd(BaseHTTPRequestHandler):
+    """Says ten bytes and sends no end of them; sends whoever asks for `elsewhere` or `moved` on."""
+
+    sent = 0
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Length", "10")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        Odd.asked.append(self.path)
+        place = {"elsewhere": "http://127.0.0.2:1/x", "moved": "/new"}.get(self.path.rpartition("/")[2])
+        self.send_response(HTTPStatus.OK if place is None else HTTPStatus.FOUND)
+        if place is not None:
+            self.send_header("Location", place)
+            self.send_header("Content-Length", "0")
+        self.end_headers()
+        with suppress(OSError):
+            while place is None and Odd.sent < 200 << 20:
+                Odd.sent += self.wfile.write(bytes(10 if self.path == "/new" else 1 << 20))
+                if self.path == "/new":
+                    return
+
+
+@pytest.fixture
+def odd() -> Iterator[Bucket]:
+    """A bucket of a service that isn't what it says."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        Odd.sent, Odd.asked = 0, []
+        yield Bucket(BUCKET, f"http://127.0.0.1:{service.server_address[1]}")
+        service.shutdown()
+
+
+def test_no_more_is_taken_than_was_said(odd: Bucket) -> None:
+    """A disk is not filled by a file that was to have ten bytes."""
+    file = odd.look_up("slide.tif")
+    assert file is not None
+    with pytest.raises(DownloadError, match=r"slide\.tif: .* sends more than its 10 bytes"):
+        list(odd.read_from(file, 0))
+    assert Odd.sent < 50 << 20
+
+
+def test_a_service_sends_nobody_to_another_host(odd: Bucket) -> None:
+    """Which may be one that this machine alone can reach; on the same host a file may have moved."""
+    with pytest.raises(DownloadError, match=r"elsewhere: sends on to 'http://127\.0\.0\.2:1', which isn't asked"):
+        odd.text("elsewhere")
+    assert odd.text("moved") == "\0" * 10
+    assert Odd.asked[-1] == "/new"
 
 
 def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
