@@ -23,6 +23,9 @@ RUN_JSON = "run.json"
 RUN_LOG = "run.log"
 RECORD_VERSION = 1
 
+SOME_FOLDER = "<folder>"
+"""Stands in the command for a folder outside the run's."""
+
 _PACKAGES = (
     "numpy",
     "openslide-bin",
@@ -59,7 +62,7 @@ class RunRecord:
             "record_version": RECORD_VERSION,
             "notice": NOT_FOR_CLINICAL_USE,
             "state": state,
-            "command": [without_folders(word, self.folder) for word in self.command],
+            "command": [*self.command[:2], *(without_folders(word, self.folder) for word in self.command[2:])],
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.clock_start, 3),
             "slides": {"asked": asked, "kept": kept, **_counts(reports)},
@@ -113,13 +116,15 @@ def _opened_here(path: str, flags: int) -> int:
 def without_folders(word: str, folder: Path) -> str:
     """One word of the command line without its folders, since they may name a patient; those inside `folder` stay."""
     option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
-    if "/" not in value and "\\" not in value:
-        return word
     place, root = Path(os.path.realpath(value)), Path(os.path.realpath(folder))
+    is_folder = bool(value) and (place.is_dir() or value.endswith(("/", "\\")))
+    if "/" not in value and "\\" not in value and not is_folder:
+        return word
     if place == root:
         return f"{option}{equals}."
-    inside = place.is_relative_to(root)
-    return f"{option}{equals}{place.relative_to(root).as_posix() if inside else PureWindowsPath(value).name}"
+    if place.is_relative_to(root):
+        return f"{option}{equals}{place.relative_to(root).as_posix()}"
+    return f"{option}{equals}{SOME_FOLDER if is_folder else PureWindowsPath(value).name}"
 
 
 def _counts(reports: Sequence[SlideReport]) -> dict[str, int]:

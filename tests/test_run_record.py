@@ -1,12 +1,16 @@
 """What run.json says, and what it must not say."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from nodescan.config import load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.run_record import redo_command, to_redo, versions, without_folders
+from nodescan.run_record import RunRecord, redo_command, to_redo, versions, without_folders
+from nodescan.slide_task import RemotePredictor
+from tests.fakes import ColourPredictor
 
 
 @pytest.mark.parametrize(
@@ -16,6 +20,10 @@ from nodescan.run_record import redo_command, to_redo, versions, without_folders
         ("../Jane Doe/slide.svs", "slide.svs"),
         ("--config=/home/me/mine.yaml", "--config=mine.yaml"),
         ("C:\\Jane Doe\\slide.svs", "slide.svs"),
+        ("{run}/../Jane Doe", "<folder>"),
+        ("--stage={run}/../Jane Doe/", "--stage=<folder>"),
+        ("/gone/Jane*/", "<folder>"),
+        ("{run}/slides", "slides"),
         ("{run}", "."),
         ("{run}/slides/a.tif", "slides/a.tif"),
         ("--device", "--device"),
@@ -25,7 +33,23 @@ from nodescan.run_record import redo_command, to_redo, versions, without_folders
 )
 def test_folders_outside_the_run_are_left_out(tmp_path: Path, word: str, kept: str) -> None:
     """A folder may be named after a patient; names inside the run's own folder stay."""
-    assert without_folders(word.format(run=tmp_path), tmp_path) == kept
+    run = tmp_path / "run"
+    (tmp_path / "Jane Doe").mkdir()
+    (run / "slides").mkdir(parents=True)
+    assert without_folders(word.format(run=run), run) == kept
+
+
+def test_a_folder_named_without_a_slash_is_left_out_and_the_command_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the current folder lie one of a patient's name and one that is called as the command is."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("Jane Doe", "run", "out"):
+        Path(name).mkdir()
+    command = ("nodescan", "run", "Jane Doe", "--out", "out")
+    facts = RemotePredictor(ColourPredictor().model, "cpu", "float32", 1)
+    RunRecord(Path("out"), command, load_config(), facts, ("json",)).write("running", 0, ())
+    assert json.loads(Path("out/run.json").read_text())["command"] == ["nodescan", "run", "<folder>", "--out", "."]
 
 
 def test_versions_name_what_a_finding_depends_on() -> None:
