@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.csv_rows import csv_text, read_lines, read_table
+from nodescan.csv_rows import csv_text, plain_cell, read_lines, read_table
 from nodescan.errors import UsageError
 
 COLUMNS = ("slide_id", "label", "size_um", "sentinel", "count")
@@ -130,6 +130,21 @@ def test_a_name_that_could_steer_a_terminal_is_refused(tmp_path: Path, cell: str
     with pytest.raises(UsageError, match=r"t\.csv, line [34]: a .* doesn't print") as caught:
         wrong.name("a")
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("x;=1+1", "x;'=1+1"),
+        ("x\t@cmd;+1;a", "x\t'@cmd;'+1;a"),
+        ("x=1-2; -3", "x=1-2; -3"),
+        ("ink;blur", "ink;blur"),
+    ],
+)
+def test_no_cell_becomes_a_formula_whatever_separates_columns(text: str, cell: str) -> None:
+    """A spreadsheet where the comma is for decimals begins a cell behind a semicolon, too."""
+    assert plain_cell(text) == cell
 
 
 def test_yes_no_and_numbers(tmp_path: Path) -> None:

@@ -175,6 +175,14 @@ def test_an_unknown_mode_is_refused(shared: Path) -> None:
         stage("--labels", str(shared / "data" / "camelyon17" / "stage_labels.csv"), "--mode", "ajcc7")
 
 
+def test_no_name_becomes_a_formula_in_a_submission(tmp_path: Path) -> None:
+    """The challenge's own names begin as none does."""
+    run, _ = a_run(tmp_path)
+    manifest = write_csv(tmp_path / "n.csv", "slide_id,patient_id,node_id", '"a","=HYPERLINK(1)",1')
+    stage(str(run), "--manifest", str(manifest), "--mode", "camelyon17")
+    assert (run / "camelyon17_submission.csv").read_text() == "patient,stage\n'=HYPERLINK(1).zip,pN1mi\na.tif,micro\n"
+
+
 @pytest.mark.parametrize("column", ["patient_id", "specimen_id", "node_id", "slide_id"])
 def test_ids_that_could_steer_a_terminal_are_refused(tmp_path: Path, column: str) -> None:
     """In a manifest and in a table of labels, by their line."""
