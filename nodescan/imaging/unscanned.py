@@ -55,12 +55,12 @@ def unscanned(
     may be glass. A slide whose glass itself is white tells nothing by it, nor does grey in a scan without colour.
     """
     black = _at_border(lightest <= _BLACK)
-    if glass is not None and has_colour:
-        grey = (lightest - darkest <= _COLOURLESS) & (darkest >= _DARKEST_FILLING)
-        black |= _filled_grey(lightest, grey & (lightest <= min(glass) - _BELOW_GLASS))
     if glass is not None:
-        grey = _at_border((lightest <= _NEAR_BLACK) & (lightest - darkest <= _COLOURLESS))
-        black |= _mostly_flat(grey, lightest)
+        colourless = lightest - darkest <= _COLOURLESS
+        black |= _mostly_flat(_at_border(colourless & (lightest <= _NEAR_BLACK)), lightest)
+        if has_colour:
+            grey = colourless & (darkest >= _DARKEST_FILLING) & (lightest <= min(glass) - _BELOW_GLASS)
+            black |= _filled_grey(lightest, grey)
     # One pixel more: the reduced pixels on its rim are part padding, part glass.
     padding = ndimage.binary_dilation(black, _SQUARE) if black.any() else black
     return padding | _filled_white(darkest, glass, unstained)

@@ -1,13 +1,16 @@
 """What a TIFF's own directories tell before it is opened: how far the file must reach, tiles that none can read, who
 wrote it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+
+_T = TypeVar("_T")
 
 _DATA = ((273, 279), (324, 325))
 """Tags of offsets and byte counts, of strips and of tiles (TIFF 6.0, sections 8 and 15)."""
@@ -59,17 +62,7 @@ class TileFault:
 def tile_fault(path: Path) -> TileFault | None:
     """What is wrong with the tiles of a TIFF, None where nothing is. Raises OSError."""
     size = path.stat().st_size
-    with path.open("rb") as stream:
-        layout = layout_of(stream.read(4))
-        if layout is None:
-            return None
-        try:
-            for directory in directories(stream, layout):
-                if (fault := _fault_in(stream, directory, size)) is not None:
-                    return fault
-        except CutOffTiffError:  # said by missing_bytes
-            pass
-    return None
+    return _first_told(path, lambda stream, directory: _fault_in(stream, directory, size))
 
 
 def _fault_in(stream: BinaryIO, directory: Directory, size: int) -> TileFault | None:
@@ -98,15 +91,24 @@ def is_big_endian_classic(path: Path) -> bool:
 
 def scanner_of(path: Path) -> str | None:
     """Whose scanner wrote the TIFF, if it is one whose images only its own XML tells apart. Raises OSError."""
+    return _first_told(path, _scanner_in)
+
+
+def _scanner_in(stream: BinaryIO, directory: Directory) -> str | None:
+    said = b"".join(directory.raw(stream, tag) for tag in _DESCRIPTIONS)
+    return next((name for mark, name in _SCANNERS.items() if mark in said), None)
+
+
+def _first_told(path: Path, ask: Callable[[BinaryIO, Directory], _T | None]) -> _T | None:
+    """The first answer to what is asked of each directory of a TIFF; None where none has any. Raises OSError."""
     with path.open("rb") as stream:
         layout = layout_of(stream.read(4))
         if layout is None:
             return None
         try:
             for directory in directories(stream, layout):
-                said = b"".join(directory.raw(stream, tag) for tag in _DESCRIPTIONS)
-                if found := next((name for mark, name in _SCANNERS.items() if mark in said), None):
-                    return found
+                if (told := ask(stream, directory)) is not None:
+                    return told
         except CutOffTiffError:  # said by missing_bytes
             pass
     return None
