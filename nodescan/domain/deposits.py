@@ -51,6 +51,11 @@ class Deposit:
         return is_borderline(self.diameter_um, self.diameter_uncertainty_um) and not settled
 
     @property
+    def may_be_larger(self) -> bool:
+        """Whether it may be of a higher class, being cut off; not where a reader said."""
+        return self.cut_off and not self.class_given
+
+    @property
     def raised_by_cells(self) -> bool:
         """Whether it is a micrometastasis by the number of its cells, and not by its size or a reader's word."""
         if self.cells is None or self.class_given:

@@ -267,6 +267,11 @@ class Staged:
         return self.not_removed or (bool(self.specimen.nodes) and self.n_unread == 0)
 
     @property
+    def size_certain(self) -> bool:
+        """Whether the largest deposit is no lower bound: every node was read whole, and no deposit is cut off."""
+        return self.complete and not self.specimen.cut_off
+
+    @property
     def determined(self) -> bool:
         """Whether there is one category, without "at least"."""
         return self.not_removed or (self.complete and self.lowest is not None and self.lowest == self.highest)

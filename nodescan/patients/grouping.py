@@ -67,7 +67,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         nodes_on_slide=nodes_on_slide,
         reason=why,
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
-        cut_off=any(deposit.cut_off and not deposit.class_given for deposit in report.deposits),
+        cut_off=any(deposit.may_be_larger for deposit in report.deposits),
         judged=said or report.not_judged is None,
         decisive=_decisive(report) if said else "",
     )

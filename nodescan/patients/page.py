@@ -191,10 +191,7 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
     size, unclassed = largest_words(staged), staged.specimen.unclassed_um
     if not size and unclassed is not None:
         return size_in_mm(unclassed, None), "on a slide that got no class"
-    return (
-        size or "none measured",
-        "never added up" if staged.complete and not staged.specimen.cut_off else "so far; never added up",
-    )
+    return size or "none measured", "never added up" if staged.size_certain else "so far; never added up"
 
 
 def _group_words(staged: Staged) -> str:

@@ -95,8 +95,7 @@ def _status(staged: Staged) -> str:
 def _size(staged: Staged) -> str:
     size = largest_words(staged)
     if size:
-        whole = staged.complete and not staged.specimen.cut_off
-        return f"{'' if whole else 'at least '}{size}"
+        return f"{'' if staged.size_certain else 'at least '}{size}"
     if staged.not_removed or (staged.complete and staged.specimen.largest_class is Metastasis.NONE):
         return "not applicable (no deposit)"
     if staged.specimen.unclassed_um is not None:

@@ -24,7 +24,7 @@ WHOLE_TOLERANCE = 1e-6
 _ROUNDED_PX, _ROUNDED_SHARE = 2, 0.01
 """A level's height may be so far off what its width tells, as its sides are cut or padded to whole pixels or blocks."""
 
-_MOST_REDUCED, _MOST_FITS = 128, 2
+MOST_REDUCED, _MOST_FITS = 128, 2
 """Scanners and converters end at 64 or before. Where more numbers fit, a power of two among them is chance."""
 
 PIECE_PX = 2048
@@ -165,7 +165,7 @@ def _before_padding(size_px: tuple[int, int], canvas_px: tuple[int, int], tile_p
         return []
     return [
         times
-        for times in range(2, _MOST_REDUCED + 1)
+        for times in range(2, MOST_REDUCED + 1)
         if all(
             math.ceil(math.ceil(canvas / times) / tile) * tile == side
             for side, canvas, tile in zip(size_px, canvas_px, tile_px, strict=True)

@@ -9,6 +9,7 @@ from nodescan.domain.slide import COARSEST_UM, FINEST_UM, SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
 from nodescan.ome_xml import physical_size_um
+from nodescan.slides.frame import MOST_REDUCED
 
 LARGEST_ASPECT = 1.1
 """x and y of scanners differ by a few per cent at most; more is a typing error."""
@@ -22,8 +23,6 @@ AGREEMENT = 0.02
 COARSEST_REDUCED_UM = 50.0
 """Coarser than any scanner's level 0, and up to here, a spacing may be true of a picture that was reduced: by 128 from
 0.25 um/px it is 32. 300 dpi, the finest that programs write by habit, is 84.7, and 0.1 mm taken for um is 100."""
-
-MOST_REDUCED = 128
 
 _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
 
