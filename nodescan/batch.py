@@ -157,9 +157,9 @@ def scan_all(
     done = dict(kept)
     waiting = [ref for ref in refs if ref.slide_id not in done]
     state = "interrupted"
-    unwritten: list[str] = []
-    if kept or (tools.folder / SUMMARY_CSV).is_file():  # the rows of an earlier run are none of this one
-        unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
+    earlier = kept or (tools.folder / SUMMARY_CSV).is_file()
+    unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)  # those of an earlier run are none of this one
+    if earlier:
         unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
     stale = _unmark(waiting, tools.folder, viewer)
     viewer.batch_started(len(waiting))

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +88,7 @@ def efficiency(rates: Rates, *, useful_share: float, shared_cores: bool) -> floa
     return rates.end_to_end * (sum(seconds) if shared_cores else max(seconds))
 
 
-def measure_speed(slide: Path | None, *, model: str | None, device: str, progress: Viewer) -> Speed:
+def measure_speed(slide: SlideRef | None, *, model: str | None, device: str, progress: Viewer) -> Speed:
     """The speed on a slide, or on a phantom made for the purpose. Raises SlideError, ModelError or DeviceError."""
     folder = find_model(model)
     predictor, _ = open_in_slot(folder, device=device, slot=0)  # as a scan opens it
@@ -101,15 +100,16 @@ def measure_speed(slide: Path | None, *, model: str | None, device: str, progres
             made = folder_for_it / "phantom.tif"
             progress.note("making a phantom")
             make_phantom(made, plan_phantom((900.0,), spacing_um=0.5, seed=0))
-            speed = measure_stages(made, predictor, progress)
-            command = _command(made, model, device, progress)
+            phantom = SlideRef("phantom", made)
+            speed = measure_stages(phantom, predictor, progress)
+            command = _command(phantom, model, device, progress)
     limits = Limits(gflop_per_megapixel(folder), matrix_gflop_s(device, predictor.precision))
     return replace(speed, limits=limits, command=command)
 
 
-def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Speed:
+def measure_stages(ref: SlideRef, predictor: TilePredictor, progress: Viewer) -> Speed:
     """Decoding, computing and both together, in turn, in this process. Raises SlideError where there is no tissue."""
-    with tissue_tiles(path, predictor) as found:
+    with tissue_tiles(ref, predictor) as found:
         survey, reader = found.survey, found.slide.info.reader
         read = np.stack([_read(found.slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
     if not _on_cpu(predictor) and len(survey.tiles) < _ENOUGH_BATCHES * predictor.batch_size:
@@ -117,7 +117,7 @@ def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Sp
         progress.note(f"{few}: on a larger slide it would be faster end to end")
     # a whole one, its tiles repeated where there are too few: a GPU computes no less, however many it is fed
     batch = np.resize(read, (predictor.batch_size, *read.shape[1:]))
-    rates = _median_rates(path, survey, batch, predictor=predictor, progress=progress)
+    rates = _median_rates(ref, survey, batch, predictor=predictor, progress=progress)
     useful = _tissue_px(survey, predictor) / (len(survey.tiles) * predictor.geometry.input_px**2)
     return Speed(
         device=predictor.device,
@@ -135,15 +135,15 @@ def measure_stages(path: Path, predictor: TilePredictor, progress: Viewer) -> Sp
 
 
 def _median_rates(
-    path: Path, survey: Survey, batch: NDArray[np.uint8], *, predictor: TilePredictor, progress: Viewer
+    ref: SlideRef, survey: Survey, batch: NDArray[np.uint8], *, predictor: TilePredictor, progress: Viewer
 ) -> Rates:
     answered: list[str] = []
 
     def decode() -> float:
-        return _on_fresh(path, lambda slide: _decode(slide, survey, predictor))
+        return _on_fresh(ref, lambda slide: _decode(slide, survey, predictor))
 
     def whole() -> float:
-        return _on_fresh(path, lambda slide: _scan(slide, survey, predictor, answered))
+        return _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, answered))
 
     _warm_up(lambda: _compute(batch, predictor), progress)
     stages = {"decode": decode, "network": lambda: _compute(batch, predictor), "end to end": whole}
@@ -167,9 +167,9 @@ def _warm_up(compute: Callable[[], float], progress: Viewer) -> None:
         before = rate
 
 
-def _on_fresh(path: Path, work: Callable[[Slide], float]) -> float:
+def _on_fresh(ref: SlideRef, work: Callable[[Slide], float]) -> float:
     """Mpx/s of `work`, which returns how many it did, on a slide just opened: nothing of it is decoded yet."""
-    slide = open_slide(SlideRef(path.stem, path))
+    slide = open_slide(ref)
     try:
         return _rate(lambda: work(slide))
     finally:
@@ -235,6 +235,8 @@ def _scan(slide: Slide, survey: Survey, predictor: TilePredictor, answered: list
     return _tissue_px(survey, predictor) / 1e6
 
 
-def _command(slide: Path, model: str | None, device: str, progress: Viewer) -> ScanRun:
+def _command(ref: SlideRef, model: str | None, device: str, progress: Viewer) -> ScanRun:
     progress.note("nodescan run, from its start")
-    return scan([slide], model=model, device=device)
+    spacing = [] if ref.mpp_um is None else ["--mpp", ref.mpp_um]
+    options = [*spacing, "--override-mpp"] if ref.override_mpp else spacing
+    return scan([ref.path], model=model, device=device, options=options)

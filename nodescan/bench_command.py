@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodescan.errors import UsageError
-from nodescan.options import COMPLETE, AsJson, Device, Model, check_there
+from nodescan.options import COMPLETE, AsJson, Device, Model, Mpp, OverrideMpp, check_spacing, check_there
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.bench import Speed
     from nodescan.benchmarks.growth import GrowthPoint, LinearFit
     from nodescan.benchmarks.scan_runs import ScanRun
+    from nodescan.domain.slide import SlideRef
 
 
 class What(StrEnum):
@@ -54,22 +55,30 @@ def bench(
     device: Device = "auto",
     what: Whatever = What.SPEED,
     tissue_mm2: Areas = None,
+    mpp: Mpp = None,
+    override_mpp: OverrideMpp = False,
     as_json: AsJson = False,
 ) -> int:
     """Measure reading, computing and both together, in megapixels a second; or, with --what, something else."""
+    from nodescan.domain.slide import SlideRef
     from nodescan.progress import PlainViewer
 
     if tissue_mm2 is not None and what not in (What.MEMORY, What.TIME):
         raise UsageError(f"--tissue-mm2: is of --what memory and time, not of {what}; leave it out")
     if slide is not None and what in (What.MEMORY, What.TIME, What.MAP):
         raise UsageError(f"{slide}: --what {what} makes its own slides or map; leave the slide out")
+    check_spacing(mpp, override_mpp)
+    if slide is None and mpp is not None:
+        raise UsageError("--mpp: is of a slide, and none is named; name one, or leave it out")
+    ref = None
     if slide is not None:
         check_there(slide)
+        ref = SlideRef(slide.stem, slide, mpp_um=mpp, override_mpp=override_mpp)
     viewer = PlainViewer()
     if what is What.SPEED:
         from nodescan.bench import measure_speed
 
-        speed = measure_speed(slide, model=model, device=device, progress=viewer)
+        speed = measure_speed(ref, model=model, device=device, progress=viewer)
         return _show(asdict(speed), _rows(speed), as_json=as_json)
     if what in (What.MEMORY, What.TIME):
         areas = _areas(tissue_mm2 or ("100" if what is What.MEMORY else "10,50,100"))
@@ -77,11 +86,11 @@ def bench(
         return _growth(areas, model, device, slots=slots, tell=viewer.note, as_json=as_json)
     if what is What.MAP:
         return _map(model, as_json=as_json)
-    if slide is None:
+    if ref is None:
         raise UsageError(f"bench --what {what}: needs a slide; name one")
     if what is What.MARGINS:
-        return _margins(slide, model, as_json=as_json)
-    return _precision(slide, model, device, tell=viewer.note, as_json=as_json)
+        return _margins(ref, model, as_json=as_json)
+    return _precision(ref, model, device, tell=viewer.note, as_json=as_json)
 
 
 def _growth(
@@ -123,7 +132,7 @@ def _map(model: str | None, *, as_json: bool) -> int:
     return _show({**asdict(times), "total_s": times.total_s}, rows, as_json=as_json)
 
 
-def _margins(slide: Path, model: str | None, *, as_json: bool) -> int:
+def _margins(slide: "SlideRef", model: str | None, *, as_json: bool) -> int:
     from nodescan.benchmarks.margins import margin_table, study_margins
 
     studies = study_margins(slide, model=model)
@@ -131,7 +140,7 @@ def _margins(slide: Path, model: str | None, *, as_json: bool) -> int:
     return COMPLETE
 
 
-def _precision(slide: Path, model: str | None, device: str, *, tell: Callable[[str], None], as_json: bool) -> int:
+def _precision(slide: "SlideRef", model: str | None, device: str, *, tell: Callable[[str], None], as_json: bool) -> int:
     from nodescan.benchmarks.precision import measure_precision
 
     found = measure_precision(slide, model=model, device=device, tell=tell)

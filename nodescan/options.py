@@ -83,4 +83,8 @@ def words_typed() -> tuple[str, ...]:
 def stopped(folder: Path) -> StoppedError:
     """What a run into `folder` says when it was stopped: where its rows are, if there are any."""
     rows = folder / "summary.csv"
-    return StoppedError(f"{STOPPED}{f'; the slides done so far are in {rows}' if rows.is_file() else ''}")
+    try:
+        done = rows.read_bytes().count(b"\n") > 1
+    except OSError:
+        done = False
+    return StoppedError(f"{STOPPED}{f'; the slides done so far are in {rows}' if done else ''}")

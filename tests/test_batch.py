@@ -157,6 +157,18 @@ def test_interrupted_run_keeps_the_rows_it_has(tmp_path: Path, out: Path) -> Non
     assert (record["slides"]["asked"], record["slides"]["complete"]) == (2, 1)
 
 
+def test_run_interrupted_in_its_first_slide_has_the_table_its_page_links_to(tmp_path: Path, out: Path) -> None:
+    """Without a row yet."""
+
+    def stop(_: SlideRef) -> Slide:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out, opening=stop), Listener(), kept={})
+    assert "./summary.csv" in (out / "summary.html").read_text()
+    assert rows(out) == []
+
+
 def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from nodescan import bench
 from nodescan.bench import Speed, measure_stages
 from nodescan.config import load_config
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import SlideError
 from tests.fakes import ColourPredictor, Listener, paint_slide
 
 
@@ -40,8 +42,12 @@ def soon_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "_COMPUTED_S", 0.0)
 
 
+def ref(slide: Path) -> SlideRef:
+    return SlideRef(slide.stem, slide)
+
+
 def measured(slide: Path, predictor: ColourPredictor) -> Speed:
-    return measure_stages(slide, predictor, Listener())
+    return measure_stages(ref(slide), predictor, Listener())
 
 
 def test_useful_share_is_tissue_over_what_is_fed(tmp_path: Path) -> None:
@@ -68,11 +74,11 @@ def test_efficiency_is_end_to_end_over_what_both_stages_allow(tmp_path: Path) ->
 def test_a_gpu_is_fed_whole_batches_and_a_slide_too_small_for_them_is_told(tmp_path: Path) -> None:
     """It computes 32 tiles though 9 are given, so 32 it is given; the scan itself hands over the 9 there are."""
     predictor, told = OnGpu(), Noted()
-    measure_stages(paint_slide(tmp_path / "a.tif"), predictor, told)
+    measure_stages(ref(paint_slide(tmp_path / "a.tif")), predictor, told)
     assert set(predictor.sizes) == {32, 9}
     assert ("note", "9 tiles are few for batches of 32: on a larger slide it would be faster end to end") in told.events
     on_cpu = Noted()
-    measure_stages(tmp_path / "a.tif", ColourPredictor(), on_cpu)
+    measure_stages(ref(tmp_path / "a.tif"), ColourPredictor(), on_cpu)
     assert not any("are few" in str(text) for _, text in on_cpu.events)
 
 
@@ -88,3 +94,14 @@ def test_a_rate_is_that_of_many_batches(monkeypatch: pytest.MonkeyPatch) -> None
     predictor, seconds = OnGpu(), iter(range(100))
     bench._compute(batch, predictor)
     assert predictor.sizes == [32] * 6
+
+
+def test_a_slide_without_pixel_size_is_measured_with_the_users(tmp_path: Path) -> None:
+    """As `run` does it: refused without --mpp, and the run that is timed is told of it, too."""
+    slide = paint_slide(tmp_path / "a.tif", spacing_um=None)
+    with pytest.raises(SlideError, match="--mpp"):
+        measured(slide, ColourPredictor())
+    given = SlideRef("a", slide, mpp_um=0.95)
+    assert measure_stages(given, ColourPredictor(), Listener()).tiles == 9
+    run = bench._command(given, None, "cpu", Listener())
+    assert [one.status for one in run.slides] == ["complete"]

@@ -237,6 +237,7 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
         (["phantom", "p.tif", "--diameters-um", "150,big"], "'big' is not a number"),
         (["phantom", "p.tif", "--diameters-um", "3"], "not 3"),
         (["bench", "x.svs", "--what", "map"], "x.svs: --what map makes its own slides or map; leave the slide out"),
+        (["bench", "--mpp", "0.25"], "--mpp: is of a slide, and none is named; name one, or leave it out"),
         (["bench", "--tissue-mm2", "5"], "--tissue-mm2: is of --what memory and time"),
         (["info", "nowhere.svs"], "nowhere.svs: there is no such file or folder; check the spelling"),
         (["bench", "nowhere.svs"], "nowhere.svs: there is no such file or folder; check the spelling"),

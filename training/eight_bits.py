@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from nodescan.benchmarks.slide_tiles import tissue_tiles
+from nodescan.domain.slide import SlideRef
 from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.device import int8_precision
 from nodescan.inference.fast import near_enough
@@ -55,7 +56,7 @@ def _tiles(folder: Path, slides: Sequence[Path], side_px: int) -> Iterator[NDArr
     """uint8 (1, side_px, side_px, 3), one after another."""
     predictor = open_predictor(folder, precision="float32")
     for slide in slides:
-        with tissue_tiles(slide, predictor) as found:
+        with tissue_tiles(SlideRef(slide.stem, slide), predictor) as found:
             yield from found.tiles(_TILES_A_SLIDE)
     random = np.random.default_rng(0)
     for _ in range(_PHANTOMS):

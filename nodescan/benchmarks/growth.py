@@ -48,7 +48,7 @@ def measure_growth(
                     make_sparse_slide(slide, area_mm2)
             except ValueError as error:
                 raise UsageError(f"--tissue-mm2: {error}; give areas from 1 to 400") from error
-            run = scan(slides, model=model, device=device, slots=slots)
+            run = scan(slides, model=model, device=device, options=("--slots", slots))
             found = [slide.tissue_mm2 for slide in run.slides]
             seconds = float(np.mean([slide.seconds for slide in run.slides]))
             point = GrowthPoint(slots, float(np.mean(found)), seconds, run.first_tile_s, run.peak_rss_bytes)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.benchmarks.slide_tiles import tissue_tiles
+from nodescan.domain.slide import SlideRef
 from nodescan.inference.card import find_model
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
@@ -23,7 +24,7 @@ class MarginStudy:
     seams: tuple[Seam, ...]
 
 
-def study_margins(slide: Path, *, model: str | None) -> tuple[MarginStudy, ...]:
+def study_margins(slide: SlideRef, *, model: str | None) -> tuple[MarginStudy, ...]:
     """The model, and a padded ResNet-18 of random weights, on tissue of the slide; in float32 on the CPU."""
     with temporary_folder("nodescan-bench-") as folder:
         yardstick = random_model(folder, YARDSTICK)
@@ -46,7 +47,7 @@ def margin_table(studies: Sequence[MarginStudy]) -> str:
     return "\n".join(lines)
 
 
-def _study(slide: Path, folder: Path) -> MarginStudy:
+def _study(slide: SlideRef, folder: Path) -> MarginStudy:
     predictor = open_predictor(folder, device="cpu", precision="float32")
     with tissue_tiles(slide, predictor) as found:
         region = found.middle(region_side_px(folder))

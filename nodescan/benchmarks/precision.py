@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from nodescan.benchmarks.slide_tiles import tissue_tiles
+from nodescan.domain.slide import SlideRef
 from nodescan.inference.card import find_model
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
@@ -31,7 +31,7 @@ class Difference:
 
 
 def measure_precision(
-    slide: Path, *, model: str | None, device: str, tell: Callable[[str], None]
+    slide: SlideRef, *, model: str | None, device: str, tell: Callable[[str], None]
 ) -> tuple[Difference, ...]:
     """Every fast way of the device against the float32 reference; none where the device has no faster type."""
     folder = find_model(model)

@@ -36,13 +36,15 @@ class ScanRun:
     slides: tuple[SlideTimes, ...]
 
 
-def scan(slides: Sequence[Path], *, model: str | None, device: str, slots: int | None = None) -> ScanRun:
-    """Scan slides into a folder that is thrown away. Raises NodescanError where one isn't scanned to its end."""
+def scan(slides: Sequence[Path], *, model: str | None, device: str, options: Sequence[object] = ()) -> ScanRun:
+    """Scan slides into a folder that is thrown away. options: further words for `nodescan run`.
+
+    Raises NodescanError where one isn't scanned to its end.
+    """
     with temporary_folder("nodescan-bench-") as folder:
         out, log = folder / "out", folder / "log.jsonl"
-        words = ["run", *slides, "--out", out, "--log-json", log, "--device", device, "--quiet"]
+        words = ["run", *slides, "--out", out, "--log-json", log, "--device", device, "--quiet", *options]
         words += [] if model is None else ["--model", model]
-        words += [] if slots is None else ["--slots", slots]
         run = run_watched([sys.executable, "-c", _PROGRAM, *map(str, words)])
         events = read_log(log) if log.is_file() else []
         times = slide_times(events, out)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +38,15 @@ class TissueTiles:
 
 
 @contextmanager
-def tissue_tiles(path: Path, predictor: TilePredictor) -> Iterator[TissueTiles]:
+def tissue_tiles(ref: SlideRef, predictor: TilePredictor) -> Iterator[TissueTiles]:
     """Open a slide and find its tissue. Raises SlideError where there is none."""
-    slide = open_slide(SlideRef(path.stem, path))
+    slide = open_slide(ref)
     try:
         _, tissue = overview_and_tissue(slide, load_config().settings)
         survey = plan(slide, tissue, predictor)
         if not survey.tiles:
             raise SlideError(
-                path.name, "no tissue was found, so there is nothing to measure", "name a slide with tissue"
+                ref.path.name, "no tissue was found, so there is nothing to measure", "name a slide with tissue"
             )
         yield TissueTiles(slide, survey)
     finally:
