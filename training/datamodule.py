@@ -48,6 +48,17 @@ class BatchPlan:
         if side_px < least:
             raise UsageError(f"{name} is {side_px}: the network answers nothing below {least} px")
 
+    def check_shown(self, side_px: int) -> None:
+        """Raises UsageError where what is shown of patches of that side has no whole cells about its middle.
+
+        What is left over lies to the right and below: the answer would be of a place up and left of the label's.
+        """
+        self.check_answered("the side of the patches", side_px)
+        least = 2 * self.margin_px + self.stride_px
+        if (min(self.patch_px, side_px) - least) % self.stride_px:
+            whole = ", ".join(map(str, range(least, side_px + 1, self.stride_px)))
+            raise UsageError(f"plan.patch_px is {self.patch_px}: of patches of {side_px} px {whole} can be shown")
+
 
 class TrainingBatches(NumberedBatches):
     """One epoch is every patch once, in an order that the seed and the epoch decide.
@@ -157,7 +168,7 @@ class PatchData(lightning.LightningDataModule):
             raise UsageError(f"{sources}: validation patches of one class have no AUC; both classes are needed")
         if stage == "fit":
             self.train = self._read("train")
-            self.plan.check_answered("the side of the patches", self.train.pixels.shape[1])
+            self.plan.check_shown(self.train.pixels.shape[1])
             self.maker = MosaicMaker(self.train, self.mosaic)
 
     def _read(self, which: str) -> Patches:

@@ -1,6 +1,7 @@
 """Which patches are not trained on: each refused by name before the first step."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,4 +55,13 @@ def test_patches_that_are_too_small_for_an_answer_are_refused(tmp_path: Path, wh
         if side_px == 80:
             data.setup("fit")
     with pytest.raises(UsageError, match="the side of the patches is 64: the network answers nothing below 80 px"):
+        data.setup("fit")
+
+
+def test_a_piece_without_whole_cells_about_its_middle_is_refused(tmp_path: Path) -> None:
+    """Of 92 px the one cell left would lie 6 px up and left of the label's middle."""
+    sources = {name: write_patches(tmp_path / f"{name}.zip", 4) for name in ("train", "valid")}
+    data = data_of(**sources)
+    data.plan = replace(data.plan, patch_px=92)
+    with pytest.raises(UsageError, match=r"plan\.patch_px is 92: of patches of 96 px 80, 96 can be shown"):
         data.setup("fit")
