@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
@@ -363,6 +364,7 @@ def test_stated_sizes_are_held_against_the_largest_deposit_of_each_slide(tmp_pat
     assert found.sizes is None
     assert found.largest.agreement.bias.value == pytest.approx(10.0)
     assert [(one.true_um, one.measured_um) for one in found.largest.slides] == [(900, 950), (2600, 2570), (150, None)]
+    assert [one.measured_class for one in found.largest.slides] == [Metastasis.MICRO, Metastasis.MACRO, None]
     content = evaluation_as_json(comparison, found, reference="sizes.csv")["largest_size_agreement"]
     assert (content["n_slides"], content["n_matched"], content["bias_um"]) == (3, 2, pytest.approx(10.0))
     paths = {path.name for path in write_evaluation(comparison, found, tmp_path / "out", reference="sizes.csv")}

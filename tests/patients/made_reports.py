@@ -58,6 +58,7 @@ def report(
     found = worst if worst is not None else (Metastasis.NONE if status is Status.COMPLETE else None)
     side = Micrometers(SIDE_PX * SPACING_UM)
     bounds = BoundsUm(Micrometers(0.0), Micrometers(0.0), side, side)
+    info = SlideInfo("generic-tiff", "openslide", SIDE_PX, SIDE_PX, Spacing.square(SPACING_UM), "file", bounds)
     points = detections if detections is not None else tuple(Detection(0.9, *deposit.centre_um) for deposit in deposits)
     return SlideReport(
         slide=SlideRef(slide_id, Path(f"{slide_id}.tif")),
@@ -70,7 +71,7 @@ def report(
         tissue_area_mm2=40.0 if usable else None,
         examined_fraction=1.0 if status is Status.COMPLETE else 0.9 if usable else None,
         flags=flags,
-        info=SlideInfo("generic-tiff", "openslide", SIDE_PX, SIDE_PX, Spacing.square(SPACING_UM), "file", bounds),
+        info=None if status is Status.FAILED else info,  # most that fail can't be opened
         model=ModelIdentity("m", "a", "ab" * 32, 0.5),
     )
 

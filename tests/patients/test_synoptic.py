@@ -17,6 +17,10 @@ def filled(specimen: Specimen) -> dict[str, str]:
     return {element.name: element.value for element in synoptic(stage(specimen, AJCC8))}
 
 
+def notes(specimen: Specimen) -> dict[str, str]:
+    return {element.name: element.note for element in synoptic(stage(specimen, AJCC8))}
+
+
 def node(name: str, found: Metastasis, size_um: float | None = None, *, sentinel: bool | None = True) -> Node:
     size = None if size_um is None else Micrometers(size_um)
     return Node(name, (Section(f"s{name}", Status.COMPLETE, found, size),), sentinel)
@@ -51,6 +55,19 @@ def test_a_patient_with_an_unread_node() -> None:
     assert found["Size of Largest Nodal Metastatic Deposit"] == "at least 0.64 mm"
     assert found["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == "1"
     assert found["pN Category (node component only)"] == "at least pN1mi(sn)"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "told"),
+    [
+        ((node("1", MICRO, 640.0),), "one contiguous deposit in one section; sizes are never added"),
+        ((node("1", NONE),), ""),
+        ((node("1", MACRO),), ""),
+    ],
+)
+def test_what_a_size_is_of_is_told_where_there_is_one(nodes: tuple[Node, ...], told: str) -> None:
+    """Not beside "not applicable" or "cannot be determined"."""
+    assert notes(Specimen("P", nodes))["Size of Largest Nodal Metastatic Deposit"] == told
 
 
 def test_nothing_found_with_an_unread_node_is_not_negative() -> None:

@@ -70,6 +70,16 @@ def test_a_dicom_spacing_beyond_any_reduced_level_is_absurd(um: float, reduced: 
     assert not FileSpacing(um, 1.2 * um, "file", of_pixels=True).reduced_from(None)
 
 
+def test_a_given_spacing_may_be_two_percent_off_the_files_and_no_more():
+    """The file's own is then used; beyond, it is said by how much every size would differ."""
+    assert (choose(0.25, 0.25, given=0.255).spacing.x, choose(0.25, 0.25, given=0.255).source) == (0.25, "file")
+    assert choose(0.25, 0.25, given=0.245).source == "file"
+    with pytest.raises(UnmeasurableError, match=r"they differ by 100%, and every size with them; .* --override-mpp"):
+        choose(0.25, 0.25, given=0.5)
+    with pytest.raises(UnmeasurableError, match="they differ by 3%"):
+        choose(0.25, 0.25, given=0.2575)
+
+
 def test_elsewhere_a_given_spacing_times_a_power_of_two_shows_a_reduced_picture():
     """1.944 is 4 times 0.486; other values may be print settings, and 72 dpi is 352.8. No file beside it would help."""
     with pytest.raises(UnmeasurableError) as caught:
