@@ -70,6 +70,12 @@ def test_what_a_size_is_of_is_told_where_there_is_one(nodes: tuple[Node, ...], t
     assert notes(Specimen("P", nodes))["Size of Largest Nodal Metastatic Deposit"] == told
 
 
+def test_a_count_is_called_borderline_only_for_nodes_that_are() -> None:
+    """640 um is far from both limits."""
+    told = notes(Specimen("P", (node("1", MICRO, 640.0), node("2", NONE))))
+    assert told[ITC_ELEMENT] == told[MICRO_ELEMENT] == told[MACRO_ELEMENT] == ""
+
+
 def test_nothing_found_with_an_unread_node_is_not_negative() -> None:
     """The status itself can't be determined."""
     found = filled(Specimen("P", (node("1", NONE), unread("2"))))
