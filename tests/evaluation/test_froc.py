@@ -87,6 +87,7 @@ def test_the_curve_by_hand() -> None:
     curve = froc.curve()
     assert curve.false_positives.tolist() == [0, 0, 0.5, 0.5, 1.0]
     assert curve.sensitivity.tolist() == pytest.approx([0, 1 / 3, 1 / 3, 2 / 3, 2 / 3])
+    assert FALSE_POSITIVES == (1 / 4, 1 / 2, 1, 2, 4, 8)  # as the challenge reads it
     expected = np.interp(FALSE_POSITIVES, [0, 0, 0.5, 0.5, 1.0], [0, 1 / 3, 1 / 3, 2 / 3, 2 / 3])
     assert froc.sensitivities().tolist() == pytest.approx(expected.tolist())
     assert froc.sensitivities().mean() == pytest.approx((1 / 3 + 5 * 2 / 3) / 6)
