@@ -10,7 +10,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
-from nodescan.domain.flags import Flag
+from nodescan.domain.flags import Flag, two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
 from nodescan.domain.slide import BoundsUm
@@ -42,9 +42,8 @@ def _unread_flags(tissue: TissueMask) -> tuple[Flag, ...]:
     if tissue.unread is None:
         return ()
     mm2 = int(np.count_nonzero(tissue.unread)) * tissue.spacing.pixel_area_um2 / 1e6
-    text = (
-        f"{mm2:.2g} mm2 can't be read at low magnification and count as tissue: there may be less tissue than is said."
-    )
+    area = f"{two_digits(mm2)} mm2"
+    text = f"{area} can't be read at low magnification and count as tissue: there may be less tissue than is said."
     return (Flag("overview_unreadable", text),)
 
 
@@ -60,11 +59,11 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
     """What was not examined and why, and a network that answers the same everywhere."""
     flags = list(focus_flags(examination.blurred_fraction))
     if examination.unread_fraction > 0:
-        share = f"{100 * examination.unread_fraction:.2g} %"
+        share = f"{two_digits(100 * examination.unread_fraction)} %"
         text = f"{share} of the tissue was not examined: it could not be read from the file, or was never scanned."
         flags.append(Flag("unread_tissue", text))
     if examination.hidden_fraction > 0:
-        share = f"{100 * examination.hidden_fraction:.2g} %"
+        share = f"{two_digits(100 * examination.hidden_fraction)} %"
         text = (
             f"{share} of the tissue lies under pen marks, or is as dark (pigment, folds), and was not examined: clean "
             "the slide and scan it again, or look at it under the microscope."

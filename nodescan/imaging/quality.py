@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.domain.flags import Flag
+from nodescan.domain.flags import Flag, two_digits
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import check_limits
 from nodescan.imaging.ink import DENSEST
@@ -182,7 +182,7 @@ def focus_flags(out_of_focus_fraction: float) -> tuple[Flag, ...]:
         raise ValueError(f"a fraction lies in [0, 1], not {out_of_focus_fraction}")
     if out_of_focus_fraction == 0:
         return ()
-    share = f"{100 * out_of_focus_fraction:.2g} %"
+    share = f"{two_digits(100 * out_of_focus_fraction)} %"
     return (Flag("out_of_focus", f"{share} of the tissue is out of focus and counts as not examined; scan it again."),)
 
 

@@ -234,3 +234,9 @@ def test_any_tissue_out_of_focus_is_flagged() -> None:
     assert focus_flags(0.0045)[0].message.startswith("0.45 %")
     with pytest.raises(ValueError, match="fraction"):
         focus_flags(1.01)
+
+
+def test_tissue_wholly_out_of_focus_is_a_hundred_percent() -> None:
+    """Not 1e+02."""
+    assert [flag.message.split(" %")[0] for flag in focus_flags(1.0)] == ["100"]
+    assert [flag.message.split(" %")[0] for flag in focus_flags(0.123)] == ["12"]
