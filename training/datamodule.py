@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from nodescan.errors import UsageError
 from nodescan.phantoms.tiles import phantom_tile
 from training.augment import AugmentSettings, augmented, blended, context_swapped, cropped
-from training.limits import check_network, check_settings
+from training.limits import check_answered, check_network, check_settings, least_px
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, for_gpu, resumable_loader
 from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, files_of, read_patches
@@ -42,11 +42,14 @@ class BatchPlan:
         check_settings("plan", self, counts=("patches", "tiles", "stride_px"))
         self.check_answered("plan.patch_px", self.patch_px)
 
+    @property
+    def least_px(self) -> int:
+        """Side of the smallest picture that the network answers."""
+        return least_px(self.margin_px, self.stride_px)
+
     def check_answered(self, name: str, side_px: int) -> None:
         """Raises UsageError where the network answers no cell of a picture of that side."""
-        least = 2 * self.margin_px + self.stride_px
-        if side_px < least:
-            raise UsageError(f"{name} is {side_px}: the network answers nothing below {least} px")
+        check_answered(name, side_px, self.least_px)
 
     def check_shown(self, side_px: int) -> None:
         """Raises UsageError where what is shown of patches of that side has no whole cells about its middle.
@@ -54,9 +57,8 @@ class BatchPlan:
         What is left over lies to the right and below: the answer would be of a place up and left of the label's.
         """
         self.check_answered("the side of the patches", side_px)
-        least = 2 * self.margin_px + self.stride_px
-        if (min(self.patch_px, side_px) - least) % self.stride_px:
-            whole = ", ".join(map(str, range(least, side_px + 1, self.stride_px)))
+        if (min(self.patch_px, side_px) - self.least_px) % self.stride_px:
+            whole = ", ".join(map(str, range(self.least_px, side_px + 1, self.stride_px)))
             raise UsageError(f"plan.patch_px is {self.patch_px}: of patches of {side_px} px {whole} can be shown")
 
 

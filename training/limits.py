@@ -32,6 +32,17 @@ def check_number(name: str, value: float, *, most: float) -> None:
         raise UsageError(f"{name} is {value:g}: it must {allowed}")
 
 
+def least_px(margin_px: int, stride_px: int) -> int:
+    """Side of the smallest picture that a network answers: one cell and its margins."""
+    return stride_px + 2 * margin_px
+
+
+def check_answered(name: str, side_px: int, least: int) -> None:
+    """Raises UsageError, naming the key, where the network answers no cell of a picture of that side."""
+    if side_px < least:
+        raise UsageError(f"{name} is {side_px}: the network answers nothing below {least} px")
+
+
 def check_network(plan: Any, trainer: "lightning.Trainer | None") -> None:
     """Raises UsageError where a plan's margin_px or stride_px isn't that of the network which the trainer trains: the
     labels of cells would lie beside what is answered."""

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from nodescan.errors import UsageError
 from training.augment import AugmentSettings, augmented, blended, context_swapped
-from training.limits import check_network, check_settings
+from training.limits import check_answered, check_network, check_settings, least_px
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, for_gpu, resumable_loader
 from training.sampler import SamplePlan, SlideSampler
@@ -40,9 +40,7 @@ class SlideBatchPlan:
 
     def __post_init__(self) -> None:
         check_settings("plan", self, counts=("patches", "tiles", "batches", "valid_patches"))
-        least = 2 * self.margin_px + STRIDE_PX
-        if self.tile_px < least:
-            raise UsageError(f"plan.tile_px is {self.tile_px}: the network answers nothing below {least} px")
+        check_answered("plan.tile_px", self.tile_px, least_px(self.margin_px, STRIDE_PX))
 
 
 class SlideBatches(NumberedBatches):
