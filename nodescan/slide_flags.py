@@ -10,7 +10,8 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
-from nodescan.domain.flags import Flag, two_digits
+from nodescan.domain.flags import Flag
+from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
 from nodescan.domain.slide import BoundsUm

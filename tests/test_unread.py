@@ -126,6 +126,12 @@ def test_the_share_that_is_allowed_is_still_allowed() -> None:
     assert failed_if_unread(replace(report, unread_fraction=0.001), 0.0).status is Status.FAILED
 
 
+def test_a_slide_of_which_nothing_could_be_read_says_a_hundred_percent() -> None:
+    """Not 1e+02."""
+    report = SlideReport(SlideRef("s", Path("s.tif")), Status.INCOMPLETE, None, False, unread_fraction=1.0)
+    assert failed_if_unread(report, 5.0).flags[0].message.startswith("100 % of the tissue could not be read")
+
+
 def _breaking(error: Exception) -> Callable[[SlideRef], TornSlide]:
     return lambda _: TornSlide(frozenset(), breaks=error, tiles=3)
 

@@ -62,8 +62,3 @@ TOLD_FIRST = (
     "not_complete_response",
 )
 """Notes of a patient that a reader acts on, the most important first; the others are said below."""
-
-
-def two_digits(value: float) -> str:
-    """A number of 0 or more for a flag's words, to two digits and never as a power of ten: 0.95, 12, 100, 1234."""
-    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"

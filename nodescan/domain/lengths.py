@@ -1,4 +1,5 @@
-"""Lengths as they are printed: in mm, so that no rounding contradicts a class, with the uncertainty beside."""
+"""Lengths as they are printed: in mm, so that no rounding contradicts a class, with the uncertainty beside; and areas
+and shares in a sentence."""
 
 from nodescan.domain.classification import classify
 from nodescan.domain.units import Micrometers
@@ -30,6 +31,11 @@ def size_in_mm(length_um: float, uncertainty_um: float | None) -> str:
     if places > len(size.partition(".")[2]):
         size = f"{length_um / 1000:.{places}f}"
     return f"{size} ± {uncertainty} mm"
+
+
+def two_digits(value: float) -> str:
+    """A number of 0 or more in a sentence, to two digits and never as a power of ten: 0.95, 12, 100, 1234."""
+    return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
 
 
 def _uncertainty(uncertainty_um: float, size: str) -> str:

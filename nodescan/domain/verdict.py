@@ -14,7 +14,7 @@ from nodescan.domain.classification import (
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
 from nodescan.domain.flags import Flag
-from nodescan.domain.lengths import millimetres, size_in_mm
+from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
@@ -65,8 +65,8 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     if unread is None or not 100 * unread > most_percent or report.status is Status.UNMEASURABLE:
         return report
     reason = (
-        f"{100 * unread:.2g} % of the tissue could not be read from the file, or was never scanned: more than the "
-        f"{most_percent:g} % allowed (--max-unread), so nothing can be said of the slide as a whole."
+        f"{two_digits(100 * unread)} % of the tissue could not be read from the file, or was never scanned: more than "
+        f"the {most_percent:g} % allowed (--max-unread), so nothing can be said of the slide as a whole."
     )
     if report.deposits and report.not_judged is None:
         reason += (

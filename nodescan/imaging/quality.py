@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.domain.flags import Flag, two_digits
+from nodescan.domain.flags import Flag
+from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import check_limits
 from nodescan.imaging.ink import DENSEST

@@ -7,7 +7,7 @@ import shapely
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.lengths import millimetres
+from nodescan.domain.lengths import millimetres, two_digits
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
@@ -173,7 +173,7 @@ def _missed(report: SlideReport) -> str:
     share = 1 - report.examined_fraction
     if report.tissue_area_mm2 is None:
         return percent(share)
-    return f"{percent(share)}, {share * report.tissue_area_mm2:.2g} mm²"
+    return f"{percent(share)}, {two_digits(share * report.tissue_area_mm2)} mm²"
 
 
 def _cut_and_open(report: SlideReport) -> tuple[Deposit, ...]:

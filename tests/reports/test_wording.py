@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nodescan.domain.classification import classify
 from nodescan.domain.deposits import Detection
 from nodescan.domain.flags import Flag
-from nodescan.domain.lengths import millimetres
+from nodescan.domain.lengths import millimetres, two_digits
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.reports import page, sentences
@@ -294,3 +294,12 @@ def test_whose_cells_decide_is_said(largest: int, second: int | None, said: str 
     answer = sentences.answer(report)
     assert (said is None) == ("200 tumour cells" not in answer)
     assert said is None or said in answer
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.0123, "0.012"), (12.34, "12"), (99.4, "99"), (99.5, "100"), (100, "100"), (1234, "1234")],
+)
+def test_an_area_or_a_share_is_never_a_power_of_ten(value: float, text: str) -> None:
+    """120 mm2 isn't 1.2e+02."""
+    assert two_digits(value) == text
