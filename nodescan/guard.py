@@ -191,5 +191,5 @@ def _replaced(first: Shown, asked: NDArray[np.bool_], redone: Shown) -> tuple[Sh
     lost = asked & redone.unread & map_.examined
     again = new.examined & map_.examined
     values = np.where(again, new.values, np.where(lost, np.float32(0), map_.values))
-    kept = ProbabilityMap(values, map_.examined & ~lost, map_.spacing)
+    kept = replace(map_, values=values, examined=map_.examined & ~lost)
     return replace(first, probability=kept, unread=first.unread | lost), again

@@ -47,7 +47,7 @@ class Shown:
         """The same, but that what wasn't examined is as `other` has it; blurred and blank stay."""
         one, two = self.probability, other.probability
         values = np.where(one.examined, one.values, two.values)
-        probability = ProbabilityMap(values, one.examined | two.examined, one.spacing)
+        probability = replace(one, values=values, examined=one.examined | two.examined)
         return replace(self, probability=probability, unread=self.unread & ~two.examined)
 
     def without(self, missing: NDArray[np.bool_], *, hidden: NDArray[np.bool_]) -> "Shown":
@@ -117,7 +117,8 @@ def show(
         reads = _ahead(pool, read, survey.tiles, most=(_UNDER_WAY + 1) * predictor.batch_size)
         for batch, answers in _answered(_batches(reads, predictor.batch_size), predictor):
             place(batch, answers)
-    return Shown(builder.result(), blurred & survey.wanted, unread & survey.wanted, blank)
+    probability = replace(builder.result(), bounds=slide.info.bounds_um)
+    return Shown(probability, blurred & survey.wanted, unread & survey.wanted, blank)
 
 
 def _answered(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing, SquareMicrometers
 
 Glass = tuple[float, float, float] | None
@@ -22,7 +23,7 @@ class TissueMask:
     what counts as tissue without having been seen: what could not be read at this magnification (unread, bool (H, W)),
     and gaps in tissue that were never scanned; None where there is none. unscanned : bool (H, W), padding and gaps; cut
     : bool (H, W), those of its pixels that tissue runs into, and tissue at the border of the view: there may be more of
-    it; None where there are none.
+    it; None where there are none. glass: its mean grey levels where the slide is empty.
     """
 
     tissue: NDArray[np.bool_]
@@ -56,12 +57,14 @@ class TissueMask:
 class ProbabilityMap:
     """values : float32 (H, W) in [0, 1], 0 where not examined; examined : bool (H, W); one cell a network answer.
 
-    "Not examined" is never "no tumour": whoever reads values must look at examined too.
+    "Not examined" is never "no tumour": whoever reads values must look at examined too. bounds: what was scanned, which
+    the outermost cells may reach beyond; None: the cells end with it.
     """
 
     values: NDArray[np.float32]
     examined: NDArray[np.bool_]
     spacing: Spacing
+    bounds: BoundsUm | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape != self.examined.shape:

@@ -27,6 +27,7 @@ from nodescan.imaging.sizing import (
     offset_inward,
     to_shape,
     united,
+    within,
 )
 
 COARSEST_GRID_UM = 4.0
@@ -90,6 +91,7 @@ def find_deposits(
     rule.size_uncertainty_um, and threshold = (F at the threshold - 0.1 less F at the threshold + 0.1) / 2, seen up to
     2 cells outside the deposit.
 
+    No outline goes on beyond probability.bounds; what is left of it within is measured.
     A deposit that ends where cells were not examined may go on there: see `touches_unexamined`.
     """
     return find_foci(probability, rule, settings).deposits(settings.joining_gap_um)
@@ -104,20 +106,21 @@ def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: Segment
     foci = trace_foci(smoothed, probability, levels)
     if settings.fill_holes:
         foci = _without_holes(foci)
-    return FoundFoci(foci, rule, settings, cell_um=probability.spacing.mean)
+    return FoundFoci(foci, rule, settings, probability)
 
 
 class FoundFoci:
     """Foci of one map; each group of them is measured at most once, whatever gaps are tried."""
 
     def __init__(
-        self, foci: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings, *, cell_um: float
+        self, foci: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings, probability: ProbabilityMap
     ) -> None:
-        """cell_um: side of the map's cells."""
+        """probability: the map that the foci were traced on."""
         self._foci = tuple(foci)
         self._rule = rule
         self._settings = settings
-        self._grid_um = GRID_SHARE * cell_um
+        self._grid_um = GRID_SHARE * probability.spacing.mean
+        self._bounds = probability.bounds
         self._sizes: dict[tuple[int, ...], _Sized] = {}
         self._measured: dict[tuple[int, ...], Deposit] = {}
 
@@ -144,7 +147,8 @@ class FoundFoci:
 
     def _sized(self, group: tuple[int, ...]) -> _Sized:
         if group not in self._sizes:
-            self._sizes[group] = _sized([self._foci[index] for index in group], self._rule, self._settings)
+            sized = _sized([self._foci[index] for index in group], self._rule, self._settings)
+            self._sizes[group] = sized if self._bounds is None else within(*sized, self._bounds)
         return self._sizes[group]
 
 

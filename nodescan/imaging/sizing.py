@@ -15,6 +15,7 @@ from nodescan.domain.classification import classify
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.geometry import Feret, max_feret
+from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers, SquareMicrometers
 
 _ROUNDING_UM = 1e-6
@@ -72,7 +73,26 @@ def corrected_um(measured_um: Micrometers, rule: DecisionRule, *, smallest_um: M
 
 def corrected(size: Feret, rule: DecisionRule, *, smallest_um: Micrometers) -> Feret:
     """The corrected diameter (corrected_um), both ends moved in by half the difference along it."""
-    diameter_um = corrected_um(size.diameter_um, rule, smallest_um=smallest_um)
+    return _shortened(size, corrected_um(size.diameter_um, rule, smallest_um=smallest_um))
+
+
+def within(shape: BaseGeometry, size: Feret, bounds: BoundsUm) -> tuple[BaseGeometry, Feret]:
+    """What of an outline in um lies within the bounds, and its greatest diameter: at most `size`, both ends within.
+
+    The outline as it is where nothing of it does: a deposit is never lost by where it is drawn.
+    """
+    right, bottom = bounds.left + bounds.width, bounds.top + bounds.height
+    kept = shapely.box(bounds.left, bounds.top, right, bottom)
+    if kept.covers(shape) and kept.covers(shapely.LineString((size.start_um, size.end_um))):
+        return shape, size
+    clipped = shapely.MultiPolygon(polygons_in(shape.intersection(kept)))
+    if clipped.is_empty:
+        return shape, size
+    longest = greatest_diameter(clipped)
+    return clipped, _shortened(longest, Micrometers(min(longest.diameter_um, size.diameter_um)))
+
+
+def _shortened(size: Feret, diameter_um: Micrometers) -> Feret:
     start, end = np.asarray(size.start_um), np.asarray(size.end_um)
     inward = (end - start) / size.diameter_um * (size.diameter_um - diameter_um) / 2
     start, end = start + inward, end - inward

@@ -1,6 +1,7 @@
 """Planted deposits come back: as many, as large, as sure."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy import ndimage
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
 from nodescan.imaging.segmentation import find_deposits, smoothed_values, touches_unexamined
 from nodescan.imaging.sizing import to_shape
@@ -219,6 +221,27 @@ def test_unfilled_holes_are_kept_in_outline_and_area_and_do_not_change_the_size(
 
 
 DILATED = DecisionRule(0.0, 0.5, 0.5, ((131.0, 100.0), (181.0, 150.0), (431.0, 400.0)), 6.0)
+GROWING = DecisionRule(0.0, 0.5, 0.5, ((200.0, 220.0), (300.0, 330.0)), 0.0)
+
+
+@pytest.mark.parametrize("rule", [PLAIN, DILATED, GROWING])
+def test_nothing_of_a_deposit_goes_on_beyond_what_was_scanned(rule):
+    """Outline, both ends and size of a disc keep within a scan that cuts it on all sides, between cells."""
+    shown = coverage(disc((150, 200), 300), (26, 26), SQUARE)
+    (deposit,) = find_deposits(replace(shown, bounds=BoundsUm(80.0, 100.0, 140.0, 200.0)), rule, settings())
+    assert to_shape(deposit.outline).bounds == (80, 100, 220, 300)
+    assert deposit.area_um2 == pytest.approx(140 * 200)
+    assert deposit.diameter_um == pytest.approx(math.hypot(140, 200)) == math.dist(*deposit.endpoints_um)
+    for x, y in deposit.endpoints_um:
+        assert 80 <= x <= 220 and 100 <= y <= 300
+    wide = replace(shown, bounds=BoundsUm(-50.0, 0.0, 600.0, 600.0))
+    assert find_deposits(wide, rule, settings())[0].diameter_um == find_deposits(shown, rule, settings())[0].diameter_um
+
+
+def test_a_deposit_drawn_wholly_beyond_the_scan_is_kept():
+    """Where an outline is drawn never loses a deposit."""
+    shown = coverage(disc((200, 200), 100), (26, 26), SQUARE)
+    assert len(find_deposits(replace(shown, bounds=BoundsUm(0.0, 0.0, 100.0, 100.0)), PLAIN, settings())) == 1
 
 
 def test_dilation_is_taken_out_of_size_ends_outline_and_area():
