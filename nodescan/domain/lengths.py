@@ -38,6 +38,16 @@ def two_digits(value: float) -> str:
     return f"{value:.2g}" if value < 99.5 else f"{value:.0f}"
 
 
+def told_apart(first_um: float, second_um: float) -> tuple[str, str]:
+    """Two lengths in mm, with more decimals where they would read the same."""
+    first, second = millimetres(first_um), millimetres(second_um)
+    places = 3
+    while float(first) == float(second) and places < 15:
+        places += 1
+        first, second = (f"{length_um / 1000:.{places}f}" for length_um in (first_um, second_um))
+    return first, second
+
+
 def _uncertainty(uncertainty_um: float, size: str) -> str:
     """With as many decimals as the size, and more where it would read as nothing."""
     length = uncertainty_um / 1000

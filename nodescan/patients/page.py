@@ -8,9 +8,9 @@ from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
-from nodescan.domain.staging import AJCC8, CAMELYON17
+from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import borderline_words, count_words, largest_words, synoptic
+from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, flag_title
@@ -170,11 +170,24 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
             "Largest deposit",
             *_largest_words(staged),
         ),
-        Fact("Nodes with macrometastases", _short(count_words(counts.macro, staged)), "larger than 2 mm"),
-        Fact("Nodes with micrometastases", _short(count_words(counts.micro, staged)), "larger than 0.2 mm, up to 2 mm"),
-        Fact("Nodes with ITC only", _short(count_words(counts.itc, staged)), "not counted as positive"),
+        _count_fact("Nodes with macrometastases", counts.macro, Metastasis.MACRO, staged),
+        _count_fact("Nodes with micrometastases", counts.micro, Metastasis.MICRO, staged),
+        _count_fact("Nodes with ITC only", counts.itc, Metastasis.ITC, staged),
         Fact("Nodes examined", str(staged.specimen.n_examined), "" if removed is None else f"of {removed} removed"),
     )
+
+
+_COUNTED = {
+    Metastasis.MACRO: "larger than 2 mm",
+    Metastasis.MICRO: "larger than 0.2 mm, up to 2 mm",
+    Metastasis.ITC: "not counted as positive",
+}
+
+
+def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
+    unsure = n_borderline(staged, found)
+    note = f"{_COUNTED[found]}; {unsure} borderline by size" if unsure else _COUNTED[found]
+    return Fact(name, _short(count_words(count, staged)), note)
 
 
 def class_words(found: Metastasis, *, exact: bool) -> str:

@@ -19,7 +19,7 @@ from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
-from nodescan.patients.synoptic import synoptic
+from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.slides.slide_ids import safe_name
 from nodescan.whole_files import Json, json_bytes, output_errors, refuse_link, text_bytes, write_beside
 
@@ -44,6 +44,7 @@ CSV_COLUMNS = (
     "nodes_macro",
     "nodes_micro",
     "nodes_itc",
+    "nodes_borderline",
     "notes",
 )
 
@@ -196,6 +197,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         *("" if length is None else repr(length) for length in _lengths(largest).values()),
         str(staged.specimen.n_nodes),
         *(_range(count) for count in (counts.macro, counts.micro, counts.itc)),
+        str(n_borderline(staged)),
         " ".join(note.message for note in result.all_notes),
     )
 
@@ -241,6 +243,7 @@ def _patient(result: PatientResult) -> Json:
         "n_nodes_micro": _count(counts.micro),
         "n_nodes_itc": _count(counts.itc),
         "n_nodes_positive": _count(counts.positive),
+        "n_nodes_borderline": n_borderline(staged),
         "nodes": [_node(node) for node in staged.specimen.nodes],
         "synoptic": [
             {"element": element.name, "value": element.value, "note": element.note} for element in synoptic(staged)

@@ -70,9 +70,15 @@ def borderline_words(staged: Staged) -> str:
     return f"borderline: {at_least}{' or '.join(rule.category for rule in staged.may_be)}"
 
 
+def n_borderline(staged: Staged, *found: Metastasis) -> int:
+    """Nodes that may be of one of these classes (of any where none is named) or of another, by their sizes."""
+    borderline = [node for node in staged.specimen.nodes if node.borderline]
+    return sum(node.n_nodes for node in borderline if not found or any(one in node.classes for one in found))
+
+
 def _borderline_note(found: Metastasis, staged: Staged) -> str:
     """How many nodes may count or not, by a size that is within its uncertainty of a limit."""
-    unsure = sum(node.n_nodes for node in staged.specimen.nodes if node.borderline and found in node.classes)
+    unsure = n_borderline(staged, found)
     return f"{unsure} borderline by size, which may or may not count here" if unsure else ""
 
 

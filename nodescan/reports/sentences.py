@@ -7,7 +7,7 @@ import shapely
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.lengths import millimetres, two_digits
+from nodescan.domain.lengths import told_apart, two_digits
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
@@ -108,7 +108,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     if report.metastasis is Metastasis.ITC:
         said.extend(_cells(deposit) for deposit in report.deposits if _cells_matter(deposit))
     said.extend(
-        f"{'A likely' if number else 'Likeliest'} place, {_likely(detection, report)}"
+        f"{'Next likeliest' if number else 'Likeliest'} place, {_likely(detection, report)}"
         for number, detection in enumerate(_likeliest(report))
     )
     return tuple(said) or ("Nothing stands out.",)
@@ -118,9 +118,12 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
     said: list[str] = []
     if _cut_and_open(report):
-        said.append(f"{_cut_off_words(report)} cut off: sizes and class are lower bounds.")
-    elif report.deposits and report.metastasis is not None and not report.deposits[0].raised_by_cells:
-        said.append(_distance_to_limits(report.deposits))
+        said.append(_lower_bounds(report))
+    if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
+        nearest = next(iter(deciding(report.deposits)), report.deposits[0])
+        size_tells = nearest.borderline or nearest not in _cut_and_open(report)  # else it is no distance from a limit
+        said += [_distance_to_limits(nearest, report.deposits)] if size_tells else []
+        said.append(_MEANT)
     if report.tumour_probability is not None and report.not_judged is None:
         said.append(f"Tumour score of the slide: {report.tumour_probability:.2f} on a scale from 0 to 1.")
     if report.examined_fraction is not None and report.tissue_area_mm2:
@@ -130,7 +133,6 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
     if report.metastasis is not None:
         said.extend(_counting(report))
-    if report.metastasis is not None:
         said.append(
             "The finding speaks of the sections on this slide only; sizes are never added over deposits or sections."
         )
@@ -166,6 +168,14 @@ def _why_no_class(report: SlideReport) -> str:
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
     return "No class can be given, for the reasons listed under “Flags”."
+
+
+def _lower_bounds(report: SlideReport) -> str:
+    """What is a lower bound where deposits are cut off: their sizes, and the class unless that may be lower, too."""
+    sizes = "its size is a lower bound" if len(_cut_and_open(report)) == 1 else "their sizes are lower bounds"
+    cut = f"{_cut_off_words(report)} cut off: {sizes}"
+    class_, _ = class_range(report.deposits)
+    return f"{cut}, and so is the class." if class_ is report.metastasis else f"{cut}; the true class may be higher."
 
 
 def _missed(report: SlideReport) -> str:
@@ -210,31 +220,20 @@ def _nearest_limit(deposit: Deposit) -> tuple[float, str, str]:
     return MICRO_LIMIT_UM, "micrometastasis", "macrometastasis"
 
 
-def _distance_to_limits(deposits: Sequence[Deposit]) -> str:
+def _distance_to_limits(deposit: Deposit, deposits: Sequence[Deposit]) -> str:
     """Of the largest deposit's size, or of the first on whose size the class hangs."""
-    deposit = next(iter(deciding(deposits)), deposits[0])
     limit, lower, upper = _nearest_limit(deposit)
     if deposit.borderline:
         whose = (
             "The size's uncertainty" if deposit is deposits[0] else f"The uncertainty of deposit {deposit.id}'s size"
         )
-        return f"{whose} reaches the {limit / 1000:g} mm limit: {lower} or {upper}. {_MEANT}"
+        return f"{whose} reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
     side = "above" if deposit.diameter_um > limit else "below"
-    away, unsure = _told_apart(abs(deposit.diameter_um - limit), deposit.diameter_uncertainty_um)
+    away, unsure = told_apart(abs(deposit.diameter_um - limit), deposit.diameter_uncertainty_um)
     return (
         f"The largest size lies {away} mm {side} the nearest limit ({limit / 1000:g} mm), "
-        f"more than its uncertainty ({unsure} mm). {_MEANT}"
+        f"more than its uncertainty ({unsure} mm)."
     )
-
-
-def _told_apart(first_um: float, second_um: float) -> tuple[str, str]:
-    """Two lengths in mm, with more decimals where they would read the same."""
-    first, second = millimetres(first_um), millimetres(second_um)
-    places = 3
-    while float(first) == float(second) and places < 15:
-        places += 1
-        first, second = (f"{length_um / 1000:.{places}f}" for length_um in (first_um, second_um))
-    return first, second
 
 
 def _decided_by_cells(report: SlideReport) -> bool:

@@ -233,7 +233,8 @@ def test_nothing_of_a_deposit_goes_on_beyond_what_was_scanned(rule):
     assert deposit.area_um2 == pytest.approx(140 * 200)
     assert deposit.diameter_um == pytest.approx(math.hypot(140, 200)) == math.dist(*deposit.endpoints_um)
     for x, y in deposit.endpoints_um:
-        assert 80 <= x <= 220 and 100 <= y <= 300
+        assert 80 <= x <= 220
+        assert 100 <= y <= 300
     wide = replace(shown, bounds=BoundsUm(-50.0, 0.0, 600.0, 600.0))
     assert find_deposits(wide, rule, settings())[0].diameter_um == find_deposits(shown, rule, settings())[0].diameter_um
 

@@ -62,6 +62,8 @@ def test_a_borderline_stage_is_said_on_the_page_in_the_files_and_in_the_terminal
     assert "Largest deposit 1.99 ± 0.03 mm" in text
     assert "reaches, within its uncertainty, the limit of 2 mm between a micro- and a macrometastasis" in text
     assert "none larger" not in text
+    assert "Nodes with macrometastases 0 larger than 2 mm; 1 borderline by size" in text
+    assert "larger than 0.2 mm, up to 2 mm; 1 borderline by size Nodes with ITC only 0 not counted as positive" in text
     assert text.count("Micrometastasis borderline 1.99 ± 0.03 mm") == 2
 
     content = json.loads((tmp_path / "out" / "patients.json").read_text())
@@ -76,7 +78,10 @@ def test_a_borderline_stage_is_said_on_the_page_in_the_files_and_in_the_terminal
         assert notes[element].startswith("1 borderline")
     assert notes["pN Category (node component only)"].startswith("borderline: pN1mi or pN1a. ")
 
+    assert (patient["n_nodes_macro"], patient["n_nodes_borderline"]) == ({"lowest": 0, "highest": 0}, 1)
+
     (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
+    assert (row["nodes_macro"], row["nodes_micro"], row["nodes_borderline"]) == ("0", "1", "1")
     assert (row["stage"], row["may_be"]) == ("pN1mi(sn)", "pN1mi or pN1a")
     assert (row["largest_deposit_um"], row["largest_deposit_uncertainty_um"]) == ("1986.0", "30.0")
     print_staging(found)
@@ -121,7 +126,8 @@ def test_a_clear_size_leaves_no_doubt(tmp_path: Path) -> None:
     (page,) = write_staging(staged(tmp_path, 1900.0, "a,A,1,yes,1"), tmp_path / "out")
     assert "none larger than 2 mm" in text_of(page)
     (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
-    assert (patient["borderline"], patient["may_be"]) == (False, [])
+    assert (patient["borderline"], patient["may_be"], patient["n_nodes_borderline"]) == (False, [], 0)
+    assert "borderline by size" not in text_of(page)
 
 
 def test_more_nodes_than_the_table_knows_are_no_error() -> None:

@@ -126,7 +126,21 @@ def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
     assert (sentences.doubt(whole), sentences.doubt(cut)) == ("", "cut off")
     assert sentences.answer(cut).endswith("Deposit 1 is cut off, so the true class may be higher.")
     assert sentences.look_first(cut)[0].startswith("Cut off: deposit 1 ")
-    assert sentences.how_sure(cut)[0] == "Deposit 1 is cut off: sizes and class are lower bounds."
+    assert sentences.how_sure(cut)[0] == "Deposit 1 is cut off: its size is a lower bound, and so is the class."
+    assert sentences.how_sure(cut)[1].startswith("“±” is meant to hold")
+
+
+def test_a_cut_off_size_near_a_limit_is_told_as_both() -> None:
+    """0.21 +- 0.02 mm, cut off: the class may be higher or lower. Of a size that isn't cut off the distance is told."""
+    whole = result([replace(MICRO, id=1)]).report
+    near = replace(MICRO, id=1, diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0), cut_off=True)
+    said = sentences.how_sure(replace(whole, at_least=True, deposits=(near,)))
+    assert said[0] == "Deposit 1 is cut off: its size is a lower bound; the true class may be higher."
+    assert said[1] == "The size's uncertainty reaches the 0.2 mm limit: isolated tumour cells or micrometastasis."
+    smaller = replace(MICRO, id=2, diameter_um=Micrometers(250.0), cut_off=True)
+    said = sentences.how_sure(replace(whole, at_least=True, deposits=(whole.deposits[0], smaller)))
+    assert said[0].startswith("Deposit 2 is cut off: its size is a lower bound, and so is the class.")
+    assert said[1].startswith("The largest size lies ")
 
 
 def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
@@ -160,7 +174,7 @@ def test_a_distance_never_reads_as_the_uncertainty_that_it_exceeds(
 ) -> None:
     """With more decimals where two would be alike."""
     near = replace(MICRO, diameter_um=Micrometers(size_um), diameter_uncertainty_um=Micrometers(unsure_um))
-    said = sentences.how_sure(replace(VARIANTS["incomplete_micro"]().report, deposits=(near,)))[0]
+    said = " ".join(sentences.how_sure(replace(VARIANTS["incomplete_micro"]().report, deposits=(near,)))[:2])
     assert f"lies {away} mm above the nearest limit (0.2 mm), more than its uncertainty ({unsure} mm)." in said
     assert "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours" in said
 
@@ -267,7 +281,7 @@ def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> N
     away = tuple(Detection(score, 4000.0 + 900.0 * number, 9000.0) for number, score in enumerate(scores))
     said = sentences.look_first(replace(found, detections=(inside, beside, *away)))
     likely = [line for line in said if "place, too small or too faint" in line]
-    assert [line.partition(" place")[0] for line in likely] == ["Likeliest", "A likely", "A likely"]
+    assert [line.partition(" place")[0] for line in likely] == ["Likeliest", "Next likeliest", "Next likeliest"]
     strong = [line.partition("(score ")[2] for line in likely]
     assert strong == [
         f"{words} from the left, 8.75 mm from the top of the scanned part."
