@@ -151,7 +151,7 @@ def _levels(card: "ModelCard") -> str:
 def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:
     if found_from_um is None:
         return ()
-    return (("finds", f"every disc planted when it was tuned, from {found_from_um / 1000:g} mm on"),)
+    return (("finds", f"every synthetic deposit, round or thin, from {found_from_um / 1000:g} mm on"),)
 
 
 def _number(word: str, option: str) -> float:

@@ -117,10 +117,10 @@ def edge_and_glass_flags(
     """Deposits that end where nothing was examined or scanned, and tumour where there is next to no tissue."""
     map_ = examination.probability
     flags = [
-        Flag("deposit_cut_off", f"Deposit(s) {few(ids, 8)} {where} and may be larger.")
-        for ids, where in (
-            (cut.by_unexamined, "border on tissue that was not examined"),
-            (cut.by_edge, "lie at the edge of what was scanned"),
+        Flag("deposit_cut_off", f"{_lying(ids, lie)} {where} and may be larger.")
+        for ids, lie, where in (
+            (cut.by_unexamined, "border", "on tissue that was not examined"),
+            (cut.by_edge, "lie", "at the edge of what was scanned"),
         )
         if ids
     ]
@@ -131,6 +131,11 @@ def edge_and_glass_flags(
             text = f"{100 * on_glass:.0f} % of what was called tumour lies on glass: the model may not suit this slide."
             flags.append(Flag("tumour_on_glass", text))
     return tuple(flags)
+
+
+def _lying(ids: Sequence[int], lie: str) -> str:
+    """ "Deposit 1 lies", "Deposits 1, 2 lie"."""
+    return f"Deposit {ids[0]} {lie}s" if len(ids) == 1 else f"Deposits {few(ids, 8)} {lie}"
 
 
 def pattern_flags(

@@ -1,4 +1,4 @@
-"""A slide laid out of labelled patches: real texture, deposits of known size, no pathologist needed."""
+"""A slide laid out of labelled patches: real texture, deposits of known size and shape, no pathologist needed."""
 
 import json
 import math
@@ -12,6 +12,8 @@ from PIL import Image
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
+from nodescan.outline_masks import pixels_inside
+from nodescan.phantoms.outlines import Shape, outline_of
 from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 from nodescan.whole_files import write_beside, written_beside
 from training.mosaics import NORMAL_PX, TUMOUR_PX, MosaicMaker, laid_out
@@ -29,11 +31,14 @@ _REACH_PX = 4
 CentreUm = tuple[float, float]
 
 
-def make_composite_slide(path: Path, maker: MosaicMaker, diameters_um: Sequence[float], *, seed: int) -> None:
+def make_composite_slide(
+    path: Path, maker: MosaicMaker, diameters_um: Sequence[float], *, seed: int, shape: Shape = Shape.ROUND
+) -> None:
     """Write a pyramidal TIFF of one stain, at half the patches' spacing, and its truth as <stem>.truth.json.
 
-    The node is covered with the middles of normal patches, and discs of the given diameters with those of tumour
-    patches, each at least 0.15 mm inside the node and 0.6 mm from the next. Raises UsageError where they have no room.
+    The node is covered with the middles of normal patches, and deposits of the given greatest diameters, turned at
+    random, with those of tumour patches, each at least 0.15 mm inside the node and 0.6 mm from the next. Raises
+    UsageError where they have no room.
     """
     rng = np.random.default_rng(seed)
     height, width = (math.ceil((1000 * side + 2 * _RIM_UM) / PATCH_SPACING_UM) for side in NODE_MM)
@@ -45,15 +50,25 @@ def make_composite_slide(path: Path, maker: MosaicMaker, diameters_um: Sequence[
     inside = _within(y_um[:, None], x_um, [side * 500 for side in NODE_MM])
     pixels[inside] = laid_out(maker.pixels, normal, (height, width), cell=NORMAL_PX, rng=rng)[inside]
     texture = laid_out(maker.pixels, tumour, (height, width), cell=TUMOUR_PX, rng=rng) if len(centres) else pixels
-    for (x, y), diameter in centres:
-        disc = np.hypot(y_um[:, None] - y, x_um - x) < diameter / 2
-        pixels[disc] = texture[disc]
+    middle_um = np.array([width, height]) * PATCH_SPACING_UM / 2
+    turns = np.random.default_rng((seed, 1)).uniform(0, 2 * math.pi, len(centres))  # discs need none: their slides stay
+    outlines = [
+        outline_of(shape, diameter, turn) + centre + middle_um
+        for (centre, diameter), turn in zip(centres, turns, strict=True)
+    ]
+    for outline in outlines:
+        deposit = pixels_inside([outline / PATCH_SPACING_UM], (height, width))
+        pixels[deposit] = texture[deposit]
     with written_beside(path) as part:
         write_pyramid(part, _levels(pixels), quality=_QUALITY)
-    middle_um = width * PATCH_SPACING_UM / 2, height * PATCH_SPACING_UM / 2
     deposits = [
-        {"centre_um": [round(x + middle_um[0], 1), round(y + middle_um[1], 1)], "diameter_um": diameter}
-        for (x, y), diameter in centres
+        {
+            "shape": shape.value,
+            "centre_um": np.round(centre + middle_um, 1).tolist(),
+            "diameter_um": diameter,
+            "outline_um": np.round(outline, 1).tolist(),
+        }
+        for (centre, diameter), outline in zip(centres, outlines, strict=True)
     ]
     label = max((classify(Micrometers(size)) for size in diameters_um), default=Metastasis.NONE).word
     truth = {"slide": path.stem, "um_per_px": PATCH_SPACING_UM / _ZOOM, "seed": seed, "label": label}

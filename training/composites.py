@@ -15,6 +15,7 @@ import numpy as np
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
+from nodescan.phantoms.outlines import Shape
 from nodescan.whole_files import output_errors, written_beside
 from training.composite_slide import make_composite_slide
 from training.known_slides import Known, KnownSlide
@@ -22,6 +23,7 @@ from training.mosaics import MosaicMaker, MosaicSettings
 from training.patches import ZIP_ERRORS, read_patches
 
 LABELS = (Metastasis.NONE, Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
+SHAPES = (Shape.ROUND, Shape.ELONGATED, Shape.CRESCENT)
 SIZES_UM = {Metastasis.ITC: (60.0, 190.0), Metastasis.MICRO: (250.0, 1900.0), Metastasis.MACRO: (2200.0, 5000.0)}
 
 MOSAIC = MosaicSettings(tile_px=192, pool=400, kept=0.25, jpeg_share=0.5)
@@ -55,12 +57,13 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
     """One slide a seed; the label goes round with the seed, sizes are log-uniform in its range.
 
     tool: a script that makes them, called with --patches ZIP --out S.tif --seed N --diameters-um SIZES; None:
-    make_composite_slide does. Those that are there already are not made again.
+    make_composite_slide does, with micro- and macrometastases that are round, elongated and crescents in turn. Those
+    that are there already are not made again.
     """
     if tool is not None and not tool.is_file():
         raise UsageError(f"{tool}: no such script; leave --tool out, or name one that lays slides out of patches")
     to.mkdir(parents=True, exist_ok=True)
-    name = patches.stem if tool else f"{patches.stem}-laid"
+    name = patches.stem if tool else f"{patches.stem}-shaped"
     outs = {seed: to / f"{name}-{seed:03d}.tif" for seed in seeds}
     wanted = [seed for seed, out in outs.items() if not out.with_suffix(".truth.json").exists()]
     if wanted:
@@ -71,10 +74,9 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
 
 
 def known_composite(path: Path) -> KnownSlide:
-    """A slide that lies beside its S.truth.json (`deposits` with `centre_um` and `diameter_um`)."""
+    """A slide that lies beside its S.truth.json (`deposits` with `centre_um`, `diameter_um`, `outline_um`)."""
     truth = json.loads(path.with_suffix(".truth.json").read_text(encoding="utf-8"))
-    discs = tuple(Known.disc((d["centre_um"][0], d["centre_um"][1]), d["diameter_um"]) for d in truth["deposits"])
-    return KnownSlide(path.stem, path, discs)
+    return KnownSlide(path.stem, path, tuple(Known.of_truth(planted) for planted in truth["deposits"]))
 
 
 def _by_tool(tool: Path, patches: Path, out: Path, seed: int) -> None:
@@ -87,7 +89,7 @@ def _by_tool(tool: Path, patches: Path, out: Path, seed: int) -> None:
 
 def _by_ourselves(patches: Path) -> Callable[[Path, int], None]:
     maker = MosaicMaker(read_patches([patches]), MOSAIC)
-    return lambda out, seed: make_composite_slide(out, maker, _sizes_um(seed), seed=seed)
+    return lambda out, seed: make_composite_slide(out, maker, _sizes_um(seed), seed=seed, shape=_shape(seed))
 
 
 def linked(composites: Sequence[KnownSlide], to: Path) -> None:
@@ -115,9 +117,14 @@ def linked(composites: Sequence[KnownSlide], to: Path) -> None:
 
 
 def _sizes_um(seed: int) -> list[float]:
-    """What is planted on the slide of a seed: nothing, or one disc of the label's range."""
+    """What is planted on the slide of a seed: nothing, or one deposit of the label's range."""
     label = LABELS[seed % 4]
     if label is Metastasis.NONE:
         return []
     low, high = SIZES_UM[label]
     return [float(np.exp(np.random.default_rng(seed).uniform(np.log(low), np.log(high))))]
+
+
+def _shape(seed: int) -> Shape:
+    """Every shape of every label in turn; what is as small as isolated tumour cells is round."""
+    return SHAPES[seed // len(LABELS) % len(SHAPES)] if LABELS[seed % 4] > Metastasis.ITC else Shape.ROUND

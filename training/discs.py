@@ -1,4 +1,5 @@
-"""Phantom discs of known diameter at random places on the grid: how far off a model's sizes are."""
+"""Phantom discs of known diameter at random places on the grid: how far off a model's sizes are; and thin deposits:
+from which length on it finds all."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,9 @@ from nodescan.phantoms.outlines import Shape
 from training.known_slides import SlideScore
 
 DIAMETERS_UM = (100.0, 150.0, 190.0, 199.0, 201.0, 210.0, 250.0, 400.0)
+THIN_SHAPES = (Shape.ELONGATED, Shape.CRESCENT)
+THIN_DIAMETERS_UM = tuple(float(size) for size in range(150, 850, 50))
+"""A crescent is a fifth as wide as long: what a network needs 0.15 mm of to call it a deposit is 0.8 mm long."""
 SPACING_UM = 0.97
 DISC_SEEDS_TUNED, DISC_SEEDS_REPORTED = range(1, 7), range(101, 107)
 """Phantoms that sizes are corrected by, and those that nothing was chosen on."""
@@ -55,6 +59,16 @@ class DiscBias:
 def disc_maps(predictor: TilePredictor, seeds: Sequence[int]) -> list[DiscMap]:
     """One tile around every disc of every seed's phantom."""
     return [disc for seed in seeds for disc in _discs_of(predictor, seed)]
+
+
+def thin_maps(predictor: TilePredictor, seeds: Sequence[int]) -> list[DiscMap]:
+    """One tile around the middle of every thin deposit of every seed's phantoms; of the longest it shows a part."""
+    return [
+        thin
+        for seed in seeds
+        for shape in THIN_SHAPES
+        for thin in _discs_of(predictor, seed, shape=shape, diameters_um=THIN_DIAMETERS_UM)
+    ]
 
 
 def measured_discs(
@@ -97,7 +111,7 @@ def told_apart(pairs: Sequence[tuple[float, float | None]]) -> bool:
 
 
 def found_from_um(pairs: Sequence[tuple[float, float | None]]) -> float | None:
-    """The planted diameter from which on every disc was found, rounded up to 50 um.
+    """The planted diameter from which on every deposit was found, rounded up to 50 um.
 
     None where one of the largest was missed, and where the network doesn't tell phantoms apart.
     """
@@ -114,10 +128,16 @@ def as_scores(pairs: Sequence[tuple[float, float | None]]) -> list[SlideScore]:
     return [SlideScore(none, none, (planted,), (measured,), (None,), 0) for planted, measured in pairs]
 
 
-def _discs_of(predictor: TilePredictor, seed: int) -> Iterator[DiscMap]:
+def _discs_of(
+    predictor: TilePredictor,
+    seed: int,
+    *,
+    shape: Shape = Shape.ROUND,
+    diameters_um: tuple[float, ...] = DIAMETERS_UM,
+) -> Iterator[DiscMap]:
     tile = predictor.geometry
-    shapes = (Shape.ROUND,) * len(DIAMETERS_UM)
-    canvas = PhantomCanvas(plan_phantom(DIAMETERS_UM, spacing_um=SPACING_UM, seed=seed, shapes=shapes))
+    shapes = (shape,) * len(diameters_um)
+    canvas = PhantomCanvas(plan_phantom(diameters_um, spacing_um=SPACING_UM, seed=seed, shapes=shapes))
     for planted in canvas.node.outlines:
         centre = planted.outline_um.mean(axis=0)
         left, top = (int(along / SPACING_UM - tile.core_px / 2) // tile.stride_px * tile.stride_px for along in centre)

@@ -1,12 +1,13 @@
 """Slides whose deposits are known, and how well found deposits agree with them: class, false deposits, sizes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely import Point
+from shapely import Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, classify
@@ -28,6 +29,13 @@ class Known:
     @staticmethod
     def disc(centre_um: tuple[float, float], diameter_um: float) -> "Known":
         return Known(Point(centre_um).buffer(diameter_um / 2), diameter_um)
+
+    @staticmethod
+    def of_truth(planted: Mapping[str, Any]) -> "Known":
+        """As a S.truth.json states it; one without an outline is a disc."""
+        if "outline_um" not in planted:
+            return Known.disc(tuple(planted["centre_um"][:2]), planted["diameter_um"])
+        return Known(Polygon(planted["outline_um"]), planted["diameter_um"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nodescan.interfaces import TilePredictor
     from training.known_slides import KnownSlide
 
-_SEEDS, _SLIDES, _SPLIT = "1-40", "*", "valid"
+_SEEDS, _SLIDES, _SPLIT = "1-60", "*", "valid"
 """Of tune, where they aren't given."""
 
 
@@ -118,7 +118,7 @@ def _choose(model: Path, known: "list[KnownSlide]", described: str, work: Path) 
     from nodescan.config import load_config
     from nodescan.inference.card import Decision, save_card
     from nodescan.inference.predictor import open_predictor
-    from training.discs import DISC_SEEDS_TUNED, disc_maps, found_from_um, measured_discs
+    from training.discs import DISC_SEEDS_TUNED, disc_maps, found_from_um, measured_discs, thin_maps
     from training.eight_bits import with_ranges
     from training.tuning import probability_map, steadiest, tune
 
@@ -136,7 +136,8 @@ def _choose(model: Path, known: "list[KnownSlide]", described: str, work: Path) 
         typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
     best = steadiest(trials).rule
     chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
-    found_from = found_from_um(measured_discs(discs, best, settings))
+    planted = [*discs, *thin_maps(predictor, DISC_SEEDS_TUNED)]
+    found_from = found_from_um(measured_discs(planted, best, settings))
     decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
     save_card(card.model_copy(update={"decision": decision}), model)
     return best

@@ -47,7 +47,7 @@ UNJUDGED = NOT_EXAMINED
 EXCLUDED_COLOURS = {
     "pen": Colour(107, 63, 160),
     "edge": Colour(122, 92, 20),
-    "debris": Colour(0, 110, 145),
+    "debris": Colour(90, 120, 0),
     "small": Colour(140, 30, 110),
 }
 """One for each reason to leave an area out, as the tissue search names them (`TissueMask.excluded`)."""

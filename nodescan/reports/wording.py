@@ -72,8 +72,9 @@ def limit_words(found_from_um: float | None) -> str:
     if found_from_um is None:
         return ""
     return (
-        f"On synthetic slides this model found every deposit only from about {found_from_um / 1000:g} mm on: smaller "
-        "ones, isolated tumour cells among them, are not excluded."
+        "On synthetic slides this model found every deposit, whatever its shape, only from about "
+        f"{found_from_um / 1000:g} mm on: smaller ones, thin ones above all, and isolated tumour cells are not "
+        "excluded."
     )
 
 

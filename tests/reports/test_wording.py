@@ -86,8 +86,8 @@ def test_no_class_is_said_not_to_be_negative(variant: str) -> None:
 def test_a_negative_slide_says_what_could_have_been_missed() -> None:
     """By the model's own card; a card that says nothing claims nothing, and only negative slides have the sentence."""
     limit = (
-        "On synthetic slides this model found every deposit only from about 0.2 mm on: smaller ones, isolated tumour "
-        "cells among them, are not excluded."
+        "On synthetic slides this model found every deposit, whatever its shape, only from about 0.2 mm on: smaller "
+        "ones, thin ones above all, and isolated tumour cells are not excluded."
     )
     for variant, said in (("negative", True), ("itc", False), ("incomplete_nothing", False)):
         report = VARIANTS[variant]().report

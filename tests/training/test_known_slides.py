@@ -21,6 +21,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError, OutputError, UsageError
 from nodescan.evaluation.reference import read_reference
 from nodescan.imaging.sizing import deposit_of, greatest_diameter
+from nodescan.phantoms.outlines import Shape
 from nodescan.slides import open_slide
 from tests.training.made_slides import DISCS, SPACING_UM
 from training.annotated_slides import annotated_slides
@@ -139,12 +140,17 @@ def test_a_deposit_that_touches_a_known_one_is_its_own_and_any_other_is_false() 
         assert summarise([said]).size_within.value == within
 
 
-def test_a_composite_holds_what_its_truth_says(tmp_path: Path) -> None:
-    """Read back through nodescan: tumour where the discs are, normal tissue beside them, glass outside the node."""
+@pytest.mark.parametrize(("shape", "share_of_disc"), [(Shape.ROUND, 1.0), (Shape.CRESCENT, 0.282)])
+def test_a_composite_holds_what_its_truth_says(tmp_path: Path, shape: Shape, share_of_disc: float) -> None:
+    """Read back through nodescan: tumour where the deposits are, normal tissue beside them, glass outside the node."""
     path = tmp_path / "c.tif"
-    make_composite_slide(path, MosaicMaker(patches(), MOSAIC), (900.0, 300.0), seed=3)
+    make_composite_slide(path, MosaicMaker(patches(), MOSAIC), (900.0, 300.0), seed=3, shape=shape)
     known = known_composite(path)
     assert [d.diameter_um for d in known.deposits] == [900.0, 300.0]
+    for deposit in known.deposits:
+        assert greatest_diameter(deposit.outline).diameter_um == pytest.approx(deposit.diameter_um, abs=0.3)
+        disc_um2 = np.pi / 4 * deposit.diameter_um**2
+        assert deposit.outline.area / disc_um2 == pytest.approx(share_of_disc, abs=0.005)
     assert known.label is Metastasis.MICRO
     slide = open_slide(SlideRef("c", path))
     try:
@@ -190,7 +196,7 @@ def test_an_older_slide_of_the_same_name_is_replaced(tmp_path: Path) -> None:
 
 
 def test_sets_made_without_a_tool_are_a_reference_for_evaluate(tmp_path: Path) -> None:
-    """The label goes round with the seed; asked again, nothing is made anew."""
+    """The label goes round with the seed, the shape with the label; asked again, nothing is made anew."""
     archive = zipped(tmp_path / "p.zip")
     made = make_composites(None, archive, [4, 6], to=tmp_path / "work")
     assert [slide.label for slide in made] == [Metastasis.NONE, Metastasis.MICRO]
@@ -199,5 +205,6 @@ def test_sets_made_without_a_tool_are_a_reference_for_evaluate(tmp_path: Path) -
     assert [slide.path.stat().st_mtime_ns for slide in again] == times
     linked(made, tmp_path / "set")
     labels = {name: found.label for name, found in read_reference(tmp_path / "set").slides.items()}
-    assert labels == {"p-laid-004": Metastasis.NONE, "p-laid-006": Metastasis.MICRO}
-    assert json.loads(made[1].path.with_suffix(".truth.json").read_text())["label"] == "micro"
+    assert labels == {"p-shaped-004": Metastasis.NONE, "p-shaped-006": Metastasis.MICRO}
+    truth = json.loads(made[1].path.with_suffix(".truth.json").read_text())
+    assert (truth["label"], truth["deposits"][0]["shape"]) == ("micro", "elongated")
