@@ -139,7 +139,7 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
         _draw_not_examined(canvas, result)
     for deposit in result.report.deposits:
         for polygon in deposit.outline:
-            canvas.outline_ring(polygon.exterior, INK, width=1.0, casing=False)
+            canvas.outline_ring(polygon.exterior, INK, width=1.0, casing=True)
     return canvas.image()
 
 
