@@ -18,7 +18,10 @@ def physical_size_um(description: bytes) -> tuple[float, float] | None:
     if b"OME" not in description:
         return None
     try:
-        pixels = next((node for node in fromstring(description).iter() if node.tag.split("}")[-1] == "Pixels"), None)
+        pixels = next(
+            (node for node in fromstring(description, forbid_dtd=True).iter() if node.tag.split("}")[-1] == "Pixels"),
+            None,
+        )
         if pixels is None:
             return None
         x, y = (

@@ -345,3 +345,13 @@ def test_no_place_for_temporary_files_is_no_broken_installation(
     assert "set TMPDIR" in doctor._tried("openslide", full).remedy
     with pytest.raises(OutputError, match=r"no room .*set TMPDIR"), machine.temporary_folder("x"):
         full()
+
+
+def test_a_gpu_that_torch_sees_and_cannot_use_was_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device's line doesn't say that the CPU is a GPU that computes, and says what helps."""
+    monkeypatch.setattr(capabilities, "capabilities", lambda: capabilities.Capabilities("CUDA 13.0", 1, "AVX2"))
+    found = doctor.check_device("auto")
+    assert found.state is State.WARN
+    assert found.found.startswith("cpu")
+    assert "; torch sees a GPU, but can't use it; " in found.found
+    assert "the first that computes" not in found.found

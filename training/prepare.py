@@ -121,8 +121,7 @@ def open_measured(slide_id: str, path: Path) -> Slide:
 
 def outlines_on(slide: Slide, annotation: Path) -> Outlines:
     """The outlines of a tumour slide. Raises AnnotationError where there are none or they don't belong to it."""
-    bounds, level0 = slide.info.bounds_um, slide.info.spacing
-    outlines = read_outlines(annotation).on_canvas((bounds.left / level0.x, bounds.top / level0.y))
+    outlines = read_outlines(annotation).on_canvas(slide.info.shown_from_px)
     if outlines.lesions().is_empty:
         raise _without_tumour(annotation, left_out=outlines.left_out)
     _check_inside(annotation, outlines, slide)

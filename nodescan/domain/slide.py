@@ -16,7 +16,7 @@ class SlideRef:
     """Identity only: always picklable, never an open handle.
 
     slide_id is unique in a batch and safe as a folder name. mpp_um is the spacing the user gave for
-    this slide (None: none given); override says that it wins over a plausible value in the file. place tells the
+    this slide (None: none given); override_mpp says that it wins over a plausible value in the file. place tells the
     slide's own path from others, wherever a copy of it is read: see slide_ids.place_of; "" outside of runs.
     """
 
@@ -56,6 +56,11 @@ class SlideInfo:
     spacing_source: str
     bounds_um: BoundsUm
     warnings: tuple[Flag, ...] = ()
+
+    @property
+    def shown_from_px(self) -> tuple[float, float]:
+        """Left and top of what QuPath shows of the slide, the scanned part, in level-0 px."""
+        return self.bounds_um.left / self.spacing.x, self.bounds_um.top / self.spacing.y
 
     @property
     def width_um(self) -> Micrometers:

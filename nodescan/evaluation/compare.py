@@ -8,7 +8,6 @@ import numpy as np
 from nodescan.domain.naming import few
 from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
-from nodescan.domain.slide import SlideInfo
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList
@@ -208,7 +207,7 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     assert slide.lesions is not None
     info = None if subject is None or subject.report is None else subject.report.info
     size_px = None if info is None else (info.width_px, info.height_px)
-    drawn = slide.lesions.mask(size_px, (0.0, 0.0) if info is None else _shown_from_px(info))
+    drawn = slide.lesions.mask(size_px, (0.0, 0.0) if info is None else info.shown_from_px)
     if not drawn.tumour.any() and not slide.lesions.kind()[0]:
         raise UsageError(
             f"{slide.lesions.path.name} shows no tumour, but {slide.slide_id} is labelled tumour; correct one"
@@ -217,11 +216,6 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
         return official_lesions(drawn.tumour, origin=drawn.origin, whole=drawn.whole)
     own_um = float(info.spacing.mean) if info is not None else (mpp_um or OFFICIAL_SPACING_UM)
     return measured_lesions(drawn.tumour, own_um, origin=drawn.origin, whole=drawn.whole)
-
-
-def _shown_from_px(info: SlideInfo) -> tuple[float, float]:
-    """Left and top of what QuPath shows of the slide, in level-0 px."""
-    return info.bounds_um.left / info.spacing.x, info.bounds_um.top / info.spacing.y
 
 
 def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpaired | None:
@@ -237,7 +231,7 @@ def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpair
     shapes = read_deposit_shapes(report)
     if shapes is None:
         return Unpaired(slide.slide_id, f"has no {DEPOSITS_GEOJSON}")
-    lesions = slide.lesions.deposits(report.info.spacing, _shown_from_px(report.info)) if slide.lesions else ()
+    lesions = slide.lesions.deposits(report.info.spacing, report.info.shown_from_px) if slide.lesions else ()
     return pair(slide.slide_id, lesions, report.deposits, shapes)
 
 

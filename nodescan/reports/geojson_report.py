@@ -92,8 +92,7 @@ def _geometry(deposit: Deposit, info: SlideInfo) -> dict[str, object]:
 
     def to_pixels(points: NDArray[np.float64]) -> NDArray[np.float64]:
         """points : float64 (n, 2), um on the canvas -> float64 (n, 2), level-0 px in QuPath's frame."""
-        offset = np.array([info.bounds_um.left, info.bounds_um.top])
-        return (points - offset) / np.array([info.spacing.x, info.spacing.y])
+        return points / np.array([info.spacing.x, info.spacing.y]) - info.shown_from_px
 
     shape = shapely.set_precision(shapely.transform(deposit_shape(deposit), to_pixels), _GRID_PX)
     polygons = _polygons(shape)

@@ -166,13 +166,12 @@ def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] 
     path, info = report.folder / DEPOSITS_GEOJSON, report.info
     if info is None or not path.is_file():
         return None
-    scale = np.array([info.spacing.x, info.spacing.y])
-    shift = np.array([info.bounds_um.left, info.bounds_um.top])
+    scale, shown_from_px = np.array([info.spacing.x, info.spacing.y]), info.shown_from_px
     try:
         features = json.loads(path.read_bytes())["features"]
         return {
             _deposit_number(feature): shapely.transform(
-                shapely.geometry.shape(feature["geometry"]), lambda points: points * scale + shift
+                shapely.geometry.shape(feature["geometry"]), lambda points: (points + shown_from_px) * scale
             )
             for feature in features
         }
