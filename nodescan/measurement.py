@@ -15,6 +15,7 @@ from shapely import affinity
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
+from nodescan.domain.slide import LARGEST_ASPECT
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_mask, measure_polygons
@@ -249,7 +250,8 @@ def _tag_spacing(image: TiffImagePlugin.TiffImageFile) -> Spacing | None:
 
 
 def _if_plausible(x: float, y: float) -> Spacing | None:
-    if not (FINEST_MASK_UM <= x <= COARSEST_MASK_UM and FINEST_MASK_UM <= y <= COARSEST_MASK_UM):
+    finer, coarser = sorted((x, y))
+    if not FINEST_MASK_UM <= finer <= coarser <= min(COARSEST_MASK_UM, LARGEST_ASPECT * finer):
         return None
     return Spacing(MicronsPerPixel(x), MicronsPerPixel(y))
 

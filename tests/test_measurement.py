@@ -113,16 +113,19 @@ def tiff_with(path, pixels, unit, per_unit):
 @pytest.mark.parametrize(("unit", "um_per_unit"), [(3, 10_000), (2, 25_400)], ids=["cm", "inch"])
 def test_spacing_comes_from_tiff_tags(tmp_path, unit, um_per_unit):
     """Pixels per centimetre and per inch give um/px, x and y apart."""
-    path = tiff_with(tmp_path / "m.tif", bar(), unit, (um_per_unit / 2.0, um_per_unit / 3.0))
+    path = tiff_with(tmp_path / "m.tif", bar(), unit, (um_per_unit / 2.0, um_per_unit / 2.1))
     result = measured(path, mpp=None)
     assert result.spacing_source == "file"
-    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 30), rel=1e-4)
+    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 21), rel=1e-4)
 
 
-@pytest.mark.parametrize(("unit", "per_unit"), [(2, 72.0), (2, 300.0), (1, 5000.0), (3, 0.0), (3, 1e9)])
+ABSURD = [(2, (72.0,) * 2), (2, (300.0,) * 2), (1, (5000.0,) * 2), (3, (0.0,) * 2), (3, (1e9,) * 2), (3, (2e4, 2e3))]
+
+
+@pytest.mark.parametrize(("unit", "per_unit"), ABSURD)
 def test_absurd_tiff_tags_are_no_spacing(tmp_path, unit, per_unit):
-    """A print setting, a resolution without unit and a nonsense one are not believed: the user must say it."""
-    path = tiff_with(tmp_path / "m.tif", bar(), unit, (per_unit, per_unit))
+    """A print setting, a resolution without unit, a nonsense one and 0.5 x 5 um are not believed: the user must say."""
+    path = tiff_with(tmp_path / "m.tif", bar(), unit, per_unit)
     with pytest.raises(UsageError, match=r"m\.tif: the file does not say how large a pixel is; give it with --mpp"):
         measured(path, mpp=None)
 
@@ -130,12 +133,12 @@ def test_absurd_tiff_tags_are_no_spacing(tmp_path, unit, per_unit):
 @pytest.mark.parametrize(
     ("pixels", "expected"),
     [
-        ('PhysicalSizeX="2" PhysicalSizeY="3"', (2.0, 3.0)),
-        ('PhysicalSizeX="2000" PhysicalSizeXUnit="nm" PhysicalSizeY="0.003" PhysicalSizeYUnit="mm"', (2.0, 3.0)),
-        ('PhysicalSizeX="2" PhysicalSizeXUnit="pixel" PhysicalSizeY="3"', None),
+        ('PhysicalSizeX="2" PhysicalSizeY="2.1"', (2.0, 2.1)),
+        ('PhysicalSizeX="2000" PhysicalSizeXUnit="nm" PhysicalSizeY="0.0021" PhysicalSizeYUnit="mm"', (2.0, 2.1)),
+        ('PhysicalSizeX="2" PhysicalSizeXUnit="pixel" PhysicalSizeY="2.1"', None),
         ('PhysicalSizeX="2"', None),
-        ('PhysicalSizeX="two" PhysicalSizeY="3"', None),
-        ('PhysicalSizeX="2" PhysicalSizeY="3" broken', None),
+        ('PhysicalSizeX="two" PhysicalSizeY="2.1"', None),
+        ('PhysicalSizeX="2" PhysicalSizeY="2.1" broken', None),
     ],
     ids=["um", "units", "unknown unit", "x alone", "no number", "no XML"],
 )
@@ -151,15 +154,15 @@ def test_spacing_comes_from_ome_xml(tmp_path, pixels, expected):
         return
     result = measured(path, mpp=None)
     assert (result.spacing.x, result.spacing.y) == pytest.approx(expected)
-    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 30), rel=1e-4)
+    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 21), rel=1e-4)
 
 
 def test_spacing_comes_from_an_ome_tiff_as_programs_write_it(tmp_path):
     """With its unit in UTF-8."""
-    sizes = {"PhysicalSizeX": 2.0, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 3.0, "PhysicalSizeYUnit": "µm"}
+    sizes = {"PhysicalSizeX": 2.0, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 2.1, "PhysicalSizeYUnit": "µm"}
     tifffile.imwrite(tmp_path / "m.ome.tif", bar(), ome=True, metadata={"axes": "YX", **sizes})
     spacing = measured(tmp_path / "m.ome.tif", mpp=None).spacing
-    assert (spacing.x, spacing.y) == (2.0, 3.0)
+    assert (spacing.x, spacing.y) == (2.0, 2.1)
 
 
 def test_a_given_spacing_that_contradicts_the_file_is_remarked_upon(tmp_path):
