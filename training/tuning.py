@@ -35,7 +35,7 @@ from training.untuned import UNTUNED
 
 SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
-SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.825, 0.85, 0.875, 0.9, 0.925, 0.95)
+SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.825, 0.85, 0.875, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98)
 _LOWEST_RULES = tuple(DecisionRule(s, t, t, (), 0.0) for s, t in product(SMOOTHING_UM, THRESHOLDS))
 FALSE_DEPOSIT_COST = 0.03
 """What one false deposit a slide is worth in kappa, when settings are compared."""
@@ -48,18 +48,34 @@ neighbours, and real outlines show 3 um of bias before any correction.)"""
 
 _FEWEST = 3
 
+_RESAMPLES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One rule and what it scored."""
+    """One rule and what it scored, on each slide and on all."""
 
     rule: DecisionRule
+    slides: tuple[SlideScore, ...]
     scores: SlideScores
 
     @property
     def worth(self) -> float:
-        negative = self.scores.negative_called_negative / max(self.scores.negatives, 1)
-        return self.scores.kappa.value + 0.2 * negative - FALSE_DEPOSIT_COST * self.scores.false_deposits.value
+        return float(self.worths(np.arange(len(self.slides))[None])[0])
+
+    def worths(self, drawn: NDArray[np.intp]) -> NDArray[np.float64]:
+        """float64 (N,): the worth on each of N draws of slides. drawn : intp (N, n), by number.
+
+        Kappa with quadratic weights is 1 less the mean square of (true - found) over that of all pairs of a true and a
+        found class; NaN where all are of one class.
+        """
+        truth, found = (np.array([int(getattr(s, name)) for s in self.slides])[drawn] for name in ("truth", "found"))
+        false = np.array([float(s.false_deposits) for s in self.slides])[drawn].mean(axis=1)
+        by_chance = truth.var(axis=1) + found.var(axis=1) + (truth.mean(axis=1) - found.mean(axis=1)) ** 2
+        with np.errstate(invalid="ignore"):
+            kappa = 1 - ((truth - found) ** 2).mean(axis=1) / by_chance
+        negative = ((truth == 0) & (found == 0)).sum(axis=1) / np.maximum((truth == 0).sum(axis=1), 1)
+        return kappa + 0.2 * negative - FALSE_DEPOSIT_COST * false
 
 
 def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None = None) -> ProbabilityMap:
@@ -116,7 +132,7 @@ def tune(
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
             if any(measured is not None for score in scores for measured in score.measured_um):
-                trials.append(Trial(rule, summarise(scores)))
+                trials.append(Trial(rule, tuple(scores), summarise(scores)))
     if not trials:
         count = sum(len(slide.deposits) for slide in slides)
         raise UsageError(
@@ -127,15 +143,18 @@ def tune(
 
 
 def steadiest(trials: Sequence[Trial]) -> Trial:
-    """The smoothest rule that is no worse than the best by more than one standard error of its kappa.
+    """The smoothest rule that is worse than the best by no more than one standard error of their difference.
 
     The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides
-    can't tell apart, the one that hangs least on single patches. Among the smoothest, the one that asks for most before
+    can't tell apart, the one that hangs least on single patches. All rules are tried on the same slides, so what tells
+    two apart is how their difference varies over draws of these. Among the smoothest, the one that asks for most before
     it calls a deposit (the highest seed threshold), then the worthiest, then the truest in size.
     """
     best = max(trials, key=lambda trial: trial.worth)
-    error = (best.scores.kappa.high - best.scores.kappa.low) / (2 * 1.96)
-    equal = [trial for trial in trials if trial.worth >= best.worth - error]
+    count = len(best.slides)
+    drawn = np.random.default_rng(0).integers(count, size=(_RESAMPLES, count))
+    best_drawn = best.worths(drawn)
+    equal = [t for t in trials if best.worth - t.worth <= np.nanstd(best_drawn - t.worths(drawn))]
     return max(equal, key=lambda t: (t.rule.smoothing_um, t.rule.seed_threshold, round(t.worth, 3), -_size_error(t)))
 
 
