@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
-from nodescan.options import NOT_COMPLETE, WRONG_USAGE
+from nodescan.errors import AnnotationError, NodescanError, SlideError, StoppedError, UsageError
+from nodescan.options import INTERRUPTED, NOT_COMPLETE, WRONG_USAGE
 from training.bucket import DownloadError
 
 
@@ -32,6 +32,8 @@ def one_line(error: Exception) -> str:
 def told(error: NodescanError | FloatingPointError) -> int:
     """The exit code, once the error is told in one line: as nodescan's, and 1 for a failed download or training."""
     typer.echo(f"error: {one_line(error)}", err=True)
+    if isinstance(error, StoppedError):
+        return INTERRUPTED
     failed = isinstance(error, (SlideError, AnnotationError, DownloadError, FloatingPointError))
     return NOT_COMPLETE if failed else WRONG_USAGE
 

@@ -89,6 +89,22 @@ class Poison(lightning.Callback):
             batch.patches[:] = float("nan")
 
 
+class Signalled(lightning.Callback):
+    """Sends its own process a signal before the batch of that number, as a scheduler or a user would."""
+
+    def __init__(self, number: int, at: int) -> None:
+        self.number, self.at = number, at
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        if batch_idx == self.at:
+            signal.raise_signal(self.number)
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        signal.raise_signal(self.number)
+
+
 class OfOneProcess(Poison):
     """Poisons the batch of one process of several, by its number."""
 

@@ -20,6 +20,7 @@ from nodescan.slides.files import fingerprint
 from tests.training.fitting import small_config
 from training.__main__ import main
 from training.averaging import average
+from training.checkpoints import read_checkpoint
 from training.fitting import WholeCheckpoints, _stands, _way_on, fit, last_checkpoint
 from training.module import TumourModule
 from training.slide_index import read_index
@@ -250,6 +251,34 @@ def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
     kept = list((tmp_path / "runs").rglob("last.ckpt"))
     assert len(kept) == (at > 3)
     assert all(torch.load(path, weights_only=True)["global_step"] == 3 for path in kept)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint was"), (5, "go on with --ckpt_path /")])
+def test_a_run_that_is_stopped_says_how_to_go_on(  # noqa: PLR0913, PLR0917
+    index: Path, tmp_path: Path, number: int, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 130 and one line, by Ctrl-C and by a scheduler's signal alike: a script must not take it for done."""
+    config = small_config(tmp_path / "small.yaml", index)
+    line = said_of(["--config", str(config), *signalled(number, at)], capsys, code=130)
+    assert line.startswith(f"error: stopped by the user; {way_on}")
+    if at == 5:
+        assert read_checkpoint(Path(line.rpartition(" ")[2]))[0] == "p4m-small"
+
+
+def test_a_validation_that_is_stopped_is_not_done(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lightning would end it with exit code 0 or 1, and without a word."""
+    words = ["--config", str(finished), "--ckpt_path", "last", *signalled(signal.SIGTERM, 0)]
+    capsys.readouterr()
+    assert main(["validate", *words]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "error: stopped by the user"
+
+
+def signalled(number: int, at: int) -> list[str]:
+    """The words that add a callback which sends a signal."""
+    names = {"number": int(number), "at": at}
+    given = [f"--trainer.callbacks.{name}={value}" for name, value in names.items()]
+    return ["--trainer.callbacks+=tests.training.fitting.Signalled", *given]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
