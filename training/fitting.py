@@ -107,6 +107,12 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """A run that goes on keeps its checkpoints where they were: else it would forget which was the best."""
+        watched = [name for each in self.trainer.callbacks if (name := getattr(each, "monitor", None))]
+        if self.trainer.limit_val_batches == 0 and watched:
+            raise UsageError(
+                f"trainer.limit_val_batches is 0: the run is to watch {watched[0]}, which only validation tells; leave "
+                "it out, or give a number above 0"
+            )
         self.trainer.callbacks.insert(0, SameLength())
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
             self.trainer.strategy.checkpoint_io = WholeCheckpoints()
@@ -144,6 +150,17 @@ class TrainingCLI(LightningCLI):
             where = error.filename or self.trainer.default_root_dir
             why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
             raise OutputError(f"{where}: {why}; mend that, then {_goes_on(self.trainer)}") from error
+
+    def before_validate(self) -> None:
+        """Raises UsageError where the network was never trained, or is to be shown nothing: its score says nothing."""
+        asked = self.config[self.subcommand]
+        if not (asked.get("ckpt_path") or asked.model.init_from):
+            raise UsageError(
+                "validate: the network would be an untrained one; name a checkpoint with --ckpt_path, or a model with "
+                "--model.init_from"
+            )
+        if self.trainer.limit_val_batches == 0:
+            raise UsageError("trainer.limit_val_batches is 0: nothing would be validated; leave it out")
 
     def validate(self, **arguments: Any) -> None:
         """Lightning's validate."""

@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from nodescan.errors import OutputError, UsageError
 from nodescan.inference.models import build
+from nodescan.inference.random_model import random_model
 from nodescan.slides.files import fingerprint
 from tests.training.fitting import small_config
 from training.__main__ import main
@@ -41,10 +42,10 @@ def finished(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return config
 
 
-def said_of(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2) -> str:
-    """The one line that a fit which fails ends with."""
+def said_of(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2, command: str = "fit") -> str:
+    """The one line that a fit, or a validation, which fails ends with."""
     capsys.readouterr()
-    assert main(["fit", *words]) == code
+    assert main([command, *words]) == code
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if line.startswith("error: ")] == lines[-1:]
     return lines[-1]
@@ -269,9 +270,32 @@ def test_a_run_that_is_stopped_says_how_to_go_on(  # noqa: PLR0913, PLR0917
 def test_a_validation_that_is_stopped_is_not_done(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lightning would end it with exit code 0 or 1, and without a word."""
     words = ["--config", str(finished), "--ckpt_path", "last", *signalled(signal.SIGTERM, 0)]
-    capsys.readouterr()
-    assert main(["validate", *words]) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "error: stopped by the user"
+    assert said_of(words, capsys, code=130, command="validate") == "error: stopped by the user"
+
+
+def test_an_untrained_network_is_not_validated(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be given a score; a checkpoint, or a model to start from, has one of its own."""
+    words = ["--config", str(finished)]
+    line = said_of(words, capsys, command="validate")
+    assert line.startswith("error: validate: the network would be an untrained one; name a checkpoint with --ckpt_path")
+    assert main(["validate", *words, "--ckpt_path", "last"]) == 0
+    model = random_model(tmp_path / "model", "p4m-small")
+    assert main(["validate", *words, "--model.init_from", str(model)]) == 0
+
+
+def test_a_run_that_watches_a_score_is_not_left_without_validation(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lightning would end it in a traceback; one that watches none needs no validation."""
+    words = ["--config", str(finished), "--trainer.limit_val_batches", "0"]
+    line = said_of(words, capsys)
+    assert line.startswith(
+        "error: trainer.limit_val_batches is 0: the run is to watch valid/auc, which only validation"
+    )
+    assert "nothing would be validated" in said_of([*words, "--ckpt_path", "last"], capsys, command="validate")
+    assert main(["fit", *words, "--trainer.callbacks=null", "--trainer.max_steps", "1"]) == 0
 
 
 def signalled(number: int, at: int) -> list[str]:
