@@ -11,8 +11,9 @@ from training.options import LIGHTNING
 def main(arguments: list[str]) -> int:
     """fit and validate are LightningCLI's own; every other command is training.commands'.
 
-    Exit code: 0 done, 1 the training, a download, a slide or its outlines failed, 2 what was asked for can't be done
-    (wrong usage, a model or a file that can't be used or written), 130 stopped by a signal; all but 0 told in one line.
+    Exit code: 0 done, 1 the training, a download, a slide or its outlines failed, or a file can't be written, 2 what
+    was asked for can't be done (wrong usage, a model or a file that can't be used), 130 stopped by a signal; all but 0
+    told in one line.
     """
     if not arguments or arguments[0] not in LIGHTNING:
         from training.commands import run  # noqa: PLC0415  each half imports seconds' worth that the other needn't wait for

@@ -382,7 +382,7 @@ def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
         return write(path, content) if len(written) < at else full_disk(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", write_some)
-    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys)
+    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys, code=1)
     assert "resume.ckpt: can't be written (No space left on device)" in line
     assert way_on in line
     kept = list((tmp_path / "runs").rglob("resume.ckpt"))
@@ -399,7 +399,7 @@ def test_a_log_that_cannot_be_written_ends_a_run_in_one_line(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.csv")
 
     monkeypatch.setattr(CSVLogger, "save", refuse)
-    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys)
+    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys, code=1)
     assert (
         line
         == "error: metrics.csv: No space left on device; mend that, then start again, no checkpoint was written yet"
