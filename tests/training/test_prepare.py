@@ -20,8 +20,9 @@ from nodescan.errors import AnnotationError, NotASlideError, OutputError, Unmeas
 from nodescan.outline_masks import rasterise
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
+from training.__main__ import main
 from training.block_mask import draw_mask, load_block_mask
-from training.manifest import ManifestRow
+from training.manifest import ManifestRow, write_manifest
 from training.mosaics import IGNORED, cell_labels
 from training.prepare import EDGE_UM, cell_strata, prepare
 from training.sampler import Place, SlideSampler
@@ -333,6 +334,22 @@ def test_a_slide_that_is_excluded_leaves_the_index(data_set: Path, tmp_path: Pat
     prepare(rows, data_set, tmp_path, tell=told.append)
     assert [row.slide_id for row in read_index(tmp_path)] == ["normal_001"]
     assert told[0].startswith("tumor_001: taken out of the index")
+
+
+def test_a_slide_that_left_the_manifest_is_told(
+    data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be another manifest's, so it stays; one that --slides passes over isn't named."""
+    prepared(data_set, tmp_path / "index")
+    words = ["--data", str(data_set), "--to", str(tmp_path / "index"), "--slides", "normal_001"]
+    for names, told in ((("tumor_001", "normal_001"), False), (("normal_001",), True)):
+        write_manifest([row_of(name) for name in names], tmp_path / "m.csv")
+        with pytest.raises(SystemExit) as end:
+            main(["prepare", "--manifest", str(tmp_path / "m.csv"), *words])
+        assert end.value.code == 0
+        said = capsys.readouterr().out
+        assert ("tumor_001: not in m.csv, but still in the index, and trained on; to be rid" in said) is told
+        assert "2 slides" in said
 
 
 def test_an_index_of_two_manifests_keeps_a_patient_in_one_split(data_set: Path, tmp_path: Path) -> None:
