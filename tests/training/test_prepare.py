@@ -411,6 +411,24 @@ def test_what_an_outline_without_a_class_encloses_is_neither_tumour_nor_normal(d
     assert not cells[:, 4:].any()
 
 
+@pytest.mark.parametrize("group", ["None", "_2"])
+def test_an_exclusion_off_its_slide_is_refused_and_one_over_the_rim_is_not(
+    data_set: Path, tmp_path: Path, group: str
+) -> None:
+    """It was drawn on another slide, so that something is missing here; a rim is drawn over by hand. So it is with what
+    says nothing."""
+    row = outlined_in_part(data_set, tmp_path, group)
+    file = tmp_path / row.annotation_key
+    over = file.read_text().replace('X="1500"', 'X="9000"')
+    file.write_text(over)
+    prepare([row], tmp_path, tmp_path / "index", tell=silent)
+    file.write_text(over.replace('X="1200"', 'X="8000"'))
+    with pytest.raises(
+        AnnotationError, match="an outline at x 8000 to 9000, y 400 to 700 px lies outside of its slide"
+    ):
+        prepare([row], tmp_path, tmp_path / "index", tell=silent)
+
+
 def test_a_tumour_slide_whose_outlines_all_say_nothing_is_refused_with_the_way_out(
     data_set: Path, tmp_path: Path
 ) -> None:
