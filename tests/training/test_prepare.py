@@ -25,7 +25,7 @@ from training.block_mask import draw_mask, load_block_mask
 from training.manifest import ManifestRow, write_manifest
 from training.mosaics import IGNORED, cell_labels
 from training.prepare import EDGE_UM, cell_strata, prepare
-from training.sampler import Place, SlideSampler
+from training.sampler import HARD_COLUMNS, Place, SlideSampler
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
@@ -409,6 +409,12 @@ def test_what_an_outline_without_a_class_encloses_is_neither_tumour_nor_normal(d
     assert (cells[:4, :4] == IGNORED).all()
     assert not cells[4:].any()
     assert not cells[:, 4:].any()
+    hard = tmp_path / "hard.csv"
+    hard.write_text(f"{','.join(HARD_COLUMNS)}\ntumor_001,627,202,96,96,0.9\n")
+    with pytest.raises(
+        UsageError, match=r"row 2: tumor_001: .*middle, 675, 250 px, lies in an outline that says nothing"
+    ):
+        SlideSampler(tmp_path / "index", "train", SAMPLE, hard_negatives=hard)
 
 
 @pytest.mark.parametrize("group", ["None", "_2"])
