@@ -111,17 +111,19 @@ def read_holder(path: Path) -> Holder | None:
 
 
 @contextmanager
-def held(folder: Path, *, beat_every_s: float = BEAT_EVERY_S) -> Iterator[Ticket]:
+def held(folder: Path, *, beat_every_s: float = BEAT_EVERY_S, option: str = "--out") -> Iterator[Ticket]:
     """Hold the folder's lock for the length of the block, with a heartbeat. Raises OutputError where another run does,
     and WorkerError where no thread can be started.
 
     Whether a run on this host lives is asked of the system. On another host it is judged by the age of its last
     heartbeat, by the clock of the disk alone: each heartbeat sets the lock's time of change, and so does the file that
     is made here to compare it with. What the hosts' clocks say is only shown.
+
+    option: what the command calls the folder.
     """
     me = this_process()
     path = folder / LOCK_FILE
-    take(path, me)
+    take(path, me, option=option)
     stop = threading.Event()
     thread = threading.Thread(target=_beat, args=(path, me, stop, beat_every_s), name="heartbeat", daemon=True)
     ticket = Ticket(path, me.run_id)
@@ -138,7 +140,7 @@ def held(folder: Path, *, beat_every_s: float = BEAT_EVERY_S) -> Iterator[Ticket
                 path.unlink(missing_ok=True)
 
 
-def take(path: Path, me: Holder) -> None:
+def take(path: Path, me: Holder, *, option: str = "--out") -> None:
     """Make the lock at `path` this run's. Raises OutputError where another run lives, or the disk refuses.
 
     Of several that find a dead run's lock one gets it: they queue up by a second lock, and each judges anew.
@@ -151,9 +153,11 @@ def take(path: Path, me: Holder) -> None:
         guard = path.with_name(f"{path.name}.taking")
         _remove_if_left(guard, than=candidate)
         if not _put(candidate, guard):
-            raise OutputError(f"{path.parent}: another run is just starting there; wait for it or choose another --out")
+            raise OutputError(
+                f"{path.parent}: another run is just starting there; wait for it or choose another {option}"
+            )
         try:
-            if _is_dead(path, candidate):
+            if _is_dead(path, candidate, option=option):
                 os.replace(candidate, path)
             elif not _put(candidate, path):
                 raise OutputError(f"{path.parent}: another run has just started there; wait for it")
@@ -215,7 +219,7 @@ def _machine() -> str:
     return " ".join(parts)
 
 
-def _is_dead(path: Path, candidate: Path) -> bool:
+def _is_dead(path: Path, candidate: Path, *, option: str) -> bool:
     """Whether there is a dead run's lock, False for none. Raises OutputError where its holder lives, or may."""
     try:
         holder, changed = read_holder(path), path.stat().st_mtime
@@ -230,7 +234,7 @@ def _is_dead(path: Path, candidate: Path) -> bool:
     if lives:
         raise OutputError(
             f"{path.parent}: {who} writes there, its last sign {max(0.0, silent_s):.0f} s ago; wait for it, choose "
-            f"another --out, or, if it is surely dead, remove {path}"
+            f"another {option}, or, if it is surely dead, remove {path}"
         )
     return True
 

@@ -2,28 +2,34 @@
 
 import sys
 
-from nodescan.errors import NodescanError
-from nodescan.options import COMPLETE
+from nodescan.errors import NodescanError, StoppedError
+from nodescan.interrupts import ended_like_ctrl_c
+from nodescan.options import COMPLETE, STOPPED
 from training.options import LIGHTNING
 
 
 def main(arguments: list[str]) -> int:
     """fit and validate are LightningCLI's own; every other command is training.commands'.
 
-    Exit code: 0 done, 1 the training, a download, a slide or its outlines failed, 2 what was asked for can't be done
-    (wrong usage, a model or a file that can't be used or written); both told in one line.
+    Exit code: 0 done, 1 the training, a download, a slide or its outlines failed, or a file can't be written, 2 what
+    was asked for can't be done (wrong usage, a model or a file that can't be used), 130 stopped by a signal; all but 0
+    told in one line.
     """
     if not arguments or arguments[0] not in LIGHTNING:
         from training.commands import run  # noqa: PLC0415  each half imports seconds' worth that the other needn't wait for
 
         return run(arguments)
-    from training.fitting import fit  # noqa: PLC0415
     from training.telling import told  # noqa: PLC0415
 
-    try:
-        fit(arguments)
-    except (NodescanError, FloatingPointError) as error:
-        return told(error)
+    with ended_like_ctrl_c():
+        try:
+            from training.fitting import fit  # noqa: PLC0415
+
+            fit(arguments)
+        except KeyboardInterrupt:
+            return told(StoppedError(STOPPED))
+        except (NodescanError, FloatingPointError) as error:
+            return told(error)
     return COMPLETE
 
 

@@ -7,7 +7,8 @@ import typer
 
 from nodescan.errors import NodescanError
 from nodescan.interrupts import ended_like_ctrl_c
-from nodescan.options import COMPLETE, INTERRUPTED
+from nodescan.options import COMPLETE, INTERRUPTED, STOPPED
+from nodescan.streams import say
 from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands
 from training.model_commands import add_model_commands
@@ -30,6 +31,6 @@ def run(arguments: list[str]) -> int:
             return told(error)
         except SystemExit as end:
             if end.code == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
-                typer.echo("error: stopped by the user", err=True)
+                say(STOPPED)
             raise
     return COMPLETE

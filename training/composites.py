@@ -1,5 +1,7 @@
 """Sets of slides laid out of real validation patches, with deposits of known size: made once, and handed on."""
 
+import glob
+import hashlib
 import json
 import os
 import shutil
@@ -16,7 +18,7 @@ import numpy as np
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
 from nodescan.phantoms.outlines import Shape
-from nodescan.whole_files import output_errors, written_beside
+from nodescan.whole_files import output_errors, write_beside, written_beside
 from training.composite_slide import make_composite_slide
 from training.known_slides import Known, KnownSlide
 from training.mosaics import MosaicMaker, MosaicSettings
@@ -34,6 +36,10 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
     """Every second patch of a zip, by name, from the first (half 1) or the second (half 2), as a zip in `to`."""
     if half not in (1, 2):
         raise UsageError(f"--half is 1 or 2, not {half}")
+    if patches.is_dir():
+        raise UsageError(
+            f"{patches}: is a folder; pack it into a zip, its folders normal and tumor within, and name that"
+        )
     target = to / f"{patches.stem}-half{half}.zip"
     try:
         of = f"half of a zip of {patches.stat().st_size} bytes".encode()
@@ -58,12 +64,12 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
 
     tool: a script that makes them, called with --patches ZIP --out S.tif --seed N --diameters-um SIZES; None:
     make_composite_slide does, with micro- and macrometastases that are round, elongated and crescents in turn. Those
-    that are there already are not made again.
+    that are there already are not made again; raises UsageError where they are of another tool or of other settings.
     """
     if tool is not None and not tool.is_file():
         raise UsageError(f"{tool}: no such script; leave --tool out, or name one that lays slides out of patches")
-    to.mkdir(parents=True, exist_ok=True)
     name = patches.stem if tool else f"{patches.stem}-shaped"
+    _check_maker(tool, to, name)
     outs = {seed: to / f"{name}-{seed:03d}.tif" for seed in seeds}
     wanted = [seed for seed, out in outs.items() if not out.with_suffix(".truth.json").exists()]
     if wanted:
@@ -71,6 +77,24 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda seed: make(outs[seed], seed), wanted))
     return [known_composite(out) for out in outs.values()]
+
+
+def _check_maker(tool: Path | None, to: Path, name: str) -> None:
+    """Notes what makes the slides of that name. Raises UsageError where others are there."""
+    what = tool.read_bytes() if tool else repr(MOSAIC).encode()
+    digest = hashlib.sha256(what + repr((SIZES_UM, SHAPES)).encode()).hexdigest()
+    made_by = f"{'a tool' if tool else 'built in'}, sha256 {digest}\n".encode()
+    note = to / f"{name}.made_by.txt"
+    with output_errors(note):
+        to.mkdir(parents=True, exist_ok=True)
+        if note.is_file() and note.read_bytes() == made_by:
+            return
+    if any(to.glob(f"{glob.escape(name)}-[0-9]*.truth.json")):
+        raise UsageError(
+            f"{to}: holds slides {name}-* that another tool or version made; name another folder with --work, or "
+            "delete them"
+        )
+    write_beside(note, made_by)
 
 
 def known_composite(path: Path) -> KnownSlide:

@@ -16,7 +16,7 @@ from training.augment import AugmentSettings, augmented, blended, context_swappe
 from training.limits import check_answered, check_network, check_settings, least_px
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, for_gpu, resumable_loader
-from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, files_of, read_patches
+from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, files_of, in_both, read_patches
 
 _ORDER_STREAM = 1 << 32
 """Keeps the random numbers of an epoch's order apart from those of its batches."""
@@ -171,7 +171,18 @@ class PatchData(lightning.LightningDataModule):
         if stage == "fit":
             self.train = self._read("train")
             self.plan.check_shown(self.train.pixels.shape[1])
+            self._check_apart()
             self.maker = MosaicMaker(self.train, self.mosaic)
+
+    def _check_apart(self) -> None:
+        """Raises UsageError where patches are trained on that are validated on, in whatever file they lie."""
+        found = in_both(self.train, self.valid)
+        if found:
+            sources, (name, other) = ", ".join(map(str, self.sources["train"])), found[0]
+            raise UsageError(
+                f"{sources}: {len(found)} of the training patches, {name} the first, are validation patches, too "
+                f"({other}), pixel for pixel; take them out of one of the two"
+            )
 
     def _read(self, which: str) -> Patches:
         patches = read_patches(self.sources[which], cache=self.cache)

@@ -14,6 +14,7 @@ from typing import TypeVar
 from nodescan.csv_rows import csv_text
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError, StoppedError, UsageError
+from nodescan.run_lock import held
 from nodescan.whole_files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
 from training.manifest import DIGESTS, ManifestRow, digest_of
@@ -66,6 +67,10 @@ class _Job:
         """Which version of the object the part belongs to."""
         return self.path.with_name(f"{self.path.name}.part.etag")
 
+    def drop_part(self) -> None:
+        self.part.unlink(missing_ok=True)
+        self.etag_file.unlink(missing_ok=True)
+
 
 def download(
     rows: Sequence[ManifestRow], to: Path, *, bucket: Bucket, tell: Tell, parallel: int = 4
@@ -73,12 +78,19 @@ def download(
     """Fetch slide and outlines of every row below `to`, under their keys; what is there and right is kept.
 
     A file gets its name only when it is whole and, where a sum was published, equal to it. Raises UsageError where
-    the bucket doesn't hold a file, OutputError where the disk won't, both before anything is fetched; DownloadError
-    at the end where files failed, those that didn't being kept. Ctrl-C ends it within a chunk; parts stay.
+    the bucket doesn't hold a file, OutputError where the disk won't or another download works there, all before
+    anything is fetched; DownloadError at the end where files failed, those that didn't being kept. Ctrl-C ends it
+    within a chunk; parts stay.
     """
     jobs = _planned(rows, to, bucket, parallel)
-    record = _read_record(to)
     _check_room(jobs, to)
+    with held(to, option="--to"):  # two would write to one part, and each would lose the other's record
+        return _fetched(jobs, to, bucket=bucket, tell=tell, parallel=parallel)
+
+
+def _fetched(jobs: Sequence[_Job], to: Path, *, bucket: Bucket, tell: Tell, parallel: int) -> tuple[Fetched, ...]:
+    """Every job's file, in a folder that no other download works in."""
+    record = _read_record(to)
     meter = _Meter(sum(job.remote.size - _there(job) for job in jobs if not job.path.exists()), tell)
     done: list[Fetched] = []
     failures: list[str] = []
@@ -236,7 +248,7 @@ def _append_all(job: _Job, bucket: Bucket, *, meter: "_Meter", stopped: threadin
     if stopped.is_set():
         raise StoppedError(f"{job.remote.key}: stopped, its part is kept")
     if job.part.stat().st_size != job.remote.size:
-        job.part.unlink()
+        job.drop_part()
         raise DownloadError(f"{job.remote.key}: more bytes came than the bucket says it has; run it again")
 
 
@@ -247,7 +259,7 @@ def _verify(job: _Job, file: Path) -> None:
         if found == expected:
             continue
         if file == job.part:
-            job.part.unlink()
+            job.drop_part()
         raise DownloadError(
             f"{job.path}: wrong checksum, {algorithm} is {found[:12]}..., published is {expected[:12]}...; "
             + ("it was dropped, run it again" if file == job.part else "move it away and run it again")

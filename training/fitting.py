@@ -17,7 +17,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
 from nodescan import errors
-from nodescan.errors import NodescanError, OutputError, SlideError, UsageError
+from nodescan.errors import NodescanError, OutputError, SlideError, StoppedError, UsageError
+from nodescan.options import STOPPED
 from nodescan.whole_files import output_errors, remove_parts, written_beside
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
@@ -30,6 +31,9 @@ _NO_NEWS = (
     "LightningCLI's args parameter is intended",  # we hand over what stands on the command line
     "Your `IterableDataset` has `__len__` defined",  # batches are a function of their number: workers share them out
 )
+_STOPPED = (KeyboardInterrupt, SystemExit)
+"""How Lightning ends on a signal: it makes an exit of code 0 or 1 of it, without a word."""
+
 _TOLD_BY_WORKER = re.compile(r"^nodescan\.errors\.(\w+): (.+)$", re.MULTILINE)
 
 
@@ -103,6 +107,12 @@ class TrainingCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """A run that goes on keeps its checkpoints where they were: else it would forget which was the best."""
+        watched = [name for each in self.trainer.callbacks if (name := getattr(each, "monitor", None))]
+        if self.trainer.limit_val_batches == 0 and watched:
+            raise UsageError(
+                f"trainer.limit_val_batches is 0: the run is to watch {watched[0]}, which only validation tells; leave "
+                "it out, or give a number above 0"
+            )
         self.trainer.callbacks.insert(0, SameLength())
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
             self.trainer.strategy.checkpoint_io = WholeCheckpoints()
@@ -125,6 +135,8 @@ class TrainingCLI(LightningCLI):
         """Lightning's fit. What ends it says which checkpoint is left, and what a worker met is said in one line."""
         try:
             self.trainer.fit(**arguments)
+        except _STOPPED as end:
+            raise StoppedError(f"{STOPPED}; {_goes_on(self.trainer)}") from end
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}; {_way_on(self.trainer)}") from error
         except OutputError as error:
@@ -138,6 +150,24 @@ class TrainingCLI(LightningCLI):
             where = error.filename or self.trainer.default_root_dir
             why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
             raise OutputError(f"{where}: {why}; mend that, then {_goes_on(self.trainer)}") from error
+
+    def before_validate(self) -> None:
+        """Raises UsageError where the network was never trained, or is to be shown nothing: its score says nothing."""
+        asked = self.config[self.subcommand]
+        if not (asked.get("ckpt_path") or asked.model.init_from):
+            raise UsageError(
+                "validate: the network would be an untrained one; name a checkpoint with --ckpt_path, or a model with "
+                "--model.init_from"
+            )
+        if self.trainer.limit_val_batches == 0:
+            raise UsageError("trainer.limit_val_batches is 0: nothing would be validated; leave it out")
+
+    def validate(self, **arguments: Any) -> None:
+        """Lightning's validate."""
+        try:
+            self.trainer.validate(**arguments)
+        except _STOPPED as end:
+            raise StoppedError(STOPPED) from end
 
     def after_fit(self) -> None:
         """Says where the best checkpoint is."""

@@ -15,7 +15,7 @@ import yaml
 
 from nodescan.config import load_config
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
-from nodescan.errors import OutputError, UsageError
+from nodescan.errors import UsageError
 from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.interfaces import TilePredictor
@@ -97,7 +97,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
         if place is not None:
             prepare_folder(place)
     if to.is_dir():
-        raise OutputError(f"{to}: is a folder; name the file to write with --to")
+        raise UsageError(f"{to}: is a folder; name the file to write with --to")
     composites = read_composite_scores(sources.composites) if sources.composites else None
     recipe = [recipe_part(path) for path in sources.recipe]
     words = Words(sources.hours, *(_text_of(path) if path else "" for path in (sources.history, sources.commands)))

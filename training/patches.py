@@ -108,6 +108,24 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     return [file for path in paths for file in _files_of(_exists(path))]
 
 
+def in_both(these: Patches, those: Patches) -> list[tuple[str, str]]:
+    """The names of the patches that are, pixel for pixel, among the others, too, each with its name there.
+
+    A patch of one colour isn't counted: glass may look the same on two slides.
+    """
+    known = {_digest(pixels): name for pixels, name in zip(those.pixels, those.names, strict=True)}
+    found = list[tuple[str, str]]()
+    for pixels, name in zip(these.pixels, these.names, strict=True):
+        other = known.get(_digest(pixels))
+        if other is not None and (pixels != pixels[0, 0]).any():
+            found.append((name, other))
+    return found
+
+
+def _digest(pixels: NDArray[np.uint8]) -> bytes:
+    return hashlib.sha256(pixels.tobytes()).digest()
+
+
 def _exists(path: Path) -> Path:
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder of patches")

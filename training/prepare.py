@@ -273,14 +273,16 @@ def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
 def _check_inside(annotation: Path, outlines: Outlines, slide: Slide) -> None:
     info = slide.info
     canvas = shapely.box(0, 0, info.width_px, info.height_px)
-    for part in outlines.tumour.geoms:
-        if part.difference(canvas).area > OUTSIDE_SHARE * part.area:
-            left, top, right, bottom = part.bounds
-            raise AnnotationError(
-                f"{annotation}: an outline at x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f} px lies outside "
-                f"of its slide {slide.ref.path.name} ({info.width_px} x {info.height_px} px); it belongs to another "
-                "slide, or was drawn at another magnification"
-            )
+    off = [part for part in outlines.tumour.geoms if part.difference(canvas).area > OUTSIDE_SHARE * part.area]
+    others = (*outlines.excluded.geoms, *outlines.ignored.geoms)  # may reach over the rim as far as they like
+    off += [part for part in others if not part.intersects(canvas)]
+    if off:
+        left, top, right, bottom = off[0].bounds
+        raise AnnotationError(
+            f"{annotation}: an outline at x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f} px lies outside "
+            f"of its slide {slide.ref.path.name} ({info.width_px} x {info.height_px} px); it belongs to another "
+            "slide, or was drawn at another magnification"
+        )
 
 
 def _signature(job: _Job, settings: ScanSettings) -> str:

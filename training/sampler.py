@@ -5,6 +5,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -75,7 +76,7 @@ class SlideSampler:
         self.folder, self.plan = index, plan
         self.rows = [row for row in read_index(index) if row.split == split]
         check_there(self.rows)
-        self.hard = [] if hard_negatives is None else read_hard_negatives(hard_negatives, self.rows)
+        self.hard = [] if hard_negatives is None else read_hard_negatives(hard_negatives, self.rows, index=index)
         self._ends = [np.cumsum([0, *row.counts]) for row in self.rows]
         self._holding = {s: [i for i, row in enumerate(self.rows) if row.counts[s]] for s in Stratum}
         for strata, word in ((TUMOUR_STRATA, "tumour"), (NORMAL_STRATA, "normal tissue")):
@@ -100,10 +101,8 @@ class SlideSampler:
 
     def patch(self, place: Place, size_px: int) -> tuple[NDArray[np.uint8], bool]:
         """uint8 (size_px, size_px, 3) RGB around a place, and whether its central 32 px hold tumour."""
-        half = LABELLED_PX // 2  # PatchCamelyon's rule: positive where these hold a tumour pixel
-        centre = PixelBox(place.x_px - half, place.y_px - half, LABELLED_PX, LABELLED_PX)
         tumour, _ = self._masks[place.slide]
-        return self.pixels(place, size_px), bool(tumour.read(centre).any())
+        return self.pixels(place, size_px), _labels(tumour, place)
 
     def tile(self, place: Place, size_px: int, *, margin_px: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """uint8 (size_px, size_px, 3) RGB around a place, and its cells' labels as mosaics.cell_labels gives them.
@@ -143,10 +142,7 @@ class SlideSampler:
         return open_cells(self.folder, self.rows[number])
 
     def _open_masks(self, number: int) -> tuple[BlockMask, BlockMask]:
-        """Of the tumour, and of what is neither tumour nor normal."""
-        slide_id = self.rows[number].slide_id
-        tumour, ignored = (file(self.folder, slide_id) for file in (mask_file, ignored_file))
-        return load_block_mask(tumour), load_block_mask(ignored)
+        return _load_masks(self.folder, self.rows[number].slide_id)
 
 
 def box_around(place: Place, size_px: int) -> PixelBox:
@@ -154,8 +150,12 @@ def box_around(place: Place, size_px: int) -> PixelBox:
     return PixelBox(place.x_px - size_px // 2, place.y_px - size_px // 2, size_px, size_px)
 
 
-def read_hard_negatives(path: Path, rows: Sequence[IndexRow]) -> list[Place]:
-    """The middles of the boxes that mining wrote, of the slides given. Raises UsageError naming file and row."""
+def read_hard_negatives(path: Path, rows: Sequence[IndexRow], *, index: Path) -> list[Place]:
+    """The middles of the boxes that mining wrote, of the slides given, all of them normal by the outlines.
+
+    Raises UsageError naming file and row.
+    """
+    masks = lru_cache(_OPEN_MASKS)(lambda slide_id: _load_masks(index, slide_id))
     numbers = {row.slide_id: number for number, row in enumerate(rows)}
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -175,8 +175,39 @@ def read_hard_negatives(path: Path, rows: Sequence[IndexRow]) -> list[Place]:
             raise UsageError(f"{path}: row {row}: a box is four whole numbers ({error})") from error
         if not rows[number].exhaustive:
             raise UsageError(f"{path}: row {row}: {line['slide_id']} isn't outlined exhaustively, so nothing is normal")
-        places.append(Place(number, left + width // 2, top + height // 2, Stratum.ELSEWHERE))
+        place = Place(number, left + width // 2, top + height // 2, Stratum.ELSEWHERE)
+        lies = _lies(place, rows[number], masks)
+        if lies:
+            raise UsageError(
+                f"{path}: row {row}: {line['slide_id']}: the box's middle, {place.x_px}, {place.y_px} px, lies {lies}; "
+                "take the row out, or mine again with this index"
+            )
+        places.append(place)
     return places
+
+
+def _lies(place: Place, row: IndexRow, masks: Callable[[str], tuple[BlockMask, BlockMask]]) -> str:
+    """Where a place lies that can't be normal, "" for one that can."""
+    if not (0 <= place.x_px < row.columns * STRIDE_PX and 0 <= place.y_px < row.rows * STRIDE_PX):
+        return "off the slide"
+    if row.label == "negative":  # nothing is outlined on it
+        return ""
+    tumour, ignored = masks(row.slide_id)
+    if _labels(tumour, place):
+        return "in outlined tumour"
+    return "in an outline that says nothing" if _labels(ignored, place) else ""
+
+
+def _labels(mask: BlockMask, place: Place) -> bool:
+    """PatchCamelyon's rule: whether the 32 px around a place, of which a label speaks, hold a pixel of the mask."""
+    half = LABELLED_PX // 2
+    return bool(mask.read(PixelBox(place.x_px - half, place.y_px - half, LABELLED_PX, LABELLED_PX)).any())
+
+
+def _load_masks(folder: Path, slide_id: str) -> tuple[BlockMask, BlockMask]:
+    """Of the tumour, and of what is neither tumour nor normal."""
+    tumour, ignored = (file(folder, slide_id) for file in (mask_file, ignored_file))
+    return load_block_mask(tumour), load_block_mask(ignored)
 
 
 _Thing = TypeVar("_Thing")

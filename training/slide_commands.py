@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from nodescan.domain.naming import few
 from nodescan.errors import ConfigError
 from training.options import Manifest, Slides
 
@@ -58,6 +59,12 @@ def prepare_command(
     excluded = [row for row in rows if row.excluded]
     prepare([*chosen(rows, slides), *excluded], data, to, tell=typer.echo)
     entries = read_index(to)
+    others = [entry.slide_id for entry in entries if entry.slide_id not in {row.slide_id for row in rows}]
+    if others:  # of another manifest, or taken out of this one
+        typer.echo(
+            f"{few(others, 3)}: not in {manifest.name}, but still in the index, and trained on; to be rid of such a "
+            "slide, list it there as excluded, or prepare into a new folder"
+        )
     parts = {split: sum(entry.split == split for entry in entries) for split in SPLITS}
     counts = ", ".join(f"{count} {split}" for split, count in parts.items())
     typer.echo(f"{to}: {len(entries)} slides ({counts}); fit with --data.init_args.index {to}")

@@ -7,8 +7,17 @@ from typing import Any
 
 import typer
 
-from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
-from nodescan.options import NOT_COMPLETE, WRONG_USAGE
+from nodescan.errors import (
+    AnnotationError,
+    NodescanError,
+    OutputError,
+    SlideError,
+    StoppedError,
+    UsageError,
+    WorkerError,
+)
+from nodescan.options import INTERRUPTED, NOT_COMPLETE, WRONG_USAGE
+from nodescan.streams import say
 from training.bucket import DownloadError
 
 
@@ -29,11 +38,17 @@ def one_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+_FAILED = (SlideError, AnnotationError, OutputError, WorkerError, DownloadError, FloatingPointError)
+"""What isn't the command's fault."""
+
+
 def told(error: NodescanError | FloatingPointError) -> int:
-    """The exit code, once the error is told in one line: as nodescan's, and 1 for a failed download or training."""
-    typer.echo(f"error: {one_line(error)}", err=True)
-    failed = isinstance(error, (SlideError, AnnotationError, DownloadError, FloatingPointError))
-    return NOT_COMPLETE if failed else WRONG_USAGE
+    """The exit code, once the error is told in one line: 1 where the work failed, 2 where what was asked for can't be
+    done, 130 where the user stopped it."""
+    say(one_line(error))
+    if isinstance(error, StoppedError):
+        return INTERRUPTED
+    return NOT_COMPLETE if isinstance(error, _FAILED) else WRONG_USAGE
 
 
 def flat(scores: Any) -> dict[str, object]:

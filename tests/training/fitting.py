@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import signal
 import sys
 import zipfile
@@ -89,6 +88,22 @@ class Poison(lightning.Callback):
             batch.patches[:] = float("nan")
 
 
+class Signalled(lightning.Callback):
+    """Sends its own process a signal before the batch of that number, as a scheduler or a user would."""
+
+    def __init__(self, number: int, at: int) -> None:
+        self.number, self.at = number, at
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        if batch_idx == self.at:
+            signal.raise_signal(self.number)
+
+    def on_validation_batch_start(self, *_: Any) -> None:
+        signal.raise_signal(self.number)
+
+
 class OfOneProcess(Poison):
     """Poisons the batch of one process of several, by its number."""
 
@@ -137,9 +152,9 @@ def slide_data(index: Path, *, workers: int = 0, hard_negatives: Path | None = N
     return SlideData(index, PLAN, SAMPLE, AUGMENT, workers=workers, hard_negatives=hard_negatives)
 
 
-def write_patches(path: Path, count: int = 96) -> Path:
+def write_patches(path: Path, count: int = 96, *, seed: int = 5) -> Path:
     """A zip of patches of noise, half of them tumour, no two alike."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     with zipfile.ZipFile(path, "w") as archive:
         for index in range(count):
             buffer = io.BytesIO()
@@ -154,7 +169,7 @@ def patch_data(source: Path, *, workers: int = 0) -> PatchData:
     """Twelve batches an epoch, tiles and phantoms among them."""
     plan = BatchPlan(patches=8, tiles=2, phantom_share=0.3, margin_px=32, stride_px=16, seed=3, patch_px=96)
     mosaic = MosaicSettings(tile_px=96, pool=20, kept=0.25, jpeg_share=0.5)
-    others = Path(shutil.copy(source, source.with_name("others.zip")))
+    others = write_patches(source.with_name("others.zip"), seed=6)
     return PatchData([source], [others], source.parent / "cache", plan, mosaic, AUGMENT, workers=workers)
 
 

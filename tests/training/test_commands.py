@@ -8,20 +8,21 @@ import yaml
 from typer import Typer
 from typer.testing import CliRunner
 
-from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputError, SlideError, UsageError
+from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputError, SlideError, UsageError, WorkerError
 from nodescan.inference.random_model import random_model
 from training import commands, composites, fitting, model_commands
 from training.__main__ import main
 from training.bucket import DownloadError
 from training.commands import app
 from training.known_slides import KnownSlide
+from training.telling import told
 
 CONFIG = Path(__file__).parents[2] / "configs" / "train" / "pcam.yaml"
 
 
-def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """What a command says that ends with exit code 2: one line."""
-    assert main([str(word) for word in words]) == 2
+def refused(capsys: pytest.CaptureFixture[str], *words: object, code: int = 2) -> str:
+    """What a command says that ends with that exit code: one line."""
+    assert main([str(word) for word in words]) == code
     (line,) = capsys.readouterr().err.strip().splitlines()
     return line
 
@@ -63,7 +64,8 @@ def test_a_signal_ends_a_command_in_order(monkeypatch: pytest.MonkeyPatch, capsy
         (AnnotationError("s.xml: outlines nothing"), 1),
         (UsageError("--seeds 'x'"), 2),
         (ModelError("m: no card.yaml there"), 2),
-        (OutputError("m: the disk is full"), 2),
+        (OutputError("m: the disk is full"), 1),
+        (WorkerError("no thread can be started"), 1),
     ],
 )
 def test_errors_end_as_nodescans_do(
@@ -81,6 +83,12 @@ def test_errors_end_as_nodescans_do(
     for arguments in ([], ["fit"]):
         assert main(arguments) == code
         assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_what_an_error_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file may be called anything: brackets stay as they are, what doesn't print is escaped."""
+    assert told(UsageError("[red]a[/red]\x1b[2J.zip: no such file")) == 2
+    assert capsys.readouterr().err == "error: [red]a[/red]\\x1b[2J.zip: no such file\n"
 
 
 @pytest.mark.parametrize("name", [str(command.name) for command in app.registered_commands])
@@ -160,7 +168,7 @@ def test_a_card_that_cannot_be_written_is_told_before_anything_is_measured(
     (tmp_path / "file").write_text("")
     words = ("model-card", "--patches", tmp_path / "none.zip", "--masks", tmp_path, "--to")
     assert "is a folder; name the file to write with --to" in refused(capsys, *words, tmp_path)
-    assert "file: can't be written" in refused(capsys, *words, tmp_path / "file" / "CARD.md")
+    assert "file: can't be written" in refused(capsys, *words, tmp_path / "file" / "CARD.md", code=1)
 
 
 def test_a_tuning_that_fails_leaves_the_card_as_it_was(

@@ -8,7 +8,7 @@ import pytest
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
 from nodescan.evaluation.reference import read_reference
-from training.composites import known_composite, linked
+from training.composites import half_of, known_composite, linked, make_composites
 from training.known_slides import KnownSlide
 from training.telling import seed_range
 
@@ -37,6 +37,37 @@ def test_linked_composites_are_a_reference_for_nodescan_evaluate(tmp_path: Path)
     assert len(list((tmp_path / "set").iterdir())) == 4
     with pytest.raises(UsageError, match=r"holds valid-half2-101\.truth\.json of another set"):
         linked(made[1:], tmp_path / "set")
+
+
+TOOL = """
+import json, sys
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+open(words["--out"], "w").write("MARK")
+json.dump({"deposits": []}, open(words["--out"].replace(".tif", ".truth.json"), "w"))
+"""
+
+
+def test_slides_of_another_tool_are_not_taken_for_this_ones(tmp_path: Path) -> None:
+    """A script that was changed, or slides of which nothing says who made them: a model would be judged by those."""
+    tool, zipped, work = tmp_path / "tool.py", tmp_path / "p.zip", tmp_path / "work"
+    tool.write_text(TOOL)
+    (first,) = make_composites(tool, zipped, [4], to=work)
+    (again, _) = make_composites(tool, zipped, [4, 8], to=work)
+    assert (again, again.path.read_text()) == (first, "MARK")
+    tool.write_text(TOOL.replace("MARK", "NEW"))
+    with pytest.raises(UsageError, match=r"work: holds slides p-\* that another tool or version made; name another"):
+        make_composites(tool, zipped, [12], to=work)
+    assert make_composites(tool, zipped, [4], to=tmp_path / "other")[0].path.read_text() == "NEW"
+    (work / "p.made_by.txt").unlink()
+    with pytest.raises(UsageError, match="another tool or version made"):
+        make_composites(tool, zipped, [4], to=work)
+
+
+def test_a_folder_of_patches_is_told_from_a_zip(tmp_path: Path) -> None:
+    """Every other command takes one: what to do is said."""
+    (tmp_path / "valid").mkdir()
+    with pytest.raises(UsageError, match="valid: is a folder; pack it into a zip"):
+        half_of(tmp_path / "valid", tmp_path / "work", half=1)
 
 
 def test_a_range_of_seeds() -> None:

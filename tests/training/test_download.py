@@ -191,6 +191,27 @@ def test_ctrl_c_ends_it_in_the_middle_of_a_file(server: Server, tmp_path: Path) 
     assert (tmp_path / ROW.key).read_bytes() == SLIDE
 
 
+def test_a_second_download_into_a_folder_is_refused_while_the_first_works(server: Server, tmp_path: Path) -> None:
+    """It would destroy the first's parts and records; once that is over it finds what is there."""
+    bucket, said = server.fill(objects(sums=RIGHT_SUMS)), list[str]()
+
+    class Meanwhile(Bucket):
+        def read_from(self, file: RemoteFile, start: int) -> Iterator[bytes]:
+            with pytest.raises(OutputError) as refused:
+                download([ROW], tmp_path, bucket=bucket, tell=silent)
+            said.append(str(refused.value))
+            yield from super().read_from(file, start)
+
+    first = Meanwhile(BUCKET, bucket.endpoint)
+    download([ROW], tmp_path, bucket=first, tell=silent, parallel=1)
+    assert len(said) == 2
+    assert all(line.startswith(f"{tmp_path}: another run (process ") for line in said)
+    assert all("wait for it, choose another --to, or" in line for line in said)
+    assert (tmp_path / "downloads.csv").read_text().count("sha256 verified") == 2
+    assert len(download([ROW], tmp_path, bucket=bucket, tell=silent)) == 2
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_part_of_another_version_is_not_continued(server: Server, tmp_path: Path) -> None:
     """The object changed since: its old part is dropped, never joined to the new bytes."""
     bucket = server.fill(objects())
@@ -210,7 +231,7 @@ def test_a_wrong_checksum_names_the_file_and_leaves_none(server: Server, tmp_pat
     ):
         download([ROW], tmp_path, bucket=bucket, tell=silent)
     assert not (tmp_path / ROW.key).exists()
-    assert not (tmp_path / f"{ROW.key}.part").exists()
+    assert not list(tmp_path.rglob("*.part*"))
     assert (tmp_path / ROW.annotation_key).read_bytes() == OUTLINES
 
 

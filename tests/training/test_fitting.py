@@ -16,10 +16,12 @@ from lightning.pytorch.loggers import CSVLogger
 
 from nodescan.errors import OutputError, UsageError
 from nodescan.inference.models import build
+from nodescan.inference.random_model import random_model
 from nodescan.slides.files import fingerprint
 from tests.training.fitting import small_config
 from training.__main__ import main
 from training.averaging import average
+from training.checkpoints import read_checkpoint
 from training.fitting import WholeCheckpoints, _stands, _way_on, fit, last_checkpoint
 from training.module import TumourModule
 from training.slide_index import read_index
@@ -40,10 +42,10 @@ def finished(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return config
 
 
-def said_of(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2) -> str:
-    """The one line that a fit which fails ends with."""
+def said_of(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2, command: str = "fit") -> str:
+    """The one line that a fit, or a validation, which fails ends with."""
     capsys.readouterr()
-    assert main(["fit", *words]) == code
+    assert main([command, *words]) == code
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if line.startswith("error: ")] == lines[-1:]
     return lines[-1]
@@ -252,6 +254,57 @@ def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
     assert all(torch.load(path, weights_only=True)["global_step"] == 3 for path in kept)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint was"), (5, "go on with --ckpt_path /")])
+def test_a_run_that_is_stopped_says_how_to_go_on(  # noqa: PLR0913, PLR0917
+    index: Path, tmp_path: Path, number: int, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 130 and one line, by Ctrl-C and by a scheduler's signal alike: a script must not take it for done."""
+    config = small_config(tmp_path / "small.yaml", index)
+    line = said_of(["--config", str(config), *signalled(number, at)], capsys, code=130)
+    assert line.startswith(f"error: stopped by the user; {way_on}")
+    if at == 5:
+        assert read_checkpoint(Path(line.rpartition(" ")[2]))[0] == "p4m-small"
+
+
+def test_a_validation_that_is_stopped_is_not_done(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lightning would end it with exit code 0 or 1, and without a word."""
+    words = ["--config", str(finished), "--ckpt_path", "last", *signalled(signal.SIGTERM, 0)]
+    assert said_of(words, capsys, code=130, command="validate") == "error: stopped by the user"
+
+
+def test_an_untrained_network_is_not_validated(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be given a score; a checkpoint, or a model to start from, has one of its own."""
+    words = ["--config", str(finished)]
+    line = said_of(words, capsys, command="validate")
+    assert line.startswith("error: validate: the network would be an untrained one; name a checkpoint with --ckpt_path")
+    assert main(["validate", *words, "--ckpt_path", "last"]) == 0
+    model = random_model(tmp_path / "model", "p4m-small")
+    assert main(["validate", *words, "--model.init_from", str(model)]) == 0
+
+
+def test_a_run_that_watches_a_score_is_not_left_without_validation(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lightning would end it in a traceback; one that watches none needs no validation."""
+    words = ["--config", str(finished), "--trainer.limit_val_batches", "0"]
+    line = said_of(words, capsys)
+    assert line.startswith(
+        "error: trainer.limit_val_batches is 0: the run is to watch valid/auc, which only validation"
+    )
+    assert "nothing would be validated" in said_of([*words, "--ckpt_path", "last"], capsys, command="validate")
+    assert main(["fit", *words, "--trainer.callbacks=null", "--trainer.max_steps", "1"]) == 0
+
+
+def signalled(number: int, at: int) -> list[str]:
+    """The words that add a callback which sends a signal."""
+    names = {"number": int(number), "at": at}
+    given = [f"--trainer.callbacks.{name}={value}" for name, value in names.items()]
+    return ["--trainer.callbacks+=tests.training.fitting.Signalled", *given]
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_a_worker_met_is_one_line(
     index: Path, tmp_path: Path, workers: int, capsys: pytest.CaptureFixture[str]
@@ -329,7 +382,7 @@ def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
         return write(path, content) if len(written) < at else full_disk(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", write_some)
-    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys)
+    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys, code=1)
     assert "resume.ckpt: can't be written (No space left on device)" in line
     assert way_on in line
     kept = list((tmp_path / "runs").rglob("resume.ckpt"))
@@ -346,7 +399,7 @@ def test_a_log_that_cannot_be_written_ends_a_run_in_one_line(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.csv")
 
     monkeypatch.setattr(CSVLogger, "save", refuse)
-    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys)
+    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys, code=1)
     assert (
         line
         == "error: metrics.csv: No space left on device; mend that, then start again, no checkpoint was written yet"

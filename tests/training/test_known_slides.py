@@ -23,7 +23,7 @@ from nodescan.evaluation.reference import read_reference
 from nodescan.imaging.sizing import deposit_of, greatest_diameter
 from nodescan.phantoms.outlines import Shape
 from nodescan.slides import open_slide
-from tests.training.made_slides import DISCS, SPACING_UM
+from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, ZOOM
 from training.annotated_slides import annotated_slides
 from training.composite_slide import NODE_MM, make_composite_slide
 from training.composites import MOSAIC, known_composite, linked, make_composites
@@ -88,6 +88,37 @@ def test_slides_that_are_not_wholly_outlined_say_why_they_are_left_out(data_set:
     assert slides == {"tumor_002", "normal_001", "normal_002", "normal_003"}
     for name in ("tumor_001", "tumor_010"):
         assert any(text.startswith(f"{name}: left out (") for text in said)
+
+
+def test_an_excluded_slide_is_left_out_with_its_reason(data_set: Path) -> None:
+    """Of either kind, however well it is outlined."""
+    said: list[str] = []
+    rows = [row for row in read_manifest(data_set / "manifest.csv") if row.slide_id != "tumor_010"]
+    names = {"tumor_001", "normal_001"}
+    rows = [replace(row, excluded=True, why="out of focus") if row.slide_id in names else row for row in rows]
+    slides = {slide.name for slide in annotated_slides(rows, data_set, tell=said.append)}
+    assert slides == {"tumor_002", "normal_002", "normal_003"}
+    assert said == [f"{name}: left out (out of focus)" for name in ("tumor_001", "normal_001")]
+
+
+def test_what_is_excluded_is_cut_out_of_a_deposit(data_set: Path, tmp_path: Path) -> None:
+    """A strip of 20 px of the frame through the middle of a disc leaves two deposits, one on each side."""
+    shutil.copytree(data_set, tmp_path / "data")
+    rows, (disc,) = rows_of(data_set, "valid"), DISCS["tumor_002"]
+    outlines = tmp_path / "data" / "CAMELYON16/annotations/tumor_002.xml"
+    left, right, top, bottom = (ZOOM * px for px in (disc.x_px - 10, disc.x_px + 10, 0, SIDE_PX))
+    corners = "".join(
+        f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>'
+        for i, (x, y) in enumerate(((left, top), (right, top), (right, bottom), (left, bottom)))
+    )
+    strip = f'<Annotation Name="-" Type="Polygon" PartOfGroup="_2"><Coordinates>{corners}</Coordinates></Annotation>'
+    outlines.write_text(outlines.read_text().replace("</Annotations>", f"{strip}</Annotations>"))
+    (slide,) = (found for found in annotated_slides(rows, tmp_path / "data", tell=silent) if found.deposits)
+    left_um, right_um = ((disc.x_px + side) * SPACING_UM for side in (-10, 10))
+    one, two = sorted((deposit.outline.bounds for deposit in slide.deposits), key=lambda bounds: bounds[0])
+    assert (one[2], two[0]) == pytest.approx((left_um, right_um), abs=1)
+    chord_um = 2 * (disc.radius_px**2 - 10**2) ** 0.5 * SPACING_UM
+    assert [deposit.diameter_um for deposit in slide.deposits] == [pytest.approx(chord_um, rel=0.01)] * 2
 
 
 def test_slides_with_outlines_that_say_nothing_are_left_out_and_it_is_said(data_set: Path, tmp_path: Path) -> None:

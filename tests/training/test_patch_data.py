@@ -1,5 +1,6 @@
 """Which patches are not trained on: each refused by name before the first step."""
 
+import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +30,32 @@ def test_a_folder_within_another_is_not_trained_on_and_validated_on(tmp_path: Pa
         data.setup("fit")
 
 
+def test_a_copy_of_validation_patches_is_not_trained_on(tmp_path: Path) -> None:
+    """Packed otherwise, under other names and among others; glass, which looks the same everywhere, doesn't count."""
+    valid = write_patches(tmp_path / "valid.zip", 4, seed=0)
+    for source in (write_patches(tmp_path / "train.zip", 4, seed=1), valid):
+        with zipfile.ZipFile(source, "a") as archive:
+            archive.writestr("normal/glass.png", glass())
+    data_of(tmp_path / "train.zip", valid).setup("fit")
+    with zipfile.ZipFile(tmp_path / "train.zip", "a") as archive, zipfile.ZipFile(valid) as other:
+        archive.writestr("tumor/mine.png", other.read("tumor/1.png"))
+    with pytest.raises(UsageError, match=r"train\.zip: 1 of the training patches, tumor/mine\.png .*\(tumor/1\.png\)"):
+        data_of(tmp_path / "train.zip", valid).setup("fit")
+    data_of(tmp_path / "train.zip", valid).setup("validate")
+
+
+def glass() -> bytes:
+    """A PNG of nothing."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (96, 96), (242, 240, 243)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize("which", ["train", "valid"])
 @pytest.mark.parametrize("label", ["normal", "tumor"])
 def test_patches_of_one_class_are_refused(tmp_path: Path, which: str, label: str) -> None:
     """Nothing could be learned from them; validated on, every network would have an AUC of 0."""
-    sources = {name: write_patches(tmp_path / f"{name}.zip", 4) for name in ("train", "valid")}
+    sources = {name: write_patches(tmp_path / f"{name}.zip", 4, seed=n) for n, name in enumerate(("train", "valid"))}
     with zipfile.ZipFile(sources[which]) as archive:
         archive.extractall(tmp_path / which, [name for name in archive.namelist() if name.startswith(label)])
     sources[which] = tmp_path / which
@@ -44,7 +66,7 @@ def test_patches_of_one_class_are_refused(tmp_path: Path, which: str, label: str
 @pytest.mark.parametrize("which", ["train", "valid"])
 def test_patches_that_are_too_small_for_an_answer_are_refused(tmp_path: Path, which: str) -> None:
     """Of 64 px the network answers no cell, of 80 px one."""
-    sources = {name: write_patches(tmp_path / f"{name}.zip", 4) for name in ("train", "valid")}
+    sources = {name: write_patches(tmp_path / f"{name}.zip", 4, seed=n) for n, name in enumerate(("train", "valid"))}
     data = data_of(**sources)
     for side_px in (80, 64):
         with zipfile.ZipFile(sources[which]) as archive:
@@ -60,7 +82,7 @@ def test_patches_that_are_too_small_for_an_answer_are_refused(tmp_path: Path, wh
 
 def test_a_piece_without_whole_cells_about_its_middle_is_refused(tmp_path: Path) -> None:
     """Of 92 px the one cell left would lie 6 px up and left of the label's middle."""
-    sources = {name: write_patches(tmp_path / f"{name}.zip", 4) for name in ("train", "valid")}
+    sources = {name: write_patches(tmp_path / f"{name}.zip", 4, seed=n) for n, name in enumerate(("train", "valid"))}
     data = data_of(**sources)
     data.plan = replace(data.plan, patch_px=92)
     with pytest.raises(UsageError, match=r"plan\.patch_px is 92: of patches of 96 px 80, 96 can be shown"):

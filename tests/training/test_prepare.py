@@ -20,11 +20,12 @@ from nodescan.errors import AnnotationError, NotASlideError, OutputError, Unmeas
 from nodescan.outline_masks import rasterise
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
+from training.__main__ import main
 from training.block_mask import draw_mask, load_block_mask
-from training.manifest import ManifestRow
+from training.manifest import ManifestRow, write_manifest
 from training.mosaics import IGNORED, cell_labels
 from training.prepare import EDGE_UM, cell_strata, prepare
-from training.sampler import Place, SlideSampler
+from training.sampler import HARD_COLUMNS, Place, SlideSampler
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
@@ -335,6 +336,22 @@ def test_a_slide_that_is_excluded_leaves_the_index(data_set: Path, tmp_path: Pat
     assert told[0].startswith("tumor_001: taken out of the index")
 
 
+def test_a_slide_that_left_the_manifest_is_told(
+    data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be another manifest's, so it stays; one that --slides passes over isn't named."""
+    prepared(data_set, tmp_path / "index")
+    words = ["--data", str(data_set), "--to", str(tmp_path / "index"), "--slides", "normal_001"]
+    for names, told in ((("tumor_001", "normal_001"), False), (("normal_001",), True)):
+        write_manifest([row_of(name) for name in names], tmp_path / "m.csv")
+        with pytest.raises(SystemExit) as end:
+            main(["prepare", "--manifest", str(tmp_path / "m.csv"), *words])
+        assert end.value.code == 0
+        said = capsys.readouterr().out
+        assert ("tumor_001: not in m.csv, but still in the index, and trained on; to be rid" in said) is told
+        assert "2 slides" in said
+
+
 def test_an_index_of_two_manifests_keeps_a_patient_in_one_split(data_set: Path, tmp_path: Path) -> None:
     """Refused before any work, naming patient and slides; with all of the patient's slides moved it is taken."""
     rows = [replace(row_of(name), patient_id="anna", split="train") for name in ("tumor_001", "normal_001")]
@@ -392,6 +409,30 @@ def test_what_an_outline_without_a_class_encloses_is_neither_tumour_nor_normal(d
     assert (cells[:4, :4] == IGNORED).all()
     assert not cells[4:].any()
     assert not cells[:, 4:].any()
+    hard = tmp_path / "hard.csv"
+    hard.write_text(f"{','.join(HARD_COLUMNS)}\ntumor_001,627,202,96,96,0.9\n")
+    with pytest.raises(
+        UsageError, match=r"row 2: tumor_001: .*middle, 675, 250 px, lies in an outline that says nothing"
+    ):
+        SlideSampler(tmp_path / "index", "train", SAMPLE, hard_negatives=hard)
+
+
+@pytest.mark.parametrize("group", ["None", "_2"])
+def test_an_exclusion_off_its_slide_is_refused_and_one_over_the_rim_is_not(
+    data_set: Path, tmp_path: Path, group: str
+) -> None:
+    """It was drawn on another slide, so that something is missing here; a rim is drawn over by hand. So it is with what
+    says nothing."""
+    row = outlined_in_part(data_set, tmp_path, group)
+    file = tmp_path / row.annotation_key
+    over = file.read_text().replace('X="1500"', 'X="9000"')
+    file.write_text(over)
+    prepare([row], tmp_path, tmp_path / "index", tell=silent)
+    file.write_text(over.replace('X="1200"', 'X="8000"'))
+    with pytest.raises(
+        AnnotationError, match="an outline at x 8000 to 9000, y 400 to 700 px lies outside of its slide"
+    ):
+        prepare([row], tmp_path, tmp_path / "index", tell=silent)
 
 
 def test_a_tumour_slide_whose_outlines_all_say_nothing_is_refused_with_the_way_out(

@@ -4,6 +4,7 @@ import csv
 import math
 import pickle
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,14 +176,15 @@ def test_the_loader_says_how_many_patches_come_from_slides(index: Path, capsys: 
 
 
 def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_path: Path) -> None:
-    """A quarter of the normal places are the middles of the mined boxes."""
+    """A quarter of the normal places are the middles, in whole pixels, of the mined boxes."""
     path = tmp_path / "hard.csv"
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([HARD_COLUMNS, ("normal_003", 100, 200, 96, 96, 0.9)])
+        csv.writer(file).writerows([HARD_COLUMNS, ("normal_003", 100, 200, 97, 65, 0.9)])
     sampler = SlideSampler(index, "train", SAMPLE, hard_negatives=path)
     rng = np.random.default_rng(2)
     drawn = [sampler.draw(rng) for _ in range(2000)]
-    hard = sum((place.x_px, place.y_px) == (148, 248) for place in drawn)
+    hard = sum((place.x_px, place.y_px) == (148, 232) for place in drawn)
+    assert all(isinstance(side, int) for side in (sampler.hard[0].x_px, sampler.hard[0].y_px))
     normal = sum(place.stratum in NORMAL_STRATA for place in drawn)
     assert hard / normal == pytest.approx(0.25, abs=0.04)
 
@@ -193,6 +195,17 @@ def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_pat
         (("tumor_002", 1, 2, 3, 4, 0.9), "row 2: 'tumor_002' is not a slide of this split"),
         (("normal_001", "x", 2, 3, 4, 0.9), "row 2: a box is four whole numbers"),
         (("tumor_010", 1, 2, 3, 4, 0.9), "row 2: tumor_010 isn't outlined exhaustively"),
+        (
+            ("tumor_001", 252, 372, 96, 96, 0.9),
+            "row 2: tumor_001: the box's middle, 300, 420 px, lies in outlined tumour",
+        ),
+        (
+            ("tumor_001", 377, 372, 96, 96, 0.9),
+            "row 2: tumor_001: the box's middle, 425, 420 px, lies in outlined tumour",
+        ),
+        (("normal_001", 848, 0, 96, 96, 0.9), "row 2: normal_001: the box's middle, 896, 48 px, lies off the slide"),
+        (("normal_001", 0, 848, 96, 96, 0.9), "row 2: normal_001: the box's middle, 48, 896 px, lies off the slide"),
+        (("normal_001", -49, 0, 96, 96, 0.9), "row 2: normal_001: the box's middle, -1, 48 px, lies off the slide"),
     ],
 )
 def test_boxes_that_may_not_be_drawn_from_are_refused(
@@ -204,6 +217,28 @@ def test_boxes_that_may_not_be_drawn_from_are_refused(
         csv.writer(file).writerows([HARD_COLUMNS, row])
     with pytest.raises(UsageError, match=f"hard.csv: {said}"):
         SlideSampler(index, "train", SAMPLE, hard_negatives=path)
+
+
+def test_boxes_beside_tumour_and_at_the_rim_are_drawn_from(index: Path, tmp_path: Path) -> None:
+    """Their middle is what counts; half of a box may lie beyond either."""
+    path = tmp_path / "hard.csv"
+    boxes = [
+        ("tumor_001", 380, 372, 96, 96, 0.9),
+        ("normal_001", -40, -40, 96, 96, 0.9),
+        ("normal_001", 840, 840, 96, 96, 1),
+    ]
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([HARD_COLUMNS, *boxes])
+    sampler = SlideSampler(index, "train", SAMPLE, hard_negatives=path)
+    assert [(place.x_px, place.y_px) for place in sampler.hard] == [(428, 420), (8, 8), (888, 888)]
+
+
+def test_tumour_is_drawn_at_an_edge_by_the_share_asked_for(index: Path) -> None:
+    """Not by what is left of it."""
+    sampler, rng = SlideSampler(index, "train", replace(SAMPLE, edge_share=0.9)), np.random.default_rng(3)
+    strata = Counter(sampler.draw(rng).stratum for _ in range(1000))
+    edge, inside = strata[Stratum.EDGE_TUMOUR], strata[Stratum.INSIDE]
+    assert edge / (edge + inside) == pytest.approx(0.9, abs=0.05)
 
 
 def test_slides_that_are_gone_are_told_before_the_training(index: Path, tmp_path: Path) -> None:
