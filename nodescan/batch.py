@@ -27,7 +27,7 @@ from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import Recipe, sort_out
 from nodescan.run_lock import RunRules, held, run_rules
-from nodescan.run_record import RunRecord
+from nodescan.run_record import RunRecord, shown_command
 from nodescan.slide_task import RemotePredictor, RunTools, Tools, attempt, in_this_process, lost_slide
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
@@ -152,7 +152,8 @@ def scan_all(
     folder is no longer this run's.
     """
     tools.rules.may_write()
-    record = RunRecord(tools.folder, tools.command, tools.config, tools.predictor, tools.reports)
+    shown = shown_command(tools.command, tools.folder)
+    record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
     record.write("running", len(refs), _in_order(refs, kept), kept=len(kept))
     done = dict(kept)
     waiting = [ref for ref in refs if ref.slide_id not in done]
@@ -195,7 +196,8 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
 
 
 def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
-    return tuple(replace(ref, place=place_of(ref.path)) for ref in refs)
+    """With whole paths, for the working directory may be gone before the run ends."""
+    return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
 
 
 @contextmanager
