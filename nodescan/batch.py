@@ -113,7 +113,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
         with _opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
-            kept = {} if request.force else _kept(refs, tools, viewer)
+            kept = {} if request.force else _kept(refs, tools, viewer, reference=request.precision == "float32")
             if manifest is None:
                 aside = set_aside(request.folder) if len(kept) < len(refs) else None
                 if aside is not None:
@@ -262,9 +262,10 @@ def _rules(job: ScanJob) -> RunRules:
     return run_rules(job.folder, job.run_id, max_unread_percent=job.max_unread_percent)
 
 
-def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer) -> Mapping[str, SlideReport]:
+def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, reference: bool) -> Mapping[str, SlideReport]:
     """The slides that an earlier run did as this one would; of the others that it did, why they are redone is told."""
-    recipe = Recipe(tools.predictor.model, tools.config.sha256, tools.reports, tools.rules.max_unread_percent)
+    model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
+    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference)
     found = sort_out(refs, tools.folder, recipe)
     for slide_id, why in found.redone:
         viewer.note(f"{slide_id}: redone: {why}")
