@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import pytest
 
-from nodescan import machine, workers
+from nodescan import executors, machine, workers
 from nodescan.batch import BatchResult, scan_all
 from nodescan.config import load_config
 from nodescan.domain.report import Status
@@ -142,6 +142,30 @@ def test_worker_that_cannot_open_its_model_is_one_error_for_the_batch(tmp_path: 
         LocalSlots(job(tmp_path, "open_nowhere"), slots=1, stall_s=PATIENCE_S)
     with pytest.raises(WorkerError, match=r"can't start: it ended by itself with exit code 1 \(ZeroDivisionError"):
         LocalSlots(job(tmp_path, "open_broken"), slots=1, stall_s=PATIENCE_S)
+
+
+def test_no_more_workers_are_started_than_there_are_slides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two slides keep two of three slots busy; each takes a process's memory."""
+    started: list[Worker] = []
+
+    class Counted(Worker):
+        def __init__(self, *, threads: int | None = None) -> None:
+            super().__init__(threads=threads)
+            started.append(self)
+
+    monkeypatch.setattr(executors, "Worker", Counted)
+    slides = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "ab"]
+    assert scanned(job(tmp_path, "open_deadly_once"), slides, slots=3).complete
+    assert 1 <= len(started) <= 2
+
+
+def test_slot_that_cannot_begin_leaves_the_slides_to_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of two, at that; which one is given up, and why, is told once."""
+    slides = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "ab"]
+    assert scanned(job(tmp_path, "open_beyond_the_first"), slides, slots=2).complete
+    assert capsys.readouterr().err.count("error: a slot is given up (cuda:0 doesn't compute); 1 go on") == 1
 
 
 def test_worker_refuses_a_model_that_is_no_longer_the_runs(tmp_path: Path) -> None:
