@@ -28,7 +28,7 @@ from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import Recipe, sort_out
 from nodescan.run_lock import RunRules, held, run_rules
 from nodescan.run_record import RunRecord, shown_command
-from nodescan.slide_task import RemotePredictor, RunTools, Tools, attempt, in_this_process, lost_slide
+from nodescan.slide_task import RemotePredictor, RunTools, Tools, attempt, in_this_process, lost_slide, not_scanned
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
@@ -175,6 +175,10 @@ def scan_all(
                 done[report.slide.slide_id] = report
                 unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
         state = "finished"
+    except NodescanError as error:
+        done |= not_scanned([ref for ref in waiting if ref.slide_id not in done], error, tools.folder)
+        attempt(partial(_write_rows, refs, done, tools), viewer)
+        raise
     finally:
         reports = _in_order(refs, done)
         tools.rules.may_write()

@@ -278,7 +278,7 @@ def test_stopped_scheduler_is_one_line_and_exit_code_1(tmp_path: Path, farm: Far
         f"error: {farm.address}: the Dask scheduler stopped or can't be reached any more; what is finished stays; see "
         "that the scheduler runs, then run the same command again"
     ]
-    assert rows(tmp_path) == [("a", "complete", "")]
+    assert rows(tmp_path) == [("a", "complete", ""), ("b", "failed", "failed")]
     assert json.loads((tmp_path / "out" / "run.json").read_text())["state"] == "interrupted"
     assert not (tmp_path / "out" / ".run.lock").exists()
     until(lambda: gone(held))

@@ -1,6 +1,7 @@
 """Worker processes: whatever happens to one costs at most its slide, and none is left behind."""
 
 import csv
+import html
 import json
 import os
 import shutil
@@ -257,7 +258,7 @@ def test_a_slide_that_was_lost_is_reported_without_a_look_at_its_file(tmp_path: 
 
 
 def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
-    """The command as typed was right: exit 1, and the slides that were done stand in the table."""
+    """The command as typed was right: exit 1; a row for each slide, and of what wasn't scanned it says why."""
     paint_slide(tmp_path / "a.tif")
     paint_slide(tmp_path / "b.tif", tumour_um=400)
     options = ["run", "a.tif", "b.tif", "--out", "out", "--slots", "1", "--quiet", "--model", "model"]
@@ -273,7 +274,15 @@ def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1] == "error: device 'auto' isn't there any more"
-    assert [row["slide_id"] for row in rows(tmp_path / "out")] == ["a"]
+    ended = "the run ended before its result was there: device 'auto' isn't there any more"
+    assert [(row["slide_id"], row["status"], row["reason"]) for row in rows(tmp_path / "out")] == [
+        ("a", "complete", ""),
+        ("b", "failed", ended),
+    ]
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["state"], record["redo"]) == ("interrupted", ["b"])
+    assert ended in html.unescape((tmp_path / "out" / "summary.html").read_text())
+    assert not (tmp_path / "out" / "b").exists()
 
 
 RUN = """
