@@ -402,6 +402,28 @@ def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     assert "its disk didn't answer" in str(told.error)
 
 
+def test_a_defect_in_looking_after_processes_is_told_once_and_the_watch_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the Dask worker's log, with its traceback; it comes at each look."""
+    looks: list[str] = []
+
+    class Broken(processes.KeptProcesses):
+        def end_unwanted(self) -> None:
+            looks.append("looked")
+            raise ZeroDivisionError("planted")
+
+    def sleep(_: float) -> None:
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(processes, "time", SimpleNamespace(sleep=sleep))
+    with pytest.raises(KeyboardInterrupt):
+        Broken()._watch_on()
+    assert len(looks) == 3
+    assert caplog.text.count("ZeroDivisionError: planted") == 1
+
+
 def test_attempt_begins_once(tmp_path: Path) -> None:
     """Whatever Dask repeats, and wherever."""
     attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen=True)
