@@ -27,8 +27,8 @@ from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import Recipe, sort_out
 from nodescan.run_lock import RunRules, held, run_rules
-from nodescan.run_record import RunRecord
-from nodescan.slide_task import RemotePredictor, RunTools, Tools, attempt, in_this_process, lost_slide
+from nodescan.run_record import RunRecord, shown_command
+from nodescan.slide_task import RemotePredictor, RunTools, Tools, attempt, in_this_process, lost_slide, not_scanned
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
@@ -113,7 +113,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
         with _opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
-            kept = {} if request.force else _kept(refs, tools, viewer)
+            kept = {} if request.force else _kept(refs, tools, viewer, reference=request.precision == "float32")
             if manifest is None:
                 aside = set_aside(request.folder) if len(kept) < len(refs) else None
                 if aside is not None:
@@ -152,7 +152,8 @@ def scan_all(
     folder is no longer this run's.
     """
     tools.rules.may_write()
-    record = RunRecord(tools.folder, tools.command, tools.config, tools.predictor, tools.reports)
+    shown = shown_command(tools.command, tools.folder)
+    record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
     record.write("running", len(refs), _in_order(refs, kept), kept=len(kept))
     done = dict(kept)
     waiting = [ref for ref in refs if ref.slide_id not in done]
@@ -174,6 +175,10 @@ def scan_all(
                 done[report.slide.slide_id] = report
                 unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
         state = "finished"
+    except NodescanError as error:
+        done |= not_scanned([ref for ref in waiting if ref.slide_id not in done], error, tools.folder)
+        attempt(partial(_write_rows, refs, done, tools), viewer)
+        raise
     finally:
         reports = _in_order(refs, done)
         tools.rules.may_write()
@@ -195,7 +200,8 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
 
 
 def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
-    return tuple(replace(ref, place=place_of(ref.path)) for ref in refs)
+    """With whole paths, for the working directory may be gone before the run ends."""
+    return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
 
 
 @contextmanager
@@ -260,9 +266,10 @@ def _rules(job: ScanJob) -> RunRules:
     return run_rules(job.folder, job.run_id, max_unread_percent=job.max_unread_percent)
 
 
-def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer) -> Mapping[str, SlideReport]:
+def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, reference: bool) -> Mapping[str, SlideReport]:
     """The slides that an earlier run did as this one would; of the others that it did, why they are redone is told."""
-    recipe = Recipe(tools.predictor.model, tools.config.sha256, tools.reports, tools.rules.max_unread_percent)
+    model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
+    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference)
     found = sort_out(refs, tools.folder, recipe)
     for slide_id, why in found.redone:
         viewer.note(f"{slide_id}: redone: {why}")

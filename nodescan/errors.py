@@ -17,7 +17,7 @@ NodescanError
 ├── ClusterError              a Dask cluster can't be reached, can't do the work, or was lost
 ├── StoppedError              the user ended the program (exit code 130)
 ├── LockLostError             a run's output folder is no longer its own
-└── OutputError               results can't be written
+└── OutputError               results can't be written (exit code 2 before the first slide; later it is told, and 1)
 """
 
 

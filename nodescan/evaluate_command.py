@@ -1,5 +1,6 @@
 """`nodescan evaluate`: a run, or any system's challenge files, against a reference."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,6 +93,8 @@ def evaluate(
         _write_challenge(subjects, camelyon_csv, read)
     mode = FrocMode.OFFICIAL if official else FrocMode.EVERY_SLIDE
     comparison = compare(subjects, truth, mode, as_submitted=as_submitted, mpp_um=mpp)
+    if out is not None:
+        comparison = replace(comparison, notes=(*comparison.notes, *_left_over(comparison, out)))
     found = figures(comparison)
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
@@ -99,6 +102,21 @@ def evaluate(
     else:
         _print(comparison, found, paths)
     return NOT_COMPLETE if comparison.missing else COMPLETE
+
+
+def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
+    """A sentence on the slides that count though the run's table has no row of them, if there are any."""
+    from nodescan.domain.naming import few
+    from nodescan.evaluation.subjects import without_row
+
+    counted = [slide.subject.slide_id for slide in comparison.slides if slide.subject is not None]
+    left = without_row(out, counted)
+    if not left:
+        return ()
+    return (
+        f"{len(left)} slide(s) count that summary.csv has no row of ({few(left, 8)}): an earlier run left their "
+        "reports, perhaps under a name that the slide has no longer; remove their folders if they don't belong here",
+    )
 
 
 def _write_challenge(

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from threading import Lock
 from types import TracebackType
@@ -12,7 +13,15 @@ from typing import ParamSpec, TypeVar
 
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import DiedTwiceError, NodescanError, SlideError, StalledError, WorkerDiedError, WorkerError
+from nodescan.errors import (
+    DeviceError,
+    DiedTwiceError,
+    NodescanError,
+    SlideError,
+    StalledError,
+    WorkerDiedError,
+    WorkerError,
+)
 from nodescan.progress import Viewer
 from nodescan.run_record import keep_in_log
 from nodescan.threads import thread_errors
@@ -79,77 +88,88 @@ class SlideExecutor(Executor, ABC):
 
 
 class Slot:
-    """One worker at a time, started anew where it was lost. Not for several threads at a time but for end()."""
+    """One worker at a time, started anew where it was lost. Not for several threads at a time but for end().
 
-    def __init__(self, job: ScanJob, number: int, *, stall_s: float, worker: Worker) -> None:
+    worker: one that was started already, None: it is started when the slot is first needed.
+    """
+
+    def __init__(
+        self, job: ScanJob, number: int, *, stall_s: float, threads: int | None, worker: Worker | None = None
+    ) -> None:
         self._job, self._number, self._stall_s = job, number, stall_s
-        self._worker = worker
+        self._threads, self._worker = threads, worker
         self._opened: Opened | None = None
         self._ended = False
         self._lock = Lock()
 
     def open(self) -> Opened:
         """Have a worker ready. Raises ModelError, DeviceError or WorkerError where none can be had."""
-        if self._opened is not None and self._worker.alive():
+        worker = self._worker
+        if worker is not None and self._opened is not None and worker.alive():
             return self._opened
-        if self._opened is not None:
-            self._renew()
         try:
-            self._opened = self._worker.open(self._job, self._number, stall_s=self._stall_s)
+            worker = worker if worker is not None and self._opened is None else self._renewed()
+            self._opened = worker.open(self._job, self._number, stall_s=self._stall_s)
         except WorkerError:  # a moment without memory is no reason to give up a night's work
-            self._renew()
-            self._opened = self._worker.open(self._job, self._number, stall_s=self._stall_s)
+            self._opened = self._renewed().open(self._job, self._number, stall_s=self._stall_s)
         return self._opened
 
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
         """Scan a slide; open() comes first. Raises WorkerDiedError or StalledError."""
+        worker = self._worker
+        assert worker is not None
         try:
-            report = self._worker.scan(ref, viewer, stall_s=self._stall_s)
+            report = worker.scan(ref, viewer, stall_s=self._stall_s)
         except (WorkerDiedError, StalledError) as error:
-            words = self._worker.last_words()
-            self._worker.end()
+            words = worker.last_words()
+            worker.end()
             if not self._ended:
                 keep_in_log(self._job.folder, ref.slide_id, f"{error.reason}\n{words}")
             raise
         if spoils_its_process(report):
-            self._worker.end()
+            worker.end()
         return report
 
     def end(self) -> None:
         """End the worker now, and start no other."""
         with self._lock:
             self._ended = True
-            self._worker.end()
+            if self._worker is not None:
+                self._worker.end()
 
-    def _renew(self) -> None:
+    def _renewed(self) -> Worker:
+        """Another worker, or the first. Raises WorkerError where none can be started."""
         with self._lock:
-            self._worker.end()
+            if self._worker is not None:
+                self._worker.end()
             if self._ended:
                 raise WorkerError("the run was stopped")
             self._opened = None
-            self._worker = Worker(threads=self._worker.threads)
+            self._worker = Worker(threads=self._threads)
+            return self._worker
 
 
 class LocalSlots(SlideExecutor):
     """Worker processes of this machine, a thread here for each.
 
-    slots: how many, None for one, or one for each GPU where there are several. first: a worker that was started
-    ahead of time. Leaving the block by an exception ends the workers at once; nothing is left running either way.
+    slots: how many at most, None for one, or one for each GPU where there are several; those that no slide is left for
+    are not started. first: a worker that was started ahead of time. Leaving the block by an exception ends the workers
+    at once; nothing is left running either way.
     """
 
     def __init__(self, job: ScanJob, *, slots: int | None, stall_s: float, first: Worker | None = None) -> None:
         self._job, self._stall_s = job, stall_s
         threads = share_of_cores(slots)
-        workers = [first or Worker(threads=threads), *(Worker(threads=threads) for _ in range(1, slots or 1))]
-        self._slots = [Slot(job, number, stall_s=stall_s, worker=worker) for number, worker in enumerate(workers)]
+        slot = partial(Slot, job, stall_s=stall_s, threads=threads)
+        self._slots = [slot(0, worker=first), *map(slot, range(1, slots or 1))]
         self._lock = Lock()
         self._stopped = False
         self._died: set[str] = set()
         with ExitStack() as on_error:
             on_error.callback(self.stop)
-            self.opened = self._slots[0].open()
-            for number in range(1, self.opened.parallel if slots is None else 1):
-                self._slots.append(Slot(job, number, stall_s=stall_s, worker=Worker(threads=threads)))
+            self.opened = self._open_one()
+            if slots is None:
+                self._slots += map(slot, range(1, self.opened.parallel))
             on_error.pop_all()
         self._free: queue.SimpleQueue[Slot | NodescanError] = queue.SimpleQueue()
         for slot in self._slots:
@@ -193,6 +213,19 @@ class LocalSlots(SlideExecutor):
             self.shutdown(wait=False, cancel_futures=True)
             self.stop()
         self.shutdown()
+
+    def _open_one(self) -> Opened:
+        """Have one slot ready. Raises what the first met where none can be.
+
+        One that can't stays among the others: when its turn comes it is tried again, and given up then.
+        """
+        met: list[NodescanError] = []
+        for slot in self._slots:
+            try:
+                return slot.open()
+            except (WorkerError, DeviceError) as error:
+                met.append(error)
+        raise met[0]
 
     def _tell_once(self, ref: SlideRef, error: WorkerDiedError, viewer: Viewer) -> None:
         with self._lock:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
@@ -142,17 +142,17 @@ class LocalCopies:
         """Make what was begun, one after another; runs in a thread of its own."""
         while (copy := self._begun.get()) is not None:
             self._steps += 1
-            with suppress(Exception):  # whoever waits hears of it
-                self._make(copy)
+            self._make(copy)
 
     def _make(self, copy: _Copy) -> None:
         try:
             copy.made.set_result(self._copied(copy))
         except (_NotCopiedError, CancelledError) as error:
             copy.made.set_exception(error)
-        finally:
-            if not copy.made.done():
-                copy.made.set_exception(_NotCopiedError("a defect in nodescan; please report it"))
+        except Exception as error:  # a defect in the program may cost a copy, never the thread that makes the others
+            told = _NotCopiedError(f"a defect in nodescan ({type(error).__name__}: {error}); please report it")
+            told.__cause__ = error
+            copy.made.set_exception(told)
 
     def _copied(self, copy: _Copy) -> Path:
         """The index file of the copy, whole and checked. Raises _NotCopiedError, with nothing left behind."""

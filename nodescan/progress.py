@@ -36,7 +36,7 @@ class Viewer:
         """What goes on outside of slides, on one line."""
 
     def batch_started(self, slides: int) -> None:
-        """`slides` is how many were asked for."""
+        """`slides` is how many are to be scanned: those asked for but for the kept ones."""
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
         """The slide is open and has this many tiles to examine."""

@@ -16,12 +16,16 @@ from nodescan.slides.spacing import FileSpacing, choose_spacing
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a report of this run would be made with. reports: the kinds of files asked for."""
+    """What a report of this run would be made with. reports: the kinds of files asked for.
+
+    reference: whether float32 throughout is asked for; otherwise a report of any precision will do.
+    """
 
     model: ModelIdentity
     config_sha256: str
     reports: tuple[str, ...]
     max_unread_percent: float
+    reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,8 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
         raise _Redo("another pixel size is given (--mpp)")
     if now.max_unread_percent != then.max_unread_percent:
         raise _Redo(f"--max-unread was {then.max_unread_percent:g}, is {now.max_unread_percent:g}")
+    if recipe.reference and not made.precision.startswith("float32"):  # "float32 (why)" is float32 throughout, too
+        raise _Redo(f"it was made in {made.precision}, and --precision is float32")
     missing = [name for name in now.reports if name not in (*then.reports, *ALWAYS)]
     if missing:
         raise _Redo(f"it has no {', '.join(missing)} report")

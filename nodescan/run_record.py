@@ -43,7 +43,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What holds for a whole run. command: the arguments as typed; it is written without folders outside the run's."""
+    """What holds for a whole run. command: as shown_command() gives it."""
 
     folder: Path
     command: tuple[str, ...]
@@ -62,7 +62,7 @@ class RunRecord:
             "record_version": RECORD_VERSION,
             "notice": NOT_FOR_CLINICAL_USE,
             "state": state,
-            "command": [*self.command[:2], *(without_folders(word, self.folder) for word in self.command[2:])],
+            "command": list(self.command),
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.clock_start, 3),
             "slides": {"asked": asked, "kept": kept, **_counts(reports)},
@@ -111,6 +111,14 @@ def keep_in_log(folder: Path, slide_id: str, text: str) -> None:
 
 def _opened_here(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)  # Windows has none
+
+
+def shown_command(command: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """The arguments as typed, without folders outside the run's `folder`.
+
+    To be asked for when a run begins: what is typed is meant from the working directory, which may be gone later.
+    """
+    return (*command[:2], *(without_folders(word, folder) for word in command[2:]))
 
 
 def without_folders(word: str, folder: Path) -> str:

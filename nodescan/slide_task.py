@@ -3,7 +3,7 @@
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -159,6 +159,16 @@ def lost_slide(ref: SlideRef, error: SlideError, *, tools: Tools | RunTools, vie
     report = _written_failure(failure, tools, _provenance(tools, datetime.now(UTC), 0.0, asked), viewer=viewer)
     viewer.slide_finished(report, 0.0)
     return report
+
+
+def not_scanned(refs: Iterable[SlideRef], error: NodescanError, folder: Path) -> dict[str, SlideReport]:
+    """slide_id -> what the table says of a slide that the run's end, by `error`, left without a result.
+
+    No report is written of it: nothing was found out about the slide.
+    """
+    why = _flag(error, folder)
+    flag = replace(why, message=f"the run ended before its result was there: {why.message}")
+    return {ref.slide_id: _failure(ref, Status.FAILED, flag) for ref in refs}
 
 
 def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:

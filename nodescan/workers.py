@@ -62,7 +62,6 @@ class Worker:
     """
 
     def __init__(self, *, threads: int | None = None, firmly: bool = False) -> None:
-        self.threads = threads
         self._said = _last_words_file()
         try:
             self._process = subprocess.Popen(

@@ -101,11 +101,11 @@ BROAD = {
     "slide_task.py: scan_one": "the one over a slide: a defect costs that slide, and its traceback is recorded",
     "slide_task.py: _written_failure": "the report of a slide that failed already; its traceback is recorded",
     "slide_task.py: _glimpse": "a picture on the page of a slide that failed already",
-    "local_copies.py: _copy_on": "whoever waits for the copy hears of it",
+    "local_copies.py: _make": "whoever waits for the copy hears of it",
     "connection.py: connected": "closing the client of a scheduler that is gone",
     "executor.py: _end": "asking nothing more of a scheduler that is gone",
     "executor.py: _watch": "a scheduler that is gone is met by those who wait for slides",
-    "processes.py: _watch_on": "a disk that is away for a moment",
+    "processes.py: _watch_on": "processes may not be left without a watch; the log holds its traceback",
     "task.py: _send": "progress is for the eye",
     "task.py: work": "whoever waits for the disk's answer hears of it",
 }

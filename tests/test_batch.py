@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nodescan import batch, reports, scan, slide_task
 from nodescan.batch import run_batch, scan_all, scan_manifest
@@ -167,6 +169,30 @@ def test_run_interrupted_in_its_first_slide_has_the_table_its_page_links_to(tmp_
         scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out, opening=stop), Listener(), kept={})
     assert "./summary.csv" in (out / "summary.html").read_text()
     assert rows(out) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps a folder that a process works in")
+def test_working_directory_that_is_removed_meanwhile_ends_no_run(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was named from there was meant from there: each slide has its row, and run.json says that the run ended."""
+
+    class Removes(ColourPredictor):
+        def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+            if (tmp_path / "here").exists():
+                (tmp_path / "here").rmdir()
+            return super().predict(tiles)
+
+    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (Removes(), 1))
+    paint_slide(tmp_path / "a.tif")
+    paint_slide(tmp_path / "b.tif")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    asked = BatchRequest(("../a.tif", str(tmp_path / "b.tif")), out, command=("nodescan", "run", "../a.tif"), slots=0)
+    run_batch(asked, Listener())
+    assert [(row["slide_id"], row["status"]) for row in rows(out)] == [("a", "failed"), ("b", "complete")]
+    record = json.loads((out / "run.json").read_text())
+    assert (record["state"], record["command"]) == ("finished", ["nodescan", "run", "a.tif"])
 
 
 def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(

@@ -269,6 +269,18 @@ def test_folder_that_cannot_be_written_exits_2_before_any_work(tmp_path: Path, c
     assert "out/deep: can't be written" in the_error(capsys)
 
 
+def test_file_of_the_run_that_cannot_be_written_exits_1_after_the_work(
+    tmp_path: Path, scans: Callable[..., None], capsys: Capture
+) -> None:
+    """The command as typed was right: the slides have their reports, and the line names the file."""
+    scans()
+    paint_slide(tmp_path / "a.tif")
+    (tmp_path / "out" / "summary.html").mkdir(parents=True)
+    assert main(["run", "a.tif", "--out", "out", "--quiet"]) == 1
+    assert "out/summary.html: can't be written" in the_error(capsys)
+    assert (tmp_path / "out" / "a" / "report.json").is_file()
+
+
 def test_model_that_is_not_there_exits_2(tmp_path: Path, capsys: Capture) -> None:
     """The line names the model asked for and those at hand."""
     paint_slide(tmp_path / "a.tif")

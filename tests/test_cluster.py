@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -277,7 +278,7 @@ def test_stopped_scheduler_is_one_line_and_exit_code_1(tmp_path: Path, farm: Far
         f"error: {farm.address}: the Dask scheduler stopped or can't be reached any more; what is finished stays; see "
         "that the scheduler runs, then run the same command again"
     ]
-    assert rows(tmp_path) == [("a", "complete", "")]
+    assert rows(tmp_path) == [("a", "complete", ""), ("b", "failed", "failed")]
     assert json.loads((tmp_path / "out" / "run.json").read_text())["state"] == "interrupted"
     assert not (tmp_path / "out" / ".run.lock").exists()
     until(lambda: gone(held))
@@ -401,6 +402,28 @@ def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     assert "its disk didn't answer" in str(told.error)
 
 
+def test_a_defect_in_looking_after_processes_is_told_once_and_the_watch_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the Dask worker's log, with its traceback; it comes at each look."""
+    looks: list[str] = []
+
+    class Broken(processes.KeptProcesses):
+        def end_unwanted(self) -> None:
+            looks.append("looked")
+            raise ZeroDivisionError("planted")
+
+    def sleep(_: float) -> None:
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(processes, "time", SimpleNamespace(sleep=sleep))
+    with pytest.raises(KeyboardInterrupt):
+        Broken()._watch_on()
+    assert len(looks) == 3
+    assert caplog.text.count("ZeroDivisionError: planted") == 1
+
+
 def test_attempt_begins_once(tmp_path: Path) -> None:
     """Whatever Dask repeats, and wherever."""
     attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen=True)
@@ -430,13 +453,18 @@ def test_task_gets_its_share_of_the_cores_but_for_the_users_own_word(  # noqa: P
     assert threads_of_a_task(SimpleNamespace(tasks_on={"tcp://me": known})) == expected  # pyright: ignore[reportArgumentType]
 
 
+def silent_client(silent: Event) -> Any:
+    """Of a scheduler that says nothing until it is told to."""
+    return SimpleNamespace(scheduler_info=lambda n_workers: silent.wait(10))
+
+
 def test_a_scheduler_that_stands_still_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """It neither answers nor refuses, as one that was stopped in its window: told as soon as a worker's silence is."""
     silent = Event()
     monkeypatch.setattr(executor, "_LOOK_EVERY_S", 0.01)
     watched = SimpleNamespace(
         _cluster=Cluster("tcp://here:1", None, 0.05),
-        _workers=lambda: silent.wait(10),
+        _workers=lambda: connection.workers_of(silent_client(silent), None, 0.05),
         _over=Event(),
         _lock=Lock(),
         _dask={},
@@ -446,4 +474,18 @@ def test_a_scheduler_that_stands_still_ends_the_run(monkeypatch: pytest.MonkeyPa
     executor.ClusterExecutor._watch(watched)  # pyright: ignore[reportArgumentType]
     silent.set()
     assert isinstance(watched._ended, ClusterError)
-    assert "tcp://here:1: the Dask scheduler doesn't answer" in str(watched._ended)
+    assert "tcp://here:1: the Dask scheduler doesn't answer; what" in str(watched._ended)
+
+
+def test_a_scheduler_that_stands_still_before_there_is_a_worker_ends_the_run() -> None:
+    """It took the client in, and was stopped before it said who works for it."""
+    silent, cluster = Event(), Cluster("tcp://here:1", None, 0.05)
+    with pytest.raises(ClusterError, match=r"tcp://here:1: the Dask scheduler doesn't answer; what is finished stays"):
+        connection.first_workers(silent_client(silent), cluster, None, PlainViewer(io.StringIO()))
+    silent.set()
+
+
+def test_what_was_met_instead_of_a_schedulers_answer_is_told() -> None:
+    """A defect here isn't taken for a scheduler that is only silent."""
+    cluster = Cluster("tcp://here:1", None, 0.05)
+    assert "answer (KeyError: 'workers'); what" in str(connection.silent_scheduler(cluster, KeyError("workers")))

@@ -34,6 +34,27 @@ def test_a_run_is_evaluated_into_its_folder(tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (["s1", "s2", "s3", "s4"], False),
+        (["s1", "s2", "s3"], True),
+        (None, False),
+    ],
+)
+def test_a_report_that_an_earlier_run_left_is_named(
+    tmp_path: Path, rows: list[str] | None, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It counts, though the run's table has no row of it; without a table nobody can tell."""
+    run, truth = planted(tmp_path)
+    if rows is not None:
+        (run / "summary.csv").write_text("\n".join(["slide_id,status", *(f"{name},complete" for name in rows)]) + "\n")
+    assert evaluate(str(run), "--reference", str(truth)) == 0
+    note = "1 slide(s) count that summary.csv has no row of (s4): an earlier run left their reports"
+    assert (note in capsys.readouterr().out) is told
+    assert (note in (run / "evaluation" / "evaluation.json").read_text()) is told
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--reference", "r"], "name the folder of a run, or --detections DIR"),

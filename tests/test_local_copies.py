@@ -374,3 +374,32 @@ def test_a_run_with_stage_reports_the_slides_themselves(tmp_path: Path, monkeypa
     assert list((tmp_path / "local").iterdir()) == []
     assert main(command) == 0
     assert len(opened) == 1
+
+
+def test_a_defect_in_copying_is_told_with_its_cause_and_the_next_slide_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slide is read where it lies; the thread that copies lives on."""
+    broken, whole = (SlideRef(name, plain(tmp_path / name)) for name in ("broken", "whole"))
+
+    def files(path: Path) -> object:
+        if path == broken.path:
+            raise ZeroDivisionError("planted")
+        return files_of_slide(path)
+
+    monkeypatch.setattr("nodescan.local_copies.files_of_slide", files)
+    told: list[str] = []
+    seen: list[Path] = []
+
+    def scan(ref: SlideRef) -> SlideReport:
+        seen.append(ref.path)
+        return report(ref)
+
+    with local_copies([broken, whole], tmp_path / "stage", told.append, stall_s=60) as copies:
+        for ref in (broken, whole):
+            copies.scan(ref, scan)
+    assert seen[0] == broken.path
+    assert seen[1].is_relative_to(tmp_path / "stage")
+    name = broken.path.name
+    why = "a defect in nodescan (ZeroDivisionError: planted); please report it"
+    assert told == [f"{name}: read where it lies, not copied: {why}"]

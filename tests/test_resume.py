@@ -362,6 +362,26 @@ def test_a_disk_that_is_away_costs_no_finished_slide_its_report(place: Place, tm
     assert ("note", "kept, though their files can't be looked at now: a, b") in place.heard.events
 
 
+@pytest.mark.parametrize(
+    ("made", "redone"),
+    [("int8, 3.60 % of the tissue in float32", True), ("float32", False), ("float32 (int8 was off by 0.5)", False)],
+)
+def test_a_faster_precision_is_redone_only_where_float32_is_asked_for(
+    place: Place, made: str, redone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Findings are the same, so a run that leaves it open keeps whatever there is; one that asks for it has it."""
+    path = place.out / "a" / "report.json"
+    content = json.loads(path.read_text())
+    content["provenance"]["precision"] = made
+    path.write_text(json.dumps(content))
+    assert not place.sorted().redone
+    why = f"it was made in {made}, and --precision is float32"
+    assert place.sorted(reference=True).redone == ((("a", why),) if redone else ())
+    monkeypatch.setattr(slots, "open_reference_in_slot", lambda model, *, device, slot: (place.predictor, 1))
+    place.run(precision="float32")
+    assert place.heard.scanned() == (["a"] if redone else [])
+
+
 def test_force_redoes_all(place: Place) -> None:
     """And says nothing of reasons."""
     result = place.run(force=True)

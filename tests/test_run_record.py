@@ -8,7 +8,7 @@ import pytest
 from nodescan.config import load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.run_record import RunRecord, redo_command, to_redo, versions, without_folders
+from nodescan.run_record import RunRecord, redo_command, shown_command, to_redo, versions, without_folders
 from nodescan.slide_task import RemotePredictor
 from tests.fakes import ColourPredictor
 
@@ -48,7 +48,7 @@ def test_a_folder_named_without_a_slash_is_left_out_and_the_command_is_not(
         Path(name).mkdir()
     command = ("nodescan", "run", "Jane Doe", "--out", "out")
     facts = RemotePredictor(ColourPredictor().model, "cpu", "float32", 1)
-    RunRecord(Path("out"), command, load_config(), facts, ("json",)).write("running", 0, ())
+    RunRecord(Path("out"), shown_command(command, Path("out")), load_config(), facts, ("json",)).write("running", 0, ())
     assert json.loads(Path("out/run.json").read_text())["command"] == ["nodescan", "run", "<folder>", "--out", "."]
 
 

@@ -1,6 +1,7 @@
 """Worker processes: whatever happens to one costs at most its slide, and none is left behind."""
 
 import csv
+import html
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from typing import NoReturn
 
 import pytest
 
-from nodescan import machine, workers
+from nodescan import executors, machine, workers
 from nodescan.batch import BatchResult, scan_all
 from nodescan.config import load_config
 from nodescan.domain.report import Status
@@ -144,6 +145,30 @@ def test_worker_that_cannot_open_its_model_is_one_error_for_the_batch(tmp_path: 
         LocalSlots(job(tmp_path, "open_broken"), slots=1, stall_s=PATIENCE_S)
 
 
+def test_no_more_workers_are_started_than_there_are_slides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two slides keep two of three slots busy; each takes a process's memory."""
+    started: list[Worker] = []
+
+    class Counted(Worker):
+        def __init__(self, *, threads: int | None = None) -> None:
+            super().__init__(threads=threads)
+            started.append(self)
+
+    monkeypatch.setattr(executors, "Worker", Counted)
+    slides = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "ab"]
+    assert scanned(job(tmp_path, "open_deadly_once"), slides, slots=3).complete
+    assert 1 <= len(started) <= 2
+
+
+def test_slot_that_cannot_begin_leaves_the_slides_to_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of two, at that; which one is given up, and why, is told once."""
+    slides = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "ab"]
+    assert scanned(job(tmp_path, "open_beyond_the_first"), slides, slots=2).complete
+    assert capsys.readouterr().err.count("error: a slot is given up (cuda:0 doesn't compute); 1 go on") == 1
+
+
 def test_worker_refuses_a_model_that_is_no_longer_the_runs(tmp_path: Path) -> None:
     """One that is started in mid-run reads it anew: its reports would be of another model than the others."""
     changed = replace(job(tmp_path, "open_deadly"), model=find_model(None), card_sha256="a" * 64)
@@ -233,7 +258,7 @@ def test_a_slide_that_was_lost_is_reported_without_a_look_at_its_file(tmp_path: 
 
 
 def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
-    """The command as typed was right: exit 1, and the slides that were done stand in the table."""
+    """The command as typed was right: exit 1; a row for each slide, and of what wasn't scanned it says why."""
     paint_slide(tmp_path / "a.tif")
     paint_slide(tmp_path / "b.tif", tumour_um=400)
     options = ["run", "a.tif", "b.tif", "--out", "out", "--slots", "1", "--quiet", "--model", "model"]
@@ -249,7 +274,15 @@ def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1] == "error: device 'auto' isn't there any more"
-    assert [row["slide_id"] for row in rows(tmp_path / "out")] == ["a"]
+    ended = "the run ended before its result was there: device 'auto' isn't there any more"
+    assert [(row["slide_id"], row["status"], row["reason"]) for row in rows(tmp_path / "out")] == [
+        ("a", "complete", ""),
+        ("b", "failed", ended),
+    ]
+    record = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (record["state"], record["redo"]) == ("interrupted", ["b"])
+    assert ended in html.unescape((tmp_path / "out" / "summary.html").read_text())
+    assert not (tmp_path / "out" / "b").exists()
 
 
 RUN = """

@@ -56,6 +56,13 @@ def open_nowhere(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
     raise DeviceError(f"device {device!r} isn't there")
 
 
+def open_beyond_the_first(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+    """The first slot's GPU is broken."""
+    if slot == 0:
+        raise DeviceError("cuda:0 doesn't compute")
+    return ColourPredictor(), 1
+
+
 def open_until_it_dies(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
     """The device is gone once a worker died at it."""
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import distributed
 from distributed.comm.addressing import normalize_address, resolve_address
 
 from nodescan.cluster.processes import ClusterJob
-from nodescan.cluster.task import look
+from nodescan.cluster.task import answered, look
 from nodescan.errors import ClusterError, UsageError
 from nodescan.progress import Viewer
 
@@ -68,9 +69,11 @@ def first_workers(
     ends, told = time.monotonic() + cluster.stall_s, False
     while True:
         try:
-            workers = workers_of(client, resources)
-            if not workers and workers_of(client, None):
+            workers = workers_of(client, resources, cluster.stall_s)
+            if not workers and workers_of(client, None, cluster.stall_s):
                 raise no_worker(cluster, resources)
+        except TimeoutError as error:
+            raise silent_scheduler(cluster, error) from error
         except OSError:
             raise ClusterError(f"{cluster.address}: the Dask scheduler stopped; {RESTART}") from None
         if workers:
@@ -83,9 +86,12 @@ def first_workers(
         time.sleep(0.5)
 
 
-def workers_of(client: distributed.Client, resources: dict[str, float] | None) -> dict[str, Any]:
-    """Address -> what the scheduler knows of each worker that has the resources."""
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+def workers_of(client: distributed.Client, resources: dict[str, float] | None, patience_s: float) -> dict[str, Any]:
+    """Address -> what the scheduler knows of each worker that has the resources.
+
+    Raises TimeoutError where it doesn't answer for so long: Dask itself would wait for ever.
+    """
+    workers = answered(partial(client.scheduler_info, n_workers=-1), patience_s)["workers"]
     needed = (resources or {}).items()
     return {
         address: facts
@@ -107,6 +113,12 @@ def no_worker(cluster: Cluster, resources: dict[str, float] | None) -> ClusterEr
         f"{cluster.address}: there is no Dask worker{kind}; start some with: dask worker {cluster.address}{option}; "
         "what is finished stays"
     )
+
+
+def silent_scheduler(cluster: Cluster, error: Exception) -> ClusterError:
+    """Of one that neither answers nor refuses. error: what was met instead of an answer."""
+    met = "" if isinstance(error, TimeoutError) else f" ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+    return ClusterError(f"{cluster.address}: the Dask scheduler doesn't answer{met}; {RESTART}")
 
 
 def tasks_on_machines(workers: dict[str, Any]) -> dict[str, int]:

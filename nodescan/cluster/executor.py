@@ -22,6 +22,7 @@ from nodescan.cluster.connection import (
     first_workers,
     no_worker,
     resources_for,
+    silent_scheduler,
     tasks_on_machines,
     workers_of,
 )
@@ -213,7 +214,7 @@ class ClusterExecutor(SlideExecutor):
             self._viewer.error(f"{error}; it gets no more slides, others go on")
 
     def _workers(self) -> dict[str, Any]:
-        return workers_of(self._client, self._resources)
+        return workers_of(self._client, self._resources, self._cluster.stall_s)
 
     def _why_over(self, error: BaseException) -> NodescanError:
         if self._ended is not None:
@@ -223,6 +224,8 @@ class ClusterExecutor(SlideExecutor):
             return ClusterError(f"{address}: the Dask scheduler stopped or can't be reached any more; {RESTART}")
         if isinstance(error, CancelledError):
             return ClusterError(f"{address}: the Dask scheduler gave up this run's slides; {RESTART}")
+        if isinstance(error, TimeoutError):
+            return silent_scheduler(self._cluster, error)
         text = " ".join(str(error.__cause__ or error).split())[:300]
         same = "install the same nodescan[cluster] for the scheduler and all workers"
         return ClusterError(f"{address}: a slide can't be handed over ({type(error).__name__}: {text}); {same}")
@@ -243,10 +246,12 @@ class ClusterExecutor(SlideExecutor):
         told = False
         while not self._over.wait(_LOOK_EVERY_S):
             try:
-                here = bool(answered(self._workers, self._cluster.stall_s))
-            except Exception:  # a scheduler that is gone is met by those who wait for slides, not one that stands still
+                here = bool(self._workers())
+            except (
+                Exception
+            ) as error:  # one that is gone is met by those who wait for slides, not one that stands still
                 if time.monotonic() - heard > self._cluster.stall_s:
-                    self._end(ClusterError(f"{self._cluster.address}: the Dask scheduler doesn't answer; {RESTART}"))
+                    self._end(silent_scheduler(self._cluster, error))
                 continue
             heard = time.monotonic()
             if here:

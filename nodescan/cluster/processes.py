@@ -4,10 +4,11 @@ A Dask worker may not have children by multiprocessing, so each is started by na
 with the Dask worker, with the run, or when it was idle for long.
 """
 
+import logging
 import os
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock, Thread
@@ -27,6 +28,8 @@ IDLE_S = 60.0
 """A process that is handed no slide for so long is ended: its memory, and its GPU's, are others' too."""
 
 _WATCH_EVERY_S = 2.0
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +124,16 @@ class KeptProcesses:
             self.watcher.start()
 
     def _watch_on(self) -> None:
+        """Look every few seconds; what goes wrong is told in the Dask worker's log, once, and the watch goes on."""
+        told = ""
         while True:
             time.sleep(_WATCH_EVERY_S)
-            with suppress(Exception):  # a disk that is away for a moment
+            try:
                 self.end_unwanted()
+            except Exception as error:  # a defect in the program may not leave processes without a watch
+                if repr(error) != told:
+                    told = repr(error)
+                    _LOG.exception("nodescan: processes that nobody needs can't be ended")
 
 
 def model_here(job: ClusterJob) -> Path:

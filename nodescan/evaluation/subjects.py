@@ -1,11 +1,13 @@
 """What is scored: each slide as some system read it, from a run's reports or from challenge files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodescan.csv_rows import read_lines
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
+from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
 from nodescan.reports.made_with import MadeWith, differences
 from nodescan.reports.report_reader import StoredReport, read_reports
 from nodescan.slides.slide_ids import slide_key
@@ -44,6 +46,21 @@ def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
         report.slide_id: Subject(report.slide_id, report, read_of_report(report.folder))
         for report in read_reports(folder)
     }
+
+
+def without_row(folder: Path, slide_ids: Iterable[str]) -> tuple[str, ...]:
+    """Those that the summary.csv of a run's folder doesn't name: an earlier run, or an older name, left their reports.
+
+    None where the table isn't there or can't be understood.
+    """
+    try:
+        head, *rows = read_lines(folder / SUMMARY_CSV)
+    except UsageError:
+        return ()
+    if head.text("0") != SUMMARY_COLUMNS[0]:
+        return ()
+    named = {row.text("0") for row in rows}
+    return tuple(sorted(slide_id for slide_id in slide_ids if slide_id not in named))
 
 
 def subjects_of_challenge(folder: Path) -> Mapping[str, Subject]:
