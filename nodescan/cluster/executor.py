@@ -247,9 +247,7 @@ class ClusterExecutor(SlideExecutor):
         while not self._over.wait(_LOOK_EVERY_S):
             try:
                 here = bool(self._workers())
-            except (
-                Exception
-            ) as error:  # one that is gone is met by those who wait for slides, not one that stands still
+            except Exception as error:  # who waits for slides meets one that is gone, not one that stands still
                 if time.monotonic() - heard > self._cluster.stall_s:
                     self._end(silent_scheduler(self._cluster, error))
                 continue
