@@ -171,6 +171,7 @@ def test_a_given_spacing_that_contradicts_the_file_is_remarked_upon(tmp_path):
     assert measured(path).notes == ()
     result = measured(path, mpp=Spacing.square(1.0))
     assert result.spacing_source == "user"
+    assert result.largest_deposit_um == pytest.approx(measured(path).largest_deposit_um / 2)
     assert result.notes == ("the file says 2 x 2 um/px; measured with 1 x 1 as given",)
 
 
@@ -265,6 +266,30 @@ def test_the_uncertainty_that_deposits_geojson_states_is_kept(tmp_path, capsys):
         assert "outline alone" not in capsys.readouterr().out
 
 
+def test_a_stated_uncertainty_is_of_the_outline_it_stands_beside(tmp_path):
+    """With pixels of 0.25 x 0.5 um, too: that of a lesion elsewhere isn't taken for it."""
+    write_geojson(result((MICRO,)), tmp_path)
+    (stated,) = json.loads((tmp_path / "deposits.geojson").read_text())["features"]
+    left = min(x for x, _ in stated["geometry"]["coordinates"][0])
+    top = max(y for _, y in stated["geometry"]["coordinates"][0])
+    # where the first would lie, were x and y mistaken for each other
+    other = feature(
+        [closed([(left * 2, top / 2 - 90), (left * 2 + 90, top / 2 - 90), (left * 2 + 90, top / 2)])], "Tumor"
+    )
+    found = measured(geojson(tmp_path / "two.geojson", [stated, other]), mpp=Spacing(0.25, 0.5))
+    assert [one.diameter_uncertainty_um > MICRO.diameter_uncertainty_um for one in found.deposits] == [True, False]
+
+
+def test_what_is_excluded_from_a_lesion_is_not_measured(tmp_path):
+    """ASAP's group for exclusions cuts a lesion of 1,000 x 400 px short."""
+    whole = [(0, 0), (1000, 0), (1000, 400), (0, 400)]
+    cut = [(500, -10), (1010, -10), (1010, 410), (500, 410)]
+    length_um = measured(asap(tmp_path / "a.xml", ("_0", whole), ("_2", cut))).largest_deposit_um
+    assert length_um == pytest.approx(
+        measured(asap(tmp_path / "b.xml", ("_0", [(x / 2, y) for x, y in whole]))).largest_deposit_um
+    )
+
+
 def test_a_spacing_that_contradicts_stated_diameters_is_remarked_upon(tmp_path):
     """Our own outlines measured with another slide's spacing would have another size, and no word of it."""
     write_geojson(result((MICRO,)), tmp_path)
@@ -320,13 +345,15 @@ def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):
     assert any("edge of the mask" in note for note in notes)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [((40, 60), (70, 90)), ((0, 9), (20, 60)), ((20, 60), (90, 100))])
+@pytest.mark.parametrize(
+    ("rows", "columns"), [((40, 60), (70, 90)), ((0, 9), (20, 60)), ((20, 60), (90, 100)), ((60, 80), (40, 80))]
+)
 def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, rows, columns):
     """With pixels of 0.3 x 0.7 um, whose corners aren't whole."""
     mask = np.zeros((80, 100), np.uint8)
     mask[20:30, 20:30] = mask[slice(*rows), slice(*columns)] = 1
     found = measured(saved(tmp_path / "m.png", mask), mpp=Spacing(0.3, 0.7))
-    at_edge = rows[0] == 0 or columns[1] == 100
+    at_edge = rows[0] == 0 or rows[1] == 80 or columns[1] == 100
     assert [deposit.cut_off for deposit in found.deposits] == [at_edge, False]
     assert any("edge of the mask" in note for note in found.notes) is at_edge
 

@@ -1,5 +1,6 @@
 """One slide from file to report: what is planted is found, and what can't be seen is never called negative."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideResult, Status
@@ -115,6 +117,7 @@ def test_unread_tissue_with_nothing_found_has_no_class() -> None:
     assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, None, False)
     assert report.examined_fraction is not None
     assert 0 < report.examined_fraction < 1
+    assert report.tumour_probability is not None  # of what was seen
     assert "unread_tissue" in {flag.code for flag in report.flags}
 
 
@@ -122,6 +125,34 @@ def test_unread_tissue_beside_a_deposit_makes_its_class_a_lower_bound() -> None:
     """What was found still stands, as "at least"."""
     report = scan(PaintedSlide(painted(320), torn=PixelBox(820, 820, 10, 10))).report
     assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, Metastasis.MICRO, True)
+
+
+def test_a_deposit_that_ends_where_tissue_was_not_read_is_cut_off() -> None:
+    """Its size is a lower bound; that of one elsewhere on the slide isn't."""
+    pixels = painted()
+    rows, columns = np.ogrid[:SIZE_PX, :SIZE_PX]
+    for top, left in ((320, 320), (704, 704)):
+        disc = np.hypot(rows - top, columns - left) < 110
+        pixels[disc] = np.clip(
+            np.array(PURPLE) + np.random.default_rng(top).integers(-14, 15, (int(disc.sum()), 1)), 0, 255
+        )
+    report = scan(PaintedSlide(pixels, torn=PixelBox(704, 704, 200, 200))).report
+    assert {(deposit.cut_off, deposit.centre_um[0] > 486) for deposit in report.deposits} == {
+        (True, True),
+        (False, False),
+    }
+    assert [flag.message for flag in report.flags if flag.code == "deposit_cut_off"] == [
+        f"Deposit {next(d.id for d in report.deposits if d.cut_off)} borders on tissue that was not examined and may "
+        "be larger."
+    ]
+
+
+def test_what_the_reader_warns_of_is_told() -> None:
+    """A spacing that the user put over the file's, say."""
+    slide = PaintedSlide(painted())
+    warning = Flag("spacing_overridden", "The file says 0.5 um/px; 0.95 was given.")
+    slide.info = replace(slide.info, warnings=(warning,))
+    assert scan(slide).report.flags[0] == warning
 
 
 def test_glass_alone_is_incomplete_not_negative() -> None:

@@ -11,7 +11,9 @@ from nodescan.imaging.stitching import fitted_tiles
 from nodescan.inference.card import load_card
 from nodescan.inference.fast_predictor import SECOND_LOOK_CORE_PX, second_look_tile
 from nodescan.inference.random_model import random_model
-from nodescan.survey import Survey
+from nodescan.survey import Survey, plan
+from tests.fakes import ColourPredictor
+from tests.test_scan import PaintedSlide
 
 
 def test_a_network_that_pads_is_asked_again_in_the_tiles_of_the_first_time(tmp_path: Path) -> None:
@@ -28,3 +30,14 @@ def test_a_network_that_pads_is_asked_again_in_the_tiles_of_the_first_time(tmp_p
         part = survey.around(cells, second_look_tile(card))
         assert part.grid.tile.core_px == core_px
         assert part.tiles == (((35, 37),) if core_px == 512 else ((40, 40),))
+
+
+def test_a_cell_with_the_least_tissue_is_shown_to_the_network() -> None:
+    """One pixel of the mask in a cell, and the cell is wanted; its neighbours aren't."""
+    tissue = np.zeros((64, 64), dtype=np.bool_)
+    tissue[21, 42] = True  # of 4 um, in a cell of 15.2 um
+    predictor, slide = ColourPredictor(), PaintedSlide(np.full((256, 256, 3), 245, np.uint8))
+    survey = plan(slide, TissueMask(tissue, Spacing.square(4.0)), predictor)
+    side_um = 0.95 * predictor.geometry.stride_px
+    rows, columns = (np.unique([int(at * 4 / side_um), int((at * 4 + 3.999) / side_um)]) for at in (21, 42))
+    assert np.argwhere(survey.wanted).tolist() == [[row, column] for row in rows for column in columns]

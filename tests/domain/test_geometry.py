@@ -48,6 +48,10 @@ def test_feret_of_a_large_hull_equals_brute_force():
     points = np.column_stack((1300 * np.cos(angle), 900 * np.sin(angle)))
     brute = max(np.linalg.norm(points - point, axis=1).max() for point in points)
     assert max_feret(points).diameter_um == pytest.approx(brute, rel=1e-12)
+    for turn in np.arange(0, np.pi, 0.2):  # whichever block its ends are in
+        x, y = points.T
+        size = max_feret(np.column_stack((x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn))))
+        assert math.dist(size.start_um, size.end_um) == pytest.approx(brute, rel=1e-9)
 
 
 def test_feret_of_points_on_a_line_is_the_line():
