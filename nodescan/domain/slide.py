@@ -10,6 +10,9 @@ FINEST_UM, COARSEST_UM = 0.1, 1.2
 """Plausible um/px at level 0 of a slide scanner: 100x oil is about 0.1, 10x about 1. Resolutions of 72 or 96 dpi, the
 values that image programs write when they know none, are 353 and 265."""
 
+LARGEST_ASPECT = 1.1
+"""x and y of scanners differ by a few per cent at most; more is a typing error."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlideRef:

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nodescan.domain.flags import Flag
-from nodescan.domain.slide import COARSEST_UM, FINEST_UM, SlideRef
+from nodescan.domain.slide import COARSEST_UM, FINEST_UM, LARGEST_ASPECT, SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
 from nodescan.ome_xml import physical_size_um
 from nodescan.slides.frame import MOST_REDUCED
-
-LARGEST_ASPECT = 1.1
-"""x and y of scanners differ by a few per cent at most; more is a typing error."""
 
 DICOM = "dicom"
 """OpenSlide's name of the format."""
