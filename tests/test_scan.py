@@ -1,5 +1,6 @@
 """One slide from file to report: what is planted is found, and what can't be seen is never called negative."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +10,17 @@ from numpy.typing import NDArray
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.report import Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination
 from nodescan.interfaces import Slide
 from nodescan.progress import Viewer, outcome
-from nodescan.scan import scan_slide
+from nodescan.scan import Finding, report_of, scan_slide
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor
 
@@ -122,6 +124,43 @@ def test_unread_tissue_beside_a_deposit_makes_its_class_a_lower_bound() -> None:
     """What was found still stands, as "at least"."""
     report = scan(PaintedSlide(painted(320), torn=PixelBox(820, 820, 10, 10))).report
     assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, Metastasis.MICRO, True)
+
+
+def concluded(missing: int) -> SlideReport:
+    """Of 40,000 cells of tissue in which nothing was found, `missing` of them not examined."""
+    wanted = np.ones((200, 200), np.bool_)
+    unread = np.zeros_like(wanted)
+    unread.flat[:missing] = True
+    nothing, cell = np.zeros_like(wanted), SPACING.scaled(16)
+    map_ = ProbabilityMap(np.zeros(wanted.shape, np.float32), ~unread, cell)
+    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, "float32")
+    finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
+    provenance = Provenance({}, "", "f" * 64, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
+    return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor(), provenance)
+
+
+def test_a_single_cell_that_was_not_examined_leaves_a_slide_incomplete() -> None:
+    """However small a share of the tissue it is, negative can't be said."""
+    report = concluded(missing=1)
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert report.examined_fraction == 1 - 1 / 40_000
+    whole = concluded(missing=0)
+    assert (whole.status, whole.metastasis, whole.tumour_probability) == (Status.COMPLETE, Metastasis.NONE, 0.0)
+
+
+def test_a_score_takes_one_cell_that_was_examined() -> None:
+    """With a single one the network has looked; without any it says nothing."""
+    assert [concluded(missing=count).tumour_probability for count in (39_999, 40_000)] == [0.0, None]
+
+
+def test_what_the_file_warns_of_is_told_in_the_report() -> None:
+    """First of all flags: every size may hang on it."""
+    slide = PaintedSlide(painted(glass_only=True))
+    warning = Flag("spacing_overridden", "Measured with the given 0.95 um/px instead of the file's 0.5 um/px.")
+    slide.info = replace(slide.info, warnings=(warning,))
+    flags = scan(slide).report.flags
+    assert flags[0] == warning
+    assert [flag.code for flag in flags] == ["spacing_overridden", "no_tissue"]
 
 
 def test_glass_alone_is_incomplete_not_negative() -> None:
