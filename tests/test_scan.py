@@ -17,7 +17,7 @@ from nodescan.domain.report import Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.examination import Examination
+from nodescan.examination import Examination, examine
 from nodescan.interfaces import Slide
 from nodescan.progress import Viewer, outcome
 from nodescan.scan import Finding, report_of, scan_slide
@@ -247,6 +247,23 @@ def test_tissue_under_a_dot_of_ink_is_never_negative() -> None:
     assert result.tissue.hidden is not None
     hidden_um2 = np.count_nonzero(result.tissue.hidden) * result.tissue.spacing.pixel_area_um2
     assert hidden_um2 == pytest.approx((224 * 0.95) ** 2, rel=0.2)
+
+
+@pytest.mark.parametrize(("pixels", "examined"), [(128, True), (129, False)])
+def test_a_cell_that_ink_hides_for_the_most_part_is_not_examined(pixels: int, examined: bool) -> None:
+    """Of its 256 pixels half may lie under ink; one more, and the cell counts as hidden."""
+    tissue = np.zeros((SIZE_PX, SIZE_PX), np.bool_)
+    tissue[320:352, 320:352] = True
+    hidden = np.zeros_like(tissue)
+    hidden[320:336, 336:352] = (np.arange(256) < pixels).reshape(16, 16)
+    mask = TissueMask(tissue & ~hidden, SPACING, hidden=hidden)
+    looked = examine(
+        PaintedSlide(painted()), mask, predictor=ColourPredictor(), settings=load_config().settings, progress=Viewer()
+    )
+    assert looked.wanted[20:22, 20:22].all()
+    assert looked.probability.examined[20:22, 20:22].tolist() == [[True, examined], [True, True]]
+    assert looked.hidden_fraction == (0 if examined else 0.25)
+    assert looked.unread_fraction == looked.blurred_fraction == 0
 
 
 def test_ink_on_glass_hides_nothing() -> None:
