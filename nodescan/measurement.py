@@ -143,6 +143,12 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     spacing = mpp or picture.spacing
     if spacing is None:
         raise UsageError(f"{path.name}: the file does not say how large a pixel is; give it with --mpp UM")
+    if mpp is None and max(spacing.x, spacing.y) / min(spacing.x, spacing.y) > LARGEST_ASPECT:
+        raise UsageError(
+            f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px: x and y differ by more than a "
+            "scanner's, and no one number is right for both; mend the resolution in the file's tags or save the mask "
+            "again; --mpp is right only where the pixels are square"
+        )
     mask, notes = _mask_in(path, picture, value)
     if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
         own = picture.spacing
@@ -250,8 +256,7 @@ def _tag_spacing(image: TiffImagePlugin.TiffImageFile) -> Spacing | None:
 
 
 def _if_plausible(x: float, y: float) -> Spacing | None:
-    finer, coarser = sorted((x, y))
-    if not FINEST_MASK_UM <= finer <= coarser <= min(COARSEST_MASK_UM, LARGEST_ASPECT * finer):
+    if not (FINEST_MASK_UM <= x <= COARSEST_MASK_UM and FINEST_MASK_UM <= y <= COARSEST_MASK_UM):
         return None
     return Spacing(MicronsPerPixel(x), MicronsPerPixel(y))
 

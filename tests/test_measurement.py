@@ -116,16 +116,33 @@ def test_spacing_comes_from_tiff_tags(tmp_path, unit, um_per_unit):
     path = tiff_with(tmp_path / "m.tif", bar(), unit, (um_per_unit / 2.0, um_per_unit / 2.1))
     result = measured(path, mpp=None)
     assert result.spacing_source == "file"
-    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 21), rel=1e-4)
+    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 21), rel=1e-5)
 
 
-ABSURD = [(2, (72.0,) * 2), (2, (300.0,) * 2), (1, (5000.0,) * 2), (3, (0.0,) * 2), (3, (1e9,) * 2), (3, (2e4, 2e3))]
+def test_tiff_tags_whose_x_and_y_lie_too_far_apart_are_no_spacing(tmp_path):
+    """Up to a tenth apart they may be a scanner's; more is refused, unless a spacing is given, and then told."""
+    near, far = (
+        tiff_with(tmp_path / name, bar(), 3, (10_000.0, 10_000 / um)) for name, um in (("n.tif", 1.1), ("f.tif", 1.11))
+    )
+    assert measured(near, mpp=None).spacing == Spacing(1.0, 1.1)
+    with pytest.raises(UsageError) as caught:
+        measured(far, mpp=None)
+    assert str(caught.value) == (
+        "f.tif: the file says 1 x 1.11 um/px: x and y differ by more than a scanner's, and no one number is right for "
+        "both; mend the resolution in the file's tags or save the mask again; --mpp is right only where the pixels are "
+        "square"
+    )
+    with pytest.raises(UsageError, match=r"the file says 5 x 0\.5 um/px: x and y differ"):
+        measured(tiff_with(tmp_path / "m.tif", bar(), 3, (2000.0, 20_000.0)), mpp=None)
+    given = measured(far, mpp=Spacing.square(1.0))
+    assert given.largest_deposit_um == pytest.approx(math.hypot(100, 10))
+    assert given.notes == ("the file says 1 x 1.11 um/px; measured with 1 x 1 as given",)
 
 
-@pytest.mark.parametrize(("unit", "per_unit"), ABSURD)
+@pytest.mark.parametrize(("unit", "per_unit"), [(2, 72.0), (2, 300.0), (1, 5000.0), (3, 0.0), (3, 1e9)])
 def test_absurd_tiff_tags_are_no_spacing(tmp_path, unit, per_unit):
-    """A print setting, a resolution without unit, a nonsense one and 0.5 x 5 um are not believed: the user must say."""
-    path = tiff_with(tmp_path / "m.tif", bar(), unit, per_unit)
+    """A print setting, a resolution without unit and a nonsense one are not believed: the user must say it."""
+    path = tiff_with(tmp_path / "m.tif", bar(), unit, (per_unit, per_unit))
     with pytest.raises(UsageError, match=r"m\.tif: the file does not say how large a pixel is; give it with --mpp"):
         measured(path, mpp=None)
 
@@ -135,10 +152,10 @@ def test_absurd_tiff_tags_are_no_spacing(tmp_path, unit, per_unit):
     [
         ('PhysicalSizeX="2" PhysicalSizeY="2.1"', (2.0, 2.1)),
         ('PhysicalSizeX="2000" PhysicalSizeXUnit="nm" PhysicalSizeY="0.0021" PhysicalSizeYUnit="mm"', (2.0, 2.1)),
-        ('PhysicalSizeX="2" PhysicalSizeXUnit="pixel" PhysicalSizeY="2.1"', None),
+        ('PhysicalSizeX="2" PhysicalSizeXUnit="pixel" PhysicalSizeY="2"', None),
         ('PhysicalSizeX="2"', None),
-        ('PhysicalSizeX="two" PhysicalSizeY="2.1"', None),
-        ('PhysicalSizeX="2" PhysicalSizeY="2.1" broken', None),
+        ('PhysicalSizeX="two" PhysicalSizeY="2"', None),
+        ('PhysicalSizeX="2" PhysicalSizeY="2" broken', None),
     ],
     ids=["um", "units", "unknown unit", "x alone", "no number", "no XML"],
 )
@@ -154,7 +171,7 @@ def test_spacing_comes_from_ome_xml(tmp_path, pixels, expected):
         return
     result = measured(path, mpp=None)
     assert (result.spacing.x, result.spacing.y) == pytest.approx(expected)
-    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 21), rel=1e-4)
+    assert result.largest_deposit_um == pytest.approx(math.hypot(200, 21), rel=1e-5)
 
 
 def test_spacing_comes_from_an_ome_tiff_as_programs_write_it(tmp_path):
@@ -170,8 +187,8 @@ def test_a_given_spacing_that_contradicts_the_file_is_remarked_upon(tmp_path):
     path = tiff_with(tmp_path / "m.tif", bar(), 3, (5000.0, 5000.0))
     assert measured(path).notes == ()
     result = measured(path, mpp=Spacing.square(1.0))
-    assert result.spacing_source == "user"
-    assert result.largest_deposit_um == pytest.approx(measured(path).largest_deposit_um / 2)
+    assert (result.spacing, result.spacing_source) == (Spacing.square(1.0), "user")
+    assert result.largest_deposit_um == pytest.approx(math.hypot(100, 10))
     assert result.notes == ("the file says 2 x 2 um/px; measured with 1 x 1 as given",)
 
 
@@ -266,28 +283,19 @@ def test_the_uncertainty_that_deposits_geojson_states_is_kept(tmp_path, capsys):
         assert "outline alone" not in capsys.readouterr().out
 
 
-def test_a_stated_uncertainty_is_of_the_outline_it_stands_beside(tmp_path):
-    """With pixels of 0.25 x 0.5 um, too: that of a lesion elsewhere isn't taken for it."""
+def test_a_stated_uncertainty_goes_with_its_deposit_where_x_and_y_differ(tmp_path):
+    """The outlines that state it lie in pixels of unlike sides, the deposits in um."""
     write_geojson(result((MICRO,)), tmp_path)
-    (stated,) = json.loads((tmp_path / "deposits.geojson").read_text())["features"]
-    left = min(x for x, _ in stated["geometry"]["coordinates"][0])
-    top = max(y for _, y in stated["geometry"]["coordinates"][0])
-    # where the first would lie, were x and y mistaken for each other
-    other = feature(
-        [closed([(left * 2, top / 2 - 90), (left * 2 + 90, top / 2 - 90), (left * 2 + 90, top / 2)])], "Tumor"
-    )
-    found = measured(geojson(tmp_path / "two.geojson", [stated, other]), mpp=Spacing(0.25, 0.5))
-    assert [one.diameter_uncertainty_um > MICRO.diameter_uncertainty_um for one in found.deposits] == [True, False]
+    (one,) = measured(tmp_path / "deposits.geojson", mpp=Spacing(0.25, 0.5)).deposits
+    assert one.diameter_uncertainty_um == pytest.approx(math.hypot(MICRO.diameter_uncertainty_um, 0.5))
 
 
-def test_what_is_excluded_from_a_lesion_is_not_measured(tmp_path):
-    """ASAP's group for exclusions cuts a lesion of 1,000 x 400 px short."""
-    whole = [(0, 0), (1000, 0), (1000, 400), (0, 400)]
-    cut = [(500, -10), (1010, -10), (1010, 410), (500, 410)]
-    length_um = measured(asap(tmp_path / "a.xml", ("_0", whole), ("_2", cut))).largest_deposit_um
-    assert length_um == pytest.approx(
-        measured(asap(tmp_path / "b.xml", ("_0", [(x / 2, y) for x, y in whole]))).largest_deposit_um
-    )
+def test_what_is_excluded_is_cut_out_before_it_is_measured(tmp_path):
+    """A strip of normal tissue across an outline leaves two deposits, and takes its area from them."""
+    strip = [(40, -10), (60, -10), (60, 110), (40, 110)]
+    found = measured(asap(tmp_path / "a.xml", ("_0", SQUARE), ("_2", strip)))
+    assert [one.diameter_um for one in found.deposits] == pytest.approx([2 * math.hypot(40, 100)] * 2)
+    assert [one.area_um2 for one in found.deposits] == pytest.approx([4 * 4000] * 2)
 
 
 def test_a_spacing_that_contradicts_stated_diameters_is_remarked_upon(tmp_path):
@@ -346,14 +354,25 @@ def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns"), [((40, 60), (70, 90)), ((0, 9), (20, 60)), ((20, 60), (90, 100)), ((60, 80), (40, 80))]
+    ("rows", "columns"),
+    [
+        ((40, 60), (70, 90)),
+        ((0, 9), (20, 60)),
+        ((1, 9), (20, 60)),
+        ((20, 60), (90, 100)),
+        ((20, 60), (90, 99)),
+        ((50, 80), (40, 60)),
+        ((50, 79), (40, 60)),
+        ((40, 60), (0, 15)),
+        ((40, 60), (1, 15)),
+    ],
 )
 def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, rows, columns):
     """With pixels of 0.3 x 0.7 um, whose corners aren't whole."""
     mask = np.zeros((80, 100), np.uint8)
     mask[20:30, 20:30] = mask[slice(*rows), slice(*columns)] = 1
     found = measured(saved(tmp_path / "m.png", mask), mpp=Spacing(0.3, 0.7))
-    at_edge = rows[0] == 0 or rows[1] == 80 or columns[1] == 100
+    at_edge = rows[0] == 0 or rows[1] == 80 or columns[0] == 0 or columns[1] == 100
     assert [deposit.cut_off for deposit in found.deposits] == [at_edge, False]
     assert any("edge of the mask" in note for note in found.notes) is at_edge
 
@@ -481,7 +500,9 @@ def test_asap_and_geojson_give_the_same_deposits(tmp_path):
 
 def test_real_outlines_measure_as_plausible_lesions(shared):
     """All 27 real files are measured in seconds; every size lies between a cell and a node."""
-    for path in sorted((shared / "data/camelyon16/annotations").glob("*.xml")):
+    paths = sorted((shared / "data/camelyon16/annotations").glob("*.xml"))
+    assert len(paths) == 27
+    for path in paths:
         result = measured(path, mpp=Spacing.square(0.243))
         assert result.deposits
         assert all(10 < deposit.diameter_um < 20_000 for deposit in result.deposits)

@@ -13,14 +13,14 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.report import Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.examination import Examination
+from nodescan.examination import Examination, examine
 from nodescan.interfaces import Slide
 from nodescan.progress import Viewer, outcome
-from nodescan.scan import scan_slide
+from nodescan.scan import Finding, report_of, scan_slide
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor
 
@@ -147,12 +147,41 @@ def test_a_deposit_that_ends_where_tissue_was_not_read_is_cut_off() -> None:
     ]
 
 
-def test_what_the_reader_warns_of_is_told() -> None:
-    """A spacing that the user put over the file's, say."""
-    slide = PaintedSlide(painted())
-    warning = Flag("spacing_overridden", "The file says 0.5 um/px; 0.95 was given.")
+def concluded(missing: int) -> SlideReport:
+    """Of 40,000 cells of tissue in which nothing was found, `missing` of them not examined."""
+    wanted = np.ones((200, 200), np.bool_)
+    unread = np.zeros_like(wanted)
+    unread.flat[:missing] = True
+    nothing, cell = np.zeros_like(wanted), SPACING.scaled(16)
+    map_ = ProbabilityMap(np.zeros(wanted.shape, np.float32), ~unread, cell)
+    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, "float32")
+    finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
+    provenance = Provenance({}, "", "f" * 64, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
+    return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor(), provenance)
+
+
+def test_a_single_cell_that_was_not_examined_leaves_a_slide_incomplete() -> None:
+    """However small a share of the tissue it is, negative can't be said."""
+    report = concluded(missing=1)
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert report.examined_fraction == 1 - 1 / 40_000
+    whole = concluded(missing=0)
+    assert (whole.status, whole.metastasis, whole.tumour_probability) == (Status.COMPLETE, Metastasis.NONE, 0.0)
+
+
+def test_a_score_takes_one_cell_that_was_examined() -> None:
+    """With a single one the network has looked; without any it says nothing."""
+    assert [concluded(missing=count).tumour_probability for count in (39_999, 40_000)] == [0.0, None]
+
+
+def test_what_the_file_warns_of_is_told_in_the_report() -> None:
+    """First of all flags: every size may hang on it."""
+    slide = PaintedSlide(painted(glass_only=True))
+    warning = Flag("spacing_overridden", "Measured with the given 0.95 um/px instead of the file's 0.5 um/px.")
     slide.info = replace(slide.info, warnings=(warning,))
-    assert scan(slide).report.flags[0] == warning
+    flags = scan(slide).report.flags
+    assert flags[0] == warning
+    assert [flag.code for flag in flags] == ["spacing_overridden", "no_tissue"]
 
 
 def test_glass_alone_is_incomplete_not_negative() -> None:
@@ -239,6 +268,23 @@ def test_tissue_under_a_dot_of_ink_is_never_negative() -> None:
     assert result.tissue.hidden is not None
     hidden_um2 = np.count_nonzero(result.tissue.hidden) * result.tissue.spacing.pixel_area_um2
     assert hidden_um2 == pytest.approx((224 * 0.95) ** 2, rel=0.2)
+
+
+@pytest.mark.parametrize(("pixels", "examined"), [(128, True), (129, False)])
+def test_a_cell_that_ink_hides_for_the_most_part_is_not_examined(pixels: int, examined: bool) -> None:
+    """Of its 256 pixels half may lie under ink; one more, and the cell counts as hidden."""
+    tissue = np.zeros((SIZE_PX, SIZE_PX), np.bool_)
+    tissue[320:352, 320:352] = True
+    hidden = np.zeros_like(tissue)
+    hidden[320:336, 336:352] = (np.arange(256) < pixels).reshape(16, 16)
+    mask = TissueMask(tissue & ~hidden, SPACING, hidden=hidden)
+    looked = examine(
+        PaintedSlide(painted()), mask, predictor=ColourPredictor(), settings=load_config().settings, progress=Viewer()
+    )
+    assert looked.wanted[20:22, 20:22].all()
+    assert looked.probability.examined[20:22, 20:22].tolist() == [[True, examined], [True, True]]
+    assert looked.hidden_fraction == (0 if examined else 0.25)
+    assert looked.unread_fraction == looked.blurred_fraction == 0
 
 
 def test_ink_on_glass_hides_nothing() -> None:

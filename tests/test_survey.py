@@ -13,7 +13,7 @@ from nodescan.inference.fast_predictor import SECOND_LOOK_CORE_PX, second_look_t
 from nodescan.inference.random_model import random_model
 from nodescan.survey import Survey, plan
 from tests.fakes import ColourPredictor
-from tests.test_scan import PaintedSlide
+from tests.test_scan import PaintedSlide, painted
 
 
 def test_a_network_that_pads_is_asked_again_in_the_tiles_of_the_first_time(tmp_path: Path) -> None:
@@ -32,12 +32,18 @@ def test_a_network_that_pads_is_asked_again_in_the_tiles_of_the_first_time(tmp_p
         assert part.tiles == (((35, 37),) if core_px == 512 else ((40, 40),))
 
 
-def test_a_cell_with_the_least_tissue_is_shown_to_the_network() -> None:
-    """One pixel of the mask in a cell, and the cell is wanted; its neighbours aren't."""
-    tissue = np.zeros((64, 64), dtype=np.bool_)
-    tissue[21, 42] = True  # of 4 um, in a cell of 15.2 um
-    predictor, slide = ColourPredictor(), PaintedSlide(np.full((256, 256, 3), 245, np.uint8))
-    survey = plan(slide, TissueMask(tissue, Spacing.square(4.0)), predictor)
-    side_um = 0.95 * predictor.geometry.stride_px
-    rows, columns = (np.unique([int(at * 4 / side_um), int((at * 4 + 3.999) / side_um)]) for at in (21, 42))
-    assert np.argwhere(survey.wanted).tolist() == [[row, column] for row in rows for column in columns]
+def test_a_cell_that_one_pixel_of_tissue_touches_is_shown() -> None:
+    """One of the 256 that a cell holds is enough, and its neighbours aren't shown for it."""
+    tissue = np.zeros((1024, 1024), dtype=np.bool_)
+    tissue[16 * 9 + 15, 16 * 40] = True
+    survey = plan(PaintedSlide(painted(glass_only=True)), TissueMask(tissue, Spacing.square(0.95)), ColourPredictor())
+    assert np.argwhere(survey.wanted).tolist() == [[9, 40]]
+    assert len(survey.tiles) == 1
+
+
+def test_nothing_is_shown_of_a_slide_without_tissue() -> None:
+    """No cell is wanted, so no tile is read."""
+    nothing = TissueMask(np.zeros((1024, 1024), dtype=np.bool_), Spacing.square(0.95))
+    survey = plan(PaintedSlide(painted(glass_only=True)), nothing, ColourPredictor())
+    assert not survey.wanted.any()
+    assert survey.tiles == ()

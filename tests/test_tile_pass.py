@@ -1,13 +1,16 @@
-"""Tiles are read ahead of the network: by whom, and how many."""
+"""Tiles are read ahead of the network: by whom, and how many; and what is said of cells that were not seen."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
+import numpy as np
 import pytest
 
 from nodescan import tile_pass
-from nodescan.tile_pass import MOST_READERS, readers_for
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Spacing
+from nodescan.tile_pass import MOST_READERS, Shown, readers_for
 from tests.fakes import ColourPredictor
 
 
@@ -40,3 +43,18 @@ def test_as_many_tiles_wait_however_many_read() -> None:
 
     with ThreadPoolExecutor(MOST_READERS) as pool:
         assert list(taken(tile_pass._ahead(pool, read, range(50), most=most))) == list(range(50))
+
+
+@pytest.mark.parametrize(("missing_too", "hidden_too"), [(True, True), (True, False), (False, True), (False, False)])
+def test_a_cell_that_counts_for_nothing_is_told_by_one_reason(missing_too: bool, hidden_too: bool) -> None:
+    """Missing data are unread where the cell was wanted; what is hidden is neither unread nor out of focus."""
+    state, case = np.indices((4, 4))  # examined, blurred, unread, not wanted; neither, missing, hidden, both
+    examined, blurred, unread = (state == index for index in range(3))
+    missing, hidden = ((case == 1) | (case == 3)) & missing_too, (case >= 2) & hidden_too
+    map_ = ProbabilityMap(np.where(examined, np.float32(0.7), np.float32(0)), examined, Spacing.square(16.0))
+    found = Shown(map_, blurred, unread, np.zeros((4, 4), np.uint8)).without(missing, hidden=hidden)
+    seen = ~missing & ~hidden
+    assert np.array_equal(found.probability.examined, examined & seen)
+    assert np.array_equal(found.probability.values, np.where(examined & seen, np.float32(0.7), np.float32(0)))
+    assert np.array_equal(found.blurred, blurred & seen)
+    assert np.array_equal(found.unread, np.where(missing, state != 3, unread) & ~hidden)

@@ -54,6 +54,21 @@ def test_feret_of_a_large_hull_equals_brute_force():
         assert math.dist(size.start_um, size.end_um) == pytest.approx(brute, rel=1e-9)
 
 
+@pytest.mark.parametrize("turn", np.arange(12) * math.pi / 12)
+def test_the_ends_of_a_large_hull_lie_its_diameter_apart(turn):
+    """An ellipse of 700 corners, however it is turned: its ends are those of its long axis."""
+    angle = np.arange(700) * (2 * math.pi / 700)
+    long, short = 1300 * np.cos(angle), 900 * np.sin(angle)
+    points = np.column_stack(
+        (long * math.cos(turn) - short * math.sin(turn), long * math.sin(turn) + short * math.cos(turn))
+    )
+    feret = max_feret(points)
+    assert feret.diameter_um == pytest.approx(2600, rel=1e-12)
+    assert math.dist(feret.start_um, feret.end_um) == pytest.approx(2600, rel=1e-12)
+    ends = sorted([feret.start_um, feret.end_um])
+    assert np.allclose(ends, sorted(points[[0, 350]].tolist()), rtol=0, atol=1e-9)
+
+
 def test_feret_of_points_on_a_line_is_the_line():
     """Points without a hull of any area are measured all the same."""
     points = np.column_stack((np.arange(10.0), 2 * np.arange(10.0)))

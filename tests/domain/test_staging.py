@@ -109,6 +109,7 @@ def test_shared_slides_give_the_range_over_every_split(nodes: int, foci: Foci) -
         (MICRO, 4, Foci(2, 1, 0, to_micro=2), CountRange(1, 3)),
         (ITC, 4, Foci(2, to_micro=1), CountRange(0, 0)),
         (MACRO, 1, Foci(1, 0, 1, to_micro=1), CountRange(1, 1)),
+        (MACRO, 3, Foci(0, 1, 1, to_macro=1), CountRange(1, 2)),  # the same focus, positive as one or the other
     ],
 )
 def test_a_focus_that_may_be_positive_counts_for_the_upper_end(

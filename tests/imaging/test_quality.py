@@ -219,7 +219,9 @@ def test_a_slide_without_tissue_has_no_stain_flag() -> None:
 def test_real_slides_are_h_and_e(shared: Path) -> None:
     """Five centres' stains and test_016 are not flagged."""
     folder = shared / "data" / "regions"
-    for path in [*sorted(folder.glob("centre_*.jpeg")), folder / "test_016_thumb_x64.png"]:
+    centres = sorted(folder.glob("centre_*.jpeg"))
+    assert len(centres) == 5
+    for path in [*centres, folder / "test_016_thumb_x64.png"]:
         factor, um_per_px = (32, 0.243 * 32) if path.suffix == ".jpeg" else (1, 15.5)
         with Image.open(path) as picture:
             view = np.asarray(picture.convert("RGB").reduce(factor))

@@ -232,7 +232,9 @@ def test_a_grey_picture_array_is_refused() -> None:
 
 def test_the_five_centres_are_all_tissue(shared: Path) -> None:
     """Crops full of tissue of five scanners and stains come out almost all tissue."""
-    for path in sorted((shared / "data" / "regions").glob("centre_*.jpeg")):
+    paths = sorted((shared / "data" / "regions").glob("centre_*.jpeg"))
+    assert len(paths) == 5
+    for path in paths:
         with Image.open(path) as picture:
             view = np.asarray(picture.convert("RGB").reduce(32))
         assert find_tissue(view, Spacing.square(0.243 * 32), TISSUE).tissue.mean() > 0.99, path.name

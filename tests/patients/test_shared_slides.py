@@ -13,7 +13,7 @@ from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.patient import Node, Section, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.staging import AJCC8, CountRange
+from nodescan.domain.staging import AJCC8, CountRange, Foci
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import deposit_flags
 from nodescan.patients.grouping import section_of
@@ -97,6 +97,34 @@ def test_a_dispersed_pattern_may_lie_in_another_node_than_the_largest_focus(
     """Three positive nodes, or four: more than 200 cells by themselves make a node positive, far fewer don't."""
     others = [Section(f"m{number}", Status.COMPLETE, Metastasis.MACRO) for number in range(2)]
     assert staged(shared(dispersed(focus_um, cells=cells), 2), *others).words == words
+
+
+@pytest.mark.parametrize(("uncertainty", "known"), [(60, True), (61, False)])
+def test_foci_say_nothing_of_nodes_once_their_cells_may_be_a_micrometastasis(uncertainty: int, known: bool) -> None:
+    """140 + 60 dispersed cells are 200, no micrometastasis; of one more, which node they lie in isn't known."""
+    made = report("d", (500.0, *[50.0] * 12))
+    cells = [(None, None), (140, uncertainty), *[(0, 0)] * 11]
+    counted = [
+        replace(one, cells=count, cells_uncertainty=unsure)
+        for one, (count, unsure) in zip(made.deposits, cells, strict=True)
+    ]
+    found = shared(replace(made, deposits=tuple(counted)), 2)
+    assert found.foci == (Foci(itc=12, micro=1) if known else None)
+
+
+def test_a_slide_without_a_class_counts_no_foci() -> None:
+    """That none were found on it says nothing: it wasn't seen."""
+    assert shared(report("s", status=Status.FAILED), 2).foci is None
+    assert shared(report("s"), 2).foci == Foci()
+
+
+def test_a_deposit_whose_class_a_reader_gave_hangs_on_no_edge_of_the_scan() -> None:
+    """Cut off or not, the class is the reader's."""
+    stored = as_stored(report("s", (900.0,)), Path("s"))
+    (deposit,) = stored.deposits
+    cut = replace(deposit, cut_off=True)
+    for one, open_ended in ((deposit, False), (cut, True), (replace(cut, class_given=True), False)):
+        assert section_of(replace(stored, deposits=(one,))).cut_off is open_ended
 
 
 NEAR = st.sampled_from([150.0, 198.0, 202.0, 900.0, 1998.0, 2002.0, 3000.0])

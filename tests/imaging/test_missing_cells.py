@@ -1,0 +1,62 @@
+"""Cells that are blank where an overview shows tissue: which of them are missing, on both sides of every limit."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.maps import TissueMask
+from nodescan.domain.units import Spacing
+from nodescan.imaging.missing import BLANK, PURE, missing_cells
+
+CELL = Spacing.square(16.0)
+SIDE = 12
+
+
+def blank(rows: slice, columns: slice, kind: int = BLANK) -> NDArray[np.uint8]:
+    cells = np.zeros((SIDE, SIDE), np.uint8)
+    cells[rows, columns] = kind
+    return cells
+
+
+def overview(*light: tuple[int, int, int]) -> TissueMask:
+    """Dark tissue all over, four pixels a cell, but for so many pixels in a cell: (row, column, how many)."""
+    dark = np.ones((2 * SIDE, 2 * SIDE), np.bool_)
+    for row, column, count in light:
+        dark[2 * row : 2 * row + 2, 2 * column : 2 * column + 2] = (np.arange(4) >= count).reshape(2, 2)
+    return TissueMask(np.ones_like(dark), CELL.scaled(0.5), dark=dark)
+
+
+def test_a_lost_tile_is_three_cells_wide_and_no_less() -> None:
+    """Inside the map and at its border alike: beyond it nothing is known to be blank."""
+    for start in (0, 4, SIDE - 3):
+        three = blank(slice(start, start + 3), slice(2, 9))
+        assert np.array_equal(missing_cells(three, overview(), CELL), three > 0)
+    for start in (0, 4, SIDE - 2):
+        for two in (blank(slice(start, start + 2), slice(2, 9)), blank(slice(2, 9), slice(start, start + 2))):
+            assert not missing_cells(two, overview(), CELL).any()
+
+
+def test_a_tile_is_lost_only_where_one_cell_is_dark_all_over() -> None:
+    """Amid blank ones; a single light pixel in it may be the glass that all of them show."""
+    lost = blank(slice(4, 7), slice(4, 7))
+    assert missing_cells(lost, overview(), CELL).sum() == 9
+    assert not missing_cells(lost, overview((5, 5, 1)), CELL).any()
+
+
+def test_its_other_cells_are_lost_where_most_of_them_is_dark() -> None:
+    """Three of four pixels are most of a cell, two aren't; what isn't joined to it isn't lost either."""
+    lost = blank(slice(4, 7), slice(4, 7))
+    lost[5, 7] = lost[5, 8] = lost[1, 1] = BLANK
+    assert missing_cells(lost, overview((5, 7, 1)), CELL).sum() == 11
+    assert missing_cells(lost, overview((5, 7, 2)), CELL).sum() == 9
+    assert missing_cells(lost, overview((5, 8, 2)), CELL).sum() == 10
+
+
+def test_where_the_overview_could_not_be_read_pure_colour_is_missing() -> None:
+    """Flat glass is common there, and where nothing is known to be dark nothing is missing."""
+    every = np.ones((2 * SIDE, 2 * SIDE), np.bool_)
+    unread = TissueMask(every, CELL.scaled(0.5), unseen=every)
+    area = slice(4, 7), slice(4, 7)
+    assert missing_cells(blank(*area, PURE), unread, CELL).sum() == 9
+    assert not missing_cells(blank(*area), unread, CELL).any()
+    assert not missing_cells(blank(*area, PURE), TissueMask(every, CELL.scaled(0.5)), CELL).any()
+    assert not missing_cells(blank(*area, PURE), TissueMask(~every, CELL.scaled(0.5), dark=every), CELL).any()

@@ -1,0 +1,92 @@
+"""What a reader is told beside the findings, on both sides of every limit."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nodescan.config import load_config
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.flags import Flag
+from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.domain.units import Spacing
+from nodescan.examination import Examination
+from nodescan.imaging.segmentation import find_deposits
+from nodescan.slide_flags import CutOff, edge_and_glass_flags, less_sure, pattern_flags
+from tests.fakes import ColourPredictor
+from tests.imaging.planted import CELL_UM, PLAIN, coverage, disc, either
+from tests.reports.factory import ITC, MACRO, MICRO
+
+SPACING = Spacing.square(CELL_UM)
+RULE = DecisionRule(40.0, 0.5, 0.6, (), 5.0)
+
+
+def examined(map_: ProbabilityMap) -> Examination:
+    nothing = np.zeros_like(map_.examined)
+    return Examination(map_, Spacing.square(1.0), map_.examined, nothing, nothing, nothing, "float32")
+
+
+def test_deposits_that_are_cut_off_are_less_sure_whatever_cut_them() -> None:
+    """By tissue that wasn't examined, by the end of the scan, or both: the smoothing is added; others stay."""
+    alone = replace(MICRO, id=4)
+    found = less_sure((MACRO, MICRO, ITC, alone), CutOff((1, 3), (2, 3)), RULE)
+    assert [one.cut_off for one in found] == [True, True, True, False]
+    for one, before in zip(found[:3], (MACRO, MICRO, ITC), strict=True):
+        assert one.diameter_uncertainty_um == pytest.approx(math.hypot(before.diameter_uncertainty_um, 40))
+    assert found[3] is alone
+
+
+def glass_flags(values: NDArray[np.float32], deposits: tuple[Deposit, ...] = (MICRO,)) -> tuple[Flag, ...]:
+    """Of a slide whose cells from the sixth column on are glass."""
+    tissue = np.zeros(values.shape, np.bool_)
+    tissue[:, :5] = True
+    looked = examined(ProbabilityMap(values, np.ones(values.shape, np.bool_), SPACING))
+    return edge_and_glass_flags(deposits, CutOff((), ()), looked, TissueMask(tissue, SPACING), rule=RULE)
+
+
+def test_tumour_on_glass_is_told_above_a_fifth() -> None:
+    """One cell of five isn't, two of six are; what was called tumour begins at the threshold itself."""
+    values = np.zeros((4, 10), np.float32)
+    values[0, :4] = values[0, 7] = 0.5
+    assert glass_flags(values) == ()
+    values[1, 7] = 0.5
+    (flag,) = glass_flags(values)
+    assert (flag.code, flag.message.split(" %")[0]) == ("tumour_on_glass", "33")
+    values[1, 7] = 0.49
+    assert glass_flags(values) == ()
+
+
+def test_nothing_lies_on_glass_where_there_is_no_deposit_or_no_tumour() -> None:
+    """High cells too few for a deposit are no finding, and a deposit that a reader added may have none."""
+    values = np.zeros((4, 10), np.float32)
+    assert glass_flags(values) == ()
+    values[0, 7] = 0.9
+    assert glass_flags(values, ()) == ()
+
+
+def gap_flags(map_: ProbabilityMap, found: tuple[Deposit, ...]) -> list[str]:
+    predictor = ColourPredictor()
+    predictor.decision = PLAIN
+    return [flag.code for flag in pattern_flags(found, examined(map_), predictor, load_config().settings)]
+
+
+def test_joining_never_lowers_the_class_that_counts_gave() -> None:
+    """A focus of 150 um that its cells make a micrometastasis is one for every gap, so the class hangs on none."""
+    map_ = coverage(disc((400, 400), 150), (60, 60), SPACING)
+    (small,) = find_deposits(map_, PLAIN, load_config().settings.segmentation)
+    assert small.metastasis is Metastasis.ITC
+    assert gap_flags(map_, (small,)) == []
+    by_cells = replace(small, cells=400, cells_uncertainty=50, metastasis=Metastasis.MICRO)
+    assert gap_flags(map_, (by_cells,)) == []
+
+
+def test_a_class_that_joining_raises_is_told() -> None:
+    """Two foci of 150 um, 40 um apart, are isolated tumour cells, and a micrometastasis once they are one."""
+    map_ = coverage(either(disc((400, 400), 150), disc((590, 400), 150)), (60, 60), SPACING)
+    found = find_deposits(map_, PLAIN, load_config().settings.segmentation)
+    assert [one.metastasis for one in found] == [Metastasis.ITC] * 2
+    assert gap_flags(map_, found) == ["joining_gap"]
