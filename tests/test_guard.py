@@ -10,14 +10,18 @@ from numpy.typing import NDArray
 from nodescan.config import load_config
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.geometry import PixelBox, TileGeometry
+from nodescan.domain.geometry import PixelBox, TileGeometry, TileGrid
+from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.guard import LEAST_FOR_SCORE
+from nodescan.guard import LEAST_FOR_SCORE, Reference, settled
+from nodescan.imaging.stitching import fitted_tiles
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
+from nodescan.survey import Survey
+from nodescan.tile_pass import Shown
 from tests.fakes import PURPLE, ColourPredictor
 from tests.test_scan import PaintedSlide, painted
 
@@ -279,6 +283,85 @@ def test_the_constant_output_flag_is_the_references() -> None:
         predictor._own = reference
         found = scanned(spotted(0), predictor)
         assert ("constant_output" in {flag.code for flag in found.report.flags}) == flagged
+
+
+def asked_again(
+    values: NDArray[np.float32], predictor: Fast, *, unexamined: NDArray[np.bool_], tissue: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """bool (H, W): the cells that the reference is asked for, which answers just so.
+
+    values, tissue : (H, W); unexamined : bool (H, W), cells of it that the first look couldn't show.
+    """
+    spacing = Spacing.square(0.95)
+    cell, nothing = spacing.scaled(16), np.zeros_like(tissue)
+    grid = TileGrid(16 * values.shape[1], 16 * values.shape[0], predictor.geometry)
+    survey = Survey(grid, spacing, tissue, fitted_tiles(grid, np.ones_like(tissue)), TissueMask(tissue, cell))
+    map_ = ProbabilityMap(np.where(unexamined, np.float32(0), values), ~unexamined, cell)
+    first = Shown(map_, nothing, nothing, np.zeros(values.shape, np.uint8))
+    asked = np.zeros_like(tissue)
+
+    def about(cells: NDArray[np.bool_]) -> Shown:
+        asked[cells] = True
+        return replace(first, probability=replace(map_, examined=cells & map_.examined))
+
+    found = settled(
+        first, survey, Reference(about, lambda: first), predictor=predictor, settings=load_config().settings
+    )
+    assert found.precision.startswith("fast, ")
+    return asked
+
+
+def with_deposit() -> NDArray[np.float32]:
+    """A disc of 0.56 mm that nothing puts in question, to the left."""
+    rows, columns = np.ogrid[:64, :160]
+    return np.where(np.hypot(rows - 32, columns - 32) < 18.5, 0.95, 0.05).astype(np.float32)
+
+
+def test_a_deposit_is_certain_only_where_all_of_the_tissue_was_examined() -> None:
+    """One cell of tissue that wasn't, however far off, and all of the deposit is asked for; one of glass is nothing."""
+    tissue = np.ones((64, 160), np.bool_)
+    tissue[:, 150:] = False
+    predictor = Fast(0.0, smoothed_tolerance=0.012)
+    for column, certain in ((149, False), (150, True)):
+        gone = np.zeros_like(tissue)
+        gone[60, column] = True
+        asked = asked_again(with_deposit(), predictor, unexamined=gone, tissue=tissue)
+        assert asked[32, 32] is np.bool_(not certain)
+        assert asked.any()
+
+
+@pytest.mark.parametrize("state", ["certain", "decisive", "no deposit"])
+def test_how_much_tumour_lies_on_glass_is_the_references_where_there_is_a_deposit(state: str) -> None:
+    """Cells on glass about the threshold decide whether that is told; without a deposit nothing is told of them."""
+    values, tissue, gone = with_deposit(), np.ones((64, 160), np.bool_), np.zeros((64, 160), np.bool_)
+    tissue[:, 110:] = False
+    values[20:40, 120:150] = 0.48
+    if state == "no deposit":  # but some that is as high as a deposit's outline
+        values[:, :110] = 0.05
+        values[20:50, 20:50] = 0.7
+    gone[60, 100] = state == "decisive"
+    asked = asked_again(values, Fast(0.0, smoothed_tolerance=0.012), unexamined=gone, tissue=tissue)
+    on_glass = np.zeros_like(asked)
+    on_glass[20:40, 120:150] = True
+    assert (asked & (np.arange(160) >= 110))[on_glass].all() is np.bool_(state != "no deposit")
+    assert not (asked & (np.arange(160) >= 110))[~on_glass].any()
+
+
+@pytest.mark.parametrize(("second_look", "side"), [(InSmallTiles(), 5), (Graded(), 1)])
+def test_every_two_hundredth_tile_is_compared_whatever_it_shows(second_look: Graded, side: int) -> None:
+    """A tile's worth of a second look from its first cell on; one cell of it where the whole tile is answered again."""
+    values = np.full((18 * 16, 25 * 16), 0.02, np.float32)
+    values[30, 40] = 0.4
+    whole = np.ones(values.shape, np.bool_)
+    predictor = Fast(0.0, tolerance=0.01, smoothed_tolerance=0.01, second_look=second_look)
+    asked = asked_again(values, predictor, unexamined=~whole, tissue=whole)
+    assert asked[30, 40]
+    asked[:64, :80] = False  # about the highest answer
+    expected = np.zeros_like(asked)
+    for tile in (200, 400):
+        row, column = 16 * ((tile - 1) // 25), 16 * ((tile - 1) % 25)
+        expected[row : row + side, column : column + side] = True
+    assert np.array_equal(asked, expected)
 
 
 def test_the_fake_stands_behind_the_door() -> None:

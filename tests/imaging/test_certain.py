@@ -6,19 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from shapely.geometry import Point
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.domain.units import Spacing
-from nodescan.imaging.certain import PlaceUm, certain_deposits, ends_of
+from nodescan.domain.units import Micrometers, Spacing
+from nodescan.imaging.certain import PlaceUm, _certain, certain_deposits, ends_of
 from nodescan.imaging.decisive import cells_about, decisive_cells
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, coverage, disc, either
 from tests.imaging.test_decisive import SETTINGS, off, rough_map, rules
+from tests.patients.made_reports import disc as made_disc
 
 RULE = DecisionRule(40.0, 0.6, 0.8, (), 8.0)
 TOLERANCE = 0.03
@@ -132,3 +135,78 @@ def test_rounding_moves_a_certain_size_by_less_than_a_micrometre(seed: int) -> N
     found = find_deposits(fast, RULE, SETTINGS)
     for one, other in zip(found, exact, strict=True):
         assert abs(one.diameter_um - other.diameter_um) < 1
+
+
+def sized(diameter_um: float, uncertainty_um: float = 5.0, *, found: Metastasis | None = None) -> Deposit:
+    """A disc about (3000, 3000)."""
+    made = made_disc(1, diameter_um, (3000.0, 3000.0))
+    return replace(
+        made,
+        diameter_uncertainty_um=Micrometers(uncertainty_um),
+        metastasis=made.metastasis if found is None else found,
+    )
+
+
+MIDDLE, ASIDE = Point(3000, 3000), Point(6000, 3000)
+
+
+def test_a_deposit_holds_exactly_one_core_to_be_certain() -> None:
+    """With none, or two, or one that may not be a deposit at all, small errors decide how many there are."""
+    whole, core = sized(900), sized(895)
+    for cores, certain in (
+        ([(core, MIDDLE)], True),
+        ([(core, MIDDLE), (core, ASIDE)], True),
+        ([], False),
+        ([(core, ASIDE)], False),
+        ([(core, MIDDLE), (core, Point(3100, 3000))], False),
+        ([(core, MIDDLE), (None, Point(3100, 3000))], False),
+        ([(None, MIDDLE)], False),
+    ):
+        assert _certain(whole, cores, 30.0) == ((3000, 3000) if certain else None)
+
+
+def test_a_class_is_certain_where_both_thresholds_give_one_above_isolated_cells() -> None:
+    """Cells of a smaller deposit are counted, and that takes its exact outline."""
+    for found, of_core, certain in (
+        (Metastasis.MICRO, Metastasis.MICRO, True),
+        (Metastasis.MACRO, Metastasis.MACRO, True),
+        (Metastasis.MACRO, Metastasis.MICRO, False),
+        (Metastasis.ITC, Metastasis.ITC, False),
+    ):
+        cores = [(sized(895, found=of_core), MIDDLE)]
+        assert (_certain(sized(900, found=found), cores, 30.0) is not None) is certain
+
+
+@pytest.mark.parametrize(("of_whole_um", "of_core_um"), [(50.0, 30.0), (30.0, 50.0)])
+@pytest.mark.parametrize(
+    ("whole_um", "certain"), [(1921.0, False), (1919.0, True), (290.0, False), (291.0, True), (2090.0, False)]
+)
+def test_a_size_is_certain_as_far_from_a_limit_as_it_may_move(
+    whole_um: float, of_whole_um: float, of_core_um: float, certain: bool
+) -> None:
+    """By the larger uncertainty, 50 um, by what the two differ in that, 20, and in size, 10."""
+    cores = [(sized(whole_um - 10, of_core_um), MIDDLE)]
+    assert (_certain(sized(whole_um, of_whole_um), cores, 30.0) is not None) is certain
+
+
+@pytest.mark.parametrize(("apart_um", "certain"), [(10.0, True), (9.9, False)])
+def test_a_size_that_hangs_on_single_cells_is_not_certain(apart_um: float, certain: bool) -> None:
+    """It then differs by more between the two thresholds than cells are wide."""
+    assert (_certain(sized(900), [(sized(890), MIDDLE)], apart_um) is not None) is certain
+
+
+def test_nothing_is_certain_where_a_joining_gap_gives_another_class_at_either_threshold() -> None:
+    """Two bars of 1.1 mm about 50 um apart are each certain, but whether joined across 50 um isn't."""
+
+    def apart(gap_um: float) -> int:
+        def bars(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+            beside = abs(x - 1400) - gap_um / 2
+            return (beside >= 0) & (beside <= 1100) & (abs(y - 400) <= 150)
+
+        map_ = coverage(bars, (52, 180), SQUARE)
+        return len(certain_deposits(map_, replace(RULE, smoothing_um=0.0), SETTINGS, tolerance=0.1))
+
+    found = [apart(gap_um) for gap_um in (38.0, 44.0, 47.0, 50.0, 53.0, 56.0, 62.0, 110.0)]
+    assert found[-1] == 2
+    assert 0 in found
+    assert set(found) == {0, 2}

@@ -109,6 +109,27 @@ def test_what_is_far_below_the_seed_is_left_alone() -> None:
     assert found.mean() < 0.35
 
 
+def test_a_certain_deposit_is_left_alone_unless_another_meets_it_in_a_corner() -> None:
+    """Then outlines may part or join the two, and which of them is meant is decided by exact values."""
+    rule, place = replace(RULE, smoothing_um=0.0), (20.5 * SPACING.x, 20.5 * SPACING.y)
+    values = np.full((60, 60), 0.02, np.float32)
+    values[15:26, 15:26] = 0.95
+    alone = ProbabilityMap(values, np.ones(values.shape, np.bool_), SPACING)
+    assert decisive_cells(alone, rule, 0.03).any()
+    assert not decisive_cells(alone, rule, 0.03, certain=[place]).any()
+    in_corner, beside, faint = values.copy(), values.copy(), values.copy()
+    in_corner[26:37, 26:37] = beside[15:26, 26:37] = 0.95
+    faint[26:37, 26:37] = 0.7
+    for met, left_alone in ((in_corner, False), (beside, True), (faint, True)):
+        found = decisive_cells(replace(alone, values=met), rule, 0.03, certain=[place])
+        assert found.any() is np.bool_(not left_alone)
+    apart = values.copy()
+    apart[40:51, 40:51] = 0.95
+    found = decisive_cells(replace(alone, values=apart), rule, 0.03, certain=[place])
+    assert found[40:51, 40:51].all()
+    assert not found[:30, :30].any()
+
+
 def test_tumour_on_glass_is_open_only_near_its_limit() -> None:
     """Where a fifth of the tumour can't lie on glass either way, cells near the threshold decide nothing."""
     tissue = np.zeros((120, 120), np.bool_)

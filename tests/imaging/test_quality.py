@@ -3,6 +3,7 @@
 import io
 import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,28 @@ def test_real_tiles_in_focus_are_not_accused(shared: Path) -> None:
 def test_flat_blocks_are_not_out_of_focus(level: int, noise: float) -> None:
     """Where there is no stain there is nothing to focus on, and nothing is out of focus."""
     assert not out_of_focus(glass(128, 128, colour=(level,) * 3, noise=noise), 64, QUALITY).any()
+
+
+@pytest.mark.parametrize(("level", "blurred_away"), [(195, False), (194, True)])
+def test_a_flat_block_is_out_of_focus_from_the_least_density_of_stain_on(level: int, blurred_away: bool) -> None:
+    """A tenth over white, 245, is 194.6: what is lighter and flat is glass or fat."""
+    assert out_of_focus(np.full((64, 64, 3), level, np.uint8), 64, QUALITY).item() is blurred_away
+
+
+@pytest.mark.parametrize(("contrast", "compared"), [(3.99, True), (4.0, False)])
+def test_fine_steps_are_compared_with_coarse_ones_above_the_least_contrast(contrast: float, compared: bool) -> None:
+    """A slope of 4 levels over 8 px both ways, without anything finer, is blur; with less nothing is told."""
+    rows, columns = np.indices((64, 64))
+    slope = np.repeat((180 + rows // 2 + columns // 2)[..., None], 3, axis=2).astype(np.uint8)
+    assert out_of_focus(slope, 64, replace(QUALITY, min_contrast=contrast)).item() is compared
+
+
+@pytest.mark.parametrize(("step", "even"), [(4, True), (5, False)])
+def test_stain_is_even_below_a_share_of_its_density(step: int, even: bool) -> None:
+    """At a grey level of 152 density amounts to 72.6 levels; of that 6 %, 4.4, are the least step over 8 px."""
+    rows, columns = np.indices((64, 64)) // 8
+    board = np.repeat((150 + step * ((rows + columns) % 2))[..., None], 3, axis=2).astype(np.uint8)
+    assert out_of_focus(board, 64, QUALITY).item() is even
 
 
 @pytest.mark.parametrize("block_px", [16, 36, 100])

@@ -405,3 +405,16 @@ def test_senseless_settings_are_refused(wrong):
     """A grid coarser than 4 um would bring back the grid bias."""
     with pytest.raises(ValueError, match=r"grid_um|negative"):
         settings(**wrong)
+
+
+def test_the_answers_of_all_that_lies_in_a_hole_go_to_the_outermost_deposit():
+    """An island in a ring in a ring: its highest answer and its cells are the outer ring's, and nothing is lost."""
+    radius = np.hypot(*(np.indices((41, 41)) - 20))
+    values = np.where((radius >= 15) & (radius <= 18), 0.7, 0) + np.where((radius >= 7) & (radius <= 10), 0.8, 0)
+    values[19:22, 19:22] = 0.9
+    map_ = map_of(values)
+    parts = find_deposits(map_, PLAIN, settings(fill_holes=False))
+    assert [part.probability_max for part in parts] == pytest.approx([0.7, 0.8, 0.9])
+    (deposit,) = find_deposits(map_, PLAIN, settings(fill_holes=True))
+    assert deposit.probability_max == pytest.approx(0.9)
+    assert deposit.probability_mean == pytest.approx(values[values > 0].mean())

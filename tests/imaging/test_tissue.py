@@ -1,6 +1,6 @@
 """Tissue is kept down to small and pale fragments, and what is left out is named."""
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -175,7 +175,7 @@ def test_slide_edges_and_dust_are_left_out_by_reason() -> None:
     assert found["debris"][disc(shape, (300, 100), 37)].all()
     assert found["small"][speck].all()
     assert [flag.code for flag in excluded_flags(mask, TISSUE)] == []
-    assert [flag.code for flag in excluded_flags(mask, dataclasses.replace(TISSUE, flag_area_mm2=0.3))] == [
+    assert [flag.code for flag in excluded_flags(mask, replace(TISSUE, flag_area_mm2=0.3))] == [
         "tissue_excluded_debris"
     ]
 
@@ -250,3 +250,49 @@ def test_a_real_slide_is_found_as_the_eye_finds_it(shared: Path) -> None:
     assert 0.5 < mask.tissue.mean() < 0.7
     for corner in (np.s_[:60, :700], np.s_[1100:, :300], np.s_[1420:, :1100]):
         assert mask.tissue[corner].mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("colour", "is_glass"),
+    [
+        ((170, 170, 170), True),
+        ((169, 169, 169), False),
+        ((240, 232, 240), True),
+        ((241, 232, 241), False),
+        ((240, 240, 195), True),
+        ((240, 240, 194), False),
+    ],
+    ids=["dark", "too dark", "pink", "too pink", "yellow", "too yellow"],
+)
+def test_what_may_be_glass_ends_at_a_colour(colour: tuple[int, int, int], is_glass: bool) -> None:
+    """Darker than 170, or more magenta or tinted than a slide and its mounting medium are, it may be tissue."""
+    view = np.full((60, 60, 3), colour, np.uint8)
+    assert find_tissue(view, Spacing.square(16.0), TISSUE).glass == (tuple(map(float, colour)) if is_glass else None)
+
+
+@pytest.mark.parametrize(("green", "found"), [(234, True), (235, False)])
+def test_on_noisy_glass_stain_begins_at_five_sigma_of_the_noise(green: int, found: bool) -> None:
+    """3.2 times the median difference between channels, here 2.4 grey levels in blue: 0.0141 of density."""
+    shape = (200, 200)
+    view = np.full((*shape, 3), 242, np.uint8)
+    view[np.indices(shape).sum(axis=0) % 5 > 1, 2] = 236  # in three pixels of five
+    piece = disc(shape, (100, 100), 25)
+    view[piece] = (242, green, 242)
+    mask = find_tissue(view, Spacing.square(16.0), TISSUE)
+    assert mask.glass == pytest.approx((242, 242, 238.4), abs=0.05)
+    assert share(mask, piece) == (1 if found else 0)
+
+
+@pytest.mark.parametrize(("side", "hidden"), [(3, False), (6, True)])
+def test_ink_on_less_than_a_fragment_of_tissue_hides_nothing(side: int, hidden: bool) -> None:
+    """A dot within tissue, 0.002 mm2 large, is taken for it; of 0.009 mm2 it is wanted and not seen."""
+    shape, spacing = (120, 120), Spacing.square(16.0)
+    node, dot = disc(shape, (60, 60), 45), np.zeros(shape, bool)
+    dot[60 : 60 + side, 60 : 60 + side] = True
+    view = stained(glass(*shape), node)
+    view[dot] = (40, 60, 160)
+    settings = replace(TISSUE, ink=replace(TISSUE.ink, stroke_um=32.0))
+    mask = find_tissue(view, spacing, settings)
+    assert (mask.hidden is not None) is hidden
+    assert mask.wanted[dot].all()
+    assert mask.tissue[dot].any() is np.bool_(not hidden)

@@ -7,6 +7,7 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.quality import stain_flags
 from nodescan.imaging.tissue import find_tissue
+from nodescan.imaging.unscanned import gaps_and_cuts
 from tests.imaging.views import QUALITY, TISSUE, absorb, glass, nuclei_and_matrix
 
 SPACING = Spacing.square(8.0)
@@ -138,3 +139,20 @@ def test_a_tiny_biopsy_on_a_large_glass_is_no_greyscale_scan() -> None:
     assert mask.tissue[where].all()
     assert mask.area_um2 < 0.2e6
     assert mask.excluded_area_um2("edge") == pytest.approx(2500 * 10 * 64, rel=0.1)
+
+
+def test_gaps_cuts_and_the_border_are_told_apart() -> None:
+    """A hole in tissue is a gap and cuts nothing; above it the scan ends, on the right the view: both cut."""
+    nothing, stained = np.zeros((200, 200), bool), np.zeros((200, 200), bool)
+    nothing[:20] = nothing[80:110, 60:100] = True
+    stained[20:150, 20:] = True
+    stained &= ~nothing
+    gaps, cuts = gaps_and_cuts(nothing, stained, 8.0, 3000.0)
+    hole = np.s_[80:110, 60:100]
+    assert gaps[hole].all()
+    assert np.count_nonzero(gaps) == 30 * 40
+    assert not (gaps & cuts).any()
+    expected = np.zeros_like(cuts)
+    expected[18:20, 18:] = True  # of what wasn't scanned, beside tissue
+    expected[20:150, 198:] = True  # of tissue, at the border of the view
+    assert np.array_equal(cuts, expected)

@@ -154,3 +154,10 @@ def _read(slide: Pyramid, levels: list[np.ndarray], box: PixelBox, spacing: Spac
         return padded[wanted.top + pad : wanted.bottom + pad, wanted.left + pad : wanted.right + pad]
 
     return read_frame(slide, fetch, box=box, spacing=spacing)
+
+
+def test_a_level_squeezed_differently_in_x_and_y_keeps_both():
+    """Its pixels are a little wider than high, or the far end of one side would lie off."""
+    level = place_levels(((100_000, 80_000), (24_876, 19_826)), (1.0, 4.0274))[1]
+    assert level.factor_x == pytest.approx(100_000 / 24_876)
+    assert level.factor_y == pytest.approx(80_000 / 19_826)

@@ -222,3 +222,21 @@ def test_entities_in_ome_xml_are_not_expanded():
     bomb = '<!DOCTYPE OME [<!ENTITY a "aaaaaaaaaa">]>' + plain["tiff.ImageDescription"]
     assert not stated_spacing(plain).missing
     assert stated_spacing(plain | {"tiff.ImageDescription": bomb}).missing
+
+
+@pytest.mark.parametrize(
+    ("described", "tags", "contradict"),
+    [
+        ((0.486, 0.5), (0.486, 0.486), True),
+        ((0.5, 0.486), (0.486, 0.486), True),
+        ((0.486, 0.5), (0.486, 0.5), False),
+        ((0.5, 0.486), (0.495, 0.48), False),
+    ],
+)
+def test_x_is_held_against_x_and_y_against_y(
+    described: tuple[float, float], tags: tuple[float, float], contradict: bool
+):
+    """OME-XML and tags contradict where either side differs by more than rounding, and not because x and y do."""
+    sizes = 'PhysicalSizeX="{}" PhysicalSizeY="{}"'.format(*described)
+    stated = stated_spacing(ome(sizes, **{"openslide.mpp-x": str(tags[0]), "openslide.mpp-y": str(tags[1])}))
+    assert (stated.against is not None) is contradict

@@ -267,6 +267,12 @@ def test_specificity_at_a_sensitivity_by_hand() -> None:
     assert specificity_at(probability, np.arange(12) < 10, sensitivity=0.9) == 0.5
 
 
+def test_a_negative_at_the_threshold_is_called_positive() -> None:
+    """As a positive there is: of negatives below, at and above 0.2 a third is told apart."""
+    probability = np.array([*np.arange(1, 11) / 10, 0.15, 0.2, 0.25])
+    assert specificity_at(probability, np.arange(13) < 10, sensitivity=0.9) == pytest.approx(1 / 3)
+
+
 def test_a_bootstrap_holds_its_value() -> None:
     """The interval of a mean of fair coins holds the mean, and is as wide as theory says."""
     coins = np.random.default_rng(0).integers(0, 2, 400)
