@@ -14,6 +14,7 @@ from training.telling import flat, seed_range, tell
 
 if TYPE_CHECKING:
     from nodescan.domain.decision import DecisionRule
+    from nodescan.inference.lanes import Precision
     from nodescan.interfaces import TilePredictor
     from training.known_slides import KnownSlide
 
@@ -60,6 +61,9 @@ def tune_command(
     ] = None,
     tool: Tool = None,
     seeds: Seeds = _SEEDS,
+    decision_only: Annotated[
+        bool, typer.Option("--decision-only", help="leave the temperature and int8's ranges as they are on the card")
+    ] = False,
     manifest: Annotated[Path | None, typer.Option(help="outlined slides instead: a CSV of data_manifests/")] = None,
     data: Annotated[Path | None, typer.Option(help="with --manifest: the folder that download filled")] = None,
     slides: Slides = _SLIDES,
@@ -68,8 +72,9 @@ def tune_command(
 ) -> None:
     """Choose ranges for int8, thresholds and size correction on slides whose deposits are known, and write them on the
     model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
-    from nodescan.inference.card import CARD_FILE, checked_weights, load_card
+    from nodescan.inference.card import CARD_FILE, checked_weights, load_card, save_card
     from nodescan.whole_files import write_beside
+    from training.eight_bits import with_ranges
     from training.manifest import SPLITS
 
     if (patches is None) == (manifest is None):
@@ -89,9 +94,11 @@ def tune_command(
         known, described = _outlined(cast("Path", manifest), cast("Path", data), slides, split)
     with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
-        if patches is not None:
-            _calibrate(draft, patches)
-        said = _choose(draft, known, described, work)
+        if not decision_only:
+            if patches is not None:
+                _calibrate(draft, patches)
+            save_card(with_ranges(draft, [slide.path for slide in known]), draft)
+        said = _choose(draft, known, described, work, precision="float32" if decision_only else None)
         write_beside(model / CARD_FILE, (draft / CARD_FILE).read_bytes())  # all of it or nothing
     typer.echo(f"{model}: {said}")
 
@@ -113,18 +120,18 @@ def _calibrate(model: Path, patches: Path) -> None:
     save_card(calibrated(load_card(model), reference, read_patches([patches])), model)
 
 
-def _choose(model: Path, known: "list[KnownSlide]", described: str, work: Path) -> "DecisionRule":
-    """Write int8's ranges and the decision on the card of a model; returns the decision."""
+def _choose(
+    model: Path, known: "list[KnownSlide]", described: str, work: Path, *, precision: "Precision | None"
+) -> "DecisionRule":
+    """Write the decision on the card of a model; returns it. precision: None for the fastest, roughly."""
     from nodescan.config import load_config
-    from nodescan.inference.card import Decision, save_card
+    from nodescan.inference.card import Decision, load_card, save_card
     from nodescan.inference.predictor import open_predictor
     from training.discs import DISC_SEEDS_TUNED, disc_maps, found_from_um, measured_discs, thin_maps
-    from training.eight_bits import with_ranges
     from training.tuning import probability_map, steadiest, tune
 
-    card = with_ranges(model, [slide.path for slide in known])
-    save_card(card, model)
-    predictor = open_predictor(model, rough=True)
+    card = load_card(model)
+    predictor = open_predictor(model, precision=precision) if precision else open_predictor(model, rough=True)
     maps = []
     for number, slide in enumerate(known, start=1):
         maps.append(probability_map(slide.path, predictor, cache=work / "tuning-maps"))

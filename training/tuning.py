@@ -60,6 +60,11 @@ class Trial:
     scores: SlideScores
 
     @property
+    def found(self) -> int:
+        """How many known deposits."""
+        return sum(measured is not None for slide in self.slides for measured in slide.measured_um)
+
+    @property
     def worth(self) -> float:
         return float(self.worths(np.arange(len(self.slides))[None])[0])
 
@@ -143,18 +148,20 @@ def tune(
 
 
 def steadiest(trials: Sequence[Trial]) -> Trial:
-    """The smoothest rule that is worse than the best by no more than one standard error of their difference.
+    """The smoothest rule that finds as many deposits as the best, and is worse by no more than one standard error.
 
     The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides
-    can't tell apart, the one that hangs least on single patches. All rules are tried on the same slides, so what tells
-    two apart is how their difference varies over draws of these. Among the smoothest, the one that asks for most before
-    it calls a deposit (the highest seed threshold), then the worthiest, then the truest in size.
+    can't tell apart, the one that hangs least on single patches; but never one that is smoother for being blinder. All
+    rules are tried on the same slides, so the error is that of the difference between two, over draws of these. Among
+    the smoothest, the one that asks for most before it calls a deposit (the highest seed threshold), then the
+    worthiest, then the truest in size.
     """
     best = max(trials, key=lambda trial: trial.worth)
     count = len(best.slides)
     drawn = np.random.default_rng(0).integers(count, size=(_RESAMPLES, count))
     best_drawn = best.worths(drawn)
-    equal = [t for t in trials if best.worth - t.worth <= np.nanstd(best_drawn - t.worths(drawn))]
+    seeing = [t for t in trials if t.found >= best.found]
+    equal = [t for t in seeing if best.worth - t.worth <= np.nanstd(best_drawn - t.worths(drawn))]
     return max(equal, key=lambda t: (t.rule.smoothing_um, t.rule.seed_threshold, round(t.worth, 3), -_size_error(t)))
 
 

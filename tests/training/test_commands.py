@@ -9,8 +9,9 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputError, SlideError, UsageError, WorkerError
+from nodescan.inference.card import load_card
 from nodescan.inference.random_model import random_model
-from training import commands, composites, fitting, model_commands
+from training import commands, composites, eight_bits, fitting, model_commands
 from training.__main__ import main
 from training.bucket import DownloadError
 from training.commands import app
@@ -178,15 +179,29 @@ def test_a_tuning_that_fails_leaves_the_card_as_it_was(
     model = random_model(tmp_path / "model", "p4m-small")
     before = (model / "card.yaml").read_bytes()
 
-    def choose(draft: Path, *_: object) -> None:
+    def choose(draft: Path, *_: object, **__: object) -> None:
         assert draft != model
         (draft / "card.yaml").write_text("half done")
         raise UsageError("the disk is full")
 
     monkeypatch.setattr(model_commands, "_outlined", lambda *_: ([], "none"))
+    monkeypatch.setattr(eight_bits, "with_ranges", lambda draft, _: load_card(draft))
     monkeypatch.setattr(model_commands, "_choose", choose)
     assert "the disk is full" in refused(capsys, "tune", "--model", model, "--manifest", "m.csv", "--data", tmp_path)
     assert (model / "card.yaml").read_bytes() == before
+
+
+def test_the_decision_alone_is_chosen_on_float32_s_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card's temperature and ranges stay, so these answers are what a scan's are held to."""
+    model = random_model(tmp_path / "model", "p4m-small")
+    asked = list[object]()
+    monkeypatch.setattr(model_commands, "_laid_out", lambda *_: ([], "none"))
+    monkeypatch.setattr(model_commands, "_calibrate", lambda *_: pytest.fail("the temperature was fitted"))
+    monkeypatch.setattr(eight_bits, "with_ranges", lambda *_: pytest.fail("ranges were measured"))
+    monkeypatch.setattr(model_commands, "_choose", lambda *_, precision: asked.append(precision))
+    done = CliRunner().invoke(app, ["tune", "--model", str(model), "--patches", "p.zip", "--decision-only"])
+    assert done.exit_code == 0
+    assert asked == ["float32"]
 
 
 def test_patches_of_another_magnification_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

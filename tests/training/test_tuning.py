@@ -62,6 +62,13 @@ def test_of_the_smoothest_the_highest_seed_threshold_is_chosen() -> None:
     assert steadiest([best, equal, trial(40.0, 0, 1, 2, 3, 4, seed=0.9)]) is equal
 
 
+def test_no_rule_is_chosen_for_being_blinder() -> None:
+    """Fewer false deposits make up for one that is missed: smoother, hardly worse, and still not chosen."""
+    seeing, blinder = trial(24.0, 0, false_deposits=1), trial(40.0, 0, 1)
+    assert abs(seeing.worth - blinder.worth) < 0.06
+    assert steadiest([seeing, blinder]) is seeing
+
+
 def test_of_the_smoothest_the_one_with_the_truest_sizes_is_chosen() -> None:
     """Equal in smoothing and classes: 3 % of error in size beats 5 %."""
     rough, true = trial(40.0, size_um=3150.0), trial(40.0, size_um=3090.0)
