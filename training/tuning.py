@@ -48,39 +48,18 @@ neighbours, and real outlines show 3 um of bias before any correction.)"""
 
 _FEWEST = 3
 
-_RESAMPLES = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One rule and what it scored, on each slide and on all."""
+    """One rule and what it scored."""
 
     rule: DecisionRule
-    slides: tuple[SlideScore, ...]
     scores: SlideScores
 
     @property
-    def found(self) -> int:
-        """How many known deposits."""
-        return sum(measured is not None for slide in self.slides for measured in slide.measured_um)
-
-    @property
     def worth(self) -> float:
-        return float(self.worths(np.arange(len(self.slides))[None])[0])
-
-    def worths(self, drawn: NDArray[np.intp]) -> NDArray[np.float64]:
-        """float64 (N,): the worth on each of N draws of slides. drawn : intp (N, n), by number.
-
-        Kappa with quadratic weights is 1 less the mean square of (true - found) over that of all pairs of a true and a
-        found class; NaN where all are of one class.
-        """
-        truth, found = (np.array([int(getattr(s, name)) for s in self.slides])[drawn] for name in ("truth", "found"))
-        false = np.array([float(s.false_deposits) for s in self.slides])[drawn].mean(axis=1)
-        by_chance = truth.var(axis=1) + found.var(axis=1) + (truth.mean(axis=1) - found.mean(axis=1)) ** 2
-        with np.errstate(invalid="ignore"):
-            kappa = 1 - ((truth - found) ** 2).mean(axis=1) / by_chance
-        negative = ((truth == 0) & (found == 0)).sum(axis=1) / np.maximum((truth == 0).sum(axis=1), 1)
-        return kappa + 0.2 * negative - FALSE_DEPOSIT_COST * false
+        negative = self.scores.negative_called_negative / max(self.scores.negatives, 1)
+        return self.scores.kappa.value + 0.2 * negative - FALSE_DEPOSIT_COST * self.scores.false_deposits.value
 
 
 def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None = None) -> ProbabilityMap:
@@ -137,7 +116,7 @@ def tune(
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
             if any(measured is not None for score in scores for measured in score.measured_um):
-                trials.append(Trial(rule, tuple(scores), summarise(scores)))
+                trials.append(Trial(rule, summarise(scores)))
     if not trials:
         count = sum(len(slide.deposits) for slide in slides)
         raise UsageError(
@@ -148,20 +127,15 @@ def tune(
 
 
 def steadiest(trials: Sequence[Trial]) -> Trial:
-    """The smoothest rule that finds as many deposits as the best, and is worse by no more than one standard error.
+    """The smoothest rule that is no worse than the best by more than one standard error of its kappa.
 
     The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides
-    can't tell apart, the one that hangs least on single patches; but never one that is smoother for being blinder. All
-    rules are tried on the same slides, so the error is that of the difference between two, over draws of these. Among
-    the smoothest, the one that asks for most before it calls a deposit (the highest seed threshold), then the
-    worthiest, then the truest in size.
+    can't tell apart, the one that hangs least on single patches. Among the smoothest, the one that asks for most before
+    it calls a deposit (the highest seed threshold), then the worthiest, then the truest in size.
     """
     best = max(trials, key=lambda trial: trial.worth)
-    count = len(best.slides)
-    drawn = np.random.default_rng(0).integers(count, size=(_RESAMPLES, count))
-    best_drawn = best.worths(drawn)
-    seeing = [t for t in trials if t.found >= best.found]
-    equal = [t for t in seeing if best.worth - t.worth <= np.nanstd(best_drawn - t.worths(drawn))]
+    error = (best.scores.kappa.high - best.scores.kappa.low) / (2 * 1.96)
+    equal = [trial for trial in trials if trial.worth >= best.worth - error]
     return max(equal, key=lambda t: (t.rule.smoothing_um, t.rule.seed_threshold, round(t.worth, 3), -_size_error(t)))
 
 

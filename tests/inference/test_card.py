@@ -35,10 +35,10 @@ def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_
     """The released model says it; a card without the field is read as before, and nothing is made up."""
     folder = packed_models() / "pcam-p4m"
     card = load_card(folder)
-    assert card.identity().found_from_um == 200.0
+    assert card.identity().found_from_um == 550.0
     assert (card.identity().smoothing_um, card.identity().seed_threshold) == (40.0, 0.875)
     text = (folder / "card.yaml").read_text()
-    (tmp_path / "card.yaml").write_text(text.replace("  found_from_um: 200.0\n", ""))
+    (tmp_path / "card.yaml").write_text(text.replace("  found_from_um: 550.0\n", ""))
     silent = load_card(tmp_path)
     assert silent.identity().found_from_um is None
     assert silent.identity() == card.identity()
