@@ -357,7 +357,7 @@ def test_models_lists_cards_or_says_there_are_none(capsys: Capture) -> None:
     said = capsys.readouterr().out
     assert "model:" in said or "no models at hand" in said
     assert ("0.7 of the map smoothed by 40 um, where that reaches 0.875, chosen on" in said) is ("pcam-p4m" in said)
-    assert ("every disc planted when it was tuned, from 0.2 mm on" in said) is ("pcam-p4m" in said)
+    assert ("every synthetic deposit, round or thin, from 0.55 mm on" in said) is ("pcam-p4m" in said)
 
 
 def test_manifest_run_prints_patients_and_fails_with_a_missing_slide(
