@@ -183,11 +183,10 @@ def check_device(asked: str) -> Check:
     chosen = choose_device(asked)
     if asked != "auto":
         why = f"asked for by --device {asked}"
+    elif chosen.device.type == "cuda":
+        why = "the first that computes of the GPUs that torch sees"
     elif able.cuda_devices:
-        computes = chosen.device.type == "cuda"
-        why = (
-            "the first that computes of the GPUs that torch sees" if computes else "torch sees a GPU, but can't use it"
-        )
+        why = "torch sees a GPU, but can't use it"
     else:
         why = f"torch is built for {able.built_for} and sees no GPU"
     found = f"{chosen.description}, {able.cpu} instructions; {why}; {precision_words(chosen)}"

@@ -98,7 +98,7 @@ def tune_command(
             if patches is not None:
                 _calibrate(draft, patches)
             save_card(with_ranges(draft, [slide.path for slide in known]), draft)
-        said = _choose(draft, known, described, work, precision="float32" if decision_only else None)
+        said = _choose(draft, known, described, work, precision="float32" if decision_only else "auto")
         write_beside(model / CARD_FILE, (draft / CARD_FILE).read_bytes())  # all of it or nothing
     typer.echo(f"{model}: {said}")
 
@@ -121,9 +121,9 @@ def _calibrate(model: Path, patches: Path) -> None:
 
 
 def _choose(
-    model: Path, known: "list[KnownSlide]", described: str, work: Path, *, precision: "Precision | None"
+    model: Path, known: "list[KnownSlide]", described: str, work: Path, *, precision: "Precision"
 ) -> "DecisionRule":
-    """Write the decision on the card of a model; returns it. precision: None for the fastest, roughly."""
+    """Write the decision on the card of a model; returns it. precision: "auto" answers fast and unguarded."""
     from nodescan.config import load_config
     from nodescan.inference.card import Decision, load_card, save_card
     from nodescan.inference.predictor import open_predictor
@@ -131,7 +131,7 @@ def _choose(
     from training.tuning import probability_map, steadiest, tune
 
     card = load_card(model)
-    predictor = open_predictor(model, precision=precision) if precision else open_predictor(model, rough=True)
+    predictor = open_predictor(model, precision=precision, rough=precision == "auto")
     maps = []
     for number, slide in enumerate(known, start=1):
         maps.append(probability_map(slide.path, predictor, cache=work / "tuning-maps"))
