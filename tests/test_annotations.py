@@ -2,10 +2,10 @@
 
 import json
 import math
-import time
 
 import numpy as np
 import pytest
+import shapely
 
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
@@ -133,15 +133,18 @@ def star(corners):
 
 
 @pytest.mark.parametrize("group", ["Tumor", "Ignore*"])
-def test_a_ring_that_crosses_itself_without_end_is_refused_at_once(tmp_path, group):
+def test_a_ring_that_crosses_itself_without_end_is_refused_unmended(tmp_path, group, monkeypatch):
     """2,001 corners took more than a minute to mend; a ring drawn twice, or a scribble, is mended."""
-    begun = time.perf_counter()
+    mended = []
+    mend = shapely.make_valid
+    monkeypatch.setattr(shapely, "make_valid", lambda *args, **kwargs: mended.append(1) or mend(*args, **kwargs))
     with pytest.raises(AnnotationError, match=r"a\.geojson: feature 0 crosses itself thousands of times"):
         read_outlines(geojson(tmp_path / "a.geojson", [feature([closed(star(2001))], group)]))
-    assert time.perf_counter() - begun < 5
+    assert not mended
     circle = [(1000 * math.cos(turn / 500), 1000 * math.sin(turn / 500)) for turn in range(3000)]
     for corners in (star(51), circle + circle):
         read_outlines(geojson(tmp_path / "b.geojson", [feature([closed(corners)], group)]))
+    assert mended
 
 
 def test_a_file_without_tumour_says_so(tmp_path):
@@ -310,15 +313,13 @@ def test_rasterising_crops_what_lies_outside(tmp_path):
     assert not rasterise(away, (10, 10), level0=Spacing.square(1.0), target=Spacing.square(10.0)).any()
 
 
-def test_real_outlines_are_rasterised_within_1_percent_in_seconds(shared):
-    """All 27 real files at 1.944 um/px: areas within 1 % of the polygons' own, the lot in seconds."""
+def test_real_outlines_are_rasterised_within_1_percent(shared):
+    """All 27 real files at 1.944 um/px: areas within 1 % of the polygons' own."""
     files = sorted((shared / "data/camelyon16/annotations").glob("*.xml"))
     assert len(files) == 27
-    started = time.process_time()
     for path in files:
         outlines = read_outlines(path)
         lesions = outlines.lesions()
         shape = (math.ceil(lesions.bounds[3] / 8) + 1, math.ceil(lesions.bounds[2] / 8) + 1)
         mask = rasterise(outlines, shape, level0=Spacing.square(0.243), target=Spacing.square(8 * 0.243))
         assert np.count_nonzero(mask) * 64 == pytest.approx(lesions.area, rel=0.01), path.name
-    assert time.process_time() - started < 20

@@ -147,8 +147,11 @@ def test_a_disk_that_does_not_rename_is_found(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_output_folder_that_is_a_file_is_judged_by_what_is_above(tmp_path: Path) -> None:
+def test_an_output_folder_that_is_a_file_is_judged_by_what_is_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A folder still to be made is fine where it can be made."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1e12))
     assert check_output(tmp_path / "new" / "deep").state is State.OK
     (tmp_path / "file.tif").touch()
     assert check_output(tmp_path / "file.tif").state is State.FAIL
