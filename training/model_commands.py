@@ -3,6 +3,8 @@
 import json
 import shutil
 import tempfile
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -18,8 +20,17 @@ if TYPE_CHECKING:
     from nodescan.interfaces import TilePredictor
     from training.known_slides import KnownSlide
 
+_COVERED = "; coverage factor"
+
 _SEEDS, _SLIDES, _SPLIT = "1-60", "*", "valid"
 """Of tune, where they aren't given."""
+
+
+class Tuned(StrEnum):
+    """What `tune --only` takes: a part of what it chooses."""
+
+    DECISION = "decision"
+    UNCERTAINTY = "uncertainty"
 
 
 def add_model_commands(app: typer.Typer) -> None:
@@ -61,9 +72,13 @@ def tune_command(
     ] = None,
     tool: Tool = None,
     seeds: Seeds = _SEEDS,
-    decision_only: Annotated[
-        bool, typer.Option("--decision-only", help="leave the temperature and int8's ranges as they are on the card")
-    ] = False,
+    only: Annotated[
+        Tuned | None,
+        typer.Option(
+            help="decision: leave the temperature and int8's ranges as they are on the card; uncertainty: leave "
+            'thresholds and size correction too, and measure how wide "±" must be'
+        ),
+    ] = None,
     manifest: Annotated[Path | None, typer.Option(help="outlined slides instead: a CSV of data_manifests/")] = None,
     data: Annotated[Path | None, typer.Option(help="with --manifest: the folder that download filled")] = None,
     slides: Slides = _SLIDES,
@@ -94,11 +109,14 @@ def tune_command(
         known, described = _outlined(cast("Path", manifest), cast("Path", data), slides, split)
     with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
-        if not decision_only:
+        if only is None:
             if patches is not None:
                 _calibrate(draft, patches)
             save_card(with_ranges(draft, [slide.path for slide in known]), draft)
-        said = _choose(draft, known, described, work, precision="float32" if decision_only else "auto")
+        if only is Tuned.UNCERTAINTY:
+            said = _cover(draft, known, described, work)
+        else:
+            said = _choose(draft, known, described, work, precision="auto" if only is None else "float32")
         write_beside(model / CARD_FILE, (draft / CARD_FILE).read_bytes())  # all of it or nothing
     typer.echo(f"{model}: {said}")
 
@@ -148,6 +166,40 @@ def _choose(
     decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
     save_card(card.model_copy(update={"decision": decision}), model)
     return best
+
+
+def _cover(model: Path, known: "list[KnownSlide]", described: str, work: Path) -> "DecisionRule":
+    """Write the coverage factor that a scan's sizes of known deposits ask for on the card of a model; returns the rule.
+
+    Raises UsageError where too few are found.
+    """
+    from nodescan.config import load_config
+    from nodescan.imaging.segmentation import find_deposits
+    from nodescan.inference.card import Decision, load_card, save_card
+    from nodescan.inference.slots import open_in_slot
+    from training.known_slides import score_slide
+    from training.tuning import FEWEST_COVERED, coverage_factor, probability_map
+
+    card = load_card(model)
+    predictor, _ = open_in_slot(model, device="auto", slot=0)  # as a scan opens it
+    standard = replace(card.decision.rule(), coverage_factor=1.0)
+    settings = load_config(None).settings.segmentation
+    scores = []
+    for slide in (slide for slide in known if slide.deposits):
+        map_ = probability_map(slide.path, predictor, cache=work / "maps")
+        scores.append(score_slide(slide, find_deposits(map_, standard, settings)))
+        typer.echo(f"{slide.name}: {slide.label.word}, examined")
+    found = sum(measured is not None for score in scores for measured in score.measured_um)
+    if found < FEWEST_COVERED:
+        raise UsageError(
+            f"{found} known deposits are found, and {FEWEST_COVERED} are needed to tell how far off sizes are; "
+            "name more --seeds or --slides"
+        )
+    rule = replace(standard, coverage_factor=coverage_factor(scores))
+    chosen_on = f"{card.decision.chosen_on.partition(_COVERED)[0]}{_COVERED} on {found} deposits found of {described}"
+    decision = Decision.of(rule, chosen_on=chosen_on, found_from_um=card.decision.found_from_um)
+    save_card(card.model_copy(update={"decision": decision}), model)
+    return rule
 
 
 def evaluate_patches_command(

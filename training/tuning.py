@@ -22,7 +22,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import UsageError
 from nodescan.examination import examine
-from nodescan.imaging.segmentation import COVERAGE_FACTOR, SegmentationSettings, find_deposits, smoothed_values
+from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
 from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.interfaces import TilePredictor
 from nodescan.overview import overview_and_tissue
@@ -36,7 +36,7 @@ from training.untuned import UNTUNED
 SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
 SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.825, 0.85, 0.875, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98)
-_LOWEST_RULES = tuple(DecisionRule(s, t, t, (), 0.0) for s, t in product(SMOOTHING_UM, THRESHOLDS))
+_LOWEST_RULES = tuple(DecisionRule(s, t, t, (), 0.0, coverage_factor=1.0) for s, t in product(SMOOTHING_UM, THRESHOLDS))
 FALSE_DEPOSIT_COST = 0.03
 """What one false deposit a slide is worth in kappa, when settings are compared."""
 
@@ -47,6 +47,10 @@ Dilation doesn't grow with size: above, the last pair's difference holds. (Large
 neighbours, and real outlines show 3 um of bias before any correction.)"""
 
 _FEWEST = 3
+
+NORMAL_FACTOR, FEWEST_COVERED = 2.0, 20
+"""A size's "±" is this many standard uncertainties where errors are normal, and their parts known. From fewer deposits
+no error can be told that one in 20 exceeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +116,13 @@ def tune(
         for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
             kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
             table, left = size_correction([*sized, *(score_slide(c, d) for c, d in zip(slides, kept, strict=True))])
-            rule = DecisionRule(smoothing, threshold, seed, table, left)
+            rule = DecisionRule(smoothing, threshold, seed, table, left, coverage_factor=1.0)
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
             if any(measured is not None for score in scores for measured in score.measured_um):
-                trials.append(Trial(rule, summarise(scores)))
+                factor = coverage_factor(scores)
+                scores = [_expanded(score, factor) for score in scores]
+                trials.append(Trial(replace(rule, coverage_factor=factor), summarise(scores)))
     if not trials:
         count = sum(len(slide.deposits) for slide in slides)
         raise UsageError(
@@ -167,6 +173,28 @@ def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, fl
     return tuple(table), round(spread, 1)
 
 
+def coverage_factor(scores: Iterable[SlideScore]) -> float:
+    """How many standard uncertainties hold the true size of another deposit in 95 % of cases, rounded up to a tenth.
+
+    The ceil(0.95 (n + 1))-th smallest of n found ones' errors (split conformal prediction: Lei et al., JASA 2018).
+    scores: with standard uncertainties. At least NORMAL_FACTOR, and that from fewer than FEWEST_COVERED deposits.
+    """
+    errors = sorted(
+        abs(m - known) / um
+        for s in scores
+        for known, m, um in zip(s.known_um, s.measured_um, s.uncertainty_um, strict=True)
+        if m is not None and um is not None
+    )
+    if len(errors) < FEWEST_COVERED:
+        return NORMAL_FACTOR
+    rank = math.ceil(0.95 * (len(errors) + 1) - 1e-9)
+    return max(NORMAL_FACTOR, math.ceil(10 * errors[rank - 1] - 1e-9) / 10)
+
+
+def _expanded(score: SlideScore, factor: float) -> SlideScore:
+    return replace(score, uncertainty_um=tuple(None if um is None else um * factor for um in score.uncertainty_um))
+
+
 def _by_lowest_rule(
     settings: SegmentationSettings, map_: ProbabilityMap
 ) -> dict[DecisionRule, list[tuple[Deposit, float]]]:
@@ -195,9 +223,12 @@ def _peak(deposit: Deposit, smoothed: NDArray[np.float32], spacing: Spacing) -> 
 
 
 def _resized(deposit: Deposit, rule: DecisionRule, settings: SegmentationSettings) -> Deposit:
-    """The deposit with its size corrected and its class drawn anew; its outline is left as it was."""
+    """The deposit with its size corrected and its class drawn anew; its outline is left as it was.
+
+    deposit: by one of the lowest rules, so its uncertainty is the standard one of all but the correction.
+    """
     diameter = corrected_um(deposit.diameter_um, rule, smallest_um=settings.smallest_diameter_um)
-    uncertainty = math.hypot(deposit.diameter_uncertainty_um, COVERAGE_FACTOR * rule.size_uncertainty_um)
+    uncertainty = rule.coverage_factor * math.hypot(deposit.diameter_uncertainty_um, rule.size_uncertainty_um)
     return replace(
         deposit,
         diameter_um=diameter,

@@ -17,6 +17,8 @@ class DecisionRule:
         outside them the nearest pair's difference is kept. It takes out the label's dilation
         (clinical-rules 8). Empty: no correction.
     size_uncertainty_um: what is left after the correction, one standard deviation.
+    coverage_factor: how many standard uncertainties a size's stated one is, so that about 95 % of true sizes lie within
+        (JCGM 100:2008, GUM, 6.2 and 6.3); 2 where errors are normal and their parts known.
     """
 
     smoothing_um: float
@@ -24,12 +26,15 @@ class DecisionRule:
     seed_threshold: float
     size_correction_um: tuple[tuple[float, float], ...]
     size_uncertainty_um: float
+    coverage_factor: float = 2.0
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= self.seed_threshold < 1:
             raise ValueError(f"need 0 < threshold <= seed_threshold < 1, not {self.threshold}, {self.seed_threshold}")
         if not all(0 <= um < math.inf for um in (self.smoothing_um, self.size_uncertainty_um)):
             raise ValueError("smoothing_um and size_uncertainty_um must be finite, and can't be negative")
+        if not 1 <= self.coverage_factor < math.inf:
+            raise ValueError(f"coverage_factor must be finite, and can't be below 1: {self.coverage_factor}")
         pairs = np.asarray(self.size_correction_um, dtype=np.float64).reshape(-1, 2)
         if not (np.isfinite(pairs).all() and (pairs > 0).all() and (np.diff(pairs, axis=0) > 0).all()):
             raise ValueError("size_correction_um must be positive and increase strictly in both columns")

@@ -37,9 +37,6 @@ GRID_SHARE = 0.15
 """Grid part of a size's uncertainty, in cells: the largest bias of planted discs of 60 to 400 um on 15.55 um cells is
 2.2 um, their scatter over sub-pixel offsets 0.7 um; together 0.15 cells."""
 
-COVERAGE_FACTOR = 2.0
-"""A size's uncertainty is expanded: this times the standard one, for about 95 % (JCGM 100:2008, GUM, 6.2 and 6.3)."""
-
 MOST_DROPPED_UM2 = 3000.0
 """A row of the map's cells (15.55 um) 0.2 mm long has 3,110 um2: whatever is longer than isolated tumour cells is
 kept, however thin it is."""
@@ -87,7 +84,7 @@ def find_deposits(
     rule.seed_threshold. The size is the maximum Feret diameter F of the sub-pixel outline (holes play no part),
     less the rule's excess; outline, area and endpoints are corrected by the same length (clinical-rules 2, 8).
 
-    diameter_uncertainty_um = 2 sqrt(grid^2 + rule^2 + threshold^2), with grid = 0.15 cells, rule =
+    diameter_uncertainty_um = rule.coverage_factor sqrt(grid^2 + rule^2 + threshold^2), with grid = 0.15 cells, rule =
     rule.size_uncertainty_um, and threshold = (F at the threshold - 0.1 less F at the threshold + 0.1) / 2, seen up to
     2 cells outside the deposit.
 
@@ -265,7 +262,7 @@ def _deposit(group: Sequence[Focus], sized: _Sized, rule: DecisionRule, *, grid_
     standard_um = math.hypot(grid_um, rule.size_uncertainty_um, (wide_um - narrow_um) / 2)
     cells = sum(focus.cells for focus in group)
     return replace(
-        deposit_of(shape, size, Micrometers(COVERAGE_FACTOR * standard_um)),
+        deposit_of(shape, size, Micrometers(rule.coverage_factor * standard_um)),
         probability_mean=sum(focus.probability_sum for focus in group) / cells,
         probability_max=max(focus.probability_max for focus in group),
     )

@@ -41,6 +41,7 @@ class Decision(_Part):
     seed_threshold: _Fraction
     size_correction_um: tuple[tuple[float, float], ...]
     size_uncertainty_um: float
+    coverage_factor: float = 2.0
     chosen_on: str
     found_from_um: _Positive | None = None
 

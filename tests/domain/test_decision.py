@@ -10,8 +10,8 @@ from nodescan.domain.decision import DecisionRule
 PAIRS = ((131.0, 100.0), (181.0, 150.0), (225.0, 190.0), (430.0, 400.0))
 
 
-def rule(pairs=PAIRS, threshold=0.5, seed=0.6, smoothing=0.0, uncertainty=5.0) -> DecisionRule:
-    return DecisionRule(smoothing, threshold, seed, pairs, uncertainty)
+def rule(pairs=PAIRS, threshold=0.5, seed=0.6, smoothing=0.0, **further) -> DecisionRule:
+    return DecisionRule(smoothing, threshold, seed, pairs, **{"size_uncertainty_um": 5.0, **further})
 
 
 def test_without_pairs_nothing_is_corrected():
@@ -47,7 +47,9 @@ def test_correction_keeps_the_order(diameters):
         {"seed": 1.0},
         {"threshold": 0.7, "seed": 0.6},
         {"smoothing": -1.0},
-        {"uncertainty": -0.1},
+        {"size_uncertainty_um": -0.1},
+        {"coverage_factor": 0.9},
+        {"coverage_factor": float("inf")},
         {"pairs": ((150.0, 100.0), (140.0, 120.0))},
         {"pairs": ((100.0, 90.0), (140.0, 90.0))},
         {"pairs": ((100.0, float("nan")),)},
@@ -55,5 +57,5 @@ def test_correction_keeps_the_order(diameters):
 )
 def test_senseless_rules_are_refused(wrong):
     """A rule that can't be meant does not come to be."""
-    with pytest.raises(ValueError, match=r"need|negative|increase"):
+    with pytest.raises(ValueError, match=r"need|negative|increase|below 1"):
         rule(**wrong)

@@ -287,16 +287,17 @@ def test_joining_gap_is_taken_between_corrected_outlines():
     assert len(find_deposits(shown, DILATED, settings(joining_gap_um=66))) == 1
 
 
-def test_uncertainty_is_twice_the_quadrature_of_its_three_parts():
+@pytest.mark.parametrize("factor", [2.0, 3.1])
+def test_uncertainty_is_a_multiple_of_the_quadrature_of_its_three_parts(factor):
     """Grid, what the rule leaves, and half of what a threshold moved by 0.1 changes: expanded to about 95 %."""
     planted = coverage(disc((200, 200), 181), (26, 26), SQUARE)
     at = {
         threshold: find_deposits(planted, DecisionRule(0, threshold, threshold, (), 0), settings())[0].diameter_um
         for threshold in (0.4, 0.6)
     }
-    rule = DecisionRule(0.0, 0.5, 0.5, (), 6.0)
+    rule = DecisionRule(0.0, 0.5, 0.5, (), 6.0, factor)
     (deposit,) = find_deposits(planted, rule, settings())
-    expected = 2 * math.hypot(0.15 * CELL_UM, 6.0, (at[0.4] - at[0.6]) / 2)
+    expected = factor * math.hypot(0.15 * CELL_UM, 6.0, (at[0.4] - at[0.6]) / 2)
     assert deposit.diameter_uncertainty_um == pytest.approx(expected, rel=1e-3)
 
 

@@ -27,6 +27,7 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         {"weights_sha256": "0" * 64},
         {"decision": _with(decision, threshold=decision.threshold * 0.99)},
         {"decision": _with(decision, size_uncertainty_um=decision.size_uncertainty_um + 1)},
+        {"decision": _with(decision, coverage_factor=decision.coverage_factor + 1)},
     ]
     assert len({card.sha256(), *(card.model_copy(update=change).sha256() for change in changes)}) == len(changes) + 1
 
@@ -66,6 +67,7 @@ def _with(decision: Decision, **change: object) -> Decision:
         {"core_px": 16_000_000},
         {"decision": {"smoothing_um": float("nan")}},
         {"decision": {"size_uncertainty_um": float("inf")}},
+        {"decision": {"coverage_factor": 0.5}},
         {"decision": {"found_from_um": 0.0}},
         {"decision": {"size_correction_um": [[107.7, -150.0], [400.0, 10.0]]}},
     ],

@@ -1,6 +1,7 @@
 """python -m training as a user meets it: help, and mistakes told in one line."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,16 @@ import yaml
 from typer import Typer
 from typer.testing import CliRunner
 
+from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputError, SlideError, UsageError, WorkerError
 from nodescan.inference.card import load_card
 from nodescan.inference.random_model import random_model
-from training import commands, composites, eight_bits, fitting, model_commands
+from tests.imaging.planted import CELL_UM, coverage, disc
+from training import commands, composites, eight_bits, fitting, model_commands, tuning
 from training.__main__ import main
 from training.bucket import DownloadError
 from training.commands import app
-from training.known_slides import KnownSlide
+from training.known_slides import Known, KnownSlide
 from training.telling import told
 
 CONFIG = Path(__file__).parents[2] / "configs" / "train" / "pcam.yaml"
@@ -199,9 +202,38 @@ def test_the_decision_alone_is_chosen_on_float32_s_answers(tmp_path: Path, monke
     monkeypatch.setattr(model_commands, "_calibrate", lambda *_: pytest.fail("the temperature was fitted"))
     monkeypatch.setattr(eight_bits, "with_ranges", lambda *_: pytest.fail("ranges were measured"))
     monkeypatch.setattr(model_commands, "_choose", lambda *_, precision: asked.append(precision))
-    done = CliRunner().invoke(app, ["tune", "--model", str(model), "--patches", "p.zip", "--decision-only"])
+    done = CliRunner().invoke(app, ["tune", "--model", str(model), "--patches", "p.zip", "--only", "decision"])
     assert done.exit_code == 0
     assert asked == ["float32"]
+
+
+def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """20 found deposits that are 400 um long and measured as that, but for some that are said to be 200 um long."""
+    model = random_model(tmp_path / "model", "p4m-small")
+    before = load_card(model)
+    slides = [KnownSlide(f"s{n}", Path(f"s{n}.tif"), (Known.disc((480.0, 480.0), 400.0),)) for n in range(20)]
+    negative = KnownSlide("none", Path("none.tif"), ())
+    map_ = coverage(disc((480, 480), 400), (60, 60), Spacing.square(CELL_UM))
+    monkeypatch.setattr(tuning, "probability_map", lambda path, *_, cache: path.stem == "none" or map_)
+
+    def tuned(*known: KnownSlide) -> tuple[str, ...]:
+        monkeypatch.setattr(model_commands, "_laid_out", lambda *_: (known, "made-up slides"))
+        return "tune", "--model", str(model), "--patches", "p.zip", "--only", "uncertainty"
+
+    line = refused(capsys, *tuned(negative, *slides[1:]))
+    assert "19 known deposits are found, and 20 are needed" in line
+    assert load_card(model) == before
+    assert CliRunner().invoke(app, tuned(negative, *slides)).exit_code == 0
+    assert load_card(model).decision.coverage_factor == 2.0
+    slides[0] = KnownSlide("short", Path("short.tif"), (Known.disc((480.0, 480.0), 200.0),))
+    assert CliRunner().invoke(app, tuned(*slides)).exit_code == 0
+    decision = load_card(model).decision
+    assert decision.coverage_factor == pytest.approx(8.9)
+    assert decision.chosen_on.endswith("coverage factor on 20 deposits found of made-up slides")
+    assert decision.chosen_on.count("coverage factor") == 1
+    assert decision.rule() == replace(before.decision.rule(), coverage_factor=decision.coverage_factor)
 
 
 def test_patches_of_another_magnification_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

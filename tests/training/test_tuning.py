@@ -1,20 +1,24 @@
 """Which rule a tuning ends with."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nodescan.config import load_config
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
+from nodescan.imaging.segmentation import find_deposits
 from training import tuning
 from training.discs import as_scores, found_from_um, told_apart
-from training.known_slides import Known, KnownSlide, SlideScores
+from training.known_slides import Known, KnownSlide, SlideScore, SlideScores, score_slide, summarise
 from training.scores import Interval
-from training.tuning import Trial, size_correction, steadiest, tune
+from training.tuning import Trial, coverage_factor, size_correction, steadiest, tune
 from training.untuned import UNTUNED
 
 SLIDES = (
@@ -80,7 +84,7 @@ def test_pairs_of_the_correction_rise_after_rounding_too() -> None:
 @pytest.fixture
 def few_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """One smoothing and threshold, with all seed thresholds above it: the whole grid takes half a minute."""
-    monkeypatch.setattr(tuning, "_LOWEST_RULES", (DecisionRule(16.0, 0.5, 0.5, (), 0.0),))
+    monkeypatch.setattr(tuning, "_LOWEST_RULES", (DecisionRule(16.0, 0.5, 0.5, (), 0.0, coverage_factor=1.0),))
 
 
 @pytest.mark.usefixtures("few_rules")
@@ -105,6 +109,40 @@ def test_a_spread_is_told_from_three_deposits_on(lengths: tuple[float, ...], spr
     """Of none it was 0.0 um: sizes without any uncertainty from a model that nothing is known of."""
     _, left = size_correction(as_scores([(200.0 * (1 + 9 * n), 200.0 * 9 * n + um) for n, um in enumerate(lengths)]))
     assert left == spread
+
+
+def one_off_by(errors_in_standard: Iterable[float]) -> list[SlideScore]:
+    """Found deposits of 500 um with a standard uncertainty of 10 um."""
+    macro = Metastasis.MICRO, Metastasis.MICRO
+    return [SlideScore(*macro, (500.0,), (500.0 + 10 * error,), (10.0,), 0) for error in errors_in_standard]
+
+
+def test_the_coverage_factor_holds_95_percent_of_the_found_deposits() -> None:
+    """96 of 100, so that another one is held in 95 % of cases; never below 2; missed and few ones say too little."""
+    errors = [*np.linspace(-1.0, 1.0, 95), 3.04, -3.14, 8.0, 9.0, -30.0]
+    factor = coverage_factor(one_off_by(errors))
+    assert sum(abs(error) <= factor for error in errors) == 96
+    assert factor == pytest.approx(3.1)
+    assert coverage_factor(one_off_by(np.linspace(-1.0, 1.0, 30))) == 2.0
+    assert coverage_factor(one_off_by([9.0] * 19)) == 2.0
+    missed = SlideScore(Metastasis.MICRO, Metastasis.NONE, (500.0,), (None,), (None,), 0)
+    assert coverage_factor([*one_off_by([9.0] * 19), missed]) == 2.0
+    assert coverage_factor(one_off_by([9.0] * 20)) == 9.0
+
+
+@pytest.mark.usefixtures("few_rules")
+def test_a_tuned_rule_s_uncertainty_is_a_scan_s() -> None:
+    """What the trial states with a size is what find_deposits states by its rule."""
+    settings = load_config(None).settings.segmentation
+    slides = [replace(SLIDES[0], name=f"tumour {n}") for n in range(20)]
+    slides[0] = replace(slides[0], deposits=(Known.disc((480.0, 480.0), 330.0),))
+    maps = [disc_map(0.99)] * 20
+    best = tune([*slides, SLIDES[1]], [*maps, disc_map(0.01)], settings)[0]
+    assert best.rule.coverage_factor > 2
+    score = score_slide(slides[0], find_deposits(maps[0], best.rule, settings))
+    within = [score_slide(s, find_deposits(maps[0], best.rule, settings)) for s in slides]
+    assert summarise(within).size_within.value == best.scores.size_within.value
+    assert score.uncertainty_um[0] is not None
 
 
 def disc_map(inside: float) -> ProbabilityMap:
