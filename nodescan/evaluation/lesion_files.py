@@ -114,6 +114,15 @@ def lesion_file(path: Path) -> LesionFile | None:
     return None
 
 
+def planted_outline(deposit: Mapping[str, object]) -> shapely.Polygon:
+    """The outline in um of a deposit as a S.truth.json states it; one without an outline is a disc."""
+    if "outline_um" in deposit:
+        return shapely.Polygon(np.asarray(deposit["outline_um"], dtype=np.float64))
+    centre, radius = np.array(point(cast("Sequence[object]", deposit["centre_um"]))), finite(deposit["diameter_um"]) / 2
+    turn = np.arange(_CIRCLE_POINTS) * (2 * math.pi / _CIRCLE_POINTS)
+    return shapely.Polygon(centre + radius * np.column_stack((np.cos(turn), np.sin(turn))))
+
+
 def _drawn(outlines: Outlines, size_px: tuple[int, int] | None) -> LesionMask:
     """Rasterised straight at level 5: a pixel is tumour where its centre lies in a lesion."""
     level0, target = Spacing.square(1.0), Spacing.square(LEVEL_PX)
@@ -199,7 +208,7 @@ def _read_truth(path: Path) -> _Truth:
         content = cast("Mapping[str, object]", json.loads(path.read_bytes()))
         um_per_px, label = finite(content["um_per_px"]), LABELS[cast("str", content["label"])]
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
-        shapes = [_planted(deposit) for deposit in planted]
+        shapes = [planted_outline(deposit) for deposit in planted]
         sizes = [finite(deposit["diameter_um"]) for deposit in planted]
         outlines = _outlines_in_px(path, shapes, um_per_px)
         outlines.lesions()
@@ -226,12 +235,3 @@ def _as_planted(deposit: Deposit, sizes_um: Sequence[float]) -> Deposit:
     if size is None:
         return deposit
     return replace(deposit, diameter_um=Micrometers(size), metastasis=classify(Micrometers(size)))
-
-
-def _planted(deposit: Mapping[str, object]) -> shapely.Polygon:
-    """The planted outline in um; a deposit without one is a disc."""
-    if "outline_um" in deposit:
-        return shapely.Polygon(np.asarray(deposit["outline_um"], dtype=np.float64))
-    centre, radius = np.array(point(cast("Sequence[object]", deposit["centre_um"]))), finite(deposit["diameter_um"]) / 2
-    turn = np.arange(_CIRCLE_POINTS) * (2 * math.pi / _CIRCLE_POINTS)
-    return shapely.Polygon(centre + radius * np.column_stack((np.cos(turn), np.sin(turn))))
