@@ -24,10 +24,10 @@ from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
 from nodescan.measurement import DAMAGED_IMAGE, MASK_FORMATS
 from nodescan.outline_masks import rasterise
+from nodescan.phantoms import TRUTH_ENDING
 from nodescan.reports.json_values import DAMAGE, finite, point
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
-_TRUTH = ".truth.json"
 _OUTLINE_SUFFIXES = (".xml", ".geojson")
 
 MOST_MASK_PIXELS = 200_000_000
@@ -107,8 +107,8 @@ def lesion_file(path: Path) -> LesionFile | None:
     found = _MASK.fullmatch(path.name)
     if found is not None:
         return LesionFile(path, found["slide"], "mask")
-    if path.name.endswith(_TRUTH):
-        return LesionFile(path, path.name.removesuffix(_TRUTH), "truth")
+    if path.name.endswith(TRUTH_ENDING):
+        return LesionFile(path, path.name.removesuffix(TRUTH_ENDING), "truth")
     if path.suffix.lower() in _OUTLINE_SUFFIXES:
         return LesionFile(path, path.stem, "outlines")
     return None
