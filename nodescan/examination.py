@@ -1,7 +1,7 @@
 """What the network says of a slide's tissue, tile by tile, and how much of the tissue it could judge."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,49 +72,62 @@ def examine(
     survey = plan(slide, tissue, predictor)
     hidden = _hidden_cells(tissue, survey)
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
-
-    def whole(network: TilePredictor, done: Callable[[int, float], None]) -> Shown:
-        shown = show(slide, survey, predictor=network, quality=settings.quality, done=done)
-        return shown.without(missing_cells(shown.blank, tissue, shown.probability.spacing), hidden=hidden)
-
-    def counted(tiles: int, megapixels: float) -> None:
-        progress.tiles_done(slide.ref.slide_id, tiles, megapixels)
-
-    def counted_before(_tiles: int, _megapixels: float) -> None:
-        progress.tiles_done(slide.ref.slide_id, 0, 0.0)  # a sign of life
-
+    looks = _Looks(slide, survey, hidden, settings, progress)
     if isinstance(predictor, ApproximatePredictor):
-        reference, second_look = predictor.reference, predictor.second_look
-
-        def again(network: TilePredictor, cells: NDArray[np.bool_]) -> Shown:
-            part = survey.around(cells, network.geometry)
-            return show(slide, part, predictor=network, quality=None, done=counted_before)
-
-        def about(cells: NDArray[np.bool_]) -> Shown:
-            shown = again(second_look, cells)
-            lost = cells & shown.unread
-            # Its tiles may reach what can't be read, and was never read, beside the survey's own.
-            return shown.completed(again(reference, lost)) if lost.any() else shown
-
-        def everywhere() -> Shown:
-            return whole(reference, counted_before)
-
-        try:
-            found = settled(
-                whole(predictor, counted),
-                survey,
-                Reference(about, everywhere),
-                predictor=predictor,
-                settings=settings,
-            )
-        except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
-            found = Settled(everywhere(), f"{reference.precision} ({predictor.precision} failed: {error})")
+        found = looks.guarded(predictor)
     else:
-        found = Settled(whole(predictor, counted), predictor.precision)
+        found = Settled(looks.whole(predictor), predictor.precision)
     shown = found.shown
     return Examination(
         shown.probability, survey.spacing, survey.wanted, shown.blurred, shown.unread, hidden, found.precision
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """What networks are shown of a slide: all that was planned, or again what some cells need.
+
+    hidden : bool (H, W), see Examination. What is shown again tells progress that it lives, and counts no tiles.
+    """
+
+    slide: Slide
+    survey: Survey
+    hidden: NDArray[np.bool_]
+    settings: ScanSettings
+    progress: Progress
+
+    def guarded(self, predictor: ApproximatePredictor) -> Settled:
+        """The predictor's answers, with its reference's wherever these could bear on a finding."""
+        reference = Reference(partial(self._about, predictor), partial(self.whole, predictor.reference, counted=False))
+        try:
+            first = self.whole(predictor)
+            return settled(first, self.survey, reference, predictor=predictor, settings=self.settings)
+        except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
+            precision = f"{predictor.reference.precision} ({predictor.precision} failed: {error})"
+            return Settled(reference.everywhere(), precision)
+
+    def whole(self, network: TilePredictor, *, counted: bool = True) -> Shown:
+        done = self._count if counted else self._live
+        shown = show(self.slide, self.survey, predictor=network, quality=self.settings.quality, done=done)
+        missing = missing_cells(shown.blank, self.survey.tissue, shown.probability.spacing)
+        return shown.without(missing, hidden=self.hidden)
+
+    def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> Shown:
+        """What the reference says of cells, bool (H, W), and of some beside them."""
+        shown = self._again(predictor.second_look, cells)
+        lost = cells & shown.unread
+        # Its tiles may reach what can't be read, and was never read, beside the survey's own.
+        return shown.completed(self._again(predictor.reference, lost)) if lost.any() else shown
+
+    def _again(self, network: TilePredictor, cells: NDArray[np.bool_]) -> Shown:
+        part = self.survey.around(cells, network.geometry)
+        return show(self.slide, part, predictor=network, quality=None, done=self._live)
+
+    def _count(self, tiles: int, megapixels: float) -> None:
+        self.progress.tiles_done(self.slide.ref.slide_id, tiles, megapixels)
+
+    def _live(self, _tiles: int, _megapixels: float) -> None:
+        self._count(0, 0.0)
 
 
 def _hidden_cells(tissue: TissueMask, survey: Survey) -> NDArray[np.bool_]:

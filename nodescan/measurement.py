@@ -143,7 +143,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     spacing = mpp or picture.spacing
     if spacing is None:
         raise UsageError(f"{path.name}: the file does not say how large a pixel is; give it with --mpp UM")
-    if mpp is None and max(spacing.x, spacing.y) / min(spacing.x, spacing.y) > LARGEST_ASPECT:
+    if mpp is None and spacing.aspect > LARGEST_ASPECT:
         raise UsageError(
             f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px: x and y differ by more than a "
             "scanner's, and no one number is right for both; mend the resolution in the file's tags or save the mask "

@@ -31,9 +31,9 @@ def phantom(
 ) -> int:
     """Write a synthetic slide with deposits of known size, and its truth as JSON."""
     planted = tuple(_number(word, "--diameters-um") for word in diameters.split(",") if word.strip())
-    from nodescan.phantoms import make_phantom, plan_phantom
+    from nodescan.phantoms import make_phantom, plan_phantom, truth_file
 
-    for path in (out, out.with_name(f"{out.stem}.truth.json")):
+    for path in (out, truth_file(out)):
         if path.exists():
             raise UsageError(f"{path}: is there already; choose another name, or remove it first")
     plan = plan_phantom(planted, spacing_um=positive(spacing, "--spacing"), seed=seed)
@@ -86,6 +86,8 @@ def models() -> int:
 
 def print_phantom(truth: "PhantomTruth", path: Path) -> None:
     """What was planted, and the size and place of the slide."""
+    from nodescan.phantoms import truth_file
+
     rows = [
         (
             deposit.shape.value,
@@ -97,7 +99,7 @@ def print_phantom(truth: "PhantomTruth", path: Path) -> None:
     if rows:
         print_table(("shape", "greatest diameter", "centre x, y (um)"), rows)
     print_text(f"{path}: {truth.width_px} x {truth.height_px} px at {truth.um_per_px:g} um/px, class {truth.label}")
-    print_text(f"truth: {path.with_name(path.stem + '.truth.json')}")
+    print_text(f"truth: {truth_file(path)}")
 
 
 def print_slide(facts: "SlideFacts", path: Path) -> None:

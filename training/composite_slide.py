@@ -13,6 +13,7 @@ from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.outline_masks import pixels_inside
+from nodescan.phantoms import truth_file
 from nodescan.phantoms.outlines import Shape, outline_of
 from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 from nodescan.whole_files import write_beside, written_beside
@@ -34,7 +35,7 @@ CentreUm = tuple[float, float]
 def make_composite_slide(
     path: Path, maker: MosaicMaker, diameters_um: Sequence[float], *, seed: int, shape: Shape = Shape.ROUND
 ) -> None:
-    """Write a pyramidal TIFF of one stain, at half the patches' spacing, and its truth as <stem>.truth.json.
+    """Write a pyramidal TIFF of one stain, at half the patches' spacing, and its truth beside it.
 
     The node is covered with the middles of normal patches, and deposits of the given greatest diameters, turned at
     random, with those of tumour patches, each at least 0.15 mm inside the node and 0.6 mm from the next. Raises
@@ -73,7 +74,7 @@ def make_composite_slide(
     label = max((classify(Micrometers(size)) for size in diameters_um), default=Metastasis.NONE).word
     truth = {"slide": path.stem, "um_per_px": PATCH_SPACING_UM / _ZOOM, "seed": seed, "label": label}
     content = json.dumps({**truth, "deposits": deposits}, indent=1)
-    write_beside(path.with_suffix(".truth.json"), content.encode())
+    write_beside(truth_file(path), content.encode())
 
 
 def _within(y_um: NDArray[np.float64], x_um: NDArray[np.float64], semi_um: Sequence[float]) -> NDArray[np.bool_]:

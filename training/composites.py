@@ -17,6 +17,7 @@ import numpy as np
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
+from nodescan.phantoms import TRUTH_ENDING, truth_file
 from nodescan.phantoms.outlines import Shape
 from nodescan.whole_files import output_errors, write_beside, written_beside
 from training.composite_slide import make_composite_slide
@@ -71,7 +72,7 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
     name = patches.stem if tool else f"{patches.stem}-shaped"
     _check_maker(tool, to, name)
     outs = {seed: to / f"{name}-{seed:03d}.tif" for seed in seeds}
-    wanted = [seed for seed, out in outs.items() if not out.with_suffix(".truth.json").exists()]
+    wanted = [seed for seed, out in outs.items() if not truth_file(out).exists()]
     if wanted:
         make = partial(_by_tool, tool, patches) if tool else _by_ourselves(patches)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -89,7 +90,7 @@ def _check_maker(tool: Path | None, to: Path, name: str) -> None:
         to.mkdir(parents=True, exist_ok=True)
         if note.is_file() and note.read_bytes() == made_by:
             return
-    if any(to.glob(f"{glob.escape(name)}-[0-9]*.truth.json")):
+    if any(to.glob(f"{glob.escape(name)}-[0-9]*{TRUTH_ENDING}")):
         raise UsageError(
             f"{to}: holds slides {name}-* that another tool or version made; name another folder with --work, or "
             "delete them"
@@ -99,7 +100,7 @@ def _check_maker(tool: Path | None, to: Path, name: str) -> None:
 
 def known_composite(path: Path) -> KnownSlide:
     """A slide that lies beside its S.truth.json (`deposits` with `centre_um`, `diameter_um`, `outline_um`)."""
-    truth = json.loads(path.with_suffix(".truth.json").read_text(encoding="utf-8"))
+    truth = json.loads(truth_file(path).read_text(encoding="utf-8"))
     return KnownSlide(path.stem, path, tuple(Known.of_truth(planted) for planted in truth["deposits"]))
 
 
@@ -124,8 +125,8 @@ def linked(composites: Sequence[KnownSlide], to: Path) -> None:
     """
     with output_errors(to):
         to.mkdir(parents=True, exist_ok=True)
-    files = [file for c in composites for file in (c.path, c.path.with_suffix(".truth.json"))]
-    others = sorted({path.name for path in to.glob("*.truth.json")} - {file.name for file in files})
+    files = [file for c in composites for file in (c.path, truth_file(c.path))]
+    others = sorted({path.name for path in to.glob(f"*{TRUTH_ENDING}")} - {file.name for file in files})
     if others:
         raise UsageError(f"{to}: holds {others[0]} of another set of slides; name an empty folder")
     for file in files:

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from nodescan.errors import ModelError, UsageError
-from nodescan.inference.card import CARD_FILE, MODEL_NAME, ModelCard, load_card, save_card
+from nodescan.inference.card import CARD_FILE, MODEL_NAME, WEIGHTS_FILE, ModelCard, load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
@@ -22,8 +22,6 @@ from training.untuned import UNTUNED
 
 CORE_PX = 512
 """Side of a tile's core: large enough that its margin costs little, small enough to follow the tissue's outline."""
-
-WEIGHTS_FILE = "weights.safetensors"
 
 LARGEST_DIFFERENCE = 0.01
 """In probability, of the exported copy from the checkpoint: half precision takes less."""
@@ -40,18 +38,8 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
             f"{folder}: {name!r} can't be a model's name: it needs "
             "letters of a to z, digits, '.', '_' and '-' alone, a letter or digit first; choose another folder's name"
         )
-    architecture, weights = read_checkpoint(checkpoint)
-    try:
-        net = build(architecture)
-        net.load_state_dict(weights)
-    except ModelError as error:
-        raise UsageError(f"{checkpoint}: {error}") from error
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UsageError(f"{checkpoint}: not the weights of a {architecture} network ({reason})") from error
-    if not are_sound(weights):
-        raise UsageError(f"{checkpoint}: holds weights that are no finite numbers; export an earlier checkpoint")
-    content = safetensors.torch.save({key: value.contiguous() for key, value in halved(weights).items()})
+    architecture, net = _network_of(checkpoint)
+    content = safetensors.torch.save({key: value.contiguous() for key, value in halved(net.state_dict()).items()})
     card = ModelCard(
         name=name,
         architecture=architecture,
@@ -79,6 +67,22 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
             for name_of_file in (WEIGHTS_FILE, CARD_FILE):
                 os.replace(Path(made) / name_of_file, folder / name_of_file)
     return card
+
+
+def _network_of(checkpoint: Path) -> tuple[str, torch.nn.Module]:
+    """The architecture's name, and the network with the checkpoint's weights."""
+    architecture, weights = read_checkpoint(checkpoint)
+    try:
+        net = build(architecture)
+        net.load_state_dict(weights)
+    except ModelError as error:
+        raise UsageError(f"{checkpoint}: {error}") from error
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UsageError(f"{checkpoint}: not the weights of a {architecture} network ({reason})") from error
+    if not are_sound(weights):
+        raise UsageError(f"{checkpoint}: holds weights that are no finite numbers; export an earlier checkpoint")
+    return architecture, net
 
 
 def _compare(net: torch.nn.Module, folder: Path, checkpoint: Path) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely import Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, classify
@@ -15,6 +14,7 @@ from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.evaluation import agreement
+from nodescan.evaluation.lesion_files import planted_outline
 from nodescan.imaging.sizing import to_shape
 from training.scores import Interval, bootstrap, share
 
@@ -27,15 +27,9 @@ class Known:
     diameter_um: float
 
     @staticmethod
-    def disc(centre_um: tuple[float, float], diameter_um: float) -> "Known":
-        return Known(Point(centre_um).buffer(diameter_um / 2), diameter_um)
-
-    @staticmethod
     def of_truth(planted: Mapping[str, Any]) -> "Known":
-        """As a S.truth.json states it; one without an outline is a disc."""
-        if "outline_um" not in planted:
-            return Known.disc(tuple(planted["centre_um"][:2]), planted["diameter_um"])
-        return Known(Polygon(planted["outline_um"]), planted["diameter_um"])
+        """As a S.truth.json states it."""
+        return Known(planted_outline(planted), planted["diameter_um"])
 
 
 @dataclass(frozen=True, slots=True)

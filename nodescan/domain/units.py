@@ -31,6 +31,11 @@ class Spacing:
         return MicronsPerPixel((self.x * self.y) ** 0.5)
 
     @property
+    def aspect(self) -> float:
+        """The longer side of a pixel over the shorter: 1 where it is square."""
+        return max(self.x, self.y) / min(self.x, self.y)
+
+    @property
     def pixel_area_um2(self) -> SquareMicrometers:
         return SquareMicrometers(self.x * self.y)
 

@@ -24,10 +24,10 @@ from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
 from nodescan.measurement import DAMAGED_IMAGE, MASK_FORMATS
 from nodescan.outline_masks import rasterise
+from nodescan.phantoms import TRUTH_ENDING
 from nodescan.reports.json_values import DAMAGE, finite, point
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
-_TRUTH = ".truth.json"
 _OUTLINE_SUFFIXES = (".xml", ".geojson")
 
 MOST_MASK_PIXELS = 200_000_000
@@ -107,11 +107,20 @@ def lesion_file(path: Path) -> LesionFile | None:
     found = _MASK.fullmatch(path.name)
     if found is not None:
         return LesionFile(path, found["slide"], "mask")
-    if path.name.endswith(_TRUTH):
-        return LesionFile(path, path.name.removesuffix(_TRUTH), "truth")
+    if path.name.endswith(TRUTH_ENDING):
+        return LesionFile(path, path.name.removesuffix(TRUTH_ENDING), "truth")
     if path.suffix.lower() in _OUTLINE_SUFFIXES:
         return LesionFile(path, path.stem, "outlines")
     return None
+
+
+def planted_outline(deposit: Mapping[str, object]) -> shapely.Polygon:
+    """The outline in um of a deposit as a S.truth.json states it; one without an outline is a disc."""
+    if "outline_um" in deposit:
+        return shapely.Polygon(np.asarray(deposit["outline_um"], dtype=np.float64))
+    centre, radius = np.array(point(cast("Sequence[object]", deposit["centre_um"]))), finite(deposit["diameter_um"]) / 2
+    turn = np.arange(_CIRCLE_POINTS) * (2 * math.pi / _CIRCLE_POINTS)
+    return shapely.Polygon(centre + radius * np.column_stack((np.cos(turn), np.sin(turn))))
 
 
 def _drawn(outlines: Outlines, size_px: tuple[int, int] | None) -> LesionMask:
@@ -199,7 +208,7 @@ def _read_truth(path: Path) -> _Truth:
         content = cast("Mapping[str, object]", json.loads(path.read_bytes()))
         um_per_px, label = finite(content["um_per_px"]), LABELS[cast("str", content["label"])]
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
-        shapes = [_planted(deposit) for deposit in planted]
+        shapes = [planted_outline(deposit) for deposit in planted]
         sizes = [finite(deposit["diameter_um"]) for deposit in planted]
         outlines = _outlines_in_px(path, shapes, um_per_px)
         outlines.lesions()
@@ -226,12 +235,3 @@ def _as_planted(deposit: Deposit, sizes_um: Sequence[float]) -> Deposit:
     if size is None:
         return deposit
     return replace(deposit, diameter_um=Micrometers(size), metastasis=classify(Micrometers(size)))
-
-
-def _planted(deposit: Mapping[str, object]) -> shapely.Polygon:
-    """The planted outline in um; a deposit without one is a disc."""
-    if "outline_um" in deposit:
-        return shapely.Polygon(np.asarray(deposit["outline_um"], dtype=np.float64))
-    centre, radius = np.array(point(cast("Sequence[object]", deposit["centre_um"]))), finite(deposit["diameter_um"]) / 2
-    turn = np.arange(_CIRCLE_POINTS) * (2 * math.pi / _CIRCLE_POINTS)
-    return shapely.Polygon(centre + radius * np.column_stack((np.cos(turn), np.sin(turn))))

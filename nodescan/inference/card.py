@@ -19,7 +19,9 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
 
-CARD_FILE = "card.yaml"
+CARD_FILE, WEIGHTS_FILE = "card.yaml", "weights.safetensors"
+"""A card may name its weights otherwise; what is made here names them so."""
+
 DEFAULT_MODEL = "pcam-p4m"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 

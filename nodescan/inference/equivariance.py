@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodescan.inference.poses import KERNEL_OF, POSES
+from nodescan.inference.poses import EPS, KERNEL_OF, POSES
 
 
 def turned(image: Tensor, pose: int) -> Tensor:
@@ -63,18 +63,17 @@ class GroupConv(nn.Module):
 class GroupNorm8(nn.Module):
     """Batch normalisation whose scale, shift and running statistics are shared by the eight poses of a feature."""
 
-    def __init__(self, features: int, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
+    def __init__(self, features: int, *, momentum: float = 0.1) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
         self.register_buffer("running_mean", torch.zeros(features))
         self.register_buffer("running_var", torch.ones(features))
         self.momentum = momentum
-        self.eps = eps
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """(scale, shift), each (8 * features,), that the running statistics amount to."""
-        scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+        scale = self.weight * torch.rsqrt(self.running_var + EPS)
         shift = self.bias - self.running_mean * scale
         return scale.repeat_interleave(POSES), shift.repeat_interleave(POSES)
 
@@ -82,7 +81,7 @@ class GroupNorm8(nn.Module):
         weight, bias = self.weight.repeat_interleave(POSES), self.bias.repeat_interleave(POSES)
         mean = self.running_mean.repeat_interleave(POSES)
         variance = self.running_var.repeat_interleave(POSES)
-        out = functional.batch_norm(image, mean, variance, weight, bias, self.training, self.momentum, self.eps)
+        out = functional.batch_norm(image, mean, variance, weight, bias, self.training, self.momentum, EPS)
         if self.training:  # the running values were updated in place: average them over the poses
             with torch.no_grad():
                 self.running_mean.copy_(mean.view(-1, POSES).mean(dim=1))

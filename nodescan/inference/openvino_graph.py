@@ -18,13 +18,10 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard, check_numbers
-from nodescan.inference.poses import FEATURES, KERNEL_OF, MARGIN_PX, POSES, STRIDE_PX, turned
+from nodescan.inference.poses import EPS, FEATURES, KERNEL_OF, MARGIN_PX, POSES, STRIDE_PX, turned
 
 Node = Any
 """One of OpenVINO's, which has no types: a border type."""
-
-_EPS = 1e-5
-"""Of batch normalisation, as the networks have it."""
 
 _MOST_WEIGHT, _MOST_INPUT = 127, 255
 """The largest weight, and the largest input, that eight bits hold."""
@@ -162,7 +159,7 @@ class _Parts:
         weight, bias, mean, variance = (
             self.weight(f"{norm}.{part}") for part in ("weight", "bias", "running_mean", "running_var")
         )
-        scale = weight / np.sqrt(variance + np.float32(_EPS))
+        scale = weight / np.sqrt(variance + np.float32(EPS))
         return scale, bias - mean * scale
 
     def pooled(self, image: Node, *, side: int, padding: int = 0) -> Node:

@@ -11,6 +11,9 @@ MARGIN_PX, STRIDE_PX = 32, 16
 FEATURES = {"p4m": (4, 16, 48, 64), "p4m-small": (2, 4, 8, 8)}
 """By architecture, how many features the four grids of a P4MNet hold, each in eight poses."""
 
+EPS = 1e-5
+"""What normalisation adds to a variance, in all networks; torch's own."""
+
 
 def turned(image: NDArray[np.generic], pose: int) -> NDArray[np.generic]:
     """image : (..., k, k), mirrored where pose >= 4, then turned by pose % 4 quarters."""

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nodescan.inference.card import Decision, ModelCard, save_card
+from nodescan.inference.card import WEIGHTS_FILE, Decision, ModelCard, save_card
 from nodescan.inference.folding import plain_form
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
@@ -34,11 +34,11 @@ def random_model(folder: Path, architecture: str, *, core_px: int = 512, margin_
         ranges = input_ranges(plain, _all_that_can_be(2 * net.margin_px + 128))
     weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "weights.safetensors").write_bytes(weights)
+    (folder / WEIGHTS_FILE).write_bytes(weights)
     card = ModelCard(
         name=f"random-{architecture}",
         architecture=architecture,
-        weights="weights.safetensors",
+        weights=WEIGHTS_FILE,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         spacing_um=(0.9, 1.0),
         core_px=core_px,

@@ -21,6 +21,9 @@ from nodescan.phantoms.outlines import PlacedOutline, Shape
 from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 from nodescan.whole_files import text_bytes, write_beside, written_beside
 
+TRUTH_ENDING = ".truth.json"
+"""Of the file that tells a slide's truth: <stem>.truth.json beside it."""
+
 _JPEG_QUALITY = 90
 
 
@@ -41,7 +44,7 @@ class PlantedDeposit:
 
 @dataclass(frozen=True, slots=True)
 class PhantomTruth:
-    """What a phantom slide holds: written beside it as <stem>.truth.json."""
+    """What a phantom slide holds: written to its truth_file."""
 
     slide: str
     width_px: int
@@ -86,8 +89,13 @@ def make_phantom(path: Path, plan: PhantomPlan) -> PhantomTruth:
     with written_beside(path) as part:
         write_pyramid(part, _levels(canvas), quality=_JPEG_QUALITY, software="nodescan phantom")
         truth = _truth_of(path, canvas)
-        _write_truth(path.with_name(f"{path.stem}.truth.json"), truth)
+        _write_truth(truth_file(path), truth)
     return truth
+
+
+def truth_file(slide: Path) -> Path:
+    """Where the truth of a slide file stands."""
+    return slide.with_name(f"{slide.stem}{TRUTH_ENDING}")
 
 
 def _levels(canvas: PhantomCanvas) -> Iterator[Level]:

@@ -105,12 +105,13 @@ class Pyramid:
     def _whole_spacings(self, level: Level, finest_um: float, coarsest_um: float) -> Iterator[Spacing]:
         """The level's spacing times 1, 2, 3 ... where inside the range and square enough."""
         x, y = self.spacing.x * level.factor_x, self.spacing.y * level.factor_y
-        if max(x, y) / min(x, y) > 1 + SQUARE_TOLERANCE:
+        own = Spacing(MicronsPerPixel(x), MicronsPerPixel(y))
+        if own.aspect > 1 + SQUARE_TOLERANCE:
             return
         slack = 1 + 1e-9  # 4 * 0.225 is 0.9 to a reader, not to a float
         for times in range(1, math.floor(coarsest_um * slack / max(x, y)) + 1):
             if min(x, y) * times * slack >= finest_um:
-                yield Spacing(MicronsPerPixel(x * times), MicronsPerPixel(y * times))
+                yield own.scaled(times)
 
     def _too_coarse(self, wanted_um: float) -> UnmeasurableError:
         native_um = max(self.spacing.x, self.spacing.y)

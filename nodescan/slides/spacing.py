@@ -51,7 +51,7 @@ class FileSpacing:
     def uneven(self) -> bool:
         """Whether x and y may each be a scanner's, but differ too much: no one number is right for both."""
         each = self._each_a_scanners
-        return each is not None and max(each.x, each.y) / min(each.x, each.y) > LARGEST_ASPECT
+        return each is not None and each.aspect > LARGEST_ASPECT
 
     def may_be_filled(self, given_um: float) -> bool:
         """Whether a given spacing may stand in for it without being told to: it is missing, or can't be true."""

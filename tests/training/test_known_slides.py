@@ -157,7 +157,8 @@ def test_nothing_can_be_chosen_on_slides_of_one_kind_or_missing_ones(data_set: P
 
 def test_a_deposit_that_touches_a_known_one_is_its_own_and_any_other_is_false() -> None:
     """The largest that touches counts; what is missed has no size."""
-    slide = KnownSlide("s", Path("s.tif"), (Known.disc((1000, 1000), 400), Known.disc((5000, 1000), 150)))
+    planted = [{"centre_um": (1000, 1000), "diameter_um": 400}, {"centre_um": (5000, 1000), "diameter_um": 150}]
+    slide = KnownSlide("s", Path("s.tif"), tuple(map(Known.of_truth, planted)))
     touching = [shapely.Point(1000, 1150).buffer(100), shapely.Point(900, 1000).buffer(150)]
     score = score_slide(slide, found([*touching, shapely.Point(3000, 3000).buffer(120)]))
     assert score.truth is Metastasis.MICRO

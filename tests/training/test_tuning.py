@@ -22,7 +22,7 @@ from training.tuning import Trial, coverage_factor, size_correction, steadiest, 
 from training.untuned import UNTUNED
 
 SLIDES = (
-    KnownSlide("tumour", Path("tumour.tif"), (Known.disc((480.0, 480.0), 400.0),)),
+    KnownSlide("tumour", Path("tumour.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 400.0}),)),
     KnownSlide("normal", Path("normal.tif"), ()),
 )
 
