@@ -213,7 +213,10 @@ def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
     """20 found deposits that are 400 um long and measured as that, but for some that are said to be 200 um long."""
     model = random_model(tmp_path / "model", "p4m-small")
     before = load_card(model)
-    slides = [KnownSlide(f"s{n}", Path(f"s{n}.tif"), (Known.disc((480.0, 480.0), 400.0),)) for n in range(20)]
+    slides = [
+        KnownSlide(f"s{n}", Path(f"s{n}.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 400.0}),))
+        for n in range(20)
+    ]
     negative = KnownSlide("none", Path("none.tif"), ())
     map_ = coverage(disc((480, 480), 400), (60, 60), Spacing.square(CELL_UM))
     monkeypatch.setattr(tuning, "probability_map", lambda path, *_, cache: path.stem == "none" or map_)
@@ -227,7 +230,9 @@ def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
     assert load_card(model) == before
     assert CliRunner().invoke(app, tuned(negative, *slides)).exit_code == 0
     assert load_card(model).decision.coverage_factor == 2.0
-    slides[0] = KnownSlide("short", Path("short.tif"), (Known.disc((480.0, 480.0), 200.0),))
+    slides[0] = KnownSlide(
+        "short", Path("short.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 200.0}),)
+    )
     assert CliRunner().invoke(app, tuned(*slides)).exit_code == 0
     decision = load_card(model).decision
     assert decision.coverage_factor == pytest.approx(8.9)

@@ -135,7 +135,7 @@ def test_a_tuned_rule_s_uncertainty_is_a_scan_s() -> None:
     """What the trial states with a size is what find_deposits states by its rule."""
     settings = load_config(None).settings.segmentation
     slides = [replace(SLIDES[0], name=f"tumour {n}") for n in range(20)]
-    slides[0] = replace(slides[0], deposits=(Known.disc((480.0, 480.0), 330.0),))
+    slides[0] = replace(slides[0], deposits=(Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 330.0}),))
     maps = [disc_map(0.99)] * 20
     best = tune([*slides, SLIDES[1]], [*maps, disc_map(0.01)], settings)[0]
     assert best.rule.coverage_factor > 2
