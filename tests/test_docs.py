@@ -3,8 +3,12 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import nodescan
 from nodescan.manifest import COLUMNS
+from nodescan.patients.patient_files import CSV_COLUMNS
+from nodescan.reports.csv_report import SUMMARY_COLUMNS
 
 SOURCE, DOCS = Path(nodescan.__file__).parent, Path(__file__).parents[1] / "docs"
 
@@ -28,12 +32,20 @@ def test_every_flag_says_what_to_do() -> None:
     assert all(all(cells) for cells in _rows("flags.md"))
 
 
-def test_every_column_of_a_manifest_is_explained() -> None:
-    """In docs/tables.md, in a row of its table."""
-    assert set(COLUMNS) <= set(re.findall(r"`([a-z_]+)`", " ".join(cells[0] for cells in _rows("tables.md"))))
+@pytest.mark.parametrize(
+    ("heading", "columns"),
+    [("The manifest", COLUMNS), ("summary.csv", SUMMARY_COLUMNS), ("patients.csv", CSV_COLUMNS)],
+)
+def test_every_column_is_explained(heading: str, columns: tuple[str, ...]) -> None:
+    """docs/tables.md has, under the table's heading, a row of each of its columns, and of no other."""
+    told = (DOCS / "tables.md").read_text(encoding="utf-8").partition(f"\n## {heading}")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"`([a-z0-9_]+)`", " ".join(cells[0] for cells in _cells(told)))) == sorted(columns)
 
 
 def _rows(name: str) -> list[list[str]]:
     """The cells of each row of a document's tables, headings too."""
-    lines = (DOCS / name).read_text(encoding="utf-8").splitlines()
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return _cells((DOCS / name).read_text(encoding="utf-8"))
+
+
+def _cells(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
