@@ -3,29 +3,87 @@
 import re
 from pathlib import Path
 
-import nodescan
-from nodescan.manifest import COLUMNS
+import pytest
+import typer
 
-SOURCE, DOCS = Path(nodescan.__file__).parent, Path(__file__).parents[1] / "docs"
+import nodescan.cli
+import training.commands
+from nodescan.manifest import COLUMNS
+from nodescan.patients.patient_files import CSV_COLUMNS
+from nodescan.reports.csv_report import SUMMARY_COLUMNS
+
+ROOT = Path(__file__).parents[1]
+SOURCE, DOCS = Path(nodescan.__file__).parent, ROOT / "docs"
+
+DOCUMENTS = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "data_manifests" / "README.md")
+COMMANDS = {
+    "nodescan": typer.main.get_group(nodescan.cli.app).commands,
+    "training": typer.main.get_group(training.commands.app).commands,
+}
 
 _CODE = re.compile(r'(?:Flag\(\s*|code = )"([a-z_]+)"')
 """A flag's code where it is made: Flag("code", ...), or an error's code."""
 
 
 def test_every_flag_is_explained() -> None:
-    """docs/flags.md has each code that the source makes, and none that it doesn't."""
+    """docs/flags.md has a row of each code that the source makes, and of none that it doesn't."""
     text = "".join(path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py"))
     made = set(_CODE.findall(text)) | {"detection_limit"}
     assert len(made) > 30
     made |= {f"tissue_excluded_{reason}" for reason in ("pen", "edge", "debris", "small")}
-    listed = set(
-        re.findall(r"`([a-z_]+)`", (DOCS / "flags.md").read_text(encoding="utf-8").replace("`_", "`tissue_excluded_"))
-    )
-    assert made - listed == set()
-    assert {code for code in listed if "_" in code} - made == set()
+    first_cells = " ".join(cells[0] for cells in _rows("flags.md")).replace("`_", "`tissue_excluded_")
+    assert set(re.findall(r"`([a-z_]+)`", first_cells)) == made
 
 
-def test_every_column_of_a_manifest_is_explained() -> None:
-    """In docs/tables.md, in a row of its table."""
-    rows = [line.split("|")[1] for line in (DOCS / "tables.md").read_text(encoding="utf-8").splitlines() if "|" in line]
-    assert set(COLUMNS) <= set(re.findall(r"`([a-z_]+)`", " ".join(rows)))
+def test_every_flag_says_what_to_do() -> None:
+    """Each table of docs/flags.md ends in that column, and no cell of it is empty."""
+    assert [cells[-1] for cells in _rows("flags.md") if cells[0] == "code"] == ["what to do"] * 4
+    assert all(all(cells) for cells in _rows("flags.md"))
+
+
+@pytest.mark.parametrize(
+    ("heading", "columns"),
+    [("The manifest", COLUMNS), ("summary.csv", SUMMARY_COLUMNS), ("patients.csv", CSV_COLUMNS)],
+)
+def test_every_column_is_explained(heading: str, columns: tuple[str, ...]) -> None:
+    """docs/tables.md has, under the table's heading, a row of each of its columns, and of no other."""
+    told = (DOCS / "tables.md").read_text(encoding="utf-8").partition(f"\n## {heading}")[2].partition("\n## ")[0]
+    assert sorted(re.findall(r"`([a-z0-9_]+)`", " ".join(cells[0] for cells in _cells(told)))) == sorted(columns)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_in_a_document_is_one(document: Path) -> None:
+    """Its name is a command's, and so is each of its options; fit is Lightning's own."""
+    for words in _typed(document.read_text(encoding="utf-8")):
+        program, name, *rest = words.replace("python -m training", "training").split()
+        if name == "fit":
+            continue
+        command = COMMANDS[program][name]
+        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        given = {word.strip("[]").partition("=")[0] for word in rest if word.lstrip("[").startswith("--")}
+        assert given <= known, words
+
+
+def test_the_documents_name_most_commands() -> None:
+    """So that the test above reads what it is meant to read."""
+    typed = [words for document in DOCUMENTS for words in _typed(document.read_text(encoding="utf-8"))]
+    assert {words.split()[1] for words in typed if words.startswith("nodescan")} == {*COMMANDS["nodescan"]}
+    assert len(typed) > 60
+
+
+def _typed(text: str) -> list[str]:
+    """The commands of nodescan and of python -m training in blocks and in backticks, without remarks."""
+    blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    inline = re.sub(r"\n```.*?\n```", "", text, flags=re.DOTALL)
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", inline)]
+    lines = [re.sub(r"^\w+\$ +", "", line).partition(" #")[0] for line in (*blocks.splitlines(), *spans)]
+    return [line for line in lines if re.match(r"(nodescan|python -m training) [a-z]", line)]
+
+
+def _rows(name: str) -> list[list[str]]:
+    """The cells of each row of a document's tables, headings too."""
+    return _cells((DOCS / name).read_text(encoding="utf-8"))
+
+
+def _cells(text: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]

@@ -2,6 +2,7 @@
 
 import signal
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,17 @@ from training.__main__ import main
 from training.bucket import DownloadError
 from training.commands import app
 from training.known_slides import Known, KnownSlide
+from training.module import TumourModule
 from training.telling import told
 
 CONFIG = Path(__file__).parents[2] / "configs" / "train" / "pcam.yaml"
+
+
+@pytest.mark.parametrize("name", ["pcam.yaml", "pcam-second.yaml", "pcam-third.yaml", "camelyon16.yaml"])
+def test_a_configuration_names_every_setting_of_the_lesson(name: str) -> None:
+    """None is left to a default in the code; what a run starts with is said on the command line."""
+    content = yaml.safe_load((CONFIG.parent / name).read_text())
+    assert {*content["model"], "init_from"} == {*signature(TumourModule).parameters}
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: object, code: int = 2) -> str:
