@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from nodescan.interfaces import TilePredictor
     from training.known_slides import KnownSlide
 
-_COVERED = "; coverage factor"
-
 _SEEDS, _SLIDES, _SPLIT = "1-60", "*", "valid"
 """Of tune, where they aren't given."""
 
@@ -175,7 +173,7 @@ def _cover(model: Path, known: "list[KnownSlide]", described: str, work: Path) -
     """
     from nodescan.config import load_config
     from nodescan.imaging.segmentation import find_deposits
-    from nodescan.inference.card import Decision, load_card, save_card
+    from nodescan.inference.card import load_card, save_card
     from nodescan.inference.slots import open_in_slot
     from training.known_slides import score_slide
     from training.tuning import FEWEST_COVERED, coverage_factor, probability_map
@@ -196,9 +194,8 @@ def _cover(model: Path, known: "list[KnownSlide]", described: str, work: Path) -
             "name more --seeds or --slides"
         )
     rule = replace(standard, coverage_factor=coverage_factor(scores))
-    chosen_on = f"{card.decision.chosen_on.partition(_COVERED)[0]}{_COVERED} on {found} deposits found of {described}"
-    decision = Decision.of(rule, chosen_on=chosen_on, found_from_um=card.decision.found_from_um)
-    save_card(card.model_copy(update={"decision": decision}), model)
+    told = {"coverage_factor": rule.coverage_factor, "covered_on": f"{found} deposits found of {described}"}
+    save_card(card.model_copy(update={"decision": card.decision.model_copy(update=told)}), model)
     return rule
 
 

@@ -31,12 +31,19 @@ _Spacing = Annotated[float, Field(ge=0.1, le=4)]
 _Pixels = Annotated[int, Field(ge=0, le=8192)]
 
 
+_TOLD = {"chosen_on", "covered_on", "found_from_um"}
+"""What a decision tells beside its numbers."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Decision(_Part):
-    """How the map turns into deposits; see DecisionRule for each number, and ModelIdentity for found_from_um."""
+    """How the map turns into deposits; see DecisionRule for each number, and ModelIdentity for found_from_um.
+
+    covered_on: what coverage_factor was chosen on, where that isn't what the rest was.
+    """
 
     smoothing_um: float
     threshold: _Fraction
@@ -45,6 +52,7 @@ class Decision(_Part):
     size_uncertainty_um: float
     coverage_factor: float = 2.0
     chosen_on: str
+    covered_on: str | None = None
     found_from_um: _Positive | None = None
 
     @staticmethod
@@ -53,7 +61,7 @@ class Decision(_Part):
         return Decision(**asdict(rule), chosen_on=chosen_on, found_from_um=found_from_um)
 
     def rule(self) -> DecisionRule:
-        return DecisionRule(**self.model_dump(exclude={"chosen_on", "found_from_um"}))
+        return DecisionRule(**self.model_dump(exclude=_TOLD))
 
 
 class ModelCard(_Part):
@@ -108,7 +116,7 @@ class ModelCard(_Part):
     def sha256(self) -> str:
         """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count."""
         said = {"name", "weights", "training_data", "metrics", "limits", "licence"}
-        aside = {**dict.fromkeys(said, True), "decision": {"chosen_on", "found_from_um"}}
+        aside = {**dict.fromkeys(said, True), "decision": _TOLD}
         content = self.model_dump(mode="json", exclude=aside)
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

@@ -17,7 +17,7 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         update={"licence": "other", "limits": "none", "metrics": {}, "name": "x", "training_data": ""}
     )
     assert told.sha256() == card.sha256() == card.identity().card_sha256
-    for change in ({"chosen_on": "other data"}, {"found_from_um": None}):
+    for change in ({"chosen_on": "other data"}, {"found_from_um": None}, {"covered_on": "other data"}):
         assert card.model_copy(update={"decision": _with(decision, **change)}).sha256() == card.sha256()
     changes = [
         {"temperature": card.temperature * 1.01},
