@@ -47,6 +47,7 @@ def evaluate_composites_command(
 ) -> None:
     """Score a model on slides laid out of real patches with planted deposits: class, false deposits, recall, sizes."""
     from nodescan.config import load_config
+    from nodescan.imaging.detections import find_detections, likeliest_places
     from nodescan.imaging.segmentation import find_deposits
     from nodescan.inference.card import find_model
     from nodescan.inference.slots import open_in_slot
@@ -55,12 +56,14 @@ def evaluate_composites_command(
     from training.tuning import probability_map
 
     predictor, _ = open_in_slot(find_model(model), device="auto", slot=0)  # as a scan opens it
-    settings = load_config(None).settings.segmentation
+    settings = load_config(None).settings
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     scores = []
     for composite in composites:
         map_ = probability_map(composite.path, predictor, cache=work / "maps")
-        scores.append(score_slide(composite, find_deposits(map_, predictor.decision, settings)))
+        deposits = find_deposits(map_, predictor.decision, settings.segmentation)
+        places = likeliest_places(find_detections(map_, settings.detections), deposits)
+        scores.append(score_slide(composite, deposits, places=places))
         if not as_json:
             typer.echo(_one_slide(composite, scores[-1]))
     tell(flat(summarise(scores)), as_json=as_json)
@@ -68,8 +71,8 @@ def evaluate_composites_command(
 
 def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:
     sizes = ", ".join(
-        f"{known:.0f} -> {'missed' if measured is None else f'{measured:.0f}'} um"
-        for known, measured in zip(score.known_um, score.measured_um, strict=True)
+        f"{known:.0f} -> {('missed, but named' if named else 'missed') if measured is None else f'{measured:.0f} um'}"
+        for known, measured, named in zip(score.known_um, score.measured_um, score.named, strict=True)
     )
     right = "right" if score.truth is score.found else "WRONG"
     classes = f"{score.truth.word:8} found {score.found.word:8} {right}"

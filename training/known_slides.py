@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, classify
-from nodescan.domain.deposits import Deposit, largest_class
+from nodescan.domain.deposits import Deposit, Detection, largest_class
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.evaluation import agreement
 from nodescan.evaluation.lesion_files import planted_outline
+from nodescan.imaging.detections import BESIDE_UM
 from nodescan.imaging.sizing import to_shape
 from training.scores import Interval, bootstrap, share
 
@@ -49,7 +51,8 @@ class KnownSlide:
 class SlideScore:
     """One slide: true and found class, each known deposit's measured diameter (None: missed), deposits elsewhere.
 
-    uncertainty_um: what was stated with each measured diameter; None for those missed.
+    uncertainty_um: what was stated with each measured diameter; None for those missed. named: whether a missed one lies
+    at a place that the slide's page names; None for those found, and where it wasn't asked.
     """
 
     truth: Metastasis
@@ -58,6 +61,7 @@ class SlideScore:
     measured_um: tuple[float | None, ...]
     uncertainty_um: tuple[float | None, ...]
     false_deposits: int
+    named: tuple[bool | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class SlideScores:
     """Size errors: medians over found deposits, relative from 400 um up, in um below. recall: found, of any size.
 
     size_within: share of found deposits whose true size lies within the stated uncertainty (meant: 0.95).
+    missed_named: share of missed deposits that lie at one of the places that pages say to look at first.
     """
 
     kappa: Interval
@@ -77,6 +82,7 @@ class SlideScores:
     size_error_large: float
     size_error_small_um: float
     size_within: Interval
+    missed_named: Interval
     n: int
 
 
@@ -88,8 +94,13 @@ def check_both_kinds(slides: Sequence[KnownSlide]) -> None:
         )
 
 
-def score_slide(slide: KnownSlide, deposits: Sequence[Deposit]) -> SlideScore:
-    """Which known deposits were found, and what else. One that touches a known one is its own; the largest counts."""
+def score_slide(
+    slide: KnownSlide, deposits: Sequence[Deposit], *, places: Sequence[Detection] | None = None
+) -> SlideScore:
+    """Which known deposits were found, and what else. One that touches a known one is its own; the largest counts.
+
+    places: that the slide's page names; a known deposit lies at one that is BESIDE_UM from it at most.
+    """
     shapes = [to_shape(deposit.outline) for deposit in deposits]
     own: list[Deposit | None] = []
     for known in slide.deposits:
@@ -103,7 +114,14 @@ def score_slide(slide: KnownSlide, deposits: Sequence[Deposit]) -> SlideScore:
         tuple(None if deposit is None else deposit.diameter_um for deposit in own),
         tuple(None if deposit is None else deposit.diameter_uncertainty_um for deposit in own),
         false,
+        tuple(None if d else _is_named(known, places) for known, d in zip(slide.deposits, own, strict=True)),
     )
+
+
+def _is_named(known: Known, places: Sequence[Detection] | None) -> bool | None:
+    if places is None:
+        return None
+    return any(shapely.dwithin(known.outline, shapely.Point(place.x_um, place.y_um), BESIDE_UM) for place in places)
 
 
 def summarise(scores: Sequence[SlideScore]) -> SlideScores:
@@ -130,6 +148,7 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         size_error_large=float(np.median(large)) if large else float("nan"),
         size_error_small_um=float(np.median(small)) if small else float("nan"),
         size_within=_share(within),
+        missed_named=_share([named for s in scores for named in s.named if named is not None]),
         n=len(scores),
     )
 

@@ -1,18 +1,30 @@
 """Points where tumour is likeliest, for free-response evaluation: local maxima of the map, not deposits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from nodescan.domain.deposits import Detection
+from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers
 from nodescan.imaging.components import components
 from nodescan.imaging.segmentation import smoothed_values
+from nodescan.imaging.sizing import to_shape
+
+MOST_PLACES = 3
+"""A reader's first minute is for no more deposits, or places, of one kind."""
+
+STRONG = 0.5
+"""Beside deposits, places count from above this confidence on: tumour is likelier there than not."""
+
+BESIDE_UM = 50.0
+"""A place so near to a deposit is seen with it (as `corrections.NEAR_UM`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,23 @@ def find_detections(probability: ProbabilityMap, settings: DetectionSettings) ->
     return tuple(
         Detection(min(1.0, float(confidence[order[index]])), float(x_um[index]), float(y_um[index])) for index in kept
     )
+
+
+def likeliest_places(detections: Sequence[Detection], deposits: Sequence[Deposit]) -> tuple[Detection, ...]:
+    """The places outside all deposits that are to be looked at first, the likeliest first, MOST_PLACES at most.
+
+    Where there are deposits, only STRONG ones that aren't BESIDE_UM of one.
+    """
+    places = sorted(detections, key=lambda detection: -detection.confidence)
+    if deposits:
+        outlines = shapely.STRtree([to_shape(deposit.outline) for deposit in deposits])
+        places = [place for place in places if place.confidence > STRONG and not _is_near(place, outlines)]
+    return tuple(places[:MOST_PLACES])
+
+
+def _is_near(place: Detection, outlines: shapely.STRtree) -> bool:
+    point = shapely.Point(place.x_um, place.y_um)
+    return outlines.query(point, predicate="dwithin", distance=BESIDE_UM).size > 0
 
 
 def _one_a_plateau(candidates: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

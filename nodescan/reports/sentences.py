@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import shapely
-
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import dispersed_count
@@ -11,6 +9,7 @@ from nodescan.domain.lengths import told_apart, two_digits
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
+from nodescan.imaging.detections import MOST_PLACES, likeliest_places
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
@@ -21,17 +20,8 @@ from nodescan.reports.wording import (
     without_paths,
 )
 
-_PLACES = 3
-"""At most so many deposits or places of one kind under "Look here first": it is for the first minute."""
-
-_STRONG = 0.5
-"""Beside deposits, places count from above this score on: tumour is likelier there than not."""
-
 _MEANT = "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours it may fall short."
 """As measured on composite slides, see README.md."""
-
-_BESIDE_UM = 50.0
-"""A place so near to a deposit is seen with it (as `corrections.NEAR_UM`)."""
 
 
 def answer(report: SlideReport) -> str:
@@ -98,9 +88,9 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     if report.metastasis is not None:
-        said += [_cut_off(deposit) for deposit in _cut_and_open(report)[:_PLACES]]
-        said += [_borderline(deposit) for deposit in deciding(report.deposits)[:_PLACES]]
-    for deposit in report.deposits[:_PLACES]:
+        said += [_cut_off(deposit) for deposit in _cut_and_open(report)[:MOST_PLACES]]
+        said += [_borderline(deposit) for deposit in deciding(report.deposits)[:MOST_PLACES]]
+    for deposit in report.deposits[:MOST_PLACES]:
         largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
         said.append(f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}.")
     if report.examined_fraction is not None and report.examined_fraction < 1:
@@ -109,7 +99,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         said.extend(_cells(deposit) for deposit in report.deposits if _cells_matter(deposit))
     said.extend(
         f"{'Next likeliest' if number else 'Likeliest'} place, {_likely(detection, report)}"
-        for number, detection in enumerate(_likeliest(report))
+        for number, detection in enumerate(likeliest_places(report.detections, report.deposits))
     )
     return tuple(said) or ("Nothing stands out.",)
 
@@ -268,12 +258,12 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
 
 def _cells_matter(deposit: Deposit) -> bool:
     if deposit.count_near_limit:
-        return deposit.id <= _PLACES
+        return deposit.id <= MOST_PLACES
     return (
         deposit.cells is None
         and deposit.metastasis is Metastasis.ITC
         and deposit.diameter_um >= REVIEW_ITC_UM
-        and deposit.id <= _PLACES
+        and deposit.id <= MOST_PLACES
     )
 
 
@@ -287,21 +277,6 @@ def _cells(deposit: Deposit) -> str:
         f"Deposit {deposit.id} ({size_words(deposit)}): with more than 200 tumour cells it would be a "
         "micrometastasis; they were not counted."
     )
-
-
-def _likeliest(report: SlideReport) -> list[Detection]:
-    """The likeliest places outside all deposits; where there are deposits, only strong ones."""
-    places = sorted(report.detections, key=lambda detection: -detection.confidence)
-    if report.deposits:
-        outlines = [shapely.Polygon(part.exterior, part.holes) for one in report.deposits for part in one.outline]
-        known = shapely.STRtree(outlines)
-        places = [place for place in places if place.confidence > _STRONG and not _is_near(place, known)]
-    return places[:_PLACES]
-
-
-def _is_near(place: Detection, outlines: shapely.STRtree) -> bool:
-    point = shapely.Point(place.x_um, place.y_um)
-    return outlines.query(point, predicate="dwithin", distance=_BESIDE_UM).size > 0
 
 
 def _likely(detection: Detection, report: SlideReport) -> str:

@@ -14,7 +14,7 @@ import shapely
 from PIL import Image
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
@@ -170,6 +170,19 @@ def test_a_deposit_that_touches_a_known_one_is_its_own_and_any_other_is_false() 
     for stated_um, within in ((99.0, 0.0), (101.0, 1.0)):
         said = replace(score, uncertainty_um=(stated_um, None))
         assert summarise([said]).size_within.value == within
+
+
+def test_a_missed_deposit_may_lie_at_a_place_that_the_page_names() -> None:
+    """49 um beside it is seen with it, 51 um is not; one that is found needs no place."""
+    discs = [{"centre_um": (1000 * n, 1000), "diameter_um": 100} for n in (1, 2, 3)]
+    slide = KnownSlide("s", Path("s.tif"), tuple(map(Known.of_truth, discs)))
+    places = [Detection(0.8, 1000.0, 1000.0), Detection(0.7, 2000.0, 1099.0), Detection(0.6, 3000.0, 1101.0)]
+    score = score_slide(slide, found([shapely.Point(1000, 1000).buffer(40)]), places=places)
+    assert score.named == (None, True, False)
+    assert summarise([score]).missed_named.value == 0.5
+    unasked = score_slide(slide, [])
+    assert unasked.named == (None, None, None)
+    assert np.isnan(summarise([unasked]).missed_named.value)
 
 
 @pytest.mark.parametrize(("shape", "share_of_disc"), [(Shape.ROUND, 1.0), (Shape.CRESCENT, 0.282)])

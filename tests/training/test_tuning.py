@@ -32,7 +32,7 @@ def trial(
 ) -> Trial:
     around = Interval(kappa, kappa - spread, kappa + spread)
     nothing = Interval(0.0, 0.0, 0.0)
-    scores = SlideScores(around, 0, 0, nothing, nothing, nothing, nothing, size_error, 10.0, nothing, 40)
+    scores = SlideScores(around, 0, 0, nothing, nothing, nothing, nothing, size_error, 10.0, nothing, nothing, 40)
     return Trial(DecisionRule(smoothing_um, 0.6, seed, (), 0.0), scores)
 
 
