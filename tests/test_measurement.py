@@ -249,6 +249,13 @@ def test_a_palette_must_paint_the_background_black(tmp_path):
         measured(tmp_path / "inverted.png")
 
 
+def test_a_mask_in_printers_colours_is_refused(tmp_path):
+    """White is 0 in CMYK, so the tumour would be taken for the background."""
+    Image.fromarray(bar()).convert("RGB").convert("CMYK").save(tmp_path / "m.tif")
+    with pytest.raises(AnnotationError, match=r"m\.tif: is in CMYK, whose 0 isn't black; save it in grey"):
+        measured(tmp_path / "m.tif")
+
+
 @pytest.mark.parametrize("left", [0, 1, 12347, 31001, 77773])
 @pytest.mark.parametrize(("length_um", "found"), [(200, Metastasis.ITC), (2000, Metastasis.MICRO)])
 def test_a_limit_is_one_wherever_the_outline_lies(tmp_path, left, length_um, found):

@@ -164,6 +164,11 @@ def test_what_is_wrong_in_a_folder_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "a_mask.png")
     with pytest.raises(AnnotationError, match="colour image"):
         read_reference(tmp_path)
+    (tmp_path / "a_mask.png").unlink()
+    Image.new("CMYK", (8, 8), (255, 255, 255, 0)).save(tmp_path / "a_mask.tif")
+    with pytest.raises(AnnotationError, match="is in CMYK"):
+        read_reference(tmp_path)
+    (tmp_path / "a_mask.tif").unlink()
     mask_png(tmp_path / "a_mask.png")
     square_xml(tmp_path / "a.xml")
     with pytest.raises(UsageError, match="both show the lesions of one slide"):
