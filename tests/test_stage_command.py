@@ -40,6 +40,16 @@ def a_run(folder: Path) -> tuple[Path, Path]:
     return run, manifest
 
 
+def test_a_pixel_size_that_was_corrected_since_the_scan_is_no_stage_s(tmp_path: Path) -> None:
+    """Sizes measured with another one would be staged in silence; the same, rounded, is no other."""
+    run, _ = a_run(tmp_path)
+    stated = write_csv(tmp_path / "m.csv", "slide_id,patient_id,mpp", "a,A,0.252", "b,A,", "c,A,0.5")
+    assert stage(str(run), "--manifest", str(stated)) == 1
+    corrected = write_csv(tmp_path / "m.csv", "slide_id,patient_id,mpp", "a,A,0.5")
+    with pytest.raises(UsageError, match=r"line 2: mpp is 0\.5, but the report of slide 'a' is measured with 0\.25"):
+        stage(str(run), "--manifest", str(corrected))
+
+
 def test_camelyon17_labels_give_their_own_stages(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The file's own format means its own table: 100 of 100, kappa 1."""
     path = shared / "data" / "camelyon17" / "stage_labels.csv"
