@@ -242,7 +242,7 @@ def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column:
     """
     seen: dict[tuple[tuple[str, ...], str], tuple[str, NodeFacts]] = {}
     for group, name, fact in names:
-        first, before = seen.setdefault((group, _looks(name)), (name, fact))
+        first, before = seen.setdefault((group, looks(name)), (name, fact))
         if first != name:
             raise fact.where.error(
                 f"{column} {name!r} differs from {first!r} in line {before.where.line} by its case, its blanks, "
@@ -251,7 +251,8 @@ def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column:
             )
 
 
-def _looks(name: str) -> str:
+def looks(name: str) -> str:
+    """What names that a reader takes for one have in common; see _check_case."""
     plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
     return _LEADING_ZEROS.sub("", plain)
 
