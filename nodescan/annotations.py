@@ -5,6 +5,7 @@ import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError
@@ -145,6 +146,8 @@ def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
             (tuple(_number(path, name, corner.get(key)) for key in ("Order", "X", "Y")))
             for corner in annotation.iter("Coordinate")
         )
+        if any(one[0] == other[0] and one != other for one, other in pairwise(corners)):
+            raise AnnotationError(f"{path.name}: {name} has two corners of one Order; number them as they follow")
         points = np.array(corners, dtype=np.float64).reshape(-1, 3)[:, 1:]
         yield _Piece(name, group, (points,), curved=kind == "Spline")
 
@@ -168,7 +171,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
             if group is not None and ROLES.get(group.casefold()) is Role.IGNORED:
                 continue
             raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
-        for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates):
+        for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates) or [[]]:
             rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
             whole_um = diameter_um if kind == "Polygon" else None  # else that of several polygons together
             yield _Piece(name, group, rings, diameter_um=whole_um, uncertainty_um=uncertainty_um)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import reprlib
 from collections.abc import Hashable, Iterable
 from dataclasses import asdict, dataclass, fields
@@ -73,8 +74,12 @@ def config_sha256(settings: ScanSettings) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+_ODD_NUMBER = re.compile(r"^[-+]?0[0-9_xb]|[:_]")
+"""YAML 1.1 takes 0160 for 112, 0x10 for 16 and 1:30 for 90."""
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without what hides a mistake: keys given twice, keys that aren't text, aliases and tags."""
+    """YAML without what hides a mistake: keys given twice or that aren't text, aliases, tags, octal numbers, times."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -96,6 +101,16 @@ class _StrictLoader(yaml.SafeLoader):
                 raise ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> float:
+        if _ODD_NUMBER.search(node.value):
+            raise ConstructorError(None, None, f"write {node.value} as a plain decimal number", node.start_mark)
+        whole = node.tag.endswith(":int")
+        return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+
+
+for _kind in ("int", "float"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _StrictLoader.construct_number)
 
 
 def _settings(text: str, name: str) -> ScanSettings:

@@ -45,6 +45,8 @@ _OTHER_STAIN = re.compile(
 """Stains, antibodies and methods that are for the pathologist alone. What is neither is an error: taken for another
 stain, an H&E spelt in a new way would drop its slide from the stage."""
 
+_LEADING_ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
+
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right", "": ""}
 
 
@@ -235,20 +237,24 @@ def _check_all_or_none(facts: Sequence[NodeFacts], column: str) -> None:
 def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column: str) -> None:
     """Raise UsageError where two names look alike: one patient or node would be counted as two.
 
-    They differ by case, by blanks, or by how accents are encoded (file names of macOS: a letter, then its accent).
+    They differ by case, by blanks, by zeros that a spreadsheet takes from numbers, or by how accents are encoded (file
+    names of macOS: a letter, then its accent).
     """
     seen: dict[tuple[tuple[str, ...], str], tuple[str, NodeFacts]] = {}
     for group, name, fact in names:
-        first, before = seen.setdefault((group, _looks(name)), (name, fact))
+        first, before = seen.setdefault((group, looks(name)), (name, fact))
         if first != name:
             raise fact.where.error(
-                f"{column} {name!r} differs from {first!r} in line {before.where.line} by its case, its blanks or the "
-                "encoding of its accents alone, so they would count as two; write both alike, or give names that differ"
+                f"{column} {name!r} differs from {first!r} in line {before.where.line} by its case, its blanks, "
+                "leading zeros or the encoding of its accents alone, so they would count as two; write both alike, or "
+                "give names that differ"
             )
 
 
-def _looks(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+def looks(name: str) -> str:
+    """What names that a reader takes for one have in common; see _check_case."""
+    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return _LEADING_ZEROS.sub("", plain)
 
 
 def _check_agree(stated: Iterable[tuple[Hashable, object, NodeFacts]], column: str, of: str) -> None:

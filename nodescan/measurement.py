@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
@@ -61,6 +61,7 @@ DAMAGED_IMAGE = (
 )
 """What Pillow raises over damaged or crafted files, beside OSError."""
 
+_OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
 
@@ -184,7 +185,7 @@ def _read_picture(path: Path) -> _Picture:
             warnings.simplefilter("ignore")  # a mask of a slide is large by nature; damage is an error, or nothing
             with Image.open(path, formats=MASK_FORMATS) as image:
                 pages = getattr(image, "n_frames", 1)
-                _check_palette(path, image)
+                check_stored(path, image)
                 pixels, spacing, lossy = np.asarray(image), _spacing_in(image), _is_lossy(image)
     except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
@@ -193,7 +194,8 @@ def _read_picture(path: Path) -> _Picture:
         ) from error
     except DAMAGED_IMAGE as error:
         raise AnnotationError(
-            f"{path.name}: not a mask image (PNG, TIFF, ...), nor outlines (.xml of ASAP, .geojson of QuPath)"
+            f"{path.name}: not a mask image that can be read (PNG, TIFF of at most 32 bits, ...), nor outlines "
+            "(.xml of ASAP, .geojson of QuPath)"
         ) from error
     except OSError as error:  # missing, no permission, truncated
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
@@ -201,8 +203,17 @@ def _read_picture(path: Path) -> _Picture:
     return _Picture(_one_channel(path, pixels), spacing, lossy, notes)
 
 
-def _check_palette(path: Path, image: Image.Image) -> None:
-    """Value 0 is the background, so a palette must paint it black, as those of label images do."""
+def check_stored(path: Path, image: Image.Image) -> None:
+    """Raises AnnotationError for an image whose pixels as they are stored aren't the mask.
+
+    Value 0 is the background, so it must be black: in printers' colours it is white, and in others neither. A palette
+    must paint it black, as those of label images do. Pillow scrambles TIFFs that are to be turned.
+    """
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if turned != 1:
+        raise AnnotationError(f"{path.name}: is to be turned or mirrored (Orientation {turned}); save it upright")
+    if image.mode in _OTHER_COLOURS:
+        raise AnnotationError(f"{path.name}: is in {image.mode}, whose 0 isn't black; save it in grey")
     palette = image.getpalette("RGB") if image.mode == "P" else None
     if palette and any(palette[:3]):
         raise AnnotationError(

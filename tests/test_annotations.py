@@ -118,6 +118,17 @@ def test_corners_are_taken_in_their_stated_order(tmp_path):
     assert read_outlines(path).lesions().area == 100**2
 
 
+def test_two_corners_of_one_order_are_refused(tmp_path):
+    """Which comes first isn't known: sorted by their places they would make another outline."""
+    path = asap(tmp_path / "a.xml", ("_0", SQUARE))
+    text = path.read_text()
+    path.write_text(text.replace('Order="3"', 'Order="1"'))
+    with pytest.raises(AnnotationError, match="has two corners of one Order"):
+        read_outlines(path)
+    path.write_text(text.replace("</Coordinates>", '<Coordinate Order="0" X="0" Y="0" /></Coordinates>'))
+    assert read_outlines(path).lesions().area == 100**2, "a ring closed by its first corner is whole"
+
+
 def test_an_outline_that_crosses_itself_is_repaired_aloud(tmp_path):
     """A bow tie keeps both its wings, and the notes name it."""
     outlines = read_outlines(asap(tmp_path / "a.xml", ("_0", [(0, 0), (100, 100), (100, 0), (0, 100)])))
@@ -240,6 +251,7 @@ BAD_GEOJSON = {
     "two corners": ([feature([[(0, 0), (1, 1), (0, 0)]], "Tumor")], "feature 0 has fewer than three corners"),
     "no rings": ([feature([], "Tumor")], "feature 0 has fewer than three corners"),
     "a point": ([feature([1, 2], "Tumor", "Point")], "feature 0 is a Point"),
+    "no polygons": ([feature([], "Tumor", "MultiPolygon")], "feature 0 has fewer than three corners"),
     "text": ([feature("here", "Tumor")], "feature 0 has coordinates of the wrong shape"),
     "one number": ([feature([[[1], [2], [1]]], "Tumor")], "a corner without x and y"),
     "nan": ([feature([closed([(0, 0), (math.nan, 1), (1, 1)])], "Tumor")], "not a number: nan"),

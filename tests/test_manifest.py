@@ -79,6 +79,8 @@ def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> No
             ["s1,P1", "s2,p1"],
             "patient_id 'p1' differs from 'P1' in line 2 by its case, its blanks",
         ),
+        ("slide_id,patient_id", ["s1,0042", "s2,42"], "its case, its blanks, leading zeros or"),
+        ("slide_id,patient_id,node_id", ["s1,P1,A 1", "s2,P1,A 01"], "node_id 'A 01' differs from 'A 1'"),
         ("slide_id,patient_id", ["s1,M\u00fcller", "s2,Mu\u0308ller"], "the encoding of its accents alone"),
         ("slide_id,patient_id", ["s1,P 1", "s2,P  1"], "patient_id 'P  1' differs from 'P 1'"),
         ("slide_id,patient_id,node_id", ["s1,P1,n1", "s2,P1,N1"], "node_id 'N1' differs from 'n1' in line 2"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, TiffImagePlugin
+from PIL import ExifTags, Image, TiffImagePlugin
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
@@ -247,6 +247,23 @@ def test_a_palette_must_paint_the_background_black(tmp_path):
     Image.fromarray(255 - bar()).quantize(2).save(tmp_path / "inverted.png")
     with pytest.raises(AnnotationError, match="its palette doesn't paint value 0 black"):
         measured(tmp_path / "inverted.png")
+
+
+@pytest.mark.parametrize("name", ["m.tif", "m.png"])
+def test_a_mask_that_is_to_be_turned_is_refused(tmp_path, name):
+    """Pillow reads rows of the wrong length from such a TIFF, and other formats it leaves as they are."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(bar()).save(tmp_path / name, exif=exif)
+    with pytest.raises(AnnotationError, match=r"is to be turned or mirrored \(Orientation 6\); save it upright"):
+        measured(tmp_path / name)
+
+
+def test_a_mask_in_printers_colours_is_refused(tmp_path):
+    """White is 0 in CMYK, so the tumour would be taken for the background."""
+    Image.fromarray(bar()).convert("RGB").convert("CMYK").save(tmp_path / "m.tif")
+    with pytest.raises(AnnotationError, match=r"m\.tif: is in CMYK, whose 0 isn't black; save it in grey"):
+        measured(tmp_path / "m.tif")
 
 
 @pytest.mark.parametrize("left", [0, 1, 12347, 31001, 77773])

@@ -207,8 +207,14 @@ def _older_nodescan(place: Place) -> None:
         (_cut_map, "probability.ome.tif is not whole"),
         (_delete_mark, "its report was not finished"),
         (_cut_mark, "its report is not whole (a/report.json: is no JSON"),
-        (_forge_class, "its report is not whole (a/report.json: largest_deposit_um, n_foci"),
-        (_forge_size, "its report is not whole (a/report.json: largest_deposit_um"),
+        (
+            _forge_class,
+            "its report is not whole (a/report.json: is damaged (ValueError: class, sizes and number of foci",
+        ),
+        (
+            _forge_size,
+            "its report is not whole (a/report.json: is damaged (ValueError: class, sizes and number of foci",
+        ),
         (_stray_key, "its report is not whole (a/report.json: verdict"),
         (_of_another_slide, "it reports slide 'b'"),
         (_endless_number, "its report is not whole (a/report.json: is damaged"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import typer
 
 from nodescan import stage_command
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import Status
+from nodescan.domain.report import Provenance, Status
 from nodescan.errors import UsageError
 from tests.patients.made_reports import report, write_csv, write_run
 
@@ -38,6 +39,25 @@ def a_run(folder: Path) -> tuple[Path, Path]:
         "c,C,1,yes,1",
     )
     return run, manifest
+
+
+def test_a_pixel_size_that_was_corrected_since_the_scan_is_no_stage_s(tmp_path: Path) -> None:
+    """Sizes measured with another one would be staged in silence; the same, rounded, is no other."""
+    run, _ = a_run(tmp_path)
+    stated = write_csv(tmp_path / "m.csv", "slide_id,patient_id,mpp", "a,A,0.252", "b,A,", "c,A,0.5")
+    assert stage(str(run), "--manifest", str(stated)) == 1
+    corrected = write_csv(tmp_path / "m.csv", "slide_id,patient_id,mpp", "a,A,0.5")
+    with pytest.raises(UsageError, match=r"line 2: mpp is 0\.5, but the report of slide 'a' is measured with 0\.25"):
+        stage(str(run), "--manifest", str(corrected))
+
+
+def test_reports_of_an_earlier_result_version_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of one version, they are not mixed; yet a run would give other results now."""
+    made = Provenance({}, "", "", "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0, result_version=1)
+    run = write_run(tmp_path / "run", [replace(report("a", (900.0,)), provenance=made)])
+    manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id", "a,A")
+    assert stage(str(run), "--manifest", str(manifest)) == 0
+    assert "note: the reports are of result version 1; nodescan gives other results now" in capsys.readouterr().err
 
 
 def test_camelyon17_labels_give_their_own_stages(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from nodescan.csv_rows import CsvRow, csv_text, read_table
 from nodescan.errors import UsageError
+from nodescan.manifest import looks
 from nodescan.whole_files import write_beside
 
 LABELS = ("negative", "itc", "micro", "macro", "tumour")
@@ -141,12 +142,12 @@ def _check_unique(lines: Sequence[CsvRow], name: str, values: Sequence[str]) -> 
 
 
 def _check_splits(lines: Sequence[CsvRow], rows: Sequence[ManifestRow]) -> None:
-    """One patient in two splits would be tested on what was learned."""
+    """One patient in two splits would be tested on what was learned, however its name is written."""
     seen: dict[str, tuple[int, str]] = {}
     for line, row in zip(lines, rows, strict=True):
         if row.excluded:
             continue
-        first, split = seen.setdefault(row.group, (line.line, row.split))
+        first, split = seen.setdefault(looks(row.group), (line.line, row.split))
         if split != row.split:
             raise line.error(
                 f"patient {row.group!r} is in split {row.split!r} here, but in {split!r} in line {first}; "

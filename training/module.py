@@ -68,6 +68,8 @@ class TumourModule(lightning.LightningModule):
         self.save_hyperparameters()
         for name, most in _MOST.items():
             check_number(f"model.{name}", self.hparams[name], most=most)
+        if teachers and teacher_share == 0:
+            raise UsageError("model.teacher_share: is 0, so model.teachers would teach nothing; give both, or neither")
         self.net = build_any(architecture)
         if init_from is not None:
             found, weights = starting_weights(init_from)

@@ -15,6 +15,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UsageError
 from nodescan.interfaces import Slide
+from nodescan.manifest import looks
 from nodescan.slides import open_slide
 from nodescan.whole_files import write_beside
 from training.patches import ARRAY_ERRORS
@@ -140,7 +141,7 @@ def check_splits(rows: Sequence[IndexRow | Member], folder: Path) -> None:
         first: dict[str, IndexRow | Member] = {}
         for row in rows:
             of = getattr(row, name)
-            other = first.setdefault(of, row)
+            other = first.setdefault(looks(of) if name == "group" else of, row)
             if of and other.split != row.split:
                 raise UsageError(
                     f"{folder / INDEX_FILE}: {word} {of!r} is in split {other.split!r} with {other.slide_id}, in "

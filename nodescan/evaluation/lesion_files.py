@@ -22,7 +22,7 @@ from nodescan.errors import AnnotationError
 from nodescan.evaluation.lesions import LEVEL_PX
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
-from nodescan.measurement import DAMAGED_IMAGE, MASK_FORMATS
+from nodescan.measurement import DAMAGED_IMAGE, MASK_FORMATS, check_stored
 from nodescan.outline_masks import rasterise
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.reports.json_values import DAMAGE, finite, point
@@ -163,6 +163,7 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
                         f"{path.name}: {image.width} x {image.height} px is no mask at level 5 (a pixel for "
                         f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
                     )
+                check_stored(path, image)
                 pixels = np.asarray(image)
     except (*DAMAGED_IMAGE, OSError) as error:
         raise AnnotationError(f"{path.name}: can't be read as a mask ({error})") from error

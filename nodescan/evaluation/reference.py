@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nodescan.csv_rows import CsvRow, read_lines, read_table
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.naming import few
 from nodescan.errors import UsageError
 from nodescan.evaluation.lesion_files import LesionFile, lesion_file
 from nodescan.labels import LABELS, LabelledSlide, check_size, is_camelyon17, parse_label, read_labels
@@ -114,6 +115,11 @@ def _slide(row: CsvRow) -> ReferenceSlide:
         raise row.error("slide_id is empty")
     kind = _CAMELYON16_KINDS.get(row.text("label").casefold())
     if kind is not None:
+        if row.size_um("largest_deposit_um"):
+            classes = ", ".join(LABELS)
+            raise row.error(
+                f"has a size beside {row.text('label')!r}; write its class ({classes}), or leave the size out"
+            )
         return ReferenceSlide(row.text("slide_id"), kind, None if kind else Metastasis.NONE)
     if row.text("label").casefold() not in LABELS:
         raise row.error(f"label is {row.text('label')!r}; write {', '.join(LABELS)}, or tumor or normal")
@@ -148,23 +154,30 @@ def _read_folder(folder: Path) -> Reference:
         raise UsageError(f"{folder}: holds {len(tables)} CSV files; leave the one with the labels")
     labelled = _read_csv(tables[0]) if tables else None
     found: dict[str, LesionFile] = {}
+    others: list[Path] = []
     for path in sorted(folder.iterdir()):
         file = lesion_file(path)
         if file is None:
+            others.append(path)
             continue
         other = found.setdefault(slide_key(file.slide_id), file)
         if other is not file:
             raise UsageError(f"{path.name} and {other.path.name}: both show the lesions of one slide; leave one out")
     if not found and labelled is None:
         raise UsageError(f"{folder}: holds no <slide>_mask.png or .tif, <slide>.xml, .geojson, .truth.json or CSV")
+    listed = {*found, *(labelled.slides if labelled else ()), *(slide_key(table.stem) for table in tables)}
+    unread = [path.name for path in others if path.name[0] != "." and slide_key(path.stem) not in listed]
+    notes = (f"not read, as no masks, outlines or labels: {few(unread, 5)}",) if unread else ()
     if labelled is not None:
-        return _with_lesions(labelled, found)
+        labelled = _with_lesions(labelled, found)
+        return replace(labelled, notes=(*labelled.notes, *notes))
     slides = [ReferenceSlide(file.slide_id, None, lesions=file) for file in found.values()]
     slides = [_settled(slide) for slide in slides]
     return Reference(
         folder.name,
         {slide_key(slide.slide_id): slide for slide in slides},
         unlisted_is_normal=all(slide.tumour for slide in slides),
+        notes=notes,
     )
 
 

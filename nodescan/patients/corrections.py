@@ -79,7 +79,7 @@ def apply_corrections(
     done: list[Applied] = []
     for correction in corrections:
         if correction.slide_id not in by_slide:
-            raise correction.where.error(f"slide {correction.slide_id!r} has no report here")
+            raise correction.where.error(f"slide {correction.slide_id!r} has no report here; name its folder")
         report, original = by_slide[correction.slide_id], _original(reports, correction.slide_id)
         target = _target(correction, report, original)
         added = correction.centre_um if correction.action == "add" else None
@@ -138,8 +138,8 @@ def _original(reports: Sequence[StoredReport], slide_id: str) -> StoredReport:
 
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:
     """The id of the deposit that a row means; a new one for add."""
+    _check_on_slide(correction, original)
     if correction.action == "add":
-        _check_on_slide(correction, original)
         taken = [deposit.id for deposit in (*report.deposits, *original.deposits)]
         return max(taken, default=0) + 1
     if correction.centre_um is None:

@@ -18,6 +18,7 @@ from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
 from nodescan.slides.files import fingerprint
 from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
+from nodescan.slides.spacing import AGREEMENT
 
 DETECTION_LIMIT = "detection_limit"
 """Code of the note on what a pN0 does not exclude."""
@@ -130,6 +131,18 @@ def manifest_slide_ids(manifest: Manifest) -> tuple[str, ...]:
     unnamed = [row.path for row in manifest.rows if not row.slide_id and row.path is not None]
     made = iter(slide_ids(unnamed))
     return tuple(row.slide_id or (next(made) if row.path is not None else "") for row in manifest.rows)
+
+
+def check_spacings(reports: Sequence[StoredReport], manifest: Manifest) -> None:
+    """Raise UsageError where a row's mpp isn't what its slide was measured with: it was corrected since the scan."""
+    by_slide = {report.slide_id: report.info for report in reports}
+    for row, slide_id in zip(manifest.rows, manifest_slide_ids(manifest), strict=True):
+        info = by_slide.get(slide_id)
+        if info is not None and row.mpp_um is not None and abs(row.mpp_um / info.spacing.mean - 1) > AGREEMENT:
+            raise row.facts.where.error(
+                f"mpp is {row.mpp_um:g}, but the report of slide {slide_id!r} is measured with {info.spacing.mean:g}: "
+                "run the slide again, or correct mpp"
+            )
 
 
 def check_slides(rows: Sequence[tuple[ManifestRow, str]]) -> None:

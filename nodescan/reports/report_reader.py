@@ -15,9 +15,10 @@ from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import SAFE_NAME
-from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, Status
+from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, SquareMicrometers
+from nodescan.domain.verdict import conclude
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
@@ -97,7 +98,8 @@ def _content(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"{name}: is no JSON ({error}); run the slide again") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
-        raise UsageError(f"{name}: is no report of schema version {SCHEMA_VERSION} (found {reprlib.repr(version)})")
+        found = f"is no report of schema version {SCHEMA_VERSION} (found {reprlib.repr(version)})"
+        raise UsageError(f"{name}: {found}; run the slide again")
     return content
 
 
@@ -123,9 +125,12 @@ class ReportFile:
     def stored(self, slide: SlideRef | None = None) -> StoredReport:
         """What stands in it, of `slide` where that is known. Raises UsageError where it is damaged or of another."""
         try:
-            return _report(self._folder, self._content, slide)
+            report = _report(self._folder, self._content, slide)
+            if report.status is Status.COMPLETE and self.result_version == RESULT_VERSION:
+                _check_concluded(report, self._content)
         except DAMAGE as error:
             raise self._damaged(error) from error
+        return report
 
     def report_of(self, slide: SlideRef) -> StoredReport:
         """The report of `slide` as it was when it was written, without outlines and detections.
@@ -215,6 +220,18 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         provenance=known(content["provenance"], _provenance),
         unread_fraction=known(content.get("unread_fraction"), finite),
     )
+
+
+def _check_concluded(report: StoredReport, content: Mapping[str, Any]) -> None:
+    """Raises ValueError where class and sizes don't follow from one another: somebody edited them."""
+    found = report.deposits
+    by_size = [
+        classify(one.diameter_um, cells=one.cells, cells_uncertainty=one.cells_uncertainty or 0) for one in found
+    ]
+    verdict = conclude(found, tissue_found=True, all_examined=True, classifiable=True)
+    follow = [one.metastasis for one in found], report.metastasis, content["largest_deposit_um"], content["n_foci"]
+    if follow != (by_size, verdict.metastasis, report.largest_deposit_um, report.known_foci):
+        raise ValueError("class, sizes and number of foci don't fit; what a reader says belongs into --corrections")
 
 
 def _info(content: Mapping[str, Any]) -> SlideInfo:

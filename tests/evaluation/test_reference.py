@@ -108,6 +108,18 @@ def test_in_a_folder_of_tumour_masks_the_rest_is_normal(tmp_path: Path) -> None:
     assert found.find("tumor_002") is None
 
 
+def test_what_is_not_read_in_a_folder_is_told(tmp_path: Path) -> None:
+    """Its slide would count as normal; a picture beside its mask is no one's mistake."""
+    mask_png(tmp_path / "a_mask.png")
+    mask_png(tmp_path / "a.png")
+    assert read_reference(tmp_path).notes == ()
+    mask_png(tmp_path / "b_mask.bmp")
+    (tmp_path / "c.json").write_text("[]")
+    assert read_reference(tmp_path).notes == ("not read, as no masks, outlines or labels: b_mask.bmp, c.json",)
+    write_csv(tmp_path / "labels.csv", "slide_id,label", "a,tumor")
+    assert read_reference(tmp_path).notes[-1].endswith("b_mask.bmp, c.json")
+
+
 def test_in_a_folder_that_shows_normal_slides_the_rest_is_unknown(tmp_path: Path) -> None:
     """One empty mask says that normal slides are listed too."""
     mask_png(tmp_path / "test_001_mask.png")
@@ -138,6 +150,8 @@ def test_a_table_in_the_folder_says_which_slides_there_are(tmp_path: Path) -> No
         ),
         (["slide_id,label", ",tumor"], "slide_id is empty"),
         (["slide_id,label,largest_deposit_um", "a,macro,2.6"], "is it in mm?"),
+        (["slide_id,label,largest_deposit_um", "a,tumor,2600"], "has a size beside 'tumor'; write its class"),
+        (["slide_id,label,largest_deposit_um", "a,normal,2600"], "has a size beside 'normal'; write its class"),
         (["slide_id,label,size", "a,macro,2600"], "unknown column 'size'"),
         (["Test_001,Tumor,IDC,None"], "contradict each other"),
         (["Test_001,Tumor,IDC,Macro", "Test_001,Tumor,IDC,Macro"], "line 2: the slide 'Test_001' stands there twice"),
@@ -164,6 +178,11 @@ def test_what_is_wrong_in_a_folder_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "a_mask.png")
     with pytest.raises(AnnotationError, match="colour image"):
         read_reference(tmp_path)
+    (tmp_path / "a_mask.png").unlink()
+    Image.new("CMYK", (8, 8), (255, 255, 255, 0)).save(tmp_path / "a_mask.tif")
+    with pytest.raises(AnnotationError, match="is in CMYK"):
+        read_reference(tmp_path)
+    (tmp_path / "a_mask.tif").unlink()
     mask_png(tmp_path / "a_mask.png")
     square_xml(tmp_path / "a.xml")
     with pytest.raises(UsageError, match="both show the lesions of one slide"):

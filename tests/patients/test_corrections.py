@@ -128,6 +128,7 @@ def test_slides_without_a_row_are_untouched(tmp_path: Path) -> None:
     [
         (["z,1,,,accept,,Dr A"], "slide 'z' has no report here"),
         (["a,7,,,accept,,Dr A"], "slide 'a' has no deposit 7"),
+        (["a,,64000,9000,reject,,Dr A"], "the centre 64000, 9000 um is not on slide 'a'"),
         (["a,,9000,9000,reject,,Dr A"], "has no deposit near 9000, 9000 um; use add"),
         (["a,1,,,reject,,Dr A", "a,1,,,accept,,Dr B"], "line 3: deposit 1 is corrected in line 2 already"),
         (["a,1,,,resize,2.6,Dr A"], "is it in mm?"),

@@ -165,6 +165,9 @@ def test_one_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
     write_manifest([one, other], tmp_path / "m.csv")
     with pytest.raises(UsageError, match=r"line 3: patient 'anna' is in split 'valid' here.*'train'.*line 2"):
         read_manifest(tmp_path / "m.csv")
+    write_manifest([one, replace(other, patient_id="Anna")], tmp_path / "m.csv")
+    with pytest.raises(UsageError, match=r"patient 'Anna' is in split 'valid' here"):
+        read_manifest(tmp_path / "m.csv")
     write_manifest([one, replace(other, excluded=True, why="scanned twice")], tmp_path / "m.csv")
     assert len(read_manifest(tmp_path / "m.csv")) == 2
 

@@ -51,10 +51,10 @@ def test_several_teachers_are_asked_by_their_mean_logit(sources: list[str]) -> N
 
 
 def test_labels_are_drawn_to_the_answer_by_the_share(sources: list[str]) -> None:
-    """At 0 they are the labels, at 1 the answer, and between on the line between."""
+    """Almost at 0 they are the labels, at 1 the answer, and between on the line between."""
     labels = torch.tensor([0.0, 1.0, 0.3, 1.0])
     said = Teachers(sources).probability(normalised(pictures()))
-    for share in (0.0, 0.25, 1.0):
+    for share in (1e-9, 0.25, 1.0):
         drawn = module_with(sources, share=share)._taught(batch_of(labels))
         assert torch.allclose(drawn, labels + share * (said - labels), atol=1e-6)
     assert module_with(None)._taught(batch_of(labels)) is labels
@@ -80,6 +80,12 @@ def test_a_patch_is_answered_by_the_cells_of_its_centre(side_px: int, read: int)
     cells[:, edge : edge + read, edge : edge + read] = 3.0
     assert patch_logit(cells).tolist() == [3.0]
     assert patch_logit(3.0 - cells).tolist() == [0.0]
+
+
+def test_teachers_without_a_share_are_refused() -> None:
+    """They would be loaded, and teach nothing, and nothing would say so."""
+    with pytest.raises(UsageError, match=r"model\.teacher_share: is 0, so model\.teachers would teach nothing"):
+        module_with(["pcam-p4m"], share=0.0)
 
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
