@@ -20,7 +20,10 @@ from nodescan.reports.wording import (
     without_paths,
 )
 
-_MEANT = "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours it may fall short."
+_MEANT = (
+    "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours, or falls into pieces, it "
+    "may fall short."
+)
 """As measured on composite slides, see README.md."""
 
 
