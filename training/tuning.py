@@ -48,9 +48,9 @@ neighbours, and real outlines show 3 um of bias before any correction.)"""
 
 _FEWEST = 3
 
-NORMAL_FACTOR, FEWEST_COVERED = 2.0, 20
-"""A size's "±" is this many standard uncertainties where errors are normal, and their parts known. From fewer deposits
-no error can be told that one in 20 exceeds."""
+NORMAL_FACTOR, FEWEST_COVERED = 2.0, 39
+"""A size's "±" is this many standard uncertainties where errors are normal, and their parts known. Of fewer deposits
+the one with the largest error would decide alone, such as one that fell apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,12 +219,12 @@ def test_the_decision_alone_is_chosen_on_float32_s_answers(tmp_path: Path, monke
 def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """20 found deposits that are 400 um long and measured as that, but for some that are said to be 200 um long."""
+    """39 found deposits that are 400 um long and measured as that, but for some that are said to be 200 um long."""
     model = random_model(tmp_path / "model", "p4m-small")
     before = load_card(model)
     slides = [
         KnownSlide(f"s{n}", Path(f"s{n}.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 400.0}),))
-        for n in range(20)
+        for n in range(39)
     ]
     negative = KnownSlide("none", Path("none.tif"), ())
     map_ = coverage(disc((480, 480), 400), (60, 60), Spacing.square(CELL_UM))
@@ -235,17 +235,16 @@ def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
         return "tune", "--model", str(model), "--patches", "p.zip", "--only", "uncertainty"
 
     line = refused(capsys, *tuned(negative, *slides[1:]))
-    assert "19 known deposits are found, and 20 are needed" in line
+    assert "38 known deposits are found, and 39 are needed" in line
     assert load_card(model) == before
     assert CliRunner().invoke(app, tuned(negative, *slides)).exit_code == 0
     assert load_card(model).decision.coverage_factor == 2.0
-    slides[0] = KnownSlide(
-        "short", Path("short.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 200.0}),)
-    )
+    short = Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 200.0})
+    slides[:2] = [replace(slide, deposits=(short,)) for slide in slides[:2]]
     assert CliRunner().invoke(app, tuned(*slides)).exit_code == 0
     decision = load_card(model).decision
     assert decision.coverage_factor == pytest.approx(8.9)
-    assert decision.covered_on == "20 deposits found of made-up slides"
+    assert decision.covered_on == "39 deposits found of made-up slides"
     assert decision.chosen_on == before.decision.chosen_on
     assert decision.rule() == replace(before.decision.rule(), coverage_factor=decision.coverage_factor)
 
