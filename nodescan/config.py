@@ -104,7 +104,8 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_number(self, node: yaml.ScalarNode) -> float:
         if _ODD_NUMBER.search(node.value):
-            raise ConstructorError(None, None, f"write {node.value} as a plain decimal number", node.start_mark)
+            said = f"write {reprlib.repr(node.value)} as a plain decimal number"
+            raise ConstructorError(None, None, said, node.start_mark)
         whole = node.tag.endswith(":int")
         return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
 
