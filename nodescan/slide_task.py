@@ -139,7 +139,7 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: Tools) -> SlideReport:
         report = _failure(ref, status, _flag(error, tools.folder))
         viewer.error(str(error))
         failure = SlideResult(report, overview=None if isinstance(error, OutputError) else _glimpse(ref, tools))
-    except Exception as error:  # the one broad except: a defect in the program may cost a slide, never the batch
+    except Exception as error:  # a defect in the program may cost a slide, never the batch
         report = _failure(ref, Status.FAILED, _told_defect(ref, error, tools.folder, viewer))
         failure = SlideResult(report, overview=_glimpse(ref, tools))
     seconds = time.monotonic() - clock
