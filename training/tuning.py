@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nodescan.config import load_config
 from nodescan.domain.classification import classify
-from nodescan.domain.decision import DecisionRule
+from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.slide import SlideRef
@@ -48,9 +48,9 @@ neighbours, and real outlines show 3 um of bias before any correction.)"""
 
 _FEWEST = 3
 
-NORMAL_FACTOR, FEWEST_COVERED = 2.0, 39
-"""A size's "±" is this many standard uncertainties where errors are normal, and their parts known. Of fewer deposits
-the one with the largest error would decide alone, such as one that fell apart."""
+FEWEST_COVERED = 39
+"""Found deposits that a coverage factor is chosen on: of fewer the one with the largest error would decide alone, such
+as one that fell apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+NORMAL_FACTOR = 2.0
+"""How many standard uncertainties hold about 95 % of errors that are normal, and whose parts are known (JCGM 100:2008,
+GUM, 6.2 and 6.3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionRule:
@@ -17,8 +21,8 @@ class DecisionRule:
         outside them the nearest pair's difference is kept. It takes out the label's dilation
         (clinical-rules 8). Empty: no correction.
     size_uncertainty_um: what is left after the correction, one standard deviation.
-    coverage_factor: how many standard uncertainties a size's stated one is, so that about 95 % of true sizes lie within
-        (JCGM 100:2008, GUM, 6.2 and 6.3); 2 where errors are normal and their parts known.
+    coverage_factor: how many standard uncertainties a size's stated one is, so that about 95 % of true sizes lie
+        within.
     """
 
     smoothing_um: float
@@ -26,7 +30,7 @@ class DecisionRule:
     seed_threshold: float
     size_correction_um: tuple[tuple[float, float], ...]
     size_uncertainty_um: float
-    coverage_factor: float = 2.0
+    coverage_factor: float = NORMAL_FACTOR
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= self.seed_threshold < 1:

@@ -1,4 +1,4 @@
-"""Points where tumour is likeliest, for free-response evaluation: local maxima of the map, not deposits."""
+"""Points where tumour is likeliest: local maxima of the map, not deposits. For FROC, and to be looked at first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nodescan.domain.decision import DecisionRule
+from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
@@ -50,7 +50,7 @@ class Decision(_Part):
     seed_threshold: _Fraction
     size_correction_um: tuple[tuple[float, float], ...]
     size_uncertainty_um: float
-    coverage_factor: float = 2.0
+    coverage_factor: float = NORMAL_FACTOR
     chosen_on: str
     covered_on: str | None = None
     found_from_um: _Positive | None = None
