@@ -1,6 +1,7 @@
 """Which spacing a slide is measured with: the file's where plausible, the user's where not, never a guess."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,12 +15,21 @@ from nodescan.slides.frame import MOST_REDUCED
 DICOM = "dicom"
 """OpenSlide's name of the format."""
 
+APERIO = "aperio"
+"""OpenSlide's name of the format."""
+
 AGREEMENT = 0.02
 """A given spacing within 2 % of the file's is the same scanner's rounded value; more is a contradiction."""
 
 COARSEST_REDUCED_UM = 50.0
 """Coarser than any scanner's level 0, and up to here, a spacing may be true of a picture that was reduced: by 128 from
 0.25 um/px it is 32. 300 dpi, the finest that programs write by habit, is 84.7, and 0.1 mm taken for um is 100."""
+
+_LEAST_REDUCED = 1.5
+"""Levels are reduced by 2 or more; what a scanner pads a scan by is far less."""
+
+_APERIO_SIZES = re.compile(r"(\d+)x(\d+)(?:\s*\[\d+,\d+,?\s*(\d+)x(\d+)\])?")
+"""46920x33014 [0,100 46000x32914]: the glass, and of it the scan."""
 
 _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
 
@@ -28,8 +38,8 @@ _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
 class FileSpacing:
     """What the file says of level 0, believed or not; None where it says nothing. source: "file" or "tiff".
 
-    of_pixels: it is never a print setting, as DICOM's. against: what the resolution tags say instead, None where they
-    agree or don't count.
+    of_pixels: it is never a print setting, as DICOM's. against: what another place in the file says instead, None where
+    it agrees or doesn't count. place: where in the file it stands, where two places are told.
     """
 
     x_um: float | None
@@ -37,6 +47,7 @@ class FileSpacing:
     source: str
     of_pixels: bool = False
     against: "FileSpacing | None" = None
+    place: str = ""
 
     @property
     def missing(self) -> bool:
@@ -94,7 +105,9 @@ class FileSpacing:
     def __str__(self) -> str:
         x, y = (f"{value:.4g}" if value is not None else "nothing" for value in (self.x_um, self.y_um))
         own = f"{x} um/px" if x == y else f"{x} x {y} um/px"
-        return own if self.against is None else f"{own} (OME-XML) and {self.against} (resolution tags)"
+        if self.place:
+            own = f"{own} ({self.place})"
+        return own if self.against is None else f"{own} and {self.against}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +151,12 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
 
 
 def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
-    """What a slide's properties, in OpenSlide's names, say: openslide.mpp-x/-y; of a generic TIFF OME-XML and tags."""
+    """What a slide's properties, in OpenSlide's names, say: openslide.mpp-x/-y; of a generic TIFF OME-XML and tags.
+
+    What Aperio's description says is held against the tags, and against the size that it gives the scan.
+    """
+    if properties.get("openslide.vendor") == APERIO:
+        return _of_aperio(properties)
     generic = properties.get("openslide.vendor") == "generic-tiff"
     size_um = physical_size_um(properties.get("tiff.ImageDescription", "").encode()) if generic else None
     said = _in_tags(properties, generic=generic)
@@ -146,18 +164,59 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
         return said
     described = FileSpacing(*size_um, "file")
     if described.differs_from(said):
-        return replace(described, against=said)
+        return replace(described, against=replace(said, place="resolution tags"), place="OME-XML")
     return described if said.missing or (described.known and not said.known) else said
+
+
+def _of_aperio(properties: Mapping[str, str]) -> FileSpacing:
+    """Programs that reduce a scan keep its description, and with it a pixel size that is true no more.
+
+    The tags, where they may be a scanner's, are younger; without them the size tells.
+    """
+    described = _in_tags(properties, generic=False)
+    if described.x_um is None or described.y_um is None:
+        return described
+    tags = _resolution_tags(properties)
+    if tags is not None and tags.known:
+        against = replace(tags, place="resolution tags") if described.differs_from(tags) else None
+    else:
+        times = _reduced_by(properties)
+        place = "by the size that its description gives the scan"
+        x_um, y_um = described.x_um * times, described.y_um * times
+        against = FileSpacing(x_um, y_um, described.source, place=place) if times > 1 else None
+    return described if against is None else replace(described, against=against, place="MPP in its description")
+
+
+def _reduced_by(properties: Mapping[str, str]) -> float:
+    """How many times smaller than the scan that an Aperio description tells of the picture is; 1 where it isn't.
+
+    The description's first entry: the glass' size, the scan's place and size on it, and what it was reduced to.
+    """
+    first = properties.get("tiff.ImageDescription", "").partition(";")[0].partition("|")[0]
+    sizes = _APERIO_SIZES.search(first)
+    own = [properties.get(f"openslide.level[0].{side}", "") for side in ("width", "height")]
+    if sizes is None or not all(side.isdecimal() and int(side) for side in own):
+        return 1.0
+    glass_x, glass_y, scan_x, scan_y = (int(side) if side else 0 for side in sizes.groups())
+    across, down = (scan_x or glass_x) / int(own[0]), (scan_y or glass_y) / int(own[1])
+    even = abs(across - down) <= AGREEMENT * across
+    return (across + down) / 2 if even and across >= _LEAST_REDUCED else 1.0
 
 
 def _in_tags(properties: Mapping[str, str], *, generic: bool) -> FileSpacing:
     x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
-    if (x is None or y is None) and generic:
-        unit_um = _UM_PER_TIFF_UNIT.get(properties.get("tiff.ResolutionUnit", "inch"))
-        x_per_unit, y_per_unit = _number(properties, "tiff.XResolution"), _number(properties, "tiff.YResolution")
-        if unit_um and x_per_unit and y_per_unit:
-            return FileSpacing(unit_um / x_per_unit, unit_um / y_per_unit, "tiff")
+    if (x is None or y is None) and generic and (tags := _resolution_tags(properties)) is not None:
+        return tags
     return FileSpacing(x, y, "file", of_pixels=properties.get("openslide.vendor") == DICOM)
+
+
+def _resolution_tags(properties: Mapping[str, str]) -> FileSpacing | None:
+    """None where they say nothing."""
+    unit_um = _UM_PER_TIFF_UNIT.get(properties.get("tiff.ResolutionUnit", "inch"))
+    x_per_unit, y_per_unit = _number(properties, "tiff.XResolution"), _number(properties, "tiff.YResolution")
+    if not (unit_um and x_per_unit and y_per_unit):
+        return None
+    return FileSpacing(unit_um / x_per_unit, unit_um / y_per_unit, "tiff")
 
 
 def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None) -> UnmeasurableError:

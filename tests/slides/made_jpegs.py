@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from tests.slides.made_files import noise
 
-APERIO = "Aperio Image Library v11.2.1\n{width}x{height} (240x240) JPEG/RGB Q=30|AppMag = 20|MPP = 0.4990"
+APERIO = "Aperio Image Library v11.2.1\n{width}x{height} (240x240) JPEG/RGB Q=30|AppMag = 20|MPP = 0.25"
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,3 +240,58 @@ def test_x_is_held_against_x_and_y_against_y(
     sizes = 'PhysicalSizeX="{}" PhysicalSizeY="{}"'.format(*described)
     stated = stated_spacing(ome(sizes, **{"openslide.mpp-x": str(tags[0]), "openslide.mpp-y": str(tags[1])}))
     assert (stated.against is not None) is contradict
+
+
+def aperio(description: str, **more: str) -> dict[str, str]:
+    """Properties of an Aperio slide of 0.25 um/px by its description, 5120 x 5632 px."""
+    said = {"tiff.ImageDescription": f"Aperio Image Library v11\r\n{description}|AppMag = 40|MPP = 0.25"}
+    size = {"openslide.level[0].width": "5120", "openslide.level[0].height": "5632"}
+    return {"openslide.vendor": "aperio", "openslide.mpp-x": "0.25", "openslide.mpp-y": "0.25"} | said | size | more
+
+
+CENTIMETRES = {"tiff.ResolutionUnit": "centimeter"}
+WHOLE, HALF = "5220x5700 [0,100 5120x5632] (256x256) JPEG", "10240x11264 [0,0 10240x11264] (256x256) -> 5120x5632 JPEG"
+
+
+def per_cm(number: str) -> dict[str, str]:
+    return {"tiff.XResolution": number, "tiff.YResolution": number} | CENTIMETRES
+
+
+@pytest.mark.parametrize(
+    ("properties", "other"),
+    [
+        (aperio(WHOLE, **per_cm("20000")), "0.5 um/px (resolution tags)"),
+        (aperio(HALF), "0.5 um/px (by the size that its description gives the scan)"),
+        (aperio("20480x22530 (256x256)", **per_cm("28")), "1 um/px (by the size that its description gives the scan)"),
+    ],
+)
+def test_aperios_description_is_not_believed_against_tags_and_size(properties: dict[str, str], other: str):
+    """A reduced copy of a scan keeps its description: every size would be a half or a quarter."""
+    stated = stated_spacing(properties)
+    for given in (None, 0.25, 0.5):
+        with pytest.raises(UnmeasurableError) as caught:
+            choose_spacing(stated, SlideRef("a", Path("a.svs"), mpp_um=given))
+        assert str(caught.value) == (
+            f"a.svs: the file says 0.25 um/px (MPP in its description) and {other}: only one can be right, and "
+            "every size hangs on it; find out which, and give it with --mpp UM --override-mpp"
+        )
+    chosen = choose_spacing(stated, SlideRef("a", Path("a.svs"), mpp_um=0.5, override_mpp=True))
+    assert (chosen.spacing.x, chosen.source) == (0.5, "user-override")
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        aperio(WHOLE),
+        aperio(WHOLE, **per_cm("40100")),
+        aperio(WHOLE, **per_cm("28")),
+        aperio(HALF, **per_cm("40000")),
+        aperio("46000x32914 [42673,5576 5120x5632] (240x240) JPEG;Aperio v10\r\n46920x33014 [0,100 46000x32914] JPEG"),
+        aperio("5620x6800 (256x256) JPEG"),
+        aperio("5120x20000 (256x256) JPEG"),
+        aperio(""),
+    ],
+)
+def test_aperios_description_is_believed_where_nothing_says_otherwise(properties: dict[str, str]):
+    """Rounded tags, print settings, a part of a scan, padding, another shape, and no size."""
+    assert stated_spacing(properties) == FileSpacing(0.25, 0.25, "file")
