@@ -78,7 +78,7 @@ def test_one_tile_without_data_makes_a_slide_incomplete(
     assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, None, False)
     assert "unread_tissue" in {flag.code for flag in report.flags}
     tissue_px = 704**2
-    assert report.unread_fraction == pytest.approx(256**2 / tissue_px, rel=0.2)
+    assert report.unread_fraction == pytest.approx(256**2 / tissue_px, rel=0.25)
     assert report.examined_fraction == pytest.approx(1 - (report.unread_fraction or 0))
 
 

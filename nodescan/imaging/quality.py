@@ -23,6 +23,8 @@ _LIMITS = {
     "min_stained_contrast": (0, 1),
     "min_stain_density": (0.001, DENSEST),
     "min_stained_mm2": (0, 100),
+    "min_dark_density": (0.001, DENSEST),
+    "min_dark_share": (0, 1),
     "brown_blue_per_green": (0.01, 100),
     "max_brown_fraction": (0, 1),
     "eosin_red_per_green": (0.01, 100),
@@ -45,6 +47,8 @@ class QualitySettings:
         left to compare with.
     min_stain_density: mean optical density from which a pixel says something of its stain.
     min_stained_mm2: area of such pixels below which the stain isn't judged.
+    min_dark_density, min_dark_share: of the tissue, if it is that large, this share is at least so dense; less is too
+        pale for any network.
     brown_blue_per_green: brown takes up at least this much blue per green (H&E: below 0.95).
     max_brown_fraction: of stained pixels; more is an immunostain.
     eosin_red_per_green: eosin takes up at most this much red per green (haematoxylin: about 0.9).
@@ -59,6 +63,8 @@ class QualitySettings:
     min_stained_contrast: float
     min_stain_density: float
     min_stained_mm2: float
+    min_dark_density: float
+    min_dark_share: float
     brown_blue_per_green: float
     max_brown_fraction: float
     eosin_red_per_green: float
@@ -140,8 +146,12 @@ def _unlike_he(
     pixels = overview[judged]
     step = -(-len(pixels) // _MOST_JUDGED) or 1
     density = _density(pixels[::step], mask.glass)
-    density = density[:, density.mean(axis=0) >= settings.min_stain_density]
-    if density.shape[1] * step * mask.spacing.pixel_area_um2 < settings.min_stained_mm2 * 1e6:
+    mean = density.mean(axis=0)
+    least_px = settings.min_stained_mm2 * 1e6 / (step * mask.spacing.pixel_area_um2)
+    if mean.size and mean.size >= least_px and (mean >= settings.min_dark_density).mean() < settings.min_dark_share:
+        return "it is far too pale, as a faded or a hardly stained slide is"
+    density = density[:, mean >= settings.min_stain_density]
+    if density.shape[1] < least_px:
         return None
     red, green, _ = density
     coloured = _is_coloured(density, settings)
