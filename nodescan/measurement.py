@@ -61,6 +61,7 @@ DAMAGED_IMAGE = (
 )
 """What Pillow raises over damaged or crafted files, beside OSError."""
 
+_MIN_IS_WHITE = 0  # TIFF 6.0, tag 262
 _OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
@@ -207,11 +208,17 @@ def check_stored(path: Path, image: Image.Image) -> None:
     """Raises AnnotationError for an image whose pixels as they are stored aren't the mask.
 
     Value 0 is the background, so it must be black: in printers' colours it is white, and in others neither. A palette
-    must paint it black, as those of label images do. Pillow scrambles TIFFs that are to be turned.
+    must paint it black, as those of label images do. Pillow turns the values of a TIFF round whose 0 is white, and
+    scrambles one that is to be turned.
     """
     turned = image.getexif().get(ExifTags.Base.Orientation, 1)
     if turned != 1:
         raise AnnotationError(f"{path.name}: is to be turned or mirrored (Orientation {turned}); save it upright")
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and _white_is_0(image):
+        raise AnnotationError(
+            f"{path.name}: its 0 is white (MinIsWhite), as tifffile writes true and false, and which value is "
+            "background would be a guess; save it in grey, 0 and 255"
+        )
     if image.mode in _OTHER_COLOURS:
         raise AnnotationError(f"{path.name}: is in {image.mode}, whose 0 isn't black; save it in grey")
     palette = image.getpalette("RGB") if image.mode == "P" else None
@@ -220,6 +227,10 @@ def check_stored(path: Path, image: Image.Image) -> None:
             f"{path.name}: its palette doesn't paint value 0 black, so which value is background would be a guess; "
             "save it in grey"
         )
+
+
+def _white_is_0(image: TiffImagePlugin.TiffImageFile) -> bool:
+    return image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE
 
 
 def _is_lossy(image: Image.Image) -> bool:

@@ -259,6 +259,14 @@ def test_a_mask_that_is_to_be_turned_is_refused(tmp_path, name):
         measured(tmp_path / name)
 
 
+@pytest.mark.parametrize("mask", [bar() > 0, 255 - bar()], ids=["true and false", "grey"])
+def test_a_tiff_whose_0_is_white_is_refused(tmp_path, mask):
+    """As tifffile writes true and false: Pillow turns them round, and the background would be the deposit."""
+    tifffile.imwrite(tmp_path / "m.tif", mask, photometric="miniswhite")
+    with pytest.raises(AnnotationError, match=r"m.tif: its 0 is white \(MinIsWhite\).*; save it in grey, 0 and 255"):
+        measured(tmp_path / "m.tif")
+
+
 def test_a_mask_in_printers_colours_is_refused(tmp_path):
     """White is 0 in CMYK, so the tumour would be taken for the background."""
     Image.fromarray(bar()).convert("RGB").convert("CMYK").save(tmp_path / "m.tif")
