@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.errors import NotASlideError
+from nodescan.slides.deflated_tiles import DeflatedLevel
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
 from nodescan.slides.lost_tiles import TileTable, TileTables
 from nodescan.slides.stored import StoredSlide
@@ -21,6 +22,9 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANAR, _SUBFILE_TYPE, _FILL_ORDER, _DEPTH, _TABLES = 277, 284, 254, 266, 32997, 347
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_LENGTHS = 322, 323, 324, 325
 """Tags of TIFF 6.0, and ImageDepth of libtiff."""
+
+_DEFLATE = (8, 32946)
+"""Adobe's number, and the older one."""
 
 _JPEG, _RGB, _YCBCR, _CONTIGUOUS, _REDUCED = 7, 2, 6, 1, 1
 
@@ -75,6 +79,18 @@ def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
         return TileTables(_as_shown(levels, stored), stored.sizes_px)
     except (DeclinedError, CutOffTiffError, OSError):
         return None
+
+
+def deflated_levels(path: Path, stored: StoredSlide) -> tuple[DeflatedLevel, ...]:
+    """The levels in OpenSlide's order; none where none is deflated, or as tile_tables() has it."""
+    if stored.format not in FORMATS:
+        return ()
+    try:
+        with path.open("rb") as stream:
+            levels = tuple(_deflated(stream, directory) for directory in _pyramid(stream, stored.format))
+        return _as_shown(levels, stored) if any(level.deflated for level in levels) else ()
+    except (DeclinedError, CutOffTiffError, OSError):
+        return ()
 
 
 def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
@@ -161,6 +177,24 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
     if len(lengths) == 0 or len(lengths) % tiles:
         raise DeclinedError("another number of tiles than its size needs")
     return TileTable(width, height, tile_width, tile_height, lengths.reshape(-1, tiles).min(axis=0))
+
+
+def _deflated(stream: BinaryIO, directory: Directory) -> DeflatedLevel:
+    table = _table(stream, directory)
+    offsets, sizes = (directory.numbers(stream, tag) for tag in (_TILE_OFFSETS, _TILE_LENGTHS))
+    if len(offsets) != len(sizes):
+        raise DeclinedError("another number of tiles than its size needs")
+    tiles = len(table.lengths)
+    return DeflatedLevel(
+        table.width_px,
+        table.height_px,
+        table.tile_width_px,
+        table.tile_height_px,
+        table.lengths,
+        directory.number(stream, _COMPRESSION, -1) in _DEFLATE and directory.number(stream, _FILL_ORDER, 1) == 1,
+        offsets.reshape(-1, tiles),
+        sizes.reshape(-1, tiles),
+    )
 
 
 def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:

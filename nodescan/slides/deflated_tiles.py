@@ -1,0 +1,83 @@
+"""Deflate tiles of a TIFF, held against their checksums: libtiff stops at a tile's last pixel, which comes before, and
+hands out whatever a damaged tile unpacks to."""
+
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.slides.lost_tiles import TileTable
+from nodescan.slides.tile_file import TileFile
+
+_TRIES = 8
+"""Tiles looked at, spread over a level, until a checksum is right: a program may write none."""
+
+_PIECE_BYTES = 2**20
+"""Unpacked at a time and let go."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeflatedLevel(TileTable):
+    """deflated: whether its tiles are. offsets, sizes : uint64 (planes, tiles), each row by row."""
+
+    deflated: bool
+    offsets: NDArray[np.uint64]
+    sizes: NDArray[np.uint64]
+
+
+class DeflatedTiles:
+    """Those of one file. Safe to use from several threads. Raises OSError where the file can't be opened."""
+
+    def __init__(self, path: Path, levels: tuple[DeflatedLevel, ...]) -> None:
+        self._levels = levels
+        self._file = TileFile(path) if any(level.deflated for level in levels) else None
+        self._whole: dict[tuple[int, int], bool] = {}
+        self._summed: dict[int, bool] = {}
+
+    def has_damaged(self, index: int, box: PixelBox) -> bool:
+        """Whether a box of a level meets a tile whose checksum is wrong. Raises ValueError once closed."""
+        if self._file is None or not self._levels[index].deflated or not self._is_summed(index):
+            return False
+        level = self._levels[index]
+        rows = range(box.top // level.tile_height_px, math.ceil(box.bottom / level.tile_height_px))
+        columns = range(box.left // level.tile_width_px, math.ceil(box.right / level.tile_width_px))
+        return not all(self._is_whole(index, row * level.tiles_across + column) for row in rows for column in columns)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _is_summed(self, index: int) -> bool:
+        """Whether any tile of the level has a right checksum."""
+        if index not in self._summed:
+            present = np.flatnonzero(self._levels[index].lengths)
+            tried = present[:: max(1, len(present) // _TRIES)].tolist()
+            self._summed[index] = any(self._is_whole(index, tile) for tile in tried)
+        return self._summed[index]
+
+    def _is_whole(self, index: int, tile: int) -> bool:
+        """Of a tile without data, too: whether it was lost is asked elsewhere."""
+        key = (index, tile)
+        if key not in self._whole:
+            level = self._levels[index]
+            places = zip(level.offsets[:, tile].tolist(), level.sizes[:, tile].tolist(), strict=True)
+            self._whole[key] = all(size == 0 or self._ends_well(offset, size) for offset, size in places)
+        return self._whole[key]
+
+    def _ends_well(self, offset: int, size: int) -> bool:
+        assert self._file is not None
+        unpacking = zlib.decompressobj()
+        try:
+            packed = self._file.read(offset, size)
+            while not unpacking.eof:
+                piece = unpacking.decompress(packed, _PIECE_BYTES)
+                packed = unpacking.unconsumed_tail
+                if not piece and not packed:
+                    return unpacking.eof
+        except (zlib.error, OSError):
+            return False
+        return True
