@@ -18,6 +18,9 @@ LONGEST_SIDE_UM = 210_000.0
 """Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. A header that says more is damaged, and a view of
 all that would not fit into memory."""
 
+_NAMED = 3
+"""Of the pictures that are no levels: a file may hold thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredSlide:
@@ -118,7 +121,9 @@ def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
     placed = {level.index for level in stored.levels()}
     strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed]
     if strange:
-        sizes = ", ".join(f"{width:,} x {height:,} px" for width, height in strange)
+        sizes = ", ".join(f"{width:,} x {height:,} px" for width, height in strange[:_NAMED])
+        if len(strange) > _NAMED:
+            sizes += f" and {len(strange) - _NAMED} more"
         said.append(
             Flag("level_ignored", f"The file holds a picture of another shape or unclear scale ({sizes}): ignored.")
         )

@@ -179,6 +179,16 @@ def test_one_bad_tile_loses_its_own_area_only_for_every_thread(tmp_path: Path, c
             assert np.array_equal(pixels, truth[box.top : box.bottom, box.left : box.right])
 
 
+def test_of_many_pictures_among_the_levels_three_are_named(tmp_path: Path):
+    """A stack of thousands would make a reason of as many words."""
+    strips = [np.full((2, 300, 3), 30, np.uint8)] * 7
+    (flag,) = slide_facts(
+        SlideRef("s", write_tiff(tmp_path / "s.tif", [np.full((512, 640, 3), 200, np.uint8), *strips]))
+    ).warnings
+    assert flag.message.count("300 x 2 px") == 3
+    assert "and 4 more" in flag.message
+
+
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_a_deflate_tile_is_held_against_its_checksum(tmp_path: Path, planar: str):
     """libtiff unpacks 512 lost bytes to made-up pixels, and stops before it comes to the checksum."""
