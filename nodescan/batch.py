@@ -278,6 +278,9 @@ def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, referenc
         viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
     if found.unseen:
         viewer.note(f"kept, though their files can't be looked at now: {few(found.unseen, 5)}")
+    if found.contradicted:
+        said = "kept as measured with their files' own pixel size, which the given one contradicts (--override-mpp)"
+        viewer.note(f"{said}: {few(found.contradicted, 5)}")
     return found.kept
 
 

@@ -31,11 +31,13 @@ class Recipe:
 @dataclass(frozen=True, slots=True)
 class Sorted:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
-    that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away."""
+    that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away; contradicted:
+    those kept whose pixel size isn't the one given."""
 
     kept: Mapping[str, SlideReport]
     redone: tuple[tuple[str, str], ...]
     unseen: tuple[str, ...] = ()
+    contradicted: tuple[str, ...] = ()
 
 
 class _Redo(Exception):
@@ -57,6 +59,7 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
     kept: dict[str, SlideReport] = {}
     redone: list[tuple[str, str]] = []
     unseen: list[str] = []
+    contradicted: list[str] = []
     for ref in refs:
         path = folder / ref.slide_id / REPORT_JSON
         if not path.parent.is_dir():
@@ -64,10 +67,11 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
         try:
             kept[ref.slide_id], seen = _kept(ref, path, recipe)  # of the same bytes, wherever they lie
             unseen += () if seen else (ref.slide_id,)
+            contradicted += (ref.slide_id,) if _is_contradicted(ref, kept[ref.slide_id]) else ()
         except _Redo as why:
             _check_same_slide(ref, path)
             redone.append((ref.slide_id, str(why)))
-    return Sorted(kept, tuple(redone), tuple(unseen))
+    return Sorted(kept, tuple(redone), tuple(unseen), tuple(contradicted))
 
 
 def _check_same_slide(ref: SlideRef, path: Path) -> None:
@@ -146,13 +150,22 @@ def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
         return False
     if info.spacing_source == "user":
         return ref.mpp_um in (None, then.mpp_um)
-    stated = FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source)
     if info.spacing_source == "user-override":
         return False
+    stated = FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source)
+    return _is_contradicted(ref, report) or choose_spacing(stated, ref).source == stated.source
+
+
+def _is_contradicted(ref: SlideRef, report: SlideReport) -> bool:
+    """Whether the file of a report, measured with its own pixel size, refuses what is given for the slide now."""
+    info = report.info
+    if info is None or ref.mpp_um is None or info.spacing_source.startswith("user"):
+        return False
     try:
-        return choose_spacing(stated, ref).source == stated.source
+        choose_spacing(FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source), ref)
     except UnmeasurableError:
         return True
+    return False
 
 
 def _compare_files(folder: Path, beside: Mapping[str, int]) -> None:

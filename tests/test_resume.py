@@ -342,6 +342,10 @@ def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: P
     place.run(mpp_um=0.5)
     assert place.heard.redone() == ["c: redone: another pixel size is given (--mpp)"]
     assert [row["status"] for row in place.rows()] == ["complete"] * 3
+    said = "kept as measured with their files' own pixel size, which the given one contradicts (--override-mpp): a, b"
+    assert ("note", said) in place.heard.events
+    place.run(mpp_um=0.95)
+    assert not any("contradicts" in str(what) for event, what in place.heard.events if event == "note")
 
 
 def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place) -> None:
