@@ -126,7 +126,8 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
     """
     if _dark_ground(overview, mask.unscanned):
         return (_not_he("its background is dark, as in a fluorescence scan"),)
-    tissue, ink = mask.tissue, np.zeros_like(mask.tissue)
+    tissue = mask.tissue if mask.unseen is None else mask.tissue & ~mask.unseen  # white, whatever is there
+    ink = np.zeros_like(tissue)
     for area in (mask.hidden, *(area for reason, area in mask.excluded if reason == "pen")):
         if area is not None:
             ink |= area

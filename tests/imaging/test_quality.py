@@ -179,6 +179,17 @@ def test_stain_too_pale_for_any_network_is_flagged(strength: float, colour: tupl
     assert "pale" in flag.message
 
 
+def test_what_could_not_be_seen_is_not_pale() -> None:
+    """It counts as tissue and is white on the overview, whatever is there."""
+    everywhere = np.ones(SHAPE, bool)
+    view = np.full((*SHAPE, 3), 255, np.uint8)
+    assert stain_flags(view, TissueMask(everywhere, SPACING, unseen=everywhere), QUALITY) == ()
+    corner = np.zeros(SHAPE, bool)
+    corner[:18, :18] = True  # 0.02 mm2: too little to judge
+    view[corner] = absorb(glass(*SHAPE), corner, nuclei_and_matrix(int(corner.sum()), 1.0))[corner]
+    assert stain_flags(view, TissueMask(everywhere, SPACING, unseen=~corner), QUALITY) == ()
+
+
 def test_a_node_in_much_fat_is_not_pale() -> None:
     """A fiftieth of the tissue that is stained well is enough; too small a piece says nothing."""
     where, node = disc(SHAPE, (100, 100), 90), disc(SHAPE, (100, 100), 16)
