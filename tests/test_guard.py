@@ -22,12 +22,20 @@ from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
 from nodescan.survey import Survey
 from nodescan.tile_pass import Shown
+from tests import test_scan
 from tests.fakes import PURPLE, ColourPredictor
-from tests.test_scan import PaintedSlide, painted
+from tests.test_scan import PaintedSlide
+
+PALE = (225, 150, 190)
+"""Far from PURPLE in green, by which Graded answers; paler than any H&E, which isn't asked here."""
+
+
+def painted(tumour_px: int = 0) -> NDArray[np.uint8]:
+    return test_scan.painted(tumour_px, tissue=PALE)
 
 
 class Graded(ColourPredictor):
-    """The darker a cell, the likelier tumour, in many steps: PINK about 0.1, PURPLE about 0.9."""
+    """The darker a cell, the likelier tumour, in many steps: PALE about 0.1, PURPLE about 0.9."""
 
     decision = DecisionRule(16.0, 0.5, 0.8, ((100.0, 90.0), (300.0, 280.0)), 5.0)
 
@@ -99,6 +107,7 @@ def scanned(
 ) -> SlideResult:
     """score_smoothing_um: of detections, so that few of these small tiles bear on one; None: as packed."""
     slide, settings = slide_type(pixels), load_config().settings
+    settings = replace(settings, quality=replace(settings.quality, min_dark_share=0.0))
     if score_smoothing_um is not None:
         settings = replace(settings, detections=replace(settings.detections, smoothing_um=score_smoothing_um))
     return scan_slide(

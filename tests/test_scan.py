@@ -65,13 +65,13 @@ def _overlap(a: PixelBox, b: PixelBox) -> bool:
     return a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom
 
 
-def painted(tumour_px: int = 0, *, glass_only: bool = False) -> NDArray[np.uint8]:
+def painted(tumour_px: int = 0, *, glass_only: bool = False, tissue: tuple[int, int, int] = PINK) -> NDArray[np.uint8]:
     """Pink tissue with grain on glass, and a disc of tumour of that diameter in its middle."""
     pixels = np.full((SIZE_PX, SIZE_PX, 3), 245, np.uint8)
     if glass_only:
         return pixels
     grain = np.random.default_rng(0).integers(-14, 15, (704, 704, 1))
-    pixels[160:864, 160:864] = np.clip(np.array(PINK) + grain, 0, 255)
+    pixels[160:864, 160:864] = np.clip(np.array(tissue) + grain, 0, 255)
     rows, columns = np.ogrid[:SIZE_PX, :SIZE_PX]
     disc = np.hypot(rows - 512, columns - 512) < tumour_px / 2
     speckle = np.random.default_rng(1).integers(-14, 15, (int(disc.sum()), 1))
