@@ -17,7 +17,6 @@ class BlandAltman:
     bias_um: float
     lower_um: float
     upper_um: float
-    n: int
 
 
 def confusion(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> NDArray[np.int64]:
@@ -59,4 +58,4 @@ def bland_altman(true_um: NDArray[np.float64], measured_um: NDArray[np.float64])
         return None
     apart = measured_um - true_um
     bias, spread = float(apart.mean()), float(apart.std(ddof=1))
-    return BlandAltman(bias, bias - LIMITS_SD * spread, bias + LIMITS_SD * spread, len(apart))
+    return BlandAltman(bias, bias - LIMITS_SD * spread, bias + LIMITS_SD * spread)
