@@ -80,7 +80,7 @@ class Measurement:
     spacing_source: str
     deposits: tuple[Deposit, ...]
     metastasis: Metastasis
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
     as_stated: bool = False
 
     @property

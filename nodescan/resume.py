@@ -35,7 +35,7 @@ class Sorted:
 
     kept: Mapping[str, SlideReport]
     redone: tuple[tuple[str, str], ...]
-    unseen: tuple[str, ...] = ()
+    unseen: tuple[str, ...]
 
 
 class _Redo(Exception):

@@ -51,8 +51,8 @@ class CardSources:
     pictures: Path | None
     recipe: tuple[Path, ...]
     hours: str
-    history: Path | None = None
-    commands: Path | None = None
+    history: Path | None
+    commands: Path | None
 
 
 @dataclass(frozen=True, slots=True)
