@@ -46,6 +46,13 @@ def quadratic_kappa(table: NDArray[np.int64]) -> float:
     return 1.0 - float((weights * table).sum()) / chance if chance > 0 else float("nan")
 
 
+def kappa_of_numbers(true: NDArray[np.int_], found: NDArray[np.int_], *, classes: int) -> float:
+    """Quadratic kappa of paired classes by number, int (n,) each, from 0 to classes - 1; NaN where it isn't defined."""
+    table = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(table, (true, found), 1)
+    return quadratic_kappa(table)
+
+
 def kappa_of_words(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> float | None:
     """Quadratic kappa of paired words, None where it isn't defined."""
     value = quadratic_kappa(confusion(pairs, order))
