@@ -83,7 +83,7 @@ def stage_reports(
     for row in manifest.rows:
         if not row.facts.patient_id:
             raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
-    rows = [(row, slide_id) for row, slide_id in zip(manifest.rows, ids, strict=True)]
+    rows = list(zip(manifest.rows, ids, strict=True))
     check_slides(rows)
     _check_names(rows, by_slide)
     mistaken = {slide_id for row, slide_id in rows if _is_of_another_file(row, by_slide.get(slide_id))}
