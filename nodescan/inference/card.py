@@ -56,7 +56,7 @@ class Decision(_Part):
     found_from_um: _Positive | None = None
 
     @staticmethod
-    def of(rule: DecisionRule, *, chosen_on: str, found_from_um: float | None = None) -> "Decision":
+    def of(rule: DecisionRule, *, chosen_on: str, found_from_um: float | None) -> "Decision":
         """What a card says of a rule, which data it was chosen on, and from which size on it found every deposit."""
         return Decision(**asdict(rule), chosen_on=chosen_on, found_from_um=found_from_um)
 
