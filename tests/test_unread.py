@@ -122,6 +122,7 @@ def test_the_share_that_is_allowed_is_still_allowed() -> None:
     failed = failed_if_unread(replace(report, unread_fraction=np.nextafter(0.05, 1)), 5.0)
     assert failed.status is Status.FAILED
     assert dict(zip(SUMMARY_COLUMNS, summary_row(failed, file="s.tif"), strict=True))["n_foci"] == ""
+    assert failed_if_unread(replace(report, unread_fraction=7 / 100), 7.0).status is Status.INCOMPLETE
     assert failed_if_unread(replace(report, unread_fraction=0.0), 0.0).status is Status.INCOMPLETE
     assert failed_if_unread(replace(report, unread_fraction=0.001), 0.0).status is Status.FAILED
 

@@ -124,7 +124,7 @@ def _is_named(known: Known, places: Sequence[Detection] | None) -> bool | None:
 
 
 def summarise(scores: Sequence[SlideScore]) -> SlideScores:
-    """All figures over the slides, with intervals by resampling slides."""
+    """All figures over the slides, with intervals by resampling slides; shares of deposits, deposits one by one."""
     truth, found = (np.array([int(getattr(s, name)) for s in scores]) for name in ("truth", "found"))
     false = np.array([s.false_deposits for s in scores], dtype=float)
     pairs = [(known, m) for s in scores for known, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
