@@ -56,8 +56,8 @@ class TornSlide:
 
     def read(self, box: PixelBox, spacing: Spacing) -> np.ndarray:
         factor = round(spacing.x / 0.95)
-        row, column = (box.top + 32) // CORE_PX, (box.left + 32) // CORE_PX
-        if factor == 1 and box.width == CORE_PX + 64 and row * TILES + column in self.torn:
+        row, column = (box.top + box.height // 2) // CORE_PX, (box.left + box.width // 2) // CORE_PX
+        if factor == 1 and row * TILES + column in self.torn:
             raise RegionUnreadableError("torn.tif", "this area can't be decoded")
         padded = np.pad(self.pixels[::factor, ::factor], ((64, 400), (64, 400), (0, 0)), constant_values=255)
         return padded[box.top + 64 : box.bottom + 64, box.left + 64 : box.right + 64].copy()

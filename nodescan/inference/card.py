@@ -18,6 +18,7 @@ from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
+from nodescan.inference.poses import FEATURES
 
 CARD_FILE, WEIGHTS_FILE = "card.yaml", "weights.safetensors"
 """A card may name its weights otherwise; what is made here names them so."""
@@ -99,7 +100,7 @@ class ModelCard(_Part):
         return self
 
     def geometry(self) -> TileGeometry:
-        return TileGeometry(self.core_px, self.margin_px, self.stride_px)
+        return TileGeometry(self.core_px, self.margin_px, self.stride_px, padded=self.architecture not in FEATURES)
 
     def identity(self) -> ModelIdentity:
         return ModelIdentity(
