@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.units import Micrometers, Spacing
+from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
-from nodescan.imaging.nuclei import NucleiCount, NucleiSettings, count_nuclei
+from nodescan.imaging.nuclei import NucleiSettings, count_nuclei
 from nodescan.imaging.sizing import to_shape
 from nodescan.interfaces import Slide
 
@@ -47,8 +47,8 @@ def _with_cells(slide: Slide, deposit: Deposit, *, spacing: Spacing, settings: N
         pixels = slide.read(box, spacing)
     except RegionUnreadableError:
         return deposit
-    found: NucleiCount = count_nuclei(pixels, inside, spacing=spacing, settings=settings)
-    metastasis = classify(Micrometers(deposit.diameter_um), cells=found.count, cells_uncertainty=found.uncertainty)
+    found = count_nuclei(pixels, inside, spacing=spacing, settings=settings)
+    metastasis = classify(deposit.diameter_um, cells=found.count, cells_uncertainty=found.uncertainty)
     return replace(deposit, cells=found.count, cells_uncertainty=found.uncertainty, metastasis=metastasis)
 
 

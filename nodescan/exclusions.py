@@ -14,7 +14,7 @@ _NOISE_PX = 1e-3
 def without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> shapely.MultiPolygon:
     """The tumour with the exclusions cut out, as valid polygons in level-0 px.
 
-    What is left along an exclusion, and narrower than a pixel, is no tumour: such a strip is as long as the border, and
+    What is left along an exclusion, no wider than a pixel, is no tumour: such a strip is as long as the border, and
     its length would be taken for a deposit's size. Thin parts that the pathologist drew elsewhere stay.
     """
     rest = tumour.difference(excluded)

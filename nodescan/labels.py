@@ -79,10 +79,14 @@ def parse_label(row: CsvRow, column: str) -> Metastasis:
     return LABELS[word]
 
 
-def check_size(row: CsvRow, label: Metastasis, largest_um: float | None) -> None:
-    """Raise UsageError where a label and a size can't both be true: cells may raise a small focus to micro, no more."""
+def label_and_size(row: CsvRow) -> tuple[Metastasis, float | None]:
+    """The row's class, and its largest deposit in um, None where not stated or where there is none.
+
+    Raises UsageError where they can't both be true: cells may raise a small focus to micro, no more.
+    """
+    label, largest_um = parse_label(row, "label"), row.size_um("largest_deposit_um")
     if largest_um is None:
-        return
+        return label, None
     fits = {
         Metastasis.NONE: largest_um == 0,
         Metastasis.ITC: 0 < largest_um <= ITC_LIMIT_UM,
@@ -91,6 +95,7 @@ def check_size(row: CsvRow, label: Metastasis, largest_um: float | None) -> None
     }
     if not fits[label]:
         raise row.error(f"{label.word} contradicts a largest deposit of {largest_um:g} um; correct one of them")
+    return label, largest_um or None
 
 
 def _labelled(row: CsvRow) -> LabelledSlide:
@@ -99,9 +104,8 @@ def _labelled(row: CsvRow) -> LabelledSlide:
         raise row.error("patient_id is empty")
     if not facts.node_id and not row.text("slide_id"):
         raise row.error("neither node_id nor slide_id is given")
-    label, largest_um = parse_label(row, "label"), row.size_um("largest_deposit_um")
-    check_size(row, label, largest_um)
-    return LabelledSlide(facts, row.name("slide_id"), label, largest_um or None)
+    label, largest_um = label_and_size(row)
+    return LabelledSlide(facts, row.name("slide_id"), label, largest_um)
 
 
 def _node_words(facts: NodeFacts) -> str:

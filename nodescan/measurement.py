@@ -81,7 +81,7 @@ class Measurement:
     spacing_source: str
     deposits: tuple[Deposit, ...]
     metastasis: Metastasis
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
     as_stated: bool = False
 
     @property
@@ -145,6 +145,13 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     spacing = mpp or picture.spacing
     if spacing is None:
         raise UsageError(f"{path.name}: the file does not say how large a pixel is; give it with --mpp UM")
+    other = picture.tags
+    if mpp is None and other is not None and _differ(spacing, other):
+        raise UsageError(
+            f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px (OME-XML) and {other.x:.4g} x "
+            f"{other.y:.4g} um/px (resolution tags): only one can be right, and every size hangs on it; find out "
+            "which, and give it with --mpp UM"
+        )
     if mpp is None and spacing.aspect > LARGEST_ASPECT:
         raise UsageError(
             f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px: x and y differ by more than a "
@@ -172,10 +179,12 @@ def _at_edge(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing) -> boo
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    """values : numeric (H, W), one a pixel; spacing: by the file's own tags, None where they are missing or absurd."""
+    """values : numeric (H, W), one a pixel; spacing: by OME-XML, else by TIFF resolution tags, None where neither is
+    there and plausible; tags: by the latter, likewise."""
 
     values: NDArray[np.generic]
     spacing: Spacing | None
+    tags: Spacing | None
     lossy: bool
     notes: tuple[str, ...]
 
@@ -187,7 +196,8 @@ def _read_picture(path: Path) -> _Picture:
             with Image.open(path, formats=MASK_FORMATS) as image:
                 pages = getattr(image, "n_frames", 1)
                 check_stored(path, image)
-                pixels, spacing, lossy = np.asarray(image), _spacing_in(image), _is_lossy(image)
+                pixels, lossy = np.asarray(image), _is_lossy(image)
+                described, tags = _spacings_in(image)
     except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
@@ -201,7 +211,7 @@ def _read_picture(path: Path) -> _Picture:
     except OSError as error:  # missing, no permission, truncated
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
-    return _Picture(_one_channel(path, pixels), spacing, lossy, notes)
+    return _Picture(_one_channel(path, pixels), described or tags, tags, lossy, notes)
 
 
 def check_stored(path: Path, image: Image.Image) -> None:
@@ -259,13 +269,13 @@ def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]
     return colours[..., 0]
 
 
-def _spacing_in(image: Image.Image) -> Spacing | None:
-    """The spacing by OME-XML, else by TIFF resolution tags, where plausible; other formats state a print size only."""
+def _spacings_in(image: Image.Image) -> tuple[Spacing | None, Spacing | None]:
+    """By OME-XML, and by TIFF resolution tags, each where plausible; other formats state a print size only."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return None
+        return None, None
     described = str(image.tag_v2.get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
     size_um = physical_size_um(described.encode("latin-1", "replace"))  # pillow takes the tag's UTF-8 for Latin-1
-    return (size_um and _if_plausible(*size_um)) or _tag_spacing(image)
+    return None if size_um is None else _if_plausible(*size_um), _tag_spacing(image)
 
 
 def _tag_spacing(image: TiffImagePlugin.TiffImageFile) -> Spacing | None:

@@ -36,8 +36,8 @@ class Sorted:
 
     kept: Mapping[str, SlideReport]
     redone: tuple[tuple[str, str], ...]
-    unseen: tuple[str, ...] = ()
-    contradicted: tuple[str, ...] = ()
+    unseen: tuple[str, ...]
+    contradicted: tuple[str, ...]
 
 
 class _Redo(Exception):

@@ -154,7 +154,7 @@ def run(
     return COMPLETE if result.complete else NOT_COMPLETE
 
 
-def print_batch(result: "BatchResult", command: Sequence[str] = ()) -> None:
+def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     """Status, class, size and flags of each slide, where the reports are, and what tries the failed ones again.
 
     command: the words as typed.

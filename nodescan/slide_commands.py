@@ -30,7 +30,7 @@ def phantom(
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same slide.")] = 0,
 ) -> int:
     """Write a synthetic slide with deposits of known size, and its truth as JSON."""
-    planted = tuple(_number(word, "--diameters-um") for word in diameters.split(",") if word.strip())
+    planted = tuple(_diameter_um(word) for word in diameters.split(",") if word.strip())
     from nodescan.phantoms import make_phantom, plan_phantom, truth_file
 
     for path in (out, truth_file(out)):
@@ -156,9 +156,9 @@ def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:
     return (("finds", f"every synthetic deposit, round or thin, from {found_from_um / 1000:g} mm on"),)
 
 
-def _number(word: str, option: str) -> float:
-    """One of an option's numbers, separated by commas. Raises UsageError unless it is one above 0."""
+def _diameter_um(word: str) -> float:
+    """One of the diameters, separated by commas. Raises UsageError unless it is a number above 0."""
     try:
-        return positive(float(word), option)
+        return positive(float(word), "--diameters-um")
     except ValueError:
-        raise UsageError(f"{option}: {word.strip()!r} is not a number; separate numbers by commas") from None
+        raise UsageError(f"--diameters-um: {word.strip()!r} is not a number; separate numbers by commas") from None

@@ -19,6 +19,7 @@ from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.machine import usable_cores
 from nodescan.survey import Survey
 from nodescan.threads import thread_errors
+from nodescan.torn_tiles import MOST_TORN, read_torn
 
 MOST_READERS = 16
 """Where the network runs elsewhere, one for each core. On a CPU it needs the cores itself, and two readers keep ahead
@@ -63,12 +64,14 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A tile as read and, (cells, cells), what of its core is out of focus (bool) and what is blank (uint8)."""
+    """A tile as read and, (cells, cells), what of its core is out of focus (bool), what is blank (uint8), and what saw
+    damage (bool)."""
 
     tile: Tile
     pixels: NDArray[np.uint8]
     blur: NDArray[np.bool_]
     blank: NDArray[np.uint8]
+    lost: NDArray[np.bool_]
 
 
 def show(
@@ -81,44 +84,93 @@ def show(
 ) -> Shown:
     """The network's answer for those cells of the survey's tiles that touch tissue; nothing is examined elsewhere.
 
-    quality: None where what is out of focus is known, and answered all the same.
-    done: told of every batch, how many tiles and how many megapixels of their cores were answered.
-    Raises ModelError where an answer is no probability.
+    Where a tile can't be read, its parts are: the cells that see none of the damage are answered all the same, unless
+    the network pads. quality: None where what is out of focus is known, and answered all the same. done: told of every
+    batch, how many tiles and how many megapixels of their cores were answered. Raises ModelError where an answer is no
+    probability.
     """
-    geometry = predictor.geometry
-    builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
-    blurred, unread = np.zeros_like(survey.wanted), np.zeros_like(survey.wanted)
-    blank = np.zeros(survey.wanted.shape, dtype=np.uint8)
+    showing = _Showing(slide, survey, predictor, quality, done)
+    with thread_errors(), ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
+        torn = showing.at(survey.tiles, showing.read, pool)
+        parted = [] if predictor.geometry.padded else torn[:MOST_TORN]
+        for tile in (*showing.at(parted, showing.read_parts, pool, counted=False), *torn[len(parted) :]):
+            showing.mark_unread(tile)
+    probability = replace(showing.builder.result(), bounds=slide.info.bounds_um)
+    return Shown(probability, showing.blurred & survey.wanted, showing.unread & survey.wanted, showing.blank)
 
-    def read(tile: Tile) -> _Read | Tile:
+
+class _Showing:
+    """Reads tiles, has them answered and keeps what was said. The arguments are show()'s."""
+
+    def __init__(
+        self,
+        slide: Slide,
+        survey: Survey,
+        predictor: TilePredictor,
+        quality: QualitySettings | None,
+        done: Callable[[int, float], None],
+    ) -> None:
+        self._slide, self._survey, self._predictor = slide, survey, predictor
+        self._quality, self._done = quality, done
+        self.builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
+        self.blurred, self.unread = np.zeros_like(survey.wanted), np.zeros_like(survey.wanted)
+        self.blank = np.zeros(survey.wanted.shape, dtype=np.uint8)
+
+    def at(
+        self,
+        tiles: Sequence[Tile],
+        read: Callable[[Tile], _Read | Tile],
+        pool: ThreadPoolExecutor,
+        *,
+        counted: bool = True,
+    ) -> list[Tile]:
+        """Has the tiles read and answered, and returns those that can't be read. counted: they are news to progress."""
+        size = self._predictor.batch_size
+        torn: list[Tile] = []
+        reads = _ahead(pool, read, tiles, most=(_UNDER_WAY + 1) * size)
+        for batch, answers in _answered(_batches(reads, size), self._predictor):
+            seen = [item for item in batch if isinstance(item, _Read)]
+            torn += [item for item in batch if not isinstance(item, _Read)]
+            for item, answer in zip(seen, answers, strict=True):
+                self._place(item, answer)
+            self._done(len(batch) if counted else 0, len(seen) * self._predictor.geometry.core_px**2 / 1e6)
+        return torn
+
+    def read(self, tile: Tile) -> _Read | Tile:
         try:
-            pixels = slide.read(survey.grid.input_box(*tile), survey.spacing)
+            pixels = self._slide.read(self._survey.grid.input_box(*tile), self._survey.spacing)
         except RegionUnreadableError:
             return tile
+        return self._judged(tile, pixels)
+
+    def read_parts(self, tile: Tile) -> _Read | Tile:
+        """As read(), of a tile of which a part can't be."""
+        found = read_torn(self._slide, self._survey.grid.input_box(*tile), self._survey.spacing)
+        block_px = None if self._quality is None else self._quality.focus_block_px
+        lost = found.damaged_cells(self._predictor.geometry, block_px)
+        if lost.all():
+            return tile
+        seen = self._judged(tile, found.pixels)
+        return replace(seen, blur=seen.blur & ~lost, blank=np.where(lost, np.uint8(0), seen.blank), lost=lost)
+
+    def mark_unread(self, tile: Tile) -> None:
+        self.builder.mark_unread(*tile)
+        self.unread[cells_of(self._survey.grid, *tile)] = True
+
+    def _judged(self, tile: Tile, pixels: NDArray[np.uint8]) -> _Read:
+        geometry, glass = self._predictor.geometry, self._survey.tissue.glass
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
-        blur = _blurred_cells(core, geometry.stride_px, quality, survey.tissue.glass)
-        return _Read(tile, pixels, blur, blank_cells(core, geometry.stride_px, survey.tissue.glass))
+        blur = _blurred_cells(core, geometry.stride_px, self._quality, glass)
+        blank = blank_cells(core, geometry.stride_px, glass)
+        return _Read(tile, pixels, blur, blank, np.zeros(blur.shape, dtype=np.bool_))
 
-    def place(batch: Sequence[_Read | Tile], answers: NDArray[np.float32]) -> None:
-        seen = [item for item in batch if isinstance(item, _Read)]
-        for item in batch:
-            if not isinstance(item, _Read):
-                builder.mark_unread(*item)
-                unread[cells_of(survey.grid, *item)] = True
-        for item, answer in zip(seen, answers, strict=True):
-            window = cells_of(survey.grid, *item.tile)
-            height, width = survey.wanted[window].shape
-            blurred[window] = item.blur[:height, :width]
-            blank[window] = item.blank[:height, :width]
-            builder.place(*item.tile, answer, judged=~item.blur)
-        done(len(batch), len(seen) * geometry.core_px**2 / 1e6)
-
-    with thread_errors(), ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
-        reads = _ahead(pool, read, survey.tiles, most=(_UNDER_WAY + 1) * predictor.batch_size)
-        for batch, answers in _answered(_batches(reads, predictor.batch_size), predictor):
-            place(batch, answers)
-    probability = replace(builder.result(), bounds=slide.info.bounds_um)
-    return Shown(probability, blurred & survey.wanted, unread & survey.wanted, blank)
+    def _place(self, item: _Read, answer: NDArray[np.float32]) -> None:
+        window = cells_of(self._survey.grid, *item.tile)
+        height, width = self._survey.wanted[window].shape
+        self.blurred[window] = item.blur[:height, :width]
+        self.blank[window] = item.blank[:height, :width]
+        self.unread[window] = item.lost[:height, :width]
+        self.builder.place(*item.tile, answer, judged=~item.blur & ~item.lost)
 
 
 def _answered(

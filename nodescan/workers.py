@@ -90,10 +90,6 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def open(self, job: ScanJob, slot: int = 0, *, stall_s: float) -> Opened:
         """Have it open the model. Raises what the model or the device raise, and WorkerError where it can't start."""
         self._tell(job_line(job, slot))

@@ -182,6 +182,26 @@ def test_spacing_comes_from_an_ome_tiff_as_programs_write_it(tmp_path):
     assert (spacing.x, spacing.y) == (2.0, 2.1)
 
 
+def test_ome_xml_that_the_resolution_tags_contradict_is_refused(tmp_path):
+    """As of a slide: where each may be true, the user says which is. A print setting contradicts nothing."""
+    sizes = {"PhysicalSizeX": 4.0, "PhysicalSizeY": 4.0}
+    for name, um in (("m.ome.tif", 8.0), ("alike.ome.tif", 4.02), ("print.ome.tif", 10_000 / 28.35)):
+        per_cm = (10_000 / um, 10_000 / um)
+        metadata = {"axes": "YX", **sizes}
+        tifffile.imwrite(
+            tmp_path / name, bar(), ome=True, metadata=metadata, resolution=per_cm, resolutionunit="CENTIMETER"
+        )
+    with pytest.raises(UsageError) as caught:
+        measured(tmp_path / "m.ome.tif", mpp=None)
+    assert str(caught.value) == (
+        "m.ome.tif: the file says 4 x 4 um/px (OME-XML) and 8 x 8 um/px (resolution tags): only one can be right, and "
+        "every size hangs on it; find out which, and give it with --mpp UM"
+    )
+    assert measured(tmp_path / "m.ome.tif", mpp=Spacing.square(8.0)).spacing == Spacing.square(8.0)
+    for name in ("alike.ome.tif", "print.ome.tif"):
+        assert measured(tmp_path / name, mpp=None).spacing == Spacing.square(4.0)
+
+
 def test_a_given_spacing_that_contradicts_the_file_is_remarked_upon(tmp_path):
     """The given spacing is used, and the notes say that the file has another."""
     path = tiff_with(tmp_path / "m.tif", bar(), 3, (5000.0, 5000.0))

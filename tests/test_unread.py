@@ -56,8 +56,8 @@ class TornSlide:
 
     def read(self, box: PixelBox, spacing: Spacing) -> np.ndarray:
         factor = round(spacing.x / 0.95)
-        row, column = (box.top + 32) // CORE_PX, (box.left + 32) // CORE_PX
-        if factor == 1 and box.width == CORE_PX + 64 and row * TILES + column in self.torn:
+        row, column = (box.top + box.height // 2) // CORE_PX, (box.left + box.width // 2) // CORE_PX
+        if factor == 1 and row * TILES + column in self.torn:
             raise RegionUnreadableError("torn.tif", "this area can't be decoded")
         padded = np.pad(self.pixels[::factor, ::factor], ((64, 400), (64, 400), (0, 0)), constant_values=255)
         return padded[box.top + 64 : box.bottom + 64, box.left + 64 : box.right + 64].copy()
@@ -122,6 +122,7 @@ def test_the_share_that_is_allowed_is_still_allowed() -> None:
     failed = failed_if_unread(replace(report, unread_fraction=np.nextafter(0.05, 1)), 5.0)
     assert failed.status is Status.FAILED
     assert dict(zip(SUMMARY_COLUMNS, summary_row(failed, file="s.tif"), strict=True))["n_foci"] == ""
+    assert failed_if_unread(replace(report, unread_fraction=7 / 100), 7.0).status is Status.INCOMPLETE
     assert failed_if_unread(replace(report, unread_fraction=0.0), 0.0).status is Status.INCOMPLETE
     assert failed_if_unread(replace(report, unread_fraction=0.001), 0.0).status is Status.FAILED
 

@@ -10,6 +10,9 @@ from nodescan.errors import UsageError
 from nodescan.inference.equivariance import POSES, turned
 from training.limits import check_settings
 
+_CENTRE_PX = 40
+"""Of a patch: what its label speaks of, 32 px, and some px beside that."""
+
 
 @dataclass(frozen=True, slots=True)
 class AugmentSettings:
@@ -57,14 +60,14 @@ def augmented(pixels: Tensor, settings: AugmentSettings, generator: torch.Genera
     return _some(image, settings.noise_share, generator, lambda part: _noisy(part, generator))
 
 
-def context_swapped(pixels: Tensor, share: float, generator: torch.Generator, *, centre_px: int = 40) -> Tensor:
-    """A strip along one side, never touching the central `centre_px`, is taken from another patch of the batch.
+def context_swapped(pixels: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """A strip along one side, never touching the central _CENTRE_PX, is taken from another patch of the batch.
 
     pixels : uint8 (N, S, S, 3). The label speaks of the centre alone, so it stays true.
     """
     count, size = pixels.shape[:2]
     others = pixels[torch.randperm(count, generator=generator)]
-    free = (size - centre_px) // 2
+    free = (size - _CENTRE_PX) // 2
     out = pixels.clone()
     for index in torch.nonzero(torch.rand(count, generator=generator) < share).flatten().tolist():
         width = int(torch.randint(6, free + 1, (), generator=generator))

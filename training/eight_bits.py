@@ -11,10 +11,9 @@ from nodescan.benchmarks.slide_tiles import tissue_tiles
 from nodescan.domain.slide import SlideRef
 from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.device import int8_precision
-from nodescan.inference.fast import near_enough
-from nodescan.inference.folding import plain_form
+from nodescan.inference.fast import distrust
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
-from nodescan.inference.predictor import load_network, open_predictor
+from nodescan.inference.predictor import open_predictor, plain_network
 from nodescan.inference.quantisation import input_ranges
 from nodescan.phantoms.tiles import phantom_tile
 from training.patches import PATCH_SPACING_UM
@@ -29,9 +28,9 @@ def with_ranges(folder: Path, slides: Sequence[Path]) -> ModelCard:
     with ranges is trusted (nodescan/inference/ready.py).
     """
     card = load_card(folder)
-    plain = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=card.temperature)
+    plain = plain_network(card, folder)
     tiles = list(_tiles(folder, slides, card.geometry().input_px))
-    found = [input_ranges(plain.eval(), tile) for tile in tiles]
+    found = [input_ranges(plain, tile) for tile in tiles]
     ranged = card.model_copy(update={"int8_ranges": tuple(max(values) for values in zip(*found, strict=True))})
     return ranged if _near_float32(ranged, folder, tiles) else card.model_copy(update={"int8_ranges": None})
 
@@ -47,7 +46,7 @@ def _near_float32(card: ModelCard, folder: Path, tiles: Sequence[NDArray[np.uint
     reference, weights = open_predictor(folder, device="cpu", precision="float32"), checked_weights(card, folder)
     for precision in sorted({own, "int8-16"}):
         lanes = OpenVinoLanes(card, weights, threads=torch.get_num_threads(), precision=precision)
-        if not all(near_enough(lanes, reference, tiles=tile) for tile in tiles[::3]):
+        if any(distrust(lanes, reference, tiles=tile) for tile in tiles[::3]):
             return False
     return True
 

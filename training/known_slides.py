@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Detection, largest_class
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
-from nodescan.evaluation import agreement
+from nodescan.evaluation.agreement import kappa_of_numbers
 from nodescan.evaluation.lesion_files import planted_outline
 from nodescan.imaging.detections import BESIDE_UM
 from nodescan.imaging.sizing import to_shape
@@ -125,7 +124,7 @@ def _is_named(known: Known, places: Sequence[Detection] | None) -> bool | None:
 
 
 def summarise(scores: Sequence[SlideScore]) -> SlideScores:
-    """All figures over the slides, with intervals by resampling slides."""
+    """All figures over the slides, with intervals by resampling slides; shares of deposits, deposits one by one."""
     truth, found = (np.array([int(getattr(s, name)) for s in scores]) for name in ("truth", "found"))
     false = np.array([s.false_deposits for s in scores], dtype=float)
     pairs = [(known, m) for s in scores for known, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
@@ -138,7 +137,9 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         if m is not None and um is not None
     ]
     return SlideScores(
-        kappa=bootstrap(lambda index: kappa_of_classes(truth[index], found[index]), len(scores)),
+        kappa=bootstrap(
+            lambda index: kappa_of_numbers(truth[index], found[index], classes=len(Metastasis)), len(scores)
+        ),
         negative_called_negative=int(((truth == 0) & (found == 0)).sum()),
         negatives=int((truth == 0).sum()),
         false_deposits=bootstrap(lambda index: float(false[index].mean()), len(scores)),
@@ -151,13 +152,6 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         missed_named=_share([named for s in scores for named in s.named if named is not None]),
         n=len(scores),
     )
-
-
-def kappa_of_classes(truth: NDArray[np.int_], found: NDArray[np.int_]) -> float:
-    """Cohen's kappa with quadratic weights; NaN where all are of one class."""
-    table = np.zeros((len(Metastasis), len(Metastasis)), np.int64)
-    np.add.at(table, (truth, found), 1)
-    return agreement.quadratic_kappa(table)
 
 
 def _recall(scores: Sequence[SlideScore], label: Metastasis) -> Interval:

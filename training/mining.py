@@ -65,7 +65,7 @@ def mine(predictor: TilePredictor, index: Path, *, settings: MiningSettings, tel
     return tuple(found)
 
 
-def open_checkpoint(checkpoint: Path, *, device: str = "auto") -> TilePredictor:
+def open_checkpoint(checkpoint: Path, *, device: str) -> TilePredictor:
     """A checkpoint behind the same door as a released model, by way of its export."""
     with tempfile.TemporaryDirectory() as folder:
         export(checkpoint, Path(folder), name="checkpoint", training_data="not stated")

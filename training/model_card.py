@@ -27,6 +27,7 @@ from training.mask_evaluation import MaskScores, evaluate_masks, read_masked_ima
 from training.options import TILES512_SPACING_UM
 from training.patch_evaluation import PatchScores, patch_probabilities, scores_of
 from training.patches import Patches, read_patches
+from training.rivals import parameters
 from training.scores import Interval
 from training.worst_patches import WorstPatches, contact_sheet, worst, write_sheet
 
@@ -50,8 +51,8 @@ class CardSources:
     pictures: Path | None
     recipe: tuple[Path, ...]
     hours: str
-    history: Path | None = None
-    commands: Path | None = None
+    history: Path | None
+    commands: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
         masks=evaluate_masks(read_masked_images(sources.masks), predictor, spacing_um=TILES512_SPACING_UM),
         discs=tuple(disc_bias(disc_maps(predictor, DISC_SEEDS_REPORTED), rule, settings)),
         speed=measure_speed(predictor),
-        parameters=sum(weight.numel() for weight in load_network(card, sources.model).parameters()),
+        parameters=parameters(load_network(card, sources.model)),
         megabytes=(sources.model / card.weights).stat().st_size / 1e6,
     )
     wrong = worst(np.log(probability / (1 - probability)), np.asarray(patches.tumour))

@@ -37,9 +37,7 @@ class PatchScores:
     n: int
 
 
-def evaluate_patches(
-    patches: Patches, predictor: TilePredictor, *, mosaic: bool, in_middle: bool = False
-) -> PatchScores:
+def evaluate_patches(patches: Patches, predictor: TilePredictor, *, mosaic: bool, in_middle: bool) -> PatchScores:
     """Scores over all patches. in_middle: their labels speak of their middle, unlike PatchCamelyon's.
 
     Raises UsageError where their size doesn't suit the model, or a class is missing.

@@ -42,10 +42,6 @@ class Patches:
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def chosen(self, index: NDArray[np.intp]) -> "Patches":
-        """The patches at `index`, in its order."""
-        return Patches(self.pixels[index], self.tumour[index], tuple(self.names[i] for i in index))
-
 
 PATCH_SPACING_UM = 0.972
 """Of PatchCamelyon's pixels, in um."""

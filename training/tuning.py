@@ -66,7 +66,7 @@ class Trial:
         return self.scores.kappa.value + 0.2 * negative - FALSE_DEPOSIT_COST * self.scores.false_deposits.value
 
 
-def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None = None) -> ProbabilityMap:
+def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> ProbabilityMap:
     """The map of one slide as a scan would make it; kept in `cache` by the slide's content, card and precision.
 
     The card counts, too: the temperature stands on it, and the decision by which fast answers are asked again.
@@ -75,8 +75,8 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None 
     slide = open_slide(SlideRef(path.stem, path))
     try:
         made_by = f"{predictor.model.card_sha256[:12]}-{predictor.precision}"
-        kept = cache / f"{path.stem}-{slide.fingerprint()[:12]}-{made_by}.npz" if cache else None
-        if kept and kept.exists():
+        kept = cache / f"{path.stem}-{slide.fingerprint()[:12]}-{made_by}.npz"
+        if kept.exists():
             stored = np.load(kept)
             spacing = Spacing(*stored["spacing"].tolist())
             return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing)
@@ -85,11 +85,10 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path | None 
     finally:
         slide.close()
     map_ = found.probability
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
-        with written_beside(kept) as part, part.open("wb") as file:
-            np.savez(file, values=map_.values, examined=map_.examined, spacing=spacing_xy)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
+    with written_beside(kept) as part, part.open("wb") as file:
+        np.savez(file, values=map_.values, examined=map_.examined, spacing=spacing_xy)
     return map_
 
 

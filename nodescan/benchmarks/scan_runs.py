@@ -36,7 +36,7 @@ class ScanRun:
     slides: tuple[SlideTimes, ...]
 
 
-def scan(slides: Sequence[Path], *, model: str | None, device: str, options: Sequence[object] = ()) -> ScanRun:
+def scan(slides: Sequence[Path], *, model: str | None, device: str, options: Sequence[object]) -> ScanRun:
     """Scan slides into a folder that is thrown away. options: further words for `nodescan run`.
 
     Raises NodescanError where one isn't scanned to its end.

@@ -31,9 +31,7 @@ _SHORT, _LONG, _RATIONAL, _LONG8 = 3, 4, 5, 16  # types of a TIFF's tags
 _CENTIMETRE, _JPEG, _YCBCR = 3, 7, 6
 
 
-def make_sparse_slide(
-    path: Path, tissue_mm2: float, *, size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX), seed: int = 0
-) -> None:
+def make_sparse_slide(path: Path, tissue_mm2: float, *, size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX)) -> None:
     """Write a pyramid of size_px (width, height) at 0.243 um/px with a disc of tissue, as a BigTIFF of JPEG tiles.
 
     The tissue is of whole blocks of 0.248 mm2, as many as come nearest to what is asked for. Raises ValueError where
@@ -41,7 +39,7 @@ def make_sparse_slide(
     """
     columns, rows = (math.ceil(side / (TILE_PX << _TEXTURE_LEVEL)) for side in size_px)
     blocks = _disc((rows, columns), max(1, round(tissue_mm2 / _BLOCK_MM2)))
-    textures = [_texture(seed, index) for index in range(_TEXTURES)]
+    textures = [_texture(index) for index in range(_TEXTURES)]
     with path.open("wb") as file:
         file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0))
         encoder = _Encoder(file, textures, blocks)
@@ -64,9 +62,9 @@ def _disc(shape: tuple[int, int], count: int) -> NDArray[np.bool_]:
 
 
 @cache
-def _texture(seed: int, index: int) -> NDArray[np.uint8]:
+def _texture(index: int) -> NDArray[np.uint8]:
     """uint8 (512, 512, 3): phantom tissue without tumour, of which a slide has little, or a gap of glass in it."""
-    rng = np.random.default_rng((seed, index))
+    rng = np.random.default_rng((0, index))
     while True:
         pixels, tumour = phantom_tile(TILE_PX // _REPEATS, SPACING_UM * 2**_TEXTURE_LEVEL, rng)
         if not tumour.any() and float((pixels.min(axis=2) > 215).mean()) < 0.02:

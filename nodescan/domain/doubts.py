@@ -29,17 +29,12 @@ class GapReading:
     gap_um: Micrometers
     largest_um: Micrometers | None
     metastasis: Metastasis
-    n_foci: int
 
 
 def gap_reading(gap_um: Micrometers, deposits: Sequence[Deposit]) -> GapReading:
     """The reading of deposits that were found with this gap."""
-    return GapReading(
-        gap_um,
-        max((deposit.diameter_um for deposit in deposits), default=None),
-        largest_class(deposits),
-        len(deposits),
-    )
+    largest_um = max((deposit.diameter_um for deposit in deposits), default=None)
+    return GapReading(gap_um, largest_um, largest_class(deposits))
 
 
 def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:

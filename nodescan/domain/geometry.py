@@ -48,11 +48,15 @@ class PixelBox:
 
 @dataclass(frozen=True, slots=True)
 class TileGeometry:
-    """How a model sees: it is shown core + margin on every side and answers the core, a cell of stride_px each."""
+    """How a model sees: it is shown core + margin on every side and answers the core, a cell of stride_px each.
+
+    padded: its network pads, so that what it says of a cell depends on the whole tile; else on the margin around it.
+    """
 
     core_px: int
     margin_px: int
     stride_px: int
+    padded: bool = False
 
     def __post_init__(self) -> None:
         if self.stride_px < 1 or self.core_px < 1 or self.margin_px < 0 or self.core_px % self.stride_px:

@@ -239,12 +239,12 @@ class Staged:
     lowest: StageRule | None
     highest: StageRule | None
     counts: NodeCounts
-    prefix: str = ""
-    suffix: str = ""
-    notes: tuple[Flag, ...] = ()
-    not_removed: bool = False
-    n_without_slides: int = 0
-    may_be: tuple[StageRule, ...] = ()
+    prefix: str
+    suffix: str
+    notes: tuple[Flag, ...]
+    not_removed: bool
+    n_without_slides: int
+    may_be: tuple[StageRule, ...]
 
     @property
     def borderline(self) -> bool:

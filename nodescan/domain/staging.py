@@ -90,17 +90,14 @@ class CountRange:
         return self.lowest == self.highest
 
 
-NO_NODES = CountRange(0, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class NodeCounts:
     """Nodes by the class of their largest deposit; positive: macro and micro together."""
 
-    macro: CountRange = NO_NODES
-    micro: CountRange = NO_NODES
-    itc: CountRange = NO_NODES
-    positive: CountRange = NO_NODES
+    macro: CountRange
+    micro: CountRange
+    itc: CountRange
+    positive: CountRange
 
     def __add__(self, other: "NodeCounts") -> "NodeCounts":
         return NodeCounts(

@@ -17,7 +17,6 @@ class BlandAltman:
     bias_um: float
     lower_um: float
     upper_um: float
-    n: int
 
 
 def confusion(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> NDArray[np.int64]:
@@ -47,6 +46,13 @@ def quadratic_kappa(table: NDArray[np.int64]) -> float:
     return 1.0 - float((weights * table).sum()) / chance if chance > 0 else float("nan")
 
 
+def kappa_of_numbers(true: NDArray[np.int_], found: NDArray[np.int_], *, classes: int) -> float:
+    """Quadratic kappa of paired classes by number, int (n,) each, from 0 to classes - 1; NaN where it isn't defined."""
+    table = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(table, (true, found), 1)
+    return quadratic_kappa(table)
+
+
 def kappa_of_words(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> float | None:
     """Quadratic kappa of paired words, None where it isn't defined."""
     value = quadratic_kappa(confusion(pairs, order))
@@ -59,4 +65,4 @@ def bland_altman(true_um: NDArray[np.float64], measured_um: NDArray[np.float64])
         return None
     apart = measured_um - true_um
     bias, spread = float(apart.mean()), float(apart.std(ddof=1))
-    return BlandAltman(bias, bias - LIMITS_SD * spread, bias + LIMITS_SD * spread, len(apart))
+    return BlandAltman(bias, bias - LIMITS_SD * spread, bias + LIMITS_SD * spread)

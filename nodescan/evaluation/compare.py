@@ -38,8 +38,8 @@ class SlideOutcome:
 
     reference: ReferenceSlide
     subject: Subject | None
-    hits: SlideHits | None = None
-    pairing: Pairing | None = None
+    hits: SlideHits | None
+    pairing: Pairing | None
 
 
 @dataclass(frozen=True, slots=True)

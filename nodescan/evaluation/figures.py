@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.staging import CAMELYON17
-from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion, quadratic_kappa
+from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion, kappa_of_numbers
 from nodescan.evaluation.bootstrap import Estimate, estimate, estimates
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
@@ -199,9 +199,7 @@ def _class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> Cla
         table[order.index(true), 0] += not found
 
     def kappa(drawn: NDArray[np.intp]) -> float:
-        counts = np.zeros((len(order), len(order)), dtype=np.int64)
-        np.add.at(counts, (codes[drawn, 0], codes[drawn, 1]), 1)
-        return quadratic_kappa(counts)
+        return kappa_of_numbers(codes[drawn, 0], codes[drawn, 1], classes=len(order))
 
     def accuracy(drawn: NDArray[np.intp]) -> float:
         return float((codes[drawn, 0] == codes[drawn, 1]).mean()) if len(drawn) else float("nan")

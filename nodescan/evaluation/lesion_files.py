@@ -17,9 +17,10 @@ from PIL import Image
 from nodescan.annotations import FARTHEST_PX, Outlines, read_outlines
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
+from nodescan.domain.slide import FINEST_UM
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError
-from nodescan.evaluation.lesions import LEVEL_PX
+from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
 from nodescan.measurement import DAMAGED_IMAGE, MASK_FORMATS, check_stored
@@ -41,8 +42,8 @@ _CIRCLE_POINTS = 256
 _ROUNDED_UM = 0.05
 """So much the written outline of a planted deposit may be off its size."""
 
-PAD_PX = 8
-"""Level-5 px around outlines of a slide whose size isn't known: more than a lesion can grow."""
+PAD_PX = math.ceil(MERGE_UM / 2 / (FINEST_UM * LEVEL_PX)) + 1
+"""Level-5 px around outlines of a slide whose size isn't known: more than a lesion can grow at the finest spacing."""
 
 
 @dataclass(frozen=True, slots=True)

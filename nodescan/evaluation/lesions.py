@@ -1,7 +1,6 @@
 """Lesions of a reference as the lesion task counts them: outlines grown until near ones meet, then numbered."""
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +82,8 @@ def grown(mask: NDArray[np.bool_], *, reach_px: float) -> tuple[NDArray[np.int32
     labels, count = np.zeros(mask.shape, dtype=np.int32), 0
     for rows, columns in _clusters(mask, margin_px=int(reach_px) + 2):
         window = mask[rows, columns]
-        near = cast("NDArray[np.float64]", ndimage.distance_transform_edt(~window)) < reach_px
-        own, found = components(cast("NDArray[np.bool_]", ndimage.binary_fill_holes(near)))
+        near = ndimage.distance_transform_edt(~window) < reach_px
+        own, found = components(ndimage.binary_fill_holes(near))
         own[own > 0] += count
         labels[rows, columns] = own
         count += found

@@ -33,7 +33,7 @@ class Pairing:
 def pair(
     slide_id: str, lesions: Sequence[Deposit], deposits: Sequence[Deposit], shapes: Mapping[int, shapely.Geometry]
 ) -> Pairing:
-    """Pairs by the largest common area first; every lesion and every deposit is used once.
+    """Pairs by the largest common area first; every lesion and every deposit is used once. To touch is not to overlap.
 
     lesions: the reference, with outlines; deposits: the software's, their outlines in `shapes` by id, all in um.
     """
@@ -41,10 +41,10 @@ def pair(
     outlines = {deposit.id: shapely.buffer(shapes[deposit.id], 0) for deposit in deposits if deposit.id in shapes}
     common = sorted(
         (
-            (shape.intersection(outlines[deposit.id]).area, index, deposit.id)
+            (area, index, deposit.id)
             for index, shape in enumerate(truth)
             for deposit in deposits
-            if deposit.id in outlines and shape.intersects(outlines[deposit.id])
+            if deposit.id in outlines and (area := shape.intersection(outlines[deposit.id]).area) > 0
         ),
         key=lambda overlap: (-overlap[0], overlap[1], overlap[2]),
     )
@@ -52,10 +52,10 @@ def pair(
     for _, index, number in common:
         if index not in partner and number not in partner.values():
             partner[index] = number
-    touching = {number for _, _, number in common}
+    overlapping = {number for _, _, number in common}
     by_id = {deposit.id: deposit for deposit in deposits}
     matches = tuple(_match(slide_id, lesion, by_id.get(partner.get(index, 0))) for index, lesion in enumerate(lesions))
-    return Pairing(matches, len(outlines.keys() - touching), len(touching - set(partner.values())))
+    return Pairing(matches, len(outlines.keys() - overlapping), len(overlapping - set(partner.values())))
 
 
 def _match(slide_id: str, lesion: Deposit, deposit: Deposit | None) -> LesionMatch:

@@ -46,7 +46,7 @@ def roc_plot(curve: RocCurve) -> str:
     """The ROC curve over the diagonal of chance."""
     x, y = Axis("False-positive rate", 0, 1, _UNIT_TICKS), Axis("True-positive rate", 0, 1, _UNIT_TICKS)
     chance = _line([(0, 0), (1, 1)], x, y, f'stroke="{_SOFT}" stroke-dasharray="4 4" stroke-width="1"')
-    points = list(zip(curve.false_positive.tolist(), curve.true_positive.tolist(), strict=True))
+    points = _pairs(curve.false_positive, curve.true_positive)
     return _svg("ROC curve", x, y, chance + _line(points, x, y, f'stroke="{_ACCENT}" stroke-width="2.5"'))
 
 

@@ -10,7 +10,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import few
 from nodescan.errors import UsageError
 from nodescan.evaluation.lesion_files import LesionFile, lesion_file
-from nodescan.labels import LABELS, LabelledSlide, check_size, is_camelyon17, parse_label, read_labels
+from nodescan.labels import LABELS, LabelledSlide, is_camelyon17, label_and_size, read_labels
 from nodescan.slides.slide_ids import safe_name, slide_key
 
 _SLIDE_COLUMNS = ("slide_id", "label", "largest_deposit_um")
@@ -123,9 +123,8 @@ def _slide(row: CsvRow) -> ReferenceSlide:
         return ReferenceSlide(row.text("slide_id"), kind, None if kind else Metastasis.NONE)
     if row.text("label").casefold() not in LABELS:
         raise row.error(f"label is {row.text('label')!r}; write {', '.join(LABELS)}, or tumor or normal")
-    label, largest_um = parse_label(row, "label"), row.size_um("largest_deposit_um")
-    check_size(row, label, largest_um)
-    return ReferenceSlide(row.text("slide_id"), label is not Metastasis.NONE, label, largest_um or None)
+    label, largest_um = label_and_size(row)
+    return ReferenceSlide(row.text("slide_id"), label is not Metastasis.NONE, label, largest_um)
 
 
 def _read_camelyon16(path: Path) -> Reference:

@@ -51,7 +51,7 @@ def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
 def without_row(folder: Path, slide_ids: Iterable[str]) -> tuple[str, ...]:
     """Those that the summary.csv of a run's folder doesn't name: an earlier run, or an older name, left their reports.
 
-    None where the table isn't there or can't be understood.
+    Nothing where the table isn't there or can't be understood.
     """
     try:
         head, *rows = read_lines(folder / SUMMARY_CSV)

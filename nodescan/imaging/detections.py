@@ -58,9 +58,7 @@ def find_detections(probability: ProbabilityMap, settings: DetectionSettings) ->
     order = np.lexsort((column, row, -confidence))
     x_um, y_um = (column[order] + 0.5) * spacing.x, (row[order] + 0.5) * spacing.y
     kept = _apart(np.column_stack((x_um, y_um)).astype(np.float64), settings.spacing_um)
-    return tuple(
-        Detection(min(1.0, float(confidence[order[index]])), float(x_um[index]), float(y_um[index])) for index in kept
-    )
+    return tuple(Detection(float(confidence[order[index]]), float(x_um[index]), float(y_um[index])) for index in kept)
 
 
 def likeliest_places(detections: Sequence[Detection], deposits: Sequence[Deposit]) -> tuple[Detection, ...]:

@@ -80,11 +80,7 @@ def find_ink(
 
 def _opened(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """What of `mask` is covered by solid size x size squares."""
-    if not mask.any():
-        return mask
-    eroded = ndimage.minimum_filter(mask.astype(np.uint8), size)
-    origin = 0 if size % 2 else -1  # an even window is off centre by one; mirrored on the way back
-    return ndimage.maximum_filter(eroded, size, origin=origin) > 0
+    return ndimage.grey_opening(mask.astype(np.uint8), (size, size)) > 0 if mask.any() else mask
 
 
 def _outside_tissue(black: NDArray[np.bool_], coloured: NDArray[np.bool_]) -> NDArray[np.bool_]:

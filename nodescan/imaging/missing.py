@@ -32,7 +32,7 @@ BLANK, PURE = 1, 2
 """What blank_cells says of a cell: of one colour that may stand for missing data, and that colour 255 or 0."""
 
 
-def blank_cells(core: NDArray[np.uint8], stride_px: int, glass: Glass = None) -> NDArray[np.uint8]:
+def blank_cells(core: NDArray[np.uint8], stride_px: int, glass: Glass) -> NDArray[np.uint8]:
     """uint8 (cells, cells): BLANK or PURE where a cell is of one colour, as light as glass, or grey or black; else 0.
 
     core : uint8 (side, side, 3), side a multiple of stride_px. A file that lacks a tile is read as white by every

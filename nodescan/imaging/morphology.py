@@ -12,7 +12,7 @@ def closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArra
     size = 2 * round(width_um / (2 * um_per_px)) + 1
     pad = size  # a closing eats into the border of the view unless it is given room
     padded = np.pad(mask, pad).astype(np.uint8)
-    return ndimage.minimum_filter(ndimage.maximum_filter(padded, size), size)[pad:-pad, pad:-pad] > 0
+    return ndimage.grey_closing(padded, (size, size))[pad:-pad, pad:-pad] > 0
 
 
 def dilated(mask: NDArray[np.bool_], reach_um: float, um_per_px: float) -> NDArray[np.bool_]:

@@ -120,15 +120,8 @@ def offset_inward(shape: BaseGeometry, measured: Feret, true: Feret) -> BaseGeom
 
 def polygons_in(shape: BaseGeometry) -> tuple[shapely.Polygon, ...]:
     """The polygons of a shape, in its order; lines and points that a repair left over have no area and are none."""
-    parts = shapely.get_parts(shape, return_index=False)
-    found: list[shapely.Polygon] = []
-    for part in parts:
-        if isinstance(part, shapely.Polygon):
-            if not part.is_empty:
-                found.append(part)
-        elif isinstance(part, shapely.MultiPolygon):
-            found.extend(polygons_in(part))
-    return tuple(found)
+    parts = shapely.get_parts(shapely.get_parts(shape))
+    return tuple(part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty)
 
 
 def united(shapes: Sequence[BaseGeometry]) -> BaseGeometry:

@@ -47,7 +47,7 @@ def unscanned(
     glass: Glass,
     unstained: NDArray[np.bool_],
     *,
-    has_colour: bool = True,
+    has_colour: bool,
 ) -> NDArray[np.bool_]:
     """bool (H, W): padding, black at the border of the view or of one grey, and pure white beside tinted glass.
 

@@ -18,6 +18,7 @@ from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
+from nodescan.inference.poses import FEATURES
 
 CARD_FILE, WEIGHTS_FILE = "card.yaml", "weights.safetensors"
 """A card may name its weights otherwise; what is made here names them so."""
@@ -56,7 +57,7 @@ class Decision(_Part):
     found_from_um: _Positive | None = None
 
     @staticmethod
-    def of(rule: DecisionRule, *, chosen_on: str, found_from_um: float | None = None) -> "Decision":
+    def of(rule: DecisionRule, *, chosen_on: str, found_from_um: float | None) -> "Decision":
         """What a card says of a rule, which data it was chosen on, and from which size on it found every deposit."""
         return Decision(**asdict(rule), chosen_on=chosen_on, found_from_um=found_from_um)
 
@@ -99,7 +100,7 @@ class ModelCard(_Part):
         return self
 
     def geometry(self) -> TileGeometry:
-        return TileGeometry(self.core_px, self.margin_px, self.stride_px)
+        return TileGeometry(self.core_px, self.margin_px, self.stride_px, padded=self.architecture not in FEATURES)
 
     def identity(self) -> ModelIdentity:
         return ModelIdentity(

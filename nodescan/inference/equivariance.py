@@ -22,6 +22,9 @@ def turned(image: Tensor, pose: int) -> Tensor:
 _KERNEL_OF = KERNEL_OF.tolist()
 """As numbers: a GPU would wait for a tensor of them to be copied to it, at each use."""
 
+_MOMENTUM = 0.1
+"""Of running statistics; torch's own."""
+
 
 class Lift(nn.Module):
     """From an RGB image to features in eight poses. weight : (features, channels, k, k)."""
@@ -63,13 +66,12 @@ class GroupConv(nn.Module):
 class GroupNorm8(nn.Module):
     """Batch normalisation whose scale, shift and running statistics are shared by the eight poses of a feature."""
 
-    def __init__(self, features: int, *, momentum: float = 0.1) -> None:
+    def __init__(self, features: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
         self.register_buffer("running_mean", torch.zeros(features))
         self.register_buffer("running_var", torch.ones(features))
-        self.momentum = momentum
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """(scale, shift), each (8 * features,), that the running statistics amount to."""
@@ -81,7 +83,7 @@ class GroupNorm8(nn.Module):
         weight, bias = self.weight.repeat_interleave(POSES), self.bias.repeat_interleave(POSES)
         mean = self.running_mean.repeat_interleave(POSES)
         variance = self.running_var.repeat_interleave(POSES)
-        out = functional.batch_norm(image, mean, variance, weight, bias, self.training, self.momentum, EPS)
+        out = functional.batch_norm(image, mean, variance, weight, bias, self.training, _MOMENTUM, EPS)
         if self.training:  # the running values were updated in place: average them over the poses
             with torch.no_grad():
                 self.running_mean.copy_(mean.view(-1, POSES).mean(dim=1))

@@ -31,12 +31,7 @@ def cast(net: nn.Module, dtype: torch.dtype) -> nn.Module:
     return narrow
 
 
-def near_enough(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8] | None = None) -> bool:
-    """Whether distrust() has nothing to say."""
-    return not distrust(lanes, reference, tiles=tiles)
-
-
-def distrust(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8] | None = None) -> str:
+def distrust(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8] | None) -> str:
     """Why a model's fast answers aren't used; "" where they lie within half of the tolerance.
 
     The other half is for slides not seen yet.

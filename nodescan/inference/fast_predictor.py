@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import TileGeometry
 from nodescan.inference.card import ModelCard
 from nodescan.inference.lanes import Answer, Lanes
-from nodescan.inference.poses import FEATURES
 from nodescan.interfaces import TilePredictor
 
 TOLERANCE = {"bfloat16": 0.06, "float16": 0.012, "int8": 0.14, "int8-16": 0.16}
@@ -42,8 +41,8 @@ def second_look_tile(card: ModelCard) -> TileGeometry:
 
     It isn't in a network that pads: these are asked in their own.
     """
-    core_px = SECOND_LOOK_CORE_PX if card.architecture in FEATURES else card.core_px
-    return replace(card.geometry(), core_px=min(core_px, card.core_px))
+    tile = card.geometry()
+    return tile if tile.padded else replace(tile, core_px=min(SECOND_LOOK_CORE_PX, tile.core_px))
 
 
 class FastPredictor:

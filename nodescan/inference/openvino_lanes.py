@@ -1,4 +1,4 @@
-"""The network compiled by OpenVINO, where it is installed: bfloat16 or int8 on a CPU, several tiles at a time."""
+"""The network compiled by OpenVINO, if installed: int8, bfloat16 or float32 on a CPU; several tiles at a time."""
 
 import sys
 from collections import deque

@@ -8,8 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nodescan.inference.card import load_card
 from nodescan.inference.device import choose_device
-from nodescan.inference.folding import plain_form
-from nodescan.inference.predictor import load_network
+from nodescan.inference.predictor import plain_network
 
 _PROBE_S = 0.5
 _CPU_PX, _GPU_PX, _SMALL_GPU_PX = 2048, 8192, 4096
@@ -23,7 +22,7 @@ def gflop_per_megapixel(folder: Path) -> float:
     """Multiplications and additions, in 1e9 for each 1e6 pixels fed, of a model's network on tiles of its own size."""
     card = load_card(folder)
     side = card.geometry().input_px
-    net = plain_form(load_network(card, folder), mean=card.mean, std=card.std, temperature=card.temperature)
+    net = plain_network(card, folder)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         net.to("meta")(torch.empty((1, 3, side, side), dtype=torch.uint8, device="meta"))
     return counter.get_total_flops() / 1e9 / (side * side / 1e6)

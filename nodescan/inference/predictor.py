@@ -88,8 +88,7 @@ def open_predictor(
     many settings. compiled: False for the network as torch computes it.
     """
     card = load_card(folder)
-    net = load_network(card, folder)
-    plain = plain_form(net, mean=card.mean, std=card.std, temperature=card.temperature).eval()
+    plain = plain_network(card, folder)
     place = choose_device(device)
     reference = TorchPredictor(card, plain, place)
     if precision == "float32" and not rough:
@@ -147,3 +146,10 @@ def load_network(card: ModelCard, folder: Path) -> nn.Module:
     if (net.margin_px, net.stride_px) != (card.margin_px, card.stride_px):
         raise ModelError(f"{folder}: margin and stride on the card are not those of a {card.architecture} network")
     return net.eval()
+
+
+def plain_network(card: ModelCard, folder: Path) -> nn.Module:
+    """The network in the form that scans, fed with bytes, its answers probabilities. Raises ModelError as load_network
+    does."""
+    net = load_network(card, folder)
+    return plain_form(net, mean=card.mean, std=card.std, temperature=card.temperature).eval()

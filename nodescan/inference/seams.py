@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodescan.inference.card import ModelCard, load_card
-from nodescan.inference.folding import PlainResNet18, plain_form
+from nodescan.inference.folding import PlainResNet18
 from nodescan.inference.models import P4MNet
-from nodescan.inference.predictor import load_network
+from nodescan.inference.predictor import plain_network
 
 HALF_FIELD_PX = {"p4m": 32, "p4m-small": 32, "resnet18": 176}
 """What a cell sees beyond itself, rounded up to cells. ResNet: a field of 339 px, 7 + 4 for stem and pooling and
@@ -48,7 +48,7 @@ def seams(folder: Path, region: NDArray[np.uint8]) -> tuple[Seam, ...]:
     its own leaves out are the core's, mirrored; a padded network sees its mean colour there, as it always does.
     """
     card = load_card(folder)
-    net, half = _network(card, folder), HALF_FIELD_PX[card.architecture]
+    net, half = plain_network(card, folder), HALF_FIELD_PX[card.architecture]
     whole = torch.from_numpy(np.require(region, requirements="W")).permute(2, 0, 1)[None].float()
     true = _answers(net, whole, half)
     found: list[Seam] = []
@@ -62,12 +62,6 @@ def seams(folder: Path, region: NDArray[np.uint8]) -> tuple[Seam, ...]:
         extra = ((card.core_px + 2 * margin) / card.core_px) ** 2 - 1
         found.append(Seam(margin, float(apart.max()), float(apart.mean()), float(logits.max()), extra))
     return tuple(found)
-
-
-def _network(card: ModelCard, folder: Path) -> nn.Module:
-    """In the form that scans; its answers are probabilities."""
-    net = load_network(card, folder)
-    return plain_form(net, mean=card.mean, std=card.std, temperature=card.temperature).eval()
 
 
 def _tile(whole: Tensor, place: tuple[int, int], card: ModelCard, margin_px: int) -> Tensor:

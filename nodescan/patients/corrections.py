@@ -73,14 +73,15 @@ def apply_corrections(
     deposits that the reader named count. Raises UsageError where a row fits no slide or no deposit, or two rows
     contradict each other.
     """
-    by_slide = {report.slide_id: report for report in reports}
+    originals = {report.slide_id: report for report in reports}
+    by_slide = dict(originals)
     touched: dict[tuple[str, int | tuple[float, float]], Correction] = {}
     vouched: dict[str, dict[int, str]] = {}
     done: list[Applied] = []
     for correction in corrections:
         if correction.slide_id not in by_slide:
             raise correction.where.error(f"slide {correction.slide_id!r} has no report here; name its folder")
-        report, original = by_slide[correction.slide_id], _original(reports, correction.slide_id)
+        report, original = by_slide[correction.slide_id], originals[correction.slide_id]
         target = _target(correction, report, original)
         added = correction.centre_um if correction.action == "add" else None
         earlier = touched.setdefault((correction.slide_id, added or target), correction)
@@ -130,10 +131,6 @@ def _correction(row: CsvRow) -> Correction:
     return Correction(
         row, row.text("slide_id"), number, centre, action, diameter, label, row.text("by"), row.text("comment")
     )
-
-
-def _original(reports: Sequence[StoredReport], slide_id: str) -> StoredReport:
-    return next(report for report in reports if report.slide_id == slide_id)
 
 
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:

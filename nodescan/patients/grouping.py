@@ -132,7 +132,7 @@ def labelled_sections(table: LabelTable) -> tuple[tuple[NodeFacts, str, Section]
     return tuple((slide.facts, one.slide_id, one) for slide, one in zip(table.slides, sections, strict=True))
 
 
-def not_run(slide_id: str, why: str, *, nodes_on_slide: int = 1) -> Section:
+def not_run(slide_id: str, why: str, *, nodes_on_slide: int) -> Section:
     """A slide of the manifest that has no report, and why."""
     return Section(
         slide_id=slide_id,

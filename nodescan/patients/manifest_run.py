@@ -8,7 +8,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
-from nodescan.patients.restage import Staging, check_slides, manifest_slide_ids, stage_reports
+from nodescan.patients.restage import Staging, check_patients, check_slides, manifest_slide_ids, stage_reports
 from nodescan.reports.report_reader import as_stored
 from nodescan.slides.slide_ids import RESERVED, safe_name
 
@@ -22,9 +22,7 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
     the line, for a row that can't be scanned or staged, and where two rows mean one slide or one name.
     """
     rows = list(zip(manifest.rows, manifest_slide_ids(manifest), strict=True))
-    for row, _ in rows:
-        if not row.facts.patient_id:
-            raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
+    check_patients(manifest)
     _check_names([(row, slide_id) for row, slide_id in rows if row.has_slide])
     check_slides(rows)
     refs: list[SlideRef] = []

@@ -80,10 +80,8 @@ def stage_reports(
     """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review."""
     by_slide = {report.slide_id: report for report in reports}
     ids = manifest_slide_ids(manifest)
-    for row in manifest.rows:
-        if not row.facts.patient_id:
-            raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
-    rows = [(row, slide_id) for row, slide_id in zip(manifest.rows, ids, strict=True)]
+    check_patients(manifest)
+    rows = list(zip(manifest.rows, ids, strict=True))
     check_slides(rows)
     _check_names(rows, by_slide)
     mistaken = {slide_id for row, slide_id in rows if _is_of_another_file(row, by_slide.get(slide_id))}
@@ -143,6 +141,13 @@ def check_spacings(reports: Sequence[StoredReport], manifest: Manifest) -> None:
                 f"mpp is {row.mpp_um:g}, but the report of slide {slide_id!r} is measured with {info.spacing.mean:g}: "
                 "run the slide again, or correct mpp"
             )
+
+
+def check_patients(manifest: Manifest) -> None:
+    """Raise UsageError where a row names no patient."""
+    for row in manifest.rows:
+        if not row.facts.patient_id:
+            raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
 
 
 def check_slides(rows: Sequence[tuple[ManifestRow, str]]) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.errors import UsageError
-from nodescan.phantoms.node import NodeMap, plan_node, scene_of
+from nodescan.phantoms.node import plan_node, scene_of
 from nodescan.phantoms.outlines import Shape
 from nodescan.phantoms.texture import Look, draw, scan_noise
 from nodescan.phantoms.tiles import COARSEST_DRAWN_UM, block_mean
@@ -63,7 +63,7 @@ class PhantomCanvas:
 
     def __init__(self, plan: PhantomPlan) -> None:
         planted = tuple(zip(plan.shapes, plan.diameters_um, strict=True))
-        node: NodeMap = plan_node(planted, np.random.default_rng([plan.seed, 1]))
+        node = plan_node(planted, np.random.default_rng([plan.seed, 1]))
         self.plan, self.node = plan, node
         self.look = Look.drawn(np.random.default_rng([plan.seed, 2]), spread=0.5)
         self.shrink = max(1, math.ceil(plan.spacing_um / COARSEST_DRAWN_UM - 1e-9))

@@ -25,7 +25,7 @@ class Figure:
     alt: str
     width_px: int
     height_px: int
-    caption: str = ""
+    caption: str
 
 
 @dataclass(frozen=True, slots=True)

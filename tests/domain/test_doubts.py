@@ -58,10 +58,10 @@ def test_a_macrometastasis_can_not_be_raised() -> None:
 def test_a_class_that_hangs_on_the_gap_is_flagged_with_every_reading() -> None:
     """1.9 mm apart from 0.3 mm by 20 um: joined it would be a macrometastasis."""
     readings = (
-        GapReading(Micrometers(0.0), Micrometers(1900.0), Metastasis.MICRO, 2),
-        GapReading(Micrometers(25.0), Micrometers(2220.0), Metastasis.MACRO, 1),
-        GapReading(Micrometers(50.0), Micrometers(2220.0), Metastasis.MACRO, 1),
-        GapReading(Micrometers(75.0), Micrometers(2220.0), Metastasis.MACRO, 1),
+        GapReading(Micrometers(0.0), Micrometers(1900.0), Metastasis.MICRO),
+        GapReading(Micrometers(25.0), Micrometers(2220.0), Metastasis.MACRO),
+        GapReading(Micrometers(50.0), Micrometers(2220.0), Metastasis.MACRO),
+        GapReading(Micrometers(75.0), Micrometers(2220.0), Metastasis.MACRO),
     )
     (flag,) = joining_gap_flags(readings)
     assert "gap 0 µm) 1.90 mm, micro" in flag.message

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodescan.domain.staging import CAMELYON17
-from nodescan.evaluation.agreement import bland_altman, confusion, kappa_of_words, quadratic_kappa
+from nodescan.evaluation.agreement import bland_altman, confusion, kappa_of_numbers, kappa_of_words, quadratic_kappa
 from nodescan.labels import read_labels
 
 STAGES = tuple(rule.category for rule in CAMELYON17.rules)
@@ -36,6 +36,15 @@ def test_quadratic_weights_punish_distance() -> None:
     near = quadratic_kappa(confusion([("pN2", "pN1"), *[(s, s) for s in STAGES] * 4], STAGES))
     far = quadratic_kappa(confusion([("pN2", "pN0"), *[(s, s) for s in STAGES] * 4], STAGES))
     assert far < near < 1
+
+
+def test_kappa_of_numbers_by_hand() -> None:
+    """Agreement is 1, reversal -1, and one step off costs less than three."""
+    truth = np.array([0, 1, 2, 3])
+    assert kappa_of_numbers(truth, truth, classes=4) == 1
+    assert kappa_of_numbers(truth, truth[::-1].copy(), classes=4) == -1
+    near, far = (kappa_of_numbers(truth, np.array([0, 1, 2, last]), classes=4) for last in (2, 0))
+    assert near > far
 
 
 @given(st.lists(st.tuples(st.sampled_from(STAGES), st.sampled_from(STAGES)), min_size=2, max_size=40))

@@ -1,9 +1,12 @@
 """Deposits and lesions go together by their common area, each once."""
 
+import shapely
+
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
+from nodescan.domain.units import Micrometers
 from nodescan.evaluation.pairing import pair
-from nodescan.imaging.sizing import to_shape
+from nodescan.imaging.sizing import deposit_of, greatest_diameter, numbered, to_shape
 from tests.patients.made_reports import disc
 
 
@@ -41,3 +44,14 @@ def test_order_does_not_matter() -> None:
     one = pair("s", lesions, deposits, shapes(*deposits))
     other = pair("s", lesions[::-1], deposits[::-1], shapes(*deposits))
     assert set(one.lesions) == set(other.lesions)
+
+
+def test_what_touches_alone_is_no_pair() -> None:
+    """A lesion beside whose edge a deposit ends was missed, and the deposit is false: they have no area in common."""
+    squares = [shapely.box(left, 0.0, left + 300.0, 300.0) for left in (0.0, 300.0)]
+    lesion, beside = (
+        numbered([deposit_of(square, greatest_diameter(square), Micrometers(1.0))])[0] for square in squares
+    )
+    found = pair("s", [lesion], [beside], shapes(beside))
+    assert [match.measured_um for match in found.lesions] == [None]
+    assert (found.false_deposits, found.pieces) == (1, 0)

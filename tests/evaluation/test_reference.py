@@ -10,6 +10,7 @@ from PIL import Image
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
+from nodescan.evaluation.lesions import measured_lesions
 from nodescan.evaluation.reference import read_reference
 from tests.patients.made_reports import write_csv
 
@@ -70,6 +71,17 @@ def test_outlines_are_drawn_at_level_5(tmp_path: Path) -> None:
     assert not part.whole
     rows, columns = np.nonzero(part.tumour)
     assert (rows.min() + part.origin[0], columns.min() + part.origin[1], len(rows)) == (10, 20, 10_000)
+
+
+@pytest.mark.parametrize("spacing_um", [0.1, 0.243])
+def test_a_lesion_grows_as_far_where_the_size_of_its_slide_is_not_known(tmp_path: Path, spacing_um: float) -> None:
+    """At the finest spacing, too, the window around the outlines is wide enough."""
+    square_xml(tmp_path / "S.xml")
+    file = read_reference(tmp_path).find("S").lesions
+    whole, part = file.mask((6400, 4800)), file.mask(None)
+    there, alone = (measured_lesions(mask.tumour, spacing_um, origin=mask.origin) for mask in (whole, part))
+    ends = [np.argwhere(found.labels).max(axis=0) + found.origin for found in (there, alone)]
+    assert ends[0].tolist() == ends[1].tolist()
 
 
 def test_a_lesion_off_its_slide_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from nodescan.evaluation.slide_auc import roc_auc
 from tests.test_measurement import png_header
 from tests.training.fitting import OFF
 from training.augment import augmented, context_swapped
-from training.known_slides import kappa_of_classes
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import patch_probabilities, scores_of
 from training.patches import Patches, centred, read_patches
@@ -295,14 +294,6 @@ def test_intervals_are_those_that_were_published() -> None:
     drawn = [values[random.integers(0, 30, 30)].mean() for _ in range(1000)]
     interval = bootstrap(lambda index: float(values[index].mean()), 30)
     assert (interval.low, interval.high) == pytest.approx(tuple(np.percentile(drawn, [2.5, 97.5])), abs=1e-12)
-
-
-def test_kappa_by_hand() -> None:
-    """Agreement is 1, chance is 0, and one step off costs less than three."""
-    truth = np.array([0, 1, 2, 3])
-    assert kappa_of_classes(truth, truth) == 1
-    assert kappa_of_classes(truth, truth[::-1].copy()) == -1
-    assert kappa_of_classes(truth, np.array([0, 1, 2, 2])) > kappa_of_classes(truth, np.array([0, 1, 2, 0]))
 
 
 def test_a_size_correction_takes_out_a_constant_excess() -> None:
