@@ -34,7 +34,7 @@ def texture(tumour: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
     nuclei = (grain > (-0.3 if tumour else 1.6) * grain.std())[..., None]
     stain = np.array([110, 70, 150])
     noise = rng.normal(0, 5, (SIDE_PX, SIDE_PX, 1))
-    return np.clip(np.where(nuclei, stain, [225, 165, 205]) + noise, 0, 255).astype(np.uint8)
+    return np.clip(np.where(nuclei, stain, [185, 115, 160]) + noise, 0, 255).astype(np.uint8)
 
 
 def write_slide(path: Path, discs: tuple[Disc, ...], seed: int) -> NDArray[np.bool_]:
