@@ -107,7 +107,7 @@ def test_every_tenth_tile_bad_fails_the_slide_and_shows_what_was_found(tmp_path:
     page = (folder / "report.html").read_text()
     assert "No class: too much was not read" in page
     assert "more than the 5 % allowed" in page
-    assert f"1 deposit(s), the largest {millimetres(report.deposits[0].diameter_um)} mm." in page
+    assert f"1 deposit, the largest {millimetres(report.deposits[0].diameter_um)} mm." in page
     assert "Negative" not in page
     row = dict(zip(SUMMARY_COLUMNS, summary_row(report, file="s.tif"), strict=True))
     assert (row["status"], row["metastasis"], row["n_foci"], row["tumour_probability"]) == ("failed", "", "1", "")

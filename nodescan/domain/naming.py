@@ -1,10 +1,15 @@
-"""Names in a sentence that must stay short, and those that are safe in a path."""
+"""Names and numbers in a sentence that must stay short, and names that are safe in a path."""
 
 import re
 from collections.abc import Sequence
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 """What a slide_id is, as slides/slide_ids.py makes them: never a path, nor a hidden file."""
+
+
+def how_many(count: int, noun: str) -> str:
+    """1 deposit, 2 deposits."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def few(names: Sequence[object], most: int) -> str:

@@ -15,7 +15,7 @@ from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
-from nodescan.domain.naming import few
+from nodescan.domain.naming import few, how_many
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
 
@@ -70,7 +70,7 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     )
     if report.deposits and report.not_judged is None:
         reason += (
-            f" Tumour was found in what could be read: {report.n_foci} deposit(s), the largest "
+            f" Tumour was found in what could be read: {how_many(len(report.deposits), 'deposit')}, the largest "
             f"{millimetres(report.deposits[0].diameter_um)} mm."
         )
     flags = (Flag("too_much_unread", reason), *report.flags)
@@ -215,7 +215,7 @@ def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     if decisive and (largest >= REVIEW_ITC_UM or len(small) >= MANY_FOCI):
         text = (
             f"Cell count not assessed: more than {ITC_CELL_LIMIT} tumour cells would make a micrometastasis of what "
-            f"measures {ITC_LIMIT_UM / 1000:g} mm or less; review {len(small)} small deposit(s), the largest "
+            f"measures {ITC_LIMIT_UM / 1000:g} mm or less; review {how_many(len(small), 'small deposit')}, the largest "
             f"{millimetres(largest)} mm."
         )
         return [Flag("cell_count_review", text)]

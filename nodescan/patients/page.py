@@ -6,6 +6,7 @@ from urllib.parse import quote
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.naming import how_many
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
@@ -149,7 +150,7 @@ def _decisive(staged: Staged) -> list[str]:
     nodes.sort(key=lambda node: (-node.largest_class, -(node.largest_um or 0.0)))
     said = [f"Node {node.node_id}, {_evidence(node)}." for node in nodes[:_NODES]]
     more = len(nodes) - _NODES
-    return [*said, f"{more} more node(s) with tumour, in the table of nodes."] if more > 0 else said
+    return [*said, f"{how_many(more, 'more node')} with tumour, in the table of nodes."] if more > 0 else said
 
 
 def _evidence(node: Node) -> str:
