@@ -15,6 +15,7 @@ from shapely import affinity
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
+from nodescan.domain.naming import few
 from nodescan.domain.slide import LARGEST_ASPECT
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError, UsageError
@@ -224,7 +225,8 @@ def check_stored(path: Path, image: Image.Image) -> None:
     turned = image.getexif().get(ExifTags.Base.Orientation, 1)
     if turned != 1:
         raise AnnotationError(f"{path.name}: is to be turned or mirrored (Orientation {turned}); save it upright")
-    if isinstance(image, TiffImagePlugin.TiffImageFile) and _white_is_0(image):
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE:
         raise AnnotationError(
             f"{path.name}: its 0 is white (MinIsWhite), as tifffile writes true and false, and which value is "
             "background would be a guess; save it in grey, 0 and 255"
@@ -237,10 +239,6 @@ def check_stored(path: Path, image: Image.Image) -> None:
             f"{path.name}: its palette doesn't paint value 0 black, so which value is background would be a guess; "
             "save it in grey"
         )
-
-
-def _white_is_0(image: TiffImagePlugin.TiffImageFile) -> bool:
-    return image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE
 
 
 def _is_lossy(image: Image.Image) -> bool:
@@ -295,11 +293,12 @@ def _if_plausible(x: float, y: float) -> Spacing | None:
 
 def _mask_in(path: Path, picture: _Picture, value: int | None) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     values, present = picture.values, np.unique(picture.values)
+    listed = few(present.tolist(), 8)
     if not np.isfinite(present).all():
         raise AnnotationError(f"{path.name}: holds pixels that are not numbers")
     if len(present) > 2 and (present.astype(np.float64) % 1 != 0).any():
         raise AnnotationError(
-            f"{path.name}: holds fractions, {_listed(present)}, as a map of probabilities does, and which of them are "
+            f"{path.name}: holds fractions, {listed}, as a map of probabilities does, and which of them are "
             "tumour would be a guess; save what lies above a threshold as a mask"
         )
     if picture.lossy and len(present) > 2:
@@ -309,20 +308,15 @@ def _mask_in(path: Path, picture: _Picture, value: int | None) -> tuple[NDArray[
         )
     if value is not None:
         if value not in present:
-            raise AnnotationError(f"{path.name}: no pixel has the value {value}; the file holds {_listed(present)}")
+            raise AnnotationError(f"{path.name}: no pixel has the value {value}; the file holds {listed}")
         return values == value, picture.notes
     tumour = values != 0
     notes = picture.notes
     if len(present[present != 0]) > 1:
-        notes += (f"the mask holds the values {_listed(present)}: all but 0 count as tumour; pick one with --value",)
+        notes += (f"the mask holds the values {listed}: all but 0 count as tumour; pick one with --value",)
     if np.count_nonzero(tumour) > tumour.size / 2:
         notes += ("more than half of the image is tumour: is the mask inverted?",)
     return tumour, notes
-
-
-def _listed(values: NDArray[np.generic]) -> str:
-    shown = ", ".join(str(value) for value in values[:8].tolist())
-    return f"{shown} and {len(values) - 8} more" if len(values) > 8 else shown
 
 
 def _differ(one: Spacing, other: Spacing) -> bool:

@@ -1,6 +1,5 @@
 """The slide at low magnification: what it shows, and where its tissue is."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,10 +8,10 @@ from scipy import ndimage
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
-from nodescan.errors import RegionUnreadableError
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Progress, Slide
 from nodescan.scan_settings import OverviewSettings, ScanSettings
+from nodescan.torn_tiles import read_in_parts
 
 _BLOCK_PX, _SMALLEST_PX = 1024, 128
 """What can't be read is narrowed down to blocks of the second: few tiles are smaller. Glass beside it that was never
@@ -65,32 +64,25 @@ class _View:
 
     def fill(self, box: PixelBox) -> None:
         """Reads a box of the picture, and finds what of it can't be read."""
-        window = slice(box.top, box.bottom), slice(box.left, box.right)
-        try:
-            self.picture.pixels[window] = self.slide.read(box, self.picture.spacing)
-        except RegionUnreadableError:
-            self.failed += 1
-            self.tell()
-            if self.failed > _MOST_FAILED or max(box.width, box.height) <= _SMALLEST_PX:
+        parts = read_in_parts(
+            self.slide, box, self.picture.spacing, smallest_px=_SMALLEST_PX, worth_it=self._narrows_down
+        )
+        for part, pixels in parts:
+            window = slice(part.top, part.bottom), slice(part.left, part.right)
+            if pixels is None:
                 self.unseen[window] = True
-                return
-            for part in _quarters(box):
-                self.fill(part)
+            else:
+                self.picture.pixels[window] = pixels
 
     def tell(self) -> None:
         """A sign of life."""
         if self.progress is not None:
             self.progress.tiles_done(self.slide.ref.slide_id, 0, 0.0)
 
-
-def _quarters(box: PixelBox) -> Iterator[PixelBox]:
-    """The box in parts of half its longer side, rounded up to the smallest block times a power of two."""
-    side = _SMALLEST_PX
-    while 2 * side < max(box.width, box.height):
-        side *= 2
-    for top in range(box.top, box.bottom, side):
-        for left in range(box.left, box.right, side):
-            yield PixelBox(left, top, min(side, box.right - left), min(side, box.bottom - top))
+    def _narrows_down(self) -> bool:
+        self.failed += 1
+        self.tell()
+        return self.failed <= _MOST_FAILED
 
 
 def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:

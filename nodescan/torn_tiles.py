@@ -1,6 +1,7 @@
-"""Tiles of which a part can't be read: what is left of them, and which cells saw the damage."""
+"""What can't be read whole is read in parts: what is left of a tile then, and which cells saw the damage."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ _PART_PX = 64
 """Damage is told in squares of so many pixels. Few files have smaller tiles, and each read that fails has its price."""
 
 MOST_TORN = 150
-"""So many tiles of a slide are looked at in parts, the first ones. Each takes up to 81 reads, and OpenSlide opens the
+"""So many tiles of a slide are looked at in parts, the first ones. Each takes up to 120 reads, and OpenSlide opens the
 file anew after one that fails, in 7 ms where it is a TIFF; a slide with more damage than that has failed anyway."""
 
 
@@ -47,15 +48,36 @@ def read_torn(slide: Slide, box: PixelBox, spacing: Spacing) -> TornTile:
     """What of a box of the frame at `spacing` can be read, part by part."""
     pixels = np.full((box.height, box.width, 3), 255, dtype=np.uint8)
     damaged = np.zeros((box.height, box.width), dtype=np.bool_)
-    for part in _parts(box):
-        try:
-            pixels[part.within(box)] = slide.read(part, spacing)
-        except RegionUnreadableError:
+    for part, seen in read_in_parts(slide, box, spacing, smallest_px=_PART_PX, worth_it=lambda: True):
+        if seen is None:
             damaged[part.within(box)] = True
+        else:
+            pixels[part.within(box)] = seen
     return TornTile(pixels, damaged)
 
 
-def _parts(box: PixelBox) -> Iterator[PixelBox]:
-    for top in range(box.top, box.bottom, _PART_PX):
-        for left in range(box.left, box.right, _PART_PX):
-            yield PixelBox(left, top, _PART_PX, _PART_PX).common(box)
+def read_in_parts(
+    slide: Slide, box: PixelBox, spacing: Spacing, *, smallest_px: int, worth_it: Callable[[], bool]
+) -> Iterator[tuple[PixelBox, NDArray[np.uint8] | None]]:
+    """The parts of a box of the frame with their pixels, None for those of smallest_px or less that can't be read.
+
+    worth_it: asked after each read that failed, whether to go on narrowing down what can't be read.
+    """
+    pixels = None
+    with suppress(RegionUnreadableError):
+        pixels = slide.read(box, spacing)
+    if pixels is not None or not worth_it() or max(box.width, box.height) <= smallest_px:
+        yield box, pixels
+        return
+    for part in _quarters(box, smallest_px):
+        yield from read_in_parts(slide, part, spacing, smallest_px=smallest_px, worth_it=worth_it)
+
+
+def _quarters(box: PixelBox, smallest_px: int) -> Iterator[PixelBox]:
+    """The box in parts of half its longer side, rounded up to the smallest part times a power of two."""
+    side = smallest_px
+    while 2 * side < max(box.width, box.height):
+        side *= 2
+    for top in range(box.top, box.bottom, side):
+        for left in range(box.left, box.right, side):
+            yield PixelBox(left, top, min(side, box.right - left), min(side, box.bottom - top))

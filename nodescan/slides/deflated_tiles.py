@@ -1,7 +1,6 @@
 """Deflate tiles of a TIFF, held against their checksums: libtiff stops at a tile's last pixel, which comes before, and
 hands out whatever a damaged tile unpacks to."""
 
-import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +42,8 @@ class DeflatedTiles:
         if self._file is None or not self._levels[index].deflated or not self._is_summed(index):
             return False
         level = self._levels[index]
-        rows = range(box.top // level.tile_height_px, math.ceil(box.bottom / level.tile_height_px))
-        columns = range(box.left // level.tile_width_px, math.ceil(box.right / level.tile_width_px))
-        return not all(self._is_whole(index, row * level.tiles_across + column) for row in rows for column in columns)
+        met = np.arange(len(level.lengths)).reshape(-1, level.tiles_across)[level.met(box)]
+        return not all(self._is_whole(index, tile) for tile in met.ravel().tolist())
 
     def close(self) -> None:
         if self._file is not None:

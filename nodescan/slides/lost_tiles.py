@@ -27,17 +27,21 @@ class TileTable:
     def tiles_across(self) -> int:
         return -(-self.width_px // self.tile_width_px)
 
+    def met(self, box: PixelBox) -> tuple[slice, slice]:
+        """(rows, columns) of the tiles that a box of the level meets."""
+        wide, high = self.tile_width_px, self.tile_height_px
+        rows = slice(max(0, box.top // high), math.ceil(box.bottom / high))
+        return rows, slice(max(0, box.left // wide), math.ceil(box.right / wide))
+
     def missing(self, box: PixelBox) -> list[PixelBox]:
         """The tiles without data that a box of the level meets."""
         wide, high = self.tile_width_px, self.tile_height_px
-        first_row, first_column = max(0, box.top // high), max(0, box.left // wide)
-        met = self.lengths.reshape(-1, self.tiles_across)[
-            first_row : math.ceil(box.bottom / high), first_column : math.ceil(box.right / wide)
-        ]
+        rows, columns = self.met(box)
+        met = self.lengths.reshape(-1, self.tiles_across)[rows, columns]
         if met.all():
             return []
         return [
-            PixelBox((first_column + column) * wide, (first_row + row) * high, wide, high)
+            PixelBox((columns.start + column) * wide, (rows.start + row) * high, wide, high)
             for row, column in np.argwhere(met == 0).tolist()
         ]
 

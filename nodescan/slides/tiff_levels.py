@@ -87,8 +87,10 @@ def deflated_levels(path: Path, stored: StoredSlide) -> tuple[DeflatedLevel, ...
         return ()
     try:
         with path.open("rb") as stream:
-            levels = tuple(_deflated(stream, directory) for directory in _pyramid(stream, stored.format))
-        return _as_shown(levels, stored) if any(level.deflated for level in levels) else ()
+            pyramid = tuple(_pyramid(stream, stored.format))
+            if not any(_is_deflated(stream, directory) for directory in pyramid):
+                return ()  # most files: without having read where all their tiles lie
+            return _as_shown(tuple(_deflated(stream, directory) for directory in pyramid), stored)
     except (DeclinedError, CutOffTiffError, OSError):
         return ()
 
@@ -179,6 +181,10 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
     return TileTable(width, height, tile_width, tile_height, lengths.reshape(-1, tiles).min(axis=0))
 
 
+def _is_deflated(stream: BinaryIO, directory: Directory) -> bool:
+    return directory.number(stream, _COMPRESSION, -1) in _DEFLATE and directory.number(stream, _FILL_ORDER, 1) == 1
+
+
 def _deflated(stream: BinaryIO, directory: Directory) -> DeflatedLevel:
     table = _table(stream, directory)
     offsets, sizes = (directory.numbers(stream, tag) for tag in (_TILE_OFFSETS, _TILE_LENGTHS))
@@ -191,7 +197,7 @@ def _deflated(stream: BinaryIO, directory: Directory) -> DeflatedLevel:
         table.tile_width_px,
         table.tile_height_px,
         table.lengths,
-        directory.number(stream, _COMPRESSION, -1) in _DEFLATE and directory.number(stream, _FILL_ORDER, 1) == 1,
+        _is_deflated(stream, directory),
         offsets.reshape(-1, tiles),
         sizes.reshape(-1, tiles),
     )
