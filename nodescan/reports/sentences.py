@@ -90,16 +90,9 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         return ("The slide itself: there may be tissue that was not recognised.",)
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
-    if report.metastasis is not None:
-        said += [_cut_off(deposit) for deposit in _cut_and_open(report)[:MOST_PLACES]]
-        said += [_borderline(deposit) for deposit in deciding(report.deposits)[:MOST_PLACES]]
-    for deposit in report.deposits[:MOST_PLACES]:
-        largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
-        said.append(f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}.")
+    said.extend(_deposit(deposit, report) for deposit in _worth_a_look(report))
     if report.examined_fraction is not None and report.examined_fraction < 1:
         said.append(f"The tissue that was not examined ({_missed(report)}), hatched in the overview.")
-    if report.metastasis is Metastasis.ITC:
-        said.extend(_cells(deposit) for deposit in report.deposits if _cells_matter(deposit))
     said.extend(
         f"{'Next likeliest' if number else 'Likeliest'} place, {_likely(detection, report)}"
         for number, detection in enumerate(likeliest_places(report.detections, report.deposits))
@@ -191,19 +184,30 @@ def _cut_off_words(report: SlideReport) -> str:
     return f"Deposit {names[0]} is" if len(names) == 1 else f"Deposits {few(names, 5)} are"
 
 
-def _cut_off(deposit: Deposit) -> str:
-    return (
-        f"Cut off: deposit {deposit.id} ({size_words(deposit)}) ends where nobody looked and may be larger. Measure it "
-        "under the microscope."
-    )
+def _worth_a_look(report: SlideReport) -> tuple[Deposit, ...]:
+    """Deposits on which the class hangs, those cut off first, then the largest: at most MOST_PLACES of each kind."""
+    near = deciding(report.deposits) if report.metastasis is not None else ()
+    kinds = (_cut_and_open(report), near, report.deposits)
+    first = {deposit.id: deposit for kind in kinds for deposit in kind[:MOST_PLACES]}
+    return tuple(first.values())
 
 
-def _borderline(deposit: Deposit) -> str:
-    limit, lower, upper = _nearest_limit(deposit)
-    return (
-        f"Borderline: deposit {deposit.id} ({size_words(deposit)}) reaches the {limit / 1000:g} mm limit between "
-        f"{lower} and {upper}. Measure it under the microscope."
-    )
+def _deposit(deposit: Deposit, report: SlideReport) -> str:
+    """All that the reader should know of one deposit before looking: size, place, and what its class hangs on."""
+    largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
+    said = [f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}."]
+    cut = deposit in _cut_and_open(report)
+    near = report.metastasis is not None and deposit in deciding(report.deposits)
+    if cut:
+        said.append("It is cut off: it ends where nobody looked and may be larger.")
+    if near:
+        limit, lower, upper = _nearest_limit(deposit)
+        said.append(f"It is borderline: its size reaches the {limit / 1000:g} mm limit between {lower} and {upper}.")
+    if cut or near:
+        said.append("Measure it under the microscope.")
+    if report.metastasis is Metastasis.ITC and _cells_matter(deposit):
+        said.append(_cells(deposit))
+    return " ".join(said)
 
 
 def _nearest_limit(deposit: Deposit) -> tuple[float, str, str]:
@@ -271,15 +275,10 @@ def _cells_matter(deposit: Deposit) -> bool:
 
 
 def _cells(deposit: Deposit) -> str:
-    if deposit.cells is not None:
-        return (
-            f"Deposit {deposit.id} ({size_words(deposit)}): {cell_words(deposit)} tumour cells were counted; with more "
-            "than 200 it would be a micrometastasis."
-        )
-    return (
-        f"Deposit {deposit.id} ({size_words(deposit)}): with more than 200 tumour cells it would be a "
-        "micrometastasis; they were not counted."
-    )
+    more = "with more than 200 tumour cells it would be a micrometastasis"
+    if deposit.cells is None:
+        return f"Its cells were not counted: {more}."
+    return f"{cell_words(deposit)} tumour cells were counted: {more}."
 
 
 def _likely(detection: Detection, report: SlideReport) -> str:

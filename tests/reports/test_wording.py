@@ -99,12 +99,14 @@ def test_a_negative_slide_says_what_could_have_been_missed() -> None:
 
 def test_what_could_change_the_class_comes_first() -> None:
     """A borderline size leads the list; an ITC of 0.15 mm asks for a cell count."""
-    assert sentences.look_first(VARIANTS["borderline"]().report)[0] == (
-        "Borderline: deposit 1 (2.01 ± 0.03 mm) reaches the 2 mm limit between micrometastasis and macrometastasis. "
+    borderline = sentences.look_first(VARIANTS["borderline"]().report)[0]
+    assert borderline.startswith("Deposit 1 (2.01 ± 0.03 mm): ")
+    assert borderline.endswith(
+        "It is borderline: its size reaches the 2 mm limit between micrometastasis and macrometastasis. "
         "Measure it under the microscope."
     )
-    assert (
-        "more than 200 tumour cells it would be a micrometastasis" in sentences.look_first(VARIANTS["itc"]().report)[-1]
+    assert sentences.look_first(VARIANTS["itc"]().report)[0].endswith(
+        "Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis."
     )
 
 
@@ -125,7 +127,9 @@ def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
     cut = replace(whole, at_least=True, deposits=(replace(whole.deposits[0], cut_off=True), *whole.deposits[1:]))
     assert (sentences.doubt(whole), sentences.doubt(cut)) == ("", "cut off")
     assert sentences.answer(cut).endswith("Deposit 1 is cut off, so the true class may be higher.")
-    assert sentences.look_first(cut)[0].startswith("Cut off: deposit 1 ")
+    assert sentences.look_first(cut)[0].endswith(
+        "It is cut off: it ends where nobody looked and may be larger. Measure it under the microscope."
+    )
     assert sentences.how_sure(cut)[0] == "Deposit 1 is cut off: its size is a lower bound, and so is the class."
     assert sentences.how_sure(cut)[1].startswith("“±” is meant to hold")
 
@@ -157,7 +161,10 @@ def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
         "0.2 mm or smaller; but the size of deposit 2 (0.18 ± 0.04 mm) reaches the 0.2 mm limit."
     )
     assert sentences.how_sure(report)[0].startswith("The uncertainty of deposit 2's size reaches the 0.2 mm")
-    assert sentences.look_first(report)[0].startswith("Borderline: deposit 2 ")
+    first, second = sentences.look_first(report)[:2]
+    assert first.startswith("Deposit 2 (0.18 ± 0.04 mm): ")
+    assert ("borderline" in first, "borderline" in second) == (True, False)
+    assert second.startswith("Deposit 1, the largest (0.18 ± 0.01 mm): ")
     assert sentences.doubt(replace(found, deposits=(clear,))) == ""
 
 
