@@ -12,11 +12,22 @@ from PIL import Image
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
 from nodescan.inference.card import find_model, load_card
+from nodescan.inference.predictor import open_predictor
+from nodescan.inference.random_model import random_model
 from training.card_commands import RECIPE as RELEASED
 from training.discs import DiscBias
 from training.known_slides import SlideScore, summarise
 from training.mask_evaluation import MaskScores
-from training.model_card import Measured, Speed, Words, figure, read_composite_scores, recipe_part, render
+from training.model_card import (
+    Measured,
+    Speed,
+    Words,
+    figure,
+    measure_speeds,
+    read_composite_scores,
+    recipe_part,
+    render,
+)
 from training.patch_evaluation import scores_of
 from training.patches import Patches
 from training.scores import Interval
@@ -41,7 +52,8 @@ def measured() -> Measured:
         largest_difference=1e-7,
         masks=MaskScores(interval, interval, bias, bias, 30, 22478),
         discs=(DiscBias(100.0, 6, 6, float("nan"), float("nan"), float("nan")), DiscBias(400.0, 6, 0, 9.0, -1.5, 2.0)),
-        speed=Speed(0.5, "cpu", 2),
+        speeds=(Speed("float32", 0.5, 1.25),),
+        device="cpu (2 threads)",
         parameters=332_673,
         megabytes=0.7,
     )
@@ -71,6 +83,7 @@ def test_the_card_holds_every_section_and_warning() -> None:
         "| 400 | 0 | +9.0 | -1.5 | 2.0 |",
         "![Tumour patches that the model calls normal](docs/b.jpg)",
         "5 hours",
+        "| float32 | 0.50 | 1.25 |",
         "laid out of among them.\nLooked at twice.\n",
     ):
         assert said in text, said
@@ -171,3 +184,12 @@ def test_a_contact_sheet_shows_the_patches_it_names(tmp_path: Path) -> None:
     assert (sheet[20, 20, 0], sheet[20, 8 + 200 + 20, 0]) == (200, 40)
     write_sheet(contact_sheet(patches, (), np.array([])), tmp_path / "docs" / "none.jpg")
     assert Image.open(tmp_path / "docs" / "none.jpg").size[0] > 96
+
+
+def test_speed_is_measured_in_every_format_that_the_machine_has(tmp_path: Path) -> None:
+    """float32 first, and never the same format twice."""
+    folder = random_model(tmp_path / "model", "p4m-small", core_px=64)
+    speeds = measure_speeds(folder, load_card(folder).geometry())
+    fastest = open_predictor(folder, rough=True).precision
+    assert [speed.precision for speed in speeds] == list(dict.fromkeys(["float32", fastest]))
+    assert all(0 < speed.mm2_per_second < np.inf and 0 < speed.beside_resnet18 < np.inf for speed in speeds)
