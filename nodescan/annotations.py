@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nodescan.annotation_groups import ROLES, Role, known_names
 from nodescan.crossings import cross_too_often
 from nodescan.domain.geometry import max_feret
-from nodescan.domain.naming import few
+from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError
 from nodescan.exclusions import united, without
@@ -122,11 +122,11 @@ class _Piece:
 
 
 _REMARKS = (
-    "outline(s) cross themselves and were repaired, with nothing of them cut off",
-    "outline(s) have no class and count as tumour",
-    "spline(s) were read as straight lines from point to point",
+    "with borders that cross, repaired with nothing cut off",
+    "without a class, counted as tumour",
+    "drawn as splines, read as straight lines from point to point",
 )
-_LEFT_OUT = "outline(s) in no group, or to be ignored, were left out"
+_LEFT_OUT = "in no group, or to be ignored, left out"
 
 FARTHEST_PX = 1e7
 """Five times the side of the largest slides."""
@@ -244,7 +244,9 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)
-    notes = [f"{len(names)} {remark}: {few(names, 5)}" for remark, names in remarks.items() if names]
+    notes = [
+        f"{how_many(len(names), 'outline')} {remark}: {few(names, 5)}" for remark, names in remarks.items() if names
+    ]
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
     tumour, excluded, ignored = (united(found[role]) for role in Role)

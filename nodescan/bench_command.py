@@ -190,11 +190,13 @@ def _command_rows(run: "ScanRun") -> list[tuple[str, str]]:
 
 def _growth_rows(points: Sequence["GrowthPoint"], fit: "LinearFit | None") -> list[tuple[str, str]]:
     from nodescan.benchmarks.growth import MEMORY_LIMIT_BYTES
+    from nodescan.domain.naming import how_many
 
     rows = [
         (
             f"{point.tissue_mm2:.1f} mm2",
-            f"{point.seconds:.1f} s a slide, {point.peak_rss_bytes / 1e9:.2f} GB, {point.slides} slide(s) at a time",
+            f"{point.seconds:.1f} s a slide, {point.peak_rss_bytes / 1e9:.2f} GB, "
+            f"{how_many(point.slides, 'slide')} at a time",
         )
         for point in points
     ]

@@ -114,7 +114,7 @@ def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
     if not left:
         return ()
     return (
-        f"{len(left)} slide(s) count that summary.csv has no row of ({few(left, 8)}): an earlier run left their "
+        f"counted, though summary.csv has no row of them: {few(left, 8)}; an earlier run left their "
         "reports, perhaps under a name that the slide has no longer; remove their folders if they don't belong here",
     )
 

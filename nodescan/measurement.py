@@ -15,7 +15,7 @@ from shapely import affinity
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
-from nodescan.domain.naming import few
+from nodescan.domain.naming import few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError, UsageError
@@ -119,8 +119,8 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
         )
     if outlines.tumour.is_empty and outlines.left_out:
         raise AnnotationError(
-            f"{path.name}: none of its {outlines.left_out} outline(s) says that it is tumour: they are in no group or "
-            "to be ignored; put them into a group or class, such as Tumor"
+            f"{path.name}: no outline of it says that it is tumour ({how_many(outlines.left_out, 'outline')} in "
+            "no group, or to be ignored); put them into a group or class, such as Tumor"
         )
     drawn = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
     deposits = tuple(_as_stated(deposit, outlines, mpp) for deposit in drawn)

@@ -65,6 +65,7 @@ def stage(
 
 
 def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | None, *, as_json: bool) -> int:
+    from nodescan.domain.naming import how_many
     from nodescan.domain.report import RESULT_VERSION
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
@@ -95,7 +96,8 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         print(json_text(staging_as_json(staging)), end="")
     else:
         print_staging(staging)
-        tell(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {len(pages)} page(s) in {out / 'patients'}")
+        pages_in = f"{how_many(len(pages), 'page')} in {out / 'patients'}"
+        tell(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {pages_in}")
         if table is CAMELYON17:
             lacking = [_name(result) for result in staging.patients if not result.staged.determined]
             without = f", without {', '.join(lacking)}, whose stage is not determined" if lacking else ""
@@ -140,6 +142,8 @@ def _table(mode: str | None, *, default: str) -> "StagingTable":
 
 
 def print_staging(staging: "Staging") -> None:
+    from nodescan.domain.naming import how_many
+
     """One line a patient, then what makes a stage uncertain, then what was left out."""
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 
@@ -157,10 +161,11 @@ def print_staging(staging: "Staging") -> None:
         ("of another stain than H&E, for the pathologist alone", staging.left_out),
     ):
         if slides:
-            tell(f"{len(slides)} slide(s) {what}: {', '.join(slides)}")
+            tell(f"{how_many(len(slides), 'slide')} {what}: {', '.join(slides)}")
     if staging.unused:
         slides = sorted({correction.slide_id for correction in staging.unused})
-        tell(f"{len(staging.unused)} correction(s) of slides in no patient, so without effect: {', '.join(slides)}")
+        unused = how_many(len(staging.unused), "correction")
+        tell(f"{unused} of slides in no patient, so without effect: {', '.join(slides)}")
     complete = sum(result.staged.determined for result in staging.patients)
     tell(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
     tell(NOT_FOR_CLINICAL_USE)

@@ -133,7 +133,7 @@ def test_an_outline_that_crosses_itself_is_repaired_aloud(tmp_path):
     """A bow tie keeps both its wings, and the notes name it."""
     outlines = read_outlines(asap(tmp_path / "a.xml", ("_0", [(0, 0), (100, 100), (100, 0), (0, 100)])))
     assert outlines.lesions().area == pytest.approx(5000)
-    assert outlines.notes[0].startswith("1 outline(s) cross themselves")
+    assert outlines.notes[0].startswith("1 outline with borders that cross")
     assert "annotation 'Annotation 0'" in outlines.notes[0]
 
 
@@ -162,7 +162,7 @@ def test_a_file_without_tumour_says_so(tmp_path):
     """Nothing outlined is read as nothing outlined, aloud."""
     outlines = read_outlines(asap(tmp_path / "a.xml", ("None", SQUARE)))
     assert outlines.lesions().is_empty
-    left_out = "1 outline(s) in no group, or to be ignored, were left out: annotation 'Annotation 0'"
+    left_out = "1 outline in no group, or to be ignored, left out: annotation 'Annotation 0'"
     assert outlines.notes == (left_out, "the file outlines no tumour")
 
 
@@ -243,7 +243,7 @@ def test_geojson_without_class_counts_as_tumour_aloud(tmp_path):
     """An outline without class is what the user wants measured; the notes say so."""
     outlines = read_outlines(geojson(tmp_path / "a.geojson", [feature([closed(SQUARE)])]))
     assert outlines.lesions().area == 100**2
-    assert outlines.notes == ("1 outline(s) have no class and count as tumour: feature 0",)
+    assert outlines.notes == ("1 outline without a class, counted as tumour: feature 0",)
 
 
 BAD_GEOJSON = {

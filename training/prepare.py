@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.config import load_config
-from nodescan.domain.naming import few
+from nodescan.domain.naming import few, how_many
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NodescanError, SlideError, UnmeasurableError, UsageError
@@ -263,7 +263,7 @@ def _drawn(job: _Job, slide: Slide, frame: Spacing) -> tuple[BlockMask, BlockMas
 
 
 def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
-    hint = f"; {left_out} outline(s) are in no group, or to be ignored: put them into one, such as Tumor"
+    hint = f"; {how_many(left_out, 'outline')} in no group, or to be ignored: put them into one, such as Tumor"
     return AnnotationError(
         f"{annotation}: outlines no tumour, or cuts all of it out, but the manifest says that the slide holds some"
         + (hint if left_out else "")

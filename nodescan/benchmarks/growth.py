@@ -7,6 +7,7 @@ import numpy as np
 
 from nodescan.benchmarks.scan_runs import scan
 from nodescan.benchmarks.sparse_slide import make_sparse_slide
+from nodescan.domain.naming import how_many
 from nodescan.errors import UsageError
 from nodescan.machine import temporary_folder
 
@@ -41,7 +42,7 @@ def measure_growth(
     points: list[GrowthPoint] = []
     with temporary_folder("nodescan-bench-") as folder:
         for area_mm2 in areas_mm2:
-            tell(f"{slots} slide(s) of 100,000 x 200,000 px with {area_mm2:g} mm2 of tissue")
+            tell(f"{how_many(slots, 'slide')} of 100,000 x 200,000 px with {area_mm2:g} mm2 of tissue")
             slides = [folder / f"{area_mm2:g}mm2-{number}.tif" for number in range(slots)]
             try:
                 for slide in slides:

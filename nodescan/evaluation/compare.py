@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nodescan.domain.naming import few
+from nodescan.domain.naming import few, how_many
 from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.staging import CAMELYON17
@@ -105,14 +105,16 @@ def compare(
     missing += [by_key[key].slide_id for key in known if _without_result(by_key[key], reference)]
     if mode is FrocMode.OFFICIAL and missing and not as_submitted:
         raise UsageError(
-            f"{len(missing)} slide(s) of the reference have no detections, and leaving them out would raise the score: "
-            f"{_few(missing)}; run them, or add --as-submitted to score what there is"
+            f"no detections of {how_many(len(missing), 'slide')} of the reference, and to leave slides out would raise "
+            f"the score: {_few(missing)}; run them, or add --as-submitted to score what there is"
         )
     _refuse_strangers(known, reference)
     made = made_alike([by_key[key] for key in known])
     outcomes, unscored, unpaired = _outcomes({**reference.slides, **known}, by_key, reference, mode, mpp_um)
     if mode is FrocMode.OFFICIAL and unscored:
-        raise UsageError(f"the reference shows no lesions of {len(unscored)} tumour slide(s): {_few(unscored)}")
+        raise UsageError(
+            f"the reference shows no lesions of {how_many(len(unscored), 'tumour slide')}: {_few(unscored)}"
+        )
     patients, not_run_patients, open_stages = _patients(by_key, reference)
     return Comparison(
         mode=mode,
@@ -146,7 +148,7 @@ def _assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missi
     if not assumed:
         return reference
     note = (
-        f"{len(assumed)} slide(s) without a mask or outline are not taken for normal ({_few(assumed)}), because "
+        f"not taken for normal: {how_many(len(assumed), 'slide')} without a mask or outline ({_few(assumed)}), because "
         f"{_few(missing)} of the reference has no result of that name; run what is missing, name masks as the reports' "
         "folders are named, or list every slide in a CSV beside the masks"
     )
@@ -300,7 +302,7 @@ def _notes(
     notes: list[str] = []
     assumed = sorted(slide.slide_id for key, slide in known.items() if key not in reference.slides)
     if assumed:
-        notes.append(f"{len(assumed)} slide(s) without a mask or outline count as normal: {_few(assumed)}")
+        notes.append(f"taken for normal: {how_many(len(assumed), 'slide')} without a mask or outline: {_few(assumed)}")
     unknown_spacing = any(subject.report is None for subject in by_key.values())
     if mode is FrocMode.EVERY_SLIDE and reference.has_lesions and unknown_spacing and mpp_um is None:
         notes.append(f"no spacing is known; {OFFICIAL_SPACING_UM} um/px was used for lesions, give another with --mpp")

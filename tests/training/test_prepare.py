@@ -394,7 +394,7 @@ def test_what_an_outline_without_a_class_encloses_is_neither_tumour_nor_normal(d
     negative = row_of("normal_001")
     (tmp_path / negative.key).symlink_to(data_set / negative.key)
     prepare([row, negative], tmp_path, tmp_path / "index", tell=told.append)
-    assert told[1] == "1/2 tumor_001: 1 outline(s) in no group, or to be ignored, were left out: annotation '?'"
+    assert told[1] == "1/2 tumor_001: 1 outline in no group, or to be ignored, left out: annotation '?'"
     (tmp_path / "plain").mkdir()
     prepare([row_of("tumor_001")], data_set, tmp_path / "plain", tell=silent)
     drawn, known = entry(tmp_path / "index", "tumor_001"), entry(tmp_path / "plain", "tumor_001")
@@ -442,7 +442,7 @@ def test_a_tumour_slide_whose_outlines_all_say_nothing_is_refused_with_the_way_o
     row = outlined_in_part(data_set, tmp_path, "None")
     text = (tmp_path / row.annotation_key).read_text()
     (tmp_path / row.annotation_key).write_text(text.replace('"_0"', '"None"'))
-    with pytest.raises(AnnotationError, match=r"3 outline\(s\) are in no group, or to be ignored: put them into one"):
+    with pytest.raises(AnnotationError, match=r"3 outlines in no group, or to be ignored: put them into one"):
         prepare([row], tmp_path, tmp_path / "index", tell=silent)
 
 
