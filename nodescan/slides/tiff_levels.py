@@ -64,19 +64,23 @@ def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
             raise DeclinedError(str(error)) from error
     levels = _as_shown(levels, stored)
     if stored.format == "aperio" and not all(level.lengths.all() for level in levels):
-        raise DeclinedError("missing tiles, which OpenSlide paints from the next level")
+        raise DeclinedError("missing tiles, which OpenSlide paints from finer levels")
     return levels
 
 
 def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
     """Which tiles the levels hold, however they are coded. None where the file isn't a TIFF whose missing tiles
-    OpenSlide paints white, or its directories can't be matched with OpenSlide's levels."""
-    if stored.format not in FORMATS - {"aperio"}:
+    OpenSlide paints white, or its directories can't be matched with OpenSlide's levels.
+
+    An Aperio tile that is missing, or lies over one, OpenSlide paints from finer levels: white where all lack it,
+    though the file may show tissue there.
+    """
+    if stored.format not in FORMATS:
         return None
     try:
         with path.open("rb") as stream:
             levels = tuple(_table(stream, directory) for directory in _pyramid(stream, stored.format))
-        return TileTables(_as_shown(levels, stored), stored.sizes_px)
+        return TileTables(_as_shown(levels, stored), stored.sizes_px, of_finest=stored.format == "aperio")
     except (DeclinedError, CutOffTiffError, OSError):
         return None
 
