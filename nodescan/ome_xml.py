@@ -26,6 +26,12 @@ def physical_size_um(description: bytes) -> tuple[float, float] | None:
     return _size_um(pixels[0]) if pixels else None
 
 
+def size_px(description: bytes) -> tuple[int, int] | None:
+    """(width, height) of the first image; None where the description is no OME-XML, or doesn't state both."""
+    pixels = _named(_root(description), "Pixels")
+    return _sides_px(pixels[0]) if pixels else None
+
+
 def further_scans_px(description: bytes) -> frozenset[tuple[int, int]]:
     """(width, height) of the images after the first that are as fine as that, but for pictures of label and glass."""
     images = [
@@ -36,12 +42,11 @@ def further_scans_px(description: bytes) -> frozenset[tuple[int, int]]:
         return frozenset()
     found: set[tuple[int, int]] = set()
     for image, pixels in images[1:]:
-        own, name = _size_um(pixels), image.get("Name", "").lower()
-        sides = [pixels.get(f"Size{axis}", "") for axis in "XY"]
-        if own is None or max(own) >= _AS_FINE * max(first) or any(word in name for word in _NO_SCANS):
+        own, sides, name = _size_um(pixels), _sides_px(pixels), image.get("Name", "").lower()
+        if own is None or sides is None or any(word in name for word in _NO_SCANS):
             continue
-        if all(side.isdecimal() for side in sides):
-            found.add((int(sides[0]), int(sides[1])))
+        if max(own) < _AS_FINE * max(first):
+            found.add(sides)
     return frozenset(found)
 
 
@@ -58,6 +63,11 @@ def _root(description: bytes) -> Element | None:
 def _named(root: Element | None, name: str) -> list[Element]:
     """The elements below of that name, whatever their namespace."""
     return [] if root is None else [node for node in root.iter() if node.tag.split("}")[-1] == name]
+
+
+def _sides_px(pixels: Element) -> tuple[int, int] | None:
+    sides = [pixels.get(f"Size{axis}", "") for axis in "XY"]
+    return (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides) else None
 
 
 def _size_um(pixels: Element) -> tuple[float, float] | None:
