@@ -1,7 +1,7 @@
 """The pixel size that an OME-TIFF states in its description."""
 
 import math
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -10,25 +10,73 @@ _UM_PER_UNIT = {"nm": 0.001, "Å": 0.0001, "mm": 1000.0, "cm": 10_000.0, "m": 1e
 _UM_PER_UNIT |= dict.fromkeys(("\u00b5m", "\u03bcm", "um"), 1.0)  # micro sign, Greek mu, and what programs write for it
 
 
+_AS_FINE = 1.4
+"""Of the first image's pixel size: what is less coarse is as fine."""
+
+_NO_SCANS = ("label", "macro", "overview", "thumbnail", "barcode")
+"""Words in the names that Bio-Formats and others give to a scanner's further pictures."""
+
+
 def physical_size_um(description: bytes) -> tuple[float, float] | None:
     """PhysicalSizeX and Y of the first image, in um where no unit is named (OME schema 2016-06).
 
     None where the description is no OME-XML, or doesn't state both as lengths.
     """
+    pixels = _named(_root(description), "Pixels")
+    return _size_um(pixels[0]) if pixels else None
+
+
+def size_px(description: bytes) -> tuple[int, int] | None:
+    """(width, height) of the first image; None where the description is no OME-XML, or doesn't state both."""
+    pixels = _named(_root(description), "Pixels")
+    return _sides_px(pixels[0]) if pixels else None
+
+
+def further_scans_px(description: bytes) -> frozenset[tuple[int, int]]:
+    """(width, height) of the images after the first that are as fine as that, but for pictures of label and glass."""
+    images = [
+        (image, pixels) for image in _named(_root(description), "Image") for pixels in _named(image, "Pixels")[:1]
+    ]
+    first = _size_um(images[0][1]) if images else None
+    if first is None:
+        return frozenset()
+    found: set[tuple[int, int]] = set()
+    for image, pixels in images[1:]:
+        own, sides, name = _size_um(pixels), _sides_px(pixels), image.get("Name", "").lower()
+        if own is None or sides is None or any(word in name for word in _NO_SCANS):
+            continue
+        if max(own) < _AS_FINE * max(first):
+            found.add(sides)
+    return frozenset(found)
+
+
+def _root(description: bytes) -> Element | None:
+    """None where the description is no XML, or not to be read."""
     if b"OME" not in description:
         return None
     try:
-        pixels = next(
-            (node for node in fromstring(description, forbid_dtd=True).iter() if node.tag.split("}")[-1] == "Pixels"),
-            None,
-        )
-        if pixels is None:
-            return None
+        return fromstring(description, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
+        return None
+
+
+def _named(root: Element | None, name: str) -> list[Element]:
+    """The elements below of that name, whatever their namespace."""
+    return [] if root is None else [node for node in root.iter() if node.tag.split("}")[-1] == name]
+
+
+def _sides_px(pixels: Element) -> tuple[int, int] | None:
+    sides = [pixels.get(f"Size{axis}", "") for axis in "XY"]
+    return (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides) else None
+
+
+def _size_um(pixels: Element) -> tuple[float, float] | None:
+    try:
         x, y = (
             float(pixels.get(f"PhysicalSize{axis}", "nan"))
             * _UM_PER_UNIT[pixels.get(f"PhysicalSize{axis}Unit", "\u00b5m")]
             for axis in "XY"
         )
-    except (ParseError, DefusedXmlException, ValueError, LookupError):
+    except (ValueError, LookupError):
         return None
     return (x, y) if math.isfinite(x * y) and min(x, y) > 0 else None

@@ -1,6 +1,7 @@
 """Tissue that the overview shows and the analysed level has no pixels of is never called negative."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ from numpy.typing import NDArray
 
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.geometry import PixelBox
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import failed_if_unread
+from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide, TilePredictor
 from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
@@ -20,7 +24,7 @@ from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff
 from tests.fakes import PINK, PURPLE, ColourPredictor
-from tests.slides.made_jpegs import Coding, philips_xml, set_tag, tile_place, write_jpegs
+from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tile_place, write_jpegs
 from tests.test_guard import Fast
 from tests.test_scan import painted
 
@@ -34,6 +38,9 @@ def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 INSIDE = 5
 """A tile with tissue all over."""
+
+LOWER_HALF = PixelBox(0, 128, 128, 128)
+"""Of two of painted(), one above the other, reduced by eight."""
 
 
 def written(path: Path, pixels: NDArray[np.uint8], lost: range = range(0)) -> SlideRef:
@@ -108,6 +115,28 @@ def test_tiles_lost_where_the_overview_is_unread_too_are_not_glass(tmp_path: Pat
         file.write(bytes(length // 2))
     report = scanned(ref, open_tiff, ColourPredictor())
     assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+
+
+@pytest.mark.parametrize("glass", [245, 255])
+def test_tiles_that_aperio_lacks_at_full_resolution_are_not_glass(tmp_path: Path, glass: int) -> None:
+    """A node of which the coarse level alone is whole: OpenSlide shows it at no level, and it was called negative."""
+    pixels = np.concatenate([painted(), painted(300)])
+    pixels[(pixels == 245).all(axis=2)] = glass
+    path = tmp_path / "s.svs"
+    write_jpegs(path, [pixels, reduced(pixels, 8)], Coding(tile_px=256), description=APERIO)
+    for tile in range(16, 32):
+        for tag in (325, 324):
+            set_tag(path, tag, 0, index=tile)
+    ref = SlideRef("s", path, mpp_um=0.95, override_mpp=True)
+    slide = open_slide(ref)
+    for spacing, below in ((Spacing.square(0.95), PixelBox(0, 1024, 512, 512)), (Spacing.square(7.6), LOWER_HALF)):
+        with pytest.raises(RegionUnreadableError, match="is missing"):
+            slide.read(below, spacing)
+        assert slide.read(replace(below, top=0), spacing).min() < glass  # above it nothing is lost
+    slide.close()
+    report = scanned(ref, open_slide, ColourPredictor())
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert report.unread_fraction == pytest.approx(1024**2 / (1024**2 + 704**2), rel=0.1)  # the whole half is unseen
 
 
 @pytest.mark.parametrize("level", [239, 225, 215])

@@ -13,10 +13,16 @@ from nodescan.slides.dicom_series import level_of, series_uid
 from nodescan.slides.files import MRXS_INDEX, companions
 from nodescan.slides.slide_ids import real_path, slide_ids, without_suffix
 
-SUFFIXES = frozenset(
-    {".bif", ".czi", ".dcm", ".mrxs", ".ndpi", ".scn", ".svs", ".svslide", ".tif", ".tiff", ".vms", ".vmu"}
-)
-"""What counts as a slide inside a folder; DICOM files count whatever their suffix."""
+_READ = {
+    *(".bif", ".btf", ".dcm", ".mrxs", ".ndpi", ".qptiff", ".scn", ".svs", ".svslide"),
+    *(".tf2", ".tf8", ".tif", ".tiff", ".vms", ".vmu"),
+}
+_NOT_READ = {".czi", ".i2syntax", ".isyntax", ".kfb", ".mdsx", ".sdpc", ".tmap", ".vsi"}
+"""Of scanners whose format no reader knows: passed over in silence, such a slide could be the only positive one."""
+
+SUFFIXES = frozenset(_READ | _NOT_READ)
+"""What counts as a slide inside a folder; DICOM files count whatever their suffix. What can't be read fails in its own
+row."""
 
 _DICOM_DIRECTORY = "DICOMDIR"
 

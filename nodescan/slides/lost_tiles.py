@@ -49,14 +49,32 @@ class TileTable:
 @dataclass(frozen=True, slots=True)
 class TileTables:
     """Those of all levels, the finest first. sizes_px: of each level as it is shown; ratios of stored ones, which may
-    be padded to whole tiles, would point elsewhere."""
+    be padded to whole tiles, would point elsewhere.
+
+    of_finest: the scanner leaves out no tile, and what the finest level lacks is shown at no level, whatever that has.
+    """
 
     levels: Sequence[TileTable]
     sizes_px: tuple[tuple[int, int], ...]
+    of_finest: bool = False
 
     def has_lost(self, index: int, box: PixelBox) -> bool:
-        """Whether a tile that a box of a level meets is lost: missing there, and in a finer level not."""
+        """Whether a tile that a box of a level meets is lost: missing there, and in a finer level not.
+
+        With of_finest, whether a tile of the finest level that is missing reaches a pixel or more into the box.
+        """
+        if self.of_finest:
+            return self._lacks_finest(index, box)
         return any(self._is_finer_there(index, place) for place in self.levels[index].missing(box))
+
+    def _lacks_finest(self, index: int, box: PixelBox) -> bool:
+        """A part of a pixel counts for nothing: levels' sizes are rounded."""
+        across, down = (finest / own for finest, own in zip(self.sizes_px[0], self.sizes_px[index], strict=True))
+        left, top = math.floor(box.left * across), math.floor(box.top * down)
+        width, height = math.ceil(box.right * across) - left, math.ceil(box.bottom * down) - top
+        met = PixelBox(left, top, width, height)
+        reach = (met.common(place) for place in self.levels[0].missing(met))
+        return any(part.width >= across and part.height >= down for part in reach)
 
     def _is_finer_there(self, index: int, place: PixelBox) -> bool:
         """A pixel along the tile's border counts for nothing: levels' sizes are rounded."""

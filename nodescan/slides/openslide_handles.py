@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import PixelBox
 from nodescan.slides.diagnosis import rejection
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tiff_levels import as_one_slide
+from nodescan.slides.tiff_images import as_one_slide
+
+_DISORDERED = "its levels are out of order, as where planes of focus follow one another"
+"""OpenSlide says of such a file no more than that it is none of its formats."""
 
 
 class HandlePool:
@@ -30,7 +33,8 @@ class HandlePool:
             told = StoredSlide(dict(handle.properties), handle.level_dimensions, handle.level_downsamples)
             self.stored = as_one_slide(path, told)
         except openslide.OpenSlideUnsupportedFormatError:
-            raise rejection(path) from None
+            known = openslide.OpenSlide.detect_format(path) is not None
+            raise rejection(path, _DISORDERED if known else "") from None
         except openslide.OpenSlideError as error:
             raise rejection(path, str(error)) from None
         self._idle.append(handle)

@@ -9,7 +9,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM, LARGEST_ASPECT, SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
-from nodescan.ome_xml import physical_size_um
+from nodescan.ome_xml import physical_size_um, size_px
 from nodescan.slides.frame import MOST_REDUCED
 
 DICOM = "dicom"
@@ -153,19 +153,23 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
 def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
     """What a slide's properties, in OpenSlide's names, say: openslide.mpp-x/-y; of a generic TIFF OME-XML and tags.
 
-    What Aperio's description says is held against the tags, and against the size that it gives the scan.
+    What a description says is held against the tags, and against the size that it gives the scan.
     """
     if properties.get("openslide.vendor") == APERIO:
         return _of_aperio(properties)
     generic = properties.get("openslide.vendor") == "generic-tiff"
-    size_um = physical_size_um(properties.get("tiff.ImageDescription", "").encode()) if generic else None
+    description = properties.get("tiff.ImageDescription", "").encode() if generic else b""
+    size_um = physical_size_um(description)
     said = _in_tags(properties, generic=generic)
     if size_um is None:
         return said
     described = FileSpacing(*size_um, "file")
     if described.differs_from(said):
         return replace(described, against=replace(said, place="resolution tags"), place="OME-XML")
-    return described if said.missing or (described.known and not said.known) else said
+    if not (said.missing or (described.known and not said.known)):
+        described = said  # the same but for rounding, or what can't be true
+    against = _by_size(described, size_px(description), properties)
+    return described if against is None else replace(described, against=against, place="OME-XML")
 
 
 def _of_aperio(properties: Mapping[str, str]) -> FileSpacing:
@@ -180,27 +184,37 @@ def _of_aperio(properties: Mapping[str, str]) -> FileSpacing:
     if tags is not None and tags.known:
         against = replace(tags, place="resolution tags") if described.differs_from(tags) else None
     else:
-        times = _reduced_by(properties)
-        place = "by the size that its description gives the scan"
-        x_um, y_um = described.x_um * times, described.y_um * times
-        against = FileSpacing(x_um, y_um, described.source, place=place) if times > 1 else None
+        against = _by_size(described, _aperio_size_px(properties), properties)
     return described if against is None else replace(described, against=against, place="MPP in its description")
 
 
-def _reduced_by(properties: Mapping[str, str]) -> float:
-    """How many times smaller than the scan that an Aperio description tells of the picture is; 1 where it isn't.
+def _aperio_size_px(properties: Mapping[str, str]) -> tuple[int, int] | None:
+    """Width and height of the scan by an Aperio description; None where it doesn't tell.
 
     The description's first entry: the glass' size, the scan's place and size on it, and what it was reduced to.
     """
     first = properties.get("tiff.ImageDescription", "").partition(";")[0].partition("|")[0]
     sizes = _APERIO_SIZES.search(first)
-    own = [properties.get(f"openslide.level[0].{side}", "") for side in ("width", "height")]
-    if sizes is None or not all(side.isdecimal() and int(side) for side in own):
-        return 1.0
+    if sizes is None:
+        return None
     glass_x, glass_y, scan_x, scan_y = (int(side) if side else 0 for side in sizes.groups())
-    across, down = (scan_x or glass_x) / int(own[0]), (scan_y or glass_y) / int(own[1])
-    even = abs(across - down) <= AGREEMENT * across
-    return (across + down) / 2 if even and across >= _LEAST_REDUCED else 1.0
+    return scan_x or glass_x, scan_y or glass_y
+
+
+def _by_size(
+    described: FileSpacing, scan_px: tuple[int, int] | None, properties: Mapping[str, str]
+) -> FileSpacing | None:
+    """The spacing of a picture that is so many times smaller than the scan of its description; None where it isn't."""
+    own = [properties.get(f"openslide.level[0].{side}", "") for side in ("width", "height")]
+    if scan_px is None or described.x_um is None or described.y_um is None:
+        return None
+    if not all(side.isdecimal() and int(side) for side in own):
+        return None
+    across, down = scan_px[0] / int(own[0]), scan_px[1] / int(own[1])
+    if across < _LEAST_REDUCED or abs(across - down) > AGREEMENT * across:
+        return None
+    times, place = (across + down) / 2, "by the size that its description gives the scan"
+    return FileSpacing(described.x_um * times, described.y_um * times, described.source, place=place)
 
 
 def _in_tags(properties: Mapping[str, str], *, generic: bool) -> FileSpacing:

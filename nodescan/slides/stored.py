@@ -24,11 +24,15 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class StoredSlide:
-    """properties in OpenSlide's names; sizes_px : (width, height) of each level, finest first; downsamples as told."""
+    """properties in OpenSlide's names; sizes_px : (width, height) of each level, finest first; downsamples as told.
+
+    pictures_px: (width, height) of pictures that are read by none.
+    """
 
     properties: Mapping[str, str]
     sizes_px: tuple[tuple[int, int], ...]
     downsamples: tuple[float, ...]
+    pictures_px: tuple[tuple[int, int], ...] = ()
 
     @property
     def format(self) -> str:
@@ -42,9 +46,10 @@ class StoredSlide:
         return Pyramid(name, spacing, self.levels())
 
     def levels(self) -> tuple[Level, ...]:
-        """Those that show the whole slide, with their factors."""
+        """Those that show the whole slide, with their factors. Beside further pictures a level may be one of theirs."""
         tiles_px = tuple(map(self._tile_px, range(len(self.sizes_px))))
-        return place_levels(self.sizes_px, self.downsamples, tiles_px, whole_only=self.format == DICOM)
+        whole_only = self.format == DICOM or bool(self.pictures_px)
+        return place_levels(self.sizes_px, self.downsamples, tiles_px, whole_only=whole_only)
 
     def _tile_px(self, level: int) -> tuple[int, int] | None:
         sides = [self.properties.get(f"openslide.level[{level}].tile-{side}", "") for side in ("width", "height")]
@@ -119,7 +124,7 @@ def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
             Flag("file_cut_off", f"The file is cut off (at least {missing:,} bytes are missing); copy it again.")
         )
     placed = {level.index for level in stored.levels()}
-    strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed]
+    strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed] + list(stored.pictures_px)
     if strange:
         sizes = ", ".join(f"{width:,} x {height:,} px" for width, height in strange[:_NAMED])
         if len(strange) > _NAMED:

@@ -1,14 +1,13 @@
 """The levels of a TIFF whose tiles are plain JPEG: where each tile lies in the file, and how it is to be decoded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.errors import NotASlideError
 from nodescan.slides.deflated_tiles import DeflatedLevel
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
 from nodescan.slides.lost_tiles import TileTable, TileTables
@@ -32,9 +31,6 @@ _LARGEST_TILE_PX = 4096
 _LARGEST_TABLES_BYTES = 65_536
 _HEADER_BYTES = 65_536
 """Enough of a tile to hold its JPEG header."""
-
-_FULL_SIZE = 0.75
-"""Of both sides of a slide: no level is so large but the finest, and no picture of a label."""
 
 _TRIES = 8
 """Tiles looked at, spread over the level, until one can be read."""
@@ -64,19 +60,23 @@ def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
             raise DeclinedError(str(error)) from error
     levels = _as_shown(levels, stored)
     if stored.format == "aperio" and not all(level.lengths.all() for level in levels):
-        raise DeclinedError("missing tiles, which OpenSlide paints from the next level")
+        raise DeclinedError("missing tiles, which OpenSlide paints from finer levels")
     return levels
 
 
 def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
     """Which tiles the levels hold, however they are coded. None where the file isn't a TIFF whose missing tiles
-    OpenSlide paints white, or its directories can't be matched with OpenSlide's levels."""
-    if stored.format not in FORMATS - {"aperio"}:
+    OpenSlide paints white, or its directories can't be matched with OpenSlide's levels.
+
+    An Aperio tile that is missing, or lies over one, OpenSlide paints from finer levels: white where all lack it,
+    though the file may show tissue there.
+    """
+    if stored.format not in FORMATS:
         return None
     try:
         with path.open("rb") as stream:
             levels = tuple(_table(stream, directory) for directory in _pyramid(stream, stored.format))
-        return TileTables(_as_shown(levels, stored), stored.sizes_px)
+        return TileTables(_as_shown(levels, stored), stored.sizes_px, of_finest=stored.format == "aperio")
     except (DeclinedError, CutOffTiffError, OSError):
         return None
 
@@ -93,43 +93,6 @@ def deflated_levels(path: Path, stored: StoredSlide) -> tuple[DeflatedLevel, ...
             return _as_shown(tuple(_deflated(stream, directory) for directory in pyramid), stored)
     except (DeclinedError, CutOffTiffError, OSError):
         return ()
-
-
-def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
-    """What OpenSlide tells of a generic TIFF, without what it would tell of another of its images.
-
-    OpenSlide takes the resolution from the first directory, though a later one may be the finest level: then none is
-    stated. Raises NotASlideError where a further image is of full size: it would be passed over in silence.
-    """
-    if stored.format != "generic-tiff":
-        return stored
-    try:
-        with path.open("rb") as stream:
-            images = [(_size(stream, directory), shown) for directory, shown in _tiled(stream, stored.format)]
-    except (DeclinedError, CutOffTiffError, OSError):
-        return stored
-    levels = [size for size, shown in images if shown]
-    if not levels:
-        return stored
-    first, finest = levels[0], max(levels)
-    large = [
-        (size, shown) for size, shown in images if all(_FULL_SIZE * a < b for a, b in zip(finest, size, strict=True))
-    ]
-    if not all(shown for _, shown in large):
-        said = ", ".join(f"{width:,} x {height:,} px" for (width, height), _ in large)
-        raise NotASlideError(
-            path.name,
-            f"holds several images of full size ({said}), of which only the first would be read",
-            "save each of them as a file of its own",
-        )
-    if first[0] == finest[0]:
-        return stored
-    unsaid = ("openslide.mpp-x", "openslide.mpp-y", "tiff.XResolution", "tiff.YResolution", "tiff.ImageDescription")
-    return replace(stored, properties={key: text for key, text in stored.properties.items() if key not in unsaid})
-
-
-def _size(stream: BinaryIO, directory: Directory) -> tuple[int, int]:
-    return directory.number(stream, _WIDTH, 0), directory.number(stream, _HEIGHT, 0)
 
 
 _Level = TypeVar("_Level", bound=TileTable)
@@ -152,6 +115,21 @@ def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, 
 def _pyramid(stream: BinaryIO, slide_format: str) -> Iterator[Directory]:
     """The directories that OpenSlide takes for levels."""
     return (directory for directory, shown in _tiled(stream, slide_format) if shown)
+
+
+def tiled_images(path: Path, slide_format: str) -> list[tuple[tuple[int, int], bool]]:
+    """((width, height), whether OpenSlide takes it for a level) of each tiled image, in the file's order.
+
+    None of what is no TIFF, or ends before its directories. Raises OSError.
+    """
+    try:
+        with path.open("rb") as stream:
+            images = list(_tiled(stream, slide_format))
+            return [
+                ((image.number(stream, _WIDTH, 0), image.number(stream, _HEIGHT, 0)), shown) for image, shown in images
+            ]
+    except (DeclinedError, CutOffTiffError):
+        return []
 
 
 def _tiled(stream: BinaryIO, slide_format: str) -> Iterator[tuple[Directory, bool]]:

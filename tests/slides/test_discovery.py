@@ -29,6 +29,13 @@ def test_folders_are_searched_to_their_bottom_by_suffix_in_any_case(tmp_path: Pa
     assert set(found(tmp_path)) == set(slides)
 
 
+@pytest.mark.parametrize("name", ["a.ome.btf", "a.tf8", "a.qptiff", "a.isyntax", "a.vsi"])
+def test_a_slide_among_others_is_not_passed_over_for_its_suffix(tmp_path: Path, name: str):
+    """BigTIFFs as Bio-Formats names them are read; what no reader knows has a row that says so."""
+    touch(tmp_path / "b.svs", tmp_path / name)
+    assert found(tmp_path) == [tmp_path / name, tmp_path / "b.svs"]
+
+
 def test_a_named_file_is_taken_whatever_it_is(tmp_path: Path):
     """It fails later, in its own row."""
     touch(tmp_path / "notes.txt")

@@ -216,6 +216,35 @@ def test_ome_xml_and_tags_that_contradict_are_settled_by_the_user_alone():
     assert "0.243 um/px (OME-XML) and 0.486 um/px (resolution tags)" in chosen.warnings[0].message
 
 
+SIZES = 'SizeX="5120" SizeY="5632" PhysicalSizeX="0.25" PhysicalSizeY="0.25"'
+QUARTER = {"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.25"}
+
+
+def of_px(width: int, height: int) -> dict[str, str]:
+    return {"openslide.level[0].width": str(width), "openslide.level[0].height": str(height)}
+
+
+@pytest.mark.parametrize("tags", [{}, QUARTER, {"openslide.mpp-x": "25.4", "openslide.mpp-y": "25.4"}])
+def test_ome_xml_is_not_believed_against_the_pictures_size(tags: dict[str, str]):
+    """vips halves a picture and keeps description and tags: every size would be a half."""
+    stated = stated_spacing(ome(SIZES, **tags, **of_px(2560, 2816)))
+    for given in (None, 0.25, 0.5):
+        with pytest.raises(UnmeasurableError) as caught:
+            choose_spacing(stated, SlideRef("a", Path("a.ome.tif"), mpp_um=given))
+        assert str(caught.value) == (
+            "a.ome.tif: the file says 0.25 um/px (OME-XML) and 0.5 um/px (by the size that its description gives the "
+            "scan): only one can be right, and every size hangs on it; find out which, and give it with --mpp UM "
+            "--override-mpp"
+        )
+
+
+@pytest.mark.parametrize("size", [(5120, 5632), (5119, 5631), (2560, 5632), (5120, 2816), (10_240, 11_264), (0, 0)])
+def test_ome_xml_is_believed_of_its_own_picture_and_of_a_part_of_it(size: tuple[int, int]):
+    """Whole, cut by a pixel, cropped on one side: none of these is the scan made smaller."""
+    assert stated_spacing(ome(SIZES, **QUARTER, **of_px(*size))).plausible is not None
+    assert stated_spacing(ome(SIZES.replace("5120", "all"), **QUARTER, **of_px(2560, 2816))).plausible is not None
+
+
 def test_entities_in_ome_xml_are_not_expanded():
     """A description made to fill the memory is no description."""
     plain = ome('PhysicalSizeX="0.5" PhysicalSizeY="0.5"')
