@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -49,8 +50,7 @@ def scan_slide(
     examined and make the slide incomplete.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    slide = open_slide(ref)
-    try:
+    with closing(open_slide(ref)) as slide:
         overview, tissue = overview_and_tissue(slide, settings, progress)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
@@ -79,8 +79,6 @@ def scan_slide(
         )
         report = report_of(slide, finding, predictor, provenance)
         pictures = crops()
-    finally:
-        slide.close()
     return SlideResult(report, examination.probability, tissue, overview, pictures)
 
 
