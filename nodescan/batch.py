@@ -26,7 +26,7 @@ from nodescan.reports.csv_report import SUMMARY_CSV, write_summary
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import Recipe, sort_out
-from nodescan.run_lock import RunRules, held, run_rules
+from nodescan.run_lock import held
 from nodescan.run_record import RunRecord, shown_command
 from nodescan.slide_task import RemotePredictor, RunTools, Tools, attempt, in_this_process, lost_slide, not_scanned
 from nodescan.slides import open_slide
@@ -209,11 +209,10 @@ def _opened(
     request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
 ) -> Iterator[RunTools]:
     """The model, open: here, on a cluster, or in worker processes that are gone when the block is left."""
-    rules = _rules(job)
     stage = None if request.stage is None else Stage(request.stage, request.stall_minutes * 60)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        tools = Tools(job.folder, open_slide, predictor, config, job.reports, rules)
+        tools = Tools(job.folder, open_slide, predictor, config, job.reports, job.rules)
         yield in_this_process(tools, command=request.command, stage=stage)
         return
     model = load_card(job.model).identity()
@@ -224,7 +223,7 @@ def _opened(
             config=config,
             reports=job.reports,
             command=request.command,
-            rules=rules,
+            rules=job.rules,
             stage=stage,
             predictor=RemotePredictor(model, opened.device, opened.precision, opened.batch_size),
             executor=executor,
@@ -257,13 +256,9 @@ def _left_tidy(job: ScanJob) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         with suppress(OutputError, LockLostError):
-            _rules(job).may_write()
+            job.rules.may_write()
             remove_parts(job.folder)
         raise
-
-
-def _rules(job: ScanJob) -> RunRules:
-    return run_rules(job.folder, job.run_id, max_unread_percent=job.max_unread_percent)
 
 
 def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, reference: bool) -> Mapping[str, SlideReport]:

@@ -96,11 +96,6 @@ NO_RULES = RunRules()
 """Of slides that are scanned outside of any run."""
 
 
-def run_rules(folder: Path, run_id: str, *, max_unread_percent: float) -> RunRules:
-    """The rules of the run that holds the folder's lock under this run_id; "": of one that holds none."""
-    return RunRules(max_unread_percent, Ticket(folder / LOCK_FILE, run_id) if run_id else None)
-
-
 def read_holder(path: Path) -> Holder | None:
     """What stands in a lock file, None where that isn't a lock. Raises OSError."""
     try:
