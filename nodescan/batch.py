@@ -1,8 +1,9 @@
 """Many slides: wires concrete classes together, runs each slide, and keeps a row for every one, whatever happens."""
 
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import LockLostError, NodescanError, OutputError, UsageError
 from nodescan.executors import LocalSlots, SlideExecutor, finished
 from nodescan.inference.card import find_model, load_card
-from nodescan.local_copies import LocalCopies, Stage, local_copies
+from nodescan.local_copies import Stage, local_copies
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import set_aside, set_review_aside, write_staging
@@ -166,12 +167,8 @@ def scan_all(
     viewer.batch_started(len(waiting))
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
-        scan = partial(tools.scan, viewer=viewer)
-        copies = _copies(waiting, tools.stage, viewer)
-        work = scan if copies is None else partial(copies.scan, scan=scan)
-        stopped_after = nullcontext() if copies is None else copies.stopped_after()
-        with copies or nullcontext(), tools.executor as executor, stopped_after:
-            for report in finished(executor, work, waiting, lost=lost, pending=tools.pending):
+        with _scanning(waiting, tools, viewer) as (executor, scan):
+            for report in finished(executor, scan, waiting, lost=lost, pending=tools.pending):
                 done[report.slide.slide_id] = report
                 unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
         state = "finished"
@@ -299,8 +296,19 @@ def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]
     return [why for ref in refs for why in attempt(partial(unmark, folder / ref.slide_id / REPORT_JSON), viewer)]
 
 
-def _copies(refs: Sequence[SlideRef], stage: Stage | None, viewer: Viewer) -> LocalCopies | None:
-    return None if stage is None else local_copies(refs, stage.folder, viewer.note, stall_s=stage.stall_s)
+@contextmanager
+def _scanning(
+    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
+) -> Iterator[tuple[Executor, Callable[[SlideRef], SlideReport]]]:
+    """The run's executor, and what it is to call for a slide: with --stage the scan of a local copy."""
+    scan = partial(tools.scan, viewer=viewer)
+    if tools.stage is None:
+        with tools.executor as executor:
+            yield executor, scan
+        return
+    copies = local_copies(refs, tools.stage.folder, viewer.note, stall_s=tools.stage.stall_s)
+    with copies, tools.executor as executor, copies.stopped_after():
+        yield executor, partial(copies.scan, scan=scan)
 
 
 def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:
