@@ -15,7 +15,7 @@ from typing import Protocol
 from nodescan.config import Config
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture
-from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.report import Asked, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (
@@ -30,7 +30,6 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.executors import InProcess
 from nodescan.glimpse import glimpse
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.local_copies import Stage
@@ -82,32 +81,6 @@ class RunTools:
     executor: Executor
     pending: int
     scan: ScanOne
-
-
-@dataclass(frozen=True, slots=True)
-class RemotePredictor:
-    """What is known here of a network that runs in worker processes."""
-
-    model: ModelIdentity
-    device: str
-    precision: str
-    batch_size: int
-
-
-def in_this_process(tools: Tools, *, command: tuple[str, ...] = (), stage: Stage | None = None) -> RunTools:
-    """A run whose slides are scanned by `tools`, one after another."""
-    return RunTools(
-        folder=tools.folder,
-        config=tools.config,
-        reports=tools.reports,
-        command=command,
-        rules=tools.rules,
-        stage=stage,
-        predictor=tools.predictor,
-        executor=InProcess(),
-        pending=1,
-        scan=partial(scan_one, tools=tools),
-    )
 
 
 def scan_one(ref: SlideRef, viewer: Viewer, *, tools: Tools) -> SlideReport:

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nodescan import batch
+from nodescan import run_tools
 from nodescan.cli import main
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
@@ -361,7 +361,7 @@ def test_a_run_with_stage_reports_the_slides_themselves(tmp_path: Path, monkeypa
         opened.append(ref.path)
         return open_slide(ref)
 
-    monkeypatch.setattr(batch, "open_slide", spy)
+    monkeypatch.setattr(run_tools, "open_slide", spy)
     command = ["run", "archive", "--out", "out", "--stage", "local", "--slots", "0", "--quiet"]
     assert main(command) == 0
     (place,) = opened
