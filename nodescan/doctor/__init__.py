@@ -8,10 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nodescan.errors import DeviceError, ModelError, NodescanError, OutputError, SlideError
-from nodescan.library_checks import INSTALL, check_libraries, clipped
-from nodescan.machine import FULL, SET_TMPDIR, temporary_folder
-from nodescan.machine_checks import (
+from nodescan.doctor.library_checks import INSTALL, check_libraries, clipped
+from nodescan.doctor.machine_checks import (
     Check,
     State,
     check_memory,
@@ -21,6 +19,8 @@ from nodescan.machine_checks import (
     check_python,
     check_torch_pair,
 )
+from nodescan.errors import DeviceError, ModelError, NodescanError, OutputError, SlideError
+from nodescan.machine import FULL, SET_TMPDIR, temporary_folder
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
     from nodescan.domain.slide import SlideRef

@@ -16,13 +16,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from nodescan.annotation_groups import ROLES, Role, known_names
-from nodescan.crossings import cross_too_often
+from nodescan.annotations.crossings import cross_too_often
+from nodescan.annotations.exclusions import united, without
+from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError
-from nodescan.exclusions import united, without
 
 DIAMETER, DIAMETER_UNCERTAINTY = "Diameter um", "Diameter uncertainty um"
 """The measurements of deposits.geojson that state a deposit's greatest diameter, and how uncertain it is."""
