@@ -103,11 +103,6 @@ def _content(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def read_again(path: Path, slide: SlideRef) -> StoredReport:
-    """The report at `path` as it was when it was written: see ReportFile.report_of."""
-    return ReportFile(path).report_of(slide)
-
-
 class ReportFile:
     """One report.json, read once: what is asked of it piece by piece before it may stand for a new scan."""
 
