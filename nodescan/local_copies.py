@@ -45,9 +45,10 @@ class _Copy:
 class LocalCopies:
     """Copies of slides in a folder of this run's own. Safe to call from several threads.
 
-    waiting: the slides no copy was begun of, by id, in the order in which they will be asked for. tell: hears, on one
-    line, of a slide that is read where it lies, because there is too little room or the copy went wrong. stall_s: a
-    copy that gets no further for so long is waited for no more, for a disk that hangs may hold the copying for ever.
+    waiting: the slides whose copies were not begun, by id, in the order in which they will be asked for. tell: hears,
+    on one line, of a slide that is read where it lies, because there is too little room or the copy went wrong.
+    stall_s: nobody waits longer than this for a copy that gets no further, because a disk that hangs may block the
+    copying for ever.
     """
 
     waiting: dict[str, SlideRef]

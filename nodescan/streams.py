@@ -28,9 +28,10 @@ def make_usable() -> None:
 
 
 def lost(error: OSError) -> str | None:
-    """Why nothing more can be printed, "" where nobody reads any more; None where stdout isn't what the error is of.
+    """Why nothing more can be printed: in words, "" where nobody reads any more; None where stdout works, so that the
+    error is of something else.
 
-    What is still to be written goes nowhere then, at the program's end too.
+    Where stdout is lost, what is still to be written to it goes nowhere, also at the program's end.
     """
     try:
         print(flush=True)  # what failed before is given up: only a new try tells

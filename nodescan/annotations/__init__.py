@@ -110,7 +110,7 @@ def read_geojson(path: Path) -> Outlines:
 class _Piece:
     """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline.
 
-    diameter_um, uncertainty_um: its greatest diameter and that's, as the file states them; None where it doesn't.
+    diameter_um, uncertainty_um: its greatest diameter and the uncertainty of that, None where the file states none.
     """
 
     name: str

@@ -56,7 +56,7 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
 
 
 def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
-    """The report, as failed where the file would not give more than most_percent of the tissue.
+    """The report, turned into a failure where more than most_percent of the tissue could not be read from the file.
 
     It then has neither class nor score; the deposits that were found stand, and the reason names the largest, because
     what was read may already be enough to act on.

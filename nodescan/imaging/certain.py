@@ -33,8 +33,8 @@ def certain_deposits(
     tumour cells, far from the limits, and about as long, and in which all that could make a deposit hangs together on
     any such map. Its size may still differ a little.
 
-    None where foci are joined over a gap, where what is said of the pattern of foci isn't the same at both thresholds,
-    or where the two thresholds are too near to each other for the tolerance.
+    Empty where foci are joined over a gap, where the pattern of foci is judged differently at the two thresholds, or
+    where the outline's and the seed's threshold lie too near to each other for the tolerance.
     """
     low, high = rule.threshold - tolerance, rule.threshold + tolerance
     seeds = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
