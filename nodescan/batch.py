@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nodescan.batch_request import BatchRequest, check_apart, check_request
 from nodescan.config import check_fit, load_config
+from nodescan.copy_folder import prepare_copy_folder
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
@@ -32,7 +33,6 @@ from nodescan.run_tools import opened
 from nodescan.slide_task import RunTools, attempt, lost_slide, not_scanned
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
-from nodescan.stage_folder import prepare_stage
 from nodescan.whole_files import output_errors, prepare_folder, remove_parts
 from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
@@ -91,7 +91,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     check_apart(request, refs)
     prepare_folder(request.folder)
     if request.stage is not None:
-        prepare_stage(request.stage)
+        prepare_copy_folder(request.stage)
     model = find_model(request.model)
     card = load_card(model)
     check_fit(config, card.geometry())
@@ -244,11 +244,12 @@ def _scanning(
 ) -> Iterator[tuple[Executor, Callable[[SlideRef], SlideReport]]]:
     """The run's executor, and what it is to call for a slide: with --stage the scan of a local copy."""
     scan = partial(tools.scan, viewer=viewer)
-    if tools.stage is None:
+    folder = tools.copy_folder
+    if folder is None:
         with tools.executor as executor:
             yield executor, scan
         return
-    copies = local_copies(refs, tools.stage.folder, viewer.note, stall_s=tools.stage.stall_s)
+    copies = local_copies(refs, folder.path, viewer.note, stall_s=folder.stall_s)
     with copies, tools.executor as executor, copies.stopped_after():
         yield executor, partial(copies.scan, scan=scan)
 

@@ -13,12 +13,12 @@ from secrets import token_hex
 from threading import Event, Lock, Thread
 from types import TracebackType
 
+from nodescan.copy_folder import check_room, copy_folder_errors, own_folder, remove_leftovers
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError
 from nodescan.slides.diagnosis import check_readable
 from nodescan.slides.files import files_of_slide, state_of
-from nodescan.stage_folder import check_room, own_folder, remove_leftovers, stage_errors
 from nodescan.threads import thread_errors
 
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -203,10 +203,10 @@ class LocalCopies:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class CopyFolder:
     """A folder of this machine to copy slides to ahead of use; stall_s: see LocalCopies."""
 
-    folder: Path
+    path: Path
     stall_s: float
 
 
@@ -215,7 +215,7 @@ def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s:
 
     Raises OutputError where nothing can be written.
     """
-    with stage_errors(folder):
+    with copy_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
         own, lock_fd = own_folder(folder)

@@ -12,7 +12,7 @@ from nodescan.domain.report import ModelIdentity
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.executors import InProcess, LocalSlots, SlideExecutor
 from nodescan.inference.card import load_card
-from nodescan.local_copies import Stage
+from nodescan.local_copies import CopyFolder
 from nodescan.progress import Viewer
 from nodescan.slide_task import RunTools, Tools, scan_one
 from nodescan.slides import open_slide
@@ -36,11 +36,11 @@ def opened(
     request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
 ) -> Iterator[RunTools]:
     """What the run scans with, its model open: here, on a cluster, or in worker processes that end with the block."""
-    stage = None if request.stage is None else Stage(request.stage, request.stall_minutes * 60)
+    copy_folder = None if request.stage is None else CopyFolder(request.stage, request.stall_minutes * 60)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
         tools = Tools(job.folder, open_slide, predictor, config, job.reports, job.rules)
-        yield in_this_process(tools, command=request.command, stage=stage)
+        yield in_this_process(tools, command=request.command, copy_folder=copy_folder)
         return
     model = load_card(job.model).identity()
     with _processes(request, job, first=first, viewer=viewer) as executor:
@@ -51,7 +51,7 @@ def opened(
             reports=job.reports,
             command=request.command,
             rules=job.rules,
-            stage=stage,
+            copy_folder=copy_folder,
             predictor=RemotePredictor(model, said.device, said.precision, said.batch_size),
             executor=executor,
             pending=executor.pending,
@@ -59,7 +59,7 @@ def opened(
         )
 
 
-def in_this_process(tools: Tools, *, command: tuple[str, ...] = (), stage: Stage | None = None) -> RunTools:
+def in_this_process(tools: Tools, *, command: tuple[str, ...] = (), copy_folder: CopyFolder | None = None) -> RunTools:
     """A run whose slides are scanned by `tools`, one after another."""
     return RunTools(
         folder=tools.folder,
@@ -67,7 +67,7 @@ def in_this_process(tools: Tools, *, command: tuple[str, ...] = (), stage: Stage
         reports=tools.reports,
         command=command,
         rules=tools.rules,
-        stage=stage,
+        copy_folder=copy_folder,
         predictor=tools.predictor,
         executor=InProcess(),
         pending=1,

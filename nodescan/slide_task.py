@@ -32,7 +32,7 @@ from nodescan.errors import (
 )
 from nodescan.glimpse import glimpse
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
-from nodescan.local_copies import Stage
+from nodescan.local_copies import CopyFolder
 from nodescan.progress import Viewer
 from nodescan.reports import write_reports
 from nodescan.resume import asked_of
@@ -67,7 +67,7 @@ class ScanOne(Protocol):
 class RunTools:
     """What holds for every slide of a run, in whichever process it is scanned.
 
-    stage: where slides are copied to ahead of use; None: they are read where they lie. executor: where `scan` is
+    copy_folder: where slides are copied to ahead of use; None: they are read where they lie. executor: where `scan` is
     called. pending: how many slides are handed to it at a time.
     """
 
@@ -76,7 +76,7 @@ class RunTools:
     reports: tuple[str, ...]
     command: tuple[str, ...] = ()
     rules: RunRules = NO_RULES
-    stage: Stage | None = None
+    copy_folder: CopyFolder | None = None
     predictor: PredictorFacts
     executor: Executor
     pending: int

@@ -16,6 +16,7 @@ import pytest
 
 from nodescan import run_tools
 from nodescan.cli import main
+from nodescan.copy_folder import remove_leftovers
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError
@@ -24,7 +25,6 @@ from nodescan.interfaces import Slide
 from nodescan.local_copies import LocalCopies, local_copies
 from nodescan.slides import open_slide
 from nodescan.slides.files import files_of_slide, fingerprint, state_of
-from nodescan.stage_folder import remove_leftovers
 from tests.fakes import ColourPredictor, paint_slide
 from tests.slides.made_dicom import write_dicom
 
