@@ -248,17 +248,10 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
     tumour, excluded, ignored = (united(found[role]) for role in Role)
-    left_out = len(remarks[_LEFT_OUT])
+    left = len(remarks[_LEFT_OUT])
     stated = float(np.median(ratios)) if ratios else None
     return Outlines(
-        path.name,
-        tumour,
-        excluded,
-        tuple(notes),
-        left_out,
-        ignored=ignored,
-        unsure=tuple(unsure),
-        stated_um_per_px=stated,
+        path.name, tumour, excluded, tuple(notes), left, ignored=ignored, unsure=tuple(unsure), stated_um_per_px=stated
     )
 
 
