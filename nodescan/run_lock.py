@@ -78,7 +78,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class RunRules:
-    """What a run decides for each of its slides beside settings and model; goes to worker processes.
+    """What a run decides for each of its slides, beside settings and model; handed to worker processes with the job.
 
     max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
     """

@@ -43,7 +43,8 @@ def lost(error: OSError) -> str | None:
 
 @contextmanager
 def printing(instead: str) -> Iterator[None]:
-    """What the block prints may be lost, said with where else it is to be found: the exit code speaks of the slides."""
+    """Around printed results: where they can't be printed, stderr says where else they are (`instead`), and the command
+    goes on, because its exit code speaks of the slides alone."""
     try:
         yield
         sys.stdout.flush()
@@ -62,7 +63,7 @@ def say(message: str) -> None:
 
 
 def tell(text: str, stream: TextIO | None = None) -> None:
-    """A line of what a command says, on stdout where no other stream is named: what can steer a terminal is escaped."""
+    """One line of a command's output, on stdout if no stream is named, with what could steer a terminal escaped."""
     print(one_line(text), file=stream)
 
 

@@ -72,7 +72,11 @@ def ends_of(
 
 
 def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> PlaceUm | None:
-    """cores: what is left of deposits at the higher threshold; None for one that may not be a deposit at all."""
+    """A place in the deposit if it is certain, else None.
+
+    cores: what is left of deposits at the higher threshold, each with its deepest point; None instead of one that may
+    not be a deposit at all.
+    """
     outline = to_shape(found.outline)
     inside = [(core, place) for core, place in cores if outline.covers(place)]
     if len(inside) != 1:
