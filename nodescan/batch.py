@@ -1,21 +1,22 @@
-"""Many slides: wires concrete classes together, runs each slide, and keeps a row for every one, whatever happens."""
+"""Many slides: checks what was asked for, runs each slide, and keeps a row for every one, whatever happens."""
 
-import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from nodescan.batch_request import BatchRequest, check_apart, check_request
-from nodescan.config import Config, check_fit, load_config
+from nodescan.config import check_fit, load_config
+from nodescan.copy_folder import prepare_copy_folder
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import LockLostError, NodescanError, OutputError, UsageError
-from nodescan.executors import LocalSlots, SlideExecutor, finished
+from nodescan.errors import NodescanError, UsageError
+from nodescan.executors import finished
 from nodescan.inference.card import find_model, load_card
-from nodescan.local_copies import LocalCopies, Stage, local_copies
+from nodescan.local_copies import local_copies
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import set_aside, set_review_aside, write_staging
@@ -26,13 +27,12 @@ from nodescan.reports.csv_report import SUMMARY_CSV, write_summary
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.resume import Recipe, sort_out
-from nodescan.run_lock import RunRules, held, run_rules
+from nodescan.run_lock import held
 from nodescan.run_record import RunRecord, shown_command
-from nodescan.slide_task import RemotePredictor, RunTools, Tools, attempt, in_this_process, lost_slide, not_scanned
-from nodescan.slides import open_slide
+from nodescan.run_tools import opened
+from nodescan.slide_task import RunTools, attempt, lost_slide, not_scanned
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
-from nodescan.stage_folder import prepare_stage
 from nodescan.whole_files import output_errors, prepare_folder, remove_parts
 from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.workers import Worker
@@ -91,7 +91,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     check_apart(request, refs)
     prepare_folder(request.folder)
     if request.stage is not None:
-        prepare_stage(request.stage)
+        prepare_copy_folder(request.stage)
     model = find_model(request.model)
     card = load_card(model)
     check_fit(config, card.geometry())
@@ -110,7 +110,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
         )
         if request.precision == "float32":
             job = replace(job, opener=REFERENCE_OPENER)
-        with _opened(request, job, config, first=first, viewer=viewer) as tools:
+        with opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
             kept = {} if request.force else _kept(refs, tools, viewer, reference=request.precision == "float32")
@@ -166,12 +166,8 @@ def scan_all(
     viewer.batch_started(len(waiting))
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
-        scan = partial(tools.scan, viewer=viewer)
-        copies = _copies(waiting, tools.stage, viewer)
-        work = scan if copies is None else partial(copies.scan, scan=scan)
-        stopped_after = nullcontext() if copies is None else copies.stopped_after()
-        with copies or nullcontext(), tools.executor as executor, stopped_after:
-            for report in finished(executor, work, waiting, lost=lost, pending=tools.pending):
+        with _scanning(waiting, tools, viewer) as (executor, scan):
+            for report in finished(executor, scan, waiting, lost=lost, pending=tools.pending):
                 done[report.slide.slide_id] = report
                 unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
         state = "finished"
@@ -202,68 +198,6 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
 def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
     """With whole paths, for the working directory may be gone before the run ends."""
     return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
-
-
-@contextmanager
-def _opened(
-    request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
-) -> Iterator[RunTools]:
-    """The model, open: here, on a cluster, or in worker processes that are gone when the block is left."""
-    rules = _rules(job)
-    stage = None if request.stage is None else Stage(request.stage, request.stall_minutes * 60)
-    if request.slots == 0:
-        predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        tools = Tools(job.folder, open_slide, predictor, config, job.reports, rules)
-        yield in_this_process(tools, command=request.command, stage=stage)
-        return
-    model = load_card(job.model).identity()
-    with _processes(request, job, first=first, viewer=viewer) as executor:
-        opened = executor.opened
-        yield RunTools(
-            folder=job.folder,
-            config=config,
-            reports=job.reports,
-            command=request.command,
-            rules=rules,
-            stage=stage,
-            predictor=RemotePredictor(model, opened.device, opened.precision, opened.batch_size),
-            executor=executor,
-            pending=executor.pending,
-            scan=executor.scan,
-        )
-
-
-@contextmanager
-def _processes(request: BatchRequest, job: ScanJob, *, first: Worker | None, viewer: Viewer) -> Iterator[SlideExecutor]:
-    """Those that scan, of this machine or of a cluster's."""
-    stall_s = request.stall_minutes * 60
-    if request.scheduler is None:
-        with _left_tidy(job), LocalSlots(job, slots=request.slots, stall_s=stall_s, first=first) as slots:
-            yield slots
-        return
-    try:
-        from nodescan.cluster.executor import Cluster, on_cluster  # noqa: PLC0415  an extra, and slow to import
-    except ImportError as error:
-        remedy = 'install it with: pip install "nodescan[cluster]"'
-        raise UsageError(f"--scheduler: Dask is not installed ({error}); {remedy}") from None
-    with on_cluster(job, Cluster(request.scheduler, request.tasks_at_once, stall_s), viewer) as executor:
-        yield executor
-
-
-@contextmanager
-def _left_tidy(job: ScanJob) -> Iterator[None]:
-    """Workers that are ended in mid-slide can't clear away what they had half written: on Ctrl-C it is done here."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        with suppress(OutputError, LockLostError):
-            _rules(job).may_write()
-            remove_parts(job.folder)
-        raise
-
-
-def _rules(job: ScanJob) -> RunRules:
-    return run_rules(job.folder, job.run_id, max_unread_percent=job.max_unread_percent)
 
 
 def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, reference: bool) -> Mapping[str, SlideReport]:
@@ -304,8 +238,20 @@ def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]
     return [why for ref in refs for why in attempt(partial(unmark, folder / ref.slide_id / REPORT_JSON), viewer)]
 
 
-def _copies(refs: Sequence[SlideRef], stage: Stage | None, viewer: Viewer) -> LocalCopies | None:
-    return None if stage is None else local_copies(refs, stage.folder, viewer.note, stall_s=stage.stall_s)
+@contextmanager
+def _scanning(
+    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
+) -> Iterator[tuple[Executor, Callable[[SlideRef], SlideReport]]]:
+    """The run's executor, and what it is to call for a slide: with --stage the scan of a local copy."""
+    scan = partial(tools.scan, viewer=viewer)
+    folder = tools.copy_folder
+    if folder is None:
+        with tools.executor as executor:
+            yield executor, scan
+        return
+    copies = local_copies(refs, folder.path, viewer.note, stall_s=folder.stall_s)
+    with copies, tools.executor as executor, copies.stopped_after():
+        yield executor, partial(copies.scan, scan=scan)
 
 
 def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:

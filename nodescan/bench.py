@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -169,11 +170,8 @@ def _warm_up(compute: Callable[[], float], progress: Viewer) -> None:
 
 def _on_fresh(ref: SlideRef, work: Callable[[Slide], float]) -> float:
     """Mpx/s of `work`, which returns how many it did, on a slide just opened: nothing of it is decoded yet."""
-    slide = open_slide(ref)
-    try:
+    with closing(open_slide(ref)) as slide:
         return _rate(lambda: work(slide))
-    finally:
-        slide.close()
 
 
 def _rate(work: Callable[[], float]) -> float:

@@ -60,7 +60,6 @@ def bench(
     as_json: AsJson = False,
 ) -> int:
     """Measure reading, computing and both together, in megapixels a second; or, with --what, something else."""
-    from nodescan.domain.slide import SlideRef
     from nodescan.progress import PlainViewer
 
     if tissue_mm2 is not None and what not in (What.MEMORY, What.TIME):
@@ -68,12 +67,7 @@ def bench(
     if slide is not None and what in (What.MEMORY, What.TIME, What.MAP):
         raise UsageError(f"{slide}: --what {what} makes its own slides or map; leave the slide out")
     check_spacing(mpp, override_mpp)
-    if slide is None and mpp is not None:
-        raise UsageError("--mpp: is of a slide, and none is named; name one, or leave it out")
-    ref = None
-    if slide is not None:
-        check_there(slide)
-        ref = SlideRef(slide.stem, slide, mpp_um=mpp, override_mpp=override_mpp)
+    ref = _ref(slide, mpp, override_mpp)
     viewer = PlainViewer()
     if what is What.SPEED:
         from nodescan.bench import measure_speed
@@ -91,6 +85,18 @@ def bench(
     if what is What.MARGINS:
         return _margins(ref, model, as_json=as_json)
     return _precision(ref, model, device, tell=viewer.note, as_json=as_json)
+
+
+def _ref(slide: Path | None, mpp: float | None, override_mpp: bool) -> "SlideRef | None":
+    """The slide that was named. Raises UsageError where it isn't there, or a pixel size is given for none."""
+    from nodescan.domain.slide import SlideRef
+
+    if slide is None:
+        if mpp is not None:
+            raise UsageError("--mpp: is of a slide, and none is named; name one, or leave it out")
+        return None
+    check_there(slide)
+    return SlideRef(slide.stem, slide, mpp_um=mpp, override_mpp=override_mpp)
 
 
 def _growth(

@@ -22,7 +22,7 @@ _MARGIN_UM = 15.0
 
 
 def counted(slide: Slide, deposits: Sequence[Deposit], settings: NucleiSettings) -> tuple[Deposit, ...]:
-    """The deposits, those up to 0.2 mm with their tumour nuclei counted and their class drawn with the count.
+    """The deposits; those up to 0.2 mm with their tumour nuclei counted, and the class that follows from the count.
 
     Each is read on its own, so memory is bounded by 0.2 mm. More than 200 cells, less the uncertainty, make a
     micrometastasis (clinical-rules 1); nothing lowers a class. cells stays None, not assessed, where the slide has no

@@ -10,7 +10,7 @@ from nodescan.options import COMPLETE, NOT_COMPLETE, AsJson, Device, Model
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.doctor import Diagnosis
-    from nodescan.machine_checks import Check
+    from nodescan.doctor.machine_checks import Check
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results will go: is there room?")]
 

@@ -55,14 +55,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> int:
     """Score a run, or any system's challenge files, against masks, outlines or labels; intervals by bootstrap."""
-    if (out is None) == (detections is None):
-        raise UsageError("evaluate: name the folder of a run, or --detections DIR, one of the two")
-    if as_submitted and not official:
-        raise UsageError("--as-submitted: says how --official treats missing slides; add --official")
-    if mpp is not None and official:
-        raise UsageError(
-            "--mpp: --official takes 0.243 um for every slide, as the organisers' script does; leave out one"
-        )
+    _check_options(out, detections, mpp, official=official, as_submitted=as_submitted)
     from nodescan.evaluation.compare import compare
     from nodescan.evaluation.evaluation_files import (
         check_evaluation_place,
@@ -72,17 +65,10 @@ def evaluate(
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
-    from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
     from nodescan.whole_files import json_text, refuse_link
 
-    if mpp is not None:
-        check_mpp(mpp)
     truth = read_reference(reference)
-    if out is not None:
-        subjects = subjects_of_run(out)
-    else:
-        assert detections is not None
-        subjects = subjects_of_challenge(detections)
+    subjects = _subjects(out, detections)
     read = (("--reference", reference), ("--detections", detections))
     folder = to or (None if out is None else out / "evaluation")
     if folder is not None:
@@ -102,6 +88,32 @@ def evaluate(
     else:
         _print(comparison, found, paths)
     return NOT_COMPLETE if comparison.missing else COMPLETE
+
+
+def _check_options(
+    out: Path | None, detections: Path | None, mpp: float | None, *, official: bool, as_submitted: bool
+) -> None:
+    """Raises UsageError for options that can't stand together, and for a pixel size that no scanner has."""
+    if (out is None) == (detections is None):
+        raise UsageError("evaluate: name the folder of a run, or --detections DIR, one of the two")
+    if as_submitted and not official:
+        raise UsageError("--as-submitted: says how --official treats missing slides; add --official")
+    if mpp is not None and official:
+        raise UsageError(
+            "--mpp: --official takes 0.243 um for every slide, as the organisers' script does; leave out one"
+        )
+    if mpp is not None:
+        check_mpp(mpp)
+
+
+def _subjects(out: Path | None, detections: Path | None) -> "Mapping[str, Subject]":
+    """What is scored: the slides of a run, or of a folder of challenge files."""
+    from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
+
+    if out is not None:
+        return subjects_of_run(out)
+    assert detections is not None
+    return subjects_of_challenge(detections)
 
 
 def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from nodescan.tile_pass import Shown, show
 class Examination:
     """What the network said of the tissue. wanted, blurred, unread, hidden : bool (H, W) on the map's cells.
 
-    precision: in words, and how much was answered in which.
+    precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
     """
 
     probability: ProbabilityMap
@@ -85,9 +85,9 @@ def examine(
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """What networks are shown of a slide: all that was planned, or again what some cells need.
+    """Shows a slide to networks: all planned tiles, or again the tiles that answer some of the cells.
 
-    hidden : bool (H, W), see Examination. What is shown again tells progress that it lives, and counts no tiles.
+    hidden : bool (H, W), see Examination. Of tiles shown again progress gets signs of life, but no count.
     """
 
     slide: Slide

@@ -88,7 +88,7 @@ class SlideExecutor(Executor, ABC):
 
 
 class Slot:
-    """One worker at a time, started anew where it was lost. Not for several threads at a time but for end().
+    """One worker at a time, started anew where it was lost. Not thread-safe, except for end().
 
     worker: one that was started already, None: it is started when the slot is first needed.
     """

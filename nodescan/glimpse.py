@@ -1,5 +1,6 @@
 """The picture of a slide that failed, where one can still be had."""
 
+from contextlib import closing
 from dataclasses import replace
 
 from nodescan.domain.maps import Picture
@@ -18,23 +19,16 @@ def glimpse(ref: SlideRef, *, open_slide: OpenSlideFile, settings: OverviewSetti
 
     Made of the slide's own pixels, never of the label or the macro image that a file may hold: they name patients.
     """
-    slide = _opened(ref, open_slide)
-    if slide is None:
-        return None
     try:
-        picture, unseen = view_whole(slide, settings)
+        with closing(_opened(ref, open_slide)) as slide:
+            picture, unseen = view_whole(slide, settings)
     except SlideError:
         return None
-    finally:
-        slide.close()
     return None if unseen.all() else picture
 
 
-def _opened(ref: SlideRef, open_slide: OpenSlideFile) -> Slide | None:
+def _opened(ref: SlideRef, open_slide: OpenSlideFile) -> Slide:
     try:
-        try:
-            return open_slide(ref)
-        except UnmeasurableError:
-            return open_slide(replace(ref, mpp_um=_STAND_IN_UM, override_mpp=True))
-    except SlideError:
-        return None
+        return open_slide(ref)
+    except UnmeasurableError:
+        return open_slide(replace(ref, mpp_um=_STAND_IN_UM, override_mpp=True))

@@ -1,4 +1,9 @@
-"""Holds findings to float32: what could bear on one is answered again by the reference."""
+"""Holds findings to float32: what could bear on one is answered again by the reference.
+
+A scan's first answers come from a fast predictor (int8, bfloat16 or float16) that may be a little off. Here float32,
+the reference, answers again the cells that could change a deposit, its class or a flag; where the two differ by more
+than the fast one is trusted with, it answers the whole slide.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -102,7 +107,8 @@ def _distrust(
 def _certain(
     first: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor, settings: ScanSettings
 ) -> tuple[PlaceUm, ...]:
-    """None where some wanted cells weren't examined: then it matters where a deposit ends."""
+    """A place in each deposit that is certain; empty where some wanted cells weren't examined, because then it matters
+    where a deposit ends."""
     if not first.examined[survey.wanted].all():
         return ()
     smoothed = predictor.smoothed_tolerance
@@ -112,7 +118,7 @@ def _certain(
 def _at_ends(
     both: ProbabilityMap, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
 ) -> NDArray[np.bool_]:
-    """bool (H, W): what certain deposits' lengths hang on. Once that is answered again one may be longest elsewhere."""
+    """bool (H, W): the cells that decide how long certain deposits are; these move when they are answered again."""
     return cells_about(both, rule, ends_of(both, rule, settings.segmentation, certain)) & both.examined
 
 
@@ -183,9 +189,9 @@ def _largest_differences(
 
 
 def _replaced(first: Shown, asked: NDArray[np.bool_], redone: Shown) -> tuple[Shown, NDArray[np.bool_]]:
-    """`first`, but for what was answered again, and what was asked for and can no longer be read; and where the former.
+    """`first` with the answers of `redone`, and bool (H, W): where these were taken.
 
-    asked, and what is returned : bool (H, W).
+    asked : bool (H, W), the cells that were to be answered again; those that can no longer be read become unread.
     """
     map_, new = first.probability, redone.probability
     lost = asked & redone.unread & map_.examined

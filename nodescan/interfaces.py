@@ -125,12 +125,6 @@ class ApproximatePredictor(TilePredictor, Protocol):
         ...
 
 
-class ReportWriter(Protocol):
-    """Writes one kind of file of one slide into its folder."""
-
-    def __call__(self, result: SlideResult, folder: Path) -> None: ...
-
-
 class Progress(Protocol):
     """Told how a slide advances; whoever shows it decides how."""
 
@@ -140,3 +134,6 @@ class Progress(Protocol):
 
 
 OpenSlideFile = Callable[[SlideRef], Slide]
+
+ReportWriter = Callable[[SlideResult, Path], None]
+"""Writes one kind of file of one slide into its folder."""

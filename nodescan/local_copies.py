@@ -13,12 +13,12 @@ from secrets import token_hex
 from threading import Event, Lock, Thread
 from types import TracebackType
 
+from nodescan.copy_folder import check_room, copy_folder_errors, own_folder, remove_leftovers
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError
 from nodescan.slides.diagnosis import check_readable
 from nodescan.slides.files import files_of_slide, state_of
-from nodescan.stage_folder import check_room, own_folder, remove_leftovers, stage_errors
 from nodescan.threads import thread_errors
 
 _CHUNK_BYTES = 8 * 1024 * 1024
@@ -45,9 +45,10 @@ class _Copy:
 class LocalCopies:
     """Copies of slides in a folder of this run's own. Safe to call from several threads.
 
-    waiting: the slides no copy was begun of, by id, in the order in which they will be asked for. tell: hears, on one
-    line, of a slide that is read where it lies, because there is too little room or the copy went wrong. stall_s: a
-    copy that gets no further for so long is waited for no more, for a disk that hangs may hold the copying for ever.
+    waiting: the slides whose copies were not begun, by id, in the order in which they will be asked for. tell: hears,
+    on one line, of a slide that is read where it lies, because there is too little room or the copy went wrong.
+    stall_s: nobody waits longer than this for a copy that gets no further, because a disk that hangs may block the
+    copying for ever.
     """
 
     waiting: dict[str, SlideRef]
@@ -202,10 +203,10 @@ class LocalCopies:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class CopyFolder:
     """A folder of this machine to copy slides to ahead of use; stall_s: see LocalCopies."""
 
-    folder: Path
+    path: Path
     stall_s: float
 
 
@@ -214,7 +215,7 @@ def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s:
 
     Raises OutputError where nothing can be written.
     """
-    with stage_errors(folder):
+    with copy_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
         own, lock_fd = own_folder(folder)

@@ -1,15 +1,12 @@
 """ONE MASK OR OUTLINE FILE, FROM FILE TO MEASURED DEPOSITS: what `nodescan measure` does, with no network involved."""
 
 import math
-import struct
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
@@ -17,15 +14,11 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT
-from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.imaging.sizing import to_shape
-from nodescan.ome_xml import physical_size_um
-
-FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
-"""A mask's resolution tags are believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px,
-below the 84.7 um/px of a print setting of 300 dpi, the finest that programs write into files by habit."""
+from nodescan.mask_images import DAMAGED_IMAGE, MaskImage, read_mask_image  # noqa: F401  for training
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
@@ -44,28 +37,7 @@ STATED_TOLERANCE = 0.05
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
 
-MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG", "JPEG2000", "PPM", "WEBP")
-"""What a mask may be saved as, by Pillow's names; it has decoders of many more, for games and icons."""
-
-DAMAGED_IMAGE = (
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    TypeError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-)
-"""What Pillow raises over damaged or crafted files, beside OSError."""
-
-_MIN_IS_WHITE = 0  # TIFF 6.0, tag 262
-_OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
-_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +114,7 @@ def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:
 
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
-    picture = _read_picture(path)
+    picture = read_mask_image(path)
     spacing = mpp or picture.spacing
     if spacing is None:
         raise UsageError(f"{path.name}: the file does not say how large a pixel is; give it with --mpp UM")
@@ -178,120 +150,7 @@ def _at_edge(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing) -> boo
     return min(left, top) <= 0 or round(right / spacing.x) == width or round(bottom / spacing.y) == height
 
 
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """values : numeric (H, W), one a pixel; spacing: by OME-XML, else by TIFF resolution tags, None where neither is
-    there and plausible; tags: by the latter, likewise."""
-
-    values: NDArray[np.generic]
-    spacing: Spacing | None
-    tags: Spacing | None
-    lossy: bool
-    notes: tuple[str, ...]
-
-
-def _read_picture(path: Path) -> _Picture:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a mask of a slide is large by nature; damage is an error, or nothing
-            with Image.open(path, formats=MASK_FORMATS) as image:
-                pages = getattr(image, "n_frames", 1)
-                check_stored(path, image)
-                pixels, lossy = np.asarray(image), _is_lossy(image)
-                described, tags = _spacings_in(image)
-    except (Image.DecompressionBombError, MemoryError) as error:
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise AnnotationError(
-            f"{path.name}: larger than {limit / 1e6:.0f} million pixels, or than memory; reduce the mask to 1 um/px"
-        ) from error
-    except DAMAGED_IMAGE as error:
-        raise AnnotationError(
-            f"{path.name}: not a mask image that can be read (PNG, TIFF of at most 32 bits, ...), nor outlines "
-            "(.xml of ASAP, .geojson of QuPath)"
-        ) from error
-    except OSError as error:  # missing, no permission, truncated
-        raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
-    notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
-    return _Picture(_one_channel(path, pixels), described or tags, tags, lossy, notes)
-
-
-def check_stored(path: Path, image: Image.Image) -> None:
-    """Raises AnnotationError for an image whose pixels as they are stored aren't the mask.
-
-    Value 0 is the background, so it must be black: in printers' colours it is white, and in others neither. A palette
-    must paint it black, as those of label images do. Pillow turns the values of a TIFF round whose 0 is white, and
-    scrambles one that is to be turned.
-    """
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1)
-    if turned != 1:
-        raise AnnotationError(f"{path.name}: is to be turned or mirrored (Orientation {turned}); save it upright")
-    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
-    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE:
-        raise AnnotationError(
-            f"{path.name}: its 0 is white (MinIsWhite), as tifffile writes true and false, and which value is "
-            "background would be a guess; save it in grey, 0 and 255"
-        )
-    if image.mode in _OTHER_COLOURS:
-        raise AnnotationError(f"{path.name}: is in {image.mode}, whose 0 isn't black; save it in grey")
-    palette = image.getpalette("RGB") if image.mode == "P" else None
-    if palette and any(palette[:3]):
-        raise AnnotationError(
-            f"{path.name}: its palette doesn't paint value 0 black, so which value is background would be a guess; "
-            "save it in grey"
-        )
-
-
-def _is_lossy(image: Image.Image) -> bool:
-    """Whether the file may hold other values than were saved, by its format or a TIFF's compression."""
-    return image.format in ("JPEG", "JPEG2000", "WEBP") or str(image.info.get("compression")) in (
-        "jpeg",
-        "tiff_jpeg",
-        "webp",
-    )
-
-
-def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Grey, palette index or label as it is; colour if its channels agree. pixels : (H, W) or (H, W, channels)."""
-    if pixels.ndim == 2:
-        return pixels
-    transparent = pixels.shape[2] in (2, 4) and (pixels[..., -1] != pixels[0, 0, -1]).any()
-    if transparent:
-        raise AnnotationError(
-            f"{path.name}: is transparent in part, and whether that is the mask would be a guess; save it in grey"
-        )
-    colours = pixels[..., : 1 if pixels.shape[2] == 2 else 3]
-    if (colours != colours[..., :1]).any():
-        raise AnnotationError(
-            f"{path.name}: is a colour image, and which colour is tumour would be a guess; save it in grey"
-        )
-    return colours[..., 0]
-
-
-def _spacings_in(image: Image.Image) -> tuple[Spacing | None, Spacing | None]:
-    """By OME-XML, and by TIFF resolution tags, each where plausible; other formats state a print size only."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return None, None
-    described = str(image.tag_v2.get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
-    size_um = physical_size_um(described.encode("latin-1", "replace"))  # pillow takes the tag's UTF-8 for Latin-1
-    return None if size_um is None else _if_plausible(*size_um), _tag_spacing(image)
-
-
-def _tag_spacing(image: TiffImagePlugin.TiffImageFile) -> Spacing | None:
-    tags = image.tag_v2
-    unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
-    across, down = (float(tags.get(tag, 0)) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
-    if unit_um is None or not (across > 0 and down > 0):
-        return None
-    return _if_plausible(unit_um / across, unit_um / down)
-
-
-def _if_plausible(x: float, y: float) -> Spacing | None:
-    if not (FINEST_MASK_UM <= x <= COARSEST_MASK_UM and FINEST_MASK_UM <= y <= COARSEST_MASK_UM):
-        return None
-    return Spacing(MicronsPerPixel(x), MicronsPerPixel(y))
-
-
-def _mask_in(path: Path, picture: _Picture, value: int | None) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+def _mask_in(path: Path, picture: MaskImage, value: int | None) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     values, present = picture.values, np.unique(picture.values)
     listed = few(present.tolist(), 8)
     if not np.isfinite(present).all():

@@ -65,12 +65,16 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
         if not path.parent.is_dir():
             continue
         try:
-            kept[ref.slide_id], seen = _kept(ref, path, recipe)  # of the same bytes, wherever they lie
-            unseen += () if seen else (ref.slide_id,)
-            contradicted += (ref.slide_id,) if _is_contradicted(ref, kept[ref.slide_id]) else ()
+            report, seen = _kept(ref, path, recipe)
         except _Redo as why:
             _check_same_slide(ref, path)
             redone.append((ref.slide_id, str(why)))
+            continue
+        kept[ref.slide_id] = report
+        if not seen:
+            unseen.append(ref.slide_id)
+        if _is_contradicted(ref, report):
+            contradicted.append(ref.slide_id)
     return Sorted(kept, tuple(redone), tuple(unseen), tuple(contradicted))
 
 
@@ -117,7 +121,7 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> tuple[SlideReport, bool]
 
 
 def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe: Recipe) -> bool:
-    """Whether the slide's files can be looked at. Raises _Redo where they, or what is asked, are others."""
+    """Whether the slide's files can be looked at. Raises _Redo where they, or what is asked for, differ from then."""
     assert made.asked is not None
     then, now = made.asked, asked_of(ref, recipe.reports, recipe.max_unread_percent)
     if made.config_sha256 != recipe.config_sha256:

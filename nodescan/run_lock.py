@@ -78,7 +78,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class RunRules:
-    """What a run decides for each of its slides beside settings and model; goes to worker processes.
+    """What a run decides for each of its slides, beside settings and model; handed to worker processes with the job.
 
     max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
     """
@@ -94,11 +94,6 @@ class RunRules:
 
 NO_RULES = RunRules()
 """Of slides that are scanned outside of any run."""
-
-
-def run_rules(folder: Path, run_id: str, *, max_unread_percent: float) -> RunRules:
-    """The rules of the run that holds the folder's lock under this run_id; "": of one that holds none."""
-    return RunRules(max_unread_percent, Ticket(folder / LOCK_FILE, run_id) if run_id else None)
 
 
 def read_holder(path: Path) -> Holder | None:

@@ -1,7 +1,20 @@
-"""ONE SLIDE, FROM FILE TO REPORT: open, find tissue, examine it tile by tile, measure what was found, conclude."""
+"""ONE SLIDE, FROM FILE TO REPORT: open, find tissue, examine it tile by tile, measure what was found, conclude.
+
+Read `scan_slide` first. Its steps, and where each is told in full:
+
+1. overview.py: the slide at low magnification, and imaging/tissue.py: where its tissue is.
+2. examination.py: the network's answer for every cell of tissue. survey.py lays tiles on the tissue, tile_pass.py
+   shows them to the network, guard.py has float32 answer again what could change a finding.
+3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
+4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.
+5. slide_flags.py: what a reader must know beside the finding; domain/verdict.py: status and class.
+
+Whoever scans many slides calls it by slide_task.py, which writes the reports; see batch.py.
+"""
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -49,8 +62,7 @@ def scan_slide(
     examined and make the slide incomplete.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    slide = open_slide(ref)
-    try:
+    with closing(open_slide(ref)) as slide:
         overview, tissue = overview_and_tissue(slide, settings, progress)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
@@ -79,8 +91,6 @@ def scan_slide(
         )
         report = report_of(slide, finding, predictor, provenance)
         pictures = crops()
-    finally:
-        slide.close()
     return SlideResult(report, examination.probability, tissue, overview, pictures)
 
 

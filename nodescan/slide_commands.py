@@ -1,6 +1,7 @@
 """`nodescan phantom`, `info` and `models`: a synthetic slide, what a slide's file tells, and the models at hand."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,13 +67,11 @@ def _too_coarse(ref: "SlideRef") -> str:
     from nodescan.inference.card import find_model, load_card
     from nodescan.slides import open_slide
 
-    slide = open_slide(ref)
-    try:
-        slide.frame_spacing(*load_card(find_model(None)).spacing_um)
-    except UnmeasurableError as error:
-        return f"{error.reason}; {error.remedy}"
-    finally:
-        slide.close()
+    with closing(open_slide(ref)) as slide:
+        try:
+            slide.frame_spacing(*load_card(find_model(None)).spacing_um)
+        except UnmeasurableError as error:
+            return f"{error.reason}; {error.remedy}"
     return ""
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
@@ -15,7 +14,7 @@ from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
 from nodescan.domain.slide import BoundsUm
-from nodescan.domain.verdict import conclude
+from nodescan.domain.verdict import class_found
 from nodescan.examination import Examination
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
@@ -146,6 +145,5 @@ def pattern_flags(
     Foci that were joined aren't counted anew, but joining never lowers the class that counts gave.
     """
     readings = gap_readings(examination.probability, predictor.decision, settings.segmentation, found=deposits)
-    found = conclude(deposits, tissue_found=True, all_examined=True, classifiable=True).metastasis or Metastasis.NONE
-    raised = [replace(reading, metastasis=max(reading.metastasis, found)) for reading in readings]
+    raised = [replace(reading, metastasis=max(reading.metastasis, class_found(deposits))) for reading in readings]
     return (*dispersed_flags(deposits), *joining_gap_flags(raised))

@@ -15,7 +15,7 @@ from typing import Protocol
 from nodescan.config import Config
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture
-from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport, SlideResult, Status
+from nodescan.domain.report import Asked, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (
@@ -30,10 +30,9 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.executors import InProcess
 from nodescan.glimpse import glimpse
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
-from nodescan.local_copies import Stage
+from nodescan.local_copies import CopyFolder
 from nodescan.progress import Viewer
 from nodescan.reports import write_reports
 from nodescan.resume import asked_of
@@ -68,7 +67,7 @@ class ScanOne(Protocol):
 class RunTools:
     """What holds for every slide of a run, in whichever process it is scanned.
 
-    stage: where slides are copied to ahead of use; None: they are read where they lie. executor: where `scan` is
+    copy_folder: where slides are copied to ahead of use; None: they are read where they lie. executor: where `scan` is
     called. pending: how many slides are handed to it at a time.
     """
 
@@ -77,37 +76,11 @@ class RunTools:
     reports: tuple[str, ...]
     command: tuple[str, ...] = ()
     rules: RunRules = NO_RULES
-    stage: Stage | None = None
+    copy_folder: CopyFolder | None = None
     predictor: PredictorFacts
     executor: Executor
     pending: int
     scan: ScanOne
-
-
-@dataclass(frozen=True, slots=True)
-class RemotePredictor:
-    """What is known here of a network that runs in worker processes."""
-
-    model: ModelIdentity
-    device: str
-    precision: str
-    batch_size: int
-
-
-def in_this_process(tools: Tools, *, command: tuple[str, ...] = (), stage: Stage | None = None) -> RunTools:
-    """A run whose slides are scanned by `tools`, one after another."""
-    return RunTools(
-        folder=tools.folder,
-        config=tools.config,
-        reports=tools.reports,
-        command=command,
-        rules=tools.rules,
-        stage=stage,
-        predictor=tools.predictor,
-        executor=InProcess(),
-        pending=1,
-        scan=partial(scan_one, tools=tools),
-    )
 
 
 def scan_one(ref: SlideRef, viewer: Viewer, *, tools: Tools) -> SlideReport:

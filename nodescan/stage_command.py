@@ -71,14 +71,14 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.manifest import read_manifest
     from nodescan.patients.corrections import read_corrections
     from nodescan.patients.patient_files import check_stages_place, set_review_aside, staging_as_json, write_staging
-    from nodescan.patients.restage import MADE_ALIKE, check_spacings, stage_reports
+    from nodescan.patients.restage import MADE_ALIKE, check_spacings, identified, stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import read_reports
     from nodescan.whole_files import json_text
 
     table = _table(mode, default="ajcc8")
     review = () if corrections is None else read_corrections(corrections)
-    reports, rows = read_reports(out), read_manifest(manifest)
+    reports, rows = read_reports(out), identified(read_manifest(manifest))
     check_spacings(reports, rows)
     staging = stage_reports(reports, rows, table, corrections=review)
     check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))

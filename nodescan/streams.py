@@ -28,9 +28,10 @@ def make_usable() -> None:
 
 
 def lost(error: OSError) -> str | None:
-    """Why nothing more can be printed, "" where nobody reads any more; None where stdout isn't what the error is of.
+    """Why nothing more can be printed: in words, "" where nobody reads any more; None where stdout works, so that the
+    error is of something else.
 
-    What is still to be written goes nowhere then, at the program's end too.
+    Where stdout is lost, what is still to be written to it goes nowhere, also at the program's end.
     """
     try:
         print(flush=True)  # what failed before is given up: only a new try tells
@@ -42,7 +43,8 @@ def lost(error: OSError) -> str | None:
 
 @contextmanager
 def printing(instead: str) -> Iterator[None]:
-    """What the block prints may be lost, said with where else it is to be found: the exit code speaks of the slides."""
+    """Around printed results: where they can't be printed, stderr says where else they are (`instead`), and the command
+    goes on, because its exit code speaks of the slides alone."""
     try:
         yield
         sys.stdout.flush()
@@ -61,7 +63,7 @@ def say(message: str) -> None:
 
 
 def tell(text: str, stream: TextIO | None = None) -> None:
-    """A line of what a command says, on stdout where no other stream is named: what can steer a terminal is escaped."""
+    """One line of a command's output, on stdout if no stream is named, with what could steer a terminal escaped."""
     print(one_line(text), file=stream)
 
 

@@ -15,8 +15,11 @@ from nodescan.interfaces import Slide, TilePredictor
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is to be shown to the network. wanted : bool (H, W), the cells that touch tissue; tiles: laid
-    on them, row by row; spacing: of the frame's pixels; tissue: what they come of."""
+    """Which tiles of a slide the network is to be shown.
+
+    wanted : bool (H, W), the cells that touch tissue; tiles: they cover these cells, row by row; spacing: of the
+    frame's pixels; tissue: the mask that the cells come from.
+    """
 
     grid: TileGrid
     spacing: Spacing
@@ -25,10 +28,10 @@ class Survey:
     tissue: TissueMask
 
     def around(self, cells: NDArray[np.bool_], tile: TileGeometry) -> "Survey":
-        """What is to be shown for some cells' sake: those of its tiles that answer them, or other tiles fitted to them.
+        """The survey of some cells alone, in tiles of another geometry or, where `tile` is this survey's, in its own.
 
-        cells : bool (H, W). tile: the tiles' geometry. What a network that pads says of a cell depends on the tile that
-        it lies in, so such a one is asked in the survey's own.
+        cells : bool (H, W). A network that pads needs the same tiles again: its answer for a cell depends on the tile
+        that the cell lies in.
         """
         if tile == self.grid.tile:
             return replace(self, tiles=tuple(tiles_with(self.grid, self.tiles, cells)))

@@ -45,14 +45,14 @@ class Shown:
     blank: NDArray[np.uint8]
 
     def completed(self, other: "Shown") -> "Shown":
-        """The same, but that what wasn't examined is as `other` has it; blurred and blank stay."""
+        """With the answers of `other` in cells that weren't examined here; blurred and blank stay."""
         one, two = self.probability, other.probability
         values = np.where(one.examined, one.values, two.values)
         probability = replace(one, values=values, examined=one.examined | two.examined)
         return replace(self, probability=probability, unread=self.unread & ~two.examined)
 
     def without(self, missing: NDArray[np.bool_], *, hidden: NDArray[np.bool_]) -> "Shown":
-        """The same, but for cells that count as unread, and for hidden ones. missing, hidden : bool (H, W)."""
+        """With missing cells counted as unread, and hidden ones as not examined. missing, hidden : bool (H, W)."""
         if not missing.any() and not hidden.any():
             return self
         map_ = self.probability

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodescan.domain.slide import SlideRef
 from nodescan.run_limits import MAX_UNREAD_PERCENT
+from nodescan.run_lock import LOCK_FILE, RunRules, Ticket
 
 if TYPE_CHECKING:
     from nodescan.domain.report import SlideReport
@@ -43,6 +44,12 @@ class ScanJob:
     max_unread_percent: float = MAX_UNREAD_PERCENT
     run_id: str = ""
     card_sha256: str = ""
+
+    @property
+    def rules(self) -> RunRules:
+        """The rules of the run that handed the job out; without a ticket where it holds no lock."""
+        ticket = Ticket(self.folder / LOCK_FILE, self.run_id) if self.run_id else None
+        return RunRules(self.max_unread_percent, ticket)
 
 
 def job_line(job: ScanJob, slot: int) -> bytes:

@@ -11,7 +11,6 @@ from nodescan.domain.report import SlideReport
 from nodescan.errors import LockLostError, ModelError, NodescanError
 from nodescan.inference.card import load_card
 from nodescan.progress import Viewer
-from nodescan.run_lock import run_rules
 from nodescan.slide_task import Tools, scan_one
 from nodescan.slides import open_slide
 from nodescan.worker_messages import Message, ScanJob, job_of, line_of, packed, slide_of
@@ -80,8 +79,7 @@ def _open(job: ScanJob, slot: int) -> tuple[Tools, int]:
     if job.card_sha256 and load_card(job.model).sha256() != job.card_sha256:
         raise ModelError(f"{job.model}: the model was changed while the run went on; run again, or put it back")
     config = parse_config(job.config_text, job.config_name)
-    rules = run_rules(job.folder, job.run_id, max_unread_percent=job.max_unread_percent)
-    return Tools(job.folder, open_slide, predictor, config, job.reports, rules=rules), parallel
+    return Tools(job.folder, open_slide, predictor, config, job.reports, job.rules), parallel
 
 
 def _next(heard: "queue.SimpleQueue[bytes]") -> Message:

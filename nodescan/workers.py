@@ -1,5 +1,8 @@
 """A worker: a process that scans slides one after another, and that may be ended at any time without harm.
 
+This is the side of whoever starts one. In the process itself worker_process.py listens and worker_task.py scans, by
+slide_task.scan_one; worker_messages.py is what the two sides say to each other.
+
 The process is started by name, not forked, and talked to over its stdin and stdout, so that any program can run
 one: a slot of this machine, or a task of a cluster. It ends by itself when its stdin is closed. Importing this
 module costs next to nothing: the process is started first and everything heavy is loaded meanwhile, on both sides.

@@ -24,7 +24,8 @@ from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides
 from nodescan.reports import report_names
-from nodescan.slide_task import RunTools, Tools, in_this_process
+from nodescan.run_tools import in_this_process
+from nodescan.slide_task import RunTools, Tools
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.viewers import JsonLog

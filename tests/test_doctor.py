@@ -15,14 +15,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan import doctor, machine, machine_checks
+from nodescan import doctor, machine
 from nodescan.cli import main
-from nodescan.doctor import DoctorRequest, Phantom, check_libraries, check_model, check_openslide, check_scan
+from nodescan.doctor import (
+    DoctorRequest,
+    Phantom,
+    check_libraries,
+    check_model,
+    check_openslide,
+    check_scan,
+    machine_checks,
+)
+from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
 from nodescan.errors import OutputError
 from nodescan.inference import capabilities, openvino_lanes
 from nodescan.inference import predictor as predictors
 from nodescan.inference.card import find_model
-from nodescan.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
 from nodescan.phantoms import PhantomTruth, PlantedDeposit
 from nodescan.phantoms.outlines import Shape
 from tests.fakes import ColourPredictor, paint_slide

@@ -6,8 +6,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodescan.annotations.exclusions import united, without
 from nodescan.domain.geometry import max_feret
-from nodescan.exclusions import united, without
 
 WHOLE, HUNDREDTHS, EXACT = 0, 2, 12
 """Decimals that programs write."""

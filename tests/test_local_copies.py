@@ -14,8 +14,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from nodescan import batch
+from nodescan import run_tools
 from nodescan.cli import main
+from nodescan.copy_folder import remove_leftovers
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError
@@ -24,7 +25,6 @@ from nodescan.interfaces import Slide
 from nodescan.local_copies import LocalCopies, local_copies
 from nodescan.slides import open_slide
 from nodescan.slides.files import files_of_slide, fingerprint, state_of
-from nodescan.stage_folder import remove_leftovers
 from tests.fakes import ColourPredictor, paint_slide
 from tests.slides.made_dicom import write_dicom
 
@@ -361,7 +361,7 @@ def test_a_run_with_stage_reports_the_slides_themselves(tmp_path: Path, monkeypa
         opened.append(ref.path)
         return open_slide(ref)
 
-    monkeypatch.setattr(batch, "open_slide", spy)
+    monkeypatch.setattr(run_tools, "open_slide", spy)
     command = ["run", "archive", "--out", "out", "--stage", "local", "--slots", "0", "--quiet"]
     assert main(command) == 0
     (place,) = opened

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.doctor.library_checks import check_libraries
+from nodescan.doctor.machine_checks import State
 from nodescan.inference.openvino_lanes import installed
-from nodescan.library_checks import check_libraries
-from nodescan.machine_checks import State
 from tests.fakes import paint_slide
 
 WITNESS = """

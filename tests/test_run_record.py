@@ -9,7 +9,7 @@ from nodescan.config import load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.run_record import RunRecord, redo_command, shown_command, to_redo, versions, without_folders
-from nodescan.slide_task import RemotePredictor
+from nodescan.run_tools import RemotePredictor
 from tests.fakes import ColourPredictor
 
 

@@ -14,7 +14,8 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import WorkerError
 from nodescan.progress import PlainViewer
 from nodescan.run_lock import held
-from nodescan.slide_task import Tools, in_this_process
+from nodescan.run_tools import in_this_process
+from nodescan.slide_task import Tools
 from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
 from nodescan.viewers import JsonLog

@@ -13,8 +13,8 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
-from nodescan.domain.units import Micrometers, Spacing
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import NotASlideError, RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import OpenSlideFile
@@ -23,13 +23,14 @@ from nodescan.reports.json_report import report_schema
 from nodescan.run_lock import RunRules
 from nodescan.slide_task import Tools, scan_one
 from tests.fakes import PINK, PURPLE, ColourPredictor, Listener
+from tests.test_scan import PaintedSlide
 
 SPACING = Spacing.square(0.95)
 TILES, CORE_PX = 10, 256
 
 
-class TornSlide:
-    """An array of 100 tiles at 0.95 um/px, all tissue, with a deposit of 300 um in tile 55; smaller ones have none.
+class TornSlide(PaintedSlide):
+    """100 tiles at 0.95 um/px, all tissue, with a deposit of 300 um in tile 55; smaller ones have none.
 
     torn: tiles that can't be read at the analysis spacing, counted row by row. breaks: what fingerprint() raises.
     """
@@ -37,38 +38,24 @@ class TornSlide:
     def __init__(self, torn: frozenset[int], breaks: Exception | None = None, tiles: int = TILES) -> None:
         side = tiles * CORE_PX
         grain = np.random.default_rng(0).integers(-14, 15, (side, side, 1))
-        self.pixels = np.clip(np.array(PINK) + grain, 0, 255).astype(np.uint8)
-        self.pixels[:96] = self.pixels[:, :96] = self.pixels[-96:] = self.pixels[:, -96:] = 245
+        pixels = np.clip(np.array(PINK) + grain, 0, 255).astype(np.uint8)
+        pixels[:96] = pixels[:, :96] = pixels[-96:] = pixels[:, -96:] = 245
         rows, columns = np.ogrid[:side, :side]
-        self.pixels[np.hypot(rows - 1408, columns - 1408) < 158] = PURPLE
-        self.torn, self.breaks = torn, breaks
+        pixels[np.hypot(rows - 1408, columns - 1408) < 158] = PURPLE
+        super().__init__(pixels)
+        self.torn_tiles, self.breaks = torn, breaks
         self.ref = SlideRef("torn", Path("torn.tif"))
-        extent = Micrometers(side * 0.95)
-        bounds = BoundsUm(Micrometers(0), Micrometers(0), extent, extent)
-        self.info = SlideInfo("painted", "array", side, side, SPACING, "file", bounds)
-
-    def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
-        return SPACING if finest_um <= 0.95 <= coarsest_um else SPACING.scaled(8)
-
-    def frame_size(self, spacing: Spacing) -> tuple[int, int]:
-        factor = round(spacing.x / 0.95)
-        return self.pixels.shape[1] // factor, self.pixels.shape[0] // factor
 
     def read(self, box: PixelBox, spacing: Spacing) -> np.ndarray:
-        factor = round(spacing.x / 0.95)
         row, column = (box.top + box.height // 2) // CORE_PX, (box.left + box.width // 2) // CORE_PX
-        if factor == 1 and row * TILES + column in self.torn:
+        if round(spacing.x / 0.95) == 1 and row * TILES + column in self.torn_tiles:
             raise RegionUnreadableError("torn.tif", "this area can't be decoded")
-        padded = np.pad(self.pixels[::factor, ::factor], ((64, 400), (64, 400), (0, 0)), constant_values=255)
-        return padded[box.top + 64 : box.bottom + 64, box.left + 64 : box.right + 64].copy()
+        return super().read(box, spacing)
 
     def fingerprint(self) -> str:
         if self.breaks is not None:
             raise self.breaks
-        return "f" * 64
-
-    def close(self) -> None:
-        pass
+        return super().fingerprint()
 
 
 def scanned(out: Path, open_slide: OpenSlideFile, *, max_unread_percent: float = 5.0) -> SlideReport:

@@ -1,7 +1,7 @@
 """Pixels of a slide's tissue, for measurements that need real ones."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,8 +40,7 @@ class TissueTiles:
 @contextmanager
 def tissue_tiles(ref: SlideRef, predictor: TilePredictor) -> Iterator[TissueTiles]:
     """Open a slide and find its tissue. Raises SlideError where there is none."""
-    slide = open_slide(ref)
-    try:
+    with closing(open_slide(ref)) as slide:
         _, tissue = overview_and_tissue(slide, load_config().settings)
         survey = plan(slide, tissue, predictor)
         if not survey.tiles:
@@ -49,5 +48,3 @@ def tissue_tiles(ref: SlideRef, predictor: TilePredictor) -> Iterator[TissueTile
                 ref.path.name, "no tissue was found, so there is nothing to measure", "name a slide with tissue"
             )
         yield TissueTiles(slide, survey)
-    finally:
-        slide.close()

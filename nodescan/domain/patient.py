@@ -36,13 +36,13 @@ class Section:
     """One slide as evidence on its node.
 
     metastasis: None where nothing can be said. reason: why the slide isn't complete. foci, largest_um: None where
-    not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit of a
-    slide that got no class all the same; it stages nobody, but nobody may read "no tumour found" beside it.
-    uncertainty_um: of the one or the other, None where not known or a reader measured it. class_range: the lowest and
-    the highest class that its sizes allow within their uncertainty; None: as metastasis. cut_off: a deposit goes on
-    where nobody looked, so a slide that was read whole may yet be of any higher class. judged: False where the network
-    can't judge it, so that it counts as not read. decisive: the deposit that gives it its class, in words, with its
-    place; "" where not known.
+    not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit on a
+    slide that got no class; it has no part in the stage, but "no tumour found" would be untrue. uncertainty_um: of
+    largest_um or unclassed_um, None where not known or a reader measured it. class_range: the lowest and the highest
+    class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
+    looked, so a slide that was read whole may yet be of any higher class. judged: False where the network can't judge
+    it, so that it counts as not read. decisive: the deposit that gives it its class, in words, with its place; "" where
+    not known.
     """
 
     slide_id: str
@@ -75,7 +75,7 @@ class Section:
 
     @property
     def exact(self) -> bool:
-        """As Node's."""
+        """Whether it can't be of a higher class than was found, but for the uncertainty of sizes."""
         return self.complete and not (self.cut_off and self.metastasis is not Metastasis.MACRO)
 
     @property
@@ -98,7 +98,7 @@ class Section:
 class Node:
     """One lymph node with all its sections, or several nodes that share their slides and can't be told apart.
 
-    nodes_stated: on one slide, by all that is said of them; slides that are no section here (another stain) count too.
+    nodes_stated: the most nodes that any of its slides is said to show, slides of other stains included.
     """
 
     node_id: str

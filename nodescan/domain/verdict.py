@@ -43,9 +43,7 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
     class, never "negative". A deposit that is cut off leaves a lower bound, too. classifiable: False for what the
     network can't judge (not H&E, constant output).
     """
-    worst = largest_class(deposits)
-    if _dispersed_cells_decide(deposits):
-        worst = max(worst, Metastasis.MICRO)
+    worst = class_found(deposits)
     if not tissue_found or not classifiable:
         return Verdict(Status.INCOMPLETE, None, False)
     if all_examined:
@@ -55,8 +53,13 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
     return Verdict(Status.INCOMPLETE, worst if found else None, found)
 
 
+def class_found(deposits: Sequence[Deposit]) -> Metastasis:
+    """The class that a slide's deposits give it, whatever was examined: see conclude()."""
+    return max(largest_class(deposits), _class_by_dispersed_cells(deposits))
+
+
 def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
-    """The report, as failed where the file would not give more than most_percent of the tissue.
+    """The report, turned into a failure where more than most_percent of the tissue could not be read from the file.
 
     It then has neither class nor score; the deposits that were found stand, and the reason names the largest, because
     what was read may already be enough to act on.
@@ -81,9 +84,8 @@ def size_could_change(deposit: Deposit, deposits: Sequence[Deposit]) -> bool:
     """Whether the slide's class can hang on the size of one of the deposits, each anywhere within its uncertainty."""
     if not deposit.borderline:
         return False
-    floor, _ = class_range([other for other in deposits if other is not deposit])
-    if _dispersed_cells_decide(deposits):
-        floor = max(floor, Metastasis.MICRO)
+    without, _ = class_range([other for other in deposits if other is not deposit])
+    floor = max(without, _class_by_dispersed_cells(deposits))
     shortest, longest = (max(floor, found) for found in _class_range(deposit))
     return shortest is not longest
 
@@ -99,7 +101,7 @@ def deciding(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
 def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:
     """The lowest and the highest class of the slide, with each size anywhere within its uncertainty (inferred)."""
     ranges = [_class_range(deposit) for deposit in deposits]
-    floor = Metastasis.MICRO if _dispersed_cells_decide(deposits) else Metastasis.NONE
+    floor = _class_by_dispersed_cells(deposits)
     lowest, highest = zip((floor, floor), *ranges, strict=True)
     return max(lowest), max(highest)
 
@@ -157,7 +159,7 @@ def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
             f"it measures {ITC_LIMIT_UM / 1000:g} mm or less. Review the count."
         )
         flags.append(Flag("cell_count_decides", text))
-    if _dispersed_cells_decide(deposits):
+    if _class_by_dispersed_cells(deposits) is Metastasis.MICRO:
         cells, uncertainty = dispersed_count(deposits) or (0, 0)
         text = (
             f"{cells} ± {uncertainty} tumour cells counted over the dispersed foci: more than {ITC_CELL_LIMIT} in a "
@@ -222,9 +224,11 @@ def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     return [Flag("cell_count_not_assessed", "Cell count not assessed: small deposits are classed by size alone.")]
 
 
-def _dispersed_cells_decide(deposits: Sequence[Deposit]) -> bool:
+def _class_by_dispersed_cells(deposits: Sequence[Deposit]) -> Metastasis:
+    """MICRO where a dispersed pattern clearly holds more cells than the limit, else NONE (clinical-rules 3)."""
     counted = dispersed_count(deposits)
-    return counted is not None and is_count_above_limit(*counted)
+    decide = counted is not None and is_count_above_limit(*counted)
+    return Metastasis.MICRO if decide else Metastasis.NONE
 
 
 def _counts(deposits: Sequence[Deposit]) -> str:

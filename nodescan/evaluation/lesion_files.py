@@ -23,7 +23,7 @@ from nodescan.errors import AnnotationError
 from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
-from nodescan.measurement import DAMAGED_IMAGE, MASK_FORMATS, check_stored
+from nodescan.mask_images import DAMAGED_IMAGE, MASK_FORMATS, check_stored
 from nodescan.outline_masks import rasterise
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.reports.json_values import DAMAGE, finite, point

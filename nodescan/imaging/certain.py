@@ -33,8 +33,8 @@ def certain_deposits(
     tumour cells, far from the limits, and about as long, and in which all that could make a deposit hangs together on
     any such map. Its size may still differ a little.
 
-    None where foci are joined over a gap, where what is said of the pattern of foci isn't the same at both thresholds,
-    or where the two thresholds are too near to each other for the tolerance.
+    Empty where foci are joined over a gap, where the pattern of foci is judged differently at the two thresholds, or
+    where the outline's and the seed's threshold lie too near to each other for the tolerance.
     """
     low, high = rule.threshold - tolerance, rule.threshold + tolerance
     seeds = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
@@ -72,7 +72,11 @@ def ends_of(
 
 
 def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> PlaceUm | None:
-    """cores: what is left of deposits at the higher threshold; None for one that may not be a deposit at all."""
+    """A place in the deposit if it is certain, else None.
+
+    cores: what is left of deposits at the higher threshold, each with its deepest point; None instead of one that may
+    not be a deposit at all.
+    """
     outline = to_shape(found.outline)
     inside = [(core, place) for core, place in cores if outline.covers(place)]
     if len(inside) != 1:

@@ -132,7 +132,7 @@ def doubtful_on_glass(
 ) -> NDArray[np.bool_]:
     """bool (H, W): cells whose exact values decide whether, and how much of, what is called tumour lies on glass.
 
-    None where the share stays within MOST_ON_GLASS whichever side of the threshold each of them turns out to be.
+    No cell where the share stays within MOST_ON_GLASS on whichever side of the threshold each of them turns out to be.
     """
     values = np.where(probability.examined, probability.values, np.float32(0))
     open_ = probability.examined & (np.abs(values - threshold) <= tolerance + _ROUNDING)

@@ -1,6 +1,7 @@
 """Finds tissue on a low-magnification view of a slide and says what else it left out; when in doubt, it keeps."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,20 +133,17 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     left = grey & ~tissue
     edge = _edges(left, view.um_per_px, settings.edge_width_um)
     reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
-    shape = (overview.shape[0], overview.shape[1])
-
-    def enlarged(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
-        return _enlarged(mask, factor, shape) if mask.any() else None
-
+    whole = partial(_enlarged, factor=factor, shape=(overview.shape[0], overview.shape[1]))
+    hidden, gaps, outside, cuts = (whole(mask) if mask.any() else None for mask in (hidden, gaps, view.outside, cuts))
     return TissueMask(
-        _enlarged(tissue, factor, shape),
+        whole(tissue),
         spacing,
-        excluded=tuple((reason, _enlarged(mask, factor, shape)) for reason, mask in reasons if mask.any()),
+        excluded=tuple((reason, whole(mask)) for reason, mask in reasons if mask.any()),
         dark=dark_pixels(overview, view.glass_colour),
-        hidden=enlarged(hidden),
-        unseen=enlarged(gaps),
-        unscanned=enlarged(view.outside),
-        cut=enlarged(cuts),
+        hidden=hidden,
+        unseen=gaps,
+        unscanned=outside,
+        cut=cuts,
         glass=view.glass_colour,
     )
 

@@ -46,7 +46,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a correction did. before, after: the deposit in words, "" where there was or is none."""
+    """What a correction did, as patients.json has it. before, after: the deposit in words, "" where there is none."""
 
     slide_id: str
     deposit_id: int

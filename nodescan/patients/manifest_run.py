@@ -8,7 +8,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
-from nodescan.patients.restage import Staging, check_patients, check_slides, manifest_slide_ids, stage_reports
+from nodescan.patients.restage import Staging, check_patients, check_slides, identified, stage_reports
 from nodescan.reports.report_reader import as_stored
 from nodescan.slides.slide_ids import RESERVED, safe_name
 
@@ -21,19 +21,19 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
     A row's own mpp stands before `mpp_um`; `override_mpp` speaks of the latter alone. Raises UsageError, naming
     the line, for a row that can't be scanned or staged, and where two rows mean one slide or one name.
     """
-    rows = list(zip(manifest.rows, manifest_slide_ids(manifest), strict=True))
+    rows = identified(manifest).rows
     check_patients(manifest)
-    _check_names([(row, slide_id) for row, slide_id in rows if row.has_slide])
+    _check_names([row for row in rows if row.has_slide])
     check_slides(rows)
     refs: list[SlideRef] = []
-    for row, slide_id in rows:
+    for row in rows:
         if not row.has_slide or not row.is_he:
             continue
         if row.path is None:
-            raise row.facts.where.error(f"path is empty; scanning slide {slide_id!r} needs its file")
+            raise row.facts.where.error(f"path is empty; scanning slide {row.slide_id!r} needs its file")
         refs.append(
             SlideRef(
-                slide_id=slide_id,
+                slide_id=row.slide_id,
                 path=row.path,
                 patient_id=row.facts.patient_id,
                 node_id=row.facts.node_id or None,
@@ -48,8 +48,8 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
 
 def other_stains(manifest: Manifest) -> tuple[str, ...]:
     """The slides that aren't H&E, each with its stain: they are left to the pathologist."""
-    rows = zip(manifest.rows, manifest_slide_ids(manifest), strict=True)
-    return tuple(f"{slide_id} ({row.stain})" for row, slide_id in rows if row.has_slide and not row.is_he)
+    rows = identified(manifest).rows
+    return tuple(f"{row.slide_id} ({row.stain})" for row in rows if row.has_slide and not row.is_he)
 
 
 def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path) -> Staging:
@@ -61,10 +61,10 @@ def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path) 
     return stage_reports(stored, manifest, DEFAULT_TABLE)
 
 
-def _check_names(rows: Sequence[tuple[ManifestRow, str]]) -> None:
-    """Each id can name a folder."""
-    for row, slide_id in rows:
-        where = row.facts.where
+def _check_names(rows: Sequence[ManifestRow]) -> None:
+    """Raise UsageError for a row whose slide_id can't name a folder."""
+    for row in rows:
+        where, slide_id = row.facts.where, row.slide_id
         if slide_id.casefold() in RESERVED:
             raise where.error(f"the slide_id {slide_id!r} is the name of one of the run's own files; give another")
         if safe_name(slide_id) != slide_id:

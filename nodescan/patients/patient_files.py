@@ -4,18 +4,17 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from nodescan.csv_rows import csv_text, plain_cell
-from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Section, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.staging import CAMELYON17, CountRange
 from nodescan.kept_files import check_inputs, check_ours
-from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
@@ -143,7 +142,7 @@ def staging_as_json(staging: Staging) -> Json:
         "slides_of_other_stains": list(staging.left_out),
         "models": list(staging.models),
         "mixed_reports": staging.mixed or None,
-        "corrections_of_no_patient": [_correction(correction) for correction in staging.unused],
+        "corrections_of_no_patient": [asdict(correction) for correction in staging.unused],
     }
 
 
@@ -239,34 +238,18 @@ def _patient(result: PatientResult) -> Json:
         "stated_stage": result.stated,
         **_lengths(staged.specimen.largest),
         "n_nodes": staged.specimen.n_nodes,
-        "n_nodes_macro": _count(counts.macro),
-        "n_nodes_micro": _count(counts.micro),
-        "n_nodes_itc": _count(counts.itc),
-        "n_nodes_positive": _count(counts.positive),
+        "n_nodes_macro": asdict(counts.macro),
+        "n_nodes_micro": asdict(counts.micro),
+        "n_nodes_itc": asdict(counts.itc),
+        "n_nodes_positive": asdict(counts.positive),
         "n_nodes_borderline": n_borderline(staged),
         "nodes": [_node(node) for node in staged.specimen.nodes],
         "synoptic": [
-            {"element": element.name, "value": element.value, "note": element.note} for element in synoptic(staged)
+            {"element": element.label, "value": element.value, "note": element.note} for element in synoptic(staged)
         ],
-        "notes": [_flag(note) for note in result.all_notes],
-        "corrections": [_correction(correction) for correction in result.corrections],
+        "notes": [asdict(note) for note in result.all_notes],
+        "corrections": [asdict(correction) for correction in result.corrections],
     }
-
-
-def _correction(correction: Applied) -> Json:
-    return {
-        "slide_id": correction.slide_id,
-        "deposit_id": correction.deposit_id,
-        "action": correction.action,
-        "before": correction.before,
-        "after": correction.after,
-        "by": correction.by,
-        "comment": correction.comment,
-    }
-
-
-def _count(count: CountRange) -> Json:
-    return {"lowest": count.lowest, "highest": count.highest}
 
 
 def _node(node: Node) -> Json:
@@ -299,7 +282,3 @@ def _section(section: Section) -> Json:
         **_lengths(section),
         "reason": section.reason,
     }
-
-
-def _flag(flag: Flag) -> Json:
-    return {"code": flag.code, "message": flag.message}

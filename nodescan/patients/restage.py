@@ -79,18 +79,17 @@ def stage_reports(
 ) -> Staging:
     """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review."""
     by_slide = {report.slide_id: report for report in reports}
-    ids = manifest_slide_ids(manifest)
     check_patients(manifest)
-    rows = list(zip(manifest.rows, ids, strict=True))
+    rows = identified(manifest).rows
     check_slides(rows)
     _check_names(rows, by_slide)
-    mistaken = {slide_id for row, slide_id in rows if _is_of_another_file(row, by_slide.get(slide_id))}
+    mistaken = {row.slide_id for row in rows if _is_of_another_file(row, by_slide.get(row.slide_id))}
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in mistaken}
     reviewed, applied = apply_corrections(reports, corrections)
     own = _staged(rows, by_slide, table, mistaken=mistaken)
     after = {report.slide_id: report for report in reviewed if report.slide_id not in mistaken}
     final = _staged(rows, after, table, mistaken=mistaken) if corrections else own
-    wanted = {slide_id for row, slide_id in rows if row.has_slide}
+    wanted = {row.slide_id for row in rows if row.has_slide}
     limit = limit_words(max((one.found_from_um for one in reports if one.found_from_um), default=None))
     results = [
         _with_limit(_result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide), limit)
@@ -102,11 +101,11 @@ def stage_reports(
         source=manifest.name,
         patients=tuple(results),
         unused=tuple(correction for correction in applied if correction.slide_id not in used),
-        not_run=tuple(sorted(slide_id for row, slide_id in rows if row.is_he and slide_id in wanted - by_slide.keys())),
+        not_run=tuple(sorted(row.slide_id for row in rows if row.is_he and row.slide_id in wanted - by_slide.keys())),
         not_listed=tuple(sorted(by_slide.keys() - wanted)),
-        left_out=tuple(sorted(slide_id for row, slide_id in rows if row.has_slide and not row.is_he)),
+        left_out=tuple(sorted(row.slide_id for row in rows if row.has_slide and not row.is_he)),
         models=tuple(sorted({report.made_with.model_words for report in reports if report.made_with is not None})),
-        mixed=_mixed(by_slide, {slide_id for row, slide_id in rows if row.has_slide and row.is_he}),
+        mixed=_mixed(by_slide, {row.slide_id for row in rows if row.has_slide and row.is_he}),
     )
 
 
@@ -124,22 +123,23 @@ def stage_labels(labels: LabelTable, table: StagingTable) -> Staging:
     return Staging(table=table, source=labels.name, patients=results)
 
 
-def manifest_slide_ids(manifest: Manifest) -> tuple[str, ...]:
-    """The slide_id of each row: as given, else what a run would call the file; "" for a row without a slide."""
+def identified(manifest: Manifest) -> Manifest:
+    """The manifest with a slide_id in each row that has a slide: as given, else what a run would call the file."""
     unnamed = [row.path for row in manifest.rows if not row.slide_id and row.path is not None]
     made = iter(slide_ids(unnamed))
-    return tuple(row.slide_id or (next(made) if row.path is not None else "") for row in manifest.rows)
+    rows = (row if row.slide_id or row.path is None else replace(row, slide_id=next(made)) for row in manifest.rows)
+    return replace(manifest, rows=tuple(rows))
 
 
 def check_spacings(reports: Sequence[StoredReport], manifest: Manifest) -> None:
     """Raise UsageError where a row's mpp isn't what its slide was measured with: it was corrected since the scan."""
     by_slide = {report.slide_id: report.info for report in reports}
-    for row, slide_id in zip(manifest.rows, manifest_slide_ids(manifest), strict=True):
-        info = by_slide.get(slide_id)
+    for row in identified(manifest).rows:
+        info = by_slide.get(row.slide_id)
         if info is not None and row.mpp_um is not None and abs(row.mpp_um / info.spacing.mean - 1) > AGREEMENT:
             raise row.facts.where.error(
-                f"mpp is {row.mpp_um:g}, but the report of slide {slide_id!r} is measured with {info.spacing.mean:g}: "
-                "run the slide again, or correct mpp"
+                f"mpp is {row.mpp_um:g}, but the report of slide {row.slide_id!r} is measured with "
+                f"{info.spacing.mean:g}: run the slide again, or correct mpp"
             )
 
 
@@ -150,31 +150,32 @@ def check_patients(manifest: Manifest) -> None:
             raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
 
 
-def check_slides(rows: Sequence[tuple[ManifestRow, str]]) -> None:
-    """Raise UsageError where two rows, each with its slide_id, mean one slide: it could count for two patients.
+def check_slides(rows: Sequence[ManifestRow]) -> None:
+    """Raise UsageError where two identified rows mean one slide: it could count for two patients.
 
     Ids are compared as disks that don't tell case apart do, files by where they really lie.
     """
     names: dict[str, ManifestRow] = {}
     files: dict[Path, ManifestRow] = {}
-    for row, slide_id in rows:
+    for row in rows:
         where = row.facts.where
-        first = names.setdefault(slide_id.casefold(), row) if slide_id else row
+        first = names.setdefault(row.slide_id.casefold(), row) if row.slide_id else row
         if first is not row:
-            raise where.error(f"the slide_id {slide_id!r} stands in line {first.facts.where.line} too; give another")
+            line = first.facts.where.line
+            raise where.error(f"the slide_id {row.slide_id!r} stands in line {line} too; give another")
         first = row if row.path is None else files.setdefault(real_path(row.path), row)
         if first is not row and row.path is not None:
             raise where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")
 
 
-def _check_names(rows: Sequence[tuple[ManifestRow, str]], reports: Mapping[str, StoredReport]) -> None:
+def _check_names(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> None:
     """Raise UsageError where a row without a report means one by another spelling: it would count as not run."""
-    listed = {slide_id for _, slide_id in rows}
+    listed = {row.slide_id for row in rows}
     near = {slide_key(slide_id): slide_id for slide_id in reports if slide_id not in listed}
-    for row, slide_id in rows:
-        meant = near.get(slide_key(slide_id)) if row.has_slide and slide_id not in reports else None
+    for row in rows:
+        meant = near.get(slide_key(row.slide_id)) if row.has_slide and row.slide_id not in reports else None
         if meant is not None:
-            raise row.facts.where.error(f"there is no report of slide {slide_id!r}; did you mean {meant!r}?")
+            raise row.facts.where.error(f"there is no report of slide {row.slide_id!r}; did you mean {meant!r}?")
 
 
 def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
@@ -188,23 +189,21 @@ def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
 
 
 def _staged(
-    rows: Sequence[tuple[ManifestRow, str]],
+    rows: Sequence[ManifestRow],
     reports: Mapping[str, StoredReport],
     table: StagingTable,
     *,
     mistaken: Collection[str],
 ) -> list[Staged]:
-    sections = [(row.facts, slide_id, _section(row, slide_id, reports, mistaken=mistaken)) for row, slide_id in rows]
+    sections = [(row.facts, row.slide_id, _section(row, reports, mistaken=mistaken)) for row in rows]
     return [stage(specimen, table) for specimen in group(sections, table)]
 
 
-def _section(
-    row: ManifestRow, slide_id: str, reports: Mapping[str, StoredReport], *, mistaken: Collection[str]
-) -> Section | None:
+def _section(row: ManifestRow, reports: Mapping[str, StoredReport], *, mistaken: Collection[str]) -> Section | None:
     """None where the row has no slide, or one that isn't H&E: that is for the pathologist alone."""
     if not row.has_slide or not row.is_he:
         return None
-    nodes = row.facts.nodes_on_slide
+    nodes, slide_id = row.facts.nodes_on_slide, row.slide_id
     report = reports.get(slide_id)
     if report is not None:
         return section_of(report, nodes_on_slide=nodes)
@@ -216,13 +215,13 @@ def _result(
     staged: Staged,
     software: Staged | None,
     applied: Sequence[Applied],
-    rows: Sequence[tuple[ManifestRow, str]],
+    rows: Sequence[ManifestRow],
     reports: Mapping[str, StoredReport],
 ) -> PatientResult:
     """reports: by slide, without those of another file; a correction of such a one is of no patient."""
     slides = {section.slide_id for node in staged.specimen.nodes for section in node.sections}
     own = tuple(correction for correction in applied if correction.slide_id in slides & reports.keys())
-    notes = (*_mixed_notes(reports, slides), *_left_out_notes(rows), *without_node_ids([row.facts for row, _ in rows]))
+    notes = (*_mixed_notes(reports, slides), *_left_out_notes(rows), *without_node_ids([row.facts for row in rows]))
     return PatientResult(staged, software=software if own else None, corrections=own, notes=notes)
 
 
@@ -247,21 +246,21 @@ def _mixed_notes(reports: Mapping[str, StoredReport], slides: Collection[str]) -
     return [Flag("mixed_reports", text)] if mixed else []
 
 
-def _left_out_notes(rows: Sequence[tuple[ManifestRow, str]]) -> list[Flag]:
+def _left_out_notes(rows: Sequence[ManifestRow]) -> list[Flag]:
     """Which slides are of another stain: a reader must know that they had no part in the stage."""
     return [
-        Flag("slide_left_out", f"Slide {slide_id} ({row.stain}) is not H&E: it was left to the pathologist.")
-        for row, slide_id in rows
+        Flag("slide_left_out", f"Slide {row.slide_id} ({row.stain}) is not H&E: it was left to the pathologist.")
+        for row in rows
         if not row.is_he
     ]
 
 
-def _rows_of(staged: Staged, rows: Sequence[tuple[ManifestRow, str]]) -> list[tuple[ManifestRow, str]]:
+def _rows_of(staged: Staged, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
     """The rows of this patient's specimen and side that have a slide; by CAMELYON17's table all of the patient's."""
     one = staged.specimen
     return [
-        (row, slide_id)
-        for row, slide_id in rows
+        row
+        for row in rows
         if row.has_slide
         and row.facts.patient_id == one.patient_id
         and one.specimen_id in ("", row.facts.specimen_id)

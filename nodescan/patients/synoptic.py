@@ -1,12 +1,11 @@
 """The CAP synoptic elements of the regional nodes, filled in as far as sections on H&E can."""
 
-from dataclasses import dataclass
-
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange
+from nodescan.reports.web_page import Fact
 
 NOT_ASSESSED = f"{UNDETERMINED} (not assessed by software)"
 NOT_MEASURED = f"{UNDETERMINED} (not measured)"
@@ -18,28 +17,19 @@ MICRO_ELEMENT = (
 ITC_ELEMENT = "Number of Lymph Nodes with Isolated Tumor Cells (0.2 mm or less OR 200 cells or less)"
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One line of the synoptic report. note: smaller, under the value."""
-
-    name: str
-    value: str
-    note: str = ""
-
-
-def synoptic(staged: Staged) -> tuple[Element, ...]:
+def synoptic(staged: Staged) -> tuple[Fact, ...]:
     """The elements of clinical-rules 7, in the order and with the names of the CAP protocol."""
     counts = staged.counts
     return (
-        Element("Regional Lymph Node Status", _status(staged)),
-        Element(MACRO_ELEMENT, count_words(counts.macro, staged), _borderline_note(Metastasis.MACRO, staged)),
-        Element(MICRO_ELEMENT, count_words(counts.micro, staged), _borderline_note(Metastasis.MICRO, staged)),
-        Element(ITC_ELEMENT, count_words(counts.itc, staged), _borderline_note(Metastasis.ITC, staged)),
-        Element("Size of Largest Nodal Metastatic Deposit", _size(staged), _size_note(staged)),
-        Element("Extranodal Extension", NOT_ASSESSED),
-        Element("Total Number of Lymph Nodes Examined (sentinel and non-sentinel)", *_examined(staged)),
-        Element("Number of Sentinel Nodes Examined", *_sentinels(staged)),
-        Element("pN Category (node component only)", staged.words, _category_note(staged)),
+        Fact("Regional Lymph Node Status", _status(staged)),
+        Fact(MACRO_ELEMENT, count_words(counts.macro, staged), _borderline_note(Metastasis.MACRO, staged)),
+        Fact(MICRO_ELEMENT, count_words(counts.micro, staged), _borderline_note(Metastasis.MICRO, staged)),
+        Fact(ITC_ELEMENT, count_words(counts.itc, staged), _borderline_note(Metastasis.ITC, staged)),
+        Fact("Size of Largest Nodal Metastatic Deposit", _size(staged), _size_note(staged)),
+        Fact("Extranodal Extension", NOT_ASSESSED),
+        Fact("Total Number of Lymph Nodes Examined (sentinel and non-sentinel)", *_examined(staged)),
+        Fact("Number of Sentinel Nodes Examined", *_sentinels(staged)),
+        Fact("pN Category (node component only)", staged.words, _category_note(staged)),
     )
 
 

@@ -12,6 +12,7 @@ from nodescan.annotations import DIAMETER, DIAMETER_UNCERTAINTY
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideInfo
+from nodescan.imaging.sizing import polygons_in, to_shape
 from nodescan.reports.palette import deposit_colours
 from nodescan.reports.wording import found_words
 from nodescan.whole_files import text_bytes, write_beside
@@ -49,11 +50,11 @@ def deposit_shape(deposit: Deposit) -> shapely.MultiPolygon:
     A contour that touches itself at a corner is split there, its area stays. Raises ValueError on an outline
     that holds no area.
     """
-    drawn = [shapely.Polygon(polygon.exterior, list(polygon.holes)) for polygon in deposit.outline]
+    drawn = polygons_in(to_shape(deposit.outline))
     shape = shapely.union_all([shapely.make_valid(polygon, method="structure") for polygon in drawn])
     if shapely.get_num_coordinates(shape) > _SIMPLIFY_FROM_POINTS:
         shape = shapely.simplify(shape, _SIMPLIFY_UM, preserve_topology=True)
-    polygons = _polygons(shape)
+    polygons = polygons_in(shape)
     if not polygons:
         raise ValueError(f"deposit {deposit.id} has an outline without area")
     return shapely.MultiPolygon(polygons)
@@ -95,8 +96,7 @@ def _geometry(deposit: Deposit, info: SlideInfo) -> dict[str, object]:
         return points / np.array([info.spacing.x, info.spacing.y]) - info.shown_from_px
 
     shape = shapely.set_precision(shapely.transform(deposit_shape(deposit), to_pixels), _GRID_PX)
-    polygons = _polygons(shape)
-    rings = [_rings(shapely.geometry.polygon.orient(polygon, sign=1.0)) for polygon in polygons]
+    rings = [_rings(shapely.geometry.polygon.orient(polygon, sign=1.0)) for polygon in polygons_in(shape)]
     if len(rings) == 1:
         return {"type": "Polygon", "coordinates": rings[0]}
     return {"type": "MultiPolygon", "coordinates": rings}
@@ -108,9 +108,3 @@ def _rings(polygon: shapely.Polygon) -> list[list[list[float]]]:
         [[round(float(x), 2), round(float(y), 2)] for x, y in ring.coords]
         for ring in (polygon.exterior, *polygon.interiors)
     ]
-
-
-def _polygons(shape: shapely.Geometry) -> list[shapely.Polygon]:
-    """The parts that hold area; a touching contour may leave lines and points behind."""
-    parts = shapely.get_parts(shapely.get_parts(shape))
-    return [part for part in parts if isinstance(part, shapely.Polygon) and part.area > 0]

@@ -120,7 +120,7 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
 def ruler_marks(report: SlideReport) -> tuple[Mark, ...]:
     """Sizes on a logarithmic ruler from 0.02 to 20 mm, a third of it for each class; the largest comes last, on top.
 
-    None for a slide without a class: the ruler would give it one.
+    Empty for a slide without a class: the ruler would give it one.
     """
     if report.metastasis is None:
         return ()

@@ -18,7 +18,7 @@ from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.domain.verdict import conclude
+from nodescan.domain.verdict import class_found
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
@@ -101,11 +101,6 @@ def _content(path: Path) -> Mapping[str, Any]:
         found = f"is no report of schema version {SCHEMA_VERSION} (found {reprlib.repr(version)})"
         raise UsageError(f"{name}: {found}; run the slide again")
     return content
-
-
-def read_again(path: Path, slide: SlideRef) -> StoredReport:
-    """The report at `path` as it was when it was written: see ReportFile.report_of."""
-    return ReportFile(path).report_of(slide)
 
 
 class ReportFile:
@@ -228,9 +223,8 @@ def _check_concluded(report: StoredReport, content: Mapping[str, Any]) -> None:
     by_size = [
         classify(one.diameter_um, cells=one.cells, cells_uncertainty=one.cells_uncertainty or 0) for one in found
     ]
-    verdict = conclude(found, tissue_found=True, all_examined=True, classifiable=True)
     follow = [one.metastasis for one in found], report.metastasis, content["largest_deposit_um"], content["n_foci"]
-    if follow != (by_size, verdict.metastasis, report.largest_deposit_um, report.known_foci):
+    if follow != (by_size, class_found(found), report.largest_deposit_um, report.known_foci):
         raise ValueError("class, sizes and number of foci don't fit; what a reader says belongs into --corrections")
 
 

@@ -218,7 +218,7 @@ def _nearest_limit(deposit: Deposit) -> tuple[float, str, str]:
 
 
 def _distance_to_limits(deposit: Deposit, deposits: Sequence[Deposit]) -> str:
-    """Of the largest deposit's size, or of the first on whose size the class hangs."""
+    """How far a size is from the nearest limit: that of the largest deposit, or of the first that decides the class."""
     limit, lower, upper = _nearest_limit(deposit)
     if deposit.borderline:
         whose = (

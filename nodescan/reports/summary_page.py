@@ -17,7 +17,7 @@ from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
-from nodescan.reports.report_reader import read_again
+from nodescan.reports.report_reader import ReportFile
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import (
     CLASS_RULES,
@@ -180,7 +180,7 @@ def _stands(report: SlideReport, path: Path) -> bool:
     if not report.status.without_result:
         return path.is_file()
     try:
-        return read_again(path, report.slide).provenance == report.provenance
+        return ReportFile(path).report_of(report.slide).provenance == report.provenance
     except UsageError:
         return False
 

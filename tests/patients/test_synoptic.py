@@ -14,11 +14,11 @@ NONE, ITC, MICRO, MACRO = Metastasis
 
 
 def filled(specimen: Specimen) -> dict[str, str]:
-    return {element.name: element.value for element in synoptic(stage(specimen, AJCC8))}
+    return {element.label: element.value for element in synoptic(stage(specimen, AJCC8))}
 
 
 def notes(specimen: Specimen) -> dict[str, str]:
-    return {element.name: element.note for element in synoptic(stage(specimen, AJCC8))}
+    return {element.label: element.note for element in synoptic(stage(specimen, AJCC8))}
 
 
 def node(name: str, found: Metastasis, size_um: float | None = None, *, sentinel: bool | None = True) -> Node:
@@ -104,7 +104,7 @@ def test_a_negative_patient_and_one_without_nodes() -> None:
 def test_negative_says_of_how_many_nodes(removed: int, said: str) -> None:
     """All nodes are negative only where all that were removed were examined."""
     staged = stage(Specimen("P", (node("1", NONE), node("2", NONE)), nodes_removed=removed), AJCC8)
-    elements = {element.name: element for element in synoptic(staged)}
+    elements = {element.label: element for element in synoptic(staged)}
     assert elements["Regional Lymph Node Status"].value == said
     total = elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"]
     more = "2 more were removed, of which no slide is here" if removed == 4 else ""

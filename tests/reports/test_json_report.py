@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from nodescan.domain.classification import classify
 from nodescan.domain.units import Micrometers
 from nodescan.reports.json_report import deposits_as_json, report_as_json, report_schema
-from nodescan.reports.report_reader import read_again
+from nodescan.reports.report_reader import ReportFile
 from nodescan.whole_files import json_bytes
 from tests.reports.factory import FOLDER, ITC, MACRO, MICRO, VARIANTS, result
 
@@ -65,7 +65,7 @@ def test_a_models_detection_limit_is_told_and_read_back(tmp_path: Path, schema: 
         content = json_bytes(report_as_json(known))
         assert schema.is_valid(json.loads(content))
         (tmp_path / "report.json").write_bytes(content)
-        again = read_again(tmp_path / "report.json", known.slide).model
+        again = ReportFile(tmp_path / "report.json").report_of(known.slide).model
         assert again is not None
         assert (again.smoothing_um, again.seed_threshold) == (known.model.smoothing_um, known.model.seed_threshold)
         assert again.found_from_um == known.model.found_from_um == json.loads(content)["model"].get("found_from_um")

@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nodescan.errors import DeviceError, ModelError, NodescanError, OutputError, SlideError
-from nodescan.library_checks import INSTALL, check_libraries, clipped
-from nodescan.machine import FULL, SET_TMPDIR, temporary_folder
-from nodescan.machine_checks import (
+from nodescan.doctor.library_checks import INSTALL, check_libraries, clipped
+from nodescan.doctor.machine_checks import (
     Check,
     State,
     check_memory,
@@ -20,6 +19,8 @@ from nodescan.machine_checks import (
     check_python,
     check_torch_pair,
 )
+from nodescan.errors import DeviceError, ModelError, NodescanError, OutputError, SlideError
+from nodescan.machine import FULL, SET_TMPDIR, temporary_folder
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
     from nodescan.domain.slide import SlideRef
@@ -157,16 +158,13 @@ def check_decoding(phantom: Phantom) -> Check:
     from nodescan.domain.geometry import PixelBox
     from nodescan.slides import open_slide
 
-    slide = open_slide(phantom.ref)
-    try:
+    with closing(open_slide(phantom.ref)) as slide:
         spacing = slide.info.spacing
         width, height = slide.frame_size(spacing)
         started, read = time.perf_counter(), 0
         for top in range(0, height, 1024):
             box = PixelBox(0, top, width, min(1024, height - top))
             read += slide.read(box, spacing).shape[0] * width
-    finally:
-        slide.close()
     rate = read / 1e6 / max(time.perf_counter() - started, 1e-9)
     found = f"{rate:.1f} Mpx/s with one thread, of JPEG in a TIFF on the local disk"
     if rate < SLOW_MPX_S:

@@ -1,4 +1,7 @@
-"""The folder on a local disk where copies of slides lie: tried, named, locked, and cleared of what dead runs left."""
+"""The local folder of --stage, where copies of slides lie: tried, named, locked, cleared of what dead runs left.
+
+It has nothing to do with the pN stage of a patient, which `nodescan stage` and patients/ are about.
+"""
 
 import os
 import re
@@ -35,16 +38,16 @@ _OWN_FOLDER = re.compile(r"\.nodescan-copies-\d+-[0-9a-f]{12}")
 """Hidden, so that copies inside a folder of slides are never taken for slides; the process is named for people."""
 
 
-def prepare_stage(folder: Path) -> None:
+def prepare_copy_folder(folder: Path) -> None:
     """Make the folder and try to write there, before anything of an earlier run is touched. Raises OutputError."""
-    with stage_errors(folder):
+    with copy_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".nodescan-", dir=folder):
             pass
 
 
 @contextmanager
-def stage_errors(folder: Path) -> Iterator[None]:
+def copy_folder_errors(folder: Path) -> Iterator[None]:
     """Around what is done to the folder. Raises OutputError where the disk refuses."""
     try:
         yield

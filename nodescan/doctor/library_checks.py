@@ -5,8 +5,8 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 
+from nodescan.doctor.machine_checks import Check, State
 from nodescan.machine import signal_name
-from nodescan.machine_checks import Check, State
 
 COMPILED: Mapping[str, str] = {
     "numpy": "numpy",

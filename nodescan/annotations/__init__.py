@@ -16,13 +16,13 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from nodescan.annotation_groups import ROLES, Role, known_names
-from nodescan.crossings import cross_too_often
+from nodescan.annotations.crossings import cross_too_often
+from nodescan.annotations.exclusions import united, without
+from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError
-from nodescan.exclusions import united, without
 
 DIAMETER, DIAMETER_UNCERTAINTY = "Diameter um", "Diameter uncertainty um"
 """The measurements of deposits.geojson that state a deposit's greatest diameter, and how uncertain it is."""
@@ -110,7 +110,7 @@ def read_geojson(path: Path) -> Outlines:
 class _Piece:
     """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline.
 
-    diameter_um, uncertainty_um: its greatest diameter and that's, as the file states them; None where it doesn't.
+    diameter_um, uncertainty_um: its greatest diameter and the uncertainty of that, None where the file states none.
     """
 
     name: str
@@ -250,17 +250,10 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
     tumour, excluded, ignored = (united(found[role]) for role in Role)
-    left_out = len(remarks[_LEFT_OUT])
+    left = len(remarks[_LEFT_OUT])
     stated = float(np.median(ratios)) if ratios else None
     return Outlines(
-        path.name,
-        tumour,
-        excluded,
-        tuple(notes),
-        left_out,
-        ignored=ignored,
-        unsure=tuple(unsure),
-        stated_um_per_px=stated,
+        path.name, tumour, excluded, tuple(notes), left, ignored=ignored, unsure=tuple(unsure), stated_um_per_px=stated
     )
 
 

@@ -1,0 +1,104 @@
+"""Opens what a run scans its slides with: this process, worker processes of this machine, or those of a cluster."""
+
+import pkgutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+
+from nodescan.batch_request import BatchRequest
+from nodescan.config import Config
+from nodescan.domain.report import ModelIdentity
+from nodescan.errors import LockLostError, OutputError, UsageError
+from nodescan.executors import InProcess, LocalSlots, SlideExecutor
+from nodescan.inference.card import load_card
+from nodescan.local_copies import CopyFolder
+from nodescan.progress import Viewer
+from nodescan.slide_task import RunTools, Tools, scan_one
+from nodescan.slides import open_slide
+from nodescan.whole_files import remove_parts
+from nodescan.worker_messages import ScanJob
+from nodescan.workers import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePredictor:
+    """What is known here of a network that runs in worker processes."""
+
+    model: ModelIdentity
+    device: str
+    precision: str
+    batch_size: int
+
+
+@contextmanager
+def opened(
+    request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
+) -> Iterator[RunTools]:
+    """What the run scans with, its model open: here, on a cluster, or in worker processes that end with the block."""
+    copy_folder = None if request.stage is None else CopyFolder(request.stage, request.stall_minutes * 60)
+    if request.slots == 0:
+        predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
+        tools = Tools(job.folder, open_slide, predictor, config, job.reports, job.rules)
+        yield in_this_process(tools, command=request.command, copy_folder=copy_folder)
+        return
+    model = load_card(job.model).identity()
+    with _processes(request, job, first=first, viewer=viewer) as executor:
+        said = executor.opened
+        yield RunTools(
+            folder=job.folder,
+            config=config,
+            reports=job.reports,
+            command=request.command,
+            rules=job.rules,
+            copy_folder=copy_folder,
+            predictor=RemotePredictor(model, said.device, said.precision, said.batch_size),
+            executor=executor,
+            pending=executor.pending,
+            scan=executor.scan,
+        )
+
+
+def in_this_process(tools: Tools, *, command: tuple[str, ...] = (), copy_folder: CopyFolder | None = None) -> RunTools:
+    """A run whose slides are scanned by `tools`, one after another."""
+    return RunTools(
+        folder=tools.folder,
+        config=tools.config,
+        reports=tools.reports,
+        command=command,
+        rules=tools.rules,
+        copy_folder=copy_folder,
+        predictor=tools.predictor,
+        executor=InProcess(),
+        pending=1,
+        scan=partial(scan_one, tools=tools),
+    )
+
+
+@contextmanager
+def _processes(request: BatchRequest, job: ScanJob, *, first: Worker | None, viewer: Viewer) -> Iterator[SlideExecutor]:
+    """Those that scan, of this machine or of a cluster's."""
+    stall_s = request.stall_minutes * 60
+    if request.scheduler is None:
+        with _left_tidy(job), LocalSlots(job, slots=request.slots, stall_s=stall_s, first=first) as slots:
+            yield slots
+        return
+    try:
+        from nodescan.cluster.executor import Cluster, on_cluster  # noqa: PLC0415  an extra, and slow to import
+    except ImportError as error:
+        remedy = 'install it with: pip install "nodescan[cluster]"'
+        raise UsageError(f"--scheduler: Dask is not installed ({error}); {remedy}") from None
+    with on_cluster(job, Cluster(request.scheduler, request.tasks_at_once, stall_s), viewer) as executor:
+        yield executor
+
+
+@contextmanager
+def _left_tidy(job: ScanJob) -> Iterator[None]:
+    """Workers that are ended in mid-slide can't clear away what they had half written: on Ctrl-C it is done here."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        with suppress(OutputError, LockLostError):
+            job.rules.may_write()
+            remove_parts(job.folder)
+        raise
