@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError
-from nodescan.ome_xml import physical_size_um
+from nodescan.ome_xml import physical_size_um, size_px
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
 """A mask's resolution tags are believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px,
@@ -45,12 +45,14 @@ class MaskImage:
     """A mask as its file holds it. values : numeric (H, W), one a pixel.
 
     spacing: by OME-XML, else by TIFF resolution tags, None where neither is there and plausible; tags: by the latter,
-    likewise. lossy: values may differ from those that were saved. notes: see Measurement.
+    likewise. described_px: the (width, height) that OME-XML gives the picture, None where it gives none. lossy: values
+    may differ from those that were saved. notes: see Measurement.
     """
 
     values: NDArray[np.generic]
     spacing: Spacing | None
     tags: Spacing | None
+    described_px: tuple[int, int] | None
     lossy: bool
     notes: tuple[str, ...]
 
@@ -64,7 +66,8 @@ def read_mask_image(path: Path) -> MaskImage:
                 pages = getattr(image, "n_frames", 1)
                 check_stored(path, image)
                 pixels, lossy = np.asarray(image), _is_lossy(image)
-                described, tags = _spacings_in(image)
+                description = _description(image)
+                described, tags = _described_spacing(description), _tag_spacing(image)
     except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
@@ -78,7 +81,7 @@ def read_mask_image(path: Path) -> MaskImage:
     except OSError as error:  # missing, no permission, truncated
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
-    return MaskImage(_one_channel(path, pixels), described or tags, tags, lossy, notes)
+    return MaskImage(_one_channel(path, pixels), described or tags, tags, size_px(description), lossy, notes)
 
 
 def check_stored(path: Path, image: Image.Image) -> None:
@@ -133,16 +136,23 @@ def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]
     return colours[..., 0]
 
 
-def _spacings_in(image: Image.Image) -> tuple[Spacing | None, Spacing | None]:
-    """By OME-XML, and by TIFF resolution tags, each where plausible; other formats state a print size only."""
+def _description(image: Image.Image) -> bytes:
+    """A TIFF's, where OME-XML stands."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return None, None
-    described = str(image.tag_v2.get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
-    size_um = physical_size_um(described.encode("latin-1", "replace"))  # pillow takes the tag's UTF-8 for Latin-1
-    return None if size_um is None else _if_plausible(*size_um), _tag_spacing(image)
+        return b""
+    said = str(image.tag_v2.get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
+    return said.encode("latin-1", "replace")  # pillow takes the tag's UTF-8 for Latin-1
 
 
-def _tag_spacing(image: TiffImagePlugin.TiffImageFile) -> Spacing | None:
+def _described_spacing(description: bytes) -> Spacing | None:
+    size_um = physical_size_um(description)
+    return None if size_um is None else _if_plausible(*size_um)
+
+
+def _tag_spacing(image: Image.Image) -> Spacing | None:
+    """By TIFF resolution tags; other formats state a print size only."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return None
     tags = image.tag_v2
     unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
     across, down = (float(tags.get(tag, 0)) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))

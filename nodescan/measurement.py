@@ -118,19 +118,8 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     spacing = mpp or picture.spacing
     if spacing is None:
         raise UsageError(f"{path.name}: the file does not say how large a pixel is; give it with --mpp UM")
-    other = picture.tags
-    if mpp is None and other is not None and _differ(spacing, other):
-        raise UsageError(
-            f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px (OME-XML) and {other.x:.4g} x "
-            f"{other.y:.4g} um/px (resolution tags): only one can be right, and every size hangs on it; find out "
-            "which, and give it with --mpp UM"
-        )
-    if mpp is None and spacing.aspect > LARGEST_ASPECT:
-        raise UsageError(
-            f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px: x and y differ by more than a "
-            "scanner's, and no one number is right for both; mend the resolution in the file's tags or save the mask "
-            "again; --mpp is right only where the pixels are square"
-        )
+    if mpp is None:
+        _check_spacing(path, picture, spacing)
     mask, notes = _mask_in(path, picture, value)
     if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
         own = picture.spacing
@@ -141,6 +130,30 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
         notes += ("tumour reaches the edge of the mask: it may go on outside, so that deposit is at least as large",)
     source = "user" if mpp is not None else "file"
     return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
+
+
+def _check_spacing(path: Path, picture: MaskImage, spacing: Spacing) -> None:
+    """Raises UsageError where the file contradicts its own pixel size: a wrong one makes every size wrong."""
+    height, width = picture.values.shape
+    if picture.described_px is not None and picture.described_px != (width, height):
+        across, down = picture.described_px
+        raise UsageError(
+            f"{path.name}: its OME-XML speaks of {across:,} x {down:,} px, but the mask has {width:,} x {height:,}: "
+            "a reduced or cut copy, whose pixels may have another size; find out which, and give it with --mpp UM"
+        )
+    other = picture.tags
+    if other is not None and _differ(spacing, other):
+        raise UsageError(
+            f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px (OME-XML) and {other.x:.4g} x "
+            f"{other.y:.4g} um/px (resolution tags): only one can be right, and every size hangs on it; find out "
+            "which, and give it with --mpp UM"
+        )
+    if spacing.aspect > LARGEST_ASPECT:
+        raise UsageError(
+            f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px: x and y differ by more than a "
+            "scanner's, and no one number is right for both; mend the resolution in the file's tags or save the mask "
+            "again; --mpp is right only where the pixels are square"
+        )
 
 
 def _at_edge(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing) -> bool:

@@ -202,6 +202,21 @@ def test_ome_xml_that_the_resolution_tags_contradict_is_refused(tmp_path):
         assert measured(tmp_path / name, mpp=None).spacing == Spacing.square(4.0)
 
 
+def test_a_reduced_mask_that_kept_its_ome_xml_is_refused(tmp_path):
+    """Its pixels are twice as large as the description says: every size would come out halved."""
+    ome = (
+        '<OME><Image><Pixels SizeX="260" SizeY="80" PhysicalSizeX="2" PhysicalSizeY="2"/></Image></OME>',
+        '<OME><Image><Pixels SizeX="130" SizeY="40" PhysicalSizeX="2" PhysicalSizeY="2"/></Image></OME>',
+    )
+    reduced, whole = (
+        saved(tmp_path / f"{name}.tif", bar(), tiffinfo={270: text})
+        for name, text in zip(("reduced", "whole"), ome, strict=True)
+    )
+    with pytest.raises(UsageError, match="its OME-XML speaks of 260 x 80 px, but the mask has 130 x 40: a reduced"):
+        measured(reduced, mpp=None)
+    assert measured(whole, mpp=None).spacing == measured(reduced, mpp=TWO_UM).spacing == TWO_UM
+
+
 def test_a_given_spacing_that_contradicts_the_file_is_remarked_upon(tmp_path):
     """The given spacing is used, and the notes say that the file has another."""
     path = tiff_with(tmp_path / "m.tif", bar(), 3, (5000.0, 5000.0))
@@ -308,7 +323,7 @@ def test_a_limit_is_one_wherever_the_outline_lies(tmp_path, left, length_um, fou
 
 def test_outlines_that_say_nothing_are_no_negative(tmp_path):
     """ASAP puts an outline that was given no group into None: whether it is tumour is not known."""
-    with pytest.raises(AnnotationError, match="no outline of it says that it is tumour .1 outline in no group"):
+    with pytest.raises(AnnotationError, match=r"no outline of it says that it is tumour \(1 outline in no group"):
         measured(asap(tmp_path / "a.xml", ("None", SQUARE)))
     some = measured(asap(tmp_path / "a.xml", ("_0", SQUARE), ("None", [(0, 0), (9000, 0), (9000, 9000)])))
     assert any("1 outline in no group" in note for note in some.notes)
