@@ -136,6 +136,16 @@ def test_a_schedule_that_is_over_cannot_be_gone_on_with(finished: Path, capsys: 
     assert "--model.init_from" in line
 
 
+def test_tiles_that_a_network_answers_otherwise_are_refused(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The residual network answers a picture as one: tiles have no place in its lesson."""
+    words = ["--config", str(small_config(tmp_path / "small.yaml", index, batches=1)), "--trainer.max_epochs=1"]
+    line = said_of([*words, "--model.architecture", "residual"], capsys)
+    assert "a tile has (4, 4) cells, of which residual answers (1, 1)" in line
+    assert "--model.tile_weight 0" in line
+
+
 @pytest.mark.parametrize(("batches", "epochs"), [(4, 4), (5, 3)])
 def test_epochs_of_another_length_cannot_be_gone_on_with(
     finished: Path, batches: int, epochs: int, capsys: pytest.CaptureFixture[str]
