@@ -23,6 +23,7 @@ from nodescan.whole_files import output_errors, remove_parts, written_beside
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
 from training.options import LIGHTNING
+from training.run_length import SameLength, ValidatedOnce
 
 LAST = "last.ckpt"
 """What ModelCheckpoint calls the newest checkpoint where it is told to save_last."""
@@ -113,7 +114,7 @@ class TrainingCLI(LightningCLI):
                 f"trainer.limit_val_batches is 0: the run is to watch {watched[0]}, which only validation tells; leave "
                 "it out, or give a number above 0"
             )
-        self.trainer.callbacks.insert(0, SameLength())
+        self.trainer.callbacks[:0] = [SameLength(), ValidatedOnce(watched)]
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
             self.trainer.strategy.checkpoint_io = WholeCheckpoints()
         for callback in self.trainer.checkpoint_callbacks:
@@ -213,20 +214,6 @@ class ValidatedFirst(ModelCheckpoint):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         super().on_train_batch_end(trainer, pl_module, outputs=None, batch=None, batch_idx=0)
-
-
-class SameLength(lightning.Callback):
-    """Refuses to go on with a schedule that ends before the run does: it would fail at its last step."""
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        asked = int(trainer.estimated_stepping_batches)
-        for config in trainer.lr_scheduler_configs:
-            planned = getattr(config.scheduler, "total_steps", asked)
-            if planned < asked:
-                raise UsageError(
-                    f"{trainer.ckpt_path}: its schedule of learning rates is of {planned} steps, this run of {asked}; "
-                    "go on as long as was planned, or start from its weights: --model.init_from instead of --ckpt_path"
-                )
 
 
 def last_checkpoint(folder: Path) -> Path:

@@ -134,6 +134,8 @@ def _masked_image(mask: Path) -> MaskedImage:
     if picture is None:
         raise UsageError(f"{mask}: no picture named {stem}.png, .jpg or .tif beside it")
     pixels, tumour = _opened(picture, "RGB"), _opened(mask, "L") > 0
+    if not tumour.any() and _is_transparent_in_part(mask):
+        raise UsageError(f"{mask}: is empty but for its transparency, and whether that is the mask would be a guess")
     if pixels.shape[:2] != tumour.shape:
         raise UsageError(f"{mask}: {tumour.shape} px, but its picture has {pixels.shape[:2]}")
     return MaskedImage(stem, pixels, tumour)
@@ -146,6 +148,11 @@ def _opened(file: Path, mode: str) -> NDArray[np.uint8]:
         raise UsageError(f"{file}: not a readable image ({error})") from error
 
 
+def _is_transparent_in_part(file: Path) -> bool:
+    alpha = _opened(file, "RGBA")[..., 3]
+    return bool((alpha != alpha[0, 0]).any())
+
+
 def _clear(answer: Answer) -> NDArray[np.bool_]:
     return (answer.share == 0) | (answer.share == 1)
 
@@ -156,9 +163,10 @@ def _cell_auc(answers: list[Answer]) -> float:
 
 
 def _dice(answers: list[Answer]) -> float:
-    """Twice the common area over the sum of both areas, all pictures taken together."""
+    """Twice the common area over the sum of both areas, all pictures taken together; NaN where both are none."""
     common = sum(int((a.truth & a.drawn).sum()) for a in answers)
-    return 2 * common / max(sum(int(a.truth.sum()) + int(a.drawn.sum()) for a in answers), 1)
+    both = sum(int(a.truth.sum()) + int(a.drawn.sum()) for a in answers)
+    return 2 * common / both if both else float("nan")
 
 
 def _enlarged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:

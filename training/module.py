@@ -99,6 +99,12 @@ class TumourModule(lightning.LightningModule):
         patches = self._loss(patch_logit(lone), self._taught(batch))
         loss = patches
         if laid_out is not None:
+            if laid_out.shape != batch.cells.shape:
+                answered, labelled = tuple(laid_out.shape[1:]), tuple(batch.cells.shape[1:])
+                raise UsageError(
+                    f"a tile has {labelled} cells, of which {self.hparams['architecture']} answers {answered}: leave "
+                    "tiles out with --model.tile_weight 0, or choose another network"
+                )
             known = batch.cells != IGNORED
             tiles = self._loss(laid_out[known], batch.cells[known])
             loss = patches + self.hparams["tile_weight"] * tiles

@@ -212,13 +212,17 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
     frame = slide.frame_spacing(*SPACING_UM)
     width, height = slide.frame_size(frame)
     shape = (-(-height // STRIDE_PX), -(-width // STRIDE_PX))
-    overview, _ = view_whole(slide, settings.overview)
+    overview, unread = view_whole(slide, settings.overview)
     tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
     mask, ignored, notes = _drawn(job, slide, frame)
     cell = frame.scaled(STRIDE_PX)
     shown = tissue.tissue if tissue.unseen is None else tissue.tissue & ~tissue.unseen  # gaps teach nothing
     covered = coverage(shown, tissue.spacing, shape=shape, spacing=cell) >= MIN_TISSUE
     shares = mask.cell_shares(STRIDE_PX, shape)
+    if unread.any():
+        notes = (*notes, f"{unread.mean():.1%} of the overview can't be read, and nothing is drawn from there")
+    elif job.annotation and not coverage(tissue.wanted, tissue.spacing, shape=shape, spacing=cell)[shares > 0].any():
+        raise _beside_tissue(job.annotation, slide)
     unknown = ignored.cell_shares(STRIDE_PX, shape) > 0
     around = ndimage.binary_dilation(unknown, np.ones((3, 3)))  # what a patch's label speaks of reaches a cell further
     found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive & ~around).ravel()
@@ -267,6 +271,14 @@ def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
     return AnnotationError(
         f"{annotation}: outlines no tumour, or cuts all of it out, but the manifest says that the slide holds some"
         + (hint if left_out else "")
+    )
+
+
+def _beside_tissue(annotation: Path, slide: Slide) -> AnnotationError:
+    """Taken as it is, the tumour that was meant would be taught as normal."""
+    return AnnotationError(
+        f"{annotation}: outlines tumour where its slide {slide.ref.path.name} shows no tissue; it belongs to another "
+        "slide, or was drawn at another magnification"
     )
 
 

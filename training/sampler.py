@@ -158,19 +158,20 @@ def read_hard_negatives(path: Path, rows: Sequence[IndexRow], *, index: Path) ->
     masks = lru_cache(_OPEN_MASKS)(lambda slide_id: _load_masks(index, slide_id))
     numbers = {row.slide_id: number for number, row in enumerate(rows)}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = list(csv.DictReader(file))
+        with path.open(encoding="utf-8-sig", newline="") as file:  # a spreadsheet may have taken a row out
+            table = csv.DictReader(file)
+            lines, missing = list(table), [name for name in HARD_COLUMNS[:5] if name not in (table.fieldnames or ())]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: can't be read ({error}); make it with python -m training mine") from error
+    if missing:
+        raise UsageError(f"{path}: the column {missing[0]!r} is missing; make it with python -m training mine")
     places = []
     for row, line in enumerate(lines, start=2):
         try:
             left, top, width, height = (int(line[name]) for name in HARD_COLUMNS[1:5])
             number = numbers[line["slide_id"]]
         except KeyError as error:
-            raise UsageError(
-                f"{path}: row {row}: {error} is not a slide of this split of the index, or a column is missing"
-            ) from error
+            raise UsageError(f"{path}: row {row}: {error} is not a slide of this split of the index") from error
         except (TypeError, ValueError) as error:
             raise UsageError(f"{path}: row {row}: a box is four whole numbers ({error})") from error
         if not rows[number].exhaustive:

@@ -112,7 +112,8 @@ def mine_command(
     settings = MiningSettings(threshold=threshold, apart_px=64, most_per_slide=500)
     found = mine(predictor, Path(data["index"]), settings=settings, tell=typer.echo)
     write_hard_negatives(found, place)
-    typer.echo(f"{place}: {len(found)} hard negatives; fit again with --data.init_args.hard_negatives {place}")
+    then = f"fit again with --data.init_args.hard_negatives {place}" if found else "nothing to fit again with"
+    typer.echo(f"{place}: {len(found)} hard negatives; {then}")
 
 
 def _data_section(config: Path) -> dict[str, Any]:

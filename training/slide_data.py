@@ -104,6 +104,12 @@ class SlideData(lightning.LightningDataModule):
     def setup(self, stage: str) -> None:
         check_network(self.plan, self.trainer)
         self.valid = _drawn_once(SlideSampler(self.index, "valid", self.sample), self.plan)
+        tumour = self.valid[1]
+        if tumour.all() or not tumour.any():
+            raise UsageError(
+                f"plan.valid_patches is {self.plan.valid_patches}: all that were drawn are of one class, which has no "
+                "AUC; draw more"
+            )
         if stage == "fit":
             self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)
 

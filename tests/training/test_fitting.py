@@ -136,6 +136,27 @@ def test_a_schedule_that_is_over_cannot_be_gone_on_with(finished: Path, capsys: 
     assert "--model.init_from" in line
 
 
+def test_tiles_that_a_network_answers_otherwise_are_refused(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The residual network answers a picture as one: tiles have no place in its lesson."""
+    words = ["--config", str(small_config(tmp_path / "small.yaml", index, batches=1)), "--trainer.max_epochs=1"]
+    line = said_of([*words, "--model.architecture", "residual"], capsys)
+    assert "a tile has (4, 4) cells, of which residual answers (1, 1)" in line
+    assert "--model.tile_weight 0" in line
+
+
+@pytest.mark.parametrize(("batches", "epochs"), [(4, 4), (5, 3)])
+def test_epochs_of_another_length_cannot_be_gone_on_with(
+    finished: Path, batches: int, epochs: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With as many steps in all, too: what is done counts in epochs, and the schedule would be over too early."""
+    words = [f"--data.init_args.plan.batches={batches}", f"--trainer.max_epochs={epochs}"]
+    line = said_of(["--config", str(finished), "--ckpt_path", "last", *words], capsys)
+    assert f"last.ckpt: its epochs are of 8 batches, this run's of {batches}; go on with the data" in line
+    assert "--model.init_from" in line
+
+
 def test_a_run_says_where_its_best_checkpoint_is(
     index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,6 +317,27 @@ def test_a_run_that_watches_a_score_is_not_left_without_validation(
     )
     assert "nothing would be validated" in said_of([*words, "--ckpt_path", "last"], capsys, command="validate")
     assert main(["fit", *words, "--trainer.callbacks=null", "--trainer.max_steps", "1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--trainer.max_steps=7", "of 7 steps and would first be validated after 8 batches"),
+        ("--trainer.check_val_every_n_epoch=3", "of 16 steps and would first be validated after 24 batches"),
+    ],
+)
+def test_a_run_that_watches_a_score_is_long_enough_to_be_validated(
+    finished: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told before the first step, not in a traceback after the last."""
+    line = said_of(["--config", str(finished), words], capsys)
+    assert f"error: the run is {said}, but is to watch valid/auc, which only validation tells" in line
+
+
+@pytest.mark.parametrize("words", ["--trainer.max_steps=8", "--trainer.max_steps=4 --trainer.val_check_interval=4"])
+def test_one_validation_is_enough(finished: Path, words: str) -> None:
+    """At the last step of the run, be that an epoch's or not."""
+    assert main(["fit", "--config", str(finished), *words.split()]) == 0
 
 
 def signalled(number: int, at: int) -> list[str]:

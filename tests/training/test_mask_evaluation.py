@@ -58,3 +58,19 @@ def test_a_masks_picture_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no picture")
     with pytest.raises(UsageError, match=r"a.png: not a readable image"):
         read_masked_images(tmp_path)
+
+
+def test_a_mask_held_in_transparency_is_refused(tmp_path: Path) -> None:
+    """Its colours are black throughout: the picture would pass for one without tumour."""
+    Image.new("RGB", (160, 160)).save(tmp_path / "a.png")
+    mask = np.zeros((160, 160, 4), np.uint8)
+    mask[:80, :, 3] = 255
+    Image.fromarray(mask).save(tmp_path / "a_mask.png")
+    with pytest.raises(UsageError, match=r"a_mask.png: is empty but for its transparency"):
+        read_masked_images(tmp_path)
+
+
+def test_where_nothing_is_tumour_and_nothing_drawn_there_is_no_dice() -> None:
+    """Called 0, the best answer would pass for the worst."""
+    blank = MaskedImage("blank", np.zeros((160, 160, 3), np.uint8), np.zeros((160, 160), bool))
+    assert np.isnan(evaluate_masks([blank], RedIsTumour(), spacing_um=0.94).dice.value)

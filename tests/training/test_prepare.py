@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,13 @@ from hypothesis import strategies as st
 
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import Picture
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NotASlideError, OutputError, UnmeasurableError, UsageError
+from nodescan.interfaces import Slide
 from nodescan.outline_masks import rasterise
+from nodescan.overview import view_whole
+from nodescan.scan_settings import OverviewSettings
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
 from training.__main__ import main
@@ -203,6 +208,36 @@ def test_a_file_that_is_no_slide_is_named(tmp_path: Path) -> None:
     (tmp_path / row.key).write_text("<html>no such key</html>")
     with pytest.raises(NotASlideError, match=r"normal_001.tif: not a slide"):
         prepare([row], tmp_path, tmp_path / "index", tell=silent)
+
+
+@pytest.mark.parametrize("x_px", [20, 70])
+def test_outlines_beside_all_tissue_are_refused(data_set: Path, tmp_path: Path, x_px: int) -> None:
+    """Drawn at another magnification, say: what was meant would be taught as normal. One that reaches tissue is not."""
+    row = row_of("tumor_001")
+    (tmp_path / row.key).parent.mkdir(parents=True)
+    (tmp_path / row.key).symlink_to(data_set / row.key)
+    write_asap(tmp_path / row.annotation_key, (Disc(x_px, SIDE_PX / 2 if x_px > 20 else 20, 19),))
+    if x_px > 20:
+        assert prepare([row], tmp_path, tmp_path / "index", tell=silent)[0].edge_tumour
+    else:
+        with pytest.raises(AnnotationError, match=r"tumor_001.tif shows no tissue; it belongs to another slide, or"):
+            prepare([row], tmp_path, tmp_path / "index", tell=silent)
+
+
+def test_what_of_the_overview_cannot_be_read_is_said(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tissue there is not in the index, and nobody would know why."""
+
+    def view_torn(slide: Slide, chosen: OverviewSettings) -> tuple[Picture, np.ndarray]:
+        picture, unread = view_whole(slide, chosen)
+        unread[: unread.shape[0] // 2] = True
+        return picture, unread
+
+    monkeypatch.setattr("training.prepare.view_whole", view_torn)
+    told: list[str] = []
+    prepare([row_of("normal_001")], data_set, tmp_path / "index", tell=told.append)
+    assert re.search(r"normal_001: (49|50)\.\d% of the overview can't be read, and nothing is drawn", told[-1])
 
 
 @pytest.mark.parametrize(

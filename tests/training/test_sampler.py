@@ -175,6 +175,14 @@ def test_the_loader_says_how_many_patches_come_from_slides(index: Path, capsys: 
     assert "patches/s, training waited" in said
 
 
+def test_validation_patches_of_one_class_are_refused(index: Path) -> None:
+    """Their AUC would be 0, of which one run is no better than another."""
+    data = slide_data(index)
+    data.plan = replace(data.plan, valid_patches=1)
+    with pytest.raises(UsageError, match=r"plan.valid_patches is 1: all that were drawn are of one class"):
+        data.setup("fit")
+
+
 def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_path: Path) -> None:
     """A quarter of the normal places are the middles, in whole pixels, of the mined boxes."""
     path = tmp_path / "hard.csv"
@@ -217,6 +225,25 @@ def test_boxes_that_may_not_be_drawn_from_are_refused(
         csv.writer(file).writerows([HARD_COLUMNS, row])
     with pytest.raises(UsageError, match=f"hard.csv: {said}"):
         SlideSampler(index, "train", SAMPLE, hard_negatives=path)
+
+
+@pytest.mark.parametrize("content", ["", "slide_id;left_px\n", "normal_003,100,200,97,65,0.9\n"])
+def test_a_file_without_the_columns_of_boxes_is_refused(index: Path, tmp_path: Path, content: str) -> None:
+    """Empty, of another separator or without its first line: it would teach nothing, in silence."""
+    (tmp_path / "hard.csv").write_text(content)
+    with pytest.raises(
+        UsageError, match=r"hard.csv: the column '\w+' is missing; make it with python -m training mine"
+    ):
+        SlideSampler(index, "train", SAMPLE, hard_negatives=tmp_path / "hard.csv")
+
+
+def test_boxes_saved_by_a_spreadsheet_are_read(index: Path, tmp_path: Path) -> None:
+    """With its mark at the beginning of the file and its ends of lines."""
+    (tmp_path / "hard.csv").write_bytes(
+        b"\xef\xbb\xbf" + ",".join(HARD_COLUMNS).encode() + b"\r\nnormal_003,100,200,96,96,0.9\r\n"
+    )
+    sampler = SlideSampler(index, "train", SAMPLE, hard_negatives=tmp_path / "hard.csv")
+    assert [(place.x_px, place.y_px) for place in sampler.hard] == [(148, 248)]
 
 
 def test_boxes_beside_tumour_and_at_the_rim_are_drawn_from(index: Path, tmp_path: Path) -> None:
