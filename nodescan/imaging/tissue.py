@@ -14,7 +14,7 @@ from nodescan.imaging.components import components, windows
 from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink
 from nodescan.imaging.missing import dark_pixels
 from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large
-from nodescan.imaging.unscanned import gaps_and_cuts, unscanned
+from nodescan.imaging.unscanned import beside_tissue, gaps_and_cuts, unscanned
 
 _UM2_PER_MM2 = 1e6
 
@@ -41,7 +41,8 @@ _TISSUE_LIMITS = {
 }
 
 _MESSAGES = {
-    "pen": "{area} mm2 of pen marks on glass was left out; tissue under paler ink may not be judged well.",
+    "pen": "{area} mm2 of pen marks was left out; what they hide was not examined, and tissue under paler ink may not "
+    "be judged well.",
     "edge": "{area} mm2 along slide edges, coverslip edges or scratches was left out and not examined.",
     "debris": "{area} mm2 of colourless material (dust, bubbles, smears) was left out and not examined.",
     "small": "{area} mm2 of specks too small to count as tissue fragments was left out and not examined.",
@@ -146,6 +147,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
         unseen=enlarged(gaps),
         unscanned=enlarged(view.outside),
         cut=enlarged(cuts),
+        inked=enlarged(beside_tissue(ink, kept & coloured, view.um_per_px)),
         glass=view.glass_colour,
     )
 

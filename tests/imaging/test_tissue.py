@@ -120,6 +120,24 @@ def test_tissue_that_goes_on_under_ink_is_hidden(across: bool, width: int) -> No
     assert pen.any() == across
 
 
+@pytest.mark.parametrize("ink", [(40, 60, 160), (30, 140, 80), (25, 25, 28), (200, 30, 40)])
+@pytest.mark.parametrize(("gap_um", "meets"), [(-40, True), (0, True), (200, False)])
+def test_a_node_that_runs_into_ink_is_told_however_small_the_mark(
+    ink: tuple[int, int, int], gap_um: int, meets: bool
+) -> None:
+    """A dot of 0.3 mm2 over a node's edge, or up to it, may hide some of it; one beside it doesn't."""
+    shape = (300, 400)
+    node, dot = disc(shape, (150, 150), 90), disc(shape, (150, 150 + 90 + 40 + gap_um / 8), 40)
+    view = stained(glass(*shape), node)
+    view[dot] = ink
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert excluded_flags(mask, TISSUE) == ()
+    assert (mask.inked is not None) == meets
+    if mask.inked is not None:
+        assert not (mask.inked & mask.tissue).any()
+        assert mask.inked[disc(shape, (150, 150), 100)].sum() > 0.5 * mask.inked.sum()
+
+
 @pytest.mark.parametrize("grey", [175, 190, 210])
 def test_a_grey_edge_is_not_the_glass_of_a_white_slide(grey: int) -> None:
     """Where glass came out pure white, a strip of glue is the only thing that looks like glass: pale tissue stays."""
