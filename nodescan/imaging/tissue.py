@@ -11,7 +11,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components, windows
-from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink
+from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink, opened
 from nodescan.imaging.missing import dark_pixels
 from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large
 from nodescan.imaging.unscanned import beside_tissue, gaps_and_cuts, unscanned
@@ -112,7 +112,8 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     Stain is told from glass, shadow and dust by its colour, relative to the slide's own glass and never below
     an absolute floor: a threshold that adapts to the histogram calls noise tissue on an empty slide, and tissue glass
     on a full one. What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small. Where tissue goes on
-    under ink it is `hidden`; slivers of that, smaller than a fragment, are taken for tissue.
+    under ink, or under black larger than a hole, it is `hidden`; slivers of ink smaller than a fragment are taken for
+    tissue.
     """
     if overview.ndim != 3 or overview.shape[2] != 3 or overview.dtype != np.uint8 or 0 in overview.shape:
         raise ValueError(f"an overview is uint8 (H, W, 3), not {overview.dtype} {overview.shape}")
@@ -126,11 +127,12 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
     kept = large(body, smallest_px)
     under_ink = enclosed(ink, kept, settings.ink.hiding_um, view.um_per_px) if ink.any() else ink
+    under_ink = under_ink | (_black_in_tissue(grey, view, settings.ink) & ~body)
     hidden = large(under_ink, smallest_px)
     ink &= ~under_ink
     gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
     tissue = (dilated(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside | gaps
-    left = grey & ~tissue
+    left = grey & ~tissue & ~hidden
     edge = _edges(left, view.um_per_px, settings.edge_width_um)
     reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
     shape = (overview.shape[0], overview.shape[1])
@@ -229,6 +231,16 @@ def _stained(view: _View, settings: TissueSettings) -> tuple[NDArray[np.bool_], 
     limit = min(max(settings.min_colour_density, noise), settings.max_colour_density)
     stained = (colour > limit) & (colour > settings.min_colour_ratio * mean) & ~view.outside
     return stained, dense & ~stained
+
+
+def _black_in_tissue(grey: NDArray[np.bool_], view: _View, settings: InkSettings) -> NDArray[np.bool_]:
+    """Black marks that tissue encloses: those on glass are ink. grey : bool (H, W), what is colourless and no ink.
+
+    Pigment, a fold, an opaque dot, or a part of the slide that a converter painted black: none of it is debris.
+    """
+    size = max(1, round(settings.stroke_um / view.um_per_px))
+    core = opened(grey & (view.density.mean(axis=0) >= settings.black_density), size)
+    return grey & dilated(core, settings.rim_um, view.um_per_px) if core.any() else core
 
 
 def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -172,6 +172,28 @@ def test_pigment_inside_a_node_is_kept() -> None:
     assert share(find_tissue(absorb(view, pigment, density(20, 20, 22)), SPACING, TISSUE), pigment) == 1
 
 
+@pytest.mark.parametrize("level", [0, 20, 45])
+@pytest.mark.parametrize("radius", [45, 80, 150])
+def test_what_black_hides_within_a_node_is_no_debris(level: int, radius: int) -> None:
+    """A part painted black, an opaque dot or a fold, 0.7 to 2.4 mm wide: wanted, and not seen if larger than a hole.
+
+    Grains as black on glass, 0.1 mm wide, are debris or ink all the same, and hide nothing.
+    """
+    shape = (600, 800)
+    node, mark = disc(shape, (300, 400), 240), disc(shape, (300, 400), radius)
+    view = stained(glass(*shape), node)
+    view[mark] = level
+    view[disc(shape, (50, 700), 6)] = level
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert mask.wanted[node].all()
+    assert (mask.hidden is not None) == (radius > 70)
+    if mask.hidden is not None:
+        assert mask.hidden[mark].mean() > 0.9
+        assert not (mask.hidden & mask.tissue).any()
+        assert not any((mask.hidden & area).any() for _, area in mask.excluded)
+    assert not mask.wanted[disc(shape, (50, 700), 6)].any()
+
+
 def test_brown_tissue_is_tissue() -> None:
     """An immunostained slide still has tissue: that it can't be judged is said elsewhere."""
     where = disc((200, 200), (100, 100), 60)
