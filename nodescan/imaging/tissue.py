@@ -112,8 +112,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     Stain is told from glass, shadow and dust by its colour, relative to the slide's own glass and never below
     an absolute floor: a threshold that adapts to the histogram calls noise tissue on an empty slide, and tissue glass
     on a full one. What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small. Where tissue goes on
-    under ink, or under black larger than a hole, it is `hidden`; slivers of ink smaller than a fragment are taken for
-    tissue.
+    under ink, or what is as solid, it is `hidden`; slivers of that, smaller than a fragment, are taken for tissue.
     """
     if overview.ndim != 3 or overview.shape[2] != 3 or overview.dtype != np.uint8 or 0 in overview.shape:
         raise ValueError(f"an overview is uint8 (H, W, 3), not {overview.dtype} {overview.shape}")
@@ -126,8 +125,8 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     body = _join(_without_specks(coloured), view.um_per_px, settings) & ~ink & ~view.outside
     smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
     kept = large(body, smallest_px)
-    under_ink = enclosed(ink, kept, settings.ink.hiding_um, view.um_per_px) if ink.any() else ink
-    under_ink = under_ink | (_black_in_tissue(grey, view, settings.ink) & ~body)
+    hiding = ink | _solid_at_tissue(grey & ~body, kept & coloured, view, settings.ink)
+    under_ink = enclosed(hiding, kept, settings.ink.hiding_um, view.um_per_px) if hiding.any() else hiding
     hidden = large(under_ink, smallest_px)
     ink &= ~under_ink
     gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
@@ -233,14 +232,18 @@ def _stained(view: _View, settings: TissueSettings) -> tuple[NDArray[np.bool_], 
     return stained, dense & ~stained
 
 
-def _black_in_tissue(grey: NDArray[np.bool_], view: _View, settings: InkSettings) -> NDArray[np.bool_]:
-    """Black marks that tissue encloses: those on glass are ink. grey : bool (H, W), what is colourless and no ink.
+def _solid_at_tissue(
+    grey: NDArray[np.bool_], stained: NDArray[np.bool_], view: _View, settings: InkSettings
+) -> NDArray[np.bool_]:
+    """Solid colourless marks that tissue runs into: they hide it as ink does.
 
-    Pigment, a fold, an opaque dot, or a part of the slide that a converter painted black: none of it is debris.
+    Worn black ink, a fold, soot, or a part of the slide that a converter painted black. grey, stained : bool (H, W).
     """
     size = max(1, round(settings.stroke_um / view.um_per_px))
-    core = opened(grey & (view.density.mean(axis=0) >= settings.black_density), size)
-    return grey & dilated(core, settings.rim_um, view.um_per_px) if core.any() else core
+    core = opened(grey & (view.density.mean(axis=0) >= settings.min_density), size)
+    solid = grey & dilated(core, settings.rim_um, view.um_per_px) if core.any() else core
+    beside = beside_tissue(solid, stained, view.um_per_px)
+    return ndimage.binary_propagation(beside, np.ones((3, 3), np.bool_), mask=solid) if beside.any() else beside
 
 
 def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -194,6 +194,21 @@ def test_what_black_hides_within_a_node_is_no_debris(level: int, radius: int) ->
     assert not mask.wanted[disc(shape, (50, 700), 6)].any()
 
 
+def test_worn_ink_across_a_node_hides_it_and_a_grain_between_nodes_nothing() -> None:
+    """A grey stroke is too pale for ink and was a slide's edge; dust that no tissue runs into lies on glass."""
+    shape = (400, 600)
+    node = disc(shape, (200, 180), 120) | disc(shape, (200, 460), 100)
+    stroke, grain = np.zeros(shape, bool), disc(shape, (200, 330), 10)
+    stroke[:, 160:200] = True
+    view = stained(glass(*shape), node)
+    grey = np.random.default_rng(0).normal(110, 4, (*shape, 1)).repeat(3, axis=2).astype(np.uint8)
+    view[stroke | grain] = grey[stroke | grain]
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert mask.hidden is not None
+    assert mask.hidden[stroke & node].mean() > 0.97
+    assert not mask.hidden[disc(shape, (200, 330), 20)].any()
+
+
 def test_brown_tissue_is_tissue() -> None:
     """An immunostained slide still has tissue: that it can't be judged is said elsewhere."""
     where = disc((200, 200), (100, 100), 60)
