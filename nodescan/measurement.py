@@ -18,7 +18,7 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.imaging.sizing import to_shape
-from nodescan.mask_images import DAMAGED_IMAGE, MaskImage, read_mask_image  # noqa: F401  for training
+from nodescan.mask_images import MaskImage, read_mask_image
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above

@@ -48,11 +48,10 @@ def _unread_flags(tissue: TissueMask) -> tuple[Flag, ...]:
 
 
 def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:
-    """Tissue that ends at a line where the scan ends is told: there may be more of it."""
-    if tissue.cut is None:
-        return ()
-    text = "Tissue runs to an edge of what was scanned: there may be more of it."
-    return (Flag("tissue_cut_off", text),)
+    """Tissue that ends at a line where the scan ends, or at a pen mark, is told: there may be more of it."""
+    cut = Flag("tissue_cut_off", "Tissue runs to an edge of what was scanned: there may be more of it.")
+    ink = Flag("tissue_meets_ink", "Tissue runs into pen marks: there may be more of it under them, not examined.")
+    return tuple(flag for flag, where in ((cut, tissue.cut), (ink, tissue.inked)) if where is not None)
 
 
 def examination_flags(examination: Examination) -> tuple[Flag, ...]:
@@ -77,7 +76,7 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CutOff:
-    """Ids of the deposits that end where tissue was not examined, and where nothing was scanned."""
+    """Ids of the deposits that end where tissue was not examined, and where nothing was scanned or ink begins."""
 
     by_unexamined: tuple[int, ...]
     by_edge: tuple[int, ...]
@@ -115,11 +114,14 @@ def edge_and_glass_flags(
 ) -> tuple[Flag, ...]:
     """Deposits that end where nothing was examined or scanned, and tumour where there is next to no tissue."""
     map_ = examination.probability
+    edge = (
+        "at the edge of what was scanned" if tissue.inked is None else "at a pen mark or the edge of what was scanned"
+    )
     flags = [
         Flag("deposit_cut_off", f"{_lying(ids, lie)} {where} and may be larger.")
         for ids, lie, where in (
             (cut.by_unexamined, "border", "on tissue that was not examined"),
-            (cut.by_edge, "lie", "at the edge of what was scanned"),
+            (cut.by_edge, "lie", edge),
         )
         if ids
     ]

@@ -303,6 +303,20 @@ def test_tissue_across_a_strip_that_was_never_scanned_is_not_whole() -> None:
     assert [flag.code for flag in report.flags] == ["unread_tissue"]
 
 
+def test_a_deposit_that_runs_into_ink_at_a_nodes_edge_may_be_larger() -> None:
+    """What ink hides at an edge isn't known: the slide is complete, its class a lower bound, and both are told."""
+    pixels = painted(300)
+    pixels[500:] = (30, 140, 80)
+    report = scan(PaintedSlide(pixels)).report
+    assert {"deposit_cut_off", "tissue_meets_ink"} <= {flag.code for flag in report.flags}
+    assert (report.status, report.at_least, report.deposits[0].cut_off) == (Status.COMPLETE, True, True)
+    pixels = painted(300)
+    pixels[900:] = (30, 140, 80)
+    report = scan(PaintedSlide(pixels)).report
+    assert not {"deposit_cut_off", "tissue_meets_ink"} & {flag.code for flag in report.flags}
+    assert (report.status, report.at_least) == (Status.COMPLETE, False)
+
+
 @pytest.mark.parametrize("fill", [0, 255])
 def test_a_deposit_cut_by_the_end_of_the_scan_within_the_canvas_may_be_larger(fill: int) -> None:
     """Its size is less sure by what smoothing adds where a map ends."""

@@ -15,7 +15,7 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor
-from nodescan.measurement import DAMAGED_IMAGE
+from nodescan.mask_images import DAMAGED_IMAGE
 from training.scores import Interval, bootstrap
 
 _NEAR_UM = 100.0

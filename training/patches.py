@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.errors import UsageError
-from nodescan.measurement import DAMAGED_IMAGE
+from nodescan.mask_images import DAMAGED_IMAGE
 from nodescan.whole_files import written_beside
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)

@@ -25,10 +25,11 @@ DOUBTS = (
     "class_against_size",
     "deposit_cut_off",
     "tissue_cut_off",
+    "tissue_meets_ink",
 )
 """Flags of a slide that could change its class, the most important first."""
 
-LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off"})
+LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off", "tissue_meets_ink"})
 """Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
 
 NO_REASONS = frozenset({*DOUBTS, "cell_count_not_assessed", "overview_unreadable", "size_near_limit"})

@@ -23,7 +23,8 @@ class TissueMask:
     what counts as tissue without having been seen: what could not be read at this magnification (unread, bool (H, W)),
     and gaps in tissue that were never scanned; None where there is none. unscanned : bool (H, W), padding and gaps; cut
     : bool (H, W), those of its pixels that tissue runs into, and tissue at the border of the view: there may be more of
-    it; None where there are none. glass: its mean grey levels where the slide is empty.
+    it; None where there are none. inked : bool (H, W), pen marks beside tissue that runs into them, and may go on under
+    them; None where there are none. glass: its mean grey levels where the slide is empty.
     """
 
     tissue: NDArray[np.bool_]
@@ -35,6 +36,7 @@ class TissueMask:
     unread: NDArray[np.bool_] | None = None
     unscanned: NDArray[np.bool_] | None = None
     cut: NDArray[np.bool_] | None = None
+    inked: NDArray[np.bool_] | None = None
     glass: Glass = None
 
     @property

@@ -72,13 +72,13 @@ def find_ink(
     warm = solid & (blue >= settings.red_blue_per_green * green) & (red <= settings.red_max_red_per_green * green)
     black = (mean >= settings.black_density) & (colour <= settings.black_max_colour_ratio * mean)
     size = max(1, round(settings.stroke_um / um_per_px))
-    core = _opened(cool, size) | _opened(warm, size) | _outside_tissue(_opened(black, size), coloured & ~black)
+    core = opened(cool, size) | opened(warm, size) | _outside_tissue(opened(black, size), coloured & ~black)
     if not core.any():
         return core
     return _with_rim(core, density, um_per_px, settings)
 
 
-def _opened(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+def opened(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """What of `mask` is covered by solid size x size squares."""
     return ndimage.grey_opening(mask.astype(np.uint8), (size, size)) > 0 if mask.any() else mask
 

@@ -29,6 +29,8 @@ _LIMITS = {
     "max_brown_fraction": (0, 1),
     "eosin_red_per_green": (0.01, 100),
     "min_eosin_fraction": (0, 1),
+    "haematoxylin_red_per_green": (0, 1),
+    "min_haematoxylin_fraction": (0, 1),
     "min_colour_ratio": (0, 3),
     "min_coloured_fraction": (0, 1),
 }
@@ -53,6 +55,8 @@ class QualitySettings:
     max_brown_fraction: of stained pixels; more is an immunostain.
     eosin_red_per_green: eosin takes up at most this much red per green (haematoxylin: about 0.9).
     min_eosin_fraction: of stained pixels; less is a counterstain without eosin.
+    haematoxylin_red_per_green: what holds haematoxylin takes up at least this much red per green (eosin: 0.1 to 0.2).
+    min_haematoxylin_fraction: of stained pixels; less is eosin, or another red stain, alone.
     min_colour_ratio: difference between two channels' densities per mean density of a coloured pixel.
     min_coloured_fraction: of stained pixels; less is a greyscale scan.
     """
@@ -69,6 +73,8 @@ class QualitySettings:
     max_brown_fraction: float
     eosin_red_per_green: float
     min_eosin_fraction: float
+    haematoxylin_red_per_green: float
+    min_haematoxylin_fraction: float
     min_colour_ratio: float
     min_coloured_fraction: float
 
@@ -154,15 +160,26 @@ def _unlike_he(
     density = density[:, mean >= settings.min_stain_density]
     if density.shape[1] < least_px:
         return None
+    return _unlike_both(density, settings)
+
+
+def _unlike_both(density: NDArray[np.float32], settings: QualitySettings) -> str:
+    """What is unlike haematoxylin with eosin in stained pixels, density : float32 (3, n); "" for nothing."""
     red, green, _ = density
     coloured = _is_coloured(density, settings)
-    if coloured.mean() < settings.min_coloured_fraction:
-        return "it is nearly colourless, as a greyscale scan is"
-    if (coloured & _is_brown(density, settings)).mean() > settings.max_brown_fraction:
-        return _BROWN
-    if (red <= settings.eosin_red_per_green * green).mean() < settings.min_eosin_fraction:
-        return "no eosin was found, as on a slide with a haematoxylin counterstain only"
-    return ""
+    reasons = (
+        (coloured.mean() < settings.min_coloured_fraction, "it is nearly colourless, as a greyscale scan is"),
+        ((coloured & _is_brown(density, settings)).mean() > settings.max_brown_fraction, _BROWN),
+        (
+            (red <= settings.eosin_red_per_green * green).mean() < settings.min_eosin_fraction,
+            "no eosin was found, as on a slide with a haematoxylin counterstain only",
+        ),
+        (
+            (red >= settings.haematoxylin_red_per_green * green).mean() < settings.min_haematoxylin_fraction,
+            "no haematoxylin was found, as on a slide stained with eosin only",
+        ),
+    )
+    return next((reason for is_so, reason in reasons if is_so), "")
 
 
 def _brown_alone(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> NDArray[np.bool_]:

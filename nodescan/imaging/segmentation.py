@@ -193,9 +193,10 @@ def touches_edge(
     deposit: Deposit, bounds: BoundsUm, tissue: TissueMask, probability: ProbabilityMap, *, rule: DecisionRule
 ) -> bool:
     """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined: to the
-    bounds, or to padding and gaps that tissue runs into."""
+    bounds, or to padding, gaps and pen marks that tissue runs into."""
     reach_um = _reach_um(probability, rule)
-    if tissue.cut is not None and _is_near(deposit, tissue.cut, tissue.spacing, reach_um):
+    ends = (mask for mask in (tissue.cut, tissue.inked) if mask is not None)
+    if any(_is_near(deposit, mask, tissue.spacing, reach_um) for mask in ends):
         return True
     left, top, right, bottom = to_shape(deposit.outline).bounds
     near_first = min(left - bounds.left, top - bounds.top) <= reach_um

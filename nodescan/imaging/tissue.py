@@ -12,10 +12,10 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components, windows
-from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink
+from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink, opened
 from nodescan.imaging.missing import dark_pixels
 from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large
-from nodescan.imaging.unscanned import gaps_and_cuts, unscanned
+from nodescan.imaging.unscanned import beside_tissue, gaps_and_cuts, unscanned
 
 _UM2_PER_MM2 = 1e6
 
@@ -42,7 +42,8 @@ _TISSUE_LIMITS = {
 }
 
 _MESSAGES = {
-    "pen": "{area} mm2 of pen marks on glass was left out; tissue under paler ink may not be judged well.",
+    "pen": "{area} mm2 of pen marks was left out; what they hide was not examined, and tissue under paler ink may not "
+    "be judged well.",
     "edge": "{area} mm2 along slide edges, coverslip edges or scratches was left out and not examined.",
     "debris": "{area} mm2 of colourless material (dust, bubbles, smears) was left out and not examined.",
     "small": "{area} mm2 of specks too small to count as tissue fragments was left out and not examined.",
@@ -112,7 +113,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     Stain is told from glass, shadow and dust by its colour, relative to the slide's own glass and never below
     an absolute floor: a threshold that adapts to the histogram calls noise tissue on an empty slide, and tissue glass
     on a full one. What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small. Where tissue goes on
-    under ink it is `hidden`; slivers of that, smaller than a fragment, are taken for tissue.
+    under ink, or what is as solid, it is `hidden`; slivers of that, smaller than a fragment, are taken for tissue.
     """
     if overview.ndim != 3 or overview.shape[2] != 3 or overview.dtype != np.uint8 or 0 in overview.shape:
         raise ValueError(f"an overview is uint8 (H, W, 3), not {overview.dtype} {overview.shape}")
@@ -125,16 +126,18 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     body = _join(_without_specks(coloured), view.um_per_px, settings) & ~ink & ~view.outside
     smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
     kept = large(body, smallest_px)
-    under_ink = enclosed(ink, kept, settings.ink.hiding_um, view.um_per_px) if ink.any() else ink
+    hiding = ink | _solid_at_tissue(grey & ~body, kept & coloured, view, settings.ink)
+    under_ink = enclosed(hiding, kept, settings.ink.hiding_um, view.um_per_px) if hiding.any() else hiding
     hidden = large(under_ink, smallest_px)
     ink &= ~under_ink
     gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
     tissue = (dilated(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside | gaps
-    left = grey & ~tissue
+    left = grey & ~tissue & ~hidden
     edge = _edges(left, view.um_per_px, settings.edge_width_um)
     reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
     whole = partial(_enlarged, factor=factor, shape=(overview.shape[0], overview.shape[1]))
-    hidden, gaps, outside, cuts = (whole(mask) if mask.any() else None for mask in (hidden, gaps, view.outside, cuts))
+    rest = (hidden, gaps, view.outside, cuts, beside_tissue(ink, kept & coloured, view.um_per_px))
+    hidden, gaps, outside, cuts, inked = (whole(mask) if mask.any() else None for mask in rest)
     return TissueMask(
         whole(tissue),
         spacing,
@@ -144,6 +147,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
         unseen=gaps,
         unscanned=outside,
         cut=cuts,
+        inked=inked,
         glass=view.glass_colour,
     )
 
@@ -225,6 +229,20 @@ def _stained(view: _View, settings: TissueSettings) -> tuple[NDArray[np.bool_], 
     limit = min(max(settings.min_colour_density, noise), settings.max_colour_density)
     stained = (colour > limit) & (colour > settings.min_colour_ratio * mean) & ~view.outside
     return stained, dense & ~stained
+
+
+def _solid_at_tissue(
+    grey: NDArray[np.bool_], stained: NDArray[np.bool_], view: _View, settings: InkSettings
+) -> NDArray[np.bool_]:
+    """Solid colourless marks that tissue runs into: they hide it as ink does.
+
+    Worn black ink, a fold, soot, or a part of the slide that a converter painted black. grey, stained : bool (H, W).
+    """
+    size = max(1, round(settings.stroke_um / view.um_per_px))
+    core = opened(grey & (view.density.mean(axis=0) >= settings.min_density), size)
+    solid = grey & dilated(core, settings.rim_um, view.um_per_px) if core.any() else core
+    beside = beside_tissue(solid, stained, view.um_per_px)
+    return ndimage.binary_propagation(beside, np.ones((3, 3), np.bool_), mask=solid) if beside.any() else beside
 
 
 def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -78,13 +78,19 @@ def gaps_and_cuts(
     """
     ends = _border(stained.shape) & stained
     ends = large(ends, _SHORTEST_UM * _WIDE / um_per_px) if ends.any() else ends
-    beside = nothing & ndimage.binary_dilation(stained, _WIDE_SQUARE) if nothing.any() else nothing
-    beside = large(beside, _SHORTEST_UM * _WIDE / um_per_px)
+    beside = beside_tissue(nothing, stained, um_per_px)
     if not beside.any():
         return beside, ends
     between = ndimage.binary_opening(enclosed(nothing, beside, widest_um, um_per_px) & ~beside, _SQUARE)
     gaps = between | (beside & ndimage.binary_dilation(between, _WIDE_SQUARE))
     return gaps, (beside & ~gaps) | ends
+
+
+def beside_tissue(area: NDArray[np.bool_], stained: NDArray[np.bool_], um_per_px: float) -> NDArray[np.bool_]:
+    """What of `area` lies beside stained pixels that run into it for long enough to be no chance; all bool (H, W)."""
+    if not area.any():
+        return area
+    return large(area & ndimage.binary_dilation(stained, _WIDE_SQUARE), _SHORTEST_UM * _WIDE / um_per_px)
 
 
 def _border(shape: tuple[int, ...]) -> NDArray[np.bool_]:

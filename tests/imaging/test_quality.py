@@ -15,7 +15,7 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.quality import focus_flags, out_of_focus, stain_flags
 from nodescan.imaging.tissue import find_tissue
-from tests.imaging.views import DAB, HAEMATOXYLIN, QUALITY, TISSUE, absorb, disc, glass, nuclei_and_matrix
+from tests.imaging.views import DAB, EOSIN, HAEMATOXYLIN, QUALITY, TISSUE, absorb, disc, glass, nuclei_and_matrix
 
 SPACING = Spacing.square(8.0)
 SHAPE = (200, 200)
@@ -212,6 +212,23 @@ def test_an_immunostain_is_flagged(dab_share: float, colour: tuple[int, int, int
     density += (rng.random((count, 1)) < dab_share) * rng.uniform(0.3, 0.7, (count, 1)) * DAB
     view = absorb(glass(*SHAPE, colour=colour), where, density)
     assert [flag.code for flag in stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY)] == ["not_he"]
+
+
+@pytest.mark.parametrize("colour", [(242, 242, 242), (245, 235, 205), (225, 235, 245)])
+@pytest.mark.parametrize("nuclei", [False, True])
+def test_eosin_without_haematoxylin_is_flagged(nuclei: bool, colour: tuple[int, int, int]) -> None:
+    """Where nothing shows nuclei the network can't find tumour, also after JPEG; a tenth that holds them is enough."""
+    rng = np.random.default_rng(0)
+    where, nest = disc(SHAPE, (100, 100), 80), disc(SHAPE, (100, 100), 26)
+    view = absorb(glass(*SHAPE, colour=colour), where, rng.uniform(0.3, 0.9, (int(where.sum()), 1)) * EOSIN)
+    if nuclei:
+        view = absorb(view, nest, rng.uniform(0.3, 0.7, (int(nest.sum()), 1)) * HAEMATOXYLIN)
+    file = io.BytesIO()
+    Image.fromarray(view).save(file, "JPEG", quality=85)
+    view = np.asarray(Image.open(file))
+    flags = stain_flags(view, find_tissue(view, SPACING, TISSUE), QUALITY)
+    assert [flag.code for flag in flags] == ([] if nuclei else ["not_he"])
+    assert nuclei or "no haematoxylin" in flags[0].message
 
 
 def test_brown_within_h_and_e_is_flagged_and_says_so() -> None:

@@ -120,6 +120,24 @@ def test_tissue_that_goes_on_under_ink_is_hidden(across: bool, width: int) -> No
     assert pen.any() == across
 
 
+@pytest.mark.parametrize("ink", [(40, 60, 160), (30, 140, 80), (25, 25, 28), (200, 30, 40)])
+@pytest.mark.parametrize(("gap_um", "meets"), [(-40, True), (0, True), (200, False)])
+def test_a_node_that_runs_into_ink_is_told_however_small_the_mark(
+    ink: tuple[int, int, int], gap_um: int, meets: bool
+) -> None:
+    """A dot of 0.3 mm2 over a node's edge, or up to it, may hide some of it; one beside it doesn't."""
+    shape = (300, 400)
+    node, dot = disc(shape, (150, 150), 90), disc(shape, (150, 150 + 90 + 40 + gap_um / 8), 40)
+    view = stained(glass(*shape), node)
+    view[dot] = ink
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert excluded_flags(mask, TISSUE) == ()
+    assert (mask.inked is not None) == meets
+    if mask.inked is not None:
+        assert not (mask.inked & mask.tissue).any()
+        assert mask.inked[disc(shape, (150, 150), 100)].sum() > 0.5 * mask.inked.sum()
+
+
 @pytest.mark.parametrize("grey", [175, 190, 210])
 def test_a_grey_edge_is_not_the_glass_of_a_white_slide(grey: int) -> None:
     """Where glass came out pure white, a strip of glue is the only thing that looks like glass: pale tissue stays."""
@@ -152,6 +170,43 @@ def test_pigment_inside_a_node_is_kept() -> None:
     view = stained(glass(*shape), disc(shape, (150, 150), 120))
     pigment = disc(shape, (150, 150), 15)
     assert share(find_tissue(absorb(view, pigment, density(20, 20, 22)), SPACING, TISSUE), pigment) == 1
+
+
+@pytest.mark.parametrize("level", [0, 20, 45])
+@pytest.mark.parametrize("radius", [45, 80, 150])
+def test_what_black_hides_within_a_node_is_no_debris(level: int, radius: int) -> None:
+    """A part painted black, an opaque dot or a fold, 0.7 to 2.4 mm wide: wanted, and not seen if larger than a hole.
+
+    Grains as black on glass, 0.1 mm wide, are debris or ink all the same, and hide nothing.
+    """
+    shape = (600, 800)
+    node, mark = disc(shape, (300, 400), 240), disc(shape, (300, 400), radius)
+    view = stained(glass(*shape), node)
+    view[mark] = level
+    view[disc(shape, (50, 700), 6)] = level
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert mask.wanted[node].all()
+    assert (mask.hidden is not None) == (radius > 70)
+    if mask.hidden is not None:
+        assert mask.hidden[mark].mean() > 0.9
+        assert not (mask.hidden & mask.tissue).any()
+        assert not any((mask.hidden & area).any() for _, area in mask.excluded)
+    assert not mask.wanted[disc(shape, (50, 700), 6)].any()
+
+
+def test_worn_ink_across_a_node_hides_it_and_a_grain_between_nodes_nothing() -> None:
+    """A grey stroke is too pale for ink and was a slide's edge; dust that no tissue runs into lies on glass."""
+    shape = (400, 600)
+    node = disc(shape, (200, 180), 120) | disc(shape, (200, 460), 100)
+    stroke, grain = np.zeros(shape, bool), disc(shape, (200, 330), 10)
+    stroke[:, 160:200] = True
+    view = stained(glass(*shape), node)
+    grey = np.random.default_rng(0).normal(110, 4, (*shape, 1)).repeat(3, axis=2).astype(np.uint8)
+    view[stroke | grain] = grey[stroke | grain]
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert mask.hidden is not None
+    assert mask.hidden[stroke & node].mean() > 0.97
+    assert not mask.hidden[disc(shape, (200, 330), 20)].any()
 
 
 def test_brown_tissue_is_tissue() -> None:
