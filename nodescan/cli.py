@@ -9,9 +9,18 @@ from typing import Annotated
 import typer
 
 from nodescan import __version__
-from nodescan.bench_command import bench
-from nodescan.demo_command import demo
-from nodescan.doctor_command import doctor
+from nodescan.commands.bench import bench
+from nodescan.commands.demo import demo
+from nodescan.commands.doctor import doctor
+from nodescan.commands.evaluate import evaluate
+from nodescan.commands.info import info
+from nodescan.commands.manifest import manifest
+from nodescan.commands.measure import measure
+from nodescan.commands.models import models
+from nodescan.commands.options import COMPLETE, INTERRUPTED, NOT_COMPLETE, STOPPED, WRONG_USAGE, check_not_empty
+from nodescan.commands.phantom import phantom
+from nodescan.commands.run import run
+from nodescan.commands.stage import stage
 from nodescan.errors import (
     AnnotationError,
     ClusterError,
@@ -21,14 +30,7 @@ from nodescan.errors import (
     StoppedError,
     WorkerError,
 )
-from nodescan.evaluate_command import evaluate
 from nodescan.interrupts import ended_like_ctrl_c
-from nodescan.manifest_command import manifest
-from nodescan.measure_command import measure
-from nodescan.options import COMPLETE, INTERRUPTED, NOT_COMPLETE, STOPPED, WRONG_USAGE, check_not_empty
-from nodescan.run_command import run
-from nodescan.slide_commands import info, models, phantom
-from nodescan.stage_command import stage
 from nodescan.streams import lost, make_usable, say
 
 app = typer.Typer(

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nodescan.commands.demo import print_demo
 from nodescan.demo import DemoResult, DemoSlide, Pair, demo_plans, paired
-from nodescan.demo_command import print_demo
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import Status

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import typer
 
-from nodescan import evaluate_command
+from nodescan.commands import evaluate
 from nodescan.errors import UsageError
 from tests.evaluation.test_compare import planted
 
 app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(evaluate_command.evaluate)
+app.command()(evaluate.evaluate)
 
 
 def evaluate(*words: str) -> int:

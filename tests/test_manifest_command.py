@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.commands.manifest import manifest
 from nodescan.errors import UsageError
 from nodescan.manifest import COLUMNS, read_manifest
-from nodescan.manifest_command import manifest
 
 Capture = pytest.CaptureFixture[str]
 

@@ -13,10 +13,10 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from nodescan.commands.measure import print_measurement
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
-from nodescan.measure_command import print_measurement
 from nodescan.measurement import measure_file
 from nodescan.reports.geojson_report import write_geojson
 from tests.reports.factory import MICRO, ellipse, result

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import typer
 
-from nodescan import stage_command
+from nodescan.commands import stage
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Provenance, Status
 from nodescan.errors import UsageError
 from tests.patients.made_reports import report, write_csv, write_run
 
 app = typer.Typer(pretty_exceptions_enable=False)
-app.command()(stage_command.stage)
+app.command()(stage.stage)
 
 
 def stage(*words: str) -> int:

@@ -2,9 +2,9 @@
 
 import sys
 
+from nodescan.commands.options import COMPLETE, STOPPED
 from nodescan.errors import NodescanError, StoppedError
 from nodescan.interrupts import ended_like_ctrl_c
-from nodescan.options import COMPLETE, STOPPED
 from training.options import LIGHTNING
 
 

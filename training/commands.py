@@ -5,9 +5,9 @@ fit and validate are Lightning's own: python -m training fit --help
 
 import typer
 
+from nodescan.commands.options import COMPLETE, INTERRUPTED, STOPPED
 from nodescan.errors import NodescanError
 from nodescan.interrupts import ended_like_ctrl_c
-from nodescan.options import COMPLETE, INTERRUPTED, STOPPED
 from nodescan.streams import say
 from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands

@@ -17,8 +17,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
 from nodescan import errors
+from nodescan.commands.options import STOPPED
 from nodescan.errors import NodescanError, OutputError, SlideError, StoppedError, UsageError
-from nodescan.options import STOPPED
 from nodescan.whole_files import output_errors, remove_parts, written_beside
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule

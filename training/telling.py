@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from nodescan.commands.options import INTERRUPTED, NOT_COMPLETE, WRONG_USAGE
 from nodescan.errors import (
     AnnotationError,
     NodescanError,
@@ -16,7 +17,6 @@ from nodescan.errors import (
     UsageError,
     WorkerError,
 )
-from nodescan.options import INTERRUPTED, NOT_COMPLETE, WRONG_USAGE
 from nodescan.streams import say
 from training.bucket import DownloadError
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from nodescan.commands.stage import print_staging
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Section, Specimen
@@ -24,7 +25,6 @@ from nodescan.patients.patient_files import patients_schema, write_staging
 from nodescan.patients.restage import Staging, stage_reports
 from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT
 from nodescan.reports.report_reader import read_reports
-from nodescan.stage_command import print_staging
 from tests.patients.made_reports import report, write_csv, write_run
 
 REASON = Flag("unreadable", "the file is truncated")

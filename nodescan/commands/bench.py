@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nodescan.commands.options import COMPLETE, AsJson, Device, Model, Mpp, OverrideMpp, check_spacing, check_there
 from nodescan.errors import UsageError
-from nodescan.options import COMPLETE, AsJson, Device, Model, Mpp, OverrideMpp, check_spacing, check_there
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.bench import Speed

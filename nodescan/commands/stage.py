@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE
 from nodescan.errors import UsageError
-from nodescan.options import COMPLETE, NOT_COMPLETE
 from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nodescan.commands.options import COMPLETE
 from nodescan.errors import UsageError
-from nodescan.options import COMPLETE
 
 EXAMPLE = {
     "path": "slides/a.svs",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.options import COMPLETE, NOT_COMPLETE, AsJson, Device, Model
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, AsJson, Device, Model
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.doctor import Diagnosis

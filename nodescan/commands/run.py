@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.errors import UsageError
-from nodescan.options import (
+from nodescan.commands.options import (
     COMPLETE,
     NOT_COMPLETE,
     Device,
@@ -21,10 +20,11 @@ from nodescan.options import (
     stopped,
     words_typed,
 )
+from nodescan.commands.stage import print_staging
+from nodescan.commands.tables import print_table, print_text
+from nodescan.errors import UsageError
 from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
-from nodescan.stage_command import print_staging
 from nodescan.streams import printing
-from nodescan.tables import print_table, print_text
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.batch import BatchResult

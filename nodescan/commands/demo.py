@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stopped, words_typed
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stopped, words_typed
+from nodescan.commands.tables import print_table, print_text
 from nodescan.streams import printing
-from nodescan.tables import print_table, print_text
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.demo import DemoResult, Pair

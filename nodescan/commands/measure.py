@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.options import COMPLETE, check_there, positive
-from nodescan.tables import print_table, print_text, spacing_words
+from nodescan.commands.options import COMPLETE, check_there, positive
+from nodescan.commands.tables import print_table, print_text, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.measurement import Measurement

@@ -1,0 +1,68 @@
+"""`nodescan info`: what a slide's file tells, and whether it can be measured."""
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Mpp, OverrideMpp, check_spacing, check_there
+from nodescan.commands.tables import print_facts, spacing_words
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from nodescan.domain.slide import SlideRef
+    from nodescan.slides.facts import SlideFacts
+
+
+def info(
+    slide: Annotated[Path, typer.Argument(metavar="SLIDE", help="A slide file.")],
+    mpp: Mpp = None,
+    override_mpp: OverrideMpp = False,
+) -> int:
+    """Show a slide's format, size, spacing and where it came from, and whether it can be measured."""
+    check_there(slide)
+    check_spacing(mpp, override_mpp)
+    from nodescan.domain.slide import SlideRef
+    from nodescan.slides import slide_facts
+
+    ref = SlideRef(slide_id=slide.stem, path=slide, mpp_um=mpp, override_mpp=override_mpp)
+    facts = slide_facts(ref)
+    if facts.measurable:
+        facts = replace(facts, unmeasurable=_too_coarse(ref))
+    print_slide(facts, slide)
+    return NOT_COMPLETE if facts.unmeasurable else COMPLETE
+
+
+def print_slide(facts: "SlideFacts", path: Path) -> None:
+    """What the file tells, and whether it can be measured."""
+    rows = [
+        ("format", f"{facts.format} (read by {facts.reader})"),
+        ("size", f"{facts.width_px} x {facts.height_px} px, {len(facts.sizes_px)} levels"),
+        ("objective", "unknown" if facts.objective_power is None else f"{facts.objective_power:g} x"),
+    ]
+    spacing, bounds = facts.spacing, facts.bounds_um
+    if spacing is not None and facts.spacing_source is not None:
+        width_mm, height_mm = facts.width_px * spacing.x / 1000, facts.height_px * spacing.y / 1000
+        rows.append(("spacing", spacing_words(spacing, facts.spacing_source)))
+        rows.append(("canvas", f"{width_mm:.2f} x {height_mm:.2f} mm"))
+    if bounds is not None:
+        size = f"{bounds.width / 1000:.2f} x {bounds.height / 1000:.2f} mm"
+        rows.append(("scanned part", f"{size}, {bounds.left / 1000:.2f} mm right and {bounds.top / 1000:.2f} mm down"))
+    rows.append(("can be measured", f"no: {facts.unmeasurable}" if facts.unmeasurable else "yes"))
+    rows += [("note", warning.message) for warning in facts.warnings]
+    print_facts((("slide", path.name), *rows))
+
+
+def _too_coarse(ref: "SlideRef") -> str:
+    """Why the released model can't be shown the slide at its spacing; "" where it can."""
+    from nodescan.errors import UnmeasurableError
+    from nodescan.inference.card import find_model, load_card
+    from nodescan.slides import open_slide
+
+    with closing(open_slide(ref)) as slide:
+        try:
+            slide.frame_spacing(*load_card(find_model(None)).spacing_um)
+        except UnmeasurableError as error:
+            return f"{error.reason}; {error.remedy}"
+    return ""

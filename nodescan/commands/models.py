@@ -1,0 +1,52 @@
+"""`nodescan models`: the models at hand, with their cards."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nodescan.commands.options import COMPLETE
+from nodescan.commands.tables import print_facts, print_text
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
+    from nodescan.inference.card import ModelCard
+
+
+def models() -> int:
+    """List the models at hand, with their cards."""
+    from nodescan.inference.card import list_models
+
+    print_models(list_models())
+    return COMPLETE
+
+
+def print_models(cards: "Sequence[ModelCard]") -> None:
+    """Each model with what its card says."""
+    if not cards:
+        print_text("no models at hand: name a folder with a card and weights by --model")
+    for card in cards:
+        finest, coarsest = card.spacing_um
+        rows = (
+            ("model", card.name),
+            ("architecture", card.architecture),
+            ("spacing", f"{finest:g} to {coarsest:g} um/px, an answer every {card.stride_px} px"),
+            ("threshold", f"{_levels(card)}, chosen on {card.decision.chosen_on}"),
+            *_found_from(card.decision.found_from_um),
+            ("trained on", card.training_data),
+            *card.metrics.items(),
+            ("limits", card.limits),
+            ("licence", card.licence),
+            ("weights", f"sha256 {card.weights_sha256}"),
+        )
+        print_facts(rows)
+
+
+def _levels(card: "ModelCard") -> str:
+    """The outline's threshold, and what its map has to reach for a deposit."""
+    rule = card.decision
+    smoothed = f" of the map smoothed by {rule.smoothing_um:g} um" if rule.smoothing_um else ""
+    return f"{rule.threshold:g}{smoothed}, where that reaches {rule.seed_threshold:g}"
+
+
+def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:
+    if found_from_um is None:
+        return ()
+    return (("finds", f"every synthetic deposit, round or thin, from {found_from_um / 1000:g} mm on"),)
