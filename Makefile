@@ -1,6 +1,6 @@
 # Everything works on a bare machine with Python 3.11 or newer, pip and make:
 #   make demo    environment, then phantom slides through the released model
-#   make test    environment with the development tools, then all tests
+#   make test    environment with the development tools, then all tests, in two processes
 #   make lint    the same checks that the commit hooks run
 #   make faults  bad slides, full disks, killed workers: what must be survived, and 1,000 mutated slides
 #   make bench   how fast this machine reads, computes, and does both
@@ -20,7 +20,7 @@ demo: $(VENV)/.ready
 	$(BIN)/nodescan demo
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check

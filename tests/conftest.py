@@ -14,6 +14,13 @@ settings.load_profile("nodescan")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+SLOWEST_FIRST = ("test_chain.py", "test_wheel.py", "test_faults.py", "test_resume.py")
+"""Files that take a minute or more: where two processes share the tests, none of them begins last."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in SLOWEST_FIRST)
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

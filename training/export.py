@@ -30,14 +30,15 @@ LARGEST_DIFFERENCE = 0.01
 def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> ModelCard:
     """Write `folder`/card.yaml and its weights in half precision, read them back and compare answers.
 
-    Raises UsageError where the checkpoint isn't one of ours or the name none of a model, ModelError where the copy
-    answers differently.
+    Raises UsageError where the checkpoint isn't one of ours, the name none of a model, or the folder holds a tuned
+    model, ModelError where the copy answers differently.
     """
     if not re.fullmatch(MODEL_NAME, name):
         raise UsageError(
             f"{folder}: {name!r} can't be a model's name: it needs "
             "letters of a to z, digits, '.', '_' and '-' alone, a letter or digit first; choose another folder's name"
         )
+    _refuse_tuned(folder)
     architecture, net = _network_of(checkpoint)
     content = safetensors.torch.save({key: value.contiguous() for key, value in halved(net.state_dict()).items()})
     card = ModelCard(
@@ -67,6 +68,19 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
             for name_of_file in (WEIGHTS_FILE, CARD_FILE):
                 os.replace(Path(made) / name_of_file, folder / name_of_file)
     return card
+
+
+def _refuse_tuned(folder: Path) -> None:
+    """Raises UsageError where `folder` holds a model that was tuned: an hour's work, and only its card has it."""
+    try:
+        chosen_on = load_card(folder).decision.chosen_on
+    except ModelError:
+        return  # no model, or one that is of no use
+    if chosen_on != UNTUNED.chosen_on:
+        raise UsageError(
+            f"{folder}: holds a tuned model (its thresholds were chosen on {chosen_on}); "
+            "export into another folder, or move this one away first"
+        )
 
 
 def _network_of(checkpoint: Path) -> tuple[str, torch.nn.Module]:

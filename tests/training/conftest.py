@@ -1,12 +1,23 @@
 """A small data set of composite slides and its sampling index, made once."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.training.made_slides import write_data_set
 from training.manifest import read_manifest
 from training.prepare import prepare
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Losses are compared to the last bit; and what tests come after these have as many threads as before."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

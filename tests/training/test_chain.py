@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from lightning import LightningDataModule
 from lightning.pytorch.cli import LightningCLI
@@ -69,13 +68,19 @@ def fit(config: Path, *options: str) -> None:
     LightningCLI(TumourModule, LightningDataModule, subclass_mode_data=True, args=args)
 
 
+@pytest.fixture(autouse=True)
+def little_to_tune_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One set of phantoms for six, and few resamples: what tuning chooses is tested elsewhere."""
+    monkeypatch.setattr("training.discs.DISC_SEEDS_TUNED", range(1, 2))
+    monkeypatch.setattr("nodescan.evaluation.bootstrap.RESAMPLES", 40)
+
+
 @pytest.mark.timeout(900)  # a minute on a quiet machine
 def test_from_the_bucket_to_a_report(
     data_set: Path, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each step by its command; what was learned on training slides finds and sizes a validation slide's deposit."""
     monkeypatch.chdir(tmp_path)
-    torch.set_num_threads(1)
     manifest = data_set / "manifest.csv"
     assert "9 files" in command("download", "--manifest", manifest, "--to", "data", "--endpoint", endpoint)
     said = command("prepare", "--manifest", manifest, "--data", "data", "--to", "index")

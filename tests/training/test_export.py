@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nodescan.errors import ModelError, OutputError, UsageError
+from nodescan.inference.card import load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import open_predictor
 from training import export as export_module
@@ -83,3 +84,14 @@ def test_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="model: can't be written"):
         export(write_checkpoint(tmp_path / "one.ckpt"), tmp_path / "model", name="model", training_data="none")
     assert (tmp_path / "model").read_text() == "a file"
+
+
+def test_a_tuned_model_is_not_replaced(tmp_path: Path) -> None:
+    """What tuning chose stands on the card alone."""
+    checkpoint = write_checkpoint(tmp_path / "one.ckpt")
+    card = export(checkpoint, tmp_path / "model", name="model", training_data="none")
+    decision = card.decision.model_copy(update={"chosen_on": "60 composites"})
+    save_card(card.model_copy(update={"decision": decision}), tmp_path / "model")
+    with pytest.raises(UsageError, match=r"tuned model .*60 composites"):
+        export(checkpoint, tmp_path / "model", name="model", training_data="none")
+    assert load_card(tmp_path / "model").decision.chosen_on == "60 composites"

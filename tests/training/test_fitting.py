@@ -29,11 +29,6 @@ from training.slide_index import read_index
 REPOSITORY = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def finished(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration of a run of 16 steps that was brought to its end."""

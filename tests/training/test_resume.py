@@ -24,11 +24,6 @@ def run_program(what: str, index: Path, folder: Path) -> subprocess.CompletedPro
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.mark.timeout(900)  # half a minute on a quiet machine
 def test_after_a_kill_the_next_20_losses_are_those_of_the_unbroken_run(index: Path, tmp_path: Path) -> None:
     """Killed in mid-epoch with two workers, weight averaging, dropout and augmentation; compared to the last bit.
@@ -91,7 +86,6 @@ def test_a_run_goes_on_from_the_end_of_an_epoch(index: Path, tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def unbroken(index: Path, tmp_path_factory: pytest.TempPathFactory) -> LightningCLI:
     """A configured run of three epochs of six steps, with a checkpoint every three."""
-    torch.set_num_threads(1)
     return run_configured(index, tmp_path_factory.mktemp("unbroken"), at=-1)
 
 
