@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan import bench
-from nodescan.bench import Speed, measure_stages
+from nodescan.benchmarks import speed
+from nodescan.benchmarks.speed import Speed, measure_stages
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError
@@ -39,7 +39,7 @@ class Noted(Listener):
 @pytest.fixture(autouse=True)
 def soon_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured here is made up: no rate needs half a second."""
-    monkeypatch.setattr(bench, "_COMPUTED_S", 0.0)
+    monkeypatch.setattr(speed, "_COMPUTED_S", 0.0)
 
 
 def ref(slide: Path) -> SlideRef:
@@ -52,12 +52,12 @@ def measured(slide: Path, predictor: ColourPredictor) -> Speed:
 
 def test_useful_share_is_tissue_over_what_is_fed(tmp_path: Path) -> None:
     """576 px of tissue both ways with the mask's own rim around them, in 3 x 3 tiles that each take 320 px."""
-    speed = measured(paint_slide(tmp_path / "a.tif"), ColourPredictor())
+    found = measured(paint_slide(tmp_path / "a.tif"), ColourPredictor())
     fed_px = 9 * 320**2
-    assert speed.tiles == 9
-    assert speed.useful_share == pytest.approx(speed.tissue_megapixels * 1e6 / fed_px)
+    assert found.tiles == 9
+    assert found.useful_share == pytest.approx(found.tissue_megapixels * 1e6 / fed_px)
     rim_px = load_config().settings.tissue.margin_um / 0.95
-    assert speed.useful_share == pytest.approx((576 + 2 * rim_px) ** 2 / fed_px, rel=0.06)  # a cell is 16 px
+    assert found.useful_share == pytest.approx((576 + 2 * rim_px) ** 2 / fed_px, rel=0.06)  # a cell is 16 px
 
 
 def test_efficiency_is_end_to_end_over_what_both_stages_allow(tmp_path: Path) -> None:
@@ -86,13 +86,13 @@ def test_a_rate_is_that_of_many_batches(monkeypatch: pytest.MonkeyPatch) -> None
     """64 tiles at least, and as many more as half a second takes: a second goes by with every look at the clock."""
     batch = np.zeros((32, 320, 320, 3), np.uint8)
     seconds = iter(range(100))
-    monkeypatch.setattr(bench.time, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: next(seconds))
     predictor = OnGpu()
-    assert bench._compute(batch, predictor) == pytest.approx(2 * 32 * 0.1024 / 3)
+    assert speed._compute(batch, predictor) == pytest.approx(2 * 32 * 0.1024 / 3)
     assert predictor.sizes == [32, 32]
-    monkeypatch.setattr(bench, "_COMPUTED_S", 4.5)
+    monkeypatch.setattr(speed, "_COMPUTED_S", 4.5)
     predictor, seconds = OnGpu(), iter(range(100))
-    bench._compute(batch, predictor)
+    speed._compute(batch, predictor)
     assert predictor.sizes == [32] * 6
 
 
@@ -103,5 +103,5 @@ def test_a_slide_without_pixel_size_is_measured_with_the_users(tmp_path: Path) -
         measured(slide, ColourPredictor())
     given = SlideRef("a", slide, mpp_um=0.95)
     assert measure_stages(given, ColourPredictor(), Listener()).tiles == 9
-    run = bench._command(given, None, "cpu", Listener())
+    run = speed._command(given, None, "cpu", Listener())
     assert [one.status for one in run.slides] == ["complete"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nodescan import bench as bench_
 from nodescan import interrupts
+from nodescan.benchmarks import speed
 from nodescan.cli import main
 from nodescan.interrupts import ended_like_ctrl_c
 
@@ -85,7 +85,7 @@ def test_every_command_ends_with_one_line(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Those that know nothing of signals, too: exit code 130."""
-    monkeypatch.setattr(bench_, "measure_speed", lambda *_, **__: signal.raise_signal(number))
+    monkeypatch.setattr(speed, "measure_speed", lambda *_, **__: signal.raise_signal(number))
     assert main(["bench"]) == 130
     assert capsys.readouterr().err == "error: stopped by the user\n"
 

@@ -13,9 +13,9 @@ from nodescan.commands.options import COMPLETE, AsJson, Device, Model, Mpp, Over
 from nodescan.errors import UsageError
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
-    from nodescan.bench import Speed
     from nodescan.benchmarks.growth import GrowthPoint, LinearFit
     from nodescan.benchmarks.scan_runs import ScanRun
+    from nodescan.benchmarks.speed import Speed
     from nodescan.domain.slide import SlideRef
 
 
@@ -70,7 +70,7 @@ def bench(
     ref = _ref(slide, mpp, override_mpp)
     viewer = PlainViewer()
     if what is What.SPEED:
-        from nodescan.bench import measure_speed
+        from nodescan.benchmarks.speed import measure_speed
 
         speed = measure_speed(ref, model=model, device=device, progress=viewer)
         return _show(asdict(speed), _rows(speed), as_json=as_json)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.bench import Rates, efficiency
 from nodescan.benchmarks.growth import GrowthPoint, fit_line
 from nodescan.benchmarks.margins import MarginStudy, margin_table
 from nodescan.benchmarks.processes import Run, run_watched
 from nodescan.benchmarks.scan_runs import read_log, scan_run, slide_times
+from nodescan.benchmarks.speed import Rates, efficiency
 from nodescan.errors import NodescanError
 from nodescan.inference.seams import Seam
 
