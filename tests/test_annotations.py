@@ -8,10 +8,10 @@ import pytest
 import shapely
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError
-from nodescan.outline_masks import rasterise
 from nodescan.reports.wording import CLASS_WORDS
 
 SQUARE = [(0, 0), (100, 0), (100, 100), (0, 100)]

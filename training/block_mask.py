@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from shapely import affinity
 
 from nodescan.annotations import Outlines
+from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
-from nodescan.outline_masks import rasterise
 from nodescan.whole_files import written_beside
 from training.patches import ARRAY_ERRORS
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nodescan.annotations.outline_masks import pixels_inside
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
-from nodescan.outline_masks import pixels_inside
 from nodescan.phantoms import truth_file
 from nodescan.phantoms.outlines import Shape, outline_of
-from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
+from nodescan.phantoms.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 from nodescan.whole_files import write_beside, written_beside
 from training.mosaics import NORMAL_PX, TUMOUR_PX, MosaicMaker, laid_out
 from training.patches import PATCH_SPACING_UM

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.annotations import FARTHEST_PX, Outlines, read_outlines
+from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.slide import FINEST_UM
@@ -24,7 +25,6 @@ from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
 from nodescan.mask_images import DAMAGED_IMAGE, MASK_FORMATS, check_stored
-from nodescan.outline_masks import rasterise
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.reports.json_values import DAMAGE, finite, point
 

@@ -18,7 +18,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
 from nodescan.phantoms.canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
 from nodescan.phantoms.outlines import PlacedOutline, Shape
-from nodescan.pyramid import TILE_PX, Level, tiles_of, write_pyramid
+from nodescan.phantoms.pyramid import TILE_PX, Level, tiles_of, write_pyramid
 from nodescan.whole_files import text_bytes, write_beside, written_beside
 
 TRUTH_ENDING = ".truth.json"

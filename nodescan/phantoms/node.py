@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nodescan.annotations.outline_masks import pixels_inside
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import UsageError
-from nodescan.outline_masks import pixels_inside
 from nodescan.phantoms.outlines import PAIR_GAP_UM, PlacedOutline, Shape, outline_of, tumour_pixels
 from nodescan.phantoms.stamps import ANGLES, broad_noise, margin_px
 from nodescan.phantoms.texture import Region, Scene

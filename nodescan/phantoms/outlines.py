@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import LineString
 
+from nodescan.annotations.outline_masks import pixels_inside
 from nodescan.domain.geometry import PixelBox, max_feret
-from nodescan.outline_masks import pixels_inside
 
 PAIR_GAP_UM = 30.0
 """Edge to edge between the two foci of a pair: near, and still two (clinical-rules 2)."""

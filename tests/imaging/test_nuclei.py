@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.measure import points_in_poly
 
+from nodescan.annotations.outline_masks import pixels_inside
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.imaging.nuclei import NucleiCount, count_nuclei
-from nodescan.outline_masks import pixels_inside
 from nodescan.phantoms import plan_phantom
 from nodescan.phantoms.canvas import PhantomCanvas
 

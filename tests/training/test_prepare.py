@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NotASlideError, OutputError, UnmeasurableError, UsageError
 from nodescan.interfaces import Slide
-from nodescan.outline_masks import rasterise
 from nodescan.overview import view_whole
 from nodescan.scan_settings import OverviewSettings
 from tests.training.fitting import SAMPLE
