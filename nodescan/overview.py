@@ -1,5 +1,6 @@
 """The slide at low magnification: what it shows, and where its tissue is."""
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,8 +9,10 @@ from scipy import ndimage
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import SlideError, UnmeasurableError
 from nodescan.imaging.tissue import find_tissue
-from nodescan.interfaces import Progress, Slide
+from nodescan.interfaces import OpenSlideFile, Progress, Slide
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 from nodescan.torn_tiles import read_in_parts
 
@@ -23,6 +26,9 @@ where it is a TIFF, and where a whole level is lost each block would take 85 of 
 
 _RIM_PX = 3
 """So far from an area that could not be read its white looks like what was never scanned."""
+
+_STAND_IN_UM = 0.5
+"""Opens a slide without spacing, for its picture alone: nothing is measured in it and no scale is drawn."""
 
 
 def overview_and_tissue(
@@ -50,6 +56,19 @@ def view_whole(
         for left in range(0, width, _BLOCK_PX):
             view.fill(PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top)))
     return picture, view.unseen
+
+
+def picture_of_failed(ref: SlideRef, *, open_slide: OpenSlideFile, settings: OverviewSettings) -> Picture | None:
+    """A slide that failed, at low magnification; None where it can't be opened or read at all.
+
+    Made of the slide's own pixels, never of the label or the macro image that a file may hold: they name patients.
+    """
+    try:
+        with closing(_opened(ref, open_slide)) as slide:
+            picture, unseen = view_whole(slide, settings)
+    except SlideError:
+        return None
+    return None if unseen.all() else picture
 
 
 @dataclass(slots=True)
@@ -83,6 +102,13 @@ class _View:
         self.failed += 1
         self.tell()
         return self.failed <= _MOST_FAILED
+
+
+def _opened(ref: SlideRef, open_slide: OpenSlideFile) -> Slide:
+    try:
+        return open_slide(ref)
+    except UnmeasurableError:
+        return open_slide(replace(ref, mpp_um=_STAND_IN_UM, override_mpp=True))
 
 
 def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:

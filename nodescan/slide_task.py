@@ -30,9 +30,9 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.glimpse import glimpse
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.local_copies import CopyFolder
+from nodescan.overview import picture_of_failed
 from nodescan.progress import Viewer
 from nodescan.reports import write_reports
 from nodescan.resume import asked_of
@@ -182,7 +182,7 @@ def _written_failure(
 def _glimpse(ref: SlideRef, tools: Tools) -> Picture | None:
     """A picture more on the page of a slide that failed: whatever fails here too, its report may not."""
     with suppress(Exception):
-        return glimpse(ref, open_slide=tools.open_slide, settings=tools.config.settings.overview)
+        return picture_of_failed(ref, open_slide=tools.open_slide, settings=tools.config.settings.overview)
     return None
 
 
