@@ -47,9 +47,8 @@ def manifest(folder: Folder = None, template: Template = False, to: To = None) -
     else:
         from nodescan.whole_files import text_bytes, write_beside
 
-        write_beside(
-            to, text_bytes(text if text.isascii() else "\ufeff" + text)
-        )  # a spreadsheet takes it for UTF-8 then
+        mark = "" if text.isascii() else "\ufeff"  # a spreadsheet takes it for UTF-8 then
+        write_beside(to, text_bytes(mark + text))
     nameless = sum(not row.get("patient_id") for row in rows)
     if nameless:
         print(f"note: {nameless} of {len(rows)} rows need a patient_id before they can be used", file=sys.stderr)

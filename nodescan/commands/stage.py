@@ -142,9 +142,8 @@ def _table(mode: str | None, *, default: str) -> "StagingTable":
 
 
 def print_staging(staging: "Staging") -> None:
-    from nodescan.domain.naming import how_many
-
     """One line a patient, then what makes a stage uncertain, then what was left out."""
+    from nodescan.domain.naming import how_many
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 
     lines = [_line(result) for result in staging.patients]
