@@ -1,6 +1,7 @@
 """Slides of a manifest that pathologists outlined, as slides whose deposits are known."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from nodescan.domain.naming import few
@@ -43,12 +44,9 @@ def _known(row: ManifestRow, data: Path, tell: Callable[[str], None]) -> KnownSl
     path = data / row.key
     if _normal(row):
         return KnownSlide(row.slide_id, path, ())
-    slide = open_measured(row.slide_id, path)
-    try:
+    with closing(open_measured(row.slide_id, path)) as slide:
         outlines = outlines_on(slide, data / row.annotation_key)
         spacing = slide.info.spacing
-    finally:
-        slide.close()
     for note in outlines.notes:
         tell(f"{row.slide_id}: {note}")
     if not outlines.ignored.is_empty:

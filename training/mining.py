@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -114,9 +115,6 @@ def _answers(row: IndexRow, index: Path, predictor: TilePredictor) -> Probabilit
         raise UsageError(f"{index}: was prepared for another spacing or stride than the network has")
     tissue = np.zeros(row.rows * row.columns, np.bool_)
     tissue[open_cells(index, row)] = True
-    slide = open_prepared(row)
-    try:
-        mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
+    mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
+    with closing(open_prepared(row)) as slide:
         return examine(slide, mask, predictor=predictor, settings=load_config().settings, progress=Viewer()).probability
-    finally:
-        slide.close()

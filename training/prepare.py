@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -174,16 +175,13 @@ def _kept_or_prepared(
     job: _Job, old: IndexRow | None, to: Path, *, settings: ScanSettings
 ) -> tuple[IndexRow, tuple[str, ...]]:
     """The slide's row of the index, and what is to be said of it."""
-    slide = open_measured(job.row.slide_id, job.path)
-    try:
+    with closing(open_measured(job.row.slide_id, job.path)) as slide:
         signed = replace(job, fingerprint=slide.fingerprint())
         signed = replace(signed, signature=_signature(signed, settings))
         if old and old.signature == signed.signature and _whole(old, to):
             return old, ("prepared already",)
         _check_sum(job)
         return _prepared(signed, slide, to, settings=settings)
-    finally:
-        slide.close()
 
 
 def _check_sum(job: _Job) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise, product
@@ -72,8 +73,7 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> Pro
     The card counts, too: the temperature stands on it, and the decision by which fast answers are asked again.
     """
     settings = load_config(None).settings
-    slide = open_slide(SlideRef(path.stem, path))
-    try:
+    with closing(open_slide(SlideRef(path.stem, path))) as slide:
         made_by = f"{predictor.model.card_sha256[:12]}-{predictor.precision}"
         kept = cache / f"{path.stem}-{slide.fingerprint()[:12]}-{made_by}.npz"
         if kept.exists():
@@ -81,10 +81,7 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> Pro
             spacing = Spacing(*stored["spacing"].tolist())
             return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing)
         _, tissue = overview_and_tissue(slide, settings)
-        found = examine(slide, tissue, predictor=predictor, settings=settings, progress=Viewer())
-    finally:
-        slide.close()
-    map_ = found.probability
+        map_ = examine(slide, tissue, predictor=predictor, settings=settings, progress=Viewer()).probability
     kept.parent.mkdir(parents=True, exist_ok=True)
     spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
     with written_beside(kept) as part, part.open("wb") as file:
