@@ -109,3 +109,8 @@ class LockLostError(NodescanError):
 
 class OutputError(NodescanError):
     """Results can't be written; the text names the path."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says first, without what another library adds in further lines; its class where it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -16,6 +16,7 @@ from nodescan.errors import (
     StoppedError,
     UsageError,
     WorkerError,
+    first_line,
 )
 from nodescan.streams import say
 from training.bucket import DownloadError
@@ -33,11 +34,6 @@ def seed_range(text: str) -> range:
     return seeds
 
 
-def one_line(error: Exception) -> str:
-    """What an error says, without what another library's reason adds in further lines."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 _FAILED = (SlideError, AnnotationError, OutputError, WorkerError, DownloadError, FloatingPointError)
 """What isn't the command's fault."""
 
@@ -45,7 +41,7 @@ _FAILED = (SlideError, AnnotationError, OutputError, WorkerError, DownloadError,
 def told(error: NodescanError | FloatingPointError) -> int:
     """The exit code, once the error is told in one line: 1 where the work failed, 2 where what was asked for can't be
     done, 130 where the user stopped it."""
-    say(one_line(error))
+    say(first_line(error))
     if isinstance(error, StoppedError):
         return INTERRUPTED
     return NOT_COMPLETE if isinstance(error, _FAILED) else WRONG_USAGE

@@ -7,7 +7,7 @@ from functools import cache
 
 import torch
 
-from nodescan.errors import DeviceError
+from nodescan.errors import DeviceError, first_line
 
 _VOLTA = (7, 0)
 """The compute capability from which NVIDIA's GPUs compute faster in float16 (CUDA C++ Programming Guide)."""
@@ -125,7 +125,7 @@ def _gpu(index: int) -> Device:
         name = f"{name} ({torch.cuda.get_device_name(index)})"
         _try_out(device)
     except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = first_line(error)
         raise DeviceError(f"device {name} doesn't compute ({reason}); use another, or --device cpu") from error
     return Device(device, name)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import TileGeometry
-from nodescan.errors import ModelError
+from nodescan.errors import ModelError, first_line
 from nodescan.inference.card import ModelCard
 from nodescan.inference.lanes import MOST_LANES, Answer
 from nodescan.inference.openvino_graph import STEPS, graph
@@ -61,7 +61,7 @@ class OpenVinoLanes:
             compiled = core.compile_model(model, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * streams)]
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO: the network can't be compiled ({_first_line(error)})") from error
+            raise ModelError(f"OpenVINO: the network can't be compiled ({first_line(error)})") from error
         self._under_way: deque[_Job] = deque()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
@@ -134,7 +134,7 @@ def _core() -> Any:
         core = _imported("openvino").Core()
         core.get_property("CPU", "FULL_DEVICE_NAME")  # loads the plugin
     except RuntimeError as error:
-        raise ModelError(f"OpenVINO: its CPU plugin can't be loaded ({_first_line(error)})") from error
+        raise ModelError(f"OpenVINO: its CPU plugin can't be loaded ({first_line(error)})") from error
     return core
 
 
@@ -143,12 +143,8 @@ def _imported(name: str) -> ModuleType:
     try:
         return import_module(name)
     except (ImportError, OSError, RuntimeError, AttributeError) as error:  # of another NumPy, say, or half removed
-        raise ModelError(f"OpenVINO: installed, but it can't be imported ({_first_line(error)})") from error
+        raise ModelError(f"OpenVINO: installed, but it can't be imported ({first_line(error)})") from error
 
 
 def _unanswered(error: RuntimeError) -> ModelError:
-    return ModelError(f"OpenVINO: a tile can't be answered ({_first_line(error)})")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return ModelError(f"OpenVINO: a tile can't be answered ({first_line(error)})")

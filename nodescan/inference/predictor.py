@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.domain.geometry import TileGeometry
-from nodescan.errors import DeviceError, ModelError
+from nodescan.errors import DeviceError, ModelError, first_line
 from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, check_numbers, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, distrust, lanes_on
@@ -121,7 +121,7 @@ def _narrow_lanes(
         tiles = made_tiles(TRIED_TILES, reference.geometry.input_px) if place.device.type == "cuda" else None
         why = distrust(lanes, reference, tiles=tiles)
     except (RuntimeError, DeviceError) as error:  # what float32 can't do either is met with the first tile
-        why = f"{name} failed: {next(iter(str(error).splitlines()), type(error).__name__)}"
+        why = f"{name} failed: {first_line(error)}"
     if why:
         tell(why)
     return None if why else lanes
