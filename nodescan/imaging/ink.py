@@ -7,10 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.units import check_limits
+from nodescan.imaging.density import DENSEST
 from nodescan.imaging.morphology import dilated
-
-DENSEST = 2.4
-"""The optical density of level 1 of 255."""
 
 WIDEST_UM = 10_000.0
 """Of gaps, rims and strokes: a lymph node is about as wide."""

@@ -10,11 +10,12 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import check_limits
-from nodescan.imaging.ink import DENSEST
+from nodescan.imaging.density import DENSEST, optical_density
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
 _WHITE_LEVEL = 245.0  # density is taken over this level where the slide shows no glass
+_WHITE = (_WHITE_LEVEL,) * 3
 _MOST_JUDGED = 100_000  # pixels of the stain, evenly taken: a share of 1 % is then known to 0.03 %
 _NEARLY_ALL = 0.9  # of a piece's stained pixels
 _LIMITS = {
@@ -152,7 +153,7 @@ def _unlike_he(
     """What is unlike H&E in the pixels judged, bool (H, W); "" for nothing, None where they are too few."""
     pixels = overview[judged]
     step = -(-len(pixels) // _MOST_JUDGED) or 1
-    density = _density(pixels[::step], mask.glass)
+    density = optical_density(pixels[::step].T, mask.glass or _WHITE)
     mean = density.mean(axis=0)
     least_px = settings.min_stained_mm2 * 1e6 / (step * mask.spacing.pixel_area_um2)
     if mean.size and mean.size >= least_px and (mean >= settings.min_dark_density).mean() < settings.min_dark_share:
@@ -185,7 +186,7 @@ def _unlike_both(density: NDArray[np.float32], settings: QualitySettings) -> str
 def _brown_alone(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> NDArray[np.bool_]:
     """bool (H, W): pieces of tissue whose stained pixels are nearly all brown."""
     labels, count = ndimage.label(mask.tissue)
-    density = _density(overview[mask.tissue], mask.glass)
+    density = optical_density(overview[mask.tissue].T, mask.glass or _WHITE)
     stained = density.mean(axis=0) >= settings.min_stain_density
     brown = stained & _is_coloured(density, settings) & _is_brown(density, settings)
     of_piece = labels[mask.tissue]
@@ -213,13 +214,6 @@ def focus_flags(out_of_focus_fraction: float) -> tuple[Flag, ...]:
         return ()
     share = f"{two_digits(100 * out_of_focus_fraction)} %"
     return (Flag("out_of_focus", f"{share} of the tissue is out of focus and counts as not examined; scan it again."),)
-
-
-def _density(pixels: NDArray[np.uint8], glass: Glass) -> NDArray[np.float32]:
-    """Optical density of each channel over the glass, never below 0: uint8 (n, 3) -> float32 (3, n)."""
-    grey = np.maximum(np.arange(256, dtype=np.float32), 1)
-    tables = [np.maximum(np.log10(np.float32(level) / grey), 0) for level in glass or (_WHITE_LEVEL,) * 3]
-    return np.stack([table[channel] for table, channel in zip(tables, pixels.T, strict=True)])
 
 
 def _dark_ground(overview: NDArray[np.uint8], unscanned: NDArray[np.bool_] | None) -> bool:

@@ -12,7 +12,8 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components, windows
-from nodescan.imaging.ink import DENSEST, WIDEST_UM, InkSettings, find_ink, opened
+from nodescan.imaging.density import DENSEST, optical_density
+from nodescan.imaging.ink import WIDEST_UM, InkSettings, find_ink, opened
 from nodescan.imaging.missing import dark_pixels
 from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large
 from nodescan.imaging.unscanned import beside_tissue, gaps_and_cuts, unscanned
@@ -167,13 +168,7 @@ def _view(overview: NDArray[np.uint8], factor: int, spacing: Spacing, settings: 
     channels = [np.ascontiguousarray(pixels[..., index]) for index in range(3)]
     lightest, darkest = np.maximum.reduce(channels), np.minimum.reduce(channels)
     colour, glass = _glass(channels, lightest, darkest, settings)
-    levels = np.maximum(np.arange(256), 1)
-    density = np.stack(
-        [
-            np.maximum(np.log10(level / levels), 0).astype(np.float32)[channel]
-            for level, channel in zip(colour or (settings.assumed_glass,) * 3, channels, strict=True)
-        ]
-    )
+    density = optical_density(channels, colour or (settings.assumed_glass,) * 3)
     um_per_px = factor * spacing.mean
     # A greyscale scan shows at most rounding between its channels; JPEG at quality 75 leaves up to 3 levels. On a large
     # glass the least fragment is a smaller share than on a small view.

@@ -1,0 +1,19 @@
+"""Optical density: how much light a stain takes up, in powers of ten."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+DENSEST = 2.4
+"""The optical density of level 1 of 255."""
+
+
+def optical_density(channels: Iterable[NDArray[np.uint8]], glass: Sequence[float]) -> NDArray[np.float32]:
+    """float32 (3, ...): log10(glass / level) of R, G and B, never below 0; level 0 counts as 1.
+
+    channels : three of uint8 (...). glass: the grey level of an empty slide in each.
+    """
+    levels = np.maximum(np.arange(256), 1)
+    tables = [np.maximum(np.log10(level / levels), 0).astype(np.float32) for level in glass]
+    return np.stack([table[channel] for table, channel in zip(tables, channels, strict=True)])
