@@ -11,10 +11,10 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError, UnmeasurableError
+from nodescan.examination.torn_tiles import read_in_parts
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide
 from nodescan.scan_settings import OverviewSettings, ScanSettings
-from nodescan.torn_tiles import read_in_parts
 
 _BLOCK_PX, _SMALLEST_PX = 1024, 128
 """What can't be read is narrowed down to blocks of the second: few tiles are smaller. Glass beside it that was never

@@ -3,7 +3,7 @@
 Read `scan_slide` first. Its steps, and where each is told in full:
 
 1. overview.py: the slide at low magnification, and imaging/tissue.py: where its tissue is.
-2. examination.py: the network's answer for every cell of tissue. survey.py lays tiles on the tissue, tile_pass.py
+2. examination/: the network's answer for every cell of tissue. survey.py in it lays tiles on the tissue, tile_pass.py
    shows them to the network, guard.py has float32 answer again what could change a finding.
 3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
 4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.

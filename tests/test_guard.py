@@ -15,13 +15,13 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.guard import LEAST_FOR_SCORE, Reference, settled
+from nodescan.examination.guard import LEAST_FOR_SCORE, Reference, settled
+from nodescan.examination.survey import Survey
+from nodescan.examination.tile_pass import Shown
 from nodescan.imaging.stitching import fitted_tiles
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
-from nodescan.survey import Survey
-from nodescan.tile_pass import Shown
 from tests import test_scan
 from tests.fakes import PURPLE, ColourPredictor
 from tests.test_scan import PaintedSlide

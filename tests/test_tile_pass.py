@@ -7,10 +7,10 @@ from threading import Lock
 import numpy as np
 import pytest
 
-from nodescan import tile_pass
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
-from nodescan.tile_pass import MOST_READERS, Shown, readers_for
+from nodescan.examination import tile_pass
+from nodescan.examination.tile_pass import MOST_READERS, Shown, readers_for
 from tests.fakes import ColourPredictor
 
 

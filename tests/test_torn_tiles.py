@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nodescan import tile_pass
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox, TileGeometry
-from nodescan.examination import Examination, examine
+from nodescan.examination import Examination, examine, tile_pass
+from nodescan.examination.torn_tiles import TornTile
 from nodescan.overview import overview_and_tissue
-from nodescan.torn_tiles import TornTile
 from tests.fakes import ColourPredictor, Listener
 from tests.test_scan import PaintedSlide, painted
 

@@ -16,6 +16,8 @@ from nodescan.benchmarks.slide_tiles import tissue_tiles
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.examination import examine
+from nodescan.examination.survey import Survey
+from nodescan.examination.tile_pass import readers_for
 from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s
 from nodescan.inference.slots import open_in_slot
@@ -24,8 +26,6 @@ from nodescan.machine import temporary_folder
 from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.progress import Viewer
 from nodescan.slides import open_slide
-from nodescan.survey import Survey
-from nodescan.tile_pass import readers_for
 
 MOST_TILES = 256
 """Decoded in one round; of a larger slide those in the middle, where tissue is."""

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import Glass, ProbabilityMap
 from nodescan.errors import RegionUnreadableError
+from nodescan.examination.survey import Survey
+from nodescan.examination.torn_tiles import MOST_TORN, read_torn
 from nodescan.imaging.missing import blank_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.machine import usable_cores
-from nodescan.survey import Survey
 from nodescan.threads import thread_errors
-from nodescan.torn_tiles import MOST_TORN, read_torn
 
 MOST_READERS = 16
 """Where the network runs elsewhere, one for each core. On a CPU it needs the cores itself, and two readers keep ahead

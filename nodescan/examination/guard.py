@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
+from nodescan.examination.survey import Survey
+from nodescan.examination.tile_pass import Shown
 from nodescan.imaging.certain import PlaceUm, certain_deposits, ends_of
 from nodescan.imaging.decisive import (
     CONSTANT_SPREAD,
@@ -27,8 +29,6 @@ from nodescan.imaging.segmentation import weighted_mean
 from nodescan.imaging.stitching import cells_of
 from nodescan.interfaces import ApproximatePredictor
 from nodescan.scan_settings import ScanSettings
-from nodescan.survey import Survey
-from nodescan.tile_pass import Shown
 
 CHECK_EVERY_TILES = 200
 """So often a part of a tile that bears on nothing is answered twice all the same."""

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.guard import Reference, Settled, settled
+from nodescan.examination.guard import Reference, Settled, settled
+from nodescan.examination.survey import Survey, plan
+from nodescan.examination.tile_pass import Shown, show
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing import missing_cells
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
 from nodescan.scan_settings import ScanSettings
-from nodescan.survey import Survey, plan
-from nodescan.tile_pass import Shown, show
 
 
 @dataclass(frozen=True, slots=True)
