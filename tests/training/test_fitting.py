@@ -58,6 +58,17 @@ def test_last_is_the_newest_checkpoint_of_all_runs_of_the_folder(
     assert f"goes on from {newest}, step 15 of 16\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("instructions", "computed_in"), [("AVX2", "32-true"), ("AVX512", "bf16-mixed")])
+def test_bfloat16_is_not_imitated(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, instructions: str, computed_in: str
+) -> None:
+    """The released configurations ask for it; where it takes nine times as long, a run is in float32."""
+    monkeypatch.setattr("training.fitting.fast_dtype", lambda device: None)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: instructions)
+    cli = fit(["fit", "--config", str(finished), "--ckpt_path", "last", "--trainer.precision", "bf16-mixed"])
+    assert cli.trainer.precision == computed_in
+
+
 def test_a_run_that_is_over_is_told_from_one_that_broke(tmp_path: Path) -> None:
     """The newest checkpoint may be of an earlier run, which nobody meant."""
     for steps, said in ((15, "step 15 of 16"), (16, "step 16 of 16; that run is over: leave --ckpt_path out")):
