@@ -137,7 +137,7 @@ def examine_installation(request: DoctorRequest, tell: Callable[[Check], None]) 
 def check_openslide(phantom: Phantom) -> Check:
     """The library loads, says its version, and opens a slide with the spacing that was written."""
     from nodescan.slides import slide_facts
-    from nodescan.slides.library import library_versions
+    from nodescan.slides.openslide_reader import library_versions
 
     library, package = library_versions()
     found = f"OpenSlide {library}, openslide-python {package}"

@@ -28,6 +28,11 @@ SUBPIXEL_FORMATS = frozenset({"mirax", "trestle", "ventana"})
 """Their camera fields overlap by fractions of a pixel, so OpenSlide resamples even where the downsample is whole."""
 
 
+def library_versions() -> tuple[str, str]:
+    """The versions of the OpenSlide library itself and of its Python package."""
+    return openslide.__library_version__, openslide.__version__
+
+
 def recognises(path: Path) -> bool:
     """Whether OpenSlide takes the file for one of its formats, by its contents."""
     return openslide_format(path) is not None
