@@ -51,7 +51,7 @@ def text_bytes(text: str) -> bytes:
 
 def write_beside(path: Path, data: bytes) -> None:
     """Put `data` at `path` in one step: a reader sees the old file or the new one, whole. Raises OutputError."""
-    with written_beside(path) as part, output_errors(path):
+    with written_beside(path) as part:
         part.write_bytes(data)
 
 

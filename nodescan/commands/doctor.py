@@ -25,7 +25,7 @@ def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_j
     live = not as_json and not on_terminal
     diagnosis = examine_installation(DoctorRequest(out, model, device), _print_line if live else _say_nothing)
     if as_json:
-        print(_as_json(diagnosis))
+        print(_as_json(diagnosis), end="")
     else:
         if on_terminal:
             _print_table(diagnosis)
@@ -65,14 +65,14 @@ def _conclusion(diagnosis: "Diagnosis") -> str:
 
 
 def _as_json(diagnosis: "Diagnosis") -> str:
-    import json
     from dataclasses import asdict
 
     from nodescan import __version__
+    from nodescan.whole_files import json_text
 
     content = {
         "nodescan": __version__,
         "trustworthy": diagnosis.trustworthy,
         "checks": [asdict(check) for check in diagnosis.checks],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    return json_text(content)
