@@ -13,6 +13,8 @@ from typing import Any
 import jinja2
 import numpy as np
 import yaml
+from numpy.typing import NDArray
+from scipy.special import logit
 
 from nodescan.config import load_config
 from nodescan.domain.geometry import TileGeometry
@@ -31,7 +33,7 @@ from training.patch_evaluation import PatchScores, patch_probabilities, scores_o
 from training.patches import Patches, read_patches
 from training.rivals import parameters
 from training.scores import Interval
-from training.worst_patches import WorstPatches, contact_sheet, worst, write_sheet
+from training.worst_patches import contact_sheet, worst, write_sheet
 
 _SPEED_TILES, _SPEED_ROUNDS = 4, 5
 _FALSE_POSITIVES_JPG, _FALSE_NEGATIVES_JPG = "worst-false-positives.jpg", "worst-false-negatives.jpg"
@@ -80,7 +82,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All figures of a card. lone, mosaic: the same patches one by one and in one picture; logit: of the lone ones."""
+    """All figures of a card. lone, mosaic: the same patches one by one and in one picture."""
 
     card: ModelCard
     lone: PatchScores
@@ -126,8 +128,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
         parameters=parameters(load_network(card, sources.model)),
         megabytes=(sources.model / card.weights).stat().st_size / 1e6,
     )
-    wrong = worst(np.log(probability / (1 - probability)), np.asarray(patches.tumour))
-    pictures = _pictures(patches, wrong, probability, sources.pictures, to) if sources.pictures else None
+    pictures = _pictures(patches, logit(probability), sources.pictures, to) if sources.pictures else None
     text = render(measured, composites=composites, recipe=recipe, pictures=pictures, words=words)
     write_beside(to, text.encode())
     return measured
@@ -253,13 +254,11 @@ def recipe_part(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"{path}: not a training configuration ({type(error).__name__}: {error})") from error
 
 
-def _pictures(
-    patches: Patches, wrong: WorstPatches, probability: np.ndarray, folder: Path, card: Path
-) -> tuple[str, str]:
-    """Write the two sheets; their paths as links from the card."""
-    logit = np.log(probability / (1 - probability))
+def _pictures(patches: Patches, answers: NDArray[np.float64], folder: Path, card: Path) -> tuple[str, str]:
+    """Write the two sheets; their paths as links from the card. answers : float64 (N,), logits of the patches."""
+    wrong = worst(answers, np.asarray(patches.tumour))
     files = folder / _FALSE_POSITIVES_JPG, folder / _FALSE_NEGATIVES_JPG
     for path, chosen in zip(files, (wrong.false_positive, wrong.false_negative), strict=True):
-        write_sheet(contact_sheet(patches, chosen, logit), path)
+        write_sheet(contact_sheet(patches, chosen, answers), path)
     first, second = (Path(os.path.relpath(path, card.parent)).as_posix() for path in files)
     return first, second

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
 
 from nodescan.domain.geometry import TileGrid
 from nodescan.domain.units import Spacing
@@ -92,18 +93,17 @@ def probabilities_in_middle(
         raise UsageError(f"patches of {size} px don't suit this model; it answers patches of 96, 128, 160, ... px")
     cells = _in_mosaic(pixels, predictor) if mosaic else _one_by_one(pixels, predictor)
     cells = np.clip(cells.astype(np.float64), 1e-7, 1 - 1e-7)
-    logit = np.log(cells / (1 - cells)).mean(axis=(1, 2))
-    return 1 / (1 + np.exp(-logit))
+    return expit(logit(cells).mean(axis=(1, 2)))
 
 
 def calibrated(card: ModelCard, predictor: TilePredictor, patches: Patches) -> ModelCard:
     """The card with the temperature at which the patches' labels are likeliest (Guo et al., ICML 2017)."""
     probability = np.clip(patch_probabilities(patches.pixels, predictor, mosaic=False), 1e-7, 1 - 1e-7)
-    logit = np.log(probability / (1 - probability)) * card.temperature
+    answers = logit(probability) * card.temperature
     truth = np.asarray(patches.tumour)
 
     def surprise(log_temperature: float) -> float:
-        scaled = logit / np.exp(log_temperature)
+        scaled = answers / np.exp(log_temperature)
         return float(np.logaddexp(0, np.where(truth, -scaled, scaled)).mean())
 
     best = minimize_scalar(surprise, bounds=(-2.0, 2.0), method="bounded")
