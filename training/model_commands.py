@@ -5,8 +5,9 @@ import shutil
 import tempfile
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -92,19 +93,18 @@ def tune_command(
 
     if (patches is None) == (manifest is None):
         raise UsageError("tune needs slides whose deposits are known: --patches ZIP, or --manifest CSV with --data DIR")
-    if manifest is not None and data is None:
-        raise UsageError("--manifest needs --data, the folder that python -m training download filled")
     if patches is not None:
         _refuse("--patches", {"--data": data is not None, "--slides": slides != _SLIDES, "--split": split != _SPLIT})
+        source = partial(_laid_out, patches, tool, seeds, work)
+    elif manifest is None or data is None:
+        raise UsageError("--manifest needs --data, the folder that python -m training download filled")
     else:
         _refuse("--manifest", {"--tool": tool is not None, "--seeds": seeds != _SEEDS})
-    if split not in SPLITS:
-        raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
+        if split not in SPLITS:
+            raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
+        source = partial(_outlined, manifest, data, slides, split)
     checked_weights(load_card(model), model)  # before the slides, which take an hour
-    if patches is not None:
-        known, described = _laid_out(patches, tool, seeds, work)
-    else:
-        known, described = _outlined(cast("Path", manifest), cast("Path", data), slides, split)
+    known, described = source()
     with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
         if only is None:
