@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.units import check_limits
+from nodescan.imaging.components import components
 from nodescan.imaging.density import DENSEST
-from nodescan.imaging.morphology import dilated
+from nodescan.imaging.morphology import dilated, opened
 
 WIDEST_UM = 10_000.0
 """Of gaps, rims and strokes: a lymph node is about as wide."""
@@ -76,16 +77,11 @@ def find_ink(
     return _with_rim(core, density, um_per_px, settings)
 
 
-def opened(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """What of `mask` is covered by solid size x size squares."""
-    return ndimage.grey_opening(mask.astype(np.uint8), (size, size)) > 0 if mask.any() else mask
-
-
 def _outside_tissue(black: NDArray[np.bool_], coloured: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The black marks that are not enclosed by stained pixels."""
     if not black.any():
         return black
-    labels, count = ndimage.label(black)
+    labels, count = components(black, corners=False)
     ring = ndimage.grey_dilation(labels, size=(5, 5))
     around = (ring > 0) & ~black
     stained = np.bincount(ring[around & coloured], minlength=count + 1)

@@ -15,6 +15,11 @@ def closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArra
     return ndimage.grey_closing(padded, (size, size))[pad:-pad, pad:-pad] > 0
 
 
+def opened(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """What of `mask`, bool (H, W), is covered by solid size x size px squares."""
+    return ndimage.grey_opening(mask.astype(np.uint8), (size, size)) > 0 if mask.any() else mask
+
+
 def dilated(mask: NDArray[np.bool_], reach_um: float, um_per_px: float) -> NDArray[np.bool_]:
     """`mask`, bool (H, W), and all that lies within reach_um of it along either axis."""
     return ndimage.maximum_filter(mask.astype(np.uint8), 2 * round(reach_um / um_per_px) + 1) > 0
@@ -33,6 +38,6 @@ def large(mask: NDArray[np.bool_], min_px: float) -> NDArray[np.bool_]:
     return keep[labels]
 
 
-def at_border(labels: NDArray[np.int32 | np.intp]) -> NDArray[np.int32 | np.intp]:
+def at_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:
     """The labels, int (n,), each once, that stand along the border of an array of them, int (H, W)."""
     return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import check_limits
+from nodescan.imaging.components import components
 from nodescan.imaging.density import DENSEST, optical_density
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
@@ -185,7 +185,7 @@ def _unlike_both(density: NDArray[np.float32], settings: QualitySettings) -> str
 
 def _brown_alone(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> NDArray[np.bool_]:
     """bool (H, W): pieces of tissue whose stained pixels are nearly all brown."""
-    labels, count = ndimage.label(mask.tissue)
+    labels, count = components(mask.tissue, corners=False)
     density = optical_density(overview[mask.tissue].T, mask.glass or _WHITE)
     stained = density.mean(axis=0) >= settings.min_stain_density
     brown = stained & _is_coloured(density, settings) & _is_brown(density, settings)

@@ -13,9 +13,9 @@ from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components, windows
 from nodescan.imaging.density import DENSEST, optical_density
-from nodescan.imaging.ink import WIDEST_UM, InkSettings, find_ink, opened
+from nodescan.imaging.ink import WIDEST_UM, InkSettings, find_ink
 from nodescan.imaging.missing import dark_pixels
-from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large
+from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large, opened
 from nodescan.imaging.unscanned import beside_tissue, gaps_and_cuts, unscanned
 
 _UM2_PER_MM2 = 1e6

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.maps import Glass
+from nodescan.imaging.components import components
 from nodescan.imaging.morphology import at_border, enclosed, large
 
 _BLACK, _NEAR_BLACK = 4, 15
@@ -110,7 +111,7 @@ def _at_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of `mask` that reach the border of the view."""
     if not mask.any():
         return mask
-    labels, count = ndimage.label(mask)
+    labels, count = components(mask, corners=False)
     touching = np.zeros(count + 1, dtype=np.bool_)
     touching[at_border(labels)] = True
     touching[0] = False
@@ -122,7 +123,7 @@ def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[n
     if not mask.any():
         return mask
     flat = ndimage.maximum_filter(level, 3) - ndimage.minimum_filter(level, 3) <= _FLAT
-    labels, count = ndimage.label(mask)
+    labels, count = components(mask, corners=False)
     share = np.bincount(labels.ravel(), weights=flat.ravel(), minlength=count + 1)
     share /= np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
     share[0] = 0
@@ -136,7 +137,7 @@ def _filled_grey(level: NDArray[np.uint8], grey: NDArray[np.bool_]) -> NDArray[n
         return inner
     highest, lowest = ndimage.maximum_filter(level, 3), ndimage.minimum_filter(level, 3)
     inner &= ndimage.binary_erosion(highest - lowest <= _FLAT, _SQUARE)
-    labels, count = ndimage.label(inner)
+    labels, count = components(inner, corners=False)
     parts = np.arange(1, count + 1)
     alike = np.zeros(count + 1, dtype=np.bool_)
     alike[1:] = ndimage.maximum(level, labels, parts) - ndimage.minimum(level, labels, parts) <= _FLAT
@@ -148,7 +149,7 @@ def _filled_white(darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[n
     nothing = np.zeros(darkest.shape, dtype=np.bool_)
     if glass is None or min(glass) > _WHITEST_GLASS or not (darkest == 255).any():
         return nothing
-    labels, count = ndimage.label(ndimage.binary_opening(darkest >= _NEAR_WHITE, _SQUARE))
+    labels, count = components(ndimage.binary_opening(darkest >= _NEAR_WHITE, _SQUARE), corners=False)
     pure = np.bincount(labels[darkest == 255], minlength=count + 1)
     white = (pure >= _PURE * np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)) & (pure > 0)
     white[0] = False
