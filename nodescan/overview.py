@@ -11,7 +11,7 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError, UnmeasurableError
-from nodescan.examination.torn_tiles import read_in_parts
+from nodescan.examination.damaged_tiles import read_in_parts
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide
 from nodescan.scan_settings import OverviewSettings, ScanSettings

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import Glass, ProbabilityMap
 from nodescan.errors import RegionUnreadableError
+from nodescan.examination.damaged_tiles import MOST_DAMAGED, read_damaged
 from nodescan.examination.survey import Survey
-from nodescan.examination.torn_tiles import MOST_TORN, read_torn
 from nodescan.imaging.missing import blank_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
@@ -91,9 +91,9 @@ def show(
     """
     showing = _Showing(slide, survey, predictor, quality, done)
     with thread_errors(), ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
-        torn = showing.at(survey.tiles, showing.read, pool)
-        parted = [] if predictor.geometry.padded else torn[:MOST_TORN]
-        for tile in (*showing.at(parted, showing.read_parts, pool, counted=False), *torn[len(parted) :]):
+        damaged = showing.at(survey.tiles, showing.read, pool)
+        parted = [] if predictor.geometry.padded else damaged[:MOST_DAMAGED]
+        for tile in (*showing.at(parted, showing.read_parts, pool, counted=False), *damaged[len(parted) :]):
             showing.mark_unread(tile)
     probability = replace(showing.builder.result(), bounds=slide.info.bounds_um)
     return Shown(probability, showing.blurred & survey.wanted, showing.unread & survey.wanted, showing.blank)
@@ -126,15 +126,15 @@ class _Showing:
     ) -> list[Tile]:
         """Has the tiles read and answered, and returns those that can't be read. counted: they are news to progress."""
         size = self._predictor.batch_size
-        torn: list[Tile] = []
+        damaged: list[Tile] = []
         reads = _ahead(pool, read, tiles, most=(_UNDER_WAY + 1) * size)
         for batch, answers in _answered(_batches(reads, size), self._predictor):
             seen = [item for item in batch if isinstance(item, _Read)]
-            torn += [item for item in batch if not isinstance(item, _Read)]
+            damaged += [item for item in batch if not isinstance(item, _Read)]
             for item, answer in zip(seen, answers, strict=True):
                 self._place(item, answer)
             self._done(len(batch) if counted else 0, len(seen) * self._predictor.geometry.core_px**2 / 1e6)
-        return torn
+        return damaged
 
     def read(self, tile: Tile) -> _Read | Tile:
         try:
@@ -145,7 +145,7 @@ class _Showing:
 
     def read_parts(self, tile: Tile) -> _Read | Tile:
         """As read(), of a tile of which a part can't be."""
-        found = read_torn(self._slide, self._survey.grid.input_box(*tile), self._survey.spacing)
+        found = read_damaged(self._slide, self._survey.grid.input_box(*tile), self._survey.spacing)
         block_px = None if self._quality is None else self._quality.focus_block_px
         lost = found.damaged_cells(self._predictor.geometry, block_px)
         if lost.all():

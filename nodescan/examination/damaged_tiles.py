@@ -16,13 +16,13 @@ from nodescan.interfaces import Slide
 _PART_PX = 64
 """Damage is told in squares of so many pixels. Few files have smaller tiles, and each read that fails has its price."""
 
-MOST_TORN = 150
+MOST_DAMAGED = 150
 """So many tiles of a slide are looked at in parts, the first ones. Each takes up to 120 reads, and OpenSlide opens the
 file anew after one that fails, in 7 ms where it is a TIFF; a slide with more damage than that has failed anyway."""
 
 
 @dataclass(frozen=True, slots=True)
-class TornTile:
+class DamagedTile:
     """pixels : uint8 (h, w, 3), white where damaged; damaged : bool (h, w)."""
 
     pixels: NDArray[np.uint8]
@@ -44,7 +44,7 @@ class TornTile:
         return seen | blocks.repeat(cells, axis=0).repeat(cells, axis=1)
 
 
-def read_torn(slide: Slide, box: PixelBox, spacing: Spacing) -> TornTile:
+def read_damaged(slide: Slide, box: PixelBox, spacing: Spacing) -> DamagedTile:
     """What of a box of the frame at `spacing` can be read, part by part."""
     pixels = np.full((box.height, box.width, 3), 255, dtype=np.uint8)
     damaged = np.zeros((box.height, box.width), dtype=np.bool_)
@@ -53,7 +53,7 @@ def read_torn(slide: Slide, box: PixelBox, spacing: Spacing) -> TornTile:
             damaged[part.within(box)] = True
         else:
             pixels[part.within(box)] = seen
-    return TornTile(pixels, damaged)
+    return DamagedTile(pixels, damaged)
 
 
 def read_in_parts(

@@ -8,7 +8,7 @@ import pytest
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox, TileGeometry
 from nodescan.examination import Examination, examine, tile_pass
-from nodescan.examination.torn_tiles import TornTile
+from nodescan.examination.damaged_tiles import DamagedTile
 from nodescan.overview import overview_and_tissue
 from tests.fakes import ColourPredictor, Listener
 from tests.test_scan import PaintedSlide, painted
@@ -42,7 +42,7 @@ def test_a_cell_sees_what_lies_within_its_margin() -> None:
         damaged = np.zeros((128, 128), dtype=np.bool_)
         damaged[row, column] = True
         sees = [[16 * i <= row < 16 * i + 80 and 16 * j <= column < 16 * j + 80 for j in range(4)] for i in range(4)]
-        found = TornTile(np.zeros((128, 128, 3), np.uint8), damaged)
+        found = DamagedTile(np.zeros((128, 128, 3), np.uint8), damaged)
         assert found.damaged_cells(tile, None).tolist() == sees
         core = 32 <= row < 96 and 32 <= column < 96
         blocks = np.zeros((4, 4), dtype=np.bool_)
@@ -85,7 +85,7 @@ def test_much_damage_is_not_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) 
     """Of the tiles that can't be read the first are, in the order of the slide."""
     torn = PixelBox(0, 500, 1024, 10)
     parted = examined(PaintedSlide(painted(), torn=torn))
-    monkeypatch.setattr(tile_pass, "MOST_TORN", 1)
+    monkeypatch.setattr(tile_pass, "MOST_DAMAGED", 1)
     found = examined(PaintedSlide(painted(), torn=torn))
     assert found.unread.sum() > parted.unread.sum()
     first = (slice(None), slice(0, np.flatnonzero(found.wanted.any(axis=0))[0] + 16))
