@@ -36,7 +36,7 @@ _NAMED_SEPARATOR = re.compile('"?sep=([,;\t])"?')
 _LINE_END = re.compile("\r\n|\r|\n")
 
 _NO_NAME = re.compile(
-    r"#[^\W\d][\w/]*[!?]|#n/?[adv]|#{2,}|<?n/?a>?|n\.a\.|nan|null|none|nil|unknown|missing|[-–—?.*]+", re.IGNORECASE
+    r"#[^\W\d][\w/]*[!?]|#n/?[adv]|#{2,}|<?n/?a>?|n\.a\.|nan|null|none|nil|unknown|missing|[-?.*]+", re.IGNORECASE
 )
 """What spreadsheets and programs write where there is no value, or an error: rows that have it share nothing."""
 

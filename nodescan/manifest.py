@@ -176,9 +176,8 @@ def check_numbers_of_nodes(facts: Sequence[NodeFacts]) -> None:
         seen = sum(nodes[fact.specimen].values())
         if fact.patient_id and fact.nodes_removed is not None and fact.nodes_removed < seen:
             raise fact.where.error(
-                f"nodes_removed is {fact.nodes_removed}, but the table has {how_many(seen, 'node')} of this specimen and "
-                "side; "
-                "correct nodes_removed, or give slides of one node the same node_id"
+                f"nodes_removed is {fact.nodes_removed}, but the table has {how_many(seen, 'node')} of this specimen "
+                "and side; correct nodes_removed, or give slides of one node the same node_id"
             )
 
 

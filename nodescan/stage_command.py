@@ -66,7 +66,6 @@ def stage(
 
 def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | None, *, as_json: bool) -> int:
     from nodescan.domain.naming import how_many
-    from nodescan.domain.report import RESULT_VERSION
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
     from nodescan.patients.corrections import read_corrections
@@ -88,10 +87,8 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         tell(f"note: {moved}", sys.stderr)
     if staging.mixed:
         tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)
-    older = sorted({one.provenance.result_version for one in reports if one.provenance} - {RESULT_VERSION})
-    if older and not staging.mixed:
-        made = f"the reports are of result version {', '.join(map(str, older))}"
-        tell(f"note: {made}; nodescan gives other results now ({RESULT_VERSION}): run the slides again", sys.stderr)
+    if staging.older:
+        tell(f"note: the reports are {staging.older}", sys.stderr)
     if as_json:
         print(json_text(staging_as_json(staging)), end="")
     else:

@@ -57,6 +57,7 @@ TOLD_FIRST = (
     "nodes_share_slides",
     "nodes_without_slides",
     "mixed_reports",
+    "older_reports",
     "slide_left_out",
     *DOUBTS,
     "treated",

@@ -41,8 +41,8 @@ class Section:
     largest_um or unclassed_um, None where not known or a reader measured it. class_range: the lowest and the highest
     class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
     looked, so a slide that was read whole may yet be of any higher class. judged: False where the network can't judge
-    it, so that it counts as not read. decisive: the deposit that gives it its class, in words, with its place; "" where
-    not known.
+    it, or saw none of its tissue, so that it counts as not read. decisive: the deposit that gives it its class, in
+    words, with its place; "" where not known.
     """
 
     slide_id: str

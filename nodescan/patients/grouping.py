@@ -68,7 +68,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         reason=why,
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=any(deposit.may_be_larger for deposit in report.deposits),
-        judged=said or report.not_judged is None,
+        judged=said or (report.not_judged is None and report.examined_fraction != 0),
         decisive=_decisive(report) if said else "",
     )
 

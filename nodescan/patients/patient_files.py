@@ -19,6 +19,7 @@ from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import n_borderline, synoptic
+from nodescan.reports.html_report import REPORT_HTML
 from nodescan.slides.slide_ids import safe_name
 from nodescan.whole_files import Json, json_bytes, output_errors, refuse_link, text_bytes, write_beside
 
@@ -73,10 +74,17 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))
     if staging.table is CAMELYON17:
         write_beside(folder / SUBMISSION_CSV, text_bytes(_submission(staging)))
-    paths = tuple(pages / name for name in names)
+    paths, linked = tuple(pages / name for name in names), _slide_pages(staging, folder)
     for path, result in zip(paths, staging.patients, strict=True):
-        write_beside(path, text_bytes(render(result, staging)))
+        write_beside(path, text_bytes(render(result, staging, pages=linked)))
     return paths
+
+
+def _slide_pages(staging: Staging, folder: Path) -> set[str]:
+    """The slides that have a page in the run's folder: with --reports json, say, there is none."""
+    nodes = (node for result in staging.patients for node in result.staged.specimen.nodes)
+    slides = {section.slide_id for node in nodes for section in node.sections}
+    return {slide_id for slide_id in slides if (folder / slide_id / REPORT_HTML).is_file()}
 
 
 def reviewed_before(folder: Path) -> bool:

@@ -8,6 +8,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Section, Staged
 from nodescan.domain.patient_stage import stage
+from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow
@@ -16,6 +17,7 @@ from nodescan.patients.grouping import group, labelled_sections, not_run, sectio
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
+from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.files import fingerprint
 from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
 from nodescan.slides.spacing import AGREEMENT
@@ -31,7 +33,8 @@ MADE_ALIKE = "Run the slides again with one --model, --config and --max-unread, 
 class PatientResult:
     """One patient's specimen and side. software: the result before corrections, None where there were none.
 
-    stated: the stage that the label table gives, None where it gives none. corrections: those of its slides.
+    stated: the stage that the label table gives, None where it gives none. corrections: those of its slides. models: by
+    which these were judged.
     """
 
     staged: Staged
@@ -39,6 +42,7 @@ class PatientResult:
     stated: str | None = None
     corrections: tuple[Applied, ...] = ()
     notes: tuple[Flag, ...] = ()
+    models: tuple[str, ...] = ()
 
     @property
     def all_notes(self) -> tuple[Flag, ...]:
@@ -50,8 +54,8 @@ class Staging:
     """All patients. source: the table's file.
 
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
-    mixed: how the staged reports differ in what they were made with, "" where they don't. unused: corrections of slides
-    that are in no patient.
+    mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
+    another result version than this program's, "" where they aren't. unused: corrections of slides in no patient.
     """
 
     table: StagingTable
@@ -62,6 +66,7 @@ class Staging:
     left_out: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     mixed: str = ""
+    older: str = ""
     unused: tuple[Applied, ...] = ()
 
     @property
@@ -90,11 +95,11 @@ def stage_reports(
     after = {report.slide_id: report for report in reviewed if report.slide_id not in mistaken}
     final = _staged(rows, after, table, mistaken=mistaken) if corrections else own
     wanted = {row.slide_id for row in rows if row.has_slide}
-    limit = limit_words(max((one.found_from_um for one in reports if one.found_from_um), default=None))
     results = [
-        _with_limit(_result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide), limit)
+        _result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide)
         for result, before in zip(final, own, strict=True)
     ]
+    staged = [by_slide[row.slide_id] for row in rows if row.has_slide and row.is_he and row.slide_id in by_slide]
     used = {correction.slide_id for result in results for correction in result.corrections}
     return Staging(
         table=table,
@@ -104,8 +109,9 @@ def stage_reports(
         not_run=tuple(sorted(row.slide_id for row in rows if row.is_he and row.slide_id in wanted - by_slide.keys())),
         not_listed=tuple(sorted(by_slide.keys() - wanted)),
         left_out=tuple(sorted(row.slide_id for row in rows if row.has_slide and not row.is_he)),
-        models=tuple(sorted({report.made_with.model_words for report in reports if report.made_with is not None})),
-        mixed=_mixed(by_slide, {row.slide_id for row in rows if row.has_slide and row.is_he}),
+        models=tuple(sorted({model for result in results for model in result.models})),
+        mixed=_mixed(staged),
+        older=_older(staged),
     )
 
 
@@ -171,11 +177,18 @@ def check_slides(rows: Sequence[ManifestRow]) -> None:
 def _check_names(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> None:
     """Raise UsageError where a row without a report means one by another spelling: it would count as not run."""
     listed = {row.slide_id for row in rows}
-    near = {slide_key(slide_id): slide_id for slide_id in reports if slide_id not in listed}
+    near = {_key(slide_id): slide_id for slide_id in reports if slide_id not in listed}
     for row in rows:
-        meant = near.get(slide_key(row.slide_id)) if row.has_slide and row.slide_id not in reports else None
+        meant = near.get(_key(row.slide_id)) if row.has_slide and row.slide_id not in reports else None
         if meant is not None:
             raise row.facts.where.error(f"there is no report of slide {row.slide_id!r}; did you mean {meant!r}?")
+
+
+def _key(slide_id: str) -> str:
+    """What a slide's spellings have in common: case and signs, a slide file's suffix, zeros that a spreadsheet took."""
+    named = Path(slide_id)
+    key = slide_key(named.stem if named.suffix.lower() in SUFFIXES else slide_id)
+    return key.lstrip("0") if key.isdigit() else key
 
 
 def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
@@ -220,30 +233,50 @@ def _result(
 ) -> PatientResult:
     """reports: by slide, without those of another file; a correction of such a one is of no patient."""
     slides = {section.slide_id for node in staged.specimen.nodes for section in node.sections}
+    known = [reports[slide_id] for slide_id in sorted(slides & reports.keys())]
     own = tuple(correction for correction in applied if correction.slide_id in slides & reports.keys())
-    notes = (*_mixed_notes(reports, slides), *_left_out_notes(rows), *without_node_ids([row.facts for row in rows]))
-    return PatientResult(staged, software=software if own else None, corrections=own, notes=notes)
+    return PatientResult(
+        staged,
+        software=software if own else None,
+        corrections=own,
+        notes=(
+            *_made_notes(known),
+            *_left_out_notes(rows),
+            *without_node_ids([row.facts for row in rows]),
+            *_limit_notes(staged, known),
+        ),
+        models=tuple(sorted({report.made_with.model_words for report in known if report.made_with is not None})),
+    )
 
 
-def _with_limit(result: PatientResult, limit: str) -> PatientResult:
-    """With the note of what a negative result doesn't exclude, where it is one. limit: in words, "" for none known."""
-    staged = result.staged
+def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:
+    """What a negative result doesn't exclude, where it is one and the models' cards say it."""
+    limit = limit_words(max((one.found_from_um for one in reports if one.found_from_um), default=None))
     if not limit or not staged.determined or staged.lowest is None or staged.lowest.largest is not Metastasis.NONE:
-        return result
-    return replace(result, notes=(*result.notes, Flag(DETECTION_LIMIT, limit)))
+        return []
+    return [Flag(DETECTION_LIMIT, limit)]
 
 
-def _mixed(reports: Mapping[str, StoredReport], slides: Collection[str]) -> str:
-    """How the reports of these slides differ in what they were made with; "" where they were made alike."""
-    known = {slide_id: reports[slide_id].made_with for slide_id in slides if slide_id in reports}
-    return differences({slide_id: made for slide_id, made in known.items() if made is not None})
+def _mixed(reports: Sequence[StoredReport]) -> str:
+    """How these reports differ in what they were made with; "" where they were made alike."""
+    return differences({report.slide_id: report.made_with for report in reports if report.made_with is not None})
 
 
-def _mixed_notes(reports: Mapping[str, StoredReport], slides: Collection[str]) -> list[Flag]:
-    """Slides of one patient that were judged by different rules: the stage is of no one model."""
-    mixed = _mixed(reports, slides)
+def _older(reports: Sequence[StoredReport]) -> str:
+    """That these reports, made alike, are of another result version than this program's, and what to do; "" else."""
+    versions = {report.provenance.result_version for report in reports if report.provenance is not None}
+    if versions <= {RESULT_VERSION} or _mixed(reports):
+        return ""
+    made = ", ".join(map(str, sorted(versions)))
+    return f"of result version {made}; nodescan gives other results now ({RESULT_VERSION}): run the slides again"
+
+
+def _made_notes(reports: Sequence[StoredReport]) -> list[Flag]:
+    """Slides of one patient that were judged by different rules: the stage is of no one model. Or all by old ones."""
+    mixed, older = _mixed(reports), _older(reports)
     text = f"This patient's reports were not made alike: {mixed}. {MADE_ALIKE}"
-    return [Flag("mixed_reports", text)] if mixed else []
+    notes = [Flag("mixed_reports", text)] if mixed else []
+    return [*notes, Flag("older_reports", f"This patient's reports are {older}.")] if older else notes
 
 
 def _left_out_notes(rows: Sequence[ManifestRow]) -> list[Flag]:

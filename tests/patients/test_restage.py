@@ -55,6 +55,13 @@ def staged(folder: Path, *rows: str, header: str, review: tuple[str, ...] = ()) 
     return stage_reports(read_reports(run(folder)), manifest, AJCC8, corrections=corrections)
 
 
+def with_page(folder: Path, slide_id: str) -> Path:
+    """The folder of a run in which this slide has a page."""
+    (folder / slide_id).mkdir(parents=True)
+    (folder / slide_id / "report.html").touch()
+    return folder
+
+
 def words(staging: Staging) -> dict[str, str]:
     return {result.staged.specimen.patient_id: result.staged.words for result in staging.patients}
 
@@ -330,6 +337,7 @@ def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
     assert (folder / "patients" / "Gone.html").is_file()
     (folder / "patients" / "notes.html").write_text("somebody's own")
     found = staged(tmp_path, "a2,A,1", "b1,B,1", "b2,B,2", header="slide_id,patient_id,node_id")
+    with_page(folder, "b1")
     pages = write_staging(found, folder)
     assert {path.name for path in pages} == {"A.html", "B.html"}
     assert {path.name for path in (folder / "patients").iterdir()} == {"A.html", "B.html", "notes.html"}
@@ -348,6 +356,7 @@ def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
         "../b1/report.html",
     ):
         assert text in page
+    assert "../b2/report.html" not in page  # no such page was written
     assert "http" not in page.replace("http-equiv", "")
 
 
@@ -488,7 +497,7 @@ def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> 
 def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
     """Nothing is deleted, a second time nothing is overwritten, and links lead to the reports."""
     found = staged(tmp_path, "a2,A", header="slide_id,patient_id", review=("a2,1,reject,,Dr A",))
-    folder = tmp_path / "out"
+    folder = with_page(tmp_path / "out", "a2")
     assert set_aside(tmp_path) is None
     for number in (1, 2):
         write_staging(found, folder)
@@ -498,7 +507,7 @@ def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
         page = folder / f"patients-before-{number}" / "patients" / "A.html"
         (link,) = re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
         assert (page.parent / link).resolve() == folder / "a2" / "report.html"
-    assert sorted(path.name for path in folder.iterdir()) == ["patients-before-1", "patients-before-2"]
+    assert sorted(path.name for path in folder.iterdir()) == ["a2", "patients-before-1", "patients-before-2"]
 
 
 def test_a_manifests_name_may_be_no_text(tmp_path: Path) -> None:
