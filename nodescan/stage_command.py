@@ -68,7 +68,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.domain.naming import how_many
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
-    from nodescan.patients.corrections import read_corrections
+    from nodescan.patients.correction_rows import read_corrections
     from nodescan.patients.patient_files import check_stages_place, set_review_aside, staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, check_spacings, identified, stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV

@@ -12,7 +12,8 @@ from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow
-from nodescan.patients.corrections import Applied, Correction, apply_corrections
+from nodescan.patients.correction_rows import Correction
+from nodescan.patients.corrections import Applied, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport

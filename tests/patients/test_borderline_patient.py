@@ -17,7 +17,7 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.units import Micrometers
 from nodescan.manifest import read_manifest
-from nodescan.patients.corrections import read_corrections
+from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
 from nodescan.patients.patient_files import patients_schema, write_staging

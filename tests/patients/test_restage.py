@@ -18,7 +18,7 @@ from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
-from nodescan.patients.corrections import read_corrections
+from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
 from nodescan.patients.patient_files import page_names, reviewed_before, set_aside, staging_as_json, write_staging
