@@ -1,8 +1,7 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
@@ -15,13 +14,10 @@ from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.corrections import Applied, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
+from nodescan.patients.slide_rows import ANOTHER_FILE, check_names, check_patients, check_slides, identified, set_apart
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
-from nodescan.slides.discovery import SUFFIXES
-from nodescan.slides.files import fingerprint
-from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
-from nodescan.slides.spacing import AGREEMENT
 
 DETECTION_LIMIT = "detection_limit"
 """Code of the note on what a pN0 does not exclude."""
@@ -88,13 +84,13 @@ def stage_reports(
     check_patients(manifest)
     rows = identified(manifest).rows
     check_slides(rows)
-    _check_names(rows, by_slide)
-    mistaken = {row.slide_id for row in rows if _is_of_another_file(row, by_slide.get(row.slide_id))}
-    by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in mistaken}
+    check_names(rows, by_slide)
+    apart = set_apart(rows, by_slide)
+    by_slide = {slide_id: report for slide_id, report in by_slide.items() if apart.get(slide_id) != ANOTHER_FILE}
     reviewed, applied = apply_corrections(reports, corrections)
-    own = _staged(rows, by_slide, table, mistaken=mistaken)
-    after = {report.slide_id: report for report in reviewed if report.slide_id not in mistaken}
-    final = _staged(rows, after, table, mistaken=mistaken) if corrections else own
+    own = _staged(rows, by_slide, table, apart=apart)
+    after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
+    final = _staged(rows, after, table, apart=apart) if corrections else own
     wanted = {row.slide_id for row in rows if row.has_slide}
     results = [
         _result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide)
@@ -130,99 +126,26 @@ def stage_labels(labels: LabelTable, table: StagingTable) -> Staging:
     return Staging(table=table, source=labels.name, patients=results)
 
 
-def identified(manifest: Manifest) -> Manifest:
-    """The manifest with a slide_id in each row that has a slide: as given, else what a run would call the file."""
-    unnamed = [row.path for row in manifest.rows if not row.slide_id and row.path is not None]
-    made = iter(slide_ids(unnamed))
-    rows = (row if row.slide_id or row.path is None else replace(row, slide_id=next(made)) for row in manifest.rows)
-    return replace(manifest, rows=tuple(rows))
-
-
-def check_spacings(reports: Sequence[StoredReport], manifest: Manifest) -> None:
-    """Raise UsageError where a row's mpp isn't what its slide was measured with: it was corrected since the scan."""
-    by_slide = {report.slide_id: report.info for report in reports}
-    for row in identified(manifest).rows:
-        info = by_slide.get(row.slide_id)
-        if info is not None and row.mpp_um is not None and abs(row.mpp_um / info.spacing.mean - 1) > AGREEMENT:
-            raise row.facts.where.error(
-                f"mpp is {row.mpp_um:g}, but the report of slide {row.slide_id!r} is measured with "
-                f"{info.spacing.mean:g}: run the slide again, or correct mpp"
-            )
-
-
-def check_patients(manifest: Manifest) -> None:
-    """Raise UsageError where a row names no patient."""
-    for row in manifest.rows:
-        if not row.facts.patient_id:
-            raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
-
-
-def check_slides(rows: Sequence[ManifestRow]) -> None:
-    """Raise UsageError where two identified rows mean one slide: it could count for two patients.
-
-    Ids are compared as disks that don't tell case apart do, files by where they really lie.
-    """
-    names: dict[str, ManifestRow] = {}
-    files: dict[Path, ManifestRow] = {}
-    for row in rows:
-        where = row.facts.where
-        first = names.setdefault(row.slide_id.casefold(), row) if row.slide_id else row
-        if first is not row:
-            line = first.facts.where.line
-            raise where.error(f"the slide_id {row.slide_id!r} stands in line {line} too; give another")
-        first = row if row.path is None else files.setdefault(real_path(row.path), row)
-        if first is not row and row.path is not None:
-            raise where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")
-
-
-def _check_names(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> None:
-    """Raise UsageError where a row without a report means one by another spelling: it would count as not run."""
-    listed = {row.slide_id for row in rows}
-    near = {_key(slide_id): slide_id for slide_id in reports if slide_id not in listed}
-    for row in rows:
-        meant = near.get(_key(row.slide_id)) if row.has_slide and row.slide_id not in reports else None
-        if meant is not None:
-            raise row.facts.where.error(f"there is no report of slide {row.slide_id!r}; did you mean {meant!r}?")
-
-
-def _key(slide_id: str) -> str:
-    """What a slide's spellings have in common: case and signs, a slide file's suffix, zeros that a spreadsheet took."""
-    named = Path(slide_id)
-    key = slide_key(named.stem if named.suffix.lower() in SUFFIXES else slide_id)
-    return key.lstrip("0") if key.isdigit() else key
-
-
-def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
-    """Whether the file that the row names is there, and isn't the one that was reported: names such as 1.svs recur."""
-    if row.path is None or report is None or not report.fingerprint:
-        return False
-    try:
-        return fingerprint(row.path) != report.fingerprint
-    except OSError:
-        return False
-
-
 def _staged(
     rows: Sequence[ManifestRow],
     reports: Mapping[str, StoredReport],
     table: StagingTable,
     *,
-    mistaken: Collection[str],
+    apart: Mapping[str, str],
 ) -> list[Staged]:
-    sections = [(row.facts, row.slide_id, _section(row, reports, mistaken=mistaken)) for row in rows]
+    sections = [(row.facts, row.slide_id, _section(row, reports, apart=apart)) for row in rows]
     return [stage(specimen, table) for specimen in group(sections, table)]
 
 
-def _section(row: ManifestRow, reports: Mapping[str, StoredReport], *, mistaken: Collection[str]) -> Section | None:
+def _section(row: ManifestRow, reports: Mapping[str, StoredReport], *, apart: Mapping[str, str]) -> Section | None:
     """None where the row has no slide, or one that isn't H&E: that is for the pathologist alone."""
     if not row.has_slide or not row.is_he:
         return None
     nodes, slide_id = row.facts.nodes_on_slide, row.slide_id
     report = reports.get(slide_id)
-    if report is not None:
+    if report is not None and slide_id not in apart:
         return section_of(report, nodes_on_slide=nodes)
-    why = "the report of that name is of another file: scan this one" if slide_id in mistaken else "listed, but not run"
-    return not_run(slide_id, why, nodes_on_slide=nodes)
+    return not_run(slide_id, apart.get(slide_id, "listed, but not run"), nodes_on_slide=nodes)
 
 
 def _result(

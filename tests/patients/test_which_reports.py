@@ -77,3 +77,30 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
         "1",
         "1 more could not be read",
     )
+
+
+def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
+    """One of them is mistaken, and which is not known: neither node was read. Within one node a copy does no harm."""
+
+    def scanned(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:
+        made = Provenance({}, "", fingerprint, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
+        return replace(report(slide_id, (2600.0,)), provenance=made, tissue_area_mm2=area_mm2)
+
+    names = {"a": "1", "b": "1", "c": "1", "d": "2", "e": "2", "f": "3"}
+    reports = [scanned(slide_id, fingerprint) for slide_id, fingerprint in names.items()]
+    reports += [scanned("g", "3", 41.0), report("h", (900.0,))]  # g: of other pixels, whose ends are alike
+    folder = write_run(tmp_path / "run", reports)
+    rows = ("a,A,1", "b,A,2", "c,B,1", "d,C,1", "e,C,1", "f,D,1", "g,E,1", "h,A,3")
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
+    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    words = {result.staged.specimen.patient_id: result.staged.words for result in found.patients}
+    assert words == {
+        "A": "at least pN1mi",
+        "B": "cannot be determined (no readable slide)",
+        **dict.fromkeys("CDE", "pN1a"),
+    }
+    told = [note.message for note in found.patients[1].all_notes if note.code == "node_unread"]
+    assert told == [
+        "Node 1, slide c: failed (its file is a copy of that of slide a, node 1 of patient A, so one of the two is the "
+        "wrong file: put the right one there and run it)."
+    ]
