@@ -4,12 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many
-from nodescan.domain.patient import Node, Section, Staged
+from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
@@ -31,6 +32,11 @@ _BY_CLASS = {
 }
 
 _CUT_OFF = "Micrometastases, in the sections examined."
+
+_BY_SPLIT = (
+    "Dispersed tumour cells on a slide that several nodes share, in the sections examined: a micrometastasis if more "
+    f"than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
+)
 
 _NODES = 3
 """So many nodes are named under "Look here first": it is for the first minute."""
@@ -112,7 +118,10 @@ def answer(staged: Staged) -> str:
     if not staged.specimen.nodes:
         return "No lymph node was examined, so this is not a negative result."
     found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
-    said = _by_size(staged) or (_CUT_OFF if cut_off and found is Metastasis.MICRO else _BY_CLASS[found])
+    split = staged.specimen.certain_class is not found
+    said = _by_size(staged) or (
+        _BY_SPLIT if split else _CUT_OFF if cut_off and found is Metastasis.MICRO else _BY_CLASS[found]
+    )
     if not staged.n_unread and not cut_off:
         return said
     verb = "was" if staged.n_unread == 1 else "were"

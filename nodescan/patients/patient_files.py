@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from nodescan.csv_rows import csv_text, plain_cell
-from nodescan.domain.patient import Node, Section, Staged
+from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, CountRange
 from nodescan.kept_files import check_inputs, check_ours
 from nodescan.patients.page import render

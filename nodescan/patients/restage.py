@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
-from nodescan.domain.patient import Section, Staged
+from nodescan.domain.patient import Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import RESULT_VERSION
+from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow

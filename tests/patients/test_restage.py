@@ -316,18 +316,31 @@ def test_corrections_of_slides_in_no_patient_are_listed(tmp_path: Path) -> None:
     assert [one.slide_id for one in found.patients[0].corrections] == ["a2"]
 
 
-@pytest.mark.parametrize(("nodes", "stage"), [("1", "pN1mi"), ("3", "pN1mi")])
-def test_a_dispersed_pattern_without_a_large_focus_is_staged(tmp_path: Path, nodes: str, stage: str) -> None:
-    """A micrometastasis by its cells alone, though no single focus is one."""
+@pytest.mark.parametrize(
+    ("cells", "nodes", "stage", "lowest"),
+    [(40, 1, "pN1mi", 1), (40, 3, "at least pN0(i+)", 0), (66, 3, "at least pN0(i+)", 0), (67, 3, "pN1mi", 1)],
+)
+def test_a_dispersed_pattern_without_a_large_focus_is_staged(
+    tmp_path: Path, cells: int, nodes: int, stage: str, lowest: int
+) -> None:
+    """A micrometastasis by its cells alone, though no single focus is one.
+
+    Of three nodes on the slide each may hold 200 cells or fewer, unless there are clearly more than 600 (67 - 16 a focus).
+    """
     foci = tuple(
-        replace(disc(number, 50.0, (300.0 * number, 3000.0)), cells=40, cells_uncertainty=16) for number in range(1, 13)
+        replace(disc(number, 50.0, (300.0 * number, 3000.0)), cells=cells, cells_uncertainty=16)
+        for number in range(1, 13)
     )
     one = replace(report("d", (150.0,)), deposits=foci, metastasis=Metastasis.MICRO)
     run = write_run(tmp_path / "run", [one])
     manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,nodes_on_slide", f"d,D,{nodes}"))
     (patient,) = stage_reports(read_reports(run), manifest, AJCC8).patients
     assert patient.staged.words == stage
-    assert patient.staged.counts.micro == CountRange(1, int(nodes))
+    assert patient.staged.counts.micro == CountRange(lowest, nodes)
+    assert patient.staged.counts.positive == CountRange(lowest, nodes)
+    assert ("if more than 200 lie in one node, so the true stage may be higher" in answer(patient.staged)) is (
+        lowest == 0
+    )
 
 
 def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
