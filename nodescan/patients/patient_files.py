@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nodescan.csv_rows import csv_text, plain_cell
+from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.section import Section
@@ -85,7 +86,7 @@ def _slide_pages(staging: Staging, folder: Path) -> set[str]:
     """The slides that have a page in the run's folder: with --reports json, say, there is none."""
     nodes = (node for result in staging.patients for node in result.staged.specimen.nodes)
     slides = {section.slide_id for node in nodes for section in node.sections}
-    return {slide_id for slide_id in slides if (folder / slide_id / REPORT_HTML).is_file()}
+    return {name for name in slides if SAFE_NAME.fullmatch(name) and (folder / name / REPORT_HTML).is_file()}
 
 
 def reviewed_before(folder: Path) -> bool:

@@ -325,7 +325,7 @@ def test_a_dispersed_pattern_without_a_large_focus_is_staged(
 ) -> None:
     """A micrometastasis by its cells alone, though no single focus is one.
 
-    Of three nodes on the slide each may hold 200 cells or fewer, unless there are clearly more than 600 (67 - 16 a focus).
+    Each of three nodes may hold 200 cells or fewer, unless there are clearly more than 600 (67 - 16 a focus).
     """
     foci = tuple(
         replace(disc(number, 50.0, (300.0 * number, 3000.0)), cells=cells, cells_uncertainty=16)
@@ -349,7 +349,8 @@ def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
     write_staging(staged(tmp_path / "before", "a2,Gone,1", header="slide_id,patient_id,node_id"), folder)
     assert (folder / "patients" / "Gone.html").is_file()
     (folder / "patients" / "notes.html").write_text("somebody's own")
-    found = staged(tmp_path, "a2,A,1", "b1,B,1", "b2,B,2", header="slide_id,patient_id,node_id")
+    rows = ("a2,A,1", "b1,B,1", "b2,B,2", f"{'x' * 300},B,3")
+    found = staged(tmp_path, *rows, header="slide_id,patient_id,node_id")
     with_page(folder, "b1")
     pages = write_staging(found, folder)
     assert {path.name for path in pages} == {"A.html", "B.html"}
