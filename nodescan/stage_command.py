@@ -82,7 +82,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     check_spacings(reports, rows)
     staging = stage_reports(reports, rows, table, corrections=review)
     check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))
-    moved = "" if review else set_review_aside(out)
+    moved = set_review_aside(out, staging.corrections)
     pages = write_staging(staging, out)
     if moved:
         tell(f"note: {moved}", sys.stderr)

@@ -68,6 +68,11 @@ class Staging:
     unused: tuple[Applied, ...] = ()
 
     @property
+    def corrections(self) -> tuple[Applied, ...]:
+        """All that were given, of whichever patient."""
+        return (*(one for result in self.patients for one in result.corrections), *self.unused)
+
+    @property
     def complete(self) -> bool:
         """Whether every patient has a stage without "at least"."""
         return all(result.staged.determined for result in self.patients)
