@@ -264,7 +264,7 @@ def stages(folder: Path) -> dict[str, str]:
 def test_manifest_ends_in_patients_and_a_failed_slide_in_a_lower_bound(tmp_path: Path, out: Path) -> None:
     """A is read whole; of B a slide is missing, so its stage is a lower bound; of C nothing is left to stand on."""
     paint_slide(tmp_path / "a.tif", tumour_um=400)
-    paint_slide(tmp_path / "b1.tif", tumour_um=400)
+    paint_slide(tmp_path / "b1.tif", tumour_um=420)
     paint_slide(tmp_path / "c1.tif")
     (tmp_path / "c2.tif").write_bytes(b"not a slide")
     path = tmp_path / "m.csv"
