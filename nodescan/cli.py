@@ -41,9 +41,12 @@ app = typer.Typer(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Whatever goes wrong is one line on stderr that names the file, the reason and the way out."""
+    """Run one command. Whatever goes wrong is one line on stderr that names the file, the reason and the way out.
+
+    arguments: None for those typed; then the process ends with the command.
+    """
     make_usable()
-    with ended_like_ctrl_c():
+    with ended_like_ctrl_c(for_good=arguments is None):
         return _told(sys.argv[1:] if arguments is None else arguments)
 
 
