@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,15 @@ from nodescan import batch, reports, scan, slide_task
 from nodescan.batch import run_batch, scan_all, scan_manifest
 from nodescan.batch_request import BatchRequest
 from nodescan.config import load_config
-from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import OutputError, UsageError
+from nodescan.errors import ClusterError, OutputError, UsageError
 from nodescan.examination import Examination, examine
 from nodescan.inference import slots
 from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides
+from nodescan.progress import Viewer
 from nodescan.reports import report_names
 from nodescan.run_tools import in_this_process
 from nodescan.slide_task import RunTools, Tools
@@ -106,6 +108,24 @@ def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Pa
     assert " a\n" in log
     assert "ZeroDivisionError" in log
     assert "secret" not in (out / "a" / "report.json").read_text()
+
+
+def test_report_that_was_finished_unheard_has_its_row(tmp_path: Path, out: Path) -> None:
+    """The cluster is lost between a slide's report and the word of it: the table says what the report says."""
+    made = tools(out)
+
+    def cut_off(ref: SlideRef, viewer: Viewer) -> SlideReport:
+        made.scan(ref, viewer)
+        raise ClusterError("the scheduler stopped")
+
+    paths = (paint_slide(tmp_path / "a.tif", tumour_um=400), paint_slide(tmp_path / "b.tif"))
+    with pytest.raises(ClusterError):
+        scan_all(slides(*paths), replace(made, scan=cut_off), Listener(), kept={})
+    assert [(row["slide_id"], row["status"], row["metastasis"]) for row in rows(out)] == [
+        ("a", "complete", "micro"),
+        ("b", "failed", ""),
+    ]
+    assert json.loads((out / "run.json").read_text())["redo"] == ["b"]
 
 
 def test_memory_that_runs_out_is_no_defect(tmp_path: Path, out: Path) -> None:

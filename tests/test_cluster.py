@@ -23,7 +23,7 @@ import pytest
 
 pytest.importorskip("distributed", reason='Dask is not installed: pip install "nodescan[cluster]"')
 
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 
 from nodescan import batch
 from nodescan.batch import BatchResult, run_batch

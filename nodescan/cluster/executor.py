@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from secrets import token_hex
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 from weakref import WeakSet
 
 import distributed
-from distributed.comm import CommClosedError
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from nodescan.cluster.connection import (
@@ -198,7 +198,8 @@ class ClusterExecutor(SlideExecutor):
         Not by Dask's own executor: its futures never end where a connection breaks while a result comes over it.
         """
         unfit = frozenset(self._unfit)
-        places = {"workers": [address for address in self._workers() if address not in unfit]} if unfit else {}
+        fit = [address for address in self._workers() if address not in unfit] if unfit else None
+        loop: asyncio.AbstractEventLoop = cast("Any", self._client.loop).asyncio_loop
 
         async def outcome(asked: "distributed.Future[Told]") -> Told:
             return await asked
@@ -206,9 +207,10 @@ class ClusterExecutor(SlideExecutor):
         with self._lock:
             if self._ended is not None:
                 raise self._ended
-            asked = self._client.submit(work, *arguments, pure=False, retries=0, resources=self._resources, **places)
+            resources = self._resources
+            asked = self._client.submit(work, *arguments, pure=False, retries=0, resources=resources, workers=fit)
             self._asked.add(asked)
-        return asyncio.run_coroutine_threadsafe(outcome(asked), self._client.loop.asyncio_loop)
+        return asyncio.run_coroutine_threadsafe(outcome(asked), loop)
 
     def _exclude(self, told: Told) -> None:
         """Give no more slides to a worker that can't scan. Raises its error where no other is left."""
