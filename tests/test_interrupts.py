@@ -106,6 +106,23 @@ def test_every_command_ends_with_one_line(
     assert capsys.readouterr().err == "error: stopped by the user\n"
 
 
+def test_a_signal_in_the_midst_of_an_import_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before 3.12 Python makes another error of it where a class is just being made."""
+
+    class Stopping:
+        def __set_name__(self, owner: type, name: str) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def importing(*_: object, **__: object) -> None:
+        type("Imported", (), {"field": Stopping()})
+
+    monkeypatch.setattr(bench_, "measure_speed", importing)
+    assert main(["bench"]) == 130
+    assert capsys.readouterr().err == "error: stopped by the user\n"
+
+
 def test_a_run_that_has_only_begun_ends_with_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
