@@ -294,6 +294,27 @@ def test_a_mask_that_is_to_be_turned_is_refused(tmp_path, name):
         measured(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["m.tif", "m.gif", "m.webp", "m.png"])
+def test_a_file_of_several_images_of_one_size_is_refused(tmp_path, name):
+    """The tumour may be in any plane, channel or frame: with an empty first one it was "negative"."""
+    first, second = Image.fromarray(0 * bar()), Image.fromarray(bar())
+    first.save(tmp_path / name, save_all=True, append_images=[second])
+    with pytest.raises(AnnotationError, match=r"holds 2 images of its size or larger .*; save that one alone"):
+        measured(tmp_path / name)
+
+
+def test_of_a_pyramid_the_first_image_must_be_the_largest(tmp_path):
+    """Reduced copies behind it are remarked upon; before it one would be measured at half its size."""
+    whole, half = Image.fromarray(bar()), Image.fromarray(bar()[::2, ::2])
+    whole.save(tmp_path / "a.tif", save_all=True, append_images=[half])
+    found = measured(tmp_path / "a.tif")
+    assert found.largest_deposit_um == pytest.approx(2 * math.hypot(100, 10))
+    assert found.notes == ("the file holds 2 images; the first was measured",)
+    half.save(tmp_path / "b.tif", save_all=True, append_images=[whole])
+    with pytest.raises(AnnotationError, match="holds 2 images of its size or larger"):
+        measured(tmp_path / "b.tif")
+
+
 @pytest.mark.parametrize("mask", [bar() > 0, 255 - bar()], ids=["true and false", "grey"])
 def test_a_tiff_whose_0_is_white_is_refused(tmp_path, mask):
     """As tifffile writes true and false: Pillow turns them round, and the background would be the deposit."""
