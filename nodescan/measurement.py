@@ -187,7 +187,7 @@ def _mask_in(path: Path, picture: MaskImage, value: int | None) -> tuple[NDArray
         return values == value, picture.notes
     if len(present) > _FEWEST_SHADES and _has_grey_edges(values):
         raise AnnotationError(
-            f"{path.name}: holds {len(present)} values, most of them beside others as on a blurred edge (from resizing, "
+            f"{path.name}: holds {len(present)} values, most of them beside others as on a blurred edge (of resizing, "
             "turning or JPEG), and each shade moves the outline; save it with 0 and 255 alone, or pick one by --value"
         )
     tumour = values != 0
