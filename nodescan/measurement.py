@@ -210,7 +210,7 @@ def _has_grey_edges(values: NDArray[np.generic]) -> bool:
         step = (values[first] != values[second]) & (values[first] != 0) & (values[second] != 0)
         blurred[first] |= step
         blurred[second] |= step
-    return 2 * np.count_nonzero(blurred & shades) > np.count_nonzero(shades)
+    return bool(2 * np.count_nonzero(blurred & shades) > np.count_nonzero(shades))
 
 
 def _differ(one: Spacing, other: Spacing) -> bool:
