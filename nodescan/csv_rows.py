@@ -104,7 +104,7 @@ class CsvRow:
         if not text:
             return None
         try:
-            value = float(text)
+            value = math.nan if "_" in text else float(text)  # Python takes 1_5 for 15
         except ValueError:
             value = math.nan
         if not math.isfinite(value):

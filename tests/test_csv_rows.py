@@ -139,6 +139,7 @@ def test_sizes_in_um_are_taken(tmp_path: Path, cell: str, size: float | None) ->
         ("50001", "longer than any lymph node"),
         ("-3", "is it in mm?"),
         ("nan", "is no number"),
+        ("1_000", "is no number"),
         ('"1,5"', "decimals are written with a point"),
     ],
 )
