@@ -26,7 +26,7 @@ from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, write_summary
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
-from nodescan.resume import Recipe, sort_out
+from nodescan.resume import Recipe, finished_unheard, sort_out
 from nodescan.run_lock import held
 from nodescan.run_record import RunRecord, shown_command
 from nodescan.run_tools import opened
@@ -172,7 +172,9 @@ def scan_all(
                 unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
         state = "finished"
     except NodescanError as error:
-        done |= not_scanned([ref for ref in waiting if ref.slide_id not in done], error, tools.folder)
+        left = [ref for ref in waiting if ref.slide_id not in done]
+        unheard = {} if stale else finished_unheard(left, tools.folder)  # else an older one may stand there
+        done |= not_scanned(left, error, tools.folder) | unheard
         attempt(partial(_write_rows, refs, done, tools), viewer)
         raise
     finally:

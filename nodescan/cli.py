@@ -43,9 +43,12 @@ app = typer.Typer(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Whatever goes wrong is one line on stderr that names the file, the reason and the way out."""
+    """Run one command. Whatever goes wrong is one line on stderr that names the file, the reason and the way out.
+
+    arguments: None for those typed; then the process ends with the command.
+    """
     make_usable()
-    with ended_like_ctrl_c():
+    with ended_like_ctrl_c(for_good=arguments is None):
         return _told(sys.argv[1:] if arguments is None else arguments)
 
 
@@ -53,9 +56,7 @@ def _told(arguments: list[str]) -> int:
     """The command's exit code, once whatever went wrong was told."""
     try:
         check_not_empty(arguments)
-        code = app(args=arguments, prog_name="nodescan", standalone_mode=False)
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt  # which typer kept to itself
+        code = _done(arguments)
         sys.stdout.flush()
     except (StoppedError, KeyboardInterrupt, typer.Abort) as error:
         return _fail(str(error) or STOPPED, INTERRUPTED)
@@ -73,6 +74,19 @@ def _told(arguments: list[str]) -> int:
             raise
         return _fail(f"the output can't be written ({why}); send it elsewhere", NOT_COMPLETE) if why else NOT_COMPLETE
     return code if isinstance(code, int) else COMPLETE
+
+
+def _done(arguments: list[str]) -> object:
+    """What the command returned. Raises KeyboardInterrupt also where others kept it, or made another error of it."""
+    try:
+        code: object = app(args=arguments, prog_name="nodescan", standalone_mode=False)
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Python before 3.12, in the midst of an import
+            raise KeyboardInterrupt from error
+        raise
+    if code == INTERRUPTED:  # typer
+        raise KeyboardInterrupt
+    return code
 
 
 for _command in (run, demo, measure, phantom, info, models, stage, evaluate, manifest, bench, doctor):

@@ -30,8 +30,18 @@ _SPACE = "Zs"
 
 _BEHIND_SEPARATOR = re.compile(r"([;\t])([=+\-@])")
 
-_NAMED_SEPARATOR = re.compile("sep=([,;\t])")
+_NAMED_SEPARATOR = re.compile('"?sep=([,;\t])"?')
 """A first line that tells a spreadsheet how columns are separated."""
+
+_LINE_END = re.compile("\r\n|\r|\n")
+
+_NO_NAME = re.compile(
+    r"#[^\W\d][\w/]*[!?]|#n/?[adv]|#{2,}|<?n/?a>?|n\.a\.|nan|null|none|nil|unknown|missing|[-?.*]+", re.IGNORECASE
+)
+"""What spreadsheets and programs write where there is no value, or an error: rows that have it share nothing."""
+
+_SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?e\+[0-9]+", re.IGNORECASE)
+"""How a spreadsheet shows, and saves, a number of more than 11 digits."""
 
 _YES, _NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 
@@ -54,6 +64,18 @@ class CsvRow:
         wrong = [sign for sign in text if not sign.isprintable() and unicodedata.category(sign) != _SPACE]
         if wrong:
             raise self.error(f"{column} {text!r} holds {wrong[0]!r}, which doesn't print; write it anew")
+        return text
+
+    def shared_name(self, column: str) -> str:
+        """The `name` of what several rows may belong to: one that only looks like a name would throw them together."""
+        text = self.name(column)
+        if _NO_NAME.fullmatch(text):
+            raise self.error(f"{column} is {text!r}, which names nothing; write its name, or leave the cell empty")
+        if _SHORTENED.fullmatch(text):
+            raise self.error(
+                f"{column} is {text!r}, a number that a spreadsheet shortened, so several may read alike; write all of "
+                "its digits, in a column of the format text"
+            )
         return text
 
     def error(self, problem: str) -> UsageError:
@@ -82,7 +104,7 @@ class CsvRow:
         if not text:
             return None
         try:
-            value = float(text)
+            value = math.nan if "_" in text else float(text)  # Python takes 1_5 for 15
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
@@ -101,7 +123,8 @@ class CsvRow:
         """One of `choices`, whatever its case; "" for an empty cell."""
         word = self.text(column).casefold()
         if word and word not in choices:
-            raise self.error(f"{column} is {self.text(column)!r}, which is not known; write {', '.join(choices)}")
+            known = ", ".join(filter(None, choices))
+            raise self.error(f"{column} is {self.text(column)!r}, which is not known; write {known}")
         return word
 
 
@@ -128,24 +151,26 @@ def read_lines(path: Path) -> tuple[CsvRow, ...]:
     text = _text(path)
     if "\0" in text:
         raise UsageError(f"{path.name}: is no CSV file (it holds a NUL character)")
-    first, _, others = text.partition("\n")
+    first, *others = _LINE_END.split(text, maxsplit=1)
     named = _NAMED_SEPARATOR.fullmatch(first.strip())
     if named is not None:
-        text = others
-    separator = named[1] if named is not None else next((sign for sign in ",;\t" if sign in first), ",")
+        text = "".join(others)
+    header = next(filter(str.strip, _LINE_END.split(text)), "")
+    separator = named[1] if named is not None else next((sign for sign in ",;\t" if sign in header), ",")
+    lines: list[CsvRow] = []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    before = int(named is not None)
+    start = before + 1
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
-        lines = [
-            CsvRow(
-                path.name,
-                reader.line_num + (named is not None),
-                {str(index): cell.strip() for index, cell in enumerate(cells)},
-            )
-            for cells in reader
-            if any(cell.strip() for cell in cells)
-        ]
+        for cells in reader:
+            start = reader.line_num + before + 1
+            if any(cell.strip() for cell in cells):
+                cells_by_place = {str(index): cell.strip() for index, cell in enumerate(cells)}
+                lines.append(CsvRow(path.name, reader.line_num + before, cells_by_place))
     except csv.Error as error:
-        raise UsageError(f"{path.name}: is no CSV file ({error})") from error
+        raise UsageError(
+            f"{path.name}, line {start}: is no CSV file from here on ({error}); check its quotation marks"
+        ) from error
     if not lines:
         raise UsageError(f"{path.name}: is empty")
     for line in lines:

@@ -11,11 +11,14 @@ LEAVING_S = 5.0
 
 
 @contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
+def ended_like_ctrl_c(*, for_good: bool = False) -> Iterator[None]:
     """SIGTERM and SIGHUP end the block as Ctrl-C does, so that it is left in order; what is ignored stays ignored.
 
     The first of them ends it; those that come in the next LEAVING_S, while it is left and its last record is written,
     are ignored. Later ones end it again: a library may have kept the first to itself.
+
+    for_good: the program ends with the block. Where a signal ended it, those that come until the process is gone are
+    ignored, too: they would take the place of its exit code.
     """
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():  # signals are for the main thread alone
@@ -36,5 +39,6 @@ def ended_like_ctrl_c() -> Iterator[None]:
             signal.signal(number, end)
         yield
     finally:
+        leaving = for_good and ended is not None
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if leaving else handler)

@@ -131,6 +131,7 @@ def _read_camelyon17(path: Path) -> LabelTable:
     if not slides:
         raise UsageError(f"{path.name}: holds no node rows (patient_NNN_node_N.tif), so there is nothing to stage")
     check_once([(slide.slide_id, slide.facts) for slide in slides], "the node")
+    _check(slides)
     nodes = {slide.facts.patient_id for slide in slides}
     for patient_id, (_, row) in stages.items():
         if patient_id not in nodes:

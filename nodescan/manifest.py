@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.csv_rows import CsvRow, read_table
+from nodescan.domain.naming import how_many
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 
 COLUMNS = (
@@ -135,10 +136,10 @@ def node_facts(row: CsvRow) -> NodeFacts:
     side = row.one_of("laterality", _SIDES)
     return NodeFacts(
         where=row,
-        patient_id=row.name("patient_id"),
-        specimen_id=row.name("specimen_id"),
+        patient_id=row.shared_name("patient_id"),
+        specimen_id=row.shared_name("specimen_id"),
         laterality=_SIDES[side],
-        node_id=row.name("node_id"),
+        node_id=row.shared_name("node_id"),
         nodes_on_slide=row.whole_number("nodes_on_slide", smallest=1) or 1,
         nodes_removed=row.whole_number("nodes_removed", smallest=0),
         sentinel=row.yes_or_no("sentinel"),
@@ -154,7 +155,9 @@ def check_facts(facts: Sequence[NodeFacts]) -> None:
     _check_case([((fact.patient_id,), fact.specimen_id, fact) for fact in named], "specimen_id")
     _check_case([(fact.specimen, fact.node_id, fact) for fact in named], "node_id")
     for column in ("specimen_id", "laterality"):
-        _check_all_or_none(named, column)
+        _check_all_or_none([((fact.patient_id,), fact) for fact in named], column, "it would be staged as two groups")
+    with_node = [(fact.specimen, fact) for fact in named if fact.nodes_removed != 0]
+    _check_all_or_none(with_node, "node_id", "this slide would count as a node of its own")
     for column in ("nodes_removed", "neoadjuvant", "recurrence"):
         stated = [(fact.specimen, getattr(fact, column), fact) for fact in named]
         _check_agree(stated, column, "this patient's specimen and side")
@@ -173,8 +176,8 @@ def check_numbers_of_nodes(facts: Sequence[NodeFacts]) -> None:
         seen = sum(nodes[fact.specimen].values())
         if fact.patient_id and fact.nodes_removed is not None and fact.nodes_removed < seen:
             raise fact.where.error(
-                f"nodes_removed is {fact.nodes_removed}, but the table has {seen} nodes of this specimen and side; "
-                "correct nodes_removed, or give slides of one node the same node_id"
+                f"nodes_removed is {fact.nodes_removed}, but the table has {how_many(seen, 'node')} of this specimen "
+                "and side; correct nodes_removed, or give slides of one node the same node_id"
             )
 
 
@@ -220,17 +223,18 @@ def _is_he(stain: str) -> bool | None:
     return None if is_he == bool(others) else is_he
 
 
-def _check_all_or_none(facts: Sequence[NodeFacts], column: str) -> None:
-    """A patient whose rows state a side or specimen only here and there would be staged in pieces."""
-    stated: dict[str, NodeFacts] = {}
-    unstated: dict[str, NodeFacts] = {}
-    for fact in facts:
-        (stated if getattr(fact, column) else unstated).setdefault(fact.patient_id, fact)
-    for patient, fact in unstated.items():
-        if patient in stated:
+def _check_all_or_none(facts: Iterable[tuple[tuple[str, ...], NodeFacts]], column: str, result: str) -> None:
+    """Raise UsageError where rows of one group, whose name begins with the patient's, state a column only here and
+    there, as where a spreadsheet's cells were joined: a patient would be staged in pieces, a node counted twice."""
+    stated: dict[tuple[str, ...], NodeFacts] = {}
+    unstated: dict[tuple[str, ...], NodeFacts] = {}
+    for group, fact in facts:
+        (stated if getattr(fact, column) else unstated).setdefault(group, fact)
+    for group, fact in unstated.items():
+        if group in stated:
             raise fact.where.error(
-                f"patient {patient!r} has a {column} in line {stated[patient].where.line} and none here, so it would "
-                f"be staged as two groups; fill in {column} in all of its rows"
+                f"patient {group[0]!r} has a {column} in line {stated[group].where.line} and none here, so {result}; "
+                f"fill in {column} in all of its rows"
             )
 
 

@@ -63,8 +63,8 @@ def read_mask_image(path: Path) -> MaskImage:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mask of a slide is large by nature; damage is an error, or nothing
             with Image.open(path, formats=MASK_FORMATS) as image:
-                pages = getattr(image, "n_frames", 1)
                 check_stored(path, image)
+                pages = getattr(image, "n_frames", 1)
                 pixels, lossy = np.asarray(image), _is_lossy(image)
                 description = _description(image)
                 described, tags = _described_spacing(description), _tag_spacing(image)
@@ -85,12 +85,18 @@ def read_mask_image(path: Path) -> MaskImage:
 
 
 def check_stored(path: Path, image: Image.Image) -> None:
-    """Raises AnnotationError for an image whose pixels as they are stored aren't the mask.
+    """Raises AnnotationError for an image whose pixels as they are stored aren't the mask, or are only a part of it.
 
     Value 0 is the background, so it must be black: in printers' colours it is white, and in others neither. A palette
     must paint it black, as those of label images do. Pillow turns the values of a TIFF round whose 0 is white, and
     scrambles one that is to be turned.
     """
+    pages = _as_large_pages(image)
+    if pages > 1:
+        raise AnnotationError(
+            f"{path.name}: holds {pages} images of its size or larger (channels, planes or frames), and which of them "
+            "is the mask would be a guess; save that one alone"
+        )
     turned = image.getexif().get(ExifTags.Base.Orientation, 1)
     if turned != 1:
         raise AnnotationError(f"{path.name}: is to be turned or mirrored (Orientation {turned}); save it upright")
@@ -108,6 +114,20 @@ def check_stored(path: Path, image: Image.Image) -> None:
             f"{path.name}: its palette doesn't paint value 0 black, so which value is background would be a guess; "
             "save it in grey"
         )
+
+
+def _as_large_pages(image: Image.Image) -> int:
+    """How many images of the file are no reduced copies of its first: as wide or as high, or more; with the first."""
+    pages = getattr(image, "n_frames", 1)
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return pages  # frames share one canvas
+    width, height = image.size
+    count = 1
+    for page in range(1, pages):
+        image.seek(page)
+        count += image.width >= width or image.height >= height
+    image.seek(0)
+    return count
 
 
 def _is_lossy(image: Image.Image) -> bool:

@@ -37,6 +37,9 @@ STATED_TOLERANCE = 0.05
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
 
+_FEWEST_SHADES = 4
+"""Of a blurred edge there are more values than these, 0 among them; masks of a few classes that touch have fewer."""
+
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 
 
@@ -182,6 +185,11 @@ def _mask_in(path: Path, picture: MaskImage, value: int | None) -> tuple[NDArray
         if value not in present:
             raise AnnotationError(f"{path.name}: no pixel has the value {value}; the file holds {listed}")
         return values == value, picture.notes
+    if len(present) > _FEWEST_SHADES and _has_grey_edges(values):
+        raise AnnotationError(
+            f"{path.name}: holds {len(present)} values, most of them beside others as on a blurred edge (of resizing, "
+            "turning or JPEG), and each shade moves the outline; save it with 0 and 255 alone, or pick one by --value"
+        )
     tumour = values != 0
     notes = picture.notes
     if len(present[present != 0]) > 1:
@@ -189,6 +197,20 @@ def _mask_in(path: Path, picture: MaskImage, value: int | None) -> tuple[NDArray
     if np.count_nonzero(tumour) > tumour.size / 2:
         notes += ("more than half of the image is tumour: is the mask inverted?",)
     return tumour, notes
+
+
+def _has_grey_edges(values: NDArray[np.generic]) -> bool:
+    """Whether most pixels between 0 and the highest value lie beside another value above 0: labels lie among their own.
+
+    values : numeric (H, W).
+    """
+    shades = (values != 0) & (values != values.max())
+    blurred = np.zeros(values.shape, dtype=np.bool_)
+    for first, second in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        step = (values[first] != values[second]) & (values[first] != 0) & (values[second] != 0)
+        blurred[first] |= step
+        blurred[second] |= step
+    return bool(2 * np.count_nonzero(blurred & shades) > np.count_nonzero(shades))
 
 
 def _differ(one: Spacing, other: Spacing) -> bool:

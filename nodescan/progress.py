@@ -136,7 +136,8 @@ class PlainViewer(Viewer):
     def slide_started(self, slide_id: str, tiles: int) -> None:
         with self._state.lock:
             self._state.start(slide_id, tiles)
-            self._line(f"slide {self._state.finished + 1}/{self._state.slides} {slide_id}: {tiles} tiles")
+            number = self._state.finished + len(self._state.running)  # several may run; none is counted twice
+            self._line(f"slide {number}/{self._state.slides} {slide_id}: {tiles} tiles")
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
         with self._state.lock:

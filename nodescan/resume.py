@@ -1,6 +1,7 @@
 """Which slides need no second scan: those whose report is whole and was made from the same files and settings."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +77,15 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
         if _is_contradicted(ref, report):
             contradicted.append(ref.slide_id)
     return Sorted(kept, tuple(redone), tuple(unseen), tuple(contradicted))
+
+
+def finished_unheard(refs: Sequence[SlideRef], folder: Path) -> dict[str, SlideReport]:
+    """slide_id -> report of those that a worker finished in `folder`, but couldn't tell of any more."""
+    found: dict[str, SlideReport] = {}
+    for ref in refs:
+        with suppress(UsageError):  # it wasn't finished
+            found[ref.slide_id] = ReportFile(folder / ref.slide_id / REPORT_JSON).report_of(ref)
+    return found
 
 
 def _check_same_slide(ref: SlideRef, path: Path) -> None:

@@ -224,12 +224,16 @@ def _flag(error: NodescanError, folder: Path) -> Flag:
 
 
 def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) -> Flag:
-    """What is said of a defect in the program. The exception's own text stays in the log: it may hold paths."""
-    kind = type(error).__name__
-    text = f"a defect in nodescan ({kind}) stopped this slide; please report it with {RUN_LOG}"
-    viewer.error(f"{ref.path.name}: {text}")
+    """What is said of a defect in the program, or of memory that ran out. The exception's own text stays in the log:
+    it may hold paths."""
+    if isinstance(error, MemoryError):
+        flag = Flag("failed", "memory ran out; end other programs or use fewer --slots, then run again")
+    else:
+        text = f"a defect in nodescan ({type(error).__name__}) stopped this slide; please report it with {RUN_LOG}"
+        flag = Flag("internal_error", text)
+    viewer.error(f"{ref.path.name}: {flag.message}")
     keep_in_log(folder, ref.slide_id, "".join(traceback.format_exception(error)))
-    return Flag("internal_error", text)
+    return flag
 
 
 def _provenance(tools: Tools | RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:

@@ -75,6 +75,16 @@ def test_exclusions_are_cut_out_wherever_they_stand_in_the_file(tmp_path, group)
     assert before.lesions().area == after.lesions().area == 100**2 - 40**2
 
 
+def test_tumour_that_is_cut_out_whole_is_refused(tmp_path):
+    """As where normal tissue is outlined around it: it was "negative"."""
+    path = asap(tmp_path / "a.xml", ("Tumor", INNER), ("normal", SQUARE))
+    with pytest.raises(AnnotationError, match=r"a\.xml: all its tumour lies within outlines that are cut out of it"):
+        read_outlines(path)
+    both = asap(tmp_path / "b.xml", ("Tumor", INNER), ("Tumor", [(200, 0), (300, 0), (300, 9)]), ("normal", SQUARE))
+    gone = "1 outline of tumour in what is cut out of it, so that nothing is left of them: annotation 'Annotation 0'"
+    assert read_outlines(both).notes == (gone,)
+
+
 def test_group_none_is_ignored(tmp_path):
     """What belongs to no group is neither tumour nor cut out, whatever it is; what it encloses is known."""
     outlines = read_outlines(asap(tmp_path / "a.xml", ("_0", SQUARE), ("None", INNER), ("None", [(5, 5)], "Dot")))
@@ -172,6 +182,8 @@ BAD_ASAP = {
     "a line": (("_0", [(0, 0), (5, 5), (9, 9)]), "all its corners on a line"),
     "nan": (("_0", [(0, 0), (9, 0), ("nan", 9)]), "a coordinate that is not a number: 'nan'"),
     "comma": (("_0", [(0, 0), (9, 0), ("1,5", 9)]), "a coordinate that is not a number: '1,5'"),
+    "grouped digits": (("_0", [(0, 0), (9, 0), ("1_5", 9)]), "a coordinate that is not a number: '1_5'"),
+    "next to nothing": (("_0", [(0, 0), (1e-9, 0), (0, 1e-9)]), "is smaller than a thousandth of a pixel; delete it"),
     "a dot": (("_0", [(0, 0)], "Dot"), "is a Dot, which has no area"),
 }
 
@@ -255,6 +267,7 @@ BAD_GEOJSON = {
     "text": ([feature("here", "Tumor")], "feature 0 has coordinates of the wrong shape"),
     "one number": ([feature([[[1], [2], [1]]], "Tumor")], "a corner without x and y"),
     "nan": ([feature([closed([(0, 0), (math.nan, 1), (1, 1)])], "Tumor")], "not a number: nan"),
+    "true": ([feature([closed([(0, 0), (True, 1), (1, 5)])], "Tumor")], "not a number: True"),
     "no geometry": ([{"type": "Feature", "properties": {}}], "feature 0 has no geometry"),
     "no feature": ({"type": "Something"}, "feature 0 is no GeoJSON feature"),
     "a number": (42, "no GeoJSON"),

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,15 @@ from nodescan import batch, reports, scan, slide_task
 from nodescan.batch import run_batch, scan_all, scan_manifest
 from nodescan.batch_request import BatchRequest
 from nodescan.config import load_config
-from nodescan.domain.report import SlideResult, Status
+from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import OutputError, UsageError
+from nodescan.errors import ClusterError, OutputError, UsageError
 from nodescan.examination import Examination, examine
 from nodescan.inference import slots
 from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides
+from nodescan.progress import Viewer
 from nodescan.reports import report_names
 from nodescan.run_tools import in_this_process
 from nodescan.slide_task import RunTools, Tools
@@ -108,6 +110,37 @@ def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Pa
     assert "secret" not in (out / "a" / "report.json").read_text()
 
 
+def test_report_that_was_finished_unheard_has_its_row(tmp_path: Path, out: Path) -> None:
+    """The cluster is lost between a slide's report and the word of it: the table says what the report says."""
+    made = tools(out)
+
+    def cut_off(ref: SlideRef, viewer: Viewer) -> SlideReport:
+        made.scan(ref, viewer)
+        raise ClusterError("the scheduler stopped")
+
+    paths = (paint_slide(tmp_path / "a.tif", tumour_um=400), paint_slide(tmp_path / "b.tif"))
+    with pytest.raises(ClusterError):
+        scan_all(slides(*paths), replace(made, scan=cut_off), Listener(), kept={})
+    assert [(row["slide_id"], row["status"], row["metastasis"]) for row in rows(out)] == [
+        ("a", "complete", "micro"),
+        ("b", "failed", ""),
+    ]
+    assert json.loads((out / "run.json").read_text())["redo"] == ["b"]
+
+
+def test_memory_that_runs_out_is_no_defect(tmp_path: Path, out: Path) -> None:
+    """NumPy has an exception of its own for it; the user is told what to do, and the log keeps where it was."""
+
+    def too_large(ref: SlideRef) -> Slide:
+        np.empty(2**60, dtype=np.uint8)
+        return open_slide(ref)
+
+    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out, opening=too_large), Listener(), kept={})
+    (flag,) = result.reports[0].flags
+    assert (flag.code, flag.message.partition(";")[0]) == ("failed", "memory ran out")
+    assert "too_large" in (out / "run.log").read_text()
+
+
 @pytest.mark.parametrize(("broken", "written"), [(("html",), ["report.json"]), (("html", "json"), None)])
 def test_writer_that_breaks_costs_its_slides_alone(
     broken: tuple[str, ...], written: list[str] | None, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
@@ -115,7 +148,7 @@ def test_writer_that_breaks_costs_its_slides_alone(
     """The report of the failure, too, is written without it; each slide has its row and its traceback."""
 
     def breaks(*_: object, **__: object) -> None:
-        raise MemoryError
+        raise ZeroDivisionError
 
     monkeypatch.setattr(reports, "WRITERS", {**reports.WRITERS, **dict.fromkeys(broken, breaks)})
     paths = [paint_slide(tmp_path / f"{name}.tif") for name in "abc"]
@@ -127,7 +160,7 @@ def test_writer_that_breaks_costs_its_slides_alone(
     for name in "abc":
         folder = out / name
         assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == written
-    assert (out / "run.log").read_text().count("MemoryError") >= 6
+    assert (out / "run.log").read_text().count("ZeroDivisionError") >= 6
     assert json.loads((out / "run.json").read_text())["state"] == "finished"
 
 
@@ -264,7 +297,7 @@ def stages(folder: Path) -> dict[str, str]:
 def test_manifest_ends_in_patients_and_a_failed_slide_in_a_lower_bound(tmp_path: Path, out: Path) -> None:
     """A is read whole; of B a slide is missing, so its stage is a lower bound; of C nothing is left to stand on."""
     paint_slide(tmp_path / "a.tif", tumour_um=400)
-    paint_slide(tmp_path / "b1.tif", tumour_um=400)
+    paint_slide(tmp_path / "b1.tif", tumour_um=420)
     paint_slide(tmp_path / "c1.tif")
     (tmp_path / "c2.tif").write_bytes(b"not a slide")
     path = tmp_path / "m.csv"

@@ -1,5 +1,6 @@
 """A Dask cluster: whatever happens to its processes costs no result, and a slide is counted by the driver alone."""
 
+import asyncio
 import csv
 import io
 import json
@@ -16,10 +17,13 @@ from pathlib import Path
 from threading import Event, Lock
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
 pytest.importorskip("distributed", reason='Dask is not installed: pip install "nodescan[cluster]"')
+
+from distributed.comm.core import CommClosedError
 
 from nodescan import batch
 from nodescan.batch import BatchResult, run_batch
@@ -453,6 +457,54 @@ def test_task_gets_its_share_of_the_cores_but_for_the_users_own_word(  # noqa: P
     assert threads_of_a_task(SimpleNamespace(tasks_on={"tcp://me": known})) == expected  # pyright: ignore[reportArgumentType]
 
 
+class Asked:
+    """A task in Dask's hands, whose outcome never comes, or comes as an error."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+    def __await__(self) -> Iterator[None]:
+        if self.error is not None:
+            raise self.error
+        while True:
+            yield
+
+
+@pytest.fixture
+def asking(monkeypatch: pytest.MonkeyPatch) -> Iterator[executor.ClusterExecutor]:
+    """An executor whose scheduler is none; its client's `asked` is what becomes of a task."""
+    monkeypatch.setattr(executor, "_LOOK_EVERY_S", 0.01)
+    loop = asyncio.new_event_loop()
+    running = ThreadPoolExecutor(1)
+    running.submit(loop.run_forever)
+    asking = object.__new__(executor.ClusterExecutor)
+    asking._client = SimpleNamespace(status="running", loop=SimpleNamespace(asyncio_loop=loop), cancel=lambda _: None)
+    asking._cluster, asking._unfit, asking._resources = Cluster("tcp://here:1", None, 600.0), {}, None
+    asking._asked, asking._ended, asking._lock, asking._over = WeakSet(), None, Lock(), Event()
+    yield asking
+    loop.call_soon_threadsafe(loop.stop)
+    running.shutdown()
+
+
+def test_a_connection_that_breaks_while_a_result_comes_over_it_ends_the_run(asking: executor.ClusterExecutor) -> None:
+    """Dask's own executor left whoever waits for the result waiting for ever."""
+    asking._client.submit = lambda *_, **__: Asked(CommClosedError("reset by peer"))
+    with pytest.raises(ClusterError, match="tcp://here:1: the Dask scheduler stopped or can't be reached any more"):
+        asking._result(Event)
+
+
+def test_a_result_that_never_comes_holds_up_no_run_that_ends(asking: executor.ClusterExecutor) -> None:
+    """As of a scheduler whose machine lost its power in the middle of an answer."""
+    asked = Asked(None)
+    asking._client.submit = lambda *_, **__: asked
+    with ThreadPoolExecutor(1) as thread:
+        waits = thread.submit(asking._result, Event)
+        until(lambda: asked in asking._asked)
+        asking._end(ClusterError("the run was stopped"))
+        with pytest.raises(ClusterError, match="the run was stopped"):
+            waits.result(PATIENCE_S)
+
+
 def silent_client(silent: Event) -> Any:
     """Of a scheduler that says nothing until it is told to."""
     return SimpleNamespace(scheduler_info=lambda n_workers: silent.wait(10))
@@ -467,7 +519,7 @@ def test_a_scheduler_that_stands_still_ends_the_run(monkeypatch: pytest.MonkeyPa
         _workers=lambda: connection.workers_of(silent_client(silent), None, 0.05),
         _over=Event(),
         _lock=Lock(),
-        _dask={},
+        _asked=[],
         _ended=None,
     )
     watched._end = partial(executor.ClusterExecutor._end, watched)

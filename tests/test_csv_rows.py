@@ -30,7 +30,9 @@ def table(folder: Path, text: str) -> Path:
         ("slide_id,label\na\n", "line 2: has 1 cells, the header 2"),
         ("slide_id,label\n", "holds a header and no rows"),
         ("\n\n", "is empty"),
-        ('slide_id,label\n"a,b\n', "is no CSV file"),
+        ('slide_id,label\n"a,b\n', "t.csv, line 2: is no CSV file from here on"),
+        ('slide_id,label\na,b\nc,"d\ne,f\n', "line 3: is no CSV file from here on"),
+        ('sep=,\nslide_id,label\n"a"x,b\n', "line 3: is no CSV file from here on"),
     ],
 )
 def test_what_is_no_such_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -64,6 +66,10 @@ def test_whatever_a_cell_holds_it_stays_one_cell(tmp_path: Path, cell: str) -> N
     [
         b"slide_id;label;size_um\r\na,b;\xc3\xa4;2000.5\r\n",
         b"\xef\xbb\xbfsep=;\r\nslide_id;label;size_um\r\na,b;\xc3\xa4;2000.5\r\n",
+        b"slide_id;label;size_um\ra,b;\xc3\xa4;2000.5\r",
+        b"sep=;\rslide_id;label;size_um\ra,b;\xc3\xa4;2000.5\r",
+        b'"sep=;"\nslide_id;label;size_um\na,b;\xc3\xa4;2000.5\n',
+        b"\n\nslide_id;label;size_um\na,b;\xc3\xa4;2000.5\n",
         "slide_id\tlabel\tsize_um\r\na,b\tä\t2000.5\r\n".encode("utf-16"),
     ],
 )
@@ -77,6 +83,31 @@ def test_what_spreadsheets_write_where_the_comma_is_for_decimals_is_read(tmp_pat
     (row,) = read_table(path, columns=COLUMNS, required=("slide_id",))
     with pytest.raises(UsageError, match="size_um is '2000,5', which is no number"):
         row.number("size_um")
+
+
+@pytest.mark.parametrize(
+    "cell", ["#N/A", "#NV", "#REF!", "#BEZUG!", "#NAME?", "####", "NA", "n/a", "<NA>", "nan", "NULL", "None", "-", "?"]
+)
+def test_what_names_nothing_is_nobodys_name(tmp_path: Path, cell: str) -> None:
+    """Rows whose look-up failed would be one patient's, or one node's."""
+    row = read_table(table(tmp_path, f"slide_id,label\na,{cell}\n"), columns=COLUMNS, required=())[0]
+    with pytest.raises(UsageError, match=r"line 2: label is .*, which names nothing; write its name, or leave"):
+        row.shared_name("label")
+
+
+@pytest.mark.parametrize("cell", ["1.23457E+12", "1e+05", '"1,23457E+12"'])
+def test_a_number_that_a_spreadsheet_shortened_is_nobodys_name(tmp_path: Path, cell: str) -> None:
+    """1234567890123 and 1234567890124 would be one patient."""
+    row = read_table(table(tmp_path, f"slide_id,label\na,{cell}\n"), columns=COLUMNS, required=())[0]
+    with pytest.raises(UsageError, match="a number that a spreadsheet shortened, so several may read alike"):
+        row.shared_name("label")
+
+
+@pytest.mark.parametrize("cell", ["#1", "NA-1", "1E5", "A+", "0", "No. 1", "Nansen", "1.2.840", "12.05.2024"])
+def test_odd_names_are_names(tmp_path: Path, cell: str) -> None:
+    """What a laboratory may well call its patients and nodes."""
+    row = read_table(table(tmp_path, f"slide_id,label\na,{cell}\n"), columns=COLUMNS, required=())[0]
+    assert row.shared_name("label") == cell
 
 
 def test_other_encodings_and_missing_files_are_refused(tmp_path: Path) -> None:
@@ -108,6 +139,7 @@ def test_sizes_in_um_are_taken(tmp_path: Path, cell: str, size: float | None) ->
         ("50001", "longer than any lymph node"),
         ("-3", "is it in mm?"),
         ("nan", "is no number"),
+        ("1_000", "is no number"),
         ('"1,5"', "decimals are written with a point"),
     ],
 )

@@ -72,6 +72,22 @@ def test_a_signal_that_a_library_kept_to_itself_is_not_the_last_that_is_heard(mo
     assert heard == ["too soon"]
 
 
+def test_a_second_signal_does_not_take_the_place_of_the_exit_code() -> None:
+    """It comes while the interpreter ends, after the program's last line; a block in mid-program puts all back."""
+
+    def stopped() -> None:
+        with ended_like_ctrl_c(for_good=True):
+            signal.raise_signal(signal.SIGTERM)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    left = {number: signal.signal(number, handler) for number, handler in before.items()}
+    assert set(left.values()) == {signal.SIG_IGN}
+    with ended_like_ctrl_c(for_good=True):  # and unless one ended it
+        pass
+
+
 def test_what_is_ignored_stays_ignored() -> None:
     """As nohup has it of SIGHUP."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -86,6 +102,23 @@ def test_every_command_ends_with_one_line(
 ) -> None:
     """Those that know nothing of signals, too: exit code 130."""
     monkeypatch.setattr(speed, "measure_speed", lambda *_, **__: signal.raise_signal(number))
+    assert main(["bench"]) == 130
+    assert capsys.readouterr().err == "error: stopped by the user\n"
+
+
+def test_a_signal_in_the_midst_of_an_import_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before 3.12 Python makes another error of it where a class is just being made."""
+
+    class Stopping:
+        def __set_name__(self, owner: type, name: str) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def importing(*_: object, **__: object) -> None:
+        type("Imported", (), {"field": Stopping()})
+
+    monkeypatch.setattr(speed, "measure_speed", importing)
     assert main(["bench"]) == 130
     assert capsys.readouterr().err == "error: stopped by the user\n"
 

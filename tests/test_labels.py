@@ -53,6 +53,8 @@ def test_a_table_by_hand(tmp_path: Path) -> None:
         ("patient,stage\npatient_001.zip,pN0\npatient_001.zip,pN0\npatient_001_node_0.tif,negative\n", "line 2 too"),
         ("patient,stage\npatient_001.zip,pN0\npatient_002_node_0.tif,negative\n", "has a stage but no node rows"),
         ("patient,stage\npatient_001.zip,pN0\n", "holds no node rows"),
+        ("patient,stage\np_1_node_0.tif,itc\np_1_node_00.tif,itc\n", "line 3: node_id '00' differs from '0' in line 2"),
+        ("patient,stage\np_1_node_0.tif,itc\np_01_node_1.tif,itc\n", "patient_id 'p_01' differs from 'p_1'"),
         ("patient,stage\nnode 3,itc\n", "neither a patient (patient_NNN.zip) nor a node"),
         ("patient_id,node_id,label\nP1,1,normal\n", "label is 'normal', which is not known"),
         ("patient_id,node_id,label\nP1,1,\n", "label is empty"),

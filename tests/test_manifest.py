@@ -59,7 +59,15 @@ def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> No
         ),
         ("slide_id,patient_id,laterality", ["s1,P1,left", "s2,P1,"], "it would be staged as two groups"),
         ("slide_id,patient_id,specimen_id", ["s1,P1,A", "s2,P1,"], "fill in specimen_id in all of its rows"),
-        ("slide_id,patient_id,laterality", ["s1,P1,up"], "laterality is 'up'"),
+        ("slide_id,patient_id,node_id", ["s1,P1,1", "s2,P1,"], "fill in node_id in all of its rows"),
+        ("slide_id,patient_id,node_id", ["s1,P1,NA", "s2,P1,NA"], "line 2: node_id is 'NA', which names nothing"),
+        ("slide_id,patient_id", ["s1,#N/A", "s2,#N/A"], "line 2: patient_id is '#N/A', which names nothing"),
+        ("slide_id,patient_id", ["s1,1.2E+12", "s2,1.2E+12"], "a number that a spreadsheet shortened"),
+        (
+            "slide_id,patient_id,laterality",
+            ["s1,P1,up"],
+            "laterality is 'up', which is not known; write left, l, right, r",
+        ),
         (
             "slide_id,patient_id,neoadjuvant",
             ["s1,P1,yes", "s2,P1,no"],
@@ -111,6 +119,13 @@ def test_the_same_node_name_on_both_sides_is_two_nodes(tmp_path: Path) -> None:
         tmp_path, "a,P1,left,1,yes", "b,P1,right,1,no", header="slide_id,patient_id,laterality,node_id,sentinel"
     )
     assert [row.facts.sentinel for row in found.rows] == [True, False]
+
+
+def test_one_side_may_name_its_nodes_and_the_other_not(tmp_path: Path) -> None:
+    """Each side is staged by itself; a side without nodes has none to name."""
+    rows = ("a,P1,left,1,", "b,P1,right,,", ",P2,left,,0", "c,P2,right,1,1")
+    found = manifest(tmp_path, *rows, header="slide_id,patient_id,laterality,node_id,nodes_removed")
+    assert [row.facts.node_id for row in found.rows] == ["1", "", "", "1"]
 
 
 def test_no_nodes_removed_needs_no_slide(tmp_path: Path) -> None:

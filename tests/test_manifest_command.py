@@ -29,12 +29,17 @@ def test_template_is_read_back(tmp_path: Path, capsys: Capture) -> None:
 
 def test_draft_guesses_nothing_but_camelyon17_names(tmp_path: Path, capsys: Capture) -> None:
     """Paths that lead back to the files from the manifest's own folder; patient and node only where the name says."""
-    slides = (tmp_path / "in" / "=x.tif", tmp_path / "in" / "deep" / "patient_017_node_2.tif")
+    slides = (
+        tmp_path / "in" / "=x.tif",
+        tmp_path / "in" / "deep" / "patient_017_node_2.tif",
+        tmp_path / "in" / " b.svs",
+    )
     empty_files(*slides, tmp_path / "in" / "notes.txt")
     assert manifest(str(tmp_path / "in"), to=tmp_path / "m.csv") == 0
-    assert "1 of 2 rows need a patient_id" in capsys.readouterr().err
+    assert "2 of 3 rows need a patient_id" in capsys.readouterr().err
     rows = read_manifest(tmp_path / "m.csv").rows
     assert [(row.path, row.slide_id, row.facts.patient_id, row.facts.node_id) for row in rows] == [
+        (slides[2], "_b", "", ""),
         (slides[0], "_x", "", ""),
         (slides[1], "patient_017_node_2", "patient_017", "2"),
     ]

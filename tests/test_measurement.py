@@ -248,6 +248,23 @@ def test_value_picks_one_class_of_a_labelled_mask(tmp_path):
     assert both.notes == ("the mask holds the values 0, 1, 2: all but 0 count as tumour; pick one with --value",)
 
 
+def test_a_mask_with_blurred_edges_is_refused_and_labels_that_touch_are_not(tmp_path):
+    """A PNG of what was JPEG, or of a turned mask, is as blurred as its source: 447 um came out as 463."""
+    mask = np.zeros((300, 400), dtype=np.uint8)
+    mask[100:200, 50:250] = 255
+    saved(tmp_path / "a.jpg", mask, quality=75)
+    with Image.open(tmp_path / "a.jpg") as lossy:
+        lossy.save(tmp_path / "a.png")
+    Image.fromarray(mask).rotate(13, resample=Image.Resampling.BICUBIC).save(tmp_path / "b.png")
+    for name in ("a.png", "b.png"):
+        with pytest.raises(AnnotationError, match=r"as on a blurred edge .*; save it with 0 and 255 alone"):
+            measured(tmp_path / name)
+        assert measured(tmp_path / name, value=255).deposits
+    labels = np.where(mask > 0, 1 + np.arange(400)[None, :] // 20 + np.zeros((300, 1)), 0).astype(np.uint8)
+    (note,) = measured(saved(tmp_path / "c.png", labels)).notes
+    assert "all but 0 count as tumour" in note
+
+
 def test_a_value_that_no_pixel_has_is_refused(tmp_path):
     """A mistyped value must not read as "no tumour"."""
     with pytest.raises(AnnotationError, match="no pixel has the value 3; the file holds 0, 255"):
@@ -292,6 +309,27 @@ def test_a_mask_that_is_to_be_turned_is_refused(tmp_path, name):
     Image.fromarray(bar()).save(tmp_path / name, exif=exif)
     with pytest.raises(AnnotationError, match=r"is to be turned or mirrored \(Orientation 6\); save it upright"):
         measured(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["m.tif", "m.gif", "m.webp", "m.png"])
+def test_a_file_of_several_images_of_one_size_is_refused(tmp_path, name):
+    """The tumour may be in any plane, channel or frame: with an empty first one it was "negative"."""
+    first, second = Image.fromarray(0 * bar()), Image.fromarray(bar())
+    first.save(tmp_path / name, save_all=True, append_images=[second])
+    with pytest.raises(AnnotationError, match=r"holds 2 images of its size or larger .*; save that one alone"):
+        measured(tmp_path / name)
+
+
+def test_of_a_pyramid_the_first_image_must_be_the_largest(tmp_path):
+    """Reduced copies behind it are remarked upon; before it one would be measured at half its size."""
+    whole, half = Image.fromarray(bar()), Image.fromarray(bar()[::2, ::2])
+    whole.save(tmp_path / "a.tif", save_all=True, append_images=[half])
+    found = measured(tmp_path / "a.tif")
+    assert found.largest_deposit_um == pytest.approx(2 * math.hypot(100, 10))
+    assert found.notes == ("the file holds 2 images; the first was measured",)
+    half.save(tmp_path / "b.tif", save_all=True, append_images=[whole])
+    with pytest.raises(AnnotationError, match="holds 2 images of its size or larger"):
+        measured(tmp_path / "b.tif")
 
 
 @pytest.mark.parametrize("mask", [bar() > 0, 255 - bar()], ids=["true and false", "grey"])

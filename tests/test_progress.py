@@ -47,6 +47,21 @@ def test_plain_lines_say_speed_and_time_left() -> None:
     assert stream.getvalue().splitlines()[-1] == "slide 1/2 a: complete, negative in 1:20; 1:20 left"
 
 
+def test_slides_that_run_at_a_time_are_counted_apart() -> None:
+    """Also where one is begun a second time, since its process died."""
+    stream = io.StringIO()
+    viewer = PlainViewer(stream)
+    viewer.batch_started(3)
+    viewer.slide_started("a", 1)
+    viewer.slide_started("b", 1)
+    viewer.slide_finished(complete("b"), 1.0)
+    viewer.slide_started("c", 1)
+    viewer.slide_finished(complete("c"), 1.0)
+    viewer.slide_started("a", 1)
+    begun = [line for line in stream.getvalue().splitlines() if line.endswith("tiles")]
+    assert begun == ["slide 1/3 a: 1 tiles", "slide 2/3 b: 1 tiles", "slide 3/3 c: 1 tiles", "slide 3/3 a: 1 tiles"]
+
+
 def test_bars_count_slides_tiles_and_speed() -> None:
     """On a terminal the same numbers stand beside the bars, and a finished slide leaves a line."""
     stream, clock = io.StringIO(), Clock()

@@ -157,6 +157,25 @@ def test_a_review_is_set_aside_before_a_stage_without_it(
     assert b"Dr A" not in (run / "patients.json").read_bytes()
 
 
+def test_a_second_review_that_lacks_the_first_ones_corrections_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Corrections don't add up from file to file: what the first rejected would stand again, in silence."""
+    run, manifest = a_run(tmp_path)
+    header = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by"
+    first, second = "a,1,,,resize,2100,Dr A", "b,,900,900,add,300,Dr B"
+    for rows in ((first,), (first, second), (second,), (second,)):
+        review = write_csv(tmp_path / "review.csv", header, *rows)
+        assert stage(str(run), "--manifest", str(manifest), "--corrections", str(review)) in (0, 1)
+    told = capsys.readouterr().err
+    assert (
+        told.count("note: the stages of an earlier review: moved to patients-before-1, since its corrections of a are")
+        == 1
+    )
+    assert [path.name for path in run.glob("patients-before-*")] == ["patients-before-1"]
+    assert "Dr A" in (run / "patients-before-1" / "patients" / "A.html").read_text()
+
+
 def test_reports_that_were_not_made_alike_are_told_on_stderr(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

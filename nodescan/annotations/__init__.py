@@ -17,7 +17,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from nodescan.annotations.crossings import cross_too_often
-from nodescan.annotations.exclusions import united, without
+from nodescan.annotations.exclusions import cut_out_whole, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.naming import few, how_many
@@ -127,9 +127,10 @@ _REMARKS = (
     "drawn as splines, read as straight lines from point to point",
 )
 _LEFT_OUT = "in no group, or to be ignored, left out"
+_GONE = "of tumour in what is cut out of it, so that nothing is left of them"
 
-FARTHEST_PX = 1e7
-"""Five times the side of the largest slides."""
+FARTHEST_PX, _SHORTEST_PX = 1e7, 1e-3
+"""Five times the side of the largest slides; an outline that is narrower both ways is a slip of the mouse."""
 
 _LONGEST_UM = 1e6
 """A metre."""
@@ -222,6 +223,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     found: dict[Role, list[shapely.Geometry]] = {role: [] for role in Role}
     remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
     unsure: list[tuple[shapely.Geometry, Micrometers]] = []
+    drawn: list[tuple[str, shapely.Geometry]] = []
     ratios: list[float] = []
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
@@ -237,6 +239,8 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
             continue
         polygon, crosses = _polygon(path, piece)
         found[role].append(polygon)
+        if role is Role.TUMOUR:
+            drawn.append((piece.name, polygon))
         if role is Role.TUMOUR and piece.uncertainty_um is not None:
             unsure.append((polygon, piece.uncertainty_um))
         if role is Role.TUMOUR and piece.diameter_um:
@@ -244,12 +248,13 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)
+    tumour, excluded, ignored = (united(found[role]) for role in Role)
+    remarks[_GONE] = cut_out_whole(path.name, drawn, excluded)
     notes = [
         f"{how_many(len(names), 'outline')} {remark}: {few(names, 5)}" for remark, names in remarks.items() if names
     ]
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
-    tumour, excluded, ignored = (united(found[role]) for role in Role)
     left = len(remarks[_LEFT_OUT])
     stated = float(np.median(ratios)) if ratios else None
     return Outlines(
@@ -262,6 +267,8 @@ def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.Multi
     for ring in piece.rings or (np.empty((0, 2)),):
         if len(np.unique(ring, axis=0)) < 3:
             raise AnnotationError(f"{path.name}: {piece.name} has fewer than three corners, so it has no area")
+    if np.ptp(piece.rings[0], axis=0).max() < _SHORTEST_PX:
+        raise AnnotationError(f"{path.name}: {piece.name} is smaller than a thousandth of a pixel; delete it")
     polygon = shapely.Polygon(piece.rings[0], piece.rings[1:])
     if polygon.is_valid:
         return polygon, False
@@ -294,7 +301,7 @@ def _json_of(path: Path) -> object:
 def _number(path: Path, name: str, text: object) -> float:
     """A coordinate that a slide can have. Comma decimals, NaN and missing attributes are refused."""
     try:
-        value = float(cast("str", text))
+        value = math.nan if isinstance(text, bool) or "_" in str(text) else float(cast("str", text))
     except (TypeError, ValueError, OverflowError):
         value = math.nan
     if not math.isfinite(value):

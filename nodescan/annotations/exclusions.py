@@ -1,8 +1,10 @@
 """Outlines with others cut out of them, without the slivers that are left where two borders were drawn as one."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import shapely
+
+from nodescan.errors import AnnotationError
 
 _SLIVER_PX = 1.0
 """Vertices lie on whole pixels: of two borders that were to be one, one is off by less."""
@@ -26,6 +28,23 @@ def without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> sha
     )
     thin = united([rest.difference(thick).difference(near)])
     return united([thick, *(part for part in thin.geoms if not shapely.buffer(part, -_NOISE_PX).is_empty)])
+
+
+def cut_out_whole(
+    source: str, drawn: Sequence[tuple[str, shapely.Geometry]], excluded: shapely.MultiPolygon
+) -> list[str]:
+    """Names of tumour outlines that lie in what is cut out, to a pixel. Raises AnnotationError where all of them do.
+
+    drawn: name and shape of each outline of tumour in `source`.
+    """
+    near = shapely.buffer(excluded, _SLIVER_PX)
+    gone = [name for name, shape in drawn if shapely.covers(near, shape)]
+    if gone and len(gone) == len(drawn):
+        raise AnnotationError(
+            f"{source}: all its tumour lies within outlines that are cut out of it, and nothing is left; delete those, "
+            "or put them into a group or class to be ignored"
+        )
+    return gone
 
 
 def united(shapes: Collection[shapely.Geometry]) -> shapely.MultiPolygon:

@@ -1,17 +1,20 @@
 """Dask behind the interface of concurrent.futures: this process counts the tries of each slide."""
 
+import asyncio
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from secrets import token_hex
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
+from weakref import WeakSet
 
 import distributed
+from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
 from nodescan.cluster.connection import (
@@ -77,7 +80,7 @@ class ClusterExecutor(SlideExecutor):
     def __init__(self, client: distributed.Client, job: ClusterJob, cluster: Cluster, viewer: Viewer) -> None:
         self._client, self._job, self._cluster, self._viewer = client, job, cluster, viewer
         self._resources = resources_for(job.scan.device)
-        self._dask: dict[frozenset[str], Executor] = {}
+        self._asked: WeakSet[distributed.Future[Told]] = WeakSet()
         self._unfit: dict[str, NodescanError] = {}
         self._died: dict[str, WorkerDiedError] = {}
         self._running: set[str] = set()
@@ -179,24 +182,35 @@ class ClusterExecutor(SlideExecutor):
     def _result(self, work: Callable[..., Told], *arguments: object) -> Told:
         """What the task told. Raises KilledWorker, and ClusterError where the cluster is gone or can't run the task."""
         try:
-            return self._executor().submit(work, *arguments).result()
+            told = self._submitted(work, *arguments)
+            while not wait([told], _LOOK_EVERY_S).done:  # a scheduler that is lost may leave it without an answer
+                if self._ended is not None or self._client.status == "closed":
+                    told.cancel()
+            return told.result()
         except KilledWorker:
             raise
         except Exception as error:  # whatever Dask, or a machine without this program, can raise
             raise self._why_over(error) from error
 
-    def _executor(self) -> Executor:
-        """Dask's, without the workers that proved unfit."""
+    def _submitted(self, work: Callable[..., Told], *arguments: object) -> Future[Told]:
+        """The task, handed to a worker that didn't prove unfit.
+
+        Not by Dask's own executor: its futures never end where a connection breaks while a result comes over it.
+        """
         unfit = frozenset(self._unfit)
-        places = {"workers": [address for address in self._workers() if address not in unfit]} if unfit else {}
+        fit = [address for address in self._workers() if address not in unfit] if unfit else None
+        loop: asyncio.AbstractEventLoop = cast("Any", self._client.loop).asyncio_loop
+
+        async def outcome(asked: "distributed.Future[Told]") -> Told:
+            return await asked
+
         with self._lock:
             if self._ended is not None:
                 raise self._ended
-            if unfit not in self._dask:
-                self._dask[unfit] = self._client.get_executor(
-                    pure=False, retries=0, resources=self._resources, **places
-                )
-            return self._dask[unfit]
+            resources = self._resources
+            asked = self._client.submit(work, *arguments, pure=False, retries=0, resources=resources, workers=fit)
+            self._asked.add(asked)
+        return asyncio.run_coroutine_threadsafe(outcome(asked), loop)
 
     def _exclude(self, told: Told) -> None:
         """Give no more slides to a worker that can't scan. Raises its error where no other is left."""
@@ -220,7 +234,7 @@ class ClusterExecutor(SlideExecutor):
         if self._ended is not None:
             return self._ended
         address = self._cluster.address
-        if self._client.status != "running":
+        if self._client.status != "running" or isinstance(error, CommClosedError):
             return ClusterError(f"{address}: the Dask scheduler stopped or can't be reached any more; {RESTART}")
         if isinstance(error, CancelledError):
             return ClusterError(f"{address}: the Dask scheduler gave up this run's slides; {RESTART}")
@@ -234,11 +248,10 @@ class ClusterExecutor(SlideExecutor):
         """Nothing more is asked of Dask; whoever waits for it gets the error."""
         with self._lock:
             self._ended = self._ended or error
-            dask = list(self._dask.values())
+            asked = list(self._asked)
         self._over.set()
-        for executor in dask:
-            with suppress(Exception):  # of a scheduler that is gone
-                executor.shutdown(wait=False)
+        with suppress(Exception):  # of a scheduler that is gone
+            self._client.cancel(asked)
 
     def _watch(self) -> None:
         """End the run where no worker, or no scheduler, has been heard for as long as one may be silent."""

@@ -72,7 +72,7 @@ def _draft(folder: str, place: Path) -> list[dict[str, str]]:
 def _path_from(path: Path, place: Path) -> str:
     """The path as a manifest in `place` names it: relative where it lies below, else absolute.
 
-    It begins with a dot where a spreadsheet would take it for a formula.
+    It begins with a dot where a spreadsheet would take it for a formula, and where blanks around it would be lost.
     """
     from nodescan.csv_rows import FORMULA_STARTS
 
@@ -80,7 +80,7 @@ def _path_from(path: Path, place: Path) -> str:
     if not whole.is_relative_to(root):
         return whole.as_posix()
     text = whole.relative_to(root).as_posix()
-    return f"./{text}" if text.startswith(FORMULA_STARTS) else text
+    return f"./{text}" if text.startswith(FORMULA_STARTS) or text != text.strip() else text
 
 
 def _csv_text(rows: list[dict[str, str]]) -> str:

@@ -66,12 +66,12 @@ def stage(
 
 def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | None, *, as_json: bool) -> int:
     from nodescan.domain.naming import how_many
-    from nodescan.domain.report import RESULT_VERSION
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
-    from nodescan.patients.corrections import read_corrections
+    from nodescan.patients.correction_rows import read_corrections
     from nodescan.patients.patient_files import check_stages_place, set_review_aside, staging_as_json, write_staging
-    from nodescan.patients.restage import MADE_ALIKE, check_spacings, identified, stage_reports
+    from nodescan.patients.restage import MADE_ALIKE, stage_reports
+    from nodescan.patients.slide_rows import check_spacings, identified
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import read_reports
     from nodescan.whole_files import json_text
@@ -82,16 +82,14 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     check_spacings(reports, rows)
     staging = stage_reports(reports, rows, table, corrections=review)
     check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))
-    moved = "" if review else set_review_aside(out)
+    moved = set_review_aside(out, staging.corrections)
     pages = write_staging(staging, out)
     if moved:
         tell(f"note: {moved}", sys.stderr)
     if staging.mixed:
         tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)
-    older = sorted({one.provenance.result_version for one in reports if one.provenance} - {RESULT_VERSION})
-    if older and not staging.mixed:
-        made = f"the reports are of result version {', '.join(map(str, older))}"
-        tell(f"note: {made}; nodescan gives other results now ({RESULT_VERSION}): run the slides again", sys.stderr)
+    if staging.older:
+        tell(f"note: the reports are {staging.older}", sys.stderr)
     if as_json:
         print(json_text(staging_as_json(staging)), end="")
     else:

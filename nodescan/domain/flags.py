@@ -15,6 +15,7 @@ NOT_JUDGED = frozenset({"not_he", "constant_output"})
 """Flags of a slide that the network can't judge: it gets no class, and what it says there is no finding."""
 
 DOUBTS = (
+    "review_before_scan",
     "borderline",
     "joining_gap",
     "dispersed_pattern",
@@ -29,7 +30,9 @@ DOUBTS = (
 )
 """Flags of a slide that could change its class, the most important first."""
 
-LEAPING_DOUBTS = frozenset({"deposit_cut_off", "joining_gap", "tissue_cut_off", "tissue_meets_ink"})
+LEAPING_DOUBTS = frozenset(
+    {"deposit_cut_off", "joining_gap", "review_before_scan", "tissue_cut_off", "tissue_meets_ink"}
+)
 """Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
 
 NO_REASONS = frozenset({*DOUBTS, "cell_count_not_assessed", "overview_unreadable", "size_near_limit"})
@@ -57,6 +60,7 @@ TOLD_FIRST = (
     "nodes_share_slides",
     "nodes_without_slides",
     "mixed_reports",
+    "older_reports",
     "slide_left_out",
     *DOUBTS,
     "treated",

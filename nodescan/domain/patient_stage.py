@@ -22,8 +22,8 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
     absent = _without_slides(specimen, table)
     unseen = count_nodes(Metastasis.NONE, nodes=absent, complete=False, foci=None)
     counts = reduce(add, (node.counts for node in specimen.nodes), unseen)
-    found = specimen.largest_class
-    possible = Metastasis.MACRO if specimen.unread or specimen.cut_off or absent else found
+    found = specimen.certain_class
+    possible = Metastasis.MACRO if specimen.unread or specimen.cut_off or absent else specimen.largest_class
     may_be = _may_be(specimen, table)
     reach = _reach(specimen, table, possible, absent)
     measured = table.rule_for(possible, counts.positive.highest)
@@ -46,14 +46,15 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
 def _may_be(specimen: Specimen, table: StagingTable) -> tuple[StageRule, ...]:
     """Each category that the specimen has at least, with each size anywhere within its uncertainty (inferred).
 
-    Positive nodes and the largest class are followed from node to node, for a node may move by itself.
+    Positive nodes and the largest class are followed from node to node, for a node may move by itself; but not where
+    its class hangs on which node dispersed cells lie in.
     """
     ways = {(Metastasis.NONE, 0)}
     for node in specimen.nodes:
         ways = {
             (max(largest, found), positive + int(found >= Metastasis.MICRO))
             for largest, positive in ways
-            for found in node.classes
+            for found in (node.classes if node.certain_class is node.largest_class else (node.certain_class,))
         }
     rules = {table.rule_for(largest, positive) for largest, positive in ways} if specimen.nodes else set[StageRule]()
     return tuple(rule for rule in table.rules if rule in rules)

@@ -125,14 +125,19 @@ class Foci:
         )
 
 
-def count_nodes(largest: Metastasis, *, nodes: int, complete: bool, foci: Foci | None) -> NodeCounts:
+def count_nodes(
+    largest: Metastasis, *, nodes: int, complete: bool, foci: Foci | None, certain: Metastasis | None = None
+) -> NodeCounts:
     """What `nodes` nodes that share their slides can be, when the largest deposit seen on them is `largest`.
 
     complete: all their tissue was examined. foci: None where they weren't counted; each focus lies in one node, so
     there are no more positive nodes than foci (inferred). What holds whatever the split is the range's lower end. For
     the upper end a focus has the highest class that it may be of, up to `largest`, which is the class of the whole.
+    certain: the class that one node has whatever the split, where that is lower than `largest`: dispersed cells may be
+    a micrometastasis together, and isolated tumour cells in each of the nodes (inferred).
     """
-    macro_seen, positive_seen = int(largest is Metastasis.MACRO), int(largest >= Metastasis.MICRO)
+    macro_seen, micro_seen = int(largest is Metastasis.MACRO), int(largest >= Metastasis.MICRO)
+    positive_seen = micro_seen if certain is None else int(certain >= Metastasis.MICRO)
     if not complete:
         return NodeCounts(
             macro=CountRange(macro_seen, nodes),
@@ -142,10 +147,10 @@ def count_nodes(largest: Metastasis, *, nodes: int, complete: bool, foci: Foci |
         )
     seen = _most_foci(largest, nodes) if foci is None or nodes == 1 else foci
     macro = seen.macro + (seen.to_macro if macro_seen else 0)
-    micro = seen.micro + (seen.to_micro if positive_seen else 0)
+    micro = seen.micro + (seen.to_micro if micro_seen else 0)
     return NodeCounts(
         macro=CountRange(macro_seen, min(nodes, macro)),
-        micro=CountRange(int(largest is Metastasis.MICRO), min(nodes - macro_seen, micro)),
+        micro=CountRange(positive_seen if largest is Metastasis.MICRO else 0, min(nodes - macro_seen, micro)),
         itc=CountRange(int(largest is Metastasis.ITC), min(nodes - positive_seen, seen.itc)),
         positive=CountRange(positive_seen, min(nodes, seen.macro + micro)),
     )

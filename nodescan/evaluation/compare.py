@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nodescan.domain.naming import few, how_many
-from nodescan.domain.patient import Section, Staged
+from nodescan.domain.patient import Staged
 from nodescan.domain.patient_stage import stage
+from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList

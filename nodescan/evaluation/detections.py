@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.annotations import FARTHEST_PX
 from nodescan.errors import UsageError
 from nodescan.reports.csv_report import DETECTIONS_CSV
 from nodescan.slides.slide_ids import slide_key
@@ -65,7 +66,7 @@ def read_detections(path: Path, *, name: str | None = None) -> DetectionList:
     except OSError as error:
         raise UsageError(f"{name}: can't be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{name}: is not UTF-8 text") from error
+        raise UsageError(f"{name}: is not UTF-8 text; save it as CSV in UTF-8") from error
     rows: list[tuple[float, float, float]] = []
     try:
         for number, cells in enumerate(csv.reader(io.StringIO(text)), start=1):
@@ -104,11 +105,11 @@ def _challenge_text(found: DetectionList) -> str:
 
 def _row(name: str, number: int, cells: list[str]) -> tuple[float, float, float]:
     try:
-        confidence, x, y = map(float, cells)
+        confidence, x, y = (float(cell.replace("_", "no digit")) for cell in cells)
     except ValueError:
         raise UsageError(f"{name}, line {number}: {','.join(cells)!r} is not confidence,x,y") from None
     if not 0 <= confidence <= 1:
         raise UsageError(f"{name}, line {number}: confidence {confidence:g} is not between 0 and 1")
-    if not (math.isfinite(x) and math.isfinite(y)):
+    if not (abs(x) <= FARTHEST_PX and abs(y) <= FARTHEST_PX):
         raise UsageError(f"{name}, line {number}: x and y must be level-0 pixels, not {cells[1]}, {cells[2]}")
     return confidence, x, y

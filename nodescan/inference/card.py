@@ -19,6 +19,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
 from nodescan.inference.poses import FEATURES
+from nodescan.strict_yaml import StrictLoader
 
 CARD_FILE, WEIGHTS_FILE = "card.yaml", "weights.safetensors"
 """A card may name its weights otherwise; what is made here names them so."""
@@ -146,7 +147,7 @@ def load_card(folder: Path) -> ModelCard:
     """The card of a model folder. Raises ModelError naming the file and the key."""
     file = folder / CARD_FILE
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no {CARD_FILE} there; a model is a folder with a card and its weights") from error
     except (OSError, yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:

@@ -3,22 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from datetime import datetime
 
-from nodescan.csv_rows import LARGEST_SIZE_UM, CsvRow, read_table
+from nodescan.csv_rows import LARGEST_SIZE_UM
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
 from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.naming import few
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
-from nodescan.labels import LABELS
+from nodescan.patients.correction_rows import Correction
 from nodescan.reports.report_reader import StoredReport
-
-COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "value", "by", "comment")
-ACTIONS = ("accept", "reject", "add", "resize", "class")
 
 NEAR_UM = 50.0
 """A centre given by hand means the nearest deposit whose own centre lies within this or half its diameter."""
@@ -27,21 +25,6 @@ _UM_IN_MM = 1000
 _SHRUNK = 20.0
 _MM_LEAST = 0.5
 """A new size of less than a twentieth of the measured one, and in mm at least half of it, was meant in mm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """One row. deposit_id: None where the centre says which; value: um for add and resize, a class's word for class."""
-
-    where: CsvRow
-    slide_id: str
-    deposit_id: int | None
-    centre_um: tuple[float, float] | None
-    action: str
-    size_um: Micrometers | None
-    label: Metastasis | None
-    by: str
-    comment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +38,6 @@ class Applied:
     after: str
     by: str
     comment: str
-
-
-def read_corrections(path: Path) -> tuple[Correction, ...]:
-    """The corrections at `path`. Raises UsageError, naming the line, on whatever doesn't say one thing."""
-    rows = read_table(path, columns=COLUMNS, required=("slide_id", "action", "by"))
-    return tuple(_correction(row) for row in rows)
 
 
 def apply_corrections(
@@ -93,44 +70,13 @@ def apply_corrections(
         if correction.action != "reject":
             vouched.setdefault(correction.slide_id, {})[target] = correction.action
         done.append(applied)
-    reviewed = {correction.slide_id for correction in corrections}
-    return tuple(
-        _concluded(by_slide[report.slide_id], report, vouched.get(report.slide_id, {}))
-        if report.slide_id in reviewed
-        else report
-        for report in reports
-    ), tuple(done)
-
-
-def _correction(row: CsvRow) -> Correction:
-    action = row.one_of("action", ACTIONS)
-    for column in ("slide_id", "action", "by"):
-        if not row.text(column):
-            raise row.error(f"{column} is empty")
-    number = row.whole_number("deposit_id", smallest=1)
-    x, y = row.number("centre_x_um"), row.number("centre_y_um")
-    if (x is None) != (y is None):
-        raise row.error("a centre needs centre_x_um and centre_y_um")
-    centre = None if x is None or y is None else (x, y)
-    if action == "add" and (centre is None or number is not None):
-        raise row.error("add needs centre_x_um and centre_y_um, and no deposit_id")
-    if action != "add" and (centre is None) == (number is None):
-        raise row.error(f"{action} needs either a deposit_id or a centre")
-    size_um = label = None
-    if action in ("add", "resize"):
-        size_um = row.size_um("value")
-        if not size_um:
-            raise row.error(f"{action} needs the greatest diameter in um as value")
-    elif action == "class":
-        label = LABELS.get(row.one_of("value", [word for word in LABELS if word != "negative"]))
-        if label is None:
-            raise row.error("class needs itc, micro or macro as value (a deposit that is none is rejected)")
-    elif row.text("value"):
-        raise row.error(f"{action} takes no value")
-    diameter = None if size_um is None else Micrometers(size_um)
-    return Correction(
-        row, row.text("slide_id"), number, centre, action, diameter, label, row.text("by"), row.text("comment")
-    )
+    rows: dict[str, list[Correction]] = {}
+    for correction in corrections:
+        _check_apart(correction, by_slide[correction.slide_id])
+        rows.setdefault(correction.slide_id, []).append(correction)
+    for name, own in rows.items():
+        by_slide[name] = _outdated(_concluded(by_slide[name], originals[name], vouched.get(name, {})), own)
+    return tuple(by_slide[report.slide_id] for report in reports), tuple(done)
 
 
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:
@@ -141,7 +87,10 @@ def _target(correction: Correction, report: StoredReport, original: StoredReport
         return max(taken, default=0) + 1
     if correction.centre_um is None:
         if correction.deposit_id not in {deposit.id for deposit in original.deposits}:
-            raise correction.where.error(f"slide {original.slide_id!r} has no deposit {correction.deposit_id}")
+            has = few([deposit.id for deposit in original.deposits], 5) or "none at all"
+            raise correction.where.error(
+                f"slide {original.slide_id!r} has no deposit {correction.deposit_id}; it has {has}"
+            )
         assert correction.deposit_id is not None
         return correction.deposit_id
     x, y = correction.centre_um
@@ -169,6 +118,35 @@ def _check_on_slide(correction: Correction, original: StoredReport) -> None:
             f"the centre {x:g}, {y:g} um is not on slide {original.slide_id!r}, which is {width_um:.0f} x "
             f"{height_um:.0f} um; write it in um (not pixels) from the canvas' top left, as in report.json"
         )
+
+
+def _check_apart(correction: Correction, changed: StoredReport) -> None:
+    """Raise UsageError where a deposit is added at the centre of one that stands: it was meant to be resized."""
+    if correction.action != "add" or correction.centre_um is None:
+        return
+    there = [one.id for one in changed.deposits if math.dist(one.centre_um, correction.centre_um) < NEAR_UM / 2]
+    if len(there) > 1:  # the added one is among them
+        raise correction.where.error(
+            f"deposit {min(there)} has this centre already; resize it, or reject it and add this one"
+        )
+
+
+def _outdated(changed: StoredReport, corrections: Sequence[Correction]) -> StoredReport:
+    """With a flag where numbers of deposits were written down before the scan that gave them: they may mean others."""
+    made = changed.provenance
+    if made is None or all(one.deposit_id is None for one in corrections):
+        return changed
+    try:
+        scanned = datetime.fromisoformat(made.started).timestamp()
+    except ValueError:
+        return changed
+    if corrections[0].written >= scanned:
+        return changed
+    text = (
+        "The corrections were written before this slide was scanned, so numbers of deposits may mean others now: "
+        "compare what was corrected, and name deposits by their centres."
+    )
+    return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
 
 
 def _check_unit(correction: Correction, before: Deposit) -> None:

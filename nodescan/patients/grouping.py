@@ -10,8 +10,9 @@ from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.flags import DOUBTS, NO_REASONS, Flag
 from nodescan.domain.lengths import size_in_mm
-from nodescan.domain.patient import Node, Section, Specimen
+from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Status
+from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_range
@@ -68,9 +69,23 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         reason=why,
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=any(deposit.may_be_larger for deposit in report.deposits),
-        judged=said or report.not_judged is None,
+        judged=said or (report.not_judged is None and report.examined_fraction != 0),
         decisive=_decisive(report) if said else "",
+        certain=_certain(report, nodes_on_slide),
     )
+
+
+def _certain(report: StoredReport, nodes: int) -> Metastasis | None:
+    """The class that one of several nodes on a slide has for certain where dispersed cells raised that of the slide.
+
+    More than 200 make a micrometastasis in one node (clinical-rules 3), and in which node each lies is not known: only
+    where they are clearly more than 200 for each node, one of these has so many (inferred).
+    """
+    by_foci = largest_class(report.deposits)
+    if nodes == 1 or report.metastasis is None or report.metastasis is by_foci:
+        return None
+    cells, uncertainty = dispersed_count(report.deposits) or (0, 0)
+    return None if cells - uncertainty > ITC_CELL_LIMIT * nodes else min(by_foci, report.metastasis)
 
 
 def _decisive(report: StoredReport) -> str:

@@ -8,7 +8,8 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
-from nodescan.patients.restage import Staging, check_patients, check_slides, identified, stage_reports
+from nodescan.patients.restage import Staging, stage_reports
+from nodescan.patients.slide_rows import check_patients, check_slides, identified
 from nodescan.reports.report_reader import as_stored
 from nodescan.slides.slide_ids import RESERVED, safe_name
 

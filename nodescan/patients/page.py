@@ -1,14 +1,16 @@
 """The page of one patient: the pN at a glance, the synoptic elements, each node, and what to look at."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many
-from nodescan.domain.patient import Node, Section, Staged
+from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
@@ -31,6 +33,11 @@ _BY_CLASS = {
 
 _CUT_OFF = "Micrometastases, in the sections examined."
 
+_BY_SPLIT = (
+    "Dispersed tumour cells on a slide that several nodes share, in the sections examined: a micrometastasis if more "
+    f"than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
+)
+
 _NODES = 3
 """So many nodes are named under "Look here first": it is for the first minute."""
 
@@ -43,7 +50,7 @@ _ABOVE = {
 
 @dataclass(frozen=True, slots=True)
 class SectionRow:
-    """One slide as text. link: to its report, "" where there is none; of a reviewed one as before."""
+    """One slide as text. link: to its page, "" where there is none; of a reviewed one as before."""
 
     slide_id: str
     link: str
@@ -68,8 +75,8 @@ class NodeRow:
     sections: tuple[SectionRow, ...]
 
 
-def render(result: PatientResult, staging: Staging) -> str:
-    """The page as text, nothing loaded from anywhere."""
+def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -> str:
+    """The page as text, nothing loaded from anywhere. pages: the slides that have a page of their own to link to."""
     staged = result.staged
     notes = [note for note in result.all_notes if note.code != DETECTION_LIMIT]
     limits = [note.message for note in result.all_notes if note.code == DETECTION_LIMIT]
@@ -92,9 +99,9 @@ def render(result: PatientResult, staging: Staging) -> str:
             look_first=[*_decisive(staged), *(note.message for note in first)] or ["Nothing stands out."],
             notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
             elements=synoptic(staged),
-            nodes=[_node_row(node, result, staging) for node in staged.specimen.nodes],
+            nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
             corrections=result.corrections,
-            provenance=_provenance(staging),
+            provenance=_provenance(staging, result),
         )
     )
 
@@ -111,7 +118,10 @@ def answer(staged: Staged) -> str:
     if not staged.specimen.nodes:
         return "No lymph node was examined, so this is not a negative result."
     found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
-    said = _by_size(staged) or (_CUT_OFF if cut_off and found is Metastasis.MICRO else _BY_CLASS[found])
+    split = staged.specimen.certain_class is not found
+    said = _by_size(staged) or (
+        _BY_SPLIT if split else _CUT_OFF if cut_off and found is Metastasis.MICRO else _BY_CLASS[found]
+    )
     if not staged.n_unread and not cut_off:
         return said
     verb = "was" if staged.n_unread == 1 else "were"
@@ -225,7 +235,7 @@ def _short(words: str) -> str:
     return words.partition("(")[2].rstrip(")") if "(" in words else words
 
 
-def _node_row(node: Node, result: PatientResult, staging: Staging) -> NodeRow:
+def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collection[str]) -> NodeRow:
     reviewed = {correction.slide_id for correction in result.corrections}
     sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
     shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
@@ -237,17 +247,17 @@ def _node_row(node: Node, result: PatientResult, staging: Staging) -> NodeRow:
         size="" if node.largest is None else _size(node.largest),
         sentinel=sentinel,
         sections=tuple(
-            _section_row(section, staging, reviewed=section.slide_id in reviewed) for section in node.sections
+            _section_row(section, staging, pages, reviewed=section.slide_id in reviewed) for section in node.sections
         ),
     )
 
 
-def _section_row(section: Section, staging: Staging, *, reviewed: bool) -> SectionRow:
+def _section_row(section: Section, staging: Staging, pages: Collection[str], *, reviewed: bool) -> SectionRow:
     found = section.metastasis or Metastasis.NONE
     has_report = section.slide_id not in staging.not_run
     return SectionRow(
         slide_id=section.slide_id,
-        link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report else "",
+        link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
         tone=_class_tone(found, section.complete),
         class_words=class_words(found, exact=section.exact),
         borderline=section.borderline,
@@ -266,7 +276,7 @@ def _size(section: Section) -> str:
     return "" if size_um is None else size_in_mm(size_um, section.uncertainty_um)
 
 
-def _provenance(staging: Staging) -> tuple[Fact, ...]:
+def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:
     facts = [Fact("Nodes and patients from", staging.source), Fact("Staged by", _TABLE_WORDS[staging.table.name])]
-    facts += [Fact("Model", model) for model in staging.models]
+    facts += [Fact("Model", model) for model in result.models]
     return tuple(facts)

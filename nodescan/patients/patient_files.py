@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from nodescan.csv_rows import csv_text, plain_cell
-from nodescan.domain.patient import Node, Section, Staged
+from nodescan.domain.naming import SAFE_NAME, few
+from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, CountRange
 from nodescan.kept_files import check_inputs, check_ours
+from nodescan.patients.corrections import Applied
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import n_borderline, synoptic
+from nodescan.reports.html_report import REPORT_HTML
 from nodescan.slides.slide_ids import safe_name
 from nodescan.whole_files import Json, json_bytes, output_errors, refuse_link, text_bytes, write_beside
 
@@ -73,23 +77,40 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))
     if staging.table is CAMELYON17:
         write_beside(folder / SUBMISSION_CSV, text_bytes(_submission(staging)))
-    paths = tuple(pages / name for name in names)
+    paths, linked = tuple(pages / name for name in names), _slide_pages(staging, folder)
     for path, result in zip(paths, staging.patients, strict=True):
-        write_beside(path, text_bytes(render(result, staging)))
+        write_beside(path, text_bytes(render(result, staging, pages=linked)))
     return paths
 
 
-def reviewed_before(folder: Path) -> bool:
-    """Whether the stages that stand in the folder of a run rest on a reader's corrections."""
-    return any(patient.get("corrections") for patient in _earlier(folder))
+def _slide_pages(staging: Staging, folder: Path) -> set[str]:
+    """The slides that have a page in the run's folder: with --reports json, say, there is none."""
+    nodes = (node for result in staging.patients for node in result.staged.specimen.nodes)
+    slides = {section.slide_id for node in nodes for section in node.sections}
+    return {name for name in slides if SAFE_NAME.fullmatch(name) and (folder / name / REPORT_HTML).is_file()}
 
 
-def set_review_aside(folder: Path) -> str:
-    """Before stages without corrections replace reviewed ones: `set_aside`, in words; "" where there was no review."""
-    aside = set_aside(folder) if reviewed_before(folder) else None
+def reviewed_before(folder: Path) -> set[tuple[str, str]]:
+    """Slide and number of each deposit that a reader corrected in the stages that stand in the folder of a run."""
+    reviews = [patient.get("corrections") for patient in _earlier(folder)]
+    rows = [row for review in reviews if isinstance(review, list) for row in review if isinstance(row, dict)]
+    return {(str(row.get("slide_id")), str(row.get("deposit_id"))) for row in rows}
+
+
+def set_review_aside(folder: Path, given: Sequence[Applied] = ()) -> str:
+    """Before stages replace reviewed ones, `set_aside`, in words, where a deposit that was corrected there is not in
+    the corrections given now; "" where none was."""
+    lost = reviewed_before(folder) - {(one.slide_id, str(one.deposit_id)) for one in given}
+    aside = set_aside(folder) if lost else None
     if aside is None:
         return ""
-    return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
+    if not given:
+        return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
+    slides = few(sorted({slide_id for slide_id, _ in lost}), 5)
+    return (
+        f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} are not among "
+        "those given now and so have no effect; give all of them in one file"
+    )
 
 
 def set_aside(folder: Path) -> Path | None:

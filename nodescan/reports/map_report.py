@@ -1,6 +1,8 @@
 """probability.ome.tif: the network's map and what it examined, as a pyramid with its physical size."""
 
+from hashlib import sha256
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 import tifffile
@@ -44,7 +46,7 @@ def write_map(result: SlideResult, folder: Path) -> None:
                 resolutionunit="CENTIMETER",
                 subifds=len(levels) - 1 if index == 0 else None,
                 subfiletype=1 if index else 0,
-                metadata=_ome(spacing) if index == 0 else None,
+                metadata=_ome(level, spacing) if index == 0 else None,
             )
 
 
@@ -66,8 +68,10 @@ def _halved(level: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([quads[0].max(axis=(1, 3)), quads[1].mean(axis=(1, 3))])
 
 
-def _ome(spacing: Spacing) -> dict[str, object]:
+def _ome(level: NDArray[np.float32], spacing: Spacing) -> dict[str, object]:
+    """What OME-XML says of the first level. UUID: of what it holds; tifffile's own would tell this machine and time."""
     return {
+        "UUID": str(uuid5(NAMESPACE_URL, f"nodescan:{sha256(level.tobytes()).hexdigest()}")),
         "axes": "CYX",
         "Name": "nodescan probability map",
         "Description": _DESCRIPTION,

@@ -74,11 +74,15 @@ def read_reports(folder: Path) -> tuple[StoredReport, ...]:
         raise UsageError(f"{folder}: holds no reports (<slide_id>/{REPORT_JSON}); name the --out folder of a run")
     by_id: dict[str, StoredReport] = {}
     for report in found:
-        other = by_id.setdefault(report.slide_id, report)
-        if other is not report:
+        name, slide_id = report.folder.name, report.slide_id
+        if name.casefold() != slide_id.casefold():  # a copy, or an older scan that was set aside
             raise UsageError(
-                f"{report.folder.name} and {other.folder.name}: both report slide {report.slide_id!r}; remove the copy"
+                f"{folder / name}: holds the report of slide {slide_id!r}, so it was renamed or copied; name it "
+                f"{slide_id} again, or move it out of {folder}"
             )
+        other = by_id.setdefault(slide_id, report)
+        if other is not report:
+            raise UsageError(f"{name} and {other.folder.name}: both report slide {slide_id!r}; remove the copy")
     return tuple(found)
 
 

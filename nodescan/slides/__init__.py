@@ -7,7 +7,7 @@ from pathlib import Path
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
 from nodescan.slides import openslide_reader, stored, tiff_reader
-from nodescan.slides.diagnosis import check_readable, rejection
+from nodescan.slides.diagnosis import check_readable, disk_errors, rejection
 from nodescan.slides.facts import SlideFacts
 from nodescan.slides.openslide_reader import open_with_openslide, stored_slide
 from nodescan.slides.tiff_reader import open_tiff
@@ -31,13 +31,15 @@ READERS: tuple[Reader, ...] = (
 
 def open_slide(ref: SlideRef) -> Slide:
     """An interfaces.OpenSlideFile. Raises NotASlideError without a reader, UnmeasurableError without a spacing."""
-    return _reader_for(ref.path).open(ref)
+    with disk_errors(ref.path):
+        return _reader_for(ref.path).open(ref)
 
 
 def slide_facts(ref: SlideRef) -> SlideFacts:
     """What the file's head tells, also of a slide that can't be measured. Raises NotASlideError without a reader."""
-    reader = _reader_for(ref.path)
-    return stored.slide_facts(stored_slide(ref.path), ref, reader=reader.name)
+    with disk_errors(ref.path):
+        reader = _reader_for(ref.path)
+        return stored.slide_facts(stored_slide(ref.path), ref, reader=reader.name)
 
 
 def _reader_for(path: Path) -> Reader:

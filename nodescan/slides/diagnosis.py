@@ -1,6 +1,8 @@
 """Why a file can't be opened as a slide, in words that say what to do."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from nodescan.errors import NotASlideError
@@ -22,7 +24,7 @@ def check_readable(path: Path) -> None:
     """Raises NotASlideError for what no reader could open: nothing there, a folder, no permission, no bytes, a TIFF
     whose tiles would take more memory than there is, or come out turned, a DICOM series of several scans."""
     name = path.name
-    try:
+    with disk_errors(path):
         if path.is_dir():
             raise NotASlideError(
                 name, "a folder, not a slide file", "name the slide's file in it, of a DICOM series any one"
@@ -32,12 +34,6 @@ def check_readable(path: Path) -> None:
         with path.open("rb") as stream:
             empty = not stream.read(1)
         fault, scans = tile_fault(path), several_scans(path)
-    except FileNotFoundError:
-        raise NotASlideError(name, "the file isn't there", "it was moved, deleted, or is a link to nothing") from None
-    except PermissionError:
-        raise NotASlideError(name, "no permission to read the file", "ask its owner, or `chmod +r` it") from None
-    except OSError as error:
-        raise NotASlideError(name, f"can't be read ({error.strerror})", "check the disk or network drive") from None
     if empty:
         raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
     if fault is not None:
@@ -47,18 +43,31 @@ def check_readable(path: Path) -> None:
         raise NotASlideError(name, reason, "put the files of each scan into a folder of its own")
 
 
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Around a look into a slide's files: an OSError becomes a NotASlideError, so that a disk that fails for a moment
+    is no defect of the file, and no check of it is left out."""
+    name = path.name
+    try:
+        yield
+    except FileNotFoundError:
+        raise NotASlideError(name, "the file isn't there", "it was moved, deleted, or is a link to nothing") from None
+    except PermissionError:
+        raise NotASlideError(name, "no permission to read the file", "ask its owner, or `chmod +r` it") from None
+    except OSError as error:
+        raise NotASlideError(name, f"can't be read ({error.strerror})", "check the disk or network drive") from None
+
+
 def rejection(path: Path, library_message: str = "") -> NotASlideError:
     """The error for a file that no reader opens. library_message: what its library said, "" where nothing of use."""
     said = without_folders(library_message, path)
-    try:
+    with disk_errors(path):
         if path.suffix.lower() == ".mrxs":
             return _mrxs(path, said)
         if is_dicom(path):
             return _declined_dicom(path, said)
         if is_tiff(path):
             return _tiff(path, said)
-    except OSError as error:
-        return NotASlideError(path.name, f"can't be read ({error.strerror})", "check the disk or network drive")
     if said:
         return NotASlideError(path.name, f"can't be opened as a slide ({said})", _COPY_AGAIN)
     return NotASlideError(path.name, "not a slide in any format that nodescan reads", _LEAVE_OUT)

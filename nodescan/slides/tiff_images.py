@@ -24,7 +24,7 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
 
     OpenSlide takes the resolution from the first directory, though a later one may be the finest level: then none is
     stated. Pictures that it passes over are named. Raises NotASlideError where one of these is a scan, or of full size,
-    and where levels are several pictures at the full resolution: one of them would stand for all.
+    and where levels are several pictures at the full resolution: one of them would stand for all; and OSError.
     """
     finest = [(level.width_px, level.height_px) for level in stored.levels() if level.factor_x < _AS_FINE]
     if len(finest) > 1:
@@ -32,10 +32,7 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
         raise NotASlideError(path.name, reason, _APART)
     if stored.format != "generic-tiff":
         return stored
-    try:
-        images = tiled_images(path, stored.format)
-    except OSError:
-        return stored
+    images = tiled_images(path, stored.format)
     levels = [size for size, shown in images if shown]
     if not levels:
         return stored

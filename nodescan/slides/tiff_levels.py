@@ -66,7 +66,7 @@ def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
 
 def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
     """Which tiles the levels hold, however they are coded. None where the file isn't a TIFF whose missing tiles
-    OpenSlide paints white, or its directories can't be matched with OpenSlide's levels.
+    OpenSlide paints white, or its directories can't be matched with OpenSlide's levels. Raises OSError.
 
     An Aperio tile that is missing, or lies over one, OpenSlide paints from finer levels: white where all lack it,
     though the file may show tissue there.
@@ -77,12 +77,12 @@ def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
         with path.open("rb") as stream:
             levels = tuple(_table(stream, directory) for directory in _pyramid(stream, stored.format))
         return TileTables(_as_shown(levels, stored), stored.sizes_px, of_finest=stored.format == "aperio")
-    except (DeclinedError, CutOffTiffError, OSError):
+    except (DeclinedError, CutOffTiffError):
         return None
 
 
 def deflated_levels(path: Path, stored: StoredSlide) -> tuple[DeflatedLevel, ...]:
-    """The levels in OpenSlide's order; none where none is deflated, or as tile_tables() has it."""
+    """The levels in OpenSlide's order; none where none is deflated, or as tile_tables() has it. Raises OSError."""
     if stored.format not in FORMATS:
         return ()
     try:
@@ -91,7 +91,7 @@ def deflated_levels(path: Path, stored: StoredSlide) -> tuple[DeflatedLevel, ...
             if not any(_is_deflated(stream, directory) for directory in pyramid):
                 return ()  # most files: without having read where all their tiles lie
             return _as_shown(tuple(_deflated(stream, directory) for directory in pyramid), stored)
-    except (DeclinedError, CutOffTiffError, OSError):
+    except (DeclinedError, CutOffTiffError):
         return ()
 
 
@@ -229,8 +229,9 @@ def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
 def _check_coding(stream: BinaryIO, level: TiledLevel) -> None:
     """How one tile is coded tells of all; one that is damaged tells nothing, and is asked for in its own time."""
     present = np.flatnonzero(level.lengths)
+    end = stream.seek(0, 2)
     for tile in present[:: max(1, len(present) // _TRIES)]:
-        stream.seek(min(int(level.offsets[tile]), 2**62))
+        stream.seek(min(int(level.offsets[tile]), end))
         try:
             frame = frame_of(stream.read(min(int(level.lengths[tile]), _HEADER_BYTES)))
         except BadTileError:

@@ -27,25 +27,27 @@ are read row by row. Wider tissue costs speed, not memory."""
 
 
 def recognises(path: Path) -> bool:
-    """Whether the file is one whose pixels come out here as OpenSlide gives them; all others are left to OpenSlide."""
+    """Whether the file is one whose pixels come out here as OpenSlide gives them; all others are left to OpenSlide.
+
+    Raises OSError where the file can't be read: OpenSlide wouldn't notice what is damaged.
+    """
     if openslide_format(path) not in FORMATS:
         return False
     try:
         jpeg_levels(path, stored_slide(path))
-    except (DeclinedError, NotASlideError, OSError):
+    except (DeclinedError, NotASlideError):
         return False
     return True
 
 
 def open_tiff(ref: SlideRef) -> Slide:
-    """Raises NotASlideError where the file isn't one that `recognises` takes, UnmeasurableError without a spacing."""
+    """Raises NotASlideError where the file isn't one that `recognises` takes, UnmeasurableError without a spacing,
+    and OSError."""
     stored = stored_slide(ref.path)
     try:
         levels = JpegLevels(ref.path, jpeg_levels(ref.path, stored), stored.sizes_px)
     except DeclinedError as error:
         raise rejection(ref.path, str(error)) from error
-    except OSError as error:
-        raise rejection(ref.path, error.strerror or "") from error
     return FramedSlide(ref, stored, reader=READER_NAME, levels=levels)
 
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodescan.domain.classification import Metastasis, classify
-from nodescan.domain.patient import Node, Section, Specimen, Staged
+from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
+from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, StagingTable
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_range, size_could_change

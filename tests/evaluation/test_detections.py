@@ -24,6 +24,8 @@ def test_with_and_without_header_and_empty(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("0.9,100\n", "line 1: '0.9,100' is not confidence,x,y"),
+        ("0.9,8_00,100\n", "line 1: '0.9,8_00,100' is not confidence,x,y"),
+        ("0.9,1e300,100\n", "line 1: x and y must be level-0 pixels, not 1e300, 100"),
         ("0.9,1,2\nx,y,confidence\n", "line 2"),
         ("1.01,1,2\n", "confidence 1.01 is not between 0 and 1"),
         ("nan,1,2\n", "confidence nan"),

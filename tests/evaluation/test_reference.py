@@ -132,6 +132,14 @@ def test_what_is_not_read_in_a_folder_is_told(tmp_path: Path) -> None:
     assert read_reference(tmp_path).notes[-1].endswith("b_mask.bmp, c.json")
 
 
+def test_a_mask_of_several_planes_is_refused(tmp_path: Path) -> None:
+    """With an empty first one its slide counted as normal."""
+    empty, tumour = (Image.fromarray(np.full((60, 80), value, dtype=np.uint8)) for value in (0, 255))
+    empty.save(tmp_path / "a_mask.tif", save_all=True, append_images=[tumour])
+    with pytest.raises(AnnotationError, match=r"a_mask\.tif: holds 2 images of its size or larger"):
+        read_reference(tmp_path)
+
+
 def test_in_a_folder_that_shows_normal_slides_the_rest_is_unknown(tmp_path: Path) -> None:
     """One empty mask says that normal slides are listed too."""
     mask_png(tmp_path / "test_001_mask.png")

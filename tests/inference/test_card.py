@@ -82,3 +82,18 @@ def test_a_card_with_numbers_that_cannot_be_is_refused(tmp_path: Path, change: d
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(ModelError, match=r"card\.yaml: "):
         load_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("  threshold: 0.7\n  threshold: 0.5", "key 'threshold' stands twice"),
+        ("  threshold: 0_7", "write '0_7' as a plain decimal number"),
+    ],
+)
+def test_a_card_is_read_as_strictly_as_settings(tmp_path: Path, text: str, reason: str) -> None:
+    """Of a key given twice the last one counted, in silence."""
+    card = (packed_models() / "pcam-p4m" / "card.yaml").read_text(encoding="utf-8")
+    (tmp_path / "card.yaml").write_text(card.replace("  threshold: 0.7", text))
+    with pytest.raises(ModelError, match=rf"card\.yaml: can't be read as a model card \({reason}"):
+        load_card(tmp_path)

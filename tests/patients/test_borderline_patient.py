@@ -12,13 +12,14 @@ from jsonschema import Draft202012Validator
 from nodescan.commands.stage import print_staging
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
-from nodescan.domain.patient import Node, Section, Specimen
+from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.units import Micrometers
 from nodescan.manifest import read_manifest
-from nodescan.patients.corrections import read_corrections
+from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
 from nodescan.patients.patient_files import patients_schema, write_staging

@@ -1,16 +1,19 @@
 """A reader's review changes what it names and nothing else, and everything it did is kept."""
 
+import os
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import Status
+from nodescan.domain.report import Provenance, Status
 from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import UsageError
-from nodescan.patients.corrections import Applied, apply_corrections, read_corrections
+from nodescan.patients.correction_rows import read_corrections
+from nodescan.patients.corrections import Applied, apply_corrections
 from nodescan.reports.report_reader import StoredReport, read_reports
 from tests.patients.made_reports import report, write_csv, write_run
 
@@ -116,6 +119,28 @@ def test_a_centre_means_the_deposit_there(tmp_path: Path) -> None:
     assert [done.deposit_id for done in applied] == [1, 2]
 
 
+def test_a_rejected_deposit_leaves_room_for_another(tmp_path: Path) -> None:
+    """In whatever order the two rows stand."""
+    rows = ("a,,3000,3000,add,150,Dr A", "a,1,,,reject,,Dr A")
+    for number, order in enumerate((rows, rows[::-1])):
+        slide = reviewed(tmp_path / str(number), *order)[0]["a"]
+        assert sorted(deposit.diameter_um for deposit in slide.deposits) == [150.0, 300.0]
+
+
+@pytest.mark.parametrize(("row", "told"), [("a,1,,,reject,,Dr A", True), ("a,,3000,3000,reject,,Dr A", False)])
+def test_numbers_that_are_older_than_the_scan_are_told(tmp_path: Path, row: str, told: bool) -> None:
+    """A slide that was scanned again may have other deposits of these numbers; a centre means the same place."""
+    made = Provenance({}, "", "", "cpu", "float32", "2026-06-01T12:00:00+00:00", 1.0)
+    run = write_run(tmp_path / "run", [replace(report("a", (2600.0, 300.0)), provenance=made)])
+    path = write_csv(tmp_path / "review.csv", HEADER, row)
+    codes: dict[str, list[str]] = {}
+    for day in ("2026-05-31", "2026-06-02"):
+        os.utime(path, (0, datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp()))
+        (slide,), _ = apply_corrections(read_reports(run), read_corrections(path))
+        codes[day] = [flag.code for flag in slide.flags]
+    assert codes == {"2026-05-31": ["review_before_scan"] if told else [], "2026-06-02": []}
+
+
 def test_slides_without_a_row_are_untouched(tmp_path: Path) -> None:
     """Only what was reviewed may change."""
     slides, _ = reviewed(tmp_path, "a,1,,,reject,,Dr A")
@@ -127,7 +152,10 @@ def test_slides_without_a_row_are_untouched(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         (["z,1,,,accept,,Dr A"], "slide 'z' has no report here"),
-        (["a,7,,,accept,,Dr A"], "slide 'a' has no deposit 7"),
+        (["a,7,,,accept,,Dr A"], "slide 'a' has no deposit 7; it has 1, 2"),
+        (["b,1,,,accept,,Dr A"], "slide 'b' has no deposit 1; it has none at all"),
+        (["a,,3010,3000,add,150,Dr A"], "line 2: deposit 1 has this centre already; resize it, or reject it and add"),
+        (["b,,9,9,add,300,Dr A", "b,,9,10,add,150,Dr A"], "line 2: deposit 1 has this centre already"),
         (["a,,64000,9000,reject,,Dr A"], "the centre 64000, 9000 um is not on slide 'a'"),
         (["a,,9000,9000,reject,,Dr A"], "has no deposit near 9000, 9000 um; use add"),
         (["a,1,,,reject,,Dr A", "a,1,,,accept,,Dr B"], "line 3: deposit 1 is corrected in line 2 already"),
@@ -137,7 +165,7 @@ def test_slides_without_a_row_are_untouched(tmp_path: Path) -> None:
         (["a,1,,,resize,,Dr A"], "resize needs the greatest diameter in um as value"),
         (["a,1,,,class,negative,Dr A"], "value is 'negative'"),
         (["a,1,,,delete,,Dr A"], "action is 'delete', which is not known; write accept, reject"),
-        (["a,1,,,reject,,"], "by is empty"),
+        (["a,1,,,reject,,"], "by is empty; write whose word it is"),
         (["a,,,,reject,,Dr A"], "reject needs either a deposit_id or a centre"),
         (["a,1,,,reject,300,Dr A"], "reject takes no value"),
         (["b,1,,,add,300,Dr A"], "add needs centre_x_um and centre_y_um, and no deposit_id"),

@@ -21,12 +21,12 @@ def test_a_row_becomes_a_slide(tmp_path: Path) -> None:
         tmp_path / "m.csv",
         "path,slide_id,patient_id,node_id,stain,mpp",
         "x/a.svs,s1,P1,2,HE,0.25",
-        "x/b.svs,,P1,,,",
+        "x/b.svs,,P2,,,",
         "x/k.svs,,P1,2,CK,",
     )
     assert slides(path, mpp_um=0.5, override_mpp=True) == (
         SlideRef("s1", tmp_path / "x" / "a.svs", "P1", "2", 0.25, False),
-        SlideRef("b", tmp_path / "x" / "b.svs", "P1", None, 0.5, True),
+        SlideRef("b", tmp_path / "x" / "b.svs", "P2", None, 0.5, True),
     )
     assert other_stains(read_manifest(path)) == ("k (CK)",)
 

@@ -18,7 +18,7 @@ from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
-from nodescan.patients.corrections import read_corrections
+from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
 from nodescan.patients.patient_files import page_names, reviewed_before, set_aside, staging_as_json, write_staging
@@ -53,6 +53,13 @@ def staged(folder: Path, *rows: str, header: str, review: tuple[str, ...] = ()) 
         lines = ("slide_id,deposit_id,action,value,by", *review)
         corrections = read_corrections(write_csv(folder / "review.csv", *lines))
     return stage_reports(read_reports(run(folder)), manifest, AJCC8, corrections=corrections)
+
+
+def with_page(folder: Path, slide_id: str) -> Path:
+    """The folder of a run in which this slide has a page."""
+    (folder / slide_id).mkdir(parents=True)
+    (folder / slide_id / "report.html").touch()
+    return folder
 
 
 def words(staging: Staging) -> dict[str, str]:
@@ -309,18 +316,31 @@ def test_corrections_of_slides_in_no_patient_are_listed(tmp_path: Path) -> None:
     assert [one.slide_id for one in found.patients[0].corrections] == ["a2"]
 
 
-@pytest.mark.parametrize(("nodes", "stage"), [("1", "pN1mi"), ("3", "pN1mi")])
-def test_a_dispersed_pattern_without_a_large_focus_is_staged(tmp_path: Path, nodes: str, stage: str) -> None:
-    """A micrometastasis by its cells alone, though no single focus is one."""
+@pytest.mark.parametrize(
+    ("cells", "nodes", "stage", "lowest"),
+    [(40, 1, "pN1mi", 1), (40, 3, "at least pN0(i+)", 0), (66, 3, "at least pN0(i+)", 0), (67, 3, "pN1mi", 1)],
+)
+def test_a_dispersed_pattern_without_a_large_focus_is_staged(
+    tmp_path: Path, cells: int, nodes: int, stage: str, lowest: int
+) -> None:
+    """A micrometastasis by its cells alone, though no single focus is one.
+
+    Each of three nodes may hold 200 cells or fewer, unless there are clearly more than 600 (67 - 16 a focus).
+    """
     foci = tuple(
-        replace(disc(number, 50.0, (300.0 * number, 3000.0)), cells=40, cells_uncertainty=16) for number in range(1, 13)
+        replace(disc(number, 50.0, (300.0 * number, 3000.0)), cells=cells, cells_uncertainty=16)
+        for number in range(1, 13)
     )
     one = replace(report("d", (150.0,)), deposits=foci, metastasis=Metastasis.MICRO)
     run = write_run(tmp_path / "run", [one])
     manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,nodes_on_slide", f"d,D,{nodes}"))
     (patient,) = stage_reports(read_reports(run), manifest, AJCC8).patients
     assert patient.staged.words == stage
-    assert patient.staged.counts.micro == CountRange(1, int(nodes))
+    assert patient.staged.counts.micro == CountRange(lowest, nodes)
+    assert patient.staged.counts.positive == CountRange(lowest, nodes)
+    assert ("if more than 200 lie in one node, so the true stage may be higher" in answer(patient.staged)) is (
+        lowest == 0
+    )
 
 
 def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
@@ -329,7 +349,9 @@ def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
     write_staging(staged(tmp_path / "before", "a2,Gone,1", header="slide_id,patient_id,node_id"), folder)
     assert (folder / "patients" / "Gone.html").is_file()
     (folder / "patients" / "notes.html").write_text("somebody's own")
-    found = staged(tmp_path, "a2,A,1", "b1,B,1", "b2,B,2", header="slide_id,patient_id,node_id")
+    rows = ("a2,A,1", "b1,B,1", "b2,B,2", f"{'x' * 300},B,3")
+    found = staged(tmp_path, *rows, header="slide_id,patient_id,node_id")
+    with_page(folder, "b1")
     pages = write_staging(found, folder)
     assert {path.name for path in pages} == {"A.html", "B.html"}
     assert {path.name for path in (folder / "patients").iterdir()} == {"A.html", "B.html", "notes.html"}
@@ -348,6 +370,7 @@ def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
         "../b1/report.html",
     ):
         assert text in page
+    assert "../b2/report.html" not in page  # no such page was written
     assert "http" not in page.replace("http-equiv", "")
 
 
@@ -435,8 +458,8 @@ def test_every_camelyon17_patient_gets_the_stated_stage(shared: Path) -> None:
 
 
 def test_a_patient_of_a_table_is_told_of_its_own_rows_alone(tmp_path: Path) -> None:
-    """One of two has no node_id in one of its rows."""
-    rows = ("a,P1,1,micro", "b,P2,,negative", "c,P2,2,negative")
+    """One of two has no node_id in its rows."""
+    rows = ("a,P1,1,micro", "b,P2,,negative", "c,P2,,negative")
     labels = read_labels(write_csv(tmp_path / "labels.csv", "slide_id,patient_id,node_id,label", *rows))
     told = {one.staged.specimen.patient_id: one.notes for one in stage_labels(labels, AJCC8).patients}
     assert told["P1"] == ()
@@ -488,7 +511,7 @@ def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> 
 def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
     """Nothing is deleted, a second time nothing is overwritten, and links lead to the reports."""
     found = staged(tmp_path, "a2,A", header="slide_id,patient_id", review=("a2,1,reject,,Dr A",))
-    folder = tmp_path / "out"
+    folder = with_page(tmp_path / "out", "a2")
     assert set_aside(tmp_path) is None
     for number in (1, 2):
         write_staging(found, folder)
@@ -498,7 +521,7 @@ def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
         page = folder / f"patients-before-{number}" / "patients" / "A.html"
         (link,) = re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
         assert (page.parent / link).resolve() == folder / "a2" / "report.html"
-    assert sorted(path.name for path in folder.iterdir()) == ["patients-before-1", "patients-before-2"]
+    assert sorted(path.name for path in folder.iterdir()) == ["a2", "patients-before-1", "patients-before-2"]
 
 
 def test_a_manifests_name_may_be_no_text(tmp_path: Path) -> None:

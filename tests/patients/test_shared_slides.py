@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodescan.domain.classification import Metastasis, classify
-from nodescan.domain.patient import Node, Section, Specimen, Staged
+from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CountRange, Foci
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import deposit_flags

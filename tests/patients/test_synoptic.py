@@ -3,9 +3,10 @@
 import pytest
 
 from nodescan.domain.classification import Metastasis, classify
-from nodescan.domain.patient import Node, Section, Specimen
+from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
+from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, Foci
 from nodescan.domain.units import Micrometers
 from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT, synoptic

@@ -45,6 +45,12 @@ def test_both_channels_come_back_exactly(written: Path, planted: ProbabilityMap)
     assert np.array_equal(examined, planted.examined)
 
 
+def test_it_tells_nothing_of_the_machine_that_wrote_it(written: Path, planted: ProbabilityMap, tmp_path: Path) -> None:
+    """The same map again is the same file; tifffile would put the time and a network card's address into it."""
+    write_map(SlideResult(VARIANTS["failed"]().report, planted), tmp_path)
+    assert (tmp_path / "probability.ome.tif").read_bytes() == written.read_bytes()
+
+
 def test_the_pyramid_halves_until_one_tile_holds_it(written: Path) -> None:
     """Each level is half the last, rounded up."""
     with tifffile.TiffFile(written) as tiff:

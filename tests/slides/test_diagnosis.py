@@ -1,8 +1,10 @@
 """What a user reads when a file isn't a slide: what, why and what to do."""
 
+import errno
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +55,31 @@ def test_a_file_that_isnt_there(tmp_path: Path, make: str):
     if make == "link":
         path.symlink_to(tmp_path / "gone.svs")
     assert refusal(path) == "a.svs: the file isn't there; it was moved, deleted, or is a link to nothing"
+
+
+@pytest.mark.parametrize("compression", ["deflate", "jpeg"])
+def test_a_disk_that_fails_for_a_moment_costs_no_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
+):
+    """Whichever look into the file fails: the slide is refused for its disk, and isn't opened with that check left out,
+    called a defect, or to be converted."""
+    path = write_tiff(tmp_path / "a.tif", [noise(300, 300)], compression=compression)
+    opened, looks, fails = Path.open, 0, 0
+
+    def failing(self: Path, *given: Any, **named: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == fails:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return opened(self, *given, **named)
+
+    monkeypatch.setattr(Path, "open", failing)
+    open_slide(SlideRef("s", path)).close()
+    for fails in range(1, looks + 1):  # noqa: B007  failing() reads it
+        looks = 0
+        with pytest.raises(NotASlideError) as caught:
+            open_slide(SlideRef("s", path))
+        assert str(caught.value) == "a.tif: can't be read (Input/output error); check the disk or network drive"
 
 
 def test_a_folder_and_a_pipe_are_refused_without_waiting(tmp_path: Path):

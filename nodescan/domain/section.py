@@ -1,0 +1,104 @@
+"""One slide as evidence on the lymph node that it is a section of."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Status
+from nodescan.domain.staging import Foci
+from nodescan.domain.units import Micrometers
+
+_LONGEST_UM: Mapping[Metastasis | None, float] = {
+    None: 0.0,
+    Metastasis.NONE: 0.0,
+    Metastasis.ITC: ITC_LIMIT_UM,
+    Metastasis.MICRO: MICRO_LIMIT_UM,
+    Metastasis.MACRO: math.inf,
+}
+"""How long a deposit of each class may be (clinical-rules 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One slide as evidence on its node.
+
+    metastasis: None where nothing can be said. reason: why the slide isn't complete. foci, largest_um: None where
+    not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit on a
+    slide that got no class; it has no part in the stage, but "no tumour found" would be untrue. uncertainty_um: of
+    largest_um or unclassed_um, None where not known or a reader measured it. class_range: the lowest and the highest
+    class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
+    looked, so a slide that was read whole may yet be of any higher class. judged: False where the network can't judge
+    it, or saw none of its tissue, so that it counts as not read. decisive: the deposit that gives it its class, in
+    words, with its place; "" where not known. certain: the class that one of the nodes on it has, whichever of them
+    its foci lie in; None: metastasis.
+    """
+
+    slide_id: str
+    status: Status
+    metastasis: Metastasis | None
+    largest_um: Micrometers | None = None
+    foci: Foci | None = None
+    nodes_on_slide: int = 1
+    reason: str = ""
+    doubts: tuple[Flag, ...] = ()
+    unclassed_um: Micrometers | None = None
+    uncertainty_um: Micrometers | None = None
+    class_range: tuple[Metastasis, Metastasis] | None = None
+    cut_off: bool = False
+    judged: bool = True
+    decisive: str = ""
+    certain: Metastasis | None = None
+
+    def __post_init__(self) -> None:
+        if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
+            raise ValueError(f"{self.slide_id}: a slide that is {self.status} is never called negative")
+        lowest, highest = self.classes
+        if not lowest <= (self.metastasis or Metastasis.NONE) <= highest:
+            raise ValueError(f"{self.slide_id}: its class lies outside the range that its sizes allow")
+        if self.nodes_on_slide < 1:
+            raise ValueError(f"{self.slide_id}: a slide shows at least one node, not {self.nodes_on_slide}")
+
+    @property
+    def complete(self) -> bool:
+        return self.status is Status.COMPLETE and self.metastasis is not None
+
+    @property
+    def exact(self) -> bool:
+        """Whether it can't be of a higher class than was found, but for the uncertainty of sizes."""
+        return self.complete and not (self.cut_off and self.metastasis is not Metastasis.MACRO)
+
+    @property
+    def readable(self) -> bool:
+        return self.judged and self.status in (Status.COMPLETE, Status.INCOMPLETE)
+
+    @property
+    def certain_class(self) -> Metastasis:
+        """See `certain`; NONE where nothing can be said."""
+        found = self.metastasis or Metastasis.NONE
+        return found if self.certain is None else min(found, self.certain)
+
+    @property
+    def classes(self) -> tuple[Metastasis, Metastasis]:
+        """The lowest and the highest class that it can have by its sizes; NONE where nothing can be said."""
+        found = self.metastasis or Metastasis.NONE
+        return self.class_range or (found, found)
+
+    @property
+    def borderline(self) -> bool:
+        lowest, highest = self.classes
+        return lowest is not highest
+
+
+def with_largest(sections: Iterable[Section]) -> Section | None:
+    """The section with the largest deposit; None where none was measured, or one without a size may hold a larger."""
+    sized: list[tuple[Micrometers, Section]] = []
+    unsized_um = 0.0
+    for section in sections:
+        if section.largest_um is None:
+            unsized_um = max(unsized_um, _LONGEST_UM[section.metastasis])
+        else:
+            sized.append((section.largest_um, section))
+    largest_um, largest = max(sized, key=lambda one: one[0], default=(0.0, None))
+    return largest if unsized_um <= largest_um else None

@@ -1,0 +1,115 @@
+"""Which report belongs to which row of a manifest, and what is refused because it could be of another slide."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from nodescan.manifest import Manifest, ManifestRow
+from nodescan.reports.report_reader import StoredReport
+from nodescan.slides.discovery import SUFFIXES
+from nodescan.slides.files import fingerprint
+from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
+from nodescan.slides.spacing import AGREEMENT
+
+ANOTHER_FILE = "the report of that name is of another file: scan this one"
+
+
+def identified(manifest: Manifest) -> Manifest:
+    """The manifest with a slide_id in each row that has a slide: as given, else what a run would call the file."""
+    unnamed = [row.path for row in manifest.rows if not row.slide_id and row.path is not None]
+    made = iter(slide_ids(unnamed))
+    rows = (row if row.slide_id or row.path is None else replace(row, slide_id=next(made)) for row in manifest.rows)
+    return replace(manifest, rows=tuple(rows))
+
+
+def check_spacings(reports: Sequence[StoredReport], manifest: Manifest) -> None:
+    """Raise UsageError where a row's mpp isn't what its slide was measured with: it was corrected since the scan."""
+    by_slide = {report.slide_id: report.info for report in reports}
+    for row in identified(manifest).rows:
+        info = by_slide.get(row.slide_id)
+        if info is not None and row.mpp_um is not None and abs(row.mpp_um / info.spacing.mean - 1) > AGREEMENT:
+            raise row.facts.where.error(
+                f"mpp is {row.mpp_um:g}, but the report of slide {row.slide_id!r} is measured with "
+                f"{info.spacing.mean:g}: run the slide again, or correct mpp"
+            )
+
+
+def check_patients(manifest: Manifest) -> None:
+    """Raise UsageError where a row names no patient."""
+    for row in manifest.rows:
+        if not row.facts.patient_id:
+            raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
+
+
+def check_slides(rows: Sequence[ManifestRow]) -> None:
+    """Raise UsageError where two identified rows mean one slide: it could count for two patients.
+
+    Ids are compared as disks that don't tell case apart do, files by where they really lie.
+    """
+    names: dict[str, ManifestRow] = {}
+    files: dict[Path, ManifestRow] = {}
+    for row in rows:
+        where = row.facts.where
+        first = names.setdefault(row.slide_id.casefold(), row) if row.slide_id else row
+        if first is not row:
+            line = first.facts.where.line
+            raise where.error(f"the slide_id {row.slide_id!r} stands in line {line} too; give another")
+        first = row if row.path is None else files.setdefault(real_path(row.path), row)
+        if first is not row and row.path is not None:
+            raise where.error(f"{row.path.name} is the same file as in line {first.facts.where.line}")
+
+
+def check_names(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> None:
+    """Raise UsageError where a row without a report means one by another spelling: it would count as not run."""
+    listed = {row.slide_id for row in rows}
+    near = {_key(slide_id): slide_id for slide_id in reports if slide_id not in listed}
+    for row in rows:
+        meant = near.get(_key(row.slide_id)) if row.has_slide and row.slide_id not in reports else None
+        if meant is not None:
+            raise row.facts.where.error(f"there is no report of slide {row.slide_id!r}; did you mean {meant!r}?")
+
+
+def _key(slide_id: str) -> str:
+    """What a slide's spellings have in common: case and signs, a slide file's suffix, zeros that a spreadsheet took."""
+    named = Path(slide_id)
+    key = slide_key(named.stem if named.suffix.lower() in SUFFIXES else slide_id)
+    return key.lstrip("0") if key.isdigit() else key
+
+
+def is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
+    """Whether the file that the row names is there, and isn't the one that was reported: names such as 1.svs recur."""
+    if row.path is None or report is None or not report.fingerprint:
+        return False
+    try:
+        return fingerprint(row.path) != report.fingerprint
+    except OSError:
+        return False
+
+
+def set_apart(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:
+    """Slides whose reports may not count, and why: of another file, or of one that stands for another node, too."""
+    another = {row.slide_id: ANOTHER_FILE for row in rows if is_of_another_file(row, reports.get(row.slide_id))}
+    first: dict[tuple[object, ...], ManifestRow] = {}
+    copies: dict[str, str] = {}
+    for row in rows:
+        report = reports.get(row.slide_id) if row.has_slide and row.is_he else None
+        if report is None or not report.fingerprint or not report.tissue_area_mm2 or row.slide_id in another:
+            continue
+        seen = first.setdefault((report.fingerprint, report.tissue_area_mm2), row)
+        if _node(seen) != _node(row):
+            copies |= {one.slide_id: _copy_words(other) for one, other in ((seen, row), (row, seen))}
+    return another | copies
+
+
+def _node(row: ManifestRow) -> tuple[str, ...]:
+    facts = row.facts
+    return (*facts.specimen, facts.node_id or f"\0{row.slide_id}")
+
+
+def _copy_words(other: ManifestRow) -> str:
+    facts = other.facts
+    node = f"node {facts.node_id} of " if facts.node_id else ""
+    return (
+        f"its file is a copy of that of slide {other.slide_id}, {node}patient {facts.patient_id}, so one of the two is "
+        "the wrong file: put the right one there and run it"
+    )

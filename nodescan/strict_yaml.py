@@ -1,0 +1,49 @@
+"""YAML as settings and model cards are written in it: nothing that hides a mistake."""
+
+import re
+import reprlib
+from collections.abc import Hashable
+from typing import Any
+
+import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+
+_ODD_NUMBER = re.compile(r"^[-+]?0[0-9_xb]|[:_]")
+"""YAML 1.1 takes 0160 for 112, 0x10 for 16 and 1:30 for 90."""
+
+
+class StrictLoader(yaml.SafeLoader):
+    """YAML without what hides a mistake: keys given twice or that aren't text, aliases, tags, octal numbers, times."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise ComposerError(
+                None, None, "aliases are not allowed, write the value where it belongs", self.peek_event().start_mark
+            )
+        event = self.peek_event()
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            raise ComposerError(None, None, f"the tag {event.tag!r} is not allowed, remove it", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str):
+                raise ConstructorError(None, None, f"key {key!r} is not text", key_node.start_mark)
+            if key in seen:
+                raise ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> float:
+        if _ODD_NUMBER.search(node.value):
+            said = f"write {reprlib.repr(node.value)} as a plain decimal number"
+            raise ConstructorError(None, None, said, node.start_mark)
+        whole = node.tag.endswith(":int")
+        return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+
+
+for _kind in ("int", "float"):
+    StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", StrictLoader.construct_number)

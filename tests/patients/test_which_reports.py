@@ -1,0 +1,106 @@
+"""Which reports stage a patient: those that its slides' names mean, and what is said of these alone."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.report import RESULT_VERSION, Provenance, SlideReport, Status
+from nodescan.domain.staging import AJCC8
+from nodescan.errors import UsageError
+from nodescan.manifest import read_manifest
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import stage_reports
+from nodescan.patients.synoptic import synoptic
+from nodescan.reports.report_reader import read_reports
+from tests.patients.made_reports import report, write_csv, write_run
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("7", "007"), ("s.svs", "s"), ("S.MRXS", "s")])
+def test_a_slide_id_without_its_zeros_or_with_its_suffix_is_an_error(tmp_path: Path, wrong: str, meant: str) -> None:
+    """A spreadsheet takes zeros from numbers; a slide is called by its file's name without suffix."""
+    folder = write_run(tmp_path / "run", [report(meant, (900.0,))])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id", f"{wrong},A"))
+    with pytest.raises(UsageError, match=f"no report of slide '{wrong}'; did you mean '{meant}'?"):
+        stage_reports(read_reports(folder), manifest, AJCC8)
+
+
+def test_slides_that_only_look_alike_are_two(tmp_path: Path) -> None:
+    """What follows a point may be part of a name, and so may zeros behind letters: such a slide was not run."""
+    folder = write_run(tmp_path / "run", [report("S23"), report("A07")])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id", "S23.1,A", "A7,B"))
+    assert stage_reports(read_reports(folder), manifest, AJCC8).not_run == ("A7", "S23.1")
+
+
+def test_a_report_in_a_folder_of_another_name_is_refused(tmp_path: Path) -> None:
+    """Who renames a result sets it aside; it must not stage the patient as if it stood."""
+    folder = write_run(tmp_path / "run", [report("a", (900.0,)), report("b")])
+    (folder / "a").rename(folder / "a old")
+    with pytest.raises(UsageError, match=r"a old: holds the report of slide 'a'.* name it a again, or move it out of"):
+        read_reports(folder)
+
+
+def test_a_patient_is_told_of_its_own_models_and_limits_alone(tmp_path: Path) -> None:
+    """Another patient's, or a slide's of no patient, may be quite different."""
+
+    def by(slide_id: str, name: str, found_from_um: float, version: int) -> SlideReport:
+        one = report(slide_id)
+        made = Provenance({}, "", "", "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0, result_version=version)
+        assert one.model is not None
+        return replace(one, model=replace(one.model, name=name, found_from_um=found_from_um), provenance=made)
+
+    reports = [by("a", "net-a", 600.0, RESULT_VERSION), by("b", "net-b", 800.0, 1), by("stray", "net-c", 3000.0, 2)]
+    folder = write_run(tmp_path / "run", reports)
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "a,A,1", "b,B,1"))
+    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    notes = {r.staged.specimen.patient_id: {note.code: note.message for note in r.all_notes} for r in found.patients}
+    assert "0.6 mm" in notes["A"]["detection_limit"]
+    assert "0.8 mm" in notes["B"]["detection_limit"]
+    assert "older_reports" not in notes["A"]
+    assert f"result version 1; nodescan gives other results now ({RESULT_VERSION})" in notes["B"]["older_reports"]
+    page_a, page_b = (page.read_text() for page in write_staging(found, tmp_path / "out"))
+    assert ("net-a" in page_a, "net-b" in page_a) == (True, False)
+    assert ("net-a" in page_b, "net-b" in page_b) == (False, True)
+    assert "result version 1" in page_b.partition("Look here first")[2].partition("</section>")[0]
+    assert len(found.models) == 2
+
+
+def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Path) -> None:
+    """No tissue was found, or all of it is out of focus: the node was not seen."""
+    bare = replace(report("n", status=Status.INCOMPLETE), examined_fraction=0.0)
+    folder = write_run(tmp_path / "run", [bare, report("m")])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "n,A,1", "m,A,2"))
+    (both,) = stage_reports(read_reports(folder), manifest, AJCC8).patients
+    assert both.staged.specimen.n_examined == 1
+    elements = {fact.label: (fact.value, fact.note) for fact in synoptic(both.staged)}
+    assert elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == (
+        "1",
+        "1 more could not be read",
+    )
+
+
+def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
+    """One of them is mistaken, and which is not known: neither node was read. Within one node a copy does no harm."""
+
+    def scanned(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:
+        made = Provenance({}, "", fingerprint, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
+        return replace(report(slide_id, (2600.0,)), provenance=made, tissue_area_mm2=area_mm2)
+
+    names = {"a": "1", "b": "1", "c": "1", "d": "2", "e": "2", "f": "3"}
+    reports = [scanned(slide_id, fingerprint) for slide_id, fingerprint in names.items()]
+    reports += [scanned("g", "3", 41.0), report("h", (900.0,))]  # g: of other pixels, whose ends are alike
+    folder = write_run(tmp_path / "run", reports)
+    rows = ("a,A,1", "b,A,2", "c,B,1", "d,C,1", "e,C,1", "f,D,1", "g,E,1", "h,A,3")
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
+    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    words = {result.staged.specimen.patient_id: result.staged.words for result in found.patients}
+    assert words == {
+        "A": "at least pN1mi",
+        "B": "cannot be determined (no readable slide)",
+        **dict.fromkeys("CDE", "pN1a"),
+    }
+    told = [note.message for note in found.patients[1].all_notes if note.code == "node_unread"]
+    assert told == [
+        "Node 1, slide c: failed (its file is a copy of that of slide a, node 1 of patient A, so one of the two is the "
+        "wrong file: put the right one there and run it)."
+    ]
