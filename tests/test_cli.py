@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan import __version__, batch, bench, demo, workers
+from nodescan import __version__, batch, demo, workers
 from nodescan.batch_request import BatchRequest
+from nodescan.benchmarks import speed
 from nodescan.cli import main
 from nodescan.inference import slots
 from nodescan.progress import Viewer
@@ -389,8 +390,8 @@ def test_manifest_run_without_doubt_exits_0(tmp_path: Path, scans: Callable[...,
 
 def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     """The same figures both ways, under their own names in JSON."""
-    speed = bench.Speed("cpu", "float32", "float32", "openslide", 9, 0.33, 100.0, 50.0, 10.0, 0.36, 0.8333)
-    monkeypatch.setattr(bench, "measure_speed", lambda slide, *, model, device, progress: speed)
+    measured = speed.Speed("cpu", "float32", "float32", "openslide", 9, 0.33, 100.0, 50.0, 10.0, 0.36, 0.8333)
+    monkeypatch.setattr(speed, "measure_speed", lambda slide, *, model, device, progress: measured)
     assert main(["bench", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["efficiency"] == 0.8333
     assert main(["bench"]) == 0

@@ -178,11 +178,15 @@ def test_folders_without_reports_and_copies_are_refused(tmp_path: Path) -> None:
         read_reports(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="holds no reports"):
         read_reports(tmp_path)
-    for name in ("s", "s copy"):
-        (tmp_path / name).mkdir()
-        write_json(VARIANTS["macro"](), tmp_path / name)
-    with pytest.raises(UsageError, match="remove the copy"):
-        read_reports(tmp_path)
+    report = VARIANTS["macro"]()
+    slide_id = report.report.slide.slide_id
+    for name, said in ((slide_id.upper(), "remove the copy"), (f"{slide_id} copy", "renamed or copied")):
+        folder = tmp_path / name.replace(" ", "_")
+        for place in (folder / slide_id, folder / name):
+            place.mkdir(parents=True)
+            write_json(report, place)
+        with pytest.raises(UsageError, match=said):
+            read_reports(folder)
 
 
 def test_text_that_is_no_json_is_refused(tmp_path: Path) -> None:
