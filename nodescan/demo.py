@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nodescan.batch import run_batch
-from nodescan.batch_request import BatchRequest
+from nodescan.batch.progress import Viewer
+from nodescan.batch.request import BatchRequest
+from nodescan.batch.run import run_batch
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
 from nodescan.phantoms import PhantomTruth, PlantedDeposit, make_phantom
 from nodescan.phantoms.canvas import PhantomPlan
 from nodescan.phantoms.outlines import Shape
-from nodescan.progress import Viewer
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.whole_files import prepare_folder
 

@@ -9,7 +9,7 @@ Read `scan_slide` first. Its steps, and where each is told in full:
 4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.
 5. slide_flags.py: what a reader must know beside the finding; domain/verdict.py: status and class.
 
-Whoever scans many slides calls it by slide_task.py, which writes the reports; see batch.py.
+Whoever scans many slides calls it by batch/slide_task.py, which writes the reports; see batch/run.py.
 """
 
 import time

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from nodescan import batch
-from nodescan.batch import run_batch
-from nodescan.batch_request import BatchRequest
+from nodescan.batch import run as batch
+from nodescan.batch.progress import Viewer
+from nodescan.batch.request import BatchRequest
+from nodescan.batch.run import run_batch
 from nodescan.domain.report import SlideReport
-from nodescan.progress import Viewer
 from tests.cluster_fakes import Farm
 from tests.fakes import PINK, paint_slide
 

@@ -6,10 +6,10 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from nodescan.batch.progress import Viewer
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity, SlideReport
-from nodescan.progress import Viewer
 
 PINK, PURPLE = (185, 115, 160), (110, 60, 150)
 

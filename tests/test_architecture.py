@@ -45,7 +45,7 @@ WRONG_IMPORTS = {
     "nodescan/scan.py": "torch",
     "nodescan/reports/wording.py": "openslide",
     "nodescan/imaging/tissue.py": "tifffile",
-    "nodescan/batch.py": "yaml",
+    "nodescan/batch/run.py": "yaml",
     "nodescan/inference/predictor.py": "torchvision",
     "nodescan/config.py": "training",
 }
@@ -87,7 +87,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_scanning_does_not_need_torchvision_or_training() -> None:
     """What `run` imports is the product: no torchvision, no lightning, no training."""
     program = (
-        "import sys, nodescan.batch, nodescan.demo, nodescan.commands.tables; "
+        "import sys, nodescan.batch.run, nodescan.demo, nodescan.commands.tables; "
         "print(sorted({'torchvision', 'lightning', 'training', 'torchmetrics'} & sys.modules.keys()))"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -12,9 +12,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan import batch, reports, scan, slide_task
-from nodescan.batch import run_batch, scan_all, scan_manifest
-from nodescan.batch_request import BatchRequest
+from nodescan import reports, scan
+from nodescan.batch import run as batch
+from nodescan.batch import slide_task
+from nodescan.batch.progress import Viewer
+from nodescan.batch.request import BatchRequest
+from nodescan.batch.run import run_batch, scan_all, scan_manifest
+from nodescan.batch.slide_task import RunTools, Tools
+from nodescan.batch.tools import in_this_process
+from nodescan.batch.viewers import JsonLog
 from nodescan.config import load_config
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
@@ -24,13 +30,9 @@ from nodescan.inference import slots
 from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides
-from nodescan.progress import Viewer
 from nodescan.reports import report_names
-from nodescan.run_tools import in_this_process
-from nodescan.slide_task import RunTools, Tools
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
-from nodescan.viewers import JsonLog
 from tests.fakes import ColourPredictor, Listener, paint_slide
 
 

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan import __version__, batch, demo, workers
-from nodescan.batch_request import BatchRequest
+from nodescan import __version__, demo
+from nodescan.batch import run as batch
+from nodescan.batch import workers
+from nodescan.batch.progress import Viewer
+from nodescan.batch.request import BatchRequest
 from nodescan.benchmarks import speed
 from nodescan.cli import main
 from nodescan.inference import slots
-from nodescan.progress import Viewer
 from tests.fakes import ColourPredictor, paint_slide
 
 Capture = pytest.CaptureFixture[str]
@@ -159,7 +161,8 @@ def test_log_never_takes_the_place_of_a_file_of_the_run(name: str, tmp_path: Pat
 SCAN = """
 import sys
 from types import SimpleNamespace
-from nodescan import batch, cli
+from nodescan import cli
+from nodescan.batch import run as batch
 from nodescan.inference import slots
 from tests.fakes import ColourPredictor
 slots.open_in_slot = lambda folder, *, device, slot: (ColourPredictor(), 1)

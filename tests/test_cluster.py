@@ -25,17 +25,17 @@ pytest.importorskip("distributed", reason='Dask is not installed: pip install "n
 
 from distributed.comm.core import CommClosedError
 
-from nodescan import batch
-from nodescan.batch import BatchResult, run_batch
-from nodescan.batch_request import BatchRequest
-from nodescan.cluster import connection, executor, processes, task
-from nodescan.cluster.connection import Cluster
-from nodescan.cluster.processes import threads_of_a_task
-from nodescan.cluster.task import Attempt
+from nodescan.batch import run as batch
+from nodescan.batch.cluster import connection, executor, processes, task
+from nodescan.batch.cluster.connection import Cluster
+from nodescan.batch.cluster.processes import threads_of_a_task
+from nodescan.batch.cluster.task import Attempt
+from nodescan.batch.progress import PlainViewer
+from nodescan.batch.request import BatchRequest
+from nodescan.batch.run import BatchResult, run_batch
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, NodescanError, StalledError, UsageError
-from nodescan.progress import PlainViewer
 from tests.cluster_fakes import PATIENCE_S, REPOSITORY, Farm, gone, kill, marks, until
 from tests.fakes import paint_slide
 
@@ -44,7 +44,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are l
 RUN = """
 import sys
 from functools import partial
-from nodescan import batch, cli
+from nodescan import cli
+from nodescan.batch import run as batch
 batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
 sys.exit(cli.main(sys.argv[2:]))
 """
@@ -375,7 +376,7 @@ def test_what_is_no_address_is_refused_without_a_client(address: str, monkeypatc
 
 def test_without_dask_the_command_to_install_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, and no traceback."""
-    for name in [name for name in sys.modules if name.startswith("nodescan.cluster")]:
+    for name in [name for name in sys.modules if name.startswith("nodescan.batch.cluster")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "distributed", None)
     asked = BatchRequest((str(paint_slide(tmp_path / "a.tif")),), tmp_path / "out", scheduler="tcp://localhost:1")
@@ -385,7 +386,7 @@ def test_without_dask_the_command_to_install_it_is_said(tmp_path: Path, monkeypa
 
 def test_dask_is_imported_only_where_a_scheduler_is_named() -> None:
     """A run on this machine costs nothing for it."""
-    program = "import nodescan.batch, sys; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
+    program = "import nodescan.batch.run, sys; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 

@@ -6,8 +6,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 
+from nodescan.batch.executors import InProcess, died_twice, finished
 from nodescan.errors import DiedTwiceError, SlideError, StalledError, WorkerDiedError
-from nodescan.executors import InProcess, died_twice, finished
 
 
 def square(number: int) -> int:

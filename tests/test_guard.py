@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
@@ -20,7 +21,6 @@ from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import Shown
 from nodescan.imaging.stitching import fitted_tiles
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
-from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
 from tests import test_scan
 from tests.fakes import PURPLE, ColourPredictor

@@ -127,7 +127,7 @@ def test_a_run_that_has_only_begun_ends_with_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """While it still loads what it needs."""
-    monkeypatch.setattr("nodescan.workers.started_ahead", lambda slots: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("nodescan.batch.workers.started_ahead", lambda slots: signal.raise_signal(signal.SIGTERM))
     assert main(["run", str(tmp_path), "--out", str(tmp_path / "out")]) == 130
     assert capsys.readouterr().err == "error: stopped by the user\n"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.batch.record import keep_in_log
 from nodescan.cli import main
 from nodescan.errors import OutputError, UsageError
 from nodescan.kept_files import check_inputs
 from nodescan.reports import write_reports
-from nodescan.run_record import keep_in_log
 from tests.evaluation.test_compare import planted
 from tests.fakes import paint_slide
 from tests.reports.factory import VARIANTS

@@ -14,15 +14,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from nodescan import run_tools
+from nodescan.batch import tools as run_tools
+from nodescan.batch.copy_folder import remove_leftovers
+from nodescan.batch.local_copies import LocalCopies, local_copies
 from nodescan.cli import main
-from nodescan.copy_folder import remove_leftovers
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError
 from nodescan.inference import slots
 from nodescan.interfaces import Slide
-from nodescan.local_copies import LocalCopies, local_copies
 from nodescan.slides import open_slide
 from nodescan.slides.files import files_of_slide, fingerprint, state_of
 from tests.fakes import ColourPredictor, paint_slide
@@ -232,7 +232,7 @@ def test_whoever_waits_for_a_disk_that_hangs_hears_that_the_run_was_stopped(
 ) -> None:
     """Ctrl-C needn't wait for the stall time."""
     (ref,), disk = slides(tmp_path / "in", 1), HungDisk(monkeypatch)
-    monkeypatch.setattr("nodescan.local_copies._LEAVING_S", 0.1)
+    monkeypatch.setattr("nodescan.batch.local_copies._LEAVING_S", 0.1)
     with local_copies([ref], tmp_path / "local", print, stall_s=600) as copies:
         threading.Thread(target=lambda: disk.reached.wait() and copies.stop()).start()
         with pytest.raises(CancelledError):
@@ -304,7 +304,7 @@ def test_once_stopped_nothing_more_is_copied(tmp_path: Path) -> None:
 def test_what_a_dead_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     """A run that lives keeps its copies; files, other folders and links stay, whatever they are called."""
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom nodescan.local_copies import local_copies\n"
+        "import os, sys\nfrom pathlib import Path\nfrom nodescan.batch.local_copies import local_copies\n"
         "copies = local_copies([], Path(sys.argv[1]), print, stall_s=60)\n"
         "(copies.own / 'slide.svs').write_bytes(b'x')\nos._exit(9)"
     )
@@ -387,7 +387,7 @@ def test_a_defect_in_copying_is_told_with_its_cause_and_the_next_slide_is_copied
             raise ZeroDivisionError("planted")
         return files_of_slide(path)
 
-    monkeypatch.setattr("nodescan.local_copies.files_of_slide", files)
+    monkeypatch.setattr("nodescan.batch.local_copies.files_of_slide", files)
     told: list[str] = []
     seen: list[Path] = []
 

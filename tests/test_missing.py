@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import PixelBox
@@ -18,7 +19,6 @@ from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide, TilePredictor
-from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import open_with_openslide

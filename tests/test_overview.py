@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.overview import overview_and_tissue, view_whole
-from nodescan.progress import Viewer
 from tests.fakes import PINK
 from tests.test_scan import PaintedSlide
 

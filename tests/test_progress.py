@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.batch.progress import BarViewer, PlainViewer, Viewer, duration, outcome
+from nodescan.batch.viewers import JsonLog, Viewers
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError, UsageError
-from nodescan.progress import BarViewer, PlainViewer, Viewer, duration, outcome
-from nodescan.viewers import JsonLog, Viewers
 
 
 class Clock:

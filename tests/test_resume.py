@@ -13,22 +13,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan import resume
-from nodescan.batch import BatchResult, run_batch, scan_all
-from nodescan.batch_request import BatchRequest
+from nodescan.batch import resume
+from nodescan.batch.executors import LocalSlots
+from nodescan.batch.limits import MAX_UNREAD_PERCENT
+from nodescan.batch.lock import LOCK_FILE, RunRules, held
+from nodescan.batch.request import BatchRequest
+from nodescan.batch.resume import Recipe, Sorted, sort_out
+from nodescan.batch.run import BatchResult, run_batch, scan_all
+from nodescan.batch.slide_task import RunTools
+from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.errors import LockLostError, OutputError, UsageError
-from nodescan.executors import LocalSlots
 from nodescan.inference import slots
 from nodescan.reports import CHOICES
-from nodescan.resume import Recipe, Sorted, sort_out
-from nodescan.run_limits import MAX_UNREAD_PERCENT
-from nodescan.run_lock import LOCK_FILE, RunRules, held
-from nodescan.slide_task import RunTools
 from nodescan.slides.discovery import find_slides
 from nodescan.whole_files import PART_SUFFIX
-from nodescan.worker_messages import ScanJob
 from tests.fakes import ColourPredictor, Listener, paint_slide
 
 Run = Callable[..., BatchResult]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nodescan import run_lock
+from nodescan.batch import lock as run_lock
+from nodescan.batch.lock import LOCK_FILE, SILENT_S, Holder, held, process_start, read_holder, take, this_process
 from nodescan.errors import LockLostError, OutputError
-from nodescan.run_lock import LOCK_FILE, SILENT_S, Holder, held, process_start, read_holder, take, this_process
 
 
 def lie(folder: Path, holder: Holder, *, silent_s: float = 0.0) -> Path:
@@ -243,7 +243,7 @@ def test_processes_are_told_apart_by_when_they_began() -> None:
 
 def test_a_killed_run_leaves_a_lock_that_the_next_one_takes(tmp_path: Path) -> None:
     """kill -9 in the middle: no waiting."""
-    code = "import sys, time; from pathlib import Path; from nodescan.run_lock import held\n"
+    code = "import sys, time; from pathlib import Path; from nodescan.batch.lock import held\n"
     code += "with held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

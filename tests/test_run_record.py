@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.batch.record import RunRecord, redo_command, shown_command, to_redo, versions, without_folders
+from nodescan.batch.tools import RemotePredictor
 from nodescan.config import load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.run_record import RunRecord, redo_command, shown_command, to_redo, versions, without_folders
-from nodescan.run_tools import RemotePredictor
 from tests.fakes import ColourPredictor
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan.batch.progress import Viewer, outcome
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
@@ -19,7 +20,6 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination, examine
 from nodescan.interfaces import Slide
-from nodescan.progress import Viewer, outcome
 from nodescan.scan import Finding, report_of, scan_slide
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.batch import scan_all
+from nodescan.batch.lock import held
+from nodescan.batch.progress import PlainViewer
+from nodescan.batch.run import scan_all
+from nodescan.batch.slide_task import Tools
+from nodescan.batch.tools import in_this_process
+from nodescan.batch.viewers import JsonLog
+from nodescan.batch.workers import Worker
 from nodescan.config import load_config
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import WorkerError
-from nodescan.progress import PlainViewer
-from nodescan.run_lock import held
-from nodescan.run_tools import in_this_process
-from nodescan.slide_task import Tools
 from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
-from nodescan.viewers import JsonLog
-from nodescan.workers import Worker
 from tests.fakes import ColourPredictor, paint_slide
 from tests.test_workers import job, scanned
 

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from nodescan.batch.lock import RunRules
+from nodescan.batch.slide_task import Tools, scan_one
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import millimetres
@@ -20,8 +22,6 @@ from nodescan.errors import NotASlideError, RegionUnreadableError, UnmeasurableE
 from nodescan.interfaces import OpenSlideFile
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.json_report import report_schema
-from nodescan.run_lock import RunRules
-from nodescan.slide_task import Tools, scan_one
 from tests.fakes import PINK, PURPLE, ColourPredictor, Listener
 from tests.test_scan import PaintedSlide
 

@@ -16,19 +16,20 @@ from typing import NoReturn
 
 import pytest
 
-from nodescan import executors, machine, workers
-from nodescan.batch import BatchResult, scan_all
+from nodescan import machine
+from nodescan.batch import executors, workers
+from nodescan.batch.executors import LocalSlots
+from nodescan.batch.progress import PlainViewer
+from nodescan.batch.run import BatchResult, scan_all
+from nodescan.batch.slide_task import RunTools, Tools, lost_slide
+from nodescan.batch.worker_messages import ScanJob, job_line, slide_line
+from nodescan.batch.workers import Worker, share_of_cores
 from nodescan.config import load_config
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedError, WorkerError
-from nodescan.executors import LocalSlots
 from nodescan.inference.card import find_model
-from nodescan.progress import PlainViewer
-from nodescan.slide_task import RunTools, Tools, lost_slide
 from nodescan.slides import open_slide
-from nodescan.worker_messages import ScanJob, job_line, slide_line
-from nodescan.workers import Worker, share_of_cores
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.worker_fakes import PIDS
 
@@ -178,7 +179,7 @@ def test_worker_refuses_a_model_that_is_no_longer_the_runs(tmp_path: Path) -> No
 
 def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None:
     """Any program can run one; what a library prints is not mistaken for an answer."""
-    command = [sys.executable, "-m", "nodescan.worker_process"]
+    command = [sys.executable, "-m", "nodescan.batch.worker_process"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=REPOSITORY
     ) as process:
@@ -200,7 +201,7 @@ def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None
 def test_worker_ends_with_its_stdin_while_it_still_loads_what_it_needs(tmp_path: Path) -> None:
     """A run that is killed at once leaves no process behind: here one that would load for ever."""
     (tmp_path / "numpy.py").write_text("import pathlib, time\npathlib.Path('loading').touch()\ntime.sleep(600)\n")
-    command = [sys.executable, "-m", "nodescan.worker_process"]
+    command = [sys.executable, "-m", "nodescan.batch.worker_process"]
     with subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -288,7 +289,8 @@ def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
 RUN = """
 import sys
 from functools import partial
-from nodescan import batch, cli
+from nodescan import cli
+from nodescan.batch import run as batch
 batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
 sys.exit(cli.main(sys.argv[2:]))
 """

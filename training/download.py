@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from nodescan.batch.lock import held
 from nodescan.csv_rows import csv_text
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError, StoppedError, UsageError
-from nodescan.run_lock import held
 from nodescan.whole_files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
 from training.manifest import DIGESTS, ManifestRow, digest_of

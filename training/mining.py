@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.csv_rows import csv_text
 from nodescan.domain.maps import ProbabilityMap, TissueMask
@@ -16,7 +17,6 @@ from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
-from nodescan.progress import Viewer
 from nodescan.whole_files import output_errors, write_beside
 from training.export import export
 from training.sampler import HARD_COLUMNS

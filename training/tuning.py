@@ -14,6 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.classification import classify
 from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
@@ -27,7 +28,6 @@ from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, s
 from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.interfaces import TilePredictor
 from nodescan.overview import overview_and_tissue
-from nodescan.progress import Viewer
 from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
 from training.discs import DiscMap, as_scores, measured_discs, told_apart

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.batch.progress import Viewer
 from nodescan.benchmarks.scan_runs import ScanRun, scan
 from nodescan.benchmarks.slide_tiles import tissue_tiles
 from nodescan.config import load_config
@@ -24,7 +25,6 @@ from nodescan.inference.slots import open_in_slot
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.machine import temporary_folder
 from nodescan.phantoms import make_phantom, plan_phantom
-from nodescan.progress import Viewer
 from nodescan.slides import open_slide
 
 MOST_TILES = 256

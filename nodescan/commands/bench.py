@@ -60,7 +60,7 @@ def bench(
     as_json: AsJson = False,
 ) -> int:
     """Measure reading, computing and both together, in megapixels a second; or, with --what, something else."""
-    from nodescan.progress import PlainViewer
+    from nodescan.batch.progress import PlainViewer
 
     if tissue_mm2 is not None and what not in (What.MEMORY, What.TIME):
         raise UsageError(f"--tissue-mm2: is of --what memory and time, not of {what}; leave it out")

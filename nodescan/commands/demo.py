@@ -26,8 +26,8 @@ def demo(
     quiet: Quiet = False,
 ) -> int:
     """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
+    from nodescan.batch.viewers import open_viewer
     from nodescan.demo import DemoRequest, run_demo
-    from nodescan.viewers import open_viewer
 
     request = DemoRequest(folder=out, model=model, device=device, command=words_typed())
     try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nodescan.batch.limits import MAX_UNREAD_PERCENT, STALL_MINUTES
 from nodescan.commands.options import (
     COMPLETE,
     NOT_COMPLETE,
@@ -23,11 +24,10 @@ from nodescan.commands.options import (
 from nodescan.commands.stage import print_staging
 from nodescan.commands.tables import print_table, print_text
 from nodescan.errors import UsageError
-from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
 from nodescan.streams import printing
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
-    from nodescan.batch import BatchResult
+    from nodescan.batch.run import BatchResult
 
 Config = Annotated[
     Path | None, typer.Option("--config", metavar="YAML", help="Settings; the packed ones if not given.")
@@ -116,13 +116,13 @@ def run(
     """Scan slides and write a report for each, summary.csv and run.json; with a manifest, patients.csv too."""
     check_spacing(mpp, override_mpp)
     _check_limits(stall_minutes, max_unread)
-    from nodescan.workers import started_ahead
+    from nodescan.batch.workers import started_ahead
 
     first = started_ahead(0 if scheduler else slots)  # it loads what it needs while this process does
-    from nodescan.batch import run_batch
-    from nodescan.batch_request import BatchRequest
+    from nodescan.batch.request import BatchRequest
+    from nodescan.batch.run import run_batch
+    from nodescan.batch.viewers import open_viewer
     from nodescan.reports import CHOICES
-    from nodescan.viewers import open_viewer
 
     request = BatchRequest(
         inputs=tuple(inputs or ()),
@@ -159,9 +159,9 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
 
     command: the words as typed.
     """
+    from nodescan.batch.record import redo_command, to_redo
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
     from nodescan.reports.wording import largest_words
-    from nodescan.run_record import redo_command, to_redo
 
     rows = [
         (

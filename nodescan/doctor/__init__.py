@@ -208,11 +208,11 @@ def check_model(asked: str | None) -> Check:
 
 def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
     """A whole scan finds the deposits that were planted: the class, the largest's size, and nothing else."""
+    from nodescan.batch.progress import Viewer
     from nodescan.config import load_config
     from nodescan.domain.report import Status
     from nodescan.inference.card import find_model
     from nodescan.inference.predictor import open_predictor
-    from nodescan.progress import Viewer
     from nodescan.scan import scan_slide
     from nodescan.slides import open_slide
 

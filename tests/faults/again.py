@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from nodescan.batch.lock import LOCK_FILE, SILENT_S, Holder, held, process_start, this_process
 from nodescan.config import default_config_path
-from nodescan.run_lock import LOCK_FILE, SILENT_S, Holder, held, process_start, this_process
 from tests.faults import spoilt, stand_ins
 from tests.faults.accounting import check_report
 from tests.faults.room import COMPLETE, NOT_COMPLETE, WRONG_USAGE, Room, check

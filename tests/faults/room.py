@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nodescan import batch
+from nodescan.batch import run as batch
+from nodescan.batch.worker_messages import ScanJob
 from nodescan.cli import main
-from nodescan.worker_messages import ScanJob
 from tests.fakes import paint_slide
 from tests.faults import stand_ins
 from tests.faults.accounting import account, check_lines, rows

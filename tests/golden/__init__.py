@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.slide import SlideRef
@@ -13,7 +14,6 @@ from nodescan.inference.predictor import open_predictor
 from nodescan.phantoms import make_phantom
 from nodescan.phantoms.canvas import PhantomPlan
 from nodescan.phantoms.outlines import Shape
-from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.report import SlideResult
 from nodescan.errors import DeviceError, ModelError
@@ -31,7 +32,6 @@ from nodescan.inference.quantisation import inner_convolutions, input_ranges
 from nodescan.inference.random_model import random_model
 from nodescan.inference.torch_lanes import CpuLanes
 from nodescan.interfaces import ApproximatePredictor, AsynchronousPredictor, TilePredictor
-from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
 from tests.test_guard import findings, spotted
 from tests.test_scan import PaintedSlide

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.batch.lock import NO_RULES
 from nodescan.reports import write_reports
-from nodescan.run_lock import NO_RULES
 from tests.reports.factory import VARIANTS
 
 

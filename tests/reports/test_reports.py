@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from nodescan import reports
+from nodescan.batch.lock import NO_RULES
 from nodescan.domain.report import SlideResult
 from nodescan.errors import OutputError
 from nodescan.reports import ALWAYS, CHOICES, FILES, WRITERS, write_reports
-from nodescan.run_lock import NO_RULES
 from tests.reports.factory import ITC, VARIANTS, result
 
 EVERY_FILE = sorted(name for names in FILES.values() for name in names)

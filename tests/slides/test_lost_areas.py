@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import PixelBox
@@ -12,7 +13,6 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.progress import Viewer
 from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 from tests.fakes import ColourPredictor

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodescan.batch import SUMMARY_CSV
+from nodescan.batch.lock import LOCK_FILE
+from nodescan.batch.record import RUN_JSON, RUN_LOG
+from nodescan.batch.run import SUMMARY_CSV
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.patients.patient_files import PAGES, PATIENTS_CSV, PATIENTS_JSON
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.summary_page import SUMMARY_HTML
-from nodescan.run_lock import LOCK_FILE
-from nodescan.run_record import RUN_JSON, RUN_LOG
 from nodescan.slides import slide_ids as slide_ids_module
 from nodescan.slides.slide_ids import RESERVED, safe_name, slide_ids
 

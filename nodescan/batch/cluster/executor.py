@@ -17,7 +17,7 @@ import distributed
 from distributed.comm.core import CommClosedError
 from distributed.scheduler import KilledWorker
 
-from nodescan.cluster.connection import (
+from nodescan.batch.cluster.connection import (
     RESTART,
     Cluster,
     check_workers,
@@ -29,18 +29,18 @@ from nodescan.cluster.connection import (
     tasks_on_machines,
     workers_of,
 )
-from nodescan.cluster.processes import ClusterJob
-from nodescan.cluster.task import MACHINE_LOST, Attempt, Told, answered, open_here, scan_here, topic_of
+from nodescan.batch.cluster.processes import ClusterJob
+from nodescan.batch.cluster.task import MACHINE_LOST, Attempt, Told, answered, open_here, scan_here, topic_of
+from nodescan.batch.executors import TRIED_ONCE_MORE, SlideExecutor
+from nodescan.batch.progress import Viewer
+from nodescan.batch.record import keep_in_log
+from nodescan.batch.worker_messages import ScanJob
+from nodescan.batch.workers import Opened
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, DiedTwiceError, LockLostError, NodescanError, SlideError, WorkerDiedError
-from nodescan.executors import TRIED_ONCE_MORE, SlideExecutor
 from nodescan.inference.card import load_card, packed_models
-from nodescan.progress import Viewer
-from nodescan.run_record import keep_in_log
 from nodescan.whole_files import output_errors, part_path
-from nodescan.worker_messages import ScanJob
-from nodescan.workers import Opened
 
 TASKS_AT_ONCE = 256
 """Slides handed to the scheduler at a time: enough for workers that join later, and not a night's work queued whole."""

@@ -17,12 +17,12 @@ import distributed
 from dask.system import CPU_COUNT
 
 from nodescan import __version__
+from nodescan.batch.lock import LOCK_FILE, Ticket
+from nodescan.batch.worker_messages import ScanJob
+from nodescan.batch.workers import Opened, Worker
 from nodescan.domain.report import RESULT_VERSION, ModelIdentity
 from nodescan.errors import ModelError
 from nodescan.inference.card import find_model, load_card
-from nodescan.run_lock import LOCK_FILE, Ticket
-from nodescan.worker_messages import ScanJob
-from nodescan.workers import Opened, Worker
 
 IDLE_S = 60.0
 """A process that is handed no slide for so long is ended: its memory, and its GPU's, are others' too."""

@@ -12,6 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from nodescan.batch.local_copies import CopyFolder
+from nodescan.batch.lock import NO_RULES, RunRules
+from nodescan.batch.progress import Viewer
+from nodescan.batch.record import RUN_LOG, keep_in_log, versions
+from nodescan.batch.resume import asked_of
 from nodescan.config import Config
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture
@@ -31,13 +36,8 @@ from nodescan.errors import (
     WorkerError,
 )
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
-from nodescan.local_copies import CopyFolder
 from nodescan.overview import picture_of_failed
-from nodescan.progress import Viewer
 from nodescan.reports import write_reports
-from nodescan.resume import asked_of
-from nodescan.run_lock import NO_RULES, RunRules
-from nodescan.run_record import RUN_LOG, keep_in_log, versions
 from nodescan.scan import scan_slide
 from nodescan.slides.files import state_of
 

@@ -15,13 +15,13 @@ from typing import TypeVar
 import distributed
 
 from nodescan import __version__
-from nodescan.cluster.processes import ClusterJob, KeptProcesses, Process, model_here
+from nodescan.batch.cluster.processes import ClusterJob, KeptProcesses, Process, model_here
+from nodescan.batch.executors import spoils_its_process
+from nodescan.batch.progress import Viewer
+from nodescan.batch.workers import Opened
 from nodescan.domain.report import RESULT_VERSION, SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
-from nodescan.executors import spoils_its_process
-from nodescan.progress import Viewer
-from nodescan.workers import Opened
 
 Answer = TypeVar("Answer")
 

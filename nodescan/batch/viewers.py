@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
 
+from nodescan.batch.lock import LOCK_FILE
+from nodescan.batch.progress import Advances, BarViewer, Clock, PlainViewer, Viewer
 from nodescan.domain.report import SlideReport
 from nodescan.errors import OutputError, UsageError
-from nodescan.progress import Advances, BarViewer, Clock, PlainViewer, Viewer
 from nodescan.reports import FILES
-from nodescan.run_lock import LOCK_FILE
 from nodescan.slides.slide_ids import RESERVED
 from nodescan.threads import thread_errors
 

@@ -1,4 +1,4 @@
-"""What runs in a worker: `python -m nodescan.worker_process`, told what to do on stdin, telling on stdout.
+"""What runs in a worker: `python -m nodescan.batch.worker_process`, told what to do on stdin, telling on stdout.
 
 In come lines of JSON: first the job, then slides, one after another. Out go lines of JSON: "ready" or "refused", then
 what a viewer is told of each slide, and "slide_finished" with its report. When stdin is closed whoever asked is gone,
@@ -15,7 +15,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import IO, NoReturn
 
-WORK = "nodescan.worker_task:work"
+WORK = "nodescan.batch.worker_task:work"
 """By name: loading it takes seconds, in which stdin is listened to already."""
 
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nodescan.batch.limits import MAX_UNREAD_PERCENT
+from nodescan.batch.lock import LOCK_FILE, RunRules, Ticket
 from nodescan.domain.slide import SlideRef
-from nodescan.run_limits import MAX_UNREAD_PERCENT
-from nodescan.run_lock import LOCK_FILE, RunRules, Ticket
 
 if TYPE_CHECKING:
     from nodescan.domain.report import SlideReport

@@ -6,19 +6,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
-from nodescan.batch_request import BatchRequest
+from nodescan.batch.executors import InProcess, LocalSlots, SlideExecutor
+from nodescan.batch.local_copies import CopyFolder
+from nodescan.batch.progress import Viewer
+from nodescan.batch.request import BatchRequest
+from nodescan.batch.slide_task import RunTools, Tools, scan_one
+from nodescan.batch.worker_messages import ScanJob
+from nodescan.batch.workers import Worker
 from nodescan.config import Config
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import LockLostError, OutputError, UsageError
-from nodescan.executors import InProcess, LocalSlots, SlideExecutor
 from nodescan.inference.card import load_card
-from nodescan.local_copies import CopyFolder
-from nodescan.progress import Viewer
-from nodescan.slide_task import RunTools, Tools, scan_one
 from nodescan.slides import open_slide
 from nodescan.whole_files import remove_parts
-from nodescan.worker_messages import ScanJob
-from nodescan.workers import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def _processes(request: BatchRequest, job: ScanJob, *, first: Worker | None, vie
             yield slots
         return
     try:
-        from nodescan.cluster.executor import Cluster, on_cluster  # noqa: PLC0415  an extra, and slow to import
+        from nodescan.batch.cluster.executor import Cluster, on_cluster  # noqa: PLC0415  an extra, and slow to import
     except ImportError as error:
         remedy = 'install it with: pip install "nodescan[cluster]"'
         raise UsageError(f"--scheduler: Dask is not installed ({error}); {remedy}") from None

@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodescan.batch.limits import MAX_UNREAD_PERCENT, STALL_MINUTES
+from nodescan.batch.record import RUN_JSON, RUN_LOG
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
 from nodescan.kept_files import check_inputs, check_ours
@@ -12,8 +14,6 @@ from nodescan.patients.patient_files import check_stages_place
 from nodescan.reports import CHOICES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
 from nodescan.reports.summary_page import SUMMARY_HTML
-from nodescan.run_limits import MAX_UNREAD_PERCENT, STALL_MINUTES
-from nodescan.run_record import RUN_JSON, RUN_LOG
 from nodescan.slides.files import companions
 from nodescan.whole_files import refuse_link
 

@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from nodescan import errors
+from nodescan.batch.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
 from nodescan.errors import LockLostError, NodescanError, StalledError, WorkerDiedError, WorkerError
 from nodescan.machine import signal_name, usable_cores, visible_cores
 from nodescan.threads import thread_errors
-from nodescan.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
 
 if TYPE_CHECKING:
+    from nodescan.batch.progress import Viewer
     from nodescan.domain.report import SlideReport
     from nodescan.domain.slide import SlideRef
-    from nodescan.progress import Viewer
 
 _POLL_S, _ENDING_S = 0.5, 10.0
 _OPENING_S = 300.0
@@ -68,7 +68,7 @@ class Worker:
         self._said = _last_words_file()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "nodescan.worker_process"],
+                [sys.executable, "-P", "-m", "nodescan.batch.worker_process"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,

@@ -13,10 +13,10 @@ from typing import Any, cast
 import distributed
 from distributed.comm.addressing import normalize_address, resolve_address
 
-from nodescan.cluster.processes import ClusterJob
-from nodescan.cluster.task import answered, look
+from nodescan.batch.cluster.processes import ClusterJob
+from nodescan.batch.cluster.task import answered, look
+from nodescan.batch.progress import Viewer
 from nodescan.errors import ClusterError, UsageError
-from nodescan.progress import Viewer
 
 RESTART = "what is finished stays; see that the scheduler runs, then run the same command again"
 

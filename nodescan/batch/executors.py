@@ -11,6 +11,10 @@ from threading import Lock
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
+from nodescan.batch.progress import Viewer
+from nodescan.batch.record import keep_in_log
+from nodescan.batch.worker_messages import ScanJob
+from nodescan.batch.workers import Opened, Worker, share_of_cores
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import (
@@ -22,11 +26,7 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.progress import Viewer
-from nodescan.run_record import keep_in_log
 from nodescan.threads import thread_errors
-from nodescan.worker_messages import ScanJob
-from nodescan.workers import Opened, Worker, share_of_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

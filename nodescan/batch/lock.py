@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
+from nodescan.batch.limits import MAX_UNREAD_PERCENT
 from nodescan.errors import LockLostError, OutputError
-from nodescan.run_limits import MAX_UNREAD_PERCENT
 from nodescan.threads import thread_errors
 
 LOCK_FILE = ".run.lock"

@@ -7,35 +7,35 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from nodescan.batch_request import BatchRequest, check_apart, check_request
+from nodescan.batch.copy_folder import prepare_copy_folder
+from nodescan.batch.executors import finished
+from nodescan.batch.local_copies import local_copies
+from nodescan.batch.lock import held
+from nodescan.batch.progress import Viewer
+from nodescan.batch.record import RunRecord, shown_command
+from nodescan.batch.request import BatchRequest, check_apart, check_request
+from nodescan.batch.resume import Recipe, finished_unheard, sort_out
+from nodescan.batch.slide_task import RunTools, attempt, lost_slide, not_scanned
+from nodescan.batch.tools import opened
+from nodescan.batch.worker_messages import REFERENCE_OPENER, ScanJob
+from nodescan.batch.workers import Worker
 from nodescan.config import check_fit, load_config
-from nodescan.copy_folder import prepare_copy_folder
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
-from nodescan.executors import finished
 from nodescan.inference.card import find_model, load_card
-from nodescan.local_copies import local_copies
 from nodescan.manifest import Manifest, read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import set_aside, set_review_aside, write_staging
 from nodescan.patients.restage import Staging
-from nodescan.progress import Viewer
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, write_summary
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
-from nodescan.resume import Recipe, finished_unheard, sort_out
-from nodescan.run_lock import held
-from nodescan.run_record import RunRecord, shown_command
-from nodescan.run_tools import opened
-from nodescan.slide_task import RunTools, attempt, lost_slide, not_scanned
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
 from nodescan.whole_files import output_errors, prepare_folder, remove_parts
-from nodescan.worker_messages import REFERENCE_OPENER, ScanJob
-from nodescan.workers import Worker
 
 
 @dataclass(frozen=True, slots=True)

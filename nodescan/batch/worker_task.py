@@ -6,14 +6,14 @@ import queue
 from threading import Lock
 from typing import IO
 
+from nodescan.batch.progress import Viewer
+from nodescan.batch.slide_task import Tools, scan_one
+from nodescan.batch.worker_messages import Message, ScanJob, job_of, line_of, packed, slide_of
 from nodescan.config import parse_config
 from nodescan.domain.report import SlideReport
 from nodescan.errors import LockLostError, ModelError, NodescanError
 from nodescan.inference.card import load_card
-from nodescan.progress import Viewer
-from nodescan.slide_task import Tools, scan_one
 from nodescan.slides import open_slide
-from nodescan.worker_messages import Message, ScanJob, job_of, line_of, packed, slide_of
 
 
 class Telling(Viewer):

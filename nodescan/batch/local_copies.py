@@ -13,7 +13,7 @@ from secrets import token_hex
 from threading import Event, Lock, Thread
 from types import TracebackType
 
-from nodescan.copy_folder import check_room, copy_folder_errors, own_folder, remove_leftovers
+from nodescan.batch.copy_folder import check_room, copy_folder_errors, own_folder, remove_leftovers
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError
