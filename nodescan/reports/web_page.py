@@ -1,10 +1,13 @@
 """What every page is made with: one Jinja environment, which escapes everything, and one kind of labelled value."""
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,11 @@ def css_string(text: str) -> Markup:
     return Markup(f'"{said}"')  # nothing of what HTML or CSS obeys is left in it
 
 
+def options_whole(text: str) -> Markup:
+    """The text with the options of commands in it kept whole: a line would end behind their first hyphen."""
+    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', str(escape(text))))
+
+
 @cache
 def environment(package: str = "nodescan.reports") -> jinja2.Environment:
     """Templates of `package`, and behind them those of the slide's page, whose style sheet all pages share."""
@@ -34,4 +42,5 @@ def environment(package: str = "nodescan.reports") -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters["css_string"] = css_string
+    made.filters["options_whole"] = options_whole
     return made

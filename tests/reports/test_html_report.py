@@ -17,7 +17,7 @@ from nodescan.close_ups import MOST_CLOSE_UPS
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
 from nodescan.reports import html_report
 from nodescan.reports.html_report import render
-from nodescan.reports.web_page import css_string
+from nodescan.reports.web_page import css_string, options_whole
 from tests.reports.factory import FOLDER, VARIANTS
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -202,3 +202,11 @@ def test_tables_have_headers_that_can_be_read_aloud(macro: Page) -> None:
     headers = [attributes for tag, attributes in macro.tags if tag == "th"]
     assert len(headers) == 8 + 3
     assert all(header.get("scope") in ("col", "row") for header in headers)
+
+
+def test_options_in_a_sentence_are_kept_whole_and_all_else_is_text() -> None:
+    """A line of the page ended behind the first hyphen of --mpp."""
+    said = str(options_whole("give --mpp UM --override-mpp; <b>--x-ray, an x--ray, well-kept"))
+    option = '<span class="option">{}</span>'.format
+    whole = f"give {option('--mpp')} UM {option('--override-mpp')}; &lt;b&gt;{option('--x-ray')}, an x--ray, well-kept"
+    assert said == whole
