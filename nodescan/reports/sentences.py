@@ -30,7 +30,9 @@ _MEANT = (
 def answer(report: SlideReport) -> str:
     """The sentence under the headline."""
     if report.status.without_result:
-        return reason(report)
+        why = f"{reason(report).rstrip('.')}."
+        named = not why.partition(" ")[0].isalpha()  # it begins with a file's name
+        return why if named else f"{why[:1].upper()}{why[1:]}"
     if report.metastasis is None:
         return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
