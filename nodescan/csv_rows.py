@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodescan.domain.units import plain_number
 from nodescan.errors import UsageError
 
 SMALLEST_SIZE_UM, LARGEST_SIZE_UM = 5.0, 50_000.0
@@ -104,7 +105,7 @@ class CsvRow:
         if not text:
             return None
         try:
-            value = math.nan if "_" in text else float(text)  # Python takes 1_5 for 15
+            value = plain_number(text)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):

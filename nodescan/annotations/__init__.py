@@ -21,7 +21,7 @@ from nodescan.annotations.exclusions import cut_out_whole, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.naming import few, how_many
-from nodescan.domain.units import Micrometers
+from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
 
 DIAMETER, DIAMETER_UNCERTAINTY = "Diameter um", "Diameter uncertainty um"
@@ -301,8 +301,8 @@ def _json_of(path: Path) -> object:
 def _number(path: Path, name: str, text: object) -> float:
     """A coordinate that a slide can have. Comma decimals, NaN and missing attributes are refused."""
     try:
-        value = math.nan if isinstance(text, bool) or "_" in str(text) else float(cast("str", text))
-    except (TypeError, ValueError, OverflowError):
+        value = plain_number(str(text))
+    except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise AnnotationError(f"{path.name}: {name} has a coordinate that is not a number: {reprlib.repr(text)}")

@@ -9,6 +9,13 @@ SquareMicrometers = NewType("SquareMicrometers", float)
 MicronsPerPixel = NewType("MicronsPerPixel", float)
 
 
+def plain_number(text: str) -> float:
+    """The number that was written. Raises ValueError for what is none, 1_5 too, which Python takes for 15."""
+    if "_" in text:
+        raise ValueError(f"{text!r} is no number")
+    return float(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Spacing:
     """Pixel size in um/px, x and y apart, because scanners differ in the two."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.annotations import FARTHEST_PX
+from nodescan.domain.units import plain_number
 from nodescan.errors import UsageError
 from nodescan.reports.csv_report import DETECTIONS_CSV
 from nodescan.slides.slide_ids import slide_key
@@ -105,7 +106,7 @@ def _challenge_text(found: DetectionList) -> str:
 
 def _row(name: str, number: int, cells: list[str]) -> tuple[float, float, float]:
     try:
-        confidence, x, y = (float(cell.replace("_", "no digit")) for cell in cells)
+        confidence, x, y = map(plain_number, cells)
     except ValueError:
         raise UsageError(f"{name}, line {number}: {','.join(cells)!r} is not confidence,x,y") from None
     if not 0 <= confidence <= 1:
