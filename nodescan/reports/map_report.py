@@ -71,7 +71,7 @@ def _halved(level: NDArray[np.float32]) -> NDArray[np.float32]:
 def _ome(level: NDArray[np.float32], spacing: Spacing) -> dict[str, object]:
     """What OME-XML says of the first level. UUID: of what it holds; tifffile's own would tell this machine and time."""
     return {
-        "UUID": str(uuid5(NAMESPACE_URL, f"nodescan:{sha256(level.tobytes()).hexdigest()}")),
+        "UUID": str(uuid5(NAMESPACE_URL, f"nodescan:{sha256(level.data).hexdigest()}")),
         "axes": "CYX",
         "Name": "nodescan probability map",
         "Description": _DESCRIPTION,
