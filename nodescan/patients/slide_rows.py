@@ -76,7 +76,7 @@ def _key(slide_id: str) -> str:
     return key.lstrip("0") if key.isdigit() else key
 
 
-def is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
+def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
     """Whether the file that the row names is there, and isn't the one that was reported: names such as 1.svs recur."""
     if row.path is None or report is None or not report.fingerprint:
         return False
@@ -88,7 +88,7 @@ def is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
 
 def set_apart(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:
     """Slides whose reports may not count, and why: of another file, or of one that stands for another node, too."""
-    another = {row.slide_id: ANOTHER_FILE for row in rows if is_of_another_file(row, reports.get(row.slide_id))}
+    another = {row.slide_id: ANOTHER_FILE for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
     first: dict[tuple[object, ...], ManifestRow] = {}
     copies: dict[str, str] = {}
     for row in rows:
