@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from nodescan.domain.slide import AS_FINE
 from nodescan.errors import NotASlideError
 from nodescan.ome_xml import further_scans_px
 from nodescan.slides.stored import StoredSlide
@@ -10,9 +11,6 @@ from nodescan.slides.tiff_levels import tiled_images
 
 _FULL_SIZE = 0.75
 """Of both sides of a slide: no level is so large but the finest, and no picture of a label."""
-
-_AS_FINE = 1.4
-"""Levels of one scan are reduced by more."""
 
 _APART = "save each of them as a file of its own"
 
@@ -26,7 +24,7 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
     stated. Pictures that it passes over are named. Raises NotASlideError where one of these is a scan, or of full size,
     and where levels are several pictures at the full resolution: one of them would stand for all; and OSError.
     """
-    finest = [(level.width_px, level.height_px) for level in stored.levels() if level.factor_x < _AS_FINE]
+    finest = [(level.width_px, level.height_px) for level in stored.levels() if level.factor_x < AS_FINE]
     if len(finest) > 1:
         reason = f"holds several pictures at the full resolution ({_listed(finest)}), as planes of focus are"
         raise NotASlideError(path.name, reason, _APART)
