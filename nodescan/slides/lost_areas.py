@@ -32,14 +32,13 @@ class LostAreas:
         """Whether a box of a level meets a lost area. alpha : uint8 (box.height, box.width), as the level has it."""
         if index == 0 or index not in self._levels or alpha.min() > 0:
             return False
-        width, height = self._sizes_px[index]
-        for top in range(box.top - box.top % _BLOCK_PX, box.bottom, _BLOCK_PX):
-            for left in range(box.left - box.left % _BLOCK_PX, box.right, _BLOCK_PX):
-                block = PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top))
-                patch = _middle(block)
-                seen = patch if patch.common(box) == patch else block.common(box)
-                if not alpha[seen.within(box)].any() and self._is_lost(index, block):
-                    return True
+        level = PixelBox(0, 0, *self._sizes_px[index])
+        for whole in box.blocks(_BLOCK_PX, _BLOCK_PX):
+            block = whole.common(level)
+            patch = _middle(block)
+            seen = patch if patch.common(box) == patch else block.common(box)
+            if not alpha[seen.within(box)].any() and self._is_lost(index, block):
+                return True
         return False
 
     def _is_lost(self, index: int, block: PixelBox) -> bool:

@@ -1,6 +1,5 @@
 """TIFF-like slides with JPEG tiles, fetched by their place in the file and decoded in the caller's thread."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -72,16 +71,11 @@ class JpegLevels:
         level = self._levels[index]
         pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
         wide, high = level.tile_width_px, level.tile_height_px
-        for row in range(box.top // high, math.ceil(box.bottom / high)):
-            for column in range(box.left // wide, math.ceil(box.right / wide)):
-                place = PixelBox(column * wide, row * high, wide, high)
-                met = place.common(box)
-                target = pixels[met.within(box)]
-                number = row * level.tiles_across + column
-                if level.lengths[number] == 0:  # never scanned
-                    target[:] = 255
-                    continue
-                target[:] = self._tile(index, number)[met.within(place)]
+        for tile in box.blocks(wide, high):
+            met = tile.common(box)
+            number = tile.top // high * level.tiles_across + tile.left // wide
+            never_scanned = level.lengths[number] == 0
+            pixels[met.within(box)] = 255 if never_scanned else self._tile(index, number)[met.within(tile)]
         return pixels
 
     def close(self) -> None:
