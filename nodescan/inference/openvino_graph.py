@@ -1,8 +1,8 @@
 """A network as OpenVINO computes it, built from its weights without torch: plain convolutions fed with bytes.
 
-What folding.py makes of a network for PyTorch, and quantisation.py's ranges for eight bits; the tests hold the two
-together. Group convolutions become plain ones; normalisation, the scale of the colours and the temperature stand in the
-kernels.
+It computes what folding.py's network computes in PyTorch, which tests hold it to, and takes the ranges for eight bits
+from the card (quantisation.py). Group convolutions become plain ones; normalisation, the scale of the colours and the
+temperature stand in the kernels.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ from nodescan.inference.card import ModelCard, check_numbers
 from nodescan.inference.poses import EPS, FEATURES, KERNEL_OF, MARGIN_PX, POSES, STRIDE_PX, turned
 
 Node = Any
-"""One of OpenVINO's, which has no types: a border type."""
+"""A node of OpenVINO's graph; OpenVINO comes without types."""
 
 _MOST_WEIGHT, _MOST_INPUT = 127, 255
 """The largest weight, and the largest input, that eight bits hold."""
