@@ -15,7 +15,7 @@ from nodescan.slides.tiff_extent import is_big_endian_classic, is_tiff, missing_
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
 _COPY_AGAIN = "copy it again from the scanner or the archive"
 _PART_MISSING = "in concatenation"
-"""Of OpenSlide's words where a level is split over files, and not all are there."""
+"""OpenSlide says so where a level is split over several files and not all of them are there."""
 
 _LEAVE_OUT = "take it out of the list of slides"
 

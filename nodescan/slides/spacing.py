@@ -12,11 +12,8 @@ from nodescan.errors import UnmeasurableError
 from nodescan.ome_xml import physical_size_um, size_px
 from nodescan.slides.frame import MOST_REDUCED
 
-DICOM = "dicom"
-"""OpenSlide's name of the format."""
-
-APERIO = "aperio"
-"""OpenSlide's name of the format."""
+APERIO, DICOM = "aperio", "dicom"
+"""OpenSlide's names of these formats."""
 
 AGREEMENT = 0.02
 """A given spacing within 2 % of the file's is the same scanner's rounded value; more is a contradiction."""

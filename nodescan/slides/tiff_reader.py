@@ -24,6 +24,10 @@ CACHE_BYTES = 160 * 1024 * 1024
 """Tiles of 512 px: 213, three rows of a level 36,000 px wide, which is what boxes with a margin come back to when they
 are read row by row. Wider tissue costs speed, not memory."""
 
+_MOST_BYTES_A_PIXEL, _LARGEST_HEADER_BYTES = 6, 1_000_000
+"""A tile's JPEG is seldom larger than its pixels, of 3 bytes, and never twice as large but for what scanners put into
+its header: what claims to be larger is damaged."""
+
 
 def recognises(path: Path) -> bool:
     """Whether the file is one whose pixels come out here as OpenSlide gives them; all others are left to OpenSlide.
@@ -94,10 +98,6 @@ class JpegLevels:
     def _decoded(self, level: TiledLevel, number: int) -> NDArray[np.uint8]:
         offset, length = int(level.offsets[number]), int(level.lengths[number])
         size_px = (level.tile_width_px, level.tile_height_px)
-        if length > _LARGEST_GROWTH * size_px[0] * size_px[1] + _LARGEST_HEADER_BYTES:
+        if length > _MOST_BYTES_A_PIXEL * size_px[0] * size_px[1] + _LARGEST_HEADER_BYTES:
             raise BadTileError(f"a compressed tile of {length:,} bytes")
         return decode_tile(self._file.read(offset, length), level.tables, ycbcr=level.ycbcr, size_px=size_px)
-
-
-_LARGEST_GROWTH, _LARGEST_HEADER_BYTES = 6, 1_000_000
-"""A JPEG is seldom larger than its pixels, and never twice as large with what scanners put into its header."""
