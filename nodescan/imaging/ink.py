@@ -12,7 +12,7 @@ from nodescan.imaging.density import DENSEST
 from nodescan.imaging.morphology import dilated, opened
 
 WIDEST_UM = 10_000.0
-"""Of gaps, rims and strokes: a lymph node is about as wide."""
+"""The most that widths of gaps, rims and strokes may be set to: a lymph node is about as wide."""
 
 _LIMITS = {
     "min_density": (0.01, DENSEST),
