@@ -45,7 +45,7 @@ class LesionMap:
         return self.count - len(self.itc)
 
 
-def official_lesions(mask: NDArray[np.bool_], *, origin: tuple[int, int] = (0, 0), whole: bool = True) -> LesionMap:
+def official_lesions(mask: NDArray[np.bool_]) -> LesionMap:
     """As the organisers' script has them. mask : bool (H, W), tumour at level 5.
 
     Grown to every pixel nearer than 75 / (0.243 x 32 x 2) = 4.8225 px, holes filled, 8-connected; ITC where
@@ -54,12 +54,10 @@ def official_lesions(mask: NDArray[np.bool_], *, origin: tuple[int, int] = (0, 0
     labels, count = grown(mask, reach_px=MERGE_UM / (OFFICIAL_SPACING_UM * LEVEL_PX * 2))
     limit_px = OFFICIAL_ITC_UM / (OFFICIAL_SPACING_UM * LEVEL_PX)
     itc = frozenset(int(region.label) for region in regionprops(labels) if region.axis_major_length < limit_px)
-    return LesionMap(labels, count, itc, origin, whole)
+    return LesionMap(labels, count, itc)
 
 
-def measured_lesions(
-    mask: NDArray[np.bool_], spacing_um: float, *, origin: tuple[int, int] = (0, 0), whole: bool = True
-) -> LesionMap:
+def measured_lesions(mask: NDArray[np.bool_], spacing_um: float) -> LesionMap:
     """As the slide's own spacing has them. mask : bool (H, W), tumour at level 5; spacing_um: of level 0.
 
     The same growth in um; ITC where the greatest diameter (Feret, less growth and pixel bias) is at most 200 um.
@@ -71,7 +69,7 @@ def measured_lesions(
         for index, (rows, columns) in enumerate(windows(labels), start=1)
         if _feret_um(labels[rows, columns] == index, pixel_um) <= ITC_LIMIT_UM
     )
-    return LesionMap(labels, count, itc, origin, whole)
+    return LesionMap(labels, count, itc)
 
 
 def grown(mask: NDArray[np.bool_], *, reach_px: float) -> tuple[NDArray[np.int32], int]:

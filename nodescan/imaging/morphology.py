@@ -1,6 +1,6 @@
 """Shapes of masks: gaps closed, rims added, small parts dropped, what others enclose, what reaches the border.
 
-Most masks are empty on most slides, and come back as they are.
+An empty mask, as that of pen marks is on most slides, comes back as it is.
 """
 
 import numpy as np
