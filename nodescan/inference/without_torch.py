@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
-from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_card
+from nodescan.inference.card import CardFacts, ModelCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
@@ -56,7 +56,7 @@ def open_without_torch(folder: Path, *, device: str) -> FastPredictor | None:
     return FastPredictor(reference, second_look, CallingLanes(lanes, second_look.begin))
 
 
-class LaterPredictor(OfCard):
+class LaterPredictor(CardFacts):
     """A card's model in float32, opened in a thread of its own; whoever asks it something waits until it is open."""
 
     precision = "float32"
