@@ -15,13 +15,13 @@ LEVEL_PX = 32
 """The lesion task looks at level 5: a pixel is 32 x 32 of level 0."""
 
 OFFICIAL_SPACING_UM = 0.243
-"""Of every slide, as the organisers' script has it, though Utrecht's are 0.226."""
+"""um/px of every slide's level 0 in the organisers' script, though Utrecht's are 0.226."""
 
 MERGE_UM = 75.0
 """Gaps below this merge: outlines grow by half of it. A scoring device, never used for size (clinical-rules 2)."""
 
 OFFICIAL_ITC_UM = 275.0
-"""Of the grown lesion's ellipse axis: 200 um and the growth; the organisers' script."""
+"""A grown lesion whose ellipse is shorter is isolated tumour cells to the organisers' script: 200 um and the growth."""
 
 CORNER_BIAS_PX = 1.2
 """Feret over pixel corners of a digitised disc is about this much too long (clinical-rules 8)."""

@@ -29,7 +29,8 @@ _OUT_OF_MEMORY = (
 """What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'."""
 
 _GOOD_BATCHES = 100
-"""After so many a halved batch is doubled again: what took the memory may be gone. If not, one batch is begun twice."""
+"""After so many that fitted, a halved batch size is doubled again: what took the memory may be gone. If not, one batch
+is begun twice."""
 
 
 def as_pixels(tiles: NDArray[np.uint8]) -> Tensor:
