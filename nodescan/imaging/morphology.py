@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.imaging.components import components
+from nodescan.imaging.components import components, picked
 
 
 def closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:
@@ -44,9 +44,7 @@ def large(mask: NDArray[np.bool_], min_px: float) -> NDArray[np.bool_]:
     if not mask.any():
         return mask
     labels, count = components(mask)
-    keep = np.bincount(labels.ravel(), minlength=count + 1) >= min_px
-    keep[0] = False
-    return keep[labels]
+    return picked(labels, np.bincount(labels.ravel(), minlength=count + 1) >= min_px)
 
 
 def at_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:

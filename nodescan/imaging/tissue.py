@@ -11,7 +11,7 @@ from scipy import ndimage
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
-from nodescan.imaging.components import components, windows
+from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.density import DENSEST, optical_density
 from nodescan.imaging.ink import WIDEST_UM, InkSettings, find_ink
 from nodescan.imaging.missing import dark_pixels
@@ -255,8 +255,7 @@ def _join(stained: NDArray[np.bool_], um_per_px: float, settings: TissueSettings
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     hole = areas <= settings.max_hole_mm2 * _UM2_PER_MM2 / um_per_px**2
     hole[at_border(labels)] = False
-    hole[0] = False
-    return whole | hole[labels]
+    return whole | picked(labels, hole)
 
 
 def _edges(mask: NDArray[np.bool_], um_per_px: float, width_um: float) -> NDArray[np.bool_]:

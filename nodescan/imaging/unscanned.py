@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.maps import Glass
-from nodescan.imaging.components import components
+from nodescan.imaging.components import components, picked
 from nodescan.imaging.morphology import at_border, enclosed, large
 
 _BLACK, _NEAR_BLACK = 4, 15
@@ -120,8 +120,7 @@ def _at_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     labels, count = components(mask, corners=False)
     touching = np.zeros(count + 1, dtype=np.bool_)
     touching[at_border(labels)] = True
-    touching[0] = False
-    return touching[labels]
+    return picked(labels, touching)
 
 
 def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -132,8 +131,7 @@ def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[n
     labels, count = components(mask, corners=False)
     share = np.bincount(labels.ravel(), weights=flat.ravel(), minlength=count + 1)
     share /= np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
-    share[0] = 0
-    return (share >= _MOSTLY)[labels]
+    return picked(labels, share >= _MOSTLY)
 
 
 def _filled_grey(level: NDArray[np.uint8], grey: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -157,9 +155,8 @@ def _filled_white(darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[n
         return nothing
     labels, count = components(ndimage.binary_opening(darkest >= _NEAR_WHITE, _SQUARE), corners=False)
     pure = np.bincount(labels[darkest == 255], minlength=count + 1)
-    white = (pure >= _PURE * np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)) & (pure > 0)
-    white[0] = False
-    white = white[labels]
+    enough = (pure >= _PURE * np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)) & (pure > 0)
+    white = picked(labels, enough)
     if _surrounds(white, ~unstained):
         return nothing
     near = unstained & ndimage.binary_dilation(white, _SQUARE, iterations=3)
