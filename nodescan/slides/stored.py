@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.domain.flags import Flag
+from nodescan.domain.naming import few
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
@@ -123,9 +124,7 @@ def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
     placed = {level.index for level in stored.levels()}
     strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed] + list(stored.pictures_px)
     if strange:
-        sizes = ", ".join(f"{width:,} x {height:,} px" for width, height in strange[:_NAMED])
-        if len(strange) > _NAMED:
-            sizes += f" and {len(strange) - _NAMED} more"
+        sizes = few([f"{width:,} x {height:,} px" for width, height in strange], _NAMED)
         said.append(
             Flag("level_ignored", f"The file holds a picture of another shape or unclear scale ({sizes}): ignored.")
         )
