@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.slides.lost_tiles import TileTable
 from nodescan.slides.tile_file import TileFile
+from nodescan.slides.tile_tables import TileTable
 
 _PIECE_BYTES = 2**20
 """So much of a tile is unpacked at a time, and let go."""

@@ -13,7 +13,7 @@ from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.facts import SlideFacts
 from nodescan.slides.frame import Level, place_levels
 from nodescan.slides.spacing import DICOM, ChosenSpacing, choose_spacing, stated_spacing
-from nodescan.slides.tiff_extent import missing_bytes
+from nodescan.slides.tiff_checks import missing_bytes
 
 LONGEST_SIDE_UM = 210_000.0
 """Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. A header that says more is damaged, and a view of

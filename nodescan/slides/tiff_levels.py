@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from nodescan.slides.deflated_tiles import DeflatedLevel
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
-from nodescan.slides.lost_tiles import TileTable, TileTables
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+from nodescan.slides.tile_tables import TileTable, TileTables
 
 FORMATS = frozenset({"aperio", "generic-tiff", "philips"})
 """OpenSlide's names of the formats whose levels are the tiled directories of one TIFF, one each."""

@@ -12,11 +12,11 @@ from nodescan.interfaces import Slide
 from nodescan.slides.diagnosis import rejection
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
-from nodescan.slides.lost_tiles import TileTables
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
 from nodescan.slides.tiff_levels import FORMATS, DeclinedError, TiledLevel, jpeg_levels
 from nodescan.slides.tile_cache import TileCache
 from nodescan.slides.tile_file import TileFile
+from nodescan.slides.tile_tables import TileTables
 
 READER_NAME = "tiff"
 

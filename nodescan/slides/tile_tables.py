@@ -1,4 +1,4 @@
-"""Tiles that a level of a TIFF lacks although a finer one has them: they were scanned, and are lost here."""
+"""Which tiles the levels of a TIFF hold, and which are lost: a level lacks them although a finer one has them."""
 
 import math
 from collections.abc import Sequence
