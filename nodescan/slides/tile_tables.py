@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import PixelBox
 
 _SAMPLE = 8
+"""So many tiles of a level, or nearly twice as many, tell how all are coded."""
 
 
 @dataclass(frozen=True, slots=True)
