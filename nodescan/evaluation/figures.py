@@ -12,7 +12,7 @@ from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion, 
 from nodescan.evaluation.bootstrap import Estimate, estimate, estimates
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
-from nodescan.evaluation.pairing import LesionMatch, Pairing
+from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched
 from nodescan.evaluation.slide_auc import RocCurve, roc_auc, roc_curve
 
 CLASSES = tuple(found.word for found in Metastasis)
@@ -264,7 +264,7 @@ def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Callable[[NDArray[
     """Share of lesions of one true class that were found."""
     own = [[lesion for lesion in pairing.lesions if lesion.true_class is kind] for pairing in pairings]
     there = np.array([len(lesions) for lesions in own])
-    found = np.array([sum(lesion.measured_um is not None for lesion in lesions) for lesions in own])
+    found = np.array([n_matched(lesions) for lesions in own])
 
     def share(drawn: NDArray[np.intp]) -> float:
         return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")
