@@ -6,12 +6,10 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from nodescan.domain.slide import AS_FINE
+
 _UM_PER_UNIT = {"nm": 0.001, "Å": 0.0001, "mm": 1000.0, "cm": 10_000.0, "m": 1e6}
 _UM_PER_UNIT |= dict.fromkeys(("\u00b5m", "\u03bcm", "um"), 1.0)  # micro sign, Greek mu, and what programs write for it
-
-
-_AS_FINE = 1.4
-"""Of the first image's pixel size: what is less coarse is as fine."""
 
 _NO_SCANS = ("label", "macro", "overview", "thumbnail", "barcode")
 """Words in the names that Bio-Formats and others give to a scanner's further pictures."""
@@ -45,7 +43,7 @@ def further_scans_px(description: bytes) -> frozenset[tuple[int, int]]:
         own, sides, name = _size_um(pixels), _sides_px(pixels), image.get("Name", "").lower()
         if own is None or sides is None or any(word in name for word in _NO_SCANS):
             continue
-        if max(own) < _AS_FINE * max(first):
+        if max(own) < AS_FINE * max(first):
             found.add(sides)
     return frozenset(found)
 

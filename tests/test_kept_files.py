@@ -10,10 +10,10 @@ from nodescan.cli import main
 from nodescan.errors import OutputError, UsageError
 from nodescan.kept_files import check_inputs
 from nodescan.reports import write_reports
+from tests.commands.test_stage import a_run
 from tests.evaluation.test_compare import planted
 from tests.fakes import paint_slide
 from tests.reports.factory import VARIANTS
-from tests.test_stage_command import a_run
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -19,8 +19,8 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.measurement import measure_file
 from nodescan.reports.geojson_report import write_geojson
+from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
 from tests.reports.factory import MICRO, ellipse, result
-from tests.test_annotations import SQUARE, asap, closed, feature, geojson
 
 TWO_UM = Spacing.square(2.0)
 

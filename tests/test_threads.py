@@ -20,8 +20,8 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import WorkerError
 from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
+from tests.batch.test_workers import job, scanned
 from tests.fakes import ColourPredictor, paint_slide
-from tests.test_workers import job, scanned
 
 SAID = "no thread can be started; end other programs, or raise the limit of processes (ulimit -u)"
 

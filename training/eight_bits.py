@@ -25,7 +25,7 @@ def with_ranges(folder: Path, slides: Sequence[Path]) -> ModelCard:
     """The model's card with int8_ranges: the largest inputs over a few tiles of each slide and of phantoms.
 
     Without them where eight bits then answer the same tiles too far from float32, or this machine can't try it: a card
-    with ranges is trusted (nodescan/inference/ready.py).
+    with ranges is trusted (nodescan/inference/without_torch.py).
     """
     card = load_card(folder)
     plain = plain_network(card, folder)

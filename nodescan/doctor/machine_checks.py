@@ -10,6 +10,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
+from nodescan.domain.naming import how_many
 from nodescan.machine import installed_version, memory_bytes, processor_flags, usable_cores
 
 OLDEST_PYTHON = (3, 11)
@@ -117,7 +118,7 @@ def check_processor() -> Check:
     """Cores that this process may use, and which instructions they have; by what they can do, not by their name."""
     cores = usable_cores()
     flags = processor_flags()
-    words = f"{cores} core{'' if cores == 1 else 's'} of {os.cpu_count() or cores} usable"
+    words = f"{how_many(cores, 'core')} of {os.cpu_count() or cores} usable"
     if not flags:
         return Check("processor", State.OK, f"{words}; its instructions are not known here")
     rough = [flag for flag in _BF16_FLAGS if flag in flags]

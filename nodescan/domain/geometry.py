@@ -39,6 +39,12 @@ class PixelBox:
         top, left = self.top - outer.top, self.left - outer.left
         return slice(top, top + self.height), slice(left, left + self.width)
 
+    def blocks(self, width_px: int, height_px: int) -> Iterator["PixelBox"]:
+        """The blocks of a grid from the frame's origin that the box meets, each whole, row by row."""
+        for top in range(self.top - self.top % height_px, self.bottom, height_px):
+            for left in range(self.left - self.left % width_px, self.right, width_px):
+                yield PixelBox(left, top, width_px, height_px)
+
     def grown(self, margin_px: int) -> "PixelBox":
         """The box with `margin_px` more on every side."""
         return PixelBox(

@@ -13,6 +13,10 @@ values that image programs write when they know none, are 353 and 265."""
 LARGEST_ASPECT = 1.1
 """x and y of scanners differ by a few per cent at most; more is a typing error."""
 
+AS_FINE = 1.4
+"""A picture whose pixels are less than so many times as large as the finest's is as fine as that: the levels of one
+scan are reduced by more."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlideRef:

@@ -215,10 +215,10 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
         raise UsageError(
             f"{slide.lesions.path.name} shows no tumour, but {slide.slide_id} is labelled tumour; correct one"
         )
-    if mode is FrocMode.OFFICIAL:
-        return official_lesions(drawn.tumour, origin=drawn.origin, whole=drawn.whole)
     own_um = float(info.spacing.mean) if info is not None else (mpp_um or OFFICIAL_SPACING_UM)
-    return measured_lesions(drawn.tumour, own_um, origin=drawn.origin, whole=drawn.whole)
+    official = mode is FrocMode.OFFICIAL
+    found = official_lesions(drawn.tumour) if official else measured_lesions(drawn.tumour, own_um)
+    return replace(found, origin=drawn.origin, whole=drawn.whole)
 
 
 def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpaired | None:

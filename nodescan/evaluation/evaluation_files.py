@@ -8,9 +8,19 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.evaluation_page import render
-from nodescan.evaluation.figures import ClassTask, Figures, LargestTask, LesionTask, SizeAgreement, SizeTask, SlideTask
+from nodescan.evaluation.figures import (
+    MISSED,
+    WITH_TUMOUR,
+    ClassTask,
+    Figures,
+    LargestTask,
+    LesionTask,
+    SizeAgreement,
+    SizeTask,
+    SlideTask,
+)
 from nodescan.evaluation.froc import FALSE_POSITIVES
-from nodescan.evaluation.pairing import LesionMatch
+from nodescan.evaluation.pairing import LesionMatch, n_matched
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.kept_files import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
@@ -110,12 +120,11 @@ def _interval(found: Estimate) -> list[float] | None:
 def _slide_task(task: SlideTask | None) -> Json:
     if task is None:
         return _with_interval("slide_auc", None)
-    definition = {"slide_score_definition": SCORE_DEFINITION}
-    counts = {"n_tumour_slides": task.n_tumour, "n_normal_slides": task.n_normal}
     return {
         **_with_interval("slide_auc", task.auc),
-        **definition,
-        **counts,
+        "slide_score_definition": SCORE_DEFINITION,
+        "n_tumour_slides": task.n_tumour,
+        "n_normal_slides": task.n_normal,
         "slides_without_score": list(task.without_score),
     }
 
@@ -163,18 +172,18 @@ def _class_task(name: str, task: ClassTask | None) -> Json:
 def _sizes(task: SizeTask | None) -> Json:
     if task is None:
         return {"size_agreement": None}
-    recall = {f"recall_{word}": found for word, found in zip(("itc", "micro", "macro"), task.recall, strict=True)}
+    words = [kind.word for kind in WITH_TUMOUR]
     named = {
         **_limits(task.agreement),
         "false_deposits_per_slide": task.false_deposits,
-        **recall,
+        **{f"recall_{word}": found for word, found in zip(words, task.recall, strict=True)},
     }
     content: dict[str, object] = {
         "n_lesions": len(task.lesions),
-        "n_matched": sum(lesion.measured_um is not None for lesion in task.lesions),
+        "n_matched": n_matched(task.lesions),
         "pieces": task.pieces,
-        "confusion_rows": ["itc", "micro", "macro"],
-        "confusion_columns": ["missed", "itc", "micro", "macro"],
+        "confusion_rows": words,
+        "confusion_columns": [MISSED, *words],
         "confusion": task.classes.tolist(),
     }
     for name, found in named.items():
@@ -187,7 +196,7 @@ def _largest(task: LargestTask | None) -> Json:
         return {"largest_size_agreement": None}
     content: dict[str, object] = {
         "n_slides": len(task.slides),
-        "n_matched": sum(slide.measured_um is not None for slide in task.slides),
+        "n_matched": n_matched(task.slides),
     }
     for name, found in _limits(task.agreement).items():
         content.update(_with_interval(name, found))
@@ -230,7 +239,7 @@ def _lesions(matches: Sequence[LesionMatch]) -> str:
             lesion.true_um,
             lesion.true_class.word,
             "" if lesion.measured_um is None else lesion.measured_um,
-            "missed" if lesion.measured_class is None else lesion.measured_class.word,
+            MISSED if lesion.measured_class is None else lesion.measured_class.word,
         )
         for lesion in matches
     ]

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
-from nodescan.evaluation.figures import MISSED, ClassTask, Figures, LesionTask, SizeTask
+from nodescan.evaluation.figures import MISSED, WITH_TUMOUR, ClassTask, Figures, LesionTask, SizeTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
+from nodescan.evaluation.pairing import n_matched
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.reports.made_with import MadeWith
@@ -89,7 +92,7 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
             )
         )
     if figures.largest is not None:
-        found = sum(slide.measured_um is not None for slide in figures.largest.slides)
+        found = n_matched(figures.largest.slides)
         note = f"largest of a slide, measured less stated; {found} of {len(figures.largest.slides)} slides"
         facts.append(Fact("Bias of largest size", number_words(figures.largest.agreement.bias, unit=" um"), note))
     return tuple(facts)
@@ -193,24 +196,28 @@ def _tables(figures: Figures) -> list[Table]:
     if figures.slide_classes is not None:
         tables.append(_class_table("Slide classes", figures.slide_classes))
     if figures.sizes is not None:
-        names, counts = ("itc", "micro", "macro"), figures.sizes.classes.tolist()
-        rows = tuple((name, *map(str, row)) for name, row in zip(names, counts, strict=True))
+        names = [kind.word for kind in WITH_TUMOUR]
+        rows = _rows(names, figures.sizes.classes)
         note = "Rows: class by true size; columns: class of the matched deposit."
         tables.append(Table("Lesions by true size", ("true", MISSED, *names), rows, note))
     return tables
 
 
 def _class_table(title: str, task: ClassTask) -> Table:
-    rows = tuple((name, *map(str, row)) for name, row in zip(task.rows, task.table.tolist(), strict=True))
-    kappa = f"quadratic kappa {number_words(task.kappa)}"
-    return Table(title, ("reference", *task.columns), rows, f"Rows: reference; columns: found; {kappa}.")
+    note = f"Rows: reference; columns: found; quadratic kappa {number_words(task.kappa)}."
+    return Table(title, ("reference", *task.columns), _rows(task.rows, task.table), note)
+
+
+def _rows(names: Sequence[str], counts: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:
+    """The rows of a confusion matrix, each with its name first. counts : int64 (names, columns)."""
+    return tuple((name, *map(str, row)) for name, row in zip(names, counts.tolist(), strict=True))
 
 
 def _size_facts(task: SizeTask) -> list[Fact]:
-    matched = sum(lesion.measured_um is not None for lesion in task.lesions)
+    matched = f"{n_matched(task.lesions)} of {len(task.lesions)}"
     words = ("isolated tumour cells", "micrometastases", "macrometastases")
     return [
-        Fact("Lesions matched", f"{matched} of {len(task.lesions)}", f"{task.pieces} more deposits are pieces of them"),
+        Fact("Lesions matched", matched, f"{task.pieces} more deposits are pieces of them"),
         Fact("Bias", number_words(task.agreement.bias, unit=" um"), "measured less true"),
         Fact("Lower limit of agreement", number_words(task.agreement.lower, unit=" um")),
         Fact("Upper limit of agreement", number_words(task.agreement.upper, unit=" um")),

@@ -12,10 +12,11 @@ from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion, 
 from nodescan.evaluation.bootstrap import Estimate, estimate, estimates
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
-from nodescan.evaluation.pairing import LesionMatch, Pairing
+from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched
 from nodescan.evaluation.slide_auc import RocCurve, roc_auc, roc_curve
 
 CLASSES = tuple(found.word for found in Metastasis)
+WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 STAGES = tuple(rule.category for rule in CAMELYON17.rules)
 NO_CLASS, MISSED = "no class", "missed"
 
@@ -56,10 +57,13 @@ class ClassTask:
     """
 
     rows: tuple[str, ...]
-    columns: tuple[str, ...]
     table: NDArray[np.int64]
     kappa: Estimate
     accuracy: Estimate
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (NO_CLASS, *self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class LargestTask:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """None where the reference can't tell."""
+    """Every figure; None is one that the reference can't tell."""
 
     slide_task: SlideTask | None
     lesion_task: LesionTask | None
@@ -204,7 +208,7 @@ def _class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> Cla
     def accuracy(drawn: NDArray[np.intp]) -> float:
         return float((codes[drawn, 0] == codes[drawn, 1]).mean()) if len(drawn) else float("nan")
 
-    return ClassTask(order, (NO_CLASS, *order), table, estimate(len(codes), kappa), estimate(len(codes), accuracy))
+    return ClassTask(order, table, estimate(len(codes), kappa), estimate(len(codes), accuracy))
 
 
 def _sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
@@ -212,17 +216,11 @@ def _sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
     lesions = tuple(lesion for pairing in pairings for lesion in pairing.lesions)
     if not lesions:
         return None
-    apart = [
-        np.array([(m.true_um, m.measured_um) for m in pairing.lesions if m.measured_um is not None]).reshape(-1, 2)
-        for pairing in pairings
-    ]
-
-    found = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
     return SizeTask(
         lesions=lesions,
-        agreement=_agreement(apart),
+        agreement=_agreement([pairing.lesions for pairing in pairings]),
         classes=_lesion_classes(lesions),
-        recall=tuple(estimate(len(pairings), _recall(pairings, kind)) for kind in found),
+        recall=tuple(estimate(len(pairings), _recall(pairings, kind)) for kind in WITH_TUMOUR),
         false_deposits=_false_deposits(pairings),
         pieces=sum(pairing.pieces for pairing in pairings),
     )
@@ -240,33 +238,33 @@ def _largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
         matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found))
     if not matches:
         return None
-    apart = [np.array([] if m.measured_um is None else [(m.true_um, m.measured_um)]).reshape(-1, 2) for m in matches]
-    return LargestTask(tuple(matches), _agreement(apart))
+    return LargestTask(tuple(matches), _agreement([[match] for match in matches]))
 
 
-def _agreement(apart: Sequence[NDArray[np.float64]]) -> SizeAgreement:
-    """Over all pairs; intervals by slide.
-
-    apart : float64 (n, 2) for each slide, true and measured um.
-    """
+def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
+    """Over all matched pairs of sizes; intervals by slide."""
+    pairs_um = [
+        np.array([(m.true_um, m.measured_um) for m in lesions if m.measured_um is not None]).reshape(-1, 2)
+        for lesions in by_slide
+    ]
 
     def statistic(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
-        sizes = np.concatenate([apart[index] for index in drawn])
+        sizes = np.concatenate([pairs_um[index] for index in drawn])
         found = bland_altman(sizes[:, 0], sizes[:, 1])
         if found is None:
             return np.full(4, np.nan)
         error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
         return np.array([found.bias_um, found.lower_um, found.upper_um, error])
 
-    matched = np.concatenate(list(apart))
-    return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(apart), statistic))
+    matched = np.concatenate(pairs_um)
+    return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(pairs_um), statistic))
 
 
 def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Callable[[NDArray[np.intp]], float]:
     """Share of lesions of one true class that were found."""
     own = [[lesion for lesion in pairing.lesions if lesion.true_class is kind] for pairing in pairings]
     there = np.array([len(lesions) for lesions in own])
-    found = np.array([sum(lesion.measured_um is not None for lesion in lesions) for lesions in own])
+    found = np.array([n_matched(lesions) for lesions in own])
 
     def share(drawn: NDArray[np.intp]) -> float:
         return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")

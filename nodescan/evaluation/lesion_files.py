@@ -40,7 +40,7 @@ PADDED_PX = 512 // LEVEL_PX
 _CIRCLE_POINTS = 256
 
 _ROUNDED_UM = 0.05
-"""So much the written outline of a planted deposit may be off its size."""
+"""The written outline of a planted deposit may be off its size by so much."""
 
 PAD_PX = math.ceil(MERGE_UM / 2 / (FINEST_UM * LEVEL_PX)) + 1
 """Level-5 px around outlines of a slide whose size isn't known: more than a lesion can grow at the finest spacing."""

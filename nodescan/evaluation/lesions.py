@@ -15,13 +15,13 @@ LEVEL_PX = 32
 """The lesion task looks at level 5: a pixel is 32 x 32 of level 0."""
 
 OFFICIAL_SPACING_UM = 0.243
-"""Of every slide, as the organisers' script has it, though Utrecht's are 0.226."""
+"""um/px of every slide's level 0 in the organisers' script, though Utrecht's are 0.226."""
 
 MERGE_UM = 75.0
 """Gaps below this merge: outlines grow by half of it. A scoring device, never used for size (clinical-rules 2)."""
 
 OFFICIAL_ITC_UM = 275.0
-"""Of the grown lesion's ellipse axis: 200 um and the growth; the organisers' script."""
+"""A grown lesion whose ellipse is shorter is isolated tumour cells to the organisers' script: 200 um and the growth."""
 
 CORNER_BIAS_PX = 1.2
 """Feret over pixel corners of a digitised disc is about this much too long (clinical-rules 8)."""
@@ -45,7 +45,7 @@ class LesionMap:
         return self.count - len(self.itc)
 
 
-def official_lesions(mask: NDArray[np.bool_], *, origin: tuple[int, int] = (0, 0), whole: bool = True) -> LesionMap:
+def official_lesions(mask: NDArray[np.bool_]) -> LesionMap:
     """As the organisers' script has them. mask : bool (H, W), tumour at level 5.
 
     Grown to every pixel nearer than 75 / (0.243 x 32 x 2) = 4.8225 px, holes filled, 8-connected; ITC where
@@ -54,12 +54,10 @@ def official_lesions(mask: NDArray[np.bool_], *, origin: tuple[int, int] = (0, 0
     labels, count = grown(mask, reach_px=MERGE_UM / (OFFICIAL_SPACING_UM * LEVEL_PX * 2))
     limit_px = OFFICIAL_ITC_UM / (OFFICIAL_SPACING_UM * LEVEL_PX)
     itc = frozenset(int(region.label) for region in regionprops(labels) if region.axis_major_length < limit_px)
-    return LesionMap(labels, count, itc, origin, whole)
+    return LesionMap(labels, count, itc)
 
 
-def measured_lesions(
-    mask: NDArray[np.bool_], spacing_um: float, *, origin: tuple[int, int] = (0, 0), whole: bool = True
-) -> LesionMap:
+def measured_lesions(mask: NDArray[np.bool_], spacing_um: float) -> LesionMap:
     """As the slide's own spacing has them. mask : bool (H, W), tumour at level 5; spacing_um: of level 0.
 
     The same growth in um; ITC where the greatest diameter (Feret, less growth and pixel bias) is at most 200 um.
@@ -71,7 +69,7 @@ def measured_lesions(
         for index, (rows, columns) in enumerate(windows(labels), start=1)
         if _feret_um(labels[rows, columns] == index, pixel_um) <= ITC_LIMIT_UM
     )
-    return LesionMap(labels, count, itc, origin, whole)
+    return LesionMap(labels, count, itc)
 
 
 def grown(mask: NDArray[np.bool_], *, reach_px: float) -> tuple[NDArray[np.int32], int]:

@@ -58,6 +58,11 @@ def pair(
     return Pairing(matches, len(outlines.keys() - overlapping), len(overlapping - set(partner.values())))
 
 
+def n_matched(lesions: Sequence[LesionMatch]) -> int:
+    """How many of the lesions were not missed."""
+    return sum(lesion.measured_um is not None for lesion in lesions)
+
+
 def _match(slide_id: str, lesion: Deposit, deposit: Deposit | None) -> LesionMatch:
     measured_um = None if deposit is None else deposit.diameter_um
     found = None if deposit is None else deposit.metastasis

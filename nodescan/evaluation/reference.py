@@ -86,27 +86,27 @@ def read_reference(path: Path) -> Reference:
 
 def _read_csv(path: Path) -> Reference:
     if is_camelyon17(path):
-        table = read_labels(path)
-        slides = [
-            ReferenceSlide(slide.slide_id, slide.label is not Metastasis.NONE, slide.label) for slide in table.slides
-        ]
-        return Reference(path.name, _by_id(path.name, slides), table.slides, table.stages)
+        return _read_nodes(path)
     first = read_lines(path)[0]
     if len(first.cells) == _CAMELYON16_COLUMNS and first.cells["1"].casefold() in _CAMELYON16_KINDS:
         return _read_camelyon16(path)
     header = [cell.casefold() for cell in first.cells.values()]
     if "patient_id" in header:
-        table = read_labels(path)
-        unnamed = [slide for slide in table.slides if not slide.slide_id]
-        if unnamed:
-            raise unnamed[0].facts.where.error("slide_id is empty; evaluation needs to know which slide it is")
-        slides = [
-            ReferenceSlide(slide.slide_id, slide.label is not Metastasis.NONE, slide.label, slide.largest_um)
-            for slide in table.slides
-        ]
-        return Reference(path.name, _by_id(path.name, slides), table.slides)
+        return _read_nodes(path)
     rows = read_table(path, columns=_SLIDE_COLUMNS, required=("slide_id", "label"))
-    return Reference(path.name, _by_id(path.name, [_slide(row) for row in rows], rows))
+    return Reference(path.name, _by_key(path.name, [_slide(row) for row in rows], rows))
+
+
+def _read_nodes(path: Path) -> Reference:
+    """A table of patients' nodes, CAMELYON17's own or another."""
+    table = read_labels(path)
+    slides: list[ReferenceSlide] = []
+    for slide in table.slides:
+        if not slide.slide_id:
+            raise slide.facts.where.error("slide_id is empty; evaluation needs to know which slide it is")
+        tumour = slide.label is not Metastasis.NONE
+        slides.append(ReferenceSlide(slide.slide_id, tumour, slide.label, slide.largest_um))
+    return Reference(path.name, _by_key(path.name, slides), table.slides, table.stages)
 
 
 def _slide(row: CsvRow) -> ReferenceSlide:
@@ -144,7 +144,7 @@ def _read_camelyon16(path: Path) -> Reference:
             continue
         slides.append(ReferenceSlide(name, _CAMELYON16_KINDS[kind], _CAMELYON16_LABELS[label]))
         rows.append(row)
-    return Reference(path.name, _by_id(path.name, slides, tuple(rows)), notes=tuple(notes))
+    return Reference(path.name, _by_key(path.name, slides, tuple(rows)), notes=tuple(notes))
 
 
 def _read_folder(folder: Path) -> Reference:
@@ -170,21 +170,15 @@ def _read_folder(folder: Path) -> Reference:
     if labelled is not None:
         labelled = _with_lesions(labelled, found)
         return replace(labelled, notes=(*labelled.notes, *notes))
-    slides = [ReferenceSlide(file.slide_id, None, lesions=file) for file in found.values()]
-    slides = [_settled(slide) for slide in slides]
-    return Reference(
-        folder.name,
-        {slide_key(slide.slide_id): slide for slide in slides},
-        unlisted_is_normal=all(slide.tumour for slide in slides),
-        notes=notes,
-    )
+    slides = {key: _shown(file) for key, file in found.items()}
+    all_tumour = all(slide.tumour for slide in slides.values())
+    return Reference(folder.name, slides, unlisted_is_normal=all_tumour, notes=notes)
 
 
-def _settled(slide: ReferenceSlide) -> ReferenceSlide:
-    """A slide's kind, and its class where it was planted, as its lesion file shows it."""
-    assert slide.lesions is not None
-    tumour, label, largest_um = slide.lesions.kind()
-    return replace(slide, tumour=tumour, label=label, largest_um=largest_um)
+def _shown(file: LesionFile) -> ReferenceSlide:
+    """The slide as its lesion file shows it: tumour or not, and its class and size where they were planted."""
+    tumour, label, largest_um = file.kind()
+    return ReferenceSlide(file.slide_id, tumour, label, largest_um, file)
 
 
 def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Reference:
@@ -203,7 +197,7 @@ def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Refer
     return replace(labelled, slides=slides, notes=(*labelled.notes, *notes))
 
 
-def _by_id(name: str, slides: list[ReferenceSlide], rows: tuple[CsvRow, ...] = ()) -> dict[str, ReferenceSlide]:
+def _by_key(name: str, slides: list[ReferenceSlide], rows: tuple[CsvRow, ...] = ()) -> dict[str, ReferenceSlide]:
     found: dict[str, ReferenceSlide] = {}
     for index, slide in enumerate(slides):
         first = found.setdefault(slide_key(slide.slide_id), slide)

@@ -29,9 +29,9 @@ def certain_deposits(
     """A place in each deposit whose existence and class are those of the true map.
 
     probability: smoothed, at most `tolerance` from the true map. Then the true deposits lie between those found at
-    thresholds that much lower and that much higher. Certain is one that is found at both, with one class above isolated
-    tumour cells, far from the limits, and about as long, and in which all that could make a deposit hangs together on
-    any such map. Its size may still differ a little.
+    thresholds that much lower and that much higher. A deposit is certain if it is found at both, with one class above
+    isolated tumour cells, far from the limits, and about as long, and if all in it that could make a deposit hangs
+    together on any such map. Its size may still differ a little.
 
     Empty where foci are joined over a gap, where the pattern of foci is judged differently at the two thresholds, or
     where the outline's and the seed's threshold lie too near to each other for the tolerance.

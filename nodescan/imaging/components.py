@@ -21,3 +21,8 @@ def components(mask: NDArray[np.bool_], *, corners: bool = True) -> tuple[NDArra
 def windows(labels: NDArray[np.int32]) -> list[tuple[slice, slice]]:
     """labels : int32 (H, W), none missing -> the (rows, columns) that just hold label 1, 2, ..."""
     return cast("list[tuple[slice, slice]]", ndimage.find_objects(labels))
+
+
+def picked(labels: NDArray[np.int32], wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool (H, W): the components that are wanted. wanted : bool (count + 1,), by label; the background never is."""
+    return np.append(False, wanted[1:])[labels]

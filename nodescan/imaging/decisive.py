@@ -89,32 +89,6 @@ def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolera
     return _within_reach(near, probability, settings.smoothing_um)
 
 
-def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> bool:
-    """Whether the component's seeds, all bool (h, w), hang together without corners: outlines may part cells there."""
-    parts, _ = components(component, corners=False)
-    of_seeds = parts[seeds]
-    return bool((of_seeds == of_seeds[0]).all())
-
-
-def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:
-    return int(place_um[1] / probability.spacing.y), int(place_um[0] / probability.spacing.x)
-
-
-def _within_reach(values: NDArray[_Value], probability: ProbabilityMap, sigma_um: float) -> NDArray[_Value]:
-    """The largest value whose smoothing a cell bears on, values >= 0 : (H, W)."""
-    return ndimage.maximum_filter(values, size=_reach(probability, sigma_um), mode="constant", cval=0)
-
-
-def _reach(probability: ProbabilityMap, sigma_um: float) -> list[int]:
-    """Cells along y and x of the box that a cell's smoothed value is made of."""
-    spacing = probability.spacing
-    return [2 * int(_TRUNCATE * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]
-
-
-def _grown(span: slice, limit: int) -> slice:
-    return slice(max(0, span.start - PAD), min(limit, span.stop + PAD))
-
-
 def is_constant(probability: ProbabilityMap, *, slack: float = 0.0) -> bool:
     """Whether a network answered the same everywhere; slack: or may have, if the spread is off by so much."""
     values = probability.values[probability.examined]
@@ -141,3 +115,29 @@ def doubtful_on_glass(
     counted = np.count_nonzero(sure | (open_ & glass))
     decided = counted == 0 or on_glass / counted <= MOST_ON_GLASS
     return np.zeros_like(open_) if decided else open_
+
+
+def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> bool:
+    """Whether the component's seeds, all bool (h, w), hang together without corners: outlines may part cells there."""
+    parts, _ = components(component, corners=False)
+    of_seeds = parts[seeds]
+    return bool((of_seeds == of_seeds[0]).all())
+
+
+def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:
+    return int(place_um[1] / probability.spacing.y), int(place_um[0] / probability.spacing.x)
+
+
+def _within_reach(values: NDArray[_Value], probability: ProbabilityMap, sigma_um: float) -> NDArray[_Value]:
+    """The largest value whose smoothing a cell bears on, values >= 0 : (H, W)."""
+    return ndimage.maximum_filter(values, size=_reach(probability, sigma_um), mode="constant", cval=0)
+
+
+def _reach(probability: ProbabilityMap, sigma_um: float) -> list[int]:
+    """Cells along y and x of the box that a cell's smoothed value is made of."""
+    spacing = probability.spacing
+    return [2 * int(_TRUNCATE * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]
+
+
+def _grown(span: slice, limit: int) -> slice:
+    return slice(max(0, span.start - PAD), min(limit, span.stop + PAD))

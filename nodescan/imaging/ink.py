@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.units import check_limits
-from nodescan.imaging.components import components
+from nodescan.imaging.components import components, picked
 from nodescan.imaging.density import DENSEST
 from nodescan.imaging.morphology import dilated, opened
 
 WIDEST_UM = 10_000.0
-"""Of gaps, rims and strokes: a lymph node is about as wide."""
+"""The most that widths of gaps, rims and strokes may be set to: a lymph node is about as wide."""
 
 _LIMITS = {
     "min_density": (0.01, DENSEST),
@@ -86,9 +86,7 @@ def _outside_tissue(black: NDArray[np.bool_], coloured: NDArray[np.bool_]) -> ND
     around = (ring > 0) & ~black
     stained = np.bincount(ring[around & coloured], minlength=count + 1)
     length = np.bincount(ring[around], minlength=count + 1)
-    is_ink = stained < 0.9 * length
-    is_ink[0] = False
-    return is_ink[labels]
+    return picked(labels, stained < 0.9 * length)
 
 
 def _with_rim(

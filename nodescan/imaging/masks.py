@@ -24,7 +24,7 @@ def measure_mask(mask: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: M
     Holes are filled; the size is the maximum Feret diameter over pixel corners. It is too long by about 1.2 px for a
     digitised disc (clinical-rules 8) and by at most a pixel's diagonal, since each end can lie half of one outside:
     that diagonal is the stated uncertainty. Components at most joining_gap_um apart are one deposit.
-    Pixels that meet in a corner only belong to one deposit, whose outline then has several polygons.
+    Pixels that meet only in a corner belong to one deposit, whose outline then has several polygons.
     """
     whole = ndimage.binary_fill_holes(mask)
     labels, _ = components(whole)

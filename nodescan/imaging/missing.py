@@ -18,8 +18,8 @@ black, or all nearly alike, and none changing by more in a cell. Readers fill wi
 glass or black, a decoder that runs out of data with grey, and JPEG may put that off by one or two."""
 
 _BLOCK = np.ones((3, 3), np.bool_)
-"""Cells. Fat cells, cracks and slight shifts between levels whiten one or two in a row, a lost tile more: it is seldom
-under 60 um wide, four cells."""
+"""A cell and those around it. Fat cells, cracks and slight shifts between levels whiten one or two in a row, a lost
+tile more: it is seldom under 60 um wide, four cells."""
 
 
 def dark_pixels(overview: NDArray[np.uint8], glass: Glass) -> NDArray[np.bool_]:

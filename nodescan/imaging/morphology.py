@@ -1,10 +1,13 @@
-"""Shapes of masks: gaps closed, rims added, small parts dropped, what others enclose, what reaches the border."""
+"""Shapes of masks: gaps closed, rims added, small parts dropped, what others enclose, what reaches the border.
+
+An empty mask, as that of pen marks is on most slides, comes back as it is.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.imaging.components import components
+from nodescan.imaging.components import components, picked
 
 
 def closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:
@@ -17,25 +20,31 @@ def closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArra
 
 def opened(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
     """What of `mask`, bool (H, W), is covered by solid size x size px squares."""
-    return ndimage.grey_opening(mask.astype(np.uint8), (size, size)) > 0 if mask.any() else mask
+    if not mask.any():
+        return mask
+    return ndimage.grey_opening(mask.astype(np.uint8), (size, size)) > 0
 
 
 def dilated(mask: NDArray[np.bool_], reach_um: float, um_per_px: float) -> NDArray[np.bool_]:
     """`mask`, bool (H, W), and all that lies within reach_um of it along either axis."""
+    if not mask.any():
+        return mask
     return ndimage.maximum_filter(mask.astype(np.uint8), 2 * round(reach_um / um_per_px) + 1) > 0
 
 
 def enclosed(area: NDArray[np.bool_], by: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:
     """What of `area` lies within `by`, or between parts of it up to width_um apart; all bool (H, W)."""
+    if not area.any():
+        return area
     return area & ndimage.binary_fill_holes(closed(by, width_um, um_per_px))
 
 
 def large(mask: NDArray[np.bool_], min_px: float) -> NDArray[np.bool_]:
     """The 8-connected parts of `mask`, bool (H, W), of at least min_px pixels."""
+    if not mask.any():
+        return mask
     labels, count = components(mask)
-    keep = np.bincount(labels.ravel(), minlength=count + 1) >= min_px
-    keep[0] = False
-    return keep[labels]
+    return picked(labels, np.bincount(labels.ravel(), minlength=count + 1) >= min_px)
 
 
 def at_border(labels: NDArray[np.int32]) -> NDArray[np.int32]:

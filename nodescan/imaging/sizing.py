@@ -56,7 +56,7 @@ def numbered(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
 def greatest_diameter(shape: BaseGeometry) -> Feret:
     """Maximum Feret diameter over all vertices of the outline, which is exact for polygons (clinical-rules 8).
 
-    To a picometre: what is exactly 2 mm long stays so wherever it lies, though coordinates are rounded.
+    Rounded to a picometre: what is exactly 2 mm long stays so wherever it lies, though its coordinates are rounded.
     """
     size = max_feret(shapely.get_coordinates(shape))
     return replace(size, diameter_um=Micrometers(round(size.diameter_um, 6)))

@@ -11,7 +11,7 @@ from scipy import ndimage
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
-from nodescan.imaging.components import components, windows
+from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.density import DENSEST, optical_density
 from nodescan.imaging.ink import WIDEST_UM, InkSettings, find_ink
 from nodescan.imaging.missing import dark_pixels
@@ -128,7 +128,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
     kept = large(body, smallest_px)
     hiding = ink | _solid_at_tissue(grey & ~body, kept & coloured, view, settings.ink)
-    under_ink = enclosed(hiding, kept, settings.ink.hiding_um, view.um_per_px) if hiding.any() else hiding
+    under_ink = enclosed(hiding, kept, settings.ink.hiding_um, view.um_per_px)
     hidden = large(under_ink, smallest_px)
     ink &= ~under_ink
     gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
@@ -235,7 +235,7 @@ def _solid_at_tissue(
     """
     size = max(1, round(settings.stroke_um / view.um_per_px))
     core = opened(grey & (view.density.mean(axis=0) >= settings.min_density), size)
-    solid = grey & dilated(core, settings.rim_um, view.um_per_px) if core.any() else core
+    solid = grey & dilated(core, settings.rim_um, view.um_per_px)
     beside = beside_tissue(solid, stained, view.um_per_px)
     return ndimage.binary_propagation(beside, np.ones((3, 3), np.bool_), mask=solid) if beside.any() else beside
 
@@ -255,8 +255,7 @@ def _join(stained: NDArray[np.bool_], um_per_px: float, settings: TissueSettings
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     hole = areas <= settings.max_hole_mm2 * _UM2_PER_MM2 / um_per_px**2
     hole[at_border(labels)] = False
-    hole[0] = False
-    return whole | hole[labels]
+    return whole | picked(labels, hole)
 
 
 def _edges(mask: NDArray[np.bool_], um_per_px: float, width_um: float) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.maps import Glass
-from nodescan.imaging.components import components
+from nodescan.imaging.components import components, picked
 from nodescan.imaging.morphology import at_border, enclosed, large
 
 _BLACK, _NEAR_BLACK = 4, 15
@@ -26,18 +26,20 @@ _NEAR_WHITE, _PURE = 252, 0.25
 """JPEG rings beside edges: an area as light as this counts where so much of it is 255 in all channels."""
 
 _BRIGHTER, _GRADUAL = 0.5, 0.2
-"""Of the way from glass to white; of the unstained pixels near pure white. More than the second lighter than the first
-is glass or fat that the camera saturates on: the edge of what was filled in is a step."""
+"""Where more than _GRADUAL of the unstained pixels beside pure white are lighter than _BRIGHTER of the way from glass
+to white, it is glass or fat that the camera saturates on: the edge of what was filled in is a step."""
 
 _AROUND = 0.5
-"""Of the border of stained tissue: a gap or the end of a scan meets less of it."""
+"""Share of the border of stained tissue: a gap or the end of a scan meets less of it."""
 
 _LEAST_NEAR = 50
+"""Pixels beside pure white from which on they tell how its edge looks."""
+
 _SHORTEST_UM = 100.0
 """Tissue that runs into nothing for less than this may just touch it."""
 
 _WIDE = 2
-"""Pixels: as near as this to tissue is beside it; JPEG blurs the line between."""
+"""What lies within so many pixels of tissue is beside it: JPEG blurs the line between."""
 
 _SQUARE, _WIDE_SQUARE = np.ones((3, 3), np.bool_), np.ones((2 * _WIDE + 1, 2 * _WIDE + 1), np.bool_)
 
@@ -77,8 +79,7 @@ def gaps_and_cuts(
     one side, or to the border of the view: there may be more of it. Glass that a scanner leaves out keeps away from
     tissue.
     """
-    ends = _border(stained.shape) & stained
-    ends = large(ends, _SHORTEST_UM * _WIDE / um_per_px) if ends.any() else ends
+    ends = _long(_border(stained.shape) & stained, um_per_px)
     beside = beside_tissue(nothing, stained, um_per_px)
     if not beside.any():
         return beside, ends
@@ -91,11 +92,16 @@ def beside_tissue(area: NDArray[np.bool_], stained: NDArray[np.bool_], um_per_px
     """What of `area` lies beside stained pixels that run into it for long enough to be no chance; all bool (H, W)."""
     if not area.any():
         return area
-    return large(area & ndimage.binary_dilation(stained, _WIDE_SQUARE), _SHORTEST_UM * _WIDE / um_per_px)
+    return _long(area & ndimage.binary_dilation(stained, _WIDE_SQUARE), um_per_px)
+
+
+def _long(line: NDArray[np.bool_], um_per_px: float) -> NDArray[np.bool_]:
+    """The parts of a line, bool (H, W), that are _SHORTEST_UM long or longer; it is _WIDE pixels wide."""
+    return large(line, _SHORTEST_UM * _WIDE / um_per_px)
 
 
 def _border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """bool (H, W): the outermost pixels of a view."""
+    """bool (H, W): the outermost _WIDE pixels of a view."""
     border = np.ones(shape, dtype=np.bool_)
     border[_WIDE:-_WIDE, _WIDE:-_WIDE] = False
     return border
@@ -114,8 +120,7 @@ def _at_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     labels, count = components(mask, corners=False)
     touching = np.zeros(count + 1, dtype=np.bool_)
     touching[at_border(labels)] = True
-    touching[0] = False
-    return touching[labels]
+    return picked(labels, touching)
 
 
 def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -126,8 +131,7 @@ def _mostly_flat(mask: NDArray[np.bool_], level: NDArray[np.uint8]) -> NDArray[n
     labels, count = components(mask, corners=False)
     share = np.bincount(labels.ravel(), weights=flat.ravel(), minlength=count + 1)
     share /= np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
-    share[0] = 0
-    return (share >= _MOSTLY)[labels]
+    return picked(labels, share >= _MOSTLY)
 
 
 def _filled_grey(level: NDArray[np.uint8], grey: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -151,9 +155,8 @@ def _filled_white(darkest: NDArray[np.uint8], glass: Glass, unstained: NDArray[n
         return nothing
     labels, count = components(ndimage.binary_opening(darkest >= _NEAR_WHITE, _SQUARE), corners=False)
     pure = np.bincount(labels[darkest == 255], minlength=count + 1)
-    white = (pure >= _PURE * np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)) & (pure > 0)
-    white[0] = False
-    white = white[labels]
+    enough = (pure >= _PURE * np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)) & (pure > 0)
+    white = picked(labels, enough)
     if _surrounds(white, ~unstained):
         return nothing
     near = unstained & ndimage.binary_dilation(white, _SQUARE, iterations=3)

@@ -123,7 +123,7 @@ class ModelCard(_Part):
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-class OfCard:
+class CardFacts:
     """What a predictor says of its model, read off the card. geometry: of its tiles, None: the card's."""
 
     def __init__(self, card: ModelCard, geometry: TileGeometry | None = None) -> None:

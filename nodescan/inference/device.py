@@ -73,6 +73,12 @@ def choose_device(request: str) -> Device:
     return _gpu(index)
 
 
+def devices_for(request: str) -> list[str]:
+    """What several workers share: every GPU where there are any and none was named, else what was asked for."""
+    gpus = [f"cuda:{index}" for index in range(gpu_count())] if request in ("auto", "cuda") else []
+    return gpus or [request]
+
+
 def _there(count: int) -> str:
     if count:
         return f"there are {count} CUDA devices" if count > 1 else "there is 1 CUDA device"
@@ -134,9 +140,3 @@ def _try_out(device: torch.device) -> None:
     """Raises RuntimeError where the device can't do what a network asks of it."""
     ones = torch.ones((1, 1, 3, 3), device=device)
     torch.nn.functional.conv2d(ones, ones).item()
-
-
-def devices_for(request: str) -> list[str]:
-    """What several workers share: every GPU where there are any and none was named, else what was asked for."""
-    gpus = [f"cuda:{index}" for index in range(gpu_count())] if request in ("auto", "cuda") else []
-    return gpus or [request]

@@ -27,9 +27,9 @@ cells of such a slide, by 0.0034 on 7,840 of real tissue and by 0.0043 on made-u
 """
 
 SMOOTHED_TOLERANCE, SMOOTHED_FROM_UM = 0.03, 32.0
-"""The same of the smoothed map, whichever the precision: at least twice the largest difference measured on the same
-slides, sigma 40 um, which is 0.0093 in int8 and 0.015 in int8-16. Rounding errs to both sides, so a mean is nearer. Of
-a rule that smooths by less than SMOOTHED_FROM_UM no more is said than of a cell."""
+"""The most that a value of the smoothed map is trusted to be off, in every precision: at least twice the largest
+difference measured on the same slides (sigma 40 um), which is 0.0093 in int8 and 0.015 in int8-16. Rounding errs to
+both sides, so a mean is nearer. Where a rule smooths by less than SMOOTHED_FROM_UM, a cell's tolerance stands."""
 
 SECOND_LOOK_CORE_PX = 224
 """The reach of the smoothing about one place, 27 cells of 16 px, takes two by two such tiles. In larger ones more is
@@ -39,7 +39,7 @@ answered that nobody asks for, in smaller ones more margin; cores of 128 to 256 
 def second_look_tile(card: ModelCard) -> TileGeometry:
     """The tiles in which single cells are answered again: small ones where a cell's answer is the same in any tile.
 
-    It isn't in a network that pads: these are asked in their own.
+    In a network that pads it isn't the same: such a network is asked in tiles of its own size.
     """
     tile = card.geometry()
     return tile if tile.padded else replace(tile, core_px=min(SECOND_LOOK_CORE_PX, tile.core_px))

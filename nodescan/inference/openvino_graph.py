@@ -1,8 +1,8 @@
 """A network as OpenVINO computes it, built from its weights without torch: plain convolutions fed with bytes.
 
-What folding.py makes of a network for PyTorch, and quantisation.py's ranges for eight bits; the tests hold the two
-together. Group convolutions become plain ones; normalisation, the scale of the colours and the temperature stand in the
-kernels.
+It computes what folding.py's network computes in PyTorch, which tests hold it to, and takes the ranges for eight bits
+from the card (quantisation.py). Group convolutions become plain ones; normalisation, the scale of the colours and the
+temperature stand in the kernels.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ from nodescan.inference.card import ModelCard, check_numbers
 from nodescan.inference.poses import EPS, FEATURES, KERNEL_OF, MARGIN_PX, POSES, STRIDE_PX, turned
 
 Node = Any
-"""One of OpenVINO's, which has no types: a border type."""
+"""A node of OpenVINO's graph; OpenVINO comes without types."""
 
 _MOST_WEIGHT, _MOST_INPUT = 127, 255
 """The largest weight, and the largest input, that eight bits hold."""
@@ -102,7 +102,7 @@ class _Parts:
             raise ValueError(f"too many: {', '.join(sorted(left)[:3]) or 'ranges for eight bits'}")
 
     def first(self, layer: _Plain, pixels: Node, *, padding: int = 0) -> Node:
-        """The convolution that is fed with pixels, 0..255, less their mean; every second one.
+        """The first convolution, with a stride of 2: it is fed with pixels, 0..255, less their mean.
 
         Pixels are exact in eight bits. What is taken off them there is whole, and the rest of the mean stands in the
         bias; padding stands for the mean colour, to half a step.
@@ -132,7 +132,7 @@ class _Parts:
         return self.ops.fake_quantize(image, *span, *span, _MOST_INPUT + 1)
 
     def rounded_before(self) -> None:
-        """Passes by the range of a convolution that is fed with what another one's range has rounded."""
+        """Skip the range of a convolution whose input was rounded already, by another one's range."""
         if self._steps is not None:
             next(self._ranges)
 
@@ -163,12 +163,12 @@ class _Parts:
         return scale, bias - mean * scale
 
     def pooled(self, image: Node, *, side: int, padding: int = 0) -> Node:
-        """The largest of side x side, every second pixel."""
+        """The largest of side x side pixels, with a stride of 2."""
         pads = [padding, padding]
         return self.ops.max_pool(image, [2, 2], [1, 1], pads, pads, [side, side], "floor").output(0)
 
     def cropped(self, image: Node, edge: int) -> Node:
-        """Less so many pixels on every side."""
+        """The image without `edge` pixels on every side."""
         if edge == 0:
             return image
         begin, end, step, axes = (np.array(pair) for pair in ([edge] * 2, [-edge] * 2, [1, 1], [2, 3]))
@@ -272,11 +272,11 @@ def _numbered(parts: _Parts, stage: str, weight: str) -> Iterator[str]:
 def in_steps(kernel: Array, steps: int, *, alike: int = 1) -> Array:
     """The weights, float32 (outputs, inputs, h, w), rounded to steps of each output channel's own.
 
-    steps: of them to each side of zero.
+    steps: how many there are to each side of zero.
 
-    Not each to the nearest step: over the taps of `alike` neighbouring inputs, which are fed about the same on average
-    (a feature's poses), the sum stays, to half a step. Then an even picture gives the same answer, and what is off at a
-    smoothed map's scale is half of what nearest steps give.
+    A weight doesn't always go to the nearest step: the sum over the taps of `alike` neighbouring inputs, which are fed
+    about the same on average (a feature's poses), stays, to half a step. Then an even picture gives the same answer,
+    and a smoothed map is off by half as much as with nearest steps.
     """
     step = _reach(kernel) / steps
     exact = (kernel / step).reshape(len(kernel), kernel.shape[1] // alike, -1)

@@ -12,7 +12,7 @@ from torch import nn
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import DeviceError, ModelError, first_line
-from nodescan.inference.card import CARD_FILE, ModelCard, OfCard, check_numbers, checked_weights, load_card
+from nodescan.inference.card import CARD_FILE, CardFacts, ModelCard, check_numbers, checked_weights, load_card
 from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, distrust, lanes_on
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
@@ -22,7 +22,7 @@ from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
 
 
-class TorchPredictor(OfCard):
+class TorchPredictor(CardFacts):
     """A loaded model on its device, in one precision."""
 
     def __init__(

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nodescan.inference.torch_lanes import as_pixels
+
 
 def inner_convolutions(net: nn.Module) -> list[tuple[str, nn.Conv2d]]:
     """Name and layer, in the network's order, of every convolution but the first and the last."""
@@ -36,7 +38,7 @@ def input_ranges(net: nn.Module, tiles: NDArray[np.uint8]) -> tuple[float, ...]:
     try:
         with torch.inference_mode():
             for tile in tiles:
-                net(torch.from_numpy(np.ascontiguousarray(tile[None])).permute(0, 3, 1, 2))
+                net(as_pixels(np.ascontiguousarray(tile[None])))
     finally:
         for hook in hooks:
             hook.remove()

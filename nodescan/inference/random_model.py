@@ -31,7 +31,7 @@ def random_model(folder: Path, architecture: str, *, core_px: int = 512, margin_
         net = build(architecture, margin_px=margin_px).eval()
         _answers_low(net)
         plain = plain_form(net, mean=MEAN, std=STD, temperature=1.0).eval()
-        ranges = input_ranges(plain, _all_that_can_be(2 * net.margin_px + 128))
+        ranges = input_ranges(plain, _extreme_tiles(2 * net.margin_px + 128))
     weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / WEIGHTS_FILE).write_bytes(weights)
@@ -65,8 +65,8 @@ def random_model(folder: Path, architecture: str, *, core_px: int = 512, margin_
     return folder
 
 
-def _all_that_can_be(side_px: int) -> NDArray[np.uint8]:
-    """uint8 (N, side_px, side_px, 3): tissue, white, black and pure noise, whose steps are as high as steps can be."""
+def _extreme_tiles(side_px: int) -> NDArray[np.uint8]:
+    """uint8 (N, side_px, side_px, 3): tissue, pure noise, whose steps are as high as steps can be, white and black."""
     made = made_tiles(3, side_px)
     noise = np.random.default_rng(0).integers(0, 256, made[:1].shape, np.uint8)
     return np.concatenate([made, noise, np.full_like(noise, 255), np.zeros_like(noise)])

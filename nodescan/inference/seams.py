@@ -13,6 +13,7 @@ from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.folding import PlainResNet18
 from nodescan.inference.models import P4MNet
 from nodescan.inference.predictor import plain_network
+from nodescan.inference.torch_lanes import as_pixels
 
 HALF_FIELD_PX = {"p4m": 32, "p4m-small": 32, "resnet18": 176}
 """What a cell sees beyond itself, rounded up to cells. ResNet: a field of 339 px, 7 + 4 for stem and pooling and
@@ -49,7 +50,7 @@ def seams(folder: Path, region: NDArray[np.uint8]) -> tuple[Seam, ...]:
     """
     card = load_card(folder)
     net, half = plain_network(card, folder), HALF_FIELD_PX[card.architecture]
-    whole = torch.from_numpy(np.require(region, requirements="W")).permute(2, 0, 1)[None].float()
+    whole = as_pixels(region[None]).float()
     true = _answers(net, whole, half)
     found: list[Seam] = []
     for margin in sorted({*MARGINS_PX, half}):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from nodescan.errors import DeviceError
 from nodescan.inference.lanes import Precision
-from nodescan.inference.ready import open_ready
+from nodescan.inference.without_torch import open_without_torch
 from nodescan.interfaces import TilePredictor
 
 
@@ -15,9 +15,9 @@ def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision =
     are taken by every slot. Where that GPU doesn't compute, "auto" takes another, or the CPU. Raises ModelError or
     DeviceError.
     """
-    ready = open_ready(folder, device=device) if precision == "auto" else None
-    if ready is not None:
-        return ready, 1
+    opened = open_without_torch(folder, device=device) if precision == "auto" else None
+    if opened is not None:
+        return opened, 1
     from nodescan.inference.device import devices_for
     from nodescan.inference.predictor import open_predictor
 

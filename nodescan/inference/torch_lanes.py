@@ -29,7 +29,13 @@ _OUT_OF_MEMORY = (
 """What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'."""
 
 _GOOD_BATCHES = 100
-"""After so many a halved batch is doubled again: what took the memory may be gone. If not, one batch is begun twice."""
+"""After so many that fitted, a halved batch size is doubled again: what took the memory may be gone. If not, one batch
+is begun twice."""
+
+
+def as_pixels(tiles: NDArray[np.uint8]) -> Tensor:
+    """uint8 (N, h, w, 3) as the network is fed, (N, 3, h, w), channels last in memory; copied only where locked."""
+    return torch.from_numpy(np.require(tiles, requirements="W")).permute(0, 3, 1, 2)
 
 
 class CpuLanes:
@@ -160,8 +166,3 @@ def _pinned(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype, pin_memory=True)
     except RuntimeError:
         return torch.empty(shape, dtype=dtype)
-
-
-def as_pixels(tiles: NDArray[np.uint8]) -> Tensor:
-    """uint8 (N, h, w, 3) as the network is fed, (N, 3, h, w), channels last in memory; not copied."""
-    return torch.from_numpy(np.require(tiles, requirements="W")).permute(0, 3, 1, 2)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from nodescan.domain.naming import how_many
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.palette import CLASS_COLOURS
@@ -87,7 +88,7 @@ def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
     if picture is None:
         return None
     count, what = report.n_foci, _marked(report)
-    found = f"{count} {what}{'' if count == 1 else 's'} outlined and numbered" if count else f"no {what} outlined"
+    found = f"{how_many(count, what)} outlined and numbered" if count else f"no {what} outlined"
     return _figure(picture, f"The whole slide at low magnification, {found}", "Overview")
 
 

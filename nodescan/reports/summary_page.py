@@ -11,6 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.naming import how_many
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.reports.html_report import REPORT_HTML
@@ -84,7 +85,7 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
     script = page.get_template("summary.js").render()
     return page.get_template("summary.html").render(
         notice=NOT_FOR_CLINICAL_USE,
-        headline=f"{complete} of {asked} slide{'' if asked == 1 else 's'} complete",
+        headline=f"{complete} of {how_many(asked, 'slide')} complete",
         not_run=asked - len(reports),
         outcomes=outcomes(reports),
         classes=classes(reports),

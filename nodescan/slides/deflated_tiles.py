@@ -9,19 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.slides.lost_tiles import TileTable
 from nodescan.slides.tile_file import TileFile
-
-_TRIES = 8
-"""Tiles looked at, spread over a level, until a checksum is right: a program may write none."""
+from nodescan.slides.tile_tables import TileTable
 
 _PIECE_BYTES = 2**20
-"""Unpacked at a time and let go."""
+"""So much of a tile is unpacked at a time, and let go."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeflatedLevel(TileTable):
-    """deflated: whether its tiles are. offsets, sizes : uint64 (planes, tiles), each row by row."""
+    """deflated: whether its tiles are Deflate. offsets, sizes : uint64 (planes, tiles), each plane row by row."""
 
     deflated: bool
     offsets: NDArray[np.uint64]
@@ -29,7 +26,7 @@ class DeflatedLevel(TileTable):
 
 
 class DeflatedTiles:
-    """Those of one file. Safe to use from several threads. Raises OSError where the file can't be opened."""
+    """The deflated tiles of one file. Safe to use from several threads. Raises OSError where it can't be opened."""
 
     def __init__(self, path: Path, levels: tuple[DeflatedLevel, ...]) -> None:
         self._levels = levels
@@ -50,11 +47,9 @@ class DeflatedTiles:
             self._file.close()
 
     def _is_summed(self, index: int) -> bool:
-        """Whether any tile of the level has a right checksum."""
+        """Whether any of a sample of tiles has a right checksum: a program may write none."""
         if index not in self._summed:
-            present = np.flatnonzero(self._levels[index].lengths)
-            tried = present[:: max(1, len(present) // _TRIES)].tolist()
-            self._summed[index] = any(self._is_whole(index, tile) for tile in tried)
+            self._summed[index] = any(self._is_whole(index, tile) for tile in self._levels[index].sample())
         return self._summed[index]
 
     def _is_whole(self, index: int, tile: int) -> bool:

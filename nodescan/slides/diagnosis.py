@@ -10,12 +10,12 @@ from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
 from nodescan.slides.dicom_series import level_of, series_files
 from nodescan.slides.files import MRXS_INDEX
-from nodescan.slides.tiff_extent import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tile_fault
+from nodescan.slides.tiff_checks import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tile_fault
 
 _CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
 _COPY_AGAIN = "copy it again from the scanner or the archive"
 _PART_MISSING = "in concatenation"
-"""Of OpenSlide's words where a level is split over files, and not all are there."""
+"""OpenSlide says so where a level is split over several files and not all of them are there."""
 
 _LEAVE_OUT = "take it out of the list of slides"
 

@@ -10,12 +10,12 @@ Tag = tuple[int, int]
 Place = tuple[Tag, ...]
 """An element's tag, after those of the sequences that it stands in."""
 
-_MAGIC_OFFSET = 128
+_MARK_AT = 128
 _META_GROUP = 0x0002
 _TRANSFER_SYNTAX_UID = (_META_GROUP, 0x0010)
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _UNFOLLOWED = ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
-"""Big-endian and deflated."""
+"""Transfer syntaxes that aren't followed: big-endian and deflated."""
 
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
@@ -42,8 +42,7 @@ class _Head:
 def is_dicom(path: Path) -> bool:
     """Whether the file carries DICOM's mark (PS3.10, 7.1). Raises OSError where it can't be read."""
     with path.open("rb") as stream:
-        stream.seek(_MAGIC_OFFSET)
-        return stream.read(4) == b"DICM"
+        return _is_marked(stream)
 
 
 def header_values(path: Path, wanted: Collection[Place]) -> dict[Place, bytes]:
@@ -51,11 +50,10 @@ def header_values(path: Path, wanted: Collection[Place]) -> dict[Place, bytes]:
 
     Raises HeaderError where the file isn't DICOM or its header can't be followed to the last of them, and OSError.
     """
-    if not is_dicom(path):
-        raise HeaderError("no DICOM file")
     values: dict[Place, bytes] = {}
     with path.open("rb") as stream:
-        stream.seek(_MAGIC_OFFSET + 4)
+        if not _is_marked(stream):
+            raise HeaderError("no DICOM file")
         reader = _Reader(stream, wanted)
         try:
             for place, length in reader.elements(place=(), end=None, implicit=False):
@@ -73,6 +71,12 @@ def header_values(path: Path, wanted: Collection[Place]) -> dict[Place, bytes]:
 def text(value: bytes) -> str:
     """The value as text. Raises UnicodeDecodeError."""
     return value.decode("ascii").strip("\0 ")
+
+
+def _is_marked(stream: BinaryIO) -> bool:
+    """Whether DICOM's mark is where it belongs; if so, the stream then stands at the first element."""
+    stream.seek(_MARK_AT)
+    return stream.read(4) == b"DICM"
 
 
 class _Reader:

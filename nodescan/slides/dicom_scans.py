@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from nodescan.domain.slide import AS_FINE
 from nodescan.slides.dicom_series import DicomLevel, level_of, series_files
-
-_AS_FINE = 1.4
-"""Levels of one scan are reduced by more: what is less coarse than this times the finest is as fine as that."""
 
 _SAME_EXTENT, _ROUNDED_PX = 0.01, 2
 """Levels of one scan show the same area, but for sides cut or padded to whole pixels, and rounded spacings."""
@@ -28,7 +26,7 @@ def _contradiction(levels: Sequence[DicomLevel]) -> str | None:
     if not measured:
         return None
     finest = min(measured, key=_finer_side)
-    as_fine = [level for level in measured if _finer_side(level) < _AS_FINE * _finer_side(finest)]
+    as_fine = [level for level in measured if _finer_side(level) < AS_FINE * _finer_side(finest)]
     if len(as_fine) > 1:
         return f"{len(as_fine)} pictures at the full resolution, {_listed(as_fine)}"
     others = [level for level in measured if not _same_area(level, finest)]

@@ -11,7 +11,8 @@ ENDS_BYTES = 256 * 1024
 MRXS_INDEX = "Slidedat.ini"
 """What the data folder of an .mrxs holds beside its data."""
 
-_SMALLER_INDEX_FILE_BYTES = 1024 * 1024
+_LONGEST_INDEX_BYTES = 1024 * 1024
+"""The index files of .vms and .vmu slides are far shorter: what is longer isn't read for names of other files."""
 
 
 def files_of_slide(path: Path) -> tuple[Path, ...]:
@@ -25,7 +26,7 @@ def companions(path: Path) -> tuple[Path, ...]:
     if suffix == ".mrxs":
         data = path.with_suffix("")
         return tuple(sorted(file for file in data.iterdir() if file.is_file())) if data.is_dir() else ()
-    if suffix in (".vms", ".vmu") and path.is_file() and path.stat().st_size < _SMALLER_INDEX_FILE_BYTES:
+    if suffix in (".vms", ".vmu") and path.is_file() and path.stat().st_size < _LONGEST_INDEX_BYTES:
         values = (line.partition("=")[2].strip() for line in path.read_text("latin-1").splitlines())
         named = (path.parent / value for value in values if value and "/" not in value and "\0" not in value)
         return tuple(sorted({file for file in named if file.is_file() and file != path}))

@@ -25,7 +25,8 @@ _ROUNDED_PX, _ROUNDED_SHARE = 2, 0.01
 """A level's height may be so far off what its width tells, as its sides are cut or padded to whole pixels or blocks."""
 
 MOST_REDUCED, _MOST_FITS = 128, 2
-"""Scanners and converters end at 64 or before. Where more numbers fit, a power of two among them is chance."""
+"""The most that a level is reduced by: scanners and converters end at 64 or before. Where more than _MOST_FITS whole
+numbers fit a level's size, that a power of two is among them is chance."""
 
 PIECE_PX = 2048
 """Side of what is fetched at once, in pixels of the level: bounds the memory of a read, whatever the box."""
@@ -130,17 +131,21 @@ def place_levels(
     *,
     whole_only: bool = False,
 ) -> tuple[Level, ...]:
-    """Levels with the factors that hold on the canvas.
+    """The levels that show the whole canvas, with the factors that hold on it.
 
-    sizes_px: (width, height) of each level. downsamples: as the file or its library reports them, often not
-    whole (3.9995), because levels are cut to whole pixels. Where the level's size is within one pixel of the
-    canvas over a whole number, in x and y, that number is the factor: scanners reduce blocks of whole pixels
-    and drop or pad what is left over. So it is where the level is larger, padded; one that is smaller in x or y is no
-    such level, though its mean downsample may be whole. tiles_px: (width, height) of its tiles, None where not known: a
-    level that ends with a whole tile in x and y may have been padded to there after it was reduced by a whole number,
-    and is left out where that number isn't plain. Else the level is the whole canvas squeezed into its size, unless
-    whole_only says that it may be of another scan. A level of another shape than the canvas shows something else, a
-    picture of the label, say, and is left out.
+    sizes_px: (width, height) of each level. downsamples: as the file or its library reports them, often not whole
+    (3.9995), because levels are cut to whole pixels. tiles_px: (width, height) of each level's tiles, None where not
+    known. whole_only: a level that no whole number fits may be of another scan, and is left out.
+
+    The factors of a level, by the first of these rules that it fits:
+
+    - The whole number nearest to its downsample, if its size is within one pixel of the canvas over that number, in x
+      and y: scanners reduce blocks of whole pixels and drop or pad what is left over. So it is if its downsample is
+      whole and it is larger, padded. If it is smaller in x or y it is no such level, though the mean may be whole.
+    - If it ends with a whole tile in x and y, it may have been padded to there after it was reduced by a whole number.
+      Where that number isn't plain, the level is left out.
+    - Else the level is the whole canvas squeezed into its size. One of another shape than the canvas shows something
+      else, a picture of the label, say, and is left out.
     """
     canvas_width, canvas_height = sizes_px[0]
     levels: list[Level] = []

@@ -12,7 +12,7 @@ from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.slides.files import fingerprint
-from nodescan.slides.frame import read_frame
+from nodescan.slides.frame import Pyramid, read_frame
 from nodescan.slides.stored import StoredSlide, slide_info
 
 
@@ -38,7 +38,7 @@ class FramedSlide:
         with ExitStack() as unless_opened:
             unless_opened.callback(levels.close)
             chosen = stored.spacing(ref)
-            self._pyramid = stored.pyramid(ref.path.name, chosen.spacing)
+            self._pyramid = Pyramid(ref.path.name, chosen.spacing, stored.levels())
             self._info = slide_info(stored, ref, reader=reader, chosen=chosen)
             unless_opened.pop_all()
         self._ref = ref

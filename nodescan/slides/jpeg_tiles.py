@@ -23,6 +23,9 @@ SUBSAMPLINGS = (
 )
 """Sampling factors, across and down, of the three components: those that tests hold against OpenSlide."""
 
+_ADOBE = {ycbcr: b"\xff\xee" + struct.pack(">H5sHHHB", 14, b"Adobe", 100, 0, 0, int(ycbcr)) for ycbcr in (False, True)}
+"""The marker that tells a decoder the colour space, whatever it would guess."""
+
 
 class BadTileError(Exception):
     """A tile that is no JPEG of the expected kind, or is damaged."""
@@ -81,10 +84,6 @@ def decode_tile(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, 
         raise BadTileError(f"it decodes to {pixels.shape[1]} x {pixels.shape[0]} px")
     pixels.setflags(write=False)
     return pixels
-
-
-_ADOBE = {ycbcr: b"\xff\xee" + struct.pack(">H5sHHHB", 14, b"Adobe", 100, 0, 0, int(ycbcr)) for ycbcr in (False, True)}
-"""The marker that tells a decoder the colour space, whatever it would guess."""
 
 
 def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:

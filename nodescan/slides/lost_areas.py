@@ -10,13 +10,13 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.slides.openslide_handles import HandlePool
 
 _BLOCK_PX, _PATCH_PX, _LEAST_PX = 128, 16, 8
-"""No level has smaller tiles than a block, so that each tile holds the middle of one; a patch around it tells whether
-it is transparent, for neighbouring tiles may lie a pixel off. What of a block is left at the level's end counts from
-the least on: sides are rounded."""
+"""No level has smaller tiles than a block, so that each tile holds the middle of one. A patch around the middle tells
+whether the block is transparent, as neighbouring tiles may lie a pixel off. A block that the level's end cuts counts
+only if at least _LEAST_PX of it are left: levels' sides are rounded."""
 
 
 class LostAreas:
-    """Those of one file, in blocks of each level's own fixed grid. Safe to use from several threads.
+    """The lost areas of one file, in blocks of each level's own fixed grid. Safe to use from several threads.
 
     Scanners leave glass out of all levels alike, as transparent: that is nothing lost. Finer levels are looked at in
     the middle of a transparent block, a pixel each, and what was found is kept: much of a slide may be left out.
@@ -32,14 +32,13 @@ class LostAreas:
         """Whether a box of a level meets a lost area. alpha : uint8 (box.height, box.width), as the level has it."""
         if index == 0 or index not in self._levels or alpha.min() > 0:
             return False
-        width, height = self._sizes_px[index]
-        for top in range(box.top - box.top % _BLOCK_PX, box.bottom, _BLOCK_PX):
-            for left in range(box.left - box.left % _BLOCK_PX, box.right, _BLOCK_PX):
-                block = PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top))
-                patch = _middle(block)
-                seen = patch if patch.common(box) == patch else block.common(box)
-                if not alpha[seen.within(box)].any() and self._is_lost(index, block):
-                    return True
+        level = PixelBox(0, 0, *self._sizes_px[index])
+        for whole in box.blocks(_BLOCK_PX, _BLOCK_PX):
+            block = whole.common(level)
+            patch = _middle(block)
+            seen = patch if patch.common(box) == patch else block.common(box)
+            if not alpha[seen.within(box)].any() and self._is_lost(index, block):
+                return True
         return False
 
     def _is_lost(self, index: int, block: PixelBox) -> bool:
@@ -53,7 +52,7 @@ class LostAreas:
         return self._known[key]
 
     def _is_finer_there(self, index: int, block: PixelBox) -> bool:
-        """What can't be decoded is there, too."""
+        """Whether a finer level shows something in the middle of the block. What can't be decoded is there, too."""
         level = self._levels[index]
         x = (block.left + block.width / 2) * level.factor_x
         y = (block.top + block.height / 2) * level.factor_y

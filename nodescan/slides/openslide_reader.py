@@ -103,16 +103,8 @@ class OpenSlideLevels:
     def _in_blocks(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """As HandlePool.read_level()."""
         pixels = np.empty((box.height, box.width, 4), dtype=np.uint8)
-        for block in _blocks(box, *self._sizes_px[index]):
-            met = block.common(box)
+        level = PixelBox(0, 0, *self._sizes_px[index])
+        for whole in box.blocks(BLOCK_PX, BLOCK_PX):
+            block, met = whole.common(level), whole.common(box)
             pixels[met.within(box)] = self._handles.read_level(index, block)[met.within(block)]
         return pixels
-
-
-def _blocks(inside: PixelBox, width: int, height: int) -> list[PixelBox]:
-    """The blocks of the level's fixed grid that meet the box, cut at the level's end."""
-    return [
-        PixelBox(left, top, min(BLOCK_PX, width - left), min(BLOCK_PX, height - top))
-        for top in range(inside.top - inside.top % BLOCK_PX, inside.bottom, BLOCK_PX)
-        for left in range(inside.left - inside.left % BLOCK_PX, inside.right, BLOCK_PX)
-    ]

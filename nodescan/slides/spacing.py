@@ -12,11 +12,8 @@ from nodescan.errors import UnmeasurableError
 from nodescan.ome_xml import physical_size_um, size_px
 from nodescan.slides.frame import MOST_REDUCED
 
-DICOM = "dicom"
-"""OpenSlide's name of the format."""
-
-APERIO = "aperio"
-"""OpenSlide's name of the format."""
+APERIO, DICOM = "aperio", "dicom"
+"""OpenSlide's names of these formats."""
 
 AGREEMENT = 0.02
 """A given spacing within 2 % of the file's is the same scanner's rounded value; more is a contradiction."""
@@ -56,12 +53,12 @@ class FileSpacing:
     @property
     def plausible(self) -> Spacing | None:
         """The spacing, or None where it is missing or can't be a slide scanner's."""
-        return None if self.uneven or self.against else self._each_a_scanners
+        return None if self.uneven or self.against else self._believable
 
     @property
     def uneven(self) -> bool:
         """Whether x and y may each be a scanner's, but differ too much: no one number is right for both."""
-        each = self._each_a_scanners
+        each = self._believable
         return each is not None and each.aspect > LARGEST_ASPECT
 
     def may_be_filled(self, given_um: float) -> bool:
@@ -70,13 +67,13 @@ class FileSpacing:
 
     def differs_from(self, other: "FileSpacing") -> bool:
         """Whether both may be a scanner's, and not the same one's, rounded."""
-        own, its = self._each_a_scanners, other._each_a_scanners
+        own, its = self._believable, other._believable
         return bool(own and its and max(abs(own.x / its.x - 1), abs(own.y / its.y - 1)) > AGREEMENT)
 
     @property
     def known(self) -> bool:
         """Whether x and y may each be a scanner's."""
-        return self._each_a_scanners is not None
+        return self._believable is not None
 
     def reduced_from(self, given_um: float | None) -> bool:
         """Whether it may be true of a reduced picture, whose full resolution isn't in the file.
@@ -95,7 +92,8 @@ class FileSpacing:
         return 1 < power <= MOST_REDUCED and abs(times / power - 1) <= AGREEMENT
 
     @property
-    def _each_a_scanners(self) -> Spacing | None:
+    def _believable(self) -> Spacing | None:
+        """x and y where each may be a scanner's, however much they differ; else None."""
         if self.x_um is None or self.y_um is None:
             return None
         if not (_is_scanner_spacing(self.x_um) and _is_scanner_spacing(self.y_um)):

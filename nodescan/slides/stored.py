@@ -6,27 +6,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.domain.flags import Flag
+from nodescan.domain.naming import few
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.facts import SlideFacts
-from nodescan.slides.frame import Level, Pyramid, place_levels
+from nodescan.slides.frame import Level, place_levels
 from nodescan.slides.spacing import DICOM, ChosenSpacing, choose_spacing, stated_spacing
-from nodescan.slides.tiff_extent import missing_bytes
+from nodescan.slides.tiff_checks import missing_bytes
 
 LONGEST_SIDE_UM = 210_000.0
 """Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. A header that says more is damaged, and a view of
 all that would not fit into memory."""
 
 _NAMED = 3
-"""Of the pictures that are no levels: a file may hold thousands."""
+"""So many of the pictures that are no levels are named: a file may hold thousands."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSlide:
     """properties in OpenSlide's names; sizes_px : (width, height) of each level, finest first; downsamples as told.
 
-    pictures_px: (width, height) of pictures that are read by none.
+    pictures_px: (width, height) of further pictures in the file, which no reader reads.
     """
 
     properties: Mapping[str, str]
@@ -41,9 +42,6 @@ class StoredSlide:
     def spacing(self, ref: SlideRef) -> ChosenSpacing:
         """The spacing to measure with. Raises UnmeasurableError where there is none to trust."""
         return choose_spacing(stated_spacing(self.properties), ref)
-
-    def pyramid(self, name: str, spacing: Spacing) -> Pyramid:
-        return Pyramid(name, spacing, self.levels())
 
     def levels(self) -> tuple[Level, ...]:
         """Those that show the whole slide, with their factors. Beside further pictures a level may be one of theirs."""
@@ -115,8 +113,8 @@ def bounds_um(properties: Mapping[str, str], size_px: tuple[int, int], spacing: 
 
 
 def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
-    """Of a TIFF that opens although its end is missing (levels may be gone, areas will be unreadable), and of levels
-    that are no part of the pyramid."""
+    """Flags of a TIFF that opens although its end is missing (levels may be gone, areas will be unreadable), and of
+    pictures that are no part of the pyramid."""
     said: list[Flag] = []
     missing = missing_bytes(path)
     if missing:
@@ -126,9 +124,7 @@ def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
     placed = {level.index for level in stored.levels()}
     strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed] + list(stored.pictures_px)
     if strange:
-        sizes = ", ".join(f"{width:,} x {height:,} px" for width, height in strange[:_NAMED])
-        if len(strange) > _NAMED:
-            sizes += f" and {len(strange) - _NAMED} more"
+        sizes = few([f"{width:,} x {height:,} px" for width, height in strange], _NAMED)
         said.append(
             Flag("level_ignored", f"The file holds a picture of another shape or unclear scale ({sizes}): ignored.")
         )

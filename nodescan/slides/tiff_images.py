@@ -3,16 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+from nodescan.domain.slide import AS_FINE
 from nodescan.errors import NotASlideError
 from nodescan.ome_xml import further_scans_px
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import tiled_images
 
 _FULL_SIZE = 0.75
-"""Of both sides of a slide: no level is so large but the finest, and no picture of a label."""
-
-_AS_FINE = 1.4
-"""Levels of one scan are reduced by more."""
+"""Share of a slide's sides that only its finest level exceeds in both: no other level, and no picture of a label."""
 
 _APART = "save each of them as a file of its own"
 
@@ -20,13 +18,15 @@ _Size = tuple[int, int]
 
 
 def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
-    """What OpenSlide tells of the slide, and of a generic TIFF not what it tells of another of its images.
+    """What OpenSlide tells of the slide, but for what it tells of another image of the file.
 
-    OpenSlide takes the resolution from the first directory, though a later one may be the finest level: then none is
-    stated. Pictures that it passes over are named. Raises NotASlideError where one of these is a scan, or of full size,
-    and where levels are several pictures at the full resolution: one of them would stand for all; and OSError.
+    Of a generic TIFF it takes the resolution from the first directory, though a later one may be the finest level:
+    then the result states none. Pictures that OpenSlide passes over are kept in pictures_px.
+
+    Raises NotASlideError where one of those pictures is a scan, or of full size, and where several levels are of the
+    full resolution: one of them would stand for all. Raises OSError where the file can't be read.
     """
-    finest = [(level.width_px, level.height_px) for level in stored.levels() if level.factor_x < _AS_FINE]
+    finest = [(level.width_px, level.height_px) for level in stored.levels() if level.factor_x < AS_FINE]
     if len(finest) > 1:
         reason = f"holds several pictures at the full resolution ({_listed(finest)}), as planes of focus are"
         raise NotASlideError(path.name, reason, _APART)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from nodescan.slides.deflated_tiles import DeflatedLevel
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
-from nodescan.slides.lost_tiles import TileTable, TileTables
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+from nodescan.slides.tile_tables import TileTable, TileTables
 
 FORMATS = frozenset({"aperio", "generic-tiff", "philips"})
 """OpenSlide's names of the formats whose levels are the tiled directories of one TIFF, one each."""
@@ -31,9 +31,6 @@ _LARGEST_TILE_PX = 4096
 _LARGEST_TABLES_BYTES = 65_536
 _HEADER_BYTES = 65_536
 """Enough of a tile to hold its JPEG header."""
-
-_TRIES = 8
-"""Tiles looked at, spread over the level, until one can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +92,21 @@ def deflated_levels(path: Path, stored: StoredSlide) -> tuple[DeflatedLevel, ...
         return ()
 
 
+def tiled_images(path: Path, slide_format: str) -> list[tuple[tuple[int, int], bool]]:
+    """((width, height), whether OpenSlide takes it for a level) of each tiled image, in the file's order.
+
+    None of what is no TIFF, or ends before its directories. Raises OSError.
+    """
+    try:
+        with path.open("rb") as stream:
+            return [
+                ((image.number(stream, _WIDTH, 0), image.number(stream, _HEIGHT, 0)), shown)
+                for image, shown in _tiled(stream, slide_format)
+            ]
+    except (DeclinedError, CutOffTiffError):
+        return []
+
+
 _Level = TypeVar("_Level", bound=TileTable)
 
 
@@ -115,21 +127,6 @@ def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, 
 def _pyramid(stream: BinaryIO, slide_format: str) -> Iterator[Directory]:
     """The directories that OpenSlide takes for levels."""
     return (directory for directory, shown in _tiled(stream, slide_format) if shown)
-
-
-def tiled_images(path: Path, slide_format: str) -> list[tuple[tuple[int, int], bool]]:
-    """((width, height), whether OpenSlide takes it for a level) of each tiled image, in the file's order.
-
-    None of what is no TIFF, or ends before its directories. Raises OSError.
-    """
-    try:
-        with path.open("rb") as stream:
-            images = list(_tiled(stream, slide_format))
-            return [
-                ((image.number(stream, _WIDTH, 0), image.number(stream, _HEIGHT, 0)), shown) for image, shown in images
-            ]
-    except (DeclinedError, CutOffTiffError):
-        return []
 
 
 def _tiled(stream: BinaryIO, slide_format: str) -> Iterator[tuple[Directory, bool]]:
@@ -228,9 +225,8 @@ def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
 
 def _check_coding(stream: BinaryIO, level: TiledLevel) -> None:
     """How one tile is coded tells of all; one that is damaged tells nothing, and is asked for in its own time."""
-    present = np.flatnonzero(level.lengths)
     end = stream.seek(0, 2)
-    for tile in present[:: max(1, len(present) // _TRIES)]:
+    for tile in level.sample():
         stream.seek(min(int(level.offsets[tile]), end))
         try:
             frame = frame_of(stream.read(min(int(level.lengths[tile]), _HEADER_BYTES)))

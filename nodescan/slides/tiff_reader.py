@@ -1,6 +1,5 @@
 """TIFF-like slides with JPEG tiles, fetched by their place in the file and decoded in the caller's thread."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,21 @@ from nodescan.interfaces import Slide
 from nodescan.slides.diagnosis import rejection
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
-from nodescan.slides.lost_tiles import TileTables
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
 from nodescan.slides.tiff_levels import FORMATS, DeclinedError, TiledLevel, jpeg_levels
 from nodescan.slides.tile_cache import TileCache
 from nodescan.slides.tile_file import TileFile
+from nodescan.slides.tile_tables import TileTables
 
 READER_NAME = "tiff"
 
 CACHE_BYTES = 160 * 1024 * 1024
 """Tiles of 512 px: 213, three rows of a level 36,000 px wide, which is what boxes with a margin come back to when they
 are read row by row. Wider tissue costs speed, not memory."""
+
+_MOST_BYTES_A_PIXEL, _LARGEST_HEADER_BYTES = 6, 1_000_000
+"""A tile's JPEG is seldom larger than its pixels, of 3 bytes, and never twice as large but for what scanners put into
+its header: what claims to be larger is damaged."""
 
 
 def recognises(path: Path) -> bool:
@@ -72,16 +75,11 @@ class JpegLevels:
         level = self._levels[index]
         pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
         wide, high = level.tile_width_px, level.tile_height_px
-        for row in range(box.top // high, math.ceil(box.bottom / high)):
-            for column in range(box.left // wide, math.ceil(box.right / wide)):
-                place = PixelBox(column * wide, row * high, wide, high)
-                met = place.common(box)
-                target = pixels[met.within(box)]
-                number = row * level.tiles_across + column
-                if level.lengths[number] == 0:  # never scanned
-                    target[:] = 255
-                    continue
-                target[:] = self._tile(index, number)[met.within(place)]
+        for tile in box.blocks(wide, high):
+            met = tile.common(box)
+            number = tile.top // high * level.tiles_across + tile.left // wide
+            never_scanned = level.lengths[number] == 0
+            pixels[met.within(box)] = 255 if never_scanned else self._tile(index, number)[met.within(tile)]
         return pixels
 
     def close(self) -> None:
@@ -100,10 +98,6 @@ class JpegLevels:
     def _decoded(self, level: TiledLevel, number: int) -> NDArray[np.uint8]:
         offset, length = int(level.offsets[number]), int(level.lengths[number])
         size_px = (level.tile_width_px, level.tile_height_px)
-        if length > _LARGEST_GROWTH * size_px[0] * size_px[1] + _LARGEST_HEADER_BYTES:
+        if length > _MOST_BYTES_A_PIXEL * size_px[0] * size_px[1] + _LARGEST_HEADER_BYTES:
             raise BadTileError(f"a compressed tile of {length:,} bytes")
         return decode_tile(self._file.read(offset, length), level.tables, ycbcr=level.ycbcr, size_px=size_px)
-
-
-_LARGEST_GROWTH, _LARGEST_HEADER_BYTES = 6, 1_000_000
-"""A JPEG is seldom larger than its pixels, and never twice as large with what scanners put into its header."""

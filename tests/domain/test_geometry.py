@@ -120,6 +120,21 @@ def test_box_knows_its_far_edges():
     assert box.grown(2) == PixelBox(-5, 3, 14, 6)
 
 
+boxes = st.builds(PixelBox, st.integers(-40, 40), st.integers(-40, 40), st.integers(1, 40), st.integers(1, 40))
+
+
+@given(box=boxes, width=st.integers(1, 16), height=st.integers(1, 16))
+def test_blocks_lie_on_one_grid_and_partition_the_box(box, width, height):
+    """Every pixel of a box lies in one of its blocks, which begin at whole multiples wherever the box does."""
+    times = np.zeros((box.height, box.width), dtype=int)
+    for block in box.blocks(width, height):
+        assert (block.left % width, block.top % height, block.width, block.height) == (0, 0, width, height)
+        met = block.common(box)
+        assert min(met.width, met.height) > 0
+        times[met.within(box)] += 1
+    assert (times == 1).all()
+
+
 @pytest.mark.parametrize(("core", "margin", "stride"), [(10, 0, 3), (0, 0, 1), (8, -1, 4), (8, 0, 0)])
 def test_impossible_tiles_are_refused(core, margin, stride):
     """A core that is no multiple of the stride, or a negative margin, would leave pixels unanswered."""

@@ -33,7 +33,7 @@ from nodescan.inference.random_model import random_model
 from nodescan.inference.torch_lanes import CpuLanes
 from nodescan.interfaces import ApproximatePredictor, AsynchronousPredictor, TilePredictor
 from nodescan.scan import scan_slide
-from tests.test_guard import findings, spotted
+from tests.examination.test_guard import findings, spotted
 from tests.test_scan import PaintedSlide
 
 CPU = torch.device("cpu")

@@ -19,9 +19,9 @@ from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.predictor import TorchPredictor, open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.inference.torch_lanes import CudaLanes
-from tests.gpu_fakes import without_a_gpu
+from tests.examination.test_guard import spotted
+from tests.inference.gpu_fakes import without_a_gpu
 from tests.inference.test_fast import as_tumour, scanned
-from tests.test_guard import spotted
 from tests.test_scan import PaintedSlide
 
 RELEASED = packed_models() / "pcam-p4m"

@@ -27,7 +27,7 @@ def test_each_slot_has_a_gpu_while_there_are_any(
     """In turn where there are more slots than GPUs; a device asked for by number is everybody's."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(slots, "open_ready", lambda *_, **__: None)
+    monkeypatch.setattr(slots, "open_without_torch", lambda *_, **__: None)
     monkeypatch.setattr(predictor, "open_predictor", lambda folder, *, device, precision: device)
     assert [open_in_slot(Path(), device=request_, slot=slot) for slot in range(4)] == [
         (device, advised) for device in devices
@@ -44,7 +44,7 @@ def test_a_slot_whose_gpu_does_not_compute_takes_another_under_auto_alone(monkey
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(slots, "open_ready", lambda *_, **__: None)
+    monkeypatch.setattr(slots, "open_without_torch", lambda *_, **__: None)
     monkeypatch.setattr(predictor, "open_predictor", open_predictor)
     assert [open_in_slot(Path(), device="auto", slot=slot)[0] for slot in range(2)] == ["cuda:0", "auto"]
     with pytest.raises(DeviceError):

@@ -10,7 +10,7 @@ from nodescan.errors import DeviceError
 from nodescan.inference import torch_lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.torch_lanes import CudaLanes
-from tests.gpu_fakes import OnNoGpu, without_a_gpu
+from tests.inference.gpu_fakes import OnNoGpu, without_a_gpu
 
 CPU = torch.device("cpu")
 

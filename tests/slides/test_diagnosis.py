@@ -13,8 +13,8 @@ import tifffile
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError
 from nodescan.slides import open_slide, slide_facts
+from nodescan.slides.tiff_checks import missing_bytes, tile_fault
 from nodescan.slides.tiff_directories import CutOffTiffError, directories, layout_of
-from nodescan.slides.tiff_extent import missing_bytes, tile_fault
 from tests.slides.made_dicom import Level, write_level
 from tests.slides.made_files import noise, write_tiff
 

@@ -1,4 +1,4 @@
-"""Tiles that a level of a TIFF lacks although a finer one has them: they were scanned, and are lost here."""
+"""Which tiles the levels of a TIFF hold, and which are lost: a level lacks them although a finer one has them."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
+
+_SAMPLE = 8
+"""So many tiles of a level, or nearly twice as many, tell how all are coded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,11 @@ class TileTable:
         rows = slice(max(0, box.top // high), math.ceil(box.bottom / high))
         return rows, slice(max(0, box.left // wide), math.ceil(box.right / wide))
 
+    def sample(self) -> list[int]:
+        """A few of the tiles that have data, by their number in `lengths`, spread over the level."""
+        present = np.flatnonzero(self.lengths)
+        return present[:: max(1, len(present) // _SAMPLE)].tolist()
+
     def missing(self, box: PixelBox) -> list[PixelBox]:
         """The tiles without data that a box of the level meets."""
         wide, high = self.tile_width_px, self.tile_height_px
@@ -48,10 +56,11 @@ class TileTable:
 
 @dataclass(frozen=True, slots=True)
 class TileTables:
-    """Those of all levels, the finest first. sizes_px: of each level as it is shown; ratios of stored ones, which may
-    be padded to whole tiles, would point elsewhere.
+    """The tile tables of a slide's levels, the finest first.
 
-    of_finest: the scanner leaves out no tile, and what the finest level lacks is shown at no level, whatever that has.
+    sizes_px: of each level as it is shown. Between levels places are moved by the ratios of these, as stored levels may
+    be padded to whole tiles. of_finest: the scanner leaves no tile out, so what the finest level lacks is lost at every
+    level, whatever that level holds there.
     """
 
     levels: Sequence[TileTable]

@@ -15,9 +15,9 @@ from pathlib import Path
 from secrets import token_hex
 
 from nodescan.inference.card import load_card
-from tests.worker_fakes import Touchy
+from tests.batch.worker_fakes import Touchy
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[3]
 MARKS = "NODESCAN_TEST_MARKS"
 PATIENCE_S = 120.0
 """For a machine that is busy; on a free one each step takes a second or two."""

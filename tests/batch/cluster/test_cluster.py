@@ -36,7 +36,7 @@ from nodescan.batch.run import BatchResult, run_batch
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, NodescanError, StalledError, UsageError
-from tests.cluster_fakes import PATIENCE_S, REPOSITORY, Farm, gone, kill, marks, until
+from tests.batch.cluster.fakes import PATIENCE_S, REPOSITORY, Farm, gone, kill, marks, until
 from tests.fakes import paint_slide
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked at in /proc")
@@ -81,7 +81,7 @@ class Run:
 
 
 def opener(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(batch, "ScanJob", partial(batch.ScanJob, opener=f"tests.cluster_fakes:{name}"))
+    monkeypatch.setattr(batch, "ScanJob", partial(batch.ScanJob, opener=f"tests.batch.cluster.fakes:{name}"))
 
 
 def request(folder: Path, farm: Farm, *slides: Path, **more: object) -> BatchRequest:
@@ -152,7 +152,7 @@ def test_slide_that_kills_its_process_twice_is_failed_and_no_machine_is_lost(
 
 def driver(folder: Path, farm: Farm, names: str) -> subprocess.Popen[str]:
     given = [f"{name}.tif" for name in names]
-    command = [sys.executable, "-c", RUN, "tests.cluster_fakes:open_holding_once", "run", *given]
+    command = [sys.executable, "-c", RUN, "tests.batch.cluster.fakes:open_holding_once", "run", *given]
     return subprocess.Popen(
         [*command, "--out", "out", "--reports", "json", "--scheduler", farm.address],
         cwd=folder,

@@ -30,10 +30,10 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedError, WorkerError
 from nodescan.inference.card import find_model
 from nodescan.slides import open_slide
+from tests.batch.worker_fakes import PIDS
 from tests.fakes import ColourPredictor, Listener, paint_slide
-from tests.worker_fakes import PIDS
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = 120.0
 """For a machine that is busy; on a free one each step takes a second or two."""
 
@@ -42,7 +42,7 @@ def job(tmp_path: Path, opener: str) -> ScanJob:
     (tmp_path / "out").mkdir(exist_ok=True)
     (tmp_path / "model").mkdir(exist_ok=True)
     config = load_config()
-    fake = f"tests.worker_fakes:{opener}"
+    fake = f"tests.batch.worker_fakes:{opener}"
     return ScanJob(tmp_path / "out", tmp_path / "model", "cpu", config.name, config.text, ("json", "html"), fake)
 
 
@@ -265,7 +265,7 @@ def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
     options = ["run", "a.tif", "b.tif", "--out", "out", "--slots", "1", "--quiet", "--model", "model"]
     shutil.copytree(REPOSITORY / "nodescan" / "weights" / "pcam-p4m", tmp_path / "model")
     done = subprocess.run(
-        [sys.executable, "-c", RUN, "tests.worker_fakes:open_until_it_dies", *options],
+        [sys.executable, "-c", RUN, "tests.batch.worker_fakes:open_until_it_dies", *options],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
@@ -308,7 +308,7 @@ def test_stopped_run_keeps_what_is_finished_and_leaves_no_worker(
     paint_slide(tmp_path / "b.tif", tumour_um=400)
     options = ["run", "a.tif", "b.tif", "--out", "out", "--slots", "1"]
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, "tests.worker_fakes:open_stalling", *options],
+        [sys.executable, "-c", RUN, "tests.batch.worker_fakes:open_stalling", *options],
         cwd=tmp_path,
         env=os.environ | {PIDS: str(tmp_path / "pid"), "PYTHONPATH": str(REPOSITORY)},
         stderr=(tmp_path / "said").open("w"),

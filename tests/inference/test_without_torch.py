@@ -12,7 +12,7 @@ import torch
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
-from nodescan.inference import openvino_lanes, ready
+from nodescan.inference import openvino_lanes, without_torch
 from nodescan.inference.card import ModelCard, load_card, save_card
 from nodescan.inference.device import int8_precision
 from nodescan.inference.fast_predictor import SECOND_LOOK_CORE_PX, FastPredictor
@@ -20,8 +20,8 @@ from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.openvino_lanes import OpenVinoLanes
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
-from nodescan.inference.ready import open_ready
 from nodescan.inference.slots import open_in_slot
+from nodescan.inference.without_torch import open_without_torch
 from nodescan.machine import computing_threads
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def test_it_answers_as_the_model_does_and_holds_findings_to_float32(folder: Path) -> None:
     """The same int8 answers, card and words as the model opened with torch; its reference answers as torch's does, and
     as a second look does."""
-    predictor = open_ready(folder, device="cpu")
+    predictor = open_without_torch(folder, device="cpu")
     assert isinstance(predictor, FastPredictor)
     opened = open_predictor(folder, device="cpu")
     assert isinstance(opened, FastPredictor)
@@ -68,8 +68,8 @@ def test_a_second_look_is_compiled_beside_the_first_tiles(folder: Path, monkeypa
         asked.append(precision if tile is None else f"{precision} {tile.core_px}")
         return OpenVinoLanes(card, weights, threads=threads, precision=precision, tile=tile)
 
-    monkeypatch.setattr(ready, "OpenVinoLanes", compiled)
-    predictor = open_ready(folder, device="cpu")
+    monkeypatch.setattr(without_torch, "OpenVinoLanes", compiled)
+    predictor = open_without_torch(folder, device="cpu")
     assert predictor is not None
     tiles = made_tiles(1, predictor.geometry.input_px)
     predictor.predict(tiles)
@@ -83,7 +83,7 @@ def test_a_second_look_is_compiled_beside_the_first_tiles(folder: Path, monkeypa
     assert asked == [own, closer]
     assert predictor.reference.predict(tiles).shape == (1, 16, 16)
     assert asked == [own, closer, "float32 256"]
-    sooner = open_ready(folder, device="cpu")
+    sooner = open_without_torch(folder, device="cpu")
     assert sooner is not None
     sooner.second_look.predict(few)
     assert asked[3:] == [own, closer]
@@ -105,9 +105,9 @@ def test_a_slide_is_answered_without_torch(folder: Path) -> None:
 def test_a_signal_is_heard_after_models_are_let_go(folder: Path) -> None:
     """OpenVINO's stacks for signals, unmapped with a model, are not those of the thread that hears them."""
     program = (
-        "import gc, signal; from pathlib import Path; from nodescan.inference.ready import open_ready\n"
+        "import gc, signal; from pathlib import Path; from nodescan.inference.without_torch import open_without_torch\n"
         "def opened():\n"
-        f"    predictor = open_ready(Path({str(folder)!r}), device='cpu')\n"
+        f"    predictor = open_without_torch(Path({str(folder)!r}), device='cpu')\n"
         "    predictor.second_look.begin().result()\n"
         "    return predictor\n"
         "first, second = opened(), opened()\n"
@@ -124,34 +124,34 @@ def test_nothing_is_ready_that_does_not_suit_the_machine(folder: Path, monkeypat
     """Where a GPU was asked for or may be, and where the processor has nothing faster, torch opens the model."""
 
     def found(device: str = "cpu") -> FastPredictor | None:
-        return open_ready(folder, device=device)
+        return open_without_torch(folder, device=device)
 
     assert found() is not None
     assert found("cuda") is None
-    monkeypatch.setattr(ready, "_GPU_DRIVERS", (str(folder),))
+    monkeypatch.setattr(without_torch, "_GPU_DRIVERS", (str(folder),))
     assert found("auto") is None
     assert open_in_slot(folder, device="cpu", slot=0, precision="float32")[0].precision == "float32"
-    monkeypatch.setattr(ready, "_GPU_DRIVERS", ())
+    monkeypatch.setattr(without_torch, "_GPU_DRIVERS", ())
     assert found("auto") is not None
-    monkeypatch.setattr(ready, "_INSTRUCTIONS", {"no such": "int8"})
+    monkeypatch.setattr(without_torch, "_INSTRUCTIONS", {"no such": "int8"})
     assert found() is None
 
 
 def test_the_driver_that_doctor_sees_may_be_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loaded, but without its device files yet: torch is asked, and says why it can't use it."""
     monkeypatch.setattr("os.path.exists", lambda path: path == "/proc/driver/nvidia/version")
-    assert not ready._on_cpu("auto")
-    assert ready._on_cpu("cpu")
+    assert not without_torch._on_cpu("auto")
+    assert without_torch._on_cpu("cpu")
 
 
 def test_what_cannot_be_compiled_is_left_to_torch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of another network, or an OpenVINO that can't be imported: torch says what is wrong, or goes on."""
     card = load_card(folder)
     save_card(card.model_copy(update={"int8_ranges": (card.int8_ranges or ())[1:]}), folder)
-    assert open_ready(folder, device="cpu") is None
+    assert open_without_torch(folder, device="cpu") is None
     save_card(card, folder)
     monkeypatch.setitem(sys.modules, "openvino", None)
-    assert open_ready(folder, device="cpu") is None
+    assert open_without_torch(folder, device="cpu") is None
 
 
 def test_damaged_weights_are_refused(folder: Path) -> None:
@@ -159,7 +159,7 @@ def test_damaged_weights_are_refused(folder: Path) -> None:
     weights = folder / load_card(folder).weights
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(ModelError, match="damaged"):
-        open_ready(folder, device="cpu")
+        open_without_torch(folder, device="cpu")
 
 
 @pytest.mark.parametrize(("said", "threads"), [("3", 3), ("1,2", 1), ("", None), ("none", None), ("\u00b2", None)])

@@ -1,6 +1,6 @@
-"""A model that opens without torch: compiled by OpenVINO in eight bits, and in float32 beside the first tiles.
+"""Opens a model without torch: compiled by OpenVINO in eight bits, and in float32 while the first tiles are answered.
 
-Importing torch takes longer than all else before the first tile is answered, and half a gigabyte.
+To import torch takes longer than all else before the first tile is answered, and half a gigabyte of memory.
 """
 
 import os
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
-from nodescan.inference.card import ModelCard, OfCard, checked_weights, load_card
+from nodescan.inference.card import CardFacts, ModelCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
@@ -23,13 +23,14 @@ from nodescan.machine import computing_threads, processor_flags
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
 _INSTRUCTIONS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
-"""As Linux names them, and what they are good for: what int8_precision() asks torch for; the first that is there."""
+"""Instructions as Linux names them, and the precision that they allow; the first that the processor has decides.
+device.int8_precision() asks torch the same."""
 
 _ANSWERED_FIRST = 3
 """Batches that are handed over before the second look is compiled beside them: the first is answered by then."""
 
 
-def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
+def open_without_torch(folder: Path, *, device: str) -> FastPredictor | None:
     """The model in eight bits, without torch; None where that can't be, or the machine isn't known to suit it.
 
     A card has ranges for eight bits where these were tried (training/eight_bits.py), and answers are compared with the
@@ -52,11 +53,11 @@ def open_ready(folder: Path, *, device: str) -> FastPredictor | None:
         return LaterPredictor(card, f"cpu ({platform.machine()}, {threads} threads)", compiled, tile)
 
     reference, second_look = in_float32(card.geometry()), in_float32(second_look_tile(card))
-    return FastPredictor(reference, second_look, ThenCalling(lanes, second_look.begin))
+    return FastPredictor(reference, second_look, CallingLanes(lanes, second_look.begin))
 
 
-class LaterPredictor(OfCard):
-    """A float32 predictor of a card's model that is opened in a thread of its own, and waited for when it is asked."""
+class LaterPredictor(CardFacts):
+    """A card's model in float32, opened in a thread of its own; whoever asks it something waits until it is open."""
 
     precision = "float32"
     batch_size = CPU_BATCH
@@ -68,7 +69,7 @@ class LaterPredictor(OfCard):
         self._opened: Future[Lanes] | None = None
 
     def begin(self) -> Future[Lanes]:
-        """Have it opened; at once where it is being opened already."""
+        """Begin to open it, unless that was begun already; the future is done when it is open."""
         with self._lock:
             if self._opened is None:
                 opener = ThreadPoolExecutor(1, thread_name_prefix="open-reference")
@@ -85,8 +86,8 @@ class LaterPredictor(OfCard):
         return self.start(tiles)()
 
 
-class ThenCalling:
-    """Lanes that call something once, when some batches were handed over."""
+class CallingLanes:
+    """Lanes that call something once, after the first batches were handed over."""
 
     def __init__(self, lanes: Lanes, call: Callable[[], object]) -> None:
         self._lanes, self._call, self._left = lanes, call, _ANSWERED_FIRST
@@ -103,11 +104,11 @@ class ThenCalling:
 
 
 def _int8_precision() -> str | None:
-    """By what Linux says of the processor; None where nobody says it."""
+    """The precision in eight bits that suits this processor; None where none does, or where that isn't told."""
     flags = processor_flags()
     return next((precision for name, precision in _INSTRUCTIONS.items() if name in flags), None)
 
 
 def _on_cpu(device: str) -> bool:
-    """Whether torch would say so; where there may be a GPU it is asked."""
+    """Whether torch would choose the CPU. False wherever there may be a GPU: torch has to be asked then."""
     return device == "cpu" or (device == "auto" and not any(map(os.path.exists, _GPU_DRIVERS)))

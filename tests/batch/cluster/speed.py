@@ -1,8 +1,8 @@
-"""How fast a Dask cluster of this machine is, and what handing over a slide costs: `python -m tests.cluster_speed`.
+"""How fast a Dask cluster of this machine is, and what handing over a slide costs.
 
-The slides are painted and the network is a stand-in of one thread, so that what is measured is the way to the workers
-and back, not a network. Beside slides per second there are two costs of a tiny slide: this process' own time on the
-processor, and the time in which the one worker reads nothing.
+Run as `python -m tests.batch.cluster.speed`. The slides are painted and the network is a stand-in of one thread, so
+that what is measured is the way to the workers and back, not a network. Beside slides per second there are two costs
+of a tiny slide: this process' own time on the processor, and the time in which the one worker reads nothing.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest
 from nodescan.batch.run import run_batch
 from nodescan.domain.report import SlideReport
-from tests.cluster_fakes import Farm
+from tests.batch.cluster.fakes import Farm
 from tests.fakes import PINK, paint_slide
 
 MOST_MS = 20.0
@@ -94,11 +94,13 @@ def timed(farm: Farm, folder: Path, slide: Path, *, count: int, workers: int) ->
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster_speed", description="How fast a Dask cluster is.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.batch.cluster.speed", description="How fast a Dask cluster is."
+    )
     parser.add_argument("--slides", type=int, default=40, help="for slides per second; 40 if not given")
     parser.add_argument("--tiny", type=int, default=1000, help="tiny slides for the driver's cost; 1000 if not given")
     given = parser.parse_args()
-    batch.ScanJob = partial(batch.ScanJob, opener="tests.cluster_fakes:open_quietly")
+    batch.ScanJob = partial(batch.ScanJob, opener="tests.batch.cluster.fakes:open_quietly")
     with tempfile.TemporaryDirectory(prefix="nodescan-speed-") as name:
         folder = Path(name)
         (folder / "farm").mkdir()

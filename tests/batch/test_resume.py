@@ -544,7 +544,7 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
     config, out = load_config(), tmp_path / "out"
     refs = find_slides([str(paint_slide(tmp_path / "a.tif", tumour_um=400))], mpp_um=None, override_mpp=False)
     with held(out) as ticket:
-        opener = "tests.worker_fakes:open_robbing"
+        opener = "tests.batch.worker_fakes:open_robbing"
         job = ScanJob(out, tmp_path / "model", "cpu", config.name, config.text, ("json",), opener, run_id=ticket.run_id)
         with LocalSlots(job, slots=1, stall_s=120) as executor:
             tools = RunTools(

@@ -1,5 +1,5 @@
-"""What a TIFF's own directories tell before it is opened: how far the file must reach, tiles that none can read, who
-wrote it."""
+"""What a TIFF's own directories tell before it is opened: how far the file must reach, which tiles no reader should be
+given, and who wrote it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
