@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -63,8 +64,9 @@ def memory_bytes() -> int | None:
     return min(sizes, default=None)
 
 
+@cache
 def installed_version(package: str) -> str | None:
-    """The version of a package, None where none of that name is installed."""
+    """The version of a package, None where none of that name is installed; looked up once in a process."""
     try:
         return version(package)
     except PackageNotFoundError:
