@@ -86,7 +86,10 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_a_worker_loads_nothing_that_shows_or_teaches() -> None:
     """Its imports come before the first tile: no torch, which it may not need, no command line, no bars."""
-    program = "import sys, nodescan.batch.worker_task; print(sorted({'torch', 'typer', 'rich', 'openvino'} & sys.modules.keys()))"
+    program = (
+        "import sys, nodescan.batch.worker_task; "
+        "print(sorted({'torch', 'typer', 'rich', 'openvino'} & sys.modules.keys()))"
+    )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
