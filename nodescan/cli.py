@@ -17,7 +17,15 @@ from nodescan.commands.info import info
 from nodescan.commands.manifest import manifest
 from nodescan.commands.measure import measure
 from nodescan.commands.models import models
-from nodescan.commands.options import COMPLETE, INTERRUPTED, NOT_COMPLETE, STOPPED, WRONG_USAGE, check_not_empty
+from nodescan.commands.options import (
+    COMPLETE,
+    INTERRUPTED,
+    NOT_COMPLETE,
+    STOPPED,
+    WRONG_USAGE,
+    check_current_folder,
+    check_not_empty,
+)
 from nodescan.commands.phantom import phantom
 from nodescan.commands.run import run
 from nodescan.commands.stage import stage
@@ -55,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _told(arguments: list[str]) -> int:
     """The command's exit code, once whatever went wrong was told."""
     try:
+        check_current_folder()
         check_not_empty(arguments)
         code = _done(arguments)
         sys.stdout.flush()

@@ -215,10 +215,10 @@ def _row(line: CsvRow, header: Sequence[str], named: int) -> CsvRow:
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A CSV file as text: a line for the header, then one for each row."""
-    return "".join(_line(cells) for cells in (header, *rows))
+    return "".join(csv_line(cells) for cells in (header, *rows))
 
 
-def _line(cells: Sequence[object]) -> str:
+def csv_line(cells: Sequence[object]) -> str:
     """One line, written with \\r\\n at its end: only so a cell with a lone \\r is quoted by Python before 3.13."""
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)

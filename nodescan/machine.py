@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,8 +16,7 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
 
 _CPUINFO = Path("/proc/cpuinfo")
-_CGROUP_SHARE = Path("/sys/fs/cgroup/cpu.max")
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def visible_cores() -> int:
@@ -25,21 +25,21 @@ def visible_cores() -> int:
 
 
 def usable_cores() -> int:
-    """As many of them as its container's share of processor time amounts to, rounded up."""
-    with suppress(OSError, ValueError):  # "max 100000" where there is no limit
-        quota, period = map(int, _CGROUP_SHARE.read_text(encoding="ascii").split())
-        return min(visible_cores(), max(1, -(-quota // period)))
-    return visible_cores()
+    """As many of them as its control groups' share of processor time amounts to, rounded up."""
+    return min([visible_cores(), *filter(None, map(_share_of_time, _control_groups("cpu")))])
 
 
 def computing_threads() -> int:
-    """As many as torch takes on Linux: what OMP_NUM_THREADS says, else one for each whole core that it may run on."""
+    """As many as torch takes on Linux: what OMP_NUM_THREADS says, else one for each whole core that it may run on.
+
+    Where control groups give it less time, as many as that amounts to: more would only wait for each other.
+    """
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
     logical = os.sched_getaffinity(0)
     cores = {_siblings(cpu) for cpu in logical}
-    return max(1, len(cores))
+    return max(1, min(len(cores), usable_cores()))
 
 
 def processor_flags() -> frozenset[str]:
@@ -53,18 +53,20 @@ def processor_flags() -> frozenset[str]:
 
 
 def memory_bytes() -> int | None:
-    """Memory of the machine, or of the container where that is less; None where nobody says it."""
+    """Memory of the machine, or of its control groups where that is less; None where nobody says it."""
     sizes: list[int] = []
     with suppress(OSError, ValueError, AttributeError):
         sizes.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for limit in _CGROUP_LIMITS:
-        with suppress(OSError, ValueError):  # "max" where there is no limit
-            sizes.append(int(limit.read_text(encoding="ascii")))
+    for group in _control_groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with suppress(OSError, ValueError):  # "max" where there is no limit
+                sizes.append(int((group / name).read_text(encoding="ascii")))
     return min(sizes, default=None)
 
 
+@cache
 def installed_version(package: str) -> str | None:
-    """The version of a package, None where none of that name is installed."""
+    """The version of a package, None where none of that name is installed; looked up once in a process."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -103,3 +105,31 @@ def _siblings(cpu: int) -> str:
         return Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text(encoding="ascii")
     except OSError:
         return str(cpu)
+
+
+def _control_groups(kind: str) -> list[Path]:
+    """The folders of this process' control groups of a kind, "cpu" or "memory", and of those above, which limit it too.
+
+    Version 2 has one tree for all kinds, version 1 one for each, in a folder of its name. A container often shows its
+    own group as the root; a batch system's job lies further down.
+    """
+    found = {_CGROUPS, _CGROUPS / kind}
+    with suppress(OSError, ValueError):
+        for line in _OWN_CGROUPS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            _, kinds, name = line.split(":", 2)
+            if not kinds or kind in kinds.split(","):
+                own = (_CGROUPS / kind if kinds else _CGROUPS) / name.lstrip("/")
+                found.update(above for above in (own, *own.parents) if above.is_relative_to(_CGROUPS))
+    return sorted(found)
+
+
+def _share_of_time(group: Path) -> int | None:
+    """How many cores a control group's time amounts to, rounded up; None where it has no limit."""
+    with suppress(OSError, ValueError):  # "max 100000" where there is none, or -1
+        if (group / "cpu.max").exists():
+            words = (group / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            words = [(group / f"cpu.cfs_{what}_us").read_text(encoding="ascii") for what in ("quota", "period")]
+        quota, period = map(int, words)
+        return max(1, -(-quota // period)) if quota > 0 else None
+    return None

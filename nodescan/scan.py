@@ -33,12 +33,12 @@ from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
 from nodescan.overview import overview_and_tissue
 from nodescan.scan_settings import ScanSettings
 from nodescan.slide_flags import (
+    begin_tissue_flags,
     cut_off,
     edge_and_glass_flags,
     examination_flags,
     less_sure,
     pattern_flags,
-    tissue_flags,
 )
 
 
@@ -64,6 +64,7 @@ def scan_slide(
     started, clock = datetime.now(UTC), time.monotonic()
     with closing(open_slide(ref)) as slide:
         overview, tissue = overview_and_tissue(slide, settings, progress)
+        of_tissue = begin_tissue_flags(overview, tissue, settings)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
         cut = cut_off(found, examination, tissue, rule=predictor.decision, bounds=slide.info.bounds_um)
@@ -71,7 +72,7 @@ def scan_slide(
         crops = begin_close_ups(slide, sized)
         deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
-        flags = (*slide.info.warnings, *tissue_flags(overview, tissue, settings), *examination_flags(examination))
+        flags = (*slide.info.warnings, *of_tissue(), *examination_flags(examination))
         if _judged(flags):  # else nothing that the network marked is a finding
             flags = (
                 *flags,

@@ -1,7 +1,8 @@
 """What a reader of a slide's report has to be told beside its findings, flag by flag."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,10 +24,22 @@ from nodescan.imaging.segmentation import touches_edge, touches_unexamined
 from nodescan.imaging.tissue import excluded_flags
 from nodescan.interfaces import TilePredictor
 from nodescan.scan_settings import ScanSettings
+from nodescan.threads import thread_errors
 
 
-def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
-    """What the overview says: no tissue, areas left out, a stain that the network wasn't taught."""
+def begin_tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> Callable[[], tuple[Flag, ...]]:
+    """What the overview says: no tissue, areas left out, a stain that the network wasn't taught.
+
+    Returns what waits for the flags: they are worked out while the network answers.
+    """
+    thread = ThreadPoolExecutor(1, thread_name_prefix="tissue-flags")
+    with thread_errors():
+        coming = thread.submit(_tissue_flags, overview, tissue, settings)
+    thread.shutdown(wait=False)
+    return coming.result
+
+
+def _tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
     if not tissue.tissue.any():
         none = Flag("no_tissue", "No tissue was found, so nothing was examined; see the overview and check the slide.")
         return (none, *excluded_flags(tissue, settings.tissue))

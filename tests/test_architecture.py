@@ -84,6 +84,16 @@ def test_help_loads_nothing_heavy() -> None:
     assert result.stderr.strip() == "[]"
 
 
+def test_a_worker_loads_nothing_that_shows_or_teaches() -> None:
+    """Its imports come before the first tile: no torch, which it may not need, no command line, no bars."""
+    program = (
+        "import sys, nodescan.batch.worker_task; "
+        "print(sorted({'torch', 'typer', 'rich', 'openvino'} & sys.modules.keys()))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
 def test_scanning_does_not_need_torchvision_or_training() -> None:
     """What `run` imports is the product: no torchvision, no lightning, no training."""
     program = (

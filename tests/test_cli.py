@@ -257,6 +257,20 @@ def test_wrong_usage_exits_2_on_one_line(arguments: list[str], said: str, capsys
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows removes no folder that is in use")
+@pytest.mark.parametrize("words", [["info", "a.svs"], ["run", "{}/a.svs", "--out", "{}/out", "--quiet"], ["doctor"]])
+def test_a_current_folder_that_was_removed_exits_2(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """As in a shell that stayed in a folder of an earlier run: it was a traceback, whole paths or not."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main([word.format(tmp_path) for word in words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: the current folder can't be used (No such file or directory): it was removed")
+
+
 def test_unknown_key_in_the_settings_exits_2(tmp_path: Path, capsys: Capture) -> None:
     """The line names the file and the key's path."""
     (tmp_path / "mine.yaml").write_text("tissue:\n  foo: 1\n")

@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan import slide_flags
 from nodescan.batch.progress import Viewer, outcome
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
@@ -103,6 +105,37 @@ def test_a_planted_disc_comes_back_in_size_class_and_place() -> None:
     assert report.detections[0].confidence > 0.9
     assert set(result.crops or {}) == {1}
     assert slide.closed
+
+
+def test_the_stain_is_judged_while_the_network_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took a tenth of the time after the network. A network that waits for it gets it; what it says is told."""
+    judged = Event()
+    flag = Flag("not_he", "The stain does not look like H&E.")
+
+    def stain_flags(*_: object) -> tuple[Flag, ...]:
+        judged.set()
+        return (flag,)
+
+    class Waiting(ColourPredictor):
+        def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+            assert judged.wait(30)
+            return super().predict(tiles)
+
+    monkeypatch.setattr(slide_flags, "stain_flags", stain_flags)
+    report = scan(PaintedSlide(painted(320)), Waiting()).report
+    assert flag in report.flags
+    assert report.metastasis is None
+
+
+def test_what_breaks_beside_the_network_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slide whose stain couldn't be judged has no result."""
+
+    def stain_flags(*_: object) -> tuple[Flag, ...]:
+        raise MemoryError
+
+    monkeypatch.setattr(slide_flags, "stain_flags", stain_flags)
+    with pytest.raises(MemoryError):
+        scan(PaintedSlide(painted()))
 
 
 def test_clean_tissue_is_negative_and_complete() -> None:

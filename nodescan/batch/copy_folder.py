@@ -7,9 +7,8 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -39,11 +38,15 @@ _OWN_FOLDER = re.compile(r"\.nodescan-copies-\d+-[0-9a-f]{12}")
 
 
 def prepare_copy_folder(folder: Path) -> None:
-    """Make the folder and try to write there, before anything of an earlier run is touched. Raises OutputError."""
+    """Make the folder and try to write and to lock there, before anything of an earlier run is touched.
+
+    Raises OutputError.
+    """
     with copy_folder_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".nodescan-", dir=folder):
-            pass
+        own, descriptor = own_folder(folder)
+        os.close(descriptor)
+        shutil.rmtree(own, ignore_errors=True)  # another run may have cleared it away just now
 
 
 @contextmanager
@@ -76,13 +79,20 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def own_folder(folder: Path) -> tuple[Path, int]:
-    """A new folder of this run's own, and the descriptor that holds its lock; it gets its name once it is locked."""
+    """A new folder of this run's own, and the descriptor that holds its lock; it gets its name once it is locked.
+
+    Raises OSError, with nothing left behind.
+    """
     name = f".nodescan-copies-{os.getpid()}-{token_hex(6)}"
     unnamed = folder / f"{name}.new"
     unnamed.mkdir(mode=0o700)
-    descriptor = os.open(unnamed / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-    _take_lock(descriptor)
-    os.rename(unnamed, folder / name)
+    with ExitStack() as on_error:
+        on_error.callback(shutil.rmtree, unnamed, ignore_errors=True)
+        descriptor = os.open(unnamed / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        on_error.callback(os.close, descriptor)
+        _take_lock(descriptor)
+        os.rename(unnamed, folder / name)
+        on_error.pop_all()
     return folder / name, descriptor
 
 

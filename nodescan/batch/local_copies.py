@@ -192,7 +192,7 @@ class LocalCopies:
             while chunk := read.read(_CHUNK_BYTES):
                 self._go_on(copy)
                 written.write(chunk)
-        shutil.copystat(source, target)
+        _take_times(source, target)
         after, state = source.stat(), target.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise OSError(f"{source.name} was changed while it was copied")
@@ -200,6 +200,12 @@ class LocalCopies:
             raise OSError(f"the copy of {source.name} has {state.st_size:,} bytes, not {before.st_size:,}")
         if state.st_mtime_ns != before.st_mtime_ns:  # the next run would take the slide for another
             raise OSError("the disk of the copies keeps coarser times of files")
+
+
+def _take_times(source: Path, target: Path) -> None:
+    """The times alone: permissions that are others', or a mark that the file is locked, would be in the copy's way."""
+    state = source.stat()
+    os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""How a batch advances, shown as bars on a terminal and as plain lines elsewhere."""
+"""How a batch advances: who is told of it, and plain lines for a file or a pipe; bars.py has a terminal's bars.
+
+Worker processes import this, so it loads nothing that draws.
+"""
 
 import sys
 import time
@@ -8,9 +11,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
 from nodescan.domain.report import SlideReport
 from nodescan.streams import one_line
 
@@ -19,7 +19,7 @@ PLAIN_EVERY_S = 10.0
 
 Clock = Callable[[], float]
 
-_GONE = suppress(OSError, ValueError)
+GONE = suppress(OSError, ValueError)
 """A screen that is gone (a window that was closed, a pipe that nobody reads, a full disk) ends no batch."""
 
 
@@ -58,7 +58,7 @@ class Viewer:
         """Nothing more will come. state: of the run, "finished", "interrupted" or "failed"."""
 
     def _line(self, text: str) -> None:
-        with _GONE:
+        with GONE:
             print(one_line(text), file=self._stream, flush=True)
 
 
@@ -158,74 +158,6 @@ class PlainViewer(Viewer):
             left = f"; {duration(state.left_s())} left" if state.finished < state.slides else ""
             count = f"{state.finished}/{state.slides}"
             self._line(f"slide {count} {slide_id}: {outcome(report)} in {duration(seconds)}{left}")
-
-
-class BarViewer(Viewer):
-    """Two bars for a terminal: the batch, and the slide that runs."""
-
-    def __init__(self, stream: TextIO | None = None, *, clock: Clock = time.monotonic) -> None:
-        super().__init__(stream)
-        self._state = Advances(clock)
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[counts]}", markup=False),
-            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-            console=Console(file=self._stream),
-        )
-        self._batch: TaskID | None = None
-        self._tasks: dict[str, TaskID] = {}
-
-    def note(self, text: str) -> None:
-        self._line(text)
-
-    def batch_started(self, slides: int) -> None:
-        self._state.begin(slides)
-        with _GONE:
-            self._batch = self._bars.add_task("slides", total=slides, counts=f"0/{slides}")
-            self._bars.start()
-
-    def slide_started(self, slide_id: str, tiles: int) -> None:
-        with self._state.lock, _GONE:
-            self._state.start(slide_id, tiles)
-            if slide_id in self._tasks:  # its first process died
-                self._bars.remove_task(self._tasks.pop(slide_id))
-            self._tasks[slide_id] = self._bars.add_task(slide_id, total=tiles, counts=f"0/{tiles} tiles")
-
-    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
-        with self._state.lock, _GONE:
-            advance = self._state.add(slide_id, tiles, megapixels)
-            rate = advance.rate(self._state.clock())
-            counts = f"{advance.done}/{advance.tiles} tiles, {rate:.1f} Mpx/s"
-            if slide_id in self._tasks:
-                self._bars.update(self._tasks[slide_id], completed=advance.done, counts=counts)
-            self._show_batch()
-
-    def slide_finished(self, report: SlideReport, seconds: float) -> None:
-        slide_id = report.slide.slide_id
-        with self._state.lock, _GONE:
-            self._state.finish(slide_id)
-            if slide_id in self._tasks:
-                self._bars.remove_task(self._tasks.pop(slide_id))
-            self._show_batch()
-        self._line(f"{slide_id}: {outcome(report)} in {duration(seconds)}")
-
-    def close(self, state: str = "finished") -> None:
-        if self._batch is not None:
-            with _GONE:
-                self._bars.stop()
-
-    def _show_batch(self) -> None:
-        """A slide that is half done counts as half, so that the time left is true for few large slides too."""
-        if self._batch is None:
-            return
-        state = self._state
-        parts = sum(advance.done / advance.tiles for advance in state.running.values() if advance.tiles)
-        self._bars.update(self._batch, completed=state.finished + parts, counts=f"{state.finished}/{state.slides}")
-
-    def _line(self, text: str) -> None:
-        with _GONE:
-            self._bars.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def outcome(report: SlideReport) -> str:

@@ -30,7 +30,7 @@ from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_
 from nodescan.patients.patient_files import set_aside, set_review_aside, write_staging
 from nodescan.patients.restage import Staging
 from nodescan.reports import report_names
-from nodescan.reports.csv_report import SUMMARY_CSV, write_summary
+from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.slides.discovery import find_slides
@@ -156,11 +156,12 @@ def scan_all(
     record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
     record.write("running", len(refs), _in_order(refs, kept), kept=len(kept))
     done = dict(kept)
+    write_rows = partial(_write_rows, SummaryTable(tools.folder / SUMMARY_CSV, refs), refs, done, tools)
     waiting = [ref for ref in refs if ref.slide_id not in done]
     state = "interrupted"
     earlier = kept or (tools.folder / SUMMARY_CSV).is_file()
-    unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)  # those of an earlier run are none of this one
-    if earlier:
+    unwritten = attempt(write_rows, viewer)  # those of an earlier run are none of this one
+    if earlier and waiting:
         unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
     stale = _unmark(waiting, tools.folder, viewer)
     viewer.batch_started(len(waiting))
@@ -169,13 +170,13 @@ def scan_all(
         with _scanning(waiting, tools, viewer) as (executor, scan):
             for report in finished(executor, scan, waiting, lost=lost, pending=tools.pending):
                 done[report.slide.slide_id] = report
-                unwritten = attempt(partial(_write_rows, refs, done, tools), viewer)
+                unwritten = attempt(write_rows, viewer)
         state = "finished"
     except NodescanError as error:
         left = [ref for ref in waiting if ref.slide_id not in done]
         unheard = {} if stale else finished_unheard(left, tools.folder)  # else an older one may stand there
         done |= not_scanned(left, error, tools.folder) | unheard
-        attempt(partial(_write_rows, refs, done, tools), viewer)
+        attempt(write_rows, viewer)
         raise
     finally:
         reports = _in_order(refs, done)
@@ -261,9 +262,11 @@ def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools
     write_summary_page(_in_order(refs, done), tools.folder, asked=len(refs))
 
 
-def _write_rows(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:
+def _write_rows(
+    table: SummaryTable, refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools
+) -> None:
     tools.rules.may_write()
-    write_summary(_in_order(refs, done), tools.folder / SUMMARY_CSV)
+    table.write(_in_order(refs, done))
 
 
 def _in_order(refs: Sequence[SlideRef], done: Mapping[str, SlideReport]) -> tuple[SlideReport, ...]:

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
 
+from nodescan.batch.bars import BarViewer
 from nodescan.batch.lock import LOCK_FILE
-from nodescan.batch.progress import Advances, BarViewer, Clock, PlainViewer, Viewer
+from nodescan.batch.progress import Advances, Clock, PlainViewer, Viewer
 from nodescan.domain.report import SlideReport
 from nodescan.errors import OutputError, UsageError
 from nodescan.reports import FILES

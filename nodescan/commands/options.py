@@ -48,6 +48,17 @@ def check_not_empty(arguments: list[str]) -> None:
             raise UsageError(f"{where}: is empty, as a variable that isn't set; give a value, or leave it out")
 
 
+def check_current_folder() -> None:
+    """Raises UsageError where the folder that typed paths begin from was removed."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UsageError(
+            f"the current folder can't be used ({error.strerror}): it was removed or closed to you; change to another, "
+            "then run again"
+        ) from error
+
+
 def check_there(path: Path) -> None:
     """Raises UsageError for a file that isn't there: one that is, and can't be read, is another matter."""
     if not os.path.lexists(path):

@@ -61,7 +61,7 @@ class OpenVinoLanes:
             compiled = core.compile_model(model, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * streams)]
         except RuntimeError as error:
-            raise ModelError(f"OpenVINO: the network can't be compiled ({first_line(error)})") from error
+            raise ModelError(f"OpenVINO: the network can't be compiled ({_said(error)})") from error
         self._under_way: deque[_Job] = deque()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
@@ -147,4 +147,11 @@ def _imported(name: str) -> ModuleType:
 
 
 def _unanswered(error: RuntimeError) -> ModelError:
-    return ModelError(f"OpenVINO: a tile can't be answered ({first_line(error)})")
+    return ModelError(f"OpenVINO: a tile can't be answered ({_said(error)})")
+
+
+def _said(error: RuntimeError) -> str:
+    """Why, which OpenVINO says below the places in its own source that it begins with; a lack of memory in words."""
+    lines = (line.strip() for line in str(error).splitlines())
+    why = next((line for line in lines if line and not line.startswith("Exception from ")), first_line(error))
+    return "memory ran out" if why == "std::bad_alloc" else why

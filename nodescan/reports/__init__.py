@@ -125,6 +125,6 @@ def _remove_leftovers(folder: Path) -> None:
         return
     left = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
     with output_errors(folder.parent):
-        for path in list(folder.parent.iterdir()):
-            if left.fullmatch(path.name) and path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
+        for name in os.listdir(folder.parent):  # names alone: a run of thousands has as many folders there
+            if name.startswith(".") and left.fullmatch(name) and (folder.parent / name).is_dir():
+                shutil.rmtree(folder.parent / name, ignore_errors=True)

@@ -1,12 +1,13 @@
 """detections.csv of one slide and summary.csv of a run."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from nodescan.csv_rows import csv_text, plain_cell
+from nodescan.csv_rows import csv_line, csv_text, plain_cell
 from nodescan.domain.flags import NO_REASONS
 from nodescan.domain.report import SlideReport, SlideResult, Status
+from nodescan.domain.slide import SlideRef
 from nodescan.reports.wording import without_paths
 from nodescan.whole_files import text_bytes, write_beside
 
@@ -50,23 +51,38 @@ def write_detections(result: SlideResult, folder: Path) -> None:
     write_beside(folder / DETECTIONS_CSV, text_bytes(csv_text(("confidence", "x", "y"), rows)))
 
 
-def write_summary(reports: Iterable[SlideReport], path: Path) -> None:
-    """Write summary.csv: one row for every slide asked for, failed ones too.
+class SummaryTable:
+    """summary.csv: one row for every slide asked for, failed ones too.
 
-    Files are named from the deepest folder that holds them all, where names alone don't tell them apart.
+    It is written anew after each slide of a run, so each report is put into words once.
     """
-    all_ = tuple(reports)
-    places = [report.slide.path.absolute() for report in all_]
-    alike = len({place.name for place in places}) < len(set(places))
-    base = _common_folder(places) if alike else None
-    rows = (
-        summary_row(report, file=place.relative_to(base).as_posix() if base else place.name)
-        for report, place in zip(all_, places, strict=True)
-    )
-    write_beside(path, text_bytes(csv_text(SUMMARY_COLUMNS, rows)))
+
+    def __init__(self, path: Path, slides: Iterable[SlideRef]) -> None:
+        """slides: those asked for. Files are named from the deepest folder that holds them all, where names alone don't
+        tell them apart."""
+        places = {slide.slide_id: slide.path.absolute() for slide in slides}
+        alike = len({place.name for place in places.values()}) < len(set(places.values()))
+        base = _common_folder(places.values()) if alike else None
+        self._path = path
+        self._files = {
+            slide_id: place.relative_to(base).as_posix() if base else place.name for slide_id, place in places.items()
+        }
+        self._told: dict[str, tuple[SlideReport, str]] = {}
+
+    def write(self, reports: Iterable[SlideReport]) -> None:
+        """Write the rows of those that are done, in the order given. Raises OutputError."""
+        lines = "".join(map(self._line, reports))
+        write_beside(self._path, text_bytes(csv_line(SUMMARY_COLUMNS) + lines))
+
+    def _line(self, report: SlideReport) -> str:
+        slide_id = report.slide.slide_id
+        told = self._told.get(slide_id)
+        if told is None or told[0] is not report:
+            told = self._told[slide_id] = report, csv_line(summary_row(report, file=self._files[slide_id]))
+        return told[1]
 
 
-def _common_folder(places: Sequence[Path]) -> Path | None:
+def _common_folder(places: Iterable[Path]) -> Path | None:
     """The deepest folder that holds them all; None where they lie on several drives."""
     try:
         return Path(os.path.commonpath([place.parent for place in places]))

@@ -155,4 +155,4 @@ def _without_companions(paths: Sequence[Path]) -> list[Path]:
             parts.update(real_path(part) for part in companions(path))
         except OSError:  # the slide that can't be read says so in its own row
             continue
-    return [path for path in paths if real_path(path) not in parts or path.suffix.lower() in SUFFIXES]
+    return [path for path in paths if path.suffix.lower() in SUFFIXES or real_path(path) not in parts]

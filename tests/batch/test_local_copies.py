@@ -1,5 +1,6 @@
 """A copy is the slide itself in another place, never two too many, and gone when it isn't needed."""
 
+import errno
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from nodescan.batch import copy_folder
+from nodescan.batch import local_copies as copies_module
 from nodescan.batch import tools as run_tools
-from nodescan.batch.copy_folder import remove_leftovers
+from nodescan.batch.copy_folder import prepare_copy_folder, remove_leftovers
 from nodescan.batch.local_copies import LocalCopies, local_copies
 from nodescan.cli import main
 from nodescan.domain.report import SlideReport, Status
@@ -147,7 +150,7 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
         if source == changed.path:
             source.write_bytes(b"longer than before")
 
-    monkeypatch.setattr(shutil, "copystat", spoil)
+    monkeypatch.setattr(copies_module, "_take_times", spoil)
     scanned: list[Path] = []
 
     def scan(given: SlideRef) -> SlideReport:
@@ -169,14 +172,14 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
 def test_a_copy_of_files_of_two_slides_is_never_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of several files that is replaced once it was copied belongs to another slide than the rest."""
     path, told, seen = mrxs(tmp_path / "in"), [], []
-    copy_times = shutil.copystat
+    copy_times = copies_module._take_times
 
     def replace_copied(source: Path, target: Path) -> None:
         copy_times(source, target)
         if source == path:
             os.utime(files_of_slide(path)[0], ns=(1, 1))
 
-    monkeypatch.setattr(shutil, "copystat", replace_copied)
+    monkeypatch.setattr(copies_module, "_take_times", replace_copied)
     assert files_of_slide(path)[0] != path
 
     def scan(given: SlideRef) -> SlideReport:
@@ -201,17 +204,17 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
 
 
 class HungDisk:
-    """copystat() that doesn't come back until it is let go."""
+    """_take_times() that doesn't come back until it is let go."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.copystat = shutil.copystat
+        self.take_times = copies_module._take_times
         self.reached, self.released = threading.Event(), threading.Event()
-        monkeypatch.setattr(shutil, "copystat", self.hang)
+        monkeypatch.setattr(copies_module, "_take_times", self.hang)
 
     def hang(self, source: Path, target: Path) -> None:
         self.reached.set()
         self.released.wait(120)
-        self.copystat(source, target)
+        self.take_times(source, target)
 
 
 def test_a_disk_that_hangs_holds_up_nobody_for_longer_than_the_stall_time(
@@ -264,7 +267,9 @@ def test_a_disk_with_coarser_times_of_files_is_not_copied_to(tmp_path: Path, mon
     """The copy would pass for another slide, and each run would scan it again."""
     (ref,), told = slides(tmp_path / "in", 1), []
     os.utime(ref.path, ns=(1, 1_500_000_000_123_456_789))
-    monkeypatch.setattr(shutil, "copystat", lambda source, target: os.utime(target, (1_500_000_000, 1_500_000_000)))
+    monkeypatch.setattr(
+        copies_module, "_take_times", lambda source, target: os.utime(target, (1_500_000_000, 1_500_000_000))
+    )
     scanned: list[Path] = []
 
     def scan(given: SlideRef) -> SlideReport:
@@ -334,6 +339,41 @@ def test_a_place_that_cannot_be_written_is_refused_with_its_option(tmp_path: Pat
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"--stage .*file.*; name a folder on a local disk"):
         local_copies([], tmp_path / "file" / "below", print, stall_s=60)
+
+
+def test_a_disk_without_locks_is_refused_before_the_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is left there: it was refused when old reports were gone, and each run left a folder behind."""
+
+    def take_lock(_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(copy_folder, "_take_lock", take_lock)
+    with pytest.raises(OutputError, match=r"can't be written \(No locks available\); name a folder on a local disk"):
+        prepare_copy_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_was_tried_is_left_as_it_was(tmp_path: Path) -> None:
+    """It is made where it isn't there, and stays empty."""
+    prepare_copy_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_copy_is_this_users_whatever_the_slides_permissions(tmp_path: Path) -> None:
+    """One that others may read, and its owner may not, was copied with that, so that nobody could read the copy."""
+    path = plain(tmp_path / "archive")
+    path.chmod(0o444)
+    modes: list[int] = []
+
+    def scan(given: SlideRef) -> SlideReport:
+        modes.append(given.path.stat().st_mode & 0o600)
+        return report(given)
+
+    ref = SlideRef("s", path)
+    with local_copies([ref], tmp_path / "local", pytest.fail, stall_s=60) as copies:
+        copies.scan(ref, scan)
+    assert modes == [0o600]
 
 
 def test_a_stage_that_cannot_be_written_costs_no_older_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

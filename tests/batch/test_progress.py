@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.batch.progress import BarViewer, PlainViewer, Viewer, duration, outcome
+from nodescan.batch.bars import BarViewer
+from nodescan.batch.progress import PlainViewer, Viewer, duration, outcome
 from nodescan.batch.viewers import JsonLog, Viewers
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import SlideReport, Status

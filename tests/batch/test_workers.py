@@ -340,7 +340,7 @@ def test_worker_ends_with_the_block() -> None:
 def test_cores_are_shared_among_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     """One slot computes with all of them; with more slots than cores each has one."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    monkeypatch.setattr(machine, "_CGROUP_SHARE", Path("nowhere"))
+    monkeypatch.setattr(machine, "_CGROUPS", Path("nowhere"))
     assert [share_of_cores(slots) for slots in (None, 0, 1, 2, 3, 20)] == [None, None, None, 4, 2, 1]
 
 
@@ -353,7 +353,7 @@ def test_a_containers_share_of_the_processor_limits_the_threads(
 ) -> None:
     """Of one worker and of two, on eight cores: more threads than its share only wait for each other."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
-    monkeypatch.setattr(machine, "_CGROUP_SHARE", tmp_path / "cpu.max")
+    monkeypatch.setattr(machine, "_CGROUPS", tmp_path)
     (tmp_path / "cpu.max").write_text(share + "\n")
     assert [share_of_cores(slots) for slots in (None, 2)] == threads
 

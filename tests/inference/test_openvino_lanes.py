@@ -95,3 +95,25 @@ def test_an_openvino_without_its_cpu_plugin_is_a_models_error(monkeypatch: pytes
     with pytest.raises(ModelError, match=r"its CPU plugin can't be loaded \(no plugin for CPU\)$"):
         openvino_lanes._loaded()
     assert not openvino_lanes.importable()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Exception from src/core.cpp:117:\nException from src/plugin.cpp:54:\nstd::bad_alloc\n\n", "memory ran out"),
+        ("Exception from src/core.cpp:117:\nbad shape\nand more", "bad shape"),
+        ("Exception from src/core.cpp:117:", "Exception from src/core.cpp:117:"),
+    ],
+)
+def test_why_a_network_cant_be_compiled_is_told(text: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenVINO begins with lines of its own source, which help nobody."""
+
+    def compiler(*_: object) -> None:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(openvino_lanes, "_loaded", lambda: (ModuleType("o"), SimpleNamespace(compile_model=compiler)))
+    monkeypatch.setattr(openvino_lanes, "graph", lambda *_, steps, tile: None)
+    tile = TileGeometry(core_px=16, margin_px=0, stride_px=16)
+    with pytest.raises(ModelError) as caught:
+        OpenVinoLanes(ModelCard.model_construct(), b"", threads=1, precision="int8", tile=tile)
+    assert str(caught.value) == f"OpenVINO: the network can't be compiled ({said})"
