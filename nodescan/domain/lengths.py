@@ -39,12 +39,11 @@ def two_digits(value: float) -> str:
 
 
 def told_apart(first_um: float, second_um: float) -> tuple[str, str]:
-    """Two lengths in mm, with more decimals where they would read the same."""
-    first, second = millimetres(first_um), millimetres(second_um)
-    places = 3
-    while float(first) == float(second) and places < 15:
-        places += 1
+    """Two lengths in mm with two decimals, more where they would read the same or as nothing."""
+    for places in range(2, 16):
         first, second = (f"{length_um / 1000:.{places}f}" for length_um in (first_um, second_um))
+        if float(first) != float(second) and (float(second) > 0 or second_um <= 0):
+            break
     return first, second
 
 

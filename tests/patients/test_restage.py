@@ -26,6 +26,7 @@ from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.files import fingerprint
 from tests.patients.made_reports import WORD_SIZES, disc, report, write_csv, write_findings, write_run
+from tests.reports.factory import read_aloud
 
 TRUNCATED = Flag("unreadable", "the file is truncated")
 
@@ -253,7 +254,7 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
         manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "n,N,1", "m,M,1", "f,F,1"))
         found = stage_reports(stored, manifest, AJCC8)
         pages = write_staging(found, tmp_path / "out")
-        texts = [*(path.read_text() for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
+        texts = [*(read_aloud(path.read_text()) for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
         return {
             "notes": [
                 one.staged.words for one in found.patients if "detection_limit" in [n.code for n in one.all_notes]
@@ -378,8 +379,8 @@ def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
     """The nodes that count, by class and size, and where to see it; ITC beside a micrometastasis doesn't count."""
     lines = ("a1,A,1", "a2,A,2", "b1,A,3", "a3,N,1")
     found = staged(tmp_path, *lines, header="slide_id,patient_id,node_id")
-    positive, negative = (path.read_text() for path in write_staging(found, tmp_path / "out"))
-    assert "<li>Regional lymph nodes, H&amp;E</li>" in negative
+    positive, negative = (read_aloud(path.read_text()) for path in write_staging(found, tmp_path / "out"))
+    assert "<li>Read as: regional lymph nodes, H&amp;E</li>" in negative
     first = positive.partition("Look here first")[2].partition("</ol>")[0]
     where = "3.00 mm from the left, 3.00 mm from the top of the slide image."
     assert re.findall(r"<li>(.*)</li>", first) == [
@@ -413,7 +414,7 @@ def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) 
     review = ("a2,1,reject,,Dr A",)
     found = staged(tmp_path, "a1,A,1", "a2,A,2", header="slide_id,patient_id,node_id", review=review)
     (path,) = write_staging(found, tmp_path / "out")
-    page = path.read_text()
+    page = read_aloud(path.read_text())
     assert page.count("reviewed; its own page is as before the review") == 1
     assert "Node 2, slide a2, deposit 2 (0.800 ± 0.004 mm): 6.00 mm from the left" in page
 
