@@ -20,7 +20,7 @@ from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
-from nodescan.patients.page import answer
+from nodescan.patients.page import answer, class_words
 from nodescan.patients.patient_files import page_names, reviewed_before, set_aside, staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.reports.report_reader import read_reports
@@ -398,7 +398,7 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
     for chosen, words, said in ((sections[:1], "at least pN1mi", True), (sections, "pN1a", False)):
         found = stage(Specimen("A", tuple(Node(one.slide_id, (one,)) for one in chosen)), AJCC8)
         assert found.words == words
-        assert ("A deposit is cut off by the edge of a scan, so the true stage may be higher." in answer(found)) is said
+        assert ("A deposit is cut off, so the true stage may be higher." in answer(found)) is said
         assert "none larger" not in answer(found)
         assert [node.exact for node in found.specimen.nodes] == [False, True][: len(chosen)]
     alone = read_reports(write_run(tmp_path / "alone", [cut]))
@@ -407,6 +407,23 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
     assert page.read_text().count("At least micrometastasis") == 2
     (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
     assert (patient["nodes"][0]["cut_off"], patient["nodes"][0]["slides"][0]["cut_off"]) == (True, True)
+
+
+def test_nothing_is_at_least_a_macrometastasis() -> None:
+    """No class lies above it; the slide's own page says the same."""
+    said = [class_words(found, exact=False) for found in (Metastasis.NONE, Metastasis.MICRO, Metastasis.MACRO)]
+    assert said == ["No class", "At least micrometastasis", "Macrometastasis"]
+
+
+def test_what_the_headline_says_isn_t_said_again_below(tmp_path: Path) -> None:
+    """How many nodes were not read whole stands in it; rows of the synoptic table have headers to be read aloud."""
+    run = write_run(tmp_path / "run", [report("f", status=Status.FAILED, flags=(TRUNCATED,)), report("n")])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "f,A,1", "n,A,2"))
+    found = stage_reports(read_reports(run), manifest, AJCC8)
+    assert answer(found.patients[0].staged) == "This is not a negative result."
+    (page,) = (path.read_text() for path in write_staging(found, tmp_path / "out"))
+    assert "no tumour found, but 1 of 2 nodes not read whole" in page
+    assert '<th scope="row">Regional Lymph Node Status</th>' in page
 
 
 def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) -> None:
