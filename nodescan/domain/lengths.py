@@ -40,10 +40,10 @@ def two_digits(value: float) -> str:
 
 def told_apart(first_um: float, second_um: float) -> tuple[str, str]:
     """Two lengths in mm with two decimals, more where they would read the same or as nothing."""
-    for places in range(2, 16):
+    first, second, places = "", "", 1
+    while places < 15 and (first == second or (second_um > 0 and float(second) == 0)):
+        places += 1
         first, second = (f"{length_um / 1000:.{places}f}" for length_um in (first_um, second_um))
-        if float(first) != float(second) and (float(second) > 0 or second_um <= 0):
-            break
     return first, second
 
 
