@@ -98,8 +98,23 @@ def _done(arguments: list[str]) -> object:
     return code
 
 
-for _command in (run, demo, measure, phantom, info, models, stage, evaluate, manifest, bench, doctor):
-    app.command()(_command)
+_COMMANDS = (
+    (run, "Scan slides and write a report for each."),
+    (demo, "Scan phantoms; show planted beside measured."),
+    (measure, "Measure deposits in a mask or in outlines."),
+    (phantom, "Write a synthetic slide of known truth."),
+    (info, "Show what a slide's file says."),
+    (models, "List the models at hand."),
+    (stage, "Stage patients from the reports of a run."),
+    (evaluate, "Score a run against a reference."),
+    (manifest, "Draft a manifest to fill in."),
+    (bench, "Measure how fast this machine is."),
+    (doctor, "Check whether this installation works."),
+)
+"""With what `nodescan --help` says of each, in a line of 80 columns; more stands in its own --help."""
+
+for _command, _short in _COMMANDS:
+    app.command(short_help=_short)(_command)
 
 
 def _version(wanted: bool) -> None:

@@ -21,6 +21,7 @@ from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest
 from nodescan.benchmarks import speed
 from nodescan.cli import main
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.inference import slots
 from tests.fakes import ColourPredictor, paint_slide
 
@@ -234,7 +235,15 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
         (["run", "x.svs", "--out", "out", "--mpp", "nan"], "from 0.1 to 1.2, not nan"),
         (["info", ".", "--mpp", "250"], "from 0.1 to 1.2, not 250"),
         (["measure", ".", "--mpp", "nan"], "--mpp: must be a number of um above 0, not nan"),
-        (["run", "x.svs", "--out", "out", "--mpp", "fine"], "Invalid value for '--mpp'"),
+        (["run", "x.svs", "--out", "out", "--mpp", "fine"], "--mpp: 'fine' is not a number"),
+        (["info", ".", "--mpp", "0,25"], "--mpp: '0,25' is not a number; write it as in 0.25, with a point"),
+        (["measure", ".", "--mpp", "0,25"], "--mpp: '0,25' is not a number"),
+        (["evaluate", ".", "--reference", ".", "--mpp", "0,25"], "--mpp: '0,25' is not a number"),
+        (["phantom", "p.tif", "--diameters-um", "300", "--spacing", "0,5"], "--spacing: '0,5' is not a number"),
+        (["run", "x.svs", "--out", "out", "--stall-minutes", "1,5"], "--stall-minutes: '1,5' is not a number"),
+        (["run", "x.svs", "--out", "out", "--max-unread", "5%"], "--max-unread: '5%' is not a number"),
+        (["demo", "--out", "out", "--model", "nowhere"], "nowhere: no such model"),
+        (["demo", "--out", "out", "--device", "gpu"], "device 'gpu' is not known"),
         (["run", "x.svs", "--out", "out", "--override-mpp"], "--override-mpp: says that --mpp wins"),
         (["run", "x.svs", "--out", "out", "--reports", "json,pdf"], "--reports: no report is called 'pdf'"),
         (["run", "x.svs", "--out", "out", "--config", "mine.yaml"], "mine.yaml: can't be read"),
@@ -269,6 +278,15 @@ def test_a_current_folder_that_was_removed_exits_2(
     assert main([word.format(tmp_path) for word in words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: the current folder can't be used (No such file or directory): it was removed")
+
+
+def test_the_list_of_commands_ends_no_sentence_with_dots(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 80 columns, "Scan slides and write a report for each, summary.csv and..." told half."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["--help"]) == 0
+    commands = capsys.readouterr().out.partition("Commands:")[2].strip().splitlines()
+    assert len(commands) == 11
+    assert all(line.endswith(".") and "..." not in line and len(line) <= 80 for line in commands)
 
 
 def test_unknown_key_in_the_settings_exits_2(tmp_path: Path, capsys: Capture) -> None:
@@ -331,6 +349,19 @@ def test_measure_says_size_class_and_what_was_not_assessed(tmp_path: Path, capsy
     assert "1.203 ± 0.003 mm" in said
     assert "micro" in said
     assert "cell count not assessed" in said
+    assert said.endswith(f"{NOT_FOR_CLINICAL_USE}\n")
+
+
+def test_a_file_without_deposits_makes_no_slide_negative(tmp_path: Path, capsys: Capture) -> None:
+    """Outlines of a slide that was read in part may be none, and measure doesn't know what was examined."""
+    (tmp_path / "deposits.geojson").write_text('{"type":"FeatureCollection","features":[]}')
+    assert main(["measure", "deposits.geojson", "--mpp", "0.5"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("deposits.geojson: no deposit\n")
+    assert "makes no slide negative" in said
+    assert "foci" not in said
+    assert main(["measure", "deposits.geojson", "--mpp", "0.5", "--json"]) == 0
+    assert any("makes no slide negative" in note for note in json.loads(capsys.readouterr().out)["notes"])
 
 
 def test_mask_that_is_no_image_exits_1(tmp_path: Path, capsys: Capture) -> None:

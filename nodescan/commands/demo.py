@@ -28,7 +28,13 @@ def demo(
     """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
     from nodescan.batch.viewers import open_viewer
     from nodescan.demo import DemoRequest, run_demo
+    from nodescan.inference.card import find_model
 
+    find_model(model)  # what is named wrongly is told before phantoms are made for half a minute
+    if device not in ("auto", "cpu"):  # those are there, and torch takes seconds to load
+        from nodescan.inference.device import choose_device
+
+        choose_device(device)
     request = DemoRequest(folder=out, model=model, device=device, command=words_typed())
     try:
         result = run_demo(request, open_viewer(quiet=quiet, folder=out))

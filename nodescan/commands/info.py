@@ -36,9 +36,11 @@ def info(
 
 def print_slide(facts: "SlideFacts", path: Path) -> None:
     """What the file tells, and whether it can be measured."""
+    from nodescan.domain.naming import how_many
+
     rows = [
         ("format", f"{facts.format} (read by {facts.reader})"),
-        ("size", f"{facts.width_px} x {facts.height_px} px, {len(facts.sizes_px)} levels"),
+        ("size", f"{facts.width_px} x {facts.height_px} px, {how_many(len(facts.sizes_px), 'level')}"),
         ("objective", "unknown" if facts.objective_power is None else f"{facts.objective_power:g} x"),
     ]
     spacing, bounds = facts.spacing, facts.bounds_um

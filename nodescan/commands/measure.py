@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.commands.options import COMPLETE, check_there, positive
+from nodescan.commands.options import COMPLETE, check_there, number, positive
 from nodescan.commands.tables import print_table, print_text, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -17,12 +17,20 @@ CELLS_NOT_ASSESSED = "cell count not assessed"
 OUTLINE_ALONE = "± is of drawing the outline alone, not of how sure it is that the tumour ends there"
 """Said beside sizes of a file that states no uncertainty of its own."""
 
+NOTHING_MARKED = "that nothing is marked in a file makes no slide negative: what was examined isn't known from it"
+"""Said where a file holds no deposit, as that of a slide of which little could be read."""
+
 
 def measure(
     mask: Annotated[Path, typer.Argument(metavar="MASK", help="Mask image, ASAP XML or QuPath GeoJSON.")],
     mpp: Annotated[
         float | None,
-        typer.Option("--mpp", metavar="UM", help="Pixel size in um (of outlines: at level 0), before the file's own."),
+        typer.Option(
+            "--mpp",
+            metavar="UM",
+            parser=number("--mpp"),
+            help="Pixel size in um (of outlines: at level 0), before the file's own.",
+        ),
     ] = None,
     value: Annotated[
         int | None, typer.Option("--value", metavar="N", help="Pixel value that is tumour; all but 0 if not given.")
@@ -44,6 +52,7 @@ def measure(
 def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     """Deposits, sizes and class of one mask or outline file, as a table or with the names of report.json."""
     from nodescan.domain.lengths import millimetres
+    from nodescan.domain.report import NOT_FOR_CLINICAL_USE
     from nodescan.reports.wording import size_words
     from nodescan.whole_files import json_text
 
@@ -62,12 +71,15 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     if rows:
         print_table(("deposit", "greatest diameter", "area", "class"), rows)
     largest = measurement.largest_deposit_um
-    size = "no deposit" if largest is None else f"largest {millimetres(largest)} mm"
-    count = len(measurement.deposits)
-    print_text(f"{measurement.source.name}: {measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}")
+    said = "no deposit"
+    if largest is not None:
+        size, count = f"largest {millimetres(largest)} mm", len(measurement.deposits)
+        said = f"{measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}"
+    print_text(f"{measurement.source.name}: {said}")
     print_text(f"spacing {spacing_words(measurement.spacing, measurement.spacing_source)}")
     for note in _notes(measurement):
         print_text(f"note: {note}")
+    print_text(NOT_FOR_CLINICAL_USE)
 
 
 def _as_json(measurement: "Measurement") -> dict[str, object]:
@@ -89,5 +101,6 @@ def _as_json(measurement: "Measurement") -> dict[str, object]:
 
 
 def _notes(measurement: "Measurement") -> tuple[str, ...]:
-    alone = () if measurement.as_stated or not measurement.deposits else (OUTLINE_ALONE,)
-    return (*measurement.notes, *alone)
+    if not measurement.deposits:
+        return (*measurement.notes, NOTHING_MARKED)
+    return measurement.notes if measurement.as_stated else (*measurement.notes, OUTLINE_ALONE)

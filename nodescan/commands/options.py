@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,19 @@ Ctrl-C."""
 
 STOPPED = "stopped by the user"
 
+
+def number(option: str) -> Callable[[str | float], float]:
+    """How an option's word is read. It raises UsageError for what is no number, e.g. one with a decimal comma."""
+
+    def read(word: str | float) -> float:
+        try:
+            return float(word)
+        except ValueError:
+            raise UsageError(f"{option}: {word!r} is not a number; write it as in 0.25, with a point") from None
+
+    return read
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Mpp = Annotated[
@@ -23,6 +37,7 @@ Mpp = Annotated[
     typer.Option(
         "--mpp",
         metavar="UM",
+        parser=number("--mpp"),
         help="Pixel size at level 0 in um, where the file has none that is plausible; one that contradicts the file's "
         "is refused, unless with --override-mpp.",
     ),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.commands.options import COMPLETE, positive
+from nodescan.commands.options import COMPLETE, number, positive
 from nodescan.commands.tables import print_table, print_text
 from nodescan.errors import UsageError
 
@@ -21,7 +21,9 @@ def phantom(
             "--diameters-um", metavar="UM,UM,...", help='Greatest diameters to plant, e.g. 150,900,2600; "" for none.'
         ),
     ],
-    spacing: Annotated[float, typer.Option("--spacing", metavar="UM", help="Pixel size at level 0.")] = 0.25,
+    spacing: Annotated[
+        float, typer.Option("--spacing", metavar="UM", parser=number("--spacing"), help="Pixel size at level 0.")
+    ] = 0.25,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same slide.")] = 0,
 ) -> int:
     """Write a synthetic slide with deposits of known size, and its truth as JSON."""

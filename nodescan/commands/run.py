@@ -17,6 +17,7 @@ from nodescan.commands.options import (
     OverrideMpp,
     Quiet,
     check_spacing,
+    number,
     positive,
     stopped,
     words_typed,
@@ -55,7 +56,13 @@ Slots = Annotated[
     ),
 ]
 StallMinutes = Annotated[
-    float, typer.Option("--stall-minutes", metavar="MIN", help="A slide without progress for so long has failed.")
+    float,
+    typer.Option(
+        "--stall-minutes",
+        metavar="MIN",
+        parser=number("--stall-minutes"),
+        help="A slide without progress for so long has failed.",
+    ),
 ]
 Precision = Annotated[
     str,
@@ -75,6 +82,7 @@ MaxUnread = Annotated[
     typer.Option(
         "--max-unread",
         metavar="PERCENT",
+        parser=number("--max-unread"),
         help="A slide with more of its tissue unread has failed; up to that it is incomplete.",
     ),
 ]

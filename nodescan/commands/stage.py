@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE
+from nodescan.commands.tables import print_table
 from nodescan.errors import UsageError
 from nodescan.streams import tell
 
@@ -145,10 +146,7 @@ def print_staging(staging: "Staging") -> None:
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 
     lines = [_line(result) for result in staging.patients]
-    table = (("patient", "stage", "nodes examined", "largest deposit"), *lines)
-    widths = [max(len(line[column]) for line in table) for column in range(3)]
-    for line in table:
-        tell("  ".join(cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)).rstrip())
+    print_table(("patient", "stage", "nodes examined", "largest deposit"), lines)
     for message, names in _notes(staging).items():
         who = names[0] if len(names) == 1 else f"{len(names)} patients"
         tell(f"note, {who}: {message}")

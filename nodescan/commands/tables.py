@@ -18,16 +18,21 @@ _SPACING_SOURCES = {
     "user-override": "command line, against the file",
 }
 
-_PIPE_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe, where nothing says how wide it may be."""
+_PIPE_WIDTH = 10_000
+"""Columns of a table that goes to a file or a pipe: a row is one line there, to be searched."""
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table without lines, as wide as the terminal allows."""
+    """A table without lines, as wide as the terminal allows; what doesn't fit goes on below it.
+
+    Nothing is cut: names of slides often differ at their end alone.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(one_line(cell)) for cell in row))
     _console().print(table)

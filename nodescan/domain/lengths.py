@@ -39,10 +39,9 @@ def two_digits(value: float) -> str:
 
 
 def told_apart(first_um: float, second_um: float) -> tuple[str, str]:
-    """Two lengths in mm, with more decimals where they would read the same."""
-    first, second = millimetres(first_um), millimetres(second_um)
-    places = 3
-    while float(first) == float(second) and places < 15:
+    """Two lengths in mm with two decimals, more where they would read the same or as nothing."""
+    first, second, places = "", "", 1
+    while places < 15 and (first == second or (second_um > 0 and float(second) == 0)):
         places += 1
         first, second = (f"{length_um / 1000:.{places}f}" for length_um in (first_um, second_um))
     return first, second

@@ -21,8 +21,10 @@ from nodescan.reports.web_page import Fact, environment
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
     FrocMode.EVERY_SLIDE: "every slide: all lesions above 0.2 mm, as drawn on cells of 32 px of level 0, over slides "
-    "with a result, at their spacing, without the quirks",
+    "with a result, at their spacing, without the quirks of the organisers' script",
 }
+
+_TRUE_CLASSES = "Blue: true isolated tumour cells; orange: micrometastases; red: macrometastases."
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +182,11 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         plots.append(Plot("FROC, lesions", Markup(svg), "The score is the mean of the six marked points."))
     if figures.sizes is not None and figures.sizes.agreement.limits is not None:
         svg = bland_altman_plot(figures.sizes.lesions, figures.sizes.agreement.limits)
-        note = "Colour: true class. Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
+        note = f"{_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
     elif figures.largest is not None and figures.largest.agreement.limits is not None:
         svg = bland_altman_plot(figures.largest.slides, figures.largest.agreement.limits)
-        note = "The largest deposit of each slide. Colour: true class. Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
+        note = f"The largest deposit of each slide. {_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
         plots.append(Plot("Largest sizes (Bland-Altman)", Markup(svg), note))
     return plots
 

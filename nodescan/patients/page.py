@@ -127,11 +127,11 @@ def answer(staged: Staged) -> str:
     verb = "was" if staged.n_unread == 1 else "were"
     missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not read whole"
     if cut_off:
-        cut = "a deposit is cut off by the edge of a scan"
+        cut = "a deposit is cut off"
         missing = f"{missing}, and {cut}" if staged.n_unread else cut.capitalize()
     seen = "" if staged.specimen.unclassed_um is None else "Tumour was found on a slide that got no class: review it. "
-    if found is Metastasis.NONE:
-        return f"{seen}{missing}, so this is not a negative result."
+    if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
+        return f"{seen}This is not a negative result."
     lower = ", or lower by the borderline size" if staged.borderline and staged.may_be[0] is not staged.lowest else ""
     return f"{said} {seen}{missing}, so the true stage may be higher{lower}."
 
@@ -202,8 +202,11 @@ def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged)
 
 
 def class_words(found: Metastasis, *, exact: bool) -> str:
-    """A node's or slide's class; one that was not read whole, so that it isn't exact, is never negative."""
-    if exact:
+    """A node's or slide's class; one that was not read whole, so that it isn't exact, is never negative.
+
+    None is above a macrometastasis.
+    """
+    if exact or found is Metastasis.MACRO:
         return CLASS_WORDS[found]
     if found is Metastasis.NONE:
         return "No class"

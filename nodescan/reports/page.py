@@ -111,7 +111,7 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
     scale = "0 to 1, of the slide" if score is not None else ""
     return (
         Fact("Largest deposit", nothing if largest is None else size_words(largest), _limit_note(largest, report)),
-        Fact("Foci", _NOT_KNOWN if report.known_foci is None else str(report.known_foci), "sizes not added up"),
+        _foci(report.known_foci),
         Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact("Tissue examined", _examined_words(report), tissue),
     )
@@ -218,7 +218,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
         made = report.provenance
         facts += [
             Fact("Configuration sha256", made.config_sha256),
-            Fact("Slide fingerprint", made.slide_fingerprint),
+            *([Fact("Slide fingerprint", made.slide_fingerprint)] if made.slide_fingerprint else []),
             Fact("Started", made.started, f"took {made.seconds:.1f} s"),
             Fact("Device", made.device, made.precision),
             Fact("Result version", str(made.result_version)),
@@ -267,12 +267,19 @@ def _examined_words(report: SlideReport) -> str:
     return _NOT_KNOWN if report.examined_fraction is None else percent(report.examined_fraction)
 
 
+def _foci(number: int | None) -> Fact:
+    return Fact(
+        "Foci", _NOT_KNOWN if number is None else str(number), "sizes not added up" if (number or 0) > 1 else ""
+    )
+
+
 def _limit_note(largest: Deposit | None, report: SlideReport) -> str:
+    """What the sentence above doesn't say of the size: that gives the class by its limits."""
     if largest is None or report.metastasis is None:
         return ""
     if largest.raised_by_cells:
         return "0.2 mm or smaller, more than 200 cells"
-    return "borderline" if largest.borderline else CLASS_RULES[largest.metastasis]
+    return "borderline" if largest.borderline else ""
 
 
 def _on_ruler(length_um: float) -> float:

@@ -32,7 +32,7 @@ _SHORTEST_PX = 900
 _CROP_PX = 720
 """Long side of a close-up, also of one that has to be enlarged: its labels must stay readable."""
 
-_TEXT_SHARE = 0.018
+_TEXT_SHARE = 0.024
 _CROP_TEXT_SHARE = 0.037
 """Height of labels as a share of the long side: readable where the page shows a picture at half its size or less."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
-from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.lengths import told_apart, two_digits
 from nodescan.domain.naming import few
@@ -95,10 +95,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     said.extend(_deposit(deposit, report) for deposit in _worth_a_look(report))
     if report.examined_fraction is not None and report.examined_fraction < 1:
         said.append(f"The tissue that was not examined ({_missed(report)}), hatched in the overview.")
-    said.extend(
-        f"{'Next likeliest' if number else 'Likeliest'} place, {_likely(detection, report)}"
-        for number, detection in enumerate(likeliest_places(report.detections, report.deposits))
-    )
+    said.extend(_likeliest(report))
     return tuple(said) or ("Nothing stands out.",)
 
 
@@ -112,8 +109,6 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         size_tells = nearest.borderline or nearest not in _cut_and_open(report)  # else it is no distance from a limit
         said += [_distance_to_limits(nearest, report.deposits)] if size_tells else []
         said.append(_MEANT)
-    if report.tumour_probability is not None and report.not_judged is None:
-        said.append(f"Tumour score of the slide: {report.tumour_probability:.2f} on a scale from 0 to 1.")
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
@@ -121,9 +116,8 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
     if report.metastasis is not None:
         said.extend(_counting(report))
-        said.append(
-            "The finding speaks of the sections on this slide only; sizes are never added over deposits or sections."
-        )
+        alone = "; sizes are never added over deposits or sections" if report.deposits else ""
+        said.append(f"The finding speaks of the sections on this slide only{alone}.")
     return tuple(said)
 
 
@@ -283,9 +277,14 @@ def _cells(deposit: Deposit) -> str:
     return f"{cell_words(deposit)} tumour cells were counted: {more}."
 
 
-def _likely(detection: Detection, report: SlideReport) -> str:
-    where = place((detection.x_um, detection.y_um), report)
+def _likeliest(report: SlideReport) -> tuple[str, ...]:
+    """The likeliest places outside of deposits; what holds for all of them is said of the first."""
     seed = None if report.model is None else report.model.seed_threshold
-    needed = "" if seed is None or detection.confidence >= seed else f"; a deposit reaches {seed:g}"
-    score = f"score {detection.confidence:.2f}{needed}"
-    return f"too small or too faint to be a deposit ({score}): {where}."
+    places = likeliest_places(report.detections, report.deposits)
+    faint = next((found for found in places if seed is not None and found.confidence < seed), None)
+    return tuple(
+        f"{'Next likeliest' if number else 'Likeliest place, too small or too faint to be a deposit'} "
+        f"(score {found.confidence:.2f}{f'; a deposit reaches {seed:g}' if found is faint else ''}): "
+        f"{place((found.x_um, found.y_um), report)}."
+        for number, found in enumerate(places)
+    )

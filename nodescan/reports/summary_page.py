@@ -118,7 +118,7 @@ def classes(reports: Sequence[SlideReport]) -> tuple[tuple[str, Fact], ...]:
             Fact(
                 CLASS_WORDS[kind],
                 str(found[kind]),
-                CLASS_RULES[kind] + (f"; {lower[kind]} at least" if lower[kind] else ""),
+                CLASS_RULES[kind] + (f"; {lower[kind]} of them “at least”" if lower[kind] else ""),
             ),
         )
         for kind in Metastasis

@@ -7,7 +7,8 @@ from functools import cache
 import jinja2
 from markupsafe import Markup, escape
 
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_UNBROKEN = re.compile(r"(?<![\w-])--[a-z][a-z-]*|(?<![\w.])\d[\d.,]*(?: ± [\d.]+)? (?:mm²|mm\b|%)")
+"""Options of commands, at whose first hyphen a line would end; and sizes and shares with their units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ def css_string(text: str) -> Markup:
     return Markup(f'"{said}"')  # nothing of what HTML or CSS obeys is left in it
 
 
-def options_whole(text: str) -> Markup:
-    """The text with the options of commands in it kept whole: a line would end behind their first hyphen."""
-    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', str(escape(text))))
+def unbroken(text: str) -> Markup:
+    """The text with what must stand on one line kept whole: the options of commands, numbers with their units."""
+    return Markup(_UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(text))))
 
 
 @cache
@@ -42,5 +43,5 @@ def environment(package: str = "nodescan.reports") -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters["css_string"] = css_string
-    made.filters["options_whole"] = options_whole
+    made.filters["unbroken"] = unbroken
     return made

@@ -20,12 +20,13 @@ from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
-from nodescan.patients.page import answer
+from nodescan.patients.page import answer, class_words
 from nodescan.patients.patient_files import page_names, reviewed_before, set_aside, staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.files import fingerprint
 from tests.patients.made_reports import WORD_SIZES, disc, report, write_csv, write_findings, write_run
+from tests.reports.factory import read_aloud
 
 TRUNCATED = Flag("unreadable", "the file is truncated")
 
@@ -253,7 +254,7 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
         manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "n,N,1", "m,M,1", "f,F,1"))
         found = stage_reports(stored, manifest, AJCC8)
         pages = write_staging(found, tmp_path / "out")
-        texts = [*(path.read_text() for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
+        texts = [*(read_aloud(path.read_text()) for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
         return {
             "notes": [
                 one.staged.words for one in found.patients if "detection_limit" in [n.code for n in one.all_notes]
@@ -378,8 +379,8 @@ def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
     """The nodes that count, by class and size, and where to see it; ITC beside a micrometastasis doesn't count."""
     lines = ("a1,A,1", "a2,A,2", "b1,A,3", "a3,N,1")
     found = staged(tmp_path, *lines, header="slide_id,patient_id,node_id")
-    positive, negative = (path.read_text() for path in write_staging(found, tmp_path / "out"))
-    assert "<li>Regional lymph nodes, H&amp;E</li>" in negative
+    positive, negative = (read_aloud(path.read_text()) for path in write_staging(found, tmp_path / "out"))
+    assert "<li>Read as: regional lymph nodes, H&amp;E</li>" in negative
     first = positive.partition("Look here first")[2].partition("</ol>")[0]
     where = "3.00 mm from the left, 3.00 mm from the top of the slide image."
     assert re.findall(r"<li>(.*)</li>", first) == [
@@ -397,7 +398,7 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
     for chosen, words, said in ((sections[:1], "at least pN1mi", True), (sections, "pN1a", False)):
         found = stage(Specimen("A", tuple(Node(one.slide_id, (one,)) for one in chosen)), AJCC8)
         assert found.words == words
-        assert ("A deposit is cut off by the edge of a scan, so the true stage may be higher." in answer(found)) is said
+        assert ("A deposit is cut off, so the true stage may be higher." in answer(found)) is said
         assert "none larger" not in answer(found)
         assert [node.exact for node in found.specimen.nodes] == [False, True][: len(chosen)]
     alone = read_reports(write_run(tmp_path / "alone", [cut]))
@@ -408,12 +409,29 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
     assert (patient["nodes"][0]["cut_off"], patient["nodes"][0]["slides"][0]["cut_off"]) == (True, True)
 
 
+def test_nothing_is_at_least_a_macrometastasis() -> None:
+    """No class lies above it; the slide's own page says the same."""
+    said = [class_words(found, exact=False) for found in (Metastasis.NONE, Metastasis.MICRO, Metastasis.MACRO)]
+    assert said == ["No class", "At least micrometastasis", "Macrometastasis"]
+
+
+def test_what_the_headline_says_isn_t_said_again_below(tmp_path: Path) -> None:
+    """How many nodes were not read whole stands in it; rows of the synoptic table have headers to be read aloud."""
+    run = write_run(tmp_path / "run", [report("f", status=Status.FAILED, flags=(TRUNCATED,)), report("n")])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "f,A,1", "n,A,2"))
+    found = stage_reports(read_reports(run), manifest, AJCC8)
+    assert answer(found.patients[0].staged) == "This is not a negative result."
+    (page,) = (path.read_text() for path in write_staging(found, tmp_path / "out"))
+    assert "no tumour found, but 1 of 2 nodes not read whole" in page
+    assert '<th scope="row">Regional Lymph Node Status</th>' in page
+
+
 def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) -> None:
     """The deposit that decides is the one that the reader left."""
     review = ("a2,1,reject,,Dr A",)
     found = staged(tmp_path, "a1,A,1", "a2,A,2", header="slide_id,patient_id,node_id", review=review)
     (path,) = write_staging(found, tmp_path / "out")
-    page = path.read_text()
+    page = read_aloud(path.read_text())
     assert page.count("reviewed; its own page is as before the review") == 1
     assert "Node 2, slide a2, deposit 2 (0.800 ± 0.004 mm): 6.00 mm from the left" in page
 

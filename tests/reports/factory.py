@@ -1,5 +1,6 @@
 """Results that no slide gave: planted numbers, a painted slide, and every way a slide can end."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -50,6 +51,11 @@ def ellipse(
         probability_mean=0.874,
         probability_max=0.9912,
     )
+
+
+def read_aloud(html: str) -> str:
+    """A page without the marks that keep a size or an option on one line."""
+    return re.sub(r'<span class="unbroken">(.*?)</span>', r"\1", html)
 
 
 MACRO = ellipse(1, (5200.0, 4300.0), 2624.0, short_um=1700.0, hole=True)

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nodescan.close_ups import MOST_CLOSE_UPS
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
 from nodescan.reports import html_report
 from nodescan.reports.html_report import render
-from nodescan.reports.web_page import css_string, options_whole
-from tests.reports.factory import FOLDER, VARIANTS
+from nodescan.reports.web_page import css_string, unbroken
+from nodescan.reports.wording import CLASS_RULES
+from tests.reports.factory import FOLDER, VARIANTS, read_aloud
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -204,9 +206,32 @@ def test_tables_have_headers_that_can_be_read_aloud(macro: Page) -> None:
     assert all(header.get("scope") in ("col", "row") for header in headers)
 
 
-def test_options_in_a_sentence_are_kept_whole_and_all_else_is_text() -> None:
-    """A line of the page ended behind the first hyphen of --mpp."""
-    said = str(options_whole("give --mpp UM --override-mpp; <b>--x-ray, an x--ray, well-kept"))
-    option = '<span class="option">{}</span>'.format
-    whole = f"give {option('--mpp')} UM {option('--override-mpp')}; &lt;b&gt;{option('--x-ray')}, an x--ray, well-kept"
-    assert said == whole
+def test_options_and_sizes_in_a_sentence_are_kept_whole_and_all_else_is_text() -> None:
+    """A line of the page ended behind the first hyphen of --mpp, and between a size and its unit."""
+    whole = '<span class="unbroken">{}</span>'.format
+    said = str(unbroken("give --mpp UM --override-mpp; <b>--x-ray, an x--ray, well-kept"))
+    assert (
+        said == f"give {whole('--mpp')} UM {whole('--override-mpp')}; &lt;b&gt;{whole('--x-ray')}, an x--ray, well-kept"
+    )
+    said = str(unbroken("no. 2 (0.89 ± 0.07 mm), 2.9 % of 12.7 mm² is <1 mm; v1.5 mm, 3 mmol, 4.0.1"))
+    sizes = f"no. 2 ({whole('0.89 ± 0.07 mm')}), {whole('2.9 %')} of {whole('12.7 mm²')} is &lt;{whole('1 mm')}; "
+    assert said == f"{sizes}v1.5 mm, 3 mmol, 4.0.1"
+
+
+@pytest.mark.parametrize("variant", ["negative", "macro", "itc", "incomplete_micro"])
+def test_the_answer_is_said_once(variant: str) -> None:
+    """The rule of the class and the slide's score stand in one place, and one focus or none is not added up."""
+    page = Page(read_aloud(render(_without_pictures(variant))))
+    rule = CLASS_RULES[VARIANTS[variant]().report.metastasis or Metastasis.NONE]
+    assert page.text.partition("How sure")[0].count(rule) == (variant != "negative")
+    assert page.text.count("Tumour score") == 1
+    assert ("sizes not added up" in page.text) is (VARIANTS[variant]().report.n_foci > 1)
+
+
+def test_provenance_has_no_empty_row() -> None:
+    """A file that couldn't be opened has no fingerprint."""
+    made = _without_pictures("macro")
+    assert made.report.provenance is not None
+    unknown = replace(made.report, provenance=replace(made.report.provenance, slide_fingerprint=""))
+    assert "Slide fingerprint" not in render(SlideResult(unknown))
+    assert "Slide fingerprint" in render(made)

@@ -11,6 +11,7 @@ from PIL import Image
 from nodescan.domain.report import SlideResult
 from nodescan.domain.units import Micrometers
 from nodescan.imaging import tissue as tissue_search
+from nodescan.reports.drawing import Canvas
 from nodescan.reports.page import legend
 from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS
 from nodescan.reports.pictures import draw_crop, draw_heatmap, draw_overview
@@ -159,3 +160,20 @@ def test_what_was_left_out_has_the_colour_of_its_reason() -> None:
         assert [one.colour for one in legend(shown) if one.kind == "dashed"] == [colour.css]
     assert EXCLUDED_COLOURS.keys() == tissue_search._MESSAGES.keys()
     assert len(set(EXCLUDED_COLOURS.values())) == len(EXCLUDED_COLOURS)
+
+
+def test_labels_of_the_overview_can_be_read_on_a_phone_and_on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A phone shows it 300 px wide, an A4 sheet 85 mm: letters of 7 px, and of 2 mm."""
+    letters: list[int] = []
+
+    class Seen(Canvas):
+        def scale_bar(self) -> None:
+            letters.append(self.text_px)
+
+    monkeypatch.setattr("nodescan.reports.pictures.Canvas", Seen)
+    for draw in (draw_overview, draw_heatmap):
+        drawn = draw(VARIANTS["macro"]())
+        assert drawn is not None
+        assert letters[-1] * 300 / max(drawn.size) >= 7
+        assert letters[-1] * 85 / max(drawn.size) >= 2
+    assert len(letters) == 2

@@ -47,7 +47,7 @@ def test_counts_follow_the_reports() -> None:
         "macro": "1",
         "none": "3",
     }
-    assert counted["micro"].note.endswith("1 at least")
+    assert counted["micro"].note.endswith("1 of them “at least”")
 
 
 def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> None:

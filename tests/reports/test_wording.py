@@ -172,14 +172,17 @@ def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
     ("size_um", "unsure_um", "away", "unsure"),
     [
         (222.125, 21.667, "0.0221", "0.0217"),
-        (240.0, 12.0, "0.040", "0.012"),
+        (240.0, 12.0, "0.04", "0.01"),
+        (890.0, 74.9, "0.69", "0.07"),
+        (403.0, 75.0, "0.20", "0.07"),
+        (202.0, 0.4, "0.0020", "0.0004"),
         (302.0, 101.9999, "0.1020000", "0.1019999"),
     ],
 )
 def test_a_distance_never_reads_as_the_uncertainty_that_it_exceeds(
     size_um: float, unsure_um: float, away: str, unsure: str
 ) -> None:
-    """With more decimals where two would be alike."""
+    """With more decimals where two would be alike, else as in the size itself: 0.89 ± 0.07 mm."""
     near = replace(MICRO, diameter_um=Micrometers(size_um), diameter_uncertainty_um=Micrometers(unsure_um))
     said = " ".join(sentences.how_sure(replace(VARIANTS["incomplete_micro"]().report, deposits=(near,)))[:2])
     assert f"lies {away} mm above the nearest limit (0.2 mm), more than its uncertainty ({unsure} mm)." in said
@@ -222,10 +225,10 @@ def test_places_count_from_what_viewers_show() -> None:
 
 
 @pytest.mark.parametrize("variant", ["not_he", "no_tissue", "failed", "unmeasurable", "negative", "incomplete_nothing"])
-def test_only_a_slide_that_was_looked_at_and_judged_is_called_a_lymph_node(variant: str) -> None:
-    """Of another it isn't known, and nothing was examined of it."""
+def test_only_a_slide_that_was_looked_at_and_judged_is_read_as_a_lymph_node(variant: str) -> None:
+    """Of another nothing was examined; and of this one it isn't known, it was read as one."""
     html, seen = render(VARIANTS[variant]()), variant in ("negative", "incomplete_nothing")
-    assert ("<li>Lymph node, H&amp;E</li>" in html) is seen
+    assert ("<li>Read as: lymph node, H&amp;E</li>" in html) is seen
     assert ("<li>Meant for: lymph node, H&amp;E</li>" in html) is not seen
     assert ("Finding in the sections examined" in html) is seen
 
@@ -274,6 +277,7 @@ def test_where_outlines_are_drawn_is_said_whole() -> None:
     assert "(outlines at 0.70 of the map smoothed by 40 µm, where it reaches 0.875)" in render(known)
     faint = replace(VARIANTS["negative"]().report, model=model)
     assert "(score 0.21; a deposit reaches 0.875)" in sentences.look_first(faint)[-2]
+    assert "reaches" not in sentences.look_first(faint)[-1]
 
 
 def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> None:
@@ -287,8 +291,9 @@ def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> N
     scores = (0.5, 0.62, 0.874, 0.51, 0.7)
     away = tuple(Detection(score, 4000.0 + 900.0 * number, 9000.0) for number, score in enumerate(scores))
     said = sentences.look_first(replace(found, detections=(inside, beside, *away)))
-    likely = [line for line in said if "place, too small or too faint" in line]
-    assert [line.partition(" place")[0] for line in likely] == ["Likeliest", "Next likeliest", "Next likeliest"]
+    likely = [line for line in said if "ikeliest" in line]
+    first = "Likeliest place, too small or too faint to be a deposit"
+    assert [line.partition(" (score ")[0] for line in likely] == [first, "Next likeliest", "Next likeliest"]
     strong = [line.partition("(score ")[2] for line in likely]
     assert strong == [
         f"{words} from the left, 8.75 mm from the top of the scanned part."
