@@ -81,6 +81,13 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
             "the slide and scan it again, or look at it under the microscope."
         )
         flags.append(Flag("tissue_under_ink", text))
+    if examination.pale_fraction > 0:
+        share = f"{two_digits(100 * examination.pale_fraction)} %"
+        text = (
+            f"{share} of the tissue is far too pale for the network (faded, hardly stained or overexposed) and was not "
+            "examined: look at it under the microscope, or stain or scan it again."
+        )
+        flags.append(Flag("too_pale", text))
     if is_constant(examination.probability):
         text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."
         flags.append(Flag("constant_output", text))

@@ -11,7 +11,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity, SlideReport
 
-PINK, PURPLE = (185, 115, 160), (110, 60, 150)
+PINK, PURPLE = (175, 98, 150), (110, 60, 150)
 
 
 class ColourPredictor:
@@ -34,7 +34,7 @@ class ColourPredictor:
         margin, cells, stride = self.geometry.margin_px, self.geometry.cells, self.geometry.stride_px
         core = tiles[:, margin:-margin, margin:-margin, 1].reshape(len(tiles), cells, stride, cells, stride)
         green = core.mean(axis=(2, 4)) / 255
-        return np.where(green < 0.345, 0.98, 0.04 * (1 - green)).astype(np.float32)
+        return np.where(green < 0.31, 0.98, 0.04 * (1 - green)).astype(np.float32)
 
 
 class Listener(Viewer):

@@ -102,6 +102,8 @@ def test_settings_own_checks_reach_the_user(tmp_path: Path) -> None:
         (("tissue", "ink", "blue_red_per_green"), 0.99),
         (("quality", "max_blur_ratio"), -5.0),
         (("quality", "min_eosin_fraction"), 1.1),
+        (("quality", "pale", "min_dark_share"), -0.1),
+        (("quality", "pale", "dark_density"), 0.029),
         (("segmentation", "smallest_area_um2"), 3000.1),
     ],
 )

@@ -187,7 +187,7 @@ def concluded(missing: int) -> SlideReport:
     unread.flat[:missing] = True
     nothing, cell = np.zeros_like(wanted), SPACING.scaled(16)
     map_ = ProbabilityMap(np.zeros(wanted.shape, np.float32), ~unread, cell)
-    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, "float32")
+    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, nothing, "float32")
     finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
     provenance = Provenance({}, "", "f" * 64, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
     return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor(), provenance)
@@ -263,6 +263,38 @@ def test_heavy_blur_counts_as_not_examined() -> None:
     assert report.status is Status.INCOMPLETE
     assert report.metastasis is not Metastasis.NONE
     assert "out_of_focus" in {flag.code for flag in report.flags}
+
+
+def faded(pixels: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
+    """With so much of its optical density left, over glass of 245."""
+    return np.round(245 * (pixels / 245) ** strength).astype(np.uint8)
+
+
+def test_a_faded_section_beside_a_good_one_is_never_negative() -> None:
+    """Its tumour is too pale for the network; the slide is incomplete, says so, and says how much of it."""
+    good, other = painted(), faded(painted(320), 0.25)
+    result = scan(PaintedSlide(np.concatenate([good, other], axis=1)))
+    report = result.report
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert [flag.code for flag in report.flags] == ["too_pale"]
+    assert report.examined_fraction == pytest.approx(0.5, abs=0.05)
+    share = float(report.flags[0].message.split(" %")[0])
+    assert share == pytest.approx(100 * (1 - report.examined_fraction), abs=1)
+    where = np.flatnonzero(result.probability.examined[32])
+    assert where.max() < 64  # cells; the good section ends at 54
+
+
+def test_a_deposit_beside_a_faded_section_is_a_lower_bound() -> None:
+    """What was found in the good section stands, as "at least"."""
+    report = scan(PaintedSlide(np.concatenate([painted(320), faded(painted(), 0.25)], axis=1))).report
+    assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, Metastasis.MICRO, True)
+
+
+def test_a_section_a_little_paler_than_another_is_judged() -> None:
+    """Sections differ: a tenth less density makes nothing incomplete."""
+    pair = np.concatenate([painted(), faded(painted(), 0.9)], axis=1)
+    report = scan(PaintedSlide(pair)).report
+    assert (report.status, report.metastasis, report.flags) == (Status.COMPLETE, Metastasis.NONE, ())
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
@@ -386,7 +418,7 @@ def test_deposits_that_are_cut_off_are_all_counted() -> None:
     """Eight are named, the others counted."""
     nothing, spacing = np.zeros((4, 4), np.bool_), Spacing.square(1.0)
     map_ = ProbabilityMap(np.zeros((4, 4), np.float32), nothing, spacing)
-    looked = Examination(map_, spacing, nothing, nothing, nothing, nothing, "float32")
+    looked = Examination(map_, spacing, nothing, nothing, nothing, nothing, nothing, "float32")
     cut = CutOff(by_unexamined=tuple(range(1, 11)), by_edge=(3,))
     flags = edge_and_glass_flags((), cut, looked, TissueMask(nothing, spacing), rule=ColourPredictor.decision)
     assert [flag.message for flag in flags] == [

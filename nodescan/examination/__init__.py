@@ -14,13 +14,14 @@ from nodescan.examination.survey import Survey, plan
 from nodescan.examination.tile_pass import Shown, show
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing import missing_cells
+from nodescan.imaging.paleness import pale_cells
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
 from nodescan.scan_settings import ScanSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the network said of the tissue. wanted, blurred, unread, hidden : bool (H, W) on the map's cells.
+    """What the network said of the tissue. wanted, blurred, unread, hidden, pale : bool (H, W) on the map's cells.
 
     precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
     """
@@ -31,6 +32,7 @@ class Examination:
     blurred: NDArray[np.bool_]
     unread: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
+    pale: NDArray[np.bool_]
     precision: str
 
     @property
@@ -54,6 +56,10 @@ class Examination:
     def hidden_fraction(self) -> float:
         return self._share(self.hidden)
 
+    @property
+    def pale_fraction(self) -> float:
+        return self._share(self.pale)
+
     def _share(self, mask: NDArray[np.bool_]) -> float:
         wanted = int(np.count_nonzero(self.wanted))
         return int(np.count_nonzero(mask & self.wanted)) / wanted if wanted else 0.0
@@ -65,9 +71,9 @@ def examine(
     """The network's answer for every cell that touches tissue.
 
     What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred
-    to judge, is not examined. Where a predictor's answers may be a little off, its reference answers again whatever
-    could bear on a finding; see guard.settled. Raises UnmeasurableError where the slide has no magnification that the
-    model accepts.
+    or too pale to judge, is not examined. Where a predictor's answers may be a little off, its reference answers again
+    whatever could bear on a finding; see guard.settled. Raises UnmeasurableError where the slide has no magnification
+    that the model accepts.
     """
     survey = plan(slide, tissue, predictor)
     hidden = _hidden_cells(tissue, survey)
@@ -79,7 +85,14 @@ def examine(
         found = Settled(looks.whole(predictor), predictor.precision)
     shown = found.shown
     return Examination(
-        shown.probability, survey.spacing, survey.wanted, shown.blurred, shown.unread, hidden, found.precision
+        shown.probability,
+        survey.spacing,
+        survey.wanted,
+        shown.blurred,
+        shown.unread,
+        hidden,
+        shown.pale,
+        found.precision,
     )
 
 
@@ -109,8 +122,11 @@ class _Looks:
     def whole(self, network: TilePredictor, *, counted: bool = True) -> Shown:
         done = self._count if counted else self._live
         shown = show(self.slide, self.survey, predictor=network, quality=self.settings.quality, done=done)
-        missing = missing_cells(shown.blank, self.survey.tissue, shown.probability.spacing)
-        return shown.without(missing, hidden=self.hidden)
+        spacing = shown.probability.spacing
+        missing = missing_cells(shown.blank, self.survey.tissue, spacing)
+        seen = self.survey.wanted & ~self.hidden & ~missing & ~shown.unread
+        pale = pale_cells(shown.stain, seen, spacing, self.settings.quality.pale)
+        return shown.without(missing, hidden=self.hidden, pale=pale)
 
     def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> Shown:
         """What the reference says of cells, bool (H, W), and of some beside them."""

@@ -15,6 +15,7 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.examination.damaged_tiles import MOST_DAMAGED, read_damaged
 from nodescan.examination.survey import Survey
 from nodescan.imaging.missing import blank_cells
+from nodescan.imaging.paleness import stain_shares
 from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
@@ -34,43 +35,49 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the network said of some tiles. blurred, unread : bool (H, W) on the map's cells.
+    """What the network said of some tiles. blurred, unread, pale : bool (H, W) on the map's cells.
 
     blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing.py.
+    stain : float16 (H, W, 2), how much of a cell is stained and how much is dark; see imaging/paleness.py.
     """
 
     probability: ProbabilityMap
     blurred: NDArray[np.bool_]
     unread: NDArray[np.bool_]
     blank: NDArray[np.uint8]
+    stain: NDArray[np.float16]
+    pale: NDArray[np.bool_]
 
     def completed(self, other: "Shown") -> "Shown":
-        """With the answers of `other` in cells that weren't examined here; blurred and blank stay."""
+        """With the answers of `other` in cells that weren't examined here; all else stays."""
         one, two = self.probability, other.probability
         values = np.where(one.examined, one.values, two.values)
         probability = replace(one, values=values, examined=one.examined | two.examined)
         return replace(self, probability=probability, unread=self.unread & ~two.examined)
 
-    def without(self, missing: NDArray[np.bool_], *, hidden: NDArray[np.bool_]) -> "Shown":
-        """With missing cells counted as unread, and hidden ones as not examined. missing, hidden : bool (H, W)."""
-        if not missing.any() and not hidden.any():
+    def without(self, missing: NDArray[np.bool_], *, hidden: NDArray[np.bool_], pale: NDArray[np.bool_]) -> "Shown":
+        """With missing cells counted as unread, and hidden and pale ones as not examined; all bool (H, W)."""
+        if not missing.any() and not hidden.any() and not pale.any():
             return self
         map_ = self.probability
-        examined = map_.examined & ~missing & ~hidden
+        pale = pale & map_.examined & ~missing & ~hidden
+        examined = map_.examined & ~missing & ~hidden & ~pale
         kept = replace(map_, values=np.where(examined, map_.values, np.float32(0)), examined=examined)
         unread = self.unread | (missing & (map_.examined | self.blurred))
-        return replace(self, probability=kept, blurred=self.blurred & ~missing & ~hidden, unread=unread & ~hidden)
+        blurred = self.blurred & ~missing & ~hidden
+        return replace(self, probability=kept, blurred=blurred, unread=unread & ~hidden, pale=pale)
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     """A tile as read and, (cells, cells), what of its core is out of focus (bool), what is blank (uint8), and what saw
-    damage (bool)."""
+    damage (bool); stain : float16 (cells, cells, 2), as Shown's."""
 
     tile: Tile
     pixels: NDArray[np.uint8]
     blur: NDArray[np.bool_]
     blank: NDArray[np.uint8]
+    stain: NDArray[np.float16]
     lost: NDArray[np.bool_]
 
 
@@ -85,9 +92,9 @@ def show(
     """The network's answer for those cells of the survey's tiles that touch tissue; nothing is examined elsewhere.
 
     Where a tile can't be read, its parts are: the cells that see none of the damage are answered all the same, unless
-    the network pads. quality: None where what is out of focus is known, and answered all the same. done: told of every
-    batch, how many tiles and how many megapixels of their cores were answered. Raises ModelError where an answer is no
-    probability.
+    the network pads. quality: None where what is out of focus or pale is known, and answered all the same. done: told
+    of every batch, how many tiles and how many megapixels of their cores were answered. Raises ModelError where an
+    answer is no probability.
     """
     showing = _Showing(slide, survey, predictor, quality, done)
     with thread_errors(), ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
@@ -96,7 +103,8 @@ def show(
         for tile in (*showing.at(parted, showing.read_parts, pool, counted=False), *damaged[len(parted) :]):
             showing.mark_unread(tile)
     probability = replace(showing.builder.result(), bounds=slide.info.bounds_um)
-    return Shown(probability, showing.blurred & survey.wanted, showing.unread & survey.wanted, showing.blank)
+    blurred, unread = showing.blurred & survey.wanted, showing.unread & survey.wanted
+    return Shown(probability, blurred, unread, showing.blank, showing.stain, np.zeros_like(blurred))
 
 
 class _Showing:
@@ -115,6 +123,7 @@ class _Showing:
         self.builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
         self.blurred, self.unread = np.zeros_like(survey.wanted), np.zeros_like(survey.wanted)
         self.blank = np.zeros(survey.wanted.shape, dtype=np.uint8)
+        self.stain = np.zeros((*survey.wanted.shape, 2), dtype=np.float16)
 
     def at(
         self,
@@ -162,13 +171,15 @@ class _Showing:
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
         blur = _blurred_cells(core, geometry.stride_px, self._quality, glass)
         blank = blank_cells(core, geometry.stride_px, glass)
-        return _Read(tile, pixels, blur, blank, np.zeros(blur.shape, dtype=np.bool_))
+        stain = _stain_of_cells(core, geometry.stride_px, self._quality, glass)
+        return _Read(tile, pixels, blur, blank, stain, np.zeros(blur.shape, dtype=np.bool_))
 
     def _place(self, item: _Read, answer: NDArray[np.float32]) -> None:
         window = cells_of(self._survey.grid, *item.tile)
         height, width = self._survey.wanted[window].shape
         self.blurred[window] = item.blur[:height, :width]
         self.blank[window] = item.blank[:height, :width]
+        self.stain[window] = item.stain[:height, :width]
         self.unread[window] = item.lost[:height, :width]
         self.builder.place(*item.tile, answer, judged=~item.blur & ~item.lost)
 
@@ -231,3 +242,13 @@ def _blurred_cells(
     block = quality.focus_block_px
     blocks = out_of_focus(core, block, quality, glass)
     return blocks.repeat(block // stride_px, axis=0).repeat(block // stride_px, axis=1)
+
+
+def _stain_of_cells(
+    core: NDArray[np.uint8], stride_px: int, quality: QualitySettings | None, glass: Glass
+) -> NDArray[np.float16]:
+    """float16 (cells, cells, 2): see Shown; 0 where it isn't asked."""
+    if quality is None:
+        cells = len(core) // stride_px
+        return np.zeros((cells, cells, 2), dtype=np.float16)
+    return stain_shares(core, stride_px, quality.pale, glass)

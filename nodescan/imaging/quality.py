@@ -11,11 +11,11 @@ from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import check_limits
 from nodescan.imaging.components import components
 from nodescan.imaging.density import DENSEST, optical_density
+from nodescan.imaging.paleness import WHITE_LEVEL, PaleSettings
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
-_WHITE_LEVEL = 245.0  # density is taken over this level where the slide shows no glass
-_WHITE = (_WHITE_LEVEL,) * 3
+_WHITE = (WHITE_LEVEL,) * 3
 _MOST_JUDGED = 100_000  # pixels of the stain, evenly taken: a share of 1 % is then known to 0.03 %
 _NEARLY_ALL = 0.9  # of a piece's stained pixels
 _LIMITS = {
@@ -60,6 +60,7 @@ class QualitySettings:
     min_haematoxylin_fraction: of stained pixels; less is eosin, or another red stain, alone.
     min_colour_ratio: difference between two channels' densities per mean density of a coloured pixel.
     min_coloured_fraction: of stained pixels; less is a greyscale scan.
+    pale: when an area beside others is too pale.
     """
 
     focus_block_px: int
@@ -78,6 +79,7 @@ class QualitySettings:
     min_haematoxylin_fraction: float
     min_colour_ratio: float
     min_coloured_fraction: float
+    pale: PaleSettings
 
     def __post_init__(self) -> None:
         check_limits(self, _LIMITS)
@@ -114,7 +116,7 @@ def out_of_focus(
     step = _COARSE_STEPS
     long = _mean_square(along_x[..., step:] - along_x[..., :-step])
     long += _mean_square(along_y[:, step:] - along_y[:, :-step])
-    white = _WHITE_LEVEL if glass is None else min(_WHITE_LEVEL, glass[1])
+    white = WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[1])
     level = np.clip(along_x.mean(axis=(1, 3)), 1, white)
     darker = white - level
     stained = darker >= white * (1 - 10**-settings.min_stain_density)

@@ -107,7 +107,8 @@ def scanned(
 ) -> SlideResult:
     """score_smoothing_um: of detections, so that few of these small tiles bear on one; None: as packed."""
     slide, settings = slide_type(pixels), load_config().settings
-    settings = replace(settings, quality=replace(settings.quality, min_dark_share=0.0))
+    even_pale = replace(settings.quality.pale, min_dark_share=0.0)
+    settings = replace(settings, quality=replace(settings.quality, min_dark_share=0.0, pale=even_pale))
     if score_smoothing_um is not None:
         settings = replace(settings, detections=replace(settings.detections, smoothing_um=score_smoothing_um))
     return scan_slide(
@@ -306,7 +307,8 @@ def asked_again(
     grid = TileGrid(16 * values.shape[1], 16 * values.shape[0], predictor.geometry)
     survey = Survey(grid, spacing, tissue, fitted_tiles(grid, np.ones_like(tissue)), TissueMask(tissue, cell))
     map_ = ProbabilityMap(np.where(unexamined, np.float32(0), values), ~unexamined, cell)
-    first = Shown(map_, nothing, nothing, np.zeros(values.shape, np.uint8))
+    blank, stain = np.zeros(values.shape, np.uint8), np.zeros((*values.shape, 2), np.float16)
+    first = Shown(map_, nothing, nothing, blank, stain, nothing)
     asked = np.zeros_like(tissue)
 
     def about(cells: NDArray[np.bool_]) -> Shown:

@@ -8,12 +8,13 @@ import yaml
 from numpy.typing import NDArray
 
 from nodescan.imaging.ink import InkSettings
+from nodescan.imaging.paleness import PaleSettings
 from nodescan.imaging.quality import QualitySettings
 from nodescan.imaging.tissue import TissueSettings
 
 SHIPPED = yaml.safe_load((Path(__file__).parents[2] / "configs" / "scan.yaml").read_text())
 TISSUE = TissueSettings(**{**SHIPPED["tissue"], "ink": InkSettings(**SHIPPED["tissue"]["ink"])})
-QUALITY = QualitySettings(**SHIPPED["quality"])
+QUALITY = QualitySettings(**{**SHIPPED["quality"], "pale": PaleSettings(**SHIPPED["quality"]["pale"])})
 
 # Stain vectors of Ruifrok and Johnston 2001; eosin as on the slides at hand, with a little red and blue.
 HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])

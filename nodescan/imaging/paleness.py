@@ -1,0 +1,96 @@
+"""Finds areas of tissue so pale that the network can't be believed on them: next to nothing in them is dark."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nodescan.domain.maps import Glass
+from nodescan.domain.units import Spacing, check_limits
+from nodescan.imaging.density import DENSEST
+from nodescan.imaging.morphology import large
+
+WHITE_LEVEL = 245.0
+"""Density is taken over this level where a slide shows no glass, or lighter glass."""
+
+_STEP_PX = 2  # every second pixel is counted: nuclei are several wide
+_LIMITS = {
+    "window_um": (50, 1000),
+    "stained_density": (0.005, DENSEST),
+    "min_stained_share": (0.01, 1),
+    "dark_density": (0.005, DENSEST),
+    "min_dark_share": (0, 1),
+    "min_area_mm2": (0, 100),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PaleSettings:
+    """When an area of tissue is too pale. Densities are optical densities of green (log10) over the slide's own glass.
+
+    window_um: side of the squares that are judged, so large that any tissue has some nuclei or dense fibres in each.
+    stained_density: from which a pixel shows tissue, not glass or the inside of a fat cell.
+    min_stained_share: of a square; with less, as in fat, there is too little to judge.
+    dark_density, min_dark_share: of a square's stained pixels at least this share is so dense; less is too pale.
+    min_area_mm2: smaller pale areas are let pass.
+    """
+
+    window_um: float
+    stained_density: float
+    min_stained_share: float
+    dark_density: float
+    min_dark_share: float
+    min_area_mm2: float
+
+    def __post_init__(self) -> None:
+        check_limits(self, _LIMITS)
+        if self.stained_density > self.dark_density:
+            raise ValueError("stained_density can't be above dark_density")
+
+
+def stain_shares(
+    core: NDArray[np.uint8], stride_px: int, settings: PaleSettings, glass: Glass = None
+) -> NDArray[np.float16]:
+    """float16 (cells, cells, 2) in [0, 1]: of each cell, the share of pixels that are stained, and that are dark.
+
+    core : uint8 (side, side, 3) RGB at 0.9 to 1.0 um/px, side a multiple of stride_px.
+    """
+    step = _STEP_PX if stride_px % _STEP_PX == 0 else 1
+    green = np.ascontiguousarray(core[::step, ::step, 1])
+    white = WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[1])
+    cells, side = len(core) // stride_px, stride_px // step
+    shares = np.empty((cells, cells, 2), dtype=np.float16)
+    for index, density in enumerate((settings.stained_density, settings.dark_density)):
+        there = (green <= white * 10**-density).view(np.uint8).reshape(cells, side, cells * side)
+        columns = there.sum(axis=1, dtype=np.uint16).reshape(cells, cells, side)
+        shares[..., index] = columns.sum(axis=2, dtype=np.uint32) / side**2
+    return shares
+
+
+def pale_cells(
+    shares: NDArray[np.float16], seen: NDArray[np.bool_], spacing: Spacing, settings: PaleSettings
+) -> NDArray[np.bool_]:
+    """bool (H, W): cells of tissue too pale to be judged.
+
+    shares : float16 (H, W, 2), what stain_shares says of the cells, at `spacing`; seen : bool (H, W), cells of tissue
+    that were seen. Every square of window_um that holds hardly anything dark is pale as a whole, so that the area found
+    ends where well stained tissue begins, and not half a square before.
+    """
+    pale = np.zeros(seen.shape, dtype=np.bool_)
+    rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return pale
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    window = [2 * round((settings.window_um / side - 1) / 2) + 1 for side in (spacing.y, spacing.x)]
+    stained, dark = (
+        ndimage.uniform_filter(
+            np.where(seen[part], shares[part][..., kind], 0).astype(np.float32), window, mode="constant"
+        )
+        for kind in (0, 1)
+    )
+    squares = (stained >= settings.min_stained_share) & (dark < settings.min_dark_share * stained)
+    if squares.any():
+        found = (ndimage.maximum_filter(squares.view(np.uint8), window, mode="constant") > 0) & seen[part]
+        pale[part] = large(found, settings.min_area_mm2 * 1e6 / spacing.pixel_area_um2)
+    return pale
