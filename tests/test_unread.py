@@ -23,6 +23,7 @@ from nodescan.interfaces import OpenSlideFile
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.json_report import report_schema
 from tests.fakes import PINK, PURPLE, ColourPredictor, Listener
+from tests.reports.factory import read_aloud
 from tests.test_scan import PaintedSlide
 
 SPACING = Spacing.square(0.95)
@@ -91,7 +92,7 @@ def test_every_tenth_tile_bad_fails_the_slide_and_shows_what_was_found(tmp_path:
     assert content["deposits"][0]["diameter_um"] == pytest.approx(300, abs=20)
     made = {"report.html", "detections.csv", "deposits.geojson", "probability.ome.tif", "overview.jpg", "heatmap.png"}
     assert set(content["files"]) == made
-    page = (folder / "report.html").read_text()
+    page = read_aloud((folder / "report.html").read_text())
     assert "No class: too much was not read" in page
     assert "more than the 5 % allowed" in page
     assert f"1 deposit, the largest {millimetres(report.deposits[0].diameter_um)} mm." in page
