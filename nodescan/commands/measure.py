@@ -103,4 +103,5 @@ def _as_json(measurement: "Measurement") -> dict[str, object]:
 def _notes(measurement: "Measurement") -> tuple[str, ...]:
     if not measurement.deposits:
         return (*measurement.notes, NOTHING_MARKED)
-    return measurement.notes if measurement.as_stated else (*measurement.notes, OUTLINE_ALONE)
+    alone = () if measurement.as_stated else (OUTLINE_ALONE,)
+    return (*measurement.to_review, *measurement.notes, *alone)
