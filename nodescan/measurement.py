@@ -13,6 +13,7 @@ from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
+from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT
 from nodescan.domain.units import Micrometers, Spacing
@@ -53,7 +54,7 @@ class Measurement:
     spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or "user" (--mpp); metastasis: the
     class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
     must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines alone.
-    to_review: sentences on what size alone leaves open.
+    flags: what size alone leaves open, as a slide's report has it.
     """
 
     source: Path
@@ -63,7 +64,7 @@ class Measurement:
     metastasis: Metastasis
     notes: tuple[str, ...]
     as_stated: bool = False
-    to_review: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -86,14 +87,13 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
         )
     measure = _measure_outlines if outlines else _measure_image
     measured = measure(path, mpp, value, joining_gap_um)
-    return replace(measured, to_review=_to_review(measured.deposits, joining_gap_um))
+    return replace(measured, flags=_flags(measured.deposits, joining_gap_um))
 
 
-def _to_review(deposits: tuple[Deposit, ...], joining_gap_um: Micrometers) -> tuple[str, ...]:
-    """What size alone leaves open (clinical-rules 1 to 3): cells that nobody counted, foci that may belong together."""
-    uncounted = [flag for flag in deposit_flags(deposits) if flag.code == "cell_count_review"]
+def _flags(deposits: tuple[Deposit, ...], joining_gap_um: Micrometers) -> tuple[Flag, ...]:
+    """Sizes near a limit, cells that nobody counted, foci that may belong together (clinical-rules 1 to 3)."""
     gaps = joining_gap_flags(outline_gap_readings(deposits, joining_gap_um))
-    return tuple(flag.message for flag in (*uncounted, *dispersed_flags(deposits), *gaps))
+    return (*deposit_flags(deposits), *dispersed_flags(deposits), *gaps)
 
 
 def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:

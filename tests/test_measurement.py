@@ -116,25 +116,28 @@ def test_what_size_alone_leaves_open_is_told(tmp_path, capsys):
     """Cells of an ITC of 0.1 to 0.2 mm could raise it, and so could joining foci 40 um apart; class and sizes stay."""
     result = squares(tmp_path / "m.png", 50, 20)
     assert (result.metastasis, len(result.deposits)) == (Metastasis.ITC, 2)
-    cells, joined = result.to_review
-    assert "more than 200 tumour cells would make a micrometastasis" in cells
-    assert "review 2 small deposits, the largest 0.14 mm" in cells
-    assert "joined across 25 µm 0.14 mm, itc; across 50 µm 0.26 mm, micro" in joined
+    said = {flag.code: flag.message for flag in result.flags}
+    assert list(said) == ["cell_count_review", "joining_gap"]
+    assert "review 2 small deposits, the largest 0.14 mm" in said["cell_count_review"]
+    assert "joined across 25 µm 0.14 mm, itc; across 50 µm 0.26 mm, micro" in said["joining_gap"]
     print_measurement(result, as_json=True)
-    assert {cells, joined} <= set(json.loads(capsys.readouterr().out)["notes"])
+    told = json.loads(capsys.readouterr().out)["flags"]
+    assert {flag["code"]: flag["message"] for flag in told} == said
     print_measurement(result, as_json=False)
-    assert "foci count as contiguous" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert all(f"note: {message}" in told for message in said.values())
 
 
 def test_many_small_foci_in_a_mask_are_a_dispersed_pattern(tmp_path):
     """Twelve foci of 14 um over 2.2 mm: the size rule does not apply to dispersed cells (clinical-rules 3)."""
-    assert any("12 small foci over 2.2 mm" in told for told in squares(tmp_path / "m.png", 5, 95, 12).to_review)
+    told = squares(tmp_path / "m.png", 5, 95, 12).flags
+    assert ["12 small foci over 2.2 mm" in flag.message for flag in told if flag.code == "dispersed_pattern"] == [True]
 
 
-def test_nothing_is_left_open_of_a_single_micrometastasis(tmp_path):
-    """No count lowers it, and there is nothing to join it to; nor can anything raise a macrometastasis."""
-    assert squares(tmp_path / "micro.png", 100, 10, 1).to_review == ()
-    assert squares(tmp_path / "macro.png", 800, 10, 2).to_review == ()
+def test_nothing_is_left_open_of_clear_sizes(tmp_path):
+    """No count lowers a micrometastasis, and it has nothing to be joined to; nothing raises a macrometastasis."""
+    assert squares(tmp_path / "micro.png", 100, 10, 1).flags == ()
+    assert squares(tmp_path / "macro.png", 800, 10, 2).flags == ()
 
 
 def tiff_with(path, pixels, unit, per_unit):
