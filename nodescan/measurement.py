@@ -12,10 +12,14 @@ from shapely import affinity
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
+from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
+from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT
 from nodescan.domain.units import Micrometers, Spacing
+from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import AnnotationError, UsageError
+from nodescan.imaging.joining import outline_gap_readings
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import MaskImage, read_mask_image
@@ -50,6 +54,7 @@ class Measurement:
     spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or "user" (--mpp); metastasis: the
     class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
     must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines alone.
+    flags: what size alone leaves open, as a slide's report has it.
     """
 
     source: Path
@@ -59,6 +64,7 @@ class Measurement:
     metastasis: Metastasis
     notes: tuple[str, ...]
     as_stated: bool = False
+    flags: tuple[Flag, ...] = ()
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -79,9 +85,15 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
             f"--mpp: {mpp.mean:g} can't be the um per pixel of {path.name}; "
             f"give a number between {FINEST_GIVEN_UM:g} and {coarsest_um:g}"
         )
-    if outlines:
-        return _measure_outlines(path, mpp, value, joining_gap_um)
-    return _measure_image(path, mpp, value, joining_gap_um)
+    measure = _measure_outlines if outlines else _measure_image
+    measured = measure(path, mpp, value, joining_gap_um)
+    return replace(measured, flags=_flags(measured.deposits, joining_gap_um))
+
+
+def _flags(deposits: tuple[Deposit, ...], joining_gap_um: Micrometers) -> tuple[Flag, ...]:
+    """Sizes near a limit, cells that nobody counted, foci that may belong together (clinical-rules 1 to 3)."""
+    gaps = joining_gap_flags(outline_gap_readings(deposits, joining_gap_um))
+    return (*deposit_flags(deposits), *dispersed_flags(deposits), *gaps)
 
 
 def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:

@@ -98,16 +98,17 @@ def scan_slide(
 def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenance: Provenance) -> SlideReport:
     """What is said of the slide. tumour_probability is the confidence of its likeliest detection, 0 without any.
 
-    Where nothing was examined there is none: 0 would say that the network had looked.
+    Where nothing was examined, or the network can't judge, there is none: 0 would say that it had looked.
 
     The batch, which knows them, fills in the provenance's versions and the configuration's sha256.
     """
-    examined = finding.examination.examined_fraction > 0
+    judged = _judged(finding.flags)
+    scored = judged and finding.examination.examined_fraction > 0
     verdict = conclude(
         finding.deposits,
         tissue_found=bool(finding.tissue.tissue.any()),
         all_examined=finding.examination.complete,
-        classifiable=_judged(finding.flags),
+        classifiable=judged,
     )
     return SlideReport(
         slide=slide.ref,
@@ -116,7 +117,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
         at_least=verdict.at_least,
         deposits=finding.deposits,
         detections=finding.detections,
-        tumour_probability=max((d.confidence for d in finding.detections), default=0.0) if examined else None,
+        tumour_probability=max((d.confidence for d in finding.detections), default=0.0) if scored else None,
         tissue_area_mm2=finding.tissue.area_um2 / 1e6,
         examined_fraction=finding.examination.examined_fraction,
         unread_fraction=finding.examination.unread_fraction,

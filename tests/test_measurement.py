@@ -103,6 +103,43 @@ def test_joining_gap_is_handed_on(tmp_path):
     assert len(measured(path, gap_um=20.0).deposits) == 1
 
 
+def squares(path, side_px, gap_px, count=2):
+    """Squares in a row at 2 um/px."""
+    step = side_px + gap_px
+    mask = np.zeros((side_px + 20, count * step + 20), dtype=np.uint8)
+    for number in range(count):
+        mask[10 : 10 + side_px, 10 + number * step : 10 + number * step + side_px] = 1
+    return measured(saved(path, mask))
+
+
+def test_what_size_alone_leaves_open_is_told(tmp_path, capsys):
+    """Cells of an ITC of 0.1 to 0.2 mm could raise it, and so could joining foci 40 um apart; class and sizes stay."""
+    result = squares(tmp_path / "m.png", 50, 20)
+    assert (result.metastasis, len(result.deposits)) == (Metastasis.ITC, 2)
+    said = {flag.code: flag.message for flag in result.flags}
+    assert list(said) == ["cell_count_review", "joining_gap"]
+    assert "review 2 small deposits, the largest 0.14 mm" in said["cell_count_review"]
+    assert "joined across 25 µm 0.14 mm, itc; across 50 µm 0.26 mm, micro" in said["joining_gap"]
+    print_measurement(result, as_json=True)
+    told = json.loads(capsys.readouterr().out)["flags"]
+    assert {flag["code"]: flag["message"] for flag in told} == said
+    print_measurement(result, as_json=False)
+    told = capsys.readouterr().out
+    assert all(f"note: {message}" in told for message in said.values())
+
+
+def test_many_small_foci_in_a_mask_are_a_dispersed_pattern(tmp_path):
+    """Twelve foci of 14 um over 2.2 mm: the size rule does not apply to dispersed cells (clinical-rules 3)."""
+    told = squares(tmp_path / "m.png", 5, 95, 12).flags
+    assert ["12 small foci over 2.2 mm" in flag.message for flag in told if flag.code == "dispersed_pattern"] == [True]
+
+
+def test_nothing_is_left_open_of_clear_sizes(tmp_path):
+    """No count lowers a micrometastasis, and it has nothing to be joined to; nothing raises a macrometastasis."""
+    assert squares(tmp_path / "micro.png", 100, 10, 1).flags == ()
+    assert squares(tmp_path / "macro.png", 800, 10, 2).flags == ()
+
+
 def tiff_with(path, pixels, unit, per_unit):
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[TiffImagePlugin.RESOLUTION_UNIT] = unit

@@ -246,6 +246,7 @@ def test_what_was_marked_on_a_slide_that_can_t_be_judged_is_no_finding() -> None
     assert report.deposits
     assert {flag.code for flag in report.flags} == {"not_he"}
     assert (report.largest_deposit_um, report.known_foci, outcome(report)) == (None, None, "incomplete")
+    assert (report.tumour_probability, bool(report.detections)) == (None, True)
 
 
 def test_heavy_blur_counts_as_not_examined() -> None:

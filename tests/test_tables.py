@@ -16,6 +16,7 @@ def test_a_narrow_terminal_cuts_no_name(columns: str, monkeypatch: pytest.Monkey
     """Two slides of one scanner whose names differ at their end were both "TCGA-A1-A0SB-01A-…"."""
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.delenv("LINES", raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     print_table(("slide", "status", "class", "largest"), ROWS)
     lines = capsys.readouterr().out.splitlines()

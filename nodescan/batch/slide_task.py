@@ -104,13 +104,13 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: Tools) -> SlideReport:
         report = failed_if_unread(_with_config(result.report, tools.config, asked), tools.rules.max_unread_percent)
         _write(replace(result, report=report), tools, tools.reports)
         if report.status is Status.FAILED:
-            viewer.error(f"{ref.path.name}: {report.flags[0].message}")
+            viewer.error(_with_id(ref, f"{ref.path.name}: {report.flags[0].message}"))
     except LockLostError:
         raise
     except NodescanError as error:
         status = Status.UNMEASURABLE if isinstance(error, UnmeasurableError) else Status.FAILED
         report = _failure(ref, status, _flag(error, tools.folder))
-        viewer.error(str(error))
+        viewer.error(_with_id(ref, str(error)))
         failure = SlideResult(report, overview=None if isinstance(error, OutputError) else _glimpse(ref, tools))
     except Exception as error:  # a defect in the program may cost a slide, never the batch
         report = _failure(ref, Status.FAILED, _told_defect(ref, error, tools.folder, viewer))
@@ -124,7 +124,7 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: Tools) -> SlideReport:
 
 def lost_slide(ref: SlideRef, error: SlideError, *, tools: Tools | RunTools, viewer: Viewer) -> SlideReport:
     """What is said of a slide whose process ended or was ended, so that it can't say it itself."""
-    viewer.error(str(error))
+    viewer.error(_with_id(ref, str(error)))
     failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.folder)))
     # Without a look at the file: on a disk that hangs this process would hang too.
     most_unread = tools.rules.max_unread_percent
@@ -152,6 +152,14 @@ def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
         viewer.error(str(error))
         return [str(error)]
     return []
+
+
+def _with_id(ref: SlideRef, line: str) -> str:
+    """The line, with the slide's id behind the file's name where the name isn't enough: two files may share it."""
+    name = ref.path.name
+    if name.startswith(ref.slide_id) or not line.startswith(f"{name}: "):
+        return line
+    return f"{name} ({ref.slide_id}){line.removeprefix(name)}"
 
 
 def _write(result: SlideResult, tools: Tools | RunTools, names: tuple[str, ...]) -> None:
@@ -231,7 +239,7 @@ def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) 
     else:
         text = f"a defect in nodescan ({type(error).__name__}) stopped this slide; please report it with {RUN_LOG}"
         flag = Flag("internal_error", text)
-    viewer.error(f"{ref.path.name}: {flag.message}")
+    viewer.error(_with_id(ref, f"{ref.path.name}: {flag.message}"))
     keep_in_log(folder, ref.slide_id, "".join(traceback.format_exception(error)))
     return flag
 

@@ -51,6 +51,7 @@ def measure(
 
 def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     """Deposits, sizes and class of one mask or outline file, as a table or with the names of report.json."""
+    from nodescan.domain.flags import DOUBTS
     from nodescan.domain.lengths import millimetres
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
     from nodescan.reports.wording import size_words
@@ -77,7 +78,7 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
         said = f"{measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}"
     print_text(f"{measurement.source.name}: {said}")
     print_text(f"spacing {spacing_words(measurement.spacing, measurement.spacing_source)}")
-    for note in _notes(measurement):
+    for note in (*(flag.message for flag in measurement.flags if flag.code in DOUBTS), *_notes(measurement)):
         print_text(f"note: {note}")
     print_text(NOT_FOR_CLINICAL_USE)
 
@@ -94,6 +95,7 @@ def _as_json(measurement: "Measurement") -> dict[str, object]:
         "largest_deposit_um": measurement.largest_deposit_um,
         "n_foci": len(measurement.deposits),
         "deposits": deposits_as_json(measurement.deposits),
+        "flags": [{"code": flag.code, "message": flag.message} for flag in measurement.flags],
         "spacing_um": [float(measurement.spacing.x), float(measurement.spacing.y)],
         "spacing_source": measurement.spacing_source,
         "notes": [*_notes(measurement), CELLS_NOT_ASSESSED],

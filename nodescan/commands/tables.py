@@ -1,5 +1,6 @@
 """What commands say on a terminal: small tables, and words that several of them share."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -57,4 +58,5 @@ def spacing_words(spacing: "Spacing", source: str) -> str:
 def _console() -> "Console":
     from rich.console import Console
 
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    columns, lines = shutil.get_terminal_size()  # of a terminal that is "dumb" rich takes 80 columns without these two
+    return Console(file=sys.stdout, width=columns if sys.stdout.isatty() else _PIPE_WIDTH, height=lines)

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 
-from nodescan.domain.classification import Metastasis
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, GapReading, gap_reading
 from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.units import Micrometers
 from nodescan.imaging.segmentation import SegmentationSettings, find_foci
+from nodescan.imaging.sizing import greatest_diameter, joined, to_shape
 
 
 def gap_readings(
@@ -25,3 +30,18 @@ def gap_readings(
     foci = find_foci(probability, rule, settings)
     others = [gap_reading(gap_um, foci.deposits(gap_um)) for gap_um in JOINING_GAPS_UM if gap_um != own]
     return (decides, *others)
+
+
+def outline_gap_readings(found: Sequence[Deposit], own_gap_um: Micrometers) -> tuple[GapReading, ...]:
+    """The same of deposits that somebody else outlined, found with this gap: by the outlines that are at hand."""
+    decides = gap_reading(own_gap_um, found)
+    if len(found) < 2 or decides.metastasis is Metastasis.MACRO:
+        return (decides,)
+    shapes = [to_shape(deposit.outline) for deposit in found]
+    return (decides, *(_joined_reading(shapes, gap_um) for gap_um in JOINING_GAPS_UM if gap_um > own_gap_um))
+
+
+def _joined_reading(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> GapReading:
+    groups = [shapely.GeometryCollection([shapes[one] for one in group]) for group in joined(shapes, gap_um)]
+    largest_um = max(greatest_diameter(group).diameter_um for group in groups)
+    return GapReading(gap_um, largest_um, classify(largest_um))

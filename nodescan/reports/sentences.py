@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.doubts import dispersed_count
+from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
 from nodescan.domain.lengths import told_apart, two_digits
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
@@ -116,6 +116,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
     if report.metastasis is not None:
         said.extend(_counting(report))
+        said.extend(_joining(report))
         alone = "; sizes are never added over deposits or sections" if report.deposits else ""
         said.append(f"The finding speaks of the sections on this slide only{alone}.")
     return tuple(said)
@@ -257,6 +258,15 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
         return ("Tumour cells were not counted: the class follows from size alone.",)
     left = f", but not in {missed} of {len(small)}" if missed else ""
     return (f"Tumour cells were counted in deposits up to 0.2 mm{left}; the counts are estimates.",)
+
+
+def _joining(report: SlideReport) -> tuple[str, ...]:
+    """That no gap would change the class (clinical-rules 2); where one would, a flag says which."""
+    told = any(flag.code == "joining_gap" for flag in report.flags)
+    if told or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
+        return ()
+    *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
+    return (f"Were foci one across gaps of {', '.join(smaller)} or {widest} µm, the class would be the same.",)
 
 
 def _cells_matter(deposit: Deposit) -> bool:

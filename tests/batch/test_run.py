@@ -178,6 +178,19 @@ def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
         assert (report["metastasis"], report["slide_id"]) == (row["metastasis"], row["slide_id"])
 
 
+def test_an_error_tells_which_of_two_files_of_one_name(tmp_path: Path, out: Path) -> None:
+    """The name alone is of both; another slide's id is its file's name and isn't said twice."""
+    paths = [tmp_path / folder / "node.tif" for folder in ("p1", "p2")]
+    for path in (*paths, tmp_path / "other.tif"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    listener = Listener()
+    refs = slides(*paths, tmp_path / "other.tif")
+    scan_all(refs, tools(out), listener, kept={})
+    told = [line.partition(": ")[0] for line in listener.errors()]
+    assert told == [f"node.tif ({refs[0].slide_id})", f"node.tif ({refs[1].slide_id})", "other.tif"]
+
+
 def test_interrupted_run_keeps_the_rows_it_has(tmp_path: Path, out: Path) -> None:
     """Stopped in the second slide, the first one's row stands and run.json says how far it got."""
 

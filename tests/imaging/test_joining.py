@@ -7,7 +7,8 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.doubts import JOINING_GAPS_UM, joining_gap_flags
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
-from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.joining import gap_readings, outline_gap_readings
+from nodescan.imaging.masks import measure_mask
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
 
 RULE = DecisionRule(0.0, 0.5, 0.6, (), 5.0)
@@ -35,3 +36,15 @@ def test_a_macrometastasis_is_not_read_again() -> None:
     readings = gap_readings(map_, RULE, SETTINGS, found=find_deposits(map_, RULE, SETTINGS))
     assert [reading.metastasis for reading in readings] == [Metastasis.MACRO]
     assert joining_gap_flags(readings) == ()
+
+
+def test_outlines_of_others_are_joined_alike() -> None:
+    """Two bars of 1.2 mm, drawn 40 um apart, are one of 2.44 mm from 50 um on, and no longer before."""
+    mask = np.zeros((40, 320), dtype=np.bool_)
+    mask[10:12, 10:130] = mask[10:12, 134:254] = True
+    gap_um = Micrometers(0.0)
+    readings = outline_gap_readings(measure_mask(mask, Spacing.square(10.0), joining_gap_um=gap_um), gap_um)
+    assert [reading.gap_um for reading in readings] == list(JOINING_GAPS_UM)
+    assert [reading.metastasis for reading in readings] == [Metastasis.MICRO] * 2 + [Metastasis.MACRO] * 2
+    alone, joined = float(np.hypot(1200, 20)), float(np.hypot(2440, 20))
+    assert np.allclose([reading.largest_um or 0 for reading in readings], [alone, alone, joined, joined])

@@ -239,6 +239,16 @@ def test_what_was_left_out_is_said_in_words(reason: str) -> None:
     assert left_out_words(reason) != reason
 
 
+def test_what_gaps_would_make_of_the_class_is_told_either_way() -> None:
+    """Where several foci leave the class as it is, a sentence says so; where they don't, the flag does."""
+    same = "Were foci one across gaps of 25, 50 or 75 µm, the class would be the same."
+    several = result([replace(MICRO, id=1), replace(ITC, id=2)]).report
+    assert same in sentences.how_sure(several)
+    flagged = replace(several, flags=(Flag("joining_gap", "The class depends on which foci count as contiguous."),))
+    for other in (flagged, result([replace(MICRO, id=1)]).report, result([MACRO, MICRO]).report, result([]).report):
+        assert same not in sentences.how_sure(other)
+
+
 def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
     """The reason stands under the headline; no score, place or stain on the page speaks for what means nothing."""
     found = VARIANTS["not_he"]()
