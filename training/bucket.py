@@ -43,6 +43,10 @@ class ConnectionCutError(DownloadError):
     """The connection ended early or was never made: worth another try."""
 
 
+class _ForbiddenError(DownloadError):
+    """The service doesn't let anybody read the object. S3 says so of what isn't there, too, where nobody may list."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """etag: changes whenever the object does."""
@@ -70,11 +74,11 @@ class Bucket:
             raise DownloadError(f"{key}: {self.endpoint} doesn't say how large it is; is it an S3 service?") from error
 
     def text(self, key: str) -> str | None:
-        """A small object's text, None where there is none. Raises DownloadError."""
+        """A small object's text, None where there is none for anybody to read. Raises DownloadError."""
         try:
             with self._open(key) as answer:
                 content = answer.read(_LONGEST_TEXT + 1)
-        except FileNotFoundError:
+        except (FileNotFoundError, _ForbiddenError):
             return None
         except (OSError, http.client.HTTPException) as error:
             raise ConnectionCutError(f"{key}: the connection was cut ({error!r})") from error
@@ -118,7 +122,10 @@ class Bucket:
             if error.code == http.HTTPStatus.NOT_FOUND:
                 raise FileNotFoundError(key) from error
             if error.code in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED):
-                raise DownloadError(f"{key}: {self.endpoint} doesn't let anybody read it ({error.code})") from error
+                raise _ForbiddenError(
+                    f"{key}: isn't in the bucket {self.name} at {self.endpoint}, or not for anybody to read "
+                    f"({error.code})"
+                ) from error
             if error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise ConnectionCutError(f"{key}: {self.endpoint} has trouble ({error.code} {error.reason})") from error
             raise DownloadError(f"{key}: {self.endpoint} answers {error.code} {error.reason}") from error

@@ -45,7 +45,7 @@ def camelyon16_rows(test_reference: Path) -> Iterator[ManifestRow]:
         label = "tumour" if number == 86 else "negative"
         yield _slide16(f"normal_{number:03d}", centre=centre, label=label, split=_part(number))
     for number in range(1, 112):
-        centre = "" if number == 111 else "radboud" if number <= 70 else "utrecht"
+        centre = "radboud" if number <= 70 or number == 111 else "utrecht"  # 111 was normal_086
         yield _slide16(f"tumor_{number:03d}", centre=centre, label="tumour", split=_part(number))
     for number in range(1, 131):
         slide_id = f"test_{number:03d}"

@@ -32,13 +32,18 @@ def read_checkpoint(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
     return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
 
 
-def steps_of(checkpoint: Path) -> tuple[int, int]:
-    """How many steps a checkpoint's run had made, and of how many its schedule is."""
+STEPS = "steps_planned"
+"""Where a checkpoint says how many steps its run is to make; None of a run without an end."""
+
+
+def steps_of(checkpoint: Path) -> tuple[int, int | None]:
+    """How many steps a checkpoint's run had made, and of how many; None where it doesn't say."""
     with _named(checkpoint):
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         if "global_step" not in content:
             raise UsageError(f"{checkpoint}: holds weights, no run to go on with; start from it: --model.init_from")
-        return int(content["global_step"]), int(content["lr_schedulers"][0]["total_steps"])
+        planned = content.get(STEPS)
+        return int(content["global_step"]), None if planned is None else int(planned)
 
 
 def halved(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -41,6 +41,11 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
         raise UsageError(
             f"{patches}: is a folder; pack it into a zip, its folders normal and tumor within, and name that"
         )
+    if patches.suffix in {".h5", ".hdf5"}:
+        raise UsageError(
+            f"{patches}: is HDF5; slides are laid out of a zip: write its patches as images into folders normal and "
+            "tumor, pack these, and name that"
+        )
     target = to / f"{patches.stem}-half{half}.zip"
     try:
         of = f"half of a zip of {patches.stat().st_size} bytes".encode()

@@ -6,15 +6,16 @@ import warnings
 from argparse import ArgumentError
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
+from jsonargparse import Namespace
 from lightning import LightningDataModule
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
 
 from nodescan import errors
@@ -26,6 +27,8 @@ from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
 from training.options import LIGHTNING
 from training.run_length import SameLength, ValidatedOnce
+
+_ROOT = "--trainer.default_root_dir"
 
 LAST = "last.ckpt"
 """What ModelCheckpoint calls the newest checkpoint where it is told to save_last."""
@@ -89,6 +92,17 @@ def _configurations(arguments: list[str]) -> str:
 class TrainingCLI(LightningCLI):
     """Trains what the configuration says or nothing: a checkpoint to go on from must be there and must fit it."""
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """As Lightning's. Where the command line names a root, what the configuration's loggers write goes there, too.
+
+        Lightning writes logs and checkpoints to where the loggers say, and nothing to the root.
+        """
+        super().parse_arguments(parser, args)
+        if any(word.partition("=")[0] == _ROOT for word in cast("list[str]", args)):
+            trainer = self.config[self.config.subcommand].trainer
+            for logger in _loggers(trainer):
+                logger.init_args.save_dir = trainer.default_root_dir
+
     def _parse_ckpt_path(self) -> None:
         """Lightning would take architecture and learning rate from the checkpoint, over what was asked for."""
 
@@ -102,11 +116,13 @@ class TrainingCLI(LightningCLI):
         if asked.trainer.precision == "bf16-mixed" and _slow_in_bfloat16(asked.trainer.accelerator):
             asked.trainer.precision = "32-true"
             rank_zero_info("float32 for bf16-mixed: this processor has no bfloat16, and would take many times as long")
+        if asked.get("lr_scheduler") and not asked.get("optimizer"):
+            raise UsageError("lr_scheduler is given without an optimizer, and would be ignored: name one, too")
         if not asked.get("ckpt_path"):
             return
         path = Path(asked.ckpt_path)
         if asked.ckpt_path == "last":
-            path = last_checkpoint(Path(asked.trainer.default_root_dir or "."))
+            path = last_checkpoint(_written_to(asked.trainer))
         found, _ = read_checkpoint(path)
         if found != asked.model.architecture:
             raise UsageError(f"{path}: is of architecture {found}, the run of {asked.model.architecture}")
@@ -233,6 +249,17 @@ class ValidatedFirst(ModelCheckpoint):
         super().on_train_batch_end(trainer, pl_module, outputs=None, batch=None, batch_idx=0)
 
 
+def _loggers(trainer: Namespace) -> list[Namespace]:
+    """The loggers of a configuration that are told where to write."""
+    named = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+    return [each for each in named if isinstance(each, Namespace) and "save_dir" in each.get("init_args", {})]
+
+
+def _written_to(trainer: Namespace) -> Path:
+    """The folder of a configuration's runs: Lightning puts checkpoints beside the first logger's files."""
+    return Path(next((each.init_args.save_dir for each in _loggers(trainer)), trainer.default_root_dir) or ".")
+
+
 def last_checkpoint(folder: Path) -> Path:
     """The newest last.ckpt of all runs below a folder. Raises UsageError where there is none."""
     found = [path for path in folder.rglob(LAST) if path.exists()]
@@ -244,6 +271,8 @@ def last_checkpoint(folder: Path) -> Path:
 def _stands(checkpoint: Path) -> str:
     """How far the run of a checkpoint is, in words: the newest may be of an earlier run, and that one at its end."""
     done, planned = steps_of(checkpoint)
+    if planned is None:
+        return f"step {done}"
     over = "; that run is over: leave --ckpt_path out to start anew" if done >= planned else ""
     return f"step {done} of {planned}{over}"
 

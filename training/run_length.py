@@ -1,10 +1,12 @@
 """How long a run is: as long as the one that it goes on with, and long enough to be validated."""
 
+from math import isfinite
 from typing import Any
 
 import lightning
 
 from nodescan.errors import UsageError
+from training.checkpoints import STEPS
 
 _EPOCH = "batches_an_epoch"
 """Where a checkpoint says how long the epochs of its run are."""
@@ -23,6 +25,8 @@ class SameLength(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint[_EPOCH] = trainer.num_training_batches
+        steps = trainer.estimated_stepping_batches
+        checkpoint[STEPS] = int(steps) if isfinite(steps) else None
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -36,13 +40,14 @@ class SameLength(lightning.Callback):
                 f"{trainer.num_training_batches}; go on with the data and the plan that it was trained by, or start "
                 "from its weights: --model.init_from instead of --ckpt_path"
             )
-        asked = int(trainer.estimated_stepping_batches)
+        asked = trainer.estimated_stepping_batches
         for config in trainer.lr_scheduler_configs:
-            planned = getattr(config.scheduler, "total_steps", asked)
+            planned = getattr(config.scheduler, "total_steps", asked) if config.interval == "step" else asked
             if planned < asked:
                 raise UsageError(
-                    f"{trainer.ckpt_path}: its schedule of learning rates is of {planned} steps, this run of {asked}; "
-                    "go on as long as was planned, or start from its weights: --model.init_from instead of --ckpt_path"
+                    f"{trainer.ckpt_path}: its schedule of learning rates is of {planned} steps, this run of "
+                    f"{asked:.0f}; go on as long as was planned, or start from its weights: --model.init_from instead "
+                    "of --ckpt_path"
                 )
 
 
@@ -53,12 +58,12 @@ class ValidatedOnce(lightning.Callback):
         self.watched = watched
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        asked = int(trainer.estimated_stepping_batches)
+        asked = trainer.estimated_stepping_batches
         unseen = ((trainer.check_val_every_n_epoch or 1) - 1) * trainer.num_training_batches
         first = unseen + (trainer.val_check_batch or 0)  # None where time tells when to validate
         if self.watched and asked * trainer.accumulate_grad_batches < first:
             raise UsageError(
-                f"the run is of {asked} steps and would first be validated after {first} batches, but is to watch "
+                f"the run is of {asked:.0f} steps and would first be validated after {first} batches, but is to watch "
                 f"{self.watched[0]}, which only validation tells; train longer, or validate earlier with "
                 "--trainer.val_check_interval"
             )

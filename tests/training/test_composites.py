@@ -63,6 +63,12 @@ def test_slides_of_another_tool_are_not_taken_for_this_ones(tmp_path: Path) -> N
         make_composites(tool, zipped, [4], to=work)
 
 
+def test_hdf5_is_told_from_a_zip(tmp_path: Path) -> None:
+    """PatchCamelyon's own files can be trained on, but no slides laid out of them: what to do is said."""
+    with pytest.raises(UsageError, match=r"valid_x.h5: is HDF5; slides are laid out of a zip: write its patches as"):
+        half_of(tmp_path / "valid_x.h5", tmp_path, half=1)
+
+
 def test_a_folder_of_patches_is_told_from_a_zip(tmp_path: Path) -> None:
     """Every other command takes one: what to do is said."""
     (tmp_path / "valid").mkdir()

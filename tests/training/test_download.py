@@ -304,6 +304,35 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest
         download([ROW], tmp_path, bucket=Bucket(BUCKET, endpoint), tell=silent)
 
 
+class Unlisted(BaseHTTPRequestHandler):
+    """Lets anybody read one slide and its outlines, and nobody list the bucket, which holds no list of sums."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        content = objects().get(self.path.removeprefix(f"/{BUCKET}/"))
+        self.send_response(HTTPStatus.FORBIDDEN if content is None else HTTPStatus.OK)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        if content and self.command == "GET":
+            self.wfile.write(content)
+
+    do_GET = do_HEAD
+
+
+def test_a_bucket_that_nobody_may_list_needs_no_list_of_sums(tmp_path: Path) -> None:
+    """S3 then answers 403 of what isn't there: of a list that's no failure, and a slide that isn't there is named."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unlisted) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        bucket = Bucket(BUCKET, f"http://127.0.0.1:{service.server_address[1]}")
+        fetched = download([ROW], tmp_path, bucket=bucket, tell=silent)
+        assert {item.verified for item in fetched} == {NOT_VERIFIED}
+        with pytest.raises(DownloadError, match=r"normal_001.tif: isn't in the bucket .*, or not for anybody to read"):
+            download([row_of("normal_001")], tmp_path, bucket=bucket, tell=silent)
+        service.shutdown()
+
+
 class Odd(BaseHTTPRequestHandler):
     """Says ten bytes and sends no end of them; sends whoever asks for `elsewhere` or `moved` on."""
 

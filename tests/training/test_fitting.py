@@ -21,7 +21,7 @@ from nodescan.slides.files import fingerprint
 from tests.training.fitting import small_config
 from training.__main__ import main
 from training.averaging import average
-from training.checkpoints import read_checkpoint
+from training.checkpoints import STEPS, read_checkpoint
 from training.fitting import WholeCheckpoints, _stands, _way_on, fit, last_checkpoint
 from training.module import TumourModule
 from training.slide_index import read_index
@@ -72,8 +72,50 @@ def test_bfloat16_is_not_imitated(
 def test_a_run_that_is_over_is_told_from_one_that_broke(tmp_path: Path) -> None:
     """The newest checkpoint may be of an earlier run, which nobody meant."""
     for steps, said in ((15, "step 15 of 16"), (16, "step 16 of 16; that run is over: leave --ckpt_path out")):
-        torch.save({"global_step": steps, "lr_schedulers": [{"total_steps": 16}]}, tmp_path / "last.ckpt")
+        torch.save({"global_step": steps, STEPS: 16}, tmp_path / "last.ckpt")
         assert _stands(tmp_path / "last.ckpt").startswith(said)
+
+
+def test_a_run_by_another_optimiser_goes_on(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Optimiser and schedule can be named on the command line; not every schedule says of how many steps it is."""
+    root = ["--config", str(finished), "--trainer.default_root_dir", str(tmp_path)]
+    rate = ["--optimizer", "SGD", "--optimizer.lr", "0.01"]
+    for schedule in (
+        [],
+        ["--lr_scheduler", "CosineAnnealingLR", "--lr_scheduler.T_max", "2"],
+        ["--lr_scheduler", "OneCycleLR", "--lr_scheduler.max_lr", "0.01", "--lr_scheduler.total_steps", "2"],
+    ):
+        fit(["fit", *root, *rate, *schedule])
+        cli = fit(["fit", *root, *rate, *schedule, "--ckpt_path", "last"])
+        assert type(cli.trainer.optimizers[0]) is torch.optim.SGD
+        assert f"goes on from {cli.trainer.ckpt_path}, step 15 of 16\n" in capsys.readouterr().out
+        assert cli.trainer.global_step == 16
+
+
+def test_a_schedule_without_its_optimiser_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lightning would leave it out in silence."""
+    words = ["--config", str(finished), "--lr_scheduler", "CosineAnnealingLR", "--lr_scheduler.T_max", "2"]
+    assert said_of(words, capsys).startswith("error: lr_scheduler is given without an optimizer")
+
+
+def test_the_root_of_the_command_line_is_where_a_run_writes(finished: Path, tmp_path: Path) -> None:
+    """Lightning's loggers know nothing of it; last is looked for there, too."""
+    root = ["--trainer.default_root_dir", str(tmp_path / "elsewhere")]
+    before = sorted((finished.parent / "runs").rglob("*"))
+    fit(["fit", "--config", str(finished), *root])
+    assert sorted((finished.parent / "runs").rglob("*")) == before
+    cli = fit(["fit", "--config", str(finished), *root, "--ckpt_path", "last"])
+    assert cli.trainer.ckpt_path == str(last_checkpoint(tmp_path / "elsewhere"))
+
+
+def test_last_is_looked_for_where_the_loggers_write(finished: Path, tmp_path: Path) -> None:
+    """A configuration may give them another folder than its root: checkpoints lie beside their files."""
+    content = yaml.safe_load(finished.read_text())
+    content["trainer"]["default_root_dir"] = str(tmp_path / "root")
+    config = tmp_path / "two_roots.yaml"
+    config.write_text(yaml.safe_dump(content))
+    cli = fit(["fit", "--config", str(config), "--ckpt_path", "last"])
+    assert cli.trainer.ckpt_path == str(last_checkpoint(finished.parent / "runs"))
 
 
 def test_weights_without_a_run_cannot_be_gone_on_with(
