@@ -193,6 +193,15 @@ def test_streams_that_are_closed_or_full_change_no_result(redirected: str, tmp_p
     assert lost == ([full] if "full" in redirected else [])
 
 
+def test_the_package_runs_as_the_command_does(tmp_path: Path) -> None:
+    """With its exit codes, and under its name."""
+    words = [sys.executable, "-m", "nodescan", "models", "--nonsense"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: No such option: --nonsense; see nodescan models --help\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_what_cannot_be_printed_is_one_line_and_exit_1(tmp_path: Path) -> None:
     """Of a command whose output is all there is."""

@@ -17,7 +17,7 @@ _COPY_AGAIN = "copy it again from the scanner or the archive"
 _PART_MISSING = "in concatenation"
 """OpenSlide says so where a level is split over several files and not all of them are there."""
 
-_LEAVE_OUT = "take it out of the list of slides"
+_LEAVE_OUT = "leave it out, or convert it to a slide format"
 
 
 def check_readable(path: Path) -> None:

@@ -36,7 +36,7 @@ def test_no_slide_at_all(tmp_path: Path):
     """A text named .svs."""
     (tmp_path / "a.svs").write_text("hello" * 100)
     assert refusal(tmp_path / "a.svs") == (
-        "a.svs: not a slide in any format that nodescan reads; take it out of the list of slides"
+        "a.svs: not a slide in any format that nodescan reads; leave it out, or convert it to a slide format"
     )
 
 
