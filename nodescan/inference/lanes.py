@@ -12,14 +12,22 @@ from numpy.typing import NDArray
 Answer = Callable[[], NDArray[np.float32]]
 """Waits for the answers of the tiles it was given for."""
 
-MOST_LANES = 8
+_MOST_LANES = 8
 """A lane's work arrays are 50 to 100 MB: on a machine of many cores, lanes take several threads each."""
 
-CPU_BATCH, GPU_BATCH = 4, 32
-"""Tiles at a time: on a CPU a few for each lane, on a GPU as many as keep it busy."""
+GPU_BATCH = 32
+"""Tiles at a time, as many as keep a GPU busy."""
 
 Precision = Literal["auto", "float32"]
 """auto: the fastest that the device has, whose findings are those of float32; see FastPredictor."""
+
+
+def lane_count(threads: int) -> int:
+    """Lanes of a CPU on which so many threads may compute, and tiles at a time there: one for each lane.
+
+    A scan hands over two batches, so each lane has a next tile waiting, and progress is told after the first.
+    """
+    return min(threads, _MOST_LANES)
 
 
 class Lanes(Protocol):

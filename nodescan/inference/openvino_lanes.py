@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError, first_line
 from nodescan.inference.card import ModelCard
-from nodescan.inference.lanes import MOST_LANES, Answer
+from nodescan.inference.lanes import Answer, lane_count
 from nodescan.inference.openvino_graph import STEPS, graph
 from nodescan.threads import thread_errors
 
@@ -50,7 +50,7 @@ class OpenVinoLanes:
         """
         openvino, core = _loaded()
         self.precision = precision
-        streams = min(threads, MOST_LANES)
+        streams = lane_count(threads)
         options: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
             "NUM_STREAMS": streams,

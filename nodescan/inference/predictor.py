@@ -17,7 +17,7 @@ from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, distrust, lanes_on
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import plain_form
-from nodescan.inference.lanes import CPU_BATCH, GPU_BATCH, Answer, Lanes, Precision
+from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, lane_count
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
 
@@ -37,7 +37,7 @@ class TorchPredictor(CardFacts):
         super().__init__(card)
         self._device = device
         net = net.eval().to(device.device, memory_format=torch.channels_last)
-        self.batch_size = CPU_BATCH if device.device.type == "cpu" else GPU_BATCH
+        self.batch_size = lane_count(torch.get_num_threads()) if device.device.type == "cpu" else GPU_BATCH
         self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
         self._refused: Sequence[str] = ()
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nodescan.errors import DeviceError
-from nodescan.inference.lanes import MOST_LANES, Answer
+from nodescan.inference.lanes import Answer, lane_count
 
 _CHUNK_PX = 400_000
 """Small pictures, as in training, share a lane's turn up to so many pixels; a slide's tile has a turn of its own."""
@@ -43,7 +43,7 @@ class CpuLanes:
 
     def __init__(self, net: nn.Module, *, precision: str = "float32") -> None:
         threads = torch.get_num_threads()
-        count = min(threads, MOST_LANES)
+        count = lane_count(threads)
         self.precision = precision
         self._net = net
         each = max(1, threads // count)

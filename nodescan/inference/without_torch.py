@@ -17,7 +17,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import CardFacts, ModelCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
-from nodescan.inference.lanes import CPU_BATCH, Answer, Lanes
+from nodescan.inference.lanes import Answer, Lanes, lane_count
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.machine import computing_threads, processor_flags
 
@@ -60,11 +60,10 @@ class LaterPredictor(CardFacts):
     """A card's model in float32, opened in a thread of its own; whoever asks it something waits until it is open."""
 
     precision = "float32"
-    batch_size = CPU_BATCH
 
     def __init__(self, card: ModelCard, device: str, open_: Callable[[], Lanes], tile: TileGeometry) -> None:
         super().__init__(card, tile)
-        self.device = device
+        self.device, self.batch_size = device, lane_count(computing_threads())
         self._open, self._lock = open_, Lock()
         self._opened: Future[Lanes] | None = None
 

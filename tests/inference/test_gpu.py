@@ -49,7 +49,7 @@ def opened(device: str, monkeypatch: pytest.MonkeyPatch) -> Opener:
         with monkeypatch.context() as patch:
             if device == STAND_IN:
                 patch.setattr(predictor_module, "lanes_on", CudaLanes)
-                patch.setattr(predictor_module, "CPU_BATCH", 8)
+                patch.setattr(predictor_module, "lane_count", lambda threads: 8)
                 patch.setattr(predictor_module, "fast_dtype", lambda device: torch.float16)
             return open_predictor(folder, device=device, precision=precision, compiled=False)
 
