@@ -23,7 +23,7 @@ from nodescan.whole_files import output_errors, write_beside, written_beside
 from training.composite_slide import make_composite_slide
 from training.known_slides import Known, KnownSlide
 from training.mosaics import MosaicMaker, MosaicSettings
-from training.patches import ZIP_ERRORS, read_patches
+from training.patches import HDF5_SUFFIXES, ZIP_ERRORS, read_patches
 
 LABELS = (Metastasis.NONE, Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 SHAPES = (Shape.ROUND, Shape.ELONGATED, Shape.CRESCENT)
@@ -41,7 +41,7 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
         raise UsageError(
             f"{patches}: is a folder; pack it into a zip, its folders normal and tumor within, and name that"
         )
-    if patches.suffix in {".h5", ".hdf5"}:
+    if patches.suffix in HDF5_SUFFIXES:
         raise UsageError(
             f"{patches}: is HDF5; slides are laid out of a zip: write its patches as images into folders normal and "
             "tumor, pack these, and name that"

@@ -28,6 +28,7 @@ ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowErro
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
+HDF5_SUFFIXES = {".h5", ".hdf5"}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
 
 
@@ -171,7 +172,7 @@ def _join(parts: list[Patches]) -> Patches:
 
 def _read_one(path: Path) -> Patches:
     _exists(path)
-    if path.suffix in {".h5", ".hdf5"}:
+    if path.suffix in HDF5_SUFFIXES:
         return _read_hdf5(path)
     if path.suffix == ".gz":
         raise UsageError(f"{path}: is packed; unpack it with gunzip and name the ..._x.h5 file")
