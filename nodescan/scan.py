@@ -7,7 +7,8 @@ Read `scan_slide` first. Its steps, and where each is told in full:
    shows them to the network, guard.py has float32 answer again what could change a finding.
 3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
 4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.
-5. slide_flags.py: what a reader must know beside the finding; domain/verdict.py: status and class.
+5. slide_flags.py: what a reader must know beside the finding; spacing_check.py: whether nuclei are as large as the
+   spacing says; domain/verdict.py: status and class.
 
 Whoever scans many slides calls it by batch/slide_task.py, which writes the reports; see batch/run.py.
 """
@@ -40,6 +41,7 @@ from nodescan.slide_flags import (
     less_sure,
     pattern_flags,
 )
+from nodescan.spacing_check import begin_spacing_check
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def scan_slide(
     with closing(open_slide(ref)) as slide:
         overview, tissue = overview_and_tissue(slide, settings, progress)
         of_tissue = begin_tissue_flags(overview, tissue, settings)
+        of_spacing = begin_spacing_check(slide, overview, tissue)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
         cut = cut_off(found, examination, tissue, rule=predictor.decision, bounds=slide.info.bounds_um)
@@ -76,6 +79,7 @@ def scan_slide(
         if _judged(flags):  # else nothing that the network marked is a finding
             flags = (
                 *flags,
+                *of_spacing(),
                 *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),
                 *deposit_flags(deposits),
                 *pattern_flags(deposits, examination, predictor, settings),

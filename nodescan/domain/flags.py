@@ -16,6 +16,7 @@ NOT_JUDGED = frozenset({"not_he", "constant_output"})
 
 DOUBTS = (
     "review_before_scan",
+    "nuclei_out_of_scale",
     "borderline",
     "joining_gap",
     "dispersed_pattern",
