@@ -46,15 +46,18 @@ def certain_deposits(
     seeds = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
     if settings.joining_gap_um > 0 or low <= 0 or high > seeds[0] or seeds[1] >= 1:
         return ()
-    most, parts, least = (
-        find_foci(probability, replace(rule, threshold=threshold, seed_threshold=seed), own)
-        for threshold, seed, own in (
-            (low, seeds[0], settings),
-            (high, seeds[0], replace(settings, smallest_area_um2=SquareMicrometers(0))),  # it may be larger in truth
-            (high, seeds[1], settings),
+    most = find_foci(probability, replace(rule, threshold=low, seed_threshold=seeds[0]), settings)
+    large = most.deposits(settings.joining_gap_um)
+    if all(found.metastasis <= Metastasis.ITC for found in large):  # as on most slides: nothing more needs be traced
+        return ()
+    parts, least = (
+        find_foci(probability, replace(rule, threshold=high, seed_threshold=seed), own)
+        for seed, own in (
+            (seeds[0], replace(settings, smallest_area_um2=SquareMicrometers(0))),  # it may be larger in truth
+            (seeds[1], settings),
         )
     )
-    large, small = most.deposits(settings.joining_gap_um), least.deposits(settings.joining_gap_um)
+    small = least.deposits(settings.joining_gap_um)
     if _patterns(most, large) != _patterns(least, small):
         return ()
     sure = {found.centre_um for found in small}

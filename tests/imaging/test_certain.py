@@ -14,10 +14,11 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
+from nodescan.imaging import certain as certain_module
 from nodescan.imaging.certain import PlaceUm, _certain, certain_deposits, ends_of
 from nodescan.imaging.decisive import cells_about, decisive_cells
 from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.segmentation import find_deposits
+from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, coverage, disc, either
 from tests.imaging.test_decisive import SETTINGS, off, rough_map, rules
@@ -107,6 +108,22 @@ def test_two_parts_across_a_weak_bridge_are_not_certain() -> None:
         for level in np.arange(0.4, 1, 0.01)
     ]
     assert () in doubtful
+
+
+def test_a_slide_without_a_large_deposit_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of isolated tumour cells none is certain, so what they are at other thresholds needs no answer."""
+    traced: list[float] = []
+
+    def counting(probability: ProbabilityMap, rule: DecisionRule, own: SegmentationSettings) -> FoundFoci:
+        traced.append(rule.threshold)
+        return find_foci(probability, rule, own)
+
+    monkeypatch.setattr(certain_module, "find_foci", counting)
+    for diameter_um, times in ((150, 1), (900, 3)):
+        traced.clear()
+        map_ = coverage(disc((900, 900), diameter_um), (120, 120), SQUARE)
+        certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere)
+        assert len(traced) == times
 
 
 def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
