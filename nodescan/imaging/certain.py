@@ -64,7 +64,8 @@ def certain_deposits(
     step_um = probability.spacing.mean / 4
 
     def told(found: Deposit) -> Deposit:
-        return as_cut_off(found, rule) if at_edge(found) else found
+        sized = found.metastasis > Metastasis.ITC  # no other is certain, and there may be hundreds
+        return as_cut_off(found, rule) if sized and at_edge(found) else found
 
     cores = [
         (told(found) if found.centre_um in sure else None, _deepest(to_shape(found.outline), step_um))
