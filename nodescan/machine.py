@@ -37,8 +37,9 @@ def computing_threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
-    logical = os.sched_getaffinity(0)
-    cores = {_siblings(cpu) for cpu in logical}
+    if not hasattr(os, "sched_getaffinity"):  # not Linux
+        return usable_cores()
+    cores = {_siblings(cpu) for cpu in os.sched_getaffinity(0)}
     return max(1, min(len(cores), usable_cores()))
 
 

@@ -1,6 +1,5 @@
 """What a reader of a slide's report has to be told beside its findings, flag by flag."""
 
-import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from nodescan.examination import Examination
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.quality import focus_flags, stain_flags
-from nodescan.imaging.segmentation import touches_edge, touches_unexamined
+from nodescan.imaging.segmentation import as_cut_off, touches_edge, touches_unexamined
 from nodescan.imaging.tissue import excluded_flags
 from nodescan.interfaces import TilePredictor
 from nodescan.scan_settings import ScanSettings
@@ -115,18 +114,9 @@ def cut_off(
 
 
 def less_sure(deposits: Sequence[Deposit], cut: CutOff, rule: DecisionRule) -> tuple[Deposit, ...]:
-    """The deposits; those cut off are marked, and the rule's smoothing is added to their uncertainty (root of squares).
-
-    A mean over examined cells alone draws an outline to where they end: discs of 180 to 1,900 um, cut or ending up to
-    45 um before that line, came out up to 39 um longer with a smoothing of 40 um.
-    """
+    """The deposits; those cut off are marked, and their sizes less sure: see as_cut_off()."""
     ids = {*cut.by_unexamined, *cut.by_edge}
-    return tuple(
-        replace(one, cut_off=True, diameter_uncertainty_um=math.hypot(one.diameter_uncertainty_um, rule.smoothing_um))
-        if one.id in ids
-        else one
-        for one in deposits
-    )
+    return tuple(as_cut_off(one, rule) if one.id in ids else one for one in deposits)
 
 
 def edge_and_glass_flags(

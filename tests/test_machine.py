@@ -77,3 +77,10 @@ def test_threads_that_were_asked_for_are_taken(groups: Path, monkeypatch: pytest
     _put(groups, {"cpu.max": "100000 100000"})
     monkeypatch.setenv("OMP_NUM_THREADS", "6")
     assert computing_threads() == 6
+
+
+def test_threads_are_told_where_the_system_names_no_cores(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As macOS and Windows, which can't say on which cores a process may run."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert computing_threads() == usable_cores() == 5

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nodescan.benchmarks.processes import Run
+from tests.peers import __main__ as bench_peers
 from tests.peers.comparison import compared, summarised, table
 from tests.peers.environments import Place
 from tests.peers.systems import Setting, System, failure, ours, tiatoolbox, timed, wsinfer
@@ -18,6 +19,18 @@ def test_a_further_slide_is_what_the_batch_takes_beyond_one() -> None:
     """(71 - 27) / 2 s a slide; of three rounds the median, also of memory."""
     found = summarised("A", "", [run(27), run(26), run(40)], [run(71, 2), run(70, 3), run(72, 9)])
     assert (found.command_s, found.per_slide_s, found.peak_rss_bytes) == (27, 22, 3 * 10**9)
+
+
+def test_a_dense_slide_is_held_against_a_slide_and_not_against_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command of 250 s, of which 20 s are its start; where it would take too long it is reckoned, nine times one."""
+    place, setting = Place(tmp_path, None), Setting(64, 2)
+    monkeypatch.setattr(bench_peers, "timed", lambda *_: run(250))
+    peer = tiatoolbox(place, setting)
+    for further_s, seconds in ((40.0, 230.0), (80.0, 720.0)):
+        sparse = summarised("B", "", [run(20 + further_s)], [run(20 + 3 * further_s)])
+        assert bench_peers._dense(place, peer, sparse, tmp_path / "a.tif", scratch=tmp_path)[0] == seconds
 
 
 def test_ratios_are_held_against_the_targets() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import Shown
@@ -25,7 +26,7 @@ from nodescan.imaging.decisive import (
     is_constant,
     score_cells,
 )
-from nodescan.imaging.segmentation import weighted_mean
+from nodescan.imaging.segmentation import touches_edge, weighted_mean
 from nodescan.imaging.stitching import cells_of
 from nodescan.interfaces import ApproximatePredictor
 from nodescan.scan_settings import ScanSettings
@@ -111,8 +112,13 @@ def _certain(
     where a deposit ends."""
     if not first.examined[survey.wanted].all():
         return ()
+    rule, bounds = predictor.decision, first.bounds
+
+    def at_edge(deposit: Deposit) -> bool:
+        return bounds is not None and touches_edge(deposit, bounds, survey.tissue, first, rule=rule)
+
     smoothed = predictor.smoothed_tolerance
-    return certain_deposits(first, predictor.decision, settings.segmentation, tolerance=smoothed)
+    return certain_deposits(first, rule, settings.segmentation, tolerance=smoothed, at_edge=at_edge)
 
 
 def _at_ends(

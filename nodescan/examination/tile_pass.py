@@ -19,12 +19,13 @@ from nodescan.imaging.paleness import stain_shares
 from nodescan.imaging.quality import QualitySettings, out_of_focus
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
-from nodescan.machine import usable_cores
+from nodescan.machine import computing_threads, usable_cores
 from nodescan.threads import thread_errors
 
 MOST_READERS = 16
-"""Where the network runs elsewhere, one for each core. On a CPU it needs the cores itself, and two readers keep ahead
-of it. However many read, as many tiles wait: see _ahead."""
+"""One for each core, two at least. On a CPU the network computes on the same cores: readers that are ahead of it wait,
+but where tiles are costly to read, as out of level 0, two would not keep ahead of many cores. However many read, as
+many tiles wait: see _ahead."""
 
 _UNDER_WAY = 2
 """Batches: one is computed while the next one is handed over."""
@@ -210,7 +211,8 @@ def _started(pixels: Sequence[NDArray[np.uint8]], predictor: TilePredictor) -> C
 
 def readers_for(predictor: TilePredictor) -> int:
     """Threads that read tiles ahead of this predictor."""
-    return 2 if predictor.device.startswith("cpu") else max(2, min(MOST_READERS, usable_cores()))
+    cores = computing_threads() if predictor.device.startswith("cpu") else usable_cores()
+    return max(2, min(MOST_READERS, cores))
 
 
 def _ahead(

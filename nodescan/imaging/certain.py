@@ -1,6 +1,6 @@
 """Deposits that are there, and of their class, whichever way small errors of the map fall."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from shapely import covers, get_coordinates, maximum_inscribed_circle
@@ -13,7 +13,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
+from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, as_cut_off, find_foci
 from nodescan.imaging.sizing import to_shape
 
 _MOST_APART_CELLS = 2.0
@@ -24,14 +24,20 @@ PlaceUm = tuple[float, float]
 
 
 def certain_deposits(
-    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, *, tolerance: float
+    probability: ProbabilityMap,
+    rule: DecisionRule,
+    settings: SegmentationSettings,
+    *,
+    tolerance: float,
+    at_edge: Callable[[Deposit], bool],
 ) -> tuple[PlaceUm, ...]:
     """A place in each deposit whose existence and class are those of the true map.
 
     probability: smoothed, at most `tolerance` from the true map. Then the true deposits lie between those found at
     thresholds that much lower and that much higher. A deposit is certain if it is found at both, with one class above
-    isolated tumour cells, far from the limits, and about as long, and if all in it that could make a deposit hangs
-    together on any such map. Its size may still differ a little.
+    isolated tumour cells, far from the limits, and about as long, if it is cut off at both or at neither, and if all
+    in it that could make a deposit hangs together on any such map. Its size may still differ a little. at_edge: whether
+    a deposit is cut off.
 
     Empty where foci are joined over a gap, where the pattern of foci is judged differently at the two thresholds, or
     where the outline's and the seed's threshold lie too near to each other for the tolerance.
@@ -40,25 +46,33 @@ def certain_deposits(
     seeds = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
     if settings.joining_gap_um > 0 or low <= 0 or high > seeds[0] or seeds[1] >= 1:
         return ()
-    most, parts, least = (
-        find_foci(probability, replace(rule, threshold=threshold, seed_threshold=seed), own)
-        for threshold, seed, own in (
-            (low, seeds[0], settings),
-            (high, seeds[0], replace(settings, smallest_area_um2=SquareMicrometers(0))),  # it may be larger in truth
-            (high, seeds[1], settings),
+    most = find_foci(probability, replace(rule, threshold=low, seed_threshold=seeds[0]), settings)
+    large = most.deposits(settings.joining_gap_um)
+    if all(found.metastasis <= Metastasis.ITC for found in large):  # as on most slides: nothing more needs be traced
+        return ()
+    parts, least = (
+        find_foci(probability, replace(rule, threshold=high, seed_threshold=seed), own)
+        for seed, own in (
+            (seeds[0], replace(settings, smallest_area_um2=SquareMicrometers(0))),  # it may be larger in truth
+            (seeds[1], settings),
         )
     )
-    large, small = most.deposits(settings.joining_gap_um), least.deposits(settings.joining_gap_um)
+    small = least.deposits(settings.joining_gap_um)
     if _patterns(most, large) != _patterns(least, small):
         return ()
     sure = {found.centre_um for found in small}
     step_um = probability.spacing.mean / 4
+
+    def told(found: Deposit) -> Deposit:
+        sized = found.metastasis > Metastasis.ITC  # no other is certain, and there may be hundreds
+        return as_cut_off(found, rule) if sized and at_edge(found) else found
+
     cores = [
-        (found if found.centre_um in sure else None, _deepest(to_shape(found.outline), step_um))
+        (told(found) if found.centre_um in sure else None, _deepest(to_shape(found.outline), step_um))
         for found in parts.deposits(settings.joining_gap_um)
     ]
     apart_um = _MOST_APART_CELLS * probability.spacing.mean
-    return tuple(place for found in large if (place := _certain(found, cores, apart_um)) is not None)
+    return tuple(place for found in large if (place := _certain(told(found), cores, apart_um)) is not None)
 
 
 def ends_of(
@@ -82,7 +96,7 @@ def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apar
     if len(inside) != 1:
         return None
     core, place = inside[0]
-    if core is None:
+    if core is None or core.cut_off is not found.cut_off:
         return None
     if core.metastasis is not found.metastasis or found.metastasis <= Metastasis.ITC:
         return None

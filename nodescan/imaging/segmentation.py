@@ -203,6 +203,16 @@ def touches_edge(
     return near_first or min(bounds.left + bounds.width - right, bounds.top + bounds.height - bottom) <= reach_um
 
 
+def as_cut_off(deposit: Deposit, rule: DecisionRule) -> Deposit:
+    """The deposit marked as cut off, the rule's smoothing added to its uncertainty (root of squares).
+
+    A mean over examined cells alone draws an outline to where they end: discs of 180 to 1,900 um, cut or ending up to
+    45 um before that line, came out up to 39 um longer with a smoothing of 40 um.
+    """
+    uncertainty_um = Micrometers(math.hypot(deposit.diameter_uncertainty_um, rule.smoothing_um))
+    return replace(deposit, cut_off=True, diameter_uncertainty_um=uncertainty_um)
+
+
 def _is_near(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing, reach_um: float) -> bool:
     """Whether the centre of a pixel of the mask, bool (H, W) at `spacing`, lies within reach_um of the deposit."""
     outline = to_shape(deposit.outline)

@@ -25,9 +25,12 @@ Precision = Literal["auto", "float32"]
 def lane_count(threads: int) -> int:
     """Lanes of a CPU on which so many threads may compute, and tiles at a time there: one for each lane.
 
-    A scan hands over two batches, so each lane has a next tile waiting, and progress is told after the first.
+    A scan hands over two batches, so each lane has a next tile waiting, and progress is told after the first. Lanes of
+    several threads have as many each, so there are as many lanes as leave the fewest threads idle: of 12, 6 lanes of 2.
     """
-    return min(threads, _MOST_LANES)
+    if threads <= _MOST_LANES:
+        return threads
+    return max(range(_MOST_LANES // 2 + 1, _MOST_LANES + 1), key=lambda lanes: (threads - threads % lanes, lanes))
 
 
 class Lanes(Protocol):

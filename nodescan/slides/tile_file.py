@@ -31,6 +31,8 @@ class TileFile:
             if offset + length > self._state[0]:  # asked first: some offsets are more than a system call takes
                 raise OSError(None, "its data lie beyond the end of the file")
             piece = self._piece(offset, length)
+            while 0 < len(piece) < length and (more := self._piece(offset + len(piece), length - len(piece))):
+                piece += more  # a network's disk may give less than it is asked for
         finally:
             self._leave()
         if len(piece) < length:

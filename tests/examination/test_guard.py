@@ -14,7 +14,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import PixelBox, TileGeometry, TileGrid
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
-from nodescan.domain.units import Spacing
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination.guard import LEAST_FOR_SCORE, Reference, settled
 from nodescan.examination.survey import Survey
@@ -185,6 +185,27 @@ def test_both_ends_of_a_certain_deposit_are_answered_twice() -> None:
     found, expected = (scanned(painted(560), one).report.deposits[0] for one in (fast, Graded()))
     assert (found.diameter_um, found.endpoints_um) == (expected.diameter_um, expected.endpoints_um)
     assert found.area_um2 != expected.area_um2
+
+
+def test_whether_a_deposit_is_cut_off_is_the_references() -> None:
+    """So near to the edge of the scan that its class is "at least"; by its fast answers it would just not be."""
+    fast = Fast(-0.01, smoothed_tolerance=0.012)
+    lowest_um = [
+        max(y for polygon in _outlines(scanned(painted(560), one).report.deposits) for _, y in polygon)
+        for one in (fast, Graded())
+    ]
+    reach_um = 1.5 * 16 * 0.95 + 10  # a cell and a half, and half of what the rule's correction moves an outline
+    assert lowest_um[0] < lowest_um[1] - 0.5
+
+    class Cut(PaintedSlide):
+        def __init__(self, pixels: NDArray[np.uint8]) -> None:
+            super().__init__(pixels)
+            bounds = replace(self.info.bounds_um, height=Micrometers(sum(lowest_um) / 2 + reach_um))
+            self.info = replace(self.info, bounds_um=bounds)
+
+    found, true = (scanned(painted(560), one, slide_type=Cut).report for one in (fast, Graded()))
+    assert true.at_least
+    assert (found.at_least, found.flags) == (true.at_least, true.flags)
 
 
 @pytest.mark.parametrize(("middle", "torn"), [(560, (706, 500)), (605, (706, 500)), (780, (985, 500))])

@@ -16,13 +16,25 @@ from tests.fakes import ColourPredictor
 
 @pytest.mark.parametrize(("cores", "readers"), [(1, 2), (3, 3), (8, 8), (16, 16), (64, MOST_READERS)])
 def test_beside_a_gpu_the_cores_read(monkeypatch: pytest.MonkeyPatch, cores: int, readers: int) -> None:
-    """Those that this process may use; on a CPU they compute, and two threads read."""
+    """Those that this process may use, whatever it may compute on."""
     monkeypatch.setattr(tile_pass, "usable_cores", lambda: cores)
+    monkeypatch.setattr(tile_pass, "computing_threads", lambda: 2)
+    assert readers_for(_on("cuda:0 (NVIDIA H200)", monkeypatch)) == readers
+
+
+@pytest.mark.parametrize(("threads", "readers"), [(1, 2), (2, 2), (8, 8), (64, MOST_READERS)])
+def test_on_a_cpu_the_cores_that_compute_read(monkeypatch: pytest.MonkeyPatch, threads: int, readers: int) -> None:
+    """Of several workers each has its share of the cores. So what `bench` says that reading takes alone is what all of
+    the cores take for it, as it is of computing: else the two could not be added up."""
+    monkeypatch.setattr(tile_pass, "usable_cores", lambda: 64)
+    monkeypatch.setattr(tile_pass, "computing_threads", lambda: threads)
+    assert readers_for(_on("cpu (x86_64)", monkeypatch)) == readers
+
+
+def _on(device: str, monkeypatch: pytest.MonkeyPatch) -> ColourPredictor:
     predictor = ColourPredictor()
-    monkeypatch.setattr(predictor, "device", "cuda:0 (NVIDIA H200)")
-    assert readers_for(predictor) == readers
-    monkeypatch.setattr(predictor, "device", "cpu (2 threads)")
-    assert readers_for(predictor) == 2
+    monkeypatch.setattr(predictor, "device", device)
+    return predictor
 
 
 def test_as_many_tiles_wait_however_many_read() -> None:

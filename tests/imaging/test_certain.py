@@ -14,10 +14,11 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
+from nodescan.imaging import certain as certain_module
 from nodescan.imaging.certain import PlaceUm, _certain, certain_deposits, ends_of
 from nodescan.imaging.decisive import cells_about, decisive_cells
 from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.segmentation import find_deposits
+from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, coverage, disc, either
 from tests.imaging.test_decisive import SETTINGS, off, rough_map, rules
@@ -28,6 +29,11 @@ TOLERANCE = 0.03
 SQUARE = Spacing.square(CELL_UM)
 
 
+def nowhere(_: Deposit) -> bool:
+    """No edge of the scan is near."""
+    return False
+
+
 def at(place: PlaceUm, deposits: tuple[Deposit, ...]) -> Deposit | None:
     return next((found for found in deposits if to_shape(found.outline).covers(Point(place))), None)
 
@@ -35,11 +41,33 @@ def at(place: PlaceUm, deposits: tuple[Deposit, ...]) -> Deposit | None:
 def test_a_large_deposit_is_certain_and_one_on_a_limit_is_not() -> None:
     """0.9 mm is a micrometastasis whatever the errors; 2.0 mm may be a macrometastasis, and 0.2 mm isolated cells."""
     map_ = coverage(either(disc((900, 900), 900), disc((3000, 1600), 2000)), (180, 270), SQUARE)
-    (place,) = certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE)
+    (place,) = certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere)
     assert np.hypot(place[0] - 900, place[1] - 900) < 50
     small = coverage(disc((900, 900), 220), (120, 120), SQUARE)
     assert find_deposits(small, RULE, SETTINGS)
-    assert certain_deposits(small, RULE, SETTINGS, tolerance=TOLERANCE) == ()
+    assert certain_deposits(small, RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere) == ()
+
+
+@pytest.mark.parametrize(("line_um", "certain"), [(1300.0, True), (1350.0, False), (1400.0, True)])
+def test_a_deposit_that_may_or_may_not_be_cut_off_is_not_certain(line_um: float, certain: bool) -> None:
+    """Its outline runs near 1,350 um, by 5 um more or less at either threshold."""
+
+    def at_edge(deposit: Deposit) -> bool:
+        return bool(to_shape(deposit.outline).bounds[2] >= line_um)
+
+    map_ = coverage(disc((900, 900), 900), (120, 120), SQUARE)
+    bends = replace(RULE, threshold=0.5)
+    assert bool(certain_deposits(map_, bends, SETTINGS, tolerance=TOLERANCE, at_edge=at_edge)) is certain
+
+
+def test_a_deposit_that_is_cut_off_is_certain_as_far_from_a_limit_as_it_is_then_sure() -> None:
+    """1.94 mm, with 8 um and 40 um of smoothing, is 60 um off the limit for the one and not for the other."""
+    map_ = coverage(disc((1200, 1200), 1940), (160, 160), SQUARE)
+    found = [
+        certain_deposits(map_, replace(RULE, threshold=0.5), SETTINGS, tolerance=0.005, at_edge=lambda _, cut=cut: cut)
+        for cut in (False, True)
+    ]
+    assert [len(places) for places in found] == [1, 0]
 
 
 @given(st.integers(0, 200))
@@ -74,18 +102,37 @@ def test_two_parts_across_a_weak_bridge_are_not_certain() -> None:
     sizes = [find_deposits(bridged(level), RULE, SETTINGS)[0].diameter_um for level in (0.4, 0.95)]
     assert sizes[0] < 700
     assert sizes[1] > 1400
-    assert len(certain_deposits(bridged(0.0), RULE, SETTINGS, tolerance=TOLERANCE)) == 2
+    assert len(certain_deposits(bridged(0.0), RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere)) == 2
     doubtful = [
-        certain_deposits(bridged(level), RULE, SETTINGS, tolerance=TOLERANCE) for level in np.arange(0.4, 1, 0.01)
+        certain_deposits(bridged(level), RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere)
+        for level in np.arange(0.4, 1, 0.01)
     ]
     assert () in doubtful
+
+
+def test_a_slide_without_a_large_deposit_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of isolated tumour cells none is certain, so what they are at other thresholds needs no answer."""
+    traced: list[float] = []
+
+    def counting(probability: ProbabilityMap, rule: DecisionRule, own: SegmentationSettings) -> FoundFoci:
+        traced.append(rule.threshold)
+        return find_foci(probability, rule, own)
+
+    monkeypatch.setattr(certain_module, "find_foci", counting)
+    for diameter_um, times in ((150, 1), (900, 3)):
+        traced.clear()
+        map_ = coverage(disc((900, 900), diameter_um), (120, 120), SQUARE)
+        certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere)
+        assert len(traced) == times
 
 
 def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
     """What is joined hangs on distances between outlines."""
     map_ = coverage(disc((900, 900), 900), (120, 120), SQUARE)
-    assert certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE)
-    assert certain_deposits(map_, RULE, replace(SETTINGS, joining_gap_um=50.0), tolerance=TOLERANCE) == ()
+    assert certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere)
+    assert (
+        certain_deposits(map_, RULE, replace(SETTINGS, joining_gap_um=50.0), tolerance=TOLERANCE, at_edge=nowhere) == ()
+    )
 
 
 @example(rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=228, tolerance=0.03)
@@ -104,7 +151,7 @@ def test_classes_are_those_of_the_exact_map(rule: DecisionRule, seed: int, toler
     """With certain deposits left as they are and all else exact: as many of each class, and the same for every gap."""
     true = rough_map(seed, rule)
     fast = off(true, tolerance, seed)
-    certain = certain_deposits(fast, rule, SETTINGS, tolerance=tolerance)
+    certain = certain_deposits(fast, rule, SETTINGS, tolerance=tolerance, at_edge=nowhere)
     exact = decisive_cells(fast, rule, tolerance, certain=certain)
     mixed = replace(fast, values=np.where(exact, true.values, fast.values))
     found, expected = (find_deposits(map_, rule, SETTINGS) for map_ in (mixed, true))
@@ -129,7 +176,7 @@ def test_rounding_moves_a_certain_size_by_less_than_a_micrometre(seed: int) -> N
     values = np.clip(true.values, 0.02, 0.98)
     noise = np.random.default_rng(seed).normal(-0.001, 0.006, values.shape) * 4 * values * (1 - values)
     fast = replace(true, values=(values + noise).astype(np.float32))
-    places = certain_deposits(fast, RULE, SETTINGS, tolerance=TOLERANCE)
+    places = certain_deposits(fast, RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere)
     assert len(places) == 2
     exact = find_deposits(replace(true, values=values), RULE, SETTINGS)
     found = find_deposits(fast, RULE, SETTINGS)
@@ -204,7 +251,7 @@ def test_nothing_is_certain_where_a_joining_gap_gives_another_class_at_either_th
             return (beside >= 0) & (beside <= 1100) & (abs(y - 400) <= 150)
 
         map_ = coverage(bars, (52, 180), SQUARE)
-        return len(certain_deposits(map_, replace(RULE, smoothing_um=0.0), SETTINGS, tolerance=0.1))
+        return len(certain_deposits(map_, replace(RULE, smoothing_um=0.0), SETTINGS, tolerance=0.1, at_edge=nowhere))
 
     found = [apart(gap_um) for gap_um in (38.0, 44.0, 47.0, 50.0, 53.0, 56.0, 62.0, 110.0)]
     assert found[-1] == 2

@@ -22,6 +22,11 @@ class Timed:
     per_slide_s: float
     peak_rss_bytes: int
 
+    @property
+    def start_s(self) -> float:
+        """What a command takes beside its slides: it is the same however densely a slide is answered."""
+        return self.command_s - self.per_slide_s
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

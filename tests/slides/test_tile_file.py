@@ -29,6 +29,25 @@ def test_eight_threads_get_their_own_pieces(path: Path, monkeypatch: pytest.Monk
     assert all(piece == CONTENT[50 * index : 50 * index + 997] for index, piece in enumerate(pieces))
 
 
+@pytest.mark.parametrize("name", ["pread", "read"])
+def test_a_disk_that_gives_a_part_is_asked_for_the_rest(path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    """As some file systems of networks do. One that gives nothing more is an error, and isn't asked for ever."""
+    whole, ends_at = getattr(os, name), 100_000
+
+    def some(number: int, length: int, *place: int) -> bytes:
+        at = place[0] if place else os.lseek(number, 0, os.SEEK_CUR)
+        return whole(number, min(length, 300, max(0, ends_at - at)), *place)
+
+    if name == "read":
+        monkeypatch.delattr(os, "pread")
+    monkeypatch.setattr(os, name, some)
+    file = TileFile(path)
+    assert file.read(1_000, 1_000) == CONTENT[1_000:2_000]
+    ends_at = 1_700
+    with pytest.raises(OSError, match="the file ended before its data did"):
+        file.read(1_000, 1_000)
+
+
 @pytest.mark.parametrize("place", [99_999, 100_000, 2**40, 2**63, 2**64 - 1])
 def test_a_piece_that_reaches_beyond_the_end_is_an_error(path: Path, place: int):
     """Also by one byte; what reaches exactly to the end is whole."""
