@@ -60,7 +60,13 @@ def doubt(report: SlideReport) -> str:
     if report.metastasis is not None and lowest is not highest:
         classes = [words.lower() for found, words in CLASS_WORDS.items() if lowest <= found <= highest]
         said.append(f"borderline: {' or '.join(classes)}")
+    said += ["pixel size in doubt"] if _of_scale(report) else []
     return "; ".join(said)
+
+
+def _of_scale(report: SlideReport) -> list[str]:
+    """What the slide's nuclei say against its spacing, on which all else hangs."""
+    return [flag.message for flag in report.flags if flag.code == "nuclei_out_of_scale"]
 
 
 def _unsure(report: SlideReport) -> str:
@@ -101,7 +107,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
 
 def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
-    said: list[str] = []
+    said = _of_scale(report)
     if _cut_and_open(report):
         said.append(_lower_bounds(report))
     if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:

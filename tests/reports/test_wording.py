@@ -134,6 +134,15 @@ def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
     assert sentences.how_sure(cut)[1].startswith("“±” is meant to hold")
 
 
+def test_a_spacing_in_doubt_stands_beside_the_headline() -> None:
+    """Negative or not: everything on the page hangs on it."""
+    for name in ("negative", "macro"):
+        sound = VARIANTS[name]().report
+        doubted = replace(sound, flags=(*sound.flags, Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")))
+        assert sentences.doubt(doubted) == "pixel size in doubt"
+        assert sentences.how_sure(doubted) == ("Cell nuclei look 0.5 times.", *sentences.how_sure(sound))
+
+
 def test_a_cut_off_size_near_a_limit_is_told_as_both() -> None:
     """0.21 +- 0.02 mm, cut off: the class may be higher or lower. Of a size that isn't cut off the distance is told."""
     whole = result([replace(MICRO, id=1)]).report
