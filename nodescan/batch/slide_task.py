@@ -225,7 +225,7 @@ def _flag(error: NodescanError, folder: Path) -> Flag:
         case OutputError():
             code = "not_written"
         case ModelError():
-            return Flag("model_failed", message)
+            code = "model_failed"
         case _:
             code = "failed"
     return Flag(code, message)
