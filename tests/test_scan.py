@@ -103,7 +103,7 @@ def test_a_planted_disc_comes_back_in_size_class_and_place() -> None:
     assert report.deposits[0].centre_um == pytest.approx((486, 486), abs=8)
     assert report.tissue_area_mm2 == pytest.approx((704 * 0.95e-3) ** 2, rel=0.2)
     assert report.detections[0].confidence > 0.9
-    assert set(result.crops or {}) == {1}
+    assert set(result.close_ups or {}) == {1}
     assert slide.closed
 
 
