@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from nodescan.batch.lock import RunRules
-from nodescan.batch.slide_task import Tools, scan_one
+from nodescan.batch.slide_task import SlideTools, scan_one
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import millimetres
@@ -60,7 +60,7 @@ class TornSlide(PaintedSlide):
 
 
 def scanned(out: Path, open_slide: OpenSlideFile, *, max_unread_percent: float = 5.0) -> SlideReport:
-    tools = Tools(
+    tools = SlideTools(
         folder=out,
         open_slide=open_slide,
         predictor=ColourPredictor(),

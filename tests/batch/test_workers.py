@@ -19,7 +19,7 @@ from nodescan.batch import executors, workers
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.run import BatchResult, scan_all
-from nodescan.batch.slide_task import RunTools, Tools, lost_slide
+from nodescan.batch.slide_task import RunTools, SlideTools, lost_slide
 from nodescan.batch.worker_messages import ScanJob, job_line, slide_line
 from nodescan.batch.workers import Worker, share_of_cores
 from nodescan.config import load_config
@@ -228,7 +228,7 @@ def test_a_slide_that_was_lost_is_reported_without_a_look_at_its_file(tmp_path: 
     """Its process was stopped for it hung there; whoever stopped it would hang next."""
     (tmp_path / "out").mkdir()
     config = load_config()
-    tools = Tools(tmp_path / "out", open_slide, ColourPredictor(), config, ("json", "html"))
+    tools = SlideTools(tmp_path / "out", open_slide, ColourPredictor(), config, ("json", "html"))
     lost = SlideRef(slide_id="a", path=DeadDisk("/dead/a.svs"))
     error = StalledError("a.svs", "it made no progress for 10 min and was stopped")
     report = lost_slide(lost, error, tools=tools, viewer=Listener())
