@@ -47,7 +47,7 @@ FAILURE_REPORTS = ("json", "html")
 
 @dataclass(frozen=True, slots=True)
 class SlideTools:
-    """What a slide is scanned with, in the process that scans it."""
+    """What a slide is scanned with, in the process that scans it. folder: of the run; reports: of CHOICES."""
 
     folder: Path
     open_slide: OpenSlideFile
