@@ -12,7 +12,8 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.threads import thread_errors
 
-_CROP_PX, _SMALLEST_CROP_UM, _CROP_READERS = 512, 300.0, 2
+_CLOSE_UP_PX, _SMALLEST_UM, _READERS = 512, 300.0, 2
+"""The longest that a picture's side may be, the least that it shows, and how many are read at a time."""
 
 MOST_CLOSE_UPS = 30
 """The largest deposits are shown; all stand in the table."""
@@ -23,7 +24,7 @@ def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], M
 
     Returns what waits for the pictures, by deposit: they are read while the flags are worked out.
     """
-    pool = ThreadPoolExecutor(_CROP_READERS, thread_name_prefix="close-up")
+    pool = ThreadPoolExecutor(_READERS, thread_name_prefix="close-up")
     with thread_errors():
         coming = [(deposit.id, pool.submit(_close_up, slide, deposit)) for deposit in deposits[:MOST_CLOSE_UPS]]
     pool.shutdown(wait=False)
@@ -38,8 +39,8 @@ def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], M
 def _close_up(slide: Slide, deposit: Deposit) -> Picture | None:
     """None where it can't be read: the deposit stands in the report all the same, without its picture."""
     native = slide.info.spacing
-    side_um = max(1.4 * deposit.diameter_um, _SMALLEST_CROP_UM)
-    spacing = native.scaled(max(1, int(np.ceil(side_um / (_CROP_PX * native.mean)))))
+    side_um = max(1.4 * deposit.diameter_um, _SMALLEST_UM)
+    spacing = native.scaled(max(1, int(np.ceil(side_um / (_CLOSE_UP_PX * native.mean)))))
     width, height = round(side_um / spacing.x), round(side_um / spacing.y)
     x, y = _middle(deposit)
     box = PixelBox(round(x / spacing.x - width / 2), round(y / spacing.y - height / 2), width, height)

@@ -214,7 +214,7 @@ def _row(line: CsvRow, header: Sequence[str], named: int) -> CsvRow:
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A CSV file as text: a line for the header, then one for each row."""
+    """A CSV file as text: a line for the header, then one for each row; a cell that is None is empty."""
     return "".join(csv_line(cells) for cells in (header, *rows))
 
 

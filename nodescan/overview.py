@@ -17,8 +17,8 @@ from nodescan.interfaces import OpenSlideFile, Progress, Slide
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 
 _BLOCK_PX, _SMALLEST_PX = 1024, 128
-"""What can't be read is narrowed down to blocks of the second: few tiles are smaller. Glass beside it that was never
-scanned must not count as tissue that is unread."""
+"""The view is read in blocks of the first side; one that can't be read is narrowed down to the second: few tiles are
+smaller. Glass beside what can't be read must not count as tissue that is unread."""
 
 _MOST_FAILED = 200
 """After so many failed reads blocks aren't narrowed down any more. OpenSlide opens the file anew after each, in 7 ms

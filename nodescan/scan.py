@@ -66,27 +66,27 @@ def scan_slide(
     started, clock = datetime.now(UTC), time.monotonic()
     with closing(open_slide(ref)) as slide:
         overview, tissue = overview_and_tissue(slide, settings, progress)
-        of_tissue = begin_tissue_flags(overview, tissue, settings)
-        of_spacing = begin_spacing_check(slide, overview, tissue)
+        wait_for_tissue_flags = begin_tissue_flags(overview, tissue, settings)
+        wait_for_spacing_flags = begin_spacing_check(slide, overview, tissue)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
         cut = cut_off(found, examination, tissue, rule=predictor.decision, bounds=slide.info.bounds_um)
         sized = less_sure(found, cut, predictor.decision)
-        crops = begin_close_ups(slide, sized)
+        wait_for_close_ups = begin_close_ups(slide, sized)
         deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
-        flags = (*slide.info.warnings, *of_tissue(), *examination_flags(examination))
+        flags = (*slide.info.warnings, *wait_for_tissue_flags(), *examination_flags(examination))
         if _judged(flags):  # else nothing that the network marked is a finding
             flags = (
                 *flags,
-                *of_spacing(),
+                *wait_for_spacing_flags(),
                 *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),
                 *deposit_flags(deposits),
                 *pattern_flags(deposits, examination, predictor, settings),
             )
         finding = Finding(tissue, examination, deposits, detections, flags)
         provenance = Provenance(
-            versions={},
+            versions={},  # the batch fills in these two: it alone knows them
             config_sha256="",
             slide_fingerprint=slide.fingerprint(),
             device=predictor.device,
@@ -95,16 +95,14 @@ def scan_slide(
             seconds=time.monotonic() - clock,
         )
         report = report_of(slide, finding, predictor, provenance)
-        pictures = crops()
-    return SlideResult(report, examination.probability, tissue, overview, pictures)
+        close_ups = wait_for_close_ups()
+    return SlideResult(report, examination.probability, tissue, overview, close_ups)
 
 
 def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenance: Provenance) -> SlideReport:
     """What is said of the slide. tumour_probability is the confidence of its likeliest detection, 0 without any.
 
-    Where nothing was examined, or the network can't judge, there is none: 0 would say that it had looked.
-
-    The batch, which knows them, fills in the provenance's versions and the configuration's sha256.
+    It is None where nothing was examined, or the network can't judge the slide: 0 would say that it had looked.
     """
     judged = _judged(finding.flags)
     scored = judged and finding.examination.examined_fraction > 0

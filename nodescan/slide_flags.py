@@ -18,7 +18,7 @@ from nodescan.domain.verdict import class_found
 from nodescan.examination import Examination
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.quality import focus_flags, stain_flags
+from nodescan.imaging.quality import stain_flags
 from nodescan.imaging.segmentation import as_cut_off, touches_edge, touches_unexamined
 from nodescan.imaging.tissue import excluded_flags
 from nodescan.interfaces import TilePredictor
@@ -68,25 +68,29 @@ def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:
 
 def examination_flags(examination: Examination) -> tuple[Flag, ...]:
     """What was not examined and why, and a network that answers the same everywhere."""
-    flags = list(focus_flags(examination.blurred_fraction))
-    if examination.unread_fraction > 0:
-        share = f"{two_digits(100 * examination.unread_fraction)} %"
-        text = f"{share} of the tissue was not examined: it could not be read from the file, or was never scanned."
-        flags.append(Flag("unread_tissue", text))
-    if examination.hidden_fraction > 0:
-        share = f"{two_digits(100 * examination.hidden_fraction)} %"
-        text = (
-            f"{share} of the tissue lies under pen marks, or is as dark (pigment, folds), and was not examined: clean "
-            "the slide and scan it again, or look at it under the microscope."
-        )
-        flags.append(Flag("tissue_under_ink", text))
-    if examination.pale_fraction > 0:
-        share = f"{two_digits(100 * examination.pale_fraction)} %"
-        text = (
-            f"{share} of the tissue is far too pale for the network (faded, hardly stained or overexposed) and was not "
-            "examined: look at it under the microscope, or stain or scan it again."
-        )
-        flags.append(Flag("too_pale", text))
+    blurred = Flag("out_of_focus", "is out of focus and counts as not examined; scan it again.")
+    unread = Flag("unread_tissue", "was not examined: it could not be read from the file, or was never scanned.")
+    hidden = Flag(
+        "tissue_under_ink",
+        "lies under pen marks, or is as dark (pigment, folds), and was not examined: clean the slide and scan it "
+        "again, or look at it under the microscope.",
+    )
+    pale = Flag(
+        "too_pale",
+        "is far too pale for the network (faded, hardly stained or overexposed) and was not examined: look at it "
+        "under the microscope, or stain or scan it again.",
+    )
+    shares = (
+        (blurred, examination.blurred_fraction),
+        (unread, examination.unread_fraction),
+        (hidden, examination.hidden_fraction),
+        (pale, examination.pale_fraction),
+    )
+    flags = [
+        replace(flag, message=f"{two_digits(100 * share)} % of the tissue {flag.message}")
+        for flag, share in shares
+        if share > 0
+    ]
     if is_constant(examination.probability):
         text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."
         flags.append(Flag("constant_output", text))

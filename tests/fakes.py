@@ -57,6 +57,10 @@ class Listener(Viewer):
         return [str(what) for event, what in self.events if event == "error"]
 
 
+def silent(_text: str) -> None:
+    """A `tell` that nobody hears."""
+
+
 def paint_slide(
     path: Path, *, tumour_um: int = 0, spacing_um: float | None = 0.95, compression: str = "deflate"
 ) -> Path:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from nodescan.close_ups import begin_close_ups
 from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.geometry import max_feret
+from tests.painted import PaintedSlide, painted
 from tests.patients.made_reports import disc
-from tests.test_scan import PaintedSlide, painted
 
 
 def comet() -> Deposit:

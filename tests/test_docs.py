@@ -24,6 +24,9 @@ COMMANDS = {
 _CODE = re.compile(r'(?:Flag\(\s*|code = )"([a-z_]+)"')
 """A flag's code where it is made: Flag("code", ...), or an error's code."""
 
+_LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+"""A link within the repository: the file, "" for the document itself, and the heading, "" for none."""
+
 
 def test_every_flag_is_explained() -> None:
     """docs/flags.md has a row of each code that the source makes, and of none that it doesn't."""
@@ -62,6 +65,17 @@ def test_every_command_in_a_document_is_one(document: Path) -> None:
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         given = {word.strip("[]").partition("=")[0] for word in rest if word.lstrip("[").startswith("--")}
         assert given <= known, words
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """To a file of the repository, and to a heading in it where one is named."""
+    for place, heading in _LINK.findall(document.read_text(encoding="utf-8")):
+        target = document.parent / place if place else document
+        assert target.exists(), place
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_documents_name_most_commands() -> None:

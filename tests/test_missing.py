@@ -23,10 +23,10 @@ from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff
-from tests.examination.test_guard import Fast
+from tests.examination.fast_fakes import Fast
 from tests.fakes import PINK, PURPLE, ColourPredictor
+from tests.painted import painted
 from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tile_place, write_jpegs
-from tests.test_scan import painted
 
 
 def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.overview import overview_and_tissue, view_whole
 from tests.fakes import PINK
-from tests.test_scan import PaintedSlide
+from tests.painted import PaintedSlide
 
 SIZE_PX = 9600, 1200
 

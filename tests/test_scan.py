@@ -1,7 +1,6 @@
 """One slide from file to report: what is planted is found, and what can't be seen is never called negative."""
 
 from dataclasses import replace
-from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -16,79 +15,13 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.domain.report import Provenance, SlideReport, SlideResult, Status
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
-from nodescan.domain.units import Micrometers, Spacing
-from nodescan.errors import RegionUnreadableError
+from nodescan.domain.report import Provenance, SlideReport, Status
+from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
-from nodescan.interfaces import Slide
-from nodescan.scan import Finding, report_of, scan_slide
+from nodescan.scan import Finding, report_of
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor
-
-SPACING = Spacing.square(0.95)
-SIZE_PX = 1024
-
-
-class PaintedSlide:
-    """A slide that is an array at 0.95 um/px. Areas that touch `torn` can't be read at the analysis spacing."""
-
-    def __init__(self, pixels: NDArray[np.uint8], torn: PixelBox | None = None) -> None:
-        self.pixels, self.torn = pixels, torn
-        self.closed = False
-        self.ref = SlideRef("painted", Path("painted.tif"))
-        height, width = pixels.shape[:2]
-        bounds = BoundsUm(Micrometers(0), Micrometers(0), Micrometers(width * 0.95), Micrometers(height * 0.95))
-        self.info = SlideInfo("painted", "array", width, height, SPACING, "file", bounds)
-
-    def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
-        return SPACING if finest_um <= 0.95 <= coarsest_um else SPACING.scaled(8)
-
-    def frame_size(self, spacing: Spacing) -> tuple[int, int]:
-        factor = round(spacing.x / 0.95)
-        return self.pixels.shape[1] // factor, self.pixels.shape[0] // factor
-
-    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
-        factor = round(spacing.x / 0.95)
-        if factor == 1 and self.torn and _overlap(box, self.torn):
-            raise RegionUnreadableError("painted.tif", "this area can't be decoded")
-        margin = 64
-        padded = np.pad(self.pixels[::factor, ::factor], ((margin, 1024), (margin, 1024), (0, 0)), constant_values=255)
-        return padded[box.top + margin : box.bottom + margin, box.left + margin : box.right + margin].copy()
-
-    def fingerprint(self) -> str:
-        return "f" * 64
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def _overlap(a: PixelBox, b: PixelBox) -> bool:
-    return a.left < b.right and b.left < a.right and a.top < b.bottom and b.top < a.bottom
-
-
-def painted(tumour_px: int = 0, *, glass_only: bool = False, tissue: tuple[int, int, int] = PINK) -> NDArray[np.uint8]:
-    """Pink tissue with grain on glass, and a disc of tumour of that diameter in its middle."""
-    pixels = np.full((SIZE_PX, SIZE_PX, 3), 245, np.uint8)
-    if glass_only:
-        return pixels
-    grain = np.random.default_rng(0).integers(-14, 15, (704, 704, 1))
-    pixels[160:864, 160:864] = np.clip(np.array(tissue) + grain, 0, 255)
-    rows, columns = np.ogrid[:SIZE_PX, :SIZE_PX]
-    disc = np.hypot(rows - 512, columns - 512) < tumour_px / 2
-    speckle = np.random.default_rng(1).integers(-14, 15, (int(disc.sum()), 1))
-    pixels[disc] = np.clip(np.array(PURPLE) + speckle, 0, 255)
-    return pixels
-
-
-def scan(slide: Slide, predictor: ColourPredictor | None = None) -> SlideResult:
-    return scan_slide(
-        slide.ref,
-        open_slide=lambda _: slide,
-        predictor=predictor or ColourPredictor(),
-        settings=load_config().settings,
-        progress=Viewer(),
-    )
+from tests.painted import SIZE_PX, SPACING, PaintedSlide, painted, scan
 
 
 def test_a_planted_disc_comes_back_in_size_class_and_place() -> None:
@@ -103,7 +36,7 @@ def test_a_planted_disc_comes_back_in_size_class_and_place() -> None:
     assert report.deposits[0].centre_um == pytest.approx((486, 486), abs=8)
     assert report.tissue_area_mm2 == pytest.approx((704 * 0.95e-3) ** 2, rel=0.2)
     assert report.detections[0].confidence > 0.9
-    assert set(result.crops or {}) == {1}
+    assert set(result.close_ups or {}) == {1}
     assert slide.closed
 
 

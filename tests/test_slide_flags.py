@@ -16,7 +16,7 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination
 from nodescan.imaging.segmentation import find_deposits
-from nodescan.slide_flags import CutOff, edge_and_glass_flags, less_sure, pattern_flags
+from nodescan.slide_flags import CutOff, edge_and_glass_flags, examination_flags, less_sure, pattern_flags
 from tests.fakes import ColourPredictor
 from tests.imaging.planted import CELL_UM, PLAIN, coverage, disc, either
 from tests.reports.factory import ITC, MACRO, MICRO
@@ -28,6 +28,21 @@ RULE = DecisionRule(40.0, 0.5, 0.6, (), 5.0)
 def examined(map_: ProbabilityMap) -> Examination:
     nothing = np.zeros_like(map_.examined)
     return Examination(map_, Spacing.square(1.0), map_.examined, nothing, nothing, nothing, nothing, "float32")
+
+
+@pytest.mark.parametrize(
+    ("why", "code"),
+    [("blurred", "out_of_focus"), ("unread", "unread_tissue"), ("hidden", "tissue_under_ink"), ("pale", "too_pale")],
+)
+def test_tissue_that_was_not_examined_is_told_with_its_share(why: str, code: str) -> None:
+    """From a single cell on, since one makes the slide incomplete; all of it is 100 %, not 1e+02."""
+    answers = np.linspace(0, 1, 40_000, dtype=np.float32).reshape(200, 200)
+    whole = examined(ProbabilityMap(answers, np.ones(answers.shape, np.bool_), SPACING))
+    assert examination_flags(whole) == ()
+    for cells, share in ((1, "0.0025"), (180, "0.45"), (4_920, "12"), (40_000, "100")):
+        left_out = (np.arange(40_000) < cells).reshape(answers.shape)
+        (flag,) = examination_flags(replace(whole, **{why: left_out}))
+        assert (flag.code, flag.message.split(" % of the tissue ")[0]) == (code, share)
 
 
 def test_deposits_that_are_cut_off_are_less_sure_whatever_cut_them() -> None:

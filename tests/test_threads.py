@@ -10,7 +10,7 @@ import pytest
 from nodescan.batch.lock import held
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.run import scan_all
-from nodescan.batch.slide_task import Tools
+from nodescan.batch.slide_task import SlideTools
 from nodescan.batch.tools import in_this_process
 from nodescan.batch.viewers import JsonLog
 from nodescan.batch.workers import Worker
@@ -88,7 +88,7 @@ def test_a_batch_without_threads_for_its_slots_is_one_error(refuse: Refuse, tmp_
 def test_a_slide_without_threads_fails_and_says_why(name: str, refuse: Refuse, tmp_path: Path) -> None:
     """It is no defect, and the batch goes on."""
     (tmp_path / "out").mkdir()
-    tools = Tools(tmp_path / "out", open_slide, ColourPredictor(), load_config(), ("json", "html"))
+    tools = SlideTools(tmp_path / "out", open_slide, ColourPredictor(), load_config(), ("json", "html"))
     refs = [SlideRef(slide, paint_slide(tmp_path / f"{slide}.tif", tumour_um=400)) for slide in "ab"]
     refuse(name)
     result = scan_all(refs, in_this_process(tools), PlainViewer(), kept={})

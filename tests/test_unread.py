@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from jsonschema import Draft202012Validator
 
 from nodescan.batch.lock import RunRules
-from nodescan.batch.slide_task import Tools, scan_one
+from nodescan.batch.slide_task import SlideTools, scan_one
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import millimetres
@@ -21,9 +20,9 @@ from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import NotASlideError, RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import OpenSlideFile
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
-from nodescan.reports.json_report import report_schema
 from tests.fakes import PINK, PURPLE, ColourPredictor, Listener
 from tests.reports.factory import read_aloud
+from tests.schemas import REPORT, schema_of
 from tests.test_scan import PaintedSlide
 
 SPACING = Spacing.square(0.95)
@@ -60,7 +59,7 @@ class TornSlide(PaintedSlide):
 
 
 def scanned(out: Path, open_slide: OpenSlideFile, *, max_unread_percent: float = 5.0) -> SlideReport:
-    tools = Tools(
+    tools = SlideTools(
         folder=out,
         open_slide=open_slide,
         predictor=ColourPredictor(),
@@ -87,7 +86,7 @@ def test_every_tenth_tile_bad_fails_the_slide_and_shows_what_was_found(tmp_path:
     assert report.flags[0].code == "too_much_unread"
     assert report.tumour_probability is None
     content = json.loads((folder / "report.json").read_text())
-    assert list(Draft202012Validator(dict(report_schema())).iter_errors(content)) == []
+    assert list(schema_of(REPORT).iter_errors(content)) == []
     assert (content["status"], content["metastasis"], content["n_foci"]) == ("failed", None, 1)
     assert content["deposits"][0]["diameter_um"] == pytest.approx(300, abs=20)
     made = {"report.html", "detections.csv", "deposits.geojson", "probability.ome.tif", "overview.jpg", "heatmap.png"}

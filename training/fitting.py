@@ -122,14 +122,17 @@ class TrainingCLI(LightningCLI):
             return
         path = Path(asked.ckpt_path)
         if asked.ckpt_path == "last":
-            path = last_checkpoint(_written_to(asked.trainer))
+            path = last_checkpoint(_folder_of_runs(asked.trainer))
         found, _ = read_checkpoint(path)
         if found != asked.model.architecture:
             raise UsageError(f"{path}: is of architecture {found}, the run of {asked.model.architecture}")
         asked.ckpt_path = str(path)
 
     def before_fit(self) -> None:
-        """A run that goes on keeps its checkpoints where they were: else it would forget which was the best."""
+        """Has checkpoints written whole and once validated, and goes on from one where that is asked for.
+
+        Raises UsageError where the run is to watch a score of validation that it never makes.
+        """
         watched = [name for each in self.trainer.callbacks if (name := getattr(each, "monitor", None))]
         if self.trainer.limit_val_batches == 0 and watched:
             raise UsageError(
@@ -142,28 +145,30 @@ class TrainingCLI(LightningCLI):
         for callback in self.trainer.checkpoint_callbacks:
             if type(callback) is ModelCheckpoint and callback.every_n_epochs == 0:
                 callback.__class__ = ValidatedFirst
-        asked = self.config[self.subcommand]
-        if not asked.get("ckpt_path"):
-            return
-        path = Path(asked.ckpt_path)
+        going_on_from = self.config[self.subcommand].get("ckpt_path")
+        if going_on_from:
+            self._go_on_from(Path(going_on_from))
+
+    def _go_on_from(self, path: Path) -> None:
+        """Keeps the run's checkpoints where they were: else it would forget which was the best. Says how far it is."""
         for callback in self.trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(path.parent)
-        where = _stands(path)
+        progress = _progress_in_words(path)
         if self.trainer.is_global_zero:
             remove_parts(path.parent)
-            print(f"goes on from {path}, {where}", flush=True)
+            print(f"goes on from {path}, {progress}", flush=True)
 
     def fit(self, **arguments: Any) -> None:
         """Lightning's fit. What ends it says which checkpoint is left, and what a worker met is said in one line."""
         try:
             self.trainer.fit(**arguments)
         except _STOPPED as end:
-            raise StoppedError(f"{STOPPED}; {_goes_on(self.trainer)}") from end
+            raise StoppedError(f"{STOPPED}; {_how_to_go_on(self.trainer)}") from end
         except FloatingPointError as error:
-            raise FloatingPointError(f"{error}; {_way_on(self.trainer)}") from error
+            raise FloatingPointError(f"{error}; {_how_to_start_again(self.trainer)}") from error
         except OutputError as error:
-            raise OutputError(f"{error}: {_goes_on(self.trainer)}") from error
+            raise OutputError(f"{error}: {_how_to_go_on(self.trainer)}") from error
         except (NodescanError, RuntimeError) as error:
             told = _TOLD_BY_WORKER.findall(str(error))
             if not told:
@@ -172,7 +177,7 @@ class TrainingCLI(LightningCLI):
         except OSError as error:
             where = error.filename or self.trainer.default_root_dir
             why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
-            raise OutputError(f"{where}: {why}; mend that, then {_goes_on(self.trainer)}") from error
+            raise OutputError(f"{where}: {why}; mend that, then {_how_to_go_on(self.trainer)}") from error
 
     def before_validate(self) -> None:
         """Raises UsageError where the network was never trained, or is to be shown nothing: its score says nothing."""
@@ -255,7 +260,7 @@ def _loggers(trainer: Namespace) -> list[Namespace]:
     return [each for each in named if isinstance(each, Namespace) and "save_dir" in each.get("init_args", {})]
 
 
-def _written_to(trainer: Namespace) -> Path:
+def _folder_of_runs(trainer: Namespace) -> Path:
     """The folder of a configuration's runs: Lightning puts checkpoints beside the first logger's files."""
     return Path(next((each.init_args.save_dir for each in _loggers(trainer)), trainer.default_root_dir) or ".")
 
@@ -268,7 +273,7 @@ def last_checkpoint(folder: Path) -> Path:
     return max(found, key=_written_ns)
 
 
-def _stands(checkpoint: Path) -> str:
+def _progress_in_words(checkpoint: Path) -> str:
     """How far the run of a checkpoint is, in words: the newest may be of an earlier run, and that one at its end."""
     done, planned = steps_of(checkpoint)
     if planned is None:
@@ -277,10 +282,10 @@ def _stands(checkpoint: Path) -> str:
     return f"step {done} of {planned}{over}"
 
 
-def _way_on(trainer: lightning.Trainer) -> str:
+def _how_to_start_again(trainer: lightning.Trainer) -> str:
     """What can be done after the loss blew up: which of its checkpoints can be started from, the newest first."""
     slower = "with a lower --model.learning_rate"
-    there = _kept(trainer)
+    there = _checkpoints_left(trainer)
     if not there:
         return f"no checkpoint was written yet; start again {slower}"
     good = next((path for path in there if are_sound(read_checkpoint(path)[1])), None)
@@ -295,13 +300,13 @@ def _met_by_worker(kind: str, text: str) -> NodescanError:
     return error(*text.split(": ", 1)) if issubclass(error, SlideError) else error(text)
 
 
-def _goes_on(trainer: lightning.Trainer) -> str:
+def _how_to_go_on(trainer: lightning.Trainer) -> str:
     """What can be done after the run broke: whether there is a checkpoint to go on from."""
-    there = _kept(trainer)
+    there = _checkpoints_left(trainer)
     return f"go on with --ckpt_path {there[0]}" if there else "start again, no checkpoint was written yet"
 
 
-def _kept(trainer: lightning.Trainer) -> list[Path]:
+def _checkpoints_left(trainer: lightning.Trainer) -> list[Path]:
     """The checkpoints that are left of a run, the newest first."""
     names = ("last_model_path", "best_model_path")
     kept = [getattr(callback, name, "") for name in names for callback in reversed(trainer.checkpoint_callbacks)]

@@ -60,6 +60,8 @@ OUTSIDE_SHARE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class _Job:
+    """A slide to prepare. annotation: None of a negative one. signature, fingerprint: see IndexRow; "" until opened."""
+
     row: ManifestRow
     path: Path
     annotation: Path | None
@@ -265,6 +267,7 @@ def _drawn(job: _Job, slide: Slide, frame: Spacing) -> tuple[BlockMask, BlockMas
 
 
 def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
+    """What to raise of a tumour slide that would all be taught as normal. left_out: outlines that say nothing."""
     hint = f"; {how_many(left_out, 'outline')} in no group, or to be ignored: put them into one, such as Tumor"
     return AnnotationError(
         f"{annotation}: outlines no tumour, or cuts all of it out, but the manifest says that the slide holds some"
@@ -273,7 +276,7 @@ def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
 
 
 def _beside_tissue(annotation: Path, slide: Slide) -> AnnotationError:
-    """Taken as it is, the tumour that was meant would be taught as normal."""
+    """What to raise of outlines that lie beside all tissue: the tumour that was meant would be taught as normal."""
     return AnnotationError(
         f"{annotation}: outlines tumour where its slide {slide.ref.path.name} shows no tissue; it belongs to another "
         "slide, or was drawn at another magnification"
@@ -281,6 +284,7 @@ def _beside_tissue(annotation: Path, slide: Slide) -> AnnotationError:
 
 
 def _check_inside(annotation: Path, outlines: Outlines, slide: Slide) -> None:
+    """Raises AnnotationError where an outline lies off the slide, so that it must be another's."""
     info = slide.info
     canvas = shapely.box(0, 0, info.width_px, info.height_px)
     off = [part for part in outlines.tumour.geoms if part.difference(canvas).area > OUTSIDE_SHARE * part.area]
@@ -296,6 +300,7 @@ def _check_inside(annotation: Path, outlines: Outlines, slide: Slide) -> None:
 
 
 def _signature(job: _Job, settings: ScanSettings) -> str:
+    """sha256 over all that what is prepared of a slide hangs on: the same again needn't be prepared again."""
     outlines = job.annotation.read_bytes() if job.annotation else b""
     parts = {
         "slide": job.fingerprint,

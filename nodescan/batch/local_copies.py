@@ -208,14 +208,6 @@ def _take_times(source: Path, target: Path) -> None:
     os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-@dataclass(frozen=True, slots=True)
-class CopyFolder:
-    """A folder of this machine to copy slides to ahead of use; stall_s: see LocalCopies."""
-
-    path: Path
-    stall_s: float
-
-
 def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s: float) -> LocalCopies:
     """Where to scan copies of `refs`, in a new folder inside `folder`; what dead runs left in there is removed.
 

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from nodescan.batch.local_copies import CopyFolder
+from nodescan.batch.copy_folder import CopyFolder
 from nodescan.batch.lock import NO_RULES, RunRules
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RUN_LOG, keep_in_log, versions
@@ -46,8 +46,8 @@ FAILURE_REPORTS = ("json", "html")
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What a slide is scanned with, in the process that scans it."""
+class SlideTools:
+    """What a slide is scanned with, in the process that scans it. folder: of the run; reports: of CHOICES."""
 
     folder: Path
     open_slide: OpenSlideFile
@@ -83,7 +83,7 @@ class RunTools:
     scan: ScanOne
 
 
-def scan_one(ref: SlideRef, viewer: Viewer, *, tools: Tools) -> SlideReport:
+def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport:
     """Scan one slide and write its reports; whatever goes wrong becomes a report that says so.
 
     Raises LockLostError, and writes nothing, where the folder is no longer this run's.
@@ -122,7 +122,7 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: Tools) -> SlideReport:
     return report
 
 
-def lost_slide(ref: SlideRef, error: SlideError, *, tools: Tools | RunTools, viewer: Viewer) -> SlideReport:
+def lost_slide(ref: SlideRef, error: SlideError, *, tools: SlideTools | RunTools, viewer: Viewer) -> SlideReport:
     """What is said of a slide whose process ended or was ended, so that it can't say it itself."""
     viewer.error(_with_id(ref, str(error)))
     failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.folder)))
@@ -162,7 +162,7 @@ def _with_id(ref: SlideRef, line: str) -> str:
     return f"{name} ({ref.slide_id}){line.removeprefix(name)}"
 
 
-def _write(result: SlideResult, tools: Tools | RunTools, names: tuple[str, ...]) -> None:
+def _write(result: SlideResult, tools: SlideTools | RunTools, names: tuple[str, ...]) -> None:
     """The slide's folder, while the run's folder is still this run's. Raises OutputError and LockLostError."""
     tools.rules.may_write()
     folder = tools.folder / result.report.slide.slide_id
@@ -170,7 +170,7 @@ def _write(result: SlideResult, tools: Tools | RunTools, names: tuple[str, ...])
 
 
 def _written_failure(
-    failure: SlideResult, tools: Tools | RunTools, provenance: Provenance, *, viewer: Viewer
+    failure: SlideResult, tools: SlideTools | RunTools, provenance: Provenance, *, viewer: Viewer
 ) -> SlideReport:
     """The failure's report, written as far as that can be done: where a writer breaks, report.json alone."""
     report = replace(failure.report, model=tools.predictor.model, provenance=provenance)
@@ -187,7 +187,7 @@ def _written_failure(
     return report
 
 
-def _glimpse(ref: SlideRef, tools: Tools) -> Picture | None:
+def _glimpse(ref: SlideRef, tools: SlideTools) -> Picture | None:
     """A picture more on the page of a slide that failed: whatever fails here too, its report may not."""
     with suppress(Exception):
         return picture_of_failed(ref, open_slide=tools.open_slide, settings=tools.config.settings.overview)
@@ -225,7 +225,7 @@ def _flag(error: NodescanError, folder: Path) -> Flag:
         case OutputError():
             code = "not_written"
         case ModelError():
-            return Flag("model_failed", message)
+            code = "model_failed"
         case _:
             code = "failed"
     return Flag(code, message)
@@ -244,7 +244,7 @@ def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) 
     return flag
 
 
-def _provenance(tools: Tools | RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
+def _provenance(tools: SlideTools | RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
     """Of a slide that was never read, so without a fingerprint."""
     return Provenance(
         versions=versions(),

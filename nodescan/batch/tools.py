@@ -6,11 +6,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
+from nodescan.batch.copy_folder import CopyFolder
 from nodescan.batch.executors import InProcess, LocalSlots, SlideExecutor
-from nodescan.batch.local_copies import CopyFolder
 from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest
-from nodescan.batch.slide_task import RunTools, Tools, scan_one
+from nodescan.batch.slide_task import RunTools, SlideTools, scan_one
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import Config
@@ -39,7 +39,7 @@ def opened(
     copy_folder = None if request.stage is None else CopyFolder(request.stage, request.stall_minutes * 60)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        tools = Tools(job.folder, open_slide, predictor, config, job.reports, job.rules)
+        tools = SlideTools(job.folder, open_slide, predictor, config, job.reports, job.rules)
         yield in_this_process(tools, command=request.command, copy_folder=copy_folder)
         return
     model = load_card(job.model).identity()
@@ -59,7 +59,9 @@ def opened(
         )
 
 
-def in_this_process(tools: Tools, *, command: tuple[str, ...] = (), copy_folder: CopyFolder | None = None) -> RunTools:
+def in_this_process(
+    tools: SlideTools, *, command: tuple[str, ...] = (), copy_folder: CopyFolder | None = None
+) -> RunTools:
     """A run whose slides are scanned by `tools`, one after another."""
     return RunTools(
         folder=tools.folder,

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import IO
 
 from nodescan.batch.progress import Viewer
-from nodescan.batch.slide_task import Tools, scan_one
+from nodescan.batch.slide_task import SlideTools, scan_one
 from nodescan.batch.worker_messages import Message, ScanJob, job_of, line_of, packed, slide_of
 from nodescan.config import parse_config
 from nodescan.domain.report import SlideReport
@@ -72,14 +72,14 @@ def work(heard: "queue.SimpleQueue[bytes]", out: IO[bytes]) -> None:
             return
 
 
-def _open(job: ScanJob, slot: int) -> tuple[Tools, int]:
+def _open(job: ScanJob, slot: int) -> tuple[SlideTools, int]:
     """Raises ModelError where the model isn't the run's any more: its reports would be of two models."""
     opener = pkgutil.resolve_name(job.opener)
     predictor, parallel = opener(job.model, device=job.device, slot=slot)
     if job.card_sha256 and load_card(job.model).sha256() != job.card_sha256:
         raise ModelError(f"{job.model}: the model was changed while the run went on; run again, or put it back")
     config = parse_config(job.config_text, job.config_name)
-    return Tools(job.folder, open_slide, predictor, config, job.reports, job.rules), parallel
+    return SlideTools(job.folder, open_slide, predictor, config, job.reports, job.rules), parallel
 
 
 def _next(heard: "queue.SimpleQueue[bytes]") -> Message:

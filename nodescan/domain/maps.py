@@ -14,17 +14,19 @@ Glass = tuple[float, float, float] | None
 
 @dataclass(frozen=True, slots=True)
 class TissueMask:
-    """tissue : bool (H, W), pixel (0, 0) at the canvas' top left; spacing: of these pixels.
+    """Where tissue is on the view of a slide, and what is known of the rest. Masks: bool (H, W), None for an empty one.
 
-    excluded names, reason by reason ("pen", "edge", "debris", ...), the non-glass pixels that were left
-    out: each a bool (H, W) that shares no pixel with tissue. dark : bool (H, W), pixels that no other magnification
-    can show white; None where that isn't known. hidden : bool (H, W), where tissue goes on under pen marks: wanted, and
-    not to be seen; shares no pixel with tissue or what is excluded; None where there is none. unseen : bool (H, W),
-    what counts as tissue without having been seen: what could not be read at this magnification (unread, bool (H, W)),
-    and gaps in tissue that were never scanned; None where there is none. unscanned : bool (H, W), padding and gaps; cut
-    : bool (H, W), those of its pixels that tissue runs into, and tissue at the border of the view: there may be more of
-    it; None where there are none. inked : bool (H, W), pen marks beside tissue that runs into them, and may go on under
-    them; None where there are none. glass: its mean grey levels where the slide is empty.
+    tissue: pixel (0, 0) lies at the canvas' top left. spacing: of these pixels.
+    excluded: the non-glass pixels that were left out, by reason ("pen", "edge", "debris", "small"); shares no pixel
+        with tissue.
+    dark: pixels that no other magnification can show as glass; None where that isn't known.
+    hidden: where tissue goes on under pen marks: wanted, and not to be seen; shares no pixel with tissue or excluded.
+    unseen: what counts as tissue without having been seen: `unread`, and gaps in tissue that were never scanned.
+    unread: what could not be read at this magnification.
+    unscanned: padding and gaps.
+    cut: pixels of `unscanned` that tissue runs into, and tissue at the border of the view: there may be more of it.
+    inked: pen marks beside tissue that runs into them, and may go on under them.
+    glass: its mean grey levels where the slide is empty.
     """
 
     tissue: NDArray[np.bool_]

@@ -166,11 +166,11 @@ class SlideReport:
 class SlideResult:
     """The report and the arrays it was made from, handed to each writer; None for a slide that never opened.
 
-    overview: whole slide at low magnification. crops: deposit id -> its surroundings at useful magnification.
+    overview: whole slide at low magnification. close_ups: deposit id -> its surroundings at useful magnification.
     """
 
     report: SlideReport
     probability: ProbabilityMap | None = None
     tissue: TissueMask | None = None
     overview: Picture | None = None
-    crops: Mapping[int, Picture] | None = None
+    close_ups: Mapping[int, Picture] | None = None

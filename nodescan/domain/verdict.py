@@ -86,7 +86,7 @@ def size_could_change(deposit: Deposit, deposits: Sequence[Deposit]) -> bool:
         return False
     without, _ = class_range([other for other in deposits if other is not deposit])
     floor = max(without, _class_by_dispersed_cells(deposits))
-    shortest, longest = (max(floor, found) for found in _class_range(deposit))
+    shortest, longest = (max(floor, found) for found in _own_class_range(deposit))
     return shortest is not longest
 
 
@@ -100,13 +100,13 @@ def deciding(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
 
 def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:
     """The lowest and the highest class of the slide, with each size anywhere within its uncertainty (inferred)."""
-    ranges = [_class_range(deposit) for deposit in deposits]
+    ranges = [_own_class_range(deposit) for deposit in deposits]
     floor = _class_by_dispersed_cells(deposits)
     lowest, highest = zip((floor, floor), *ranges, strict=True)
     return max(lowest), max(highest)
 
 
-def _class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:
+def _own_class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:
     """The lowest and the highest class of a deposit, with its size anywhere within its uncertainty."""
     if not deposit.borderline:
         return deposit.metastasis, deposit.metastasis
@@ -125,7 +125,13 @@ def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
     A reader's class settles that of one deposit. Over dispersed foci cells add up all the same, as `conclude` does it:
     many foci that are ITC each may be a micrometastasis together (clinical-rules 3).
     """
-    return (*_borderline_flags(deposits), *_cell_count_flags(deposits))
+    return (
+        *_borderline_flags(deposits),
+        *_raised_flags(deposits),
+        *_near_limit_flags(deposits),
+        *_many_foci_flags(deposits),
+        *_uncounted_flags(deposits),
+    )
 
 
 def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
@@ -138,15 +144,6 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     if not changing:
         return [Flag("size_near_limit", f"{said} The slide's class can't change by it.")]
     return [Flag("borderline", f"{said} The slide's class may change with the size of {few(changing, 5)}.")]
-
-
-def _cell_count_flags(deposits: Sequence[Deposit]) -> list[Flag]:
-    return [
-        *_raised_flags(deposits),
-        *_near_limit_flags(deposits),
-        *_many_foci_flags(deposits),
-        *_uncounted_flags(deposits),
-    ]
 
 
 def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
@@ -192,12 +189,12 @@ def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 
 def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     """Many small foci that are no dispersed pattern by their extent, but would pass the limit if they were one."""
-    small = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
-    decisive = all(deposit.metastasis <= Metastasis.ITC for deposit in deposits)
-    all_dispersed = len(dispersed_foci(deposits)) >= len(small)  # then their count is told as the pattern's
-    small = [deposit for deposit in small if not deposit.class_given]
+    counted = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
+    all_dispersed = len(dispersed_foci(deposits)) >= len(counted)  # then their count is told as the pattern's
+    small = [deposit for deposit in counted if not deposit.class_given]
     most = sum((deposit.cells or 0) + (deposit.cells_uncertainty or 0) for deposit in small)
-    if not decisive or len(small) < MANY_FOCI or most <= ITC_CELL_LIMIT or all_dispersed:
+    by_larger = largest_class(deposits) > Metastasis.ITC  # the slide's class hangs on none of them
+    if by_larger or all_dispersed or len(small) < MANY_FOCI or most <= ITC_CELL_LIMIT:
         return []
     total = sum(deposit.cells or 0 for deposit in small)
     text = (
@@ -208,12 +205,13 @@ def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 
 
 def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
+    """Deposits of ITC size whose cells nobody counted, and whether a count could change the slide's class."""
     itc = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and not deposit.class_given]
     small = [deposit for deposit in itc if deposit.cells is None]
     if not small:
         return []
     largest = max(deposit.diameter_um for deposit in small)
-    decisive = all(deposit.metastasis <= Metastasis.ITC for deposit in deposits)
+    decisive = largest_class(deposits) <= Metastasis.ITC
     if decisive and (largest >= REVIEW_ITC_UM or len(small) >= MANY_FOCI):
         text = (
             f"Cell count not assessed: more than {ITC_CELL_LIMIT} tumour cells would make a micrometastasis of what "

@@ -18,6 +18,7 @@ from nodescan.evaluation.figures import (
     SizeAgreement,
     SizeTask,
     SlideTask,
+    score_of,
 )
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
@@ -213,13 +214,7 @@ def _limits(agreement: SizeAgreement) -> Mapping[str, Estimate]:
 
 
 def _scores(comparison: Comparison) -> str:
-    rows = [
-        (
-            plain_cell(slide.reference.slide_id),
-            "" if slide.subject is None or slide.subject.score is None else slide.subject.score,
-        )
-        for slide in comparison.slides
-    ]
+    rows = [(plain_cell(slide.reference.slide_id), score_of(slide)) for slide in comparison.slides]
     return csv_text(("slide_id", "tumour_probability"), rows)
 
 
@@ -238,7 +233,7 @@ def _lesions(matches: Sequence[LesionMatch]) -> str:
             plain_cell(lesion.slide_id),
             lesion.true_um,
             lesion.true_class.word,
-            "" if lesion.measured_um is None else lesion.measured_um,
+            lesion.measured_um,
             MISSED if lesion.measured_class is None else lesion.measured_class.word,
         )
         for lesion in matches

@@ -14,6 +14,7 @@ from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
 from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched
 from nodescan.evaluation.slide_auc import RocCurve, roc_auc, roc_curve
+from nodescan.reports.report_reader import StoredReport
 
 CLASSES = tuple(found.word for found in Metastasis)
 WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
@@ -128,7 +129,7 @@ def figures(comparison: Comparison) -> Figures:
 
 
 def _slide_task(slides: Sequence[SlideOutcome]) -> SlideTask | None:
-    scored = [(slide, _score(slide)) for slide in slides if slide.reference.tumour is not None]
+    scored = [(slide, score_of(slide)) for slide in slides if slide.reference.tumour is not None]
     with_score = [(slide, score) for slide, score in scored if score is not None]
     if not with_score:
         return None
@@ -143,8 +144,13 @@ def _slide_task(slides: Sequence[SlideOutcome]) -> SlideTask | None:
     )
 
 
-def _score(slide: SlideOutcome) -> float | None:
+def score_of(slide: SlideOutcome) -> float | None:
+    """The slide's score, None where it was not run or gave none."""
     return None if slide.subject is None else slide.subject.score
+
+
+def _report_of(slide: SlideOutcome) -> StoredReport | None:
+    return None if slide.subject is None else slide.subject.report
 
 
 def _lesion_task(comparison: Comparison) -> LesionTask | None:
@@ -182,9 +188,9 @@ def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
         return None
     pairs: list[tuple[str, str]] = []
     for slide in slides:
-        report = None if slide.subject is None else slide.subject.report
-        if report is not None and slide.reference.label is not None:
-            pairs.append((slide.reference.label.word, report.metastasis.word if report.metastasis is not None else ""))
+        report, label = _report_of(slide), slide.reference.label
+        if report is not None and label is not None:
+            pairs.append((label.word, "" if report.metastasis is None else report.metastasis.word))
     return _class_task(pairs, CLASSES) if pairs else None
 
 
@@ -230,7 +236,7 @@ def _largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
     """Over slides with a class for which the reference states a size."""
     matches: list[LesionMatch] = []
     for slide in slides:
-        truth, report = slide.reference, None if slide.subject is None else slide.subject.report
+        truth, report = slide.reference, _report_of(slide)
         if truth.largest_um is None or truth.label is None or report is None or report.metastasis is None:
             continue
         measured = report.largest_deposit_um

@@ -23,6 +23,7 @@ from nodescan.scan_settings import ScanSettings
 class Examination:
     """What the network said of the tissue. wanted, blurred, unread, hidden, pale : bool (H, W) on the map's cells.
 
+    frame_spacing: of the pixels that it was shown, where the map's own is of its cells.
     precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
     """
 
@@ -85,14 +86,14 @@ def examine(
         found = Settled(looks.whole(predictor), predictor.precision)
     shown = found.shown
     return Examination(
-        shown.probability,
-        survey.spacing,
-        survey.wanted,
-        shown.blurred,
-        shown.unread,
-        hidden,
-        shown.pale,
-        found.precision,
+        probability=shown.probability,
+        frame_spacing=survey.spacing,
+        wanted=survey.wanted,
+        blurred=shown.blurred,
+        unread=shown.unread,
+        hidden=hidden,
+        pale=shown.pale,
+        precision=found.precision,
     )
 
 

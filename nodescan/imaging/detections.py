@@ -24,7 +24,7 @@ STRONG = 0.5
 """Beside deposits, places count from above this confidence on: tumour is likelier there than not."""
 
 BESIDE_UM = 50.0
-"""A place so near to a deposit is seen with it (as `corrections.NEAR_UM`)."""
+"""Whoever looks at a deposit sees a place so near to it, too."""
 
 
 @dataclass(frozen=True, slots=True)

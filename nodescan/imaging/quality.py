@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.flags import Flag
-from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import check_limits
 from nodescan.imaging.components import components
@@ -203,19 +202,6 @@ def _is_coloured(density: NDArray[np.float32], settings: QualitySettings) -> NDA
 
 def _is_brown(density: NDArray[np.float32], settings: QualitySettings) -> NDArray[np.bool_]:
     return density[2] >= settings.brown_blue_per_green * density[1]
-
-
-def focus_flags(out_of_focus_fraction: float) -> tuple[Flag, ...]:
-    """An `out_of_focus` flag where any tissue is: a slide that is incomplete for it has to say so.
-
-    out_of_focus_fraction: area out of focus / tissue area, in [0, 1].
-    """
-    if not 0 <= out_of_focus_fraction <= 1:
-        raise ValueError(f"a fraction lies in [0, 1], not {out_of_focus_fraction}")
-    if out_of_focus_fraction == 0:
-        return ()
-    share = f"{two_digits(100 * out_of_focus_fraction)} %"
-    return (Flag("out_of_focus", f"{share} of the tissue is out of focus and counts as not examined; scan it again."),)
 
 
 def _dark_ground(overview: NDArray[np.uint8], unscanned: NDArray[np.bool_] | None) -> bool:

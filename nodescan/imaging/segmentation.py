@@ -41,6 +41,9 @@ MOST_DROPPED_UM2 = 3000.0
 """A row of the map's cells (15.55 um) 0.2 mm long has 3,110 um2: whatever is longer than isolated tumour cells is
 kept, however thin it is."""
 
+_Group = tuple[int, ...]
+"""Foci that are one deposit, by their place in FoundFoci."""
+
 _Sized = tuple[BaseGeometry, Feret]
 """The corrected outline of foci that are one deposit, and its corrected diameter."""
 
@@ -118,8 +121,8 @@ class FoundFoci:
         self._settings = settings
         self._grid_um = GRID_SHARE * probability.spacing.mean
         self._bounds = probability.bounds
-        self._sizes: dict[tuple[int, ...], _Sized] = {}
-        self._measured: dict[tuple[int, ...], Deposit] = {}
+        self._sized: dict[_Group, _Sized] = {}
+        self._deposits: dict[_Group, Deposit] = {}
 
     def deposits(self, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
         """The deposits, the largest first, where foci at most this far apart are one."""
@@ -127,26 +130,26 @@ class FoundFoci:
         groups = [group for group in self._groups(joining_gap_um) if self._area_um2(group) >= smallest_um2]
         return numbered([self._deposit(group) for group in groups])
 
-    def _area_um2(self, group: tuple[int, ...]) -> float:
+    def _area_um2(self, group: _Group) -> float:
         return sum(self._foci[index].shape.area for index in group)
 
-    def _groups(self, gap_um: Micrometers) -> Sequence[tuple[int, ...]]:
+    def _groups(self, gap_um: Micrometers) -> Sequence[_Group]:
         """Foci that make one deposit. The gap is between corrected outlines: they may touch where those found don't."""
         if not self._foci:
             return []
-        return joined([self._sized((index,))[0] for index in range(len(self._foci))], gap_um)
+        return joined([self._size((index,))[0] for index in range(len(self._foci))], gap_um)
 
-    def _deposit(self, group: tuple[int, ...]) -> Deposit:
-        if group not in self._measured:
+    def _deposit(self, group: _Group) -> Deposit:
+        if group not in self._deposits:
             foci = [self._foci[index] for index in group]
-            self._measured[group] = _deposit(foci, self._sized(group), self._rule, grid_um=self._grid_um)
-        return self._measured[group]
+            self._deposits[group] = _deposit_from(foci, self._size(group), self._rule, grid_um=self._grid_um)
+        return self._deposits[group]
 
-    def _sized(self, group: tuple[int, ...]) -> _Sized:
-        if group not in self._sizes:
-            sized = _sized([self._foci[index] for index in group], self._rule, self._settings)
-            self._sizes[group] = sized if self._bounds is None else within(*sized, self._bounds)
-        return self._sizes[group]
+    def _size(self, group: _Group) -> _Sized:
+        if group not in self._sized:
+            sized = _measured([self._foci[index] for index in group], self._rule, self._settings)
+            self._sized[group] = sized if self._bounds is None else within(*sized, self._bounds)
+        return self._sized[group]
 
 
 def smoothed_values(probability: ProbabilityMap, sigma_um: float) -> NDArray[np.float32]:
@@ -258,14 +261,14 @@ def _with_answers_of(focus: Focus, other: Focus) -> Focus:
     )
 
 
-def _sized(group: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings) -> _Sized:
+def _measured(group: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings) -> _Sized:
     shape = united([focus.shape for focus in group])
     measured = greatest_diameter(shape)
     true = corrected(measured, rule, smallest_um=settings.smallest_diameter_um)
     return offset_inward(shape, measured, true), true
 
 
-def _deposit(group: Sequence[Focus], sized: _Sized, rule: DecisionRule, *, grid_um: float) -> Deposit:
+def _deposit_from(group: Sequence[Focus], sized: _Sized, rule: DecisionRule, *, grid_um: float) -> Deposit:
     shape, size = sized
     wide_um = _longest_um([focus.wide_um for focus in group])
     narrow_um = _longest_um([focus.narrow_um for focus in group])

@@ -5,7 +5,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -165,11 +164,6 @@ def staging_as_json(staging: Staging) -> Json:
         "mixed_reports": staging.mixed or None,
         "corrections_of_no_patient": [asdict(correction) for correction in staging.unused],
     }
-
-
-def patients_schema() -> Json:
-    """The JSON Schema (2020-12) that every patients.json holds to, as packed with nodescan."""
-    return json.loads(files("nodescan.patients").joinpath("patients.schema.json").read_text(encoding="utf-8"))
 
 
 def staging_as_csv(staging: Staging) -> str:

@@ -10,7 +10,7 @@ from nodescan.domain.naming import how_many
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.palette import CLASS_COLOURS
-from nodescan.reports.pictures import Jpeg, SlidePictures, draw_crop
+from nodescan.reports.pictures import Jpeg, SlidePictures, draw_close_up
 from nodescan.reports.web_page import environment
 from nodescan.reports.wording import class_words, outline_words, size_words
 from nodescan.whole_files import text_bytes, write_beside
@@ -106,17 +106,17 @@ def _heatmap(picture: Image.Image | None) -> Figure | None:
 def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
     """The deposits that have a picture."""
     report = result.report
-    crops = result.crops or {}
+    close_ups = result.close_ups or {}
     return tuple(
         CloseUp(
             _figure(
-                Jpeg.of(draw_crop(deposit, crops[deposit.id], report)),
+                Jpeg.of(draw_close_up(deposit, close_ups[deposit.id], report)),
                 f"Close-up of {_marked(report)} {deposit.id}, its greatest diameter of {size_words(deposit)} drawn in",
             ),
             row,
         )
         for deposit, row in zip(report.deposits[: page.MOST_ROWS], page.rows(report), strict=True)
-        if deposit.id in crops
+        if deposit.id in close_ups
     )
 
 

@@ -1,8 +1,6 @@
 """report.json: everything that is said of a slide, in the names and units of report.schema.json."""
 
-import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from nodescan.domain.deposits import Deposit
@@ -75,11 +73,6 @@ def deposits_as_json(deposits: Sequence[Deposit], *, judged: bool = True) -> lis
         }
         for deposit in deposits
     ]
-
-
-def report_schema() -> Json:
-    """The JSON Schema (2020-12) that every report.json holds to, as packed with nodescan."""
-    return json.loads(files("nodescan.reports").joinpath("report.schema.json").read_text(encoding="utf-8"))
 
 
 def _flag(flag: Flag, report: SlideReport) -> Json:

@@ -29,11 +29,11 @@ _LONGEST_PX = 1800
 _SHORTEST_PX = 900
 """Long side at least: smaller overviews are enlarged, so that labels don't cover them."""
 
-_CROP_PX = 720
+_CLOSE_UP_PX = 720
 """Long side of a close-up, also of one that has to be enlarged: its labels must stay readable."""
 
 _TEXT_SHARE = 0.024
-_CROP_TEXT_SHARE = 0.037
+_CLOSE_UP_TEXT_SHARE = 0.037
 """Height of labels as a share of the long side: readable where the page shows a picture at half its size or less."""
 
 _NUMBERED = 25
@@ -143,10 +143,10 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
     return canvas.image()
 
 
-def draw_crop(deposit: Deposit, picture: Picture, report: SlideReport) -> Image.Image:
+def draw_close_up(deposit: Deposit, picture: Picture, report: SlideReport) -> Image.Image:
     """The deposit close up, outlined, its greatest diameter drawn; others of the report get a thin outline."""
     colours = deposit_colours(report)
-    canvas = Canvas(picture, _CROP_PX, text_px=round(_CROP_PX * _CROP_TEXT_SHARE))
+    canvas = Canvas(picture, _CLOSE_UP_PX, text_px=round(_CLOSE_UP_PX * _CLOSE_UP_TEXT_SHARE))
     canvas.scale_bar()
     for other in report.deposits:
         mine = other.id == deposit.id

@@ -18,7 +18,7 @@ from nodescan.batch import slide_task
 from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest
 from nodescan.batch.run import run_batch, scan_all, scan_manifest
-from nodescan.batch.slide_task import RunTools, Tools
+from nodescan.batch.slide_task import RunTools, SlideTools
 from nodescan.batch.tools import in_this_process
 from nodescan.batch.viewers import JsonLog
 from nodescan.config import load_config
@@ -43,7 +43,7 @@ def tools(
     opening: OpenSlideFile = open_slide,
     names: tuple[str, ...] = ("json", "html"),
 ) -> RunTools:
-    return in_this_process(Tools(folder, opening, predictor or ColourPredictor(), load_config(), names))
+    return in_this_process(SlideTools(folder, opening, predictor or ColourPredictor(), load_config(), names))
 
 
 def slides(*paths: Path) -> tuple[SlideRef, ...]:

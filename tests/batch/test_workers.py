@@ -8,8 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -21,7 +19,7 @@ from nodescan.batch import executors, workers
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.run import BatchResult, scan_all
-from nodescan.batch.slide_task import RunTools, Tools, lost_slide
+from nodescan.batch.slide_task import RunTools, SlideTools, lost_slide
 from nodescan.batch.worker_messages import ScanJob, job_line, slide_line
 from nodescan.batch.workers import Worker, share_of_cores
 from nodescan.config import load_config
@@ -32,10 +30,9 @@ from nodescan.inference.card import find_model
 from nodescan.slides import open_slide
 from tests.batch.worker_fakes import PIDS
 from tests.fakes import ColourPredictor, Listener, paint_slide
+from tests.waiting import PATIENCE_S, gone, until
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 120.0
-"""For a machine that is busy; on a free one each step takes a second or two."""
 
 
 def job(tmp_path: Path, opener: str) -> ScanJob:
@@ -67,24 +64,6 @@ def ref(path: Path) -> SlideRef:
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "summary.csv").open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def until(true: Callable[[], bool]) -> None:
-    """Wait for something to come true."""
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended; one that nobody has collected yet has."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.is_file() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
 
 def test_slide_that_kills_its_worker_twice_is_failed_with_the_signal_and_the_others_complete(tmp_path: Path) -> None:
@@ -249,7 +228,7 @@ def test_a_slide_that_was_lost_is_reported_without_a_look_at_its_file(tmp_path: 
     """Its process was stopped for it hung there; whoever stopped it would hang next."""
     (tmp_path / "out").mkdir()
     config = load_config()
-    tools = Tools(tmp_path / "out", open_slide, ColourPredictor(), config, ("json", "html"))
+    tools = SlideTools(tmp_path / "out", open_slide, ColourPredictor(), config, ("json", "html"))
     lost = SlideRef(slide_id="a", path=DeadDisk("/dead/a.svs"))
     error = StalledError("a.svs", "it made no progress for 10 min and was stopped")
     report = lost_slide(lost, error, tools=tools, viewer=Listener())

@@ -11,7 +11,7 @@ from nodescan.examination import Examination, examine, tile_pass
 from nodescan.examination.damaged_tiles import DamagedTile
 from nodescan.overview import overview_and_tissue
 from tests.fakes import ColourPredictor, Listener
-from tests.test_scan import PaintedSlide, painted
+from tests.painted import PaintedSlide, painted
 
 SETTINGS = load_config().settings
 

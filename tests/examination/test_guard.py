@@ -1,7 +1,7 @@
 """Fast answers change no finding: what bears on one is the reference's, and a fast way that is off is not believed."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
-from nodescan.domain.decision import DecisionRule
-from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import PixelBox, TileGeometry, TileGrid
 from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.domain.report import SlideReport, SlideResult, Status
+from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination.guard import LEAST_FOR_SCORE, Reference, settled
@@ -22,80 +20,9 @@ from nodescan.examination.tile_pass import Shown
 from nodescan.imaging.stitching import fitted_tiles
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.scan import scan_slide
-from tests import test_scan
-from tests.fakes import PURPLE, ColourPredictor
-from tests.test_scan import PaintedSlide
-
-PALE = (225, 150, 190)
-"""Far from PURPLE in green, by which Graded answers; paler than any H&E, which isn't asked here."""
-
-
-def painted(tumour_px: int = 0) -> NDArray[np.uint8]:
-    return test_scan.painted(tumour_px, tissue=PALE)
-
-
-class Graded(ColourPredictor):
-    """The darker a cell, the likelier tumour, in many steps: PALE about 0.1, PURPLE about 0.9."""
-
-    decision = DecisionRule(16.0, 0.5, 0.8, ((100.0, 90.0), (300.0, 280.0)), 5.0)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tiles = 0
-
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.tiles += len(tiles)
-        cells = self.geometry.cells
-        core = tiles[:, 32:-32, 32:-32, 1].reshape(len(tiles), cells, 16, cells, 16)
-        green = core.mean(axis=(2, 4))
-        return np.clip(1.4 - green / 115, 0.02, 0.98).astype(np.float32)
-
-
-class InSmallTiles(Graded):
-    """The same in tiles of 6 x 6 cells: they fit neither the first tiles nor the blocks that focus is judged on."""
-
-    geometry = TileGeometry(core_px=96, margin_px=32, stride_px=16)
-
-
-@dataclass
-class Fast:
-    """Answers as its reference, off by `error` at most: by noise where `seed` is given, else all by as much."""
-
-    error: float
-    tolerance: float = 0.05
-    smoothed_tolerance: float = 0.05
-    seed: int | None = None
-    answer: float | None = None
-    reference: Graded = field(default_factory=Graded)
-    second_look: Graded = field(default_factory=InSmallTiles)
-    precision: str = "fast"
-
-    model = ColourPredictor.model
-    geometry = ColourPredictor.geometry
-    spacing_range_um = ColourPredictor.spacing_range_um
-    device = "cpu"
-    batch_size = 2
-    decision = Graded.decision
-
-    def __post_init__(self) -> None:
-        self._own, self._random = Graded(), np.random.default_rng(self.seed)
-
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        true = self._own.predict(tiles)
-        if self.answer is not None:
-            return np.full_like(true, self.answer)
-        noise = 1.0 if self.seed is None else self._random.uniform(-1, 1, true.shape)
-        return np.clip(true + self.error * noise, 0, 1).astype(np.float32)
-
-
-def spotted(seed: int) -> NDArray[np.uint8]:
-    """Tissue with blots of many sizes and shades, about as dark as the thresholds."""
-    pixels, random = painted().astype(float), np.random.default_rng(seed)
-    rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
-    for _ in range(14):
-        row, column, radius = random.uniform(200, 820), random.uniform(200, 820), random.uniform(12, 90)
-        pixels[np.hypot(rows - row, columns - column) < radius] -= random.uniform(20, 90)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+from tests.examination.fast_fakes import Fast, Graded, InSmallTiles, findings, outlines, pale, spotted
+from tests.fakes import PURPLE
+from tests.painted import PaintedSlide
 
 
 def scanned(
@@ -118,15 +45,6 @@ def scanned(
         settings=settings,
         progress=Viewer(),
     )
-
-
-def findings(report: SlideReport) -> tuple[object, ...]:
-    deposits = [replace(deposit, outline=()) for deposit in report.deposits]
-    return report.status, report.metastasis, report.flags, deposits, _outlines(report.deposits)
-
-
-def _outlines(deposits: tuple[Deposit, ...]) -> list[list[list[float]]]:
-    return [polygon.exterior.tolist() for deposit in deposits for polygon in deposit.outline]
 
 
 def in_float32(result: SlideResult) -> float:
@@ -157,10 +75,10 @@ def test_only_what_bears_on_a_finding_is_answered_twice() -> None:
     """Of a slide with one deposit, what is around it; of a clean one what is about the highest and the lowest answer,
     and a few tiles' worth for the slide's probability. No tile as the fast way has them."""
     deposit, clean = Fast(0.01), Fast(0.01)
-    found = scanned(np.concatenate([painted(120), painted()], axis=1), deposit)
+    found = scanned(np.concatenate([pale(120), pale()], axis=1), deposit)
     assert len(found.report.deposits) == 1
     assert 0 < in_float32(found) < 25
-    few = scanned(np.tile(painted(), (1, 4, 1)), clean)
+    few = scanned(np.tile(pale(), (1, 4, 1)), clean)
     tissue, score = 4 * 44**2, LEAST_FOR_SCORE * Graded.geometry.cells**2
     assert score < in_float32(few) / 100 * tissue < 1.6 * score
     assert deposit.reference.tiles == clean.reference.tiles == 0
@@ -168,21 +86,21 @@ def test_only_what_bears_on_a_finding_is_answered_twice() -> None:
 
 def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
     """Far above both thresholds and far from a limit between classes, it keeps its fast answers, and its class."""
-    true = scanned(painted(560), Graded())
+    true = scanned(pale(560), Graded())
     predictor = Fast(0.01, smoothed_tolerance=0.012, seed=1)
-    found = scanned(painted(560), predictor)
+    found = scanned(pale(560), predictor)
     assert [d.metastasis for d in found.report.deposits] == [d.metastasis for d in true.report.deposits]
     sizes = [result.report.deposits[0].diameter_um for result in (found, true)]
     assert sizes[0] == pytest.approx(sizes[1], abs=1)
     doubting = Fast(0.01, tolerance=0.3, smoothed_tolerance=0.3, seed=1)
-    assert scanned(painted(560), doubting).report.deposits[0].diameter_um == sizes[1]
+    assert scanned(pale(560), doubting).report.deposits[0].diameter_um == sizes[1]
     assert predictor.second_look.tiles < doubting.second_look.tiles
 
 
 def test_both_ends_of_a_certain_deposit_are_answered_twice() -> None:
     """Its length is then the reference's, though not all of it was answered again."""
     fast = Fast(0.01, smoothed_tolerance=0.012)
-    found, expected = (scanned(painted(560), one).report.deposits[0] for one in (fast, Graded()))
+    found, expected = (scanned(pale(560), one).report.deposits[0] for one in (fast, Graded()))
     assert (found.diameter_um, found.endpoints_um) == (expected.diameter_um, expected.endpoints_um)
     assert found.area_um2 != expected.area_um2
 
@@ -191,7 +109,7 @@ def test_whether_a_deposit_is_cut_off_is_the_references() -> None:
     """So near to the edge of the scan that its class is "at least"; by its fast answers it would just not be."""
     fast = Fast(-0.01, smoothed_tolerance=0.012)
     lowest_um = [
-        max(y for polygon in _outlines(scanned(painted(560), one).report.deposits) for _, y in polygon)
+        max(y for polygon in outlines(scanned(pale(560), one).report.deposits) for _, y in polygon)
         for one in (fast, Graded())
     ]
     reach_um = 1.5 * 16 * 0.95 + 10  # a cell and a half, and half of what the rule's correction moves an outline
@@ -203,7 +121,7 @@ def test_whether_a_deposit_is_cut_off_is_the_references() -> None:
             bounds = replace(self.info.bounds_um, height=Micrometers(sum(lowest_um) / 2 + reach_um))
             self.info = replace(self.info, bounds_um=bounds)
 
-    found, true = (scanned(painted(560), one, slide_type=Cut).report for one in (fast, Graded()))
+    found, true = (scanned(pale(560), one, slide_type=Cut).report for one in (fast, Graded()))
     assert true.at_least
     assert (found.at_least, found.flags) == (true.at_least, true.flags)
 
@@ -211,7 +129,7 @@ def test_whether_a_deposit_is_cut_off_is_the_references() -> None:
 @pytest.mark.parametrize(("middle", "torn"), [(560, (706, 500)), (605, (706, 500)), (780, (985, 500))])
 def test_what_was_read_the_first_time_is_not_lost_the_second(middle: int, torn: tuple[int, int]) -> None:
     """Tiles of a second look may reach damage that the slide's own don't touch."""
-    pixels = painted()
+    pixels = pale()
     rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
     pixels[(np.hypot(rows - 512, columns - middle) < 115) & (columns < 864)] = PURPLE
     pixels[::2, ::2, 1] += 3
@@ -241,8 +159,8 @@ def test_what_cannot_be_read_a_second_time_is_not_examined() -> None:
                 raise RegionUnreadableError("painted.tif", "the disk is gone")
             return super().read(box, spacing)
 
-    assert scanned(painted(160), Fast(0.01)).report.metastasis is not None
-    found = scanned(painted(160), Fast(0.01), slide_type=Failing)
+    assert scanned(pale(160), Fast(0.01)).report.metastasis is not None
+    found = scanned(pale(160), Fast(0.01), slide_type=Failing)
     assert (found.report.status, found.report.metastasis) == (Status.INCOMPLETE, None)
     assert "unread_tissue" in {flag.code for flag in found.report.flags}
 
@@ -268,15 +186,15 @@ def test_a_fast_way_that_is_off_by_more_is_not_believed() -> None:
 @pytest.mark.parametrize("answer", [0.0, 0.03, 1.0, float("nan")])
 def test_a_broken_fast_way_hides_nothing(answer: float) -> None:
     """One that says the same everywhere, or nothing that is a probability, costs time and no deposit."""
-    found = scanned(painted(160), Fast(0.0, answer=answer))
-    assert findings(found.report) == findings(scanned(painted(160), Graded()).report)
+    found = scanned(pale(160), Fast(0.0, answer=answer))
+    assert findings(found.report) == findings(scanned(pale(160), Graded()).report)
     assert precision(found).startswith("float32 (")
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_slides_probability_is_the_references(seed: int) -> None:
     """Where a few faint spots in different tiles come into question, none of them a deposit."""
-    pixels = painted()
+    pixels = pale()
     for index, (row, column) in enumerate(((224, 224), (224, 480), (480, 224), (480, 480))):
         pixels[row : row + 64, column : column + 64] = (150, 100 - index, 170)
     true = scanned(pixels, Graded(), score_smoothing_um=16.0)
@@ -289,7 +207,7 @@ def test_the_slides_probability_is_the_references(seed: int) -> None:
 @pytest.mark.parametrize("green", [69, 70])
 def test_a_slide_on_the_limit_is_decided_by_the_reference(green: int) -> None:
     """A blot whose answer lies a hundredth above or below the seed threshold is found, or not, as in float32."""
-    pixels = painted()
+    pixels = pale()
     pixels[448:576, 448:576] = (110, green, 150)
     pixels[448:576:2, 448:576:2, 1] += 1
     true = scanned(pixels, Graded())

@@ -13,7 +13,7 @@ from nodescan.inference.card import load_card
 from nodescan.inference.fast_predictor import SECOND_LOOK_CORE_PX, second_look_tile
 from nodescan.inference.random_model import random_model
 from tests.fakes import ColourPredictor
-from tests.test_scan import PaintedSlide, painted
+from tests.painted import PaintedSlide, painted
 
 
 def test_a_network_that_pads_is_asked_again_in_the_tiles_of_the_first_time(tmp_path: Path) -> None:

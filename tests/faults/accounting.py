@@ -4,13 +4,11 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
-
 from nodescan.reports import ALWAYS, CHOICES, FILES
-from nodescan.reports.json_report import REPORT_JSON, report_schema
+from nodescan.reports.json_report import REPORT_JSON
+from tests.schemas import REPORT, schema_of
 
 _LONGEST_LINE = 1000
 _OF_FAILED = ("json", "html")
@@ -70,7 +68,7 @@ def check_report(path: Path, reports: Sequence[str] = CHOICES) -> None:
     """The report holds to its schema, and every file that goes with it, or that it names, is there in full."""
     folder = path.parent
     content = json.loads(path.read_bytes())
-    errors = [error.message for error in _schema().iter_errors(content)]
+    errors = [error.message for error in schema_of(REPORT).iter_errors(content)]
     if errors:
         raise AssertionError(f"{folder.name}/{path.name} breaks its schema: {errors[0]}")
     kinds = {*reports, *ALWAYS} if content["status"] in ("complete", "incomplete") else {*_OF_FAILED}
@@ -94,8 +92,3 @@ def check_lines(lines: Sequence[str]) -> None:
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
-
-
-@cache
-def _schema() -> Draft202012Validator:
-    return Draft202012Validator(dict(report_schema()))

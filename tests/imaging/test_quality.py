@@ -1,7 +1,6 @@
 """Heavy blur is found and sharp tissue isn't accused; slides that aren't H&E are flagged and H&E isn't."""
 
 import io
-import math
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from scipy import ndimage
 
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.imaging.quality import focus_flags, out_of_focus, stain_flags
+from nodescan.imaging.quality import out_of_focus, stain_flags
 from nodescan.imaging.tissue import find_tissue
 from tests.imaging.views import DAB, EOSIN, HAEMATOXYLIN, QUALITY, TISSUE, absorb, disc, glass, nuclei_and_matrix
 
@@ -300,18 +299,3 @@ def test_real_slides_are_h_and_e(shared: Path) -> None:
             view = np.asarray(picture.convert("RGB").reduce(factor))
         mask = find_tissue(view, Spacing.square(um_per_px), TISSUE)
         assert stain_flags(view, mask, QUALITY) == (), path.name
-
-
-def test_any_tissue_out_of_focus_is_flagged() -> None:
-    """With its share in the message, since it makes the slide incomplete; what is no share is refused."""
-    assert focus_flags(0.0) == ()
-    assert [flag.code for flag in focus_flags(math.nextafter(0, 1))] == ["out_of_focus"]
-    assert focus_flags(0.0045)[0].message.startswith("0.45 %")
-    with pytest.raises(ValueError, match="fraction"):
-        focus_flags(1.01)
-
-
-def test_tissue_wholly_out_of_focus_is_a_hundred_percent() -> None:
-    """Not 1e+02."""
-    assert [flag.message.split(" %")[0] for flag in focus_flags(1.0)] == ["100"]
-    assert [flag.message.split(" %")[0] for flag in focus_flags(0.123)] == ["12"]

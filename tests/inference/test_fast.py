@@ -10,9 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nodescan.batch.progress import Viewer
-from nodescan.config import load_config
-from nodescan.domain.report import SlideResult
 from nodescan.errors import DeviceError, ModelError
 from nodescan.inference import fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
@@ -32,9 +29,8 @@ from nodescan.inference.quantisation import inner_convolutions, input_ranges
 from nodescan.inference.random_model import random_model
 from nodescan.inference.torch_lanes import CpuLanes
 from nodescan.interfaces import ApproximatePredictor, AsynchronousPredictor, TilePredictor
-from nodescan.scan import scan_slide
-from tests.examination.test_guard import findings, spotted
-from tests.test_scan import PaintedSlide
+from tests.examination.fast_fakes import findings, spotted
+from tests.painted import PaintedSlide, scan
 
 CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(fast_dtype(CPU) is None, reason="this CPU has no bfloat16")
@@ -60,17 +56,12 @@ def large(tmp_path: Path) -> Path:
 def as_tumour(folder: Path, slide: PaintedSlide) -> None:
     """Thresholds in the midst of what the model answers on the slide, so that many cells lie near one."""
     predictor = open_predictor(folder, device="cpu", precision="float32")
-    values = scanned(slide, predictor).probability
+    values = scan(slide, predictor).probability
     assert values is not None
     low, high = np.quantile(values.values[values.examined], (0.4, 0.9)).tolist()
     card = load_card(folder)
     decision = card.decision.model_copy(update={"threshold": low, "seed_threshold": high, "smoothing_um": 0.0})
     save_card(card.model_copy(update={"decision": decision}), folder)
-
-
-def scanned(slide: PaintedSlide, predictor: TilePredictor) -> SlideResult:
-    settings = load_config().settings
-    return scan_slide(slide.ref, open_slide=lambda _: slide, predictor=predictor, settings=settings, progress=Viewer())
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
@@ -134,8 +125,8 @@ def test_bfloat16_stays_within_its_tolerance(folder: Path) -> None:
 
 def check_same_findings(slide: PaintedSlide, folder: Path, precision: str) -> None:
     """What the fast way finds is what the slow one finds, and the report says which way it was."""
-    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32"))
-    found = scanned(slide, open_predictor(folder, device="cpu"))
+    true = scan(slide, open_predictor(folder, device="cpu", precision="float32"))
+    found = scan(slide, open_predictor(folder, device="cpu"))
     assert true.report.deposits
     assert findings(found.report) == findings(true.report)
     assert found.report.provenance is not None
@@ -214,7 +205,7 @@ def test_a_fast_way_that_is_refused_is_said(
     predictor = open_predictor(folder, device="cpu", compiled=False)
     assert predictor.precision.startswith(f"float32 ({said}")
     slide = PaintedSlide(spotted(2))
-    made = scanned(slide, predictor).report.provenance
+    made = scan(slide, predictor).report.provenance
     assert made is not None
     assert made.precision == predictor.precision
     assert open_predictor(folder, device="cpu", compiled=False, rough=True).precision == "float32"

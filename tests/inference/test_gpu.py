@@ -19,10 +19,10 @@ from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.predictor import TorchPredictor, open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.inference.torch_lanes import CudaLanes
-from tests.examination.test_guard import spotted
+from tests.examination.fast_fakes import spotted
 from tests.inference.gpu_fakes import without_a_gpu
-from tests.inference.test_fast import as_tumour, scanned
-from tests.test_scan import PaintedSlide
+from tests.inference.test_fast import as_tumour
+from tests.painted import PaintedSlide, scan
 
 RELEASED = packed_models() / "pcam-p4m"
 BATCHES = (32, 7, 70, 1)
@@ -128,8 +128,8 @@ def test_findings_are_those_of_the_cpu(tmp_path: Path, device: str, opened: Open
     folder = random_model(tmp_path / "model", "p4m-small", core_px=256)  # a second look has smaller tiles
     slide = PaintedSlide(spotted(2))
     as_tumour(folder, slide)
-    true = scanned(slide, open_predictor(folder, device="cpu", precision="float32")).report
-    found = scanned(slide, opened(folder, precision)).report
+    true = scan(slide, open_predictor(folder, device="cpu", precision="float32")).report
+    found = scan(slide, opened(folder, precision)).report
     assert (found.status, found.metastasis) == (true.status, true.metastasis)
     assert len(found.deposits) == len(true.deposits)
     for one, other in zip(found.deposits, true.deposits, strict=True):

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from nodescan.commands.stage import print_staging
 from nodescan.domain.classification import Metastasis
@@ -22,11 +21,12 @@ from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
-from nodescan.patients.patient_files import patients_schema, write_staging
+from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging, stage_reports
 from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, write_csv, write_run
+from tests.schemas import PATIENTS, schema_of
 
 REASON = Flag("unreadable", "the file is truncated")
 
@@ -68,7 +68,7 @@ def test_a_borderline_stage_is_said_on_the_page_in_the_files_and_in_the_terminal
     assert text.count("Micrometastasis borderline 1.99 ± 0.03 mm") == 2
 
     content = json.loads((tmp_path / "out" / "patients.json").read_text())
-    assert [error.message for error in Draft202012Validator(dict(patients_schema())).iter_errors(content)] == []
+    assert [error.message for error in schema_of(PATIENTS).iter_errors(content)] == []
     (patient,) = content["patients"]
     assert (patient["stage"], patient["borderline"], patient["may_be"]) == ("pN1mi(sn)", True, ["pN1mi", "pN1a"])
     (node,) = patient["nodes"]

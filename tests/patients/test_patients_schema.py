@@ -9,11 +9,12 @@ from jsonschema import Draft202012Validator
 
 from nodescan.domain.staging import CAMELYON17
 from nodescan.labels import read_labels
-from nodescan.patients.patient_files import patients_schema, staging_as_json, write_staging
+from nodescan.patients.patient_files import staging_as_json, write_staging
 from nodescan.patients.restage import stage_labels
 from nodescan.whole_files import json_text
 from tests.patients.made_reports import write_csv
 from tests.patients.test_restage import staged
+from tests.schemas import PATIENTS, schema_of
 
 HEADER = "slide_id,patient_id,node_id,sentinel,neoadjuvant,nodes_removed,laterality"
 ROWS = ("a1,A,1,yes,yes,1,left", "a2,A,1,yes,yes,1,left", "b1,B,1,,,,", "b2,B,2,,,,", "c1,C,1,,,,", "c2,C,2,,,,")
@@ -22,8 +23,7 @@ MORE = ("d9,D,1,,,,", "a3,E,1,yes,,4,")
 
 @pytest.fixture(scope="module")
 def schema() -> Draft202012Validator:
-    Draft202012Validator.check_schema(dict(patients_schema()))
-    return Draft202012Validator(dict(patients_schema()))
+    return schema_of(PATIENTS)
 
 
 def written(folder: Path) -> dict:

@@ -92,8 +92,8 @@ def result(deposits: Sequence[Deposit], *, slide_id: str = "patient-012-node-3",
             seconds=83.4,
         ),
     )
-    crops = {deposit.id: _crop(deposit) for deposit in deposits}
-    return SlideResult(report, probability, tissue, _painted(tuple(deposits)), crops)
+    close_ups = {deposit.id: _close_up(deposit) for deposit in deposits}
+    return SlideResult(report, probability, tissue, _painted(tuple(deposits)), close_ups)
 
 
 def failed(*, thumbnail: bool = False) -> SlideResult:
@@ -251,7 +251,7 @@ def _painted(deposits: tuple[Deposit, ...]) -> Picture:
     return Picture(_stained(x, y, deposits), 0.0, 0.0, Spacing.square(OVERVIEW_UM))
 
 
-def _crop(deposit: Deposit) -> Picture:
+def _close_up(deposit: Deposit) -> Picture:
     """The surroundings of a deposit: its size and half as much on each side, at least 300 um."""
     side = max(300.0, deposit.diameter_um * 2)
     left, top = deposit.centre_um[0] - side / 2, deposit.centre_um[1] - side / 2

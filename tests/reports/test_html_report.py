@@ -180,9 +180,9 @@ def test_a_slide_without_a_class_shows_no_size_on_the_scale_of_classes() -> None
 def test_many_foci_show_the_largest_and_count_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     """30 close-ups of 45, and the page says that 15 more have none."""
     many = VARIANTS["many"]()
-    monkeypatch.setattr(html_report, "draw_crop", lambda *_: Image.new("RGB", (8, 8)))
-    crops = {number: crop for number, crop in (many.crops or {}).items() if number <= MOST_CLOSE_UPS}
-    page = Page(render(SlideResult(many.report, crops=crops)))
+    monkeypatch.setattr(html_report, "draw_close_up", lambda *_: Image.new("RGB", (8, 8)))
+    close_ups = {number: crop for number, crop in (many.close_ups or {}).items() if number <= MOST_CLOSE_UPS}
+    page = Page(render(SlideResult(many.report, close_ups=close_ups)))
     assert sum(tag == "img" for tag, _ in page.tags) == MOST_CLOSE_UPS
     assert "15 more deposits have no close-up here" in page.text
     assert sum(tag == "tr" for tag, _ in page.tags) == 46
@@ -193,9 +193,9 @@ def test_more_deposits_than_rows_are_a_page(monkeypatch: pytest.MonkeyPatch) -> 
     many = VARIANTS["many"]()
     deposits = tuple(replace(many.report.deposits[0], id=number) for number in range(1, 202))
     report = replace(many.report, deposits=deposits)
-    monkeypatch.setattr(html_report, "draw_crop", lambda *_: Image.new("RGB", (8, 8)))
-    for crops in (None, many.crops):
-        page = Page(render(SlideResult(report, crops=crops)))
+    monkeypatch.setattr(html_report, "draw_close_up", lambda *_: Image.new("RGB", (8, 8)))
+    for close_ups in (None, many.close_ups):
+        page = Page(render(SlideResult(report, close_ups=close_ups)))
         assert sum(tag == "tr" for tag, _ in page.tags) == 201
 
 

@@ -11,16 +11,16 @@ from jsonschema import Draft202012Validator
 
 from nodescan.domain.classification import classify
 from nodescan.domain.units import Micrometers
-from nodescan.reports.json_report import deposits_as_json, report_as_json, report_schema
+from nodescan.reports.json_report import deposits_as_json, report_as_json
 from nodescan.reports.report_reader import ReportFile
 from nodescan.whole_files import json_bytes
 from tests.reports.factory import FOLDER, ITC, MACRO, MICRO, VARIANTS, result
+from tests.schemas import REPORT, schema_of
 
 
 @pytest.fixture(scope="module")
 def schema() -> Draft202012Validator:
-    Draft202012Validator.check_schema(dict(report_schema()))
-    return Draft202012Validator(dict(report_schema()))
+    return schema_of(REPORT)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

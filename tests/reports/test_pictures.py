@@ -14,7 +14,7 @@ from nodescan.imaging import tissue as tissue_search
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.page import legend
 from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS
-from nodescan.reports.pictures import draw_crop, draw_heatmap, draw_overview
+from nodescan.reports.pictures import draw_close_up, draw_heatmap, draw_overview
 from tests.reports.factory import BOUNDS, CELL_UM, ITC, MACRO, VARIANTS, ellipse, result
 
 
@@ -111,9 +111,9 @@ def test_tissue_that_was_examined_is_not_hatched_where_the_scan_ends() -> None:
 def test_a_close_up_draws_the_diameter_between_its_ends() -> None:
     """Along the line from end to end the picture is dark or white, where the tissue alone is neither."""
     whole = result((MACRO,))
-    assert whole.crops is not None
-    picture = whole.crops[1]
-    image = draw_crop(MACRO, picture, whole.report)
+    assert whole.close_ups is not None
+    picture = whole.close_ups[1]
+    image = draw_close_up(MACRO, picture, whole.report)
     scale = picture.pixels.shape[1] * picture.spacing.x / image.width
     start, end = (np.array(point) for point in MACRO.endpoints_um)
     for share in (0.05, 0.2, 0.9):
@@ -127,9 +127,9 @@ def test_a_close_up_hides_no_cell_under_the_size(diameter_um: float) -> None:
     """Inside the outline there is no plate of text: all but the drawn line is tissue."""
     deposit = ellipse(1, ITC.centre_um, diameter_um)
     whole = result((deposit,))
-    assert whole.crops is not None
-    image = draw_crop(deposit, whole.crops[1], whole.report)
-    scale = whole.crops[1].pixels.shape[1] * whole.crops[1].spacing.x / image.width
+    assert whole.close_ups is not None
+    image = draw_close_up(deposit, whole.close_ups[1], whole.report)
+    scale = whole.close_ups[1].pixels.shape[1] * whole.close_ups[1].spacing.x / image.width
     y, x = np.mgrid[: image.height, : image.width]
     inside = np.hypot(x - image.width / 2, y - image.height / 2) < 0.9 * diameter_um / 2 / scale
     start, end = (np.asarray(point) - deposit.centre_um for point in deposit.endpoints_um)

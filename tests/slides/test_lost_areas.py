@@ -16,10 +16,10 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 from tests.fakes import ColourPredictor
+from tests.painted import painted
 from tests.slides.made_dicom import Level, write_level
 from tests.slides.made_files import noise
 from tests.test_missing import reduced
-from tests.test_scan import painted
 
 FINE, COARSE = noise(2000, 1024), noise(500, 256, seed=1)
 """Coarse: 4 by 2 tiles of 128 px, of which the last column is 116 px wide."""

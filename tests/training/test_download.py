@@ -18,6 +18,7 @@ from typing import ClassVar
 import pytest
 
 from nodescan.errors import OutputError, UsageError
+from tests.fakes import silent
 from tests.training.made_slides import row_of
 from training import download as download_module
 from training.bucket import Bucket, DownloadError, RemoteFile
@@ -129,9 +130,6 @@ def objects(*, sums: dict[str, bytes] | None = None) -> dict[str, bytes]:
 
 
 RIGHT_SUMS = {"images/tumor_001.tif": SLIDE, "annotations/tumor_001.xml": OUTLINES}
-
-
-def silent(_: str) -> None: ...
 
 
 def test_files_lie_as_in_the_bucket_and_equal_the_published_sums(server: Server, tmp_path: Path) -> None:

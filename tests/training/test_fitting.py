@@ -22,7 +22,7 @@ from tests.training.fitting import small_config
 from training.__main__ import main
 from training.averaging import average
 from training.checkpoints import STEPS, read_checkpoint
-from training.fitting import WholeCheckpoints, _stands, _way_on, fit, last_checkpoint
+from training.fitting import WholeCheckpoints, _how_to_start_again, _progress_in_words, fit, last_checkpoint
 from training.module import TumourModule
 from training.slide_index import read_index
 
@@ -73,7 +73,7 @@ def test_a_run_that_is_over_is_told_from_one_that_broke(tmp_path: Path) -> None:
     """The newest checkpoint may be of an earlier run, which nobody meant."""
     for steps, said in ((15, "step 15 of 16"), (16, "step 16 of 16; that run is over: leave --ckpt_path out")):
         torch.save({"global_step": steps, STEPS: 16}, tmp_path / "last.ckpt")
-        assert _stands(tmp_path / "last.ckpt").startswith(said)
+        assert _progress_in_words(tmp_path / "last.ckpt").startswith(said)
 
 
 def test_a_run_by_another_optimiser_goes_on(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -291,9 +291,9 @@ def test_only_a_checkpoint_whose_weights_are_sound_is_called_good(index: Path, t
         torch.save({"hyper_parameters": {"architecture": "p4m-small"}, "state_dict": spoilt}, path)
         os.utime(path, (number, number))
         callback.last_model_path = str(path)  # pyright: ignore[reportAttributeAccessIssue]
-    assert _way_on(trainer).startswith(f"{tmp_path / '0.ckpt'} is good; start from it: --model.init_from")
+    assert _how_to_start_again(trainer).startswith(f"{tmp_path / '0.ckpt'} is good; start from it: --model.init_from")
     (tmp_path / "0.ckpt").unlink()
-    assert "holds weights that can be used; start again with a lower" in _way_on(trainer)
+    assert "holds weights that can be used; start again with a lower" in _how_to_start_again(trainer)
 
 
 def test_weights_that_are_no_numbers_are_never_written() -> None:

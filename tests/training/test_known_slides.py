@@ -23,6 +23,7 @@ from nodescan.evaluation.reference import read_reference
 from nodescan.imaging.sizing import deposit_of, greatest_diameter
 from nodescan.phantoms.outlines import Shape
 from nodescan.slides import open_slide
+from tests.fakes import silent
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, ZOOM
 from training.annotated_slides import annotated_slides
 from training.composite_slide import NODE_MM, make_composite_slide
@@ -33,10 +34,6 @@ from training.mosaics import MosaicMaker
 from training.patches import PATCH_SPACING_UM, Patches
 
 NORMAL, TUMOUR = (210, 150, 195), (110, 60, 150)
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 def rows_of(data_set: Path, split: str) -> list[ManifestRow]:

@@ -10,6 +10,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity
 from nodescan.errors import UsageError
+from tests.fakes import silent
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import replaced
 from training.mining import HardNegative, MiningSettings, mine, peaks, write_hard_negatives
@@ -31,9 +32,6 @@ class DarknessPredictor:
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         core = tiles[:, 32:-32, 32:-32].mean(axis=3).reshape(len(tiles), 16, 16, 16, 16)
         return (1 - core.mean(axis=(2, 4)) / 255).astype(np.float32)
-
-
-def silent(_: str) -> None: ...
 
 
 def test_peaks_are_the_highest_cells_and_stand_apart() -> None:

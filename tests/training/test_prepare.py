@@ -23,6 +23,7 @@ from nodescan.errors import AnnotationError, NotASlideError, OutputError, Unmeas
 from nodescan.interfaces import Slide
 from nodescan.overview import view_whole
 from nodescan.scan_settings import OverviewSettings
+from tests.fakes import silent
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
 from training.__main__ import main
@@ -34,9 +35,6 @@ from training.sampler import HARD_COLUMNS, Place, SlideSampler
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
-
-
-def silent(_: str) -> None: ...
 
 
 def drawn(name: str, side_px: float) -> str:

@@ -43,6 +43,7 @@ def batch_of(labels: torch.Tensor) -> Batch:
 
 
 def test_several_teachers_are_asked_by_their_mean_logit(sources: list[str]) -> None:
+    """Not by their mean probability: one that is sure counts for more."""
     image = normalised(pictures())
     alone = [Teachers([source]).probability(image) for source in sources]
     together = Teachers(sources).probability(image)
@@ -61,6 +62,7 @@ def test_labels_are_drawn_to_the_answer_by_the_share(sources: list[str]) -> None
 
 
 def test_what_teaches_is_neither_trained_nor_kept(sources: list[str]) -> None:
+    """It has no part in the learner's parameters or checkpoints, nor do its own statistics move."""
     module = module_with(sources)
     plain = module_with(None)
     assert list(module.state_dict()) == list(plain.state_dict())
@@ -89,6 +91,7 @@ def test_teachers_without_a_share_are_refused() -> None:
 
 
 def test_a_teacher_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """Before anything is trained."""
     with pytest.raises(UsageError, match=r"gone\.ckpt: no such checkpoint"):
         module_with([str(tmp_path / "gone.ckpt")])
 

@@ -16,11 +16,10 @@ from secrets import token_hex
 
 from nodescan.inference.card import load_card
 from tests.batch.worker_fakes import Touchy
+from tests.waiting import PATIENCE_S, until
 
 REPOSITORY = Path(__file__).parents[3]
 MARKS = "NODESCAN_TEST_MARKS"
-PATIENCE_S = 120.0
-"""For a machine that is busy; on a free one each step takes a second or two."""
 
 
 def open_holding_once(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
@@ -72,23 +71,6 @@ def marks(what: str, folder: Path | None = None) -> list[tuple[int, int]]:
     place = folder or Path(os.environ[MARKS])
     found = sorted(place.glob(f"{what}-*"), key=lambda path: path.stat().st_mtime_ns)
     return [(int(a), int(b)) for a, b in (path.read_text(encoding="ascii").split() for path in found)]
-
-
-def until(true: Callable[[], object], why: Callable[[], str] = lambda: "") -> None:
-    """Wait for something to come true."""
-    end = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < end, why()
-        time.sleep(0.05)
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended; one that nobody has collected yet has."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
-    return stat.rsplit(")", 1)[1].split()[0] in "ZX"
 
 
 @dataclass

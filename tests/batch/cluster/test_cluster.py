@@ -36,8 +36,9 @@ from nodescan.batch.run import BatchResult, run_batch
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, NodescanError, StalledError, UsageError
-from tests.batch.cluster.fakes import PATIENCE_S, REPOSITORY, Farm, gone, kill, marks, until
+from tests.batch.cluster.fakes import REPOSITORY, Farm, kill, marks
 from tests.fakes import paint_slide
+from tests.waiting import PATIENCE_S, gone, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked at in /proc")
 
