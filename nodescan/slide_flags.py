@@ -16,10 +16,10 @@ from nodescan.domain.naming import few
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.verdict import class_found
 from nodescan.examination import Examination
+from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.quality import stain_flags
-from nodescan.imaging.segmentation import as_cut_off, touches_edge, touches_unexamined
 from nodescan.imaging.tissue import excluded_flags
 from nodescan.interfaces import TilePredictor
 from nodescan.scan_settings import ScanSettings

@@ -17,6 +17,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import Shown
 from nodescan.imaging.certain import PlaceUm, certain_deposits, ends_of
+from nodescan.imaging.cutting import touches_edge
 from nodescan.imaging.decisive import (
     CONSTANT_SPREAD,
     cells_about,
@@ -26,7 +27,7 @@ from nodescan.imaging.decisive import (
     is_constant,
     score_cells,
 )
-from nodescan.imaging.segmentation import touches_edge, weighted_mean
+from nodescan.imaging.segmentation import weighted_mean
 from nodescan.imaging.stitching import cells_of
 from nodescan.interfaces import ApproximatePredictor
 from nodescan.scan_settings import ScanSettings

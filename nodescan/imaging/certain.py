@@ -13,7 +13,8 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, as_cut_off, find_foci
+from nodescan.imaging.cutting import as_cut_off
+from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
 from nodescan.imaging.sizing import to_shape
 
 _MOST_APART_CELLS = 2.0

@@ -13,8 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
-from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.domain.slide import BoundsUm
+from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.imaging.outlines import Focus, OutlineLevels, trace_foci
 from nodescan.imaging.sizing import (
@@ -25,7 +24,6 @@ from nodescan.imaging.sizing import (
     joined,
     numbered,
     offset_inward,
-    to_shape,
     united,
     within,
 )
@@ -178,61 +176,6 @@ def weighted_mean(
     weights = ndimage.gaussian_filter(counted[part].astype(np.float32), sigma_cells, mode="constant")
     np.divide(weighted, weights, out=mean[part], where=counted[part])
     return mean
-
-
-def touches_unexamined(
-    deposit: Deposit, probability: ProbabilityMap, *, wanted: NDArray[np.bool_], rule: DecisionRule
-) -> bool:
-    """Whether cells that should have been examined, and were not, border the deposit: it may be larger than measured.
-
-    wanted : bool (H, W) on the map's cells, True where there is tissue. "Border" is within one and a half cells,
-    and half of what the rule's correction moved the outline in.
-    """
-    reach_um = _reach_um(probability, rule)
-    return _is_near(deposit, wanted & ~probability.examined, probability.spacing, reach_um)
-
-
-def touches_edge(
-    deposit: Deposit, bounds: BoundsUm, tissue: TissueMask, probability: ProbabilityMap, *, rule: DecisionRule
-) -> bool:
-    """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined: to the
-    bounds, or to padding, gaps and pen marks that tissue runs into."""
-    reach_um = _reach_um(probability, rule)
-    ends = (mask for mask in (tissue.cut, tissue.inked) if mask is not None)
-    if any(_is_near(deposit, mask, tissue.spacing, reach_um) for mask in ends):
-        return True
-    left, top, right, bottom = to_shape(deposit.outline).bounds
-    near_first = min(left - bounds.left, top - bounds.top) <= reach_um
-    return near_first or min(bounds.left + bounds.width - right, bounds.top + bounds.height - bottom) <= reach_um
-
-
-def as_cut_off(deposit: Deposit, rule: DecisionRule) -> Deposit:
-    """The deposit marked as cut off, the rule's smoothing added to its uncertainty (root of squares).
-
-    A mean over examined cells alone draws an outline to where they end: discs of 180 to 1,900 um, cut or ending up to
-    45 um before that line, came out up to 39 um longer with a smoothing of 40 um.
-    """
-    uncertainty_um = Micrometers(math.hypot(deposit.diameter_uncertainty_um, rule.smoothing_um))
-    return replace(deposit, cut_off=True, diameter_uncertainty_um=uncertainty_um)
-
-
-def _is_near(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing, reach_um: float) -> bool:
-    """Whether the centre of a pixel of the mask, bool (H, W) at `spacing`, lies within reach_um of the deposit."""
-    outline = to_shape(deposit.outline)
-    left, top, right, bottom = outline.bounds
-    height, width = mask.shape
-    rows = slice(max(0, int((top - reach_um) / spacing.y)), min(height, int((bottom + reach_um) / spacing.y) + 1))
-    columns = slice(max(0, int((left - reach_um) / spacing.x)), min(width, int((right + reach_um) / spacing.x) + 1))
-    row, column = np.nonzero(mask[rows, columns])
-    shapely.prepare(outline)
-    centres = shapely.points((column + columns.start + 0.5) * spacing.x, (row + rows.start + 0.5) * spacing.y)
-    return bool(shapely.dwithin(outline, centres, reach_um).any())
-
-
-def _reach_um(probability: ProbabilityMap, rule: DecisionRule) -> float:
-    """One and a half cells, and half of what the rule's correction moved the outline in."""
-    moved_um = max((abs(measured - true) for measured, true in rule.size_correction_um), default=0.0) / 2
-    return 1.5 * max(probability.spacing.x, probability.spacing.y) + moved_um
 
 
 def _without_holes(foci: Sequence[Focus]) -> tuple[Focus, ...]:

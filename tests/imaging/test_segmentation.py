@@ -16,7 +16,8 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
-from nodescan.imaging.segmentation import find_deposits, smoothed_values, touches_unexamined
+from nodescan.imaging.cutting import touches_unexamined
+from nodescan.imaging.segmentation import find_deposits, smoothed_values
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, PLAIN, coverage, disc, either, map_of, settings
 
