@@ -10,11 +10,11 @@ from nodescan.errors import UsageError
 from nodescan.imaging.masks import measure_polygons
 from nodescan.imaging.sizing import to_shape
 from training.known_slides import Known, KnownSlide, check_both_kinds
-from training.manifest import ManifestRow
+from training.manifest import DataSlide
 from training.prepare import open_measured, outlines_on
 
 
-def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[[str], None]) -> list[KnownSlide]:
+def annotated_slides(rows: Sequence[DataSlide], data: Path, *, tell: Callable[[str], None]) -> list[KnownSlide]:
     """The rows' slides with every deposit that is outlined on them, sized as `nodescan measure` sizes outlines.
 
     Slides whose outlines don't cover all tumour are left out: what is found elsewhere on them can't be judged, nor what
@@ -35,11 +35,11 @@ def annotated_slides(rows: Sequence[ManifestRow], data: Path, *, tell: Callable[
     return slides
 
 
-def _normal(row: ManifestRow) -> bool:
+def _normal(row: DataSlide) -> bool:
     return row.label == "negative"
 
 
-def _known(row: ManifestRow, data: Path, tell: Callable[[str], None]) -> KnownSlide | None:
+def _known(row: DataSlide, data: Path, tell: Callable[[str], None]) -> KnownSlide | None:
     """The slide with what is outlined on it; None where what is found on it can't all be judged. Both is told."""
     path = data / row.key
     if _normal(row):

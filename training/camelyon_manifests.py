@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE
-from training.manifest import ManifestRow, write_manifest
+from training.manifest import DataSlide, write_data_manifest
 
 VALID_OF_FIVE = 2
 """A training slide (CAMELYON17: patient) is for validation where its number leaves this rest when divided by five."""
@@ -36,7 +36,7 @@ OUTLINED_NODES = frozenset(f"patient_{p}_node_{n}" for p, n in (item.split("_") 
 """The 50 training nodes of CAMELYON17 with lesion outlines, ten of each centre (a row of the table is a centre)."""
 
 
-def camelyon16_rows(test_reference: Path) -> Iterator[ManifestRow]:
+def camelyon16_rows(test_reference: Path) -> Iterator[DataSlide]:
     """399 slides, and the two that the organisers took out; test_reference: the organisers' rows."""
     with test_reference.open(encoding="utf-8", newline="") as file:
         classes = {name.lower(): _REFERENCE_CLASSES[size] for name, _, _, size in csv.reader(file)}
@@ -52,7 +52,7 @@ def camelyon16_rows(test_reference: Path) -> Iterator[ManifestRow]:
         yield _slide16(slide_id, centre="", label=classes[slide_id], split="test")
 
 
-def camelyon17_rows(stage_labels: Path) -> Iterator[ManifestRow]:
+def camelyon17_rows(stage_labels: Path) -> Iterator[DataSlide]:
     """500 labelled training nodes and 500 unlabelled test nodes; stage_labels: the organisers' `patient,stage` rows."""
     with stage_labels.open(encoding="utf-8", newline="") as file:
         labels = {row["patient"].removesuffix(".tif"): row["stage"].lower() for row in csv.DictReader(file)}
@@ -65,11 +65,11 @@ def _part(number: int) -> str:
     return "valid" if number % 5 == VALID_OF_FIVE else "train"
 
 
-def _slide16(slide_id: str, *, centre: str, label: str, split: str) -> ManifestRow:
+def _slide16(slide_id: str, *, centre: str, label: str, split: str) -> DataSlide:
     kind = slide_id.partition("_")[0]
     partly = slide_id in NOT_EXHAUSTIVE
     outlined = kind != "normal" and label != "negative"
-    return ManifestRow(
+    return DataSlide(
         slide_id=slide_id,
         patient_id="",
         node_id="",
@@ -85,14 +85,14 @@ def _slide16(slide_id: str, *, centre: str, label: str, split: str) -> ManifestR
     )
 
 
-def _slide17(patient: int, node: int, labels: dict[str, str]) -> ManifestRow:
+def _slide17(patient: int, node: int, labels: dict[str, str]) -> DataSlide:
     patient_id = f"patient_{patient:03d}"
     slide_id = f"{patient_id}_node_{node}"
     label = labels.get(slide_id, "")
     outlined = slide_id in OUTLINED_NODES
     why = {"": NOT_PUBLISHED, "negative": ""}.get(label, ITC_NOT_EXHAUSTIVE if outlined else NO_OUTLINES)
     training = patient < 100
-    return ManifestRow(
+    return DataSlide(
         slide_id=slide_id,
         patient_id=patient_id,
         node_id=f"node_{node}",
@@ -110,5 +110,5 @@ def _slide17(patient: int, node: int, labels: dict[str, str]) -> ManifestRow:
 
 if __name__ == "__main__":
     test_reference, stage_labels, folder = map(Path, sys.argv[1:])
-    write_manifest(camelyon16_rows(test_reference), folder / "camelyon16.csv")
-    write_manifest(camelyon17_rows(stage_labels), folder / "camelyon17.csv")
+    write_data_manifest(camelyon16_rows(test_reference), folder / "camelyon16.csv")
+    write_data_manifest(camelyon17_rows(stage_labels), folder / "camelyon17.csv")

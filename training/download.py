@@ -17,7 +17,7 @@ from nodescan.domain.naming import few
 from nodescan.errors import OutputError, StoppedError, UsageError
 from nodescan.whole_files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
-from training.manifest import DIGESTS, ManifestRow, digest_of
+from training.manifest import DIGESTS, DataSlide, digest_of
 
 CHECKSUM_LISTS = ("checksums.txt", "checksums.md5")
 """Lists of sums that a data set may carry at its top, as sha256sum and md5sum write them."""
@@ -73,7 +73,7 @@ class _Job:
 
 
 def download(
-    rows: Sequence[ManifestRow], to: Path, *, bucket: Bucket, tell: Tell, parallel: int = 4
+    rows: Sequence[DataSlide], to: Path, *, bucket: Bucket, tell: Tell, parallel: int = 4
 ) -> tuple[Fetched, ...]:
     """Fetch slide and outlines of every row below `to`, under their keys; what is there and right is kept.
 
@@ -131,7 +131,7 @@ def parse_checksums(text: str) -> dict[str, str]:
     return sums
 
 
-def _planned(rows: Sequence[ManifestRow], to: Path, bucket: Bucket, parallel: int) -> list[_Job]:
+def _planned(rows: Sequence[DataSlide], to: Path, bucket: Bucket, parallel: int) -> list[_Job]:
     """Size, place and expected sum of every file, the whole list before the first byte."""
     keys = {key: row for row in rows for key in (row.key, row.annotation_key) if key}
     with ThreadPoolExecutor(parallel) as pool:
@@ -150,7 +150,7 @@ def _planned(rows: Sequence[ManifestRow], to: Path, bucket: Bucket, parallel: in
     return jobs
 
 
-def _published_sums(keys: dict[str, ManifestRow], bucket: Bucket) -> dict[str, str]:
+def _published_sums(keys: dict[str, DataSlide], bucket: Bucket) -> dict[str, str]:
     """Sums by key, from the lists at the top of each data set."""
     sums: dict[str, str] = {}
     for top in sorted({PurePosixPath(key).parts[0] for key in keys}):

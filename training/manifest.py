@@ -23,7 +23,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class ManifestRow:
+class DataSlide:
     """One slide. key, annotation_key: in the bucket, and below the data folder alike; "" where nothing is outlined.
 
     checksum: hexadecimal digest of the slide file, "" where unknown. exhaustive: whatever the annotation does not
@@ -49,10 +49,10 @@ class ManifestRow:
         return self.patient_id or self.slide_id
 
 
-COLUMNS = tuple(field.name for field in fields(ManifestRow))
+COLUMNS = tuple(field.name for field in fields(DataSlide))
 
 
-def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
+def read_data_manifest(path: Path) -> tuple[DataSlide, ...]:
     """The rows of a manifest CSV. Raises UsageError that names the file, the line and the way out."""
     lines = read_table(path, columns=COLUMNS, required=COLUMNS)
     rows = [_row(line) for line in lines]
@@ -65,17 +65,17 @@ def read_manifest(path: Path) -> tuple[ManifestRow, ...]:
     return tuple(rows)
 
 
-def write_manifest(rows: Iterable[ManifestRow], path: Path) -> None:
+def write_data_manifest(rows: Iterable[DataSlide], path: Path) -> None:
     """The rows as a manifest CSV."""
     write_beside(path, csv_text(COLUMNS, ([_text(value) for value in astuple(row)] for row in rows)).encode())
 
 
-def chosen(rows: Sequence[ManifestRow], patterns: str) -> tuple[ManifestRow, ...]:
+def chosen(rows: Sequence[DataSlide], patterns: str) -> tuple[DataSlide, ...]:
     """The rows whose slide_id matches one of the comma-separated wildcards, without those that are excluded.
 
     Raises UsageError for a wildcard that matches nothing, and where it names an excluded slide only.
     """
-    found: dict[str, ManifestRow] = {}
+    found: dict[str, DataSlide] = {}
     for pattern in (part.strip() for part in patterns.split(",")):
         matching = [row for row in rows if fnmatchcase(row.slide_id, pattern)]
         if not matching:
@@ -97,7 +97,7 @@ def _text(value: str | bool) -> str:
     return value if isinstance(value, str) else ("yes" if value else "no")
 
 
-def _row(line: CsvRow) -> ManifestRow:
+def _row(line: CsvRow) -> DataSlide:
     if not _ID.fullmatch(line.text("slide_id")):
         raise line.error(f"slide_id {line.text('slide_id')!r} must be letters, digits, '.', '_' or '-'")
     for name in ("key", "annotation_key"):
@@ -105,7 +105,7 @@ def _row(line: CsvRow) -> ManifestRow:
         names_a_file = bool(parts.name) if text else name != "key"
         if not names_a_file or parts.is_absolute() or ".." in parts.parts or "\\" in text or not text.isprintable():
             raise line.error(f"{name} {text!r} is not a path inside the bucket")
-    row = ManifestRow(
+    row = DataSlide(
         **{
             **line.cells,
             "checksum": line.text("checksum").lower(),
@@ -141,7 +141,7 @@ def _check_unique(lines: Sequence[CsvRow], name: str, values: Sequence[str]) -> 
         seen[value] = line.line
 
 
-def _check_splits(lines: Sequence[CsvRow], rows: Sequence[ManifestRow]) -> None:
+def _check_splits(lines: Sequence[CsvRow], rows: Sequence[DataSlide]) -> None:
     """One patient in two splits would be tested on what was learned, however its name is written."""
     seen: dict[str, tuple[int, str]] = {}
     for line, row in zip(lines, rows, strict=True):

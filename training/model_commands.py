@@ -264,9 +264,9 @@ def _laid_out(patches: Path, tool: Path | None, seeds: str, work: Path) -> "tupl
 def _outlined(manifest: Path, data: Path, slides: str, split: str) -> "tuple[list[KnownSlide], str]":
     """Slides of a manifest, and what they are in words."""
     from training.annotated_slides import annotated_slides
-    from training.manifest import chosen, read_manifest
+    from training.manifest import chosen, read_data_manifest
 
-    rows = [row for row in chosen(read_manifest(manifest), slides) if row.split == split]
+    rows = [row for row in chosen(read_data_manifest(manifest), slides) if row.split == split]
     known = annotated_slides(rows, data, tell=typer.echo)
     return known, f"{len(known)} outlined slides of split {split} of {manifest.name}"
 

@@ -26,7 +26,7 @@ from nodescan.scan_settings import ScanSettings
 from nodescan.slides import open_slide
 from nodescan.whole_files import output_errors, written_beside
 from training.block_mask import BlockMask, draw_mask, empty_mask, load_block_mask
-from training.manifest import DIGESTS, ManifestRow, digest_of
+from training.manifest import DIGESTS, DataSlide, digest_of
 from training.slide_index import (
     INDEX_FILE,
     SPACING_UM,
@@ -62,7 +62,7 @@ OUTSIDE_SHARE = 0.01
 class _Job:
     """A slide to prepare. annotation: None of a negative one. signature, fingerprint: see IndexRow; "" until opened."""
 
-    row: ManifestRow
+    row: DataSlide
     path: Path
     annotation: Path | None
     signature: str = ""
@@ -73,7 +73,7 @@ class _Job:
         return Member(self.row.slide_id, self.row.split, self.row.group, str(self.path.resolve()))
 
 
-def prepare(rows: Sequence[ManifestRow], data: Path, to: Path, *, tell: Tell) -> tuple[IndexRow, ...]:
+def prepare(rows: Sequence[DataSlide], data: Path, to: Path, *, tell: Tell) -> tuple[IndexRow, ...]:
     """Write the index of the rows' slides into `to`; slides that are prepared already are kept.
 
     Of the rows, those that are excluded or not outlined leave the index. Raises UsageError where a slide or an
@@ -156,7 +156,7 @@ def cell_strata(
     return strata
 
 
-def _jobs(rows: Sequence[ManifestRow], data: Path, tell: Tell) -> list[_Job]:
+def _jobs(rows: Sequence[DataSlide], data: Path, tell: Tell) -> list[_Job]:
     """What is to be prepared: everything is looked for before the first slide is opened."""
     jobs, missing = [], []
     for row in rows:

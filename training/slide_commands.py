@@ -32,9 +32,9 @@ def download_command(
     """Fetch slides and outlines from the public bucket; run it again to go on after a break."""
     from training.bucket import CAMELYON_BUCKET, CAMELYON_ENDPOINT, Bucket
     from training.download import download
-    from training.manifest import chosen, read_manifest
+    from training.manifest import chosen, read_data_manifest
 
-    rows = chosen(read_manifest(manifest), slides)
+    rows = chosen(read_data_manifest(manifest), slides)
     bucket = Bucket(CAMELYON_BUCKET, endpoint or CAMELYON_ENDPOINT)
     fetched = download(rows, to, bucket=bucket, tell=typer.echo, parallel=parallel)
     total = sum(item.size for item in fetched)
@@ -51,11 +51,11 @@ def prepare_command(
     slides: Slides = "*",
 ) -> None:
     """Find tissue, draw the outlines as masks, and index what can be sampled from."""
-    from training.manifest import SPLITS, chosen, read_manifest
+    from training.manifest import SPLITS, chosen, read_data_manifest
     from training.prepare import prepare
     from training.slide_index import read_index
 
-    rows = read_manifest(manifest)
+    rows = read_data_manifest(manifest)
     excluded = [row for row in rows if row.excluded]
     prepare([*chosen(rows, slides), *excluded], data, to, tell=typer.echo)
     entries = read_index(to)

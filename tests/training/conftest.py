@@ -8,7 +8,7 @@ import torch
 
 from tests.fakes import silent
 from tests.training.made_slides import write_data_set
-from training.manifest import read_manifest
+from training.manifest import read_data_manifest
 from training.prepare import prepare
 
 
@@ -33,5 +33,5 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def index(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sampling index of the data set."""
     folder = tmp_path_factory.mktemp("index")
-    prepare(read_manifest(data_set / "manifest.csv"), data_set, folder, tell=silent)
+    prepare(read_data_manifest(data_set / "manifest.csv"), data_set, folder, tell=silent)
     return folder

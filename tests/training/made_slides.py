@@ -9,7 +9,7 @@ import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from training.manifest import ManifestRow, write_manifest
+from training.manifest import DataSlide, write_data_manifest
 from training.slide_index import read_index, write_index
 
 SPACING_UM = 0.972
@@ -96,10 +96,10 @@ DISCS: dict[str, tuple[Disc, ...]] = {
 """What each slide holds. Of tumor_010, only the first deposit is outlined."""
 
 
-def row_of(slide_id: str) -> ManifestRow:
+def row_of(slide_id: str) -> DataSlide:
     """As the manifest of CAMELYON16 has it."""
     tumour, partly = bool(DISCS[slide_id]), slide_id == "tumor_010"
-    return ManifestRow(
+    return DataSlide(
         slide_id=slide_id,
         patient_id="",
         node_id="",
@@ -123,7 +123,7 @@ def write_data_set(folder: Path) -> Path:
         write_slide(folder / row.key, discs, seed)
         if discs:
             write_asap(folder / row.annotation_key, discs if row.exhaustive else discs[:1])
-    write_manifest(rows, folder / "manifest.csv")
+    write_data_manifest(rows, folder / "manifest.csv")
     return folder / "manifest.csv"
 
 

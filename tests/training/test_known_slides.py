@@ -29,15 +29,15 @@ from training.annotated_slides import annotated_slides
 from training.composite_slide import NODE_MM, make_composite_slide
 from training.composites import MOSAIC, known_composite, linked, make_composites
 from training.known_slides import Known, KnownSlide, score_slide, summarise
-from training.manifest import ManifestRow, read_manifest
+from training.manifest import DataSlide, read_data_manifest
 from training.mosaics import MosaicMaker
 from training.patches import PATCH_SPACING_UM, Patches
 
 NORMAL, TUMOUR = (210, 150, 195), (110, 60, 150)
 
 
-def rows_of(data_set: Path, split: str) -> list[ManifestRow]:
-    return [row for row in read_manifest(data_set / "manifest.csv") if row.split == split]
+def rows_of(data_set: Path, split: str) -> list[DataSlide]:
+    return [row for row in read_data_manifest(data_set / "manifest.csv") if row.split == split]
 
 
 def patches() -> Patches:
@@ -79,7 +79,7 @@ def test_outlines_become_deposits_of_their_size_and_place(data_set: Path) -> Non
 def test_slides_that_are_not_wholly_outlined_say_why_they_are_left_out(data_set: Path) -> None:
     """What is found beside their outlines may be tumour as well."""
     said: list[str] = []
-    rows = [replace(row, split="valid") for row in read_manifest(data_set / "manifest.csv")]
+    rows = [replace(row, split="valid") for row in read_data_manifest(data_set / "manifest.csv")]
     rows = [replace(row, annotation_key="") if row.slide_id == "tumor_001" else row for row in rows]
     slides = {slide.name for slide in annotated_slides(rows, data_set, tell=said.append)}
     assert slides == {"tumor_002", "normal_001", "normal_002", "normal_003"}
@@ -90,7 +90,7 @@ def test_slides_that_are_not_wholly_outlined_say_why_they_are_left_out(data_set:
 def test_an_excluded_slide_is_left_out_with_its_reason(data_set: Path) -> None:
     """Of either kind, however well it is outlined."""
     said: list[str] = []
-    rows = [row for row in read_manifest(data_set / "manifest.csv") if row.slide_id != "tumor_010"]
+    rows = [row for row in read_data_manifest(data_set / "manifest.csv") if row.slide_id != "tumor_010"]
     names = {"tumor_001", "normal_001"}
     rows = [replace(row, excluded=True, why="out of focus") if row.slide_id in names else row for row in rows]
     slides = {slide.name for slide in annotated_slides(rows, data_set, tell=said.append)}
@@ -121,7 +121,7 @@ def test_what_is_excluded_is_cut_out_of_a_deposit(data_set: Path, tmp_path: Path
 def test_slides_with_outlines_that_say_nothing_are_left_out_and_it_is_said(data_set: Path, tmp_path: Path) -> None:
     """What is found in such an outline is neither right nor false."""
     shutil.copytree(data_set, tmp_path / "data")
-    rows = [replace(row, split="valid") for row in read_manifest(data_set / "manifest.csv")]
+    rows = [replace(row, split="valid") for row in read_data_manifest(data_set / "manifest.csv")]
     outlines = tmp_path / "data" / "CAMELYON16/annotations/tumor_001.xml"
     outlines.write_text(outlines.read_text().replace('"_0"', '"None"', 1))
     said: list[str] = []

@@ -11,29 +11,29 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE
 from tests.training.made_slides import row_of
 from training.camelyon_manifests import OUTLINED_NODES, camelyon16_rows, camelyon17_rows
-from training.manifest import ManifestRow, chosen, read_manifest, write_manifest
+from training.manifest import DataSlide, chosen, read_data_manifest, write_data_manifest
 
 MANIFESTS = Path(__file__).parents[2] / "data_manifests"
 
 
 @pytest.fixture(scope="module")
-def camelyon16() -> dict[str, ManifestRow]:
-    return {row.slide_id: row for row in read_manifest(MANIFESTS / "camelyon16.csv")}
+def camelyon16() -> dict[str, DataSlide]:
+    return {row.slide_id: row for row in read_data_manifest(MANIFESTS / "camelyon16.csv")}
 
 
 @pytest.fixture(scope="module")
-def camelyon17() -> dict[str, ManifestRow]:
-    return {row.slide_id: row for row in read_manifest(MANIFESTS / "camelyon17.csv")}
+def camelyon17() -> dict[str, DataSlide]:
+    return {row.slide_id: row for row in read_data_manifest(MANIFESTS / "camelyon17.csv")}
 
 
 def write_lines(path: Path, change: Callable[[list[str]], list[str]]) -> Path:
     """A manifest of three slides, its lines changed."""
-    write_manifest([row_of(name) for name in ("tumor_001", "tumor_002", "normal_001")], path)
+    write_data_manifest([row_of(name) for name in ("tumor_001", "tumor_002", "normal_001")], path)
     path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
     return path
 
 
-def test_camelyon16_holds_399_slides_and_the_two_that_were_taken_out(camelyon16: dict[str, ManifestRow]) -> None:
+def test_camelyon16_holds_399_slides_and_the_two_that_were_taken_out(camelyon16: dict[str, DataSlide]) -> None:
     """159 normal, 111 tumour and 129 test slides; normal_086 and test_049 are named with the reason."""
     used = [row for row in camelyon16.values() if not row.excluded]
     assert Counter(row.slide_id.split("_")[0] for row in used) == {"normal": 159, "tumor": 111, "test": 129}
@@ -43,7 +43,7 @@ def test_camelyon16_holds_399_slides_and_the_two_that_were_taken_out(camelyon16:
     assert "duplicate" in taken_out["test_049"]
 
 
-def test_camelyon16_names_every_slide_that_is_annotated_in_part(camelyon16: dict[str, ManifestRow]) -> None:
+def test_camelyon16_names_every_slide_that_is_annotated_in_part(camelyon16: dict[str, DataSlide]) -> None:
     """The twenty tumour slides and test_114, and no other slide in use."""
     partly = {row.slide_id for row in camelyon16.values() if not row.exhaustive and not row.excluded}
     assert partly == NOT_EXHAUSTIVE
@@ -51,14 +51,14 @@ def test_camelyon16_names_every_slide_that_is_annotated_in_part(camelyon16: dict
     assert len(partly - {"test_114"}) == 20
 
 
-def test_labels_of_camelyon16_are_the_organisers(camelyon16: dict[str, ManifestRow]) -> None:
+def test_labels_of_camelyon16_are_the_organisers(camelyon16: dict[str, DataSlide]) -> None:
     """49 of the 129 test slides hold tumour, 22 of them macrometastases; only what holds tumour has outlines."""
     test = [row for row in camelyon16.values() if row.split == "test" and not row.excluded]
     assert Counter(row.label for row in test) == {"negative": 80, "micro": 27, "macro": 22}
     assert all(bool(row.annotation_key) == (row.label != "negative") for row in test)
 
 
-def test_camelyon17_holds_every_node_and_label(camelyon17: dict[str, ManifestRow]) -> None:
+def test_camelyon17_holds_every_node_and_label(camelyon17: dict[str, DataSlide]) -> None:
     """500 labelled training nodes of 100 patients, 500 unlabelled test nodes of another 100."""
     train = [row for row in camelyon17.values() if row.split != "test"]
     test = [row for row in camelyon17.values() if row.split == "test"]
@@ -68,7 +68,7 @@ def test_camelyon17_holds_every_node_and_label(camelyon17: dict[str, ManifestRow
     assert Counter(row.centre for row in train) == dict.fromkeys("01234", 100)
 
 
-def test_outlined_nodes_of_camelyon17_hold_tumour_ten_in_each_centre(camelyon17: dict[str, ManifestRow]) -> None:
+def test_outlined_nodes_of_camelyon17_hold_tumour_ten_in_each_centre(camelyon17: dict[str, DataSlide]) -> None:
     """50 nodes, ten a centre, each positive; normal tissue is drawn from none of them."""
     outlined = [row for row in camelyon17.values() if row.annotation_key]
     assert {row.slide_id for row in outlined} == OUTLINED_NODES
@@ -78,8 +78,8 @@ def test_outlined_nodes_of_camelyon17_hold_tumour_ten_in_each_centre(camelyon17:
 
 def test_manifests_are_what_the_labels_give(shared: Path, tmp_path: Path) -> None:
     """Written anew from the organisers' label files, both come out the same to the byte."""
-    write_manifest(camelyon16_rows(shared / "data/camelyon16/test_reference.csv"), tmp_path / "camelyon16.csv")
-    write_manifest(camelyon17_rows(shared / "data/camelyon17/stage_labels.csv"), tmp_path / "camelyon17.csv")
+    write_data_manifest(camelyon16_rows(shared / "data/camelyon16/test_reference.csv"), tmp_path / "camelyon16.csv")
+    write_data_manifest(camelyon17_rows(shared / "data/camelyon17/stage_labels.csv"), tmp_path / "camelyon17.csv")
     for name in ("camelyon16.csv", "camelyon17.csv"):
         assert (tmp_path / name).read_bytes() == (MANIFESTS / name).read_bytes()
 
@@ -87,7 +87,7 @@ def test_manifests_are_what_the_labels_give(shared: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["camelyon16.csv", "camelyon17.csv"])
 def test_a_fifth_of_the_training_slides_is_for_validation(name: str) -> None:
     """By the stated rule, with every class in both parts."""
-    rows = [row for row in read_manifest(MANIFESTS / name) if row.split != "test" and not row.excluded]
+    rows = [row for row in read_data_manifest(MANIFESTS / name) if row.split != "test" and not row.excluded]
     valid = [row for row in rows if row.split == "valid"]
     assert 0.19 < len(valid) / len(rows) < 0.21
     assert {row.label for row in valid} == {row.label for row in rows}
@@ -96,8 +96,8 @@ def test_a_fifth_of_the_training_slides_is_for_validation(name: str) -> None:
 def test_a_manifest_comes_back_as_written(tmp_path: Path) -> None:
     """Every value survives the file."""
     rows = (row_of("tumor_010"), replace(row_of("normal_001"), checksum="0f" * 32, patient_id="p, 1"))
-    write_manifest(rows, tmp_path / "m.csv")
-    assert read_manifest(tmp_path / "m.csv") == rows
+    write_data_manifest(rows, tmp_path / "m.csv")
+    assert read_data_manifest(tmp_path / "m.csv") == rows
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_what_no_manifest_may_say(tmp_path: Path, change: Callable[[list[str]], 
     if not path.read_text().strip():
         path.write_text("")
     with pytest.raises(UsageError) as caught:
-        read_manifest(path)
+        read_data_manifest(path)
     assert said in str(caught.value)
     assert path.name in str(caught.value)
 
@@ -162,17 +162,17 @@ def test_one_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
     """The lines of both splits are named; an excluded slide doesn't count."""
     one = replace(row_of("tumor_001"), patient_id="anna")
     other = replace(row_of("tumor_002"), patient_id="anna")
-    write_manifest([one, other], tmp_path / "m.csv")
+    write_data_manifest([one, other], tmp_path / "m.csv")
     with pytest.raises(UsageError, match=r"line 3: patient 'anna' is in split 'valid' here.*'train'.*line 2"):
-        read_manifest(tmp_path / "m.csv")
-    write_manifest([one, replace(other, patient_id="Anna")], tmp_path / "m.csv")
+        read_data_manifest(tmp_path / "m.csv")
+    write_data_manifest([one, replace(other, patient_id="Anna")], tmp_path / "m.csv")
     with pytest.raises(UsageError, match=r"patient 'Anna' is in split 'valid' here"):
-        read_manifest(tmp_path / "m.csv")
-    write_manifest([one, replace(other, excluded=True, why="scanned twice")], tmp_path / "m.csv")
-    assert len(read_manifest(tmp_path / "m.csv")) == 2
+        read_data_manifest(tmp_path / "m.csv")
+    write_data_manifest([one, replace(other, excluded=True, why="scanned twice")], tmp_path / "m.csv")
+    assert len(read_data_manifest(tmp_path / "m.csv")) == 2
 
 
-def test_slides_are_chosen_by_wildcard(camelyon16: dict[str, ManifestRow]) -> None:
+def test_slides_are_chosen_by_wildcard(camelyon16: dict[str, DataSlide]) -> None:
     """Commas join patterns; an excluded slide is never chosen, and a pattern that meets nothing is an error."""
     rows = list(camelyon16.values())
     ids = [row.slide_id for row in chosen(rows, "tumor_00*, normal_08?")]

@@ -28,7 +28,7 @@ from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
 from training.__main__ import main
 from training.block_mask import draw_mask, load_block_mask
-from training.manifest import ManifestRow, write_manifest
+from training.manifest import DataSlide, write_data_manifest
 from training.mosaics import IGNORED, cell_labels
 from training.prepare import EDGE_UM, cell_strata, prepare
 from training.sampler import HARD_COLUMNS, Place, SlideSampler
@@ -376,7 +376,7 @@ def test_a_slide_that_left_the_manifest_is_told(
     prepared(data_set, tmp_path / "index")
     words = ["--data", str(data_set), "--to", str(tmp_path / "index"), "--slides", "normal_001"]
     for names, told in ((("tumor_001", "normal_001"), False), (("normal_001",), True)):
-        write_manifest([row_of(name) for name in names], tmp_path / "m.csv")
+        write_data_manifest([row_of(name) for name in names], tmp_path / "m.csv")
         with pytest.raises(SystemExit) as end:
             main(["prepare", "--manifest", str(tmp_path / "m.csv"), *words])
         assert end.value.code == 0
@@ -403,7 +403,7 @@ def test_an_index_of_two_manifests_keeps_a_patient_in_one_split(data_set: Path, 
         read_index(tmp_path)
 
 
-def outlined_in_part(data_set: Path, folder: Path, group: str) -> ManifestRow:
+def outlined_in_part(data_set: Path, folder: Path, group: str) -> DataSlide:
     """tumor_001 in `folder`, as exhaustively outlined; its first disc is in a group, and a square beside both."""
     row = row_of("tumor_001")
     (folder / row.key).parent.mkdir(parents=True, exist_ok=True)
