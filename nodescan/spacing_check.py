@@ -17,8 +17,9 @@ from nodescan.imaging.granularity import grain_diameter_um
 from nodescan.interfaces import Slide
 from nodescan.threads import thread_errors
 
-_FINEST_UM, _COARSEST_UM = 0.4, 0.6
-"""A nucleus is some 8 px wide there, or 4 where the spacing is wrong by 2; JPEG's own grain has 1 to 2."""
+_FINE_UM, _COARSE_UM = (0.4, 0.6), (0.6, 1.2)
+"""Finest and coarsest um/px: at the first a nucleus is some 8 px wide, or 4 where the spacing is wrong by 2, and JPEG's
+own grain 1 to 2. Of a coarser slide it may be JPEG's that is measured, so only too large nuclei are told."""
 
 _PIECE_PX, _PIECES, _FEWEST = 256, 12, 4
 """Four pieces tell as much: groups of four of five centres' regions have 3.8 to 4.6 um, as the whole regions have."""
@@ -33,7 +34,7 @@ twice 5.4 to 11.2."""
 
 
 def begin_spacing_check(slide: Slide, overview: Picture, tissue: TissueMask) -> Callable[[], tuple[Flag, ...]]:
-    """Reads some pieces of dense tissue at 0.5 um/px and measures how large their grains, the nuclei, are.
+    """Reads some pieces of dense tissue, at 0.5 um/px if there is that, and measures their grains, the nuclei.
 
     Returns what waits for the flag: the pieces are read while the network answers. No flag where the slide is too
     coarse, or has too little tissue, to tell.
@@ -46,13 +47,14 @@ def begin_spacing_check(slide: Slide, overview: Picture, tissue: TissueMask) -> 
 
 
 def _spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple[Flag, ...]:
-    try:
-        spacing = slide.frame_spacing(_FINEST_UM, _COARSEST_UM)
-    except UnmeasurableError:
+    fine, coarse = (_spacing(slide, *limits) for limits in (_FINE_UM, _COARSE_UM))
+    spacing = fine or coarse
+    if spacing is None:
         return ()
+    smallest_um = _SMALLEST_UM if fine else 0.0
     pieces = tuple(_pieces(slide, overview, tissue, spacing))
     grain = grain_diameter_um(pieces, spacing) if len(pieces) >= _FEWEST else None
-    if grain is None or _SMALLEST_UM <= grain <= _LARGEST_UM:
+    if grain is None or smallest_um <= grain <= _LARGEST_UM:
         return ()
     blurred = " or the scan out of focus" if grain > _LARGEST_UM else ""
     text = (
@@ -61,6 +63,13 @@ def _spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple
         "found at all."
     )
     return (Flag("nuclei_out_of_scale", text),)
+
+
+def _spacing(slide: Slide, finest_um: float, coarsest_um: float) -> Spacing | None:
+    try:
+        return slide.frame_spacing(finest_um, coarsest_um)
+    except UnmeasurableError:
+        return None
 
 
 def _pieces(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Spacing) -> Iterator[NDArray[np.uint8]]:

@@ -31,7 +31,7 @@ class SpottedSlide:
 
     size: float = 1.0
     unreadable: int = 0
-    too_coarse: bool = False
+    finest_um: float = 0.5
     read_at: list[PixelBox] = field(default_factory=list)
 
     @property
@@ -43,16 +43,15 @@ class SpottedSlide:
         return Spacing.square(0.25)
 
     def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
-        if self.too_coarse:
-            raise UnmeasurableError("spotted", "its finest level is 1 um/px")
-        assert finest_um <= 0.5 <= coarsest_um
-        return Spacing.square(0.5)
+        if not finest_um <= self.finest_um <= coarsest_um:
+            raise UnmeasurableError("spotted", "too coarse")
+        return Spacing.square(self.finest_um)
 
     def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
         self.read_at.append(box)
         if len(self.read_at) <= self.unreadable:
             raise RegionUnreadableError("spotted", "a tile is damaged")
-        return spotted(8 * self.size, seed=len(self.read_at))
+        return spotted(4 / spacing.x * self.size, seed=len(self.read_at))
 
 
 def checked(slide: SpottedSlide, tissue: NDArray[np.bool_] | None = None) -> list[str]:
@@ -81,11 +80,15 @@ def test_nuclei_half_and_twice_as_large_are_told_with_the_spacing_in_doubt() -> 
 def test_what_cannot_be_told_is_not_told() -> None:
     speck = np.zeros((250, 250), dtype=np.bool_)
     speck[:40, :40] = True
-    assert checked(SpottedSlide(0.5, too_coarse=True)) == []
+    assert checked(SpottedSlide(2.0, finest_um=1.5)) == []
     assert checked(SpottedSlide(0.5, unreadable=9)) == []
     assert checked(SpottedSlide(0.5), speck) != []  # four pieces are enough
     speck[20:] = False
     assert checked(SpottedSlide(0.5), speck) == []
+
+
+def test_a_coarse_slide_tells_of_large_nuclei_alone() -> None:
+    assert [len(checked(SpottedSlide(size, finest_um=1.0))) for size in (0.5, 1.0, 2.0)] == [0, 0, 1]
 
 
 def test_pieces_lie_on_tissue_in_the_darker_half_of_it() -> None:
@@ -115,17 +118,19 @@ def test_phantoms_are_told_apart(tmp_path: Path) -> None:
     make_phantom(path, plan_phantom((900,), spacing_um=0.5, seed=3))
     assert flags_of(path) == ()
     assert flags_of(path, 0.2) == ("nuclei_out_of_scale",)
-    assert flags_of(path, 1.0) == ()  # too coarse to tell
+    assert flags_of(path, 1.0) == ("nuclei_out_of_scale",)
 
 
 @pytest.mark.parametrize(
     ("name", "right_um", "wrong_um"),
-    [("CMU-1-Small-Region.svs", None, 0.25), ("tcga-cr-7395-01a-01-ts1.svs", 0.5, 0.25)],
+    [("CMU-1-Small-Region.svs", None, (0.25, 1.0)), ("tcga-cr-7395-01a-01-ts1.svs", 0.5, (0.25,))],
 )
-def test_scanner_files_are_told_apart(shared: Path, name: str, right_um: float | None, wrong_um: float) -> None:
+def test_scanner_files_are_told_apart(
+    shared: Path, name: str, right_um: float | None, wrong_um: tuple[float, ...]
+) -> None:
     path = shared / "data" / "slides" / name
     assert flags_of(path, right_um) == ()
-    assert flags_of(path, wrong_um) == ("nuclei_out_of_scale",)
+    assert {flags_of(path, um) for um in wrong_um} == {("nuclei_out_of_scale",)}
 
 
 def test_regions_of_five_centres_are_told_apart(shared: Path, tmp_path: Path) -> None:
