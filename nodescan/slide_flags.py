@@ -1,7 +1,6 @@
 """What a reader of a slide's report has to be told beside its findings, flag by flag."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +22,7 @@ from nodescan.imaging.quality import stain_flags
 from nodescan.imaging.tissue import excluded_flags
 from nodescan.interfaces import TilePredictor
 from nodescan.scan_settings import ScanSettings
-from nodescan.threads import thread_errors
+from nodescan.threads import begun
 
 
 def begin_tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> Callable[[], tuple[Flag, ...]]:
@@ -31,11 +30,7 @@ def begin_tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSett
 
     Returns what waits for the flags: they are worked out while the network answers.
     """
-    thread = ThreadPoolExecutor(1, thread_name_prefix="tissue-flags")
-    with thread_errors():
-        coming = thread.submit(_tissue_flags, overview, tissue, settings)
-    thread.shutdown(wait=False)
-    return coming.result
+    return begun("tissue-flags", _tissue_flags, overview, tissue, settings)
 
 
 def _tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:

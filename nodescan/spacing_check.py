@@ -1,7 +1,6 @@
 """Holds a slide's spacing against its cell nuclei: with a wrong one every size is wrong, and looks like any other."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import numpy as np
@@ -15,7 +14,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.imaging.granularity import grain_diameter_um
 from nodescan.interfaces import Slide
-from nodescan.threads import thread_errors
+from nodescan.threads import begun
 
 _FINE_UM, _COARSE_UM = (0.4, 0.6), (0.6, 1.2)
 """Finest and coarsest um/px: at the first a nucleus is some 8 px wide, or 4 where the spacing is wrong by 2, and JPEG's
@@ -39,16 +38,12 @@ def begin_spacing_check(slide: Slide, overview: Picture, tissue: TissueMask) -> 
     Returns what waits for the flag: the pieces are read while the network answers. No flag where the slide is too
     coarse, or has too little tissue, to tell.
     """
-    thread = ThreadPoolExecutor(1, thread_name_prefix="spacing-check")
-    with thread_errors():
-        coming = thread.submit(_spacing_flags, slide, overview, tissue)
-    thread.shutdown(wait=False)
-    return coming.result
+    return begun("spacing-check", _spacing_flags, slide, overview, tissue)
 
 
 def _spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple[Flag, ...]:
-    fine, coarse = (_spacing(slide, *limits) for limits in (_FINE_UM, _COARSE_UM))
-    spacing = fine or coarse
+    fine = _spacing(slide, *_FINE_UM)
+    spacing = fine or _spacing(slide, *_COARSE_UM)
     if spacing is None:
         return ()
     smallest_um = _SMALLEST_UM if fine else 0.0

@@ -1,9 +1,13 @@
-"""What becomes of work whose threads the system refuses."""
+"""Work in threads of its own, and what becomes of it where the system refuses them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from nodescan.errors import WorkerError
+
+_Result = TypeVar("_Result")
 
 _REFUSED = "can't start new thread"
 """Python's words: it has no exception of its own for it."""
@@ -19,3 +23,15 @@ def thread_errors() -> Iterator[None]:
             raise
         remedy = "end other programs, or raise the limit of processes (ulimit -u)"
         raise WorkerError(f"no thread can be started; {remedy}") from error
+
+
+def begun(name: str, work: Callable[..., _Result], *given: object) -> Callable[[], _Result]:
+    """Begins `work` in a thread of that name; what it returns waits for the result, and raises what `work` raised.
+
+    Raises WorkerError where the system gives no thread.
+    """
+    thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+    with thread_errors():
+        coming = thread.submit(work, *given)
+    thread.shutdown(wait=False)
+    return coming.result

@@ -9,7 +9,7 @@ from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, is_borderline
 from nodescan.domain.decision import DecisionRule
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, SquareMicrometers
@@ -49,7 +49,7 @@ def certain_deposits(
         return ()
     most = find_foci(probability, replace(rule, threshold=low, seed_threshold=seeds[0]), settings)
     large = most.deposits(settings.joining_gap_um)
-    if all(found.metastasis <= Metastasis.ITC for found in large):  # as on most slides: nothing more needs be traced
+    if largest_class(large) <= Metastasis.ITC:  # as on most slides: nothing more needs be traced
         return ()
     parts, least = (
         find_foci(probability, replace(rule, threshold=high, seed_threshold=seed), own)

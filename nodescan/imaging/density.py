@@ -10,9 +10,9 @@ DENSEST = 2.4
 
 
 def optical_density(channels: Iterable[NDArray[np.uint8]], glass: Sequence[float]) -> NDArray[np.float32]:
-    """float32 (3, ...): log10(glass / level) of R, G and B, never below 0; level 0 counts as 1.
+    """float32 (C, ...): log10(glass / level) of each channel, never below 0; level 0 counts as 1.
 
-    channels : three of uint8 (...). glass: the grey level of an empty slide in each.
+    channels : C of uint8 (...), of R, G and B mostly. glass: the grey level of an empty slide in each.
     """
     levels = np.maximum(np.arange(256), 1)
     tables = [np.maximum(np.log10(level / levels), 0).astype(np.float32) for level in glass]

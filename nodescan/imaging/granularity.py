@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.units import Micrometers, Spacing
+from nodescan.imaging.density import optical_density
 
 _FINEST_PX, _COARSEST_UM, _STEPS = 2.0, 14.0, 49
 """Diameters that are asked for. Of fewer pixels are noise and JPEG's grain; twice a tumour's nucleus is the most."""
 
 _RINGS = 256
 _WEAKEST = 1e-12
-_DENSITY = -np.log10(np.maximum(np.arange(256), 1))
 
 
 def grain_diameter_um(pieces: Sequence[NDArray[np.uint8]], spacing: Spacing) -> Micrometers | None:
@@ -45,7 +45,7 @@ def _rings(shape: tuple[int, ...], spacing: Spacing) -> tuple[NDArray[np.intp], 
 
 def _power(pixels: NDArray[np.uint8], ring: NDArray[np.intp]) -> NDArray[np.float64]:
     """float64 (_RINGS,): power of red's optical density in each ring."""
-    density = _DENSITY[pixels[..., 0]]
+    (density,) = optical_density([pixels[..., 0]], [255])  # of any glass: its mean is taken off
     window = np.outer(np.hanning(density.shape[0]), np.hanning(density.shape[1]))
     power = np.abs(np.fft.rfft2((density - density.mean()) * window)) ** 2
     power[:, 1 : (density.shape[1] + 1) // 2] *= 2  # rfft2 leaves out their mirror images
