@@ -27,7 +27,7 @@ _LEAST_TISSUE = 0.9
 """Of a piece: edges and fat are larger than nuclei."""
 
 _USUAL_UM, _SMALLEST_UM, _LARGEST_UM = 4.0, 2.7, 6.4
-"""Of grains, by grain_diameter_um. Sharp H&E has 3.6 to 4.9 (five centres' regions, patches of four slides, CMU-1's
+"""Of grains, by grain_diameter_um. Sharp H&E has 3.5 to 4.9 (five centres' regions, patches of four slides, CMU-1's
 skin, 40 composites), one slide's tumour 3.0, 30 tiles full of tumour 5.4; at half the spacing these have 1.8 to 2.8, at
 twice 5.4 to 11.2."""
 
