@@ -48,7 +48,8 @@ class TumourModule(lightning.LightningModule):
         weight_decay: AdamW's, on kernels only.
         tile_weight: weight of the tiles' loss beside the patches'; at 0 tiles aren't looked at.
         label_smoothing: how far labels are drawn from 0 and 1.
-        init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with.
+        init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with; `imagenet`
+            for efficientnet-lite0.
         teachers: checkpoints or models whose mean answer to a patch its label is drawn to.
         teacher_share: how far, from 0 to 1.
     """

@@ -9,6 +9,7 @@ from torch.nn import functional
 from nodescan.inference.equivariance import POSES
 from nodescan.inference.models import P4MNet, build
 from nodescan.inference.resnet import Block
+from training.pretrained import LITE, EfficientNetLite
 
 
 class PlainStep(nn.Module):
@@ -92,6 +93,7 @@ RIVALS: dict[str, Callable[[], nn.Module]] = {
     "plain": lambda: PlainNet((4, 16, 48, 64), dropout=0.1),
     "p4m-wide-first": lambda: P4MNet((8, 16, 48, 64), dropout=0.1),
     "residual": ResidualNet,
+    LITE: EfficientNetLite,
     "p4m-half": lambda: P4MNet((2, 8, 24, 32), dropout=0.1),
 }
 
