@@ -98,11 +98,14 @@ def reviewed_before(folder: Path) -> set[tuple[str, str]]:
 
 def set_review_aside(folder: Path, given: Sequence[Applied] = ()) -> str:
     """Before stages replace reviewed ones, `set_aside`, in words, where a deposit that was corrected there is not in
-    the corrections given now; "" where none was."""
+    the corrections given now, or nobody can tell; "" where nothing was moved."""
     lost = reviewed_before(folder) - {(one.slide_id, str(one.deposit_id)) for one in given}
-    aside = set_aside(folder) if lost else None
+    damaged = _patients_in(folder) is None
+    aside = set_aside(folder) if lost or damaged else None
     if aside is None:
         return ""
+    if damaged:
+        return f"earlier stages: moved to {aside.name}, since their {PATIENTS_JSON} can't be read: they may be reviewed"
     if not given:
         return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
     slides = few(sorted({slide_id for slide_id, _ in lost}), 5)
@@ -134,11 +137,18 @@ def set_aside(folder: Path) -> Path | None:
 
 def _earlier(folder: Path) -> list[dict[str, Any]]:
     """The patients of the patients.json that stands in a folder; none where there is no such file, or a damaged one."""
+    return _patients_in(folder) or []
+
+
+def _patients_in(folder: Path) -> list[dict[str, Any]] | None:
+    """The patients of a folder's patients.json; none without such a file; None of a damaged one."""
     try:
         patients = json.loads((folder / PATIENTS_JSON).read_bytes())["patients"]
         return [patient for patient in patients if isinstance(patient, dict)]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except FileNotFoundError:
         return []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _earlier_pages(folder: Path) -> set[str]:
