@@ -26,6 +26,7 @@ from nodescan.whole_files import output_errors, remove_parts, written_beside
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
 from training.options import LIGHTNING
+from training.rivals import RIVALS
 from training.run_length import SameLength, ValidatedOnce
 
 _ROOT = "--trainer.default_root_dir"
@@ -204,7 +205,8 @@ class TrainingCLI(LightningCLI):
             if self.trainer.is_global_zero and best and monitor:
                 score = float(getattr(callback, "best_model_score", None) or 0)
                 print(f"best checkpoint, {monitor} {score:.4f}: {best}")
-                print(f"make a model of it: python -m training export {best} --to models/NAME")
+                if self.model.hparams["architecture"] not in RIVALS:
+                    print(f"make a model of it: python -m training export {best} --to models/NAME")
 
 
 def _slow_in_bfloat16(accelerator: str) -> bool:

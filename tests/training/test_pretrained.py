@@ -10,6 +10,7 @@ import torch
 from nodescan.errors import UsageError
 from nodescan.inference.transforms import normalised
 from training.checkpoints import starting_weights
+from training.fitting import TrainingCLI
 from training.module import TumourModule
 from training.pretrained import IMAGENET, LITE, EfficientNetLite, _as_imagenet
 
@@ -106,3 +107,17 @@ def test_pixels_are_put_as_those_weights_were_trained() -> None:
     """A byte less 127, in 128ths: of every colour alike."""
     shown = _as_imagenet(normalised(torch.tensor([0.0, 127 / 255, 1.0]).view(1, 1, 1, 3).expand(1, 3, 1, 3)))
     assert torch.allclose(shown, torch.tensor([-127 / 128, 0.0, 1.0]).expand(1, 3, 1, 3), atol=1e-6)
+
+
+@pytest.mark.parametrize(("architecture", "told"), [(LITE, False), ("p4m", True)])
+def test_only_of_a_network_that_scans_it_is_said_how_to_make_a_model(
+    architecture: str, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """export would refuse a rival's checkpoint."""
+    best = SimpleNamespace(best_model_path="best.ckpt", monitor="valid/auc", best_model_score=0.9)
+    trainer = SimpleNamespace(checkpoint_callbacks=[best], is_global_zero=True)
+    cli = SimpleNamespace(trainer=trainer, model=SimpleNamespace(hparams={"architecture": architecture}))
+    TrainingCLI.after_fit(cli)
+    said = capsys.readouterr().out
+    assert "best checkpoint, valid/auc 0.9000: best.ckpt" in said
+    assert ("python -m training export best.ckpt" in said) == told
