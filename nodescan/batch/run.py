@@ -172,10 +172,11 @@ def scan_all(
                 done[report.slide.slide_id] = report
                 unwritten = attempt(write_rows, viewer)
         state = "finished"
-    except NodescanError as error:
+    except (NodescanError, KeyboardInterrupt) as error:
         left = [ref for ref in waiting if ref.slide_id not in done]
-        unheard = {} if stale else finished_unheard(left, tools.folder)  # else an older one may stand there
-        done |= not_scanned(left, error, tools.folder) | unheard
+        if isinstance(error, NodescanError):  # what a user stops is to be gone on with, no slide failed
+            done |= not_scanned(left, error, tools.folder)
+        done |= {} if stale else finished_unheard(left, tools.folder)  # else an older one may stand there
         attempt(write_rows, viewer)
         raise
     finally:

@@ -130,6 +130,22 @@ def test_report_that_was_finished_unheard_has_its_row(tmp_path: Path, out: Path)
     assert json.loads((out / "run.json").read_text())["redo"] == ["b"]
 
 
+def test_slide_whose_report_is_whole_when_the_user_stops_the_run_has_its_row(tmp_path: Path, out: Path) -> None:
+    """Ctrl-C between a slide's report and the word of it; what was not scanned has no row, for it didn't fail."""
+    made = tools(out)
+
+    def stopped(ref: SlideRef, viewer: Viewer) -> SlideReport:
+        made.scan(ref, viewer)
+        raise KeyboardInterrupt
+
+    paths = (paint_slide(tmp_path / "a.tif", tumour_um=400), paint_slide(tmp_path / "b.tif"))
+    with pytest.raises(KeyboardInterrupt):
+        scan_all(slides(*paths), replace(made, scan=stopped), Listener(), kept={})
+    assert [(row["slide_id"], row["status"], row["metastasis"]) for row in rows(out)] == [("a", "complete", "micro")]
+    record = json.loads((out / "run.json").read_text())
+    assert (record["state"], record["slides"]["complete"]) == ("interrupted", 1)
+
+
 def test_memory_that_runs_out_is_no_defect(tmp_path: Path, out: Path) -> None:
     """NumPy has an exception of its own for it; the user is told what to do, and the log keeps where it was."""
 
