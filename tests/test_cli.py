@@ -370,7 +370,9 @@ def test_a_file_without_deposits_makes_no_slide_negative(tmp_path: Path, capsys:
     assert "makes no slide negative" in said
     assert "foci" not in said
     assert main(["measure", "deposits.geojson", "--mpp", "0.5", "--json"]) == 0
-    assert any("makes no slide negative" in note for note in json.loads(capsys.readouterr().out)["notes"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["metastasis"], found["largest_deposit_um"], found["n_foci"]) == (None, None, 0)
+    assert any("makes no slide negative" in note for note in found["notes"])
 
 
 def test_mask_that_is_no_image_exits_1(tmp_path: Path, capsys: Capture) -> None:

@@ -91,7 +91,7 @@ def _as_json(measurement: "Measurement") -> dict[str, object]:
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
         "slide_id": measurement.source.stem,
-        "metastasis": measurement.metastasis.word,
+        "metastasis": measurement.metastasis.word if measurement.deposits else None,
         "largest_deposit_um": measurement.largest_deposit_um,
         "n_foci": len(measurement.deposits),
         "deposits": deposits_as_json(measurement.deposits),
