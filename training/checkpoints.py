@@ -10,18 +10,15 @@ import torch
 from nodescan.errors import UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import load_network
-from training.pretrained import IMAGENET, LITE, imagenet_weights
 
 _UNREADABLE = (LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
 
 
 def starting_weights(source: str) -> tuple[str, dict[str, torch.Tensor]]:
-    """Architecture and weights of a checkpoint (*.ckpt), or of a model by its name or folder; or ImageNet's, by that.
+    """Architecture and weights of a checkpoint (*.ckpt), or of a model by its name or folder.
 
     Raises UsageError and ModelError where they can't be had.
     """
-    if source == IMAGENET:
-        return LITE, imagenet_weights()
     if source.endswith(".ckpt"):
         return read_checkpoint(Path(source))
     folder = find_model(source)

@@ -19,6 +19,7 @@ from training.checkpoints import starting_weights
 from training.limits import check_number
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch
+from training.pretrained import IMAGENET, imagenet_weights
 from training.rivals import build_any
 from training.teachers import Teachers, patch_logit
 
@@ -73,7 +74,7 @@ class TumourModule(lightning.LightningModule):
             raise UsageError("model.teacher_share: is 0, so model.teachers would teach nothing; give both, or neither")
         self.net = build_any(architecture)
         if init_from is not None:
-            found, weights = starting_weights(init_from)
+            found, weights = imagenet_weights() if init_from == IMAGENET else starting_weights(init_from)
             if found != architecture:
                 raise UsageError(f"{init_from}: of architecture {found}, the run is of {architecture}")
             self.net.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""A network that saw photographs before patches: as a teacher it knows what no patch could have taught it."""
+"""A network that saw photographs before patches, so that as a teacher it errs elsewhere than what saw patches alone."""
 
 import importlib
 from collections.abc import Iterator
@@ -80,8 +80,8 @@ class EfficientNetLite(nn.Module):
         return self.answer(self.dropout(means))[..., None]
 
 
-def imagenet_weights() -> dict[str, Tensor]:
-    """EfficientNetLite's weights, ImageNet's but for the answer, whose are random. Raises UsageError without them."""
+def imagenet_weights() -> tuple[str, dict[str, Tensor]]:
+    """LITE and its weights, ImageNet's but for the answer, whose are random. Raises UsageError without them."""
     try:
         package = importlib.import_module(_PACKAGE.replace("-", "_"))
     except ImportError as error:
@@ -93,7 +93,7 @@ def imagenet_weights() -> dict[str, Tensor]:
     for name, source in _named_by_google(net):
         own[name] = theirs[source]
     net.load_state_dict(own)
-    return own
+    return LITE, own
 
 
 def _named_by_google(net: EfficientNetLite) -> Iterator[tuple[str, str]]:

