@@ -71,13 +71,18 @@ class EfficientNetLite(nn.Module):
         self.answer = nn.Linear(2 * inputs, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        edge = max(0, image.shape[-1] - 2 * self.margin_px - self.stride_px) // 2
-        seen = image[..., edge : image.shape[-2] - edge, edge : image.shape[-1] - edge]
+        seen = middle_px(image, 2 * self.margin_px + self.stride_px)
         size = [round(side * self.enlarged) for side in seen.shape[-2:]]
         fine = functional.interpolate(_as_imagenet(seen), size=size, mode="bicubic", align_corners=False)
         x = self.blocks(functional.relu6(self.stem(fine.contiguous(memory_format=torch.channels_last))))
         means = torch.cat([x.mean(dim=(2, 3)), _middle(x).mean(dim=(2, 3))], dim=1)
         return self.answer(self.dropout(means))[..., None]
+
+
+def middle_px(image: Tensor, side_px: int) -> Tensor:
+    """The middle side_px of pictures, float (N, C, S, S); all of smaller ones."""
+    edge = max(0, image.shape[-1] - side_px) // 2
+    return image[..., edge : image.shape[-2] - edge, edge : image.shape[-1] - edge]
 
 
 def imagenet_weights() -> tuple[str, dict[str, Tensor]]:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from nodescan.inference.equivariance import POSES
 from nodescan.inference.models import P4MNet, build
 from nodescan.inference.resnet import Block
-from training.pretrained import LITE, EfficientNetLite
+from training.pretrained import LITE, EfficientNetLite, middle_px
 
 
 class PlainStep(nn.Module):
@@ -83,8 +83,7 @@ class ResidualNet(nn.Module):
         self.answer = nn.Linear(channels[-1], 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        edge = max(0, image.shape[-1] - 2 * self.margin_px - self.stride_px) // 2
-        seen = image[..., edge : image.shape[-2] - edge, edge : image.shape[-1] - edge]
+        seen = middle_px(image, 2 * self.margin_px + self.stride_px)
         x = self.stages(functional.relu(self.stem_norm(self.stem(seen))))
         return self.answer(self.dropout(x.mean(dim=(2, 3))))[..., None]
 

@@ -91,7 +91,11 @@ def _slide_pages(staging: Staging, folder: Path) -> set[str]:
 
 def reviewed_before(folder: Path) -> set[tuple[str, str]]:
     """Slide and number of each deposit that a reader corrected in the stages that stand in the folder of a run."""
-    reviews = [patient.get("corrections") for patient in _earlier(folder)]
+    return _corrected(_earlier(folder))
+
+
+def _corrected(patients: Iterable[dict[str, Any]]) -> set[tuple[str, str]]:
+    reviews = [patient.get("corrections") for patient in patients]
     rows = [row for review in reviews if isinstance(review, list) for row in review if isinstance(row, dict)]
     return {(str(row.get("slide_id")), str(row.get("deposit_id"))) for row in rows}
 
@@ -99,8 +103,9 @@ def reviewed_before(folder: Path) -> set[tuple[str, str]]:
 def set_review_aside(folder: Path, given: Sequence[Applied] = ()) -> str:
     """Before stages replace reviewed ones, `set_aside`, in words, where a deposit that was corrected there is not in
     the corrections given now, or nobody can tell; "" where nothing was moved."""
-    lost = reviewed_before(folder) - {(one.slide_id, str(one.deposit_id)) for one in given}
-    damaged = _patients_in(folder) is None
+    patients = _patients_in(folder)
+    damaged = patients is None
+    lost = _corrected(patients or ()) - {(one.slide_id, str(one.deposit_id)) for one in given}
     aside = set_aside(folder) if lost or damaged else None
     if aside is None:
         return ""
