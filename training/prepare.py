@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.batch.lock import held
 from nodescan.config import load_config
 from nodescan.domain.naming import few, how_many
+from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NodescanError, SlideError, UnmeasurableError, UsageError
@@ -42,17 +43,15 @@ from training.slide_index import (
     open_cells,
     write_index,
 )
+from training.strata import EDGE_UM, NEAR_UM, cell_strata
 
 Tell = Callable[[str], None]
 
-EDGE_UM = 62.0
-"""A cell this near to an outline is at its edge: four cells, what a network sees to one side."""
-
-NEAR_UM = 500.0
-"""A normal cell this near to tumour is near."""
-
 MIN_TISSUE = 0.5
 """Share of a cell that must be tissue."""
+
+_OUTLINES_VERSION = 2
+"""Grows with each change to what is made of the same outlines; RESULT_VERSION does with one to what tissue is."""
 
 OUTSIDE_SHARE = 0.01
 """Of an outline's area that may lie outside of its slide: outlines are drawn to the rim by hand."""
@@ -77,13 +76,19 @@ def prepare(rows: Sequence[DataSlide], data: Path, to: Path, *, tell: Tell) -> t
     """Write the index of the rows' slides into `to`; slides that are prepared already are kept.
 
     Of the rows, those that are excluded or not outlined leave the index. Raises UsageError where a slide or an
-    annotation isn't in `data`, or a patient or a file would be in two splits, before any work; at the end where slides
-    failed, the others being prepared: the error of the one that did, or UsageError with their number.
+    annotation isn't in `data`, or a patient or a file would be in two splits, and OutputError where another prepare
+    works in `to`, before any work; at the end where slides failed, the others being prepared: the error of the one that
+    did, or UsageError with their number.
     """
     jobs = _jobs([row for row in rows if not row.excluded], data, tell)
-    settings = load_config().settings
     with output_errors(to):
         to.mkdir(parents=True, exist_ok=True)
+    with held(to, option="--to"):  # two would each write the index without the other's slides
+        return _indexed(rows, jobs, to, tell=tell)
+
+
+def _indexed(rows: Sequence[DataSlide], jobs: Sequence[_Job], to: Path, *, tell: Tell) -> tuple[IndexRow, ...]:
+    settings = load_config().settings
     known = {row.slide_id: row for row in index_rows(to)} if (to / INDEX_FILE).is_file() else {}
     for slide_id in known.keys() & ({row.slide_id for row in rows} - {job.row.slide_id for job in jobs}):
         tell(f"{slide_id}: taken out of the index, it can't be used any more")
@@ -129,31 +134,6 @@ def outlines_on(slide: Slide, annotation: Path) -> Outlines:
         raise _without_tumour(annotation, left_out=outlines.left_out)
     _check_inside(annotation, outlines, slide)
     return outlines
-
-
-def cell_strata(
-    shares: NDArray[np.float32], tissue: NDArray[np.bool_], cell: Spacing, *, exhaustive: bool | NDArray[np.bool_]
-) -> NDArray[np.int8]:
-    """int8 (H, W): the Stratum of every cell, -1 where nothing may be drawn from.
-
-    shares : float32 (H, W) in [0, 1], tumour in each cell; tissue : bool (H, W); cell: spacing of the cells.
-    exhaustive: whether what isn't outlined is normal, on the whole slide or cell by cell, bool (H, W).
-    """
-    tumour = shares > 0
-    strata = np.full(shares.shape, -1, np.int8)
-    if not tumour.any():
-        strata[tissue & exhaustive] = Stratum.ELSEWHERE
-        return strata
-    sampling = (float(cell.y), float(cell.x))
-    inward = np.asarray(ndimage.distance_transform_edt(np.pad(tumour, 1), sampling=sampling))[1:-1, 1:-1]
-    outward = np.asarray(ndimage.distance_transform_edt(~tumour, sampling=sampling))
-    strata[tumour & tissue] = Stratum.INSIDE
-    strata[tumour & tissue & (inward <= EDGE_UM)] = Stratum.EDGE_TUMOUR
-    normal = tissue & ~tumour & exhaustive
-    strata[normal] = Stratum.ELSEWHERE
-    strata[normal & (outward <= NEAR_UM)] = Stratum.NEAR
-    strata[normal & (outward <= EDGE_UM)] = Stratum.EDGE_NORMAL
-    return strata
 
 
 def _jobs(rows: Sequence[DataSlide], data: Path, tell: Tell) -> list[_Job]:
@@ -309,6 +289,7 @@ def _signature(job: _Job, settings: ScanSettings) -> str:
         "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive, job.row.checksum],
         "settings": [asdict(settings.overview), asdict(settings.tissue), SPACING_UM, STRIDE_PX],
         "strata": [EDGE_UM, NEAR_UM, MIN_TISSUE],
+        "made by": [RESULT_VERSION, _OUTLINES_VERSION],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.errors import UsageError
+from nodescan.errors import RegionUnreadableError, UsageError
 from nodescan.interfaces import Slide
 from training.block_mask import BlockMask, load_block_mask
 from training.limits import check_settings
@@ -33,8 +33,16 @@ from training.slide_index import (
     read_index,
 )
 
+_Thing = TypeVar("_Thing")
+
 HARD_COLUMNS = ("slide_id", "left_px", "top_px", "width_px", "height_px", "probability")
-_OPEN_SLIDES, _OPEN_MASKS = 16, 64
+_OPEN_MASKS = 64
+_OPEN_SLIDES, _KEPT_BYTES = 200, 1024 * 1024
+"""Places are drawn from all over the slides: few tiles are wanted twice, and opening a slide takes ten times as long as
+reading a patch. So many files may be open wherever a system allows 256."""
+
+_DRAWS = 100
+"""Places in a row that give nothing, before it is no chance any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,7 @@ class SlideSampler:
                 )
         self._cells = _PerProcess[NDArray[np.uint32]](len(self.rows), self._open_cells)
         self._slides = _PerProcess[Slide](_OPEN_SLIDES, self._open, _close)
+        self._told = set[int]()
         self._masks = _PerProcess[tuple[BlockMask, BlockMask]](_OPEN_MASKS, self._open_masks)
 
     def draw(self, rng: np.random.Generator) -> Place:
@@ -98,6 +107,23 @@ class SlideSampler:
             return self.hard[int(rng.integers(len(self.hard)))]
         edge, near = self.plan.edge_normal_share, self.plan.near_share
         return self._in_stratum(self._one_of(NORMAL_STRATA, (edge, near, 1 - edge - near), rng), rng)
+
+    def drawn_patch(self, rng: np.random.Generator, size_px: int) -> tuple[NDArray[np.uint8], bool]:
+        """A patch around a place drawn; the next where the slide is damaged there, which is said once a slide."""
+        return self._readable(rng, lambda place: self.patch(place, size_px))
+
+    def drawn_tile(
+        self, rng: np.random.Generator, size_px: int, *, margin_px: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """A tile around a place drawn, as drawn_patch, with at least one cell whose label is known.
+
+        A loss over none would be no number.
+        """
+        for _ in range(_DRAWS):
+            pixels, cells = self._readable(rng, lambda place: self.tile(place, size_px, margin_px=margin_px))
+            if (cells != IGNORED).any():
+                return pixels, cells
+        raise UsageError(f"{self.folder}: {_DRAWS} tiles in a row held no cell whose label is known")
 
     def patch(self, place: Place, size_px: int) -> tuple[NDArray[np.uint8], bool]:
         """uint8 (size_px, size_px, 3) RGB around a place, and whether its central 32 px hold tumour."""
@@ -122,6 +148,17 @@ class SlideSampler:
         row = self.rows[place.slide]
         return self._slides[place.slide].read(box_around(place, size_px), row.spacing)
 
+    def _readable(self, rng: np.random.Generator, read: Callable[[Place], _Thing]) -> _Thing:
+        for _ in range(_DRAWS):
+            place = self.draw(rng)
+            try:
+                return read(place)
+            except RegionUnreadableError as error:
+                if place.slide not in self._told:
+                    print(f"sampler: {error}; other places are drawn instead", flush=True)
+                self._told.add(place.slide)
+        return read(self.draw(rng))
+
     def _one_of(self, strata: Sequence[Stratum], shares: Sequence[float], rng: np.random.Generator) -> Stratum:
         there = [(s, share) for s, share in zip(strata, shares, strict=True) if self._holding[s]]
         weights = np.array([share for _, share in there])
@@ -136,7 +173,7 @@ class SlideSampler:
         return Place(number, x, y, stratum)
 
     def _open(self, number: int) -> Slide:
-        return open_prepared(self.rows[number])
+        return open_prepared(self.rows[number], _KEPT_BYTES)
 
     def _open_cells(self, number: int) -> NDArray[np.uint32]:
         return open_cells(self.folder, self.rows[number])
@@ -209,9 +246,6 @@ def _load_masks(folder: Path, slide_id: str) -> tuple[BlockMask, BlockMask]:
     """Of the tumour, and of what is neither tumour nor normal."""
     tumour, ignored = (file(folder, slide_id) for file in (mask_file, ignored_file))
     return load_block_mask(tumour), load_block_mask(ignored)
-
-
-_Thing = TypeVar("_Thing")
 
 
 def _close(slide: Slide) -> None:

@@ -90,7 +90,7 @@ def sample_command(
     sampler = SlideSampler(Path(data["index"]), "train", plan)
     rng, count, started = np.random.default_rng(0), 0, time.monotonic()
     while time.monotonic() - started < seconds:
-        sampler.patch(sampler.draw(rng), PATCH_PX)
+        sampler.drawn_patch(rng, PATCH_PX)
         count += 1
     rate = count / (time.monotonic() - started)
     typer.echo(f"{rate:.0f} patches/s from {len(sampler.rows)} slides, in one process")

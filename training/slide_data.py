@@ -13,14 +13,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from nodescan.errors import UsageError
 from training.augment import AugmentSettings, augmented, blended, context_swapped
 from training.limits import check_answered, check_network, check_settings, least_px
-from training.mosaics import IGNORED
 from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, for_gpu, resumable_loader
 from training.sampler import SamplePlan, SlideSampler
 from training.slide_index import STRIDE_PX
 
 PATCH_PX = 96
 _VALIDATION_STREAM = 1 << 32
-_DRAWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +54,9 @@ class SlideBatches(NumberedBatches):
         """The batch of that number."""
         rng = np.random.default_rng((self.plan.seed, self.rank, number))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        patches = [self.sampler.patch(self.sampler.draw(rng), PATCH_PX) for _ in range(self.plan.patches)]
-        tiles = [self._tile(rng) for _ in range(self.plan.tiles)]
+        patches = [self.sampler.drawn_patch(rng, PATCH_PX) for _ in range(self.plan.patches)]
+        tile_px, margin_px = self.plan.tile_px, self.plan.margin_px
+        tiles = [self.sampler.drawn_tile(rng, tile_px, margin_px=margin_px) for _ in range(self.plan.tiles)]
         pixels = torch.from_numpy(np.stack([patch for patch, _ in patches]))
         tile_pixels = torch.from_numpy(np.stack([tile for tile, _ in tiles]))
         shown = augmented(context_swapped(pixels, self.augment.context_share, generator), self.augment, generator)
@@ -68,15 +67,6 @@ class SlideBatches(NumberedBatches):
             augmented(tile_pixels, self.augment.in_place(), generator),
             torch.from_numpy(np.stack([cells for _, cells in tiles])),
         )
-
-    def _tile(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """A tile with at least one cell whose label is known: a loss over none would be no number."""
-        for _ in range(_DRAWS):
-            place = self.sampler.draw(rng)
-            pixels, cells = self.sampler.tile(place, self.plan.tile_px, margin_px=self.plan.margin_px)
-            if (cells != IGNORED).any():
-                return pixels, cells
-        raise UsageError(f"{self.sampler.folder}: {_DRAWS} tiles in a row held no cell whose label is known")
 
 
 class SlideData(lightning.LightningDataModule):
@@ -126,5 +116,5 @@ class SlideData(lightning.LightningDataModule):
 def _drawn_once(sampler: SlideSampler, plan: SlideBatchPlan) -> tuple[Tensor, Tensor]:
     """uint8 (N, 96, 96, 3) and bool (N,): the same patches in every run and epoch."""
     rng = np.random.default_rng((_VALIDATION_STREAM, plan.seed))
-    drawn = [sampler.patch(sampler.draw(rng), PATCH_PX) for _ in range(plan.valid_patches)]
+    drawn = [sampler.drawn_patch(rng, PATCH_PX) for _ in range(plan.valid_patches)]
     return torch.from_numpy(np.stack([p for p, _ in drawn])), torch.tensor([tumour for _, tumour in drawn])

@@ -17,6 +17,7 @@ from nodescan.errors import UsageError
 from nodescan.interfaces import Slide
 from nodescan.manifest import looks
 from nodescan.slides import open_slide
+from nodescan.slides.tile_cache import KEPT_BYTES
 from nodescan.whole_files import write_beside
 from training.patches import ARRAY_ERRORS
 
@@ -177,13 +178,12 @@ def check_there(rows: Sequence[IndexRow]) -> None:
         raise UsageError(f"{gone[0].path}: the slide {gone[0].slide_id} isn't there any more{more}; run prepare again")
 
 
-def open_prepared(row: IndexRow) -> Slide:
-    """The slide of a row. Raises UsageError where it is gone or has changed: labels are of what was prepared.
-
-    SlideError where it can't be opened.
+def open_prepared(row: IndexRow, kept_bytes: int = KEPT_BYTES) -> Slide:
+    """The slide of a row, as open_slide. Raises UsageError where it is gone or has changed: labels are of what was
+    prepared; SlideError where it can't be opened.
     """
     check_there([row])
-    slide = open_slide(SlideRef(row.slide_id, Path(row.path)))
+    slide = open_slide(SlideRef(row.slide_id, Path(row.path)), kept_bytes)
     if slide.fingerprint() != row.fingerprint:
         slide.close()
         raise UsageError(f"{row.path}: the slide {row.slide_id} has changed since prepare; run prepare again")

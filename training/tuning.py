@@ -20,6 +20,7 @@ from nodescan.domain.classification import classify
 from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import UsageError
@@ -68,14 +69,16 @@ class Trial:
 
 
 def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> ProbabilityMap:
-    """The map of one slide as a scan would make it; kept in `cache` by the slide's content, card and precision.
+    """The map of one slide as a scan would make it; kept in `cache` by all that it hangs on.
 
-    The card counts, too: the temperature stands on it, and the decision by which fast answers are asked again.
+    That is the slide's content, settings and result version, precision, and the card: the temperature stands on it, and
+    the decision by which fast answers are asked again.
     """
-    settings = load_config(None).settings
+    config = load_config(None)
+    settings = config.settings
     with closing(open_slide(SlideRef(path.stem, path))) as slide:
-        made_by = f"{predictor.model.card_sha256[:12]}-{predictor.precision}"
-        kept = cache / f"{path.stem}-{slide.fingerprint()[:12]}-{made_by}.npz"
+        made_of = "-".join(each[:12] for each in (slide.fingerprint(), predictor.model.card_sha256, config.sha256))
+        kept = cache / f"{path.stem}-{made_of}-v{RESULT_VERSION}-{predictor.precision}.npz"
         if kept.exists():
             stored = np.load(kept)
             spacing = Spacing(*stored["spacing"].tolist())

@@ -17,7 +17,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from nodescan.annotations.crossings import cross_too_often
-from nodescan.annotations.exclusions import cut_out_whole, united, without
+from nodescan.annotations.exclusions import cut_out_whole, repaired, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.naming import few, how_many
@@ -235,7 +235,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         if role is Role.IGNORED:
             remarks[_LEFT_OUT].append(piece.name)
             _check_crossings(path, piece)
-            found[role] += [shapely.make_valid(shapely.Polygon(ring)) for ring in piece.rings[:1] if len(ring) >= 3]
+            found[role] += [repaired(shapely.Polygon(ring)) for ring in piece.rings[:1] if len(ring) >= 3]
             continue
         polygon, crosses = _polygon(path, piece)
         found[role].append(polygon)
@@ -273,10 +273,10 @@ def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.Multi
     if polygon.is_valid:
         return polygon, False
     _check_crossings(path, piece)
-    repaired = united([shapely.make_valid(polygon, method="structure", keep_collapsed=False)])
-    if repaired.is_empty:
+    whole = united([repaired(polygon)])
+    if whole.is_empty:
         raise AnnotationError(f"{path.name}: {piece.name} has all its corners on a line, so it has no area")
-    return repaired, True
+    return whole, True
 
 
 def _check_crossings(path: Path, piece: _Piece) -> None:

@@ -51,3 +51,8 @@ def united(shapes: Collection[shapely.Geometry]) -> shapely.MultiPolygon:
     """One valid MultiPolygon; lines and points that cutting leaves over have no area and are dropped."""
     parts = shapely.get_parts(shapely.get_parts(shapely.union_all(list(shapes))))
     return shapely.MultiPolygon([part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty])
+
+
+def repaired(polygon: shapely.Polygon) -> shapely.Geometry:
+    """The polygon made valid: every area that its ring runs around, be it twice."""
+    return shapely.make_valid(polygon, method="structure", keep_collapsed=False)

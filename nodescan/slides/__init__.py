@@ -11,15 +11,16 @@ from nodescan.slides.diagnosis import check_readable, disk_errors, rejection
 from nodescan.slides.facts import SlideFacts
 from nodescan.slides.openslide_reader import open_with_openslide, stored_slide
 from nodescan.slides.tiff_reader import open_tiff
+from nodescan.slides.tile_cache import KEPT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One way to read slides. recognises looks at the contents, not at the name alone."""
+    """One way to read slides. recognises looks at the contents, not at the name alone; open as open_slide."""
 
     name: str
     recognises: Callable[[Path], bool]
-    open: Callable[[SlideRef], Slide]
+    open: Callable[[SlideRef, int], Slide]
 
 
 READERS: tuple[Reader, ...] = (
@@ -29,10 +30,13 @@ READERS: tuple[Reader, ...] = (
 """The first that recognises a file opens it: the fast ones stand first, and decline what they can't read exactly."""
 
 
-def open_slide(ref: SlideRef) -> Slide:
-    """An interfaces.OpenSlideFile. Raises NotASlideError without a reader, UnmeasurableError without a spacing."""
+def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
+    """An interfaces.OpenSlideFile. Raises NotASlideError without a reader, UnmeasurableError without a spacing.
+
+    kept_bytes: of decoded tiles, for boxes beside one another; scattered ones need none.
+    """
     with disk_errors(ref.path):
-        return _reader_for(ref.path).open(ref)
+        return _reader_for(ref.path).open(ref, kept_bytes)
 
 
 def slide_facts(ref: SlideRef) -> SlideFacts:

@@ -20,16 +20,18 @@ class HandlePool:
     """OpenSlide handles of one file, each in one thread's hands at a time.
 
     A handle that failed once fails for ever after. With a handle of its own, one thread's bad tile can't
-    spoil what another reads; the failed handle is dropped, and the area tried once more on a fresh one.
+    spoil what another reads; the failed handle is dropped, and the area tried once more on a fresh one. What one
+    decoded all find in one cache, of `kept_bytes`: each would have its own of 32 MB.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, kept_bytes: int) -> None:
         self._path = path
+        self._cache = openslide.OpenSlideCache(kept_bytes)
         self._lock = threading.Lock()
         self._idle: list[openslide.OpenSlide] = []
         self._closed = False
         try:
-            handle = openslide.OpenSlide(path)
+            handle = self._opened()
             told = StoredSlide(dict(handle.properties), handle.level_dimensions, handle.level_downsamples)
             self.stored = as_one_slide(path, told)
         except openslide.OpenSlideUnsupportedFormatError:
@@ -46,7 +48,7 @@ class HandlePool:
             pixels = self._read(handle, index, box)
         except openslide.OpenSlideError:
             handle.close()
-            handle = openslide.OpenSlide(self._path)
+            handle = self._opened()
             pixels = self._read(handle, index, box)
         self._give_back(handle)
         return pixels
@@ -70,7 +72,12 @@ class HandlePool:
                 raise ValueError(f"{self._path.name} is closed")
             if self._idle:
                 return self._idle.pop()
-        return openslide.OpenSlide(self._path)
+        return self._opened()
+
+    def _opened(self) -> openslide.OpenSlide:
+        handle = openslide.OpenSlide(self._path)
+        handle.set_cache(self._cache)
+        return handle
 
     def _give_back(self, handle: openslide.OpenSlide) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from nodescan.slides.lost_areas import LostAreas
 from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import deflated_levels, tile_tables
+from nodescan.slides.tile_cache import KEPT_BYTES
 
 READER_NAME = "openslide"
 
@@ -46,15 +47,15 @@ def openslide_format(path: Path) -> str | None:
         return None
 
 
-def open_with_openslide(ref: SlideRef) -> Slide:
+def open_with_openslide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
     """Raises NotASlideError where OpenSlide declines the file, UnmeasurableError where no spacing can be trusted."""
-    handles = HandlePool(ref.path)
+    handles = HandlePool(ref.path, kept_bytes=kept_bytes)
     return FramedSlide(ref, handles.stored, reader=READER_NAME, levels=OpenSlideLevels(ref.path, handles))
 
 
 def stored_slide(path: Path) -> StoredSlide:
     """What OpenSlide reads from the file's head. Raises NotASlideError where it declines the file."""
-    handles = HandlePool(path)
+    handles = HandlePool(path, kept_bytes=0)
     handles.close()
     return handles.stored
 

@@ -14,15 +14,11 @@ from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
 from nodescan.slides.tiff_levels import FORMATS, DeclinedError, TiledLevel, jpeg_levels
-from nodescan.slides.tile_cache import TileCache
+from nodescan.slides.tile_cache import KEPT_BYTES, TileCache
 from nodescan.slides.tile_file import TileFile
 from nodescan.slides.tile_tables import TileTables
 
 READER_NAME = "tiff"
-
-CACHE_BYTES = 160 * 1024 * 1024
-"""Tiles of 512 px: 213, three rows of a level 36,000 px wide, which is what boxes with a margin come back to when they
-are read row by row. Wider tissue costs speed, not memory."""
 
 _MOST_BYTES_A_PIXEL, _LARGEST_HEADER_BYTES = 6, 1_000_000
 """A tile's JPEG is seldom larger than its pixels, of 3 bytes, and never twice as large but for what scanners put into
@@ -43,12 +39,12 @@ def recognises(path: Path) -> bool:
     return True
 
 
-def open_tiff(ref: SlideRef) -> Slide:
+def open_tiff(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
     """Raises NotASlideError where the file isn't one that `recognises` takes, UnmeasurableError without a spacing,
     and OSError."""
     stored = stored_slide(ref.path)
     try:
-        levels = JpegLevels(ref.path, jpeg_levels(ref.path, stored), stored.sizes_px)
+        levels = JpegLevels(ref.path, jpeg_levels(ref.path, stored), stored.sizes_px, kept_bytes=kept_bytes)
     except DeclinedError as error:
         raise rejection(ref.path, str(error)) from error
     return FramedSlide(ref, stored, reader=READER_NAME, levels=levels)
@@ -57,16 +53,18 @@ def open_tiff(ref: SlideRef) -> Slide:
 class JpegLevels:
     """A framed_slide.LevelPixels: the level's own pixels, also where OpenSlide would shift them by a fraction.
 
-    Each tile is decoded once for as long as it stays among the CACHE_BYTES used last.
+    Each tile is decoded once for as long as it stays among the `kept_bytes` used last.
     """
 
-    def __init__(self, path: Path, levels: tuple[TiledLevel, ...], sizes_px: tuple[tuple[int, int], ...]) -> None:
+    def __init__(
+        self, path: Path, levels: tuple[TiledLevel, ...], sizes_px: tuple[tuple[int, int], ...], *, kept_bytes: int
+    ) -> None:
         """sizes_px: of each level as it is shown. Raises OSError where the file can't be opened."""
         self._name = path.name
         self._levels = levels
         self._tables = TileTables(levels, sizes_px)
         self._file = TileFile(path)
-        self._cache = TileCache(CACHE_BYTES)
+        self._cache = TileCache(kept_bytes)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""

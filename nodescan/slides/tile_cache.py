@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 
+KEPT_BYTES = 160 * 1024 * 1024
+"""Of a slide's decoded tiles. Of 512 px: 213, three rows of a level 36,000 px wide, which is what boxes with a margin
+come back to when they are read row by row. Wider tissue costs speed, not memory."""
+
 
 class TileCache:
     """Holds the tiles used last, at most `capacity_bytes` of them. Safe to use from several threads."""

@@ -92,6 +92,20 @@ def test_group_none_is_ignored(tmp_path):
     assert outlines.ignored.area == 40**2
 
 
+@pytest.mark.parametrize("group", ["None", "Tumor", "Exclusion"])
+def test_what_is_run_around_twice_is_whole(tmp_path, group):
+    """A hand that goes round further than once draws no hole: neither into tumour nor into what says nothing."""
+    angles = np.linspace(0, 4 * np.pi, 200)
+    laps = [
+        (200 + r * math.cos(a), 200 + r * math.sin(a))
+        for a, r in zip(angles, 100 + 5 * np.sin(angles / 2), strict=True)
+    ]
+    outlines = read_outlines(asap(tmp_path / "a.xml", ("Tumor", [(500, 500), (600, 500), (600, 600)]), (group, laps)))
+    found = {"None": outlines.ignored, "Tumor": outlines.tumour, "Exclusion": outlines.excluded}[group]
+    assert found.contains(shapely.Point(200, 200))
+    assert found.intersection(shapely.box(0, 0, 400, 400)).area == pytest.approx(math.pi * 100**2, rel=0.08)
+
+
 def test_unknown_group_is_refused_by_name(tmp_path):
     """Whether "stroma" is tumour is not guessed."""
     path = asap(tmp_path / "a.xml", ("Strange", SQUARE))

@@ -1,14 +1,18 @@
 """Small composite slides for the tests: drawn tissue, round deposits of known place, outlines made from that truth."""
 
 import shutil
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nodescan.domain.slide import SlideRef
+from nodescan.slides import open_slide
 from training.manifest import DataSlide, write_data_manifest
 from training.slide_index import read_index, write_index
 
@@ -134,4 +138,23 @@ def replaced(index: Path, folder: Path, slide_id: str) -> Path:
     write_slide(path, (), seed=99)
     rows = [replace(row, path=str(path)) if row.slide_id == slide_id else row for row in read_index(index)]
     write_index(rows, folder)
+    return path
+
+
+def spoilt(index: Path, folder: Path, slide_id: str) -> Path:
+    """Copies an index into a folder, with one of its slides, of which the middle at SPACING_UM can't be decoded."""
+    shutil.copytree(index, folder, dirs_exist_ok=True)
+    rows = {row.slide_id: row for row in read_index(index)}
+    path = Path(shutil.copy(rows[slide_id].path, folder / f"{slide_id}.tif"))
+    with tifffile.TiffFile(path) as file:
+        page = cast("tifffile.TiffPage", file.pages[1])
+        across = SIDE_PX // 256 + 1
+        number = across + 1  # holds the middle
+        offset, length = page.dataoffsets[number], page.databytecounts[number]
+    data = bytearray(path.read_bytes())
+    data[offset + length // 4 : offset + length] = bytes(length - length // 4)
+    path.write_bytes(data)
+    with closing(open_slide(SlideRef(slide_id, path))) as slide:
+        rows[slide_id] = replace(rows[slide_id], path=str(path), fingerprint=slide.fingerprint())
+    write_index(rows.values(), folder)
     return path

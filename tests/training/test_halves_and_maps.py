@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan.config import load_config
 from nodescan.errors import UsageError
 from tests.fakes import ColourPredictor, paint_slide
+from training import tuning
 from training.composites import half_of, make_composites
 from training.tuning import probability_map
 
@@ -56,9 +58,9 @@ def test_what_is_no_zip_or_no_tool_is_named(tmp_path: Path) -> None:
         make_composites(tmp_path / "nope.py", cut, [1], to=tmp_path / "work")
 
 
-def test_a_map_is_kept_for_its_slide_card_and_precision_alone(tmp_path: Path) -> None:
-    """The same is read back; another slide of that name, another temperature, which stands on the card, or another
-    precision makes another."""
+def test_a_map_is_kept_for_its_slide_card_and_precision_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same is read back; another slide of that name, another temperature, which stands on the card, another
+    precision, other settings or a nodescan that gives other results makes another."""
 
     class Half(ColourPredictor):
         def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -77,3 +79,11 @@ def test_a_map_is_kept_for_its_slide_card_and_precision_alone(tmp_path: Path) ->
     (tmp_path / "b").mkdir()
     namesake = paint_slide(tmp_path / "b" / "s.tif", tumour_um=0)
     assert probability_map(namesake, ColourPredictor(), cache=tmp_path / "maps").values.max() < whole.values.max()
+    monkeypatch.setattr(tuning, "RESULT_VERSION", tuning.RESULT_VERSION + 1)
+    by_the_next = probability_map(slide, Half(), cache=tmp_path / "maps")
+    assert by_the_next.values.max() == pytest.approx(whole.values.max() / 2)
+    finer = load_config(None)
+    finer = replace(finer, sha256=finer.sha256[::-1])
+    monkeypatch.setattr(tuning, "load_config", lambda _: finer)
+    again = probability_map(slide, ColourPredictor(), cache=tmp_path / "maps")
+    assert np.array_equal(again.values, whole.values)

@@ -26,13 +26,15 @@ from nodescan.scan_settings import OverviewSettings
 from tests.fakes import silent
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
+from training import prepare as preparing
 from training.__main__ import main
 from training.block_mask import draw_mask, load_block_mask
-from training.manifest import DataSlide, write_data_manifest
+from training.manifest import DataSlide, read_data_manifest, write_data_manifest
 from training.mosaics import IGNORED, cell_labels
-from training.prepare import EDGE_UM, cell_strata, prepare
+from training.prepare import prepare
 from training.sampler import HARD_COLUMNS, Place, SlideSampler
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
+from training.strata import EDGE_UM, cell_strata
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
 
@@ -173,6 +175,38 @@ def test_prepared_slides_are_kept_until_something_changes(data_set: Path, tmp_pa
     write_asap(data / row.annotation_key, (Disc(450, 330, 70),))
     (second,) = prepare([row], data, tmp_path / "index", tell=silent)
     assert second.lesion_mm2 == pytest.approx(first.lesion_mm2 / 4, rel=0.02)
+
+
+def test_slides_are_prepared_again_by_a_nodescan_that_reads_them_otherwise(
+    data_set: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where tissue is found or outlines are read in another way, what is there is of the old one."""
+    copy = Path(shutil.copytree(index, tmp_path / "index"))
+    rows = read_data_manifest(data_set / "manifest.csv")
+    for name in ("RESULT_VERSION", "_OUTLINES_VERSION"):
+        told: list[str] = []
+        prepare(rows, data_set, copy, tell=told.append)
+        assert all("prepared already" in line for line in told)
+        monkeypatch.setattr(preparing, name, getattr(preparing, name) + 1)
+        prepare(rows, data_set, copy, tell=told.append)
+        assert not any("prepared already" in line for line in told[len(rows) :])
+
+
+def test_a_second_prepare_into_a_folder_is_refused_while_the_first_works(data_set: Path, tmp_path: Path) -> None:
+    """Each would write the index without the other's slides."""
+    rows = read_data_manifest(data_set / "manifest.csv")
+    to, said = tmp_path / "index", list[str]()
+
+    def meanwhile(_: str) -> None:
+        with pytest.raises(OutputError) as refused:
+            prepare(rows[3:], data_set, to, tell=silent)
+        said.append(str(refused.value))
+
+    prepare(rows[:3], data_set, to, tell=meanwhile)
+    assert said
+    assert all(line.startswith(f"{to}: another run (process ") for line in said)
+    prepare(rows[3:], data_set, to, tell=silent)
+    assert len(read_index(to)) == len(rows)
 
 
 def test_a_slide_of_tumour_without_outlines_is_left_out_and_said(data_set: Path, tmp_path: Path) -> None:

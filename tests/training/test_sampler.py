@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import UsageError
+from nodescan.errors import RegionUnreadableError, UsageError
 from nodescan.inference.transforms import as_image, normalised
 from nodescan.slides import open_slide
 from tests.training.fitting import AUGMENT, OFF, PLAN, SAMPLE, slide_data
-from tests.training.made_slides import DISCS, replaced
+from tests.training.made_slides import DISCS, replaced, spoilt
 from tests.training.test_prepare import truth
 from training.augment import augmented
 from training.mosaics import IGNORED, cell_labels
@@ -293,3 +293,22 @@ def test_a_slide_that_was_replaced_is_not_taught_with_the_others_labels(index: P
     number = [row.slide_id for row in sampler.rows].index("tumor_001")
     with pytest.raises(UsageError, match=rf"^{other}: the slide tumor_001 has changed since prepare; run pr"):
         sampler.patch(Place(number, 448, 448, Stratum.INSIDE), PATCH_PX)
+
+
+def test_where_a_slide_is_damaged_other_places_are_drawn(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Said once; a batch stays a function of its number, and what holds nothing readable is an error at last."""
+    damaged = spoilt(index, tmp_path, "normal_001")
+    batches = SlideBatches(SlideSampler(tmp_path, "train", SAMPLE), replace(PLAN, patches=16), OFF)
+    drawn = [batches.batch(number) for number in range(8)]
+    said = [line for line in capsys.readouterr().out.splitlines() if "other places are drawn instead" in line]
+    assert len(said) == 1
+    assert said[0].startswith(f"sampler: {damaged.name}: ")
+    again = SlideBatches(SlideSampler(tmp_path, "train", SAMPLE), batches.plan, OFF).batch(7)
+    assert torch.equal(again.patches, drawn[7].patches)
+    sampler = SlideSampler(tmp_path, "train", SAMPLE)
+    number = [row.slide_id for row in sampler.rows].index("normal_001")
+    sampler.draw = lambda _: Place(number, 448, 448, Stratum.ELSEWHERE)
+    with pytest.raises(RegionUnreadableError, match=r"normal_001\.tif"):
+        sampler.drawn_patch(np.random.default_rng(0), PATCH_PX)
