@@ -17,6 +17,7 @@ import numpy as np
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
+from nodescan.machine import memory_bytes, usable_cores
 from nodescan.phantoms import TRUTH_ENDING, truth_file
 from nodescan.phantoms.outlines import Shape
 from nodescan.whole_files import output_errors, write_beside, written_beside
@@ -31,6 +32,10 @@ SIZES_UM = {Metastasis.ITC: (60.0, 190.0), Metastasis.MICRO: (250.0, 1900.0), Me
 
 MOSAIC = MosaicSettings(tile_px=192, pool=400, kept=0.25, jpeg_share=0.5)
 """Slides are laid out of patches of one stain as tiles are; of tiles themselves none is made."""
+
+
+_BYTES_A_SLIDE = 2_000_000_000
+"""Of memory while a slide is laid out: it peaks at 1.4 GB, and the system needs some."""
 
 
 def half_of(patches: Path, to: Path, *, half: int) -> Path:
@@ -80,9 +85,15 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
     wanted = [seed for seed, out in outs.items() if not truth_file(out).exists()]
     if wanted:
         make = partial(_by_tool, tool, patches) if tool else _by_ourselves(patches)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(_at_once()) as pool:
             list(pool.map(lambda seed: make(outs[seed], seed), wanted))
     return [known_composite(out) for out in outs.values()]
+
+
+def _at_once() -> int:
+    """How many slides are made at once, by cores and memory."""
+    room = (memory_bytes() or 0) // _BYTES_A_SLIDE
+    return max(1, min(usable_cores(), room))
 
 
 def _check_maker(tool: Path | None, to: Path, name: str) -> None:

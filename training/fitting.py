@@ -1,6 +1,5 @@
 """LightningCLI over our module, with either kind of data: patches (PatchData) or slides (SlideData)."""
 
-import io
 import re
 import warnings
 from argparse import ArgumentError
@@ -20,9 +19,10 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from nodescan import errors
 from nodescan.commands.options import STOPPED
-from nodescan.errors import NodescanError, OutputError, SlideError, StoppedError, UsageError
+from nodescan.errors import DeviceError, NodescanError, OutputError, SlideError, StoppedError, UsageError
 from nodescan.inference.device import fast_dtype
-from nodescan.whole_files import output_errors, remove_parts, written_beside
+from nodescan.whole_files import remove_parts
+from training.checkpoint_writing import ValidatedFirst, WholeCheckpoints
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.module import TumourModule
 from training.options import LIGHTNING
@@ -170,24 +170,29 @@ class TrainingCLI(LightningCLI):
             raise FloatingPointError(f"{error}; {_how_to_start_again(self.trainer)}") from error
         except OutputError as error:
             raise OutputError(f"{error}: {_how_to_go_on(self.trainer)}") from error
+        except torch.cuda.OutOfMemoryError as error:
+            less = "show it less at once (plan.patches, plan.tiles)"
+            raise DeviceError(f"the GPU's memory is full: {less}, then {_how_to_go_on(self.trainer)}") from error
         except (NodescanError, RuntimeError) as error:
             told = _TOLD_BY_WORKER.findall(str(error))
             if not told:
                 raise
             raise _met_by_worker(*told[-1]) from error
         except OSError as error:
-            where = error.filename or self.trainer.default_root_dir
-            why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
-            raise OutputError(f"{where}: {why}; mend that, then {_how_to_go_on(self.trainer)}") from error
+            raise OutputError(f"{_what_failed(error, self.trainer)}, then {_how_to_go_on(self.trainer)}") from error
 
     def before_validate(self) -> None:
-        """Raises UsageError where the network was never trained, or is to be shown nothing: its score says nothing."""
+        """Raises UsageError where the network was never trained, or is to be shown nothing: its score says nothing;
+        and where a checkpoint holds weights alone, which Lightning can't read.
+        """
         asked = self.config[self.subcommand]
         if not (asked.get("ckpt_path") or asked.model.init_from):
             raise UsageError(
                 "validate: the network would be an untrained one; name a checkpoint with --ckpt_path, or a model with "
                 "--model.init_from"
             )
+        if asked.get("ckpt_path"):
+            steps_of(Path(asked.ckpt_path))
         if self.trainer.limit_val_batches == 0:
             raise UsageError("trainer.limit_val_batches is 0: nothing would be validated; leave it out")
 
@@ -197,6 +202,8 @@ class TrainingCLI(LightningCLI):
             self.trainer.validate(**arguments)
         except _STOPPED as end:
             raise StoppedError(STOPPED) from end
+        except OSError as error:
+            raise OutputError(_what_failed(error, self.trainer)) from error
 
     def after_fit(self) -> None:
         """Says where the best checkpoint is."""
@@ -209,6 +216,12 @@ class TrainingCLI(LightningCLI):
                     print(f"make a model of it: python -m training export {best} --to models/NAME")
 
 
+def _what_failed(error: OSError, trainer: lightning.Trainer) -> str:
+    where = error.filename or trainer.default_root_dir
+    why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
+    return f"{where}: {why}; mend that"
+
+
 def _slow_in_bfloat16(accelerator: str) -> bool:
     """Whether the run is on a processor that only imitates bfloat16: with AVX2, torch 2.14 takes nine times as long.
 
@@ -218,42 +231,6 @@ def _slow_in_bfloat16(accelerator: str) -> bool:
         accelerator == "auto" and not (torch.cuda.is_available() or torch.backends.mps.is_available())
     )
     return on_cpu and fast_dtype(torch.device("cpu")) is None and torch.backends.cpu.get_cpu_capability() != "AVX512"
-
-
-class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it, so that the one before is there until the new one is whole.
-
-    Lightning writes it to $TMPDIR; where that is another disk, it is then copied over the one before.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """As Lightning's. Raises OutputError."""
-        path = Path(path)
-        with output_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()  # into a file torch would say no reason where it can't write
-        torch.save(checkpoint, content)
-        with written_beside(path) as part:
-            part.write_bytes(content.getbuffer())
-
-
-class ValidatedFirst(ModelCheckpoint):
-    """Checkpoints by steps or time; the one due at an epoch's last step is written once the epoch is validated.
-
-    Lightning writes it before, and goes on from it without that validation and with one epoch too few counted.
-    """
-
-    @property
-    def state_key(self) -> str:
-        """ModelCheckpoint's, by which a checkpoint keeps its state."""
-        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
-
-    def on_train_batch_end(self, trainer: lightning.Trainer, *arguments: Any) -> None:
-        if not trainer.is_last_batch:
-            super().on_train_batch_end(trainer, *arguments)
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        super().on_train_batch_end(trainer, pl_module, outputs=None, batch=None, batch_idx=0)
 
 
 def _loggers(trainer: Namespace) -> list[Namespace]:

@@ -1,5 +1,6 @@
 """Batches that are a function of their number: the same for any number of workers, and after a resume."""
 
+import sys
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
@@ -78,7 +79,14 @@ class ResumableLoader(DataLoader[Batch]):
     ) -> None:
         # Its own generator: else starting workers would draw from the global one, which dropout needs undisturbed.
         generator = torch.Generator()
-        super().__init__(batches, batch_size=None, num_workers=workers, generator=generator, pin_memory=pinned)
+        super().__init__(
+            batches,
+            batch_size=None,
+            num_workers=workers,
+            generator=generator,
+            pin_memory=pinned,
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,  # others copy all patches
+        )
         self.batches, self.position = batches, position
         self.step = 0
         self.tell_every_s = tell_every_s

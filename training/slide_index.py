@@ -119,7 +119,7 @@ def index_rows(folder: Path) -> tuple[IndexRow, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = list(csv.DictReader(file))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UsageError(f"{folder}: no {INDEX_FILE} there; make it with python -m training prepare") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path}: can't be read ({error}); delete it, run prepare again") from error

@@ -78,6 +78,16 @@ def test_what_is_scored_as_submitted_counts_as_the_organisers_count(tmp_path: Pa
     assert "taken for normal: 1 slide without a mask or outline: normal_1" in found.notes
 
 
+def test_what_counts_nowhere_is_not_normal_for_want_of_a_mask(tmp_path: Path) -> None:
+    """CAMELYON16's test_049 is another slide's duplicate, and shows tumour; its normal_086 became tumor_111."""
+    reference = read_reference(truths(tmp_path, "x"))
+    other = reference.find("normal_001")
+    assert other is not None
+    assert other.tumour is False
+    assert reference.find("Test_049") is None
+    assert reference.find("normal_086") is None
+
+
 def test_two_names_that_are_one_are_refused(tmp_path: Path) -> None:
     """In a table, in a folder of lesions, among challenge files, among reports: none is chosen in silence."""
     table = write_csv(tmp_path / "r.csv", "slide_id,label", "S_1,micro", "S 1,negative")

@@ -21,8 +21,9 @@ from nodescan.slides.files import fingerprint
 from tests.training.fitting import small_config
 from training.__main__ import main
 from training.averaging import average
+from training.checkpoint_writing import WholeCheckpoints
 from training.checkpoints import STEPS, read_checkpoint
-from training.fitting import WholeCheckpoints, _how_to_start_again, _progress_in_words, fit, last_checkpoint
+from training.fitting import _how_to_start_again, _progress_in_words, fit, last_checkpoint
 from training.module import TumourModule
 from training.slide_index import read_index
 
@@ -354,6 +355,30 @@ def test_an_untrained_network_is_not_validated(
     assert main(["validate", *words, "--model.init_from", str(model)]) == 0
 
 
+def test_weights_alone_are_validated_as_a_start(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mean of checkpoints holds no run: Lightning would end in a traceback."""
+    mean, last = tmp_path / "mean.ckpt", last_checkpoint(finished.parent)
+    average([str(last), str(last)], mean)
+    line = said_of(["--config", str(finished), "--ckpt_path", str(mean)], capsys, command="validate")
+    assert line == f"error: {mean}: holds weights, no run to go on with; start from it: --model.init_from"
+    assert main(["validate", "--config", str(finished), "--model.init_from", str(mean)]) == 0
+
+
+def test_a_full_gpu_is_told_with_what_to_do(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Less at once, and where the run goes on."""
+
+    def full(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(TumourModule, "training_step", full)
+    line = said_of(["--config", str(finished)], capsys)
+    assert line.startswith("error: the GPU's memory is full: show it less at once (plan.patches, plan.tiles), then ")
+
+
 def test_a_run_that_watches_a_score_is_not_left_without_validation(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -399,17 +424,17 @@ def signalled(number: int, at: int) -> list[str]:
 def test_what_a_worker_met_is_one_line(
     index: Path, tmp_path: Path, workers: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A slide damaged after it was prepared ends the run by its name and with exit code 1, whoever reads it."""
+    """A slide spoilt after it was prepared ends the run by its name and with exit code 1, whoever reads it."""
     config = small_config(tmp_path / "small.yaml", damaged_index(index, tmp_path), workers=workers)
     assert said_of(["--config", str(config)], capsys, code=1).startswith("error: normal_001.tif: ")
 
 
 def damaged_index(index: Path, folder: Path) -> Path:
-    """An index like the given one, but normal_001 holds nothing but noise where its pixels were."""
+    """An index like the given one, but normal_001 lost its head, so that it can't be opened."""
     rows = read_index(index)
     (row,) = (row for row in rows if row.slide_id == "normal_001")
     content = bytearray(Path(row.path).read_bytes())
-    content[2000:-4000] = bytes(len(content) - 6000)
+    content[:64] = bytes(64)
     (folder / "normal_001.tif").write_bytes(content)
     made = folder / "index"
     made.mkdir()
@@ -444,7 +469,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Pa
     path = tmp_path / "resume.ckpt"
     WholeCheckpoints().save_checkpoint({"global_step": 3}, path)
     program = (
-        "import os, pathlib, signal, torch\nfrom training.fitting import WholeCheckpoints\n"
+        "import os, pathlib, signal, torch\nfrom training.checkpoint_writing import WholeCheckpoints\n"
         "def half(path, content):\n"
         "    path.open('wb').write(bytes(content)[: len(content) // 2]), os.kill(os.getpid(), signal.SIGKILL)\n"
         "pathlib.Path.write_bytes = half\n"

@@ -314,6 +314,8 @@ def test_an_index_that_is_not_whole_is_refused(index: Path, tmp_path: Path) -> N
     """No index, a row of words, cells that don't match: the text says to run prepare again."""
     with pytest.raises(UsageError, match=r"no index.csv there; make it with python -m training prepare"):
         read_index(tmp_path)
+    with pytest.raises(UsageError, match=r"no index.csv there; make it with python -m training prepare"):
+        read_index(index / "index.csv")
     text = (index / "index.csv").read_text()
     (tmp_path / "index.csv").write_text(text.replace(",896,", ",wide,", 1))
     with pytest.raises(UsageError, match=r"index.csv: row 2 can't be read .*delete it, run prepare again"):
