@@ -10,13 +10,13 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
-from nodescan.slides.deflated_tiles import DeflatedTiles
+from nodescan.slides.checked_tiles import CheckedTiles
 from nodescan.slides.diagnosis import without_folders
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.lost_areas import LostAreas
 from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tiff_levels import deflated_levels, tile_tables
+from nodescan.slides.tiff_levels import checked_levels, tile_tables
 from nodescan.slides.tile_cache import KEPT_BYTES
 
 READER_NAME = "openslide"
@@ -73,7 +73,7 @@ class OpenSlideLevels:
         self._handles = handles
         self._tables = tile_tables(path, handles.stored)
         self._lost = LostAreas(handles)
-        self._deflated = DeflatedTiles(path, deflated_levels(path, handles.stored))
+        self._checked = CheckedTiles(path, checked_levels(path, handles.stored))
         self._sizes_px = handles.stored.sizes_px
         subpixel = handles.stored.format in SUBPIXEL_FORMATS
         self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in handles.stored.downsamples)
@@ -82,8 +82,8 @@ class OpenSlideLevels:
         """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
         if self._tables is not None and self._tables.has_lost(index, box):  # OpenSlide paints it white
             raise self._missing(index)
-        if self._deflated.has_damaged(index, box):
-            raise RegionUnreadableError(self._path.name, f"a tile of level {index} is damaged: its checksum is wrong")
+        if damage := self._checked.damage(index, box):
+            raise RegionUnreadableError(self._path.name, f"a tile of level {index} is damaged: {damage}")
         try:
             pixels = self._in_blocks(index, box) if self._resampled[index] else self._handles.read_level(index, box)
             lost = self._tables is None and self._lost.has_lost(index, box, pixels[..., 3])
@@ -96,7 +96,7 @@ class OpenSlideLevels:
 
     def close(self) -> None:
         self._handles.close()
-        self._deflated.close()
+        self._checked.close()
 
     def _missing(self, index: int) -> RegionUnreadableError:
         return RegionUnreadableError(self._path.name, f"a tile of level {index} is missing")

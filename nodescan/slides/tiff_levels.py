@@ -8,7 +8,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.slides.deflated_tiles import DeflatedLevel
+from nodescan.slides.checked_tiles import DEFLATE, JPEG_2000, CheckedLevel, TileCheck
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
@@ -22,8 +22,8 @@ _SAMPLES, _PLANAR, _SUBFILE_TYPE, _FILL_ORDER, _DEPTH, _TABLES = 277, 284, 254, 
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_LENGTHS = 322, 323, 324, 325
 """Tags of TIFF 6.0, and ImageDepth of libtiff."""
 
-_DEFLATE = (8, 32946)
-"""Adobe's number, and the older one."""
+_CHECKS = {8: DEFLATE, 32946: DEFLATE, 33003: JPEG_2000, 33005: JPEG_2000}
+"""By compression: Deflate has Adobe's number and an older one, Aperio's JPEG 2000 one for each colour space."""
 
 _JPEG, _RGB, _YCBCR, _CONTIGUOUS, _REDUCED = 7, 2, 6, 1, 1
 
@@ -78,16 +78,16 @@ def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
         return None
 
 
-def deflated_levels(path: Path, stored: StoredSlide) -> tuple[DeflatedLevel, ...]:
-    """The levels in OpenSlide's order; none where none is deflated, or as tile_tables() has it. Raises OSError."""
+def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
+    """The levels in OpenSlide's order; none where none can be checked, or as tile_tables() has it. Raises OSError."""
     if stored.format not in FORMATS:
         return ()
     try:
         with path.open("rb") as stream:
             pyramid = tuple(_pyramid(stream, stored.format))
-            if not any(_is_deflated(stream, directory) for directory in pyramid):
+            if not any(_check_of(stream, directory) for directory in pyramid):
                 return ()  # most files: without having read where all their tiles lie
-            return _as_shown(tuple(_deflated(stream, directory) for directory in pyramid), stored)
+            return _as_shown(tuple(_checked(stream, directory) for directory in pyramid), stored)
     except (DeclinedError, CutOffTiffError):
         return ()
 
@@ -143,7 +143,10 @@ def _tiled(stream: BinaryIO, slide_format: str) -> Iterator[tuple[Directory, boo
 
 
 def _table(stream: BinaryIO, directory: Directory) -> TileTable:
-    """A tile counts as missing if it is in one of several planes."""
+    """A tile counts as missing if it is in one of several planes.
+
+    Writers that leave tiles out give them no place, or that of the next one; what has one of its own had data.
+    """
     width, height, tile_width, tile_height = (
         directory.number(stream, tag, 0) for tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT)
     )
@@ -153,26 +156,37 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
     lengths = directory.numbers(stream, _TILE_LENGTHS)
     if len(lengths) == 0 or len(lengths) % tiles:
         raise DeclinedError("another number of tiles than its size needs")
-    return TileTable(width, height, tile_width, tile_height, lengths.reshape(-1, tiles).min(axis=0))
+    offsets = directory.numbers(stream, _TILE_OFFSETS)
+    if len(offsets) != len(lengths):
+        raise DeclinedError("another number of tiles than its size needs")
+    placed = (lengths == 0) & (offsets != 0)
+    if placed.any():
+        placed &= ~np.isin(offsets, offsets[lengths > 0])
+    by_plane = lengths.reshape(-1, tiles)
+    return TileTable(
+        width, height, tile_width, tile_height, by_plane.min(axis=0), placed.reshape(-1, tiles).any(axis=0)
+    )
 
 
-def _is_deflated(stream: BinaryIO, directory: Directory) -> bool:
-    return directory.number(stream, _COMPRESSION, -1) in _DEFLATE and directory.number(stream, _FILL_ORDER, 1) == 1
+def _check_of(stream: BinaryIO, directory: Directory) -> TileCheck | None:
+    """What its tiles can be held against."""
+    if directory.number(stream, _FILL_ORDER, 1) != 1:
+        return None
+    return _CHECKS.get(directory.number(stream, _COMPRESSION, -1))
 
 
-def _deflated(stream: BinaryIO, directory: Directory) -> DeflatedLevel:
+def _checked(stream: BinaryIO, directory: Directory) -> CheckedLevel:
     table = _table(stream, directory)
     offsets, sizes = (directory.numbers(stream, tag) for tag in (_TILE_OFFSETS, _TILE_LENGTHS))
-    if len(offsets) != len(sizes):
-        raise DeclinedError("another number of tiles than its size needs")
     tiles = len(table.lengths)
-    return DeflatedLevel(
+    return CheckedLevel(
         table.width_px,
         table.height_px,
         table.tile_width_px,
         table.tile_height_px,
         table.lengths,
-        _is_deflated(stream, directory),
+        table.placed,
+        _check_of(stream, directory),
         offsets.reshape(-1, tiles),
         sizes.reshape(-1, tiles),
     )
@@ -198,6 +212,7 @@ def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
         table.tile_width_px,
         table.tile_height_px,
         table.lengths,
+        table.placed,
         offsets,
         shared,
         ycbcr,

@@ -17,7 +17,8 @@ _SAMPLE = 8
 class TileTable:
     """Which tiles a level holds. width_px, height_px: as stored, a format may show less of it.
 
-    lengths : uint64 (tiles,), row by row; a length of 0 is a tile that was never scanned, or was lost.
+    lengths : uint64 (tiles,), row by row; a length of 0 is a tile that was never scanned, or was lost. placed : bool
+    (tiles,), which of these have a place in the file all the same, so that it is their length that was lost.
     """
 
     width_px: int
@@ -25,6 +26,7 @@ class TileTable:
     tile_width_px: int
     tile_height_px: int
     lengths: NDArray[np.uint64]
+    placed: NDArray[np.bool_]
 
     @property
     def tiles_across(self) -> int:
@@ -35,6 +37,10 @@ class TileTable:
         wide, high = self.tile_width_px, self.tile_height_px
         rows = slice(max(0, box.top // high), math.ceil(box.bottom / high))
         return rows, slice(max(0, box.left // wide), math.ceil(box.right / wide))
+
+    def has_placed(self, box: PixelBox) -> bool:
+        """Whether a box of the level meets a tile whose length was lost."""
+        return bool(self.placed.any() and self.placed.reshape(-1, self.tiles_across)[self.met(box)].any())
 
     def sample(self) -> list[int]:
         """A few of the tiles that have data, by their number in `lengths`, spread over the level."""
@@ -68,13 +74,14 @@ class TileTables:
     of_finest: bool = False
 
     def has_lost(self, index: int, box: PixelBox) -> bool:
-        """Whether a tile that a box of a level meets is lost: missing there, and in a finer level not.
+        """Whether a tile that a box of a level meets is lost: missing there, and in a finer level not, or `placed`.
 
         With of_finest, whether a tile of the finest level that is missing reaches a pixel or more into the box.
         """
         if self.of_finest:
             return self._lacks_finest(index, box)
-        return any(self._is_finer_there(index, place) for place in self.levels[index].missing(box))
+        level = self.levels[index]
+        return level.has_placed(box) or any(self._is_finer_there(index, place) for place in level.missing(box))
 
     def _lacks_finest(self, index: int, box: PixelBox) -> bool:
         """A part of a pixel counts for nothing: levels' sizes are rounded."""

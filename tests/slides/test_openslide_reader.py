@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import BoundsUm, SlideRef
@@ -187,47 +186,6 @@ def test_of_many_pictures_among_the_levels_three_are_named(tmp_path: Path):
     ).warnings
     assert flag.message.count("300 x 2 px") == 3
     assert "and 4 more" in flag.message
-
-
-@pytest.mark.parametrize("planar", ["contig", "separate"])
-def test_a_deflate_tile_is_held_against_its_checksum(tmp_path: Path, planar: str):
-    """libtiff unpacks 512 lost bytes to made-up pixels, and stops before it comes to the checksum."""
-    fine = np.kron(np.random.default_rng(5).integers(40, 216, (128, 128, 3)), np.ones((4, 4, 1))).astype(np.uint8)
-    path = tmp_path / "s.tif"
-    stored = fine if planar == "contig" else fine.transpose(2, 0, 1)
-    resolution = (40_000, 40_000)
-    tifffile.imwrite(
-        path,
-        stored,
-        tile=(128, 128),
-        photometric="rgb",
-        planarconfig=planar,
-        compression="deflate",
-        resolution=resolution,
-        resolutionunit="CENTIMETER",
-        metadata=None,
-    )
-    with tifffile.TiffFile(path) as tiff:
-        offset, length = tiff.pages[0].dataoffsets[5], tiff.pages[0].databytecounts[5]
-    with path.open("r+b") as stream:
-        stream.seek(offset + length - 600)
-        stream.write(bytes(512))
-    slide = opened(path)
-    for _ in range(2):
-        with pytest.raises(RegionUnreadableError, match="its checksum is wrong"):
-            slide.read(PixelBox(200, 200, 100, 20), NATIVE)
-    assert np.array_equal(slide.read(PixelBox(256, 0, 256, 512), NATIVE), fine[:, 256:])
-    slide.close()
-
-
-def test_deflate_tiles_none_of_which_has_a_checksum_are_read(tmp_path: Path):
-    """As a program writes them that doesn't end its streams: that says nothing of damage."""
-    fine = noise(256, 256)
-    path = write_tiff(tmp_path / "s.tif", [fine])
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
-        lengths = tiff.pages[0].tags["TileByteCounts"]
-        lengths.overwrite([length - 4 for length in lengths.value])
-    assert np.array_equal(opened(path).read(PixelBox(0, 0, 256, 256), NATIVE), fine)
 
 
 def test_an_unreadable_area_says_where_it_is_without_the_folder(tmp_path: Path):

@@ -1,0 +1,182 @@
+"""Damage that a decoder passes on in silence is found by what a tile says of itself."""
+
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Spacing
+from nodescan.errors import RegionUnreadableError
+from nodescan.interfaces import Slide
+from nodescan.slides import open_slide
+from nodescan.slides.jpeg2000 import is_whole
+from tests.slides.made_files import noise, write_tiff
+from tests.slides.made_jpegs import APERIO
+
+NATIVE = Spacing.square(0.25)
+
+
+def opened(path: Path) -> Slide:
+    return open_slide(SlideRef("s", path))
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_deflate_tile_is_held_against_its_checksum(tmp_path: Path, planar: str):
+    """libtiff unpacks 512 lost bytes to made-up pixels, and stops before it comes to the checksum."""
+    fine = np.kron(np.random.default_rng(5).integers(40, 216, (128, 128, 3)), np.ones((4, 4, 1))).astype(np.uint8)
+    path = tmp_path / "s.tif"
+    stored = fine if planar == "contig" else fine.transpose(2, 0, 1)
+    resolution = (40_000, 40_000)
+    tifffile.imwrite(
+        path,
+        stored,
+        tile=(128, 128),
+        photometric="rgb",
+        planarconfig=planar,
+        compression="deflate",
+        resolution=resolution,
+        resolutionunit="CENTIMETER",
+        metadata=None,
+    )
+    with tifffile.TiffFile(path) as tiff:
+        offset, length = tiff.pages[0].dataoffsets[5], tiff.pages[0].databytecounts[5]
+    with path.open("r+b") as stream:
+        stream.seek(offset + length - 600)
+        stream.write(bytes(512))
+    slide = opened(path)
+    for _ in range(2):
+        with pytest.raises(RegionUnreadableError, match="its checksum is wrong"):
+            slide.read(PixelBox(200, 200, 100, 20), NATIVE)
+    assert np.array_equal(slide.read(PixelBox(256, 0, 256, 512), NATIVE), fine[:, 256:])
+    slide.close()
+
+
+def test_deflate_tiles_none_of_which_has_a_checksum_are_read(tmp_path: Path):
+    """As a program writes them that doesn't end its streams: that says nothing of damage."""
+    fine = noise(256, 256)
+    path = write_tiff(tmp_path / "s.tif", [fine])
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        lengths = tiff.pages[0].tags["TileByteCounts"]
+        lengths.overwrite([length - 4 for length in lengths.value])
+    assert np.array_equal(opened(path).read(PixelBox(0, 0, 256, 256), NATIVE), fine)
+
+
+def test_a_level_of_one_damaged_tile_is_held_against_its_checksum_by_the_others(tmp_path: Path):
+    """By itself it would look as if its program wrote none; an overview is mostly read from such a level."""
+    path = write_tiff(tmp_path / "s.tif", [noise(1024, 1024), noise(128, 128)])
+    overwrite(path, page=1, tile=0, share=0.5, content=bytes(512))
+    slide = opened(path)
+    with pytest.raises(RegionUnreadableError, match="its checksum is wrong"):
+        slide.read(PixelBox(0, 0, 100, 100), Spacing.square(NATIVE.x * 8))
+    slide.close()
+
+
+def test_a_broken_code_stream_of_jpeg_2000_is_unreadable(tmp_path: Path):
+    """OpenJPEG decodes what is left of it, and OpenSlide says nothing: a deposit could be gone."""
+    fine = noise(512, 512)
+    path = aperio_jpeg2000(tmp_path / "s.svs", fine)
+    slide = opened(path)
+    whole = slide.read(PixelBox(0, 0, 512, 512), NATIVE)
+    slide.close()
+    assert np.abs(whole.astype(int) - fine).mean() < 20
+    overwrite(path, page=0, tile=1, share=0.3, content=bytes(512))
+    slide = opened(path)
+    with pytest.raises(RegionUnreadableError, match=r"a tile of level 0 is damaged: its code stream is broken"):
+        slide.read(PixelBox(300, 10, 50, 50), NATIVE)
+    assert np.array_equal(slide.read(PixelBox(0, 256, 512, 256), NATIVE), whole[256:])
+    slide.close()
+
+
+@pytest.mark.parametrize("settings", [{"level": 38}, {"reversible": True}], ids=["lossy", "lossless"])
+@pytest.mark.parametrize("kind", ["tissue", "glass", "half"])
+def test_every_sound_code_stream_passes(settings: dict[str, float], kind: str):
+    """Glass has hardly any data: rows of zeros that say so. One in a box, as a file .jp2 has it, is no stream."""
+    pixels = np.full((256, 256, 3), 242, np.uint8)
+    shown = {"tissue": slice(None), "glass": slice(0), "half": slice(128)}[kind]
+    pixels[shown] = noise(256, 256)[shown]
+    stream = imagecodecs.jpeg2k_encode(pixels, codecformat="j2k", **settings)
+    assert is_whole(stream)
+    assert is_whole(stream + b"\0")
+    assert not is_whole(imagecodecs.jpeg2k_encode(pixels, codecformat="jp2", **settings))
+
+
+@pytest.mark.parametrize("damage", ["zeros", "cut", "impossible", "head", "longer part", "empty"])
+def test_a_broken_code_stream_is_told(damage: str):
+    """Lost sectors, a file cut short, what no coder writes."""
+    stream = bytearray(imagecodecs.jpeg2k_encode(noise(256, 256), codecformat="j2k", level=38))
+    middle = len(stream) // 2
+    part = stream.index(b"\xff\x90")
+    if damage == "zeros":
+        stream[middle : middle + 512] = bytes(512)
+    elif damage == "cut":
+        del stream[middle:]
+    elif damage == "impossible":
+        stream[middle : middle + 2] = b"\xff\xa0"
+    elif damage == "head":
+        stream[4:8] = bytes(4)
+    elif damage == "longer part":
+        stream[part + 6 : part + 10] = (2**31).to_bytes(4, "big")
+    else:
+        stream.clear()
+    assert not is_whole(bytes(stream))
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "deflate"])
+def test_a_tile_whose_length_alone_was_lost_is_unreadable_not_white(tmp_path: Path, compression: str):
+    """What was never scanned has no place in the file, or that of the next tile; one lost sector holds 128 lengths."""
+    path = write_tiff(tmp_path / "s.tif", [noise(512, 512)], compression=compression)
+    set_tile(path, "TileByteCounts", tile=9, value=0)
+    slide = opened(path)
+    with pytest.raises(RegionUnreadableError, match="a tile of level 0 is missing"):
+        slide.read(PixelBox(130, 260, 10, 10), NATIVE)
+    slide.read(PixelBox(0, 0, 512, 128), NATIVE)
+    slide.close()
+    with tifffile.TiffFile(path) as tiff:
+        following = tiff.pages[0].dataoffsets[10]
+    for place in (0, following):
+        set_tile(path, "TileOffsets", tile=9, value=place)
+        slide = opened(path)
+        assert (slide.read(PixelBox(130, 260, 10, 10), NATIVE) == 255).all()
+        slide.close()
+
+
+def overwrite(path: Path, *, page: int, tile: int, share: float, content: bytes) -> None:
+    """From that share of a tile's bytes on."""
+    with tifffile.TiffFile(path) as tiff:
+        tiled = [each for each in tiff.pages if each.is_tiled][page]
+        offset, length = tiled.dataoffsets[tile], tiled.databytecounts[tile]
+    with path.open("r+b") as stream:
+        stream.seek(offset + int(share * length))
+        stream.write(content)
+
+
+def set_tile(path: Path, tag: str, *, tile: int, value: int) -> None:
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        entry = tiff.pages[0].tags[tag]
+        numbers = list(entry.value)
+        numbers[tile] = value
+        entry.overwrite(numbers)
+
+
+def aperio_jpeg2000(path: Path, pixels: NDArray[np.uint8]) -> Path:
+    """As Aperio's scanners write it, in tiles of 256 px."""
+    blocks = (pixels[y : y + 256, x : x + 256] for y in (0, 256) for x in (0, 256))
+    tiles = (imagecodecs.jpeg2k_encode(np.ascontiguousarray(block), codecformat="j2k", level=45) for block in blocks)
+    with tifffile.TiffWriter(path) as file:
+        file.write(
+            tiles,
+            shape=pixels.shape,
+            dtype=np.uint8,
+            tile=(256, 256),
+            photometric="rgb",
+            compression=33005,
+            description=APERIO.format(width=pixels.shape[1], height=pixels.shape[0]),
+            metadata=None,
+        )
+        file.write(pixels[::8, ::8], rowsperstrip=16, photometric="rgb", metadata=None)
+    return path
