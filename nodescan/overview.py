@@ -9,10 +9,11 @@ from scipy import ndimage
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
-from nodescan.domain.slide import SlideRef
+from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.errors import SlideError, UnmeasurableError
 from nodescan.examination.damaged_tiles import read_in_parts
 from nodescan.imaging.tissue import find_tissue
+from nodescan.imaging.unscanned import beside_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 
@@ -36,7 +37,8 @@ def overview_and_tissue(
 ) -> tuple[Picture, TissueMask]:
     """The slide at low magnification and its tissue; what could not be read there counts as tissue."""
     overview, unseen = view_whole(slide, settings.overview, progress)
-    return overview, _with_unseen(find_tissue(overview.pixels, overview.spacing, settings.tissue), unseen)
+    tissue = _with_cuts(find_tissue(overview.pixels, overview.spacing, settings.tissue), slide.info.bounds_um)
+    return overview, _with_unseen(tissue, unseen)
 
 
 def view_whole(
@@ -109,6 +111,24 @@ def _opened(ref: SlideRef, open_slide: OpenSlideFile) -> Slide:
         return open_slide(ref)
     except UnmeasurableError:
         return open_slide(replace(ref, mpp_um=_STAND_IN_UM, override_mpp=True))
+
+
+def _with_cuts(tissue: TissueMask, scanned: BoundsUm) -> TissueMask:
+    """Where tissue runs to an edge of what was scanned, as the file tells it: beyond, readers paint white.
+
+    It may be as white as the glass, so that only the file tells where one ends.
+    """
+    height, width = tissue.tissue.shape
+    x, y = (np.arange(width) + 0.5) * tissue.spacing.x, (np.arange(height) + 0.5) * tissue.spacing.y
+    rows = (y >= scanned.top) & (y <= scanned.top + scanned.height)
+    columns = (x >= scanned.left) & (x <= scanned.left + scanned.width)
+    inside = rows[:, None] & columns
+    if inside.all() or tissue.dark is None:
+        return tissue
+    line = beside_tissue(~inside, tissue.tissue & tissue.dark & inside, tissue.spacing.mean)
+    if not line.any():
+        return tissue
+    return replace(tissue, cut=line if tissue.cut is None else tissue.cut | line)
 
 
 def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:

@@ -1,16 +1,19 @@
 """The slide at low magnification, and what can't be seen of it there."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.units import Spacing
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.overview import overview_and_tissue, view_whole
 from tests.fakes import PINK
-from tests.painted import PaintedSlide
+from tests.painted import PaintedSlide, painted
 
 SIZE_PX = 9600, 1200
 
@@ -39,6 +42,22 @@ def test_what_cannot_be_read_is_tissue_and_not_taken_for_never_scanned() -> None
     assert tissue.unseen[:, first:].all()
     assert not tissue.unseen[:, :first].any()
     assert (tissue.cut, tissue.unscanned) == (None, None)
+
+
+@pytest.mark.parametrize("glass", [245, 255])
+@pytest.mark.parametrize(("left_px", "cut"), [(0, False), (400, True)])
+def test_tissue_that_runs_to_the_edge_of_what_was_scanned_is_cut(glass: int, left_px: int, cut: bool) -> None:
+    """Beyond it a reader paints white, which tells nothing where the glass is white, too: the file's bounds do."""
+    pixels = painted()
+    pixels[pixels == 245] = glass
+    pixels[:, :left_px] = 255
+    slide = PaintedSlide(pixels)
+    left, width = Micrometers(left_px * 0.95), Micrometers((1024 - left_px) * 0.95)
+    slide.info = replace(slide.info, bounds_um=replace(slide.info.bounds_um, left=left, width=width))
+    _, tissue = overview_and_tissue(slide, load_config().settings)
+    assert (tissue.cut is not None) == cut
+    if tissue.cut is not None:
+        assert np.argwhere(tissue.cut)[:, 1].max() * 8 < left_px + 8
 
 
 class Lost(PaintedSlide):

@@ -32,7 +32,15 @@ DOUBTS = (
 """Flags of a slide that could change its class, the most important first."""
 
 LEAPING_DOUBTS = frozenset(
-    {"deposit_cut_off", "joining_gap", "review_before_scan", "tissue_cut_off", "tissue_meets_ink"}
+    {
+        "class_against_size",
+        "deposit_cut_off",
+        "joining_gap",
+        "nuclei_out_of_scale",
+        "review_before_scan",
+        "tissue_cut_off",
+        "tissue_meets_ink",
+    }
 )
 """Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
 

@@ -24,7 +24,7 @@ class TissueMask:
     unseen: what counts as tissue without having been seen: `unread`, and gaps in tissue that were never scanned.
     unread: what could not be read at this magnification.
     unscanned: padding and gaps.
-    cut: pixels of `unscanned` that tissue runs into, and tissue at the border of the view: there may be more of it.
+    cut: pixels never scanned that tissue runs into, and tissue at the border of the view: there may be more of it.
     inked: pen marks beside tissue that runs into them, and may go on under them.
     glass: its mean grey levels where the slide is empty.
     """
@@ -45,6 +45,11 @@ class TissueMask:
     def wanted(self) -> NDArray[np.bool_]:
         """bool (H, W): all tissue, seen or hidden."""
         return self.tissue if self.hidden is None else self.tissue | self.hidden
+
+    @property
+    def gaps(self) -> NDArray[np.bool_] | None:
+        """bool (H, W): what tissue goes on in and was never scanned; None where there is none."""
+        return self.unseen if self.unseen is None or self.unread is None else self.unseen & ~self.unread
 
     @property
     def area_um2(self) -> SquareMicrometers:

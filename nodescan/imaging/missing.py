@@ -65,7 +65,8 @@ def missing_cells(blank: NDArray[np.uint8], tissue: TissueMask, spacing: Spacing
     blank : uint8 (H, W), what blank_cells says of the cells at `spacing`. Where `dark` isn't known nothing is missing.
     A cell counts if the 3 x 3 cells around it are blank and all that the overview shows in it is dark, and so do the
     blank cells joined to it that are dark for the most part: its tile's others. Where the overview could not be read
-    it takes pure colour: flat glass is common.
+    it takes pure colour: flat glass is common. A gap that isn't light is missing whatever it shows: no tissue is of one
+    grey at low magnification, but a mark with a camera's noise on it may be.
     """
     missing = np.zeros(blank.shape, dtype=np.bool_)
     for there, where in ((blank >= BLANK, tissue.dark), (blank == PURE, tissue.unseen)):
@@ -73,4 +74,6 @@ def missing_cells(blank: NDArray[np.uint8], tissue: TissueMask, spacing: Spacing
             share = coverage(where & tissue.tissue, tissue.spacing, shape=blank.shape, spacing=spacing)
             sure = ndimage.binary_erosion(there, _BLOCK, border_value=0) & (share == 1)
             missing |= ndimage.binary_propagation(sure, _BLOCK, mask=there & (share > 0.5))
+    if tissue.gaps is not None and tissue.dark is not None:
+        missing |= coverage(tissue.gaps & tissue.dark, tissue.spacing, shape=blank.shape, spacing=spacing) > 0.5
     return missing

@@ -127,8 +127,8 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     body = _join(_without_specks(coloured), view.um_per_px, settings) & ~ink & ~view.outside
     smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
     kept = large(body, smallest_px)
-    hiding = ink | _solid_at_tissue(grey & ~body, kept & coloured, view, settings.ink)
-    under_ink = enclosed(hiding, kept, settings.ink.hiding_um, view.um_per_px)
+    solid = _solid_at_tissue(grey & ~body, kept & coloured, view, settings.ink)
+    under_ink = enclosed(ink | solid, kept, settings.ink.hiding_um, view.um_per_px)
     hidden = large(under_ink, smallest_px)
     ink &= ~under_ink
     gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
@@ -137,7 +137,8 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     edge = _edges(left, view.um_per_px, settings.edge_width_um)
     reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
     whole = partial(_enlarged, factor=factor, shape=(overview.shape[0], overview.shape[1]))
-    rest = (hidden, gaps, view.outside, cuts, beside_tissue(ink, kept & coloured, view.um_per_px))
+    meeting = beside_tissue((ink | solid) & ~under_ink, kept & coloured, view.um_per_px)
+    rest = (hidden, gaps, view.outside, cuts, meeting)
     hidden, gaps, outside, cuts, inked = (whole(mask) if mask.any() else None for mask in rest)
     return TissueMask(
         whole(tissue),

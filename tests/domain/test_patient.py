@@ -220,11 +220,13 @@ def test_only_doubts_of_deciding_slides_are_passed_on() -> None:
     assert [note.message for note in notes] == ["Node 1, slide b: near a limit."]
 
 
-def test_a_doubt_that_can_lead_to_a_macrometastasis_is_passed_on_from_lesser_slides_too() -> None:
-    """Foci that joined would be above 2 mm matter beside a micrometastasis, not beside a macrometastasis."""
-    doubt = Flag("joining_gap", "the class hangs on the gap.")
+@pytest.mark.parametrize("code", ["joining_gap", "nuclei_out_of_scale", "class_against_size"])
+def test_a_doubt_that_can_lead_to_a_macrometastasis_is_passed_on_from_lesser_slides_too(code: str) -> None:
+    """Foci that joined would be above 2 mm, or a pixel size twice too small, matter beside a micrometastasis, not beside
+    a macrometastasis."""
+    doubt = Flag(code, "the class hangs on it.")
     small = Section("a", COMPLETE, ITC, doubts=(doubt,))
-    for found, passed in ((MICRO, ["joining_gap"]), (MACRO, [])):
+    for found, passed in ((MICRO, [code]), (MACRO, [])):
         node = Node("1", (small, Section("b", COMPLETE, found)), True)
         assert [note.code for note in stage(Specimen("P1", (node,), nodes_removed=1), AJCC8).notes] == passed
 

@@ -1,5 +1,7 @@
 """Cells that are blank where an overview shows tissue: which of them are missing, on both sides of every limit."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,3 +62,15 @@ def test_where_the_overview_could_not_be_read_pure_colour_is_missing() -> None:
     assert not missing_cells(blank(*area), unread, CELL).any()
     assert not missing_cells(blank(*area, PURE), TissueMask(every, CELL.scaled(0.5)), CELL).any()
     assert not missing_cells(blank(*area, PURE), TissueMask(~every, CELL.scaled(0.5), dark=every), CELL).any()
+
+
+def test_a_gap_that_is_not_light_is_missing_whatever_it_shows() -> None:
+    """A mark of one grey looks like a gap at low magnification, and has a camera's noise at a finer one."""
+    every = np.ones((2 * SIDE, 2 * SIDE), np.bool_)
+    gap = np.zeros_like(every)
+    gap[8:14] = True
+    nothing = np.zeros((SIDE, SIDE), np.uint8)
+    grey = TissueMask(every, CELL.scaled(0.5), dark=every, unseen=gap)
+    assert np.array_equal(missing_cells(nothing, grey, CELL), gap[::2, ::2])
+    assert not missing_cells(nothing, replace(grey, dark=~gap), CELL).any()
+    assert not missing_cells(nothing, replace(grey, unread=gap), CELL).any()

@@ -138,6 +138,17 @@ def test_a_node_that_runs_into_ink_is_told_however_small_the_mark(
         assert mask.inked[disc(shape, (150, 150), 100)].sum() > 0.5 * mask.inked.sum()
 
 
+@pytest.mark.parametrize("grey", [75, 100, 130])
+@pytest.mark.parametrize(("gap_um", "meets"), [(-40, True), (200, False)])
+def test_a_node_that_runs_into_a_worn_mark_is_told(grey: int, gap_um: int, meets: bool) -> None:
+    """Worn black ink is lighter than ink and hides as much: whether it counts as ink or as dirt is no matter."""
+    shape = (300, 400)
+    node, dot = disc(shape, (150, 150), 90), disc(shape, (150, 150 + 90 + 40 + gap_um / 8), 40)
+    view = stained(glass(*shape), node)
+    view[dot] = np.clip(grey + np.random.default_rng(3).normal(0, 6, (int(dot.sum()), 1)), 0, 255)
+    assert (find_tissue(view, SPACING, TISSUE).inked is not None) == meets
+
+
 @pytest.mark.parametrize("grey", [175, 190, 210])
 def test_a_grey_edge_is_not_the_glass_of_a_white_slide(grey: int) -> None:
     """Where glass came out pure white, a strip of glue is the only thing that looks like glass: pale tissue stays."""
