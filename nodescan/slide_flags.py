@@ -57,7 +57,8 @@ def _unread_flags(tissue: TissueMask) -> tuple[Flag, ...]:
 def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:
     """Tissue that ends at a line where the scan ends, or at a pen mark, is told: there may be more of it."""
     cut = Flag("tissue_cut_off", "Tissue runs to an edge of what was scanned: there may be more of it.")
-    ink = Flag("tissue_meets_ink", "Tissue runs into pen or other solid marks: there may be more of it under them, not examined.")
+    under = "there may be more of it under them, not examined"
+    ink = Flag("tissue_meets_ink", f"Tissue runs into pen or other solid marks: {under}.")
     return tuple(flag for flag, where in ((cut, tissue.cut), (ink, tissue.inked)) if where is not None)
 
 

@@ -222,8 +222,7 @@ def test_only_doubts_of_deciding_slides_are_passed_on() -> None:
 
 @pytest.mark.parametrize("code", ["joining_gap", "nuclei_out_of_scale", "class_against_size"])
 def test_a_doubt_that_can_lead_to_a_macrometastasis_is_passed_on_from_lesser_slides_too(code: str) -> None:
-    """Foci that joined would be above 2 mm, or a pixel size twice too small, matter beside a micrometastasis, not beside
-    a macrometastasis."""
+    """A gap that foci join across, or a pixel size in doubt, matters beside a micro-, not beside a macrometastasis."""
     doubt = Flag(code, "the class hangs on it.")
     small = Section("a", COMPLETE, ITC, doubts=(doubt,))
     for found, passed in ((MICRO, [code]), (MACRO, [])):
