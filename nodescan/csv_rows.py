@@ -29,7 +29,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SPACE = "Zs"
 """Unicode's category of spaces, of which only the plain one counts as printable in Python."""
 
-_BEHIND_SEPARATOR = re.compile(r"([;\t])([=+\-@])")
+_BEHIND_SEPARATOR = re.compile(r'([;\t\r\n]"*)([=+\-@])')
 
 _NAMED_SEPARATOR = re.compile('"?sep=([,;\t])"?')
 """A first line that tells a spreadsheet how columns are separated."""
@@ -228,7 +228,8 @@ def csv_line(cells: Sequence[object]) -> str:
 def plain_cell(text: str) -> str:
     """The text, with an apostrophe in front of what a spreadsheet would run as a formula.
 
-    One that separates columns by semicolons, or by tabs, begins a cell behind each of these, too.
+    One that separates columns by semicolons, or by tabs, begins a cell behind each of these, and of a line's end, too,
+    with or without a quotation mark.
     """
     text = _BEHIND_SEPARATOR.sub(r"\1'\2", text)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -171,6 +171,8 @@ def test_a_name_that_could_steer_a_terminal_is_refused(tmp_path: Path, cell: str
         ("x;=1+1", "x;'=1+1"),
         ("x\t@cmd;+1;a", "x\t'@cmd;'+1;a"),
         ("x=1-2; -3", "x=1-2; -3"),
+        ('b;"=1+1.svs', "b;\"'=1+1.svs"),
+        ("a\n=1+1.svs", "a\n'=1+1.svs"),
         ("ink;blur", "ink;blur"),
     ],
 )

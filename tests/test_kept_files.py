@@ -109,6 +109,27 @@ def test_a_file_of_the_users_in_an_output_folder_stays(
     assert main(words) != 2
 
 
+@pytest.mark.parametrize("name", ["run.json", "summary.html"])
+def test_a_record_or_page_of_the_users_in_an_output_folder_stays(
+    here: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another tool writes a run.json, too; a run's own are written over."""
+    words = ["run", str(paint_slide(here / "s.tif")), "--out", "out", "--slots", "0", "--device", "cpu"]
+    (here / "out").mkdir()
+    (here / "out" / name).write_text('{"run": 1}')
+    assert f"{name}: is there, and nodescan didn't write it" in refuses(capsys, *words)
+    (here / "out" / name).unlink()
+    assert main(words) != 2
+    assert main([*words, "--force"]) != 2
+
+
+def test_a_log_may_lie_in_an_output_folder_that_is_new(here: Path) -> None:
+    """The folder is made for it."""
+    words = ["run", str(paint_slide(here / "s.tif")), "--out", "new", "--slots", "0", "--device", "cpu"]
+    assert main([*words, "--log-json", "new/log.jsonl"]) != 2
+    assert "batch_started" in (here / "new" / "log.jsonl").read_text()
+
+
 def test_what_lies_elsewhere_is_no_loss(tmp_path: Path) -> None:
     """A file of the same name in another folder, and a link in the output folder that is replaced, not followed."""
     (tmp_path / "patients.csv").touch()

@@ -125,7 +125,8 @@ def without_folders(word: str, folder: Path) -> str:
     """One word of the command line without its folders, since they may name a patient; those inside `folder` stay."""
     option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
     place, root = Path(os.path.realpath(value)), Path(os.path.realpath(folder))
-    is_folder = bool(value) and (place.is_dir() or value.endswith(("/", "\\")))
+    pattern = any(sign in value for sign in "*?[") and not PureWindowsPath(value).suffix  # it may match folders
+    is_folder = bool(value) and (pattern or place.is_dir() or value.endswith(("/", "\\")))
     if "/" not in value and "\\" not in value and not is_folder:
         return word
     if place == root:

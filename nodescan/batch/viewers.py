@@ -18,6 +18,7 @@ from nodescan.errors import OutputError, UsageError
 from nodescan.reports import FILES
 from nodescan.slides.slide_ids import RESERVED
 from nodescan.threads import thread_errors
+from nodescan.whole_files import output_errors
 
 LOG_EVERY_S = 1.0
 """At most one JSON line of tiles in this time."""
@@ -31,11 +32,13 @@ BEAT_EVERY_S = 30.0
 def open_viewer(*, quiet: bool, folder: Path, log_json: Path | None = None) -> Viewer:
     """Bars on a terminal, plain lines elsewhere, errors only where quiet; and JSON lines where a file is named.
 
-    folder: the run's. Raises UsageError for a log that would go into another file, OutputError for one that can't be
-    written.
+    folder: the run's; it is made where the log lies in it. Raises UsageError for a log that would go into another file,
+    OutputError for one that can't be written.
     """
-    if log_json is not None:
-        _check_place(log_json, folder)
+    if log_json is not None and _is_inside(log_json, folder):
+        _check_name(log_json)
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     loud = BarViewer if sys.stderr.isatty() else PlainViewer
     screen = Viewer() if quiet else loud()
     return screen if log_json is None else Viewers([screen, JsonLog(log_json)])
@@ -211,9 +214,12 @@ def _begins_a_log(line: bytes) -> bool:
     return isinstance(content, dict) and {"ts", "event"} <= content.keys()
 
 
-def _check_place(log: Path, folder: Path) -> None:
-    """Raises UsageError where the run in `folder` writes a file of this name itself."""
+def _is_inside(log: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(log)).is_relative_to(os.path.realpath(folder))
+
+
+def _check_name(log: Path) -> None:
+    """Raises UsageError where a run writes a file of this name itself."""
     own = RESERVED.union([LOCK_FILE], *FILES.values())
-    inside = Path(os.path.realpath(log)).is_relative_to(os.path.realpath(folder))
-    if inside and log.name.casefold() in own:
+    if log.name.casefold() in own:
         raise UsageError(f"--log-json {log}: is a file that the run itself writes there; choose another name")

@@ -52,7 +52,8 @@ Slots = Annotated[
         "--slots",
         metavar="N",
         min=0,
-        help="Slides at a time, each in a process of its own; 0: in this one. One, or one a GPU, if not given.",
+        help="Slides at a time, each in a process of its own; 0: in this one, where none that hangs is ended. One, or "
+        "one a GPU, if not given.",
     ),
 ]
 StallMinutes = Annotated[
@@ -61,7 +62,7 @@ StallMinutes = Annotated[
         "--stall-minutes",
         metavar="MIN",
         parser=number("--stall-minutes"),
-        help="A slide without progress for so long has failed.",
+        help="A slide without progress for so long has failed; not with --slots 0.",
     ),
 ]
 Precision = Annotated[

@@ -125,8 +125,7 @@ def _cpu(note: str = "") -> Device:
 def _gpu(index: int) -> Device:
     """Raises DeviceError where nothing can be computed on it: this torch has no code for it, say, or another has it."""
     device, name = torch.device("cuda", index), f"cuda:{index}"
-    # float32 means float32: the reference that fast answers are held against may not be rounded to 10 bits
-    torch.backends.cudnn.allow_tf32 = False
+    _forbid_tf32()
     try:
         name = f"{name} ({torch.cuda.get_device_name(index)})"
         _try_out(device)
@@ -134,6 +133,18 @@ def _gpu(index: int) -> Device:
         reason = first_line(error)
         raise DeviceError(f"device {name} doesn't compute ({reason}); use another, or --device cpu") from error
     return Device(device, name)
+
+
+def _forbid_tf32() -> None:
+    """float32 means float32: the reference that fast answers are held against may not be rounded to 10 bits.
+
+    From 2.9 on torch has a setting for convolutions alone, which another that holds for all can't override.
+    """
+    convolutions = getattr(torch.backends.cudnn, "conv", None)
+    if hasattr(convolutions, "fp32_precision"):
+        convolutions.fp32_precision = "ieee"
+    else:
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def _try_out(device: torch.device) -> None:
