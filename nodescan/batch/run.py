@@ -26,8 +26,9 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest, read_manifest
+from nodescan.patients.earlier_stages import set_aside, set_review_aside
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
-from nodescan.patients.patient_files import set_aside, set_review_aside, write_staging
+from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable

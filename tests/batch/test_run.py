@@ -437,6 +437,23 @@ def test_log_hears_of_patients_that_cannot_be_written(
     assert "patients.csv" in lines[-2]["message"]
 
 
+def test_slides_that_lie_among_the_pages_stay_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cohort with a folder for each patient, which is the output folder, too: pages are moved, no slides."""
+    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (ColourPredictor(), 1))
+    cohort = tmp_path / "cohort"
+    first = paint_slide(cohort / "patients" / "p1" / "a.tif")
+    (cohort / "manifest.csv").write_text("path,patient_id\npatients/p1/a.tif,p1\n")
+    run_batch(BatchRequest((), cohort, manifest=cohort / "manifest.csv", slots=0), Listener())
+    second = paint_slide(cohort / "patients" / "p1" / "b.tif")
+    result = run_batch(BatchRequest((str(cohort / "patients"),), cohort, slots=0), Listener())
+    assert result.complete
+    assert [row["slide_id"] for row in rows(cohort)] == ["a", "b"]
+    assert first.is_file()
+    assert second.is_file()
+    assert (cohort / "patients-before-1" / "patients" / "p1.html").is_file()
+    assert not (cohort / "patients" / "p1.html").exists()
+
+
 def test_old_page_that_the_disk_keeps_is_not_linked(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old report can be neither removed nor replaced: the index, whose row is a failure's, doesn't lead to it.
 
