@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,19 +26,18 @@ _BRAND = b'<p class="brand">nodescan</p>'
 
 
 def set_review_aside(folder: Path, given: Sequence[Applied] = ()) -> str:
-    """Before stages replace reviewed ones, `set_aside`, in words, where a deposit that was corrected there is not in
-    the corrections given now, or nobody can tell; "" where nothing was moved."""
-    patients = _patients_in(folder)
-    damaged = patients is None
-    lost = _corrected(patients or ()) - {(one.slide_id, str(one.deposit_id)) for one in given}
-    aside = set_aside(folder) if lost or damaged else None
+    """Before stages replace reviewed ones, `set_aside`, in words, where a correction made there is not among those
+    given now, or nobody can tell; "" where nothing was moved."""
+    earlier = _stages_in(folder)
+    lost = _corrections(earlier or {}) - {_said(json.loads(json.dumps(asdict(one)))) for one in given}
+    aside = set_aside(folder) if lost or earlier is None else None
     if aside is None:
         return ""
-    if damaged:
+    if earlier is None:
         return f"earlier stages: moved to {aside.name}, since their {PATIENTS_JSON} can't be read: they may be reviewed"
     if not given:
         return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
-    slides = few(sorted({slide_id for slide_id, _ in lost}), 5)
+    slides = few(sorted({slide_id for slide_id, *_ in lost}), 5)
     return (
         f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} are not among "
         "those given now and so have no effect; give all of them in one file"
@@ -72,7 +72,7 @@ def set_aside(folder: Path) -> Path | None:
 def earlier_pages(folder: Path) -> set[str]:
     """Names of the pages that patients.json speaks of; none where there is no such file, or a damaged one."""
     keys = ("patient_id", "specimen_id", "laterality")
-    found = [[patient.get(key) for key in keys] for patient in _patients_in(folder) or []]
+    found = [[patient.get(key) for key in keys] for patient in _dicts((_stages_in(folder) or {}).get("patients"))]
     names = [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
     return set(page_names(names))
 
@@ -109,7 +109,7 @@ def _pages_there(folder: Path) -> list[str]:
     pages = folder / PAGES
     if pages.is_symlink() or not pages.is_dir():
         return []
-    if _patients_in(folder) is not None:
+    if _stages_in(folder) is not None:
         return sorted(name for name in earlier_pages(folder) if (pages / name).is_file())
     return sorted(page.name for page in pages.glob("*.html") if page.is_file() and _is_page(page))
 
@@ -118,19 +118,33 @@ def _is_page(path: Path) -> bool:
     return _BRAND in path.read_bytes()
 
 
-def _corrected(patients: Iterable[dict[str, Any]]) -> set[tuple[str, str]]:
-    """Slide and number of each deposit that a reader corrected."""
-    reviews = [patient.get("corrections") for patient in patients]
-    rows = [row for review in reviews if isinstance(review, list) for row in review if isinstance(row, dict)]
-    return {(str(row.get("slide_id")), str(row.get("deposit_id"))) for row in rows}
+def _corrections(stages: dict[str, Any]) -> set[tuple[str, ...]]:
+    """What a reader said of each deposit in these stages, see `_said`, whether it had an effect or not."""
+    reviews = [patient.get("corrections") for patient in _dicts(stages.get("patients"))]
+    return {_said(row) for review in (*reviews, stages.get("corrections_of_no_patient")) for row in _dicts(review)}
 
 
-def _patients_in(folder: Path) -> list[dict[str, Any]] | None:
-    """The patients of a folder's patients.json; none without such a file; None of a damaged one."""
+def _said(row: dict[str, Any]) -> tuple[str, ...]:
+    """A correction of patients.json as its reader made it, the slide first.
+
+    An added deposit goes by its centre, for its number is only the next one that is free. What was there before is the
+    software's word.
+    """
+    which = "centre_um" if row.get("action") == "add" else "deposit_id"
+    return tuple(str(row.get(key)) for key in ("slide_id", which, "action", "after", "by", "comment"))
+
+
+def _stages_in(folder: Path) -> dict[str, Any] | None:
+    """The content of a folder's patients.json; empty without such a file; None of a damaged one."""
     try:
-        patients = json.loads((folder / PATIENTS_JSON).read_bytes())["patients"]
-        return [patient for patient in patients if isinstance(patient, dict)]
+        content = json.loads((folder / PATIENTS_JSON).read_bytes())
     except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    except (OSError, ValueError, RecursionError):
         return None
+    return content if isinstance(content, dict) and isinstance(content.get("patients"), list) else None
+
+
+def _dicts(rows: object) -> list[dict[str, Any]]:
+    """Those of a list of a JSON file that are what nodescan writes there."""
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

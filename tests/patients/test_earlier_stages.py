@@ -1,5 +1,6 @@
 """Stages that stand in a run's folder: kept beside later ones, and told apart from what a user put there."""
 
+import json
 import re
 from pathlib import Path
 
@@ -92,3 +93,44 @@ def test_pages_behind_a_link_are_not_moved(tmp_path: Path) -> None:
     (folder / "patients").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     assert set_aside(folder) == folder / "patients-before-1"
     assert (tmp_path / "elsewhere" / "A.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("a2,,9000,9000,add,2600,Dr A,", "a2,,12000,9000,add,150,Dr B,"),
+        ("a2,,9000,9000,add,2600,Dr A,", "a2,,12000,9000,add,2600,Dr A,"),
+        ("a2,1,,,class,macro,Dr A,", "a2,1,,,accept,,Dr A,"),
+        ("a2,1,,,resize,2100,Dr A,", "a2,1,,,resize,2200,Dr A,"),
+        ("a2,1,,,accept,,Dr A,", "a2,1,,,accept,,Dr B,"),
+        ("a2,1,,,accept,,Dr A,seen twice", "a2,1,,,accept,,Dr A,"),
+    ],
+)
+def test_a_correction_that_a_later_review_does_not_repeat_is_kept(first: str, second: str, tmp_path: Path) -> None:
+    """Another's word, or another word, on a deposit of the same number doesn't take its place in silence."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path, first), folder)
+    later = staged(tmp_path, second)
+    assert "moved to patients-before-1, since its corrections of a2 are not" in set_review_aside(
+        folder, later.corrections
+    )
+    assert "Dr A" in (folder / "patients-before-1" / "patients" / "A.html").read_text(encoding="utf-8")
+
+
+def test_a_review_that_repeats_all_corrections_takes_the_earlier_ones_place(tmp_path: Path) -> None:
+    """In another order, too, which gives added deposits other numbers, and with more of them."""
+    folder = tmp_path / "out"
+    rows = ("a2,,9000,9000,add,2600,Dr A,", "a2,,12000.1,9000,add,150,Dr B,", "a2,1,,,class,macro,Dr \u00c4,so")
+    write_staging(staged(tmp_path, *rows), folder)
+    later = staged(tmp_path, "a2,2,,,reject,,Dr C,", *reversed(rows))
+    assert not set_review_aside(folder, later.corrections)
+
+
+def test_corrections_without_effect_are_kept_too(tmp_path: Path) -> None:
+    """Their slide was in no patient when they were made: they are a reader's work all the same."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path), folder)
+    stages = json.loads((folder / "patients.json").read_bytes())
+    correction = {"slide_id": "x", "deposit_id": 1, "action": "reject", "by": "Dr A"}
+    (folder / "patients.json").write_text(json.dumps({**stages, "corrections_of_no_patient": [correction]}))
+    assert "the reviewed stages: moved to patients-before-1" in set_review_aside(folder)
