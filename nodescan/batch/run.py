@@ -26,8 +26,9 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest, read_manifest
+from nodescan.patients.earlier_stages import set_aside, set_review_aside
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
-from nodescan.patients.patient_files import set_aside, set_review_aside, write_staging
+from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
@@ -133,10 +134,7 @@ def scan_manifest(
     left = other_stains(manifest)
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
-    tools.rules.may_write()
-    moved = set_review_aside(tools.folder)
-    if moved:
-        viewer.note(moved)
+    _move_review(tools, viewer)
     _write_patients(_in_order(refs, kept), manifest, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=kept)
     staging, unwritten = _write_patients(result.reports, manifest, tools, viewer)
@@ -225,10 +223,25 @@ def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, referenc
 def _write_patients(
     reports: Sequence[SlideReport], manifest: Manifest, tools: RunTools, viewer: Viewer
 ) -> tuple[Staging, list[str]]:
-    """patients.csv, patients.json and the pages, as far as they can be written, and why not."""
-    tools.rules.may_write()
+    """patients.csv, patients.json and the pages, as far as they can be written, and why not.
+
+    A review that was made in the meantime is moved aside; where it can't be, nothing is written over it.
+    """
     staging = stage_run(reports, manifest, tools.folder)
-    return staging, attempt(partial(write_staging, staging, tools.folder), viewer)
+
+    def write() -> None:
+        _move_review(tools, viewer)
+        write_staging(staging, tools.folder)
+
+    return staging, attempt(write, viewer)
+
+
+def _move_review(tools: RunTools, viewer: Viewer) -> None:
+    """Move reviewed stages aside, and say so. Raises OutputError where the disk refuses, and LockLostError."""
+    tools.rules.may_write()
+    moved = set_review_aside(tools.folder)
+    if moved:
+        viewer.note(moved)
 
 
 def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]:

@@ -70,7 +70,8 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
     from nodescan.patients.correction_rows import read_corrections
-    from nodescan.patients.patient_files import check_stages_place, set_review_aside, staging_as_json, write_staging
+    from nodescan.patients.earlier_stages import set_review_aside
+    from nodescan.patients.patient_files import check_stages_place, staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.slide_rows import check_spacings, identified
     from nodescan.patients.submission import SUBMISSION_CSV

@@ -29,7 +29,10 @@ _MM_LEAST = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a correction did, as patients.json has it. before, after: the deposit in words, "" where there is none."""
+    """What a correction did, as patients.json has it. before, after: the deposit in words, "" where there is none.
+
+    centre_um: where a deposit was added, None of those that were there.
+    """
 
     slide_id: str
     deposit_id: int
@@ -38,6 +41,7 @@ class Applied:
     after: str
     by: str
     comment: str
+    centre_um: tuple[float, float] | None = None
 
 
 def apply_corrections(
@@ -169,7 +173,14 @@ def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[S
     left = others if after is None else [*others, after]
     kept = sorted(left, key=lambda deposit: -deposit.diameter_um)
     applied = Applied(
-        report.slide_id, target, correction.action, _words(before), _words(after), correction.by, correction.comment
+        report.slide_id,
+        target,
+        correction.action,
+        _words(before),
+        _words(after),
+        correction.by,
+        correction.comment,
+        correction.centre_um if before is None else None,
     )
     return replace(report, deposits=tuple(kept)), applied
 

@@ -1,34 +1,33 @@
 """patients.csv, patients.json and a page for each patient, written into the folder of a run."""
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 from nodescan.csv_rows import csv_text, plain_cell
-from nodescan.domain.naming import SAFE_NAME, few
+from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, CountRange
 from nodescan.kept_files import check_inputs, check_ours
-from nodescan.patients.corrections import Applied
+from nodescan.patients.earlier_stages import (
+    PAGES,
+    PATIENTS_CSV,
+    PATIENTS_JSON,
+    STAGES,
+    check_pages,
+    earlier_pages,
+    page_names,
+)
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
-from nodescan.slides.slide_ids import safe_name
 from nodescan.whole_files import Json, json_bytes, output_errors, refuse_link, text_bytes, write_beside
 
-PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 SCHEMA_VERSION = 1
-_STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
-_ASIDE = "patients-before-"
 
 CSV_COLUMNS = (
     "patient_id",
@@ -57,19 +56,20 @@ def check_stages_place(folder: Path, read: Iterable[tuple[str, Path | None]], *,
 
     written: False for a run that only moves earlier stages aside.
     """
-    check_inputs(read, (folder / name for name in _STAGES))
+    check_inputs(read, (folder / name for name in STAGES))
     if written:
         refuse_link(folder / PAGES)
         check_ours(folder / PATIENTS_CSV, ",".join(CSV_COLUMNS[:4]))
 
 
 def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
-    """Write all files; the pages' paths. Raises OutputError where the disk refuses."""
+    """Write all files; the pages' paths. Raises OutputError where the disk refuses, or holds another's file there."""
     pages, names = folder / PAGES, page_names([_names(result.staged) for result in staging.patients])
     with output_errors(pages):
         refuse_link(pages)
         pages.mkdir(parents=True, exist_ok=True)
-        for stale in _earlier_pages(folder) - set(names):
+        check_pages(folder, names)
+        for stale in earlier_pages(folder) - set(names):
             (pages / stale).unlink(missing_ok=True)
         (folder / SUBMISSION_CSV).unlink(missing_ok=True)
     write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
@@ -87,80 +87,6 @@ def _slide_pages(staging: Staging, folder: Path) -> set[str]:
     nodes = (node for result in staging.patients for node in result.staged.specimen.nodes)
     slides = {section.slide_id for node in nodes for section in node.sections}
     return {name for name in slides if SAFE_NAME.fullmatch(name) and (folder / name / REPORT_HTML).is_file()}
-
-
-def reviewed_before(folder: Path) -> set[tuple[str, str]]:
-    """Slide and number of each deposit that a reader corrected in the stages that stand in the folder of a run."""
-    return _corrected(_earlier(folder))
-
-
-def _corrected(patients: Iterable[dict[str, Any]]) -> set[tuple[str, str]]:
-    reviews = [patient.get("corrections") for patient in patients]
-    rows = [row for review in reviews if isinstance(review, list) for row in review if isinstance(row, dict)]
-    return {(str(row.get("slide_id")), str(row.get("deposit_id"))) for row in rows}
-
-
-def set_review_aside(folder: Path, given: Sequence[Applied] = ()) -> str:
-    """Before stages replace reviewed ones, `set_aside`, in words, where a deposit that was corrected there is not in
-    the corrections given now, or nobody can tell; "" where nothing was moved."""
-    patients = _patients_in(folder)
-    damaged = patients is None
-    lost = _corrected(patients or ()) - {(one.slide_id, str(one.deposit_id)) for one in given}
-    aside = set_aside(folder) if lost or damaged else None
-    if aside is None:
-        return ""
-    if damaged:
-        return f"earlier stages: moved to {aside.name}, since their {PATIENTS_JSON} can't be read: they may be reviewed"
-    if not given:
-        return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
-    slides = few(sorted({slide_id for slide_id, _ in lost}), 5)
-    return (
-        f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} are not among "
-        "those given now and so have no effect; give all of them in one file"
-    )
-
-
-def set_aside(folder: Path) -> Path | None:
-    """Move the stages of earlier reports to a folder of their own, and return it; None where there are none.
-
-    Links of the pages lead one folder further up from there, to the same reports. Raises OutputError where the disk
-    refuses.
-    """
-    if not (folder / PATIENTS_JSON).is_file():
-        return None
-    with output_errors(folder):
-        number = next(n for n in count(1) if not (folder / f"{_ASIDE}{n}").exists())
-        aside = folder / f"{_ASIDE}{number}"
-        aside.mkdir()
-        for name in _STAGES:
-            if (folder / name).exists():
-                (folder / name).rename(aside / name)
-        for page in (aside / PAGES).glob("*.html"):
-            write_beside(page, page.read_bytes().replace(b'href="../', b'href="../../'))
-    return aside
-
-
-def _earlier(folder: Path) -> list[dict[str, Any]]:
-    """The patients of the patients.json that stands in a folder; none where there is no such file, or a damaged one."""
-    return _patients_in(folder) or []
-
-
-def _patients_in(folder: Path) -> list[dict[str, Any]] | None:
-    """The patients of a folder's patients.json; none without such a file; None of a damaged one."""
-    try:
-        patients = json.loads((folder / PATIENTS_JSON).read_bytes())["patients"]
-        return [patient for patient in patients if isinstance(patient, dict)]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _earlier_pages(folder: Path) -> set[str]:
-    keys = ("patient_id", "specimen_id", "laterality")
-    found = [[patient.get(key) for key in keys] for patient in _earlier(folder)]
-    names = [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
-    return set(page_names(names))
 
 
 def staging_as_json(staging: Staging) -> Json:
@@ -184,22 +110,6 @@ def staging_as_json(staging: Staging) -> Json:
 def staging_as_csv(staging: Staging) -> str:
     """One row for each patient's specimen and side."""
     return csv_text(CSV_COLUMNS, ([plain_cell(cell) for cell in _row(result)] for result in staging.patients))
-
-
-def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """A file name for the page of each patient, specimen and side.
-
-    Readable, safe, and with 6 hex of the full name where two would agree.
-    """
-    full = ["_".join(filter(None, names)) for names in patients]
-    plain = [safe_name(name) for name in full]
-    counts = Counter(name.casefold() for name in plain)
-    return tuple(
-        f"{name}.html"
-        if counts[name.casefold()] == 1
-        else f"{name}-{hashlib.sha256(repr(names).encode()).hexdigest()[:6]}.html"
-        for name, names in zip(plain, patients, strict=True)
-    )
 
 
 def _submission(staging: Staging) -> str:

@@ -89,15 +89,18 @@ def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
 def set_apart(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:
     """Slides whose reports may not count, and why: of another file, or of one that stands for another node, too."""
     another = {row.slide_id: ANOTHER_FILE for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
-    first: dict[tuple[object, ...], ManifestRow] = {}
-    copies: dict[str, str] = {}
+    alike: dict[tuple[str, float], list[ManifestRow]] = {}
     for row in rows:
         report = reports.get(row.slide_id) if row.has_slide and row.is_he else None
         if report is None or not report.fingerprint or not report.tissue_area_mm2 or row.slide_id in another:
             continue
-        seen = first.setdefault((report.fingerprint, report.tissue_area_mm2), row)
-        if _node(seen) != _node(row):
-            copies |= {one.slide_id: _copy_words(other) for one, other in ((seen, row), (row, seen))}
+        alike.setdefault((report.fingerprint, report.tissue_area_mm2), []).append(row)
+    copies: dict[str, str] = {}
+    for group in alike.values():
+        for row in group:
+            others = [other for other in group if _node(other) != _node(row)]
+            if others:
+                copies[row.slide_id] = _copy_words(min(others, key=lambda other: other.slide_id))
     return another | copies
 
 

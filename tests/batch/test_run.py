@@ -24,16 +24,32 @@ from nodescan.batch.viewers import JsonLog
 from nodescan.config import load_config
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
+from nodescan.domain.staging import AJCC8
 from nodescan.errors import ClusterError, OutputError, UsageError
 from nodescan.examination import Examination, examine
 from nodescan.inference import slots
 from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.manifest import read_manifest
+from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.manifest_run import manifest_slides
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import stage_reports
 from nodescan.reports import report_names
+from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from tests.fakes import ColourPredictor, Listener, paint_slide
+
+
+class Teller(Listener):
+    """Keeps notes, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
 
 def tools(
@@ -401,6 +417,44 @@ def test_reviewed_stages_are_kept_beside_a_runs_own(tmp_path: Path, out: Path) -
     assert stages(out)["A"].startswith("pN0")
 
 
+def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slide a is done and reviewed while b is scanned: the run's end moves the review aside, and says so."""
+    (tmp_path / "m.csv").write_text("path,patient_id\na.tif,A\nb.tif,B\n")
+    paint_slide(tmp_path / "a.tif", tumour_um=400)
+    paint_slide(tmp_path / "b.tif")
+    review = tmp_path / "review.csv"
+    review.write_text("slide_id,deposit_id,action,by\na,1,reject,Dr A\n")
+    table = read_manifest(tmp_path / "m.csv")
+    given, told = tools(out), Teller()
+
+    def reviewed(ref: SlideRef, viewer: Viewer) -> SlideReport:
+        if ref.slide_id == "b":
+            write_staging(stage_reports(read_reports(out), table, AJCC8, corrections=read_corrections(review)), out)
+        return given.scan(ref, viewer)
+
+    refs = manifest_slides(table, mpp_um=None, override_mpp=False)
+    scan_manifest(table, refs, replace(given, scan=reviewed), viewer=told, kept={})
+    (aside,) = out.glob("patients-before-*")
+    assert "Dr A" in (aside / "patients.json").read_text()
+    assert [text for text in told.notes if "the reviewed stages: moved to patients-before-1" in text]
+    assert stages(out)["A"].startswith("pN1mi")
+
+    def refuse(path: Path, target: Path) -> Path:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def locked(ref: SlideRef, viewer: Viewer) -> SlideReport:
+        report = reviewed(ref, viewer)
+        if ref.slide_id == "b":
+            monkeypatch.setattr(Path, "rename", refuse)
+        return report
+
+    result = scan_manifest(table, refs, replace(given, scan=locked), viewer=Listener(), kept={})
+    assert [line for line in result.unwritten if "get write permission" in line]
+    assert "Dr A" in (out / "patients.json").read_text()
+
+
 def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -435,6 +489,23 @@ def test_log_hears_of_patients_that_cannot_be_written(
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines[-3:]] == ["slide_finished", "error", "batch_closed"]
     assert "patients.csv" in lines[-2]["message"]
+
+
+def test_slides_that_lie_among_the_pages_stay_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cohort with a folder for each patient, which is the output folder, too: pages are moved, no slides."""
+    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (ColourPredictor(), 1))
+    cohort = tmp_path / "cohort"
+    first = paint_slide(cohort / "patients" / "p1" / "a.tif")
+    (cohort / "manifest.csv").write_text("path,patient_id\npatients/p1/a.tif,p1\n")
+    run_batch(BatchRequest((), cohort, manifest=cohort / "manifest.csv", slots=0), Listener())
+    second = paint_slide(cohort / "patients" / "p1" / "b.tif")
+    result = run_batch(BatchRequest((str(cohort / "patients"),), cohort, slots=0), Listener())
+    assert result.complete
+    assert [row["slide_id"] for row in rows(cohort)] == ["a", "b"]
+    assert first.is_file()
+    assert second.is_file()
+    assert (cohort / "patients-before-1" / "patients" / "p1.html").is_file()
+    assert not (cohort / "patients" / "p1.html").exists()
 
 
 def test_old_page_that_the_disk_keeps_is_not_linked(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

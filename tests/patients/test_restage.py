@@ -19,16 +19,10 @@ from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
+from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer, class_words
-from nodescan.patients.patient_files import (
-    page_names,
-    reviewed_before,
-    set_aside,
-    set_review_aside,
-    staging_as_json,
-    write_staging,
-)
+from nodescan.patients.patient_files import staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.files import fingerprint
@@ -531,34 +525,6 @@ def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> 
     assert section.reason == "the report of that name is of another file: scan this one"
     same = replace(named, provenance=replace(made, slide_fingerprint=fingerprint(tmp_path / "1.svs")))
     assert stage_reports([same], manifest, AJCC8).patients[0].staged.complete
-
-
-def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
-    """Nothing is deleted, a second time nothing is overwritten, and links lead to the reports."""
-    found = staged(tmp_path, "a2,A", header="slide_id,patient_id", review=("a2,1,reject,,Dr A",))
-    folder = with_page(tmp_path / "out", "a2")
-    assert set_aside(tmp_path) is None
-    for number in (1, 2):
-        write_staging(found, folder)
-        assert reviewed_before(folder)
-        assert set_aside(folder) == folder / f"patients-before-{number}"
-        assert not reviewed_before(folder)
-        page = folder / f"patients-before-{number}" / "patients" / "A.html"
-        (link,) = re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
-        assert (page.parent / link).resolve() == folder / "a2" / "report.html"
-    assert sorted(path.name for path in folder.iterdir()) == ["a2", "patients-before-1", "patients-before-2"]
-
-
-@pytest.mark.parametrize("content", ["", '{"patients": 3}', '{"patients": [', "[]"])
-def test_stages_that_cannot_be_read_are_moved_for_they_may_be_reviewed(tmp_path: Path, content: str) -> None:
-    """A disk that was full, or an editor: whether a pathologist corrected them nobody can tell."""
-    folder = tmp_path / "out"
-    write_staging(staged(tmp_path, "a2,A", header="slide_id,patient_id"), folder)
-    assert not set_review_aside(folder)  # nobody corrected anything
-    (folder / "patients.json").write_text(content)
-    assert "moved to patients-before-1, since their patients.json can't be read" in set_review_aside(folder)
-    assert (folder / "patients-before-1" / "patients.json").read_text() == content
-    assert not set_review_aside(folder)
 
 
 def test_a_manifests_name_may_be_no_text(tmp_path: Path) -> None:

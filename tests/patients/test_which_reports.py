@@ -1,6 +1,7 @@
 """Which reports stage a patient: those that its slides' names mean, and what is said of these alone."""
 
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -79,13 +80,13 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
     )
 
 
+def scanned(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:
+    made = Provenance({}, "", fingerprint, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
+    return replace(report(slide_id, (2600.0,)), provenance=made, tissue_area_mm2=area_mm2)
+
+
 def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
     """One of them is mistaken, and which is not known: neither node was read. Within one node a copy does no harm."""
-
-    def scanned(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:
-        made = Provenance({}, "", fingerprint, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
-        return replace(report(slide_id, (2600.0,)), provenance=made, tissue_area_mm2=area_mm2)
-
     names = {"a": "1", "b": "1", "c": "1", "d": "2", "e": "2", "f": "3"}
     reports = [scanned(slide_id, fingerprint) for slide_id, fingerprint in names.items()]
     reports += [scanned("g", "3", 41.0), report("h", (900.0,))]  # g: of other pixels, whose ends are alike
@@ -104,3 +105,24 @@ def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
         "Node 1, slide c: failed (its file is a copy of that of slide a, node 1 of patient A, so one of the two is the "
         "wrong file: put the right one there and run it)."
     ]
+
+
+@pytest.mark.parametrize("order", list(permutations("abc")))
+def test_no_order_of_the_rows_makes_a_copy_count(order: tuple[str, ...], tmp_path: Path) -> None:
+    """Two copies within a node and one in another's: none of the three counts, and each says whose copy it is."""
+    folder = write_run(tmp_path / "run", [scanned(slide_id, "1") for slide_id in "abc"])
+    rows = {"a": "a,p1,1", "b": "b,p1,1", "c": "c,p2,1"}
+    path = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *(rows[slide_id] for slide_id in order))
+    found = stage_reports(read_reports(folder), read_manifest(path), AJCC8)
+    staged = {result.staged.specimen.patient_id: result.staged for result in found.patients}
+    assert {one.words for one in staged.values()} == {"cannot be determined (no readable slide)"}
+    reasons = {
+        section.slide_id: section.reason.partition(", so one")[0]
+        for one in staged.values()
+        for node in one.specimen.nodes
+        for section in node.sections
+    }
+    first, other = (
+        f"its file is a copy of that of slide {who}" for who in ("a, node 1 of patient p1", "c, node 1 of patient p2")
+    )
+    assert reasons == {"a": other, "b": other, "c": first}

@@ -13,7 +13,7 @@ from nodescan.batch.lock import LOCK_FILE
 from nodescan.batch.record import RUN_JSON, RUN_LOG
 from nodescan.batch.run import SUMMARY_CSV
 from nodescan.domain.naming import SAFE_NAME
-from nodescan.patients.patient_files import PAGES, PATIENTS_CSV, PATIENTS_JSON
+from nodescan.patients.earlier_stages import PAGES, PATIENTS_CSV, PATIENTS_JSON
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.slides import slide_ids as slide_ids_module

@@ -1,0 +1,150 @@
+"""The stages that stand in the folder of a run: which files are theirs, and how they are kept beside later ones."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from nodescan.domain.naming import few
+from nodescan.errors import OutputError
+from nodescan.kept_files import not_ours
+from nodescan.patients.corrections import Applied
+from nodescan.patients.submission import SUBMISSION_CSV
+from nodescan.slides.slide_ids import safe_name
+from nodescan.whole_files import output_errors, write_beside
+
+PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
+STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
+_TABLES = (PATIENTS_CSV, SUBMISSION_CSV, PATIENTS_JSON)
+_ASIDE = "patients-before-"
+_BRAND = b'<p class="brand">nodescan</p>'
+"""Stands in every page, by sheet.html."""
+
+
+def set_review_aside(folder: Path, given: Sequence[Applied] = ()) -> str:
+    """Before stages replace reviewed ones, `set_aside`, in words, where a correction made there is not among those
+    given now, or nobody can tell; "" where nothing was moved."""
+    earlier = _stages_in(folder)
+    lost = _corrections(earlier or {}) - {_said(json.loads(json.dumps(asdict(one)))) for one in given}
+    aside = set_aside(folder) if lost or earlier is None else None
+    if aside is None:
+        return ""
+    if earlier is None:
+        return f"earlier stages: moved to {aside.name}, since their {PATIENTS_JSON} can't be read: they may be reviewed"
+    if not given:
+        return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
+    slides = few(sorted({slide_id for slide_id, *_ in lost}), 5)
+    return (
+        f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} are not among "
+        "those given now and so have no effect; give all of them in one file"
+    )
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Move the stages of earlier reports to a folder of their own, and return it; None where there are none.
+
+    Of the folder of the pages, the pages alone: a user's slides may lie there, too. Links of the pages lead one folder
+    further up from there, to the same reports. Raises OutputError where the disk refuses.
+    """
+    if not (folder / PATIENTS_JSON).is_file():
+        return None
+    with output_errors(folder):
+        number = next(n for n in count(1) if not (folder / f"{_ASIDE}{n}").exists())
+        aside, pages = folder / f"{_ASIDE}{number}", folder / PAGES
+        ours = _pages_there(folder)
+        (aside / PAGES).mkdir(parents=True)
+        for name in ours:
+            (pages / name).rename(aside / PAGES / name)
+        if pages.is_dir() and not pages.is_symlink() and not any(pages.iterdir()):
+            pages.rmdir()
+        for name in _TABLES:  # patients.json last: a run that is stopped before moves the rest the next time
+            if (folder / name).exists():
+                (folder / name).rename(aside / name)
+        for page in (aside / PAGES).iterdir():
+            write_beside(page, page.read_bytes().replace(b'href="../', b'href="../../'))
+    return aside
+
+
+def earlier_pages(folder: Path) -> set[str]:
+    """Names of the pages that patients.json speaks of; none where there is no such file, or a damaged one."""
+    keys = ("patient_id", "specimen_id", "laterality")
+    found = [[patient.get(key) for key in keys] for patient in _dicts((_stages_in(folder) or {}).get("patients"))]
+    names = [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
+    return set(page_names(names))
+
+
+def check_pages(folder: Path, names: Iterable[str]) -> None:
+    """Raises OutputError where a page would be written over a file that nodescan didn't write, and OSError."""
+    for name in sorted(set(names) - earlier_pages(folder)):
+        path = folder / PAGES / name
+        if path.exists() and not _is_page(path):
+            raise OutputError(str(not_ours(path)))
+
+
+def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """A file name for the page of each patient, specimen and side.
+
+    Readable, safe, and with 6 hex of the full name where two would agree.
+    """
+    full = ["_".join(filter(None, names)) for names in patients]
+    plain = [safe_name(name) for name in full]
+    counts = Counter(name.casefold() for name in plain)
+    return tuple(
+        f"{name}.html"
+        if counts[name.casefold()] == 1
+        else f"{name}-{hashlib.sha256(repr(names).encode()).hexdigest()[:6]}.html"
+        for name, names in zip(plain, patients, strict=True)
+    )
+
+
+def _pages_there(folder: Path) -> list[str]:
+    """Names of the pages that nodescan wrote: by patients.json, or, where that is damaged, by what stands in them.
+
+    None where their folder is a link: nothing is written through it.
+    """
+    pages = folder / PAGES
+    if pages.is_symlink() or not pages.is_dir():
+        return []
+    if _stages_in(folder) is not None:
+        return sorted(name for name in earlier_pages(folder) if (pages / name).is_file())
+    return sorted(page.name for page in pages.glob("*.html") if page.is_file() and _is_page(page))
+
+
+def _is_page(path: Path) -> bool:
+    return _BRAND in path.read_bytes()
+
+
+def _corrections(stages: dict[str, Any]) -> set[tuple[str, ...]]:
+    """What a reader said of each deposit in these stages, see `_said`, whether it had an effect or not."""
+    reviews = [patient.get("corrections") for patient in _dicts(stages.get("patients"))]
+    return {_said(row) for review in (*reviews, stages.get("corrections_of_no_patient")) for row in _dicts(review)}
+
+
+def _said(row: dict[str, Any]) -> tuple[str, ...]:
+    """A correction of patients.json as its reader made it, the slide first.
+
+    An added deposit goes by its centre, for its number is only the next one that is free. What was there before is the
+    software's word.
+    """
+    which = "centre_um" if row.get("action") == "add" else "deposit_id"
+    return tuple(str(row.get(key)) for key in ("slide_id", which, "action", "after", "by", "comment"))
+
+
+def _stages_in(folder: Path) -> dict[str, Any] | None:
+    """The content of a folder's patients.json; empty without such a file; None of a damaged one."""
+    try:
+        content = json.loads((folder / PATIENTS_JSON).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and isinstance(content.get("patients"), list) else None
+
+
+def _dicts(rows: object) -> list[dict[str, Any]]:
+    """Those of a list of a JSON file that are what nodescan writes there."""
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

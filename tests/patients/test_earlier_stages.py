@@ -1,0 +1,136 @@
+"""Stages that stand in a run's folder: kept beside later ones, and told apart from what a user put there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.staging import AJCC8
+from nodescan.errors import OutputError
+from nodescan.manifest import read_manifest
+from nodescan.patients.correction_rows import read_corrections
+from nodescan.patients.earlier_stages import set_aside, set_review_aside
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import Staging, stage_reports
+from nodescan.reports.report_reader import read_reports
+from tests.patients.made_reports import report, write_csv, write_run
+
+
+def staged(folder: Path, *review: str) -> Staging:
+    """Patient A, of one slide with two deposits, as reviewed."""
+    if not (folder / "run").exists():
+        write_run(folder / "run", [report("a2", (900.0, 800.0))])
+    manifest = read_manifest(write_csv(folder / "manifest.csv", "slide_id,patient_id", "a2,A"))
+    head = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by,comment"
+    corrections = read_corrections(write_csv(folder / "review.csv", head, *review)) if review else ()
+    return stage_reports(read_reports(folder / "run"), manifest, AJCC8, corrections=corrections)
+
+
+def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
+    """Nothing is deleted, a second time nothing is overwritten, and links lead to the reports."""
+    found = staged(tmp_path, "a2,1,,,reject,,Dr A,")
+    folder = tmp_path / "out"
+    (folder / "a2").mkdir(parents=True)
+    (folder / "a2" / "report.html").touch()
+    assert set_aside(tmp_path) is None
+    for number in (1, 2):
+        write_staging(found, folder)
+        assert set_aside(folder) == folder / f"patients-before-{number}"
+        assert not list(folder.glob("patients*.*"))
+        page = folder / f"patients-before-{number}" / "patients" / "A.html"
+        (link,) = re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
+        assert (page.parent / link).resolve() == folder / "a2" / "report.html"
+    assert sorted(path.name for path in folder.iterdir()) == ["a2", "patients-before-1", "patients-before-2"]
+
+
+@pytest.mark.parametrize("content", ["", '{"patients": 3}', '{"patients": [', "[]"])
+def test_stages_that_cannot_be_read_are_moved_for_they_may_be_reviewed(tmp_path: Path, content: str) -> None:
+    """A disk that was full, or an editor: whether a pathologist corrected them nobody can tell."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path), folder)
+    assert not set_review_aside(folder)  # nobody corrected anything
+    (folder / "patients.json").write_text(content)
+    assert "moved to patients-before-1, since their patients.json can't be read" in set_review_aside(folder)
+    assert (folder / "patients-before-1" / "patients.json").read_text() == content
+    assert not set_review_aside(folder)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_a_user_keeps_among_the_pages_stays(damaged: bool, tmp_path: Path) -> None:
+    """Slides of a cohort that is sorted by patient, and notes: pages alone are moved, and known by what is in them."""
+    folder = tmp_path / "out"
+    slide, notes = folder / "patients" / "p1" / "s.tif", folder / "patients" / "notes.html"
+    slide.parent.mkdir(parents=True)
+    slide.write_text("a slide")
+    notes.write_text("somebody's own")
+    write_staging(staged(tmp_path), folder)
+    if damaged:
+        (folder / "patients.json").write_text("[")
+    aside = set_aside(folder)
+    assert aside is not None
+    assert sorted(path.name for path in aside.iterdir()) == ["patients", "patients.csv", "patients.json"]
+    assert [path.name for path in (aside / "patients").iterdir()] == ["A.html"]
+    assert (slide.read_text(), notes.read_text()) == ("a slide", "somebody's own")
+    assert sorted(path.name for path in (folder / "patients").iterdir()) == ["notes.html", "p1"]
+
+
+def test_a_page_is_not_written_over_a_file_of_the_users(tmp_path: Path) -> None:
+    """It has a page's name, but no page is in it: nothing is written at all."""
+    folder = tmp_path / "out"
+    own = write_csv(folder / "patients" / "A.html", "somebody's own")
+    with pytest.raises(OutputError, match=r"A\.html: is there, and nodescan didn't write it; move or rename it"):
+        write_staging(staged(tmp_path), folder)
+    assert own.read_text() == "somebody's own\n"
+    assert [path.name for path in folder.iterdir()] == ["patients"]
+
+
+def test_pages_behind_a_link_are_not_moved(tmp_path: Path) -> None:
+    """What the link leads to is not of this run's folder."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path), folder)
+    (folder / "patients").rename(tmp_path / "elsewhere")
+    (folder / "patients").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert set_aside(folder) == folder / "patients-before-1"
+    assert (tmp_path / "elsewhere" / "A.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("a2,,9000,9000,add,2600,Dr A,", "a2,,12000,9000,add,150,Dr B,"),
+        ("a2,,9000,9000,add,2600,Dr A,", "a2,,12000,9000,add,2600,Dr A,"),
+        ("a2,1,,,class,macro,Dr A,", "a2,1,,,accept,,Dr A,"),
+        ("a2,1,,,resize,2100,Dr A,", "a2,1,,,resize,2200,Dr A,"),
+        ("a2,1,,,accept,,Dr A,", "a2,1,,,accept,,Dr B,"),
+        ("a2,1,,,accept,,Dr A,seen twice", "a2,1,,,accept,,Dr A,"),
+    ],
+)
+def test_a_correction_that_a_later_review_does_not_repeat_is_kept(first: str, second: str, tmp_path: Path) -> None:
+    """Another's word, or another word, on a deposit of the same number doesn't take its place in silence."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path, first), folder)
+    later = staged(tmp_path, second)
+    assert "moved to patients-before-1, since its corrections of a2 are not" in set_review_aside(
+        folder, later.corrections
+    )
+    assert "Dr A" in (folder / "patients-before-1" / "patients" / "A.html").read_text(encoding="utf-8")
+
+
+def test_a_review_that_repeats_all_corrections_takes_the_earlier_ones_place(tmp_path: Path) -> None:
+    """In another order, too, which gives added deposits other numbers, and with more of them."""
+    folder = tmp_path / "out"
+    rows = ("a2,,9000,9000,add,2600,Dr A,", "a2,,12000.1,9000,add,150,Dr B,", "a2,1,,,class,macro,Dr \u00c4,so")
+    write_staging(staged(tmp_path, *rows), folder)
+    later = staged(tmp_path, "a2,2,,,reject,,Dr C,", *reversed(rows))
+    assert not set_review_aside(folder, later.corrections)
+
+
+def test_corrections_without_effect_are_kept_too(tmp_path: Path) -> None:
+    """Their slide was in no patient when they were made: they are a reader's work all the same."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path), folder)
+    stages = json.loads((folder / "patients.json").read_bytes())
+    correction = {"slide_id": "x", "deposit_id": 1, "action": "reject", "by": "Dr A"}
+    (folder / "patients.json").write_text(json.dumps({**stages, "corrections_of_no_patient": [correction]}))
+    assert "the reviewed stages: moved to patients-before-1" in set_review_aside(folder)
