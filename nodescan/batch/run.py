@@ -26,7 +26,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest, read_manifest
-from nodescan.patients.earlier_stages import set_aside, set_review_aside
+from nodescan.patients.earlier_stages import set_aside, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
@@ -134,10 +134,12 @@ def scan_manifest(
     left = other_stains(manifest)
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
-    _move_review(tools, viewer)
-    _write_patients(_in_order(refs, kept), manifest, tools, viewer)
+    unread = stage_run(_in_order(refs, kept), manifest, tools.folder)
+    _move_earlier(unread, tools, viewer)
+    _write_patients(unread, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=kept)
-    staging, unwritten = _write_patients(result.reports, manifest, tools, viewer)
+    staging = stage_run(result.reports, manifest, tools.folder)
+    unwritten = _write_patients(staging, tools, viewer)
     return replace(result, staging=staging, unwritten=(*result.unwritten, *unwritten))
 
 
@@ -220,26 +222,23 @@ def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, referenc
     return found.kept
 
 
-def _write_patients(
-    reports: Sequence[SlideReport], manifest: Manifest, tools: RunTools, viewer: Viewer
-) -> tuple[Staging, list[str]]:
-    """patients.csv, patients.json and the pages, as far as they can be written, and why not.
+def _write_patients(staging: Staging, tools: RunTools, viewer: Viewer) -> list[str]:
+    """patients.csv, patients.json and the pages, as far as they can be written; why not.
 
-    A review that was made in the meantime is moved aside; where it can't be, nothing is written over it.
+    Stages that a user made in the meantime, see `set_aside_before`, are moved; where they can't be, they stay.
     """
-    staging = stage_run(reports, manifest, tools.folder)
 
     def write() -> None:
-        _move_review(tools, viewer)
+        _move_earlier(staging, tools, viewer)
         write_staging(staging, tools.folder)
 
-    return staging, attempt(write, viewer)
+    return attempt(write, viewer)
 
 
-def _move_review(tools: RunTools, viewer: Viewer) -> None:
-    """Move reviewed stages aside, and say so. Raises OutputError where the disk refuses, and LockLostError."""
+def _move_earlier(staging: Staging, tools: RunTools, viewer: Viewer) -> None:
+    """`set_aside_before`, told. Raises OutputError where the disk refuses, and LockLostError."""
     tools.rules.may_write()
-    moved = set_review_aside(tools.folder)
+    moved = set_aside_before(staging, tools.folder)
     if moved:
         viewer.note(moved)
 

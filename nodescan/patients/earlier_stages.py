@@ -12,7 +12,7 @@ from typing import Any
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError
 from nodescan.kept_files import not_ours
-from nodescan.patients.corrections import Applied
+from nodescan.patients.restage import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import safe_name
 from nodescan.whole_files import output_errors, write_beside
@@ -25,16 +25,23 @@ _BRAND = b'<p class="brand">nodescan</p>'
 """Stands in every page, by sheet.html."""
 
 
-def set_review_aside(folder: Path, given: Sequence[Applied] = ()) -> str:
-    """Before stages replace reviewed ones, `set_aside`, in words, where a correction made there is not among those
-    given now, or nobody can tell; "" where nothing was moved."""
-    earlier = _stages_in(folder)
+def set_aside_before(staging: Staging, folder: Path) -> str:
+    """Before `staging` is written, `set_aside`, in words, where it would take away what stands there: a correction
+    that it lacks, stages by another table, or what nobody can read; "" where nothing was moved."""
+    earlier, mode = _stages_in(folder), staging.table.name
+    given = staging.corrections
     lost = _corrections(earlier or {}) - {_said(json.loads(json.dumps(asdict(one)))) for one in given}
-    aside = set_aside(folder) if lost or earlier is None else None
+    before = mode if earlier is None else earlier.get("mode", mode)
+    aside = set_aside(folder) if lost or earlier is None or before != mode else None
     if aside is None:
         return ""
     if earlier is None:
         return f"earlier stages: moved to {aside.name}, since their {PATIENTS_JSON} can't be read: they may be reviewed"
+    if not lost:
+        return (
+            f"the stages by the table {before}: moved to {aside.name}, since those made now are by {mode}; "
+            f"nodescan stage --mode {before} makes them anew"
+        )
     if not given:
         return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
     slides = few(sorted({slide_id for slide_id, *_ in lost}), 5)

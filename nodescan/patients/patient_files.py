@@ -63,7 +63,10 @@ def check_stages_place(folder: Path, read: Iterable[tuple[str, Path | None]], *,
 
 
 def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
-    """Write all files; the pages' paths. Raises OutputError where the disk refuses, or holds another's file there."""
+    """Write all files; the pages' paths. Raises OutputError where the disk refuses, or holds another's file there.
+
+    What stands there already and is to be kept was moved before, by `set_aside_before`.
+    """
     pages, names = folder / PAGES, page_names([_names(result.staged) for result in staging.patients])
     with output_errors(pages):
         refuse_link(pages)
@@ -71,7 +74,6 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
         check_pages(folder, names)
         for stale in earlier_pages(folder) - set(names):
             (pages / stale).unlink(missing_ok=True)
-        (folder / SUBMISSION_CSV).unlink(missing_ok=True)
     write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
     write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))
     if staging.table is CAMELYON17:

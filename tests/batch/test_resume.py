@@ -24,9 +24,14 @@ from nodescan.batch.slide_task import RunTools
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
+from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.inference import slots
+from nodescan.manifest import read_manifest
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import stage_reports
 from nodescan.reports import CHOICES
+from nodescan.reports.report_reader import read_reports
 from nodescan.slides.discovery import find_slides
 from nodescan.whole_files import PART_SUFFIX
 from tests.fakes import ColourPredictor, Listener, paint_slide
@@ -459,6 +464,21 @@ def test_kept_slides_stage_their_patients(place: Place) -> None:
     assert first.complete
     assert (place.out / "patients.csv").read_text() == patients
     assert [row["patient_id"] for row in place.rows()] == ["A", "B"]
+
+
+def test_a_submission_is_kept_beside_the_stages_of_a_run_again(place: Place) -> None:
+    """A run stages by AJCC: what stage made by CAMELYON17's table is moved, and told, though no slide is scanned."""
+    manifest = place.folder / "m.csv"
+    manifest.write_text("path,patient_id,node_id\na.tif,A,1\nb.tif,B,1\n")
+    place.run(inputs=(), manifest=manifest)
+    write_staging(stage_reports(read_reports(place.out), read_manifest(manifest), CAMELYON17), place.out)
+    submission = (place.out / "camelyon17_submission.csv").read_bytes()
+    assert place.run(inputs=(), manifest=manifest).complete
+    notes = [str(what) for event, what in place.heard.events if event == "note"]
+    assert [text for text in notes if text.startswith("the stages by the table camelyon17: moved to patients-before-1")]
+    assert (place.out / "patients-before-1" / "camelyon17_submission.csv").read_bytes() == submission
+    assert json.loads((place.out / "patients.json").read_bytes())["mode"] == "ajcc8"
+    assert not (place.out / "camelyon17_submission.csv").exists()
 
 
 class Robber(ColourPredictor):

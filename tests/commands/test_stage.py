@@ -126,6 +126,8 @@ def test_a_submission_without_any_reference(tmp_path: Path, capsys: pytest.Captu
     assert text == "patient,stage\nA.zip,pN1mi\na.tif,micro\nb.tif,negative\n"
     stage(str(run), "--manifest", str(manifest))
     assert not (run / "camelyon17_submission.csv").exists()
+    assert (run / "patients-before-1" / "camelyon17_submission.csv").read_text() == text
+    assert "note: the stages by the table camelyon17: moved to patients-before-1" in capsys.readouterr().err
 
 
 def test_corrections_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,15 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nodescan.domain.staging import AJCC8
+from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.errors import OutputError
 from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
-from nodescan.patients.earlier_stages import set_aside, set_review_aside
+from nodescan.patients.earlier_stages import set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging, stage_reports
 from nodescan.reports.report_reader import read_reports
@@ -49,11 +50,13 @@ def test_stages_that_cannot_be_read_are_moved_for_they_may_be_reviewed(tmp_path:
     """A disk that was full, or an editor: whether a pathologist corrected them nobody can tell."""
     folder = tmp_path / "out"
     write_staging(staged(tmp_path), folder)
-    assert not set_review_aside(folder)  # nobody corrected anything
+    assert not set_aside_before(staged(tmp_path), folder)  # nobody corrected anything
     (folder / "patients.json").write_text(content)
-    assert "moved to patients-before-1, since their patients.json can't be read" in set_review_aside(folder)
+    assert "moved to patients-before-1, since their patients.json can't be read" in set_aside_before(
+        staged(tmp_path), folder
+    )
     assert (folder / "patients-before-1" / "patients.json").read_text() == content
-    assert not set_review_aside(folder)
+    assert not set_aside_before(staged(tmp_path), folder)
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -110,10 +113,8 @@ def test_a_correction_that_a_later_review_does_not_repeat_is_kept(first: str, se
     """Another's word, or another word, on a deposit of the same number doesn't take its place in silence."""
     folder = tmp_path / "out"
     write_staging(staged(tmp_path, first), folder)
-    later = staged(tmp_path, second)
-    assert "moved to patients-before-1, since its corrections of a2 are not" in set_review_aside(
-        folder, later.corrections
-    )
+    told = set_aside_before(staged(tmp_path, second), folder)
+    assert "moved to patients-before-1, since its corrections of a2 are not" in told
     assert "Dr A" in (folder / "patients-before-1" / "patients" / "A.html").read_text(encoding="utf-8")
 
 
@@ -122,8 +123,7 @@ def test_a_review_that_repeats_all_corrections_takes_the_earlier_ones_place(tmp_
     folder = tmp_path / "out"
     rows = ("a2,,9000,9000,add,2600,Dr A,", "a2,,12000.1,9000,add,150,Dr B,", "a2,1,,,class,macro,Dr \u00c4,so")
     write_staging(staged(tmp_path, *rows), folder)
-    later = staged(tmp_path, "a2,2,,,reject,,Dr C,", *reversed(rows))
-    assert not set_review_aside(folder, later.corrections)
+    assert not set_aside_before(staged(tmp_path, "a2,2,,,reject,,Dr C,", *reversed(rows)), folder)
 
 
 def test_corrections_without_effect_are_kept_too(tmp_path: Path) -> None:
@@ -133,4 +133,22 @@ def test_corrections_without_effect_are_kept_too(tmp_path: Path) -> None:
     stages = json.loads((folder / "patients.json").read_bytes())
     correction = {"slide_id": "x", "deposit_id": 1, "action": "reject", "by": "Dr A"}
     (folder / "patients.json").write_text(json.dumps({**stages, "corrections_of_no_patient": [correction]}))
-    assert "the reviewed stages: moved to patients-before-1" in set_review_aside(folder)
+    assert "the reviewed stages: moved to patients-before-1" in set_aside_before(staged(tmp_path), folder)
+
+
+def test_stages_by_another_table_are_kept(tmp_path: Path) -> None:
+    """CAMELYON17's with their submission, before those of AJCC, and the other way round; the same table takes over."""
+    folder, ajcc8 = tmp_path / "out", staged(tmp_path)
+    camelyon17 = replace(ajcc8, table=CAMELYON17)
+    write_staging(camelyon17, folder)
+    assert not set_aside_before(camelyon17, folder)
+    submission = (folder / "camelyon17_submission.csv").read_text()
+    told = set_aside_before(ajcc8, folder)
+    assert told == (
+        "the stages by the table camelyon17: moved to patients-before-1, since those made now are by ajcc8; "
+        "nodescan stage --mode camelyon17 makes them anew"
+    )
+    assert (folder / "patients-before-1" / "camelyon17_submission.csv").read_text() == submission
+    write_staging(ajcc8, folder)
+    assert not (folder / "camelyon17_submission.csv").exists()
+    assert "moved to patients-before-2" in set_aside_before(camelyon17, folder)
