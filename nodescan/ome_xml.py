@@ -11,23 +11,26 @@ from nodescan.domain.slide import AS_FINE
 _UM_PER_UNIT = {"nm": 0.001, "Å": 0.0001, "mm": 1000.0, "cm": 10_000.0, "m": 1e6}
 _UM_PER_UNIT |= dict.fromkeys(("\u00b5m", "\u03bcm", "um"), 1.0)  # micro sign, Greek mu, and what programs write for it
 
+_MOST_DIGITS = 9
+"""Of a picture's side: larger ones are no picture's."""
+
 _NO_SCANS = ("label", "macro", "overview", "thumbnail", "barcode")
 """Words in the names that Bio-Formats and others give to a scanner's further pictures."""
 
 
-def physical_size_um(description: bytes) -> tuple[float, float] | None:
-    """PhysicalSizeX and Y of the first image, in um where no unit is named (OME schema 2016-06).
+def physical_size_um(description: bytes, picture_px: tuple[int, int] | None = None) -> tuple[float, float] | None:
+    """PhysicalSizeX and Y of the picture of that size, in um where no unit is named (OME schema 2016-06).
 
     None where the description is no OME-XML, or doesn't state both as lengths.
     """
-    pixels = _named(_root(description), "Pixels")
-    return _size_um(pixels[0]) if pixels else None
+    pixels = _described(description, picture_px)
+    return None if pixels is None else _size_um(pixels)
 
 
-def size_px(description: bytes) -> tuple[int, int] | None:
-    """(width, height) of the first image; None where the description is no OME-XML, or doesn't state both."""
-    pixels = _named(_root(description), "Pixels")
-    return _sides_px(pixels[0]) if pixels else None
+def size_px(description: bytes, picture_px: tuple[int, int] | None = None) -> tuple[int, int] | None:
+    """(width, height) that it gives the same picture; None where it is no OME-XML, or doesn't state both."""
+    pixels = _described(description, picture_px)
+    return None if pixels is None else _sides_px(pixels)
 
 
 def further_scans_px(description: bytes) -> frozenset[tuple[int, int]]:
@@ -48,6 +51,16 @@ def further_scans_px(description: bytes) -> frozenset[tuple[int, int]]:
     return frozenset(found)
 
 
+def _described(description: bytes, picture_px: tuple[int, int] | None) -> Element | None:
+    """What is said of the picture of that size, wherever it stands; of the largest where none is of it, or not known.
+
+    A picture of the label may be described first.
+    """
+    pixels = _named(_root(description), "Pixels")
+    alike = [each for each in pixels if picture_px is not None and _sides_px(each) == picture_px]
+    return max(alike or pixels, key=lambda each: math.prod(_sides_px(each) or (0,)), default=None)
+
+
 def _root(description: bytes) -> Element | None:
     """None where the description is no XML, or not to be read."""
     if b"OME" not in description:
@@ -65,7 +78,9 @@ def _named(root: Element | None, name: str) -> list[Element]:
 
 def _sides_px(pixels: Element) -> tuple[int, int] | None:
     sides = [pixels.get(f"Size{axis}", "") for axis in "XY"]
-    return (int(sides[0]), int(sides[1])) if all(side.isdecimal() for side in sides) else None
+    if not all(side.isdecimal() and len(side) <= _MOST_DIGITS for side in sides):
+        return None
+    return int(sides[0]), int(sides[1])
 
 
 def _size_um(pixels: Element) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import AS_FINE
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
 from nodescan.slides.resampling import Axis, resample
@@ -27,6 +28,9 @@ _ROUNDED_PX, _ROUNDED_SHARE = 2, 0.01
 MOST_REDUCED, _MOST_FITS = 128, 2
 """The most that a level is reduced by: scanners and converters end at 64 or before. Where more than _MOST_FITS whole
 numbers fit a level's size, that a power of two is among them is chance."""
+
+_ALIKE = 1.05
+"""Levels whose factors differ by less are as much reduced."""
 
 PIECE_PX = 2048
 """Side of what is fetched at once, in pixels of the level: bounds the memory of a read, whatever the box."""
@@ -146,6 +150,8 @@ def place_levels(
       Where that number isn't plain, the level is left out.
     - Else the level is the whole canvas squeezed into its size. One of another shape than the canvas shows something
       else, a picture of the label, say, and is left out.
+
+    Of several that are reduced alike one shows something else, and which isn't known: all of them are left out.
     """
     canvas_width, canvas_height = sizes_px[0]
     levels: list[Level] = []
@@ -162,7 +168,13 @@ def place_levels(
             levels.append(Level(index, width, height, float(powers[0]), float(powers[0])))
         elif not fits and not whole_only and _is_of_shape((width, height), sizes_px[0]):
             levels.append(Level(index, width, height, canvas_width / width, canvas_height / height))
-    return tuple(levels)
+    return tuple(level for level in levels if not any(_are_alike(level, other) for other in levels))
+
+
+def _are_alike(one: Level, other: Level) -> bool:
+    """Whether they are two, and reduced, and as much."""
+    finer, coarser = sorted((one.factor_x, other.factor_x))
+    return one.index != other.index and finer >= AS_FINE and coarser < _ALIKE * finer
 
 
 def _before_padding(size_px: tuple[int, int], canvas_px: tuple[int, int], tile_px: tuple[int, int] | None) -> list[int]:

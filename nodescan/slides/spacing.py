@@ -25,7 +25,7 @@ COARSEST_REDUCED_UM = 50.0
 _LEAST_REDUCED = 1.5
 """Levels are reduced by 2 or more; what a scanner pads a scan by is far less."""
 
-_APERIO_SIZES = re.compile(r"(\d+)x(\d+)(?:\s*\[\d+,\d+,?\s*(\d+)x(\d+)\])?")
+_APERIO_SIZES = re.compile(r"\b(\d{1,9})x(\d{1,9})\b(?:\s*\[\d+,\d+,?\s*(\d{1,9})x(\d{1,9})\])?")
 """46920x33014 [0,100 46000x32914]: the glass, and of it the scan."""
 
 _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
@@ -157,7 +157,8 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
         return _of_aperio(properties)
     generic = properties.get("openslide.vendor") == "generic-tiff"
     description = properties.get("tiff.ImageDescription", "").encode() if generic else b""
-    size_um = physical_size_um(description)
+    own_px = _own_size_px(properties)
+    size_um = physical_size_um(description, own_px)
     said = _in_tags(properties, generic=generic)
     if size_um is None:
         return said
@@ -166,7 +167,7 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
         return replace(described, against=replace(said, place="resolution tags"), place="OME-XML")
     if not (said.missing or (described.known and not said.known)):
         described = said  # the same but for rounding, or what can't be true
-    against = _by_size(described, size_px(description), properties)
+    against = _by_size(described, size_px(description, own_px), properties)
     return described if against is None else replace(described, against=against, place="OME-XML")
 
 
@@ -203,16 +204,22 @@ def _by_size(
     described: FileSpacing, scan_px: tuple[int, int] | None, properties: Mapping[str, str]
 ) -> FileSpacing | None:
     """The spacing of a picture that is so many times smaller than the scan of its description; None where it isn't."""
-    own = [properties.get(f"openslide.level[0].{side}", "") for side in ("width", "height")]
-    if scan_px is None or described.x_um is None or described.y_um is None:
+    own_px = _own_size_px(properties)
+    if scan_px is None or own_px is None or described.x_um is None or described.y_um is None:
         return None
-    if not all(side.isdecimal() and int(side) for side in own):
-        return None
-    across, down = scan_px[0] / int(own[0]), scan_px[1] / int(own[1])
+    across, down = (there / here for there, here in zip(scan_px, own_px, strict=True))
     if across < _LEAST_REDUCED or abs(across - down) > AGREEMENT * across:
         return None
     times, place = (across + down) / 2, "by the size that its description gives the scan"
     return FileSpacing(described.x_um * times, described.y_um * times, described.source, place=place)
+
+
+def _own_size_px(properties: Mapping[str, str]) -> tuple[int, int] | None:
+    """Width and height of the finest level."""
+    width, height = (properties.get(f"openslide.level[0].{side}", "") for side in ("width", "height"))
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        return None
+    return int(width), int(height)
 
 
 def _in_tags(properties: Mapping[str, str], *, generic: bool) -> FileSpacing:

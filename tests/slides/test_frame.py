@@ -85,14 +85,25 @@ def test_a_level_of_another_shape_is_no_part_of_the_pyramid():
     assert (padded.factor_x, padded.factor_y) == (4.0, 4.0)
 
 
+def test_of_levels_that_are_reduced_alike_none_is_believed():
+    """One of them shows something else; the others and the finest stay."""
+    sizes = ((4000, 3000), (2000, 1500), (2000, 1500), (1000, 750), (993, 744))
+    levels = place_levels(sizes, (1.0, 2.0, 2.0, 4.0, 4.03))
+    assert [level.index for level in levels] == [0]
+    levels = place_levels((*sizes[:2], sizes[3]), (1.0, 2.0, 4.0))
+    assert [level.index for level in levels] == [0, 1, 2]
+
+
 def test_a_level_padded_to_whole_tiles_is_not_squeezed():
     """4 x and 8 x of 7,600 px, written as 2,048 and 1,024: taken as squeezed, the far end would lie 500 px off.
 
     Where several reductions fit, as in a last tile, the level is left out; one that fills no tile is squeezed.
     """
-    sizes = tuple((side, side) for side in (7600, 2048, 1024, 256, 1900))
-    levels = place_levels(sizes, (1.0, 3.711, 7.422, 29.69, 4.0), ((256, 256),) * 5)
-    assert [(level.index, level.factor_x) for level in levels] == [(0, 1.0), (1, 4.0), (2, 8.0), (4, 4.0)]
+    sizes = tuple((side, side) for side in (7600, 2048, 1024, 256))
+    levels = place_levels(sizes, (1.0, 3.711, 7.422, 29.69), ((256, 256),) * 4)
+    assert [(level.index, level.factor_x) for level in levels] == [(0, 1.0), (1, 4.0), (2, 8.0)]
+    levels = place_levels(((7600, 7600), (1900, 1900)), (1.0, 4.0), ((256, 256),) * 2)
+    assert [level.factor_x for level in levels] == [1.0, 4.0]
     for canvas, picture, downsample in (  # a label, an overview, a squeezed level: what fits them fits by chance
         ((60_000, 50_000), (1024, 1024), 53.7),
         ((50_000, 37_500), (1024, 768), 48.83),

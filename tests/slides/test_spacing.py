@@ -201,6 +201,34 @@ def test_tags_stand_where_ome_xml_says_nothing_else_that_may_be_true(size: str):
     assert (stated.x_um, stated.y_um, stated.against) == (0.486, 0.486, None)
 
 
+@pytest.mark.parametrize("first", ["label", "scan"])
+def test_the_pixel_size_is_that_of_the_picture_and_not_of_what_is_described_first(first: str):
+    """A program may describe the label first. A scan that is larger than all pictures is the reduced one's."""
+    said = {
+        "label": '<Image Name="label"><Pixels SizeX="200" SizeY="150" PhysicalSizeX="1" PhysicalSizeY="1"/></Image>',
+        "scan": '<Image><Pixels SizeX="1024" SizeY="768" PhysicalSizeX="0.25" PhysicalSizeY="0.25"/></Image>',
+    }
+    images = "".join(said[name] for name in sorted(said, key=lambda name: name != first))
+    xml = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{images}</OME>'
+    generic = {"openslide.vendor": "generic-tiff", "tiff.ImageDescription": xml}
+    sides = {"openslide.level[0].width": "1024", "openslide.level[0].height": "768"}
+    assert stated_spacing({**generic, **sides}).x_um == 0.25
+    halved = stated_spacing({**generic, "openslide.level[0].width": "512", "openslide.level[0].height": "384"})
+    assert halved.against is not None
+    assert halved.against.x_um == 0.5
+
+
+def test_sizes_of_hundreds_of_digits_are_none():
+    """A crafted file states them; they would be no size that a program can compute with."""
+    many = "9" * 5000
+    assert stated_spacing(ome(f'SizeX="{many}" SizeY="{many}" PhysicalSizeX="0.25" PhysicalSizeY="0.25"')).x_um == 0.25
+    aperio = {"openslide.vendor": "aperio", "openslide.mpp-x": "0.25", "openslide.mpp-y": "0.25"}
+    aperio |= {"openslide.level[0].width": "1024", "openslide.level[0].height": "768"}
+    assert (
+        stated_spacing({**aperio, "tiff.ImageDescription": f"Aperio\n{many}x{many} (240x240)|MPP = 0.25"}).x_um == 0.25
+    )
+
+
 def test_ome_xml_and_tags_that_contradict_are_settled_by_the_user_alone():
     """0.243 and 0.486: the message names both, and neither counts by itself."""
     stated = stated_spacing(ome('PhysicalSizeX="0.243" PhysicalSizeY="0.243"', **TAGS_0486))
