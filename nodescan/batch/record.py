@@ -1,5 +1,6 @@
 """run.json: what was asked of a batch, with what it ran, and how far it got."""
 
+import glob
 import os
 import shlex
 import time
@@ -122,11 +123,13 @@ def shown_command(command: Sequence[str], folder: Path) -> tuple[str, ...]:
 
 
 def without_folders(word: str, folder: Path) -> str:
-    """One word of the command line without its folders, since they may name a patient; those inside `folder` stay."""
+    """One word of the command line without its folders, since they may name a patient; those inside `folder` stay.
+
+    A pattern that matches folders, as `Muell*`, is left out too: it tells how their names begin.
+    """
     option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
     place, root = Path(os.path.realpath(value)), Path(os.path.realpath(folder))
-    pattern = any(sign in value for sign in "*?[") and not PureWindowsPath(value).suffix  # it may match folders
-    is_folder = bool(value) and (pattern or place.is_dir() or value.endswith(("/", "\\")))
+    is_folder = bool(value) and (place.is_dir() or value.endswith(("/", "\\")) or _meets_folders(value))
     if "/" not in value and "\\" not in value and not is_folder:
         return word
     if place == root:
@@ -134,6 +137,11 @@ def without_folders(word: str, folder: Path) -> str:
     if place.is_relative_to(root):
         return f"{option}{equals}{place.relative_to(root).as_posix()}"
     return f"{option}{equals}{SOME_FOLDER if is_folder else PureWindowsPath(value).name}"
+
+
+def _meets_folders(pattern: str) -> bool:
+    """Whether it is a pattern, and a folder is among what it matches."""
+    return glob.has_magic(pattern) and any(glob.iglob(f"{pattern}{os.sep}"))
 
 
 def _counts(reports: Sequence[SlideReport]) -> dict[str, int]:

@@ -125,7 +125,7 @@ def _cpu(note: str = "") -> Device:
 def _gpu(index: int) -> Device:
     """Raises DeviceError where nothing can be computed on it: this torch has no code for it, say, or another has it."""
     device, name = torch.device("cuda", index), f"cuda:{index}"
-    _forbid_tf32()
+    _compute_in_whole_float32()
     try:
         name = f"{name} ({torch.cuda.get_device_name(index)})"
         _try_out(device)
@@ -135,16 +135,17 @@ def _gpu(index: int) -> Device:
     return Device(device, name)
 
 
-def _forbid_tf32() -> None:
+def _compute_in_whole_float32() -> None:
     """float32 means float32: the reference that fast answers are held against may not be rounded to 10 bits.
 
-    From 2.9 on torch has a setting for convolutions alone, which another that holds for all can't override.
+    allow_tf32 is all that torch before 2.9 has. Since then it leaves an operation no precision of its own, and what is
+    set for all holds. It is set beside "ieee" all the same: torch's compiler asks for it, and fails where they differ.
     """
-    convolutions = getattr(torch.backends.cudnn, "conv", None)
-    if hasattr(convolutions, "fp32_precision"):
-        convolutions.fp32_precision = "ieee"
-    else:
-        torch.backends.cudnn.allow_tf32 = False
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn.allow_tf32 = matmul.allow_tf32 = False
+    for operation in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None), matmul):
+        if hasattr(operation, "fp32_precision"):
+            operation.fp32_precision = "ieee"
 
 
 def _try_out(device: torch.device) -> None:

@@ -23,9 +23,10 @@ from tests.fakes import ColourPredictor
         ("{run}/../Jane Doe", "<folder>"),
         ("--stage={run}/../Jane Doe/", "--stage=<folder>"),
         ("/gone/Jane*/", "<folder>"),
-        ("Jane*", "<folder>"),
-        ("/gone/Jane*", "<folder>"),
-        ("*.svs", "*.svs"),
+        ("{run}/../Jane*", "<folder>"),
+        ("{run}/../Jane*/*.svs", "*.svs"),
+        ("{run}/../*.svs", "*.svs"),
+        ("{run}/sl*", "sl*"),
         ("{run}/slides", "slides"),
         ("{run}", "."),
         ("{run}/slides/a.tif", "slides/a.tif"),
@@ -49,10 +50,18 @@ def test_a_folder_named_without_a_slash_is_left_out_and_the_command_is_not(
     monkeypatch.chdir(tmp_path)
     for name in ("Jane Doe", "run", "out"):
         Path(name).mkdir()
-    command = ("nodescan", "run", "Jane Doe", "--out", "out")
+    command = ("nodescan", "run", "Jane Doe", "Jan*", "*.svs", "--out", "out")
     facts = RemotePredictor(ColourPredictor().model, "cpu", "float32", 1)
     RunRecord(Path("out"), shown_command(command, Path("out")), load_config(), facts, ("json",)).write("running", 0, ())
-    assert json.loads(Path("out/run.json").read_text())["command"] == ["nodescan", "run", "<folder>", "--out", "."]
+    assert json.loads(Path("out/run.json").read_text())["command"] == [
+        "nodescan",
+        "run",
+        "<folder>",
+        "<folder>",
+        "*.svs",
+        "--out",
+        ".",
+    ]
 
 
 def test_versions_name_what_a_finding_depends_on() -> None:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,6 +147,44 @@ def test_a_gpu_that_does_not_compute_is_an_error_or_passed_over(
     chosen = choose_device("auto")
     assert chosen.description.startswith(taken)
     assert ("no kernel image" in chosen.description) == (chosen.device.type == "cpu")
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """torch's precisions are those of the whole process."""
+    backends = torch.backends
+    places = (backends, backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul)
+    before = [place.fp32_precision for place in places]
+    yield
+    for place, precision in zip(places, before, strict=True):
+        place.fp32_precision = precision
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="this torch has allow_tf32 alone")
+@pytest.mark.usefixtures("restored")
+def test_a_gpu_computes_in_whole_float32_whatever_is_set_for_all(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """TF32 for all operations rounds neither convolutions nor products; what torch's compiler asks for can be read."""
+    torch.backends.fp32_precision = "tf32"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
+    monkeypatch.setattr(device_module, "_try_out", lambda device: None)
+    for _ in range(2):
+        assert choose_device("cuda").description == "cuda:0 (gpu)"
+    assert torch.backends.cudnn.conv.fp32_precision == torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is False
+    assert not recwarn.list
+
+
+def test_an_older_torch_is_told_by_its_one_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It knows no precision of single operations, and is given none."""
+    cudnn, matmul = SimpleNamespace(allow_tf32=True), SimpleNamespace(allow_tf32=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "backends", SimpleNamespace(cudnn=cudnn, cuda=SimpleNamespace(matmul=matmul)))
+        device_module._compute_in_whole_float32()
+    assert vars(cudnn) == vars(matmul) == {"allow_tf32": False}
 
 
 @pytest.mark.parametrize(
