@@ -65,7 +65,7 @@ def check_request(request: BatchRequest) -> None:
         raise UsageError("--stage: copies to a disk of this machine, which a cluster doesn't see; leave it out")
 
 
-HEADS = {
+_HEADS = {
     SUMMARY_CSV: ",".join(SUMMARY_COLUMNS[:4]),
     RUN_JSON: '{\n  "record_version": ',
     SUMMARY_HTML: '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" ',
@@ -83,7 +83,7 @@ def check_apart(request: BatchRequest, refs: Sequence[SlideRef]) -> None:
     read = (("--manifest", request.manifest), ("--config", request.config))
     check_inputs(read, (folder / name for name in (SUMMARY_CSV, SUMMARY_HTML, RUN_JSON, RUN_LOG)))
     check_stages_place(folder, read, written=request.manifest is not None)
-    for name, head in HEADS.items():
+    for name, head in _HEADS.items():
         check_ours(folder / name, head)
     for ref in refs:
         refuse_link(folder / ref.slide_id)

@@ -62,7 +62,7 @@ StallMinutes = Annotated[
         "--stall-minutes",
         metavar="MIN",
         parser=number("--stall-minutes"),
-        help="A slide without progress for so long has failed; not with --slots 0.",
+        help="A slide without progress for so long has failed; with --slots 0 only while it is copied.",
     ),
 ]
 Precision = Annotated[

@@ -154,14 +154,13 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
         raise DeclinedError(f"{width} x {height} px in tiles of {tile_width} x {tile_height} px")
     tiles = -(-width // tile_width) * -(-height // tile_height)
     lengths = directory.numbers(stream, _TILE_LENGTHS)
-    if len(lengths) == 0 or len(lengths) % tiles:
+    places = directory.entries.get(_TILE_OFFSETS)
+    if len(lengths) == 0 or len(lengths) % tiles or places is None or places.count != len(lengths):
         raise DeclinedError("another number of tiles than its size needs")
-    offsets = directory.numbers(stream, _TILE_OFFSETS)
-    if len(offsets) != len(lengths):
-        raise DeclinedError("another number of tiles than its size needs")
-    placed = (lengths == 0) & (offsets != 0)
-    if placed.any():
-        placed &= ~np.isin(offsets, offsets[lengths > 0])
+    placed = lengths == 0
+    if placed.any():  # most files leave none out: their places needn't be read for this
+        offsets = directory.numbers(stream, _TILE_OFFSETS)
+        placed &= (offsets != 0) & ~np.isin(offsets, offsets[lengths > 0])
     by_plane = lengths.reshape(-1, tiles)
     return TileTable(
         width, height, tile_width, tile_height, by_plane.min(axis=0), placed.reshape(-1, tiles).any(axis=0)
