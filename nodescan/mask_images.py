@@ -2,8 +2,10 @@
 
 import struct
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,7 @@ DAMAGED_IMAGE = (
 
 _MIN_IS_WHITE = 0  # TIFF 6.0, tag 262
 _OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
+_BITS, _HIGHEST, _SIXTEEN_BITS, _MULTIPLIED = 8, 255, ";16", ("RGBa", "La")  # Pillow's raw modes
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
 
 
@@ -81,7 +84,7 @@ def read_mask_image(path: Path) -> MaskImage:
     except OSError as error:  # missing, no permission, truncated
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
-    return MaskImage(_one_channel(path, pixels), described or tags, tags, size_px(description), lossy, notes)
+    return MaskImage(one_channel(path, pixels), described or tags, tags, size_px(description), lossy, notes)
 
 
 def check_stored(path: Path, image: Image.Image) -> None:
@@ -97,6 +100,8 @@ def check_stored(path: Path, image: Image.Image) -> None:
             f"{path.name}: holds {pages} images of its size or larger (channels, planes or frames), and which of them "
             "is the mask would be a guess; save that one alone"
         )
+    if lost := _not_read(image):
+        raise AnnotationError(f"{path.name}: holds {lost}, which would be lost; save it in grey, 8 or 16 bits")
     turned = image.getexif().get(ExifTags.Base.Orientation, 1)
     if turned != 1:
         raise AnnotationError(f"{path.name}: is to be turned or mirrored (Orientation {turned}); save it upright")
@@ -130,6 +135,36 @@ def _as_large_pages(image: Image.Image) -> int:
     return count
 
 
+def _not_read(image: Image.Image) -> str:
+    """What of the stored values Pillow doesn't give, in words; "" where it gives them all.
+
+    Of colours of 16 bits it gives the higher 8, of further channels none, and of those multiplied by their alpha
+    nothing where that is 0.
+    """
+    raw = _raw_modes(image)
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    bands = len(image.getbands())
+    bits = max(np.atleast_1d(tags.get(TiffImagePlugin.BITSPERSAMPLE, 1)))
+    samples = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
+    highest = max((int(word) for word in raw if word.isdecimal()), default=0) if image.format == "PPM" else 0
+    if samples > bands:
+        return f"{samples} channels"
+    if bands > 1 and (bits > _BITS or highest > _HIGHEST or any(_SIXTEEN_BITS in word for word in raw)):
+        return "colours of more than 8 bits"
+    if any(word.startswith(_MULTIPLIED) for word in raw):
+        return "colours multiplied by their transparency"
+    return ""
+
+
+def _raw_modes(image: Image.Image) -> list[str]:
+    """How pixels are stored, in Pillow's words, and a PPM's highest value."""
+    tiles: Sequence[Sequence[object]] = getattr(image, "tile", ())
+    packed = [part[3] for part in tiles if len(part) > 3]
+    return [
+        str(word) for one in packed for word in (cast("Sequence[object]", one) if isinstance(one, tuple) else (one,))
+    ]
+
+
 def _is_lossy(image: Image.Image) -> bool:
     """Whether the file may hold other values than were saved, by its format or a TIFF's compression."""
     return image.format in ("JPEG", "JPEG2000", "WEBP") or str(image.info.get("compression")) in (
@@ -139,8 +174,11 @@ def _is_lossy(image: Image.Image) -> bool:
     )
 
 
-def _one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Grey, palette index or label as it is; colour if its channels agree. pixels : (H, W) or (H, W, channels)."""
+def one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Grey, palette index or label as it is; colour if its channels agree. pixels : (H, W) or (H, W, channels).
+
+    Raises AnnotationError where they don't, or transparency differs.
+    """
     if pixels.ndim == 2:
         return pixels
     transparent = pixels.shape[2] in (2, 4) and (pixels[..., -1] != pixels[0, 0, -1]).any()

@@ -318,6 +318,39 @@ def test_grey_saved_as_colour_is_read_and_real_colour_is_refused(tmp_path):
         measured(saved(tmp_path / "colour.png", grey))
 
 
+def png_of_16_bits(path, pixels, colour_type):
+    """uint16 (H, W, channels): Pillow writes no such file."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = chunk(b"IHDR", head), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+def test_values_that_would_be_lost_are_refused(tmp_path):
+    """Of 16-bit colours the lower half is dropped, of two channels the second, of what alpha 0 multiplied all."""
+    mask = bar().astype(np.uint16)
+    colours = np.dstack([mask] * 3)
+    png_of_16_bits(tmp_path / "a.png", colours, 2)
+    png_of_16_bits(tmp_path / "b.png", np.dstack([mask, mask]), 4)
+    tifffile.imwrite(tmp_path / "c.tif", colours, photometric="rgb")
+    tifffile.imwrite(tmp_path / "d.tif", np.moveaxis(colours, 2, 0), photometric="rgb", planarconfig="separate")
+    tifffile.imwrite(tmp_path / "e.tif", np.dstack([0 * bar(), bar()]), photometric="minisblack", planarconfig="contig")
+    shown = np.dstack([bar(), bar(), bar(), 0 * bar()])
+    tifffile.imwrite(tmp_path / "f.tif", shown, photometric="rgb", extrasamples=["assocalpha"])
+    (tmp_path / "g.ppm").write_bytes(b"P6 %d %d 65535\n" % mask.shape[::-1] + colours.astype(">u2").tobytes())
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(AnnotationError, match=rf"{path.name}: holds .*, which would be lost; save it in grey"):
+            measured(path)
+    png_of_16_bits(tmp_path / "grey.png", mask[..., None], 0)
+    assert len(measured(tmp_path / "grey.png").deposits) == 1
+    Image.fromarray(np.dstack([bar()] * 3)).save(tmp_path / "p.ppm")
+    assert len(measured(tmp_path / "p.ppm").deposits) == 1
+
+
 def test_jpeg_with_shades_is_refused(tmp_path):
     """JPEG surrounds a mask with near-black that is not 0: every shade would move the outline."""
     with pytest.raises(AnnotationError, match="lossy compression blurs"):

@@ -24,7 +24,7 @@ from nodescan.errors import AnnotationError
 from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import LABELS
-from nodescan.mask_images import DAMAGED_IMAGE, MASK_FORMATS, check_stored
+from nodescan.mask_images import DAMAGED_IMAGE, MASK_FORMATS, check_stored, one_channel
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.reports.json_values import DAMAGE, finite, point
 
@@ -168,9 +168,7 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
                 pixels = np.asarray(image)
     except (*DAMAGED_IMAGE, OSError) as error:
         raise AnnotationError(f"{path.name}: can't be read as a mask ({error})") from error
-    values = pixels if pixels.ndim == 2 else pixels[..., 0]
-    if pixels.ndim == 3 and (pixels[..., : min(3, pixels.shape[2])] != values[..., None]).any():
-        raise AnnotationError(f"{path.name}: is a colour image; save the mask in grey, 0 and 255")
+    values = one_channel(path, pixels)
     present = set(np.unique(values).tolist())
     if not (present <= {0, 1} or present <= {0, 255}):
         some = ", ".join(map(str, sorted(present)[:6]))

@@ -44,14 +44,14 @@ class DetectionSettings:
 def find_detections(probability: ProbabilityMap, settings: DetectionSettings) -> tuple[Detection, ...]:
     """Local maxima of the smoothed map, the most confident first.
 
-    A cell is a candidate where the smoothed map is at least `floor` and highest among all cells within spacing_um along
-    both axes; of a plateau, the cell nearest to its centroid stands for it, so a detection never leaves its lesion.
-    From the most confident down, candidates nearer than spacing_um to one already taken are left out. The
-    confidence is the smoothed value there, the place the cell's centre.
+    A cell is a candidate where the smoothed map is at least `floor` and highest among its neighbours and all cells
+    within spacing_um along both axes; of a plateau, the cell nearest to its centroid stands for it, so a detection
+    never leaves its lesion. From the most confident down, candidates nearer than spacing_um to one already taken are
+    left out. The confidence is the smoothed value there, the place the cell's centre.
     """
     smoothed = smoothed_values(probability, settings.smoothing_um)
     spacing = probability.spacing
-    reach = [2 * int(settings.spacing_um / side) + 1 for side in (spacing.y, spacing.x)]
+    reach = [2 * max(1, int(settings.spacing_um / side)) + 1 for side in (spacing.y, spacing.x)]
     highest = ndimage.maximum_filter(smoothed, size=reach, mode="constant", cval=0.0)
     row, column = _one_a_plateau((smoothed >= settings.floor) & (smoothed == highest))
     confidence = smoothed[row, column]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
+from nodescan.domain.classification import ITC_LIMIT_UM
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
@@ -36,8 +37,8 @@ GRID_SHARE = 0.15
 2.2 um, their scatter over sub-pixel offsets 0.7 um; together 0.15 cells."""
 
 MOST_DROPPED_UM2 = 3000.0
-"""A row of the map's cells (15.55 um) 0.2 mm long has 3,110 um2: whatever is longer than isolated tumour cells is
-kept, however thin it is."""
+"""A row of the map's cells (15.55 um) 0.2 mm long has 3,110 um2. Whatever is longer than isolated tumour cells is kept
+anyway, however thin it is."""
 
 _Group = tuple[int, ...]
 """Foci that are one deposit, by their place in FoundFoci."""
@@ -54,9 +55,9 @@ class SegmentationSettings:
     """Everything but the model's own decision rule that bears on which deposits are found and how they are measured.
 
     joining_gap_um: outlines at most this far apart are one deposit (0: only what touches; clinical-rules 2).
-    smallest_area_um2: what the map shows smaller than this is no deposit. smallest_diameter_um: the size correction
-    takes no diameter below this. fill_holes: a deposit's area and outline include what it encloses, other foci too.
-    grid_um: the map is interpolated to this spacing or finer, at most 4 um.
+    smallest_area_um2: what the map shows smaller than this, and no longer than isolated tumour cells, is no deposit.
+    smallest_diameter_um: the size correction takes no diameter below this. fill_holes: a deposit's area and outline
+    include what it encloses, other foci too. grid_um: the map is interpolated to this spacing or finer, at most 4 um.
     """
 
     joining_gap_um: Micrometers
@@ -124,12 +125,13 @@ class FoundFoci:
 
     def deposits(self, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
         """The deposits, the largest first, where foci at most this far apart are one."""
-        smallest_um2 = self._settings.smallest_area_um2
-        groups = [group for group in self._groups(joining_gap_um) if self._area_um2(group) >= smallest_um2]
-        return numbered([self._deposit(group) for group in groups])
+        return numbered([self._deposit(group) for group in self._groups(joining_gap_um) if self._counts(group)])
 
-    def _area_um2(self, group: _Group) -> float:
-        return sum(self._foci[index].shape.area for index in group)
+    def _counts(self, group: _Group) -> bool:
+        """Whether it is large enough to be a deposit, or too long to be left out: a row of cells that hardly reach the
+        threshold is a thread, whose area is next to nothing."""
+        area_um2 = sum(self._foci[index].shape.area for index in group)
+        return area_um2 >= self._settings.smallest_area_um2 or self._size(group)[1].diameter_um > ITC_LIMIT_UM
 
     def _groups(self, gap_um: Micrometers) -> Sequence[_Group]:
         """Foci that make one deposit. The gap is between corrected outlines: they may touch where those found don't."""

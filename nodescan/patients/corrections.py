@@ -16,10 +16,8 @@ from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.patients.correction_rows import Correction
+from nodescan.patients.deposit_places import NEAR_UM, deposit_at, may_mean_another
 from nodescan.reports.report_reader import StoredReport
-
-NEAR_UM = 50.0
-"""A centre given by hand means the nearest deposit whose own centre lies within this or half its diameter."""
 
 _UM_IN_MM = 1000
 _SHRUNK = 20.0
@@ -79,7 +77,8 @@ def apply_corrections(
         _check_apart(correction, by_slide[correction.slide_id])
         rows.setdefault(correction.slide_id, []).append(correction)
     for name, own in rows.items():
-        by_slide[name] = _outdated(_concluded(by_slide[name], originals[name], vouched.get(name, {})), own)
+        concluded = _concluded(by_slide[name], originals[name], vouched.get(name, {}))
+        by_slide[name] = _outdated(concluded, originals[name], own)
     return tuple(by_slide[report.slide_id] for report in reports), tuple(done)
 
 
@@ -97,18 +96,7 @@ def _target(correction: Correction, report: StoredReport, original: StoredReport
             )
         assert correction.deposit_id is not None
         return correction.deposit_id
-    x, y = correction.centre_um
-    near = sorted(
-        (math.dist((x, y), deposit.centre_um), deposit.id)
-        for deposit in original.deposits
-        if math.dist((x, y), deposit.centre_um) <= max(NEAR_UM, deposit.diameter_um / 2)
-    )
-    if not near:
-        raise correction.where.error(f"slide {original.slide_id!r} has no deposit near {x:g}, {y:g} um; use add")
-    if len(near) > 1 and near[1][0] - near[0][0] < NEAR_UM / 2:
-        ids = ", ".join(str(number) for _, number in near)
-        raise correction.where.error(f"deposits {ids} are all near {x:g}, {y:g} um; give the deposit_id")
-    return near[0][1]
+    return deposit_at(correction, original)
 
 
 def _check_on_slide(correction: Correction, original: StoredReport) -> None:
@@ -135,10 +123,10 @@ def _check_apart(correction: Correction, changed: StoredReport) -> None:
         )
 
 
-def _outdated(changed: StoredReport, corrections: Sequence[Correction]) -> StoredReport:
-    """With a flag where numbers of deposits were written down before the scan that gave them: they may mean others."""
+def _outdated(changed: StoredReport, original: StoredReport, corrections: Sequence[Correction]) -> StoredReport:
+    """With a flag where deposits were named before the scan that found them: by number, or by another's centre."""
     made = changed.provenance
-    if made is None or all(one.deposit_id is None for one in corrections):
+    if made is None or not any(may_mean_another(one, original) for one in corrections):
         return changed
     try:
         scanned = datetime.fromisoformat(made.started).timestamp()
@@ -147,8 +135,8 @@ def _outdated(changed: StoredReport, corrections: Sequence[Correction]) -> Store
     if corrections[0].written >= scanned:
         return changed
     text = (
-        "The corrections were written before this slide was scanned, so numbers of deposits may mean others now: "
-        "compare what was corrected, and name deposits by their centres."
+        "The corrections were written before this slide was scanned, so numbers of deposits, and places beside their "
+        "centres, may mean others now: compare what was corrected, and name deposits by their centres."
     )
     return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
 

@@ -197,6 +197,11 @@ def test_what_is_wrong_in_a_folder_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "a_mask.png")
     with pytest.raises(AnnotationError, match="colour image"):
         read_reference(tmp_path)
+    alpha = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    alpha.putpixel((4, 4), (0, 0, 0, 255))
+    alpha.save(tmp_path / "a_mask.png")
+    with pytest.raises(AnnotationError, match="is transparent in part"):
+        read_reference(tmp_path)
     (tmp_path / "a_mask.png").unlink()
     Image.new("CMYK", (8, 8), (255, 255, 255, 0)).save(tmp_path / "a_mask.tif")
     with pytest.raises(AnnotationError, match="is in CMYK"):

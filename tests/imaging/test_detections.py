@@ -61,7 +61,7 @@ def test_nothing_is_detected_where_nothing_was_examined():
     assert find_detections(unexamined, SETTINGS) == ()
 
 
-@given(seed=st.integers(0, 10_000), spacing_um=st.floats(20, 120))
+@given(seed=st.integers(0, 10_000), spacing_um=st.floats(2, 120))
 @hypothesis_settings(max_examples=25, deadline=None)
 def test_detections_keep_their_distance_and_the_surest_cell_is_among_them(seed, spacing_um):
     """On noise no two detections are closer than asked, confidences fall, and the map's maximum is the first."""

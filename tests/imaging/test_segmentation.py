@@ -196,6 +196,20 @@ def test_smallest_area_is_a_limit_on_what_the_map_shows():
     assert find_deposits(planted, PLAIN, settings(smallest_area_um2=above)) == ()
 
 
+@pytest.mark.parametrize(("cells", "kept"), [(12, False), (14, True)])
+def test_no_area_drops_what_is_longer_than_isolated_tumour_cells(cells: int, kept: bool):
+    """A row of cells of 15.55 um just above the threshold is a thread of less than the least area."""
+    values = np.zeros((7, 24), dtype=np.float32)
+    values[3, 4 : 4 + cells] = 0.51
+    rule = DecisionRule(0.0, 0.5, 0.5, (), 0.0)
+    spacing = Spacing.square(15.55)
+    thread = ProbabilityMap(values, np.ones(values.shape, dtype=np.bool_), spacing)
+    (whole,) = find_deposits(thread, rule, settings())
+    assert whole.area_um2 < 700
+    assert (whole.diameter_um > 200) == kept
+    assert len(find_deposits(thread, rule, settings(smallest_area_um2=700.0))) == kept
+
+
 def ring_with_island():
     def ring(x, y):
         radius = np.hypot(x - 300, y - 300)

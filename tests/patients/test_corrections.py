@@ -5,9 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Polygon
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Provenance, Status
 from nodescan.domain.verdict import deposit_flags
@@ -114,9 +116,45 @@ def test_class_by_cells_is_taken_and_a_contradiction_is_said(tmp_path: Path) -> 
 
 
 def test_a_centre_means_the_deposit_there(tmp_path: Path) -> None:
-    """Anywhere within the deposit, or 50 um of a small one's centre."""
+    """Anywhere within the deposit, or 50 um of it."""
     _, applied = reviewed(tmp_path, "a,,3900,3400,accept,,Dr A", "a,,6049,3000,accept,,Dr A")
     assert [done.deposit_id for done in applied] == [1, 2]
+
+
+BAR_UM = ((1700.0, 3000.0), (4300.0, 3000.0))
+
+
+def bar(folder: Path) -> Path:
+    """A run that found one deposit, 2.6 mm long and 0.2 mm wide."""
+    found = report("a", (2600.0,))
+    ring = np.array([(1700.0, 2900.0), (4300.0, 2900.0), (4300.0, 3100.0), (1700.0, 3100.0)])
+    long = replace(found.deposits[0], endpoints_um=BAR_UM, outline=(Polygon(ring),))
+    made = Provenance({}, "", "", "cpu", "float32", "2026-06-01T12:00:00+00:00", 1.0)
+    return write_run(folder / "bar", [replace(found, deposits=(long,), provenance=made)])
+
+
+@pytest.mark.parametrize("outlined", [True, False])
+def test_a_place_beside_an_elongated_deposit_does_not_mean_it(tmp_path: Path, outlined: bool) -> None:
+    """A false deposit lay there in an earlier scan, say: it is 0.9 mm off, though not half the deposit's length."""
+    run = bar(tmp_path)
+    if not outlined:
+        (run / "a" / "deposits.geojson").unlink()
+    for row, fits in {"a,,3000,4000,reject,,Dr A": False, "a,,1800,3020,reject,,Dr A": True}.items():
+        review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, row))
+        if fits:
+            assert apply_corrections(read_reports(run), review)[0][0].deposits == ()
+        else:
+            with pytest.raises(UsageError, match="has no deposit near 3000, 4000 um; use add"):
+                apply_corrections(read_reports(run), review)
+
+
+@pytest.mark.parametrize(("x", "told"), [("3040", False), ("3100", True)])
+def test_places_off_the_centre_that_are_older_than_the_scan_are_told(tmp_path: Path, x: str, told: bool) -> None:
+    """A small deposit that was there may be a part of a larger one now."""
+    path = write_csv(tmp_path / "review.csv", HEADER, f"a,,{x},3000,reject,,Dr A")
+    os.utime(path, (0, datetime.fromisoformat("2026-05-31T12:00:00+00:00").timestamp()))
+    (slide,), _ = apply_corrections(read_reports(bar(tmp_path)), read_corrections(path))
+    assert [flag.code for flag in slide.flags] == (["review_before_scan"] if told else [])
 
 
 def test_a_rejected_deposit_leaves_room_for_another(tmp_path: Path) -> None:
