@@ -76,11 +76,17 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
         "is far too pale for the network (faded, hardly stained or overexposed) and was not examined: look at it "
         "under the microscope, or stain or scan it again.",
     )
+    faulty = Flag(
+        "badly_scanned",
+        "is far too dark to be judged (underexposed, or too thick), or was scanned as one line of pixels again and "
+        "again, and was not examined: scan it again, or look at it under the microscope.",
+    )
     shares = (
         (blurred, examination.blurred_fraction),
         (unread, examination.unread_fraction),
         (hidden, examination.hidden_fraction),
         (pale, examination.pale_fraction),
+        (faulty, examination.faulty_fraction),
     )
     flags = [
         replace(flag, message=f"{two_digits(100 * share)} % of the tissue {flag.message}")

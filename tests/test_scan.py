@@ -120,7 +120,7 @@ def concluded(missing: int) -> SlideReport:
     unread.flat[:missing] = True
     nothing, cell = np.zeros_like(wanted), SPACING.scaled(16)
     map_ = ProbabilityMap(np.zeros(wanted.shape, np.float32), ~unread, cell)
-    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, nothing, "float32")
+    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, nothing, nothing, "float32")
     finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
     provenance = Provenance({}, "", "f" * 64, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
     return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor(), provenance)
@@ -204,18 +204,34 @@ def faded(pixels: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
     return np.round(245 * (pixels / 245) ** strength).astype(np.uint8)
 
 
+def told_of_not_examined(report: SlideReport, share: float) -> str:
+    """The code of its one flag, which says how much of the tissue wasn't examined; nothing was found in the rest."""
+    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
+    assert report.examined_fraction == pytest.approx(1 - share, abs=0.05)
+    (flag,) = report.flags
+    assert float(flag.message.split(" %")[0]) == pytest.approx(100 * (1 - report.examined_fraction), abs=1)
+    return flag.code
+
+
 def test_a_faded_section_beside_a_good_one_is_never_negative() -> None:
     """Its tumour is too pale for the network; the slide is incomplete, says so, and says how much of it."""
     good, other = painted(), faded(painted(320), 0.25)
     result = scan(PaintedSlide(np.concatenate([good, other], axis=1)))
-    report = result.report
-    assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
-    assert [flag.code for flag in report.flags] == ["too_pale"]
-    assert report.examined_fraction == pytest.approx(0.5, abs=0.05)
-    share = float(report.flags[0].message.split(" %")[0])
-    assert share == pytest.approx(100 * (1 - report.examined_fraction), abs=1)
+    assert told_of_not_examined(result.report, 0.5) == "too_pale"
     where = np.flatnonzero(result.probability.examined[32])
     assert where.max() < 64  # cells; the good section ends at 54
+
+
+@pytest.mark.parametrize("fault", ["dark", "row", "column"])
+def test_a_badly_scanned_area_is_never_negative(fault: str) -> None:
+    """Half of its light, or one line of its pixels again and again: the slide is incomplete, and says how much."""
+    pixels = np.concatenate([painted(), painted(320)], axis=1)
+    bad = pixels[192:832, 1216:1856]  # all of the tumour, and tissue around it
+    bad[:] = {"dark": bad // 2, "row": bad[300:301], "column": bad[:, 300:301]}[fault]
+    result = scan(PaintedSlide(pixels))
+    assert told_of_not_examined(result.report, 0.38) == "badly_scanned"
+    assert result.probability.examined[14:50, 14:50].all()
+    assert not result.probability.examined[16:48, 80:112].any()
 
 
 def test_a_deposit_beside_a_faded_section_is_a_lower_bound() -> None:
@@ -352,7 +368,7 @@ def test_deposits_that_are_cut_off_are_all_counted() -> None:
     """Eight are named, the others counted."""
     nothing, spacing = np.zeros((4, 4), np.bool_), Spacing.square(1.0)
     map_ = ProbabilityMap(np.zeros((4, 4), np.float32), nothing, spacing)
-    looked = Examination(map_, spacing, nothing, nothing, nothing, nothing, nothing, "float32")
+    looked = Examination(map_, spacing, nothing, nothing, nothing, nothing, nothing, nothing, "float32")
     cut = CutOff(by_unexamined=tuple(range(1, 11)), by_edge=(3,))
     flags = edge_and_glass_flags((), cut, looked, TissueMask(nothing, spacing), rule=ColourPredictor.decision)
     assert [flag.message for flag in flags] == [

@@ -27,12 +27,18 @@ RULE = DecisionRule(40.0, 0.5, 0.6, (), 5.0)
 
 def examined(map_: ProbabilityMap) -> Examination:
     nothing = np.zeros_like(map_.examined)
-    return Examination(map_, Spacing.square(1.0), map_.examined, nothing, nothing, nothing, nothing, "float32")
+    return Examination(map_, Spacing.square(1.0), map_.examined, nothing, nothing, nothing, nothing, nothing, "float32")
 
 
 @pytest.mark.parametrize(
     ("why", "code"),
-    [("blurred", "out_of_focus"), ("unread", "unread_tissue"), ("hidden", "tissue_under_ink"), ("pale", "too_pale")],
+    [
+        ("blurred", "out_of_focus"),
+        ("unread", "unread_tissue"),
+        ("hidden", "tissue_under_ink"),
+        ("pale", "too_pale"),
+        ("faulty", "badly_scanned"),
+    ],
 )
 def test_tissue_that_was_not_examined_is_told_with_its_share(why: str, code: str) -> None:
     """From a single cell on, since one makes the slide incomplete; all of it is 100 %, not 1e+02."""

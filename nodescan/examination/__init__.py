@@ -15,13 +15,15 @@ from nodescan.examination.tile_pass import Shown, show
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing import missing_cells
 from nodescan.imaging.paleness import pale_cells
+from nodescan.imaging.scan_faults import dark_cells
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
 from nodescan.scan_settings import ScanSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the network said of the tissue. wanted, blurred, unread, hidden, pale : bool (H, W) on the map's cells.
+    """What the network said of the tissue. wanted, blurred, unread, hidden, pale, faulty : bool (H, W) on the map's
+    cells.
 
     frame_spacing: of the pixels that it was shown, where the map's own is of its cells.
     precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
@@ -34,6 +36,7 @@ class Examination:
     unread: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
     pale: NDArray[np.bool_]
+    faulty: NDArray[np.bool_]
     precision: str
 
     @property
@@ -61,6 +64,10 @@ class Examination:
     def pale_fraction(self) -> float:
         return self._share(self.pale)
 
+    @property
+    def faulty_fraction(self) -> float:
+        return self._share(self.faulty)
+
     def _share(self, mask: NDArray[np.bool_]) -> float:
         wanted = int(np.count_nonzero(self.wanted))
         return int(np.count_nonzero(mask & self.wanted)) / wanted if wanted else 0.0
@@ -71,10 +78,10 @@ def examine(
 ) -> Examination:
     """The network's answer for every cell that touches tissue.
 
-    What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred
-    or too pale to judge, is not examined. Where a predictor's answers may be a little off, its reference answers again
-    whatever could bear on a finding; see guard.settled. Raises UnmeasurableError where the slide has no magnification
-    that the model accepts.
+    What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred,
+    too pale or too badly scanned to judge, is not examined. Where a predictor's answers may be a little off, its
+    reference answers again whatever could bear on a finding; see guard.settled. Raises UnmeasurableError where the
+    slide has no magnification that the model accepts.
     """
     survey = plan(slide, tissue, predictor)
     hidden = _hidden_cells(tissue, survey)
@@ -93,6 +100,7 @@ def examine(
         unread=shown.unread,
         hidden=hidden,
         pale=shown.pale,
+        faulty=shown.faulty,
         precision=found.precision,
     )
 
@@ -126,8 +134,10 @@ class _Looks:
         spacing = shown.probability.spacing
         missing = missing_cells(shown.blank, self.survey.tissue, spacing)
         seen = self.survey.wanted & ~self.hidden & ~missing & ~shown.unread
-        pale = pale_cells(shown.stain, seen, spacing, self.settings.quality.pale)
-        return shown.without(missing, hidden=self.hidden, pale=pale)
+        quality = self.settings.quality
+        pale = pale_cells(shown.stain, seen, spacing, quality.pale)
+        dark = dark_cells(shown.stain[..., 2], seen, spacing, quality.faults)
+        return shown.without(missing, hidden=self.hidden, pale=pale, dark=dark)
 
     def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> Shown:
         """What the reference says of cells, bool (H, W), and of some beside them."""

@@ -17,6 +17,7 @@ from nodescan.examination.survey import Survey
 from nodescan.imaging.missing import blank_cells
 from nodescan.imaging.paleness import stain_shares
 from nodescan.imaging.quality import QualitySettings, out_of_focus
+from nodescan.imaging.scan_faults import light_share, stuck_lines
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.machine import computing_threads, usable_cores
@@ -36,10 +37,11 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the network said of some tiles. blurred, unread, pale : bool (H, W) on the map's cells.
+    """What the network said of some tiles. blurred, unread, pale, faulty : bool (H, W) on the map's cells.
 
     blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing.py.
-    stain : float16 (H, W, 2), how much of a cell is stained and how much is dark; see imaging/paleness.py.
+    stain : float16 (H, W, 3), how much of a cell is stained, how much is dark, and how much is light; see
+    imaging/paleness.py and scan_faults.py, which says what is faulty, too.
     """
 
     probability: ProbabilityMap
@@ -48,6 +50,7 @@ class Shown:
     blank: NDArray[np.uint8]
     stain: NDArray[np.float16]
     pale: NDArray[np.bool_]
+    faulty: NDArray[np.bool_]
 
     def completed(self, other: "Shown") -> "Shown":
         """With the answers of `other` in cells that weren't examined here; all else stays."""
@@ -56,27 +59,38 @@ class Shown:
         probability = replace(one, values=values, examined=one.examined | two.examined)
         return replace(self, probability=probability, unread=self.unread & ~two.examined)
 
-    def without(self, missing: NDArray[np.bool_], *, hidden: NDArray[np.bool_], pale: NDArray[np.bool_]) -> "Shown":
-        """With missing cells counted as unread, and hidden and pale ones as not examined; all bool (H, W)."""
-        if not missing.any() and not hidden.any() and not pale.any():
+    def without(
+        self,
+        missing: NDArray[np.bool_],
+        *,
+        hidden: NDArray[np.bool_],
+        pale: NDArray[np.bool_],
+        dark: NDArray[np.bool_],
+    ) -> "Shown":
+        """With missing cells counted as unread, and hidden, pale and dark ones as not examined; all bool (H, W)."""
+        if not missing.any() and not hidden.any() and not pale.any() and not dark.any():
             return self
         map_ = self.probability
-        pale = pale & map_.examined & ~missing & ~hidden
-        examined = map_.examined & ~missing & ~hidden & ~pale
+        seen = ~missing & ~hidden
+        pale = pale & map_.examined & seen
+        faulty = (self.faulty | (dark & map_.examined & ~pale)) & seen
+        examined = map_.examined & seen & ~pale & ~faulty
         kept = replace(map_, values=np.where(examined, map_.values, np.float32(0)), examined=examined)
-        unread = self.unread | (missing & (map_.examined | self.blurred))
-        blurred = self.blurred & ~missing & ~hidden
-        return replace(self, probability=kept, blurred=blurred, unread=unread & ~hidden, pale=pale)
+        unread = self.unread | (missing & (map_.examined | self.blurred | self.faulty))
+        return replace(
+            self, probability=kept, blurred=self.blurred & seen, unread=unread & ~hidden, pale=pale, faulty=faulty
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A tile as read and, (cells, cells), what of its core is out of focus (bool), what is blank (uint8), and what saw
-    damage (bool); stain : float16 (cells, cells, 2), as Shown's."""
+    """A tile as read and, (cells, cells), what of its core is out of focus or shows stuck lines (bool), what is blank
+    (uint8), and what saw damage (bool); stain : float16 (cells, cells, 3), as Shown's."""
 
     tile: Tile
     pixels: NDArray[np.uint8]
     blur: NDArray[np.bool_]
+    stuck: NDArray[np.bool_]
     blank: NDArray[np.uint8]
     stain: NDArray[np.float16]
     lost: NDArray[np.bool_]
@@ -104,8 +118,8 @@ def show(
         for tile in (*showing.at(parted, showing.read_parts, pool, counted=False), *damaged[len(parted) :]):
             showing.mark_unread(tile)
     probability = replace(showing.builder.result(), bounds=slide.info.bounds_um)
-    blurred, unread = showing.blurred & survey.wanted, showing.unread & survey.wanted
-    return Shown(probability, blurred, unread, showing.blank, showing.stain, np.zeros_like(blurred))
+    blurred, unread, faulty = (mask & survey.wanted for mask in (showing.blurred, showing.unread, showing.stuck))
+    return Shown(probability, blurred, unread, showing.blank, showing.stain, np.zeros_like(blurred), faulty)
 
 
 class _Showing:
@@ -122,9 +136,9 @@ class _Showing:
         self._slide, self._survey, self._predictor = slide, survey, predictor
         self._quality, self._done = quality, done
         self.builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
-        self.blurred, self.unread = np.zeros_like(survey.wanted), np.zeros_like(survey.wanted)
+        self.blurred, self.stuck, self.unread = (np.zeros_like(survey.wanted) for _ in range(3))
         self.blank = np.zeros(survey.wanted.shape, dtype=np.uint8)
-        self.stain = np.zeros((*survey.wanted.shape, 2), dtype=np.float16)
+        self.stain = np.zeros((*survey.wanted.shape, 3), dtype=np.float16)
 
     def at(
         self,
@@ -161,7 +175,8 @@ class _Showing:
         if lost.all():
             return tile
         seen = self._judged(tile, found.pixels)
-        return replace(seen, blur=seen.blur & ~lost, blank=np.where(lost, np.uint8(0), seen.blank), lost=lost)
+        blank = np.where(lost, np.uint8(0), seen.blank)
+        return replace(seen, blur=seen.blur & ~lost, stuck=seen.stuck & ~lost, blank=blank, lost=lost)
 
     def mark_unread(self, tile: Tile) -> None:
         self.builder.mark_unread(*tile)
@@ -170,19 +185,20 @@ class _Showing:
     def _judged(self, tile: Tile, pixels: NDArray[np.uint8]) -> _Read:
         geometry, glass = self._predictor.geometry, self._survey.tissue.glass
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
-        blur = _blurred_cells(core, geometry.stride_px, self._quality, glass)
+        blur, stuck = _blurred_and_stuck(core, geometry.stride_px, self._quality, glass)
         blank = blank_cells(core, geometry.stride_px, glass)
         stain = _stain_of_cells(core, geometry.stride_px, self._quality, glass)
-        return _Read(tile, pixels, blur, blank, stain, np.zeros(blur.shape, dtype=np.bool_))
+        return _Read(tile, pixels, blur, stuck, blank, stain, np.zeros(blur.shape, dtype=np.bool_))
 
     def _place(self, item: _Read, answer: NDArray[np.float32]) -> None:
         window = cells_of(self._survey.grid, *item.tile)
         height, width = self._survey.wanted[window].shape
         self.blurred[window] = item.blur[:height, :width]
+        self.stuck[window] = item.stuck[:height, :width]
         self.blank[window] = item.blank[:height, :width]
         self.stain[window] = item.stain[:height, :width]
         self.unread[window] = item.lost[:height, :width]
-        self.builder.place(*item.tile, answer, judged=~item.blur & ~item.lost)
+        self.builder.place(*item.tile, answer, judged=~(item.blur | item.stuck | item.lost))
 
 
 def _answered(
@@ -235,22 +251,26 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield batch
 
 
-def _blurred_cells(
+def _blurred_and_stuck(
     core: NDArray[np.uint8], stride_px: int, quality: QualitySettings | None, glass: Glass
-) -> NDArray[np.bool_]:
-    """bool (cells, cells): the core's cells that lie in a block out of focus."""
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Each bool (cells, cells): the core's cells that lie in a block out of focus, and in one of stuck lines."""
     if quality is None:
-        return np.zeros((len(core) // stride_px,) * 2, dtype=np.bool_)
+        cells = len(core) // stride_px
+        return np.zeros((cells, cells), dtype=np.bool_), np.zeros((cells, cells), dtype=np.bool_)
     block = quality.focus_block_px
-    blocks = out_of_focus(core, block, quality, glass)
-    return blocks.repeat(block // stride_px, axis=0).repeat(block // stride_px, axis=1)
+    stuck = stuck_lines(core, block, quality.faults)
+    blurred = out_of_focus(core, block, quality, glass) & ~stuck
+    each = block // stride_px
+    return blurred.repeat(each, axis=0).repeat(each, axis=1), stuck.repeat(each, axis=0).repeat(each, axis=1)
 
 
 def _stain_of_cells(
     core: NDArray[np.uint8], stride_px: int, quality: QualitySettings | None, glass: Glass
 ) -> NDArray[np.float16]:
-    """float16 (cells, cells, 2): see Shown; 0 where it isn't asked."""
+    """float16 (cells, cells, 3): see Shown; 0 where it isn't asked."""
     if quality is None:
         cells = len(core) // stride_px
-        return np.zeros((cells, cells, 2), dtype=np.float16)
-    return stain_shares(core, stride_px, quality.pale, glass)
+        return np.zeros((cells, cells, 3), dtype=np.float16)
+    light = light_share(core, stride_px, quality.faults, glass)
+    return np.concatenate([stain_shares(core, stride_px, quality.pale, glass), light[..., None]], axis=-1)

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from nodescan.domain.maps import Glass
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.density import DENSEST
-from nodescan.imaging.morphology import large
+from nodescan.imaging.squares import Squares, share_of_cells
 
 WHITE_LEVEL = 245.0
 """Density is taken over this level where a slide shows no glass, or lighter glass."""
@@ -56,16 +55,17 @@ def stain_shares(
 
     core : uint8 (side, side, 3) RGB at 0.9 to 1.0 um/px, side a multiple of stride_px.
     """
-    step = _STEP_PX if stride_px % _STEP_PX == 0 else 1
+    step = step_px(stride_px)
     green = np.ascontiguousarray(core[::step, ::step, 1])
     white = WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[1])
-    cells, side = len(core) // stride_px, stride_px // step
-    shares = np.empty((cells, cells, 2), dtype=np.float16)
-    for index, density in enumerate((settings.stained_density, settings.dark_density)):
-        there = (green <= white * 10**-density).view(np.uint8).reshape(cells, side, cells * side)
-        columns = there.sum(axis=1, dtype=np.uint16).reshape(cells, cells, side)
-        shares[..., index] = columns.sum(axis=2, dtype=np.uint32) / side**2
-    return shares
+    cells = len(core) // stride_px
+    densities = (settings.stained_density, settings.dark_density)
+    return np.stack([share_of_cells(green <= white * 10**-density, cells) for density in densities], axis=-1)
+
+
+def step_px(stride_px: int) -> int:
+    """Of a cell's pixels every second one is counted, each way, where its side is even; else all."""
+    return _STEP_PX if stride_px % _STEP_PX == 0 else 1
 
 
 def pale_cells(
@@ -74,23 +74,9 @@ def pale_cells(
     """bool (H, W): cells of tissue too pale to be judged.
 
     shares : float16 (H, W, 2), what stain_shares says of the cells, at `spacing`; seen : bool (H, W), cells of tissue
-    that were seen. Every square of window_um that holds hardly anything dark is pale as a whole, so that the area found
-    ends where well stained tissue begins, and not half a square before.
+    that were seen. Every square of window_um that holds hardly anything dark is pale as a whole.
     """
-    pale = np.zeros(seen.shape, dtype=np.bool_)
-    rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        return pale
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    window = [2 * round((settings.window_um / side - 1) / 2) + 1 for side in (spacing.y, spacing.x)]
-    stained, dark = (
-        ndimage.uniform_filter(
-            np.where(seen[part], shares[part][..., kind], 0).astype(np.float32), window, mode="constant"
-        )
-        for kind in (0, 1)
-    )
-    squares = (stained >= settings.min_stained_share) & (dark < settings.min_dark_share * stained)
-    if squares.any():
-        found = (ndimage.maximum_filter(squares.view(np.uint8), window, mode="constant") > 0) & seen[part]
-        pale[part] = large(found, settings.min_area_mm2 * 1e6 / spacing.pixel_area_um2)
-    return pale
+    squares = Squares(seen, spacing, settings.window_um)
+    stained, dark = squares.means(shares[..., 0], shares[..., 1])
+    pale = (stained >= settings.min_stained_share) & (dark < settings.min_dark_share * stained)
+    return squares.area(pale, settings.min_area_mm2)

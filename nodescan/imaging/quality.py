@@ -11,6 +11,7 @@ from nodescan.domain.units import check_limits
 from nodescan.imaging.components import components
 from nodescan.imaging.density import DENSEST, optical_density
 from nodescan.imaging.paleness import WHITE_LEVEL, PaleSettings
+from nodescan.imaging.scan_faults import FaultSettings
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
@@ -60,6 +61,7 @@ class QualitySettings:
     min_colour_ratio: difference between two channels' densities per mean density of a coloured pixel.
     min_coloured_fraction: of stained pixels; less is a greyscale scan.
     pale: when an area beside others is too pale.
+    faults: when an area was scanned so badly that it can't be judged.
     """
 
     focus_block_px: int
@@ -79,6 +81,7 @@ class QualitySettings:
     min_colour_ratio: float
     min_coloured_fraction: float
     pale: PaleSettings
+    faults: FaultSettings
 
     def __post_init__(self) -> None:
         check_limits(self, _LIMITS)

@@ -40,6 +40,7 @@ _TISSUE_LIMITS = {
     "min_fragment_mm2": (0, 0.03),  # a disc of 0.2 mm: no fragment with more in it than isolated tumour cells is lost
     "edge_width_um": (0, WIDEST_UM),
     "flag_area_mm2": (0, 100),
+    "flag_piece_mm2": (0, 100),
 }
 
 _MESSAGES = {
@@ -68,6 +69,7 @@ class TissueSettings:
     min_fragment_mm2: smaller fragments are left out as "small".
     edge_width_um: colourless marks thinner than this, or on the border of the view, are an "edge".
     flag_area_mm2: more than this left out for one reason is flagged.
+    flag_piece_mm2: a colourless piece larger than this is flagged, too.
     """
 
     working_um: float
@@ -83,6 +85,7 @@ class TissueSettings:
     min_fragment_mm2: float
     edge_width_um: float
     flag_area_mm2: float
+    flag_piece_mm2: float
     ink: InkSettings
 
     def __post_init__(self) -> None:
@@ -155,13 +158,28 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
 
 
 def excluded_flags(mask: TissueMask, settings: TissueSettings) -> tuple[Flag, ...]:
-    """One flag (tissue_excluded_<reason>) for each reason that left out more than settings.flag_area_mm2."""
-    areas = ((reason, mask.excluded_area_um2(reason) / _UM2_PER_MM2) for reason, _ in mask.excluded)
+    """One flag (tissue_excluded_<reason>) for each reason that left out more than settings.flag_area_mm2.
+
+    For debris a single piece of more than settings.flag_piece_mm2 is enough: it may be tissue that took up no stain.
+    """
+    areas = ((reason, mask.excluded_area_um2(reason) / _UM2_PER_MM2, where) for reason, where in mask.excluded)
+    pixel_mm2 = mask.spacing.pixel_area_um2 / _UM2_PER_MM2
     return tuple(
         Flag(f"tissue_excluded_{reason}", _MESSAGES[reason].format(area=f"{area_mm2:.1f}"))
-        for reason, area_mm2 in areas
+        for reason, area_mm2, where in areas
         if area_mm2 > settings.flag_area_mm2
+        or (
+            reason == "debris"
+            and area_mm2 > settings.flag_piece_mm2
+            and _largest_px(where) * pixel_mm2 > settings.flag_piece_mm2
+        )
     )
+
+
+def _largest_px(mask: NDArray[np.bool_]) -> int:
+    """Pixels of the largest part of `mask`, bool (H, W)."""
+    labels, _ = components(mask)
+    return int(np.bincount(labels[mask]).max(initial=0))
 
 
 def _view(overview: NDArray[np.uint8], factor: int, spacing: Spacing, settings: TissueSettings) -> _View:

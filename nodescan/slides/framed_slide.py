@@ -1,6 +1,8 @@
 """An open slide: the analysis frame over the levels that a reader fetches, the same for every reader."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +13,7 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
+from nodescan.slides.compression import compression_flags
 from nodescan.slides.files import fingerprint
 from nodescan.slides.frame import Pyramid, read_frame
 from nodescan.slides.stored import StoredSlide, slide_info
@@ -33,13 +36,26 @@ class LevelPixels(Protocol):
 class FramedSlide:
     """An interfaces.Slide. The canvas is the whole of level 0; what a scanner calls bounds is only reported."""
 
-    def __init__(self, ref: SlideRef, stored: StoredSlide, *, reader: str, levels: LevelPixels) -> None:
-        """Raises UnmeasurableError where no spacing can be trusted; `levels` is closed then."""
+    def __init__(
+        self,
+        ref: SlideRef,
+        stored: StoredSlide,
+        *,
+        reader: str,
+        levels: LevelPixels,
+        coarseness: Sequence[float | None] = (),
+    ) -> None:
+        """coarseness: of each level, where that is known; see compression.py.
+
+        Raises UnmeasurableError where no spacing can be trusted; `levels` is closed then.
+        """
         with ExitStack() as unless_opened:
             unless_opened.callback(levels.close)
             chosen = stored.spacing(ref)
             self._pyramid = Pyramid(ref.path.name, chosen.spacing, stored.levels())
-            self._info = slide_info(stored, ref, reader=reader, chosen=chosen)
+            info = slide_info(stored, ref, reader=reader, chosen=chosen)
+            strong = compression_flags(coarseness, stored.sizes_px, chosen.spacing)
+            self._info = replace(info, warnings=(*info.warnings, *strong))
             unless_opened.pop_all()
         self._ref = ref
         self._levels = levels

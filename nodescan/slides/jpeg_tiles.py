@@ -59,6 +59,19 @@ def frame_of(tile: bytes) -> Frame:
     raise BadTileError("its JPEG has no frame that can be read")
 
 
+def luma_steps(tile: bytes, tables: bytes) -> tuple[int, ...]:
+    """The quantisation steps, in zigzag order, of luminance, or of red; () where there are none.
+
+    The tile may be cut off after its header; tables: of `shared_tables`. Raises BadTileError.
+    """
+    steps: tuple[int, ...] = ()
+    for jpeg in (tables and bytes((0xFF, _START)) + tables, tile):  # a tile's own replace the shared ones
+        for marker, segment in _segments(jpeg) if jpeg else ():
+            if marker == _QUANTISATION:
+                steps = _first_table(segment) or steps
+    return steps
+
+
 def decode_tile(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, int]) -> NDArray[np.uint8]:
     """uint8 (height, width, 3) RGB, read-only.
 
@@ -108,6 +121,19 @@ def _segments(jpeg: bytes) -> Iterator[tuple[int, bytes]]:
         if marker == _SCAN:
             return
         place = end
+
+
+def _first_table(segment: bytes) -> tuple[int, ...]:
+    """Table 0 of a segment of quantisation tables (ITU T.81, B.2.4.1), of 8 or 16 bits each; () without it."""
+    place = 4
+    while place < len(segment):
+        wide, number = segment[place] >> 4, segment[place] & 15
+        length = 64 << min(wide, 1)
+        table = segment[place + 1 : place + 1 + length]
+        if number == 0 and len(table) == length:
+            return struct.unpack(">64H" if wide else ">64B", table)
+        place += 1 + length
+    return ()
 
 
 def _frame(segment: bytes) -> Frame:

@@ -1,7 +1,7 @@
 """The levels of a TIFF whose tiles are plain JPEG: where each tile lies in the file, and how it is to be decoded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.slides.checked_tiles import DEFLATE, JPEG_2000, CheckedLevel, TileCheck
-from nodescan.slides.jpeg_tiles import BadTileError, frame_of, shared_tables
+from nodescan.slides.compression import coarseness
+from nodescan.slides.jpeg_tiles import BadTileError, frame_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
 from nodescan.slides.tile_tables import TileTable, TileTables
@@ -35,11 +36,15 @@ _HEADER_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class TiledLevel(TileTable):
-    """One directory of JPEG tiles. offsets : uint64 (tiles,), row by row; tables: of jpeg_tiles.shared_tables."""
+    """One directory of JPEG tiles. offsets : uint64 (tiles,), row by row; tables: of jpeg_tiles.shared_tables.
+
+    coarseness: of one of them, as of all; see compression.py.
+    """
 
     offsets: NDArray[np.uint64]
     tables: bytes
     ycbcr: bool
+    coarseness: float | None = None
 
 
 class DeclinedError(Exception):
@@ -216,8 +221,11 @@ def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
         shared,
         ycbcr,
     )
-    _check_coding(stream, level)
-    return level
+    header = _checked_header(stream, level)
+    try:
+        return replace(level, coarseness=coarseness(luma_steps(header, shared)))
+    except BadTileError:  # behind its frame
+        return level
 
 
 def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
@@ -237,16 +245,17 @@ def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
     return photometric == _YCBCR
 
 
-def _check_coding(stream: BinaryIO, level: TiledLevel) -> None:
-    """How one tile is coded tells of all; one that is damaged tells nothing, and is asked for in its own time."""
+def _checked_header(stream: BinaryIO, level: TiledLevel) -> bytes:
+    """A tile's, whose coding tells of all. One that is damaged tells nothing, and is asked for in its own time."""
     end = stream.seek(0, 2)
     for tile in level.sample():
         stream.seek(min(int(level.offsets[tile]), end))
+        header = stream.read(min(int(level.lengths[tile]), _HEADER_BYTES))
         try:
-            frame = frame_of(stream.read(min(int(level.lengths[tile]), _HEADER_BYTES)))
+            frame = frame_of(header)
         except BadTileError:
             continue
         if not frame.plain:
             raise DeclinedError("a JPEG of another depth, number of channels or subsampling")
-        return
+        return header
     raise DeclinedError("no tile with a JPEG's header")

@@ -44,10 +44,12 @@ def open_tiff(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
     and OSError."""
     stored = stored_slide(ref.path)
     try:
-        levels = JpegLevels(ref.path, jpeg_levels(ref.path, stored), stored.sizes_px, kept_bytes=kept_bytes)
+        tiled = jpeg_levels(ref.path, stored)
+        levels = JpegLevels(ref.path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
     except DeclinedError as error:
         raise rejection(ref.path, str(error)) from error
-    return FramedSlide(ref, stored, reader=READER_NAME, levels=levels)
+    coarseness = [level.coarseness for level in tiled]
+    return FramedSlide(ref, stored, reader=READER_NAME, levels=levels, coarseness=coarseness)
 
 
 class JpegLevels:

@@ -246,8 +246,8 @@ def asked_again(
     grid = TileGrid(16 * values.shape[1], 16 * values.shape[0], predictor.geometry)
     survey = Survey(grid, spacing, tissue, fitted_tiles(grid, np.ones_like(tissue)), TissueMask(tissue, cell))
     map_ = ProbabilityMap(np.where(unexamined, np.float32(0), values), ~unexamined, cell)
-    blank, stain = np.zeros(values.shape, np.uint8), np.zeros((*values.shape, 2), np.float16)
-    first = Shown(map_, nothing, nothing, blank, stain, nothing)
+    blank, stain = np.zeros(values.shape, np.uint8), np.zeros((*values.shape, 3), np.float16)
+    first = Shown(map_, nothing, nothing, blank, stain, nothing, nothing)
     asked = np.zeros_like(tissue)
 
     def about(cells: NDArray[np.bool_]) -> Shown:

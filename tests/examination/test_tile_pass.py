@@ -57,22 +57,28 @@ def test_as_many_tiles_wait_however_many_read() -> None:
         assert list(taken(tile_pass._ahead(pool, read, range(50), most=most))) == list(range(50))
 
 
-@pytest.mark.parametrize("pale_too", [True, False])
+@pytest.mark.parametrize(("pale_too", "dark_too"), [(True, False), (False, True), (True, True), (False, False)])
 @pytest.mark.parametrize(("missing_too", "hidden_too"), [(True, True), (True, False), (False, True), (False, False)])
 def test_a_cell_that_counts_for_nothing_is_told_by_one_reason(
-    missing_too: bool, hidden_too: bool, pale_too: bool
+    missing_too: bool, hidden_too: bool, pale_too: bool, dark_too: bool
 ) -> None:
-    """Missing data are unread where the cell was wanted; what is hidden is neither unread, out of focus nor pale."""
-    state, case = np.indices((4, 8))  # examined, blurred, unread, not wanted; neither, missing, hidden, both; and pale
-    pale, case = (case >= 4) & pale_too, case % 4
-    examined, blurred, unread = (state == index for index in range(3))
+    """Missing data are unread where the cell was wanted; what is hidden is nothing else; pale comes before dark."""
+    # examined, blurred, unread, stuck lines, not wanted; neither, missing, hidden, both; and pale, dark or both
+    state, case = np.indices((5, 16))
+    pale, dark, case = (case % 8 >= 4) & pale_too, (case >= 8) & dark_too, case % 4
+    examined, blurred, unread, stuck = (state == index for index in range(4))
     missing, hidden = ((case == 1) | (case == 3)) & missing_too, (case >= 2) & hidden_too
     map_ = ProbabilityMap(np.where(examined, np.float32(0.7), np.float32(0)), examined, Spacing.square(16.0))
-    blank, stain = np.zeros((4, 8), np.uint8), np.zeros((4, 8, 2), np.float16)
-    found = Shown(map_, blurred, unread, blank, stain, np.zeros_like(pale)).without(missing, hidden=hidden, pale=pale)
+    blank, stain = np.zeros((5, 16), np.uint8), np.zeros((5, 16, 3), np.float16)
+    shown = Shown(map_, blurred, unread, blank, stain, np.zeros_like(pale), stuck)
+    found = shown.without(missing, hidden=hidden, pale=pale, dark=dark)
     seen = ~missing & ~hidden
-    assert np.array_equal(found.probability.examined, examined & seen & ~pale)
-    assert np.array_equal(found.probability.values, np.where(examined & seen & ~pale, np.float32(0.7), np.float32(0)))
+    kept = examined & seen & ~pale & ~dark
+    assert np.array_equal(found.probability.examined, kept)
+    assert np.array_equal(found.probability.values, np.where(kept, np.float32(0.7), np.float32(0)))
     assert np.array_equal(found.pale, examined & seen & pale)
+    assert np.array_equal(found.faulty, (stuck | (examined & dark & ~pale)) & seen)
     assert np.array_equal(found.blurred, blurred & seen)
-    assert np.array_equal(found.unread, np.where(missing, state != 3, unread) & ~hidden)
+    assert np.array_equal(found.unread, np.where(missing, state != 4, unread) & ~hidden)
+    reasons = [kept, found.pale, found.faulty, found.blurred, found.unread, hidden & (state != 4)]
+    assert np.array_equal(np.sum(reasons, axis=0), np.where(state == 4, 0, 1))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nodescan.domain.units import Spacing
 from nodescan.imaging.paleness import PaleSettings, pale_cells, stain_shares
-from tests.imaging.views import QUALITY, glass
+from tests.imaging.views import QUALITY, glass, real_tissue
 
 PALE = QUALITY.pale
 ANY_SIZE = replace(PALE, min_area_mm2=0.0)
@@ -41,16 +41,6 @@ def shares_of(stained: float, dark: float, shape: tuple[int, int] = (40, 40)) ->
 
 def everywhere(shape: tuple[int, int] = (40, 40)) -> np.ndarray:
     return np.ones(shape, bool)
-
-
-def real_tissue(shared: Path) -> dict[str, np.ndarray]:
-    """uint8 (512, 512, 3) at about 1 um/px, by name: 30 tiles with tumour, five centres' regions."""
-    tiles = {path.name: path for path in sorted((shared / "data" / "tiles512").glob("*.jpg"))}
-    found = {name: np.asarray(Image.open(path).convert("RGB")) for name, path in tiles.items()}
-    for path in sorted((shared / "data" / "regions").glob("centre_*.jpeg")):
-        found[path.name] = np.asarray(Image.open(path).convert("RGB").reduce(4))
-    assert len(found) == 35
-    return found
 
 
 def test_of_each_cell_the_shares_of_stained_and_dark_pixels_are_told() -> None:

@@ -6,20 +6,38 @@ from pathlib import Path
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from PIL import Image
 
 from nodescan.imaging.ink import InkSettings
 from nodescan.imaging.paleness import PaleSettings
 from nodescan.imaging.quality import QualitySettings
+from nodescan.imaging.scan_faults import FaultSettings
 from nodescan.imaging.tissue import TissueSettings
 
 SHIPPED = yaml.safe_load((Path(__file__).parents[2] / "configs" / "scan.yaml").read_text())
 TISSUE = TissueSettings(**{**SHIPPED["tissue"], "ink": InkSettings(**SHIPPED["tissue"]["ink"])})
-QUALITY = QualitySettings(**{**SHIPPED["quality"], "pale": PaleSettings(**SHIPPED["quality"]["pale"])})
+QUALITY = QualitySettings(
+    **{
+        **SHIPPED["quality"],
+        "pale": PaleSettings(**SHIPPED["quality"]["pale"]),
+        "faults": FaultSettings(**SHIPPED["quality"]["faults"]),
+    }
+)
 
 # Stain vectors of Ruifrok and Johnston 2001; eosin as on the slides at hand, with a little red and blue.
 HAEMATOXYLIN = np.array([0.65, 0.70, 0.29])
 EOSIN = np.array([0.10, 0.85, 0.40])
 DAB = np.array([0.27, 0.57, 0.78])
+
+
+def real_tissue(shared: Path) -> dict[str, NDArray[np.uint8]]:
+    """uint8 (512, 512, 3) at about 1 um/px, by name: 30 tiles with tumour, five centres' regions."""
+    tiles = {path.name: path for path in sorted((shared / "data" / "tiles512").glob("*.jpg"))}
+    found = {name: np.asarray(Image.open(path).convert("RGB")) for name, path in tiles.items()}
+    for path in sorted((shared / "data" / "regions").glob("centre_*.jpeg")):
+        found[path.name] = np.asarray(Image.open(path).convert("RGB").reduce(4))
+    assert len(found) == 35
+    return found
 
 
 def glass(height: int, width: int, *, colour: Sequence[int] = (242, 242, 242), noise: float = 1.5) -> NDArray[np.uint8]:

@@ -1,0 +1,100 @@
+"""Finds what a scanner did wrong so that the network can't be believed: one line again and again, too little light."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nodescan.domain.maps import Glass
+from nodescan.domain.units import Spacing, check_limits
+from nodescan.imaging.paleness import WHITE_LEVEL, step_px
+from nodescan.imaging.squares import Squares, share_of_cells
+
+_EVERY_PX = 4  # so many pixels lie between those that are compared: a stuck line is as much alike far off
+_BESIDE = np.ones((3, 3), np.bool_)
+_LIMITS = {
+    "min_line_contrast": (0.1, 255),
+    "min_line_share": (0.5, 1),
+    "min_line_turns": (1, 16),
+    "window_um": (50, 1000),
+    "min_seen_share": (0.01, 1),
+    "light_level": (0.1, 1),
+    "min_light_share": (0, 1),
+    "min_area_mm2": (0, 100),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSettings:
+    """When one line of pixels fills a block, and when an area of tissue is too dark.
+
+    min_line_contrast: standard deviation of green (grey levels) from which a block tells whether its lines are alike.
+    min_line_share: of a block's variance at least this share lies along its lines where these are all alike.
+    min_line_turns: such a line goes up and down by at least so many times its range; less is an edge or a shade.
+    window_um: side of the squares that are judged by their light.
+    min_seen_share: of a square; less is too little to judge.
+    light_level: a pixel is light where its lightest channel is above this share of the slide's own glass.
+    min_light_share: of a square of tissue at least so much is light; less is too dark.
+    min_area_mm2: smaller dark areas are let pass.
+    """
+
+    min_line_contrast: float
+    min_line_share: float
+    min_line_turns: float
+    window_um: float
+    min_seen_share: float
+    light_level: float
+    min_light_share: float
+    min_area_mm2: float
+
+    def __post_init__(self) -> None:
+        check_limits(self, _LIMITS)
+
+
+def stuck_lines(pixels: NDArray[np.uint8], block_px: int, settings: FaultSettings) -> NDArray[np.bool_]:
+    """bool (H / block_px, W / block_px): blocks that one row, or one column, of pixels fills again and again.
+
+    pixels : uint8 (H, W, 3) RGB at 0.9 to 1.0 um/px, H and W multiples of block_px, itself a multiple of 8. No tissue
+    is so even one way and so uneven the other. A slide's edge, or padding's, may be, but it goes up or down once: it
+    counts only beside what turns more often.
+    """
+    high, wide = pixels.shape[0] // block_px, pixels.shape[1] // block_px
+    line = block_px // _EVERY_PX
+    green = pixels[::_EVERY_PX, ::_EVERY_PX, 1].astype(np.float32).reshape(high, line, wide, line)
+    all_ = green.var(axis=(1, 3))
+    stuck = np.zeros(all_.shape, dtype=np.bool_)
+    for along in (green.mean(axis=1), green.mean(axis=3).swapaxes(1, 2)):
+        alike = (along.var(axis=2) >= settings.min_line_share * all_) & (all_ >= settings.min_line_contrast**2)
+        if alike.any():
+            turns = np.abs(np.diff(along, axis=2)).sum(axis=2) >= settings.min_line_turns * np.ptp(along, axis=2)
+            stuck |= ndimage.binary_propagation(alike & turns, _BESIDE, mask=alike)
+    return stuck
+
+
+def light_share(
+    core: NDArray[np.uint8], stride_px: int, settings: FaultSettings, glass: Glass = None
+) -> NDArray[np.float16]:
+    """float16 (cells, cells) in [0, 1]: of each cell, the share of pixels that are light.
+
+    core : uint8 (side, side, 3) RGB at 0.9 to 1.0 um/px, side a multiple of stride_px.
+    """
+    step = step_px(stride_px)
+    seen = core[::step, ::step]
+    lightest = np.maximum(np.maximum(seen[..., 0], seen[..., 1]), seen[..., 2])
+    white = WHITE_LEVEL if glass is None else min(WHITE_LEVEL, max(glass))
+    return share_of_cells(lightest > settings.light_level * white, len(core) // stride_px)
+
+
+def dark_cells(
+    light: NDArray[np.float16], seen: NDArray[np.bool_], spacing: Spacing, settings: FaultSettings
+) -> NDArray[np.bool_]:
+    """bool (H, W): cells of tissue too dark to be judged.
+
+    light : float16 (H, W), what light_share says of the cells, at `spacing`; seen : bool (H, W), cells of tissue that
+    were seen. Between nuclei, and in vessels, light comes through any tissue: a square without any is dark as a whole.
+    """
+    squares = Squares(seen, spacing, settings.window_um)
+    there, bright = squares.means(None, light)
+    dark = (there >= settings.min_seen_share) & (bright < settings.min_light_share * there)
+    return squares.area(dark, settings.min_area_mm2)
