@@ -92,7 +92,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     said: list[str] = []
     if report.status.without_result:
         said.append("Mend the cause above and run it again; until then, read this slide under the microscope.")
-    if not report.looked_at:
+    if report.status.without_result and not report.looked_at:
         return tuple(said)
     if report.no_tissue:
         return ("The slide itself: there may be tissue that was not recognised.",)
@@ -154,6 +154,8 @@ def _why_no_class(report: SlideReport) -> str:
     flag = report.not_judged
     if flag is not None:
         return without_paths(flag.message, report)
+    if report.nothing_examined:
+        return "Nothing of the tissue was examined."
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
     return "No class can be given, for the reasons listed under “Flags”."

@@ -128,7 +128,7 @@ def test_the_score_of_a_slide_that_was_not_judged_is_no_score(tmp_path: Path, co
 
 
 def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
-    """Incomplete with nothing found, of a stated 900 um: in none of kappa, right class and size, so the page says it."""
+    """Incomplete with nothing found, of a stated 900 um: part of no kappa and no bias, and the page says so."""
     run = write_run(tmp_path / "run", [tumour_slide(), report("n", status=Status.INCOMPLETE), report("m", (2600.0,))])
     header = "slide_id,label,largest_deposit_um"
     found = compared(run, write_csv(tmp_path / "r.csv", header, "t,micro,900", "n,micro,900", "m,macro,2600"))

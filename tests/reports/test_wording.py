@@ -15,6 +15,7 @@ from nodescan.domain.lengths import millimetres, two_digits
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.reports import page, sentences
+from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.html_report import render
 from nodescan.reports.wording import (
     class_words,
@@ -233,13 +234,44 @@ def test_places_count_from_what_viewers_show() -> None:
     assert page.rows(found)[0].centre == "4.70, 4.05"
 
 
-@pytest.mark.parametrize("variant", ["not_he", "no_tissue", "failed", "unmeasurable", "negative", "incomplete_nothing"])
+@pytest.mark.parametrize(
+    "variant",
+    ["not_he", "no_tissue", "nothing_examined", "failed", "unmeasurable", "negative", "incomplete_nothing"],
+)
 def test_only_a_slide_that_was_looked_at_and_judged_is_read_as_a_lymph_node(variant: str) -> None:
     """Of another nothing was examined; and of this one it isn't known, it was read as one."""
     html, seen = render(VARIANTS[variant]()), variant in ("negative", "incomplete_nothing")
     assert ("<li>Read as: lymph node, H&amp;E</li>" in html) is seen
     assert ("<li>Meant for: lymph node, H&amp;E</li>" in html) is not seen
     assert ("Finding in the sections examined" in html) is seen
+
+
+def test_of_what_was_not_examined_no_number_is_told() -> None:
+    """ "Foci 0" and "none found" would read as a finding where 0 % was examined; the reason stays on the page."""
+    unseen = VARIANTS["nothing_examined"]()
+    facts = {fact.label: fact.value for fact in page.key_facts(unseen.report)}
+    assert facts == {
+        "Largest deposit": "not known",
+        "Foci": "not known",
+        "Tumour score": "not known",
+        "Tissue examined": "0 %",
+    }
+    said = sentences.answer(unseen.report)
+    assert said == "Nothing of the tissue was examined. This is not a negative result."
+    assert sentences.look_first(unseen.report)[0].startswith("The tissue that was not examined (100 %, ")
+    assert [fact.label for fact in page.flags(unseen.report)] == ["Out of focus"]
+    assert "low magnification, nothing of it examined" in render(unseen)
+    row = dict(zip(SUMMARY_COLUMNS, summary_row(unseen.report, file="f"), strict=True))
+    assert (row["n_foci"], row["largest_deposit_um"]) == ("", "")
+
+
+def test_numbers_of_a_slide_examined_in_part_say_so() -> None:
+    """Score and foci are of the part examined; of a whole slide nothing is added."""
+    part = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC), unread=True).report)}
+    assert part["Tumour score"] == "0 to 1, of the part examined"
+    assert part["Foci"] == "of the part examined, sizes not added up"
+    whole = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC)).report)}
+    assert (whole["Tumour score"], whole["Foci"]) == ("0 to 1, of the slide", "sizes not added up")
 
 
 @pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])
