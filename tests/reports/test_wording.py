@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodescan.domain.classification import classify
-from nodescan.domain.deposits import Detection
+from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, two_digits
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
+from nodescan.domain.verdict import class_found
 from nodescan.reports import page, sentences
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.html_report import render
@@ -109,6 +110,33 @@ def test_what_could_change_the_class_comes_first() -> None:
     assert sentences.look_first(VARIANTS["itc"]().report)[0].endswith(
         "Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis."
     )
+
+
+def counted(number: int, size_um: float, cells: int, unsure: int) -> Deposit:
+    """A deposit of ITC's size whose cells were counted."""
+    found = classify(Micrometers(size_um), cells=cells, cells_uncertainty=unsure)
+    size, sure = Micrometers(size_um), Micrometers(4.0)
+    one = replace(ITC, id=number, diameter_um=size, diameter_uncertainty_um=sure, cells=cells, cells_uncertainty=unsure)
+    return replace(one, metastasis=found)
+
+
+@pytest.mark.parametrize(("cells", "unsure"), [(320, 60), (195, 60)])
+def test_the_deposit_whose_cells_decide_leads_the_list(cells: int, unsure: int) -> None:
+    """The fourth in size, of more than 200 cells or of a count near 200: the class hangs on it and on no other."""
+    foci = [*(counted(number, 171.0 - number, 50, 10) for number in (1, 2, 3)), counted(4, 150.0, cells, unsure)]
+    report = replace(result(foci).report, metastasis=class_found(foci))
+    first, second = sentences.look_first(report)[:2]
+    assert first.startswith("Deposit 4 (0.150 ± 0.004 mm): ")
+    hangs = f"Its class hangs on {cells} ± {unsure} tumour cells: count them; more than 200 are a micrometastasis."
+    assert first.endswith(hangs)
+    assert second.startswith("Deposit 1, the largest ")
+    assert "hangs" not in second
+
+
+def test_cells_that_can_t_change_the_class_ask_for_no_count() -> None:
+    """A count near 200 beside a clear micrometastasis, by size."""
+    foci = [replace(MICRO, id=1), counted(2, 150.0, 195, 60)]
+    assert not [said for said in sentences.look_first(result(foci).report) if "hangs" in said]
 
 
 def test_a_borderline_lower_bound_may_be_lower() -> None:
