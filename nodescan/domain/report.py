@@ -144,11 +144,16 @@ class SlideReport:
         return opened and not self.nothing_examined
 
     @property
+    def may_be_higher(self) -> bool:
+        """Whether words say "at least": the class is a lower bound, and there is one above it."""
+        return self.at_least and self.metastasis is not None and self.metastasis < Metastasis.MACRO
+
+    @property
     def class_word(self) -> str:
-        """The class in words, "at least" where it is a lower bound; "no class" where there is none."""
+        """The class in words, "at least" where a higher one is possible; "no class" where there is none."""
         if self.metastasis is None:
             return "no class"
-        return f"at least {self.metastasis.word}" if self.at_least else self.metastasis.word
+        return f"at least {self.metastasis.word}" if self.may_be_higher else self.metastasis.word
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
