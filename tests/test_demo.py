@@ -68,6 +68,13 @@ def test_two_foci_found_as_one_leave_one_missed() -> None:
     assert pairs == (Pair(300, 630), Pair(300, None))
 
 
+def test_a_size_near_a_limit_is_shown_as_its_class_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """200.4 um is a micrometastasis, and "200 um" beside it would be none."""
+    pairs = (Pair(199.0, 200.4),)
+    print_demo(DemoResult((DemoSlide("near", "itc", "micro", Status.COMPLETE, pairs, Path("report.html")),)))
+    assert capsys.readouterr().out.splitlines()[1].split()[1:5] == ["0.20", "mm", "0.2004", "mm"]
+
+
 @pytest.mark.parametrize("measured_um", [None, 310.0])
 def test_a_deposit_without_a_size_is_explained(measured_um: float | None, capsys: pytest.CaptureFixture[str]) -> None:
     """A pair that ran together is one deposit of twice the size and one "not found", which looks like a fault."""

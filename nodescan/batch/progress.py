@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TextIO
 
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport
 from nodescan.streams import one_line
 
@@ -166,7 +167,7 @@ def outcome(report: SlideReport) -> str:
     if report.metastasis is not None:
         words.append(report.class_word)
     if report.largest_deposit_um is not None:
-        words.append(f"{report.largest_deposit_um:.0f} um")
+        words.append(f"{millimetres(report.largest_deposit_um)} mm")
     return ", ".join(words)
 
 

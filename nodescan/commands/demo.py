@@ -8,6 +8,7 @@ import typer
 
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stopped, words_typed
 from nodescan.commands.tables import print_table, print_text
+from nodescan.domain.lengths import millimetres
 from nodescan.streams import printing
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -74,6 +75,6 @@ def _marked(pairs: "Sequence[Pair]") -> "Iterable[tuple[bool, Pair | None]]":
 def _sizes(pair: "Pair | None") -> tuple[str, str, str]:
     if pair is None:
         return ("none", "none", "")
-    planted = "none" if pair.planted_um is None else f"{pair.planted_um:.0f} um"
-    measured = "not found" if pair.measured_um is None else f"{pair.measured_um:.0f} um"
+    planted = "none" if pair.planted_um is None else f"{millimetres(pair.planted_um)} mm"
+    measured = "not found" if pair.measured_um is None else f"{millimetres(pair.measured_um)} mm"
     return (planted, measured, "" if pair.error_um is None else f"{pair.error_um:+.0f} um")

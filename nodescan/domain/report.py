@@ -133,16 +133,27 @@ class SlideReport:
         return any(flag.code == "no_tissue" for flag in self.flags)
 
     @property
+    def nothing_examined(self) -> bool:
+        """Whether there was tissue and the network saw none of it: all too blurred, too pale, under ink or unread."""
+        return self.examined_fraction == 0 and not self.deposits and not self.no_tissue
+
+    @property
     def looked_at(self) -> bool:
         """Whether a network saw any of it: what is said of deposits then means something."""
-        return not self.status.without_result or self.examined_fraction is not None
+        opened = not self.status.without_result or self.examined_fraction is not None
+        return opened and not self.nothing_examined
+
+    @property
+    def may_be_higher(self) -> bool:
+        """Whether words say "at least": the class is a lower bound, and there is one above it."""
+        return self.at_least and self.metastasis is not None and self.metastasis < Metastasis.MACRO
 
     @property
     def class_word(self) -> str:
-        """The class in words, "at least" where it is a lower bound; "no class" where there is none."""
+        """The class in words, "at least" where a higher one is possible; "no class" where there is none."""
         if self.metastasis is None:
             return "no class"
-        return f"at least {self.metastasis.word}" if self.at_least else self.metastasis.word
+        return f"at least {self.metastasis.word}" if self.may_be_higher else self.metastasis.word
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -158,7 +169,8 @@ class SlideReport:
     @property
     def known_foci(self) -> int | None:
         """n_foci; None where that, or "0 foci" of a slide that shows nothing, would read as a finding."""
-        nothing = (self.status.without_result or self.no_tissue) and not self.deposits
+        unseen = self.status.without_result or self.no_tissue or self.nothing_examined
+        nothing = unseen and not self.deposits
         return None if nothing or self.not_judged is not None else self.n_foci
 
 

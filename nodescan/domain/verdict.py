@@ -1,5 +1,6 @@
 """From deposits and what was examined to what may be said of the slide: status, class, and what to know."""
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -80,22 +81,20 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     return replace(report, status=Status.FAILED, metastasis=None, at_least=False, tumour_probability=None, flags=flags)
 
 
-def size_could_change(deposit: Deposit, deposits: Sequence[Deposit]) -> bool:
-    """Whether the slide's class can hang on the size of one of the deposits, each anywhere within its uncertainty."""
-    if not deposit.borderline:
-        return False
-    without, _ = class_range([other for other in deposits if other is not deposit])
-    floor = max(without, _class_by_dispersed_cells(deposits))
-    shortest, longest = (max(floor, found) for found in _own_class_range(deposit))
-    return shortest is not longest
-
-
 def deciding(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
-    """The deposits on whose sizes the slide's class hangs; none where `class_range` is one class."""
-    lowest, highest = class_range(deposits)
-    if lowest is highest:
-        return ()
-    return tuple(deposit for deposit in deposits if size_could_change(deposit, deposits))
+    """The deposits on whose sizes the slide's class hangs; none where `class_range` is one class.
+
+    It hangs on a size where the class differs between its two ends while all others are as small as they may be. What
+    others hold at the least is the highest of their lowest classes: of all, or for the one that is of it, the second.
+    """
+    ranges = [_own_class_range(deposit) for deposit in deposits]
+    floor = _class_by_dispersed_cells(deposits)
+    first, second = heapq.nlargest(2, (floor, floor, *(shortest for shortest, _ in ranges)))
+    return tuple(
+        deposit
+        for deposit, (shortest, longest) in zip(deposits, ranges, strict=True)
+        if longest > max(shortest, second if shortest is first else first)
+    )
 
 
 def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:

@@ -89,6 +89,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "n_slides": len(comparison.slides),
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
+        "slides_without_class": list(figures.without_class),
         "slides_not_judged": list(comparison.not_judged),
         "slides_without_lesion_reference": list(comparison.unscored),
         "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
@@ -196,6 +197,7 @@ def _largest(task: LargestTask | None) -> Json:
     if task is None:
         return {"largest_size_agreement": None}
     content: dict[str, object] = {
+        "n_stated": task.n_stated,
         "n_slides": len(task.slides),
         "n_matched": n_matched(task.slides),
     }

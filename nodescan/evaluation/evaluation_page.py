@@ -95,7 +95,7 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         )
     if figures.largest is not None:
         found = n_matched(figures.largest.slides)
-        note = f"largest of a slide, measured less stated; {found} of {len(figures.largest.slides)} slides"
+        note = f"largest of a slide, measured less stated; {found} of {figures.largest.n_stated} slides"
         facts.append(Fact("Bias of largest size", number_words(figures.largest.agreement.bias, unit=" um"), note))
     return tuple(facts)
 
@@ -146,6 +146,7 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
             "Left out of the size agreement",
             tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired),
         ),
+        ("Without a class, so no part of kappa, right class and largest size", figures.without_class),
         ("Without a slide score", () if figures.slide_task is None else figures.slide_task.without_score),
         ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
         (

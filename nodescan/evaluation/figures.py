@@ -97,16 +97,21 @@ class SizeTask:
 class LargestTask:
     """The largest deposit of each slide: the size that the reference states against the one measured.
 
-    slides: one a slide, its measured size None where nothing was found.
+    slides: one a slide, its measured size None where nothing was found. n_stated: slides whose size the reference
+    states; those without a result or a class are not among `slides`.
     """
 
     slides: tuple[LesionMatch, ...]
+    n_stated: int
     agreement: SizeAgreement
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Every figure; None is one that the reference can't tell."""
+    """Every figure; None is one that the reference can't tell.
+
+    without_class: slides whose class the reference states and whose report has none, so no part of these figures.
+    """
 
     slide_task: SlideTask | None
     lesion_task: LesionTask | None
@@ -114,6 +119,7 @@ class Figures:
     stages: ClassTask | None
     sizes: SizeTask | None
     largest: LargestTask | None
+    without_class: tuple[str, ...]
 
 
 def figures(comparison: Comparison) -> Figures:
@@ -125,6 +131,7 @@ def figures(comparison: Comparison) -> Figures:
         stages=_stages(comparison),
         sizes=_sizes(comparison.slides),
         largest=_largest(comparison.slides),
+        without_class=_without_class(comparison.slides),
     )
 
 
@@ -194,6 +201,16 @@ def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
     return _class_task(pairs, CLASSES) if pairs else None
 
 
+def _without_class(slides: Sequence[SlideOutcome]) -> tuple[str, ...]:
+    """Slides that `_slide_classes` and `_largest` can't count: run, but incomplete with nothing found, or failed."""
+    reports = [(slide.reference, _report_of(slide)) for slide in slides]
+    return tuple(
+        truth.slide_id
+        for truth, report in reports
+        if truth.label is not None and report is not None and report.metastasis is None
+    )
+
+
 def _stages(comparison: Comparison) -> ClassTask | None:
     pairs = [(patient.true_stage, patient.found_stage or "") for patient in comparison.patients]
     return _class_task(pairs, STAGES) if pairs else None
@@ -244,7 +261,8 @@ def _largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
         matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found))
     if not matches:
         return None
-    return LargestTask(tuple(matches), _agreement([[match] for match in matches]))
+    n_stated = sum(slide.reference.largest_um is not None for slide in slides)
+    return LargestTask(tuple(matches), n_stated, _agreement([[match] for match in matches]))
 
 
 def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM
+from nodescan.domain.lengths import millimetres
 from nodescan.evaluation.agreement import BlandAltman
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocCurve
 from nodescan.evaluation.pairing import LesionMatch
@@ -89,7 +90,7 @@ def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: BlandAltman) ->
         style = f'stroke="{_ACCENT}" stroke-width="1.8" stroke-dasharray="{dash}"'
         parts.append(_line([(x.low, value), (x.high, value)], x, y, style))
     for mean, (m, measured) in zip(means, pairs, strict=True):
-        words = f"{m.slide_id}: {m.true_um:.0f} um, measured {measured:.0f} um"
+        words = f"{m.slide_id}: {millimetres(m.true_um)} mm, measured {millimetres(measured)} mm"
         colour = CLASS_COLOURS[m.true_class].css
         parts.append(_dot((mean, measured - m.true_um), x, y, colour=colour, words=words))
     parts += [_note(x.high, value, x, y, f"{words} {value:+.0f}") for value, words in lines]

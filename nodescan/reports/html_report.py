@@ -88,7 +88,8 @@ def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
     if picture is None:
         return None
     count, what = report.n_foci, _marked(report)
-    found = f"{how_many(count, what)} outlined and numbered" if count else f"no {what} outlined"
+    nothing = f"no {what} outlined" if report.looked_at else "nothing of it examined"
+    found = f"{how_many(count, what)} outlined and numbered" if count else nothing
     return _figure(picture, f"The whole slide at low magnification, {found}", "Overview")
 
 

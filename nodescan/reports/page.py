@@ -40,6 +40,8 @@ MOST_ROWS = 200
 
 _NOT_KNOWN = "not known"
 
+_IN_PART = "of the part examined"
+
 _FOUND = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 
 _SOURCES = {
@@ -94,8 +96,8 @@ def tone(report: SlideReport) -> str:
 
 
 def key_facts(report: SlideReport) -> tuple[Fact, ...]:
-    """The four numbers under the answer; nothing for a slide that was not looked at."""
-    if not report.looked_at:
+    """The four numbers under the answer; nothing for a slide that failed before it was looked at."""
+    if report.status.without_result and not report.looked_at:
         return ()
     largest = report.deposits[0] if report.deposits else None
     score, area = report.tumour_probability, report.tissue_area_mm2
@@ -108,10 +110,10 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
             Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
         )
     nothing = _NOT_KNOWN if report.known_foci is None else "none found"
-    scale = "0 to 1, of the slide" if score is not None else ""
+    scale = f"0 to 1, {_IN_PART if _in_part(report) else 'of the slide'}" if score is not None else ""
     return (
         Fact("Largest deposit", nothing if largest is None else size_words(largest), _limit_note(largest, report)),
-        _foci(report.known_foci),
+        _foci(report),
         Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact("Tissue examined", _examined_words(report), tissue),
     )
@@ -158,7 +160,7 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
 
 def flags(report: SlideReport) -> tuple[Fact, ...]:
     """Each flag's title and sentence; none where they stand under the headline already, as the reason."""
-    if not report.looked_at:
+    if report.status.without_result and not report.looked_at:
         return ()
     said = report.flags[1:] if report.status is Status.FAILED else report.flags
     return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in said)
@@ -267,10 +269,17 @@ def _examined_words(report: SlideReport) -> str:
     return _NOT_KNOWN if report.examined_fraction is None else percent(report.examined_fraction)
 
 
-def _foci(number: int | None) -> Fact:
-    return Fact(
-        "Foci", _NOT_KNOWN if number is None else str(number), "sizes not added up" if (number or 0) > 1 else ""
-    )
+def _foci(report: SlideReport) -> Fact:
+    number = report.known_foci
+    if number is None:
+        return Fact("Foci", _NOT_KNOWN)
+    notes = (_IN_PART if _in_part(report) else "", "sizes not added up" if number > 1 else "")
+    return Fact("Foci", str(number), ", ".join(filter(None, notes)))
+
+
+def _in_part(report: SlideReport) -> bool:
+    """Whether numbers of the slide are of a part of its tissue alone."""
+    return report.examined_fraction is not None and report.examined_fraction < 1
 
 
 def _limit_note(largest: Deposit | None, report: SlideReport) -> str:

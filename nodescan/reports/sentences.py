@@ -92,13 +92,14 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     said: list[str] = []
     if report.status.without_result:
         said.append("Mend the cause above and run it again; until then, read this slide under the microscope.")
-    if not report.looked_at:
+    if report.status.without_result and not report.looked_at:
         return tuple(said)
     if report.no_tissue:
         return ("The slide itself: there may be tissue that was not recognised.",)
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
-    said.extend(_deposit(deposit, report) for deposit in _worth_a_look(report))
+    near = deciding(report.deposits) if report.metastasis is not None else ()
+    said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
     if report.examined_fraction is not None and report.examined_fraction < 1:
         said.append(f"The tissue that was not examined ({_missed(report)}), hatched in the overview.")
     said.extend(_likeliest(report))
@@ -154,6 +155,8 @@ def _why_no_class(report: SlideReport) -> str:
     flag = report.not_judged
     if flag is not None:
         return without_paths(flag.message, report)
+    if report.nothing_examined:
+        return "Nothing of the tissue was examined."
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
     return "No class can be given, for the reasons listed under “Flags”."
@@ -187,29 +190,44 @@ def _cut_off_words(report: SlideReport) -> str:
     return f"Deposit {names[0]} is" if len(names) == 1 else f"Deposits {few(names, 5)} are"
 
 
-def _worth_a_look(report: SlideReport) -> tuple[Deposit, ...]:
-    """Deposits on which the class hangs, those cut off first, then the largest: at most MOST_PLACES of each kind."""
-    near = deciding(report.deposits) if report.metastasis is not None else ()
-    kinds = (_cut_and_open(report), near, report.deposits)
+def _worth_a_look(report: SlideReport, near: tuple[Deposit, ...]) -> tuple[Deposit, ...]:
+    """Deposits on which the class hangs, those cut off first, then the largest: at most MOST_PLACES of each kind.
+
+    near: those on whose sizes it hangs.
+    """
+    kinds = (_cut_and_open(report), near, _hanging_on_cells(report), report.deposits)
     first = {deposit.id: deposit for kind in kinds for deposit in kind[:MOST_PLACES]}
     return tuple(first.values())
 
 
-def _deposit(deposit: Deposit, report: SlideReport) -> str:
+def _hanging_on_cells(report: SlideReport) -> tuple[Deposit, ...]:
+    """Deposits whose cells make the slide's class, or might raise it."""
+    if _decided_by_cells(report):
+        return tuple(deposit for deposit in report.deposits if deposit.raised_by_cells)
+    if report.metastasis is Metastasis.ITC:
+        return tuple(deposit for deposit in report.deposits if deposit.count_near_limit)
+    return ()
+
+
+def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -> str:
     """All that the reader should know of one deposit before looking: size, place, and what its class hangs on."""
     largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
     said = [f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}."]
     cut = deposit in _cut_and_open(report)
-    near = report.metastasis is not None and deposit in deciding(report.deposits)
+    borderline = deposit in near
     if cut:
         said.append("It is cut off: it ends where nobody looked and may be larger.")
-    if near:
+    if borderline:
         limit, lower, upper = _nearest_limit(deposit)
         said.append(f"It is borderline: its size reaches the {limit / 1000:g} mm limit between {lower} and {upper}.")
-    if cut or near:
+    if cut or borderline:
         said.append("Measure it under the microscope.")
-    if report.metastasis is Metastasis.ITC and _cells_matter(deposit):
-        said.append(_cells(deposit))
+    if deposit in _hanging_on_cells(report):
+        said.append(
+            f"Its class hangs on {cell_words(deposit)} tumour cells: count them; more than 200 are a micrometastasis."
+        )
+    elif report.metastasis is Metastasis.ITC and _cells_matter(deposit):
+        said.append("Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis.")
     return " ".join(said)
 
 
@@ -276,21 +294,9 @@ def _joining(report: SlideReport) -> tuple[str, ...]:
 
 
 def _cells_matter(deposit: Deposit) -> bool:
-    if deposit.count_near_limit:
-        return deposit.id <= MOST_PLACES
-    return (
-        deposit.cells is None
-        and deposit.metastasis is Metastasis.ITC
-        and deposit.diameter_um >= REVIEW_ITC_UM
-        and deposit.id <= MOST_PLACES
-    )
-
-
-def _cells(deposit: Deposit) -> str:
-    more = "with more than 200 tumour cells it would be a micrometastasis"
-    if deposit.cells is None:
-        return f"Its cells were not counted: {more}."
-    return f"{cell_words(deposit)} tumour cells were counted: {more}."
+    """Whether a count that nobody made could raise its class; told of the largest alone, for many may be as small."""
+    small = deposit.metastasis is Metastasis.ITC and deposit.diameter_um >= REVIEW_ITC_UM
+    return deposit.cells is None and small and deposit.id <= MOST_PLACES
 
 
 def _likeliest(report: SlideReport) -> tuple[str, ...]:

@@ -63,8 +63,7 @@ def class_words(report: SlideReport) -> str:
     if report.metastasis is None:
         return "No class"
     words = CLASS_WORDS[report.metastasis]
-    may_be_higher = report.at_least and report.metastasis < Metastasis.MACRO
-    return f"At least {words[0].lower()}{words[1:]}" if may_be_higher else words
+    return f"At least {words[0].lower()}{words[1:]}" if report.may_be_higher else words
 
 
 def limit_words(found_from_um: float | None) -> str:

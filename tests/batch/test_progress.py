@@ -10,10 +10,12 @@ import pytest
 from nodescan.batch.bars import BarViewer
 from nodescan.batch.progress import PlainViewer, Viewer, duration, outcome
 from nodescan.batch.viewers import JsonLog, Viewers
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
+from tests.reports.factory import ellipse, result
 
 
 class Clock:
@@ -238,6 +240,13 @@ def test_outcome_says_a_lower_bound() -> None:
     assert outcome(part) == "incomplete, at least micro"
     nothing = SlideReport(slide=ref, status=Status.INCOMPLETE, metastasis=None, at_least=False)
     assert outcome(nothing) == "incomplete"
+
+
+@pytest.mark.parametrize(("size_um", "text"), [(200.4, "0.2004 mm"), (200.0, "0.20 mm"), (2000.3, "2.0003 mm")])
+def test_outcome_prints_no_size_that_contradicts_its_class(size_um: float, text: str) -> None:
+    """As the page prints it: 200.4 um is a micrometastasis, and "200 um" would be none."""
+    found = result((ellipse(1, (5200.0, 4300.0), size_um),)).report
+    assert outcome(found) == f"complete, {classify(Micrometers(size_um)).word}, {text}"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, "?"), (0.4, "0:00"), (187, "3:07"), (3725, "1:02:05")])

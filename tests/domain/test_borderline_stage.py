@@ -14,7 +14,7 @@ from nodescan.domain.report import Status
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, StagingTable
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import class_range, size_could_change
+from nodescan.domain.verdict import class_range, deciding
 from tests.domain.test_verdict import deposit
 
 Sizes = Sequence[tuple[float, float]]
@@ -99,4 +99,4 @@ def test_the_class_range_of_a_slide_is_that_of_its_sizes(sizes: list[tuple[float
     lowest, highest = class_range(deposits)
     assert lowest is max(classify(Micrometers(size - unsure)) for size, unsure in sizes)
     assert highest is max(classify(Micrometers(size + unsure)) for size, unsure in sizes)
-    assert (lowest is not highest) == any(size_could_change(one, deposits) for one in deposits)
+    assert (lowest is not highest) == bool(deciding(deposits))

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import Metastasis, classify, is_count_above_limit
 from nodescan.domain.deposits import Deposit, Polygon
-from nodescan.domain.doubts import dispersed_foci
+from nodescan.domain.doubts import dispersed_count, dispersed_foci
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
-from nodescan.domain.verdict import Verdict, class_range, conclude, deposit_flags, size_could_change
+from nodescan.domain.verdict import Verdict, class_range, conclude, deciding, deposit_flags
 
 
 def deposit(diameter_um: float, *, uncertainty_um: float = 5, cells: int | None = None, number: int = 1) -> Deposit:
@@ -200,7 +200,38 @@ def test_a_size_near_a_limit_changes_the_slide_only_where_nothing_else_decides(
     deposits: tuple[Deposit, ...], changes: bool
 ) -> None:
     """Beside a micrometastasis, by size or by cells, an ITC near 0.2 mm may be either."""
-    assert size_could_change(deposits[0], deposits) == changes
+    assert (deposits[0] in deciding(deposits)) == changes
+
+
+UNSURE = st.builds(
+    lambda diameter, unsure, cells, share, at: replace(
+        with_count(cells, int(cells * share), diameter_um=diameter, at_um=at),
+        diameter_uncertainty_um=Micrometers(unsure),
+    ),
+    st.sampled_from([20.0, 60.0, 150.0, 190.0, 199.0, 200.0, 203.0, 230.0, 900.0, 1985.0, 2000.0, 2012.0, 2600.0]),
+    st.sampled_from([0.0, 4.0, 20.0, 60.0, 1100.0]),
+    st.integers(1, 300),
+    st.sampled_from([0.0, 0.4, 1.0]),
+    st.integers(0, 4000),
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(UNSURE, max_size=6) | st.lists(UNSURE, min_size=8, max_size=14))
+def test_a_class_hangs_on_a_size_as_leaving_each_deposit_out_in_turn_tells(found: list[Deposit]) -> None:
+    """One pass over all says what comes of working out the class of all others for each of them."""
+    found = [replace(one, id=number) for number, one in enumerate(found, 1)]
+    counted = dispersed_count(found)
+    together = Metastasis.MICRO if counted is not None and is_count_above_limit(*counted) else Metastasis.NONE
+    changing: list[int] = []
+    for one in found:
+        without, _ = class_range([other for other in found if other is not one])
+        shortest, longest = (max(without, together, own) for own in class_range([one]))
+        if shortest is not longest:
+            changing.append(one.id)
+    if class_range(found)[0] is class_range(found)[1]:
+        assert not changing
+    assert [one.id for one in deciding(found)] == changing
 
 
 def test_large_foci_beside_a_dispersed_pattern_are_counted_with_it() -> None:

@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.staging import CAMELYON17
-from nodescan.evaluation.agreement import bland_altman, confusion, kappa_of_numbers, kappa_of_words, quadratic_kappa
+from nodescan.evaluation.agreement import (
+    BlandAltman,
+    bland_altman,
+    confusion,
+    kappa_of_numbers,
+    kappa_of_words,
+    quadratic_kappa,
+)
+from nodescan.evaluation.pairing import LesionMatch
+from nodescan.evaluation.plots import bland_altman_plot
 from nodescan.labels import read_labels
 
 STAGES = tuple(rule.category for rule in CAMELYON17.rules)
@@ -70,3 +80,10 @@ def test_bland_altman_by_hand() -> None:
     assert found.upper_um - found.bias_um == pytest.approx(1.96 * (800 / 3) ** 0.5)
     assert found.lower_um == pytest.approx(2 * found.bias_um - found.upper_um)
     assert bland_altman(np.array([1.0]), np.array([1.0])) is None
+
+
+def test_a_points_words_contradict_no_class() -> None:
+    """A true 199 um measured as 200.4 is a micrometastasis found for isolated tumour cells, and reads so."""
+    near = LesionMatch("s", 199.0, Metastasis.ITC, 200.4, Metastasis.MICRO)
+    drawn = bland_altman_plot([near], BlandAltman(1.4, 0.0, 3.0))
+    assert "s: 0.20 mm, measured 0.2004 mm" in drawn

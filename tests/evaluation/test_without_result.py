@@ -125,3 +125,21 @@ def test_the_score_of_a_slide_that_was_not_judged_is_no_score(tmp_path: Path, co
     content = evaluation_as_json(found, scored, reference="truth")
     assert content["slides_not_judged"] == content["slides_without_score"] == ["n"]
     assert "Not judged (not H&amp;E" in render(found, scored, reference="truth")
+
+
+def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
+    """Incomplete with nothing found, of a stated 900 um: part of no kappa and no bias, and the page says so."""
+    run = write_run(tmp_path / "run", [tumour_slide(), report("n", status=Status.INCOMPLETE), report("m", (2600.0,))])
+    header = "slide_id,label,largest_deposit_um"
+    found = compared(run, write_csv(tmp_path / "r.csv", header, "t,micro,900", "n,micro,900", "m,macro,2600"))
+    scored = figures(found)
+    assert scored.slide_classes is not None
+    assert scored.slide_classes.kappa.n == 2
+    assert [(fact.label, fact.value, fact.note) for fact in left_out(found, scored)] == [
+        ("Without a class, so no part of kappa, right class and largest size", "1", "n")
+    ]
+    assert key_facts(scored)[-1].note == "largest of a slide, measured less stated; 2 of 3 slides"
+    content = evaluation_as_json(found, scored, reference="r.csv")
+    assert content["slides_without_class"] == ["n"]
+    assert content["largest_size_agreement"]["n_stated"] == 3
+    assert "Without a class, so no part" in render(found, scored, reference="r.csv")

@@ -132,6 +132,16 @@ def no_tissue() -> SlideResult:
     return SlideResult(report, overview=whole.overview)
 
 
+def nothing_examined() -> SlideResult:
+    """A slide whose tissue is out of focus all over: no number of foci, no largest size "none found"."""
+    whole = result((), unread=True)
+    flag = Flag("out_of_focus", "100 % of the tissue is out of focus and counts as not examined; scan it again.")
+    report = replace(whole.report, detections=(), tumour_probability=None, examined_fraction=0.0, flags=(flag,))
+    assert whole.probability is not None
+    unseen = replace(whole.probability, examined=np.zeros_like(whole.probability.examined))
+    return replace(whole, report=report, probability=unseen)
+
+
 def not_he() -> SlideResult:
     """A slide of another stain, with something on it that looked like a deposit."""
     whole = result((MICRO,))
@@ -176,6 +186,7 @@ _MAKERS: dict[str, Callable[[], SlideResult]] = {
     "incomplete_micro": lambda: result((replace(MICRO, id=1),), unread=True),
     "incomplete_nothing": lambda: result((), unread=True),
     "no_tissue": no_tissue,
+    "nothing_examined": nothing_examined,
     "not_he": not_he,
     "unmeasurable": unmeasurable,
     "failed": failed,

@@ -33,7 +33,7 @@ def test_detections_stand_in_level_0_pixels_the_likeliest_first(macro_folder: Pa
     assert len(rows) == 5
 
 
-@pytest.mark.parametrize("variant", ["failed", "unmeasurable"])
+@pytest.mark.parametrize("variant", ["failed", "unmeasurable", "nothing_examined"])
 def test_a_slide_nobody_looked_at_has_no_list_of_detections(variant: str, tmp_path: Path) -> None:
     """An empty list would read as "nothing there"."""
     write_detections(VARIANTS[variant](), tmp_path)

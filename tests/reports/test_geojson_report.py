@@ -121,7 +121,7 @@ def test_a_very_large_outline_moves_by_half_a_micrometre_at_most(points: int, ra
     assert simple.hausdorff_distance(shape({"type": "Polygon", "coordinates": [[*ring, ring[0]]]})) <= 0.5 + 1e-6
 
 
-@pytest.mark.parametrize("variant", ["failed", "unmeasurable"])
+@pytest.mark.parametrize("variant", ["failed", "unmeasurable", "nothing_examined"])
 def test_a_slide_nobody_looked_at_has_no_outlines_file(variant: str, tmp_path: Path) -> None:
     """An empty collection would read as "nothing there"."""
     write_geojson(VARIANTS[variant](), tmp_path)

@@ -38,6 +38,7 @@ def test_every_way_a_slide_can_end_holds_to_the_schema(variant: str, schema: Dra
         ("negative", {"at_least": True}),
         ("failed", {"metastasis": "negative"}),
         ("failed", {"n_foci": 0}),
+        ("nothing_examined", {"n_foci": 0}),
         ("macro", {"metastasis": "benign"}),
         ("macro", {"deposits": []}),
         ("macro", {"examined_fraction": 1.01}),
@@ -91,6 +92,7 @@ def test_a_slide_nobody_looked_at_has_no_number_of_foci() -> None:
     """ "0 foci" would read as a finding, on glass too."""
     assert report_as_json(VARIANTS["failed"]().report)["n_foci"] is None
     assert report_as_json(VARIANTS["no_tissue"]().report)["n_foci"] is None
+    assert report_as_json(VARIANTS["nothing_examined"]().report)["n_foci"] is None
     assert report_as_json(VARIANTS["incomplete_nothing"]().report)["n_foci"] == 0
 
 

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
+from nodescan.domain.units import Micrometers
 from nodescan.reports.html_report import render as html_page
+from nodescan.reports.json_report import report_as_json
 from nodescan.reports.summary_page import MOST_NAMES, SUMMARY_HTML, classes, outcomes, render, write_summary_page
-from tests.reports.factory import FOLDER, VARIANTS
+from nodescan.reports.wording import class_words
+from tests.reports.factory import FOLDER, MICRO, VARIANTS, result
 from tests.reports.test_html_report import Page
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -48,6 +52,16 @@ def test_counts_follow_the_reports() -> None:
         "none": "3",
     }
     assert counted["micro"].note.endswith("1 of them “at least”")
+
+
+def test_nothing_is_at_least_the_highest_class(tmp_path: Path) -> None:
+    """A macrometastasis on a slide read in part stays one: in the table, in the counts and on the terminal."""
+    part = result((replace(MICRO, id=1, diameter_um=Micrometers(2640.0), metastasis=Metastasis.MACRO),), unread=True)
+    assert part.report.at_least
+    assert (class_words(part.report), part.report.class_word) == ("Macrometastasis", "macro")
+    assert "at least" not in dict(classes([part.report]))["macro"].note
+    assert "<em>at least</em>" not in render([part.report], tmp_path, asked=1)
+    assert report_as_json(part.report)["at_least"] is True
 
 
 def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodescan.domain.classification import classify
-from nodescan.domain.deposits import Detection
+from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, two_digits
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
+from nodescan.domain.verdict import class_found
 from nodescan.reports import page, sentences
+from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.html_report import render
 from nodescan.reports.wording import (
     class_words,
@@ -108,6 +110,33 @@ def test_what_could_change_the_class_comes_first() -> None:
     assert sentences.look_first(VARIANTS["itc"]().report)[0].endswith(
         "Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis."
     )
+
+
+def counted(number: int, size_um: float, cells: int, unsure: int) -> Deposit:
+    """A deposit of ITC's size whose cells were counted."""
+    found = classify(Micrometers(size_um), cells=cells, cells_uncertainty=unsure)
+    size, sure = Micrometers(size_um), Micrometers(4.0)
+    one = replace(ITC, id=number, diameter_um=size, diameter_uncertainty_um=sure, cells=cells, cells_uncertainty=unsure)
+    return replace(one, metastasis=found)
+
+
+@pytest.mark.parametrize(("cells", "unsure"), [(320, 60), (195, 60)])
+def test_the_deposit_whose_cells_decide_leads_the_list(cells: int, unsure: int) -> None:
+    """The fourth in size, of more than 200 cells or of a count near 200: the class hangs on it and on no other."""
+    foci = [*(counted(number, 171.0 - number, 50, 10) for number in (1, 2, 3)), counted(4, 150.0, cells, unsure)]
+    report = replace(result(foci).report, metastasis=class_found(foci))
+    first, second = sentences.look_first(report)[:2]
+    assert first.startswith("Deposit 4 (0.150 ± 0.004 mm): ")
+    hangs = f"Its class hangs on {cells} ± {unsure} tumour cells: count them; more than 200 are a micrometastasis."
+    assert first.endswith(hangs)
+    assert second.startswith("Deposit 1, the largest ")
+    assert "hangs" not in second
+
+
+def test_cells_that_can_t_change_the_class_ask_for_no_count() -> None:
+    """A count near 200 beside a clear micrometastasis, by size."""
+    foci = [replace(MICRO, id=1), counted(2, 150.0, 195, 60)]
+    assert not [said for said in sentences.look_first(result(foci).report) if "hangs" in said]
 
 
 def test_a_borderline_lower_bound_may_be_lower() -> None:
@@ -233,13 +262,44 @@ def test_places_count_from_what_viewers_show() -> None:
     assert page.rows(found)[0].centre == "4.70, 4.05"
 
 
-@pytest.mark.parametrize("variant", ["not_he", "no_tissue", "failed", "unmeasurable", "negative", "incomplete_nothing"])
+@pytest.mark.parametrize(
+    "variant",
+    ["not_he", "no_tissue", "nothing_examined", "failed", "unmeasurable", "negative", "incomplete_nothing"],
+)
 def test_only_a_slide_that_was_looked_at_and_judged_is_read_as_a_lymph_node(variant: str) -> None:
     """Of another nothing was examined; and of this one it isn't known, it was read as one."""
     html, seen = render(VARIANTS[variant]()), variant in ("negative", "incomplete_nothing")
     assert ("<li>Read as: lymph node, H&amp;E</li>" in html) is seen
     assert ("<li>Meant for: lymph node, H&amp;E</li>" in html) is not seen
     assert ("Finding in the sections examined" in html) is seen
+
+
+def test_of_what_was_not_examined_no_number_is_told() -> None:
+    """ "Foci 0" and "none found" would read as a finding where 0 % was examined; the reason stays on the page."""
+    unseen = VARIANTS["nothing_examined"]()
+    facts = {fact.label: fact.value for fact in page.key_facts(unseen.report)}
+    assert facts == {
+        "Largest deposit": "not known",
+        "Foci": "not known",
+        "Tumour score": "not known",
+        "Tissue examined": "0 %",
+    }
+    said = sentences.answer(unseen.report)
+    assert said == "Nothing of the tissue was examined. This is not a negative result."
+    assert sentences.look_first(unseen.report)[0].startswith("The tissue that was not examined (100 %, ")
+    assert [fact.label for fact in page.flags(unseen.report)] == ["Out of focus"]
+    assert "low magnification, nothing of it examined" in render(unseen)
+    row = dict(zip(SUMMARY_COLUMNS, summary_row(unseen.report, file="f"), strict=True))
+    assert (row["n_foci"], row["largest_deposit_um"]) == ("", "")
+
+
+def test_numbers_of_a_slide_examined_in_part_say_so() -> None:
+    """Score and foci are of the part examined; of a whole slide nothing is added."""
+    part = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC), unread=True).report)}
+    assert part["Tumour score"] == "0 to 1, of the part examined"
+    assert part["Foci"] == "of the part examined, sizes not added up"
+    whole = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC)).report)}
+    assert (whole["Tumour score"], whole["Foci"]) == ("0 to 1, of the slide", "sizes not added up")
 
 
 @pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])

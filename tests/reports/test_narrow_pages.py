@@ -1,0 +1,70 @@
+"""Pages on a phone: nothing reaches out of them, however long a slide's name or a size."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.staging import AJCC8
+from nodescan.domain.units import Micrometers
+from nodescan.manifest import read_manifest
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import stage_reports
+from nodescan.reports.html_report import render
+from nodescan.reports.report_reader import read_reports
+from tests.patients.made_reports import report, write_csv, write_run
+from tests.reports.factory import ITC, result
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+PHONE_PX = 360
+LONG = "CAMELYON17_patient_004_node_4_scan_2_HE_section_level_3_of_5_block_A12_re_x"
+
+PROBE = """<script>
+var wide = [].filter.call(document.querySelectorAll("main *"), function (one) {
+  var box = one.getBoundingClientRect();
+  return box.right > document.documentElement.clientWidth && !one.closest(".scroll");
+}).map(function (one) { return one.tagName + "." + one.className; });
+var first = document.querySelector(".nodes td:first-child");
+parent.postMessage("wide: " + wide.join(" ") + "; first: " + (first ? first.getBoundingClientRect().width : 0), "*");
+</script>"""
+
+FRAME = """<!doctype html><title>none</title>
+<script>onmessage = function (told) { document.title = told.data; };</script>
+<iframe src="page.html" width="PHONE_PX" height="800" style="border: 0"></iframe>"""
+
+
+def shown(text: str, folder: Path) -> tuple[str, float]:
+    """What reaches out of the page on a phone, and the width in px of the first slide's cell in a table of nodes."""
+    folder.mkdir()
+    open_page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    (folder / "page.html").write_text(open_page.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
+    (folder / "frame.html").write_text(FRAME.replace("PHONE_PX", str(PHONE_PX)), encoding="utf-8")
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--virtual-time-budget=5000", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    command += [(folder / "frame.html").as_uri()]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    told = re.search(r"<title>wide: (.*?); first: (.*?)</title>", made)
+    assert told is not None
+    return told[1], float(told[2])
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here to lay the page out")
+def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
+    """A size near a limit has five decimals, and its line is never broken."""
+    near = replace(ITC, id=1, diameter_um=Micrometers(200.04), diameter_uncertainty_um=Micrometers(13.0))
+    found = result((near, replace(ITC, id=2)), slide_id=LONG)
+    assert shown(render(found), tmp_path / "slide") == ("", 0)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium here to lay the page out")
+def test_a_long_slide_name_stays_on_a_phones_page_of_a_patient(tmp_path: Path) -> None:
+    """In the list of what to look at, and in the table of nodes, whose first column leaves room for the others."""
+    run = write_run(tmp_path / "run", [report(LONG, (900.0,))])
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", f"{LONG},A,"))
+    (page,) = write_staging(stage_reports(read_reports(run), manifest, AJCC8), tmp_path / "out")
+    wide, first_px = shown(page.read_text(), tmp_path / "patient")
+    assert wide == ""
+    assert 100 < first_px < PHONE_PX / 2
