@@ -37,7 +37,7 @@ _TEXT_SHARE = 0.024
 _CLOSE_UP_TEXT_SHARE = 0.037
 """Height of labels as a share of the long side: readable where the page shows a picture at half its size or less."""
 
-_NUMBERED = 25
+MOST_NUMBERED = 25
 """More numbers than this hide the slide; deposits are numbered by size, so the largest keep theirs."""
 
 _SMALLEST_SEEN = 0.6
@@ -221,7 +221,7 @@ def _draw_deposits(canvas: Canvas, report: SlideReport) -> None:
                 canvas.outline_ring(ring, colour, width=2.4, casing=True)
         if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN * canvas.text_px:
             canvas.ring_around(deposit.centre_um, _SMALLEST_SEEN * canvas.text_px, colour)
-    for deposit in deposits[:_NUMBERED]:
+    for deposit in deposits[:MOST_NUMBERED]:
         points = np.vstack([polygon.exterior for polygon in deposit.outline])
         upper_right = points[np.argmax(points[:, 0] - points[:, 1])]
         anchor = float(upper_right[0]), float(upper_right[1])
