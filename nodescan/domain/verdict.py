@@ -1,6 +1,5 @@
 """From deposits and what was examined to what may be said of the slide: status, class, and what to know."""
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -84,17 +83,11 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
 def deciding(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
     """The deposits on whose sizes the slide's class hangs; none where `class_range` is one class.
 
-    It hangs on a size where the class differs between its two ends while all others are as small as they may be. What
-    others hold at the least is the highest of their lowest classes: of all, or for the one that is of it, the second.
+    With all others as small as they may be, a size changes the class where at its longest it passes the slide's lowest
+    class: that is of what the others hold at the least, and of itself at its shortest.
     """
-    ranges = [_own_class_range(deposit) for deposit in deposits]
-    floor = _class_by_dispersed_cells(deposits)
-    first, second = heapq.nlargest(2, (floor, floor, *(shortest for shortest, _ in ranges)))
-    return tuple(
-        deposit
-        for deposit, (shortest, longest) in zip(deposits, ranges, strict=True)
-        if longest > max(shortest, second if shortest is first else first)
-    )
+    lowest, _ = class_range(deposits)
+    return tuple(deposit for deposit in deposits if _own_class_range(deposit)[1] > lowest)
 
 
 def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:

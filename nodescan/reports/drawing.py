@@ -154,18 +154,21 @@ class Canvas:
         self._label(text, places, fill=colour.rgba(255), ink=PAPER)
 
     def scale_bar(self) -> None:
-        """A bar of a round length, about a fifth of the picture wide, at the lower left."""
+        """A bar of a round length, about a fifth of the picture wide, at the lower left; its text smaller where the
+        picture is too narrow for it."""
         width, height = self.size_px
         length_um = round_length_um(Micrometers(width * self.um_per_px / 5))
-        text, pad = f"{length_um / 1000:g} mm", self.text_px * 0.7
-        bar = length_um / self.um_per_px
-        text_width = self._font.getlength(text) / _FINER
-        plate = (pad, height - pad * 2.3 - self.text_px * 1.5, pad + max(bar, text_width) + 1.6 * pad, height - pad)
+        text, bar = f"{length_um / 1000:g} mm", length_um / self.um_per_px
+        wide = self.text_px * 2.6 * 0.7 + max(bar, self._font.getlength(text) / _FINER)
+        text_px = self.text_px * min(1.0, (width - 2) / wide)
+        font = self._font if text_px == self.text_px else ImageFont.load_default(size=text_px * _FINER)
+        pad, text_width = text_px * 0.7, font.getlength(text) / _FINER
+        plate = (pad, height - pad * 2.3 - text_px * 1.5, pad + max(bar, text_width) + 1.6 * pad, height - pad)
         self._plate(plate, _PLATE)
         base = plate[3] - pad * 0.7
         left = plate[0] + 0.8 * pad
-        self._draw.rectangle(_fine_box((left, base - max(3, self.text_px * 0.2), left + bar, base)), fill=INK.rgba(255))
-        self._draw.text(_fine_point(left, plate[1] + pad * 0.4), text, font=self._font, fill=INK.rgba(255))
+        self._draw.rectangle(_fine_box((left, base - max(3, text_px * 0.2), left + bar, base)), fill=INK.rgba(255))
+        self._draw.text(_fine_point(left, plate[1] + pad * 0.4), text, font=font, fill=INK.rgba(255))
 
     def _label_size(self, text: str) -> tuple[float, float]:
         """Width and height of text on its plate."""

@@ -10,7 +10,7 @@ from nodescan.domain.naming import how_many
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.palette import CLASS_COLOURS
-from nodescan.reports.pictures import Jpeg, SlidePictures, draw_close_up
+from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up
 from nodescan.reports.web_page import environment
 from nodescan.reports.wording import class_words, outline_words, size_words
 from nodescan.whole_files import text_bytes, write_beside
@@ -89,7 +89,8 @@ def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
         return None
     count, what = report.n_foci, _marked(report)
     nothing = f"no {what} outlined" if report.looked_at else "nothing of it examined"
-    found = f"{how_many(count, what)} outlined and numbered" if count else nothing
+    numbered = f", the {MOST_NUMBERED} largest numbered" if count > MOST_NUMBERED else " and numbered"
+    found = f"{how_many(count, what)} outlined{numbered}" if count else nothing
     return _figure(picture, f"The whole slide at low magnification, {found}", "Overview")
 
 

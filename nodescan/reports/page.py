@@ -20,6 +20,7 @@ from nodescan.reports.palette import (
     Colour,
     heat_ramp,
 )
+from nodescan.reports.pictures import MOST_NUMBERED
 from nodescan.reports.sentences import in_scanned_part
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
@@ -54,7 +55,7 @@ _SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class Swatch:
-    """One line of the legend. kind: "line", "dashed", "hatch" or "badge"."""
+    """One line of the legend. kind: "line", "dashed", "hatch" or "badge", or "note" for words alone."""
 
     kind: str
     colour: str
@@ -177,6 +178,8 @@ def legend(result: SlideResult) -> tuple[Swatch, ...]:
         lines += [
             Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {CLASS_RULES[found]}") for found in _FOUND
         ]
+    if result.report.n_foci > MOST_NUMBERED:
+        lines.append(Swatch("note", "", f"Numbered: the {MOST_NUMBERED} largest of {result.report.n_foci}"))
     if result.tissue is not None:
         lines.append(Swatch("line", TISSUE.css, "Tissue"))
         lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))

@@ -9,14 +9,15 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import Picture, ProbabilityMap
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
-from nodescan.reports.palette import EXCLUDED_COLOURS, INK, NOT_EXAMINED, PAPER, TISSUE, deposit_colours, heat_ramp
+from nodescan.reports.heat_legend import with_legend
+from nodescan.reports.palette import EXCLUDED_COLOURS, INK, NOT_EXAMINED, TISSUE, deposit_colours, heat_ramp
 from nodescan.reports.wording import size_words
 from nodescan.whole_files import write_beside
 
@@ -36,7 +37,7 @@ _TEXT_SHARE = 0.024
 _CLOSE_UP_TEXT_SHARE = 0.037
 """Height of labels as a share of the long side: readable where the page shows a picture at half its size or less."""
 
-_NUMBERED = 25
+MOST_NUMBERED = 25
 """More numbers than this hide the slide; deposits are numbered by size, so the largest keep theirs."""
 
 _SMALLEST_SEEN = 0.6
@@ -104,7 +105,8 @@ def write_pictures(result: SlideResult, folder: Path, *, pictures: SlidePictures
         write_beside(folder / OVERVIEW_JPG, overview.content)
     if heatmap is not None:
         buffer = io.BytesIO()
-        _with_legend(heatmap, result).save(buffer, "PNG", compress_level=_PNG_LEVEL)
+        sheet = with_legend(heatmap, result.report.model, text_px=_text_px(max(heatmap.size)))
+        sheet.save(buffer, "PNG", compress_level=_PNG_LEVEL)
         write_beside(folder / HEATMAP_PNG, buffer.getvalue())
 
 
@@ -219,7 +221,7 @@ def _draw_deposits(canvas: Canvas, report: SlideReport) -> None:
                 canvas.outline_ring(ring, colour, width=2.4, casing=True)
         if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN * canvas.text_px:
             canvas.ring_around(deposit.centre_um, _SMALLEST_SEEN * canvas.text_px, colour)
-    for deposit in deposits[:_NUMBERED]:
+    for deposit in deposits[:MOST_NUMBERED]:
         points = np.vstack([polygon.exterior for polygon in deposit.outline])
         upper_right = points[np.argmax(points[:, 0] - points[:, 1])]
         anchor = float(upper_right[0]), float(upper_right[1])
@@ -249,45 +251,3 @@ def _highest_per_pixel(canvas: Canvas, probability: ProbabilityMap) -> NDArray[n
     inside = (x >= 0) & (x < values.shape[1]) & (y >= 0) & (y < values.shape[0])
     np.maximum.at(values, (y[inside], x[inside]), probability.values[rows[inside], columns[inside]])
     return values
-
-
-def _with_legend(heatmap: Image.Image, result: SlideResult) -> Image.Image:
-    """The heat map with a strip below: colours of probability with the threshold, and the hatching's meaning."""
-    model = result.report.model
-    threshold = None if model is None else model.threshold
-    wide, high = heatmap.size
-    text = _text_px(max(wide, high))
-    sheet = Image.new("RGB", (wide, high + text * 5), PAPER)
-    sheet.paste(heatmap, (0, 0))
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=text)
-    left, top, length = text, high + round(text * 2.2), min(round(wide * 0.42), text * 24)
-    ramp = heat_ramp()[np.linspace(0, 255, length).astype(int)]
-    sheet.paste(Image.fromarray(np.repeat(ramp[None], round(text * 0.9), axis=0)), (left, top))
-    draw.text((left, high + text * 0.7), "Tumour probability", font=font, fill=INK)
-    for share in (0.0, 0.5, 1.0):
-        draw.text((left + share * length, top + text * 1.1), f"{share:g}", font=font, fill=INK, anchor="ma")
-    if threshold is not None:
-        at = left + threshold * length
-        draw.line([(at, top - text * 0.3), (at, top + text * 1.2)], fill=INK, width=max(2, text // 9))
-        where = (at + text * 0.3, top - text * 0.15)
-        words, whole = f"outline at {threshold:.2f}", f"outline at {threshold:.2f} of the smoothed map"
-        if model is not None and model.smoothing_um and where[0] + draw.textlength(whole, font=font) < wide:
-            words = whole
-        draw.text(where, words, font=font, fill=INK, anchor="ls")
-    box = left + length + text * 2, top - text * 0.05
-    _hatched_swatch(draw, box, text)
-    draw.text((box[0] + text * 2.3, top + text * 0.45), "tissue not examined", font=font, fill=INK, anchor="lm")
-    return sheet
-
-
-def _hatched_swatch(draw: ImageDraw.ImageDraw, corner: tuple[float, float], text_px: int) -> None:
-    """A small hatched box."""
-    left, top = corner
-    wide, high = text_px * 1.8, text_px
-    for shift in range(round(-high), round(wide), max(4, round(text_px * 0.45))):
-        start, end = max(shift, 0), min(shift + high, wide)
-        if end > start:
-            ends = [(left + start, top + high - (start - shift)), (left + end, top + high - (end - shift))]
-            draw.line(ends, fill=NOT_EXAMINED, width=2)
-    draw.rectangle((left, top, left + wide, top + high), outline=NOT_EXAMINED, width=2)

@@ -1,5 +1,7 @@
 """Places in um land on their pixels, and scale bars are round and true."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,3 +76,17 @@ def test_what_is_drawn_elsewhere_moves_no_line(x_um: float, y_um: float) -> None
     window = slice(max(row - 3, 0), row + 4), slice(max(column - 3, 0), column + 4)
     assert np.array_equal(np.asarray(alone.image())[window], np.asarray(beside.image())[window])
     assert np.asarray(Canvas(_white(), 201, text_px=8).image()).min() == 255
+
+
+@pytest.mark.parametrize("width", [60, 112, 400])
+def test_a_scale_bar_stays_inside_a_narrow_picture(width: int) -> None:
+    """Its plate ends before the picture does; where there is room it is as large as its text."""
+    canvas = Canvas(_grey(width, 900), 900, text_px=43)
+    canvas.scale_bar()
+    drawn = (np.asarray(canvas.image()) != 128).any(axis=-1)
+    assert drawn.any()
+    assert not drawn[:, -1].any()
+
+
+def _grey(width: int, height: int) -> Picture:
+    return replace(_white(width, height), pixels=np.full((height, width, 3), 128, dtype=np.uint8))

@@ -199,6 +199,26 @@ def test_more_deposits_than_rows_are_a_page(monkeypatch: pytest.MonkeyPatch) -> 
         assert sum(tag == "tr" for tag, _ in page.tags) == 201
 
 
+@pytest.mark.parametrize(("count", "said"), [(25, " and numbered"), (26, ", the 25 largest numbered")])
+def test_how_many_deposits_are_numbered_is_said(count: int, said: str) -> None:
+    """To a screen reader, and in the legend where some outlines have no number."""
+    many = VARIANTS["many"]()
+    shown = replace(many, report=replace(many.report, deposits=many.report.deposits[:count]), close_ups=None)
+    html = render(shown)
+    assert f'alt="The whole slide at low magnification, {count} deposits outlined{said}"' in html
+    assert ("Numbered: the 25 largest of 26" in Page(html).text) is (count == 26)
+
+
+@pytest.mark.parametrize(("count", "said"), [(200, "all"), (201, "the 200 largest")])
+def test_whose_sizes_the_ruler_shows_is_said(count: int, said: str) -> None:
+    """It has a mark for each row of the table."""
+    first = VARIANTS["many"]().report
+    deposits = tuple(replace(first.deposits[0], id=number) for number in range(1, count + 1))
+    html = render(SlideResult(replace(first, deposits=deposits)))
+    assert f'aria-label="Sizes of {said} deposits on a scale' in html
+    assert html.count('class="mark') == 200
+
+
 def test_tables_have_headers_that_can_be_read_aloud(macro: Page) -> None:
     """Every header cell names its row or column."""
     headers = [attributes for tag, attributes in macro.tags if tag == "th"]

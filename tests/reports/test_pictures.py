@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan.domain.report import SlideResult
+from nodescan.domain.report import ModelIdentity, SlideResult
 from nodescan.domain.units import Micrometers
 from nodescan.imaging import tissue as tissue_search
 from nodescan.reports.drawing import Canvas
+from nodescan.reports.heat_legend import with_legend
 from nodescan.reports.page import legend
 from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS
 from nodescan.reports.pictures import draw_close_up, draw_heatmap, draw_overview
@@ -69,6 +70,25 @@ def test_the_heat_map_is_dark_where_tumour_is_probable_only(macro_folder: Path) 
     assert inside[2] - inside[1] > 40
     assert np.ptp(elsewhere) < 4
     assert image.height > BOUNDS.height / _um_per_px(image) + 40
+
+
+@pytest.mark.parametrize("wide", [1800, 1170, 900, 594, 225, 112])
+@pytest.mark.parametrize("threshold", [0.05, 0.42, 0.7])
+def test_the_legend_of_a_heat_map_is_whole_however_narrow_the_slide(wide: int, threshold: float) -> None:
+    """Nothing is cut off at the right: what doesn't fit stands on a line of its own, in smaller text if need be."""
+    model = ModelIdentity("m", "a", "ab" * 32, threshold, smoothing_um=40.0)
+    sheet = with_legend(Image.new("RGB", (wide, 1800), "white"), model, text_px=43)
+    ink = (np.asarray(sheet)[1800:] != 255).any(axis=-1)
+    assert ink.any()
+    assert not ink[:, -2:].any()
+
+
+@pytest.mark.parametrize(("wide", "lines"), [(1800, 0), (1300, 0), (900, 2), (594, 2)])
+def test_what_does_not_fit_beside_the_ramp_stands_below(wide: int, lines: int) -> None:
+    """A slide as wide as most has the strip of one line."""
+    model = ModelIdentity("m", "a", "ab" * 32, 0.7, smoothing_um=40.0)
+    sheet = with_legend(Image.new("RGB", (wide, 1800), "white"), model, text_px=43)
+    assert sheet.height == 1800 + round(43 * (5 + 1.7 * lines))
 
 
 def test_one_hot_cell_is_not_lost_between_pixels() -> None:
