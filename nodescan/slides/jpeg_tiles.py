@@ -139,7 +139,7 @@ def _put_together(
 
 
 def _zeros_are_details(jpeg: bytes) -> bool:
-    """Whether a table of a sequential JPEG codes coefficients of -1 by zeros; most others so code that there are none."""
+    """Whether a table of a sequential JPEG codes coefficients of -1 by zeros; most others so code that none is left."""
     tables: list[int] = []
     for marker, segment in _segments(jpeg):
         if marker == _PROGRESSIVE:
