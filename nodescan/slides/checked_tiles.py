@@ -1,6 +1,6 @@
-"""Tiles of a TIFF, held against what they say of themselves, where a decoder hands out whatever damage decodes to.
+"""Tiles held against what they say of themselves, where OpenSlide hands out whatever damage decodes to.
 
-Deflate has a checksum behind a tile's last pixel, where libtiff stops reading; OpenJPEG only warns.
+Deflate has a checksum behind a tile's last pixel, where libtiff stops reading; OpenJPEG and libjpeg only warn.
 """
 
 import zlib
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.slides import jpeg2000
+from nodescan.slides import jpeg2000, jpeg_tiles
 from nodescan.slides.tile_file import TileFile
 from nodescan.slides.tile_tables import TileTable
 
@@ -28,68 +28,82 @@ class TileCheck:
     holds: Callable[[bytes], bool]
 
 
+NOTHING_TOLD = TileCheck("", lambda _: True)
+"""Of tiles that can't be held against anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckedLevel(TileTable):
-    """check: of its tiles, None where they tell nothing. offsets, sizes : uint64 (planes, tiles), each row by row."""
+    """path: the file that the tiles are in. offsets, sizes : uint64 (planes, tiles), each row by row."""
 
-    check: TileCheck | None
+    path: Path
+    check: TileCheck
     offsets: NDArray[np.uint64]
     sizes: NDArray[np.uint64]
 
 
 class CheckedTiles:
-    """The tiles of one file that can be checked. Safe to use from several threads. Raises OSError where it can't be
-    opened."""
+    """The tiles of one slide that can be checked. Safe to use from several threads. Raises OSError where a file can't
+    be opened."""
 
-    def __init__(self, path: Path, levels: tuple[CheckedLevel, ...]) -> None:
+    def __init__(self, levels: tuple[CheckedLevel, ...]) -> None:
         self._levels = levels
-        self._file = TileFile(path) if any(level.check for level in levels) else None
+        self._files: dict[Path, TileFile] = {}
         self._whole: dict[tuple[int, int], bool] = {}
         self._trusted: dict[str, bool] = {}
+        try:
+            for path in sorted({level.path for level in levels if level.check is not NOTHING_TOLD}):
+                self._files[path] = TileFile(path)
+        except OSError:
+            self.close()
+            raise
 
     def damage(self, index: int, box: PixelBox) -> str:
         """What is said of a damaged tile that a box of a level meets, "" where there is none.
 
         Raises ValueError once closed.
         """
-        level = self._levels[index] if self._file is not None else None
-        if level is None or level.check is None or not self._is_trusted(level.check):
+        level = self._levels[index] if self._files else None
+        if level is None or level.check is NOTHING_TOLD or not self._is_trusted(level.check.said):
             return ""
         met = np.arange(len(level.lengths)).reshape(-1, level.tiles_across)[level.met(box)]
         return "" if all(self._is_whole(index, tile) for tile in met.ravel().tolist()) else level.check.said
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        for file in self._files.values():
+            file.close()
 
-    def _is_trusted(self, check: TileCheck) -> bool:
-        """Whether it holds for any of a sample of all levels' tiles: a program may write no checksums.
+    def _is_trusted(self, said: str) -> bool:
+        """Whether what is said of damage holds for any of a sample of all levels' tiles: a program may write no
+        checksums.
 
         Of one level it would tell nothing: a coarse one may have one tile, and that be damaged.
         """
-        if check.said not in self._trusted:
-            tiles = (
-                (i, tile) for i, level in enumerate(self._levels) if level.check is check for tile in level.sample()
-            )
-            self._trusted[check.said] = any(self._is_whole(index, tile) for index, tile in tiles)
-        return self._trusted[check.said]
+        if said not in self._trusted:
+            levels = ((index, level) for index, level in enumerate(self._levels) if level.check.said == said)
+            tiles = ((index, tile) for index, level in levels for tile in level.sample())
+            self._trusted[said] = any(self._is_whole(index, tile) for index, tile in tiles)
+        return self._trusted[said]
 
     def _is_whole(self, index: int, tile: int) -> bool:
         """Of a tile without data, too: whether it was lost is asked elsewhere."""
         key = (index, tile)
         if key not in self._whole:
-            level, check = self._levels[index], self._levels[index].check
+            level = self._levels[index]
             places = zip(level.offsets[:, tile].tolist(), level.sizes[:, tile].tolist(), strict=True)
-            self._whole[key] = all(size == 0 or self._holds(check, offset, size) for offset, size in places)
+            self._whole[key] = all(size == 0 or self._holds(level, offset, size) for offset, size in places)
         return self._whole[key]
 
-    def _holds(self, check: TileCheck | None, offset: int, size: int) -> bool:
-        assert self._file is not None
-        assert check is not None
+    def _holds(self, level: CheckedLevel, offset: int, size: int) -> bool:
         try:
-            return check.holds(self._file.read(offset, size))
+            return level.check.holds(self._files[level.path].read(offset, size))
         except OSError:
             return False
+
+
+def jpeg_check(tables: bytes, size_px: tuple[int, int]) -> TileCheck:
+    """Of JPEG tiles of this (width, height). tables: those that they share, see jpeg_tiles.shared_tables."""
+    return TileCheck("its JPEG is broken", lambda tile: jpeg_tiles.is_whole(tile, tables, size_px=size_px))
 
 
 def _ends_with_its_sum(packed: bytes) -> bool:

@@ -1,5 +1,6 @@
 """The elements of a DICOM file's header, followed with care: the file may be damaged, or made to mislead."""
 
+import os
 import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ Place = tuple[Tag, ...]
 
 _MARK_AT = 128
 _META_GROUP = 0x0002
-_TRANSFER_SYNTAX_UID = (_META_GROUP, 0x0010)
+TRANSFER_SYNTAX_UID = (_META_GROUP, 0x0010)
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _UNFOLLOWED = ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
 """Transfer syntaxes that aren't followed: big-endian and deflated."""
 
-_ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
+PIXEL_DATA = (0x7FE0, 0x0010)
+ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _UNDEFINED = 0xFFFFFFFF
 _LONG_VALUES = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
 """Value representations with a 4-byte length (DICOM PS3.5, 7.1.2)."""
@@ -52,20 +54,31 @@ def header_values(path: Path, wanted: Collection[Place]) -> dict[Place, bytes]:
     """
     values: dict[Place, bytes] = {}
     with path.open("rb") as stream:
-        if not _is_marked(stream):
-            raise HeaderError("no DICOM file")
-        reader = _Reader(stream, wanted)
-        try:
-            for place, length in reader.elements(place=(), end=None, implicit=False):
-                if place == (_TRANSFER_SYNTAX_UID,):
-                    reader.meet_syntax(text(_value(stream, length)))
-                elif place in wanted:
-                    values.setdefault(place, _value(stream, length))
-                    if place == reader.last:
-                        break
-        except (struct.error, UnicodeDecodeError) as error:
-            raise HeaderError("the header ends early, or isn't one") from error
+        for place, length in followed(stream, wanted):
+            values.setdefault(place, read_value(stream, length))
+            if place == max(wanted):
+                break
     return values
+
+
+def followed(stream: BinaryIO, wanted: Collection[Place]) -> Iterator[tuple[Place, int | None]]:
+    """(place, length) of each wanted element, of all items of a sequence, with the stream at its value.
+
+    The length is None for pixels in items, which end with a mark, and the stream at the first of them. Raises
+    HeaderError where the file isn't DICOM or its header can't be followed, and OSError.
+    """
+    if not _is_marked(stream):
+        raise HeaderError("no DICOM file")
+    reader = _Reader(stream, wanted)
+    try:
+        for place, length in reader.elements(place=(), end=None, implicit=False):
+            if place == (TRANSFER_SYNTAX_UID,):
+                reader.meet_syntax(text(read_value(stream, length)))
+                stream.seek(-(length or 0), os.SEEK_CUR)
+            if place in wanted:
+                yield place, length
+    except (struct.error, UnicodeDecodeError) as error:
+        raise HeaderError("the header ends early, or isn't one") from error
 
 
 def text(value: bytes) -> str:
@@ -94,8 +107,9 @@ class _Reader:
             raise HeaderError("coded in a way that isn't followed")
         self._implicit = syntax == _IMPLICIT_LITTLE_ENDIAN
 
-    def elements(self, *, place: Place, end: int | None, implicit: bool) -> Iterator[tuple[Place, int]]:
-        """(place, length) of each element that holds a value, with the stream at that, up to the end of their item."""
+    def elements(self, *, place: Place, end: int | None, implicit: bool) -> Iterator[tuple[Place, int | None]]:
+        """(place, length) of each element that holds a value, with the stream at that, up to the end of their item; of
+        pixels in items as `followed` has them."""
         if len(place) > _DEEPEST:
             raise HeaderError("too many sequences within sequences")
         before = (-1, -1)
@@ -110,6 +124,9 @@ class _Reader:
             before = head.tag
             here, start = (*place, head.tag), self._stream.tell()
             after = None if head.length == _UNDEFINED else start + head.length
+            if after is None and here == (PIXEL_DATA,):
+                yield here, None
+                return
             if after is None or here in self._entered:
                 yield from self._items(place=here, end=after, implicit=head.implicit)
             else:
@@ -117,12 +134,12 @@ class _Reader:
             if after is not None:
                 self._stream.seek(after)
 
-    def _items(self, *, place: Place, end: int | None, implicit: bool) -> Iterator[tuple[Place, int]]:
+    def _items(self, *, place: Place, end: int | None, implicit: bool) -> Iterator[tuple[Place, int | None]]:
         while end is None or self._stream.tell() < end:
             group, number, length = struct.unpack("<HHI", self._stream.read(8))
             if (group, number) == _SEQUENCE_END:
                 return
-            if (group, number) != _ITEM:
+            if (group, number) != ITEM:
                 raise HeaderError("a sequence holds something else than items")
             start = self._stream.tell()
             after = None if length == _UNDEFINED else start + length
@@ -134,7 +151,7 @@ class _Reader:
     def _head(self, implicit: bool) -> _Head:
         """The head of the next element; the stream then stands at its value. struct.error at the end of the file."""
         group, number = struct.unpack("<HH", self._stream.read(4))
-        if group == _ITEM[0] or (implicit and group != _META_GROUP):
+        if group == ITEM[0] or (implicit and group != _META_GROUP):
             (length,) = struct.unpack("<I", self._stream.read(4))
             return _Head((group, number), length, implicit)
         kind = self._stream.read(2)
@@ -145,8 +162,9 @@ class _Reader:
         return _Head((group, number), length, kind == b"UN")  # of undefined length: implicit inside (PS3.5, 6.2.2)
 
 
-def _value(stream: BinaryIO, length: int) -> bytes:
-    value = stream.read(min(length, _LONGEST))
-    if len(value) < length:
+def read_value(stream: BinaryIO, length: int | None, *, longest: int = _LONGEST) -> bytes:
+    """The value that the stream stands at. Raises HeaderError where it is cut off, or longer than `longest`."""
+    value = stream.read(min(length or 0, longest))
+    if length is None or len(value) < length:
         raise HeaderError("a value is cut off, or absurdly long")
     return value

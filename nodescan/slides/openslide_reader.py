@@ -10,11 +10,13 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
-from nodescan.slides.checked_tiles import CheckedTiles
+from nodescan.slides.checked_tiles import CheckedLevel, CheckedTiles
 from nodescan.slides.diagnosis import without_folders
+from nodescan.slides.dicom_frames import checked_frames
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.lost_areas import LostAreas
 from nodescan.slides.openslide_handles import HandlePool, on_white
+from nodescan.slides.spacing import DICOM
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
 from nodescan.slides.tile_cache import KEPT_BYTES
@@ -73,7 +75,7 @@ class OpenSlideLevels:
         self._handles = handles
         self._tables = tile_tables(path, handles.stored)
         self._lost = LostAreas(handles)
-        self._checked = CheckedTiles(path, checked_levels(path, handles.stored))
+        self._checked = CheckedTiles(_checked_levels(path, handles.stored))
         self._sizes_px = handles.stored.sizes_px
         subpixel = handles.stored.format in SUBPIXEL_FORMATS
         self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in handles.stored.downsamples)
@@ -109,3 +111,8 @@ class OpenSlideLevels:
             block, met = whole.common(level), whole.common(box)
             pixels[met.within(box)] = self._handles.read_level(index, block)[met.within(block)]
         return pixels
+
+
+def _checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
+    """Of each level, none where none can be checked. Raises OSError."""
+    return checked_frames(path, stored.sizes_px) if stored.format == DICOM else checked_levels(path, stored)

@@ -1,6 +1,7 @@
 """The levels of a TIFF whose tiles are plain JPEG: where each tile lies in the file, and how it is to be decoded."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -8,7 +9,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.slides.checked_tiles import DEFLATE, JPEG_2000, CheckedLevel, TileCheck
+from nodescan.slides.checked_tiles import DEFLATE, JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, jpeg_check
 from nodescan.slides.compression import coarseness
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
@@ -84,15 +85,15 @@ def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
 
 
 def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
-    """The levels in OpenSlide's order; none where none can be checked, or as tile_tables() has it. Raises OSError."""
+    """The levels in OpenSlide's order; none where none can be checked, or tile_tables() has none. Raises OSError."""
     if stored.format not in FORMATS:
         return ()
     try:
         with path.open("rb") as stream:
             pyramid = tuple(_pyramid(stream, stored.format))
-            if not any(_check_of(stream, directory) for directory in pyramid):
-                return ()  # most files: without having read where all their tiles lie
-            return _as_shown(tuple(_checked(stream, directory) for directory in pyramid), stored)
+            if not any(directory.number(stream, _COMPRESSION, -1) in (_JPEG, *_CHECKS) for directory in pyramid):
+                return ()  # without having read where all their tiles lie
+            return _as_shown(tuple(_checked(path, stream, directory) for directory in pyramid), stored)
     except (DeclinedError, CutOffTiffError):
         return ()
 
@@ -172,17 +173,11 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
     )
 
 
-def _check_of(stream: BinaryIO, directory: Directory) -> TileCheck | None:
-    """What its tiles can be held against."""
-    if directory.number(stream, _FILL_ORDER, 1) != 1:
-        return None
-    return _CHECKS.get(directory.number(stream, _COMPRESSION, -1))
-
-
-def _checked(stream: BinaryIO, directory: Directory) -> CheckedLevel:
+def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel:
     table = _table(stream, directory)
-    offsets, sizes = (directory.numbers(stream, tag) for tag in (_TILE_OFFSETS, _TILE_LENGTHS))
-    tiles = len(table.lengths)
+    offsets, sizes = (
+        directory.numbers(stream, tag).reshape(-1, len(table.lengths)) for tag in (_TILE_OFFSETS, _TILE_LENGTHS)
+    )
     return CheckedLevel(
         table.width_px,
         table.height_px,
@@ -190,10 +185,27 @@ def _checked(stream: BinaryIO, directory: Directory) -> CheckedLevel:
         table.tile_height_px,
         table.lengths,
         table.placed,
-        _check_of(stream, directory),
-        offsets.reshape(-1, tiles),
-        sizes.reshape(-1, tiles),
+        path,
+        _check_of(stream, directory, table, offsets[0]),
+        offsets,
+        sizes,
     )
+
+
+def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets: NDArray[np.uint64]) -> TileCheck:
+    """What its tiles can be held against. offsets: of its tiles, of their first plane."""
+    if directory.number(stream, _FILL_ORDER, 1) != 1:
+        return NOTHING_TOLD
+    compression = directory.number(stream, _COMPRESSION, -1)
+    if compression != _JPEG:
+        return _CHECKS.get(compression, NOTHING_TOLD)
+    try:
+        tables = _tables(stream, directory)
+    except DeclinedError:
+        return NOTHING_TOLD
+    header = _header_of_sample(stream, table, offsets)
+    size_px = (table.tile_width_px, table.tile_height_px)
+    return jpeg_check(tables, size_px) if header is None or frame_of(header).checkable else NOTHING_TOLD
 
 
 def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
@@ -202,14 +214,8 @@ def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
     for tag in (_TILE_OFFSETS, _TILE_LENGTHS):
         if tag not in directory.entries or directory.entries[tag].count != len(table.lengths):
             raise DeclinedError("another number of tiles than its size needs")
-    if _TABLES in directory.entries and directory.entries[_TABLES].length > _LARGEST_TABLES_BYTES:
-        raise DeclinedError("JPEG tables of an absurd length")
+    tables = _tables(stream, directory)
     offsets = directory.numbers(stream, _TILE_OFFSETS)
-    tables = directory.raw(stream, _TABLES)
-    try:
-        shared = shared_tables(tables) if tables else b""
-    except BadTileError as error:
-        raise DeclinedError(f"JPEG tables: {error}") from error
     level = TiledLevel(
         table.width_px,
         table.height_px,
@@ -218,14 +224,29 @@ def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
         table.lengths,
         table.placed,
         offsets,
-        shared,
+        tables,
         ycbcr,
     )
-    header = _checked_header(stream, level)
+    header = _header_of_sample(stream, level, offsets)
+    if header is None:
+        raise DeclinedError("no tile with a JPEG's header")
+    if not frame_of(header).plain:
+        raise DeclinedError("a JPEG of another depth, number of channels or subsampling")
     try:
-        return replace(level, coarseness=coarseness(luma_steps(header, shared)))
+        return replace(level, coarseness=coarseness(luma_steps(header, tables)))
     except BadTileError:  # behind its frame
         return level
+
+
+def _tables(stream: BinaryIO, directory: Directory) -> bytes:
+    """The tables that its JPEG tiles share. Raises DeclinedError where they are none."""
+    if _TABLES in directory.entries and directory.entries[_TABLES].length > _LARGEST_TABLES_BYTES:
+        raise DeclinedError("JPEG tables of an absurd length")
+    tables = directory.raw(stream, _TABLES)
+    try:
+        return shared_tables(tables) if tables else b""
+    except BadTileError as error:
+        raise DeclinedError(f"JPEG tables: {error}") from error
 
 
 def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
@@ -245,17 +266,16 @@ def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
     return photometric == _YCBCR
 
 
-def _checked_header(stream: BinaryIO, level: TiledLevel) -> bytes:
-    """A tile's, whose coding tells of all. One that is damaged tells nothing, and is asked for in its own time."""
+def _header_of_sample(stream: BinaryIO, table: TileTable, offsets: NDArray[np.uint64]) -> bytes | None:
+    """One JPEG tile's, whose coding tells of all; one that is damaged tells nothing, and is asked for in its own time.
+
+    None where no tile of a sample has a frame that can be read.
+    """
     end = stream.seek(0, 2)
-    for tile in level.sample():
-        stream.seek(min(int(level.offsets[tile]), end))
-        header = stream.read(min(int(level.lengths[tile]), _HEADER_BYTES))
-        try:
-            frame = frame_of(header)
-        except BadTileError:
-            continue
-        if not frame.plain:
-            raise DeclinedError("a JPEG of another depth, number of channels or subsampling")
-        return header
-    raise DeclinedError("no tile with a JPEG's header")
+    for tile in table.sample():
+        stream.seek(min(int(offsets[tile]), end))
+        header = stream.read(min(int(table.lengths[tile]), _HEADER_BYTES))
+        with suppress(BadTileError):
+            frame_of(header)
+            return header
+    return None

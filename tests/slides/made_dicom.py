@@ -4,12 +4,15 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+JPEG, JPEG_2000 = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.91"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 _SLIDE_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.6"
-_LONG_VALUES = ("OB", "OW", "SQ", "UN")
+_COLOURS = {EXPLICIT: b"RGB", JPEG: b"YBR_FULL_422", JPEG_2000: b"YBR_ICT"}
+_LONG_VALUES = ("OB", "OV", "OW", "SQ", "UN")
 _UNDEFINED = 0xFFFFFFFF
 
 
@@ -18,6 +21,8 @@ class Level:
     """One file of a series, or the first part of a level that is split (concatenation).
 
     spacing_um: x and y; kept: which tiles are in it, row by row, None for all; planes: of focus, as it says.
+    syntax: how the tiles are coded; table: "basic", "extended" or "", which one tells where coded tiles are; fragments:
+    in so many items each.
     """
 
     pixels: NDArray[np.uint8]
@@ -30,21 +35,26 @@ class Level:
     tile_px: int = 128
     kept: tuple[int, ...] | None = None
     planes: int = 1
+    syntax: str = EXPLICIT
+    table: str = "basic"
+    fragments: int = 1
 
 
 def write_level(path: Path, level: Level) -> Path:
-    """A whole-slide image of uncompressed tiles, sparse where some are left out."""
+    """A whole-slide image, sparse where some tiles are left out."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = level.pixels.shape[:2]
     across, side = -(-width // level.tile_px), level.tile_px
     tiles = range(across * -(-height // side)) if level.kept is None else level.kept
     places = [(tile // across * side, tile % across * side) for tile in tiles]
     sparse = level.kept is not None
-    head = _uid(0x0002, 0x0002, _SLIDE_CLASS) + _uid(0x0002, 0x0003, level.instance) + _uid(0x0002, 0x0010, EXPLICIT)
+    head = (
+        _uid(0x0002, 0x0002, _SLIDE_CLASS) + _uid(0x0002, 0x0003, level.instance) + _uid(0x0002, 0x0010, level.syntax)
+    )
     content = _identity(level) + _shape(level, len(places), sparse=sparse) + _groups(level)
     if sparse:
         content += _sequence(0x5200, 0x9230, [_position(top, left) for top, left in places])
-    content += element(0x7FE0, 0x0010, "OW", b"".join(_tile(level, top, left) for top, left in places))
+    content += _pixels(level, [_tile(level, top, left) for top, left in places])
     path.write_bytes(
         bytes(128) + b"DICM" + element(0x0002, 0x0000, "UL", struct.pack("<I", len(head))) + head + content
     )
@@ -127,7 +137,7 @@ def _shape(level: Level, frames: int, *, sparse: bool) -> bytes:
     return (
         element(0x0020, 0x9311, "CS", b"TILED_SPARSE" if sparse else b"TILED_FULL")
         + element(0x0028, 0x0002, "US", struct.pack("<H", 3))
-        + element(0x0028, 0x0004, "CS", b"RGB ")
+        + element(0x0028, 0x0004, "CS", _COLOURS[level.syntax])
         + element(0x0028, 0x0006, "US", struct.pack("<H", 0))
         + element(0x0028, 0x0008, "IS", str(frames).rjust(6).encode())
         + element(0x0028, 0x0010, "US", struct.pack("<H", level.tile_px))
@@ -153,16 +163,49 @@ def _position(top: int, left: int) -> bytes:
     return _sequence(0x0048, 0x021A, [place + element(0x0048, 0x021F, "SL", struct.pack("<i", top + 1))])
 
 
-def _tile(level: Level, top: int, left: int) -> bytes:
+def _pixels(level: Level, tiles: list[NDArray[np.uint8]]) -> bytes:
+    if level.syntax == EXPLICIT:
+        return element(0x7FE0, 0x0010, "OW", b"".join(tile.tobytes() for tile in tiles))
+    frames = [
+        b"".join(_item(part) for part in _fragments(_coded(tile, level.syntax), level.fragments)) for tile in tiles
+    ]
+    starts = [sum(map(len, frames[:index])) for index in range(len(frames))]
+    extended = element(0x7FE0, 0x0001, "OV", struct.pack(f"<{len(starts)}Q", *starts))
+    basic = struct.pack(f"<{len(starts)}I", *starts)
+    return (
+        (extended if level.table == "extended" else b"")
+        + struct.pack("<HH2s2xI", 0x7FE0, 0x0010, b"OB", _UNDEFINED)
+        + _item(basic if level.table == "basic" else b"")
+        + b"".join(frames)
+        + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    )
+
+
+def _coded(tile: NDArray[np.uint8], syntax: str) -> bytes:
+    if syntax == JPEG:
+        return imagecodecs.jpeg8_encode(tile, level=85, colorspace="RGB", outcolorspace="YCBCR", subsampling="422")
+    return imagecodecs.jpeg2k_encode(tile, codecformat="j2k", level=45)
+
+
+def _fragments(frame: bytes, count: int) -> list[bytes]:
+    frame += b"\0" * (len(frame) % 2)
+    size = -(-len(frame) // count) // 2 * 2 + 2
+    return [frame[start : start + size] for start in range(0, len(frame), size)]
+
+
+def _item(value: bytes) -> bytes:
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(value)) + value
+
+
+def _tile(level: Level, top: int, left: int) -> NDArray[np.uint8]:
     tile = np.full((level.tile_px, level.tile_px, 3), 255, np.uint8)
     part = level.pixels[top : top + level.tile_px, left : left + level.tile_px]
     tile[: part.shape[0], : part.shape[1]] = part
-    return tile.tobytes()
+    return tile
 
 
 def _sequence(group: int, number: int, items: list[bytes]) -> bytes:
-    content = b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items)
-    return element(group, number, "SQ", content)
+    return element(group, number, "SQ", b"".join(map(_item, items)))
 
 
 def _uid(group: int, number: int, uid: str) -> bytes:

@@ -1,0 +1,194 @@
+"""Where the compressed frames of a DICOM slide stand in its files, so that each can be held against what it says."""
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.slides.checked_tiles import JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, jpeg_check
+from nodescan.slides.dicom_elements import (
+    ITEM,
+    PIXEL_DATA,
+    TRANSFER_SYNTAX_UID,
+    HeaderError,
+    Place,
+    Tag,
+    followed,
+    read_value,
+    text,
+)
+from nodescan.slides.dicom_series import level_of, series_files
+from nodescan.slides.jpeg_tiles import BadTileError, frame_of
+
+_JPEG, _JPEG_2000 = "1.2.840.10008.1.2.4.50", ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
+"""Transfer syntaxes (PS3.5, annex A.4)."""
+
+_SYNTAX, _ORGANIZATION = (TRANSFER_SYNTAX_UID,), ((0x0020, 0x9311),)
+_ROWS, _COLUMNS = ((0x0028, 0x0010),), ((0x0028, 0x0011),)
+_FRAME_PLACE = ((0x5200, 0x9230), (0x0048, 0x021A))
+_COLUMN_AT, _ROW_AT = (*_FRAME_PLACE, (0x0048, 0x021E)), (*_FRAME_PLACE, (0x0048, 0x021F))
+"""Of a sparse slide's frames, from 1 on: where each one's top left lies in the whole."""
+
+_OFFSETS, _PIXELS = ((0x7FE0, 0x0001),), (PIXEL_DATA,)
+"""The extended offset table, and what is compressed: items, of which the first may hold a table of offsets."""
+
+_MOST_FRAMES = 2**24
+_ITEM_HEAD_BYTES = 8
+_HEADER_BYTES = 65_536
+"""Enough of a frame to hold its JPEG header."""
+
+_Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """starts : uint64 (frames + 1,), where the items of each begin, and the last end. places : int64 (frames, 2), left
+    and top in the whole, None where they lie row by row."""
+
+    syntax: str
+    tile_px: _Size
+    starts: NDArray[np.uint64]
+    places: NDArray[np.int64] | None
+
+
+def checked_frames(path: Path, sizes_px: tuple[_Size, ...]) -> tuple[CheckedLevel, ...]:
+    """The levels of a DICOM series, of these sizes, one for each; none where it isn't DICOM. Raises OSError.
+
+    Nothing is told of a level that is split over several files, or whose frames can't be found without doubt.
+    """
+    files: dict[_Size, list[Path]] = {}
+    for file in series_files(path):
+        if (level := level_of(file)) is not None:
+            files.setdefault(level.size_px, []).append(file)
+    levels = tuple(_checked(files.get(size_px, []), size_px) for size_px in sizes_px)
+    return levels if files else ()
+
+
+def _checked(files: list[Path], size_px: _Size) -> CheckedLevel:
+    """files: those of levels of this size."""
+    frames = _frames_in(files[0]) if len(files) == 1 else None
+    if frames is None or (check := _check_of(files[0], frames)) is NOTHING_TOLD:
+        return _nothing_told(size_px)
+    across, down = (-(-side // tile) for side, tile in zip(size_px, frames.tile_px, strict=True))
+    starts, ends = frames.starts[:-1], frames.starts[1:]
+    if frames.places is None:
+        tiles = np.arange(min(len(starts), across * down))  # further ones are of another focus or light
+    else:
+        columns, rows = (frames.places // frames.tile_px).T
+        tiles = rows * across + columns
+        plain = (frames.places % frames.tile_px == 0).all() and ((columns >= 0) & (columns < across)).all()
+        if not plain or len(np.unique(tiles)) < len(tiles) or not ((rows >= 0) & (rows < down)).all():
+            return _nothing_told(size_px)
+    offsets, sizes = np.zeros((2, 1, across * down), np.uint64)
+    offsets[0, tiles], sizes[0, tiles] = starts[: len(tiles)], (ends - starts)[: len(tiles)]
+    placed = np.zeros(across * down, np.bool_)
+    return CheckedLevel(*size_px, *frames.tile_px, sizes[0], placed, files[0], check, offsets, sizes)
+
+
+def _nothing_told(size_px: _Size) -> CheckedLevel:
+    none = np.zeros((1, 1), np.uint64)
+    return CheckedLevel(*size_px, *size_px, none[0], np.zeros(1, np.bool_), Path(), NOTHING_TOLD, none, none)
+
+
+def _check_of(file: Path, frames: _Frames) -> TileCheck:
+    if frames.syntax in _JPEG_2000:
+        return TileCheck(JPEG_2000.said, lambda items: JPEG_2000.holds(_joined(items)))
+    if frames.syntax != _JPEG or not _is_checkable(file, frames):
+        return NOTHING_TOLD
+    check = jpeg_check(b"", frames.tile_px)
+    return TileCheck(check.said, lambda items: check.holds(_joined(items)))
+
+
+def _is_checkable(file: Path, frames: _Frames) -> bool:
+    """How one frame is coded tells of all; where no header of a few can be read, they are damaged."""
+    with file.open("rb") as stream:
+        for start in frames.starts[:-1][:: max(1, len(frames.starts) // 8)].tolist():
+            stream.seek(start + _ITEM_HEAD_BYTES)
+            try:
+                return frame_of(stream.read(_HEADER_BYTES)).checkable
+            except BadTileError:
+                continue
+    return True
+
+
+def _frames_in(file: Path) -> _Frames | None:
+    """None where its pixels aren't in frames that can be found. Raises OSError."""
+    values: dict[Place, list[bytes]] = {}
+    wanted = (_SYNTAX, _ORGANIZATION, _ROWS, _COLUMNS, _COLUMN_AT, _ROW_AT, _OFFSETS, _PIXELS)
+    try:
+        with file.open("rb") as stream:
+            for place, length in followed(stream, wanted):
+                if place == _PIXELS:
+                    starts = None if length is not None else _starts(stream, values.get(_OFFSETS, [b""])[0])
+                    return None if starts is None else _frames(values, starts)
+                values.setdefault(place, []).append(read_value(stream, length, longest=8 * _MOST_FRAMES))
+    except (HeaderError, UnicodeDecodeError, ValueError, struct.error, LookupError):
+        pass
+    return None
+
+
+def _frames(values: Mapping[Place, list[bytes]], starts: NDArray[np.uint64]) -> _Frames | None:
+    """Raises LookupError, struct.error or UnicodeDecodeError where a value isn't there, or none."""
+    syntax, organization = (text(values[place][0]) for place in (_SYNTAX, _ORGANIZATION))
+    across, down = (struct.unpack("<H", values[place][0])[0] for place in (_COLUMNS, _ROWS))
+    if not (across and down and len(starts) > 1):
+        return None
+    places = None
+    if organization != "TILED_FULL":
+        left, top = (np.frombuffer(b"".join(values[place]), "<i4") for place in (_COLUMN_AT, _ROW_AT))
+        places = np.stack([left, top], axis=1).astype(np.int64) - 1
+        if len(places) != len(starts) - 1:
+            return None
+    return _Frames(syntax, (across, down), starts, places)
+
+
+def _starts(stream: BinaryIO, extended: bytes) -> NDArray[np.uint64] | None:
+    """Of the frames, and where the last ends. extended: the table of that name, b"" where there is none.
+
+    With neither table each item is a frame. Raises struct.error where the file ends before its pixels do.
+    """
+    tag, length = _tag_and_length(stream.read(_ITEM_HEAD_BYTES))
+    if tag != ITEM:
+        return None
+    basic = stream.read(length)
+    first = stream.tell()
+    table = np.frombuffer(extended, "<u8") if extended else np.frombuffer(basic, "<u4").astype(np.uint64)
+    if len(table) == 0:
+        return np.array(_items_from(stream), np.uint64)
+    if table[0] != 0 or (np.diff(table.astype(np.int64)) <= 0).any():
+        return None
+    stream.seek(first + int(table[-1]))
+    end = _items_from(stream)[-1]
+    return np.append(table + np.uint64(first), np.uint64(end))
+
+
+def _items_from(stream: BinaryIO) -> list[int]:
+    """Where the items begin from here on, and where the last ends: at the mark, what is no item, or the file's end."""
+    starts = [stream.tell()]
+    while len(starts) <= _MOST_FRAMES and len(head := stream.read(_ITEM_HEAD_BYTES)) == _ITEM_HEAD_BYTES:
+        tag, length = _tag_and_length(head)
+        if tag != ITEM:
+            break
+        starts.append(stream.seek(length, os.SEEK_CUR))
+    return starts
+
+
+def _tag_and_length(item_head: bytes) -> tuple[Tag, int]:
+    group, number, length = struct.unpack("<HHI", item_head)
+    return (group, number), length
+
+
+def _joined(items: bytes) -> bytes:
+    """What items that follow one another hold: a frame may come in several."""
+    parts: list[bytes] = []
+    at = 0
+    while at + _ITEM_HEAD_BYTES <= len(items):
+        (length,) = struct.unpack_from("<4xI", items, at)
+        parts.append(items[at + _ITEM_HEAD_BYTES : at + _ITEM_HEAD_BYTES + length])
+        at += _ITEM_HEAD_BYTES + length
+    return b"".join(parts)
