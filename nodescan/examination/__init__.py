@@ -23,6 +23,7 @@ from nodescan.scan_settings import ScanSettings
 class Examination:
     """What the network said of the tissue. wanted, blurred, unread, hidden, pale : bool (H, W) on the map's cells.
 
+    stain : float16 (H, W, 2), what the tiles show, also of cells that aren't wanted; see imaging/paleness.py.
     frame_spacing: of the pixels that it was shown, where the map's own is of its cells.
     precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
     """
@@ -34,6 +35,7 @@ class Examination:
     unread: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
     pale: NDArray[np.bool_]
+    stain: NDArray[np.float16]
     precision: str
 
     @property
@@ -93,6 +95,7 @@ def examine(
         unread=shown.unread,
         hidden=hidden,
         pale=shown.pale,
+        stain=shown.stain,
         precision=found.precision,
     )
 
