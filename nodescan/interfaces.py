@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import PixelBox, TileGeometry
+from nodescan.domain.maps import CodedBytes
 from nodescan.domain.report import ModelIdentity, SlideResult
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Spacing
@@ -41,6 +42,10 @@ class Slide(Protocol):
 
         Raises RegionUnreadableError where the area can't be decoded; other areas stay readable.
         """
+        ...
+
+    def coded_bytes(self) -> CodedBytes | None:
+        """How much is stored of each piece of the full resolution; None where the format doesn't tell."""
         ...
 
     def fingerprint(self) -> str:

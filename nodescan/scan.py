@@ -8,7 +8,7 @@ Read `scan_slide` first. Its steps, and where each is told in full:
 3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
 4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.
 5. slide_flags.py: what a reader must know beside the finding; spacing_check.py: whether nuclei are as large as the
-   spacing says; domain/verdict.py: status and class.
+   spacing says; level_check.py: whether its magnifications show the same; domain/verdict.py: status and class.
 
 Whoever scans many slides calls it by batch/slide_task.py, which writes the reports; see batch/run.py.
 """
@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from nodescan.close_ups import begin_close_ups
 from nodescan.counting import counted
 from nodescan.domain.deposits import Deposit, Detection
-from nodescan.domain.flags import NOT_JUDGED, Flag
+from nodescan.domain.flags import NOT_JUDGED, NOT_WHOLE, Flag
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
@@ -31,6 +31,7 @@ from nodescan.examination import Examination, examine
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
+from nodescan.level_check import begin_level_check
 from nodescan.overview import overview_and_tissue
 from nodescan.scan_settings import ScanSettings
 from nodescan.slide_flags import (
@@ -68,6 +69,7 @@ def scan_slide(
         overview, tissue = overview_and_tissue(slide, settings, progress)
         wait_for_tissue_flags = begin_tissue_flags(overview, tissue, settings)
         wait_for_spacing_flags = begin_spacing_check(slide, overview, tissue)
+        wait_for_level_flags = begin_level_check(slide, overview, tissue, predictor, settings)
         examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
         cut = cut_off(found, examination, tissue, rule=predictor.decision, bounds=slide.info.bounds_um)
@@ -75,7 +77,12 @@ def scan_slide(
         wait_for_close_ups = begin_close_ups(slide, sized)
         deposits = counted(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
-        flags = (*slide.info.warnings, *wait_for_tissue_flags(), *examination_flags(examination))
+        flags = (
+            *slide.info.warnings,
+            *wait_for_tissue_flags(),
+            *examination_flags(examination),
+            *wait_for_level_flags(examination),
+        )
         if _judged(flags):  # else nothing that the network marked is a finding
             flags = (
                 *flags,
@@ -105,11 +112,12 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
     It is None where nothing was examined, or the network can't judge the slide: 0 would say that it had looked.
     """
     judged = _judged(finding.flags)
+    whole = not {flag.code for flag in finding.flags} & NOT_WHOLE
     scored = judged and finding.examination.examined_fraction > 0
     verdict = conclude(
         finding.deposits,
         tissue_found=bool(finding.tissue.tissue.any()),
-        all_examined=finding.examination.complete,
+        all_examined=whole and finding.examination.complete,
         classifiable=judged,
     )
     return SlideReport(

@@ -13,6 +13,7 @@ from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.imaging.granularity import grain_diameter_um
+from nodescan.imaging.places import dense_places
 from nodescan.interfaces import Slide
 from nodescan.threads import begun
 
@@ -22,9 +23,6 @@ own grain 1 to 2. Of a coarser slide it may be JPEG's that is measured, so only 
 
 _PIECE_PX, _PIECES, _FEWEST = 256, 12, 4
 """Four pieces tell as much: groups of four of five centres' regions have 3.8 to 4.6 um, as the whole regions have."""
-
-_LEAST_TISSUE = 0.9
-"""Of a piece: edges and fat are larger than nuclei."""
 
 _USUAL_UM, _SMALLEST_UM, _LARGEST_UM = 4.0, 2.7, 6.4
 """Of grains, by grain_diameter_um. Sharp H&E has 3.5 to 4.9 (five centres' regions, patches of four slides, CMU-1's
@@ -69,30 +67,8 @@ def _spacing(slide: Slide, finest_um: float, coarsest_um: float) -> Spacing | No
 
 def _pieces(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Spacing) -> Iterator[NDArray[np.uint8]]:
     """uint8 (_PIECE_PX, _PIECE_PX, 3) each, at `spacing`, spread over the denser half of the tissue."""
-    for x_um, y_um in _corners(overview, tissue, (_PIECE_PX * spacing.x, _PIECE_PX * spacing.y)):
+    size_um = (_PIECE_PX * spacing.x, _PIECE_PX * spacing.y)
+    for x_um, y_um in dense_places(overview, tissue, size_um=size_um, most=_PIECES):
         box = PixelBox(round(x_um / spacing.x), round(y_um / spacing.y), _PIECE_PX, _PIECE_PX)
         with suppress(RegionUnreadableError):
             yield slide.read(box, spacing)
-
-
-def _corners(overview: Picture, tissue: TissueMask, size_um: tuple[float, float]) -> list[tuple[float, float]]:
-    """Top left (x, y) in um of at most _PIECES pieces of tissue, in reading order: of its darker half in red light."""
-    columns, rows = (
-        max(1, round(um / px)) for um, px in zip(size_um, (tissue.spacing.x, tissue.spacing.y), strict=True)
-    )
-    share = _block_means(tissue.tissue.astype(np.float32), rows, columns)
-    red = _block_means(overview.pixels[..., 0].astype(np.float32), rows, columns)
-    full = share >= _LEAST_TISSUE
-    if not full.any():
-        return []
-    darkest = np.sort(red[full])[: max(_PIECES, np.count_nonzero(full) // 2)]
-    chosen = np.argwhere(full & (red <= darkest[-1]))
-    some = chosen[np.linspace(0, len(chosen) - 1, min(_PIECES, len(chosen))).round().astype(int)]
-    return [(column * columns * tissue.spacing.x, row * rows * tissue.spacing.y) for row, column in some.tolist()]
-
-
-def _block_means(plane: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """float32 (H // rows, W // columns): means of whole blocks."""
-    height, width = plane.shape[0] // rows, plane.shape[1] // columns
-    whole = plane[: height * rows, : width * columns]
-    return whole.reshape(height, rows, width, columns).mean(axis=(1, 3))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import CodedBytes
 from nodescan.domain.report import SlideResult
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
@@ -48,6 +49,9 @@ class PaintedSlide:
         margin = 64
         padded = np.pad(self.pixels[::factor, ::factor], ((margin, 1024), (margin, 1024), (0, 0)), constant_values=255)
         return padded[box.top + margin : box.bottom + margin, box.left + margin : box.right + margin].copy()
+
+    def coded_bytes(self) -> CodedBytes | None:
+        return None
 
     def fingerprint(self) -> str:
         return "f" * 64

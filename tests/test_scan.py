@@ -120,7 +120,8 @@ def concluded(missing: int) -> SlideReport:
     unread.flat[:missing] = True
     nothing, cell = np.zeros_like(wanted), SPACING.scaled(16)
     map_ = ProbabilityMap(np.zeros(wanted.shape, np.float32), ~unread, cell)
-    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, nothing, nothing, "float32")
+    stain = np.zeros((*nothing.shape, 2), dtype=np.float16)
+    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, nothing, nothing, stain, "float32")
     finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
     provenance = Provenance({}, "", "f" * 64, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
     return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor(), provenance)
@@ -368,7 +369,8 @@ def test_deposits_that_are_cut_off_are_all_counted() -> None:
     """Eight are named, the others counted."""
     nothing, spacing = np.zeros((4, 4), np.bool_), Spacing.square(1.0)
     map_ = ProbabilityMap(np.zeros((4, 4), np.float32), nothing, spacing)
-    looked = Examination(map_, spacing, nothing, nothing, nothing, nothing, nothing, nothing, "float32")
+    stain = np.zeros((*nothing.shape, 2), dtype=np.float16)
+    looked = Examination(map_, spacing, nothing, nothing, nothing, nothing, nothing, nothing, stain, "float32")
     cut = CutOff(by_unexamined=tuple(range(1, 11)), by_edge=(3,))
     flags = edge_and_glass_flags((), cut, looked, TissueMask(nothing, spacing), rule=ColourPredictor.decision)
     assert [flag.message for flag in flags] == [

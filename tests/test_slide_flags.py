@@ -27,7 +27,10 @@ RULE = DecisionRule(40.0, 0.5, 0.6, (), 5.0)
 
 def examined(map_: ProbabilityMap) -> Examination:
     nothing = np.zeros_like(map_.examined)
-    return Examination(map_, Spacing.square(1.0), map_.examined, nothing, nothing, nothing, nothing, nothing, "float32")
+    stain = np.zeros((*nothing.shape, 2), dtype=np.float16)
+    return Examination(
+        map_, Spacing.square(1.0), map_.examined, nothing, nothing, nothing, nothing, nothing, stain, "float32"
+    )
 
 
 @pytest.mark.parametrize(

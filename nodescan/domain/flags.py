@@ -11,8 +11,11 @@ class Flag:
     message: str
 
 
-NOT_JUDGED = frozenset({"not_he", "constant_output"})
+NOT_JUDGED = frozenset({"not_he", "constant_output", "another_picture"})
 """Flags of a slide that the network can't judge: it gets no class, and what it says there is no finding."""
+
+NOT_WHOLE = frozenset({"levels_disagree"})
+"""Flags of a slide on which tissue may not have been found, though what was found was examined: it is incomplete."""
 
 DOUBTS = (
     "review_before_scan",

@@ -88,3 +88,14 @@ class Picture:
     left_um: float
     top_um: float
     spacing: Spacing
+
+
+@dataclass(frozen=True, slots=True)
+class CodedBytes:
+    """How many bytes a file spends on each piece of its full resolution: glass takes few, tissue many.
+
+    values : uint64 (H, W), 0 where it holds nothing; piece (0, 0) lies at the canvas' top left. spacing: of the pieces.
+    """
+
+    values: NDArray[np.uint64]
+    spacing: Spacing

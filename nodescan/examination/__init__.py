@@ -25,6 +25,7 @@ class Examination:
     """What the network said of the tissue. wanted, blurred, unread, hidden, pale, faulty : bool (H, W) on the map's
     cells.
 
+    stain : float16 (H, W, 2), how much of a cell is stained, and how much dark, also of cells that aren't wanted.
     frame_spacing: of the pixels that it was shown, where the map's own is of its cells.
     precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
     """
@@ -37,6 +38,7 @@ class Examination:
     hidden: NDArray[np.bool_]
     pale: NDArray[np.bool_]
     faulty: NDArray[np.bool_]
+    stain: NDArray[np.float16]
     precision: str
 
     @property
@@ -101,6 +103,7 @@ def examine(
         hidden=hidden,
         pale=shown.pale,
         faulty=shown.faulty,
+        stain=shown.stain[..., :2],
         precision=found.precision,
     )
 

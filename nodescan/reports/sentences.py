@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
+from nodescan.domain.flags import NOT_WHOLE
 from nodescan.domain.lengths import told_apart, two_digits
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
@@ -98,6 +99,8 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         return ("The slide itself: there may be tissue that was not recognised.",)
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
+    if any(flag.code in NOT_WHOLE for flag in report.flags):
+        said.append("The whole slide under the microscope: it may hold tissue that was not found.")
     near = deciding(report.deposits) if report.metastasis is not None else ()
     said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
     if report.examined_fraction is not None and report.examined_fraction < 1:

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import CodedBytes
 from nodescan.domain.slide import SlideInfo, SlideRef
-from nodescan.domain.units import Spacing
+from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.slides.compression import compression_flags
 from nodescan.slides.files import fingerprint
 from nodescan.slides.frame import Pyramid, read_frame
 from nodescan.slides.stored import StoredSlide, slide_info
+from nodescan.slides.tile_tables import TileTable
 
 
 class LevelPixels(Protocol):
@@ -28,6 +30,10 @@ class LevelPixels(Protocol):
         Raises RegionUnreadableError, whose reason is said in brackets after the area, where a part of the box can't
         be decoded, and ValueError once closed.
         """
+        ...
+
+    def finest_tiles(self) -> TileTable | None:
+        """The tiles of the finest level; None where the file has no table of them."""
         ...
 
     def close(self) -> None: ...
@@ -86,6 +92,15 @@ class FramedSlide:
             return read_frame(self._pyramid, self._fetch, box=box, spacing=spacing)
         except RegionUnreadableError as error:
             raise _unreadable(self._ref.path, error.reason, box=box, spacing=spacing) from error
+
+    def coded_bytes(self) -> CodedBytes | None:
+        """As interfaces.Slide's: the lengths of the finest level's tiles."""
+        table = self._levels.finest_tiles()
+        if table is None:
+            return None
+        x, y = self._info.spacing.x * table.tile_width_px, self._info.spacing.y * table.tile_height_px
+        spacing = Spacing(MicronsPerPixel(x), MicronsPerPixel(y))
+        return CodedBytes(table.lengths.reshape(-1, table.tiles_across), spacing)
 
     def fingerprint(self) -> str:
         """As interfaces.Slide's; see files.fingerprint. Raises NotASlideError where a file can't be read any more."""

@@ -20,6 +20,7 @@ from nodescan.slides.spacing import DICOM
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
 from nodescan.slides.tile_cache import KEPT_BYTES
+from nodescan.slides.tile_tables import TileTable
 
 READER_NAME = "openslide"
 
@@ -95,6 +96,9 @@ class OpenSlideLevels:
         if lost:
             raise self._missing(index)
         return on_white(pixels)
+
+    def finest_tiles(self) -> TileTable | None:
+        return None if self._tables is None else self._tables.levels[0]
 
     def close(self) -> None:
         self._handles.close()

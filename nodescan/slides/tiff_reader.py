@@ -16,7 +16,7 @@ from nodescan.slides.openslide_reader import openslide_format, stored_slide
 from nodescan.slides.tiff_levels import FORMATS, DeclinedError, TiledLevel, jpeg_levels
 from nodescan.slides.tile_cache import KEPT_BYTES, TileCache
 from nodescan.slides.tile_file import TileFile
-from nodescan.slides.tile_tables import TileTables
+from nodescan.slides.tile_tables import TileTable, TileTables
 
 READER_NAME = "tiff"
 
@@ -81,6 +81,9 @@ class JpegLevels:
             never_scanned = level.lengths[number] == 0
             pixels[met.within(box)] = 255 if never_scanned else self._tile(index, number)[met.within(tile)]
         return pixels
+
+    def finest_tiles(self) -> TileTable:
+        return self._levels[0]
 
     def close(self) -> None:
         """Lets the file and the tiles go; reading afterwards raises ValueError."""

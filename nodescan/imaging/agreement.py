@@ -1,0 +1,125 @@
+"""Whether two magnifications of one slide show the same: their tissue, and their texture."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nodescan.domain.maps import CodedBytes, Picture, TissueMask
+from nodescan.domain.units import Spacing
+from nodescan.imaging.components import components
+from nodescan.imaging.coverage import coverage
+from nodescan.imaging.morphology import large
+from nodescan.imaging.paleness import WHITE_LEVEL, PaleSettings
+
+_STAINED_SHARE, _DARK_SHARE, _GLASS_SHARE = 0.9, 0.05, 0.05
+"""A cell with at least the first two of its pixels stained and dark is tissue: their mean is too dark for glass at any
+lower magnification. One with less than the last stained is glass: their mean is too light for what `solid` asks."""
+
+_SOLID_TIMES = 2.0
+"""Times the density from which a pixel is stained: so dense no mean of glass can be, with 5 % of black in it."""
+
+_AROUND_CELLS = 5
+"""Side of the square around a cell that the overview has to contradict all over: levels are shifted by a pixel of the
+overview, half a cell, and reduced levels are sharpened or compressed."""
+
+LEAST_UM2 = 12_000.0
+"""Contradictions count in connected areas from here on, 50 cells of 15.5 um, a disc of 0.12 mm. 58 sound files had at
+most one cell; levels of another slide, mirrored, shifted by 0.3 mm or more, or without a piece of 0.3 to 3 mm, 66 to
+18,763, without one of 0.2 mm 99 and more."""
+
+_AWAY_UM = 64.0
+"""So far from what the overview shows nothing of it is in a tile."""
+
+_RARE_SHARE, _BETWEEN, _TIMES = 25, 0.15, 1.5
+"""A tile of glass is as long as the shortest _RARE_SHARE per cent of those that show nothing; one that is longer than
+it by _BETWEEN of what tissue's are longer, and _TIMES as long at least, may hold tissue."""
+
+_LEAST_CONTRAST = 4.0
+"""Standard deviation of grey levels; glass with a camera's noise has 1, averaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseView:
+    """What the overview shows of the map's cells. bool (H, W) each, of cells with all that lies within two of them.
+
+    bare: nothing there is darker than glass, and all was seen. solid: all of it is stained.
+    """
+
+    bare: NDArray[np.bool_]
+    solid: NDArray[np.bool_]
+
+
+def coarse_view(
+    overview: Picture, tissue: TissueMask, *, shape: tuple[int, int], cell: Spacing, settings: PaleSettings
+) -> CoarseView:
+    """shape, cell: of the map and its cells. Where `dark` isn't known no cell is bare."""
+    white = WHITE_LEVEL if tissue.glass is None else min(WHITE_LEVEL, tissue.glass[1])
+    stained = overview.pixels[..., 1] <= white * 10 ** (-_SOLID_TIMES * settings.stained_density)
+    solid = coverage(stained, overview.spacing, shape=shape, spacing=cell) == 1
+    solid = ndimage.minimum_filter(solid.view(np.uint8), _AROUND_CELLS, mode="nearest") > 0
+    if tissue.dark is None:
+        return CoarseView(np.zeros(shape, dtype=np.bool_), solid)
+    shown = tissue.dark if tissue.unseen is None else tissue.dark | tissue.unseen
+    something = coverage(shown, tissue.spacing, shape=shape, spacing=cell) > 0
+    return CoarseView(ndimage.maximum_filter(something.view(np.uint8), _AROUND_CELLS, mode="nearest") == 0, solid)
+
+
+def contradicted_um2(
+    view: CoarseView, stain: NDArray[np.float16], examined: NDArray[np.bool_], cell: Spacing
+) -> tuple[float, float]:
+    """Areas that are tissue where the overview shows glass, and glass where it shows tissue.
+
+    stain : float16 (H, W, 2), what paleness.stain_shares says of the cells, 0 where they weren't read; examined : bool
+    (H, W). Single cells and small groups don't count.
+    """
+    tissue = (stain[..., 0] >= _STAINED_SHARE) & (stain[..., 1] >= _DARK_SHARE) & view.bare
+    glass = (stain[..., 0] < _GLASS_SHARE) & examined & view.solid
+    least = LEAST_UM2 / cell.pixel_area_um2
+    unseen, lost = (np.count_nonzero(large(mask, least)) * cell.pixel_area_um2 for mask in (tissue, glass))
+    return unseen, lost
+
+
+def unlike_glass(coded: CodedBytes, tissue: TissueMask, most: int) -> list[tuple[int, int]]:
+    """(row, column) of pieces that the overview shows as glass and the file spends more bytes on than on glass.
+
+    Of each connected area the longest, of at most `most` areas, those with the most bytes beyond glass's first.
+    """
+    shown = tissue.wanted
+    for mask in (tissue.dark, tissue.unseen):
+        shown = shown if mask is None else shown | mask
+    share = coverage(shown, tissue.spacing, shape=coded.values.shape, spacing=coded.spacing)
+    reach = [2 * int(np.ceil(_AWAY_UM / side)) + 1 for side in (coded.spacing.y, coded.spacing.x)]
+    away = (ndimage.maximum_filter(share, reach, mode="nearest") == 0) & (coded.values > 0)
+    if not away.any():
+        return []
+    glass = float(np.percentile(coded.values[away], _RARE_SHARE))
+    full = coded.values[share == 1]
+    typical = float(np.median(full)) if full.size else glass
+    limit = max(_TIMES * glass, glass + _BETWEEN * (typical - glass))
+    labels, count = components(away & (coded.values > limit))
+    if not count:
+        return []
+    names = np.arange(1, count + 1)
+    beyond = np.bincount(labels.ravel(), weights=coded.values.ravel() - glass)[1:]
+    longest = cast("list[tuple[int, int]]", ndimage.maximum_position(coded.values, labels, names))
+    order: list[int] = np.argsort(-beyond)[:most].tolist()
+    return [(int(longest[at][0]), int(longest[at][1])) for at in order]
+
+
+def likeness(one: NDArray[np.float32], other: NDArray[np.float32], reach_px: int) -> float | None:
+    """The highest correlation of `one` with the middle of `other`, moved by up to reach_px; None where both are flat.
+
+    one, other : float32 (n, n), grey levels of the same place.
+    """
+    middle = other[reach_px:-reach_px, reach_px:-reach_px]
+    if max(float(one.std()), float(middle.std())) < _LEAST_CONTRAST:
+        return None
+    moved = sliding_window_view(one, middle.shape).reshape(-1, middle.size)
+    moved = moved - moved.mean(axis=1, keepdims=True)
+    steady = (middle - middle.mean()).ravel()
+    lengths = np.sqrt(np.einsum("ij,ij->i", moved, moved) * (steady @ steady))
+    return float(np.max(moved @ steady / np.maximum(lengths, 1e-6)))

@@ -1,0 +1,37 @@
+"""Places in dense tissue, spread over a slide, at which something is to be looked at more closely."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.maps import Picture, TissueMask
+
+_LEAST_TISSUE = 0.9
+"""Of a place: edges and fat are larger than nuclei."""
+
+
+def dense_places(
+    overview: Picture, tissue: TissueMask, *, size_um: tuple[float, float], most: int
+) -> list[tuple[float, float]]:
+    """Top left (x, y) in um of at most `most` places, in reading order: of tissue's darker half in red light.
+
+    size_um: (width, height) of each.
+    """
+    columns, rows = (
+        max(1, round(um / px)) for um, px in zip(size_um, (tissue.spacing.x, tissue.spacing.y), strict=True)
+    )
+    share = _block_means(tissue.tissue.astype(np.float32), rows, columns)
+    red = _block_means(overview.pixels[..., 0].astype(np.float32), rows, columns)
+    full = share >= _LEAST_TISSUE
+    if not full.any():
+        return []
+    darkest = np.sort(red[full])[: max(most, np.count_nonzero(full) // 2)]
+    chosen = np.argwhere(full & (red <= darkest[-1]))
+    some = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(int)]
+    return [(column * columns * tissue.spacing.x, row * rows * tissue.spacing.y) for row, column in some.tolist()]
+
+
+def _block_means(plane: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
+    """float32 (H // rows, W // columns): means of whole blocks."""
+    height, width = plane.shape[0] // rows, plane.shape[1] // columns
+    whole = plane[: height * rows, : width * columns]
+    return whole.reshape(height, rows, width, columns).mean(axis=(1, 3))

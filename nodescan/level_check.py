@@ -1,0 +1,149 @@
+"""Holds a slide's magnifications against one another: what only one of them shows nobody would look for, or examine."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nodescan.domain.flags import Flag
+from nodescan.domain.geometry import PixelBox, TileGrid
+from nodescan.domain.lengths import two_digits
+from nodescan.domain.maps import Picture, TissueMask
+from nodescan.errors import RegionUnreadableError
+from nodescan.examination import Examination
+from nodescan.imaging.agreement import CoarseView, coarse_view, contradicted_um2, likeness, unlike_glass
+from nodescan.imaging.paleness import PaleSettings, stain_shares
+from nodescan.imaging.places import dense_places
+from nodescan.interfaces import Slide, TilePredictor
+from nodescan.scan_settings import ScanSettings
+from nodescan.threads import begun
+
+_SAMPLES, _SAMPLE_PX, _REACH = 56, 4, 4
+"""Places are compared in so many means of _SAMPLE_PX px along a side, 0.2 mm, and may be off by _REACH of them."""
+
+_PLACES, _FEWEST = 8, 4
+"""Places that are compared, and the fewest that tell anything."""
+
+LEAST_LIKENESS = 0.4
+"""Median of the places' correlations. 58 sound files (composites, regions of five centres, two scanners' slides, levels
+sharpened, blurred, picked, recompressed at a quality of 15, 1.08 times as light) have 0.96 and more, and 0.76 where
+each level is moved by two of its pixels; levels of another slide, mirrored, or shifted by 0.3 mm or more, 0.19 at
+most."""
+
+_MOST_PROBES, _MOST_CELLS, _LEAST_CELLS = 24, 32, 16
+"""Probes of a slide, and cells along a side of each: 0.25 to 0.5 mm."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is known before the examination ends. probed : float16 (H, W, 2), as Examination.stain, of what was read at
+    full resolution; like: whether the analysed magnification shows what the full resolution does, where both were
+    seen, in [-1, 1]."""
+
+    view: CoarseView
+    probed: NDArray[np.float16]
+    like: float | None
+
+
+def begin_level_check(
+    slide: Slide, overview: Picture, tissue: TissueMask, predictor: TilePredictor, settings: ScanSettings
+) -> Callable[[Examination], tuple[Flag, ...]]:
+    """Reads some places at full resolution; returns what tells the flags once the slide was examined.
+
+    The tiles that were examined tell whether the overview showed their tissue. Of what lies apart from them, the bytes
+    that the file spends on it tell where to look.
+    """
+    check = _Check(slide, overview, tissue, predictor)
+    wait = begun("level-check", check.looked, settings.quality.pale)
+    return lambda examination: _flags(wait(), examination)
+
+
+class _Check:
+    """The reads of one slide's check. The arguments are begin_level_check's."""
+
+    def __init__(self, slide: Slide, overview: Picture, tissue: TissueMask, predictor: TilePredictor) -> None:
+        self._slide, self._overview, self._tissue = slide, overview, tissue
+        self._spacing = slide.frame_spacing(*predictor.spacing_range_um)
+        self._grid = TileGrid(*slide.frame_size(self._spacing), predictor.geometry)
+
+    def looked(self, settings: PaleSettings) -> _Looked:
+        cell = self._spacing.scaled(self._grid.tile.stride_px)
+        view = coarse_view(self._overview, self._tissue, shape=self._grid.map_shape, cell=cell, settings=settings)
+        found = tuple(self._likenesses())
+        return _Looked(view, self._probed(settings), median(found) if len(found) >= _FEWEST else None)
+
+    def _likenesses(self) -> Iterator[float]:
+        side_px = _SAMPLES * _SAMPLE_PX
+        size_um = (side_px * self._spacing.x, side_px * self._spacing.y)
+        for x_um, y_um in dense_places(self._overview, self._tissue, size_um=size_um, most=_PLACES):
+            box = PixelBox(round(x_um / self._spacing.x), round(y_um / self._spacing.y), side_px, side_px)
+            with suppress(RegionUnreadableError):
+                one = _averaged(self._fine(box), _SAMPLES)[..., 1].astype(np.float32)
+                other = _averaged(self._slide.read(box, self._spacing), _SAMPLES)[..., 1].astype(np.float32)
+                if (like := likeness(one, other, _REACH)) is not None:
+                    yield like
+
+    def _probed(self, settings: PaleSettings) -> NDArray[np.float16]:
+        """float16 (H, W, 2): see _Looked."""
+        stain = np.zeros((*self._grid.map_shape, 2), dtype=np.float16)
+        coded = self._slide.coded_bytes()
+        if coded is None:
+            return stain
+        stride = self._grid.tile.stride_px
+        for row, column in unlike_glass(coded, self._tissue, _MOST_PROBES):
+            top, high = _cells(row, coded.spacing.y, self._spacing.y * stride)
+            left, wide = _cells(column, coded.spacing.x, self._spacing.x * stride)
+            side = max(high, wide)
+            box = PixelBox(left * stride, top * stride, side * stride, side * stride)
+            with suppress(RegionUnreadableError):
+                pixels = _averaged(self._fine(box), side * stride)
+                window = stain[top : top + side, left : left + side]
+                shares = stain_shares(pixels, stride, settings, self._tissue.glass)
+                window[...] = shares[: window.shape[0], : window.shape[1]]
+        return stain
+
+    def _fine(self, box: PixelBox) -> NDArray[np.uint8]:
+        """uint8 (h, w, 3): a box of the analysed frame as the full resolution has it."""
+        own, finest = self._spacing, self._slide.info.spacing
+        left, right = (round(side * own.x / finest.x) for side in (box.left, box.right))
+        top, bottom = (round(side * own.y / finest.y) for side in (box.top, box.bottom))
+        return self._slide.read(PixelBox(left, top, right - left, bottom - top), finest)
+
+
+def _cells(number: int, piece_um: float, cell_um: float) -> tuple[int, int]:
+    """The first cell, and how many, that are looked at of a piece, which is the `number`-th along one axis."""
+    count = min(_MOST_CELLS, max(_LEAST_CELLS, round(piece_um / cell_um)))
+    return max(0, round((number + 0.5) * piece_um / cell_um - count / 2)), count
+
+
+def _averaged(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """uint8 (side, side, 3): means over areas."""
+    if pixels.shape[:2] == (side, side):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
+
+
+def _flags(looked: _Looked, examination: Examination) -> tuple[Flag, ...]:
+    cell = examination.probability.spacing
+    stain = np.maximum(examination.stain, looked.probed)
+    unseen, lost = contradicted_um2(looked.view, stain, examination.probability.examined, cell)
+    flags: list[Flag] = []
+    if unseen or lost:
+        area = f"{two_digits((unseen + lost) / 1e6)} mm2"
+        text = (
+            f"Its magnifications contradict each other: {area} is tissue at one and glass at another, so that tissue "
+            "may not have been found. Export the slide again from the scanner or the archive, or read it under the "
+            "microscope."
+        )
+        flags.append(Flag("levels_disagree", text))
+    if looked.like is not None and looked.like < LEAST_LIKENESS:
+        text = (
+            "The magnification that was analysed shows another picture than the full resolution does, so what was "
+            "found may be another slide's. Export the slide again from the scanner or the archive."
+        )
+        flags.append(Flag("another_picture", text))
+    return tuple(flags)
