@@ -1,6 +1,7 @@
 """Which files on disk make up one slide, and the fingerprint over them."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from nodescan.slides.dicom_series import series_files
@@ -41,9 +42,9 @@ def fingerprint(path: Path) -> str:
     files = files_of_slide(path)
     digest = hashlib.sha256(f"{len(files)} files".encode())
     for file in files:
-        size = file.stat().st_size
-        digest.update(f" {size} ".encode())
         with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size  # of what was opened: a network disk may remember an older one
+            digest.update(f" {size} ".encode())
             digest.update(stream.read(ENDS_BYTES))
             stream.seek(max(ENDS_BYTES, size - ENDS_BYTES))
             digest.update(stream.read(ENDS_BYTES))
