@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from nodescan import __version__
 from nodescan.batch.copy_folder import prepare_copy_folder
 from nodescan.batch.executors import finished
 from nodescan.batch.local_copies import local_copies
@@ -21,7 +22,7 @@ from nodescan.batch.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import check_fit, load_config
 from nodescan.domain.naming import few
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
@@ -108,6 +109,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             max_unread_percent=request.max_unread_percent,
             run_id=ticket.run_id,
             card_sha256=card.sha256(),
+            made_with=(__version__, RESULT_VERSION),
         )
         if request.precision == "float32":
             job = replace(job, opener=REFERENCE_OPENER)
