@@ -15,7 +15,7 @@ from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_request
-from nodescan.batch.resume import Recipe, finished_unheard, sort_out
+from nodescan.batch.resume import Recipe, finished_unheard, set_report_aside, sort_out
 from nodescan.batch.slide_task import RunTools, attempt, lost_slide, not_scanned
 from nodescan.batch.tools import opened
 from nodescan.batch.worker_messages import REFERENCE_OPENER, ScanJob
@@ -213,6 +213,12 @@ def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, referenc
     found = sort_out(refs, tools.folder, recipe)
     for slide_id, why in found.redone:
         viewer.note(f"{slide_id}: redone: {why}")
+    for slide_id, why in found.lost:
+        tools.rules.may_write()
+        place = set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
+        viewer.note(
+            f"{slide_id}: its file can't be looked at, so its report, not as asked for now ({why}), is kept in {place}"
+        )
     if found.kept:
         count = f"{len(found.kept)} of {len(refs)}"
         viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")

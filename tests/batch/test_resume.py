@@ -377,6 +377,37 @@ def test_a_disk_that_is_away_costs_no_finished_slide_its_report(place: Place, tm
     assert ("note", "kept, though their files can't be looked at now: a, b") in place.heard.events
 
 
+def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_asked_for(place: Place) -> None:
+    """It could not be made again. It is no page's and no stage's of the new run, and the next time it is kept, too."""
+    here, gone = place.folder / "disk", place.folder / "gone"
+    (place.folder / "a.tif").rename(here)
+    (place.folder / "a.tif").symlink_to("disk")
+    place.run(force=True)
+    here.rename(gone)
+    before = (place.out / "a" / "report.json").read_bytes()
+    place.run(max_unread_percent=4.0)
+    assert place.heard.scanned() == ["a", "b"]
+    kept = place.out / "earlier-reports" / "a"
+    assert (kept / "report.json").read_bytes() == before
+    assert (kept / "report.html").is_file()
+    said = "a: its file can't be looked at, so its report, not as asked for now (--max-unread was 5, is 4), is kept in"
+    assert ("note", f"{said} earlier-reports/a") in place.heard.events
+    assert [row["status"] for row in place.rows()] == ["failed", "complete"]
+    assert [(report.slide_id, report.status) for report in read_reports(place.out)] == [
+        ("a", Status.FAILED),
+        ("b", Status.COMPLETE),
+    ]
+    gone.rename(here)
+    place.run()
+    here.rename(gone)
+    (place.out / "a" / "report.json").write_text("{")
+    place.run(max_unread_percent=4.0)
+    assert (place.out / "earlier-reports" / "a-2" / "report.json").read_text() == "{"
+    assert (kept / "report.json").read_bytes() == before
+    place.run(max_unread_percent=3.0)
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["a", "a-2"]
+
+
 @pytest.mark.parametrize(
     ("made", "redone"),
     [("int8, 3.60 % of the tissue in float32", True), ("float32", False), ("float32 (int8 was off by 0.5)", False)],
