@@ -25,7 +25,8 @@ EARLIER_REPORTS = "earlier-reports"
 class Recipe:
     """What a report of this run would be made with. reports: the kinds of files asked for.
 
-    reference: whether float32 throughout is asked for; otherwise a report of any precision will do.
+    reference: whether float32 throughout is asked for; otherwise a report of any precision will do. listed: whether a
+    manifest names the slides: a pixel size that it doesn't give any more was taken back on purpose.
     """
 
     model: ModelIdentity
@@ -33,6 +34,7 @@ class Recipe:
     reports: tuple[str, ...]
     max_unread_percent: float
     reference: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,14 @@ class Sorted:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
     that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away; lost:
     (slide_id, why) of those that are to be redone, and can't be for that reason; contradicted: those kept whose pixel
-    size isn't the one given."""
+    size isn't the one given; given_before: those kept, each with its pixel size, that was given then and isn't now."""
 
     kept: Mapping[str, SlideReport]
     redone: tuple[tuple[str, str], ...]
     unseen: tuple[str, ...]
     lost: tuple[tuple[str, str], ...]
     contradicted: tuple[str, ...]
+    given_before: tuple[str, ...]
 
 
 class _Redo(Exception):
@@ -70,6 +73,7 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
     unseen: list[str] = []
     lost: list[tuple[str, str]] = []
     contradicted: list[str] = []
+    given_before: list[str] = []
     for ref in refs:
         path = folder / ref.slide_id / REPORT_JSON
         if not path.parent.is_dir():
@@ -85,7 +89,10 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
             unseen.append(ref.slide_id)
         if _is_contradicted(ref, report):
             contradicted.append(ref.slide_id)
-    return Sorted(kept, tuple(redone), tuple(unseen), tuple(lost), tuple(contradicted))
+        if _is_given_before(ref, report):
+            assert report.info is not None
+            given_before.append(f"{ref.slide_id} {report.info.spacing.mean:g} um")
+    return Sorted(kept, tuple(redone), tuple(unseen), tuple(lost), tuple(contradicted), tuple(given_before))
 
 
 def set_report_aside(folder: Path, slide_id: str) -> Path:
@@ -171,6 +178,8 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
     away = found is None and now.slide_state in ("", then.slide_state) and now.slide_place == then.slide_place
     if not away and (now.slide_state != then.slide_state or found != made.slide_fingerprint):
         raise _Redo("the slide file changed since")
+    if recipe.listed and _is_given_before(ref, report):
+        raise _Redo("its pixel size is not given any more (the manifest's mpp)")
     if not _is_measured_alike(ref, report, then):
         raise _Redo("another pixel size is given (--mpp)")
     if now.max_unread_percent != then.max_unread_percent:
@@ -199,6 +208,11 @@ def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
         return False
     stated = FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source)
     return _is_contradicted(ref, report) or choose_spacing(stated, ref).source == stated.source
+
+
+def _is_given_before(ref: SlideRef, report: SlideReport) -> bool:
+    """Whether the report is measured with a given pixel size, and none is given now."""
+    return ref.mpp_um is None and report.info is not None and report.info.spacing_source == "user"
 
 
 def _is_contradicted(ref: SlideRef, report: SlideReport) -> bool:

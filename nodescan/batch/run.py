@@ -116,7 +116,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
         with opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
-            kept = {} if request.force else _kept(refs, tools, viewer, reference=request.precision == "float32")
+            kept = {} if request.force else _kept(request, refs, tools, viewer)
             if manifest is None:
                 aside = set_aside(request.folder) if len(kept) < len(refs) else None
                 if aside is not None:
@@ -206,10 +206,13 @@ def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
     return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
 
 
-def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, reference: bool) -> Mapping[str, SlideReport]:
+def _kept(
+    request: BatchRequest, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
+) -> Mapping[str, SlideReport]:
     """The slides that an earlier run did as this one would; of the others that it did, why they are redone is told."""
     model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
-    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference)
+    reference, listed = request.precision == "float32", request.manifest is not None
+    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference, listed=listed)
     found = sort_out(refs, tools.folder, recipe)
     for slide_id, why in found.redone:
         viewer.note(f"{slide_id}: redone: {why}")
@@ -227,6 +230,9 @@ def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, referenc
     if found.contradicted:
         said = "kept as measured with their files' own pixel size, which the given one contradicts (--override-mpp)"
         viewer.note(f"{said}: {few(found.contradicted, 5)}")
+    if found.given_before:
+        said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
+        viewer.note(f"{said}: {few(found.given_before, 5)}")
     return found.kept
 
 

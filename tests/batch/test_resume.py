@@ -339,9 +339,12 @@ def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: P
     assert place.heard.scanned() == ["c"]
     place.run(mpp_um=0.95)
     assert place.heard.scanned() == ["c"]
+    assert not any("given earlier" in str(what) for event, what in place.heard.events if event == "note")
     place.run()
     assert place.heard.scanned() == []
     assert [row["status"] for row in place.rows()] == ["complete"] * 3
+    said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
+    assert ("note", f"{said}: c 0.95 um") in place.heard.events
     place.run(mpp_um=0.96)
     assert place.heard.redone() == ["c: redone: another pixel size is given (--mpp)"]
     place.run(mpp_um=0.5)
@@ -351,6 +354,18 @@ def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: P
     assert ("note", said) in place.heard.events
     place.run(mpp_um=0.95)
     assert not any("contradicts" in str(what) for event, what in place.heard.events if event == "note")
+
+
+def test_a_pixel_size_taken_out_of_a_manifest_rules_no_longer(place: Place) -> None:
+    """Its emptied cell is meant: the slide has no size then, and says so."""
+    paint_slide(place.folder / "c.tif", spacing_um=None)
+    table = place.folder / "slides.csv"
+    for mpp, status, scanned in (("0.95", "complete", ["c"]), ("0.95", "complete", []), ("", "unmeasurable", ["c"])):
+        table.write_text(f"patient_id,node_id,path,mpp\np,1,c.tif,{mpp}\n")
+        place.run(inputs=(), manifest=table)
+        assert place.heard.scanned() == scanned
+        assert [row["status"] for row in place.rows()] == [status]
+    assert place.heard.redone() == ["c: redone: its pixel size is not given any more (the manifest's mpp)"]
 
 
 def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place) -> None:
