@@ -33,7 +33,8 @@ def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
     found = staged(tmp_path, "a2,1,,,reject,,Dr A,")
     folder = tmp_path / "out"
     (folder / "a2").mkdir(parents=True)
-    (folder / "a2" / "report.html").touch()
+    for name in ("report.html", "report.json"):
+        (folder / "a2" / name).touch()
     assert set_aside(tmp_path) is None
     for number in (1, 2):
         write_staging(found, folder)
