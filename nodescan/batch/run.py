@@ -27,7 +27,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest, read_manifest
-from nodescan.patients.earlier_stages import set_aside, set_aside_before
+from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
@@ -138,7 +138,8 @@ def scan_manifest(
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
     unread = stage_run(_in_order(refs, kept), manifest, tools.folder)
     _move_earlier(unread, tools, viewer)
-    _write_patients(unread, tools, viewer)
+    if _write_patients(unread, tools, viewer):
+        attempt(partial(remove_unreviewed, tools.folder), viewer)  # else a table of this run, pages of an earlier one
     result = scan_all(refs, tools, viewer, kept=kept)
     staging = stage_run(result.reports, manifest, tools.folder)
     unwritten = _write_patients(staging, tools, viewer)

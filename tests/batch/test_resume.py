@@ -512,6 +512,33 @@ def test_kept_slides_stage_their_patients(place: Place) -> None:
     assert [row["patient_id"] for row in place.rows()] == ["A", "B"]
 
 
+def test_a_disk_that_fills_leaves_no_stage_of_an_earlier_run_beside_a_new_table(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run again that is stopped, and could write of its patients the first file alone."""
+    manifest = place.folder / "m.csv"
+    manifest.write_text("path,patient_id,node_id\na.tif,A,1\nb.tif,B,1\n")
+    assert place.run(inputs=(), manifest=manifest).complete
+    assert (place.out / "patients" / "B.html").is_file()
+    write = Path.write_bytes
+
+    def refuse(path: Path, data: bytes) -> int:
+        if "patients.json" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, data)
+
+    place.predictor = ColourPredictor(KeyboardInterrupt())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", refuse)
+        with pytest.raises(KeyboardInterrupt):
+            place.run(inputs=(), manifest=manifest, force=True)
+    assert not list(place.out.glob("patients.*"))
+    assert not list(place.out.glob("patients/*"))
+    place.predictor = ColourPredictor()
+    assert place.run(inputs=(), manifest=manifest).complete
+    assert (place.out / "patients" / "B.html").is_file()
+
+
 def test_a_submission_is_kept_beside_the_stages_of_a_run_again(place: Place) -> None:
     """A run stages by AJCC: what stage made by CAMELYON17's table is moved, and told, though no slide is scanned."""
     manifest = place.folder / "m.csv"
