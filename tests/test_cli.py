@@ -120,6 +120,24 @@ def test_interrupt_exits_130_with_one_line(tmp_path: Path, scans: Callable[..., 
     assert capsys.readouterr().err.splitlines()[-1].endswith("the slides done so far are in out/summary.csv")
 
 
+def test_interrupt_before_the_first_slide_calls_no_earlier_rows_its_own(
+    tmp_path: Path, scans: Callable[..., None], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the model is opened: what stands in the folder is of other settings, say."""
+    scans()
+    paint_slide(tmp_path / "a.tif")
+    assert main(["run", "a.tif", "--out", "out", "--quiet"]) == 0
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nodescan.batch.run.opened", stop)
+    capsys.readouterr()
+    assert main(["run", "a.tif", "--out", "out", "--quiet", "--max-unread", "4"]) == 130
+    assert the_error(capsys) == "error: stopped by the user"
+    assert (tmp_path / "out" / "summary.csv").read_text().count("\n") == 2
+
+
 def test_log_json_tells_the_run(tmp_path: Path, scans: Callable[..., None]) -> None:
     """The log holds the slide's whole way, one object a line."""
     scans()

@@ -1,8 +1,10 @@
 """Which slides need no second scan: those whose report is whole and was made from the same files and settings."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
@@ -13,13 +15,18 @@ from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import ReportFile, read_report
 from nodescan.slides.files import fingerprint, state_of
 from nodescan.slides.spacing import FileSpacing, choose_spacing
+from nodescan.whole_files import output_errors, refuse_link
+
+EARLIER_REPORTS = "earlier-reports"
+"""Where reports lie that are kept beside a run's own: one folder further down, where no table or stage looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What a report of this run would be made with. reports: the kinds of files asked for.
 
-    reference: whether float32 throughout is asked for; otherwise a report of any precision will do.
+    reference: whether float32 throughout is asked for; otherwise a report of any precision will do. listed: whether a
+    manifest names the slides: a pixel size that it doesn't give any more was taken back on purpose.
     """
 
     model: ModelIdentity
@@ -27,18 +34,22 @@ class Recipe:
     reports: tuple[str, ...]
     max_unread_percent: float
     reference: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
-    that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away; contradicted:
-    those kept whose pixel size isn't the one given."""
+    that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away; lost:
+    (slide_id, why) of those that are to be redone, and can't be for that reason; contradicted: those kept whose pixel
+    size isn't the one given; given_before: those kept, each with its pixel size, that was given then and isn't now."""
 
     kept: Mapping[str, SlideReport]
     redone: tuple[tuple[str, str], ...]
     unseen: tuple[str, ...]
+    lost: tuple[tuple[str, str], ...]
     contradicted: tuple[str, ...]
+    given_before: tuple[str, ...]
 
 
 class _Redo(Exception):
@@ -60,7 +71,9 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
     kept: dict[str, SlideReport] = {}
     redone: list[tuple[str, str]] = []
     unseen: list[str] = []
+    lost: list[tuple[str, str]] = []
     contradicted: list[str] = []
+    given_before: list[str] = []
     for ref in refs:
         path = folder / ref.slide_id / REPORT_JSON
         if not path.parent.is_dir():
@@ -69,14 +82,29 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
             report, seen = _kept(ref, path, recipe)
         except _Redo as why:
             _check_same_slide(ref, path)
-            redone.append((ref.slide_id, str(why)))
+            (lost if _would_be_lost(ref, path) else redone).append((ref.slide_id, str(why)))
             continue
         kept[ref.slide_id] = report
         if not seen:
             unseen.append(ref.slide_id)
         if _is_contradicted(ref, report):
             contradicted.append(ref.slide_id)
-    return Sorted(kept, tuple(redone), tuple(unseen), tuple(contradicted))
+        if _is_given_before(ref, report):
+            assert report.info is not None
+            given_before.append(f"{ref.slide_id} {report.info.spacing.mean:g} um")
+    return Sorted(kept, tuple(redone), tuple(unseen), tuple(lost), tuple(contradicted), tuple(given_before))
+
+
+def set_report_aside(folder: Path, slide_id: str) -> Path:
+    """Move a slide's folder to where reports are kept beside a run's own; its new place. Raises OutputError."""
+    kept = folder / EARLIER_REPORTS
+    with output_errors(kept):
+        refuse_link(kept)
+        kept.mkdir(exist_ok=True)
+        numbered = (kept / (slide_id if number == 1 else f"{slide_id}-{number}") for number in count(1))
+        place = next(place for place in numbered if not os.path.lexists(place))
+        (folder / slide_id).rename(place)
+    return place
 
 
 def finished_unheard(refs: Sequence[SlideRef], folder: Path) -> dict[str, SlideReport]:
@@ -104,6 +132,16 @@ def _check_same_slide(ref: SlideRef, path: Path) -> None:
             f"{ref.path}: {path.parent} holds the report of another file of this name, which would be lost; choose "
             "another --out, or replace what is there by --force"
         )
+
+
+def _would_be_lost(ref: SlideRef, path: Path) -> bool:
+    """Whether the report at `path` has a result, or can't be read, and its slide isn't there to make another."""
+    if not path.is_file() or state_of(ref.path):
+        return False
+    try:
+        return not read_report(path).status.without_result
+    except UsageError:
+        return True
 
 
 def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> tuple[SlideReport, bool]:
@@ -140,6 +178,8 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
     away = found is None and now.slide_state in ("", then.slide_state) and now.slide_place == then.slide_place
     if not away and (now.slide_state != then.slide_state or found != made.slide_fingerprint):
         raise _Redo("the slide file changed since")
+    if recipe.listed and _is_given_before(ref, report):
+        raise _Redo("its pixel size is not given any more (the manifest's mpp)")
     if not _is_measured_alike(ref, report, then):
         raise _Redo("another pixel size is given (--mpp)")
     if now.max_unread_percent != then.max_unread_percent:
@@ -168,6 +208,11 @@ def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
         return False
     stated = FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source)
     return _is_contradicted(ref, report) or choose_spacing(stated, ref).source == stated.source
+
+
+def _is_given_before(ref: SlideRef, report: SlideReport) -> bool:
+    """Whether the report is measured with a given pixel size, and none is given now."""
+    return ref.mpp_um is None and report.info is not None and report.info.spacing_source == "user"
 
 
 def _is_contradicted(ref: SlideRef, report: SlideReport) -> bool:

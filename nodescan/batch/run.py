@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from nodescan import __version__
 from nodescan.batch.copy_folder import prepare_copy_folder
 from nodescan.batch.executors import finished
 from nodescan.batch.local_copies import local_copies
@@ -14,19 +15,19 @@ from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_request
-from nodescan.batch.resume import Recipe, finished_unheard, sort_out
+from nodescan.batch.resume import Recipe, finished_unheard, set_report_aside, sort_out
 from nodescan.batch.slide_task import RunTools, attempt, lost_slide, not_scanned
 from nodescan.batch.tools import opened
 from nodescan.batch.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import check_fit, load_config
 from nodescan.domain.naming import few
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest, read_manifest
-from nodescan.patients.earlier_stages import set_aside, set_aside_before
+from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
@@ -108,13 +109,14 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             max_unread_percent=request.max_unread_percent,
             run_id=ticket.run_id,
             card_sha256=card.sha256(),
+            made_with=(__version__, RESULT_VERSION),
         )
         if request.precision == "float32":
             job = replace(job, opener=REFERENCE_OPENER)
         with opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
-            kept = {} if request.force else _kept(refs, tools, viewer, reference=request.precision == "float32")
+            kept = {} if request.force else _kept(request, refs, tools, viewer)
             if manifest is None:
                 aside = set_aside(request.folder) if len(kept) < len(refs) else None
                 if aside is not None:
@@ -136,7 +138,8 @@ def scan_manifest(
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
     unread = stage_run(_in_order(refs, kept), manifest, tools.folder)
     _move_earlier(unread, tools, viewer)
-    _write_patients(unread, tools, viewer)
+    if _write_patients(unread, tools, viewer):
+        attempt(partial(remove_unreviewed, tools.folder), viewer)  # else a table of this run, pages of an earlier one
     result = scan_all(refs, tools, viewer, kept=kept)
     staging = stage_run(result.reports, manifest, tools.folder)
     unwritten = _write_patients(staging, tools, viewer)
@@ -204,13 +207,22 @@ def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
     return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
 
 
-def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, reference: bool) -> Mapping[str, SlideReport]:
+def _kept(
+    request: BatchRequest, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
+) -> Mapping[str, SlideReport]:
     """The slides that an earlier run did as this one would; of the others that it did, why they are redone is told."""
     model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
-    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference)
+    reference, listed = request.precision == "float32", request.manifest is not None
+    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference, listed=listed)
     found = sort_out(refs, tools.folder, recipe)
     for slide_id, why in found.redone:
         viewer.note(f"{slide_id}: redone: {why}")
+    for slide_id, why in found.lost:
+        tools.rules.may_write()
+        place = set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
+        viewer.note(
+            f"{slide_id}: its file can't be looked at, so its report, not as asked for now ({why}), is kept in {place}"
+        )
     if found.kept:
         count = f"{len(found.kept)} of {len(refs)}"
         viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
@@ -219,6 +231,9 @@ def _kept(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, referenc
     if found.contradicted:
         said = "kept as measured with their files' own pixel size, which the given one contradicts (--override-mpp)"
         viewer.note(f"{said}: {few(found.contradicted, 5)}")
+    if found.given_before:
+        said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
+        viewer.note(f"{said}: {few(found.given_before, 5)}")
     return found.kept
 
 

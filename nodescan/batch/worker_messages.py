@@ -31,6 +31,7 @@ class ScanJob:
 
     max_unread_percent: of the tissue, from which on a slide is failed. run_id: of the run that holds the folder's lock,
     "" where none does. model: its folder. card_sha256: of its card, which may change while a run goes on; "" for any.
+    made_with: the run's nodescan, as (version, result version), which may change meanwhile, too; None for any.
     config_text: the settings as read, whole. opener: "module:function", see OPENER.
     """
 
@@ -44,6 +45,7 @@ class ScanJob:
     max_unread_percent: float = MAX_UNREAD_PERCENT
     run_id: str = ""
     card_sha256: str = ""
+    made_with: tuple[str, int] | None = None
 
     @property
     def rules(self) -> RunRules:
@@ -58,9 +60,16 @@ def job_line(job: ScanJob, slot: int) -> bytes:
     return line_of({"ask": "open", "job": content, "slot": slot})
 
 
+def made_with_of(message: Message) -> tuple[str, int] | None:
+    """The job's `made_with`, whatever else this version doesn't know of the job."""
+    said = message["job"].get("made_with")
+    return None if said is None else (str(said[0]), int(said[1]))
+
+
 def job_of(message: Message) -> tuple[ScanJob, int]:
-    job = ScanJob(**message["job"])
-    job = replace(job, folder=Path(job.folder), model=Path(job.model), reports=tuple(job.reports))
+    job, made_with = ScanJob(**message["job"]), made_with_of(message)
+    places = {"folder": Path(job.folder), "model": Path(job.model)}
+    job = replace(job, **places, reports=tuple(job.reports), made_with=made_with)
     return job, int(message["slot"])
 
 

@@ -6,12 +6,13 @@ import queue
 from threading import Lock
 from typing import IO
 
+from nodescan import __version__
 from nodescan.batch.progress import Viewer
 from nodescan.batch.slide_task import SlideTools, scan_one
-from nodescan.batch.worker_messages import Message, ScanJob, job_of, line_of, packed, slide_of
+from nodescan.batch.worker_messages import Message, ScanJob, job_of, line_of, made_with_of, packed, slide_of
 from nodescan.config import parse_config
-from nodescan.domain.report import SlideReport
-from nodescan.errors import LockLostError, ModelError, NodescanError
+from nodescan.domain.report import RESULT_VERSION, SlideReport
+from nodescan.errors import LockLostError, ModelError, NodescanError, WorkerError
 from nodescan.inference.card import load_card
 from nodescan.slides import open_slide
 
@@ -50,9 +51,10 @@ def work(heard: "queue.SimpleQueue[bytes]", out: IO[bytes]) -> None:
     It returns where the model can't be opened or the run's folder is lost. Raises BrokenPipeError where nobody listens.
     """
     viewer = Telling(out)
-    job, slot = job_of(_next(heard))
+    asked = _next(heard)
     try:
-        tools, parallel = _open(job, slot)
+        _check_version(made_with_of(asked))
+        tools, parallel = _open(*job_of(asked))
     except NodescanError as error:
         viewer.tell("refused", kind=type(error).__name__, text=str(error))
         return
@@ -70,6 +72,17 @@ def work(heard: "queue.SimpleQueue[bytes]", out: IO[bytes]) -> None:
         except LockLostError as error:
             viewer.tell("lock_lost", text=str(error))
             return
+
+
+def _check_version(made_with: tuple[str, int] | None) -> None:
+    """Raises WorkerError where this process is of another nodescan than the run: it would find by other rules."""
+    here = (__version__, RESULT_VERSION)
+    if made_with not in (None, here):
+        (ours, results), (theirs, their_results) = here, made_with
+        raise WorkerError(
+            f"nodescan was changed while the run went on: a new process is of {ours} (result version {results}), the "
+            f"run of {theirs} (result version {their_results}); run again, once it is installed whole"
+        )
 
 
 def _open(job: ScanJob, slot: int) -> tuple[SlideTools, int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stopped, words_typed
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stops_told, words_typed
 from nodescan.commands.tables import print_table, print_text
 from nodescan.domain.lengths import millimetres
 from nodescan.streams import printing
@@ -37,10 +37,8 @@ def demo(
 
         choose_device(device)
     request = DemoRequest(folder=out, model=model, device=device, command=words_typed())
-    try:
+    with stops_told(out / "results"):
         result = run_demo(request, open_viewer(quiet=quiet, folder=out))
-    except KeyboardInterrupt:
-        raise stopped(out / "results") from None
     with printing(f"they are in {out / 'results'}"):
         print_demo(result)
     return COMPLETE if result.right else NOT_COMPLETE

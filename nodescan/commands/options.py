@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -106,11 +107,33 @@ def words_typed() -> tuple[str, ...]:
     return ("nodescan", *sys.argv[1:])
 
 
-def stopped(folder: Path) -> StoppedError:
-    """What a run into `folder` says when it was stopped: where its rows are, if there are any."""
+@contextmanager
+def stops_told(folder: Path) -> Iterator[None]:
+    """Around a run into `folder`: Ctrl-C becomes what it says of its rows, if it has written any.
+
+    Raises StoppedError. Rows that were there before are an earlier run's.
+    """
     rows = folder / "summary.csv"
+    before = _writing_of(rows)
     try:
-        done = rows.read_bytes().count(b"\n") > 1
+        yield
+    except KeyboardInterrupt:
+        done = _writing_of(rows) != before and _has_rows(rows)
+        raise StoppedError(f"{STOPPED}{f'; the slides done so far are in {rows}' if done else ''}") from None
+
+
+def _writing_of(rows: Path) -> tuple[int, int] | None:
+    """Which writing of the file it is: each makes a new one. None where there is none."""
+    try:
+        found = rows.stat()
     except OSError:
-        done = False
-    return StoppedError(f"{STOPPED}{f'; the slides done so far are in {rows}' if done else ''}")
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _has_rows(rows: Path) -> bool:
+    """Whether there is a line below the head's."""
+    try:
+        return rows.read_bytes().count(b"\n") > 1
+    except OSError:
+        return False

@@ -19,7 +19,7 @@ from nodescan.commands.options import (
     check_spacing,
     number,
     positive,
-    stopped,
+    stops_told,
     words_typed,
 )
 from nodescan.commands.stage import print_staging
@@ -153,11 +153,8 @@ def run(
         scheduler=scheduler,
         tasks_at_once=tasks_at_once,
     )
-    try:
-        with first or nullcontext():
-            result = run_batch(request, open_viewer(quiet=quiet, folder=out, log_json=log_json), first=first)
-    except KeyboardInterrupt:
-        raise stopped(out) from None
+    with stops_told(out), first or nullcontext():
+        result = run_batch(request, open_viewer(quiet=quiet, folder=out, log_json=log_json), first=first)
     if not quiet:
         _show(result, request.command)
     return COMPLETE if result.complete else NOT_COMPLETE

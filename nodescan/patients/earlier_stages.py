@@ -76,6 +76,21 @@ def set_aside(folder: Path) -> Path | None:
     return aside
 
 
+def remove_unreviewed(folder: Path) -> None:
+    """Remove earlier stages where no reader corrected anything: `nodescan stage` makes them anew from the reports.
+
+    It needs no room, unlike moving them, on a disk that is full. Raises OutputError where the disk refuses.
+    """
+    earlier = _stages_in(folder)
+    if not earlier or _corrections(earlier):
+        return
+    with output_errors(folder):
+        for name in _pages_there(folder):
+            (folder / PAGES / name).unlink(missing_ok=True)
+        for name in _TABLES:
+            (folder / name).unlink(missing_ok=True)
+
+
 def earlier_pages(folder: Path) -> set[str]:
     """Names of the pages that patients.json speaks of; none where there is no such file, or a damaged one."""
     keys = ("patient_id", "specimen_id", "laterality")

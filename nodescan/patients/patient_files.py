@@ -25,6 +25,8 @@ from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.json_report import REPORT_JSON
+from nodescan.reports.summary_page import stands
 from nodescan.whole_files import Json, json_bytes, output_errors, refuse_link, text_bytes, write_beside
 
 SCHEMA_VERSION = 1
@@ -85,10 +87,13 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
 
 
 def _slide_pages(staging: Staging, folder: Path) -> set[str]:
-    """The slides that have a page in the run's folder: with --reports json, say, there is none."""
-    nodes = (node for result in staging.patients for node in result.staged.specimen.nodes)
-    slides = {section.slide_id for node in nodes for section in node.sections}
-    return {name for name in slides if SAFE_NAME.fullmatch(name) and (folder / name / REPORT_HTML).is_file()}
+    """The slides whose reports have a page in the run's folder: with --reports json, say, there is none.
+
+    One that an earlier run left there, as where the disk refused to replace it, is of no report that counts.
+    """
+    there = [(report, folder / report.slide_id) for report in staging.reports if SAFE_NAME.fullmatch(report.slide_id)]
+    paged = [(report, place) for report, place in there if (place / REPORT_HTML).is_file()]
+    return {report.slide_id for report, place in paged if stands(report, place / REPORT_JSON)}
 
 
 def staging_as_json(staging: Staging) -> Json:

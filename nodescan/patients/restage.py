@@ -54,6 +54,7 @@ class Staging:
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
     another result version than this program's, "" where they aren't. unused: corrections of slides in no patient.
+    reports: all that are there, but those of another file than the manifest's.
     """
 
     table: StagingTable
@@ -66,6 +67,7 @@ class Staging:
     mixed: str = ""
     older: str = ""
     unused: tuple[Applied, ...] = ()
+    reports: tuple[StoredReport, ...] = ()
 
     @property
     def corrections(self) -> tuple[Applied, ...]:
@@ -115,6 +117,7 @@ def stage_reports(
         models=tuple(sorted({model for result in results for model in result.models})),
         mixed=_mixed(staged),
         older=_older(staged),
+        reports=tuple(by_slide.values()),
     )
 
 

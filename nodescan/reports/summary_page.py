@@ -96,6 +96,20 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
     )
 
 
+def stands(report: SlideReport, path: Path) -> bool:
+    """Whether report.json is there, and this report's.
+
+    One that couldn't be written is a failure's, and an older one may stand there still: a disk that refuses the new
+    one may have refused to remove the old one, too.
+    """
+    if not report.status.without_result:
+        return path.is_file()
+    try:
+        return ReportFile(path).report_of(report.slide).provenance == report.provenance
+    except UsageError:
+        return False
+
+
 def outcomes(reports: Sequence[SlideReport]) -> tuple[Fact, ...]:
     """How many slides got how far."""
     notes = {
@@ -168,22 +182,8 @@ def _link(folder: Path, report: SlideReport, file: str) -> str:
     "" where the file isn't there, or is left over from an earlier run.
     """
     place = folder / report.slide.slide_id
-    there = (place / file).is_file() and _stands(report, place / REPORT_JSON)
+    there = (place / file).is_file() and stands(report, place / REPORT_JSON)
     return f"./{quote(report.slide.slide_id, safe='')}/{file}" if there else ""
-
-
-def _stands(report: SlideReport, path: Path) -> bool:
-    """Whether report.json is there, and this report's.
-
-    One that couldn't be written is a failure's, and an older one may stand there still: a disk that refuses the new
-    one may have refused to remove the old one, too.
-    """
-    if not report.status.without_result:
-        return path.is_file()
-    try:
-        return ReportFile(path).report_of(report.slide).provenance == report.provenance
-    except UsageError:
-        return False
 
 
 def _reason(report: SlideReport) -> str:

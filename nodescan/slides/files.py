@@ -1,12 +1,25 @@
 """Which files on disk make up one slide, and the fingerprint over them."""
 
 import hashlib
+import math
+import os
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from nodescan.slides.dicom_series import series_files
 
 ENDS_BYTES = 256 * 1024
 """How much of each end of a file is hashed: headers and directories of every format lie there."""
+
+BLOCKS, BLOCK_BYTES = 64, 16 * 1024
+"""How much is hashed between the ends, in all files of a slide together. Where tiles are stored uncompressed two
+slides of one scanner may agree in all sizes and in the glass at both ends; where a twentieth of their bytes is tissue,
+64 blocks miss it with 4 % chance, a tenth with 0.1 %. 1 MiB in all: 5 ms more on a local disk, nothing of it cached."""
+
+_GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples, less their whole parts, are spread evenly, and keep in step with no row of tiles."""
 
 MRXS_INDEX = "Slidedat.ini"
 """What the data folder of an .mrxs holds beside its data."""
@@ -34,20 +47,45 @@ def companions(path: Path) -> tuple[Path, ...]:
 
 
 def fingerprint(path: Path) -> str:
-    """sha256 over number, sizes and both ends of the slide's files, the same wherever they lie. Raises OSError.
+    """sha256 over number, sizes and both ends of the slide's files and blocks in between, the same wherever they lie.
 
-    A slide is gigabytes: what changes neither a size nor an end goes unnoticed.
+    A slide is gigabytes: what changes neither a size nor an end nor a block goes unnoticed. Raises OSError.
     """
     files = files_of_slide(path)
     digest = hashlib.sha256(f"{len(files)} files".encode())
+    sizes: list[int] = []
     for file in files:
-        size = file.stat().st_size
-        digest.update(f" {size} ".encode())
         with file.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size  # of what was opened: a network disk may remember an older one
+            digest.update(f" {size} ".encode())
             digest.update(stream.read(ENDS_BYTES))
             stream.seek(max(ENDS_BYTES, size - ENDS_BYTES))
             digest.update(stream.read(ENDS_BYTES))
+        sizes.append(size)
+    for number, starts in _block_starts(sizes).items():
+        with files[number].open("rb") as stream:
+            for start in starts:
+                stream.seek(start)
+                digest.update(stream.read(BLOCK_BYTES))
     return digest.hexdigest()
+
+
+def _block_starts(sizes: Sequence[int]) -> dict[int, list[int]]:
+    """Index of a file -> first bytes of its blocks: one in each of `BLOCKS` equal parts of what lies between the ends.
+
+    sizes: of the files, in bytes. Files with little or nothing between their ends may have none; where all is less
+    than the blocks have, they follow each other without a gap.
+    """
+    inner = [max(0, size - 2 * ENDS_BYTES) for size in sizes]
+    begins = [0, *accumulate(inner)]
+    count = min(BLOCKS, math.ceil(begins[-1] / BLOCK_BYTES))
+    starts: dict[int, list[int]] = {}
+    for block in range(count):
+        part = begins[-1] / count
+        place = int(block * part + (block * _GOLDEN) % 1 * max(0.0, part - BLOCK_BYTES))
+        number = bisect_right(begins, place) - 1
+        starts.setdefault(number, []).append(ENDS_BYTES + place - begins[number])
+    return starts
 
 
 def state_of(path: Path) -> str:

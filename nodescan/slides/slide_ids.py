@@ -13,6 +13,7 @@ LONGEST = 100
 RESERVED = frozenset(
     {
         "camelyon17_submission.csv",
+        "earlier-reports",
         "evaluation",
         "patients",
         "patients.csv",

@@ -339,9 +339,12 @@ def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: P
     assert place.heard.scanned() == ["c"]
     place.run(mpp_um=0.95)
     assert place.heard.scanned() == ["c"]
+    assert not any("given earlier" in str(what) for event, what in place.heard.events if event == "note")
     place.run()
     assert place.heard.scanned() == []
     assert [row["status"] for row in place.rows()] == ["complete"] * 3
+    said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
+    assert ("note", f"{said}: c 0.95 um") in place.heard.events
     place.run(mpp_um=0.96)
     assert place.heard.redone() == ["c: redone: another pixel size is given (--mpp)"]
     place.run(mpp_um=0.5)
@@ -351,6 +354,18 @@ def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: P
     assert ("note", said) in place.heard.events
     place.run(mpp_um=0.95)
     assert not any("contradicts" in str(what) for event, what in place.heard.events if event == "note")
+
+
+def test_a_pixel_size_taken_out_of_a_manifest_rules_no_longer(place: Place) -> None:
+    """Its emptied cell is meant: the slide has no size then, and says so."""
+    paint_slide(place.folder / "c.tif", spacing_um=None)
+    table = place.folder / "slides.csv"
+    for mpp, status, scanned in (("0.95", "complete", ["c"]), ("0.95", "complete", []), ("", "unmeasurable", ["c"])):
+        table.write_text(f"patient_id,node_id,path,mpp\np,1,c.tif,{mpp}\n")
+        place.run(inputs=(), manifest=table)
+        assert place.heard.scanned() == scanned
+        assert [row["status"] for row in place.rows()] == [status]
+    assert place.heard.redone() == ["c: redone: its pixel size is not given any more (the manifest's mpp)"]
 
 
 def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place) -> None:
@@ -375,6 +390,37 @@ def test_a_disk_that_is_away_costs_no_finished_slide_its_report(place: Place, tm
     assert place.heard.redone() == []
     assert [row["status"] for row in place.rows()] == ["complete"] * 2
     assert ("note", "kept, though their files can't be looked at now: a, b") in place.heard.events
+
+
+def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_asked_for(place: Place) -> None:
+    """It could not be made again. It is no page's and no stage's of the new run, and the next time it is kept, too."""
+    here, gone = place.folder / "disk", place.folder / "gone"
+    (place.folder / "a.tif").rename(here)
+    (place.folder / "a.tif").symlink_to("disk")
+    place.run(force=True)
+    here.rename(gone)
+    before = (place.out / "a" / "report.json").read_bytes()
+    place.run(max_unread_percent=4.0)
+    assert place.heard.scanned() == ["a", "b"]
+    kept = place.out / "earlier-reports" / "a"
+    assert (kept / "report.json").read_bytes() == before
+    assert (kept / "report.html").is_file()
+    said = "a: its file can't be looked at, so its report, not as asked for now (--max-unread was 5, is 4), is kept in"
+    assert ("note", f"{said} earlier-reports/a") in place.heard.events
+    assert [row["status"] for row in place.rows()] == ["failed", "complete"]
+    assert [(report.slide_id, report.status) for report in read_reports(place.out)] == [
+        ("a", Status.FAILED),
+        ("b", Status.COMPLETE),
+    ]
+    gone.rename(here)
+    place.run()
+    here.rename(gone)
+    (place.out / "a" / "report.json").write_text("{")
+    place.run(max_unread_percent=4.0)
+    assert (place.out / "earlier-reports" / "a-2" / "report.json").read_text() == "{"
+    assert (kept / "report.json").read_bytes() == before
+    place.run(max_unread_percent=3.0)
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["a", "a-2"]
 
 
 @pytest.mark.parametrize(
@@ -464,6 +510,33 @@ def test_kept_slides_stage_their_patients(place: Place) -> None:
     assert first.complete
     assert (place.out / "patients.csv").read_text() == patients
     assert [row["patient_id"] for row in place.rows()] == ["A", "B"]
+
+
+def test_a_disk_that_fills_leaves_no_stage_of_an_earlier_run_beside_a_new_table(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run again that is stopped, and could write of its patients the first file alone."""
+    manifest = place.folder / "m.csv"
+    manifest.write_text("path,patient_id,node_id\na.tif,A,1\nb.tif,B,1\n")
+    assert place.run(inputs=(), manifest=manifest).complete
+    assert (place.out / "patients" / "B.html").is_file()
+    write = Path.write_bytes
+
+    def refuse(path: Path, data: bytes) -> int:
+        if "patients.json" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, data)
+
+    place.predictor = ColourPredictor(KeyboardInterrupt())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", refuse)
+        with pytest.raises(KeyboardInterrupt):
+            place.run(inputs=(), manifest=manifest, force=True)
+    assert not list(place.out.glob("patients.*"))
+    assert not list(place.out.glob("patients/*"))
+    place.predictor = ColourPredictor()
+    assert place.run(inputs=(), manifest=manifest).complete
+    assert (place.out / "patients" / "B.html").is_file()
 
 
 def test_a_submission_is_kept_beside_the_stages_of_a_run_again(place: Place) -> None:

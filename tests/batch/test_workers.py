@@ -2,8 +2,10 @@
 
 import csv
 import html
+import io
 import json
 import os
+import queue
 import shutil
 import signal
 import subprocess
@@ -14,16 +16,17 @@ from typing import NoReturn
 
 import pytest
 
-from nodescan import machine
+from nodescan import __version__, machine
 from nodescan.batch import executors, workers
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.run import BatchResult, scan_all
 from nodescan.batch.slide_task import RunTools, SlideTools, lost_slide
-from nodescan.batch.worker_messages import ScanJob, job_line, slide_line
+from nodescan.batch.worker_messages import ScanJob, job_line, job_of, line_of, slide_line
+from nodescan.batch.worker_task import work
 from nodescan.batch.workers import Worker, share_of_cores
 from nodescan.config import load_config
-from nodescan.domain.report import Status
+from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedError, WorkerError
 from nodescan.inference.card import find_model
@@ -154,6 +157,33 @@ def test_worker_refuses_a_model_that_is_no_longer_the_runs(tmp_path: Path) -> No
     changed = replace(job(tmp_path, "open_deadly"), model=find_model(None), card_sha256="a" * 64)
     with pytest.raises(ModelError, match="the model was changed while the run went on"):
         LocalSlots(changed, slots=1, stall_s=PATIENCE_S)
+
+
+@pytest.mark.parametrize("made_with", [(__version__, RESULT_VERSION - 1), ("0.0", RESULT_VERSION)])
+def test_worker_of_another_nodescan_than_the_runs_refuses(tmp_path: Path, made_with: tuple[str, int]) -> None:
+    """One that is started after an upgrade in mid-run: its slides would be found by other rules, unsaid."""
+    said = "nodescan was changed while the run went on: .* run again, once it is installed whole"
+    with pytest.raises(WorkerError, match=said):
+        LocalSlots(replace(job(tmp_path, "open_deadly"), made_with=made_with), slots=1, stall_s=PATIENCE_S)
+
+
+def test_worker_of_the_runs_nodescan_opens(tmp_path: Path) -> None:
+    """What it is compared with comes through the message whole."""
+    same = replace(job(tmp_path, "open_deadly"), made_with=(__version__, RESULT_VERSION))
+    assert job_of(json.loads(job_line(same, 0))) == (same, 0)
+    slides = [ref(paint_slide(tmp_path / "b.tif"))]
+    assert scanned(same, slides, slots=1).complete
+
+
+def test_worker_that_knows_less_of_a_job_than_the_run_says_why(tmp_path: Path) -> None:
+    """A newer run tells more of a job: the version is compared before that is taken apart."""
+    message = json.loads(job_line(replace(job(tmp_path, "open_deadly"), made_with=("99", 1)), 0))
+    heard, out = queue.SimpleQueue[bytes](), io.BytesIO()
+    heard.put(line_of(message | {"job": message["job"] | {"of_tomorrow": 1}}))
+    work(heard, out)
+    said = json.loads(out.getvalue())
+    assert (said["event"], said["kind"]) == ("refused", "WorkerError")
+    assert f"a new process is of {__version__} (result version {RESULT_VERSION}), the run of 99" in said["text"]
 
 
 def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None:

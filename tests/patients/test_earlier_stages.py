@@ -11,7 +11,7 @@ from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.errors import OutputError
 from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
-from nodescan.patients.earlier_stages import set_aside, set_aside_before
+from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging, stage_reports
 from nodescan.reports.report_reader import read_reports
@@ -28,12 +28,29 @@ def staged(folder: Path, *review: str) -> Staging:
     return stage_reports(read_reports(folder / "run"), manifest, AJCC8, corrections=corrections)
 
 
+def test_only_stages_that_nobody_corrected_are_removed(tmp_path: Path) -> None:
+    """A review can't be made anew from the reports; nor can what nobody can read be known to hold none."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path, "a2,1,,,reject,,Dr A,"), folder)
+    remove_unreviewed(folder)
+    assert (folder / "patients" / "A.html").is_file()
+    content = (folder / "patients.json").read_text()
+    (folder / "patients.json").write_text(content[:-9])
+    remove_unreviewed(folder)
+    assert (folder / "patients.csv").is_file()
+    write_staging(staged(tmp_path), folder)
+    (folder / "patients" / "mine.html").write_text("mine")
+    remove_unreviewed(folder)
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == ["mine.html"]
+
+
 def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
     """Nothing is deleted, a second time nothing is overwritten, and links lead to the reports."""
     found = staged(tmp_path, "a2,1,,,reject,,Dr A,")
     folder = tmp_path / "out"
     (folder / "a2").mkdir(parents=True)
-    (folder / "a2" / "report.html").touch()
+    for name in ("report.html", "report.json"):
+        (folder / "a2" / name).touch()
     assert set_aside(tmp_path) is None
     for number in (1, 2):
         write_staging(found, folder)

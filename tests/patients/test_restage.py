@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def staged(folder: Path, *rows: str, header: str, review: tuple[str, ...] = ()) 
 def with_page(folder: Path, slide_id: str) -> Path:
     """The folder of a run in which this slide has a page."""
     (folder / slide_id).mkdir(parents=True)
-    (folder / slide_id / "report.html").touch()
+    for name in ("report.html", "report.json"):
+        (folder / slide_id / name).touch()
     return folder
 
 
@@ -374,6 +376,27 @@ def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
         assert text in page
     assert "../b2/report.html" not in page  # no such page was written
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_no_page_of_an_earlier_run_is_linked_beside_a_slide_that_failed(tmp_path: Path) -> None:
+    """Of a disk that refused to replace it: the row says "failed", and the page another slide's negative."""
+    folder = write_run(tmp_path / "out", [report("a1"), report("b2", status=Status.FAILED, flags=(TRUNCATED,))])
+    for name in ("a1", "b2"):
+        (folder / name / "report.html").touch()
+    manifest = read_manifest(write_csv(tmp_path / "manifest.csv", "slide_id,patient_id", "a1,A", "b2,B"))
+    found = stage_reports(read_reports(folder), manifest, AJCC8)
+
+    def linked() -> list[bool]:
+        pages = write_staging(found, folder)
+        return [f"../{name}/report.html" in page.read_text() for name, page in zip(("a1", "b2"), pages, strict=True)]
+
+    assert linked() == [True, True]
+    made = Provenance({}, "", "51de" * 16, "cpu", "float32", "2025-01-01T00:00:00+00:00", 1.0)
+    before = replace(report("b2"), provenance=made)
+    shutil.copy(write_run(tmp_path / "before", [before]) / "b2" / "report.json", folder / "b2")
+    assert linked() == [True, False]
+    (folder / "a1" / "report.json").unlink()
+    assert linked() == [False, False]
 
 
 def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from nodescan.domain.slide import SlideRef
 from nodescan.slides import open_slide
 from nodescan.slides.dicom_series import series_uid
-from nodescan.slides.files import ENDS_BYTES, files_of_slide, fingerprint, state_of
+from nodescan.slides.files import BLOCK_BYTES, BLOCKS, ENDS_BYTES, _block_starts, files_of_slide, fingerprint, state_of
 from tests.slides.made_dicom import element, open_sequence, write_dicom
 from tests.slides.made_files import noise, write_tiff
 
@@ -32,6 +34,38 @@ def test_the_fingerprint_follows_size_and_both_ends_and_nothing_of_the_name(tmp_
         changed.add(fingerprint(tmp_path / f"{name}.svs"))
     assert len(changed) == len(variants)
     assert original in changed
+
+
+def test_uncompressed_slides_that_agree_at_both_ends_are_told_apart(tmp_path: Path):
+    """Of one size and in one raster, glass at both ends: tissue in a tenth of the rows, in columns of tiles."""
+    pixels = np.full((4096, 4096, 3), 245, np.uint8)
+    tissue = np.random.default_rng(1).integers(100, 200, (400, 1024, 3), np.uint8)
+    for name, top in (("glass", None), ("above", 1000), ("below", 2000)):
+        shown = pixels.copy()
+        if top is not None:
+            shown[top : top + 400, 1024:2048] = tissue
+        tifffile.imwrite(tmp_path / f"{name}.tif", shown, tile=(256, 256), photometric="rgb", metadata=None)
+    assert len({(tmp_path / f"{name}.tif").stat().st_size for name in ("glass", "above", "below")}) == 1
+    assert len({fingerprint(tmp_path / f"{name}.tif") for name in ("glass", "above", "below")}) == 3
+
+
+def test_what_lies_between_the_ends_is_hashed_whole_where_it_is_short_and_bounded_where_it_is_long():
+    """The blocks of a short file follow each other; of many files, and of a long one, there are so many in all."""
+    (short,) = _block_starts([2 * ENDS_BYTES + 5 * BLOCK_BYTES]).values()
+    assert short == [ENDS_BYTES + number * BLOCK_BYTES for number in range(5)]
+    assert _block_starts([2 * ENDS_BYTES, 10, 0]) == {}
+    sizes = [10**9, 2 * ENDS_BYTES + 1, 3 * 10**9, *[2 * ENDS_BYTES + 10**7] * 1000]
+    blocks = _block_starts(sizes)
+    assert sum(map(len, blocks.values())) == BLOCKS
+    assert 1 <= len(blocks[0]) < len(blocks[2])
+    assert all(ENDS_BYTES <= start < sizes[number] - ENDS_BYTES for number, of in blocks.items() for start in of)
+
+
+def test_blocks_keep_in_step_with_no_raster():
+    """Even where there are as many rows of tiles as blocks: every eighth of a row has some."""
+    row = 2**20
+    (starts,) = _block_starts([2 * ENDS_BYTES + BLOCKS * row]).values()
+    assert {(start - ENDS_BYTES) % row * 8 // row for start in starts} == set(range(8))
 
 
 def test_an_mrxs_fingerprint_follows_its_data_folder(tmp_path: Path):

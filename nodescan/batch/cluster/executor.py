@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, cast
@@ -40,6 +42,7 @@ from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, DiedTwiceError, LockLostError, NodescanError, SlideError, WorkerDiedError
 from nodescan.inference.card import load_card, packed_models
+from nodescan.slides.files import fingerprint
 from nodescan.whole_files import output_errors, part_path
 
 TASKS_AT_ONCE = 256
@@ -141,9 +144,9 @@ class ClusterExecutor(SlideExecutor):
         """What became of one try, which began once; one that never began, or began nowhere fit, is handed in anew."""
         path = ref.path.absolute()
         try:
-            seen = answered(path.exists, self._job.stall_s)
+            seen = answered(partial(_seen, path), self._job.stall_s)
         except TimeoutError:  # the machine that reads it says so, if it hangs there too
-            seen = False
+            seen = ""
         for _ in range(_SENT_ANEW):
             attempt = Attempt(replace(ref, path=path), self._markers / token_hex(8), seen)
             self._running.add(attempt.marker.name)
@@ -282,6 +285,14 @@ class ClusterExecutor(SlideExecutor):
             self._viewer.slide_started(message["slide_id"], message["tiles"])
         else:
             self._viewer.tiles_done(message["slide_id"], message["tiles"], message["megapixels"])
+
+
+def _seen(path: Path) -> str:
+    """The fingerprint of the slide's files as they are here, "" where they can't be looked at."""
+    try:
+        return fingerprint(path) if path.is_file() else ""
+    except OSError:
+        return ""
 
 
 def _host(attempt: Attempt) -> str:

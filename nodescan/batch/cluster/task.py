@@ -22,6 +22,7 @@ from nodescan.batch.workers import Opened
 from nodescan.domain.report import RESULT_VERSION, SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
+from nodescan.slides.files import fingerprint
 
 Answer = TypeVar("Answer")
 
@@ -37,12 +38,13 @@ _SEEN_AFTER_S = 3.0
 class Attempt:
     """One try of a slide. marker: a file that is made when it begins, so that it begins once, whatever Dask repeats.
 
-    seen: whether the slide's file is there where the run was started.
+    seen: the fingerprint of the slide's files where the run was started, "" where they can't be looked at there. Their
+    times of change are not compared: two mounts of one disk may give them in different precision.
     """
 
     ref: SlideRef
     marker: Path
-    seen: bool
+    seen: str
 
     def begin(self) -> bool:
         """Whether this is the first time. Raises OSError."""
@@ -124,13 +126,13 @@ def scan_here(attempt: Attempt, job: ClusterJob) -> Told:
     if not first:
         return replace(me, error=WorkerDiedError(attempt.ref.path.name, MACHINE_LOST), lost=True)
     try:
-        there = not attempt.seen or answered(attempt.ref.path.exists, job.stall_s)
+        unlike = answered(partial(_unlike, attempt), job.stall_s)
     except TimeoutError as error:
         remedy = "see that all machines still reach the slides, then run again"
         return replace(me, error=StalledError(attempt.ref.path.name, f"the worker on {me.host}: {error}", remedy))
-    if not there:
+    if unlike:
         remedy = "put the slides on a disk that all machines see under the same path"
-        return replace(me, error=SlideError(attempt.ref.path.name, f"the worker on {me.host} has no such file", remedy))
+        return replace(me, error=SlideError(attempt.ref.path.name, f"the worker on {me.host} {unlike}", remedy))
     try:
         process = _KEPT.take(job)
     except NodescanError as error:
@@ -201,6 +203,22 @@ def topic_of(run_id: str) -> str:
 def _begun(attempt: Attempt, job: ClusterJob) -> bool:
     check_fit(job)
     return attempt.begin()
+
+
+def _unlike(attempt: Attempt) -> str:
+    """How the slide's files here differ from those where the run was started, in words; "" where they don't.
+
+    A file that is there and can't be read is left to the scan, which says why.
+    """
+    path = attempt.ref.path
+    if not attempt.seen:
+        return ""
+    if not path.exists():
+        return "has no such file"
+    try:
+        return "" if fingerprint(path) == attempt.seen else "sees another file under this path"
+    except OSError:
+        return ""
 
 
 def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> Told:

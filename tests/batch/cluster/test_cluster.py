@@ -249,6 +249,44 @@ def test_slide_on_a_disk_of_the_driver_alone_fails_saying_so(
     )
 
 
+def test_slide_that_is_another_file_at_the_worker_fails_saying_so(
+    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same path, size and time of change; what the worker would have found is of no slide of the run."""
+    if not may_unshare():
+        pytest.skip("mount namespaces can't be made here")
+    opener(monkeypatch, "open_quietly")
+    farm.ready(0)
+    here, there = paint_slide(tmp_path / "here" / "a.tif", tumour_um=400), tmp_path / "there" / "a.tif"
+    shutil.copytree(here.parent, there.parent)
+    content = there.read_bytes()
+    there.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(there, ns=(here.stat().st_atime_ns, here.stat().st_mtime_ns))
+    mount = f'mount --bind {there.parent} {here.parent} && exec "$@"'
+    farm.add(before=["unshare", "--mount", "sh", "-c", mount, "sh"])
+    farm.wait_for(1)
+    result = run_batch(request(tmp_path, farm, here), PlainViewer(io.StringIO()))
+    assert result.reports[0].status is Status.FAILED
+    assert re.fullmatch(
+        r"the worker on \S+ sees another file under this path; put the slides on a disk that all machines "
+        "see under the same path",
+        result.reports[0].flags[0].message,
+    )
+
+
+def test_a_slide_with_another_time_of_change_at_the_worker_is_the_same(tmp_path: Path) -> None:
+    """As a network disk has it that keeps whole seconds; one that the driver can't look at is not compared."""
+    slide = tmp_path / "a.tif"
+    slide.write_bytes(b"tiles")
+    seen = executor._seen(slide)
+    os.utime(slide, ns=(5, 5))
+    assert task._unlike(Attempt(SlideRef("a", slide), tmp_path / "marker", seen)) == ""
+    slide.write_bytes(b"tales")
+    assert task._unlike(Attempt(SlideRef("a", slide), tmp_path / "marker", seen)) == "sees another file under this path"
+    assert executor._seen(tmp_path / "none.tif") == ""
+    assert task._unlike(Attempt(SlideRef("a", slide), tmp_path / "marker", "")) == ""
+
+
 def test_cluster_that_cannot_do_the_work_is_said_before_any_slide(
     tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,7 +429,7 @@ def test_dask_is_imported_only_where_a_scheduler_is_named() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("hangs", "unfit"), [("begin", True), ("exists", False)])
+@pytest.mark.parametrize(("hangs", "unfit"), [("begin", True), ("exists", False), ("fingerprint", False)])
 def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: str, unfit: bool
 ) -> None:
@@ -399,8 +437,10 @@ def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     woken = Event()
     monkeypatch.setattr(task.distributed, "get_worker", lambda: SimpleNamespace(address="tcp://me"))
     monkeypatch.setattr(task, "check_fit", lambda job: None)
-    monkeypatch.setattr(Attempt if hangs == "begin" else Path, hangs, lambda self: woken.wait(PATIENCE_S))
-    attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen=True)
+    hanging: object = {"begin": Attempt, "exists": Path, "fingerprint": task}[hangs]
+    monkeypatch.setattr(hanging, hangs, lambda _: woken.wait(PATIENCE_S))
+    (tmp_path / "a.tif").touch()
+    attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen="51de")
     told = task.scan_here(attempt, SimpleNamespace(stall_s=0.01))  # pyright: ignore[reportArgumentType]
     woken.set()
     assert told.unfit == unfit
@@ -432,7 +472,7 @@ def test_a_defect_in_looking_after_processes_is_told_once_and_the_watch_goes_on(
 
 def test_attempt_begins_once(tmp_path: Path) -> None:
     """Whatever Dask repeats, and wherever."""
-    attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen=True)
+    attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen="51de")
     assert [attempt.begin(), attempt.begin()] == [True, False]
 
 
