@@ -139,7 +139,7 @@ def compare(
 
 def _without_result(subject: Subject, reference: Reference) -> bool:
     """Points are only asked for where there are lesions to find; a run may have been told to write none."""
-    return subject.detections is None and (reference.has_lesions or subject.score is None)
+    return not subject.has_result if reference.has_lesions else subject.score is None
 
 
 def _assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missing: list[str]) -> Reference:
@@ -190,13 +190,11 @@ def _outcomes(
 
 
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
-    """None where a slide is left out: without detections in official mode, normal and without a result in the other.
+    """None where a slide is left out: without a result in official mode, normal and without one in the other.
 
     A normal slide that nobody read has no false positives: as a slide it would raise the score.
     """
-    detections = None if subject is None else subject.detections
-    if mode is FrocMode.EVERY_SLIDE and not (subject is not None and subject.has_result):
-        detections = None
+    detections = subject.detections if subject is not None and subject.has_result else None
     if detections is None and (mode is FrocMode.OFFICIAL or not slide.tumour):
         return None
     lesions = _lesions(slide, subject, mode, mpp_um) if slide.tumour else None

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.commands.evaluate import evaluate
 from nodescan.domain.deposits import Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
+from nodescan.errors import UsageError
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.evaluation_files import evaluation_as_json
 from nodescan.evaluation.evaluation_page import key_facts, left_out, render
@@ -143,3 +145,22 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
     assert content["slides_without_class"] == ["n"]
     assert content["largest_size_agreement"]["n_stated"] == 3
     assert "Without a class, so no part" in render(found, scored, reference="r.csv")
+
+
+def test_official_figures_refuse_a_slide_of_another_stain_or_leave_it_out(tmp_path: Path) -> None:
+    """Its points mean nothing: it is no slide without false positives, and no slide with them."""
+    run, truth = write_run(tmp_path / "run", [tumour_slide(), IHC]), reference(tmp_path, ["n"])
+    with pytest.raises(UsageError, match=r"no detections of 1 slide of the reference.*n; run them"):
+        compared(run, truth, FrocMode.OFFICIAL)
+    found = compared(run, truth, FrocMode.OFFICIAL, as_submitted=True)
+    task = figures(found).lesion_task
+    assert task is not None
+    assert (found.missing, task.n_slides, task.normal_left_out) == (("n",), 1, ("n",))
+
+
+def test_a_slide_without_a_result_gets_no_challenge_file(tmp_path: Path) -> None:
+    """An empty one would say that nothing was found; the command says with its exit code that one is missing."""
+    run, truth = write_run(tmp_path / "run", [tumour_slide(), IHC, report("m")]), reference(tmp_path, ["n", "m"])
+    code = evaluate(truth, run, camelyon_csv=tmp_path / "csv", as_json=True)
+    assert code == 1
+    assert sorted(path.name for path in (tmp_path / "csv").iterdir()) == ["m.csv", "t.csv"]
