@@ -6,10 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nodescan.domain.naming import few, how_many
-from nodescan.domain.patient import Staged
-from nodescan.domain.patient_stage import stage
-from nodescan.domain.section import Section
-from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.froc import FrocMode, SlideHits, judge
@@ -22,15 +18,12 @@ from nodescan.evaluation.lesions import (
     official_lesions,
 )
 from nodescan.evaluation.pairing import Pairing, pair
+from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
 from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike
-from nodescan.labels import LabelledSlide, LabelTable
-from nodescan.patients.grouping import group, not_run, section_of
-from nodescan.patients.restage import stage_labels
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.made_with import MadeWith
-from nodescan.reports.report_reader import read_deposit_shapes
-from nodescan.slides.slide_ids import slide_key
+from nodescan.reports.report_reader import StoredReport, read_deposit_shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +35,10 @@ class SlideOutcome:
     hits: SlideHits | None
     pairing: Pairing | None
 
-
-@dataclass(frozen=True, slots=True)
-class PatientOutcome:
-    """A patient's true stage and the one found.
-
-    found_stage: where not every node was read whole, by what was found; None where that is nothing, which is no pN0.
-    """
-
-    patient_id: str
-    true_stage: str
-    found: Staged
-
     @property
-    def found_stage(self) -> str | None:
-        return None if self.found.category is None or self.found.lowest is None else self.found.lowest.category
+    def report(self) -> StoredReport | None:
+        """None where it was not run, and for challenge files."""
+        return None if self.subject is None else self.subject.report
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +98,7 @@ def compare(
         raise UsageError(
             f"the reference shows no lesions of {how_many(len(unscored), 'tumour slide')}: {_few(unscored)}"
         )
-    patients, not_run_patients, open_stages = _patients(by_key, reference)
+    patients, not_run_patients, open_stages = patient_outcomes(by_key, reference)
     return Comparison(
         mode=mode,
         slides=tuple(sorted(outcomes, key=lambda outcome: outcome.reference.slide_id)),
@@ -234,35 +216,6 @@ def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpair
         return Unpaired(slide.slide_id, f"has no {DEPOSITS_GEOJSON}")
     lesions = slide.lesions.deposits(report.info.spacing, report.info.shown_from_px) if slide.lesions else ()
     return pair(slide.slide_id, lesions, report.deposits, shapes)
-
-
-def _patients(
-    by_key: Mapping[str, Subject], reference: Reference
-) -> tuple[tuple[PatientOutcome, ...], tuple[str, ...], list[str]]:
-    """Patients with at least one slide that was run, those with none, and those whose true stage isn't known."""
-    if not reference.nodes or not any(subject.report for subject in by_key.values()):
-        return (), (), []
-    labelled = stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
-    truth = {result.staged.specimen.patient_id: result.staged.words for result in labelled if result.staged.determined}
-    truth.update(reference.stages)
-    sections = [(slide.facts, _section(by_key.get(slide_key(slide.slide_id)), slide)) for slide in reference.nodes]
-    rows = [(facts, section.slide_id, section) for facts, section in sections]
-    found = [stage(specimen, CAMELYON17) for specimen in group(rows, CAMELYON17)]
-    run = {facts.patient_id for facts, slide_id, _ in rows if slide_key(slide_id) in by_key}
-    outcomes = [
-        PatientOutcome(result.specimen.patient_id, truth[result.specimen.patient_id], result)
-        for result in found
-        if result.specimen.patient_id in run & truth.keys()
-    ]
-    everyone = {facts.patient_id for facts, _ in sections}
-    return tuple(outcomes), tuple(sorted(everyone - run)), sorted(run - truth.keys())
-
-
-def _section(subject: Subject | None, slide: LabelledSlide) -> Section:
-    nodes = slide.facts.nodes_on_slide
-    if subject is None or subject.report is None:
-        return not_run(slide.slide_id, "listed, but not run", nodes_on_slide=nodes)
-    return section_of(subject.report, nodes_on_slide=nodes)
 
 
 def _stage_notes(open_stages: list[str]) -> list[str]:

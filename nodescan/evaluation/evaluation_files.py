@@ -8,20 +8,10 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.evaluation_page import render
-from nodescan.evaluation.figures import (
-    MISSED,
-    WITH_TUMOUR,
-    ClassTask,
-    Figures,
-    LargestTask,
-    LesionTask,
-    SizeAgreement,
-    SizeTask,
-    SlideTask,
-    score_of,
-)
+from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask, score_of
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
+from nodescan.evaluation.size_figures import MISSED, WITH_TUMOUR, LargestTask, SizeAgreement, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.kept_files import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv

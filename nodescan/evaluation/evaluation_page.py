@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
-from nodescan.evaluation.figures import MISSED, WITH_TUMOUR, ClassTask, Figures, LesionTask, SizeTask
+from nodescan.evaluation.figures import ClassTask, Figures, LesionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.pairing import n_matched
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
+from nodescan.evaluation.size_figures import MISSED, WITH_TUMOUR, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
