@@ -40,6 +40,11 @@ class SlideOutcome:
         """None where it was not run, and for challenge files."""
         return None if self.subject is None else self.subject.report
 
+    @property
+    def in_part(self) -> bool:
+        """Whether it was run, and its score is of what was examined of it alone."""
+        return self.subject is not None and self.subject.in_part
+
 
 @dataclass(frozen=True, slots=True)
 class Unpaired:
@@ -174,10 +179,13 @@ def _outcomes(
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
     """None where a slide is left out: without a result in official mode, normal and without one in the other.
 
-    A normal slide that nobody read has no false positives: as a slide it would raise the score.
+    A normal slide that nobody read has no false positives: as a slide it would raise the score. So would one of which
+    a part was read and nothing found, but the organisers' script counts every slide that has a file.
     """
     detections = subject.detections if subject is not None and subject.has_result else None
     if detections is None and (mode is FrocMode.OFFICIAL or not slide.tumour):
+        return None
+    if mode is FrocMode.EVERY_SLIDE and not slide.tumour and subject is not None and subject.open_negative:
         return None
     lesions = _lesions(slide, subject, mode, mpp_um) if slide.tumour else None
     if detections is None:

@@ -80,6 +80,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
         "slides_without_class": list(figures.without_class),
+        "slides_not_read_whole": [slide.reference.slide_id for slide in comparison.slides if slide.in_part],
         "slides_not_judged": list(comparison.not_judged),
         "slides_without_lesion_reference": list(comparison.unscored),
         "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
@@ -133,6 +134,7 @@ def _lesion_task(task: LesionTask | None) -> Json:
         "n_lesions": task.n_lesions,
         "froc_normal_slides_left_out": list(task.normal_left_out),
         "froc_tumour_slides_missed": list(task.tumour_missed),
+        "froc_normal_slides_in_part_left_out": list(task.normal_in_part),
     }
 
 

@@ -1,5 +1,6 @@
 """evaluation.html: every figure with its interval, the three plots, the tables, and what was left out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,7 +75,7 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
     if figures.slide_task is not None:
         task = figures.slide_task
         without = f"; {len(task.without_score)} without a score left out" if task.without_score else ""
-        kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}"
+        kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}{_in_part_note(task.in_part)}"
         facts.append(Fact("Slide AUC", number_words(task.auc), kinds))
     if figures.lesion_task is not None:
         facts.append(Fact("FROC score", number_words(figures.lesion_task.score), _froc_note(figures.lesion_task)))
@@ -109,7 +110,13 @@ def _froc_note(task: LesionTask) -> str:
         if names
     ]
     more = f"; slides without a result: {', '.join(without)}" if without else ""
-    return f"{task.n_lesions} lesions, {task.n_slides} slides{more}"
+    if task.normal_in_part:
+        more += f"; {len(task.normal_in_part)} normal, incomplete with nothing found, left out"
+    return f"{task.n_lesions} lesions, {task.n_slides} slides{more}{_in_part_note(task.in_part)}"
+
+
+def _in_part_note(names: Sequence[str]) -> str:
+    return f"; {len(names)} incomplete, scored by what was examined" if names else ""
 
 
 def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
@@ -158,6 +165,11 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
             "Tumour slides without a result, their lesions counted as missed",
             () if figures.lesion_task is None else figures.lesion_task.tumour_missed,
         ),
+        ("Incomplete, so with a score of what was examined alone", _in_part_words(comparison)),
+        (
+            "Normal slides, incomplete with nothing found, left out of the FROC score",
+            () if figures.lesion_task is None else figures.lesion_task.normal_in_part,
+        ),
         ("Patients without any slide run", comparison.patients_not_run),
         (
             "Patients whose stage is a lower bound, staged by what was found",
@@ -170,6 +182,17 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     ]
     return tuple(Fact(label, str(len(names)), ", ".join(names)) for label, names in listed if names) + tuple(
         Fact("Note", note) for note in comparison.notes
+    )
+
+
+def _in_part_words(comparison: Comparison) -> tuple[str, ...]:
+    """Each slide that was not read whole, with how much of its tissue was examined, rounded down: "n1 (46 %)"."""
+    reports = [(slide.reference.slide_id, slide.report) for slide in comparison.slides if slide.in_part]
+    return tuple(
+        slide_id
+        if report is None or report.examined_fraction is None
+        else f"{slide_id} ({math.floor(100 * report.examined_fraction)} %)"
+        for slide_id, report in reports
     )
 
 

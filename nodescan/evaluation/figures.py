@@ -1,6 +1,6 @@
 """From compared slides and patients to figures, each with its bootstrap interval."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,13 +22,17 @@ NO_CLASS = "no class"
 
 @dataclass(frozen=True, slots=True)
 class SlideTask:
-    """One score a slide, tumour against normal. without_score: slides of the reference that gave none."""
+    """One score a slide, tumour against normal. without_score: slides of the reference that gave none.
+
+    in_part: those whose score is of what was examined alone, as they are incomplete; they count.
+    """
 
     auc: Estimate
     curve: RocCurve
     n_tumour: int
     n_normal: int
     without_score: tuple[str, ...]
+    in_part: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class LesionTask:
     """score: the mean of `sensitivities`, which are read at FALSE_POSITIVES a slide.
 
     n_slides: those with a result, which false positives are over. normal_left_out: normal slides without one;
-    tumour_missed: tumour slides without one, whose lesions count as missed.
+    tumour_missed: tumour slides without one, whose lesions count as missed. normal_in_part: normal slides left out as
+    nothing was found in the part that was examined; in_part: other incomplete slides, which count.
     """
 
     score: Estimate
@@ -46,6 +51,8 @@ class LesionTask:
     n_lesions: int
     normal_left_out: tuple[str, ...]
     tumour_missed: tuple[str, ...]
+    normal_in_part: tuple[str, ...]
+    in_part: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,8 @@ def _slide_task(slides: Sequence[SlideOutcome]) -> SlideTask | None:
         curve=roc_curve(scores, tumour),
         n_tumour=int(tumour.sum()),
         n_normal=int((~tumour).sum()),
-        without_score=tuple(slide.reference.slide_id for slide, score in scored if score is None),
+        without_score=_names(slide for slide, score in scored if score is None),
+        in_part=_names(slide for slide, _ in with_score if slide.in_part),
     )
 
 
@@ -136,9 +144,15 @@ def _lesion_task(comparison: Comparison) -> LesionTask | None:
         curve=froc.curve(),
         n_slides=len(hits) - len(missed),
         n_lesions=froc.n_lesions,
-        normal_left_out=tuple(slide.reference.slide_id for slide in normal),
-        tumour_missed=tuple(slide.reference.slide_id for slide in missed),
+        normal_left_out=_names(slide for slide in normal if not slide.in_part),
+        tumour_missed=_names(missed),
+        normal_in_part=_names(slide for slide in normal if slide.in_part),
+        in_part=_names(slide for slide in comparison.slides if slide.hits is not None and slide.in_part),
     )
+
+
+def _names(slides: Iterable[SlideOutcome]) -> tuple[str, ...]:
+    return tuple(slide.reference.slide_id for slide in slides)
 
 
 def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:

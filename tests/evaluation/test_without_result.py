@@ -138,7 +138,8 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
     assert scored.slide_classes is not None
     assert scored.slide_classes.kappa.n == 2
     assert [(fact.label, fact.value, fact.note) for fact in left_out(found, scored)] == [
-        ("Without a class, so no part of kappa, right class and largest size", "1", "n")
+        ("Without a class, so no part of kappa, right class and largest size", "1", "n"),
+        ("Incomplete, so with a score of what was examined alone", "1", "n (90 %)"),
     ]
     assert key_facts(scored)[-1].note == "largest of a slide, measured less stated; 2 of 3 slides"
     content = evaluation_as_json(found, scored, reference="r.csv")
@@ -164,3 +165,42 @@ def test_a_slide_without_a_result_gets_no_challenge_file(tmp_path: Path) -> None
     code = evaluate(truth, run, camelyon_csv=tmp_path / "csv", as_json=True)
     assert code == 1
     assert sorted(path.name for path in (tmp_path / "csv").iterdir()) == ["m.csv", "t.csv"]
+
+
+def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> None:
+    """46 % examined, nothing found: no slide to have been free of false positives, and named beside both figures."""
+    half = replace(report("n", status=Status.INCOMPLETE), examined_fraction=0.469)
+    part = replace(report("u", (900.0,), status=Status.INCOMPLETE), examined_fraction=0.8)
+    truth = reference(tmp_path, ["n"])
+    truth_file(truth, "u", "micro", (900.0,))
+    (truth / "labels.csv").unlink()
+    write_csv(truth / "labels.csv", "slide_id,label", "t,micro", "u,micro", "n,negative")
+    found = compared(write_run(tmp_path / "run", [tumour_slide(), half, part]), truth)
+    scored = figures(found)
+    task = scored.lesion_task
+    assert task is not None
+    assert (task.n_slides, task.normal_in_part, task.in_part, task.normal_left_out) == (2, ("n",), ("u",), ())
+    assert froc_note(found) == (
+        "2 lesions, 2 slides; 1 normal, incomplete with nothing found, left out; "
+        "1 incomplete, scored by what was examined"
+    )
+    assert key_facts(scored)[0].note == "2 tumour, 1 normal slides; 2 incomplete, scored by what was examined"
+    rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
+    assert ("Incomplete, so with a score of what was examined alone", "n (46 %), u (80 %)") in rows
+    assert ("Normal slides, incomplete with nothing found, left out of the FROC score", "n") in rows
+    content = evaluation_as_json(found, scored, reference="truth")
+    assert content["slides_not_read_whole"] == ["n", "u"]
+    assert content["froc_normal_slides_in_part_left_out"] == ["n"]
+    official = figures(compared(tmp_path / "run", truth, FrocMode.OFFICIAL)).lesion_task
+    assert official is not None
+    assert (official.n_slides, official.in_part) == (3, ("n", "u"))
+
+
+def test_a_slide_read_in_part_in_which_something_was_found_counts(tmp_path: Path) -> None:
+    """A false deposit costs, read whole or not."""
+    false = report("n", (900.0,), status=Status.INCOMPLETE)
+    task = figures(
+        compared(write_run(tmp_path / "run", [tumour_slide(), false]), reference(tmp_path, ["n"]))
+    ).lesion_task
+    assert task is not None
+    assert (task.n_slides, task.normal_in_part, task.in_part) == (2, (), ("n",))
