@@ -17,7 +17,7 @@ from nodescan.evaluation.lesions import (
     measured_lesions,
     official_lesions,
 )
-from nodescan.evaluation.pairing import Pairing, pair
+from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
 from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike
@@ -168,10 +168,8 @@ def _outcomes(
                 unscored.append(slide.slide_id)
             else:
                 hits = _hits(slide, subject, mode, mpp_um)
-            pairing = _pairing(slide, subject)
-        if isinstance(pairing, Unpaired):
-            unpaired.append(pairing)
-            pairing = None
+            reason, pairing = _pairing(slide, subject)
+            unpaired += [Unpaired(slide.slide_id, reason)] if reason else []
         outcomes.append(SlideOutcome(slide, subject, hits, pairing))
     return outcomes, unscored, unpaired
 
@@ -209,21 +207,26 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     return replace(found, origin=drawn.origin, whole=drawn.whole)
 
 
-def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpaired | None:
+def _pairing(slide: ReferenceSlide, subject: Subject | None) -> tuple[str, Pairing | None]:
     """Sizes can be compared where the slide was measured and its lesions, or their absence, are known.
 
-    None for what is told of elsewhere: a slide without a report, or without lesions in the reference.
+    The reason why they can't, "" where they can and where that is told elsewhere: a slide without a report, or without
+    lesions in the reference. Lesions of a slide without a class count as missed, if its spacing tells their size.
     """
     report = None if subject is None else subject.report
     if report is None or (slide.lesions is None and slide.tumour is not False):
-        return None
-    if report.info is None or report.metastasis is None:
-        return Unpaired(slide.slide_id, f"{report.status.value}, without a class")
+        return "", None
+    without_class = f"{report.status.value}, without a class"
+    if report.info is None:
+        return without_class, None
+    lesions = slide.lesions.deposits(report.info.spacing, report.info.shown_from_px) if slide.lesions else ()
+    if report.metastasis is None:
+        missed = all_missed(slide.slide_id, lesions) if lesions else None
+        return without_class + ("; its lesions count as missed" if lesions else ""), missed
     shapes = read_deposit_shapes(report)
     if shapes is None:
-        return Unpaired(slide.slide_id, f"has no {DEPOSITS_GEOJSON}")
-    lesions = slide.lesions.deposits(report.info.spacing, report.info.shown_from_px) if slide.lesions else ()
-    return pair(slide.slide_id, lesions, report.deposits, shapes)
+        return f"has no {DEPOSITS_GEOJSON}", None
+    return "", pair(slide.slide_id, lesions, report.deposits, shapes)
 
 
 def _stage_notes(open_stages: list[str]) -> list[str]:

@@ -23,10 +23,13 @@ class LesionMatch:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A slide's lesions, each once. false_deposits: those in no lesion; pieces: further ones of a paired lesion."""
+    """A slide's lesions, each once. false_deposits: those in no lesion; pieces: further ones of a paired lesion.
+
+    false_deposits is None where the slide has no class, so that its lesions are missed and it can't be free of them.
+    """
 
     lesions: tuple[LesionMatch, ...]
-    false_deposits: int
+    false_deposits: int | None
     pieces: int
 
 
@@ -56,6 +59,11 @@ def pair(
     by_id = {deposit.id: deposit for deposit in deposits}
     matches = tuple(_match(slide_id, lesion, by_id.get(partner.get(index, 0))) for index, lesion in enumerate(lesions))
     return Pairing(matches, len(outlines.keys() - overlapping), len(overlapping - set(partner.values())))
+
+
+def all_missed(slide_id: str, lesions: Sequence[Deposit]) -> Pairing:
+    """The pairing of a slide without a class."""
+    return Pairing(tuple(_match(slide_id, lesion, None) for lesion in lesions), None, 0)
 
 
 def n_matched(lesions: Sequence[LesionMatch]) -> int:

@@ -119,8 +119,9 @@ def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Callable[[NDArray[
 
 
 def _false_deposits(pairings: Sequence[Pairing]) -> Estimate:
-    false = np.array([pairing.false_deposits for pairing in pairings], dtype=np.float64)
-    return estimate(len(false), lambda drawn: float(false[drawn].mean()))
+    """Over slides with a class."""
+    false = np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64)
+    return estimate(len(false), lambda drawn: float(false[drawn].mean()) if len(drawn) else float("nan"))
 
 
 def _lesion_classes(lesions: Sequence[LesionMatch]) -> NDArray[np.int64]:
