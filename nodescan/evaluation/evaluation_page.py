@@ -13,7 +13,7 @@ from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
-from nodescan.evaluation.pairing import n_matched
+from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.size_figures import MISSED, WITH_TUMOUR, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
@@ -154,6 +154,14 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
             "Left out of the size agreement",
             tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired),
         ),
+        (
+            "Lesions whose deposit may be larger than measured: found, but no part of bias and limits",
+            () if figures.sizes is None else _open_ended(figures.sizes.lesions),
+        ),
+        (
+            "Slides whose largest deposit is one at least: no part of the bias of the largest size",
+            () if figures.largest is None else _open_ended(figures.largest.slides),
+        ),
         ("Without a class, so no part of kappa, right class and largest size", figures.without_class),
         ("Without a slide score", () if figures.slide_task is None else figures.slide_task.without_score),
         ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
@@ -185,6 +193,11 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     )
 
 
+def _open_ended(lesions: Sequence[LesionMatch]) -> tuple[str, ...]:
+    """Each lesion by its slide, as often as there are some."""
+    return tuple(lesion.slide_id for lesion in lesions if lesion.open_ended)
+
+
 def _in_part_words(comparison: Comparison) -> tuple[str, ...]:
     """Each slide that was not read whole, with how much of its tissue was examined, rounded down: "n1 (46 %)"."""
     reports = [(slide.reference.slide_id, slide.report) for slide in comparison.slides if slide.in_part]
@@ -206,11 +219,11 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         svg = froc_plot(task.curve, values, steps=comparison.mode is FrocMode.EVERY_SLIDE)
         plots.append(Plot("FROC, lesions", Markup(svg), "The score is the mean of the six marked points."))
     if figures.sizes is not None and figures.sizes.agreement.limits is not None:
-        svg = bland_altman_plot(figures.sizes.lesions, figures.sizes.agreement.limits)
+        svg = bland_altman_plot(with_sizes(figures.sizes.lesions), figures.sizes.agreement.limits)
         note = f"{_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
     elif figures.largest is not None and figures.largest.agreement.limits is not None:
-        svg = bland_altman_plot(figures.largest.slides, figures.largest.agreement.limits)
+        svg = bland_altman_plot(with_sizes(figures.largest.slides), figures.largest.agreement.limits)
         note = f"The largest deposit of each slide. {_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
         plots.append(Plot("Largest sizes (Bland-Altman)", Markup(svg), note))
     return plots

@@ -10,7 +10,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.agreement import BlandAltman, bland_altman
 from nodescan.evaluation.bootstrap import Estimate, estimate, estimates
 from nodescan.evaluation.compare import SlideOutcome
-from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched
+from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched, with_sizes
 
 WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 MISSED = "missed"
@@ -72,7 +72,10 @@ def sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
 
 
 def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
-    """Over slides with a class for which the reference states a size."""
+    """Over slides with a class for which the reference states a size.
+
+    Where something may be larger than it was measured the largest is one "at least", and no measurement.
+    """
     matches: list[LesionMatch] = []
     for slide in slides:
         truth, report = slide.reference, slide.report
@@ -80,7 +83,9 @@ def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
             continue
         measured = report.largest_deposit_um
         found = None if measured is None else report.metastasis
-        matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found))
+        at_least = report.at_least or any(deposit.may_be_larger for deposit in report.deposits)
+        open_ended = measured is not None and at_least
+        matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found, open_ended))
     if not matches:
         return None
     n_stated = sum(slide.reference.largest_um is not None for slide in slides)
@@ -88,9 +93,9 @@ def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
 
 
 def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
-    """Over all matched pairs of sizes; intervals by slide."""
+    """Over all matched pairs of sizes that were measured from end to end; intervals by slide."""
     pairs_um = [
-        np.array([(m.true_um, m.measured_um) for m in lesions if m.measured_um is not None]).reshape(-1, 2)
+        np.array([(m.true_um, m.measured_um) for m in with_sizes(lesions)], dtype=np.float64).reshape(-1, 2)
         for lesions in by_slide
     ]
 

@@ -204,3 +204,26 @@ def test_a_slide_read_in_part_in_which_something_was_found_counts(tmp_path: Path
     ).lesion_task
     assert task is not None
     assert (task.n_slides, task.normal_in_part, task.in_part) == (2, (), ("n",))
+
+
+def test_a_size_that_is_one_at_least_is_no_measurement(tmp_path: Path) -> None:
+    """600 um seen of 2,000 were a bias of -1,400; it counts as found, and the page names it."""
+    truth = tmp_path / "truth"
+    for name, true_um in (("a", 900.0), ("b", 900.0), ("c", 2000.0)):
+        truth_file(truth, name, "micro", (true_um,))
+    write_csv(truth / "labels.csv", "slide_id,label,largest_deposit_um", "a,micro,900", "b,micro,900", "c,micro,2000")
+    whole = report("c", (600.0,))
+    cut = replace(whole, deposits=(replace(whole.deposits[0], cut_off=True),), at_least=True)
+    found = compared(write_run(tmp_path / "run", [report("a", (910.0,)), report("b", (930.0,)), cut]), truth)
+    scored = figures(found)
+    assert scored.sizes is not None
+    assert scored.largest is not None
+    assert scored.sizes.agreement.bias.value == pytest.approx(20.0, abs=0.1)
+    assert scored.largest.agreement.bias.value == pytest.approx(20.0)
+    assert scored.sizes.recall[1].value == 1.0
+    rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
+    assert ("Lesions whose deposit may be larger than measured: found, but no part of bias and limits", "c") in rows
+    assert ("Slides whose largest deposit is one at least: no part of the bias of the largest size", "c") in rows
+    content = evaluation_as_json(found, scored, reference="truth")
+    assert content["size_agreement"]["n_may_be_larger"] == content["largest_size_agreement"]["n_may_be_larger"] == 1
+    assert "c: 2.00 mm" not in render(found, scored, reference="truth")
