@@ -68,7 +68,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "reference": reference,
         "mode": comparison.mode.value,
         **_made_with(comparison.made_with),
-        "interval": {"level": LEVEL, "resamples": RESAMPLES, "by": "slide; patient for stages"},
+        "interval": {"level": LEVEL, "resamples": RESAMPLES, "by": "slide; patient for stages", "of_shares": "Wilson"},
         **_slide_task(figures.slide_task),
         **_lesion_task(figures.lesion_task),
         **_kappa(figures),
@@ -231,7 +231,7 @@ def _lesions(matches: Sequence[LesionMatch]) -> str:
             lesion.true_class.word,
             lesion.measured_um,
             MISSED if lesion.measured_class is None else lesion.measured_class.word,
-            lesion.open_ended,
+            "true" if lesion.open_ended else "false",
         )
         for lesion in matches
     ]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.staging import CAMELYON17
 from nodescan.evaluation.agreement import confusion, kappa_of_numbers
-from nodescan.evaluation.bootstrap import Estimate, estimate, estimates
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
 from nodescan.evaluation.size_figures import LargestTask, SizeTask, largest, sizes
@@ -197,7 +197,5 @@ def _class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> Cla
     def kappa(drawn: NDArray[np.intp]) -> float:
         return kappa_of_numbers(codes[drawn, 0], codes[drawn, 1], classes=len(order))
 
-    def accuracy(drawn: NDArray[np.intp]) -> float:
-        return float((codes[drawn, 0] == codes[drawn, 1]).mean()) if len(drawn) else float("nan")
-
-    return ClassTask(order, table, estimate(len(codes), kappa), estimate(len(codes), accuracy))
+    right = int((codes[:, 0] == codes[:, 1]).sum())
+    return ClassTask(order, table, estimate(len(codes), kappa), share_of(right, len(codes)))

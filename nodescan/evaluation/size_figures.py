@@ -1,6 +1,6 @@
 """How measured sizes agree with true ones: of each lesion, and of the largest deposit of each slide."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.agreement import BlandAltman, bland_altman
-from nodescan.evaluation.bootstrap import Estimate, estimate, estimates
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
 from nodescan.evaluation.compare import SlideOutcome
 from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched, with_sizes
 
@@ -65,7 +65,7 @@ def sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
         lesions=lesions,
         agreement=_agreement([pairing.lesions for pairing in pairings]),
         classes=_lesion_classes(lesions),
-        recall=tuple(estimate(len(pairings), _recall(pairings, kind)) for kind in WITH_TUMOUR),
+        recall=tuple(_recall(pairings, kind) for kind in WITH_TUMOUR),
         false_deposits=_false_deposits(pairings),
         pieces=sum(pairing.pieces for pairing in pairings),
     )
@@ -111,16 +111,18 @@ def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
     return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(pairs_um), statistic))
 
 
-def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Callable[[NDArray[np.intp]], float]:
-    """Share of lesions of one true class that were found."""
+def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Estimate:
+    """Share of lesions of one true class that were found; resampled by slide where one slide has several."""
     own = [[lesion for lesion in pairing.lesions if lesion.true_class is kind] for pairing in pairings]
     there = np.array([len(lesions) for lesions in own])
     found = np.array([n_matched(lesions) for lesions in own])
+    if there.max(initial=0) <= 1:
+        return share_of(int(found.sum()), int(there.sum()))
 
     def share(drawn: NDArray[np.intp]) -> float:
         return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")
 
-    return share
+    return estimate(len(pairings), share)
 
 
 def _false_deposits(pairings: Sequence[Pairing]) -> Estimate:

@@ -99,7 +99,8 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     }
     content = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert content["slide_auc"] == 1.0
-    for name in ("slide_auc", "froc_score", "kappa"):
+    assert content["slide_auc_interval"] is None  # 1.0 in every resample
+    for name in ("froc_score", "kappa"):
         low, high = content[f"{name}_interval"]
         assert low <= content[name] <= high
     assert len(content["sensitivities"]) == len(content["sensitivities_interval"]) == 6
@@ -154,7 +155,7 @@ def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) ->
     write_evaluation(comparison, found, run / "evaluation", reference="truth")
     page = (run / "evaluation" / "evaluation.html").read_text()
     assert "s2 (has no deposits.geojson), s5 (incomplete, without a class; its lesions count as missed)" in page
-    assert "s5,2600.0,macro,,missed" in (run / "evaluation" / "lesions.csv").read_text()
+    assert "s5,2600.0,macro,,missed,false" in (run / "evaluation" / "lesions.csv").read_text()
     assert "likeliest detection" in page
 
 
