@@ -14,10 +14,11 @@ from nodescan.domain.deposits import Deposit, Detection, largest_class
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.evaluation.agreement import kappa_of_numbers
+from nodescan.evaluation.bootstrap import share_of
 from nodescan.evaluation.lesion_files import planted_outline
 from nodescan.imaging.detections import BESIDE_UM
 from nodescan.imaging.sizing import to_shape
-from training.scores import Interval, bootstrap, share
+from training.scores import Interval, as_interval, bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _is_named(known: Known, places: Sequence[Detection] | None) -> bool | None:
 
 
 def summarise(scores: Sequence[SlideScore]) -> SlideScores:
-    """All figures over the slides, with intervals by resampling slides; shares of deposits, deposits one by one."""
+    """All figures over the slides, with intervals by resampling slides; of shares of deposits, Wilson's."""
     truth, found = (np.array([int(getattr(s, name)) for s in scores]) for name in ("truth", "found"))
     false = np.array([s.false_deposits for s in scores], dtype=float)
     pairs = [(known, m) for s in scores for known, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
@@ -167,6 +168,5 @@ def _recall(scores: Sequence[SlideScore], label: Metastasis) -> Interval:
 
 
 def _share(hits: Sequence[bool]) -> Interval:
-    """How many of them, resampled one by one; NaN where there is none."""
-    counted = np.array(hits, dtype=bool)
-    return bootstrap(lambda index: share(counted[index]), len(counted))
+    """How many of them, each for itself; NaN where there is none."""
+    return as_interval(share_of(sum(map(bool, hits)), len(hits)))

@@ -178,6 +178,8 @@ def figure(value: Interval | float | None, *, places: int = 3, sign: bool = Fals
     if isinstance(value, Interval):
         if not np.isfinite(value.value):
             return "not defined"
+        if not np.isfinite(value.low):
+            return f"{value.value:{form}} (no interval)"
         return f"{value.value:{form}} ({value.low:{form}} to {value.high:{form}})"
     return f"{value:{form}}" if value is not None and np.isfinite(value) else "not defined"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.evaluation.bootstrap import estimate
+from nodescan.evaluation.bootstrap import Estimate, estimate
 
 BINS = 15
 """Bins of the calibration error, of equal width in probability."""
@@ -17,13 +17,15 @@ _SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure and its 95 % interval (percentile bootstrap); NaN where it isn't defined."""
+    """A figure and its 95 % interval ; NaN where one isn't defined."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
+        if np.isfinite(self.value) and not np.isfinite(self.low):
+            return f"{self.value:.4f} (no interval)"
         return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
@@ -56,5 +58,9 @@ def bootstrap(score: Callable[[NDArray[np.intp]], float], count: int) -> Interva
     score is handed intp (count,), which cases were drawn; it returns NaN where it isn't defined, as an AUC of one
     class, and such resamples are left out.
     """
-    found = estimate(count, score, seed=_SEED)
+    return as_interval(estimate(count, score, seed=_SEED))
+
+
+def as_interval(found: Estimate) -> Interval:
+    """NaN stands for None."""
     return Interval(*(float("nan") if end is None else end for end in (found.value, found.low, found.high)))

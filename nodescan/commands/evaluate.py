@@ -143,7 +143,11 @@ def _write_challenge(
     from nodescan.evaluation.detections import write_challenge_files
     from nodescan.kept_files import check_inputs
 
-    known = [(slide_id, subject.detections) for slide_id, subject in subjects.items() if subject.detections is not None]
+    known = [
+        (slide_id, subject.detections)
+        for slide_id, subject in subjects.items()
+        if subject.has_result and subject.detections is not None
+    ]
     check_inputs(read, (folder / f"{slide_id}.csv" for slide_id, _ in known))
     write_challenge_files(known, folder)
 

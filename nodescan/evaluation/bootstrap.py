@@ -1,7 +1,8 @@
-"""Intervals by resampling slides or patients with replacement."""
+"""Intervals: of shares by Wilson's formula, of all else by resampling slides or patients with replacement."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +15,38 @@ SEED = 20161116
 
 LEVEL = 0.95
 
+_NORMAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
+"""Half the width of that interval of a normal distribution, in standard deviations: 1.96."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95 % interval. None: not defined, for the data or for every resample. n: units resampled."""
+    """A figure and its 95 % interval. n: units resampled, or counted.
+
+    None: not defined, for the data or for every resample; without ends, too, where all resamples give one value, as of
+    ten hits in ten: that is no certainty.
+    """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
+
+
+def share_of(hits: int, n: int) -> Estimate:
+    """The share of n independent cases that are hits, with Wilson's score interval.
+
+    E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209-212; recommended for small n by Brown, Cai and DasGupta, Stat. Sci.
+    16 (2001) 101-133. Resamples of ten hits in ten never hold a miss, and their interval would have no width.
+    """
+    if n == 0:
+        return Estimate(None, None, None, 0)
+    share, spread = hits / n, _NORMAL**2 / n
+    middle = (share + spread / 2) / (1 + spread)
+    half = np.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    low = 0.0 if hits == 0 else float(middle - half)
+    high = 1.0 if hits == n else float(middle + half)
+    return Estimate(share, low, high, n)
 
 
 def estimate(units: int, statistic: Callable[[NDArray[np.intp]], float], *, seed: int = SEED) -> Estimate:
@@ -50,6 +74,8 @@ def _estimate(value: float, drawn: NDArray[np.float64], units: int) -> Estimate:
     defined = drawn[np.isfinite(drawn)]
     if not len(defined) or not np.isfinite(value):
         return Estimate(_number(value), None, None, units)
+    if defined.min() == defined.max():
+        return Estimate(float(value), None, None, units)
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(value), float(low), float(high), units)
 

@@ -6,10 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nodescan.domain.naming import few, how_many
-from nodescan.domain.patient import Staged
-from nodescan.domain.patient_stage import stage
-from nodescan.domain.section import Section
-from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.froc import FrocMode, SlideHits, judge
@@ -21,16 +17,13 @@ from nodescan.evaluation.lesions import (
     measured_lesions,
     official_lesions,
 )
-from nodescan.evaluation.pairing import Pairing, pair
+from nodescan.evaluation.pairing import Pairing, all_missed, pair
+from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
 from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike
-from nodescan.labels import LabelledSlide, LabelTable
-from nodescan.patients.grouping import group, not_run, section_of
-from nodescan.patients.restage import stage_labels
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.made_with import MadeWith
-from nodescan.reports.report_reader import read_deposit_shapes
-from nodescan.slides.slide_ids import slide_key
+from nodescan.reports.report_reader import StoredReport, read_deposit_shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +35,15 @@ class SlideOutcome:
     hits: SlideHits | None
     pairing: Pairing | None
 
-
-@dataclass(frozen=True, slots=True)
-class PatientOutcome:
-    """A patient's true stage and the one found.
-
-    found_stage: where not every node was read whole, by what was found; None where that is nothing, which is no pN0.
-    """
-
-    patient_id: str
-    true_stage: str
-    found: Staged
+    @property
+    def report(self) -> StoredReport | None:
+        """None where it was not run, and for challenge files."""
+        return None if self.subject is None else self.subject.report
 
     @property
-    def found_stage(self) -> str | None:
-        return None if self.found.category is None or self.found.lowest is None else self.found.lowest.category
+    def in_part(self) -> bool:
+        """Whether it was run, and its score is of what was examined of it alone."""
+        return self.subject is not None and self.subject.in_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +103,7 @@ def compare(
         raise UsageError(
             f"the reference shows no lesions of {how_many(len(unscored), 'tumour slide')}: {_few(unscored)}"
         )
-    patients, not_run_patients, open_stages = _patients(by_key, reference)
+    patients, not_run_patients, open_stages = patient_outcomes(by_key, reference)
     return Comparison(
         mode=mode,
         slides=tuple(sorted(outcomes, key=lambda outcome: outcome.reference.slide_id)),
@@ -139,7 +126,7 @@ def compare(
 
 def _without_result(subject: Subject, reference: Reference) -> bool:
     """Points are only asked for where there are lesions to find; a run may have been told to write none."""
-    return subject.detections is None and (reference.has_lesions or subject.score is None)
+    return not subject.has_result if reference.has_lesions else subject.score is None
 
 
 def _assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missing: list[str]) -> Reference:
@@ -181,23 +168,22 @@ def _outcomes(
                 unscored.append(slide.slide_id)
             else:
                 hits = _hits(slide, subject, mode, mpp_um)
-            pairing = _pairing(slide, subject)
-        if isinstance(pairing, Unpaired):
-            unpaired.append(pairing)
-            pairing = None
+            reason, pairing = _pairing(slide, subject)
+            unpaired += [Unpaired(slide.slide_id, reason)] if reason else []
         outcomes.append(SlideOutcome(slide, subject, hits, pairing))
     return outcomes, unscored, unpaired
 
 
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
-    """None where a slide is left out: without detections in official mode, normal and without a result in the other.
+    """None where a slide is left out: without a result in official mode, normal and without one in the other.
 
-    A normal slide that nobody read has no false positives: as a slide it would raise the score.
+    A normal slide that nobody read has no false positives: as a slide it would raise the score. So would one of which
+    a part was read and nothing found, but the organisers' script counts every slide that has a file.
     """
-    detections = None if subject is None else subject.detections
-    if mode is FrocMode.EVERY_SLIDE and not (subject is not None and subject.has_result):
-        detections = None
+    detections = subject.detections if subject is not None and subject.has_result else None
     if detections is None and (mode is FrocMode.OFFICIAL or not slide.tumour):
+        return None
+    if mode is FrocMode.EVERY_SLIDE and not slide.tumour and subject is not None and subject.open_negative:
         return None
     lesions = _lesions(slide, subject, mode, mpp_um) if slide.tumour else None
     if detections is None:
@@ -221,50 +207,26 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     return replace(found, origin=drawn.origin, whole=drawn.whole)
 
 
-def _pairing(slide: ReferenceSlide, subject: Subject | None) -> Pairing | Unpaired | None:
+def _pairing(slide: ReferenceSlide, subject: Subject | None) -> tuple[str, Pairing | None]:
     """Sizes can be compared where the slide was measured and its lesions, or their absence, are known.
 
-    None for what is told of elsewhere: a slide without a report, or without lesions in the reference.
+    The reason why they can't, "" where they can and where that is told elsewhere: a slide without a report, or without
+    lesions in the reference. Lesions of a slide without a class count as missed, if its spacing tells their size.
     """
     report = None if subject is None else subject.report
     if report is None or (slide.lesions is None and slide.tumour is not False):
-        return None
-    if report.info is None or report.metastasis is None:
-        return Unpaired(slide.slide_id, f"{report.status.value}, without a class")
+        return "", None
+    without_class = f"{report.status.value}, without a class"
+    if report.info is None:
+        return without_class, None
+    lesions = slide.lesions.deposits(report.info.spacing, report.info.shown_from_px) if slide.lesions else ()
+    if report.metastasis is None:
+        missed = all_missed(slide.slide_id, lesions) if lesions else None
+        return without_class + ("; its lesions count as missed" if lesions else ""), missed
     shapes = read_deposit_shapes(report)
     if shapes is None:
-        return Unpaired(slide.slide_id, f"has no {DEPOSITS_GEOJSON}")
-    lesions = slide.lesions.deposits(report.info.spacing, report.info.shown_from_px) if slide.lesions else ()
-    return pair(slide.slide_id, lesions, report.deposits, shapes)
-
-
-def _patients(
-    by_key: Mapping[str, Subject], reference: Reference
-) -> tuple[tuple[PatientOutcome, ...], tuple[str, ...], list[str]]:
-    """Patients with at least one slide that was run, those with none, and those whose true stage isn't known."""
-    if not reference.nodes or not any(subject.report for subject in by_key.values()):
-        return (), (), []
-    labelled = stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
-    truth = {result.staged.specimen.patient_id: result.staged.words for result in labelled if result.staged.determined}
-    truth.update(reference.stages)
-    sections = [(slide.facts, _section(by_key.get(slide_key(slide.slide_id)), slide)) for slide in reference.nodes]
-    rows = [(facts, section.slide_id, section) for facts, section in sections]
-    found = [stage(specimen, CAMELYON17) for specimen in group(rows, CAMELYON17)]
-    run = {facts.patient_id for facts, slide_id, _ in rows if slide_key(slide_id) in by_key}
-    outcomes = [
-        PatientOutcome(result.specimen.patient_id, truth[result.specimen.patient_id], result)
-        for result in found
-        if result.specimen.patient_id in run & truth.keys()
-    ]
-    everyone = {facts.patient_id for facts, _ in sections}
-    return tuple(outcomes), tuple(sorted(everyone - run)), sorted(run - truth.keys())
-
-
-def _section(subject: Subject | None, slide: LabelledSlide) -> Section:
-    nodes = slide.facts.nodes_on_slide
-    if subject is None or subject.report is None:
-        return not_run(slide.slide_id, "listed, but not run", nodes_on_slide=nodes)
-    return section_of(subject.report, nodes_on_slide=nodes)
+        return f"has no {DEPOSITS_GEOJSON}", None
+    return "", pair(slide.slide_id, lesions, report.deposits, shapes)
 
 
 def _stage_notes(open_stages: list[str]) -> list[str]:

@@ -8,20 +8,10 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.evaluation_page import render
-from nodescan.evaluation.figures import (
-    MISSED,
-    WITH_TUMOUR,
-    ClassTask,
-    Figures,
-    LargestTask,
-    LesionTask,
-    SizeAgreement,
-    SizeTask,
-    SlideTask,
-    score_of,
-)
+from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask, score_of
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
+from nodescan.evaluation.size_figures import MISSED, WITH_TUMOUR, LargestTask, SizeAgreement, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.kept_files import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
@@ -78,7 +68,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "reference": reference,
         "mode": comparison.mode.value,
         **_made_with(comparison.made_with),
-        "interval": {"level": LEVEL, "resamples": RESAMPLES, "by": "slide; patient for stages"},
+        "interval": {"level": LEVEL, "resamples": RESAMPLES, "by": "slide; patient for stages", "of_shares": "Wilson"},
         **_slide_task(figures.slide_task),
         **_lesion_task(figures.lesion_task),
         **_kappa(figures),
@@ -90,6 +80,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
         "slides_without_class": list(figures.without_class),
+        "slides_not_read_whole": [slide.reference.slide_id for slide in comparison.slides if slide.in_part],
         "slides_not_judged": list(comparison.not_judged),
         "slides_without_lesion_reference": list(comparison.unscored),
         "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
@@ -143,6 +134,7 @@ def _lesion_task(task: LesionTask | None) -> Json:
         "n_lesions": task.n_lesions,
         "froc_normal_slides_left_out": list(task.normal_left_out),
         "froc_tumour_slides_missed": list(task.tumour_missed),
+        "froc_normal_slides_in_part_left_out": list(task.normal_in_part),
     }
 
 
@@ -183,6 +175,7 @@ def _sizes(task: SizeTask | None) -> Json:
     content: dict[str, object] = {
         "n_lesions": len(task.lesions),
         "n_matched": n_matched(task.lesions),
+        "n_may_be_larger": sum(lesion.open_ended for lesion in task.lesions),
         "pieces": task.pieces,
         "confusion_rows": words,
         "confusion_columns": [MISSED, *words],
@@ -200,6 +193,7 @@ def _largest(task: LargestTask | None) -> Json:
         "n_stated": task.n_stated,
         "n_slides": len(task.slides),
         "n_matched": n_matched(task.slides),
+        "n_may_be_larger": sum(slide.open_ended for slide in task.slides),
     }
     for name, found in _limits(task.agreement).items():
         content.update(_with_interval(name, found))
@@ -237,7 +231,8 @@ def _lesions(matches: Sequence[LesionMatch]) -> str:
             lesion.true_class.word,
             lesion.measured_um,
             MISSED if lesion.measured_class is None else lesion.measured_class.word,
+            "true" if lesion.open_ended else "false",
         )
         for lesion in matches
     ]
-    return csv_text(("slide_id", "true_um", "true_class", "measured_um", "measured_class"), rows)
+    return csv_text(("slide_id", "true_um", "true_class", "measured_um", "measured_class", "may_be_larger"), rows)

@@ -1,5 +1,6 @@
 """evaluation.html: every figure with its interval, the three plots, the tables, and what was left out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
-from nodescan.evaluation.figures import MISSED, WITH_TUMOUR, ClassTask, Figures, LesionTask, SizeTask
+from nodescan.evaluation.figures import ClassTask, Figures, LesionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
-from nodescan.evaluation.pairing import n_matched
+from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
+from nodescan.evaluation.size_figures import MISSED, WITH_TUMOUR, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
@@ -73,7 +75,7 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
     if figures.slide_task is not None:
         task = figures.slide_task
         without = f"; {len(task.without_score)} without a score left out" if task.without_score else ""
-        kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}"
+        kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}{_in_part_note(task.in_part)}"
         facts.append(Fact("Slide AUC", number_words(task.auc), kinds))
     if figures.lesion_task is not None:
         facts.append(Fact("FROC score", number_words(figures.lesion_task.score), _froc_note(figures.lesion_task)))
@@ -108,7 +110,13 @@ def _froc_note(task: LesionTask) -> str:
         if names
     ]
     more = f"; slides without a result: {', '.join(without)}" if without else ""
-    return f"{task.n_lesions} lesions, {task.n_slides} slides{more}"
+    if task.normal_in_part:
+        more += f"; {len(task.normal_in_part)} normal, incomplete with nothing found, left out"
+    return f"{task.n_lesions} lesions, {task.n_slides} slides{more}{_in_part_note(task.in_part)}"
+
+
+def _in_part_note(names: Sequence[str]) -> str:
+    return f"; {len(names)} incomplete, scored by what was examined" if names else ""
 
 
 def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
@@ -146,6 +154,14 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
             "Left out of the size agreement",
             tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired),
         ),
+        (
+            "Lesions whose deposit may be larger than measured: found, but no part of bias and limits",
+            () if figures.sizes is None else _open_ended(figures.sizes.lesions),
+        ),
+        (
+            "Slides whose largest deposit is one at least: no part of the bias of the largest size",
+            () if figures.largest is None else _open_ended(figures.largest.slides),
+        ),
         ("Without a class, so no part of kappa, right class and largest size", figures.without_class),
         ("Without a slide score", () if figures.slide_task is None else figures.slide_task.without_score),
         ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
@@ -156,6 +172,11 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
         (
             "Tumour slides without a result, their lesions counted as missed",
             () if figures.lesion_task is None else figures.lesion_task.tumour_missed,
+        ),
+        ("Incomplete, so with a score of what was examined alone", _in_part_words(comparison)),
+        (
+            "Normal slides, incomplete with nothing found, left out of the FROC score",
+            () if figures.lesion_task is None else figures.lesion_task.normal_in_part,
         ),
         ("Patients without any slide run", comparison.patients_not_run),
         (
@@ -172,6 +193,22 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     )
 
 
+def _open_ended(lesions: Sequence[LesionMatch]) -> tuple[str, ...]:
+    """Each lesion by its slide, as often as there are some."""
+    return tuple(lesion.slide_id for lesion in lesions if lesion.open_ended)
+
+
+def _in_part_words(comparison: Comparison) -> tuple[str, ...]:
+    """Each slide that was not read whole, with how much of its tissue was examined, rounded down: "n1 (46 %)"."""
+    reports = [(slide.reference.slide_id, slide.report) for slide in comparison.slides if slide.in_part]
+    return tuple(
+        slide_id
+        if report is None or report.examined_fraction is None
+        else f"{slide_id} ({math.floor(100 * report.examined_fraction)} %)"
+        for slide_id, report in reports
+    )
+
+
 def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
     plots: list[Plot] = []
     if figures.slide_task is not None and figures.slide_task.auc.value is not None:
@@ -182,11 +219,11 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         svg = froc_plot(task.curve, values, steps=comparison.mode is FrocMode.EVERY_SLIDE)
         plots.append(Plot("FROC, lesions", Markup(svg), "The score is the mean of the six marked points."))
     if figures.sizes is not None and figures.sizes.agreement.limits is not None:
-        svg = bland_altman_plot(figures.sizes.lesions, figures.sizes.agreement.limits)
+        svg = bland_altman_plot(with_sizes(figures.sizes.lesions), figures.sizes.agreement.limits)
         note = f"{_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
     elif figures.largest is not None and figures.largest.agreement.limits is not None:
-        svg = bland_altman_plot(figures.largest.slides, figures.largest.agreement.limits)
+        svg = bland_altman_plot(with_sizes(figures.largest.slides), figures.largest.agreement.limits)
         note = f"The largest deposit of each slide. {_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
         plots.append(Plot("Largest sizes (Bland-Altman)", Markup(svg), note))
     return plots

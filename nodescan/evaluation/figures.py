@@ -1,6 +1,6 @@
 """From compared slides and patients to figures, each with its bootstrap interval."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,29 +8,31 @@ from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.staging import CAMELYON17
-from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion, kappa_of_numbers
-from nodescan.evaluation.bootstrap import Estimate, estimate, estimates
+from nodescan.evaluation.agreement import confusion, kappa_of_numbers
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
-from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched
+from nodescan.evaluation.size_figures import LargestTask, SizeTask, largest, sizes
 from nodescan.evaluation.slide_auc import RocCurve, roc_auc, roc_curve
-from nodescan.reports.report_reader import StoredReport
 
 CLASSES = tuple(found.word for found in Metastasis)
-WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 STAGES = tuple(rule.category for rule in CAMELYON17.rules)
-NO_CLASS, MISSED = "no class", "missed"
+NO_CLASS = "no class"
 
 
 @dataclass(frozen=True, slots=True)
 class SlideTask:
-    """One score a slide, tumour against normal. without_score: slides of the reference that gave none."""
+    """One score a slide, tumour against normal. without_score: slides of the reference that gave none.
+
+    in_part: those whose score is of what was examined alone, as they are incomplete; they count.
+    """
 
     auc: Estimate
     curve: RocCurve
     n_tumour: int
     n_normal: int
     without_score: tuple[str, ...]
+    in_part: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class LesionTask:
     """score: the mean of `sensitivities`, which are read at FALSE_POSITIVES a slide.
 
     n_slides: those with a result, which false positives are over. normal_left_out: normal slides without one;
-    tumour_missed: tumour slides without one, whose lesions count as missed.
+    tumour_missed: tumour slides without one, whose lesions count as missed. normal_in_part: normal slides left out as
+    nothing was found in the part that was examined; in_part: other incomplete slides, which count.
     """
 
     score: Estimate
@@ -48,6 +51,8 @@ class LesionTask:
     n_lesions: int
     normal_left_out: tuple[str, ...]
     tumour_missed: tuple[str, ...]
+    normal_in_part: tuple[str, ...]
+    in_part: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +70,6 @@ class ClassTask:
     @property
     def columns(self) -> tuple[str, ...]:
         return (NO_CLASS, *self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class SizeAgreement:
-    """Bland-Altman over matched pairs, and its figures with their intervals, in um.
-
-    median_error: share of the true size, without its sign.
-    """
-
-    limits: BlandAltman | None
-    bias: Estimate
-    lower: Estimate
-    upper: Estimate
-    median_error: Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class SizeTask:
-    """Annotated lesions against deposits. lesions: all of them; classes: true class by measured one, or missed."""
-
-    lesions: tuple[LesionMatch, ...]
-    agreement: SizeAgreement
-    classes: NDArray[np.int64]
-    recall: tuple[Estimate, ...]
-    false_deposits: Estimate
-    pieces: int
-
-
-@dataclass(frozen=True, slots=True)
-class LargestTask:
-    """The largest deposit of each slide: the size that the reference states against the one measured.
-
-    slides: one a slide, its measured size None where nothing was found. n_stated: slides whose size the reference
-    states; those without a result or a class are not among `slides`.
-    """
-
-    slides: tuple[LesionMatch, ...]
-    n_stated: int
-    agreement: SizeAgreement
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +95,8 @@ def figures(comparison: Comparison) -> Figures:
         lesion_task=_lesion_task(comparison),
         slide_classes=_slide_classes(comparison.slides),
         stages=_stages(comparison),
-        sizes=_sizes(comparison.slides),
-        largest=_largest(comparison.slides),
+        sizes=sizes(comparison.slides),
+        largest=largest(comparison.slides),
         without_class=_without_class(comparison.slides),
     )
 
@@ -147,17 +113,14 @@ def _slide_task(slides: Sequence[SlideOutcome]) -> SlideTask | None:
         curve=roc_curve(scores, tumour),
         n_tumour=int(tumour.sum()),
         n_normal=int((~tumour).sum()),
-        without_score=tuple(slide.reference.slide_id for slide, score in scored if score is None),
+        without_score=_names(slide for slide, score in scored if score is None),
+        in_part=_names(slide for slide, _ in with_score if slide.in_part),
     )
 
 
 def score_of(slide: SlideOutcome) -> float | None:
     """The slide's score, None where it was not run or gave none."""
     return None if slide.subject is None else slide.subject.score
-
-
-def _report_of(slide: SlideOutcome) -> StoredReport | None:
-    return None if slide.subject is None else slide.subject.report
 
 
 def _lesion_task(comparison: Comparison) -> LesionTask | None:
@@ -181,9 +144,15 @@ def _lesion_task(comparison: Comparison) -> LesionTask | None:
         curve=froc.curve(),
         n_slides=len(hits) - len(missed),
         n_lesions=froc.n_lesions,
-        normal_left_out=tuple(slide.reference.slide_id for slide in normal),
-        tumour_missed=tuple(slide.reference.slide_id for slide in missed),
+        normal_left_out=_names(slide for slide in normal if not slide.in_part),
+        tumour_missed=_names(missed),
+        normal_in_part=_names(slide for slide in normal if slide.in_part),
+        in_part=_names(slide for slide in comparison.slides if slide.hits is not None and slide.in_part),
     )
+
+
+def _names(slides: Iterable[SlideOutcome]) -> tuple[str, ...]:
+    return tuple(slide.reference.slide_id for slide in slides)
 
 
 def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
@@ -195,15 +164,15 @@ def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
         return None
     pairs: list[tuple[str, str]] = []
     for slide in slides:
-        report, label = _report_of(slide), slide.reference.label
+        report, label = slide.report, slide.reference.label
         if report is not None and label is not None:
             pairs.append((label.word, "" if report.metastasis is None else report.metastasis.word))
     return _class_task(pairs, CLASSES) if pairs else None
 
 
 def _without_class(slides: Sequence[SlideOutcome]) -> tuple[str, ...]:
-    """Slides that `_slide_classes` and `_largest` can't count: run, but incomplete with nothing found, or failed."""
-    reports = [(slide.reference, _report_of(slide)) for slide in slides]
+    """Slides that `_slide_classes` and `largest` can't count: run, but incomplete with nothing found, or failed."""
+    reports = [(slide.reference, slide.report) for slide in slides]
     return tuple(
         truth.slide_id
         for truth, report in reports
@@ -228,82 +197,5 @@ def _class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> Cla
     def kappa(drawn: NDArray[np.intp]) -> float:
         return kappa_of_numbers(codes[drawn, 0], codes[drawn, 1], classes=len(order))
 
-    def accuracy(drawn: NDArray[np.intp]) -> float:
-        return float((codes[drawn, 0] == codes[drawn, 1]).mean()) if len(drawn) else float("nan")
-
-    return ClassTask(order, table, estimate(len(codes), kappa), estimate(len(codes), accuracy))
-
-
-def _sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
-    pairings = [slide.pairing for slide in slides if slide.pairing is not None]
-    lesions = tuple(lesion for pairing in pairings for lesion in pairing.lesions)
-    if not lesions:
-        return None
-    return SizeTask(
-        lesions=lesions,
-        agreement=_agreement([pairing.lesions for pairing in pairings]),
-        classes=_lesion_classes(lesions),
-        recall=tuple(estimate(len(pairings), _recall(pairings, kind)) for kind in WITH_TUMOUR),
-        false_deposits=_false_deposits(pairings),
-        pieces=sum(pairing.pieces for pairing in pairings),
-    )
-
-
-def _largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
-    """Over slides with a class for which the reference states a size."""
-    matches: list[LesionMatch] = []
-    for slide in slides:
-        truth, report = slide.reference, _report_of(slide)
-        if truth.largest_um is None or truth.label is None or report is None or report.metastasis is None:
-            continue
-        measured = report.largest_deposit_um
-        found = None if measured is None else report.metastasis
-        matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found))
-    if not matches:
-        return None
-    n_stated = sum(slide.reference.largest_um is not None for slide in slides)
-    return LargestTask(tuple(matches), n_stated, _agreement([[match] for match in matches]))
-
-
-def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
-    """Over all matched pairs of sizes; intervals by slide."""
-    pairs_um = [
-        np.array([(m.true_um, m.measured_um) for m in lesions if m.measured_um is not None]).reshape(-1, 2)
-        for lesions in by_slide
-    ]
-
-    def statistic(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
-        sizes = np.concatenate([pairs_um[index] for index in drawn])
-        found = bland_altman(sizes[:, 0], sizes[:, 1])
-        if found is None:
-            return np.full(4, np.nan)
-        error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
-        return np.array([found.bias_um, found.lower_um, found.upper_um, error])
-
-    matched = np.concatenate(pairs_um)
-    return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(pairs_um), statistic))
-
-
-def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Callable[[NDArray[np.intp]], float]:
-    """Share of lesions of one true class that were found."""
-    own = [[lesion for lesion in pairing.lesions if lesion.true_class is kind] for pairing in pairings]
-    there = np.array([len(lesions) for lesions in own])
-    found = np.array([n_matched(lesions) for lesions in own])
-
-    def share(drawn: NDArray[np.intp]) -> float:
-        return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")
-
-    return share
-
-
-def _false_deposits(pairings: Sequence[Pairing]) -> Estimate:
-    false = np.array([pairing.false_deposits for pairing in pairings], dtype=np.float64)
-    return estimate(len(false), lambda drawn: float(false[drawn].mean()))
-
-
-def _lesion_classes(lesions: Sequence[LesionMatch]) -> NDArray[np.int64]:
-    """int64 (3, 4): true ITC, micro, macro by row; missed, measured ITC, micro, macro by column."""
-    table = np.zeros((3, 4), dtype=np.int64)
-    for lesion in lesions:
-        table[lesion.true_class - 1, 0 if lesion.measured_class is None else int(lesion.measured_class)] += 1
-    return table
+    right = int((codes[:, 0] == codes[:, 1]).sum())
+    return ClassTask(order, table, estimate(len(codes), kappa), share_of(right, len(codes)))

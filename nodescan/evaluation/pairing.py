@@ -12,21 +12,28 @@ from nodescan.imaging.sizing import to_shape
 
 @dataclass(frozen=True, slots=True)
 class LesionMatch:
-    """One annotated lesion and its deposit, None where it was missed. Sizes are greatest diameters in um."""
+    """One annotated lesion and its deposit, None where it was missed. Sizes are greatest diameters in um.
+
+    open_ended: it was found, and its measured size is one that it has at least, so no measurement to compare.
+    """
 
     slide_id: str
     true_um: float
     true_class: Metastasis
     measured_um: float | None
     measured_class: Metastasis | None
+    open_ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """A slide's lesions, each once. false_deposits: those in no lesion; pieces: further ones of a paired lesion."""
+    """A slide's lesions, each once. false_deposits: those in no lesion; pieces: further ones of a paired lesion.
+
+    false_deposits is None where the slide has no class, so that its lesions are missed and it can't be free of them.
+    """
 
     lesions: tuple[LesionMatch, ...]
-    false_deposits: int
+    false_deposits: int | None
     pieces: int
 
 
@@ -58,12 +65,23 @@ def pair(
     return Pairing(matches, len(outlines.keys() - overlapping), len(overlapping - set(partner.values())))
 
 
+def all_missed(slide_id: str, lesions: Sequence[Deposit]) -> Pairing:
+    """The pairing of a slide without a class."""
+    return Pairing(tuple(_match(slide_id, lesion, None) for lesion in lesions), None, 0)
+
+
 def n_matched(lesions: Sequence[LesionMatch]) -> int:
     """How many of the lesions were not missed."""
     return sum(lesion.measured_um is not None for lesion in lesions)
 
 
+def with_sizes(lesions: Sequence[LesionMatch]) -> tuple[LesionMatch, ...]:
+    """Those whose measured size can be held against the true one: found, and measured from end to end."""
+    return tuple(lesion for lesion in lesions if lesion.measured_um is not None and not lesion.open_ended)
+
+
 def _match(slide_id: str, lesion: Deposit, deposit: Deposit | None) -> LesionMatch:
     measured_um = None if deposit is None else deposit.diameter_um
     found = None if deposit is None else deposit.metastasis
-    return LesionMatch(slide_id, lesion.diameter_um, lesion.metastasis, measured_um, found)
+    open_ended = deposit is not None and deposit.may_be_larger
+    return LesionMatch(slide_id, lesion.diameter_um, lesion.metastasis, measured_um, found, open_ended)

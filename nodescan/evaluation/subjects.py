@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.csv_rows import read_lines
+from nodescan.domain.report import Status
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
@@ -38,6 +39,16 @@ class Subject:
     def has_result(self) -> bool:
         """Whether its detections mean something: not where it failed, wasn't judged, or nothing was examined."""
         return self.detections is not None and self.score is not None
+
+    @property
+    def in_part(self) -> bool:
+        """Whether it has a score, but only of what was examined of it."""
+        return self.report is not None and self.report.status is Status.INCOMPLETE and self.score is not None
+
+    @property
+    def open_negative(self) -> bool:
+        """Whether nothing was found in the part of it that was examined: it may yet be a slide with tumour."""
+        return self.in_part and self.report is not None and self.report.metastasis is None
 
 
 def subjects_of_run(folder: Path) -> Mapping[str, Subject]:

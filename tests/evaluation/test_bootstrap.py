@@ -1,8 +1,9 @@
 """Intervals by resampling units."""
 
 import numpy as np
+import pytest
 
-from nodescan.evaluation.bootstrap import estimate, estimates
+from nodescan.evaluation.bootstrap import estimate, estimates, share_of
 
 
 def test_the_interval_of_a_mean_is_that_of_theory() -> None:
@@ -43,3 +44,27 @@ def test_several_figures_share_their_resamples() -> None:
     values = np.arange(9.0)
     one, two = estimates(9, lambda drawn: np.array([values[drawn].sum(), 2 * values[drawn].sum()]))
     assert (two.low, two.high) == (2 * one.low, 2 * one.high)
+
+
+@pytest.mark.parametrize(("hits", "low", "high"), [(10, 0.7225, 1.0), (0, 0.0, 0.2775), (7, 0.3968, 0.8922)])
+def test_a_share_of_ten_has_the_interval_of_wilson(hits: int, low: float, high: float) -> None:
+    """As tables of the formula have it; ten of ten is no certainty."""
+    found = share_of(hits, 10)
+    assert (found.value, found.n) == (hits / 10, 10)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+
+
+@pytest.mark.parametrize("n", [10, 20])
+def test_nineteen_of_twenty_intervals_of_a_share_hold_it(n: int) -> None:
+    """Of a true share of 0.95, where bootstrap intervals hold it in half of the samples of ten."""
+    hits = np.random.default_rng(5).binomial(n, 0.95, 4000)
+    ends = [share_of(int(count), n) for count in hits]
+    held = [one.low <= 0.95 <= one.high for one in ends if one.low is not None and one.high is not None]
+    assert np.mean(held) > 0.9
+
+
+def test_where_all_resamples_are_one_value_there_is_no_interval() -> None:
+    """Ten values of 1 say little of the next."""
+    found = estimate(10, lambda drawn: float(np.ones(10)[drawn].mean()))
+    assert (found.value, found.low, found.high) == (1.0, None, None)
+    assert share_of(0, 0).value is None

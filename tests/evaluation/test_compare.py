@@ -99,7 +99,8 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     }
     content = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert content["slide_auc"] == 1.0
-    for name in ("slide_auc", "froc_score", "kappa"):
+    assert content["slide_auc_interval"] is None  # 1.0 in every resample
+    for name in ("froc_score", "kappa"):
         low, high = content[f"{name}_interval"]
         assert low <= content[name] <= high
     assert len(content["sensitivities"]) == len(content["sensitivities_interval"]) == 6
@@ -143,15 +144,18 @@ def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) ->
     comparison = compared(run, truth)
     assert [(left.slide_id, left.reason) for left in comparison.unpaired] == [
         ("s2", "has no deposits.geojson"),
-        ("s5", "incomplete, without a class"),
+        ("s5", "incomplete, without a class; its lesions count as missed"),
     ]
     found = figures(comparison)
-    assert found.sizes.agreement.bias.n == 3
+    assert found.sizes.classes.tolist() == [[0, 0, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]]
+    assert [value.value for value in found.sizes.recall] == [None, 0.5, 0.5]
+    assert (found.sizes.false_deposits.value, found.sizes.false_deposits.n) == (0.0, 3)
     content = evaluation_as_json(comparison, found, reference="truth")
     assert content["slides_without_sizes"][0] == {"slide_id": "s2", "reason": "has no deposits.geojson"}
     write_evaluation(comparison, found, run / "evaluation", reference="truth")
     page = (run / "evaluation" / "evaluation.html").read_text()
-    assert "s2 (has no deposits.geojson), s5 (incomplete, without a class)" in page
+    assert "s2 (has no deposits.geojson), s5 (incomplete, without a class; its lesions count as missed)" in page
+    assert "s5,2600.0,macro,,missed,false" in (run / "evaluation" / "lesions.csv").read_text()
     assert "likeliest detection" in page
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.commands.evaluate import evaluate
 from nodescan.domain.deposits import Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
+from nodescan.errors import UsageError
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.evaluation_files import evaluation_as_json
 from nodescan.evaluation.evaluation_page import key_facts, left_out, render
@@ -136,10 +138,92 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
     assert scored.slide_classes is not None
     assert scored.slide_classes.kappa.n == 2
     assert [(fact.label, fact.value, fact.note) for fact in left_out(found, scored)] == [
-        ("Without a class, so no part of kappa, right class and largest size", "1", "n")
+        ("Without a class, so no part of kappa, right class and largest size", "1", "n"),
+        ("Incomplete, so with a score of what was examined alone", "1", "n (90 %)"),
     ]
     assert key_facts(scored)[-1].note == "largest of a slide, measured less stated; 2 of 3 slides"
     content = evaluation_as_json(found, scored, reference="r.csv")
     assert content["slides_without_class"] == ["n"]
     assert content["largest_size_agreement"]["n_stated"] == 3
     assert "Without a class, so no part" in render(found, scored, reference="r.csv")
+
+
+def test_official_figures_refuse_a_slide_of_another_stain_or_leave_it_out(tmp_path: Path) -> None:
+    """Its points mean nothing: it is no slide without false positives, and no slide with them."""
+    run, truth = write_run(tmp_path / "run", [tumour_slide(), IHC]), reference(tmp_path, ["n"])
+    with pytest.raises(UsageError, match=r"no detections of 1 slide of the reference.*n; run them"):
+        compared(run, truth, FrocMode.OFFICIAL)
+    found = compared(run, truth, FrocMode.OFFICIAL, as_submitted=True)
+    task = figures(found).lesion_task
+    assert task is not None
+    assert (found.missing, task.n_slides, task.normal_left_out) == (("n",), 1, ("n",))
+
+
+def test_a_slide_without_a_result_gets_no_challenge_file(tmp_path: Path) -> None:
+    """An empty one would say that nothing was found; the command says with its exit code that one is missing."""
+    run, truth = write_run(tmp_path / "run", [tumour_slide(), IHC, report("m")]), reference(tmp_path, ["n", "m"])
+    code = evaluate(truth, run, camelyon_csv=tmp_path / "csv", as_json=True)
+    assert code == 1
+    assert sorted(path.name for path in (tmp_path / "csv").iterdir()) == ["m.csv", "t.csv"]
+
+
+def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> None:
+    """46 % examined, nothing found: no slide to have been free of false positives, and named beside both figures."""
+    half = replace(report("n", status=Status.INCOMPLETE), examined_fraction=0.469)
+    part = replace(report("u", (900.0,), status=Status.INCOMPLETE), examined_fraction=0.8)
+    truth = reference(tmp_path, ["n"])
+    truth_file(truth, "u", "micro", (900.0,))
+    (truth / "labels.csv").unlink()
+    write_csv(truth / "labels.csv", "slide_id,label", "t,micro", "u,micro", "n,negative")
+    found = compared(write_run(tmp_path / "run", [tumour_slide(), half, part]), truth)
+    scored = figures(found)
+    task = scored.lesion_task
+    assert task is not None
+    assert (task.n_slides, task.normal_in_part, task.in_part, task.normal_left_out) == (2, ("n",), ("u",), ())
+    assert froc_note(found) == (
+        "2 lesions, 2 slides; 1 normal, incomplete with nothing found, left out; "
+        "1 incomplete, scored by what was examined"
+    )
+    assert key_facts(scored)[0].note == "2 tumour, 1 normal slides; 2 incomplete, scored by what was examined"
+    rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
+    assert ("Incomplete, so with a score of what was examined alone", "n (46 %), u (80 %)") in rows
+    assert ("Normal slides, incomplete with nothing found, left out of the FROC score", "n") in rows
+    content = evaluation_as_json(found, scored, reference="truth")
+    assert content["slides_not_read_whole"] == ["n", "u"]
+    assert content["froc_normal_slides_in_part_left_out"] == ["n"]
+    official = figures(compared(tmp_path / "run", truth, FrocMode.OFFICIAL)).lesion_task
+    assert official is not None
+    assert (official.n_slides, official.in_part) == (3, ("n", "u"))
+
+
+def test_a_slide_read_in_part_in_which_something_was_found_counts(tmp_path: Path) -> None:
+    """A false deposit costs, read whole or not."""
+    false = report("n", (900.0,), status=Status.INCOMPLETE)
+    task = figures(
+        compared(write_run(tmp_path / "run", [tumour_slide(), false]), reference(tmp_path, ["n"]))
+    ).lesion_task
+    assert task is not None
+    assert (task.n_slides, task.normal_in_part, task.in_part) == (2, (), ("n",))
+
+
+def test_a_size_that_is_one_at_least_is_no_measurement(tmp_path: Path) -> None:
+    """600 um seen of 2,000 were a bias of -1,400; it counts as found, and the page names it."""
+    truth = tmp_path / "truth"
+    for name, true_um in (("a", 900.0), ("b", 900.0), ("c", 2000.0)):
+        truth_file(truth, name, "micro", (true_um,))
+    write_csv(truth / "labels.csv", "slide_id,label,largest_deposit_um", "a,micro,900", "b,micro,900", "c,micro,2000")
+    whole = report("c", (600.0,))
+    cut = replace(whole, deposits=(replace(whole.deposits[0], cut_off=True),), at_least=True)
+    found = compared(write_run(tmp_path / "run", [report("a", (910.0,)), report("b", (930.0,)), cut]), truth)
+    scored = figures(found)
+    assert scored.sizes is not None
+    assert scored.largest is not None
+    assert scored.sizes.agreement.bias.value == pytest.approx(20.0, abs=0.1)
+    assert scored.largest.agreement.bias.value == pytest.approx(20.0)
+    assert scored.sizes.recall[1].value == 1.0
+    rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
+    assert ("Lesions whose deposit may be larger than measured: found, but no part of bias and limits", "c") in rows
+    assert ("Slides whose largest deposit is one at least: no part of the bias of the largest size", "c") in rows
+    content = evaluation_as_json(found, scored, reference="truth")
+    assert content["size_agreement"]["n_may_be_larger"] == content["largest_size_agreement"]["n_may_be_larger"] == 1
+    assert "c: 2.00 mm" not in render(found, scored, reference="truth")

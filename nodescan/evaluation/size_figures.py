@@ -1,0 +1,139 @@
+"""How measured sizes agree with true ones: of each lesion, and of the largest deposit of each slide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.classification import Metastasis
+from nodescan.evaluation.agreement import BlandAltman, bland_altman
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
+from nodescan.evaluation.compare import SlideOutcome
+from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched, with_sizes
+
+WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
+MISSED = "missed"
+
+
+@dataclass(frozen=True, slots=True)
+class SizeAgreement:
+    """Bland-Altman over matched pairs, and its figures with their intervals, in um.
+
+    median_error: share of the true size, without its sign.
+    """
+
+    limits: BlandAltman | None
+    bias: Estimate
+    lower: Estimate
+    upper: Estimate
+    median_error: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class SizeTask:
+    """Annotated lesions against deposits. lesions: all of them; classes: true class by measured one, or missed."""
+
+    lesions: tuple[LesionMatch, ...]
+    agreement: SizeAgreement
+    classes: NDArray[np.int64]
+    recall: tuple[Estimate, ...]
+    false_deposits: Estimate
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True)
+class LargestTask:
+    """The largest deposit of each slide: the size that the reference states against the one measured.
+
+    slides: one a slide, its measured size None where nothing was found. n_stated: slides whose size the reference
+    states; those without a result or a class are not among `slides`.
+    """
+
+    slides: tuple[LesionMatch, ...]
+    n_stated: int
+    agreement: SizeAgreement
+
+
+def sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
+    """Over slides whose lesions, or their absence, are known; None where none has a lesion."""
+    pairings = [slide.pairing for slide in slides if slide.pairing is not None]
+    lesions = tuple(lesion for pairing in pairings for lesion in pairing.lesions)
+    if not lesions:
+        return None
+    return SizeTask(
+        lesions=lesions,
+        agreement=_agreement([pairing.lesions for pairing in pairings]),
+        classes=_lesion_classes(lesions),
+        recall=tuple(_recall(pairings, kind) for kind in WITH_TUMOUR),
+        false_deposits=_false_deposits(pairings),
+        pieces=sum(pairing.pieces for pairing in pairings),
+    )
+
+
+def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
+    """Over slides with a class for which the reference states a size.
+
+    Where something may be larger than it was measured the largest is one "at least", and no measurement.
+    """
+    matches: list[LesionMatch] = []
+    for slide in slides:
+        truth, report = slide.reference, slide.report
+        if truth.largest_um is None or truth.label is None or report is None or report.metastasis is None:
+            continue
+        measured = report.largest_deposit_um
+        found = None if measured is None else report.metastasis
+        at_least = report.at_least or any(deposit.may_be_larger for deposit in report.deposits)
+        open_ended = measured is not None and at_least
+        matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found, open_ended))
+    if not matches:
+        return None
+    n_stated = sum(slide.reference.largest_um is not None for slide in slides)
+    return LargestTask(tuple(matches), n_stated, _agreement([[match] for match in matches]))
+
+
+def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
+    """Over all matched pairs of sizes that were measured from end to end; intervals by slide."""
+    pairs_um = [
+        np.array([(m.true_um, m.measured_um) for m in with_sizes(lesions)], dtype=np.float64).reshape(-1, 2)
+        for lesions in by_slide
+    ]
+
+    def statistic(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
+        sizes = np.concatenate([pairs_um[index] for index in drawn])
+        found = bland_altman(sizes[:, 0], sizes[:, 1])
+        if found is None:
+            return np.full(4, np.nan)
+        error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
+        return np.array([found.bias_um, found.lower_um, found.upper_um, error])
+
+    matched = np.concatenate(pairs_um)
+    return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(pairs_um), statistic))
+
+
+def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Estimate:
+    """Share of lesions of one true class that were found; resampled by slide where one slide has several."""
+    own = [[lesion for lesion in pairing.lesions if lesion.true_class is kind] for pairing in pairings]
+    there = np.array([len(lesions) for lesions in own])
+    found = np.array([n_matched(lesions) for lesions in own])
+    if there.max(initial=0) <= 1:
+        return share_of(int(found.sum()), int(there.sum()))
+
+    def share(drawn: NDArray[np.intp]) -> float:
+        return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")
+
+    return estimate(len(pairings), share)
+
+
+def _false_deposits(pairings: Sequence[Pairing]) -> Estimate:
+    """Over slides with a class."""
+    false = np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64)
+    return estimate(len(false), lambda drawn: float(false[drawn].mean()) if len(drawn) else float("nan"))
+
+
+def _lesion_classes(lesions: Sequence[LesionMatch]) -> NDArray[np.int64]:
+    """int64 (3, 4): true ITC, micro, macro by row; missed, measured ITC, micro, macro by column."""
+    table = np.zeros((3, 4), dtype=np.int64)
+    for lesion in lesions:
+        table[lesion.true_class - 1, 0 if lesion.measured_class is None else int(lesion.measured_class)] += 1
+    return table
