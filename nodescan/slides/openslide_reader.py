@@ -21,6 +21,7 @@ from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
 from nodescan.slides.tile_cache import KEPT_BYTES
 from nodescan.slides.tile_tables import TileTable
+from nodescan.slides.unnamed_band import UNNAMED, UnnamedBand
 
 READER_NAME = "openslide"
 
@@ -51,7 +52,8 @@ def openslide_format(path: Path) -> str | None:
 
 
 def open_with_openslide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
-    """Raises NotASlideError where OpenSlide declines the file, UnmeasurableError where no spacing can be trusted."""
+    """Raises NotASlideError where OpenSlide declines the file or would take a band of it for transparency,
+    UnmeasurableError where no spacing can be trusted."""
     handles = HandlePool(ref.path, kept_bytes=kept_bytes)
     return FramedSlide(ref, handles.stored, reader=READER_NAME, levels=OpenSlideLevels(ref.path, handles))
 
@@ -75,6 +77,8 @@ class OpenSlideLevels:
         self._path = path
         self._handles = handles
         self._tables = tile_tables(path, handles.stored)
+        self._band = UnnamedBand(path, handles.stored, self._tables)
+        self._band.check(handles)
         self._lost = LostAreas(handles)
         self._checked = CheckedTiles(_checked_levels(path, handles.stored))
         self._sizes_px = handles.stored.sizes_px
@@ -95,6 +99,8 @@ class OpenSlideLevels:
             raise RegionUnreadableError(self._path.name, said) from error
         if lost:
             raise self._missing(index)
+        if self._band.hides(index, box, pixels[..., 3]):
+            raise RegionUnreadableError(self._path.name, UNNAMED)
         return on_white(pixels)
 
     def finest_tiles(self) -> TileTable | None:

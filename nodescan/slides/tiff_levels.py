@@ -22,6 +22,7 @@ FORMATS = frozenset({"aperio", "generic-tiff", "philips"})
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _PLANAR, _SUBFILE_TYPE, _FILL_ORDER, _DEPTH, _TABLES = 277, 284, 254, 266, 32997, 347
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_LENGTHS = 322, 323, 324, 325
+_EXTRA_SAMPLES, _UNNAMED = 338, 0
 """Tags of TIFF 6.0, and ImageDepth of libtiff."""
 
 _CHECKS = {8: DEFLATE, 32946: DEFLATE, 33003: JPEG_2000, 33005: JPEG_2000}
@@ -96,6 +97,26 @@ def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
             return _as_shown(tuple(_checked(path, stream, directory) for directory in pyramid), stored)
     except (DeclinedError, CutOffTiffError):
         return ()
+
+
+def has_unnamed_band(path: Path, stored: StoredSlide) -> bool:
+    """Whether a level has a band beyond its colours of which the file doesn't say that it is transparency.
+
+    libtiff takes the fourth for that all the same, and OpenSlide with it. Raises OSError.
+    """
+    if stored.format not in FORMATS:
+        return False
+    try:
+        with path.open("rb") as stream:
+            return any(_has_unnamed_band(stream, directory) for directory in _pyramid(stream, stored.format))
+    except (DeclinedError, CutOffTiffError):
+        return False
+
+
+def _has_unnamed_band(stream: BinaryIO, directory: Directory) -> bool:
+    coloured = directory.number(stream, _PHOTOMETRIC, -1) in (_RGB, _YCBCR)
+    further = coloured and directory.number(stream, _SAMPLES, 1) > 3
+    return further and directory.number(stream, _EXTRA_SAMPLES, _UNNAMED) == _UNNAMED
 
 
 def tiled_images(path: Path, slide_format: str) -> list[tuple[tuple[int, int], bool]]:

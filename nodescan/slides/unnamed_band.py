@@ -1,0 +1,64 @@
+"""A fourth band that a TIFF doesn't name: taken for transparency, as by OpenSlide, it would show tissue as glass."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.errors import NotASlideError
+from nodescan.slides.openslide_handles import HandlePool
+from nodescan.slides.stored import StoredSlide
+from nodescan.slides.tiff_levels import has_unnamed_band
+from nodescan.slides.tile_tables import TileTables
+
+UNNAMED = "a fourth band that the file doesn't say is transparency"
+
+_THREE_BANDS = (
+    "keep its colours alone: `vips extract_band {name} {stem}-rgb.tif[tile,pyramid,compression=jpeg] 0 --n 3`"
+)
+
+_OPAQUE, _RIM_PX = 250, 2
+"""Rounding leaves 254, and a level's last pixels are blended with what lies beyond it, where OpenSlide resamples."""
+
+
+class UnnamedBand:
+    """Whether a file has such a band, and where it isn't opaque. tables: of the file's levels. Raises OSError."""
+
+    def __init__(self, path: Path, stored: StoredSlide, tables: TileTables | None) -> None:
+        self._path, self._sizes_px = path, stored.sizes_px
+        self._tables = tables if tables is not None and has_unnamed_band(path, stored) else None
+
+    def check(self, handles: HandlePool) -> None:
+        """Raises NotASlideError, with `handles` closed, where the middle of any of some tiles isn't opaque."""
+        if self._tables is None:
+            return
+        for index, table in enumerate(self._tables.levels):
+            for tile in table.sample():
+                row, column = divmod(tile, table.tiles_across)
+                whole = PixelBox(
+                    column * table.tile_width_px, row * table.tile_height_px, table.tile_width_px, table.tile_height_px
+                )
+                seen = whole.common(PixelBox(0, 0, *self._sizes_px[index]))
+                middle = PixelBox(seen.left + seen.width // 2, seen.top + seen.height // 2, 1, 1)
+                alpha = np.full((1, 1), 255, dtype=np.uint8)
+                with suppress(openslide.OpenSlideError):  # a damaged tile is told when it is read
+                    alpha = handles.read_level(index, middle)[..., 3]
+                if self.hides(index, middle, alpha):
+                    handles.close()
+                    remedy = _THREE_BANDS.format(name=self._path.name, stem=self._path.stem)
+                    raise NotASlideError(self._path.name, f"holds {UNNAMED}, and would be taken for that", remedy)
+
+    def hides(self, index: int, box: PixelBox, alpha: NDArray[np.uint8]) -> bool:
+        """Whether pixels of a box of a level would be shown as glass by it. alpha : uint8 (box.height, box.width)."""
+        if self._tables is None or alpha.min() >= _OPAQUE:
+            return False
+        inner = PixelBox(0, 0, *self._sizes_px[index]).grown(-_RIM_PX).common(box)
+        clear = np.zeros(alpha.shape, dtype=np.bool_)
+        if inner.width and inner.height:
+            clear[inner.within(box)] = alpha[inner.within(box)] < _OPAQUE
+        for place in self._tables.levels[index].missing(box):
+            clear[place.common(box).within(box)] = False
+        return bool(clear.any())
