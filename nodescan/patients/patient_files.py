@@ -22,7 +22,7 @@ from nodescan.patients.earlier_stages import (
 )
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
-from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
+from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
 from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
@@ -62,6 +62,7 @@ def check_stages_place(folder: Path, read: Iterable[tuple[str, Path | None]], *,
     if written:
         refuse_link(folder / PAGES)
         check_ours(folder / PATIENTS_CSV, ",".join(CSV_COLUMNS[:4]))
+        check_ours(folder / SUBMISSION_CSV, SUBMISSION_HEAD)
 
 
 def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:

@@ -17,12 +17,18 @@ _READ = {
     *(".bif", ".btf", ".dcm", ".mrxs", ".ndpi", ".qptiff", ".scn", ".svs", ".svslide"),
     *(".tf2", ".tf8", ".tif", ".tiff", ".vms", ".vmu"),
 }
-_NOT_READ = {".czi", ".i2syntax", ".isyntax", ".kfb", ".mdsx", ".sdpc", ".tmap", ".vsi"}
+_NOT_READ = {
+    *(".afi", ".czi", ".i2syntax", ".isyntax", ".jp2", ".kfb", ".lif"),
+    *(".mds", ".mdsx", ".sdpc", ".tmap", ".vsi", ".zvi"),
+}
 """Of scanners whose format no reader knows: passed over in silence, such a slide could be the only positive one."""
 
 SUFFIXES = frozenset(_READ | _NOT_READ)
 """What counts as a slide inside a folder; DICOM files count whatever their suffix. What can't be read fails in its own
 row."""
+
+_UNFINISHED = (".crdownload", ".download", ".filepart", ".part", ".partial", ".tmp")
+"""What programs that copy or download put behind a name until they are done: what is there is a part of a slide."""
 
 _DICOM_DIRECTORY = "DICOMDIR"
 
@@ -104,13 +110,19 @@ def _not_listed(error: OSError) -> NoReturn:
 def _looks_like_a_slide(path: Path) -> bool:
     if path.name.startswith(".") or path.name in OWN_RESULTS:
         return False
-    suffix = path.suffix.lower()
-    if suffix in SUFFIXES:
+    if _suffix(path) in SUFFIXES:
         return True
     try:
         return path.name != _DICOM_DIRECTORY and path.is_file() and is_dicom(path)
     except OSError:  # DICOM files are often named by number or UID: what may be a slide fails in its own row
         return without_suffix(path) == path.name
+
+
+def _suffix(path: Path) -> str:
+    """What kind of file a name tells of, in small letters, whatever was added to it by mistake or for a time."""
+    name = path.name.lower().rstrip(". ")
+    ending = next((ending for ending in _UNFINISHED if name.endswith(ending)), "")
+    return Path(name.removesuffix(ending).rstrip(". ")).suffix
 
 
 def _once(paths: Iterable[Path]) -> list[Path]:
