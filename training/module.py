@@ -147,7 +147,8 @@ class TumourModule(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         pixels, labels = batch
         logits = patch_logit(self(as_image(pixels)).float())
-        self.log("valid/loss", functional.binary_cross_entropy_with_logits(logits, labels.float()))
+        loss = functional.binary_cross_entropy_with_logits(logits, labels.float())
+        self.log("valid/loss", loss, sync_dist=True)  # else it is of the first process' patches alone
         if self.trainer.sanity_checking:  # Lightning's look at a few batches before it begins: they may be of one label
             return
         self.auc.update(logits.double().sigmoid(), labels.long())  # of logits it guesses that they are, batch by batch

@@ -1,6 +1,7 @@
 """What a run starts from: a checkpoint, a packed model or a model folder, and clear words where it can't."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,3 +96,13 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     for name in ("bytes.ckpt", "other.ckpt"):
         with pytest.raises(UsageError, match=f"{name}: not a checkpoint of python -m training fit"):
             read_checkpoint(tmp_path / name)
+
+
+def test_the_loss_on_validation_patches_is_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two, the loss of the first one's half alone was written down; the AUC gathers by itself."""
+    module = TumourModule("p4m-small", 0.001, 0.03, 0.3)
+    monkeypatch.setattr(TumourModule, "trainer", SimpleNamespace(sanity_checking=True))
+    said: dict[str, bool] = {}
+    monkeypatch.setattr(module, "log", lambda name, _, *, sync_dist=False: said.update({name: sync_dist}))
+    module.validation_step((torch.from_numpy(TILES), torch.tensor([0, 1])), 0)
+    assert said == {"valid/loss": True}
