@@ -66,6 +66,7 @@ def stage(
 
 
 def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | None, *, as_json: bool) -> int:
+    from nodescan.batch.lock import held
     from nodescan.domain.naming import how_many
     from nodescan.domain.staging import CAMELYON17
     from nodescan.manifest import read_manifest
@@ -75,19 +76,22 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.slide_rows import check_spacings, identified
     from nodescan.patients.submission import SUBMISSION_CSV
-    from nodescan.reports.report_reader import read_reports
+    from nodescan.reports.report_reader import check_folder, read_reports
     from nodescan.whole_files import json_text
 
     table = _table(mode, default="ajcc8")
     review = () if corrections is None else read_corrections(corrections)
-    reports, rows = read_reports(out), identified(read_manifest(manifest))
-    check_spacings(reports, rows)
-    staging = stage_reports(reports, rows, table, corrections=review)
+    check_folder(out)
+    rows = identified(read_manifest(manifest))
     check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))
-    moved = set_aside_before(staging, out)
-    if moved:
-        tell(f"note: {moved}", sys.stderr)
-    pages = write_staging(staging, out)
+    with held(out, option="OUT"):  # a run that goes on there writes reports and stages, too
+        reports = read_reports(out)
+        check_spacings(reports, rows)
+        staging = stage_reports(reports, rows, table, corrections=review)
+        moved = set_aside_before(staging, out)
+        if moved:
+            tell(f"note: {moved}", sys.stderr)
+        pages = write_staging(staging, out)
     if staging.mixed:
         tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)
     if staging.older:

@@ -7,6 +7,11 @@ from nodescan.domain.patient import Staged
 
 SUBMISSION_CSV = "camelyon17_submission.csv"
 
+_COLUMNS = ("patient", "stage")
+
+SUBMISSION_HEAD = ",".join(_COLUMNS)
+"""What the file begins with."""
+
 
 def submission_as_csv(stages: Iterable[tuple[Staged, str]]) -> str:
     """The file as text, in the format of stages.csv. stages: each patient with the stage to submit.
@@ -22,4 +27,4 @@ def submission_as_csv(stages: Iterable[tuple[Staged, str]]) -> str:
             for section in node.sections
             if section.metastasis is not None
         ]
-    return csv_text(("patient", "stage"), rows)
+    return csv_text(_COLUMNS, rows)

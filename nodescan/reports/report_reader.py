@@ -65,10 +65,15 @@ class StoredReport(SlideReport):
         return "" if made is None or made.asked is None else made.asked.slide_place
 
 
-def read_reports(folder: Path) -> tuple[StoredReport, ...]:
-    """Every report of a run's folder, by slide_id. Raises UsageError where there is none, or one is damaged."""
+def check_folder(folder: Path) -> None:
+    """Raises UsageError where there is no such folder."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder; name the --out folder of a run")
+
+
+def read_reports(folder: Path) -> tuple[StoredReport, ...]:
+    """Every report of a run's folder, by slide_id. Raises UsageError where there is none, or one is damaged."""
+    check_folder(folder)
     found = [read_report(path) for path in sorted(folder.glob(f"*/{REPORT_JSON}")) if path.parent.name[0] != "."]
     if not found:
         raise UsageError(f"{folder}: holds no reports (<slide_id>/{REPORT_JSON}); name the --out folder of a run")

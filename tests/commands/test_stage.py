@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import typer
 
+from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.commands import stage
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Provenance, Status
-from nodescan.errors import UsageError
+from nodescan.errors import OutputError, UsageError
 from tests.patients.made_reports import report, write_csv, write_run
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -115,6 +116,26 @@ def test_a_run_is_staged_into_its_folder(tmp_path: Path, capsys: pytest.CaptureF
     assert "not for clinical use" in out
     assert (run / "patients.csv").is_file()
     assert (run / "patients" / "A.html").is_file()
+
+
+def test_nothing_is_staged_while_a_run_works_in_the_folder(tmp_path: Path) -> None:
+    """It may be writing reports, or stages of its own."""
+    run, manifest = a_run(tmp_path)
+    with held(run), pytest.raises(OutputError, match="choose another OUT"):
+        stage(str(run), "--manifest", str(manifest))
+    assert not (run / "patients.csv").exists()
+    stage(str(run), "--manifest", str(manifest))
+    assert not (run / LOCK_FILE).exists()
+
+
+def test_a_submission_of_the_users_own_stays(tmp_path: Path) -> None:
+    """It is neither written over nor moved."""
+    run, manifest = a_run(tmp_path)
+    own = run / "camelyon17_submission.csv"
+    own.write_text("my notes\n")
+    with pytest.raises(UsageError, match=r"camelyon17_submission\.csv: is there, and nodescan didn't write it"):
+        stage(str(run), "--manifest", str(manifest))
+    assert own.read_text() == "my notes\n"
 
 
 def test_a_submission_without_any_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,15 @@ def test_a_slide_among_others_is_not_passed_over_for_its_suffix(tmp_path: Path, 
     assert found(tmp_path) == [tmp_path / name, tmp_path / "b.svs"]
 
 
+@pytest.mark.parametrize(
+    "name", ["a.svs.", "a.SVS ", "a.svs.part", "a.ndpi.CRDOWNLOAD", "a.zvi", "a.lif", "a.jp2", "a.afi"]
+)
+def test_what_may_be_a_slide_is_not_passed_over_for_its_name(tmp_path: Path, name: str):
+    """A name with more behind it, a copy that isn't done, a format of a scanner."""
+    touch(tmp_path / name, tmp_path / "notes.part", tmp_path / "svs.")
+    assert found(tmp_path) == [tmp_path / name]
+
+
 def test_a_named_file_is_taken_whatever_it_is(tmp_path: Path):
     """It fails later, in its own row."""
     touch(tmp_path / "notes.txt")
