@@ -88,9 +88,9 @@ def unlike_glass(coded: CodedBytes, tissue: TissueMask, most: int) -> list[tuple
 
     Of each connected area the longest, of at most `most` areas, those with the most bytes beyond glass's first.
     """
-    shown = tissue.wanted
-    for mask in (tissue.dark, tissue.unseen):
-        shown = shown if mask is None else shown | mask
+    shown = tissue.wanted if tissue.dark is None else tissue.dark  # glass that tissue encloses is wanted, too
+    if tissue.unseen is not None:
+        shown = shown | tissue.unseen
     share = coverage(shown, tissue.spacing, shape=coded.values.shape, spacing=coded.spacing)
     reach = [2 * int(np.ceil(_AWAY_UM / side)) + 1 for side in (coded.spacing.y, coded.spacing.x)]
     away = (ndimage.maximum_filter(share, reach, mode="nearest") == 0) & (coded.values > 0)

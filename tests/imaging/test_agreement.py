@@ -152,3 +152,13 @@ def test_tiles_that_are_stored_as_they_are_tell_nothing() -> None:
     assert unlike_glass(coded, tissue, 24) == []
     coded.values[:] = 0
     assert unlike_glass(coded, tissue, 24) == []
+
+
+def test_glass_that_tissue_encloses_is_looked_at_too() -> None:
+    """It is wanted, for holes are filled; but no magnification shows the tissue that the file spends its bytes on."""
+    coded, tissue = lone(slice(0, 80))
+    shown = tissue.tissue.copy()
+    shown[16:64, 40:104] = False
+    ((row, column),) = unlike_glass(coded, replace(tissue, dark=shown), 24)
+    assert 2 < row < 7
+    assert 5 < column < 12
