@@ -15,7 +15,7 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
 from nodescan.phantoms import make_phantom, plan_phantom
-from nodescan.reports.sentences import look_first
+from nodescan.reports.sentences import answer, look_first
 from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import open_with_openslide
@@ -73,6 +73,7 @@ def test_what_was_found_beside_a_contradiction_is_a_lower_bound(tmp_path: Path) 
     )
     report = report_of(path)
     assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, Metastasis.MICRO, True)
+    assert "Tissue may not have been found, so the true class may be higher" in answer(report)
 
 
 @pytest.mark.parametrize("shift_px", [40, 64])

@@ -47,9 +47,10 @@ def answer(report: SlideReport) -> str:
 def _what_more(report: SlideReport) -> str:
     """Why the class is a lower bound."""
     assert report.metastasis is not None
+    unseen = "Tissue may not have been found" if report.examined_fraction == 1 else "Not all tissue was examined"
     if report.metastasis is Metastasis.MACRO:
-        return "Not all tissue was examined: there may be larger or more deposits."
-    why = f"{_cut_off_words(report)} cut off" if report.status is Status.COMPLETE else "Not all tissue was examined"
+        return f"{unseen}: there may be larger or more deposits."
+    why = f"{_cut_off_words(report)} cut off" if report.status is Status.COMPLETE else unseen
     lower = ", or lower by the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
     return f"{why}, so the true class may be higher{lower}."
 
