@@ -25,6 +25,9 @@ COARSEST_REDUCED_UM = 50.0
 _LEAST_REDUCED = 1.5
 """Levels are reduced by 2 or more; what a scanner pads a scan by is far less."""
 
+_WHOLE_WITHIN = 0.005
+"""A picture of 1,000 px that was reduced by a whole number is off from it by as little."""
+
 _APERIO_SIZES = re.compile(r"\b(\d{1,9})x(\d{1,9})\b(?:\s*\[\d+,\d+,?\s*(\d{1,9})x(\d{1,9})\])?")
 """46920x33014 [0,100 46000x32914]: the glass, and of it the scan."""
 
@@ -36,7 +39,8 @@ class FileSpacing:
     """What the file says of level 0, believed or not; None where it says nothing. source: "file" or "tiff".
 
     of_pixels: it is never a print setting, as DICOM's. against: what another place in the file says instead, None where
-    it agrees or doesn't count. place: where in the file it stands, where two places are told.
+    it agrees or doesn't count. place: where in the file it stands, where two places are told. stand_in: it is the 1 um
+    that programs write where they know no size.
     """
 
     x_um: float | None
@@ -45,6 +49,7 @@ class FileSpacing:
     of_pixels: bool = False
     against: "FileSpacing | None" = None
     place: str = ""
+    stand_in: bool = False
 
     @property
     def missing(self) -> bool:
@@ -94,7 +99,7 @@ class FileSpacing:
     @property
     def _believable(self) -> Spacing | None:
         """x and y where each may be a scanner's, however much they differ; else None."""
-        if self.x_um is None or self.y_um is None:
+        if self.x_um is None or self.y_um is None or self.stand_in:
             return None
         if not (_is_scanner_spacing(self.x_um) and _is_scanner_spacing(self.y_um)):
             return None
@@ -162,7 +167,7 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
     said = _in_tags(properties, generic=generic)
     if size_um is None:
         return said
-    described = FileSpacing(*size_um, "file")
+    described = FileSpacing(*size_um, "file", stand_in=size_um == (1.0, 1.0) and not said.known)
     if described.differs_from(said):
         return replace(described, against=replace(said, place="resolution tags"), place="OME-XML")
     if not (said.missing or (described.known and not said.known)):
@@ -174,17 +179,25 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
 def _of_aperio(properties: Mapping[str, str]) -> FileSpacing:
     """Programs that reduce a scan keep its description, and with it a pixel size that is true no more.
 
-    The tags, where they may be a scanner's, are younger; without them the size tells.
+    The tags, where they may be a scanner's, are younger; without them the size tells. So it does beside tags that were
+    copied along, where the picture is smaller than the scan by a whole number.
     """
     described = _in_tags(properties, generic=False)
     if described.x_um is None or described.y_um is None:
         return described
-    tags = _resolution_tags(properties)
+    tags, against = _resolution_tags(properties), _by_size(described, _aperio_size_px(properties), properties)
     if tags is not None and tags.known:
-        against = replace(tags, place="resolution tags") if described.differs_from(tags) else None
-    else:
-        against = _by_size(described, _aperio_size_px(properties), properties)
+        if described.differs_from(tags):
+            against = replace(tags, place="resolution tags")
+        elif against is not None and not _is_whole(against.x_um, described.x_um):
+            against = None
     return described if against is None else replace(described, against=against, place="MPP in its description")
+
+
+def _is_whole(reduced_um: float | None, scan_um: float) -> bool:
+    """Whether pixels of a reduced picture are a whole number of the scan's wide: a part of it seldom is, by chance."""
+    times = (reduced_um or 0) / scan_um
+    return abs(times - round(times)) <= _WHOLE_WITHIN * times
 
 
 def _aperio_size_px(properties: Mapping[str, str]) -> tuple[int, int] | None:
@@ -263,11 +276,9 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
             f"only reduced levels are here ({stated}): {missing} is missing",
             f"{remedy}; --mpp needs --override-mpp here, and is right only if the file is wrong",
         )
-    reason = (
-        "the file doesn't say how large its pixels are"
-        if stated.missing
-        else f"the file's spacing of {stated} is absurd"
-    )
+    reason = f"the file's spacing of {stated} is {_why_not(stated)}"
+    if stated.missing:
+        reason = "the file doesn't say how large its pixels are"
     return UnmeasurableError(
         name, f"{reason}, so nothing can be measured", "give the um/px of the full resolution with --mpp UM"
     )
@@ -276,8 +287,12 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
 def _replaced_absurd(stated: FileSpacing, given_um: float) -> tuple[Flag, ...]:
     if stated.missing:
         return ()
-    message = f"The file's spacing of {stated} is absurd; measured with the given {given_um:.4g} um/px."
+    message = f"The file's spacing of {stated} is {_why_not(stated)}; measured with the given {given_um:.4g} um/px."
     return (Flag("spacing_absurd_in_file", message),)
+
+
+def _why_not(stated: FileSpacing) -> str:
+    return "what programs write where they don't know it" if stated.stand_in else "absurd"
 
 
 def _is_scanner_spacing(um_per_px: float) -> bool:

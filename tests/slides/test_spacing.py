@@ -218,6 +218,33 @@ def test_the_pixel_size_is_that_of_the_picture_and_not_of_what_is_described_firs
     assert halved.against.x_um == 0.5
 
 
+def test_one_micrometre_in_ome_xml_alone_is_no_size():
+    """Programs write it where they know none; tags that say so too are believed, others contradict it."""
+    said = 'PhysicalSizeX="1.0" PhysicalSizeY="1.0"'
+    stated = stated_spacing(ome(said))
+    with pytest.raises(UnmeasurableError, match="is what programs write where they don't know it"):
+        choose_spacing(stated, SlideRef("s", Path("s.tif")))
+    chosen = choose_spacing(stated, SlideRef("s", Path("s.tif"), mpp_um=0.5))
+    assert (chosen.spacing.x, [flag.code for flag in chosen.warnings]) == (0.5, ["spacing_absurd_in_file"])
+    assert stated_spacing(ome(said, **{"openslide.mpp-x": "1", "openslide.mpp-y": "1"})).plausible is not None
+    assert stated_spacing(ome(said, **TAGS_0486)).against is not None
+    assert stated_spacing(ome('PhysicalSizeX="1.0" PhysicalSizeY="0.99"')).plausible is not None
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "reduced"),
+    [("23000", "16457", True), ("11500", "8228", True), ("46000", "32914", False), ("20000", "14310", False)],
+)
+def test_a_reduced_aperio_copy_whose_tags_were_copied_along_is_told_by_its_size(width: str, height: str, reduced: bool):
+    """By a whole number: a part of a scan may be of any size."""
+    properties = {"openslide.vendor": "aperio", "openslide.mpp-x": "0.25", "openslide.mpp-y": "0.25"}
+    properties |= {"tiff.ImageDescription": "Aperio Image Library\r\n46920x33014 [0,100 46000x32914] (256x256) JPEG"}
+    properties |= {"tiff.XResolution": "40000", "tiff.YResolution": "40000", "tiff.ResolutionUnit": "centimeter"}
+    stated = stated_spacing({**properties, "openslide.level[0].width": width, "openslide.level[0].height": height})
+    assert (stated.against is not None) == reduced
+    assert (stated.plausible is None) == reduced
+
+
 def test_sizes_of_hundreds_of_digits_are_none():
     """A crafted file states them; they would be no size that a program can compute with."""
     many = "9" * 5000
@@ -319,6 +346,7 @@ def per_cm(number: str) -> dict[str, str]:
     [
         (aperio(WHOLE, **per_cm("20000")), "0.5 um/px (resolution tags)"),
         (aperio(HALF), "0.5 um/px (by the size that its description gives the scan)"),
+        (aperio(HALF, **per_cm("40000")), "0.5 um/px (by the size that its description gives the scan)"),
         (aperio("20480x22530 (256x256)", **per_cm("28")), "1 um/px (by the size that its description gives the scan)"),
     ],
 )
@@ -342,7 +370,6 @@ def test_aperios_description_is_not_believed_against_tags_and_size(properties: d
         aperio(WHOLE),
         aperio(WHOLE, **per_cm("40100")),
         aperio(WHOLE, **per_cm("28")),
-        aperio(HALF, **per_cm("40000")),
         aperio("46000x32914 [42673,5576 5120x5632] (240x240) JPEG;Aperio v10\r\n46920x33014 [0,100 46000x32914] JPEG"),
         aperio("5620x6800 (256x256) JPEG"),
         aperio("5120x20000 (256x256) JPEG"),
