@@ -1,5 +1,6 @@
 """The table of an ablation: AUC and cost of every setting, and how far each is from the first."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,6 +112,8 @@ def _line(row: Row) -> str:
 
 
 def _signed(value: Interval) -> str:
+    if not math.isfinite(value.low):
+        return f"{value.value:+.4f} (no interval)"
     return f"{value.value:+.4f} ({value.low:+.4f} to {value.high:+.4f})"
 
 

@@ -17,7 +17,7 @@ _SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A figure and its 95 % interval ; NaN where one isn't defined."""
+    """A figure and its 95 % interval; NaN where one isn't defined, or an end isn't."""
 
     value: float
     low: float

@@ -33,6 +33,7 @@ from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
 from training.discs import DiscMap, as_scores, measured_discs, told_apart
 from training.known_slides import KnownSlide, SlideScore, SlideScores, score_slide, summarise
+from training.scores import Interval
 from training.untuned import UNTUNED
 
 SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
@@ -139,9 +140,14 @@ def steadiest(trials: Sequence[Trial]) -> Trial:
     it calls a deposit (the highest seed threshold), then the worthiest, then the truest in size.
     """
     best = max(trials, key=lambda trial: trial.worth)
-    error = (best.scores.kappa.high - best.scores.kappa.low) / (2 * 1.96)
+    error = _standard_error(best.scores.kappa)
     equal = [trial for trial in trials if trial.worth >= best.worth - error]
     return max(equal, key=lambda t: (t.rule.smoothing_um, t.rule.seed_threshold, round(t.worth, 3), -_size_error(t)))
+
+
+def _standard_error(kappa: Interval) -> float:
+    """Of a kappa, by its interval; 0 where it has none, as one that is the same in every resample."""
+    return (kappa.high - kappa.low) / (2 * 1.96) if math.isfinite(kappa.low) else 0.0
 
 
 def _size_error(trial: Trial) -> float:

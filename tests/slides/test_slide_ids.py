@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nodescan.batch.lock import LOCK_FILE
 from nodescan.batch.record import RUN_JSON, RUN_LOG
+from nodescan.batch.resume import EARLIER_REPORTS
 from nodescan.batch.run import SUMMARY_CSV
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.patients.earlier_stages import PAGES, PATIENTS_CSV, PATIENTS_JSON
@@ -55,7 +56,7 @@ def test_no_slide_gets_the_name_of_one_of_the_runs_own_files(stem: str):
 def test_what_a_run_writes_is_reserved():
     """The names stand in two rooms; they may not drift apart."""
     patients = {PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV}
-    assert patients | {SUMMARY_CSV, SUMMARY_HTML, RUN_LOG, RUN_JSON, "evaluation"} == RESERVED
+    assert patients | {SUMMARY_CSV, SUMMARY_HTML, RUN_LOG, RUN_JSON, EARLIER_REPORTS, "evaluation"} == RESERVED
     assert safe_name(LOCK_FILE)[0] != "."  # hidden files: no slide's folder is
 
 

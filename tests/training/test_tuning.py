@@ -42,6 +42,12 @@ def test_of_equal_rules_the_smoothest_is_chosen() -> None:
     assert steadiest([best, equal, worse]) is equal
 
 
+def test_a_kappa_without_an_interval_can_be_told_from_less() -> None:
+    """Few slides, all right in every resample."""
+    sure, less = trial(24.0, 1.0, spread=float("nan")), trial(40.0, 0.99)
+    assert steadiest([sure, less]) is sure
+
+
 def test_of_the_smoothest_the_highest_seed_threshold_is_chosen() -> None:
     """What takes more to be called a deposit hangs less on single patches; worse than the best by too much is out."""
     best, equal, worse = trial(40.0, 0.93, seed=0.8), trial(40.0, 0.91, seed=0.85), trial(40.0, 0.90, seed=0.9)
