@@ -96,7 +96,7 @@ def run(name: str, seed: int, logit: list[float]) -> Run:
 
 
 def test_a_difference_is_paired_and_over_all_seeds() -> None:
-    """The same answers differ by nothing in every resample: no interval. The mean of two seeds' AUC stands in the row."""
+    """The same answers differ by nothing in every resample: no interval. The mean of the seeds' AUC stands in a row."""
     right, wrong = [4.0, 3, 2, 1, -1, -2, -3, -4], [-4.0, -3, -2, -1, 1, 2, 3, 4]
     doubled = [run("a", 1, right), run("a", 2, wrong), run("b", 1, right), run("b", 2, wrong)]
     made = rows(doubled, ["a", "b", "c"])
