@@ -167,9 +167,11 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
     said = _in_tags(properties, generic=generic)
     if size_um is None:
         return said
-    described = FileSpacing(*size_um, "file", stand_in=size_um == (1.0, 1.0) and not said.known)
+    described = FileSpacing(*size_um, "file")
     if described.differs_from(said):
         return replace(described, against=replace(said, place="resolution tags"), place="OME-XML")
+    if size_um == (1.0, 1.0):  # tags that say so, too, are made from it
+        return replace(described, stand_in=True)
     if not (said.missing or (described.known and not said.known)):
         described = said  # the same but for rounding, or what can't be true
     against = _by_size(described, size_px(description, own_px), properties)

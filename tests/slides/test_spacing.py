@@ -218,15 +218,18 @@ def test_the_pixel_size_is_that_of_the_picture_and_not_of_what_is_described_firs
     assert halved.against.x_um == 0.5
 
 
-def test_one_micrometre_in_ome_xml_alone_is_no_size():
-    """Programs write it where they know none; tags that say so too are believed, others contradict it."""
+def test_one_micrometre_in_ome_xml_is_no_size():
+    """Programs write it where they know none, and tags after it; other tags contradict it."""
     said = 'PhysicalSizeX="1.0" PhysicalSizeY="1.0"'
     stated = stated_spacing(ome(said))
     with pytest.raises(UnmeasurableError, match="is what programs write where they don't know it"):
         choose_spacing(stated, SlideRef("s", Path("s.tif")))
     chosen = choose_spacing(stated, SlideRef("s", Path("s.tif"), mpp_um=0.5))
     assert (chosen.spacing.x, [flag.code for flag in chosen.warnings]) == (0.5, ["spacing_absurd_in_file"])
-    assert stated_spacing(ome(said, **{"openslide.mpp-x": "1", "openslide.mpp-y": "1"})).plausible is not None
+    for um in ("1", "352.8"):
+        assert stated_spacing(ome(said, **{"openslide.mpp-x": um, "openslide.mpp-y": um})) == stated
+    confirmed = choose_spacing(stated, SlideRef("s", Path("s.tif"), mpp_um=1.0))
+    assert confirmed.spacing.x == 1.0
     assert stated_spacing(ome(said, **TAGS_0486)).against is not None
     assert stated_spacing(ome('PhysicalSizeX="1.0" PhysicalSizeY="0.99"')).plausible is not None
 
