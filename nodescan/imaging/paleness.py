@@ -57,10 +57,15 @@ def stain_shares(
     """
     step = step_px(stride_px)
     green = np.ascontiguousarray(core[::step, ::step, 1])
-    white = WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[1])
+    white = white_in_green(glass)
     cells = len(core) // stride_px
     densities = (settings.stained_density, settings.dark_density)
     return np.stack([share_of_cells(green <= white * 10**-density, cells) for density in densities], axis=-1)
+
+
+def white_in_green(glass: Glass) -> float:
+    """The green (grey levels) over which a slide's density is taken."""
+    return WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[1])
 
 
 def step_px(stride_px: int) -> int:

@@ -229,6 +229,16 @@ def test_worker_that_sees_another_disk_is_named_before_any_slide(tmp_path: Path,
     assert not (tmp_path / "out" / "a").exists()
 
 
+def said_of_a_slide(tmp_path: Path, farm: Farm, slide: Path, *, mount: str) -> str:
+    """Why it failed, by the only worker, which sees other disks by that command."""
+    farm.ready(0)
+    farm.add(before=["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh"])
+    farm.wait_for(1)
+    result = run_batch(request(tmp_path, farm, slide), PlainViewer(io.StringIO()))
+    assert result.reports[0].status is Status.FAILED
+    return result.reports[0].flags[0].message
+
+
 def test_slide_on_a_disk_of_the_driver_alone_fails_saying_so(
     tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,16 +246,10 @@ def test_slide_on_a_disk_of_the_driver_alone_fails_saying_so(
     if not may_unshare():
         pytest.skip("mount namespaces can't be made here")
     opener(monkeypatch, "open_quietly")
-    farm.ready(0)
-    local = tmp_path / "local"
-    slide = paint_slide(local / "a.tif")
-    farm.add(before=["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {local} && exec "$@"', "sh"])
-    farm.wait_for(1)
-    result = run_batch(request(tmp_path, farm, slide), PlainViewer(io.StringIO()))
-    assert result.reports[0].status is Status.FAILED
+    slide = paint_slide(tmp_path / "local" / "a.tif")
     assert re.fullmatch(
         r"the worker on \S+ has no such file; put the slides on a disk that all machines see under the same path",
-        result.reports[0].flags[0].message,
+        said_of_a_slide(tmp_path, farm, slide, mount=f"mount -t tmpfs none {slide.parent}"),
     )
 
 
@@ -256,21 +260,15 @@ def test_slide_that_is_another_file_at_the_worker_fails_saying_so(
     if not may_unshare():
         pytest.skip("mount namespaces can't be made here")
     opener(monkeypatch, "open_quietly")
-    farm.ready(0)
     here, there = paint_slide(tmp_path / "here" / "a.tif", tumour_um=400), tmp_path / "there" / "a.tif"
     shutil.copytree(here.parent, there.parent)
     content = there.read_bytes()
     there.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     os.utime(there, ns=(here.stat().st_atime_ns, here.stat().st_mtime_ns))
-    mount = f'mount --bind {there.parent} {here.parent} && exec "$@"'
-    farm.add(before=["unshare", "--mount", "sh", "-c", mount, "sh"])
-    farm.wait_for(1)
-    result = run_batch(request(tmp_path, farm, here), PlainViewer(io.StringIO()))
-    assert result.reports[0].status is Status.FAILED
     assert re.fullmatch(
         r"the worker on \S+ sees another file under this path; put the slides on a disk that all machines "
         "see under the same path",
-        result.reports[0].flags[0].message,
+        said_of_a_slide(tmp_path, farm, here, mount=f"mount --bind {there.parent} {here.parent}"),
     )
 
 
