@@ -39,10 +39,25 @@ def _main_header(stream: bytes) -> tuple[int, int]:
         at = _after(stream, at)
     if not {_SIZE, _CODING} <= found.keys():
         raise ValueError("no size, or no coding style")
-    components = _number(stream, found[_SIZE] + 38)
-    style, _, layers, _, levels = struct.unpack_from(">BBHBB", stream, found[_CODING] + 4)
-    precincts = 16 if style & 1 else 1  # where their size is stated: of so many at most, as tiles are small
-    return at, components * layers * (levels + 1) * precincts
+    return at, _packets(stream, found[_SIZE], found[_CODING])
+
+
+def _packets(stream: bytes, size: int, coding: int) -> int:
+    """How many packets a tile has at most: one for each precinct, layer, resolution and component (annex B.6)."""
+    width, height, left, top, tile_width, tile_height, tile_left, tile_top, components = struct.unpack_from(
+        ">8IH", stream, size + 6
+    )
+    style, _, layers, _, levels = struct.unpack_from(">BBHBB", stream, coding + 4)
+    if not style & 1:  # no size of precincts is stated: each resolution is one
+        return components * layers * (levels + 1)
+    straddling = int(any((left, top, tile_left, tile_top)) or width > tile_width or height > tile_height)
+    precincts = 0
+    for resolution, exponents in enumerate(struct.unpack_from(f">{levels + 1}B", stream, coding + 14)):
+        reduced = 1 << levels - resolution
+        across = -(-min(width, tile_width) // (reduced << (exponents & 15)))
+        down = -(-min(height, tile_height) // (reduced << (exponents >> 4)))
+        precincts += (across + straddling) * (down + straddling)
+    return components * layers * precincts
 
 
 def _tile_part(stream: bytes, at: int) -> tuple[bytes, int] | None:

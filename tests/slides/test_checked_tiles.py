@@ -1,5 +1,6 @@
 """Damage that a decoder passes on in silence is found by what a tile says of itself."""
 
+import io
 from pathlib import Path
 
 import imagecodecs
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
@@ -124,6 +126,23 @@ def test_a_broken_code_stream_is_told(damage: str):
     else:
         stream.clear()
     assert not is_whole(bytes(stream))
+
+
+@pytest.mark.parametrize("glass_from", [256, 128, 0])
+def test_zeros_in_a_stream_that_states_the_size_of_its_precincts_are_told_as_soon(glass_from: int):
+    """A packet of a precinct with nothing in it is a zero: there are as many as precincts, not more."""
+    pixels = noise(256, 256)
+    pixels[glass_from:] = 242
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(
+        written, "JPEG2000", no_jp2=True, irreversible=True, quality_layers=[30], precinct_size=(128, 128)
+    )
+    stream = bytearray(written.getvalue())
+    assert is_whole(bytes(stream))
+    if glass_from:
+        middle = len(stream) // 2
+        stream[middle : middle + 128] = bytes(128)
+        assert not is_whole(bytes(stream))
 
 
 @pytest.mark.parametrize("compression", ["jpeg", "deflate"])
