@@ -168,13 +168,24 @@ def _fine_grid(crop: _Crop, spacing: Spacing, grid_um: Micrometers) -> _FineGrid
     values = crop.values.astype(np.float64)
     share = None
     if not crop.examined.all():
-        # what lies beyond the examined area takes the nearest answer, so that the answer holds to its cell's edge
-        nearest = ndimage.distance_transform_edt(
-            ~crop.examined, sampling=(spacing.y, spacing.x), return_distances=False, return_indices=True
-        )
-        values = values[nearest[0], nearest[1]]
+        values = _held_to_the_edge(values, crop.examined, spacing)
         share = _interpolated(crop.examined.astype(np.float64), factors)
     return _FineGrid(_interpolated(values, factors), share, (factors[0], factors[1]), spacing, crop.origin)
+
+
+def _held_to_the_edge(values: Floats, examined: NDArray[np.bool_], spacing: Spacing) -> Floats:
+    """Cells beside the examined area take the nearest answer, so that an answer holds to the edge of its cell.
+
+    values, examined : (h, w) on cells. Of answers equally near it is the highest, however the slide lies.
+    """
+    rows, columns = np.mgrid[-1:2, -1:2]
+    distances = np.hypot(rows * spacing.y, columns * spacing.x)
+    known = np.where(examined, values, -1.0)
+    held = known
+    for distance in np.unique(distances)[1:]:
+        nearest = ndimage.maximum_filter(known, footprint=distances == distance, mode="constant", cval=-1.0)
+        held = np.where(held < 0, nearest, held)
+    return np.maximum(held, 0)
 
 
 def _interpolated(values: Floats, factors: list[int]) -> Floats:

@@ -368,6 +368,25 @@ def test_a_deposit_ends_at_the_edge_of_what_was_examined():
         assert to_shape(deposit.outline).bounds[2] == pytest.approx(10 * CELL_UM, abs=0.01)
 
 
+@pytest.mark.parametrize("spacing", [SQUARE, Spacing(10, 16)])
+def test_a_size_does_not_hang_on_how_the_slide_lies(spacing):
+    """Where strips and single cells weren't examined, cells on both sides differ: which is taken mustn't matter."""
+    random = np.random.default_rng(5)
+    values = np.clip(ndimage.gaussian_filter(random.normal(size=(40, 40)), 3) * 8 + 0.5, 0, 1)
+    examined = random.random(values.shape) > 0.02
+    examined[:, 17] = examined[23] = False
+    values = np.where(examined, values, 0).astype(np.float32)
+
+    def sizes(turn) -> list[float]:
+        pose = ProbabilityMap(np.ascontiguousarray(turn(values)), np.ascontiguousarray(turn(examined)), spacing)
+        return [deposit.diameter_um for deposit in find_deposits(pose, PLAIN, settings())]
+
+    as_it_is = sizes(np.asarray)
+    assert len(as_it_is) >= 5
+    for turn in (np.fliplr, np.flipud, lambda pixels: pixels[::-1, ::-1]):
+        assert sizes(turn) == pytest.approx(as_it_is, abs=0.01)
+
+
 def test_a_deposit_beside_unread_tissue_is_known():
     """A deposit that borders unread tissue may be larger; one beside glass, or far away, is complete."""
     values = np.zeros((20, 40), dtype=np.float32)
