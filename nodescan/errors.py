@@ -20,9 +20,13 @@ NodescanError
 └── OutputError               results can't be written (exit code 2 before the first slide; later it is told, and 1)
 """
 
+from typing import ClassVar
+
 
 class NodescanError(Exception):
-    """The root: its text is one line that a user can act on."""
+    """The root: its text is one line that a user can act on. code: of the flag of a slide that has no result by it."""
+
+    code: ClassVar[str] = "failed"
 
 
 class UsageError(NodescanError):
@@ -44,6 +48,8 @@ class SlideError(NodescanError):
     slide: its file name or id. reason: what is wrong. remedy: what the user can do, "" where nothing helps.
     """
 
+    code = "unreadable"
+
     def __init__(self, slide: str, reason: str, remedy: str = "") -> None:
         super().__init__(slide, reason, remedy)
         self.slide = slide
@@ -58,9 +64,13 @@ class SlideError(NodescanError):
 class NotASlideError(SlideError):
     """No reader knows the file."""
 
+    code = "not_a_slide"
+
 
 class UnmeasurableError(SlideError):
     """The slide opens, but its spacing is missing, absurd or contradicted, so no size would be true."""
+
+    code = "unmeasurable"
 
 
 class RegionUnreadableError(SlideError):
@@ -70,6 +80,8 @@ class RegionUnreadableError(SlideError):
 class WorkerDiedError(SlideError):
     """The process that read the slide ended before it was done, by a signal or by itself."""
 
+    code = "worker_died"
+
 
 class DiedTwiceError(WorkerDiedError):
     """The second process that read the slide ended, too: it gets no third one."""
@@ -78,9 +90,13 @@ class DiedTwiceError(WorkerDiedError):
 class StalledError(SlideError):
     """The process that read the slide got no further for so long that it was ended."""
 
+    code = "stalled"
+
 
 class ModelError(NodescanError):
     """A model card or its weights are missing, damaged or don't fit together."""
+
+    code = "model_failed"
 
 
 class AnnotationError(NodescanError):
@@ -109,6 +125,8 @@ class LockLostError(NodescanError):
 
 class OutputError(NodescanError):
     """Results can't be written; the text names the path."""
+
+    code = "not_written"
 
 
 def first_line(error: BaseException) -> str:

@@ -25,14 +25,10 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (
     LockLostError,
-    ModelError,
     NodescanError,
-    NotASlideError,
     OutputError,
     SlideError,
-    StalledError,
     UnmeasurableError,
-    WorkerDiedError,
     WorkerError,
 )
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
@@ -211,24 +207,7 @@ def _flag(error: NodescanError, folder: Path) -> Flag:
         message = f"{error.reason}; {error.remedy}" if error.remedy else error.reason
     else:
         message = str(error).replace(f"{folder}{os.sep}", "")
-    match error:
-        case UnmeasurableError():
-            code = "unmeasurable"
-        case NotASlideError():
-            code = "not_a_slide"
-        case WorkerDiedError():
-            code = "worker_died"
-        case StalledError():
-            code = "stalled"
-        case SlideError():
-            code = "unreadable"
-        case OutputError():
-            code = "not_written"
-        case ModelError():
-            code = "model_failed"
-        case _:
-            code = "failed"
-    return Flag(code, message)
+    return Flag(error.code, message)
 
 
 def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) -> Flag:

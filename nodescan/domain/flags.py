@@ -1,5 +1,6 @@
 """What a reader must know beside a finding, and which of it stands for what: every set of codes is here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -47,8 +48,29 @@ LEAPING_DOUBTS = frozenset(
 )
 """Doubts under which isolated tumour cells may turn out to be a macrometastasis; others reach the next class."""
 
-NO_REASONS = frozenset({*DOUBTS, "cell_count_not_assessed", "overview_unreadable", "size_near_limit"})
-"""Flags that are not a reason for a slide to be incomplete."""
+REASONS = frozenset(
+    {
+        *NOT_JUDGED,
+        *NOT_WHOLE,
+        "no_tissue",
+        "unread_tissue",
+        "too_much_unread",
+        "tissue_under_ink",
+        "out_of_focus",
+        "too_pale",
+        "badly_scanned",
+        "unmeasurable",
+        "not_a_slide",
+        "unreadable",
+        "worker_died",
+        "stalled",
+        "not_written",
+        "internal_error",
+        "model_failed",
+        "failed",
+    }
+)
+"""Flags that are a reason for a slide not to be complete."""
 
 RESTATED = frozenset(
     {
@@ -79,3 +101,8 @@ TOLD_FIRST = (
     "not_complete_response",
 )
 """Notes of a patient that a reader acts on, the most important first; the others are said below."""
+
+
+def reasons(flags: Iterable[Flag]) -> tuple[str, ...]:
+    """Why a slide isn't complete, in the words of its flags."""
+    return tuple(flag.message for flag in flags if flag.code in REASONS)

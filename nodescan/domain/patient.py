@@ -234,7 +234,7 @@ class Staged:
         if self.lowest is not None and self.specimen.unclassed_um is not None:
             return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
         if not any(node.readable for node in self.specimen.nodes):
-            return f"{UNDETERMINED} (no readable slide)"
+            return f"{UNDETERMINED} (no slide has a result that counts)"
         if self.lowest is not None:
             return f"{UNDETERMINED} (no tumour found, but {self.n_unread} of {self.n_nodes} nodes not read whole)"
         return f"{UNDETERMINED} (more positive nodes than the table {self.table.name} knows)"

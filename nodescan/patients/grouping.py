@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.flags import DOUBTS, NO_REASONS, Flag
+from nodescan.domain.flags import DOUBTS, Flag, reasons
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Status
@@ -52,7 +52,6 @@ def group(rows: Iterable[tuple[NodeFacts, str, Section | None]], table: StagingT
 def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     """What a stored report says of its node."""
     said = report.metastasis is not None
-    why = " ".join(flag.message for flag in report.flags if flag.code not in NO_REASONS)
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
     doubts = {*DOUBTS, "size_near_limit"} if nodes_on_slide > 1 else DOUBTS  # the focus may be another node's class
     largest_um, uncertainty_um = max(sizes, default=(None, None))
@@ -66,7 +65,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         class_range=_class_range(report),
         foci=_foci(report),
         nodes_on_slide=nodes_on_slide,
-        reason=why,
+        reason=" ".join(reasons(report.flags)),
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=any(deposit.may_be_larger for deposit in report.deposits),
         judged=said or (report.not_judged is None and report.examined_fraction != 0),

@@ -110,7 +110,7 @@ def _examined(staged: Staged) -> tuple[str, str]:
     failed = sum(node.n_nodes for node in nodes if not node.readable)
     partly = sum(node.n_nodes for node in nodes if node.readable and not node.complete)
     notes = [f"{partly} of them read in part"] if partly else []
-    notes += [f"{failed} more could not be read"] if failed else []
+    notes += [f"{failed} more without a result that counts"] if failed else []
     notes += (
         [f"{staged.n_without_slides} more were removed, of which no slide is here"] if staged.n_without_slides else []
     )
@@ -126,7 +126,7 @@ def _sentinels(staged: Staged) -> tuple[str, str]:
     sentinels = [node for node in nodes if node.sentinel]
     failed = sum(node.n_nodes for node in sentinels if not node.readable)
     readable = sum(node.n_nodes for node in sentinels if node.readable)
-    return str(readable), f"{failed} more could not be read" if failed else ""
+    return str(readable), f"{failed} more without a result that counts" if failed else ""
 
 
 def _category_note(staged: Staged) -> str:

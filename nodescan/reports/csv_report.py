@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nodescan.csv_rows import csv_line, csv_text, plain_cell
-from nodescan.domain.flags import NO_REASONS
+from nodescan.domain.flags import reasons
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.reports.wording import without_paths
@@ -119,8 +119,7 @@ def _reason(report: SlideReport) -> str:
     """Why the slide is not complete, in the words of its flags that are a reason for that."""
     if report.status is Status.COMPLETE:
         return ""
-    why = (flag.message for flag in report.flags if flag.code not in NO_REASONS)
-    return " ".join(without_paths(" ".join(message.split()), report) for message in why)
+    return " ".join(without_paths(" ".join(message.split()), report) for message in reasons(report.flags))
 
 
 def _number(value: float | None) -> str:

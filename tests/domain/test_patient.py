@@ -62,12 +62,12 @@ def test_the_maximum_over_sections_is_the_node_and_counts_once() -> None:
         ((read(NONE), read(NONE)), "pN0(sn)"),
         ((read(NONE), failed()), "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)"),
         ((read(NONE), partly(None)), "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)"),
-        ((failed(), failed()), "cannot be determined (no readable slide)"),
+        ((failed(), failed()), "cannot be determined (no slide has a result that counts)"),
         ((read(ITC), failed()), "at least pN0(i+)(sn)"),
         ((read(NONE), partly(MICRO)), "at least pN1mi(sn)"),
         ((read(MACRO), failed()), "at least pN1a(sn)"),
         ((partly(MACRO),), "at least pN1a(sn)"),
-        ((), "cannot be determined (no readable slide)"),
+        ((), "cannot be determined (no slide has a result that counts)"),
     ],
 )
 def test_what_was_not_read_is_never_negative(sections: tuple[Section, ...], expected: str) -> None:
@@ -156,7 +156,7 @@ def test_after_treatment_the_reader_is_warned() -> None:
 def test_pnx_is_only_ever_taken_from_the_manifest() -> None:
     """No nodes removed for study is pNX; no slides without that statement is not."""
     assert stage(Specimen("P1", (), nodes_removed=0), AJCC8).words == "pNX"
-    assert stage(Specimen("P1", ()), AJCC8).words == "cannot be determined (no readable slide)"
+    assert stage(Specimen("P1", ()), AJCC8).words == "cannot be determined (no slide has a result that counts)"
 
 
 def test_several_nodes_on_a_slide_leave_what_holds_whatever_the_split() -> None:

@@ -95,7 +95,7 @@ def test_failed_incomplete_and_missing_slides_make_the_patient_incomplete(tmp_pa
     assert words(found) == {
         "B": "at least pN1a",
         "C": "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)",
-        "D": "cannot be determined (no readable slide)",
+        "D": "cannot be determined (no slide has a result that counts)",
     }
     said = " ".join(note.message for result in found.patients for note in result.all_notes)
     assert "Node 2, slide b2: failed (the file is truncated)." in said
@@ -240,7 +240,7 @@ def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: P
     manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
     found = stage_reports(read_reports(folder), manifest, AJCC8)
     (patient,) = found.patients
-    assert patient.staged.words == "cannot be determined (no readable slide)"
+    assert patient.staged.words == "cannot be determined (no slide has a result that counts)"
     (path,) = write_staging(found, tmp_path / "out")
     assert "<li>Meant for: regional lymph nodes, H&amp;E</li>" in path.read_text()
     assert "Node 1, slide m: incomplete (Brown)." in [note.message for note in patient.all_notes]

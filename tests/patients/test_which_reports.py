@@ -76,7 +76,7 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
     elements = {fact.label: (fact.value, fact.note) for fact in synoptic(both.staged)}
     assert elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == (
         "1",
-        "1 more could not be read",
+        "1 more without a result that counts",
     )
 
 
@@ -97,7 +97,7 @@ def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
     words = {result.staged.specimen.patient_id: result.staged.words for result in found.patients}
     assert words == {
         "A": "at least pN1mi",
-        "B": "cannot be determined (no readable slide)",
+        "B": "cannot be determined (no slide has a result that counts)",
         **dict.fromkeys("CDE", "pN1a"),
     }
     told = [note.message for note in found.patients[1].all_notes if note.code == "node_unread"]
@@ -115,7 +115,7 @@ def test_no_order_of_the_rows_makes_a_copy_count(order: tuple[str, ...], tmp_pat
     path = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *(rows[slide_id] for slide_id in order))
     found = stage_reports(read_reports(folder), read_manifest(path), AJCC8)
     staged = {result.staged.specimen.patient_id: result.staged for result in found.patients}
-    assert {one.words for one in staged.values()} == {"cannot be determined (no readable slide)"}
+    assert {one.words for one in staged.values()} == {"cannot be determined (no slide has a result that counts)"}
     reasons = {
         section.slide_id: section.reason.partition(", so one")[0]
         for one in staged.values()
