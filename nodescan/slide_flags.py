@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nodescan.domain.classification import ITC_LIMIT_UM
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
@@ -160,8 +161,19 @@ def pattern_flags(
 ) -> tuple[Flag, ...]:
     """Many small foci spread wide, and a class that hangs on whether near foci are one.
 
-    Foci that were joined aren't counted anew, but joining never lowers the class that counts gave.
+    Foci that were joined aren't counted anew, but joining never lowers the class that was found; foci that the
+    settings' gap joined have, apart, no more than counts gave.
     """
+    own_gap_um = settings.segmentation.joining_gap_um
     readings = gap_readings(examination.probability, predictor.decision, settings.segmentation, found=deposits)
-    raised = [replace(reading, metastasis=max(reading.metastasis, class_found(deposits))) for reading in readings]
-    return (*dispersed_flags(deposits), *joining_gap_flags(raised))
+    small = [deposit for deposit in deposits if deposit.diameter_um <= ITC_LIMIT_UM]
+    joined, apart = class_found(deposits), class_found(small)
+    raised = [
+        replace(reading, metastasis=max(reading.metastasis, joined if reading.gap_um >= own_gap_um else apart))
+        for reading in readings
+    ]
+    flags = (*dispersed_flags(deposits), *joining_gap_flags(raised))
+    if own_gap_um > 0 and deposits:
+        asked = f"Foci at most {own_gap_um:g} µm apart were measured as one deposit, as the settings ask."
+        flags = (*flags, Flag("foci_joined", asked))
+    return flags

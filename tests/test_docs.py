@@ -8,6 +8,7 @@ import typer
 
 import nodescan.cli
 import training.commands
+from nodescan.domain.flags import REASONS
 from nodescan.manifest import COLUMNS
 from nodescan.patients.patient_files import CSV_COLUMNS
 from nodescan.reports.csv_report import SUMMARY_COLUMNS
@@ -36,6 +37,16 @@ def test_every_flag_is_explained() -> None:
     made |= {f"tissue_excluded_{reason}" for reason in ("pen", "edge", "debris", "small")}
     first_cells = " ".join(cells[0] for cells in _rows("flags.md")).replace("`_", "`tissue_excluded_")
     assert set(re.findall(r"`([a-z_]+)`", first_cells)) == made
+
+
+def test_the_flags_that_keep_a_slide_from_being_complete_are_its_reasons() -> None:
+    """By docs/flags.md those whose status isn't "none", and each code of a slide without a result; no other."""
+    of_status = {"incomplete": True, "failed": True, "none": False}
+    stated = [cells for cells in _rows("flags.md") if len(cells) == 4 and cells[0].startswith("`")]
+    reasons = {cells[0].strip("`") for cells in stated if of_status[re.split(r"\W", cells[2])[0]]}
+    without = (DOCS / "flags.md").read_text(encoding="utf-8").partition("## Why a slide has no result")[2]
+    reasons |= {cells[0].strip("`") for cells in _cells(without.partition("\n## ")[0]) if cells[0].startswith("`")}
+    assert reasons == REASONS
 
 
 def test_every_flag_says_what_to_do() -> None:

@@ -98,6 +98,20 @@ def gap_flags(map_: ProbabilityMap, found: tuple[Deposit, ...]) -> list[str]:
     return [flag.code for flag in pattern_flags(found, examined(map_), predictor, load_config().settings)]
 
 
+def test_a_class_that_only_the_settings_gap_gives_is_told() -> None:
+    """Two discs of 1.2 mm, 60 um apart, are a macrometastasis across 75 um, and a micrometastasis each."""
+    map_ = coverage(either(disc((800, 700), 1200), disc((2060, 700), 1200)), (90, 180), SPACING)
+    settings = load_config().settings
+    settings = replace(settings, segmentation=replace(settings.segmentation, joining_gap_um=75.0))
+    found = find_deposits(map_, PLAIN, settings.segmentation)
+    assert [one.metastasis for one in found] == [Metastasis.MACRO]
+    predictor = ColourPredictor()
+    predictor.decision = PLAIN
+    gap, joined = pattern_flags(found, examined(map_), predictor, settings)
+    assert (gap.code, joined.code) == ("joining_gap", "foci_joined")
+    assert "with a gap of 0 µm 1.20 mm, micro" in gap.message
+
+
 def test_joining_never_lowers_the_class_that_counts_gave() -> None:
     """A focus of 150 um that its cells make a micrometastasis is one for every gap, so the class hangs on none."""
     map_ = coverage(disc((400, 400), 150), (60, 60), SPACING)

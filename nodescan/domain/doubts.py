@@ -90,10 +90,10 @@ def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:
     if len({reading.metastasis for reading in readings}) < 2:
         return ()
     decides, *others = readings
-    said = "; ".join(f"across {reading.gap_um:g} µm {_words(reading)}" for reading in others)
+    said = "; of ".join(f"{reading.gap_um:g} µm {_words(reading)}" for reading in others)
     text = (
         f"The class depends on which foci count as contiguous: as reported (gap {decides.gap_um:g} µm) "
-        f"{_words(decides)}; joined {said}. Review whether the foci are connected."
+        f"{_words(decides)}; with a gap of {said}. Review whether the foci are connected."
     )
     return (Flag("joining_gap", text),)
 

@@ -293,7 +293,8 @@ def _joining(report: SlideReport) -> tuple[str, ...]:
     told = any(flag.code == "joining_gap" for flag in report.flags)
     if told or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
-    *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
+    joined = any(flag.code == "foci_joined" for flag in report.flags)
+    *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0 or joined)
     return (f"Were foci one across gaps of {', '.join(smaller)} or {widest} µm, the class would be the same.",)
 
 

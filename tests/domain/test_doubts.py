@@ -65,8 +65,8 @@ def test_a_class_that_hangs_on_the_gap_is_flagged_with_every_reading() -> None:
     )
     (flag,) = joining_gap_flags(readings)
     assert "gap 0 µm) 1.90 mm, micro" in flag.message
-    assert "across 25 µm 2.22 mm, macro" in flag.message
-    assert "across 75 µm" in flag.message
+    assert "with a gap of 25 µm 2.22 mm, macro" in flag.message
+    assert "of 75 µm" in flag.message
 
 
 def test_a_class_that_does_not_hang_on_the_gap_is_not_flagged() -> None:
