@@ -48,9 +48,7 @@ class PaleSettings:
             raise ValueError("stained_density can't be above dark_density")
 
 
-def stain_shares(
-    core: NDArray[np.uint8], stride_px: int, settings: PaleSettings, glass: Glass = None
-) -> NDArray[np.float16]:
+def stain_shares(core: NDArray[np.uint8], stride_px: int, settings: PaleSettings, glass: Glass) -> NDArray[np.float16]:
     """float16 (cells, cells, 2) in [0, 1]: of each cell, the share of pixels that are stained, and that are dark.
 
     core : uint8 (side, side, 3) RGB at 0.9 to 1.0 um/px, side a multiple of stride_px.

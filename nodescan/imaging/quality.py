@@ -93,7 +93,7 @@ def cuts_into(block_px: int, side_px: int) -> bool:
 
 
 def out_of_focus(
-    pixels: NDArray[np.uint8], block_px: int, settings: QualitySettings, glass: Glass = None
+    pixels: NDArray[np.uint8], block_px: int, settings: QualitySettings, glass: Glass
 ) -> NDArray[np.bool_]:
     """bool (H / block_px, W / block_px): blocks so blurred that they can't be examined.
 

@@ -72,9 +72,7 @@ def stuck_lines(pixels: NDArray[np.uint8], block_px: int, settings: FaultSetting
     return stuck
 
 
-def light_share(
-    core: NDArray[np.uint8], stride_px: int, settings: FaultSettings, glass: Glass = None
-) -> NDArray[np.float16]:
+def light_share(core: NDArray[np.uint8], stride_px: int, settings: FaultSettings, glass: Glass) -> NDArray[np.float16]:
     """float16 (cells, cells) in [0, 1]: of each cell, the share of pixels that are light.
 
     core : uint8 (side, side, 3) RGB at 0.9 to 1.0 um/px, side a multiple of stride_px.

@@ -30,7 +30,7 @@ def faded(view: np.ndarray, strength: float, white: float = 245.0) -> np.ndarray
 
 def pale(view: np.ndarray, settings: PaleSettings = ANY_SIZE) -> np.ndarray:
     """bool (cells, cells) of a square view, all of it tissue; small areas, too."""
-    shares = stain_shares(view, STRIDE_PX, settings)
+    shares = stain_shares(view, STRIDE_PX, settings, None)
     return pale_cells(shares, np.ones(shares.shape[:2], bool), CELL, settings)
 
 
@@ -52,7 +52,7 @@ def test_of_each_cell_the_shares_of_stained_and_dark_pixels_are_told() -> None:
     expected = np.zeros((4, 4, 2))
     expected[1, 2], expected[1, 3] = (1, 0), (0.5, 0.5)
     np.testing.assert_array_equal(shares, expected)
-    np.testing.assert_array_equal(stain_shares(core[:48, :48], 3, PALE).shape, (16, 16, 2))
+    np.testing.assert_array_equal(stain_shares(core[:48, :48], 3, PALE, None).shape, (16, 16, 2))
 
 
 def test_real_tissue_is_not_pale(shared: Path) -> None:
@@ -88,7 +88,7 @@ def test_fat_and_collagen_of_real_slides_are_not_pale(shared: Path) -> None:
 def test_a_pale_area_ends_where_well_stained_tissue_begins(shared: Path) -> None:
     """To a cell or two, so that what lies along the border isn't called negative."""
     view = real_tissue(shared)["centre_3_patient_066_node_1.jpeg"]
-    shares = np.concatenate([stain_shares(part, STRIDE_PX, PALE) for part in (faded(view, 0.2), view)], axis=1)
+    shares = np.concatenate([stain_shares(part, STRIDE_PX, PALE, None) for part in (faded(view, 0.2), view)], axis=1)
     found = pale_cells(shares, everywhere((32, 64)), CELL, ANY_SIZE)
     assert found[:, :31].all()
     assert not found[:, 34:].any()

@@ -43,7 +43,7 @@ def whole(view: np.ndarray) -> TissueMask:
 def test_heavy_blur_is_found_whatever_the_stain(sigma_px: float, strength: float) -> None:
     """Blur of 4 px and more is found in every block, on full stain and on pale."""
     view = blurred((255 * (lymphocytes(256) / 255) ** strength).astype(np.uint8), sigma_px)
-    assert out_of_focus(view, 128, QUALITY).all()
+    assert out_of_focus(view, 128, QUALITY, None).all()
 
 
 @pytest.mark.parametrize("strength", [1.0, 2.0, 3.0])
@@ -51,7 +51,7 @@ def test_heavy_blur_is_found_whatever_the_stain(sigma_px: float, strength: float
 def test_sharp_tissue_is_not_accused(sigma_px: float, strength: float) -> None:
     """Sharp tissue, and tissue as soft as a scanner's optics make it, is in focus in every block, over-stained too."""
     view = (255 * (lymphocytes(256) / 255) ** strength).astype(np.uint8)
-    assert not out_of_focus(blurred(view, sigma_px), 64, QUALITY).any()
+    assert not out_of_focus(blurred(view, sigma_px), 64, QUALITY, None).any()
 
 
 def test_dark_stain_is_judged_by_its_density() -> None:
@@ -61,8 +61,8 @@ def test_dark_stain_is_judged_by_its_density() -> None:
     density = 0.85 + 0.06 * density / density.std()
     dark = np.repeat((245 * 10**-density)[..., None], 3, axis=2).astype(np.uint8)
     assert 25 < dark.mean() < 45
-    assert not out_of_focus(dark, 64, QUALITY).any()
-    assert out_of_focus(blurred(dark, 12), 64, QUALITY).all()
+    assert not out_of_focus(dark, 64, QUALITY, None).any()
+    assert out_of_focus(blurred(dark, 12), 64, QUALITY, None).all()
 
 
 @pytest.mark.parametrize("level", [195, 185, 172])
@@ -78,7 +78,7 @@ def test_the_blurred_block_is_the_one_named() -> None:
     view[:64, 192:] = blurred(view, 5)[:64, 192:]
     expected = np.zeros((2, 4), bool)
     expected[0, 3] = True
-    np.testing.assert_array_equal(out_of_focus(view, 64, QUALITY), expected)
+    np.testing.assert_array_equal(out_of_focus(view, 64, QUALITY, None), expected)
 
 
 @pytest.mark.parametrize("sigma_px", [8.0, 12.0, 16.0, 32.0])
@@ -92,7 +92,7 @@ def test_blur_that_leaves_no_contrast_is_found(shared: Path, sigma_px: float, qu
             stored = io.BytesIO()
             Image.fromarray(view).save(stored, "JPEG", quality=quality)
             view = np.asarray(Image.open(stored))
-        found.append(out_of_focus(view, 64, QUALITY))
+        found.append(out_of_focus(view, 64, QUALITY, None))
     assert np.mean(found) > 0.97
 
 
@@ -104,20 +104,20 @@ def test_real_tiles_in_focus_are_not_accused(shared: Path) -> None:
     ]
     assert len(tiles) == 30
     assert len(centres) == 5
-    assert sum(int(out_of_focus(view, 64, QUALITY).sum()) for view in (*tiles, *centres)) == 0
+    assert sum(int(out_of_focus(view, 64, QUALITY, None).sum()) for view in (*tiles, *centres)) == 0
 
 
 @pytest.mark.parametrize("level", [200, 242, 255])
 @pytest.mark.parametrize("noise", [0.0, 1.5])
 def test_flat_blocks_are_not_out_of_focus(level: int, noise: float) -> None:
     """Where there is no stain there is nothing to focus on, and nothing is out of focus."""
-    assert not out_of_focus(glass(128, 128, colour=(level,) * 3, noise=noise), 64, QUALITY).any()
+    assert not out_of_focus(glass(128, 128, colour=(level,) * 3, noise=noise), 64, QUALITY, None).any()
 
 
 @pytest.mark.parametrize(("level", "blurred_away"), [(195, False), (194, True)])
 def test_a_flat_block_is_out_of_focus_from_the_least_density_of_stain_on(level: int, blurred_away: bool) -> None:
     """A tenth over white, 245, is 194.6: what is lighter and flat is glass or fat."""
-    assert out_of_focus(np.full((64, 64, 3), level, np.uint8), 64, QUALITY).item() is blurred_away
+    assert out_of_focus(np.full((64, 64, 3), level, np.uint8), 64, QUALITY, None).item() is blurred_away
 
 
 @pytest.mark.parametrize(("contrast", "compared"), [(3.99, True), (4.0, False)])
@@ -125,7 +125,7 @@ def test_fine_steps_are_compared_with_coarse_ones_above_the_least_contrast(contr
     """A slope of 4 levels over 8 px both ways, without anything finer, is blur; with less nothing is told."""
     rows, columns = np.indices((64, 64))
     slope = np.repeat((180 + rows // 2 + columns // 2)[..., None], 3, axis=2).astype(np.uint8)
-    assert out_of_focus(slope, 64, replace(QUALITY, min_contrast=contrast)).item() is compared
+    assert out_of_focus(slope, 64, replace(QUALITY, min_contrast=contrast), None).item() is compared
 
 
 @pytest.mark.parametrize(("step", "even"), [(4, True), (5, False)])
@@ -133,14 +133,14 @@ def test_stain_is_even_below_a_share_of_its_density(step: int, even: bool) -> No
     """At a grey level of 152 density amounts to 72.6 levels; of that 6 %, 4.4, are the least step over 8 px."""
     rows, columns = np.indices((64, 64)) // 8
     board = np.repeat((150 + step * ((rows + columns) % 2))[..., None], 3, axis=2).astype(np.uint8)
-    assert out_of_focus(board, 64, QUALITY).item() is even
+    assert out_of_focus(board, 64, QUALITY, None).item() is even
 
 
 @pytest.mark.parametrize("block_px", [16, 36, 100])
 def test_blocks_that_do_not_fit_are_refused(block_px: int) -> None:
     """A block size that doesn't cut the picture whole is an error, not a crop."""
     with pytest.raises(ValueError, match="can't be cut"):
-        out_of_focus(np.zeros((128, 128, 3), np.uint8), block_px, QUALITY)
+        out_of_focus(np.zeros((128, 128, 3), np.uint8), block_px, QUALITY, None)
 
 
 def test_real_patches_in_and_out_of_focus(shared: Path) -> None:
@@ -149,8 +149,8 @@ def test_real_patches_in_and_out_of_focus(shared: Path) -> None:
         names = [name for name in archive.namelist() if name.endswith(".jpg")][::7][:400]
         patches = [np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in names]
     tissue = [patch for patch in patches if patch[..., 1].mean() < 200]
-    assert sum(out_of_focus(patch, 96, QUALITY).sum() for patch in patches) <= 2
-    assert np.mean([out_of_focus(blurred(patch, 4), 96, QUALITY) for patch in tissue]) > 0.97
+    assert sum(out_of_focus(patch, 96, QUALITY, None).sum() for patch in patches) <= 2
+    assert np.mean([out_of_focus(blurred(patch, 4), 96, QUALITY, None) for patch in tissue]) > 0.97
     # All of them as one slide at low magnification are H&E.
     small = np.concatenate([np.asarray(Image.fromarray(patch).reduce(8)) for patch in patches])
     assert stain_flags(small, whole(small), QUALITY) == ()

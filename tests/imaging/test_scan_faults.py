@@ -31,7 +31,7 @@ def stored(view: np.ndarray, quality: int) -> np.ndarray:
 
 def dark(view: np.ndarray) -> np.ndarray:
     """bool (cells, cells) of a square view, all of it tissue, on a slide without glass; small areas, too."""
-    light = light_share(view, STRIDE_PX, FAULTS)
+    light = light_share(view, STRIDE_PX, FAULTS, None)
     return dark_cells(light, np.ones(light.shape, bool), CELL, ANY_SIZE)
 
 
@@ -119,7 +119,7 @@ def test_a_dark_area_ends_where_light_begins(shared: Path) -> None:
     """To a cell or two, so that what lies along the border isn't called negative."""
     view = real_tissue(shared)["centre_3_patient_066_node_1.jpeg"]
     parts = (np.rint(view * 0.5).astype(np.uint8), view)
-    light = np.concatenate([light_share(part, STRIDE_PX, FAULTS) for part in parts], axis=1)
+    light = np.concatenate([light_share(part, STRIDE_PX, FAULTS, None) for part in parts], axis=1)
     found = dark_cells(light, np.ones((32, 64), bool), CELL, ANY_SIZE)
     assert found[:, :31].all()
     assert not found[:, 34:].any()
