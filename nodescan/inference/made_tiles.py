@@ -7,9 +7,9 @@ _CONTRASTS = (0.15, 0.4, 1.0)
 _PINK, _PURPLE = (225.0, 150.0, 190.0), (110.0, 60.0, 150.0)
 
 
-def made_tiles(count: int, side_px: int) -> NDArray[np.uint8]:
+def made_tiles(count: int, side_px: int, *, seed: int = 0) -> NDArray[np.uint8]:
     """uint8 (count, side, side, 3): noise of many scales in the colours of H&E, so that answers differ."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     tiles = np.empty((count, side_px, side_px, 3), np.uint8)
     pink, purple = np.array(_PINK), np.array(_PURPLE)
     for index in range(count):
