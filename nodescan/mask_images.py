@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
+from nodescan.domain.naming import few
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError
 from nodescan.ome_xml import physical_size_um, size_px
@@ -36,6 +37,9 @@ DAMAGED_IMAGE = (
     struct.error,
 )
 """What Pillow raises over damaged or crafted files, beside OSError."""
+
+_FEWEST_SHADES = 4
+"""Of a blurred edge there are more values than these, 0 among them; masks of a few classes that touch have fewer."""
 
 _MIN_IS_WHITE = 0  # TIFF 6.0, tag 262
 _OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
@@ -85,6 +89,45 @@ def read_mask_image(path: Path) -> MaskImage:
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
     return MaskImage(one_channel(path, pixels), described or tags, tags, size_px(description), lossy, notes)
+
+
+def check_values(path: Path, image: MaskImage, *, picked: bool) -> None:
+    """Raises AnnotationError where the values are a map's or a blurred edge's, so that the outline would be a guess.
+
+    picked: the user says which value is tumour; then a grey edge isn't.
+    """
+    present = np.unique(image.values)
+    if not np.isfinite(present).all():
+        raise AnnotationError(f"{path.name}: holds pixels that are not numbers")
+    if len(present) > 2 and (present.astype(np.float64) % 1 != 0).any():
+        raise AnnotationError(
+            f"{path.name}: holds fractions, {few(present.tolist(), 8)}, as a map of probabilities does, and which of "
+            "them are tumour would be a guess; save what lies above a threshold as a mask"
+        )
+    if image.lossy and len(present) > 2:
+        raise AnnotationError(
+            f"{path.name}: lossy compression blurs a mask's edge ({len(present)} grey values), and each shade moves "
+            "the outline; save the mask as PNG or TIFF"
+        )
+    if not picked and len(present) > _FEWEST_SHADES and _has_grey_edges(image.values):
+        raise AnnotationError(
+            f"{path.name}: holds {len(present)} values, most of them beside others as on a blurred edge (of resizing, "
+            "turning or JPEG), and each shade moves the outline; save it with 0 and 255 alone, or pick one by --value"
+        )
+
+
+def _has_grey_edges(values: NDArray[np.generic]) -> bool:
+    """Whether most pixels between 0 and the highest value lie beside another value above 0: labels lie among their own.
+
+    values : numeric (H, W).
+    """
+    shades = (values != 0) & (values != values.max())
+    blurred = np.zeros(values.shape, dtype=np.bool_)
+    for first, second in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        step = (values[first] != values[second]) & (values[first] != 0) & (values[second] != 0)
+        blurred[first] |= step
+        blurred[second] |= step
+    return bool(2 * np.count_nonzero(blurred & shades) > np.count_nonzero(shades))
 
 
 def check_stored(path: Path, image: Image.Image) -> None:

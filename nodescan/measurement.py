@@ -22,7 +22,7 @@ from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.joining import outline_gap_readings
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.imaging.sizing import to_shape
-from nodescan.mask_images import MaskImage, read_mask_image
+from nodescan.mask_images import MaskImage, check_values, read_mask_image
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
@@ -40,9 +40,6 @@ STATED_TOLERANCE = 0.05
 
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
-
-_FEWEST_SHADES = 4
-"""Of a blurred edge there are more values than these, 0 among them; masks of a few classes that touch have fewer."""
 
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 
@@ -179,29 +176,13 @@ def _at_edge(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing) -> boo
 
 
 def _mask_in(path: Path, picture: MaskImage, value: int | None) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    check_values(path, picture, picked=value is not None)
     values, present = picture.values, np.unique(picture.values)
     listed = few(present.tolist(), 8)
-    if not np.isfinite(present).all():
-        raise AnnotationError(f"{path.name}: holds pixels that are not numbers")
-    if len(present) > 2 and (present.astype(np.float64) % 1 != 0).any():
-        raise AnnotationError(
-            f"{path.name}: holds fractions, {listed}, as a map of probabilities does, and which of them are "
-            "tumour would be a guess; save what lies above a threshold as a mask"
-        )
-    if picture.lossy and len(present) > 2:
-        raise AnnotationError(
-            f"{path.name}: lossy compression blurs a mask's edge ({len(present)} grey values), and each shade moves "
-            "the outline; save the mask as PNG or TIFF"
-        )
     if value is not None:
         if value not in present:
             raise AnnotationError(f"{path.name}: no pixel has the value {value}; the file holds {listed}")
         return values == value, picture.notes
-    if len(present) > _FEWEST_SHADES and _has_grey_edges(values):
-        raise AnnotationError(
-            f"{path.name}: holds {len(present)} values, most of them beside others as on a blurred edge (of resizing, "
-            "turning or JPEG), and each shade moves the outline; save it with 0 and 255 alone, or pick one by --value"
-        )
     tumour = values != 0
     notes = picture.notes
     if len(present[present != 0]) > 1:
@@ -209,20 +190,6 @@ def _mask_in(path: Path, picture: MaskImage, value: int | None) -> tuple[NDArray
     if np.count_nonzero(tumour) > tumour.size / 2:
         notes += ("more than half of the image is tumour: is the mask inverted?",)
     return tumour, notes
-
-
-def _has_grey_edges(values: NDArray[np.generic]) -> bool:
-    """Whether most pixels between 0 and the highest value lie beside another value above 0: labels lie among their own.
-
-    values : numeric (H, W).
-    """
-    shades = (values != 0) & (values != values.max())
-    blurred = np.zeros(values.shape, dtype=np.bool_)
-    for first, second in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
-        step = (values[first] != values[second]) & (values[first] != 0) & (values[second] != 0)
-        blurred[first] |= step
-        blurred[second] |= step
-    return bool(2 * np.count_nonzero(blurred & shades) > np.count_nonzero(shades))
 
 
 def _differ(one: Spacing, other: Spacing) -> bool:

@@ -10,16 +10,20 @@ from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.naming import few
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor
-from nodescan.mask_images import DAMAGED_IMAGE
+from nodescan.mask_images import DAMAGED_IMAGE, check_values, read_mask_image
 from training.scores import Interval, bootstrap
 
 _NEAR_UM = 100.0
 """A drawn border farther than this from any true one is a missed or a false deposit, not a misplaced border."""
+
+_WHITE = 255
+"""Tumour where no mask of a folder holds any: no pixel has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +65,25 @@ class Answer:
     drawn: NDArray[np.bool_]
 
 
-def read_masked_images(folder: Path) -> list[MaskedImage]:
-    """Every picture of a folder with a `_mask.png` beside it. Raises UsageError where none is, or sizes differ."""
-    masks = sorted(folder.glob("*_mask.png")) if folder.is_dir() else []
-    if not masks:
+def read_masked_images(folder: Path, *, value: int | None = None) -> list[MaskedImage]:
+    """Every picture of a folder with a `_mask.png` beside it. value: which pixel value is tumour (None: all but 0).
+
+    Raises UsageError where no mask is there, sizes differ, or which value is tumour would be a guess; AnnotationError
+    where a mask can't be used, as `nodescan measure` does.
+    """
+    files = sorted(folder.glob("*_mask.png")) if folder.is_dir() else []
+    if not files:
         raise UsageError(f"{folder}: no pictures with a _mask.png beside them")
-    return [_masked_image(mask) for mask in masks]
+    pixels = [_picture_of(file) for file in files]
+    masks = [_values_of(file, picked=value is not None) for file in files]
+    for file, picture, mask in zip(files, pixels, masks, strict=True):
+        if picture.shape[:2] != mask.shape:
+            raise UsageError(f"{file}: {mask.shape} px, but its picture has {picture.shape[:2]}")
+    tumour = _tumour_value(folder, masks, value)
+    return [
+        MaskedImage(_stem(file), picture, mask == tumour)
+        for file, picture, mask in zip(files, pixels, masks, strict=True)
+    ]
 
 
 def evaluate_masks(images: list[MaskedImage], predictor: TilePredictor, *, spacing_um: float) -> MaskScores:
@@ -127,30 +144,43 @@ def _mean_of_all(parts: list[NDArray[np.float64]]) -> Interval:
     return bootstrap(mean, len(parts))
 
 
-def _masked_image(mask: Path) -> MaskedImage:
-    stem = mask.name.removesuffix("_mask.png")
+def _stem(mask: Path) -> str:
+    return mask.name.removesuffix("_mask.png")
+
+
+def _picture_of(mask: Path) -> NDArray[np.uint8]:
+    stem = _stem(mask)
     found = [mask.with_name(f"{stem}{suffix}") for suffix in (".png", ".jpg", ".jpeg", ".tif")]
     picture = next((file for file in found if file.is_file()), None)
     if picture is None:
         raise UsageError(f"{mask}: no picture named {stem}.png, .jpg or .tif beside it")
-    pixels, tumour = _opened(picture, "RGB"), _opened(mask, "L") > 0
-    if not tumour.any() and _is_transparent_in_part(mask):
-        raise UsageError(f"{mask}: is empty but for its transparency, and whether that is the mask would be a guess")
-    if pixels.shape[:2] != tumour.shape:
-        raise UsageError(f"{mask}: {tumour.shape} px, but its picture has {pixels.shape[:2]}")
-    return MaskedImage(stem, pixels, tumour)
-
-
-def _opened(file: Path, mode: str) -> NDArray[np.uint8]:
     try:
-        return np.asarray(Image.open(file).convert(mode))
+        return np.asarray(Image.open(picture).convert("RGB"))
     except (*DAMAGED_IMAGE, OSError) as error:
-        raise UsageError(f"{file}: not a readable image ({error})") from error
+        raise UsageError(f"{picture}: not a readable image ({error})") from error
 
 
-def _is_transparent_in_part(file: Path) -> bool:
-    alpha = _opened(file, "RGBA")[..., 3]
-    return bool((alpha != alpha[0, 0]).any())
+def _values_of(mask: Path, *, picked: bool) -> NDArray[np.generic]:
+    """numeric (H, W), as the file holds them."""
+    image = read_mask_image(mask)
+    check_values(mask, image, picked=picked)
+    return image.values
+
+
+def _tumour_value(folder: Path, masks: list[NDArray[np.generic]], value: int | None) -> float:
+    """Which value is tumour in all masks of a folder: a second one may be tissue, or what nobody annotated."""
+    present = sorted({each for mask in masks for each in np.unique(mask).tolist()})
+    if value is not None:
+        if value not in present:
+            raise UsageError(f"{folder}: no pixel of its masks has the value {value}; they hold {few(present, 8)}")
+        return value
+    others = [each for each in present if each != 0]
+    if len(others) > 1:
+        raise UsageError(
+            f"{folder}: its masks hold the values {few(present, 8)}, and which of them is tumour would be a guess; "
+            "name it with --value of evaluate-masks, or save them with 0 and one value for tumour"
+        )
+    return others[0] if others else _WHITE
 
 
 def _clear(answer: Answer) -> NDArray[np.bool_]:

@@ -99,8 +99,8 @@ class Measured:
 def write_model_card(sources: CardSources, to: Path) -> Measured:
     """Measure, write the pictures where asked for, and write the card to `to`; what was measured.
 
-    Raises UsageError or ModelError, naming the file, where a source can't be used; OutputError where the card or the
-    pictures can't be written. Both before anything is measured.
+    Raises UsageError, AnnotationError or ModelError, naming the file, where a source can't be used; OutputError where
+    the card or the pictures can't be written. All before anything is measured.
     """
     for place in (to.parent, sources.pictures):
         if place is not None:
@@ -110,7 +110,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     composites = read_composite_scores(sources.composites) if sources.composites else None
     recipe = [recipe_part(path) for path in sources.recipe]
     words = Words(sources.hours, *(_text_of(path) if path else "" for path in (sources.history, sources.commands)))
-    patches = read_patches([sources.patches])
+    patches, outlined = read_patches([sources.patches]), read_masked_images(sources.masks)
     predictor = open_predictor(sources.model, precision="float32")
     probability = patch_probabilities(patches.pixels, predictor, mosaic=False)
     together = patch_probabilities(patches.pixels, predictor, mosaic=True)
@@ -121,7 +121,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
         lone=scores_of(probability, np.asarray(patches.tumour)),
         mosaic=scores_of(together, np.asarray(patches.tumour)),
         largest_difference=float(np.abs(probability - together).max()),
-        masks=evaluate_masks(read_masked_images(sources.masks), predictor, spacing_um=TILES512_SPACING_UM),
+        masks=evaluate_masks(outlined, predictor, spacing_um=TILES512_SPACING_UM),
         discs=tuple(disc_bias(disc_maps(predictor, DISC_SEEDS_REPORTED), rule, settings)),
         speeds=measure_speeds(sources.model, predictor.geometry),
         device=predictor.device,

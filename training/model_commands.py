@@ -221,6 +221,7 @@ def evaluate_patches_command(
 def evaluate_masks_command(
     folder: Path,
     mpp: Annotated[float, typer.Option(help="um/px of the pictures")] = TILES512_SPACING_UM,
+    value: Annotated[int | None, typer.Option(help="the masks' pixel value that is tumour; needed for several")] = None,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
@@ -228,7 +229,7 @@ def evaluate_masks_command(
     from training.mask_evaluation import evaluate_masks, read_masked_images
 
     predictor = _reference(model, folder, mpp)
-    scores = evaluate_masks(read_masked_images(folder), predictor, spacing_um=mpp)
+    scores = evaluate_masks(read_masked_images(folder, value=value), predictor, spacing_um=mpp)
     tell(flat(scores), as_json=as_json)
 
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGeometry
-from nodescan.errors import UsageError
+from nodescan.errors import AnnotationError, UsageError
 from training.mask_evaluation import MaskedImage, evaluate_masks, read_masked_images
 
 RULE = DecisionRule(0.0, 0.5, 0.5, (), 0.0)
@@ -60,14 +60,64 @@ def test_a_masks_picture_must_be_there(tmp_path: Path) -> None:
         read_masked_images(tmp_path)
 
 
-def test_a_mask_held_in_transparency_is_refused(tmp_path: Path) -> None:
-    """Its colours are black throughout: the picture would pass for one without tumour."""
-    Image.new("RGB", (160, 160)).save(tmp_path / "a.png")
-    mask = np.zeros((160, 160, 4), np.uint8)
-    mask[:80, :, 3] = 255
-    Image.fromarray(mask).save(tmp_path / "a_mask.png")
-    with pytest.raises(UsageError, match=r"a_mask.png: is empty but for its transparency"):
-        read_masked_images(tmp_path)
+DISC = np.hypot(*np.ogrid[-80:80, -80:80]) < 40
+COLOURS = np.dstack([DISC * 255, ~DISC * 255, DISC * 0]).astype(np.uint8)
+UNSEEN = np.dstack([DISC * 0] * 3 + [DISC * 255]).astype(np.uint8)
+BLURRED = (ndimage.gaussian_filter(DISC.astype(float), 4) * 255).round().astype(np.uint8)
+
+
+def saved(folder: Path, *masks: Image.Image) -> Path:
+    """The folder, with a black picture beside every mask."""
+    for number, mask in enumerate(masks):
+        Image.new("RGB", mask.size).save(folder / f"{number}.png")
+        mask.save(folder / f"{number}_mask.png")
+    return folder
+
+
+def grey(values: np.ndarray) -> Image.Image:
+    return Image.fromarray(values.astype(np.uint8))
+
+
+def white_background() -> Image.Image:
+    image = Image.fromarray(DISC.astype(np.uint8), mode="P")
+    image.putpalette([255, 255, 255, 200, 0, 0])
+    return image
+
+
+@pytest.mark.parametrize(
+    ("mask", "why"),
+    [
+        (Image.fromarray(UNSEEN), "is transparent in part"),
+        (Image.fromarray(COLOURS), "is a colour image"),
+        (white_background(), "its palette doesn't paint value 0 black"),
+        (grey(BLURRED), "holds .* as on a blurred edge"),
+    ],
+)
+def test_a_mask_that_measure_refuses_is_refused(tmp_path: Path, mask: Image.Image, why: str) -> None:
+    """Else whatever isn't black, or nothing at all, would pass for tumour."""
+    with pytest.raises(AnnotationError, match=rf"^0_mask.png: {why}"):
+        read_masked_images(saved(tmp_path, mask))
+
+
+def test_of_several_values_the_one_named_is_tumour(tmp_path: Path) -> None:
+    """Within one mask or over all of a folder: 255 may be what nobody annotated, and 1 tissue."""
+    empty_but_void = np.where(np.arange(160) < 50, 255, 0) * np.ones((160, 1))
+    folder = saved(tmp_path, grey(DISC), grey(empty_but_void))
+    with pytest.raises(UsageError, match=r"masks hold the values 0, 1, 255, and which .* --value of evaluate-masks"):
+        read_masked_images(folder)
+    first, second = read_masked_images(folder, value=1)
+    assert (first.tumour == DISC).all()
+    assert not second.tumour.any()
+    with pytest.raises(UsageError, match=r"no pixel of its masks has the value 2; they hold 0, 1, 255"):
+        read_masked_images(folder, value=2)
+
+
+@pytest.mark.parametrize("mask", [grey(DISC * 255), grey(DISC), Image.fromarray(DISC.astype(np.uint16) * 1000)])
+def test_the_one_value_beside_0_is_tumour(tmp_path: Path, mask: Image.Image) -> None:
+    """Whichever it is, and in 16 bits too; a mask of 0 alone holds none."""
+    first, second = read_masked_images(saved(tmp_path, mask, grey(DISC * 0)))
+    assert (first.tumour == DISC).all()
+    assert not second.tumour.any()
 
 
 def test_where_nothing_is_tumour_and_nothing_drawn_there_is_no_dice() -> None:
