@@ -534,7 +534,7 @@ def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):
         ((40, 60), (1, 15)),
     ],
 )
-def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, rows, columns):
+def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, capsys, rows, columns):
     """With pixels of 0.3 x 0.7 um, whose corners aren't whole."""
     mask = np.zeros((80, 100), np.uint8)
     mask[20:30, 20:30] = mask[slice(*rows), slice(*columns)] = 1
@@ -542,6 +542,9 @@ def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, rows, columns
     at_edge = rows[0] == 0 or rows[1] == 80 or columns[0] == 0 or columns[1] == 100
     assert [deposit.cut_off for deposit in found.deposits] == [at_edge, False]
     assert any("edge of the mask" in note for note in found.notes) is at_edge
+    print_measurement(found, as_json=False)
+    out = capsys.readouterr().out
+    assert ("itc, cut off" in out, "largest at least " in out) == (at_edge, at_edge)
 
 
 @pytest.mark.parametrize(

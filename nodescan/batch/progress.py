@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TextIO
 
-from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport
+from nodescan.reports.wording import largest_words
 from nodescan.streams import one_line
 
 PLAIN_EVERY_S = 10.0
@@ -167,7 +167,7 @@ def outcome(report: SlideReport) -> str:
     if report.metastasis is not None:
         words.append(report.class_word)
     if report.largest_deposit_um is not None:
-        words.append(f"{millimetres(report.largest_deposit_um)} mm")
+        words.append(largest_words(report))
     return ", ".join(words)
 
 

@@ -54,7 +54,7 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     from nodescan.domain.flags import DOUBTS
     from nodescan.domain.lengths import millimetres
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
-    from nodescan.reports.wording import size_words
+    from nodescan.reports.wording import badges, bound_words, size_words
     from nodescan.whole_files import json_text
 
     if as_json:
@@ -65,7 +65,7 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
             str(deposit.id),
             size_words(deposit),
             f"{deposit.area_um2 / 1e6:.4f} mm2",
-            deposit.metastasis.word + (", borderline" if deposit.borderline else ""),
+            ", ".join((deposit.metastasis.word, *badges(deposit))),
         )
         for deposit in measurement.deposits
     ]
@@ -74,8 +74,9 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     largest = measurement.largest_deposit_um
     said = "no deposit"
     if largest is not None:
-        size, count = f"largest {millimetres(largest)} mm", len(measurement.deposits)
-        said = f"{measurement.metastasis.word}, {size}, foci: {count}; {CELLS_NOT_ASSESSED}"
+        certain = not any(deposit.cut_off for deposit in measurement.deposits)
+        size, count = bound_words(f"{millimetres(largest)} mm", certain=certain), len(measurement.deposits)
+        said = f"{measurement.metastasis.word}, largest {size}, foci: {count}; {CELLS_NOT_ASSESSED}"
     print_text(f"{measurement.source.name}: {said}")
     print_text(f"spacing {spacing_words(measurement.spacing, measurement.spacing_source)}")
     for note in (*(flag.message for flag in measurement.flags if flag.code in DOUBTS), *_notes(measurement)):

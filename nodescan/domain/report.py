@@ -163,6 +163,11 @@ class SlideReport:
         return max((deposit.diameter_um for deposit in self.deposits), default=None)
 
     @property
+    def size_certain(self) -> bool:
+        """Whether the largest deposit is no lower bound: all tissue was examined, and no deposit is cut off."""
+        return self.status is Status.COMPLETE and not any(deposit.may_be_larger for deposit in self.deposits)
+
+    @property
     def n_foci(self) -> int:
         return len(self.deposits)
 

@@ -83,8 +83,7 @@ def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
             continue
         measured = report.largest_deposit_um
         found = None if measured is None else report.metastasis
-        at_least = report.at_least or any(deposit.may_be_larger for deposit in report.deposits)
-        open_ended = measured is not None and at_least
+        open_ended = measured is not None and not report.size_certain
         matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found, open_ended))
     if not matches:
         return None

@@ -16,7 +16,7 @@ from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_WORDS, flag_title
+from nodescan.reports.wording import CLASS_WORDS, bound_words, flag_title
 
 _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
@@ -218,7 +218,7 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
     size, unclassed = largest_words(staged), staged.specimen.unclassed_um
     if not size and unclassed is not None:
         return size_in_mm(unclassed, None), "on a slide that got no class"
-    return size or "none measured", "never added up" if staged.size_certain else "so far; never added up"
+    return size or "none measured", "never added up" if size or staged.size_certain else "so far; never added up"
 
 
 def _group_words(staged: Staged) -> str:
@@ -247,7 +247,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
         tone=_class_tone(node.largest_class, node.complete),
         class_words=class_words(node.largest_class, exact=node.exact),
         borderline=node.borderline,
-        size="" if node.largest is None else _size(node.largest),
+        size="" if node.largest is None else _size(node.largest, certain=node.complete and not node.cut_off),
         sentinel=sentinel,
         sections=tuple(
             _section_row(section, staging, pages, reviewed=section.slide_id in reviewed) for section in node.sections
@@ -264,7 +264,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
         tone=_class_tone(found, section.complete),
         class_words=class_words(found, exact=section.exact),
         borderline=section.borderline,
-        size=_size(section),
+        size=_size(section, certain=section.complete and not section.cut_off),
         status=section.status.value if has_report else "not run",
         reviewed=reviewed,
     )
@@ -274,9 +274,9 @@ def _class_tone(found: Metastasis, complete: bool) -> str:
     return found.word if complete or found else "none"
 
 
-def _size(section: Section) -> str:
+def _size(section: Section, *, certain: bool) -> str:
     size_um = section.unclassed_um if section.largest_um is None else section.largest_um
-    return "" if size_um is None else size_in_mm(size_um, section.uncertainty_um)
+    return "" if size_um is None else bound_words(size_in_mm(size_um, section.uncertainty_um), certain=certain)
 
 
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:

@@ -6,6 +6,7 @@ from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange
 from nodescan.reports.web_page import Fact
+from nodescan.reports.wording import bound_words
 
 NOT_ASSESSED = f"{UNDETERMINED} (not assessed by software)"
 NOT_MEASURED = f"{UNDETERMINED} (not measured)"
@@ -45,11 +46,11 @@ def count_words(count: CountRange, staged: Staged) -> str:
 
 
 def largest_words(staged: Staged) -> str:
-    """Greatest diameter over all nodes and its uncertainty, "" where it isn't known."""
+    """Greatest diameter over all nodes and its uncertainty, "at least ..." for a lower bound; "" where not known."""
     largest = staged.specimen.largest
     if largest is None or largest.largest_um is None:
         return ""
-    return size_in_mm(largest.largest_um, largest.uncertainty_um)
+    return bound_words(size_in_mm(largest.largest_um, largest.uncertainty_um), certain=staged.size_certain)
 
 
 def borderline_words(staged: Staged) -> str:
@@ -91,7 +92,7 @@ def _status(staged: Staged) -> str:
 def _size(staged: Staged) -> str:
     size = largest_words(staged)
     if size:
-        return f"{'' if staged.size_certain else 'at least '}{size}"
+        return size
     if staged.not_removed or (staged.complete and staged.specimen.largest_class is Metastasis.NONE):
         return "not applicable (no deposit)"
     if staged.specimen.unclassed_um is not None:

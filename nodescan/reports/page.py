@@ -27,6 +27,8 @@ from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
     NOT_JUDGED_WORDS,
+    badges,
+    bound_words,
     cell_words,
     flag_title,
     found_words,
@@ -81,7 +83,7 @@ class Row:
     tone: str
     class_words: str
     size: str
-    borderline: bool
+    badges: tuple[str, ...]
     area: str
     mean: str
     highest: str
@@ -110,10 +112,9 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
             Fact("Tumour score", "no meaning"),
             Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
         )
-    nothing = _NOT_KNOWN if report.known_foci is None else "none found"
     scale = f"0 to 1, {_IN_PART if _in_part(report) else 'of the slide'}" if score is not None else ""
     return (
-        Fact("Largest deposit", nothing if largest is None else size_words(largest), _limit_note(largest, report)),
+        Fact("Largest deposit", _largest(largest, report), _limit_note(largest, report)),
         _foci(report),
         Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact("Tissue examined", _examined_words(report), tissue),
@@ -148,7 +149,7 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
             tone=deposit.metastasis.word if judged else "none",
             class_words=found_words(deposit, report),
             size=size_words(deposit),
-            borderline=judged and deposit.borderline,
+            badges=badges(deposit) if judged else (),
             area=area_words(deposit.area_um2),
             mean=_score(deposit.probability_mean),
             highest=_score(deposit.probability_max),
@@ -280,6 +281,12 @@ def _foci(report: SlideReport) -> Fact:
     return Fact("Foci", str(number), ", ".join(filter(None, notes)))
 
 
+def _largest(largest: Deposit | None, report: SlideReport) -> str:
+    if largest is None:
+        return _NOT_KNOWN if report.known_foci is None else "none found"
+    return bound_words(size_words(largest), certain=report.size_certain)
+
+
 def _in_part(report: SlideReport) -> bool:
     """Whether numbers of the slide are of a part of its tissue alone."""
     return report.examined_fraction is not None and report.examined_fraction < 1
@@ -291,7 +298,7 @@ def _limit_note(largest: Deposit | None, report: SlideReport) -> str:
         return ""
     if largest.raised_by_cells:
         return "0.2 mm or smaller, more than 200 cells"
-    return "borderline" if largest.borderline else ""
+    return ", ".join(badges(largest))
 
 
 def _on_ruler(length_um: float) -> float:

@@ -118,8 +118,6 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
     canvas = _slide_canvas(result, base)
     if canvas is None:
         return None
-    if result.report.status is not Status.UNMEASURABLE:
-        canvas.scale_bar()
     if result.tissue is not None:
         for reason, mask in result.tissue.excluded:
             sampled = canvas.sampled(mask, result.tissue.spacing).astype(bool)
@@ -127,6 +125,8 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
         tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
         canvas.outline_mask(tissue, TISSUE, width=1.2)
         _draw_not_examined(canvas, result)
+    if result.report.status is not Status.UNMEASURABLE:
+        canvas.scale_bar()  # over the hatching, which may fill its corner
     _draw_deposits(canvas, result.report)
     return canvas.image()
 
@@ -136,9 +136,9 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
     if result.probability is None or (canvas := _slide_canvas(result, base)) is None:
         return None
     canvas.base = _heated(canvas, result.probability)
-    canvas.scale_bar()
     if result.tissue is not None:
         _draw_not_examined(canvas, result)
+    canvas.scale_bar()
     for deposit in result.report.deposits:
         for polygon in deposit.outline:
             canvas.outline_ring(polygon.exterior, INK, width=1.0, casing=True)

@@ -14,6 +14,7 @@ from nodescan.imaging.detections import MOST_PLACES, likeliest_places
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
+    bound_words,
     cell_words,
     limit_words,
     percent,
@@ -40,7 +41,9 @@ def answer(report: SlideReport) -> str:
         limit = limit_words(None if report.model is None else report.model.found_from_um)
         return f"No tumour found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
-    said = f"Largest contiguous deposit {size_words(report.deposits[0])}: {rule}{_unsure(report)}."
+    size = bound_words(size_words(report.deposits[0]), certain=report.size_certain)
+    measured = ": " if report.size_certain else "; as measured, "
+    said = f"Largest contiguous deposit {size}{measured}{rule}{_unsure(report)}."
     return f"{said} {_what_more(report)}" if report.at_least else said
 
 

@@ -31,6 +31,9 @@ _UPPER = {"he": "H&E", "itc": "ITC"}
 NOT_JUDGED_WORDS = "not judged"
 """Of a slide that the network can't judge, instead of what it says there."""
 
+CUT_OFF = "cut off"
+"""Of a deposit that ends where nobody looked, beside its size."""
+
 NOT_COUNTED = "not assessed"
 
 NOT_NEEDED = "not needed"
@@ -40,6 +43,17 @@ NOT_NEEDED = "not needed"
 def size_words(deposit: Deposit) -> str:
     """Size and uncertainty, e.g. "2.62 ± 0.05 mm"."""
     return size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um)
+
+
+def bound_words(size: str, *, certain: bool) -> str:
+    """The size of a largest deposit, "at least ..." where what wasn't seen may hold more of it, or a larger one."""
+    return size if certain else f"at least {size}"
+
+
+def badges(deposit: Deposit) -> tuple[str, ...]:
+    """What must not be overlooked beside a deposit's size."""
+    said = ((CUT_OFF, deposit.cut_off), ("borderline", deposit.borderline))
+    return tuple(words for words, holds in said if holds)
 
 
 def cell_words(deposit: Deposit) -> str:
@@ -78,10 +92,12 @@ def limit_words(found_from_um: float | None) -> str:
 
 
 def largest_words(report: SlideReport) -> str:
-    """The largest deposit's size in an index of slides; "" where there is none."""
+    """The largest deposit's size in an index of slides, "at least 0.79 mm" for a lower bound; "" for none."""
     if report.not_judged is not None:
         return NOT_JUDGED_WORDS
-    return "" if report.largest_deposit_um is None else f"{millimetres(report.largest_deposit_um)} mm"
+    if report.largest_deposit_um is None:
+        return ""
+    return bound_words(f"{millimetres(report.largest_deposit_um)} mm", certain=report.size_certain)
 
 
 def outline_words(model: ModelIdentity) -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -238,6 +239,8 @@ def test_outcome_says_a_lower_bound() -> None:
     ref = SlideRef(slide_id="a", path=Path("a.svs"))
     part = SlideReport(slide=ref, status=Status.INCOMPLETE, metastasis=Metastasis.MICRO, at_least=True)
     assert outcome(part) == "incomplete, at least micro"
+    sized = replace(part, deposits=(ellipse(1, (5200.0, 4300.0), 640.0),))
+    assert outcome(sized) == "incomplete, at least micro, at least 0.64 mm"
     nothing = SlideReport(slide=ref, status=Status.INCOMPLETE, metastasis=None, at_least=False)
     assert outcome(nothing) == "incomplete"
 

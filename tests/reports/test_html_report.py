@@ -158,6 +158,12 @@ def test_a_failed_slide_says_why_and_what_to_do() -> None:
     assert sum(tag == "img" for tag, _ in page.tags) == 1
 
 
+@pytest.mark.parametrize(("variant", "told"), [("negative", True), ("macro", True), ("no_tissue", False)])
+def test_why_a_score_is_below_what_the_heat_map_shows_stands_beside_it(variant: str, told: bool) -> None:
+    """On a negative page too, which has no table of deposits."""
+    assert ("are of that map smoothed" in render(VARIANTS[variant]())) is told
+
+
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "negative"])
 def test_only_a_negative_slide_is_called_negative(variant: str) -> None:
     """The word stands on no other page, save to deny it."""

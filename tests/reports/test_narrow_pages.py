@@ -14,6 +14,7 @@ from nodescan.manifest import read_manifest
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import stage_reports
 from nodescan.reports.html_report import render
+from nodescan.reports.page import key_facts
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, write_csv, write_run
 from tests.reports.factory import ITC, result
@@ -54,8 +55,9 @@ def shown(text: str, folder: Path) -> tuple[str, float]:
 @pytest.mark.skipif(BROWSER is None, reason="no chromium here to lay the page out")
 def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
     """A size near a limit has five decimals, and its line is never broken."""
-    near = replace(ITC, id=1, diameter_um=Micrometers(200.04), diameter_uncertainty_um=Micrometers(13.0))
+    near = replace(ITC, id=1, diameter_um=Micrometers(200.04), diameter_uncertainty_um=Micrometers(13.0), cut_off=True)
     found = result((near, replace(ITC, id=2)), slide_id=LONG)
+    assert key_facts(found.report)[0].value == "at least 0.20004 ± 0.01300 mm"
     assert shown(render(found), tmp_path / "slide") == ("", 0)
 
 

@@ -114,6 +114,23 @@ def test_tissue_that_was_not_examined_is_hatched() -> None:
     assert not changed[:, : _pixel((8000, 0), read)[0]].any()
 
 
+@pytest.mark.parametrize("draw", [draw_overview, draw_heatmap])
+def test_the_scale_bar_lies_over_the_hatching(draw: Callable[[SlideResult], Image.Image | None]) -> None:
+    """Of a slide that is tissue up to its corner, none of it examined, the bar's plate is as of one read whole."""
+    seen = VARIANTS["negative"]()
+    assert seen.tissue is not None
+    assert seen.probability is not None
+    everywhere = np.ones_like(seen.tissue.tissue)
+    unseen = replace(seen.probability, examined=~everywhere)
+    hatched = replace(seen, tissue=replace(seen.tissue, tissue=everywhere), probability=unseen)
+    whole, missed = (draw(shown) for shown in (seen, hatched))
+    assert whole is not None
+    assert missed is not None
+    differ = np.abs(np.asarray(whole).astype(int) - np.asarray(missed)).max(axis=-1)
+    assert differ[-64:-20, 20:170].max() < 40
+    assert differ[-164:-120, 20:170].max() > 100
+
+
 def test_tissue_that_was_examined_is_not_hatched_where_the_scan_ends() -> None:
     """Tissue at the border of the picture isn't; what it runs into was never scanned, and is."""
     whole = VARIANTS["negative"]()

@@ -12,15 +12,18 @@ from nodescan.domain.classification import classify
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, two_digits
+from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_found
 from nodescan.reports import page, sentences
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.html_report import render
+from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     class_words,
     flag_title,
+    largest_words,
     left_out_words,
     percent,
     size_words,
@@ -161,6 +164,34 @@ def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
     )
     assert sentences.how_sure(cut)[0] == "Deposit 1 is cut off: its size is a lower bound, and so is the class."
     assert sentences.how_sure(cut)[1].startswith("“±” is meant to hold")
+
+
+def _cut_macro() -> SlideReport:
+    """Read whole, its macrometastasis cut off: its class is certain, its size is none."""
+    report = result([replace(MACRO, cut_off=True), MICRO]).report
+    assert not report.at_least
+    return report
+
+
+def test_a_largest_size_that_is_a_lower_bound_is_never_printed_as_if_it_were_whole() -> None:
+    """Cut off, or beside tissue that nobody examined: under the headline, in the sentence and in indexes alike."""
+    part, cut, whole = VARIANTS["incomplete_micro"]().report, _cut_macro(), VARIANTS["macro"]().report
+    for report, size, note in ((part, "0.64 ± 0.02 mm", ""), (cut, "2.62 ± 0.04 mm", "cut off")):
+        assert page.key_facts(report)[0] == Fact("Largest deposit", f"at least {size}", note)
+        assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}; as measured, larger ")
+        assert largest_words(report) == f"at least {size[:4]} mm"
+    assert page.key_facts(whole)[0] == Fact("Largest deposit", "2.62 ± 0.04 mm")
+    assert sentences.answer(whole).startswith("Largest contiguous deposit 2.62 ± 0.04 mm: larger ")
+    assert largest_words(whole) == "2.62 mm"
+
+
+def test_what_is_cut_off_says_so_beside_its_size() -> None:
+    """In the table and under its close-up, and no other does; an area that nobody judged is no deposit cut off."""
+    cut = _cut_macro()
+    assert [row.badges for row in page.rows(cut)] == [("cut off",), ()]
+    assert render(SlideResult(cut)).count("</b> <em>cut off</em>") == 1
+    odd = VARIANTS["not_he"]().report
+    assert page.rows(replace(odd, deposits=(replace(odd.deposits[0], cut_off=True),)))[0].badges == ()
 
 
 def test_a_spacing_in_doubt_stands_beside_the_headline() -> None:
