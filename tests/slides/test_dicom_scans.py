@@ -1,6 +1,7 @@
 """A DICOM series is read only where all its levels are of one scan."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError
 from nodescan.slides import open_slide, slide_facts
 from nodescan.slides.dicom_scans import several_scans
-from tests.slides.made_dicom import Level, write_level, write_pyramid
+from tests.slides.made_dicom import EXPLICIT, JPEG, Level, write_level, write_pyramid
 from tests.slides.made_files import noise
 
 ONE, OTHER = noise(768, 1024), noise(750, 1000, seed=1)
@@ -93,3 +94,16 @@ def test_a_level_of_a_scale_that_isnt_whole_is_told_and_not_read(tmp_path: Path)
     level(tmp_path / "l3.dcm", noise(226, 301), 1.7)
     slide = open_slide(SlideRef("s", path))
     assert [flag.code for flag in slide.info.warnings] == ["level_ignored"]
+
+
+@pytest.mark.parametrize("kept", [None, tuple(range(48))], ids=["full", "sparse"])
+@pytest.mark.parametrize("syntax", [EXPLICIT, JPEG])
+def test_a_second_optical_path_is_not_passed_over(tmp_path: Path, kept: tuple[int, ...] | None, syntax: str) -> None:
+    """OpenSlide shows the first path of full tiles, the last of sparse ones: tumour in the other would be unseen."""
+    both = Level(ONE, (0.5, 0.5), kept=kept, paths=2, syntax=syntax)
+    assert refused(write_level(tmp_path / "a.dcm", both)) == (
+        "a.dcm: its DICOM series holds several scans (2 optical paths), and one would stand for all; "
+        "export each of them as a series of its own, and each series into a folder of its own"
+    )
+    write_level(tmp_path / "a.dcm", replace(both, paths=1))
+    open_slide(SlideRef("s", tmp_path / "a.dcm")).close()
