@@ -1,5 +1,6 @@
 """Whether the levels of a DICOM series are those of one scan: OpenSlide takes all of a series for one slide."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,17 @@ def several_scans(path: Path) -> SeveralScans | None:
 def _laid_over(files: Sequence[DicomLevel]) -> str | None:
     """What shares the places of one level's tiles: OpenSlide would show one for each place, the first or the last."""
     paths = max((level.optical_paths for level in files), default=0)
-    return f"{paths:,} optical paths" if paths > 1 else None
+    if paths > 1:
+        return f"{paths:,} optical paths"
+    parts = {level.instance or str(index): level for index, level in enumerate(files)}
+    frames: dict[str, int] = {}
+    for key, level in parts.items():
+        whole = level.concatenation or key
+        frames[whole] = frames.get(whole, 0) + level.frames
+        tiles = math.prod(-(-side // tile) for side, tile in zip(level.size_px, level.tile_px, strict=True) if tile)
+        if min(level.tile_px) > 0 and frames[whole] > tiles:
+            return f"{frames[whole]:,} frames for the {tiles:,} tiles of a level"
+    return None
 
 
 def _contradiction(levels: Sequence[DicomLevel]) -> str | None:

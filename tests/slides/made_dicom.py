@@ -21,7 +21,8 @@ class Level:
     """One file of a series, or the first part of a level that is split (concatenation).
 
     spacing_um: x and y; kept: which tiles are in it, row by row, None for all; planes: of focus, as it says;
-    paths: optical ones, as it says, in frames that repeat the tiles, darker each time.
+    paths: optical ones, as it says, in frames that repeat the tiles, darker each time;
+    doubled: whether one frame more is there, of the first tile, darker.
     syntax: how the tiles are coded; table: "basic", "extended" or "", which one tells where coded tiles are; fragments:
     in so many items each.
     """
@@ -37,6 +38,7 @@ class Level:
     kept: tuple[int, ...] | None = None
     planes: int = 1
     paths: int = 1
+    doubled: bool = False
     syntax: str = EXPLICIT
     table: str = "basic"
     fragments: int = 1
@@ -50,6 +52,7 @@ def write_level(path: Path, level: Level) -> Path:
     tiles = range(across * -(-height // side)) if level.kept is None else level.kept
     places = [(tile // across * side, tile % across * side) for tile in tiles]
     frames = [(path, top, left) for path in range(1, level.paths + 1) for top, left in places]
+    frames += [(3, *places[0])] * level.doubled
     sparse = level.kept is not None
     head = (
         _uid(0x0002, 0x0002, _SLIDE_CLASS) + _uid(0x0002, 0x0003, level.instance) + _uid(0x0002, 0x0010, level.syntax)
