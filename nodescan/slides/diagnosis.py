@@ -39,8 +39,8 @@ def check_readable(path: Path) -> None:
     if fault is not None:
         raise NotASlideError(name, fault.reason, _COPY_AGAIN if fault.damaged else _convert(path))
     if scans is not None:
-        reason = f"its DICOM series holds several scans ({scans}), and one would stand for all"
-        raise NotASlideError(name, reason, "put the files of each scan into a folder of its own")
+        reason = f"its DICOM series holds several scans ({scans.said}), and one would stand for all"
+        raise NotASlideError(name, reason, scans.remedy)
 
 
 @contextmanager

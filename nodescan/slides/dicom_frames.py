@@ -2,7 +2,7 @@
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.errors import NotASlideError
 from nodescan.slides.checked_tiles import JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, jpeg_check
 from nodescan.slides.dicom_elements import (
     ITEM,
@@ -42,13 +43,19 @@ _ITEM_HEAD_BYTES = 8
 _HEADER_BYTES = 65_536
 """Enough of a frame to hold its JPEG header."""
 
+_UNKNOWN = np.zeros(0, np.uint64)
+"""Where frames begin that can't be found."""
+
+_DOUBLED = "its DICOM series holds several frames for the place of one tile, and one would stand for all"
+_AGAIN = "copy the series again; if that doesn't help, export it again from the scanner or the archive"
+
 _Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Frames:
-    """starts : uint64 (frames + 1,), where the items of each begin, and the last end. places : int64 (frames, 2), left
-    and top in the whole, None where they lie row by row."""
+    """starts : uint64 (frames + 1,), where the items of each begin, and the last end; none where that isn't known.
+    places : int64 (frames, 2), left and top in the whole, None where they lie row by row."""
 
     syntax: str
     tile_px: _Size
@@ -57,37 +64,50 @@ class _Frames:
 
 
 def checked_frames(path: Path, sizes_px: tuple[_Size, ...]) -> tuple[CheckedLevel, ...]:
-    """The levels of a DICOM series, of these sizes, one for each; none where it isn't DICOM. Raises OSError.
+    """The levels of a DICOM series, of these sizes, one for each; none where it isn't DICOM.
 
-    Nothing is told of a level that is split over several files, or whose frames can't be found without doubt.
+    Nothing is told of a level that is split over several files, or whose frames can't be found without doubt. Raises
+    NotASlideError where two frames of a level lie in one place, and OSError.
     """
-    files: dict[_Size, list[Path]] = {}
+    files: dict[_Size, dict[Path, str]] = {}
     for file in series_files(path):
         if (level := level_of(file)) is not None:
-            files.setdefault(level.size_px, []).append(file)
-    levels = tuple(_checked(files.get(size_px, []), size_px) for size_px in sizes_px)
-    return levels if files else ()
+            files.setdefault(level.size_px, {})[file] = level.instance or file.name
+    levels: list[CheckedLevel] = []
+    for size_px in sizes_px:
+        frames = {file: _frames_in(file) for file in files.get(size_px, {})}
+        if _has_doubled_place({files[size_px][file]: found for file, found in frames.items()}.values()):
+            raise NotASlideError(path.name, _DOUBLED, _AGAIN)
+        (file, only), *more = frames.items() if frames else [(Path(), None)]
+        levels.append(_nothing_told(size_px) if only is None or more else _checked(file, only, size_px))
+    return tuple(levels) if files else ()
 
 
-def _checked(files: list[Path], size_px: _Size) -> CheckedLevel:
-    """files: those of levels of this size."""
-    frames = _frames_in(files[0]) if len(files) == 1 else None
-    if frames is None or (check := _check_of(files[0], frames)) is NOTHING_TOLD:
+def _has_doubled_place(parts: Iterable[_Frames | None]) -> bool:
+    """Whether two frames lie in one place, of which OpenSlide would show the last. parts: of one level, each once."""
+    known = [part.places for part in parts if part is not None and part.places is not None]
+    places = np.concatenate([np.empty((0, 2), np.int64), *known])
+    return len(np.unique(places[:, 0] * 2**32 + places[:, 1])) < len(places)
+
+
+def _checked(file: Path, frames: _Frames, size_px: _Size) -> CheckedLevel:
+    """frames: all those of a level of this size, in this file."""
+    if len(frames.starts) == 0 or (check := _check_of(file, frames)) is NOTHING_TOLD:
         return _nothing_told(size_px)
     across, down = (-(-side // tile) for side, tile in zip(size_px, frames.tile_px, strict=True))
     starts, ends = frames.starts[:-1], frames.starts[1:]
     if frames.places is None:
-        tiles = np.arange(min(len(starts), across * down))  # further ones are of another focus or light
+        tiles = np.arange(min(len(starts), across * down))
     else:
         columns, rows = (frames.places // frames.tile_px).T
         tiles = rows * across + columns
         plain = (frames.places % frames.tile_px == 0).all() and ((columns >= 0) & (columns < across)).all()
-        if not plain or len(np.unique(tiles)) < len(tiles) or not ((rows >= 0) & (rows < down)).all():
+        if not plain or not ((rows >= 0) & (rows < down)).all():
             return _nothing_told(size_px)
     offsets, sizes = np.zeros((2, 1, across * down), np.uint64)
     offsets[0, tiles], sizes[0, tiles] = starts[: len(tiles)], (ends - starts)[: len(tiles)]
     placed = np.zeros(across * down, np.bool_)
-    return CheckedLevel(*size_px, *frames.tile_px, sizes[0], placed, files[0], check, offsets, sizes)
+    return CheckedLevel(*size_px, *frames.tile_px, sizes[0], placed, file, check, offsets, sizes)
 
 
 def _nothing_told(size_px: _Size) -> CheckedLevel:
@@ -117,15 +137,15 @@ def _is_checkable(file: Path, frames: _Frames) -> bool:
 
 
 def _frames_in(file: Path) -> _Frames | None:
-    """None where its pixels aren't in frames that can be found. Raises OSError."""
+    """None where it has no pixels, or its header doesn't tell of them. Raises OSError."""
     values: dict[Place, list[bytes]] = {}
     wanted = (_SYNTAX, _ORGANIZATION, _ROWS, _COLUMNS, _COLUMN_AT, _ROW_AT, _OFFSETS, _PIXELS)
     try:
         with file.open("rb") as stream:
             for place, length in followed(stream, wanted):
                 if place == _PIXELS:
-                    starts = None if length is not None else _starts(stream, values.get(_OFFSETS, [b""])[0])
-                    return None if starts is None else _frames(values, starts)
+                    starts = _UNKNOWN if length is not None else _starts(stream, values.get(_OFFSETS, [b""])[0])
+                    return _frames(values, starts)
                 values.setdefault(place, []).append(read_value(stream, length, longest=8 * _MOST_FRAMES))
     except (HeaderError, UnicodeDecodeError, ValueError, struct.error, LookupError):
         pass
@@ -133,35 +153,37 @@ def _frames_in(file: Path) -> _Frames | None:
 
 
 def _frames(values: Mapping[Place, list[bytes]], starts: NDArray[np.uint64]) -> _Frames | None:
-    """Raises LookupError, struct.error or UnicodeDecodeError where a value isn't there, or none."""
+    """starts: as _Frames has them.
+
+    Raises LookupError, struct.error, ValueError or UnicodeDecodeError where a value isn't there, or none.
+    """
     syntax, organization = (text(values[place][0]) for place in (_SYNTAX, _ORGANIZATION))
     across, down = (struct.unpack("<H", values[place][0])[0] for place in (_COLUMNS, _ROWS))
-    if not (across and down and len(starts) > 1):
+    if not (across and down):
         return None
-    places = None
+    places, found = None, len(starts) > 1
     if organization != "TILED_FULL":
         left, top = (np.frombuffer(b"".join(values[place]), "<i4") for place in (_COLUMN_AT, _ROW_AT))
         places = np.stack([left, top], axis=1).astype(np.int64) - 1
-        if len(places) != len(starts) - 1:
-            return None
-    return _Frames(syntax, (across, down), starts, places)
+        found = found and len(places) == len(starts) - 1
+    return _Frames(syntax, (across, down), starts if found else _UNKNOWN, places)
 
 
-def _starts(stream: BinaryIO, extended: bytes) -> NDArray[np.uint64] | None:
+def _starts(stream: BinaryIO, extended: bytes) -> NDArray[np.uint64]:
     """Of the frames, and where the last ends. extended: the table of that name, b"" where there is none.
 
     With neither table each item is a frame. Raises struct.error where the file ends before its pixels do.
     """
     tag, length = _tag_and_length(stream.read(_ITEM_HEAD_BYTES))
     if tag != ITEM:
-        return None
+        return _UNKNOWN
     basic = stream.read(length)
     first = stream.tell()
     table = np.frombuffer(extended, "<u8") if extended else np.frombuffer(basic, "<u4").astype(np.uint64)
     if len(table) == 0:
         return np.array(_items_from(stream), np.uint64)
     if table[0] != 0 or (np.diff(table.astype(np.int64)) <= 0).any():
-        return None
+        return _UNKNOWN
     stream.seek(first + int(table[-1]))
     end = _items_from(stream)[-1]
     return np.append(table + np.uint64(first), np.uint64(end))

@@ -1,6 +1,8 @@
 """Whether the levels of a DICOM series are those of one scan: OpenSlide takes all of a series for one slide."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.domain.slide import AS_FINE
@@ -9,12 +11,42 @@ from nodescan.slides.dicom_series import DicomLevel, level_of, series_files
 _SAME_EXTENT, _ROUNDED_PX = 0.01, 2
 """Levels of one scan show the same area, but for sides cut or padded to whole pixels, and rounded spacings."""
 
+_PUT_APART = "put the files of each scan into a folder of its own"
+_EXPORT_APART = "export each of them as a series of its own, and each series into a folder of its own"
 
-def several_scans(path: Path) -> str | None:
+
+@dataclass(frozen=True, slots=True)
+class SeveralScans:
+    """said: of what there are several. remedy: what to do about them."""
+
+    said: str
+    remedy: str
+
+
+def several_scans(path: Path) -> SeveralScans | None:
     """Why the series of a DICOM file isn't one scan; None where it is, or the file isn't DICOM. Raises OSError."""
     found = [level for file in series_files(path) if (level := level_of(file)) is not None]
+    if said := _laid_over(found):
+        return SeveralScans(said, _EXPORT_APART)
     levels = {level.concatenation or level.instance or str(index): level for index, level in enumerate(found)}
-    return _contradiction(tuple(levels.values()))
+    said = _contradiction(tuple(levels.values()))
+    return None if said is None else SeveralScans(said, _PUT_APART)
+
+
+def _laid_over(files: Sequence[DicomLevel]) -> str | None:
+    """What shares the places of one level's tiles: OpenSlide would show one for each place, the first or the last."""
+    paths = max((level.optical_paths for level in files), default=0)
+    if paths > 1:
+        return f"{paths:,} optical paths"
+    parts = {level.instance or str(index): level for index, level in enumerate(files)}
+    frames: dict[str, int] = {}
+    for key, level in parts.items():
+        whole = level.concatenation or key
+        frames[whole] = frames.get(whole, 0) + level.frames
+        tiles = math.prod(-(-side // tile) for side, tile in zip(level.size_px, level.tile_px, strict=True) if tile)
+        if min(level.tile_px) > 0 and frames[whole] > tiles:
+            return f"{frames[whole]:,} frames for the {tiles:,} tiles of a level"
+    return None
 
 
 def _contradiction(levels: Sequence[DicomLevel]) -> str | None:

@@ -13,6 +13,7 @@ _INSTANCE_UID, _PYRAMID_UID = ((0x0008, 0x0018),), ((0x0008, 0x0019),)
 _CONCATENATION_UID = ((0x0020, 0x9161),)
 _TILE_ROWS, _TILE_COLUMNS = ((0x0028, 0x0010),), ((0x0028, 0x0011),)
 _COLUMNS, _ROWS = ((0x0048, 0x0006),), ((0x0048, 0x0007),)
+_OPTICAL_PATHS, _FRAMES = ((0x0048, 0x0302),), ((0x0028, 0x0008),)
 _PIXEL_SPACING = ((0x5200, 0x9229), (0x0028, 0x9110), (0x0028, 0x0030))
 """In the shared functional groups' pixel measures: mm between rows, and between columns."""
 
@@ -25,6 +26,8 @@ class DicomLevel:
     """One file of a level. instance, pyramid, concatenation: UIDs, "" where its header doesn't tell; sides are 0 then.
 
     A level that is split over several files is one concatenation. spacing_um: x and y, None where not told.
+    optical_paths: how many kinds of light or stain its frames are of. frames: how many it has. Each 0 where not
+    told.
     """
 
     instance: str
@@ -33,6 +36,8 @@ class DicomLevel:
     size_px: tuple[int, int]
     tile_px: tuple[int, int]
     spacing_um: tuple[float, float] | None
+    optical_paths: int
+    frames: int
 
 
 def series_uid(path: Path) -> str | None:
@@ -61,15 +66,25 @@ def level_of(path: Path) -> DicomLevel | None:
     Raises OSError.
     """
     uids = (_INSTANCE_UID, _PYRAMID_UID, _CONCATENATION_UID)
-    numbers = (_COLUMNS, _ROWS, _TILE_COLUMNS, _TILE_ROWS)
+    numbers = (_COLUMNS, _ROWS, _TILE_COLUMNS, _TILE_ROWS, _OPTICAL_PATHS)
     try:
-        values = header_values(path, (_IMAGE_TYPE, _PIXEL_SPACING, *uids, *numbers))
+        values = header_values(path, (_IMAGE_TYPE, _PIXEL_SPACING, _FRAMES, *uids, *numbers))
         kinds = [kind.strip() for kind in text(values.get(_IMAGE_TYPE, b"")).split("\\")]
         if kinds[2:3] != [_VOLUME]:
             return None
         instance, pyramid, concatenation = (text(values.get(uid, b"")) for uid in uids)
-        columns, rows, across, down = (int.from_bytes(values.get(number, b""), "little") for number in numbers)
-        return DicomLevel(instance, pyramid, concatenation, (columns, rows), (across, down), _spacing_um(values))
+        columns, rows, across, down, paths = (int.from_bytes(values.get(number, b""), "little") for number in numbers)
+        told = text(values.get(_FRAMES, b""))
+        return DicomLevel(
+            instance,
+            pyramid,
+            concatenation,
+            size_px=(columns, rows),
+            tile_px=(across, down),
+            spacing_um=_spacing_um(values),
+            optical_paths=paths,
+            frames=int(told) if told.isdecimal() else 0,
+        )
     except (HeaderError, UnicodeDecodeError):
         return None
 

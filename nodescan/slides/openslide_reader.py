@@ -1,5 +1,6 @@
 """Slides of every format that OpenSlide knows."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +53,14 @@ def openslide_format(path: Path) -> str | None:
 
 
 def open_with_openslide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
-    """Raises NotASlideError where OpenSlide declines the file or would take a band of it for transparency,
-    UnmeasurableError where no spacing can be trusted."""
+    """Raises NotASlideError where OpenSlide declines the file, would take a band of it for transparency or one of two
+    frames for both, UnmeasurableError where no spacing can be trusted."""
     handles = HandlePool(ref.path, kept_bytes=kept_bytes)
-    return FramedSlide(ref, handles.stored, reader=READER_NAME, levels=OpenSlideLevels(ref.path, handles))
+    with ExitStack() as unless_opened:
+        unless_opened.callback(handles.close)
+        levels = OpenSlideLevels(ref.path, handles)
+        unless_opened.pop_all()
+    return FramedSlide(ref, handles.stored, reader=READER_NAME, levels=levels)
 
 
 def stored_slide(path: Path) -> StoredSlide:

@@ -20,7 +20,9 @@ _UNDEFINED = 0xFFFFFFFF
 class Level:
     """One file of a series, or the first part of a level that is split (concatenation).
 
-    spacing_um: x and y; kept: which tiles are in it, row by row, None for all; planes: of focus, as it says.
+    spacing_um: x and y; kept: which tiles are in it, row by row, None for all; planes: of focus, as it says;
+    paths: optical ones, as it says, in frames that repeat the tiles, darker each time;
+    doubled: whether one frame more is there, of the first tile, darker.
     syntax: how the tiles are coded; table: "basic", "extended" or "", which one tells where coded tiles are; fragments:
     in so many items each.
     """
@@ -35,6 +37,8 @@ class Level:
     tile_px: int = 128
     kept: tuple[int, ...] | None = None
     planes: int = 1
+    paths: int = 1
+    doubled: bool = False
     syntax: str = EXPLICIT
     table: str = "basic"
     fragments: int = 1
@@ -47,14 +51,16 @@ def write_level(path: Path, level: Level) -> Path:
     across, side = -(-width // level.tile_px), level.tile_px
     tiles = range(across * -(-height // side)) if level.kept is None else level.kept
     places = [(tile // across * side, tile % across * side) for tile in tiles]
+    frames = [(path, top, left) for path in range(1, level.paths + 1) for top, left in places]
+    frames += [(3, *places[0])] * level.doubled
     sparse = level.kept is not None
     head = (
         _uid(0x0002, 0x0002, _SLIDE_CLASS) + _uid(0x0002, 0x0003, level.instance) + _uid(0x0002, 0x0010, level.syntax)
     )
-    content = _identity(level) + _shape(level, len(places), sparse=sparse) + _groups(level)
+    content = _identity(level) + _shape(level, len(frames), sparse=sparse) + _groups(level)
     if sparse:
-        content += _sequence(0x5200, 0x9230, [_position(top, left) for top, left in places])
-    content += _pixels(level, [_tile(level, top, left) for top, left in places])
+        content += _sequence(0x5200, 0x9230, [_position(top, left) for _, top, left in frames])
+    content += _pixels(level, [_tile(level, top, left) // path for path, top, left in frames])
     path.write_bytes(
         bytes(128) + b"DICM" + element(0x0002, 0x0000, "UL", struct.pack("<I", len(head))) + head + content
     )
@@ -145,6 +151,7 @@ def _shape(level: Level, frames: int, *, sparse: bool) -> bytes:
         + b"".join(element(0x0028, number, "US", struct.pack("<H", value)) for number, value in shorts.items())
         + element(0x0048, 0x0006, "UL", struct.pack("<I", width))
         + element(0x0048, 0x0007, "UL", struct.pack("<I", height))
+        + element(0x0048, 0x0302, "UL", struct.pack("<I", level.paths))
         + element(0x0048, 0x0303, "UL", struct.pack("<I", level.planes))
     )
 
