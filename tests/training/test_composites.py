@@ -57,9 +57,7 @@ def test_slides_of_another_tool_are_not_taken_for_this_ones(tmp_path: Path) -> N
     (again, _) = make_composites(tool, zipped, [4, 8], to=work)
     assert (again, again.path.read_text()) == (first, "MARK")
     tool.write_text(TOOL.replace("MARK", "NEW"))
-    with pytest.raises(
-        UsageError, match=r"work: holds slides p-\* that another tool .*; name another"
-    ):
+    with pytest.raises(UsageError, match=r"work: holds slides p-\* that another tool .*; name another"):
         make_composites(tool, zipped, [12], to=work)
     assert make_composites(tool, zipped, [4], to=tmp_path / "other")[0].path.read_text() == "NEW"
     (work / "p.made_by.txt").unlink()
