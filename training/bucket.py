@@ -103,7 +103,7 @@ class Bucket:
         try:
             with self._open(file.key, headers=headers) as answer:
                 if start and answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-                    raise DownloadError(f"{file.key}: {self.endpoint} doesn't send parts of a file; can't resume")
+                    raise NoPartsError(f"{file.key}: {self.endpoint} doesn't send parts of a file")
                 if _version(answer.headers) != file.version:
                     raise DownloadError(f"{file.key}: the file in the bucket changed meanwhile; start it again")
                 received = start

@@ -478,6 +478,22 @@ class Forgetful(list[str]):
         pass
 
 
+def test_a_service_that_sends_no_parts_is_read_from_the_beginning(
+    breaking: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one run, and in a later one that finds a part: its own advice, run it again, helps."""
+    monkeypatch.setattr(Breaking, "ranges", False)
+    monkeypatch.setattr(Breaking, "tags", ({"ETag": '"v1"'},) * 2)
+    download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    (tmp_path / ROW.key).unlink()
+    (tmp_path / f"{ROW.key}.part").write_bytes(SLIDE[:1000])
+    (tmp_path / f"{ROW.key}.part.etag").write_text('"v1"')
+    download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    assert not list(tmp_path.rglob("*.part*"))
+
+
 def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
     """sha256sum and md5sum, text and binary mode, with ./ or without; comments are passed over."""
     text = f"# sums\n{'a' * 64}  images/x.tif\n{'B' * 32} *./images/y.tif\nnot a sum  z.tif\n"
