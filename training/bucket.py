@@ -43,17 +43,23 @@ class ConnectionCutError(DownloadError):
     """The connection ended early or was never made: worth another try."""
 
 
+class NoPartsError(DownloadError):
+    """A file can only be had from its first byte on: its service sends no parts, or doesn't tell its versions apart."""
+
+
 class _ForbiddenError(DownloadError):
     """The service doesn't let anybody read the object. S3 says so of what isn't there, too, where nobody may list."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """etag: changes whenever the object does."""
+    """version: changes whenever the object does, by its ETag, else Last-Modified; "" where the service gives neither,
+    so that a part can't be told from one of another version.
+    """
 
     key: str
     size: int
-    etag: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +70,10 @@ class Bucket:
     endpoint: str = CAMELYON_ENDPOINT
 
     def look_up(self, key: str) -> RemoteFile | None:
-        """Size and etag of an object, None where there is none. Raises DownloadError."""
+        """Size and version of an object, None where there is none. Raises DownloadError."""
         try:
             with self._open(key, method="HEAD") as answer:
-                return RemoteFile(key, int(answer.headers["Content-Length"]), answer.headers.get("ETag", ""))
+                return RemoteFile(key, int(answer.headers["Content-Length"]), _version(answer.headers))
         except FileNotFoundError:
             return None
         except (TypeError, ValueError) as error:
@@ -87,13 +93,18 @@ class Bucket:
         return content.decode("utf-8", errors="replace")
 
     def read_from(self, file: RemoteFile, start: int) -> Iterator[bytes]:
-        """The bytes of an object from `start` on. Raises ConnectionCutError where they end early, DownloadError."""
+        """The bytes of an object from `start` on.
+
+        Raises NoPartsError where only all can be had; ConnectionCutError where they end early; DownloadError.
+        """
+        if start and not file.version:
+            raise NoPartsError(f"{file.key}: {self.endpoint} says neither its ETag nor when it was modified last")
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
             with self._open(file.key, headers=headers) as answer:
                 if start and answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-                    raise DownloadError(f"{file.key}: {self.endpoint} doesn't send parts of a file; can't resume")
-                if answer.headers.get("ETag", "") != file.etag:
+                    raise NoPartsError(f"{file.key}: {self.endpoint} doesn't send parts of a file")
+                if _version(answer.headers) != file.version:
                     raise DownloadError(f"{file.key}: the file in the bucket changed meanwhile; start it again")
                 received = start
                 while chunk := answer.read(_CHUNK):
@@ -131,3 +142,8 @@ class Bucket:
             raise DownloadError(f"{key}: {self.endpoint} answers {error.code} {error.reason}") from error
         except (OSError, http.client.HTTPException) as error:
             raise ConnectionCutError(f"{key}: {self.endpoint} can't be reached ({error})") from error
+
+
+def _version(headers: Message) -> str:
+    """See RemoteFile. RFC 9110, section 8.8.2: a date is of whole seconds, so an ETag is the better of the two."""
+    return headers.get("ETag") or headers.get("Last-Modified") or ""

@@ -39,7 +39,11 @@ _BYTES_A_SLIDE = 2_000_000_000
 
 
 def half_of(patches: Path, to: Path, *, half: int) -> Path:
-    """Every second patch of a zip, by name, from the first (half 1) or the second (half 2), as a zip in `to`."""
+    """Every second patch of a zip, by name, from the first (half 1) or the second (half 2), as a zip in `to`.
+
+    One zip always gives the same bytes, by which make_composites knows its slides. Raises UsageError where the patches
+    can't be read, or what is there is the half of other ones.
+    """
     if half not in (1, 2):
         raise UsageError(f"--half is 1 or 2, not {half}")
     if patches.is_dir():
@@ -53,20 +57,23 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
         )
     target = to / f"{patches.stem}-half{half}.zip"
     try:
-        of = f"half of a zip of {patches.stat().st_size} bytes".encode()
+        of = f"half {half} of a zip of sha256 {_digest_of(patches)}".encode()
         if not target.exists():
             to.mkdir(parents=True, exist_ok=True)
             with written_beside(target) as part, zipfile.ZipFile(patches) as source, zipfile.ZipFile(part, "w") as copy:
                 copy.comment = of
                 names = sorted(name for name in source.namelist() if not name.endswith("/"))
                 for name in names[half - 1 :: 2]:
-                    copy.writestr(name, source.read(name))
+                    copy.writestr(zipfile.ZipInfo(name), source.read(name))  # of no date
         with zipfile.ZipFile(target) as made:
             known = made.comment
     except (OSError, *ZIP_ERRORS) as error:
         raise UsageError(f"{patches}: no zip of patches that can be read ({error})") from error
     if known != of:
-        raise UsageError(f"{target}: is of another {patches.name}; name another folder with --work")
+        raise UsageError(
+            f"{target}: is of another {patches.name} (one whose labels were corrected, too) or by an older nodescan; "
+            f"name another folder with --work, or delete it with the slides {target.stem}-* beside it"
+        )
     return target
 
 
@@ -75,12 +82,13 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
 
     tool: a script that makes them, called with --patches ZIP --out S.tif --seed N --diameters-um SIZES; None:
     make_composite_slide does, with micro- and macrometastases that are round, elongated and crescents in turn. Those
-    that are there already are not made again; raises UsageError where they are of another tool or of other settings.
+    that are there already are not made again; raises UsageError where they are of another tool, of other settings or of
+    other patches.
     """
     if tool is not None and not tool.is_file():
         raise UsageError(f"{tool}: no such script; leave --tool out, or name one that lays slides out of patches")
     name = patches.stem if tool else f"{patches.stem}-shaped"
-    _check_maker(tool, to, name)
+    _check_maker(tool, patches, to, name)
     outs = {seed: to / f"{name}-{seed:03d}.tif" for seed in seeds}
     wanted = [seed for seed, out in outs.items() if not truth_file(out).exists()]
     if wanted:
@@ -96,11 +104,21 @@ def _at_once() -> int:
     return max(1, min(usable_cores(), room))
 
 
-def _check_maker(tool: Path | None, to: Path, name: str) -> None:
-    """Notes what makes the slides of that name. Raises UsageError where others are there."""
+def _digest_of(file: Path) -> str:
+    """sha256 of its bytes. Raises OSError."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _check_maker(tool: Path | None, patches: Path, to: Path, name: str) -> None:
+    """Notes what makes the slides of that name, and of what. Raises UsageError where others are there."""
     what = tool.read_bytes() if tool else repr(MOSAIC).encode()
     digest = hashlib.sha256(what + repr((SIZES_UM, SHAPES)).encode()).hexdigest()
-    made_by = f"{'a tool' if tool else 'built in'}, sha256 {digest}\n".encode()
+    try:
+        of = _digest_of(patches)
+    except OSError as error:
+        raise UsageError(f"{patches}: no zip of patches that can be read ({error})") from error
+    made_by = f"{'a tool' if tool else 'built in'}, sha256 {digest}\nof patches, sha256 {of}\n".encode()
     note = to / f"{name}.made_by.txt"
     with output_errors(note):
         to.mkdir(parents=True, exist_ok=True)
@@ -108,8 +126,8 @@ def _check_maker(tool: Path | None, to: Path, name: str) -> None:
             return
     if any(to.glob(f"{glob.escape(name)}-[0-9]*{TRUTH_ENDING}")):
         raise UsageError(
-            f"{to}: holds slides {name}-* that another tool or version made; name another folder with --work, or "
-            "delete them"
+            f"{to}: holds slides {name}-* that another tool or version made, or that are of other patches (labels that "
+            "were corrected since, too); name another folder with --work, or delete them"
         )
     write_beside(note, made_by)
 

@@ -16,7 +16,7 @@ from nodescan.csv_rows import csv_text
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError, StoppedError, UsageError
 from nodescan.whole_files import write_beside
-from training.bucket import Bucket, ConnectionCutError, DownloadError, RemoteFile
+from training.bucket import Bucket, ConnectionCutError, DownloadError, NoPartsError, RemoteFile
 from training.manifest import DIGESTS, DataSlide, digest_of
 
 CHECKSUM_LISTS = ("checksums.txt", "checksums.md5")
@@ -63,13 +63,13 @@ class _Job:
         return self.path.with_name(f"{self.path.name}.part")
 
     @property
-    def etag_file(self) -> Path:
+    def version_file(self) -> Path:
         """Which version of the object the part belongs to."""
         return self.path.with_name(f"{self.path.name}.part.etag")
 
     def drop_part(self) -> None:
         self.part.unlink(missing_ok=True)
-        self.etag_file.unlink(missing_ok=True)
+        self.version_file.unlink(missing_ok=True)
 
 
 def download(
@@ -194,8 +194,9 @@ def _check_room(jobs: Sequence[_Job], to: Path) -> None:
 
 
 def _there(job: _Job) -> int:
-    """Bytes of the part that may be kept: those of this very version of the object."""
-    if not job.part.is_file() or not job.etag_file.is_file() or job.etag_file.read_text() != job.remote.etag:
+    """Bytes of the part that may be kept: those of this very version of the object, and none where it isn't known."""
+    version = job.version_file.read_text() if job.part.is_file() and job.version_file.is_file() else ""
+    if not version or version != job.remote.version:
         return 0
     size = job.part.stat().st_size
     return size if size <= job.remote.size else 0
@@ -216,32 +217,37 @@ def _fetch(
         _append_all(job, bucket, meter=meter, stopped=stopped)
         _verify(job, job.part)
         os.replace(job.part, job.path)
-        job.etag_file.unlink(missing_ok=True)
+        job.version_file.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{job.path}: can't be written ({error.strerror}); free space or choose another") from error
     return Fetched(job.path, job.remote.size, job.verified)
 
 
 def _append_all(job: _Job, bucket: Bucket, *, meter: "_Meter", stopped: threading.Event) -> None:
-    """The part, made whole; a cut connection is taken up again where it ended, as long as that gets on.
+    """The part, made whole; a cut connection is taken up again where it ended, or begun anew, as long as that gets on.
 
     Raises StoppedError once `stopped` is set; the part stays.
     """
     if not _there(job):
         job.part.unlink(missing_ok=True)
-        job.etag_file.write_text(job.remote.etag)
-    fruitless = 0
+        job.version_file.write_text(job.remote.version)
+    fruitless, farthest = 0, 0
     with job.part.open("ab") as file:
         while file.tell() < job.remote.size and not stopped.is_set():
             before = file.tell()
+            farthest = max(before, farthest)
             try:
                 for chunk in bucket.read_from(job.remote, before):
                     file.write(chunk)
                     meter.add(len(chunk))
                     if stopped.is_set():
                         break
+            except NoPartsError:
+                meter.add(-before)
+                file.seek(0)
+                file.truncate()
             except ConnectionCutError:
-                fruitless = 0 if file.tell() > before else fruitless + 1
+                fruitless = 0 if file.tell() > farthest else fruitless + 1
                 if fruitless >= _ATTEMPTS:
                     raise
                 stopped.wait(_FIRST_PAUSE_S * 2**fruitless)

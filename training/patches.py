@@ -26,6 +26,9 @@ _HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError
 ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowError)
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
+_READ_VERSION = 2
+"""Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
+
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 HDF5_SUFFIXES = {".h5", ".hdf5"}
@@ -87,7 +90,7 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
         return _join([_read_one(path) for path in paths])
     files = files_of(paths)
     stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    key = hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((_READ_VERSION, stats)).encode()).hexdigest()[:16]
     pixels_file, rest_file = cache / f"{key}.npy", cache / f"{key}.npz"
     if not rest_file.exists():
         patches = read_patches(paths)
@@ -241,13 +244,26 @@ def _read_hdf5(path: Path) -> Patches:
             shape, kind = getattr(images["x"], "shape", ()), getattr(images["x"], "dtype", None)
             if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or kind != np.uint8:
                 raise UsageError(f"{path}: x is {kind} {shape}, not uint8 (N, S, S, 3) RGB as PatchCamelyon's")
-            pixels, tumour = np.asarray(images["x"]), np.asarray(labels["y"]).reshape(-1) > 0
+            pixels, said = np.asarray(images["x"]), np.asarray(labels["y"]).reshape(-1)
     except KeyError as error:
         raise UsageError(f"{path}: expected the datasets x and, beside it, y of PatchCamelyon") from error
     except OSError as error:
         raise UsageError(f"{path}: it or {pair.name} can't be read as HDF5 ({error}); fetch it again") from error
     if not len(pixels):
         raise UsageError(f"{path}: holds no patches")
-    if len(pixels) != len(tumour):
-        raise UsageError(f"{path}: {len(pixels)} patches but {len(tumour)} labels")
-    return Patches(pixels, tumour, tuple(str(row) for row in range(len(pixels))))
+    if len(pixels) != len(said):
+        raise UsageError(f"{path}: {len(pixels)} patches but {len(said)} labels")
+    return Patches(pixels, _tumour(pair, said), tuple(str(row) for row in range(len(pixels))))
+
+
+def _tumour(file: Path, labels: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """bool (N,). Raises UsageError for a label but 0 or 1: it may say that nobody looked, or be a probability."""
+    are_numbers = labels.dtype.kind in "buif"
+    others = np.flatnonzero(~np.isin(labels, (0, 1))) if are_numbers else np.arange(len(labels))
+    if len(others):
+        first = int(others[0])
+        raise UsageError(
+            f"{file}: the label of patch {first} is {labels[first : first + 1].tolist()[0]!r}, not 0 (normal) or "
+            "1 (tumour) as a number; write it as one of these, or leave the patch out"
+        )
+    return labels == 1

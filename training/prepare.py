@@ -99,7 +99,7 @@ def _indexed(rows: Sequence[DataSlide], jobs: Sequence[_Job], to: Path, *, tell:
     failed: list[NodescanError] = []
     for number, job in enumerate(jobs, start=1):
         try:
-            entry, said = _kept_or_prepared(job, known.get(job.row.slide_id), to, settings=settings)
+            entry, said = _kept_or_prepared(job, known, to, settings=settings)
             check_splits([*settled, entry], to)
         except (SlideError, AnnotationError, UsageError) as error:
             known.pop(job.row.slide_id, None)
@@ -154,15 +154,23 @@ def _jobs(rows: Sequence[DataSlide], data: Path, tell: Tell) -> list[_Job]:
 
 
 def _kept_or_prepared(
-    job: _Job, old: IndexRow | None, to: Path, *, settings: ScanSettings
+    job: _Job, known: dict[str, IndexRow], to: Path, *, settings: ScanSettings
 ) -> tuple[IndexRow, tuple[str, ...]]:
-    """The slide's row of the index, and what is to be said of it."""
+    """The slide's row of the index, and what is to be said of it.
+
+    known: rows by slide; one that holds no longer leaves it and index.csv before the first file is overwritten: else a
+    run that is killed, or a full disk, would leave new masks under the old row.
+    """
+    old = known.get(job.row.slide_id)
     with closing(open_measured(job.row.slide_id, job.path)) as slide:
         signed = replace(job, fingerprint=slide.fingerprint())
         signed = replace(signed, signature=_signature(signed, settings))
         if old and old.signature == signed.signature and _whole(old, to):
             return old, ("prepared already",)
         _check_sum(job)
+        if old:
+            del known[job.row.slide_id]
+            write_index(known.values(), to)
         return _prepared(signed, slide, to, settings=settings)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -51,16 +52,44 @@ def test_slides_of_another_tool_are_not_taken_for_this_ones(tmp_path: Path) -> N
     """A script that was changed, or slides of which nothing says who made them: a model would be judged by those."""
     tool, zipped, work = tmp_path / "tool.py", tmp_path / "p.zip", tmp_path / "work"
     tool.write_text(TOOL)
+    zipped.write_bytes(b"patches")
     (first,) = make_composites(tool, zipped, [4], to=work)
     (again, _) = make_composites(tool, zipped, [4, 8], to=work)
     assert (again, again.path.read_text()) == (first, "MARK")
     tool.write_text(TOOL.replace("MARK", "NEW"))
-    with pytest.raises(UsageError, match=r"work: holds slides p-\* that another tool or version made; name another"):
+    with pytest.raises(UsageError, match=r"work: holds slides p-\* that another tool .*; name another"):
         make_composites(tool, zipped, [12], to=work)
     assert make_composites(tool, zipped, [4], to=tmp_path / "other")[0].path.read_text() == "NEW"
     (work / "p.made_by.txt").unlink()
     with pytest.raises(UsageError, match="another tool or version made"):
         make_composites(tool, zipped, [4], to=work)
+
+
+def labelled(path: Path, *labels: str) -> Path:
+    """A zip of a patch of each label; of as many bytes, whichever they are."""
+    with ZipFile(path, "w") as archive:
+        for number, label in enumerate(labels):
+            archive.writestr(f"{label}/{number}.png", bytes([number]))
+    return path
+
+
+def test_slides_of_labels_that_were_corrected_since_are_not_handed_on(tmp_path: Path) -> None:
+    """The zip is as long as before; without its half, too, its slides are told from those of the old labels."""
+    tool, zipped, work = tmp_path / "tool.py", tmp_path / "p.zip", tmp_path / "work"
+    tool.write_text(TOOL)
+    half = half_of(labelled(zipped, "tumour", "normal", "normal"), work, half=1)
+    size = zipped.stat().st_size
+    make_composites(tool, half, [4], to=work)
+    made = half.read_bytes()
+    half.unlink()
+    assert half_of(zipped, work, half=1).read_bytes() == made
+    assert len(make_composites(tool, half, [4, 8], to=work)) == 2
+    assert labelled(zipped, "normal", "normal", "tumour").stat().st_size == size
+    with pytest.raises(UsageError, match=r"p-half1\.zip: is of another p\.zip .* delete it with the slides p-half1-"):
+        half_of(zipped, work, half=1)
+    half.unlink()
+    with pytest.raises(UsageError, match=r"holds slides p-half1-\* that .* are of other patches"):
+        make_composites(tool, half_of(zipped, work, half=1), [4], to=work)
 
 
 def test_hdf5_is_told_from_a_zip(tmp_path: Path) -> None:

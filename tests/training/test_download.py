@@ -387,6 +387,113 @@ def test_a_service_sends_nobody_to_another_host(odd: Bucket) -> None:
     assert Odd.asked[-1] == "/new"
 
 
+class Breaking(BaseHTTPRequestHandler):
+    """Breaks off its first answer with the slide's bytes in the middle; `after` it, the slide is another.
+
+    tags: headers that say which version an object is, before and after. ranges: parts are sent. asked: where from.
+    """
+
+    tags: ClassVar[tuple[dict[str, str], dict[str, str]]] = ({}, {})
+    ranges = True
+    after = SLIDE
+    asked: ClassVar[list[str]] = []
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        changed = int(bool(self.asked))
+        content = (SLIDE, self.after)[changed] if self.path.endswith(ROW.key) else None
+        start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.ranges else 0
+        ok = HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK
+        self.send_response(HTTPStatus.NOT_FOUND if content is None else ok)
+        for name, value in self.tags[changed].items():
+            self.send_header(name, value)
+        body = (content or b"")[start:]
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if content and self.command == "GET":
+            self.asked.append(self.headers.get("Range", ""))
+            self.wfile.write(body if changed else body[: len(body) // 2])
+
+    do_GET = do_HEAD
+
+
+@pytest.fixture
+def breaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket whose first answer with a slide is broken off."""
+    monkeypatch.setattr(Breaking, "asked", [])
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        yield Bucket(BUCKET, f"http://127.0.0.1:{service.server_address[1]}")
+        service.shutdown()
+
+
+ONE_SLIDE = replace(ROW, annotation_key="")
+DATED = {"Last-Modified": "Mon, 02 Nov 2026 10:00:00 GMT"}
+DATED_LATER = {"Last-Modified": "Tue, 03 Nov 2026 10:00:00 GMT"}
+
+
+def test_without_a_version_nothing_is_joined(breaking: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The halves of two slides would make one of the right size; in a later run, too."""
+    monkeypatch.setattr(Breaking, "after", SLIDE[::-1])
+    download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE[::-1]
+    (tmp_path / ROW.key).rename(tmp_path / f"{ROW.key}.part")
+    (tmp_path / f"{ROW.key}.part").write_bytes(SLIDE[:1000])
+    (tmp_path / f"{ROW.key}.part.etag").write_text("")
+    download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE[::-1]
+    assert Breaking.asked == ["", "", ""]
+
+
+def test_a_date_tells_versions_apart(breaking: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no ETag: the same is gone on with, another one isn't, and the next run begins anew."""
+    monkeypatch.setattr(Breaking, "tags", (DATED, DATED))
+    download([ONE_SLIDE], tmp_path / "same", bucket=breaking, tell=silent)
+    assert (tmp_path / "same" / ROW.key).read_bytes() == SLIDE
+    assert Breaking.asked == ["", f"bytes={len(SLIDE) // 2}-"]
+    Breaking.asked.clear()
+    monkeypatch.setattr(Breaking, "tags", (DATED, DATED_LATER))
+    monkeypatch.setattr(Breaking, "after", SLIDE[::-1])
+    with pytest.raises(DownloadError, match="the file in the bucket changed meanwhile"):
+        download([ONE_SLIDE], tmp_path / "other", bucket=breaking, tell=silent)
+    download([ONE_SLIDE], tmp_path / "other", bucket=breaking, tell=silent)
+    assert (tmp_path / "other" / ROW.key).read_bytes() == SLIDE[::-1]
+
+
+def test_a_file_that_never_comes_whole_from_its_beginning_is_given_up(
+    breaking: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was fetched again as far as before is no progress."""
+    monkeypatch.setattr(Breaking, "asked", Forgetful())
+    with pytest.raises(DownloadError, match="the connection was cut after"):
+        download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+
+
+class Forgetful(list[str]):
+    """Stays empty, so that every answer is the first."""
+
+    def append(self, _: str) -> None:
+        pass
+
+
+def test_a_service_that_sends_no_parts_is_read_from_the_beginning(
+    breaking: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one run, and in a later one that finds a part: its own advice, run it again, helps."""
+    monkeypatch.setattr(Breaking, "ranges", False)
+    monkeypatch.setattr(Breaking, "tags", ({"ETag": '"v1"'},) * 2)
+    download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    (tmp_path / ROW.key).unlink()
+    (tmp_path / f"{ROW.key}.part").write_bytes(SLIDE[:1000])
+    (tmp_path / f"{ROW.key}.part.etag").write_text('"v1"')
+    download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    assert not list(tmp_path.rglob("*.part*"))
+
+
 def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
     """sha256sum and md5sum, text and binary mode, with ./ or without; comments are passed over."""
     text = f"# sums\n{'a' * 64}  images/x.tif\n{'B' * 32} *./images/y.tif\nnot a sum  z.tif\n"

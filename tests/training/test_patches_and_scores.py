@@ -40,6 +40,14 @@ def as_zip(path: Path, counts: dict[str, int]) -> Path:
     return path
 
 
+def labelled_hdf5(folder: Path, labels: np.ndarray) -> Path:
+    """PCam's pair, a black patch for every label."""
+    for name, values in (("x", np.zeros((len(labels), 96, 96, 3), np.uint8)), ("y", labels)):
+        with h5py.File(folder / f"p_{name}.h5", "w") as file:
+            file[name] = values
+    return folder / "p_x.h5"
+
+
 def test_zip_folder_and_hdf5_hold_the_same_patches(tmp_path: Path) -> None:
     """Every layout gives each patch its own label."""
     archive = as_zip(tmp_path / "p.zip", {"normal": 2, "tumor": 1})
@@ -190,6 +198,30 @@ def test_patches_of_another_form_are_refused(tmp_path: Path, pixels: np.ndarray,
     with pytest.raises(UsageError) as caught:
         read_patches([tmp_path / "p_x.h5"])
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.array([1, 0, -1], np.int8), "patch 2 is -1, not 0 (normal) or 1 (tumour)"),
+        (np.array([0, 255, 1], np.uint8), "patch 1 is 255, not"),
+        (np.array([2, 1, 0], np.uint8), "patch 0 is 2, not"),
+        (np.array([0, 1, np.nan]), "patch 2 is nan, not"),
+        (np.array([0.9, 0.1, 1.0]), "patch 0 is 0.9, not"),
+        (np.array([b"1", b"0", b"1"]), "patch 0 is b'1', not 0 (normal) or 1 (tumour) as a number"),
+    ],
+)
+def test_labels_but_0_and_1_are_refused(tmp_path: Path, labels: np.ndarray, said: str) -> None:
+    """What nobody looked at, another class or a probability would count as tumour or as normal."""
+    source = labelled_hdf5(tmp_path, labels)
+    with pytest.raises(UsageError) as caught:
+        read_patches([source])
+    assert f"p_y.h5: the label of {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.uint8, np.int64, np.float64])
+def test_0_and_1_are_labels_in_every_type(tmp_path: Path, kind: type[np.generic]) -> None:
+    assert read_patches([labelled_hdf5(tmp_path, np.array([1, 0, 1]).astype(kind))]).tumour.tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize("damage", ["deflated bytes", "a password", "another method"])

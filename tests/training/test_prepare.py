@@ -377,6 +377,32 @@ def test_a_slide_whose_files_are_damaged_is_prepared_again(data_set: Path, tmp_p
     assert file.read_bytes() == whole
 
 
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), OutputError("no space left")])
+def test_a_slide_whose_preparing_ended_midway_is_not_prepared_already(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    """Its new mask lay under the old row: with the old outlines put back, labels would be those of the others."""
+    data, index, row = tmp_path / "data", tmp_path / "index", row_of("tumor_002")
+    shutil.copytree(data_set, data)
+    prepare([row, row_of("normal_001")], data, index, tell=silent)
+    right, mask = (data / row.annotation_key).read_bytes(), mask_file(index, "tumor_002")
+    right_px = load_block_mask(mask).tumour_px
+    write_asap(data / row.annotation_key, (Disc(450, 330, 70),))
+
+    def ended(*_: object) -> Path:
+        raise end
+
+    with monkeypatch.context() as patched:
+        patched.setattr(preparing, "ignored_file", ended)
+        with pytest.raises(type(end)):
+            prepare([row], data, index, tell=silent)
+    assert load_block_mask(mask).tumour_px < right_px / 2
+    assert [kept.slide_id for kept in read_index(index)] == ["normal_001"]
+    (data / row.annotation_key).write_bytes(right)
+    prepare([row], data, index, tell=silent)
+    assert load_block_mask(mask).tumour_px == right_px
+
+
 def test_what_fails_costs_its_own_slide_only(data_set: Path, tmp_path: Path) -> None:
     """The others are in the index, one that was there before isn't any more, and the run ends with an error."""
     data, index = tmp_path / "data", tmp_path / "index"
