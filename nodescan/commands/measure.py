@@ -54,18 +54,20 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     from nodescan.domain.flags import DOUBTS
     from nodescan.domain.lengths import millimetres
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+    from nodescan.domain.verdict import deciding
     from nodescan.reports.wording import badges, bound_words, size_words
     from nodescan.whole_files import json_text
 
     if as_json:
         print(json_text(_as_json(measurement)), end="")
         return
+    near = deciding(measurement.deposits)
     rows = [
         (
             str(deposit.id),
             size_words(deposit),
             f"{deposit.area_um2 / 1e6:.4f} mm2",
-            ", ".join((deposit.metastasis.word, *badges(deposit))),
+            ", ".join((deposit.metastasis.word, *badges(deposit, near))),
         )
         for deposit in measurement.deposits
     ]

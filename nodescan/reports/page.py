@@ -11,6 +11,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
+from nodescan.domain.verdict import deciding
 from nodescan.reports.palette import (
     CLASS_COLOURS,
     EXCLUDED_COLOURS,
@@ -142,14 +143,14 @@ def ruler_marks(report: SlideReport) -> tuple[Mark, ...]:
 
 def rows(report: SlideReport) -> tuple[Row, ...]:
     """The table of deposits, the largest MOST_ROWS of them."""
-    judged = report.not_judged is None
+    judged, near = report.not_judged is None, deciding(report.deposits)
     return tuple(
         Row(
             id=deposit.id,
             tone=deposit.metastasis.word if judged else "none",
             class_words=found_words(deposit, report),
             size=size_words(deposit),
-            badges=badges(deposit) if judged else (),
+            badges=badges(deposit, near) if judged else (),
             area=area_words(deposit.area_um2),
             mean=_score(deposit.probability_mean),
             highest=_score(deposit.probability_max),
@@ -298,7 +299,7 @@ def _limit_note(largest: Deposit | None, report: SlideReport) -> str:
         return ""
     if largest.raised_by_cells:
         return "0.2 mm or smaller, more than 200 cells"
-    return ", ".join(badges(largest))
+    return ", ".join(badges(largest, deciding(report.deposits)))
 
 
 def _on_ruler(length_um: float) -> float:

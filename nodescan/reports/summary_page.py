@@ -87,6 +87,7 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
         notice=NOT_FOR_CLINICAL_USE,
         headline=f"{complete} of {how_many(asked, 'slide')} complete",
         not_run=asked - len(reports),
+        worst=worst_status(reports, asked=asked).value,
         outcomes=outcomes(reports),
         classes=classes(reports),
         troubles=troubles(reports),
@@ -94,6 +95,12 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
         script=Markup(script),  # this program's own, word for word what the policy's hash allows
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def worst_status(reports: Sequence[SlideReport], *, asked: int) -> Status:
+    """Of all slides, which tones the page's first card; slides that were not run make a run incomplete."""
+    found = [report.status for report in reports] + [Status.INCOMPLETE] * (asked > len(reports))
+    return max(found, key=tuple(Status).index, default=Status.COMPLETE)
 
 
 def stands(report: SlideReport, path: Path) -> bool:

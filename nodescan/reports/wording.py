@@ -1,5 +1,7 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
+from collections.abc import Sequence
+
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.lengths import millimetres, size_in_mm
@@ -50,9 +52,13 @@ def bound_words(size: str, *, certain: bool) -> str:
     return size if certain else f"at least {size}"
 
 
-def badges(deposit: Deposit) -> tuple[str, ...]:
-    """What must not be overlooked beside a deposit's size."""
-    said = ((CUT_OFF, deposit.cut_off), ("borderline", deposit.borderline))
+def badges(deposit: Deposit, near: Sequence[Deposit]) -> tuple[str, ...]:
+    """What must not be overlooked beside a deposit's size. near: those on whose sizes the slide's class hangs.
+
+    What is within its uncertainty of a limit is borderline only among those, as in the flags (docs/flags.md).
+    """
+    limit = "borderline" if deposit in near else "near a limit"
+    said = ((CUT_OFF, deposit.cut_off), (limit, deposit.borderline))
     return tuple(words for words, holds in said if holds)
 
 

@@ -14,6 +14,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.report import Provenance, Status
 from nodescan.errors import OutputError, UsageError
 from tests.patients.made_reports import report, write_csv, write_run
+from tests.reports.factory import read_aloud
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(stage.stage)
@@ -124,8 +125,8 @@ def test_a_size_that_is_a_lower_bound_says_so_in_each_table(tmp_path: Path, caps
     manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "a,A,1", "b,A,2")
     stage(str(run), "--manifest", str(manifest))
     assert re.search(r"^A +at least pN1mi.* +2 of 2 +at least 0\.900 ", capsys.readouterr().out, re.MULTILINE)
-    page = (run / "patients" / "A.html").read_text()
-    sizes = re.findall(r'<td class="number">(.*?)</td>', page.partition("Nodes and their slides")[2])
+    page = read_aloud((run / "patients" / "A.html").read_text())
+    sizes = re.findall(r'data-label="Largest deposit">(.*?)</td>', page)
     assert [size.partition(" ±")[0] for size in sizes] == [*["at least 0.900"] * 2, *["0.700"] * 2]
 
 

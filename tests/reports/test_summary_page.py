@@ -54,6 +54,26 @@ def test_counts_follow_the_reports() -> None:
     assert counted["micro"].note.endswith("1 of them “at least”")
 
 
+@pytest.mark.parametrize(
+    ("variants", "not_run", "worst"),
+    [
+        (("macro", "negative"), 0, "complete"),
+        (("negative",), 1, "incomplete"),
+        (("incomplete_nothing", "negative"), 0, "incomplete"),
+        (("unmeasurable", "incomplete_nothing"), 1, "unmeasurable"),
+        (("failed", "unmeasurable", "negative"), 0, "failed"),
+        ((), 0, "complete"),
+    ],
+)
+def test_the_first_card_has_the_tone_of_the_worst(
+    tmp_path: Path, variants: tuple[str, ...], not_run: int, worst: str
+) -> None:
+    """It is green only where every slide that was asked for is complete."""
+    text = render([VARIANTS[name]().report for name in variants], tmp_path, asked=len(variants) + not_run)
+    assert f'class="card answer summary {worst}"' in text
+    assert (f".summary.{worst}" in text) is (worst != "complete")
+
+
 def test_nothing_is_at_least_the_highest_class(tmp_path: Path) -> None:
     """A macrometastasis on a slide read in part stays one: in the table, in the counts and on the terminal."""
     part = result((replace(MICRO, id=1, diameter_um=Micrometers(2640.0), metastasis=Metastasis.MACRO),), unread=True)

@@ -194,6 +194,15 @@ def test_what_is_cut_off_says_so_beside_its_size() -> None:
     assert page.rows(replace(odd, deposits=(replace(odd.deposits[0], cut_off=True),)))[0].badges == ()
 
 
+def test_a_size_near_a_limit_is_called_borderline_only_where_the_class_hangs_on_it() -> None:
+    """0.2 mm +- 0.03 mm beside a macrometastasis, as its flag says, and by itself."""
+    near = replace(ITC, id=2, diameter_um=Micrometers(196.0), diameter_uncertainty_um=Micrometers(30.0))
+    assert [row.badges for row in page.rows(result([MACRO, near]).report)] == [(), ("near a limit",)]
+    alone = result([replace(near, id=1)]).report
+    assert page.rows(alone)[0].badges == ("borderline",)
+    assert page.key_facts(alone)[0].note == "borderline"
+
+
 def test_a_spacing_in_doubt_stands_beside_the_headline() -> None:
     """Negative or not: everything on the page hangs on it."""
     for name in ("negative", "macro"):
