@@ -31,6 +31,9 @@ from training.run_length import SameLength, ValidatedOnce
 
 _ROOT = "--trainer.default_root_dir"
 
+_PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
+"""What of Lightning's precisions trains: in the others it casts each field of a batch in place, and ours are frozen."""
+
 LAST = "last.ckpt"
 """What ModelCheckpoint calls the newest checkpoint where it is told to save_last."""
 
@@ -110,10 +113,14 @@ class TrainingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Finds the checkpoint to go on from, and computes in float32 where bfloat16 is slower.
 
-        Raises UsageError where there is no such checkpoint, or it is of another network. Lightning looks for `last` in
+        Raises UsageError where there is no such checkpoint, or it is of another network, or for a precision that can't
+        be trained in. Lightning looks for `last` in
         the folder that the new run is about to make, and starts anew when it isn't there.
         """
         asked = self.config[self.subcommand]
+        if asked.trainer.precision is not None and str(asked.trainer.precision) not in _PRECISIONS:
+            ways = ", ".join(name for name in _PRECISIONS if "-" in name)
+            raise UsageError(f"trainer.precision is {asked.trainer.precision}: training is in one of {ways}")
         if asked.trainer.precision == "bf16-mixed" and _slow_in_bfloat16(asked.trainer.accelerator):
             asked.trainer.precision = "32-true"
             rank_zero_info("float32 for bf16-mixed: this processor has no bfloat16, and would take many times as long")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
@@ -16,7 +15,8 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor
-from nodescan.mask_images import DAMAGED_IMAGE, check_values, read_mask_image
+from nodescan.mask_images import check_values, read_mask_image
+from training.patches import colours_of
 from training.scores import Interval, bootstrap
 
 _NEAR_UM = 100.0
@@ -154,10 +154,7 @@ def _picture_of(mask: Path) -> NDArray[np.uint8]:
     picture = next((file for file in found if file.is_file()), None)
     if picture is None:
         raise UsageError(f"{mask}: no picture named {stem}.png, .jpg or .tif beside it")
-    try:
-        return np.asarray(Image.open(picture).convert("RGB"))
-    except (*DAMAGED_IMAGE, OSError) as error:
-        raise UsageError(f"{picture}: not a readable image ({error})") from error
+    return colours_of(picture, f"{picture}:")
 
 
 def _values_of(mask: Path, *, picked: bool) -> NDArray[np.generic]:

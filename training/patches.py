@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tokenize import TokenError
+from typing import IO
 
 import h5py
 import numpy as np
@@ -26,11 +27,14 @@ _HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError
 ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowError)
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
-_READ_VERSION = 2
+_READ_VERSION = 3
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
+_DEEP_GREY = ("I", "F")
+"""What begins the names of Pillow's grey modes of 16 and 32 bits."""
+
 HDF5_SUFFIXES = {".h5", ".hdf5"}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
 
@@ -182,10 +186,7 @@ def _read_one(path: Path) -> Patches:
     entries = _zip_entries(path) if path.suffix == ".zip" else _folder_entries(path)
     names, pixels, tumour = [], [], []
     for name, label, data in entries:
-        try:
-            pixels.append(np.asarray(Image.open(io.BytesIO(data), formats=_FORMATS).convert("RGB")))
-        except (*DAMAGED_IMAGE, OSError) as error:
-            raise UsageError(f"{path}: {name} is not a readable image ({error})") from error
+        pixels.append(colours_of(io.BytesIO(data), f"{path}: {name}"))
         names.append(name)
         tumour.append(bool(label))
     if not pixels:
@@ -195,6 +196,26 @@ def _read_one(path: Path) -> Patches:
     if len({image.shape for image in pixels}) > 1:
         raise UsageError(f"{path}: patches of unlike sizes can't be mixed")
     return Patches(np.stack(pixels), np.array(tumour), tuple(names))
+
+
+def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) RGB: the one picture of a file. name: what errors call it.
+
+    Raises UsageError where it can't be read, is of several pictures, or of grey values that Pillow would cut off at 255
+    rather than scale: a slide of 16 bits would be white all over.
+    """
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            pages, mode = getattr(image, "n_frames", 1), image.mode
+            if pages == 1 and not mode.startswith(_DEEP_GREY):
+                return np.asarray(image.convert("RGB"))
+    except (*DAMAGED_IMAGE, OSError) as error:
+        raise UsageError(f"{name} is not a readable image ({error})") from error
+    if pages > 1:
+        raise UsageError(
+            f"{name} holds {pages} images, and which of them is the patch would be a guess; save one alone"
+        )
+    raise UsageError(f"{name} is grey of more than 8 bits ({mode}), which would turn white; save it in RGB of 8 bits")
 
 
 def _label(source: Path, name: str) -> int | None:

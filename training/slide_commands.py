@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from nodescan.domain.naming import few
+from nodescan.domain.naming import few, how_many
 from nodescan.errors import ConfigError
 from training.options import Manifest, Slides
 
@@ -57,7 +57,14 @@ def prepare_command(
 
     rows = read_data_manifest(manifest)
     excluded = [row for row in rows if row.excluded]
-    prepare([*chosen(rows, slides), *excluded], data, to, tell=typer.echo)
+    wanted = chosen(rows, slides)
+    prepare([*wanted, *excluded], data, to, tell=typer.echo)
+    nameless = sum(not row.patient_id for row in wanted)
+    if nameless:
+        typer.echo(
+            f"patient_id is empty for {nameless} of {how_many(len(wanted), 'slide')}: whether a patient is in two "
+            "splits isn't checked; fill it in if patients are known"
+        )
     entries = read_index(to)
     others = [entry.slide_id for entry in entries if entry.slide_id not in {row.slide_id for row in rows}]
     if others:  # of another manifest, or taken out of this one

@@ -70,6 +70,22 @@ def test_bfloat16_is_not_imitated(
     assert cli.trainer.precision == computed_in
 
 
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true", "64"])
+def test_a_precision_that_casts_batches_is_refused(
+    finished: Path, capsys: pytest.CaptureFixture[str], precision: str
+) -> None:
+    """In one line, before anything is read: what can be trained in is named."""
+    line = said_of(["--config", str(finished), "--trainer.precision", precision], capsys)
+    assert line == f"error: trainer.precision is {precision}: training is in one of 32-true, bf16-mixed, 16-mixed"
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_precisions_go_by_their_short_names_too(finished: Path, precision: str) -> None:
+    """As Lightning reads them; numbers as well as words."""
+    cli = fit(["fit", "--config", str(finished), "--ckpt_path", "last", "--trainer.precision", precision])
+    assert cli.trainer.precision == {"32": "32-true", "bf16": "bf16-mixed"}[precision]
+
+
 def test_a_run_that_is_over_is_told_from_one_that_broke(tmp_path: Path) -> None:
     """The newest checkpoint may be of an earlier run, which nobody meant."""
     for steps, said in ((15, "step 15 of 16"), (16, "step 16 of 16; that run is over: leave --ckpt_path out")):

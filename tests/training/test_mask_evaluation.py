@@ -56,7 +56,10 @@ def test_a_masks_picture_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a_mask.png: no picture named a"):
         read_masked_images(tmp_path)
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(UsageError, match=r"a.png: not a readable image"):
+    with pytest.raises(UsageError, match=r"a.png: is not a readable image"):
+        read_masked_images(tmp_path)
+    Image.new("I;16", (32, 32)).save(tmp_path / "a.png")
+    with pytest.raises(UsageError, match=r"a.png: is grey of more than 8 bits"):
         read_masked_images(tmp_path)
 
 

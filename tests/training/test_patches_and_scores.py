@@ -224,6 +224,38 @@ def test_0_and_1_are_labels_in_every_type(tmp_path: Path, kind: type[np.generic]
     assert read_patches([labelled_hdf5(tmp_path, np.array([1, 0, 1]).astype(kind))]).tumour.tolist() == [1, 0, 1]
 
 
+DEEP = np.full((96, 96), 40_000)
+
+
+@pytest.mark.parametrize(
+    ("pages", "kind", "said"),
+    [
+        ([Image.fromarray(DEEP.astype(np.uint16))], "png", r"is grey of more than 8 bits \(I"),
+        ([Image.fromarray(DEEP.astype(np.uint16))], "tif", r"is grey of more than 8 bits \(I;16"),
+        ([Image.fromarray(DEEP.astype(np.int32))], "tif", r"is grey of more than 8 bits \(I\)"),
+        ([Image.fromarray(DEEP.astype(np.float32))], "tif", r"is grey of more than 8 bits \(F\)"),
+        ([Image.new("RGB", (96, 96)), Image.new("RGB", (96, 96), TUMOUR)], "tif", "holds 2 images, and which of them"),
+    ],
+)
+def test_a_picture_that_would_turn_white_or_is_of_several_is_refused(
+    tmp_path: Path, pages: list[Image.Image], kind: str, said: str
+) -> None:
+    """Whatever comes out of it would be learned from in silence; the file is named."""
+    (tmp_path / "normal").mkdir()
+    more = {"save_all": True, "append_images": pages[1:]} if pages[1:] else {}
+    pages[0].save(tmp_path / "normal" / f"a.{kind}", **more)
+    with pytest.raises(UsageError, match=rf": normal/a\.{kind} {said}"):
+        read_patches([tmp_path])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK"])
+def test_a_picture_of_8_bits_is_read_as_it_looks(tmp_path: Path, mode: str) -> None:
+    """White, in every mode that can be saved."""
+    (tmp_path / "normal").mkdir()
+    Image.new("RGB", (96, 96), "white").convert(mode).save(tmp_path / "normal" / "a.tif")
+    assert (read_patches([tmp_path]).pixels == 255).all()
+
+
 @pytest.mark.parametrize("damage", ["deflated bytes", "a password", "another method"])
 def test_a_zip_whose_members_cannot_be_read_is_named(tmp_path: Path, damage: str) -> None:
     """Its list is whole, and zipfile raises something else for each."""

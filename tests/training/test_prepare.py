@@ -447,6 +447,26 @@ def test_a_slide_that_left_the_manifest_is_told(
         assert "2 slides" in said
 
 
+@pytest.mark.parametrize(
+    ("patients", "said"),
+    [(("", ""), "patient_id is empty for 2 of 2 slides: whether"), (("anna", ""), "empty for 1 of 2 slides: whether")],
+)
+def test_slides_of_nobody_are_told(
+    data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], patients: tuple[str, str], said: str
+) -> None:
+    """One patient may be learned from and tested on under two names; where all are known nothing is said."""
+    words = ["prepare", "--manifest", str(tmp_path / "m.csv"), "--data", str(data_set), "--to", str(tmp_path / "index")]
+    for names, told in ((patients, True), (("anna", "berta"), False)):
+        of = zip(("tumor_001", "normal_001"), names, strict=True)
+        write_data_manifest([replace(row_of(slide), patient_id=name) for slide, name in of], tmp_path / "m.csv")
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0
+        out = capsys.readouterr().out
+        assert (f"{said} a patient is in two splits isn't checked" in out) is told
+        assert ("patient_id" in out) is told
+
+
 def test_an_index_of_two_manifests_keeps_a_patient_in_one_split(data_set: Path, tmp_path: Path) -> None:
     """Refused before any work, naming patient and slides; with all of the patient's slides moved it is taken."""
     rows = [replace(row_of(name), patient_id="anna", split="train") for name in ("tumor_001", "normal_001")]
