@@ -99,7 +99,7 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     outlines = read_outlines(path)
     if mpp is None:
         raise UsageError(
-            f"{path.name}: outlines are in pixels and their spacing is not in the file; give it with --mpp UM"
+            f"{path.name}: outlines are in pixels and their pixel size is not in the file; give it with --mpp UM"
         )
     if outlines.tumour.is_empty and outlines.left_out:
         raise AnnotationError(

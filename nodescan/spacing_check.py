@@ -51,7 +51,7 @@ def _spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple
         return ()
     blurred = " or the scan out of focus" if grain > _LARGEST_UM else ""
     text = (
-        f"Cell nuclei look {two_digits(grain / _USUAL_UM)} times their usual size: the spacing of "
+        f"Cell nuclei look {two_digits(grain / _USUAL_UM)} times their usual size: the pixel size of "
         f"{slide.info.spacing.mean:.3g} um/px may be wrong{blurred}, and with it every size, the class, and what was "
         "found at all."
     )

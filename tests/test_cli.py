@@ -405,7 +405,7 @@ def test_info_says_spacing_and_whether_it_can_be_measured(tmp_path: Path, capsys
     paint_slide(tmp_path / "a.tif")
     assert main(["info", "a.tif"]) == 0
     said = capsys.readouterr().out
-    assert "0.95 x 0.95 um/px" in said
+    assert "pixel size:       0.95 x 0.95 um/px" in said
     assert "768 x 768 px" in said
     paint_slide(tmp_path / "bare.tif", spacing_um=None)
     assert main(["info", "bare.tif"]) == 1

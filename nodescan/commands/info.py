@@ -20,7 +20,7 @@ def info(
     mpp: Mpp = None,
     override_mpp: OverrideMpp = False,
 ) -> int:
-    """Show a slide's format, size, spacing and where it came from, and whether it can be measured."""
+    """Show a slide's format, size, pixel size and where it came from, and whether it can be measured."""
     check_there(slide)
     check_spacing(mpp, override_mpp)
     from nodescan.domain.slide import SlideRef
@@ -46,7 +46,7 @@ def print_slide(facts: "SlideFacts", path: Path) -> None:
     spacing, bounds = facts.spacing, facts.bounds_um
     if spacing is not None and facts.spacing_source is not None:
         width_mm, height_mm = facts.width_px * spacing.x / 1000, facts.height_px * spacing.y / 1000
-        rows.append(("spacing", spacing_words(spacing, facts.spacing_source)))
+        rows.append(("pixel size", spacing_words(spacing, facts.spacing_source)))
         rows.append(("canvas", f"{width_mm:.2f} x {height_mm:.2f} mm"))
     if bounds is not None:
         size = f"{bounds.width / 1000:.2f} x {bounds.height / 1000:.2f} mm"

@@ -78,9 +78,9 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     if largest is not None:
         certain = not any(deposit.cut_off for deposit in measurement.deposits)
         size, count = bound_words(f"{millimetres(largest)} mm", certain=certain), len(measurement.deposits)
-        said = f"{measurement.metastasis.word}, largest {size}, foci: {count}; {CELLS_NOT_ASSESSED}"
+        said = f"{measurement.metastasis.word}, largest {size}, deposits: {count}; {CELLS_NOT_ASSESSED}"
     print_text(f"{measurement.source.name}: {said}")
-    print_text(f"spacing {spacing_words(measurement.spacing, measurement.spacing_source)}")
+    print_text(f"pixel size {spacing_words(measurement.spacing, measurement.spacing_source)}")
     for note in (*(flag.message for flag in measurement.flags if flag.code in DOUBTS), *_notes(measurement)):
         print_text(f"note: {note}")
     print_text(NOT_FOR_CLINICAL_USE)

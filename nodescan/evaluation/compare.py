@@ -268,7 +268,8 @@ def _notes(
         notes.append(f"taken for normal: {how_many(len(assumed), 'slide')} without a mask or outline: {_few(assumed)}")
     unknown_spacing = any(subject.report is None for subject in by_key.values())
     if mode is FrocMode.EVERY_SLIDE and reference.has_lesions and unknown_spacing and mpp_um is None:
-        notes.append(f"no spacing is known; {OFFICIAL_SPACING_UM} um/px was used for lesions, give another with --mpp")
+        used = f"{OFFICIAL_SPACING_UM} um/px was used for lesions, give another with --mpp"
+        notes.append(f"no pixel size is known; {used}")
     return notes
 
 

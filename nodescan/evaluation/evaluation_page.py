@@ -23,7 +23,7 @@ from nodescan.reports.web_page import Fact, environment
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
     FrocMode.EVERY_SLIDE: "every slide: all lesions above 0.2 mm, as drawn on cells of 32 px of level 0, over slides "
-    "with a result, at their spacing, without the quirks of the organisers' script",
+    "with a result, at their pixel size, without the quirks of the organisers' script",
 }
 
 _TRUE_CLASSES = "Blue: true isolated tumour cells; orange: micrometastases; red: macrometastases."
@@ -91,14 +91,14 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         facts.append(
             Fact(
                 "Bias of size",
-                number_words(figures.sizes.agreement.bias, unit=" um"),
+                number_words(figures.sizes.agreement.bias, unit=" µm"),
                 "measured less true, matched pairs",
             )
         )
     if figures.largest is not None:
         found = n_matched(figures.largest.slides)
         note = f"largest of a slide, measured less stated; {found} of {figures.largest.n_stated} slides"
-        facts.append(Fact("Bias of largest size", number_words(figures.largest.agreement.bias, unit=" um"), note))
+        facts.append(Fact("Bias of largest size", number_words(figures.largest.agreement.bias, unit=" µm"), note))
     return tuple(facts)
 
 
@@ -258,9 +258,9 @@ def _size_facts(task: SizeTask) -> list[Fact]:
     words = ("isolated tumour cells", "micrometastases", "macrometastases")
     return [
         Fact("Lesions matched", matched, f"{task.pieces} more deposits are pieces of them"),
-        Fact("Bias", number_words(task.agreement.bias, unit=" um"), "measured less true"),
-        Fact("Lower limit of agreement", number_words(task.agreement.lower, unit=" um")),
-        Fact("Upper limit of agreement", number_words(task.agreement.upper, unit=" um")),
+        Fact("Bias", number_words(task.agreement.bias, unit=" µm"), "measured less true"),
+        Fact("Lower limit of agreement", number_words(task.agreement.lower, unit=" µm")),
+        Fact("Upper limit of agreement", number_words(task.agreement.upper, unit=" µm")),
         Fact("Median error", number_words(task.agreement.median_error), "share of the true size"),
         *(
             Fact(f"Found of {word}", number_words(found), "share of lesions of that true class")

@@ -77,8 +77,8 @@ def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: BlandAltman) ->
         max(*(abs(measured - m.true_um) for m, measured in pairs), abs(agreement.lower_um), abs(agreement.upper_um))
         * 1.1
     )
-    x = Axis("Mean of true and measured size (um)", *_decades(means), logarithmic=True)
-    y = Axis("Measured less true (um)", -reach, reach, (-reach, -reach / 2, 0.0, reach / 2, reach))
+    x = Axis("Mean of true and measured size (µm)", *_decades(means), logarithmic=True)
+    y = Axis("Measured less true (µm)", -reach, reach, (-reach, -reach / 2, 0.0, reach / 2, reach))
     parts = [
         _line([(limit, -reach), (limit, reach)], x, y, f'stroke="{_SOFT}" stroke-dasharray="1 4" stroke-width="1.2"')
         for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM)

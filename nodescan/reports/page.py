@@ -109,15 +109,15 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
     if report.not_judged is not None:
         return (
             Fact("Largest deposit", NOT_JUDGED_WORDS),
-            Fact("Foci", NOT_JUDGED_WORDS),
-            Fact("Tumour score", "no meaning"),
+            Fact("Deposits", NOT_JUDGED_WORDS),
+            Fact("Slide's score", "no meaning"),
             Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
         )
-    scale = f"0 to 1, {_IN_PART if _in_part(report) else 'of the slide'}" if score is not None else ""
+    scale = "" if score is None else f"0 to 1, {_IN_PART}" if _in_part(report) else "0 to 1"
     return (
         Fact("Largest deposit", _largest(largest, report), _limit_note(largest, report)),
         _foci(report),
-        Fact("Tumour score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
+        Fact("Slide's score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact("Tissue examined", _examined_words(report), tissue),
     )
 
@@ -277,9 +277,9 @@ def _examined_words(report: SlideReport) -> str:
 def _foci(report: SlideReport) -> Fact:
     number = report.known_foci
     if number is None:
-        return Fact("Foci", _NOT_KNOWN)
+        return Fact("Deposits", _NOT_KNOWN)
     notes = (_IN_PART if _in_part(report) else "", "sizes not added up" if number > 1 else "")
-    return Fact("Foci", str(number), ", ".join(filter(None, notes)))
+    return Fact("Deposits", str(number), ", ".join(filter(None, notes)))
 
 
 def _largest(largest: Deposit | None, report: SlideReport) -> str:

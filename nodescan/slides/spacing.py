@@ -133,7 +133,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
     if not _is_scanner_spacing(given_um):
         raise UnmeasurableError(
             name,
-            f"the given spacing of {given_um:.4g} um/px can't be a slide scanner's",
+            f"the given pixel size of {given_um:.4g} um/px can't be a slide scanner's",
             f"give the um/px of the full resolution, between {FINEST_UM} and {COARSEST_UM}",
         )
     if stated.may_be_filled(given_um):
@@ -147,7 +147,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
             name,
             f"the file says {stated}, {given_um:.4g} was given: they differ by "
             f"{abs(given_um / plausible.mean - 1):.0%}, and every size with them",
-            "leave the given spacing out, or add --override-mpp if the file is wrong",
+            "leave the given pixel size out, or add --override-mpp if the file is wrong",
         )
     message = f"Measured with the given {given_um:.4g} um/px instead of the file's {stated}: sizes depend on it."
     return ChosenSpacing(Spacing.square(given_um), "user-override", (Flag("spacing_overridden", message),))
@@ -278,7 +278,7 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
             f"only reduced levels are here ({stated}): {missing} is missing",
             f"{remedy}; --mpp needs --override-mpp here, and is right only if the file is wrong",
         )
-    reason = f"the file's spacing of {stated} is {_why_not(stated)}"
+    reason = f"the file's pixel size of {stated} is {_why_not(stated)}"
     if stated.missing:
         reason = "the file doesn't say how large its pixels are"
     return UnmeasurableError(
@@ -289,7 +289,7 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
 def _replaced_absurd(stated: FileSpacing, given_um: float) -> tuple[Flag, ...]:
     if stated.missing:
         return ()
-    message = f"The file's spacing of {stated} is {_why_not(stated)}; measured with the given {given_um:.4g} um/px."
+    message = f"The file's pixel size of {stated} is {_why_not(stated)}; measured with the given {given_um:.4g} um/px."
     return (Flag("spacing_absurd_in_file", message),)
 
 

@@ -1,6 +1,7 @@
 """A run held against a reference: every figure by hand on a handful of slides, and nothing dropped in silence."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -107,6 +108,8 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     assert content["size_agreement"]["bias_um"] == pytest.approx(20.0, abs=0.1)
     page = (run / "evaluation" / "evaluation.html").read_text()
     assert page.count("<svg") == 3
+    assert "20.0 µm (" in page
+    assert not re.search(r"\d um\b|\(um\)", page)
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
 
 

@@ -154,7 +154,7 @@ def test_a_failed_slide_says_why_and_what_to_do() -> None:
     page = Page(render(VARIANTS["failed_thumbnail"]()))
     assert "Not read" in page.text
     assert "scan-7731.svs: the file ends early; copy it again from the scanner, then run again." in page.text
-    assert not re.search(r"Negative|Foci|No tumour", page.text)
+    assert not re.search(r"Negative|Deposits|No tumour", page.text)
     assert sum(tag == "img" for tag, _ in page.tags) == 1
 
 
@@ -250,7 +250,7 @@ def test_the_answer_is_said_once(variant: str) -> None:
     page = Page(read_aloud(render(_without_pictures(variant))))
     rule = CLASS_RULES[VARIANTS[variant]().report.metastasis or Metastasis.NONE]
     assert page.text.partition("How sure")[0].count(rule) == (variant != "negative")
-    assert page.text.count("Tumour score") == 1
+    assert page.text.count("Slide's score") == 1
     assert ("sizes not added up" in page.text) is (VARIANTS[variant]().report.n_foci > 1)
 
 

@@ -320,8 +320,8 @@ def test_of_what_was_not_examined_no_number_is_told() -> None:
     facts = {fact.label: fact.value for fact in page.key_facts(unseen.report)}
     assert facts == {
         "Largest deposit": "not known",
-        "Foci": "not known",
-        "Tumour score": "not known",
+        "Deposits": "not known",
+        "Slide's score": "not known",
         "Tissue examined": "0 %",
     }
     said = sentences.answer(unseen.report)
@@ -336,10 +336,10 @@ def test_of_what_was_not_examined_no_number_is_told() -> None:
 def test_numbers_of_a_slide_examined_in_part_say_so() -> None:
     """Score and foci are of the part examined; of a whole slide nothing is added."""
     part = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC), unread=True).report)}
-    assert part["Tumour score"] == "0 to 1, of the part examined"
-    assert part["Foci"] == "of the part examined, sizes not added up"
+    assert part["Slide's score"] == "0 to 1, of the part examined"
+    assert part["Deposits"] == "of the part examined, sizes not added up"
     whole = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC)).report)}
-    assert (whole["Tumour score"], whole["Foci"]) == ("0 to 1, of the slide", "sizes not added up")
+    assert (whole["Slide's score"], whole["Deposits"]) == ("0 to 1", "sizes not added up")
 
 
 @pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])

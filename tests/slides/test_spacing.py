@@ -37,7 +37,7 @@ def test_the_limits_of_the_plausible_are_exact_on_both_sides(limit: float):
 )
 def test_an_absurd_value_makes_the_slide_unmeasurable_until_the_user_gives_one(absurd: tuple[float, float]):
     """96 dpi, not a number, zero, negative, one of both: refused alone, replaced with a warning."""
-    with pytest.raises(UnmeasurableError, match=r"^a.svs: the file's spacing of .* is absurd, .*--mpp UM$"):
+    with pytest.raises(UnmeasurableError, match=r"^a.svs: the file's pixel size of .* is absurd, .*--mpp UM$"):
         choose(*absurd)
     chosen = choose(*absurd, given=0.25)
     assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.25, 0.25, "user")
@@ -151,7 +151,7 @@ def test_an_override_is_used_and_flagged():
 @pytest.mark.parametrize("given", [0.05, 25.0, math.nan, math.inf, -1.0, 0.0])
 def test_a_given_value_that_no_scanner_has_is_refused_even_as_an_override(given: float):
     """25 for 0.25 is a slip of the finger that would make every deposit macro."""
-    with pytest.raises(UnmeasurableError, match="given spacing"):
+    with pytest.raises(UnmeasurableError, match="given pixel size"):
         choose(None, None, given=given, override=True)
 
 
