@@ -33,22 +33,33 @@ def size_px(description: bytes, picture_px: tuple[int, int] | None = None) -> tu
     return None if pixels is None else _sides_px(pixels)
 
 
-def further_scans_px(description: bytes) -> frozenset[tuple[int, int]]:
-    """(width, height) of the images after the first that are as fine as that, but for pictures of label and glass."""
+def scans_px(description: bytes) -> tuple[tuple[int, int], ...]:
+    """(width, height) of the first image, and of each as fine as that, but for pictures of label and glass.
+
+    None where it is no OME-XML, or states the first one's sides or pixel size not.
+    """
     images = [
         (image, pixels) for image in _named(_root(description), "Image") for pixels in _named(image, "Pixels")[:1]
     ]
     first = _size_um(images[0][1]) if images else None
-    if first is None:
-        return frozenset()
-    found: set[tuple[int, int]] = set()
+    first_px = _sides_px(images[0][1]) if images else None
+    if first is None or first_px is None:
+        return ()
+    found = [first_px]
     for image, pixels in images[1:]:
         own, sides, name = _size_um(pixels), _sides_px(pixels), image.get("Name", "").lower()
         if own is None or sides is None or any(word in name for word in _NO_SCANS):
             continue
         if max(own) < AS_FINE * max(first):
-            found.add(sides)
-    return frozenset(found)
+            found.append(sides)
+    return tuple(found)
+
+
+def has_pixels_elsewhere(description: bytes) -> bool:
+    """Whether pixels of what it describes are in several files, or in none (OME schema: UUID, MetadataOnly)."""
+    root = _root(description)
+    files = {uuid.get("FileName") for uuid in _named(root, "UUID")} - {None}
+    return len(files) > 1 or bool(_named(root, "MetadataOnly"))
 
 
 def _described(description: bytes, picture_px: tuple[int, int] | None) -> Element | None:

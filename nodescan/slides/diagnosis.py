@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nodescan.errors import NotASlideError
+from nodescan.slides.conversion import tiled_copy
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
 from nodescan.slides.dicom_series import level_of, series_files
 from nodescan.slides.files import MRXS_INDEX
 from nodescan.slides.tiff_checks import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tile_fault
+from nodescan.slides.tiff_images import scan_page
 
-_CONVERT = "convert it with `vips tiffsave {name} {stem}-tiled.tif --tile --pyramid --compression jpeg`"
 _COPY_AGAIN = "copy it again from the scanner or the archive"
 _PART_MISSING = "in concatenation"
 """OpenSlide says so where a level is split over several files and not all of them are there."""
@@ -117,21 +118,24 @@ def _tiff(path: Path, said: str) -> NotASlideError:
     if scanner:  # a converter would take its first image, which may be that of the whole glass
         reason = f"a TIFF of a {scanner} scanner that can't be opened as a slide{_in_brackets(said)}"
         return NotASlideError(path.name, reason, "export each region at full resolution from the scanner's software")
+    try:
+        convert = _convert(path)
+    except NotASlideError as several:
+        return NotASlideError(path.name, f"{several.reason}{_in_brackets(said)}", several.remedy)
     if said:
-        return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", _convert(path))
+        return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", convert)
     if is_big_endian_classic(path):
-        return NotASlideError(
-            path.name, "a TIFF in a byte order (big-endian) that OpenSlide can't read", _convert(path)
-        )
+        return NotASlideError(path.name, "a TIFF in a byte order (big-endian) that OpenSlide can't read", convert)
     return NotASlideError(
         path.name,
         "a plain TIFF, not one of 8-bit RGB tiles, so single areas of it can't be read",
-        f"{_convert(path)}, then give its um/px with --mpp UM if the file doesn't say it",
+        f"{convert}, then give its um/px with --mpp UM if the file doesn't say it",
     )
 
 
 def _convert(path: Path) -> str:
-    return _CONVERT.format(name=path.name, stem=path.stem)
+    """Raises NotASlideError where the file holds several scans: all but one would be gone."""
+    return f"convert it with {tiled_copy(path, scan_page(path))}"
 
 
 def _in_brackets(said: str) -> str:

@@ -1,18 +1,22 @@
 """A file is one slide: the scan that is measured is its only one, and by its own resolution."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from nodescan.domain.slide import AS_FINE
 from nodescan.errors import NotASlideError
-from nodescan.ome_xml import further_scans_px
+from nodescan.ome_xml import has_pixels_elsewhere, scans_px
+from nodescan.slides.conversion import alone, apart
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tiff_levels import tiled_images
+from nodescan.slides.tiff_pictures import Picture, pictures
 
 _FULL_SIZE = 0.75
 """Share of a slide's sides that only its finest level exceeds in both: no other level, and no picture of a label."""
 
-_APART = "save each of them as a file of its own"
+_AS_RGB = "export it from its program as one picture in RGB, or of planes of focus the best alone"
+"""Where each is of one colour, as channels and planes are."""
 
 _Size = tuple[int, int]
 
@@ -23,40 +27,68 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
     Of a generic TIFF it takes the resolution from the first directory, though a later one may be the finest level:
     then the result states none. Pictures that OpenSlide passes over are kept in pictures_px.
 
-    Raises NotASlideError where one of those pictures is a scan, or of full size, and where several levels are of the
-    full resolution: one of them would stand for all. Raises OSError where the file can't be read.
+    Raises NotASlideError where one of those pictures is a scan, or of full size, where the file tells of a scan that
+    it doesn't hold, and where several levels are of the full resolution: one of them would stand for all. Raises
+    OSError where the file can't be read.
     """
     finest = [(level.width_px, level.height_px) for level in stored.levels() if level.factor_x < AS_FINE]
     if len(finest) > 1:
         reason = f"holds several pictures at the full resolution ({_listed(finest)}), as planes of focus are"
-        raise NotASlideError(path.name, reason, _APART)
+        raise NotASlideError(path.name, reason, "save each of them as a file of its own")
     if stored.format != "generic-tiff":
         return stored
-    images = tiled_images(path, stored.format)
-    levels = [size for size, shown in images if shown]
+    found = pictures(path)
+    levels = [picture for picture in found if picture.is_level]
     if not levels:
         return stored
-    others = [size for size, shown in images if not shown]
-    _check_others(path, max(levels), others, stored.properties.get("tiff.ImageDescription", ""))
-    pictures = tuple(size for size in others if not _is_reduced(size, max(levels)))
-    stored = replace(stored, pictures_px=pictures)
-    if levels[0][0] == max(levels)[0]:
+    whole = max(levels, key=lambda level: level.size_px)
+    _check_others(path, whole, found)
+    others = [picture.size_px for picture in found if picture.tiled and not picture.is_level]
+    further = tuple(size for size in others if not _is_reduced(size, whole.size_px))
+    stored = replace(stored, pictures_px=further)
+    if levels[0].size_px[0] == whole.size_px[0]:
         return stored
     unsaid = ("openslide.mpp-x", "openslide.mpp-y", "tiff.XResolution", "tiff.YResolution", "tiff.ImageDescription")
     return replace(stored, properties={key: text for key, text in stored.properties.items() if key not in unsaid})
 
 
-def _check_others(path: Path, finest: _Size, others: list[_Size], description: str) -> None:
-    """Raises NotASlideError where an image that OpenSlide passes over is another scan."""
-    large = [size for size in others if all(_FULL_SIZE * a < b for a, b in zip(finest, size, strict=True))]
-    scans = further_scans_px(description.encode())
-    fine = [size for size in others if size in scans]
-    for kind, found in (("full size", large), ("full resolution", fine)):
-        if found:
-            reason = (
-                f"holds several images of {kind} ({_listed([finest, *found])}), of which only the first would be read"
-            )
-            raise NotASlideError(path.name, reason, _APART)
+def scan_page(path: Path) -> int:
+    """Which of the directories of a TIFF that OpenSlide declines is the slide: the largest picture, 0 where none is.
+
+    Raises NotASlideError where another is a scan, or of full size, and OSError where the file can't be read.
+    """
+    found = pictures(path)
+    whole = max(found, key=lambda picture: picture.size_px[0] * picture.size_px[1], default=None)
+    if whole is None:
+        return 0
+    _check_others(path, whole, found)
+    return whole.page
+
+
+def _check_others(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
+    """Raises NotASlideError where an image beside the whole is another scan, or the file tells of one it doesn't hold.
+
+    found: all pictures of the file.
+    """
+    others = [picture for picture in found if picture is not whole and not picture.reduced]
+    large = [
+        other for other in others if all(_FULL_SIZE * a < b for a, b in zip(whole.size_px, other.size_px, strict=True))
+    ]
+    scans = scans_px(found[0].description)
+    fine = [other for other in others if other.size_px in scans[1:]]
+    for kind, images in (("full size", large), ("full resolution", fine)):
+        if images:
+            sizes = _listed([image.size_px for image in (whole, *images)])
+            reason = f"holds several images of {kind} ({sizes}), of which only the first would be read"
+            bands = all(image.samples == 1 for image in (whole, *images))
+            pages = sorted(image.page for image in (whole, *images))
+            raise NotASlideError(path.name, reason, _AS_RGB if bands else apart(path, pages))
+    held, told = Counter(picture.size_px for picture in found), Counter(scans)
+    lacking = {size for size in scans[1:] if held[size] < told[size] and not _is_reduced(size, scans[0])}
+    if lacking and not has_pixels_elsewhere(found[0].description):
+        reason = f"its OME-XML tells of a further scan ({_listed(sorted(lacking))}) that the file doesn't hold"
+        remedy = f"give the file it was made from; or, if all scans are in files of their own, {alone(path)}"
+        raise NotASlideError(path.name, reason, remedy)
 
 
 def _is_reduced(size_px: _Size, whole_px: _Size) -> bool:
@@ -65,5 +97,5 @@ def _is_reduced(size_px: _Size, whole_px: _Size) -> bool:
     return all(abs(side - whole / times) <= 1 for side, whole in zip(size_px, whole_px, strict=True))
 
 
-def _listed(sizes_px: list[_Size]) -> str:
+def _listed(sizes_px: Sequence[_Size]) -> str:
     return ", ".join(f"{width:,} x {height:,} px" for width, height in sizes_px)

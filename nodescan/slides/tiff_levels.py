@@ -14,13 +14,14 @@ from nodescan.slides.compression import coarseness
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+from nodescan.slides.tiff_pictures import is_reduced
 from nodescan.slides.tile_tables import TileTable, TileTables
 
 FORMATS = frozenset({"aperio", "generic-tiff", "philips"})
 """OpenSlide's names of the formats whose levels are the tiled directories of one TIFF, one each."""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_SAMPLES, _PLANAR, _SUBFILE_TYPE, _FILL_ORDER, _DEPTH, _TABLES = 277, 284, 254, 266, 32997, 347
+_SAMPLES, _PLANAR, _FILL_ORDER, _DEPTH, _TABLES = 277, 284, 266, 32997, 347
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_LENGTHS = 322, 323, 324, 325
 _EXTRA_SAMPLES, _UNNAMED = 338, 0
 """Tags of TIFF 6.0, and ImageDepth of libtiff."""
@@ -28,7 +29,7 @@ _EXTRA_SAMPLES, _UNNAMED = 338, 0
 _CHECKS = {8: DEFLATE, 32946: DEFLATE, 33003: JPEG_2000, 33005: JPEG_2000}
 """By compression: Deflate has Adobe's number and an older one, Aperio's JPEG 2000 one for each colour space."""
 
-_JPEG, _RGB, _YCBCR, _CONTIGUOUS, _REDUCED = 7, 2, 6, 1, 1
+_JPEG, _RGB, _YCBCR, _CONTIGUOUS = 7, 2, 6, 1
 
 _LARGEST_TILE_PX = 4096
 _LARGEST_TABLES_BYTES = 65_536
@@ -119,21 +120,6 @@ def _has_unnamed_band(stream: BinaryIO, directory: Directory) -> bool:
     return further and directory.number(stream, _EXTRA_SAMPLES, _UNNAMED) == _UNNAMED
 
 
-def tiled_images(path: Path, slide_format: str) -> list[tuple[tuple[int, int], bool]]:
-    """((width, height), whether OpenSlide takes it for a level) of each tiled image, in the file's order.
-
-    None of what is no TIFF, or ends before its directories. Raises OSError.
-    """
-    try:
-        with path.open("rb") as stream:
-            return [
-                ((image.number(stream, _WIDTH, 0), image.number(stream, _HEIGHT, 0)), shown)
-                for image, shown in _tiled(stream, slide_format)
-            ]
-    except (DeclinedError, CutOffTiffError):
-        return []
-
-
 _Level = TypeVar("_Level", bound=TileTable)
 
 
@@ -165,8 +151,7 @@ def _tiled(stream: BinaryIO, slide_format: str) -> Iterator[tuple[Directory, boo
     for index, directory in enumerate(directories(stream, layout)):
         if _TILE_WIDTH not in directory.entries:
             continue
-        reduced = directory.number(stream, _SUBFILE_TYPE, 0) & _REDUCED
-        yield directory, bool(index == 0 or reduced or slide_format != "generic-tiff")
+        yield directory, index == 0 or slide_format != "generic-tiff" or is_reduced(stream, directory)
 
 
 def _table(stream: BinaryIO, directory: Directory) -> TileTable:

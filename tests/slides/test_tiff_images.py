@@ -125,3 +125,104 @@ def test_another_pictures_level_is_not_squeezed_over_the_slide(tmp_path: Path, c
     pixels = slide.read(PixelBox(0, 0, 341, 341), Spacing.square(3.0))
     assert pixels.std() < 12  # the mean of 3 x 3 px of a level of noise; of the 700 px it would be that of 1
     slide.close()
+
+
+def described(*images: tuple[int, int, float, str], inside: tuple[str, ...] = ()) -> str:
+    """OME-XML of these images, as ome() takes them. inside: of each one's Pixels, "<TiffData/>" where not given."""
+    texts = [
+        f'<Image ID="Image:{index}" Name="{name}"><Pixels SizeX="{width}" SizeY="{height}" PhysicalSizeX="{um}" '
+        f'PhysicalSizeY="{um}">{inside[index] if inside else "<TiffData/>"}</Pixels></Image>'
+        for index, (width, height, um, name) in enumerate(images)
+    ]
+    return f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{"".join(texts)}</OME>'
+
+
+def converted(path: Path, description: str) -> SlideRef:
+    """A pyramid of one picture, of 1024 x 768 px, as vips writes it from the first of a file's."""
+    layout = {"tile": (256, 256), "photometric": "rgb", "compression": "deflate", "metadata": None}
+    with tifffile.TiffWriter(path) as file:
+        file.write(flat(1024, 768, 150), description=description, **layout)
+        file.write(flat(512, 384, 150), subfiletype=1, **layout)
+    return SlideRef("s", path)
+
+
+@pytest.mark.parametrize("size", [(1024, 768), (900, 600)])
+def test_a_scan_that_a_conversion_left_out_is_missed(tmp_path: Path, size: tuple[int, int]) -> None:
+    """vips converts one picture, and copies what the file said of all: the other scan was unread, and negative."""
+    kept = described((1024, 768, 0.5, "scene #1"), (*size, 0.5, "scene #2"))
+    for opened in (open_slide, slide_facts):
+        with pytest.raises(NotASlideError) as caught:
+            opened(converted(tmp_path / "s.tif", kept))
+        assert f"tells of a further scan ({size[0]:,} x {size[1]} px) that the file doesn't hold" in str(caught.value)
+        assert "`vips tiffsave s.tif s-alone.tif --tile --pyramid --compression jpeg --strip`" in str(caught.value)
+
+
+SCAN = (1024, 768, 0.5, "scan")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        described(SCAN),
+        described(SCAN, (1024, 768, 8.0, "far"), (1024, 768, 0.5, "label image"), (600, 400, 0.5, "macro image")),
+        described(SCAN, (512, 384, 0.5, "scan"), (341, 256, 0.5, "scan"), (256, 192, 0.5, "scan")),
+        described(
+            SCAN,
+            (900, 600, 0.5, "scene #2"),
+            inside=tuple(f'<TiffData><UUID FileName="{name}.tif">urn:uuid:{name}</UUID></TiffData>' for name in "ab"),
+        ),
+        described(SCAN, (900, 600, 0.5, "scene #2"), inside=("<TiffData/>", "<MetadataOnly/>")),
+        described((2048, 1536, 1.0, "macro"), (1024, 768, 0.5, "scan")),
+    ],
+    ids=["alone", "label and glass", "levels", "in other files", "without pixels", "glass first"],
+)
+def test_what_is_no_scan_of_the_file_is_not_missed(tmp_path: Path, told: str) -> None:
+    """Pictures of label and glass, a pyramid's levels told of as images, and what other files hold."""
+    slide = open_slide(converted(tmp_path / "s.tif", told))
+    assert (slide.info.width_px, slide.info.spacing) == (1024, Spacing.square(0.5))
+    slide.close()
+
+
+def test_a_second_scan_that_isnt_in_tiles_is_not_passed_over(tmp_path: Path) -> None:
+    """Readers see tiled pictures alone."""
+    with tifffile.TiffWriter(tmp_path / "s.tif") as file:
+        file.write(flat(1024, 768, 150), tile=(256, 256), photometric="rgb", metadata=None)
+        file.write(flat(1000, 700, 150), photometric="rgb", metadata=None)
+    with pytest.raises(NotASlideError, match=r"several images of full size .* with N = 0, 1"):
+        open_slide(SlideRef("s", tmp_path / "s.tif"))
+
+
+@pytest.mark.parametrize("kind", ["strips", "jpeg2000", "big-endian"])
+def test_advice_to_convert_does_not_drop_a_second_scan(tmp_path: Path, kind: str) -> None:
+    """A converter takes the first picture alone: of equal size, or of a size that OME-XML calls as fine."""
+    layouts = {"jpeg2000": {"tile": (256, 256), "compression": "jpeg2000"}, "big-endian": {"tile": (256, 256)}}
+    order = ">" if kind == "big-endian" else "<"
+    for second, said in (((1000, 700), "full size"), ((500, 300), "full resolution")):
+        with tifffile.TiffWriter(tmp_path / "s.tif", byteorder=order) as file:
+            layout = {"photometric": "rgb", "metadata": None} | layouts.get(kind, {})
+            file.write(flat(1024, 768, 150), description=described(SCAN, (*second, 0.5, "scene #2")), **layout)
+            file.write(flat(*second, 150), **layout)
+        with pytest.raises(NotASlideError) as caught:
+            open_slide(SlideRef("s", tmp_path / "s.tif"))
+        assert f"several images of {said} (1,024 x 768 px, {second[0]:,} x {second[1]} px)" in str(caught.value)
+        assert "each of them as a file of its own: `vips tiffsave s.tif[page=N] s-N.tif --tile" in str(caught.value)
+
+
+def test_advice_to_convert_names_the_largest_picture(tmp_path: Path) -> None:
+    """The first is that of the label."""
+    with tifffile.TiffWriter(tmp_path / "s.tif") as file:
+        for size in ((200, 100), (1024, 768)):
+            file.write(flat(*size, 150), photometric="rgb", metadata=None)
+    with pytest.raises(NotASlideError, match=r"convert it with `vips tiffsave s\.tif\[page=1\] s-tiled\.tif --tile"):
+        open_slide(SlideRef("s", tmp_path / "s.tif"))
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_channels_in_pages_of_their_own_are_to_be_exported_as_one_picture(tmp_path: Path, tiled: bool) -> None:
+    """Each by itself would be grey."""
+    with tifffile.TiffWriter(tmp_path / "s.tif") as file:
+        for value in (150, 100, 120):
+            grey, tile = flat(1024, 768, value)[..., 0], (256, 256) if tiled else None
+            file.write(grey, photometric="minisblack", tile=tile, metadata=None)
+    with pytest.raises(NotASlideError, match=r"several images of full size .*; export it .* as one picture in RGB"):
+        open_slide(SlideRef("s", tmp_path / "s.tif"))

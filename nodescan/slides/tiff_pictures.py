@@ -1,0 +1,57 @@
+"""The pictures of a TIFF as its own directories tell of them, also those that OpenSlide and converters pass over."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+
+_WIDTH, _HEIGHT, _SUBFILE_TYPE, _SAMPLES, _DESCRIPTION, _TILE_WIDTH = 256, 257, 254, 277, 270, 322
+_REDUCED = 1
+"""A bit of NewSubfileType (TIFF 6.0, section 8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One directory. page: its number, from 0 on; size_px: width and height; samples: a pixel; description: b"" of
+    all but the first."""
+
+    page: int
+    size_px: tuple[int, int]
+    samples: int
+    tiled: bool
+    reduced: bool
+    description: bytes
+
+    @property
+    def is_level(self) -> bool:
+        """Whether OpenSlide takes it for a level, if the file is a generic TIFF to it."""
+        return self.tiled and (self.page == 0 or self.reduced)
+
+
+def pictures(path: Path) -> tuple[Picture, ...]:
+    """In the file's order; none of what is no TIFF, or ends before its directories. Raises OSError."""
+    with path.open("rb") as stream:
+        layout = layout_of(stream.read(4))
+        if layout is None:
+            return ()
+        try:
+            return tuple(_picture(stream, page, each) for page, each in enumerate(directories(stream, layout)))
+        except CutOffTiffError:
+            return ()
+
+
+def is_reduced(stream: BinaryIO, directory: Directory) -> bool:
+    """Whether it says that it is another picture, with fewer pixels. Raises CutOffTiffError."""
+    return bool(directory.number(stream, _SUBFILE_TYPE, 0) & _REDUCED)
+
+
+def _picture(stream: BinaryIO, page: int, directory: Directory) -> Picture:
+    return Picture(
+        page,
+        (directory.number(stream, _WIDTH, 0), directory.number(stream, _HEIGHT, 0)),
+        samples=directory.number(stream, _SAMPLES, 1),
+        tiled=_TILE_WIDTH in directory.entries,
+        reduced=is_reduced(stream, directory),
+        description=b"" if page else directory.raw(stream, _DESCRIPTION).rstrip(b"\0"),
+    )
