@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.annotations import FARTHEST_PX, Outlines, read_outlines
+from nodescan.annotations.geojson_kind import holds_geojson
 from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
@@ -110,7 +111,8 @@ def lesion_file(path: Path) -> LesionFile | None:
         return LesionFile(path, found["slide"], "mask")
     if path.name.endswith(TRUTH_ENDING):
         return LesionFile(path, path.name.removesuffix(TRUTH_ENDING), "truth")
-    if path.suffix.lower() in _OUTLINE_SUFFIXES:
+    ending = path.suffix.lower()
+    if ending in _OUTLINE_SUFFIXES or (ending == ".json" and holds_geojson(path)):
         return LesionFile(path, path.stem, "outlines")
     return None
 

@@ -51,7 +51,8 @@ class ReferenceSlide:
 class Reference:
     """slides: by slide_key. nodes, stages: CAMELYON17's rows and its patients' stages, where it is one.
 
-    unlisted_is_normal: a folder of tumour masks only, where a slide without one is normal. notes: what was left out.
+    unlisted_is_normal: a folder of tumour masks only, and nothing unread in it, where a slide without one is normal.
+    notes: what was left out.
     """
 
     name: str
@@ -163,16 +164,33 @@ def _read_folder(folder: Path) -> Reference:
         if other is not file:
             raise UsageError(f"{path.name} and {other.path.name}: both show the lesions of one slide; leave one out")
     if not found and labelled is None:
-        raise UsageError(f"{folder}: holds no <slide>_mask.png or .tif, <slide>.xml, .geojson, .truth.json or CSV")
-    listed = {*found, *(labelled.slides if labelled else ()), *(slide_key(table.stem) for table in tables)}
-    unread = [path.name for path in others if path.name[0] != "." and slide_key(path.stem) not in listed]
-    notes = (f"not read, as no masks, outlines or labels: {few(unread, 5)}",) if unread else ()
+        raise UsageError(f"{folder}: holds no <slide>_mask.png or .tif, <slide>.xml, .geojson or .truth.json, nor a CSV")
+    unread = _unread(others, found, labelled, {slide_key(table.stem) for table in tables})
+    notes = [f"not read, as no masks, outlines or labels: {few(unread, 5)}"] if unread else []
     if labelled is not None:
         labelled = _with_lesions(labelled, found)
         return replace(labelled, notes=(*labelled.notes, *notes))
     slides = {key: _shown(file) for key, file in found.items()}
     all_tumour = all(slide.tumour for slide in slides.values())
-    return Reference(folder.name, slides, unlisted_is_normal=all_tumour, notes=notes)
+    if all_tumour and unread:
+        notes.append(
+            "no slide is taken for normal for want of a mask or outline, as one that was not read may show its tumour; "
+            "name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the masks"
+        )
+    return Reference(folder.name, slides, unlisted_is_normal=all_tumour and not unread, notes=tuple(notes))
+
+
+def _unread(
+    others: list[Path], found: Mapping[str, LesionFile], labelled: Reference | None, tables: set[str]
+) -> list[str]:
+    """The names of files that may show lesions of a slide which nothing else shows: not the slide's own picture."""
+    listed = {*found, *tables, *(labelled.slides if labelled else ())}
+    outlined = {*found, *tables}
+    return [
+        path.name
+        for path in others
+        if path.name[0] != "." and slide_key(path.stem) not in (outlined if path.suffix.lower() == ".json" else listed)
+    ]
 
 
 def _shown(file: LesionFile) -> ReferenceSlide:

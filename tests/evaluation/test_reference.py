@@ -126,9 +126,37 @@ def test_what_is_not_read_in_a_folder_is_told(tmp_path: Path) -> None:
     assert read_reference(tmp_path).notes == ()
     mask_png(tmp_path / "b_mask.bmp")
     (tmp_path / "c.json").write_text("[]")
-    assert read_reference(tmp_path).notes == ("not read, as no masks, outlines or labels: b_mask.bmp, c.json",)
-    write_csv(tmp_path / "labels.csv", "slide_id,label", "a,tumor")
+    assert read_reference(tmp_path).notes[0] == "not read, as no masks, outlines or labels: b_mask.bmp, c.json"
+    write_csv(tmp_path / "labels.csv", "slide_id,label", "a,tumor", "c,tumor")
     assert read_reference(tmp_path).notes[-1].endswith("b_mask.bmp, c.json")
+
+
+@pytest.mark.parametrize("name", ["c-mask.png", "c_mask.bmp", "c.json"])
+def test_no_slide_is_normal_for_want_of_a_mask_while_a_file_is_not_read(tmp_path: Path, name: str) -> None:
+    """That file may be its mask by another name: a tumour slide counted as normal, its deposit as a false positive."""
+    mask_png(tmp_path / "a_mask.png")
+    assert read_reference(tmp_path).find("c").tumour is False
+    (tmp_path / name).write_text('{"deposits": []}')
+    found = read_reference(tmp_path)
+    assert (found.find("a").tumour, found.find("c")) == (True, None)
+    assert found.notes[0].endswith(name)
+    assert found.notes[1].startswith("no slide is taken for normal")
+
+
+def test_geojson_has_two_endings_and_other_json_is_told(tmp_path: Path) -> None:
+    """Tools write .json as well; a report beside the outlines, or a file cut short, ends nothing."""
+    ring = [[640, 320], [3840, 320], [3840, 3520], [640, 320]]
+    feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}}
+    documents = {"a": {"type": "FeatureCollection", "features": [feature]}, "b": [feature], "c": feature}
+    for name, document in documents.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    assert [read_reference(tmp_path).find(name).tumour for name in "abc"] == [True, True, True]
+    (tmp_path / "report.json").write_text('{"schema_version": 1, "deposits": []}')
+    (tmp_path / "d.json").write_text('{"type": "FeatureColl')
+    (tmp_path / "e.json").write_text("[" * 100_000)
+    found = read_reference(tmp_path)
+    assert set(found.slides) == {"a", "b", "c"}
+    assert "d.json, e.json, report.json" in found.notes[0]
 
 
 def test_a_mask_of_several_planes_is_refused(tmp_path: Path) -> None:
