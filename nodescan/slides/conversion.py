@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-_TILED = "--tile --pyramid --compression jpeg"
+_QUALITY = 90
+"""Of JPEG. Of a made slide with fat, 2.255 mm2 of tissue, 2.252 were left at it, and 1.941 at vips' own 75."""
+
+_TILED = f"--tile --pyramid --compression jpeg --Q {_QUALITY}"
+_OPTIONS = f"[tile,pyramid,compression=jpeg,Q={_QUALITY}]"
+"""Of a file name, for commands that know no options of the format."""
 
 _LOST_SPACING = "then give the um/px with --mpp UM if it is lost"
 """As it is where only the description says it: --strip leaves that out."""
@@ -12,6 +17,16 @@ _LOST_SPACING = "then give the um/px with --mpp UM if it is lost"
 def tiled_copy(path: Path, page: int = 0) -> str:
     """What makes one of a TIFF's pictures a slide of its own."""
     return f"`vips tiffsave {_page_of(path, page)} {path.stem}-tiled.tif {_TILED}`"
+
+
+def turned_copy(path: Path, page: int = 0) -> str:
+    """What turns a TIFF's pixels as its orientation says: tiffsave would copy what that says, and turn nothing."""
+    return f"`vips autorot {_page_of(path, page)} {path.stem}-turned.tif{_OPTIONS}`"
+
+
+def three_bands(path: Path) -> str:
+    """What keeps the colours of a TIFF alone."""
+    return f"`vips extract_band {path.name} {path.stem}-rgb.tif{_OPTIONS} 0 --n 3`"
 
 
 def apart(path: Path, pages: Sequence[int]) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nodescan.errors import NotASlideError
-from nodescan.slides.conversion import tiled_copy
+from nodescan.slides.conversion import tiled_copy, turned_copy
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
 from nodescan.slides.dicom_series import level_of, series_files
@@ -38,7 +38,7 @@ def check_readable(path: Path) -> None:
     if empty:
         raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
     if fault is not None:
-        raise NotASlideError(name, fault.reason, _COPY_AGAIN if fault.damaged else _convert(path))
+        raise NotASlideError(name, fault.reason, _COPY_AGAIN if fault.damaged else _turn(path))
     if scans is not None:
         reason = f"its DICOM series holds several scans ({scans.said}), and one would stand for all"
         raise NotASlideError(name, reason, scans.remedy)
@@ -131,6 +131,12 @@ def _tiff(path: Path, said: str) -> NotASlideError:
         "a plain TIFF, not one of 8-bit RGB tiles, so single areas of it can't be read",
         f"{convert}, then give its um/px with --mpp UM if the file doesn't say it",
     )
+
+
+def _turn(path: Path) -> str:
+    """As _convert()."""
+    with disk_errors(path):
+        return f"turn it with {turned_copy(path, scan_page(path))}"
 
 
 def _convert(path: Path) -> str:

@@ -9,16 +9,13 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import NotASlideError
+from nodescan.slides.conversion import three_bands
 from nodescan.slides.openslide_handles import HandlePool
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import has_unnamed_band
 from nodescan.slides.tile_tables import TileTables
 
 UNNAMED = "a fourth band that the file doesn't say is transparency"
-
-_THREE_BANDS = (
-    "keep its colours alone: `vips extract_band {name} {stem}-rgb.tif[tile,pyramid,compression=jpeg] 0 --n 3`"
-)
 
 _OPAQUE, _RIM_PX = 250, 2
 """Rounding leaves 254, and a level's last pixels are blended with what lies beyond it, where OpenSlide resamples."""
@@ -48,7 +45,7 @@ class UnnamedBand:
                     alpha = handles.read_level(index, middle)[..., 3]
                 if self.hides(index, middle, alpha):
                     handles.close()
-                    remedy = _THREE_BANDS.format(name=self._path.name, stem=self._path.stem)
+                    remedy = f"keep its colours alone: {three_bands(self._path)}"
                     raise NotASlideError(self._path.name, f"holds {UNNAMED}, and would be taken for that", remedy)
 
     def hides(self, index: int, box: PixelBox, alpha: NDArray[np.uint8]) -> bool:

@@ -115,7 +115,7 @@ def test_a_plain_tiff_is_told_from_a_slide_with_the_command_that_converts_it(tmp
     tifffile.imwrite(tmp_path / "a.tif", noise(300, 200), photometric="rgb")
     text = refusal(tmp_path / "a.tif")
     assert text.startswith("a.tif: a plain TIFF, not one of 8-bit RGB tiles")
-    assert "`vips tiffsave a.tif a-tiled.tif --tile --pyramid --compression jpeg`" in text
+    assert "`vips tiffsave a.tif a-tiled.tif --tile --pyramid --compression jpeg --Q 90`" in text
 
 
 @pytest.mark.parametrize(
@@ -227,8 +227,19 @@ def test_tiles_that_would_come_out_turned_are_refused(tmp_path: Path, compressio
         extratags=[orientation],
         metadata=None,
     )
-    with pytest.raises(NotASlideError, match=r"^s.tif: stored turned or mirrored \(TIFF orientation 3\); convert it"):
-        open_slide(SlideRef("s", path))
+    assert refusal(path) == (
+        "s.tif: stored turned or mirrored (TIFF orientation 3); "
+        "turn it with `vips autorot s.tif s-turned.tif[tile,pyramid,compression=jpeg,Q=90]`"
+    )
+
+
+def test_of_two_turned_scans_none_is_dropped(tmp_path: Path):
+    """The command would turn the first alone."""
+    with tifffile.TiffWriter(tmp_path / "s.tif") as tiff:
+        for size in (300, 290):
+            tags = [(274, "H", 1, 6, True)]
+            tiff.write(noise(size, size), tile=(128, 128), photometric="rgb", extratags=tags, metadata=None)
+    assert "several images of full size (300 x 300 px, 290 x 290 px)" in refusal(tmp_path / "s.tif")
 
 
 def test_a_byte_order_that_openslide_declines_is_named(tmp_path: Path):
