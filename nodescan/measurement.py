@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations.stated import stated_spacing
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
@@ -23,6 +24,7 @@ from nodescan.imaging.joining import outline_gap_readings
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import MaskImage, check_values, read_mask_image
+from nodescan.stated_sizes import STATED_TOLERANCE, stated_size_notes
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
@@ -34,9 +36,6 @@ up to about x16."""
 
 MPP_TOLERANCE = 0.02
 """A given spacing further from the file's own than this share is remarked upon."""
-
-STATED_TOLERANCE = 0.05
-"""The same of a spacing that goes with the diameters a file states: x and y may differ a little."""
 
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
@@ -110,7 +109,7 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     deposits = tuple(_as_stated(deposit, outlines, mpp) for deposit in drawn)
     said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
     as_stated = bool(drawn) and outlines.lesions().within(said)
-    notes, stated = outlines.notes, outlines.stated_um_per_px
+    notes, stated = outlines.notes + stated_size_notes(outlines.stated, deposits, mpp), stated_spacing(outlines.stated)
     if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
         contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
         notes += (f"the diameters that the file states {contradiction} as given",)

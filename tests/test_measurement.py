@@ -473,6 +473,60 @@ def test_a_spacing_that_contradicts_stated_diameters_is_remarked_upon(tmp_path):
         assert any("file states go with 0.25" in note for note in notes) == said
 
 
+def stated(path, *features):
+    """Features of polygons, corners in px, each with the diameter that the file states of it."""
+    made = []
+    for polygons, diameter_um in features:
+        one = feature([[closed(corners)] for corners in polygons], "Tumor", kind="MultiPolygon")
+        one["properties"]["measurements"] = {"Diameter um": diameter_um}
+        made.append(one)
+    return geojson(path, made)
+
+
+def square(left, side):
+    return [(left, 0), (left + side, 0), (left + side, side), (left, side)]
+
+
+def test_what_was_joined_across_a_gap_is_told_where_it_is_measured_as_foci(tmp_path, capsys):
+    """A report's macrometastasis would be two micrometastases in its own outlines, and no word of it."""
+    pair, whole_um = (square(0, 700), square(725, 700)), 2 * math.hypot(1425, 700)
+    path = stated(tmp_path / "a.geojson", (pair, whole_um))
+    found = measured(path)
+    assert (len(found.deposits), found.metastasis) == (2, Metastasis.MICRO)
+    said = (
+        "feature 0: the file states this as one deposit of 3.18 mm (macro), joined across a gap; measured here as "
+        "2 separate foci, the largest 1.98 mm (micro)"
+    )
+    for as_json in (False, True):
+        print_measurement(found, as_json=as_json)
+        assert said in capsys.readouterr().out
+    assert not any("one deposit" in note for note in measured(path, gap_um=75.0).notes)
+    apart = stated(tmp_path / "b.geojson", ((square(0, 700),), 1980.0), ((square(725, 700),), 1980.0))
+    assert measured(apart).notes == ()
+
+
+def test_a_polygon_s_size_is_held_against_all_of_its_parts(tmp_path):
+    """At another spacing what the file states of several polygons is no less a contradiction than of one."""
+    path = stated(tmp_path / "a.geojson", ((square(0, 70), square(80, 70)), 2 * math.hypot(150, 70)))
+    assert any("file states go with 2 um/px" in note for note in measured(path, mpp=Spacing.square(2.2)).notes)
+
+
+@pytest.mark.parametrize(("mpp_um", "told"), [(2.0, False), (1.92, True), (2.04, False), (0.9, True)])
+def test_a_class_that_the_stated_diameter_contradicts_is_told(tmp_path, mpp_um, told):
+    """Within the tolerance of a spacing, too, a deposit may fall below 2 mm: 2.02 mm at 2 um/px, 1.94 at 1.92."""
+    path = stated(tmp_path / "a.geojson", ((square(0, 715),), 2 * math.hypot(715, 715)))
+    notes = measured(path, mpp=Spacing.square(mpp_um)).notes
+    assert any("as one deposit of 2.02 mm (macro), measured here as" in note for note in notes) == told
+
+
+def test_of_many_contradictions_a_few_are_told(tmp_path):
+    """Nobody reads hundreds of lines, but their number is there."""
+    path = stated(tmp_path / "a.geojson", *(((square(1000 * number, 70),), 203.0) for number in range(9)))
+    notes = measured(path, mpp=Spacing.square(2.0)).notes
+    assert len([note for note in notes if "as one deposit" in note]) == 5
+    assert any("so are 4 more outlines" in note for note in notes)
+
+
 def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no_more(tmp_path, capsys):
     """Of all its deposits or of one: a lesion added by hand has none; what was joined to one keeps at least that."""
     (tmp_path / "sure").mkdir()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nodescan.annotations.crossings import cross_too_often
 from nodescan.annotations.exclusions import cut_out_whole, repaired, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
-from nodescan.domain.geometry import max_feret
+from nodescan.annotations.stated import StatedSize, by_feature
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
@@ -34,8 +34,7 @@ class Outlines:
 
     left_out: how many outlines say nothing, being in no group or to be ignored; ignored: what they enclose, as tumour
     is given. shown_part: pixels count from what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the
-    file states how uncertain its diameter is, in um, as in deposits.geojson. stated_um_per_px: what goes with the
-    diameters that it states, None where it states none.
+    file states how uncertain its diameter is, in um, as in deposits.geojson. stated: of which it states the diameter.
     """
 
     source: str
@@ -46,7 +45,7 @@ class Outlines:
     shown_part: bool = False
     ignored: shapely.MultiPolygon = shapely.MultiPolygon()  # noqa: RUF009  shapes can't be changed
     unsure: tuple[tuple[shapely.Geometry, Micrometers], ...] = ()
-    stated_um_per_px: float | None = None
+    stated: tuple[StatedSize, ...] = ()
 
     def lesions(self) -> shapely.MultiPolygon:
         """The tumour with the exclusions cut out, last, as the organisers draw it."""
@@ -64,7 +63,11 @@ class Outlines:
         parts = self.tumour, self.excluded, self.ignored
         tumour, excluded, ignored = (shapely.transform(part, lambda xy: xy + shift) for part in parts)
         unsure = tuple((shapely.transform(part, lambda xy: xy + shift), um) for part, um in self.unsure)
-        return replace(self, tumour=tumour, excluded=excluded, ignored=ignored, shown_part=False, unsure=unsure)
+        stated = tuple(
+            replace(size, outline=shapely.transform(size.outline, lambda xy: xy + shift)) for size in self.stated
+        )
+        moved = replace(self, tumour=tumour, excluded=excluded, ignored=ignored, unsure=unsure, stated=stated)
+        return replace(moved, shown_part=False)
 
 
 def read_outlines(path: Path) -> Outlines:
@@ -110,7 +113,8 @@ def read_geojson(path: Path) -> Outlines:
 class _Piece:
     """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline.
 
-    diameter_um, uncertainty_um: its greatest diameter and the uncertainty of that, None where the file states none.
+    diameter_um, uncertainty_um: the greatest diameter, and the uncertainty of that, of all outlines of this name
+    together, None where the file states none.
     """
 
     name: str
@@ -174,8 +178,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
             raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
         for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates) or [[]]:
             rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
-            whole_um = diameter_um if kind == "Polygon" else None  # else that of several polygons together
-            yield _Piece(name, group, rings, diameter_um=whole_um, uncertainty_um=uncertainty_um)
+            yield _Piece(name, group, rings, diameter_um=diameter_um, uncertainty_um=uncertainty_um)
 
 
 def _class_name(feature: Mapping[str, object]) -> str | None:
@@ -224,7 +227,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
     unsure: list[tuple[shapely.Geometry, Micrometers]] = []
     drawn: list[tuple[str, shapely.Geometry]] = []
-    ratios: list[float] = []
+    stated: list[tuple[str, shapely.Geometry, Micrometers]] = []
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
         if role is None:
@@ -244,7 +247,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         if role is Role.TUMOUR and piece.uncertainty_um is not None:
             unsure.append((polygon, piece.uncertainty_um))
         if role is Role.TUMOUR and piece.diameter_um:
-            ratios.append(piece.diameter_um / max_feret(piece.rings[0]).diameter_um)
+            stated.append((piece.name, polygon, piece.diameter_um))
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)
@@ -255,10 +258,9 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     ]
     if not found[Role.TUMOUR]:
         notes.append("the file outlines no tumour")
-    left = len(remarks[_LEFT_OUT])
-    stated = float(np.median(ratios)) if ratios else None
+    left, sizes = len(remarks[_LEFT_OUT]), by_feature(stated)
     return Outlines(
-        path.name, tumour, excluded, tuple(notes), left, ignored=ignored, unsure=tuple(unsure), stated_um_per_px=stated
+        path.name, tumour, excluded, tuple(notes), left, ignored=ignored, unsure=tuple(unsure), stated=sizes
     )
 
 

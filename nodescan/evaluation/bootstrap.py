@@ -1,4 +1,4 @@
-"""Intervals: of shares by Wilson's formula, of all else by resampling slides or patients with replacement."""
+"""Intervals: of independent cases' shares by Wilson's formula, of all else by resampling slides or patients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

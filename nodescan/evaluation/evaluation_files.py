@@ -68,7 +68,12 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "reference": reference,
         "mode": comparison.mode.value,
         **_made_with(comparison.made_with),
-        "interval": {"level": LEVEL, "resamples": RESAMPLES, "by": "slide; patient for stages", "of_shares": "Wilson"},
+        "interval": {
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "by": "slide; patient for stages",
+            "of_shares": "Wilson; of a class's lesions resampled once a slide has two of them",
+        },
         **_slide_task(figures.slide_task),
         **_lesion_task(figures.lesion_task),
         **_kappa(figures),

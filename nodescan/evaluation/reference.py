@@ -164,7 +164,7 @@ def _read_folder(folder: Path) -> Reference:
         if other is not file:
             raise UsageError(f"{path.name} and {other.path.name}: both show the lesions of one slide; leave one out")
     if not found and labelled is None:
-        raise UsageError(f"{folder}: holds no <slide>_mask.png or .tif, <slide>.xml, .geojson or .truth.json, nor a CSV")
+        raise UsageError(f"{folder}: holds no <slide>_mask.png or .tif, <slide>.xml, .geojson, .truth.json or CSV")
     unread = _unread(others, found, labelled, {slide_key(table.stem) for table in tables})
     notes = [f"not read, as no masks, outlines or labels: {few(unread, 5)}"] if unread else []
     if labelled is not None:

@@ -100,6 +100,9 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     }
     content = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert content["slide_auc"] == 1.0
+    how = "of a class's lesions"
+    assert content["interval"]["of_shares"] == f"Wilson; {how} resampled once a slide has two of them"
+    assert f"Wilson's ({how} only while no slide has two of them)" in (run / "evaluation/evaluation.html").read_text()
     assert content["slide_auc_interval"] is None  # 1.0 in every resample
     for name in ("froc_score", "kappa"):
         low, high = content[f"{name}_interval"]
