@@ -28,13 +28,13 @@ def stated_size_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], 
     counted here (clinical-rules 1).
     """
     shapes = [affinity.scale(to_shape(one.outline), 1 / spacing.x, 1 / spacing.y, origin=(0, 0)) for one in deposits]
-    notes = (
-        _note(
-            size, [one for one, shape in zip(deposits, shapes, strict=True) if _overlap(size.outline, shape)], spacing
-        )
-        for size in sizes
-    )
-    said = [note for note in notes if note]
+    tree = shapely.STRtree(shapes)
+    said: list[str] = []
+    for size in sizes:
+        near = sorted(tree.query(size.outline, predicate="intersects").tolist())
+        measured = [deposits[index] for index in near if _overlap(size.outline, shapes[index])]
+        if note := _note(size, measured, spacing):
+            said.append(note)
     more = len(said) - _MOST_TOLD
     if more > 0:
         return (*said[:_MOST_TOLD], f"so are {how_many(more, 'more outline')}: as several foci, or of another class")
