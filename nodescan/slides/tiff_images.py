@@ -8,7 +8,7 @@ from pathlib import Path
 from nodescan.domain.slide import AS_FINE
 from nodescan.errors import NotASlideError
 from nodescan.ome_xml import has_pixels_elsewhere, scans_px
-from nodescan.slides.conversion import alone, apart
+from nodescan.slides.conversion import alone, apart, tiled_copy
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_pictures import Picture, pictures
 
@@ -28,8 +28,8 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
     then the result states none. Pictures that OpenSlide passes over are kept in pictures_px.
 
     Raises NotASlideError where one of those pictures is a scan, or of full size, where the file tells of a scan that
-    it doesn't hold, and where several levels are of the full resolution: one of them would stand for all. Raises
-    OSError where the file can't be read.
+    it doesn't hold, and where several levels are of the full resolution: one of them would stand for all. Raises it
+    where a mask is kept beside the slide, and OSError where the file can't be read.
     """
     finest = [(level.width_px, level.height_px) for level in stored.levels() if level.factor_x < AS_FINE]
     if len(finest) > 1:
@@ -43,6 +43,7 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
         return stored
     whole = max(levels, key=lambda level: level.size_px)
     _check_others(path, whole, found)
+    _check_masks(path, whole, found)
     others = [picture.size_px for picture in found if picture.tiled and not picture.is_level]
     further = tuple(size for size in others if not _is_reduced(size, whole.size_px))
     stored = replace(stored, pictures_px=further)
@@ -58,7 +59,8 @@ def scan_page(path: Path) -> int:
     Raises NotASlideError where another is a scan, or of full size, and OSError where the file can't be read.
     """
     found = pictures(path)
-    whole = max(found, key=lambda picture: picture.size_px[0] * picture.size_px[1], default=None)
+    shown = [picture for picture in found if not picture.mask]
+    whole = max(shown, key=lambda picture: picture.size_px[0] * picture.size_px[1], default=None)
     if whole is None:
         return 0
     _check_others(path, whole, found)
@@ -70,10 +72,8 @@ def _check_others(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
 
     found: all pictures of the file.
     """
-    others = [picture for picture in found if picture is not whole and not picture.reduced]
-    large = [
-        other for other in others if all(_FULL_SIZE * a < b for a, b in zip(whole.size_px, other.size_px, strict=True))
-    ]
+    others = [picture for picture in found if picture is not whole and not (picture.reduced or picture.mask)]
+    large = [other for other in others if _is_large(other, whole)]
     scans = scans_px(found[0].description)
     fine = [other for other in others if other.size_px in scans[1:]]
     for kind, images in (("full size", large), ("full resolution", fine)):
@@ -89,6 +89,18 @@ def _check_others(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
         reason = f"its OME-XML tells of a further scan ({_listed(sorted(lacking))}) that the file doesn't hold"
         remedy = f"give the file it was made from; or, if all scans are in files of their own, {alone(path)}"
         raise NotASlideError(path.name, reason, remedy)
+
+
+def _check_masks(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
+    """Raises NotASlideError where a mask is as large as the whole, or reduced: OpenSlide takes that for a level."""
+    masks = [picture for picture in found if picture.mask and picture.tiled]
+    if any(mask.reduced or _is_large(mask, whole) for mask in masks):
+        reason = "holds a mask beside its picture, as GDAL writes it, which would be taken for a part of the slide"
+        raise NotASlideError(path.name, reason, f"keep the picture alone: {tiled_copy(path, whole.page)}")
+
+
+def _is_large(other: Picture, whole: Picture) -> bool:
+    return all(_FULL_SIZE * a < b for a, b in zip(whole.size_px, other.size_px, strict=True))
 
 
 def _is_reduced(size_px: _Size, whole_px: _Size) -> bool:

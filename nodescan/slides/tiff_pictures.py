@@ -7,20 +7,21 @@ from typing import BinaryIO
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
 
 _WIDTH, _HEIGHT, _SUBFILE_TYPE, _SAMPLES, _DESCRIPTION, _TILE_WIDTH = 256, 257, 254, 277, 270, 322
-_REDUCED = 1
-"""A bit of NewSubfileType (TIFF 6.0, section 8)."""
+_REDUCED, _MASK = 1, 4
+"""Bits of NewSubfileType (TIFF 6.0, section 8)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One directory. page: its number, from 0 on; size_px: width and height; samples: a pixel; description: b"" of
-    all but the first."""
+    """One directory. page: its number, from 0 on; size_px: width and height; samples: a pixel; mask: whether it tells
+    which pixels of another are to be shown; description: b"" of all but the first."""
 
     page: int
     size_px: tuple[int, int]
     samples: int
     tiled: bool
     reduced: bool
+    mask: bool
     description: bytes
 
     @property
@@ -53,5 +54,6 @@ def _picture(stream: BinaryIO, page: int, directory: Directory) -> Picture:
         samples=directory.number(stream, _SAMPLES, 1),
         tiled=_TILE_WIDTH in directory.entries,
         reduced=is_reduced(stream, directory),
+        mask=bool(directory.number(stream, _SUBFILE_TYPE, 0) & _MASK),
         description=b"" if page else directory.raw(stream, _DESCRIPTION).rstrip(b"\0"),
     )

@@ -227,3 +227,42 @@ def test_channels_in_pages_of_their_own_are_to_be_exported_as_one_picture(tmp_pa
             file.write(grey, photometric="minisblack", tile=tile, metadata=None)
     with pytest.raises(NotASlideError, match=r"several images of full size .*; export it .* as one picture in RGB"):
         open_slide(SlideRef("s", tmp_path / "s.tif"))
+
+
+MASK = 4
+"""Of NewSubfileType."""
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_a_mask_beside_the_picture_is_named_with_the_way_out(tmp_path: Path, compression: str) -> None:
+    """As GDAL writes transparency: it isn't a second image, and its reduced copies are no levels."""
+    path = masked(tmp_path / "s.tif", tiled=True, compression=compression)
+    for opened in (open_slide, slide_facts):
+        with pytest.raises(NotASlideError) as caught:
+            opened(SlideRef("s", path))
+        assert str(caught.value) == (
+            "s.tif: holds a mask beside its picture, as GDAL writes it, which would be taken for a part of the slide; "
+            "keep the picture alone: `vips tiffsave s.tif s-tiled.tif --tile --pyramid --compression jpeg --Q 90`"
+        )
+
+
+def test_the_mask_of_a_picture_that_is_to_be_converted_is_no_second_scan(tmp_path: Path) -> None:
+    """The conversion leaves it out, as it should."""
+    path = masked(tmp_path / "s.tif", tiled=False, compression="deflate")
+    with pytest.raises(NotASlideError, match=r"plain TIFF.*convert it with `vips tiffsave s\.tif s-tiled\.tif "):
+        open_slide(SlideRef("s", path))
+
+
+def masked(path: Path, *, tiled: bool, compression: str) -> Path:
+    """A picture of 1024 x 768 px and its mask, then both at half the size."""
+    sizes, another_page = ((1024, 768), (512, 384)), 2
+    layout = {"tile": (256, 256) if tiled else None, "metadata": None}
+    with tifffile.TiffWriter(path) as file:
+        for reduced, (width, height) in enumerate(sizes):
+            colours, mask = flat(width, height, 150), flat(width, height, 1)[..., 0]
+            file.write(colours, photometric="rgb", subfiletype=reduced, compression=compression, **layout)
+            file.write(mask, photometric="minisblack", subfiletype=another_page | reduced, **layout)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        for reduced, page in enumerate(file.pages[1::2]):
+            page.tags["NewSubfileType"].overwrite(MASK | reduced)
+    return path
