@@ -88,7 +88,7 @@ def _processes(request: BatchRequest, job: ScanJob, *, first: Worker | None, vie
     try:
         from nodescan.batch.cluster.executor import Cluster, on_cluster  # noqa: PLC0415  an extra, and slow to import
     except ImportError as error:
-        remedy = 'install it with: pip install "nodescan[cluster]"'
+        remedy = "install it with: pip install '.[cluster]' in the checkout, or 'FILE.whl[cluster]' of a wheel"
         raise UsageError(f"--scheduler: Dask is not installed ({error}); {remedy}") from None
     with on_cluster(job, Cluster(request.scheduler, request.tasks_at_once, stall_s), viewer) as executor:
         yield executor

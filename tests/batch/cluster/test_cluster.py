@@ -21,7 +21,7 @@ from weakref import WeakSet
 
 import pytest
 
-pytest.importorskip("distributed", reason='Dask is not installed: pip install "nodescan[cluster]"')
+pytest.importorskip("distributed", reason="Dask is not installed: pip install '.[cluster]'")
 
 from distributed.comm.core import CommClosedError
 
@@ -417,7 +417,7 @@ def test_without_dask_the_command_to_install_it_is_said(tmp_path: Path, monkeypa
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "distributed", None)
     asked = BatchRequest((str(paint_slide(tmp_path / "a.tif")),), tmp_path / "out", scheduler="tcp://localhost:1")
-    with pytest.raises(UsageError, match=r'Dask is not installed .* pip install "nodescan\[cluster\]"'):
+    with pytest.raises(UsageError, match=r"Dask is not installed .* pip install '\.\[cluster\]' in the checkout"):
         run_batch(asked, PlainViewer(io.StringIO()))
 
 
