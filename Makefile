@@ -5,6 +5,7 @@
 #   make faults  bad slides, full disks, killed workers: what must be survived, and 1,000 mutated slides
 #   make bench   how fast this machine reads, computes, and does both
 #   make bench-peers   other systems on the same slide, each in an environment of its own
+#   make clean   removes the environment, what was built, and what demo wrote
 # Another interpreter: make PY=python3.12 test
 
 PY ?= python3
@@ -38,7 +39,7 @@ bench-peers: $(VENV)/.ready
 	$(BIN)/python -m tests.peers
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist nodescan-demo
 
 # The stamps say that an environment fits this pyproject.toml, so that a second call is quick.
 $(VENV)/.ready: pyproject.toml | $(BIN)/python

@@ -44,7 +44,12 @@ ManifestFile = Annotated[
     typer.Option("--manifest", metavar="CSV", help="Scan the slides it names instead, and stage its patients."),
 ]
 Reports = Annotated[
-    str | None, typer.Option("--reports", metavar="NAMES", help="E.g. json,csv,html,geojson; all if not given.")
+    str | None,
+    typer.Option(
+        "--reports",
+        metavar="NAMES",
+        help="Some of json,csv,html,geojson; all if not given. JSON, map and pictures are always written.",
+    ),
 ]
 Slots = Annotated[
     int | None,
