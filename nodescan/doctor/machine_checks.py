@@ -21,7 +21,8 @@ NO_ROOM_BYTES, LITTLE_ROOM_BYTES = 200_000_000, 5_000_000_000
 LITTLE_MEMORY_BYTES = 4_000_000_000
 """One slide in work takes 1 to 2 GB with the network loaded; the system wants the rest."""
 
-_INSTALL_AGAIN = "install nodescan again into a fresh environment: pip install --force-reinstall nodescan"
+_WITH_WHAT = "with its wheel, or '.' in a checkout"
+_INSTALL_AGAIN = f"install nodescan again into a fresh environment: pip install --force-reinstall {_WITH_WHAT}"
 
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")
 """Instructions on bfloat16 numbers, as Linux names them: the first three of x86, the last of ARM."""
@@ -67,7 +68,7 @@ def check_packages() -> Check:
         asked = requires("nodescan") or []
     except PackageNotFoundError:
         found = "nodescan runs from a folder and isn't installed, so the versions it needs are not known"
-        return Check("packages", State.WARN, found, "install it: pip install nodescan")
+        return Check("packages", State.WARN, found, f"install it: pip install {_WITH_WHAT}")
     from packaging.requirements import Requirement
 
     problems: list[str] = []
