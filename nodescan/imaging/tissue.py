@@ -23,6 +23,13 @@ _UM2_PER_MM2 = 1e6
 _DARK_GLASS, _LEAST_DARK_SHARE = 225, 0.1
 """Glass darker than this is believed only where so much of what may be glass is like it."""
 
+_LEAST_GLASS, _LEAST_TINTED, _CLEAR_OF_LIMIT = 170, 130, 5
+"""Glass is at least so light in its darkest channel; less only where it is tinted, as a neutral grey may stand for what
+was never scanned, and where nothing lighter passes for glass, but for noise within so many levels of the limit."""
+
+_LEAST_TINT, _MOST_TINT = 6, 45
+"""How far the channels of tinted glass lie apart."""
+
 COARSEST_VIEW_UM = 64.0
 """A fragment of 0.004 mm2 is one pixel then."""
 
@@ -124,6 +131,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     factor = max(1, round(settings.working_um / spacing.mean))
     view = _view(overview, factor, spacing, settings)
     coloured, grey = _stained(view, settings)
+    coloured = _without_border_lines(coloured)
     ink = find_ink(view.density, coloured, view.um_per_px, settings.ink) & ~view.outside
     coloured &= ~ink
     grey &= ~ink
@@ -218,15 +226,21 @@ def _glass(
     steps = np.abs(np.diff(green.astype(np.int16), axis=1)) <= 2
     flat[:, 1:] &= steps
     magenta = (red.astype(np.int16) + blue) // 2 - green
-    candidate = flat & (darkest >= 170) & (magenta <= 8) & (lightest - darkest <= 45)
+    tint = lightest - darkest
+    clear = flat & (magenta <= 8) & (tint <= _MOST_TINT)
+    candidate = clear & (darkest >= _LEAST_GLASS)
+    dim = clear & (darkest >= _LEAST_TINTED) & (tint >= _LEAST_TINT)
     tinted = candidate & (darkest < 254)
     enough = max(1.0, settings.glass_min_share * green.size)
-    for pool in (tinted, candidate):
+    is_dim = np.count_nonzero(dim) >= _LEAST_DARK_SHARE * green.size
+    for pool in (tinted, candidate, *((dim,) if is_dim else ())):
         if np.count_nonzero(pool) >= enough:
             mode = int(np.bincount(green[pool], minlength=256).argmax())
             if mode < _DARK_GLASS and np.count_nonzero(pool) < _LEAST_DARK_SHARE * np.count_nonzero(candidate):
                 continue
             near = pool & (np.abs(green.astype(np.int16) - mode) <= 2)
+            if is_dim and pool is not dim and float(darkest[near].mean()) < _LEAST_GLASS + _CLEAR_OF_LIMIT:
+                continue
             return (float(red[near].mean()), float(green[near].mean()), float(blue[near].mean())), near
     return None, np.zeros_like(candidate)
 
@@ -263,6 +277,17 @@ def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """`mask` without lone pixels: noise leaves them, and a closing would join them."""
     neighbours = ndimage.uniform_filter(mask.astype(np.float32), 3, mode="nearest")
     return mask & (neighbours > 1.5 / 9)
+
+
+def _without_border_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """`mask` without what lies along the border of the view, one pixel wide: no tissue ends so, but at the last pixels
+    of JPEG, which share their colour with what fills up their tile, tinted glass seems stained."""
+    goes_on = np.ones_like(mask)
+    if min(mask.shape) > 1:
+        for border, inner in ((0, 1), (-1, -2)):
+            goes_on[border] &= mask[inner]
+            goes_on[:, border] &= mask[:, inner]
+    return mask & goes_on
 
 
 def _join(stained: NDArray[np.bool_], um_per_px: float, settings: TissueSettings) -> NDArray[np.bool_]:

@@ -46,6 +46,38 @@ def test_the_rim_around_tissue_is_as_wide_as_stated() -> None:
     assert share(mask, ~disc(shape, (120, 120), radius + 2**0.5 * beyond)) == 0
 
 
+@pytest.mark.parametrize("colour", [(210, 196, 166), (190, 178, 166), (160, 150, 130)])
+@pytest.mark.parametrize("noise", [0.0, 1.5])
+def test_dim_tinted_glass_is_glass(colour: tuple[int, int, int], noise: float) -> None:
+    """An old mountant and a dim lamp: all was tissue, and the node's own area a third of it."""
+    where = disc((300, 300), (150, 150), 60)
+    mask = find_tissue(stained(glass(300, 300, colour=colour, noise=noise), where), SPACING, TISSUE)
+    assert mask.glass == pytest.approx(colour, abs=1.5)
+    assert share(mask, where) > 0.99
+    assert mask.tissue.mean() < 0.16
+    assert mask.cut is None
+
+
+def test_tinted_grey_is_no_glass_where_there_is_lighter() -> None:
+    """Tissue or a marker may be as dim as that; glass is what is lighter."""
+    view = glass(300, 300, colour=(242, 240, 244))
+    view[:200] = (166, 160, 150)
+    mask = find_tissue(view, SPACING, TISSUE)
+    assert mask.glass == pytest.approx((242, 240, 244), abs=1)
+
+
+@pytest.mark.parametrize("side", [np.s_[:, -1], np.s_[:, 0], np.s_[0], np.s_[-1]])
+def test_a_line_along_the_border_is_no_tissue(side: tuple[slice, int] | int) -> None:
+    """JPEG's last column shares its colour with what fills up its tile: (213, 209, 246) on a real slide's glass."""
+    view = glass(300, 300, colour=(231, 228, 235))
+    where = disc((300, 300), (150, 150), 60)
+    alone = find_tissue(stained(view, where), Spacing.square(16.0), TISSUE)
+    view[side] = (213, 209, 246)
+    mask = find_tissue(stained(view, where), Spacing.square(16.0), TISSUE)
+    assert mask.cut is None
+    assert np.array_equal(mask.tissue, alone.tissue)
+
+
 @pytest.mark.parametrize("noise", [0.0, 1.5, 4.0])
 @pytest.mark.parametrize(
     "colour", [(255, 255, 255), (242, 242, 242), (200, 200, 200), (238, 232, 205), (231, 228, 235)]
