@@ -267,7 +267,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
 def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.MultiPolygon, bool]:
     """The piece's polygon, valid, and whether it had to be repaired: every area a ring runs around is kept."""
     for ring in piece.rings or (np.empty((0, 2)),):
-        if len(np.unique(ring, axis=0)) < 3:
+        if len(set(map(tuple, ring.tolist()))) < 3:
             raise AnnotationError(f"{path.name}: {piece.name} has fewer than three corners, so it has no area")
     if np.ptp(piece.rings[0], axis=0).max() < _SHORTEST_PX:
         raise AnnotationError(f"{path.name}: {piece.name} is smaller than a thousandth of a pixel; delete it")

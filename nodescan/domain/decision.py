@@ -9,6 +9,9 @@ NORMAL_FACTOR = 2.0
 """How many standard uncertainties hold about 95 % of errors that are normal, and whose parts are known (JCGM 100:2008,
 GUM, 6.2 and 6.3)."""
 
+MOST_SMOOTHING_UM = 1000.0
+"""A map that is smoothed by more shows no micrometastasis: a slip of units."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionRule:
@@ -35,8 +38,10 @@ class DecisionRule:
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= self.seed_threshold < 1:
             raise ValueError(f"need 0 < threshold <= seed_threshold < 1, not {self.threshold}, {self.seed_threshold}")
-        if not all(0 <= um < math.inf for um in (self.smoothing_um, self.size_uncertainty_um)):
-            raise ValueError("smoothing_um and size_uncertainty_um must be finite, and can't be negative")
+        if not 0 <= self.smoothing_um <= MOST_SMOOTHING_UM:
+            raise ValueError(f"smoothing_um must be 0 to {MOST_SMOOTHING_UM:g}, not {self.smoothing_um:g}")
+        if not 0 <= self.size_uncertainty_um < math.inf:
+            raise ValueError("size_uncertainty_um must be finite, and can't be negative")
         if not 1 <= self.coverage_factor < math.inf:
             raise ValueError(f"coverage_factor must be finite, and can't be below 1: {self.coverage_factor}")
         pairs = np.asarray(self.size_correction_um, dtype=np.float64).reshape(-1, 2)

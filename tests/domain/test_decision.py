@@ -47,6 +47,8 @@ def test_correction_keeps_the_order(diameters):
         {"seed": 1.0},
         {"threshold": 0.7, "seed": 0.6},
         {"smoothing": -1.0},
+        {"smoothing": 1000.1},
+        {"smoothing": float("nan")},
         {"size_uncertainty_um": -0.1},
         {"coverage_factor": 0.9},
         {"coverage_factor": float("inf")},
@@ -57,5 +59,5 @@ def test_correction_keeps_the_order(diameters):
 )
 def test_senseless_rules_are_refused(wrong):
     """A rule that can't be meant does not come to be."""
-    with pytest.raises(ValueError, match=r"need|negative|increase|below 1"):
+    with pytest.raises(ValueError, match=r"need|must be|negative|increase|below 1"):
         rule(**wrong)
