@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import shapely
 from shapely import affinity
 
@@ -17,6 +18,9 @@ STATED_TOLERANCE = 0.05
 """A given spacing further than this share from the one that goes with the diameters a file states is remarked upon. Not
 MPP_TOLERANCE: x and y may differ a little."""
 
+_SAME_SHARE = 0.01
+"""A deposit that is longer or shorter by more than this isn't the outline alone. x and y may differ a little."""
+
 _MOST_TOLD = 5
 """Of a file of hundreds of outlines, given with a wrong spacing, these are enough to see it."""
 
@@ -31,8 +35,10 @@ def stated_size_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], 
     tree = shapely.STRtree(shapes)
     said: list[str] = []
     for size in sizes:
-        near = sorted(tree.query(size.outline, predicate="intersects").tolist())
-        measured = [deposits[index] for index in near if _overlap(size.outline, shapes[index])]
+        parts = shapely.get_parts(size.outline)
+        of_part, near = tree.query(parts, predicate="intersects")
+        shared = shapely.area(shapely.intersection(parts[of_part], tree.geometries[near]))
+        measured = [deposits[index] for index in np.unique(near[shared > 0])]  # 0: foci that touch at a corner
         if note := _note(size, measured, spacing):
             said.append(note)
     more = len(said) - _MOST_TOLD
@@ -48,21 +54,18 @@ def _note(size: StatedSize, measured: Sequence[Deposit], spacing: Spacing) -> st
     largest_um = max(deposit.diameter_um for deposit in measured)
     stated, found = classify(size.diameter_um), classify(largest_um)
     is_one = abs(spacing.mean / size.um_per_px - 1) <= STATED_TOLERANCE
-    said = f"{size.name}: the file states this as one deposit of {millimetres(size.diameter_um)} mm ({stated.word}"
+    said = f"{size.name}: the file states this as one deposit of {millimetres(size.diameter_um)} mm ({stated.word}), "
+    as_found = f"{millimetres(largest_um)} mm ({found.word})"
     if len(measured) > 1 and is_one:
-        return (
-            f"{said}), joined across a gap; measured here as {len(measured)} separate foci, the largest "
-            f"{millimetres(largest_um)} mm ({found.word})"
-        )
+        joined = len(shapely.get_parts(size.outline)) > 1
+        why = "joined across a gap" if joined else "and exclusions part it"
+        return f"{said}{why}; measured here as {len(measured)} separate foci, the largest {as_found}"
     if stated is found:
         return ""
+    alone_um = size.diameter_um * spacing.mean / size.um_per_px
+    if is_one and abs(largest_um / alone_um - 1) > _SAME_SHARE:
+        return f"{said}measured here as {as_found}: another class, by exclusions or other outlines that touch it"
     return (
-        f"{said}), measured here as {millimetres(largest_um)} mm ({found.word}): another class; check that the spacing "
-        "given is the slide's, and whether the outlines were edited since"
+        f"{said}measured here as {as_found}: another class; check that the spacing given is the slide's, and whether "
+        "the outlines were edited since"
     )
-
-
-def _overlap(outline: shapely.Geometry, shape: shapely.Geometry) -> bool:
-    """Whether they share an area: foci of two features that touch at a corner are none of each other's."""
-    parts = shapely.get_parts(outline)
-    return any(shapely.intersects(part, shape) and shapely.intersection(part, shape).area > 0 for part in parts)

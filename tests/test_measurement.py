@@ -519,6 +519,22 @@ def test_a_class_that_the_stated_diameter_contradicts_is_told(tmp_path, mpp_um, 
     assert any("as one deposit of 2.02 mm (macro), measured here as" in note for note in notes) == told
 
 
+def test_an_outline_that_exclusions_or_neighbours_change_is_no_wrong_spacing(tmp_path):
+    """What the file states is of the outline as it was drawn, by itself."""
+    micro, macro = math.hypot(1000, 300), 2100.0
+    for whole_um, (left, right), said in (
+        (micro, (480, 521), "(micro), and exclusions part it; measured here as 2 separate foci, the largest 0.57 mm"),
+        (macro, (100, 1001), "measured here as 0.64 mm (micro): another class, by exclusions or other outlines that"),
+    ):
+        one = feature([closed([(0, 0), (1000, 0), (1000, 300), (0, 300)])], "Tumor")
+        one["properties"]["measurements"] = {"Diameter um": whole_um}
+        gone = feature([closed([(left, -10), (right, -10), (right, 310), (left, 310)])], "Exclusion")
+        path = geojson(tmp_path / f"{left}.geojson", [one, gone])
+        notes = measured(path, mpp=Spacing.square(whole_um / micro)).notes
+        assert any(said in note for note in notes)
+        assert not any("check that the spacing" in note for note in notes)
+
+
 def test_of_many_contradictions_a_few_are_told(tmp_path):
     """Nobody reads hundreds of lines, but their number is there."""
     path = stated(tmp_path / "a.geojson", *(((square(1000 * number, 70),), 203.0) for number in range(9)))

@@ -206,7 +206,8 @@ def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(file, formats=_FORMATS) as image:
-            pages, mode = getattr(image, "n_frames", 1), image.mode
+            previewed = image.format == "MPO"  # a camera's JPEG: further pictures are smaller ones of the same
+            pages, mode = 1 if previewed else getattr(image, "n_frames", 1), image.mode
             if pages == 1 and not mode.startswith(_DEEP_GREY):
                 return np.asarray(image.convert("RGB"))
     except (*DAMAGED_IMAGE, OSError) as error:

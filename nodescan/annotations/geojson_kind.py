@@ -12,4 +12,4 @@ def holds_geojson(path: Path) -> bool:
         return False
     features = document if isinstance(document, list) else [document]
     kinds = [feature.get("type") if isinstance(feature, dict) else None for feature in features]
-    return bool(kinds) and (kinds == ["FeatureCollection"] or set(kinds) == {"Feature"})
+    return kinds == ["FeatureCollection"] or (bool(kinds) and all(kind == "Feature" for kind in kinds))

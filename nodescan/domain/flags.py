@@ -55,6 +55,7 @@ REASONS = frozenset(
         "no_tissue",
         "unread_tissue",
         "too_much_unread",
+        "file_cut_off",
         "tissue_under_ink",
         "out_of_focus",
         "too_pale",

@@ -32,6 +32,10 @@ NOT_EXHAUSTIVE = frozenset(
 
 _TUMOUR_NAME = re.compile(r"tumou?r_\d+", re.IGNORECASE)
 
+_LESION_SUFFIXES = frozenset({".json", ".png", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".npy"})
+_LESION_WORDS = ("mask", "annot", "lesion")
+"""Endings, and words in names, of files that other programs keep masks and outlines in."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceSlide:
@@ -166,31 +170,39 @@ def _read_folder(folder: Path) -> Reference:
     if not found and labelled is None:
         raise UsageError(f"{folder}: holds no <slide>_mask.png or .tif, <slide>.xml, .geojson, .truth.json or CSV")
     unread = _unread(others, found, labelled, {slide_key(table.stem) for table in tables})
-    notes = [f"not read, as no masks, outlines or labels: {few(unread, 5)}"] if unread else []
+    names = few([path.name for path in unread], 5)
+    notes = [f"not read, as no masks, outlines or labels: {names}"] if unread else []
     if labelled is not None:
         labelled = _with_lesions(labelled, found)
         return replace(labelled, notes=(*labelled.notes, *notes))
     slides = {key: _shown(file) for key, file in found.items()}
     all_tumour = all(slide.tumour for slide in slides.values())
-    if all_tumour and unread:
+    in_doubt = [path.name for path in unread if _may_show_lesions(path)]
+    if all_tumour and in_doubt:
         notes.append(
-            "no slide is taken for normal for want of a mask or outline, as one that was not read may show its tumour; "
+            f"no slide is taken for normal for want of a mask or outline, as {few(in_doubt, 5)} may show its tumour; "
             "name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the masks"
         )
-    return Reference(folder.name, slides, unlisted_is_normal=all_tumour and not unread, notes=tuple(notes))
+    return Reference(folder.name, slides, unlisted_is_normal=all_tumour and not in_doubt, notes=tuple(notes))
 
 
 def _unread(
     others: list[Path], found: Mapping[str, LesionFile], labelled: Reference | None, tables: set[str]
-) -> list[str]:
-    """The names of files that may show lesions of a slide which nothing else shows: not the slide's own picture."""
+) -> list[Path]:
+    """What is of a slide that nothing else shows: not the slide's own picture."""
     listed = {*found, *tables, *(labelled.slides if labelled else ())}
     outlined = {*found, *tables}
     return [
-        path.name
+        path
         for path in others
         if path.name[0] != "." and slide_key(path.stem) not in (outlined if path.suffix.lower() == ".json" else listed)
     ]
+
+
+def _may_show_lesions(path: Path) -> bool:
+    """Whether a file that wasn't read may be a mask or outlines by another name; a slide, or a text, is neither."""
+    named = any(word in path.stem.casefold() for word in _LESION_WORDS)
+    return path.is_file() and (named or path.suffix.lower() in _LESION_SUFFIXES)
 
 
 def _shown(file: LesionFile) -> ReferenceSlide:

@@ -297,8 +297,9 @@ def _joining(report: SlideReport) -> tuple[str, ...]:
     if told or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
     joined = any(flag.code == "foci_joined" for flag in report.flags)
-    *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0 or joined)
-    return (f"Were foci one across gaps of {', '.join(smaller)} or {widest} µm, the class would be the same.",)
+    *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
+    apart = ", or were none joined" if joined else ""
+    return (f"Were foci one across gaps of {', '.join(smaller)} or {widest} µm{apart}, the class would be the same.",)
 
 
 def _cells_matter(deposit: Deposit) -> bool:

@@ -60,7 +60,7 @@ def scan_page(path: Path) -> int:
     """
     found = pictures(path)
     shown = [picture for picture in found if not picture.mask]
-    whole = max(shown, key=lambda picture: picture.size_px[0] * picture.size_px[1], default=None)
+    whole = max(shown, key=lambda picture: (picture.size_px[0] * picture.size_px[1], picture.samples), default=None)
     if whole is None:
         return 0
     _check_others(path, whole, found)
@@ -72,7 +72,9 @@ def _check_others(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
 
     found: all pictures of the file.
     """
-    others = [picture for picture in found if picture is not whole and not (picture.reduced or picture.mask)]
+    coloured = min(whole.samples, 3)  # what is grey beside it, such as a map of tissue, is no scan
+    shown = [picture for picture in found if picture.samples >= coloured and not (picture.reduced or picture.mask)]
+    others = [picture for picture in shown if picture is not whole]
     large = [other for other in others if _is_large(other, whole)]
     scans = scans_px(found[0].description)
     fine = [other for other in others if other.size_px in scans[1:]]

@@ -55,5 +55,12 @@ def _picture(stream: BinaryIO, page: int, directory: Directory) -> Picture:
         tiled=_TILE_WIDTH in directory.entries,
         reduced=is_reduced(stream, directory),
         mask=bool(directory.number(stream, _SUBFILE_TYPE, 0) & _MASK),
-        description=b"" if page else directory.raw(stream, _DESCRIPTION).rstrip(b"\0"),
+        description=b"" if page else _description(stream, directory),
     )
+
+
+def _description(stream: BinaryIO, directory: Directory) -> bytes:
+    try:
+        return directory.raw(stream, _DESCRIPTION).rstrip(b"\0")
+    except CutOffTiffError:  # it lies beyond the file's end, which says nothing of the pictures
+        return b""

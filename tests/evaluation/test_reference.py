@@ -143,6 +143,22 @@ def test_no_slide_is_normal_for_want_of_a_mask_while_a_file_is_not_read(tmp_path
     assert found.notes[1].startswith("no slide is taken for normal")
 
 
+def test_what_can_be_no_mask_leaves_slides_normal(tmp_path: Path) -> None:
+    """Texts, records, folders, and the slides themselves lie beside masks: the one without a mask is the normal one."""
+    mask_png(tmp_path / "a_mask.png")
+    for name in ("README.txt", "LICENSE", "Thumbs.db", "a.tif", "b.tif", "normal_001.svs"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "slides").mkdir()
+    assert read_reference(tmp_path).find("b").tumour is False
+
+
+def test_a_schema_is_no_geojson(tmp_path: Path) -> None:
+    """Its "type" is a list."""
+    mask_png(tmp_path / "a_mask.png")
+    (tmp_path / "schema.json").write_text('{"type": ["object", "null"]}')
+    assert "schema.json" in read_reference(tmp_path).notes[0]
+
+
 def test_geojson_has_two_endings_and_other_json_is_told(tmp_path: Path) -> None:
     """Tools write .json as well; a report beside the outlines, or a file cut short, ends nothing."""
     ring = [[640, 320], [3840, 320], [3840, 3520], [640, 320]]

@@ -193,6 +193,26 @@ def test_a_second_scan_that_isnt_in_tiles_is_not_passed_over(tmp_path: Path) -> 
         open_slide(SlideRef("s", tmp_path / "s.tif"))
 
 
+def test_a_grey_picture_beside_the_slide_is_no_second_scan(tmp_path: Path) -> None:
+    """Such as a map of tissue; saved as a file of its own it would be no slide."""
+    tiff(tmp_path / "s.tif", (1024, 768, 0.5, 0), compression="deflate")
+    with tifffile.TiffWriter(tmp_path / "s.tif", append=True) as file:
+        file.write(flat(1024, 768, 150)[..., 0], photometric="minisblack", metadata=None)
+    open_slide(SlideRef("s", tmp_path / "s.tif")).close()
+
+
+def test_a_description_beyond_the_file_s_end_hides_no_second_scan(tmp_path: Path) -> None:
+    """The pictures are told by other fields."""
+    tiff(tmp_path / "s.tif", (1024, 768, 0.5, 0), (1000, 800, 0.5, 0), compression="deflate")
+    with tifffile.TiffFile(tmp_path / "s.tif") as file:
+        entry = file.pages[0].tags["ImageDescription"].offset
+    with (tmp_path / "s.tif").open("r+b") as stream:
+        stream.seek(entry + 8)
+        stream.write((2**31).to_bytes(4, "little"))
+    with pytest.raises(NotASlideError, match="several images of full size"):
+        open_slide(SlideRef("s", tmp_path / "s.tif"))
+
+
 @pytest.mark.parametrize("kind", ["strips", "jpeg2000", "big-endian"])
 def test_advice_to_convert_does_not_drop_a_second_scan(tmp_path: Path, kind: str) -> None:
     """A converter takes the first picture alone: of equal size, or of a size that OME-XML calls as fine."""

@@ -248,6 +248,16 @@ def test_a_picture_that_would_turn_white_or_is_of_several_is_refused(
         read_patches([tmp_path])
 
 
+def test_a_camera_s_jpeg_with_its_preview_is_one_picture(tmp_path: Path) -> None:
+    """The first is the whole."""
+    (tmp_path / "normal").mkdir()
+    preview = Image.new("RGB", (48, 48), TUMOUR)
+    Image.new("RGB", (96, 96), "white").save(
+        tmp_path / "normal" / "a.jpg", "MPO", save_all=True, append_images=[preview]
+    )
+    assert (read_patches([tmp_path]).pixels == 255).all()
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK"])
 def test_a_picture_of_8_bits_is_read_as_it_looks(tmp_path: Path, mode: str) -> None:
     """White, in every mode that can be saved."""
