@@ -1,6 +1,7 @@
 """A user's acceptance test: phantom slides with deposits of known size through the same batch as any slide."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +12,12 @@ from nodescan.batch.request import BatchRequest
 from nodescan.batch.run import run_batch
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
-from nodescan.phantoms import PhantomTruth, PlantedDeposit, make_phantom
+from nodescan.kept_files import check_ours, not_ours
+from nodescan.phantoms import TRUTH_HEAD, PhantomTruth, PlantedDeposit, is_phantom, make_phantom, truth_file
 from nodescan.phantoms.canvas import PhantomPlan
 from nodescan.phantoms.outlines import Shape
 from nodescan.reports.html_report import REPORT_HTML
-from nodescan.whole_files import prepare_folder
+from nodescan.whole_files import prepare_folder, refuse_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +81,18 @@ def demo_plans() -> tuple[PhantomPlan, ...]:
 
 
 def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:
-    """Make the phantoms, scan them, and set what was planted beside what was measured."""
+    """Make the phantoms, scan them, and set what was planted beside what was measured.
+
+    Raises UsageError where a user's own file is called as a phantom, and OutputError where `slides` is a link; nothing
+    is written before.
+    """
     slides, results = request.folder / "slides", request.folder / "results"
+    _check_ours(slides)
     prepare_folder(slides)
     truths: list[PhantomTruth] = []
     paths: list[Path] = []
     for plan in demo_plans():
-        path = slides / f"{plan.name}.tif"
+        path = _phantom_file(slides, plan)
         viewer.note(f"making phantom {plan.name}")
         truths.append(make_phantom(path, plan))
         paths.append(path)
@@ -104,6 +111,24 @@ def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:
     reports = {report.slide.path.name: report for report in batch.reports}
     compared = [_compared(truth, reports[path.name], results) for truth, path in zip(truths, paths, strict=True)]
     return DemoResult(tuple(compared))
+
+
+def _phantom_file(slides: Path, plan: PhantomPlan) -> Path:
+    return slides / f"{plan.name}.tif"
+
+
+def _check_ours(slides: Path) -> None:
+    """Raises UsageError where a file of a planned name isn't an earlier demo's: a phantom, with its truth beside it.
+
+    A demo that was stopped may leave the truth alone, since it is put in place first.
+    """
+    refuse_link(slides)
+    for plan in demo_plans():
+        path = _phantom_file(slides, plan)
+        truth = truth_file(path)
+        check_ours(truth, TRUTH_HEAD)
+        if os.path.lexists(path) and not (is_phantom(path) and truth.is_file()):
+            raise not_ours(path)
 
 
 def paired(planted: Sequence[PlantedDeposit], found: Sequence[Deposit]) -> tuple[Pair, ...]:

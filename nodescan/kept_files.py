@@ -28,15 +28,21 @@ def check_inputs(read: Iterable[tuple[str, Path | None]], written: Iterable[Path
 def check_ours(path: Path, head: str) -> None:
     """Raises UsageError where a file stands at `path` that doesn't begin with `head`, as what nodescan writes there.
 
-    A spreadsheet may have saved it again. What can't be read is for the writer to tell.
+    What can't be read is for the writer to tell.
     """
+    if begins_with(path, head) is False:
+        raise not_ours(path)
+
+
+def begins_with(path: Path, head: str) -> bool | None:
+    """Whether the file begins with `head`, though a spreadsheet may have saved it again. None where there is nothing
+    to tell it by: no file, an empty one, or one that can't be read."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             found = file.read(len(head)).replace(";", ",").replace("\t", ",")
     except OSError:
-        return
-    if found not in ("", head):
-        raise not_ours(path)
+        return None
+    return None if found == "" else found == head
 
 
 def not_ours(path: Path) -> UsageError:

@@ -5,14 +5,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nodescan import demo
+from nodescan.cli import main
 from nodescan.commands.demo import print_demo
 from nodescan.demo import DemoResult, DemoSlide, Pair, demo_plans, paired
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
+from nodescan.errors import UsageError
 from nodescan.phantoms import PlantedDeposit
+from nodescan.phantoms.canvas import PhantomPlan
 from nodescan.phantoms.outlines import Shape
+from tests.fakes import paint_slide
+
+SMALL = PhantomPlan("negative", (), (), 1.0, 11)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A demo of one phantom, a quarter as large; the command is stopped before it scans."""
+
+    def stopped(*_: object) -> None:
+        raise UsageError("the phantoms are made")
+
+    monkeypatch.setattr(demo, "demo_plans", lambda: (SMALL,))
+    monkeypatch.setattr(demo, "run_batch", stopped)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def planted(diameter_um: float, x_um: float) -> PlantedDeposit:
@@ -81,3 +103,49 @@ def test_a_deposit_without_a_size_is_explained(measured_um: float | None, capsys
     pairs = (Pair(320, 658), Pair(320, measured_um))
     print_demo(DemoResult((DemoSlide("pair", "micro", "micro", Status.COMPLETE, pairs, Path("report.html")),)))
     assert ("so near (30 um) that they are measured as one" in capsys.readouterr().out) is (measured_um is None)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("name", ["negative.tif", "negative.truth.json"])
+@pytest.mark.parametrize("whose", ["a slide", "no slide"])
+def test_a_users_slide_is_not_replaced_by_a_phantom(
+    tmp_path: Path, name: str, whose: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is made where one of the names is taken by what isn't a phantom, or its truth."""
+    (tmp_path / "slides").mkdir()
+    mine = tmp_path / "slides" / name
+    mine.write_text("mine")
+    if whose == "a slide":
+        paint_slide(mine.with_suffix(".tif")).rename(mine)
+    before = content(tmp_path)
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert content(tmp_path) == before
+    assert f"{name}: is there, and nodescan didn't write it" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
+def test_a_demo_can_be_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """After a whole one, after one that was stopped between truth and slide, but not over a phantom without truth."""
+    for left in ("nothing", "all", "truth"):
+        if left == "truth":
+            (tmp_path / "slides" / "negative.tif").unlink()
+        main(["demo", "--out", str(tmp_path)])
+        assert "the phantoms are made" in capsys.readouterr().err
+        assert sorted(content(tmp_path)) == ["negative.tif", "negative.truth.json"]
+    (tmp_path / "slides" / "negative.truth.json").unlink()
+    assert main(["demo", "--out", str(tmp_path)]) == 2
+    assert "negative.tif: is there" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("linked", ["slides", "slides/negative.tif"])
+def test_a_demo_writes_through_no_link(tmp_path: Path, linked: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither into a folder elsewhere, nor in the place of a link to a slide that is away."""
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "out" / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / ("elsewhere" if linked == "slides" else "away.tif"))
+    assert main(["demo", "--out", str(tmp_path / "out")]) == 2
+    assert content(tmp_path) == {}
+    assert link.is_symlink()
+    assert linked in capsys.readouterr().err

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from nodescan.batch.limits import MAX_UNREAD_PERCENT, STALL_MINUTES
 from nodescan.batch.record import RUN_JSON, RUN_LOG
+from nodescan.batch.slide_folders import check_slide_folder
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
-from nodescan.kept_files import check_inputs, check_ours
+from nodescan.kept_files import begins_with, check_inputs, check_ours
 from nodescan.patients.patient_files import check_stages_place
 from nodescan.reports import CHOICES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
@@ -76,8 +77,9 @@ _HEADS = {
 def check_apart(request: BatchRequest, refs: Sequence[SlideRef]) -> None:
     """Raises UsageError where what the run reads, or what nodescan didn't write, would be written over.
 
-    As a manifest that is called patients.csv in the output folder, or the files of an .mrxs in the folder of its
-    report. Raises OutputError where a folder to write into is a link. Nothing is written before.
+    As a manifest that is called patients.csv in the output folder, the files of an .mrxs in the folder of its
+    report, or a user's own folder that is called as a slide. Raises OutputError where a folder to write into is a
+    link. Nothing is written before.
     """
     folder = request.folder
     read = (("--manifest", request.manifest), ("--config", request.config))
@@ -85,9 +87,11 @@ def check_apart(request: BatchRequest, refs: Sequence[SlideRef]) -> None:
     check_stages_place(folder, read, written=request.manifest is not None)
     for name, head in _HEADS.items():
         check_ours(folder / name, head)
+    of_a_run = begins_with(folder / RUN_JSON, _HEADS[RUN_JSON]) is True
     for ref in refs:
         refuse_link(folder / ref.slide_id)
         place = (folder / ref.slide_id).resolve()
         with suppress(OSError):  # a slide that can't be looked at fails in its own row
             if place.is_dir() and any(file.resolve().parent == place for file in companions(ref.path)):
                 raise UsageError(f"{folder}: {ref.slide_id} in it holds the slide's own files; choose another --out")
+        check_slide_folder(place, of_a_run=of_a_run)

@@ -18,11 +18,17 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
 from nodescan.phantoms.canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
 from nodescan.phantoms.outlines import PlacedOutline, Shape
-from nodescan.phantoms.pyramid import TILE_PX, Level, tiles_of, write_pyramid
+from nodescan.phantoms.pyramid import TILE_PX, Level, software_of, tiles_of, write_pyramid
 from nodescan.whole_files import text_bytes, write_beside, written_beside
 
 TRUTH_ENDING = ".truth.json"
 """Of the file that tells a slide's truth: <stem>.truth.json beside it."""
+
+TRUTH_HEAD = '{\n "label": "'
+"""How a truth file begins."""
+
+_SOFTWARE = "nodescan phantom"
+"""The Software tag of a phantom, by which it is told from a scanned slide."""
 
 _JPEG_QUALITY = 90
 
@@ -87,7 +93,7 @@ def make_phantom(path: Path, plan: PhantomPlan) -> PhantomTruth:
     _check_writable(path)
     canvas = PhantomCanvas(plan)
     with written_beside(path) as part:
-        write_pyramid(part, _levels(canvas), quality=_JPEG_QUALITY, software="nodescan phantom")
+        write_pyramid(part, _levels(canvas), quality=_JPEG_QUALITY, software=_SOFTWARE)
         truth = _truth_of(path, canvas)
         _write_truth(truth_file(path), truth)
     return truth
@@ -96,6 +102,11 @@ def make_phantom(path: Path, plan: PhantomPlan) -> PhantomTruth:
 def truth_file(slide: Path) -> Path:
     """Where the truth of a slide file stands."""
     return slide.with_name(f"{slide.stem}{TRUTH_ENDING}")
+
+
+def is_phantom(path: Path) -> bool:
+    """Whether the file is a TIFF that says it is a phantom; what can't be read as a TIFF says nothing."""
+    return software_of(path) == _SOFTWARE
 
 
 def _levels(canvas: PhantomCanvas) -> Iterator[Level]:

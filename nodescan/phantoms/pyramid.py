@@ -42,6 +42,15 @@ def write_pyramid(path: Path, levels: Iterable[Level], *, quality: int, software
             )
 
 
+def software_of(path: Path) -> str:
+    """The Software tag of a TIFF's first picture; empty where there is none, or the file can't be read as a TIFF."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            return str(file.pages[0].aspage().tags.valueof("Software", ""))
+    except Exception:  # a damaged file, or one of another kind, makes tifffile raise many kinds
+        return ""
+
+
 def tiles_of(level: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """Tiles of a level, uint8 (H, W, 3), row by row; the last ones are filled up with white."""
     for top in range(0, level.shape[0], TILE_PX):

@@ -1,0 +1,56 @@
+"""Folders that are called as a slide: a run replaces what is in them only where nodescan wrote it."""
+
+import os
+from pathlib import Path
+
+from nodescan.kept_files import begins_with, check_ours, not_ours
+from nodescan.reports import FILES
+from nodescan.reports.csv_report import DETECTIONS_CSV
+from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.json_report import REPORT_JSON
+
+_REPORT_HEAD = '{\n  "schema_version": '
+_DETECTIONS_HEAD = "confidence,x,y"
+
+_BRAND = b'class="brand">nodescan<'
+"""Of every page of nodescan's; it stands below the style."""
+
+_PAGE_HEAD_BYTES = 64 * 1024
+"""Of a page, to look for the brand in: it stands about 14 kB in, behind 13 kB of style."""
+
+_WRITTEN = frozenset(name for names in FILES.values() for name in names)
+
+
+def check_slide_folder(folder: Path, *, of_a_run: bool) -> None:
+    """Raises UsageError where the folder holds files of the names that a run writes there, and they aren't nodescan's.
+
+    A run that was killed leaves a folder without report.json, or with some of the other files alone. They count as
+    nodescan's by their page, or, since pictures tell nothing, by where they lie. of_a_run: whether a run's record
+    stands beside the folder: a run writes it before it touches any. Of a folder whose report.json is whole, that is
+    all that is read. What can't be looked at is for the writer to tell.
+    """
+    report = begins_with(folder / REPORT_JSON, _REPORT_HEAD)
+    if report:
+        return
+    try:
+        there = sorted(_WRITTEN.intersection(os.listdir(folder)))
+    except OSError:
+        return
+    check_ours(folder / DETECTIONS_CSV, _DETECTIONS_HEAD)
+    page = _is_branded(folder / REPORT_HTML)
+    if page is False:
+        raise not_ours(folder / REPORT_HTML)
+    if report is False and not page:
+        raise not_ours(folder / REPORT_JSON)
+    if there and not page and not of_a_run:
+        raise not_ours(folder / there[0])
+
+
+def _is_branded(page: Path) -> bool | None:
+    """Whether it is a page of nodescan's; None where there is none, an empty one, or one that can't be read."""
+    try:
+        with page.open("rb") as file:
+            head = file.read(_PAGE_HEAD_BYTES)
+    except OSError:
+        return None
+    return _BRAND in head if head else None
