@@ -1,5 +1,6 @@
 """Pyramidal TIFF slides written level by level: what phantoms and slides laid out of patches are stored as."""
 
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ def software_of(path: Path) -> str:
     try:
         with tifffile.TiffFile(path) as file:
             return str(file.pages[0].aspage().tags.valueof("Software", ""))
-    except Exception:  # a damaged file, or one of another kind, makes tifffile raise many kinds
+    except (OSError, ValueError, LookupError, TypeError, struct.error, tifffile.TiffFileError):
         return ""
 
 
