@@ -38,11 +38,11 @@ def begins_with(path: Path, head: str) -> bool | None:
     """Whether the file begins with `head`, though a spreadsheet may have saved it again. None where there is nothing
     to tell it by: no file, an empty one, or one that can't be read."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            found = file.read(len(head)).replace(";", ",").replace("\t", ",")
+        with path.open(encoding="utf-8", errors="replace") as file:
+            begun = file.read(len(head) + 1).removeprefix("\ufeff")[: len(head)]
     except OSError:
         return None
-    return None if found == "" else found == head
+    return begun.replace(";", ",").replace("\t", ",") == head if begun else None
 
 
 def not_ours(path: Path) -> UsageError:
