@@ -6,6 +6,9 @@ from pathlib import Path
 
 from nodescan.errors import UsageError
 
+BRAND = b'<p class="brand">nodescan</p>'
+"""Stands in every page of nodescan's, by sheet.html, below the style."""
+
 
 def check_inputs(read: Iterable[tuple[str, Path | None]], written: Iterable[Path]) -> None:
     """Raises UsageError where what a command reads would be written over, removed or moved by that command.

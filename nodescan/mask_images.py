@@ -91,10 +91,10 @@ def read_mask_image(path: Path) -> MaskImage:
     return MaskImage(one_channel(path, pixels), described or tags, tags, size_px(description), lossy, notes)
 
 
-def check_values(path: Path, image: MaskImage, *, picked: bool) -> None:
-    """Raises AnnotationError where the values are a map's or a blurred edge's, so that the outline would be a guess.
+def check_values(path: Path, image: MaskImage, *, picked: bool) -> NDArray[np.generic]:
+    """The values that a mask holds, in order. picked: the user says which is tumour; then a grey edge isn't.
 
-    picked: the user says which value is tumour; then a grey edge isn't.
+    Raises AnnotationError where they are a map's or a blurred edge's, so that the outline would be a guess.
     """
     present = np.unique(image.values)
     if not np.isfinite(present).all():
@@ -114,6 +114,7 @@ def check_values(path: Path, image: MaskImage, *, picked: bool) -> None:
             f"{path.name}: holds {len(present)} values, most of them beside others as on a blurred edge (of resizing, "
             "turning or JPEG), and each shade moves the outline; save it with 0 and 255 alone, or pick one by --value"
         )
+    return present
 
 
 def _has_grey_edges(values: NDArray[np.generic]) -> bool:

@@ -175,8 +175,7 @@ def _at_edge(deposit: Deposit, mask: NDArray[np.bool_], spacing: Spacing) -> boo
 
 
 def _mask_in(path: Path, picture: MaskImage, value: int | None) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    check_values(path, picture, picked=value is not None)
-    values, present = picture.values, np.unique(picture.values)
+    values, present = picture.values, check_values(path, picture, picked=value is not None)
     listed = few(present.tolist(), 8)
     if value is not None:
         if value not in present:

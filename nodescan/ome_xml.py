@@ -36,7 +36,7 @@ def size_px(description: bytes, picture_px: tuple[int, int] | None = None) -> tu
 def scans_px(description: bytes) -> tuple[tuple[int, int], ...]:
     """(width, height) of the first image, and of each as fine as that, but for pictures of label and glass.
 
-    None where it is no OME-XML, or states the first one's sides or pixel size not.
+    Empty where it is no OME-XML, or doesn't state the first one's sides and pixel size.
     """
     images = [
         (image, pixels) for image in _named(_root(description), "Image") for pixels in _named(image, "Pixels")[:1]

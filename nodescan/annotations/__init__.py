@@ -5,6 +5,7 @@ import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
@@ -60,14 +61,16 @@ class Outlines:
         if not self.shown_part or shown_from_px == (0.0, 0.0):
             return self
         shift = np.array(shown_from_px)
-        parts = self.tumour, self.excluded, self.ignored
-        tumour, excluded, ignored = (shapely.transform(part, lambda xy: xy + shift) for part in parts)
-        unsure = tuple((shapely.transform(part, lambda xy: xy + shift), um) for part, um in self.unsure)
-        stated = tuple(
-            replace(size, outline=shapely.transform(size.outline, lambda xy: xy + shift)) for size in self.stated
+        moved = partial(shapely.transform, transformation=lambda xy: xy + shift)
+        return replace(
+            self,
+            tumour=moved(self.tumour),
+            excluded=moved(self.excluded),
+            ignored=moved(self.ignored),
+            unsure=tuple((moved(part), um) for part, um in self.unsure),
+            stated=tuple(replace(size, outline=moved(size.outline)) for size in self.stated),
+            shown_part=False,
         )
-        moved = replace(self, tumour=tumour, excluded=excluded, ignored=ignored, unsure=unsure, stated=stated)
-        return replace(moved, shown_part=False)
 
 
 def read_outlines(path: Path) -> Outlines:

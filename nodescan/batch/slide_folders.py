@@ -3,17 +3,13 @@
 import os
 from pathlib import Path
 
-from nodescan.kept_files import begins_with, check_ours, not_ours
+from nodescan.kept_files import BRAND, begins_with, check_ours, not_ours
 from nodescan.reports import FILES
-from nodescan.reports.csv_report import DETECTIONS_CSV
+from nodescan.reports.csv_report import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 
 _REPORT_HEAD = '{\n  "schema_version": '
-_DETECTIONS_HEAD = "confidence,x,y"
-
-_BRAND = b'class="brand">nodescan<'
-"""Of every page of nodescan's; it stands below the style."""
 
 _PAGE_HEAD_BYTES = 64 * 1024
 """Of a page, to look for the brand in: it stands about 14 kB in, behind 13 kB of style."""
@@ -36,7 +32,7 @@ def check_slide_folder(folder: Path, *, of_a_run: bool) -> None:
         there = sorted(_WRITTEN.intersection(os.listdir(folder)))
     except OSError:
         return
-    check_ours(folder / DETECTIONS_CSV, _DETECTIONS_HEAD)
+    check_ours(folder / DETECTIONS_CSV, ",".join(DETECTIONS_COLUMNS))
     page = _is_branded(folder / REPORT_HTML)
     if page is False:
         raise not_ours(folder / REPORT_HTML)
@@ -53,4 +49,4 @@ def _is_branded(page: Path) -> bool | None:
             head = file.read(_PAGE_HEAD_BYTES)
     except OSError:
         return None
-    return _BRAND in head if head else None
+    return BRAND in head if head else None

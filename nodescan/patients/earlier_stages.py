@@ -11,7 +11,7 @@ from typing import Any
 
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError
-from nodescan.kept_files import not_ours
+from nodescan.kept_files import BRAND, not_ours
 from nodescan.patients.restage import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import safe_name
@@ -21,8 +21,6 @@ PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
 _TABLES = (PATIENTS_CSV, SUBMISSION_CSV, PATIENTS_JSON)
 _ASIDE = "patients-before-"
-_BRAND = b'<p class="brand">nodescan</p>'
-"""Stands in every page, by sheet.html."""
 
 
 def set_aside_before(staging: Staging, folder: Path) -> str:
@@ -137,7 +135,7 @@ def _pages_there(folder: Path) -> list[str]:
 
 
 def _is_page(path: Path) -> bool:
-    return _BRAND in path.read_bytes()
+    return BRAND in path.read_bytes()
 
 
 def _corrections(stages: dict[str, Any]) -> set[tuple[str, ...]]:

@@ -12,6 +12,7 @@ from nodescan.reports.wording import without_paths
 from nodescan.whole_files import text_bytes, write_beside
 
 DETECTIONS_CSV, SUMMARY_CSV = "detections.csv", "summary.csv"
+DETECTIONS_COLUMNS = ("confidence", "x", "y")
 SUMMARY_COLUMNS = (
     "slide_id",
     "status",
@@ -48,7 +49,7 @@ def write_detections(result: SlideResult, folder: Path) -> None:
         )
         for detection in found
     )
-    write_beside(folder / DETECTIONS_CSV, text_bytes(csv_text(("confidence", "x", "y"), rows)))
+    write_beside(folder / DETECTIONS_CSV, text_bytes(csv_text(DETECTIONS_COLUMNS, rows)))
 
 
 class SummaryTable:

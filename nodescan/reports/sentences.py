@@ -293,12 +293,11 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
 
 def _joining(report: SlideReport) -> tuple[str, ...]:
     """That no gap would change the class (clinical-rules 2); where one would, a flag says which."""
-    told = any(flag.code == "joining_gap" for flag in report.flags)
-    if told or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
+    codes = {flag.code for flag in report.flags}
+    if "joining_gap" in codes or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
-    joined = any(flag.code == "foci_joined" for flag in report.flags)
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
-    apart = ", or were none joined" if joined else ""
+    apart = ", or were none joined" if "foci_joined" in codes else ""
     return (f"Were foci one across gaps of {', '.join(smaller)} or {widest} µm{apart}, the class would be the same.",)
 
 
