@@ -14,13 +14,14 @@ from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
 from nodescan.domain.slide import BoundsUm
-from nodescan.domain.verdict import class_found
+from nodescan.domain.verdict import class_found, waist_flags
 from nodescan.examination import Examination
 from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.quality import stain_flags
 from nodescan.imaging.tissue import excluded_flags
+from nodescan.imaging.waists import find_waists
 from nodescan.interfaces import TilePredictor
 from nodescan.scan_settings import ScanSettings
 from nodescan.threads import begun
@@ -159,7 +160,7 @@ def _lying(ids: Sequence[int], lie: str) -> str:
 def pattern_flags(
     deposits: Sequence[Deposit], examination: Examination, predictor: TilePredictor, settings: ScanSettings
 ) -> tuple[Flag, ...]:
-    """Many small foci spread wide, and a class that hangs on whether near foci are one.
+    """Many small foci spread wide, a class that hangs on whether near foci are one, and such as may have run together.
 
     Foci that were joined aren't counted anew, but joining never lowers the class that was found; foci that the
     settings' gap joined have, apart, no more than counts gave.
@@ -172,7 +173,8 @@ def pattern_flags(
         replace(reading, metastasis=max(reading.metastasis, joined if reading.gap_um >= own_gap_um else apart))
         for reading in readings
     ]
-    flags = (*dispersed_flags(deposits), *joining_gap_flags(raised))
+    waists = waist_flags(deposits, find_waists(deposits))
+    flags = (*dispersed_flags(deposits), *joining_gap_flags(raised), *waists)
     if own_gap_um > 0 and deposits:
         asked = f"Foci at most {own_gap_um:g} µm apart were measured as one deposit, as the settings ask."
         flags = (*flags, Flag("foci_joined", asked))

@@ -1,4 +1,4 @@
-"""Where the size rule alone could mislead: dispersed cells, and foci that a small gap keeps apart."""
+"""Where the size rule alone could mislead: dispersed cells; near foci that a gap keeps apart, or that ran together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +29,15 @@ class GapReading:
     gap_um: Micrometers
     largest_um: Micrometers | None
     metastasis: Metastasis
+
+
+@dataclass(frozen=True, slots=True)
+class Waist:
+    """Where a deposit narrows, to width_um, as two near foci do that run together; parts_um: theirs, longest first."""
+
+    deposit_id: int
+    width_um: Micrometers
+    parts_um: tuple[Micrometers, ...]
 
 
 def gap_reading(gap_um: Micrometers, deposits: Sequence[Deposit]) -> GapReading:

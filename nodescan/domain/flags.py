@@ -23,6 +23,7 @@ DOUBTS = (
     "nuclei_out_of_scale",
     "borderline",
     "joining_gap",
+    "may_be_two_foci",
     "dispersed_pattern",
     "cell_count_review",
     "cell_count_near_limit",
@@ -87,7 +88,7 @@ RESTATED = frozenset(
 )
 """Flags that follow from the deposits alone: after a review they are said anew, of the deposits that are left."""
 
-AS_FOUND = frozenset({"deposit_cut_off", "joining_gap", "tumour_on_glass"})
+AS_FOUND = frozenset({"deposit_cut_off", "joining_gap", "may_be_two_foci", "size_may_span_foci", "tumour_on_glass"})
 """Flags of the deposits as the software found them: after a review they are kept, as said before it."""
 
 TOLD_FIRST = (

@@ -12,7 +12,7 @@ from nodescan.domain.classification import (
     is_count_near_limit,
 )
 from nodescan.domain.deposits import Deposit, largest_class
-from nodescan.domain.doubts import dispersed_count, dispersed_foci
+from nodescan.domain.doubts import Waist, dispersed_count, dispersed_foci
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
 from nodescan.domain.naming import few, how_many
@@ -124,6 +124,31 @@ def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
         *_many_foci_flags(deposits),
         *_uncounted_flags(deposits),
     )
+
+
+def waist_flags(deposits: Sequence[Deposit], waists: Sequence[Waist]) -> tuple[Flag, ...]:
+    """Sizes that may be of two foci, and whether the slide's class would be lower if each of them were.
+
+    Two foci 30 um apart are two (clinical-rules 2), but a map of wider cells shows them as one that narrows between.
+    """
+    if not waists:
+        return ()
+    by_id = {deposit.id: deposit for deposit in deposits}
+    named = [_waisted(by_id[waist.deposit_id], waist) for waist in waists]
+    said = f"Narrow waist, as of two near foci that run together: {few(named, 3)}."
+    longest = {waist.deposit_id: waist.parts_um[0] for waist in waists}
+    apart = [replace(one, metastasis=classify(longest[one.id])) if one.id in longest else one for one in deposits]
+    lower = class_found(apart)
+    if lower < class_found(deposits):
+        text = f"{said} If these are two each, the slide's class is {lower.word}: see whether they are connected."
+        return (Flag("may_be_two_foci", text),)
+    return (Flag("size_may_span_foci", f"{said} The slide's class can't change by it."),)
+
+
+def _waisted(deposit: Deposit, waist: Waist) -> str:
+    parts = " and ".join(millimetres(length_um) for length_um in waist.parts_um)
+    width = millimetres(waist.width_um)
+    return f"no. {deposit.id} ({millimetres(deposit.diameter_um)} mm: parts of {parts} mm, a waist of {width} mm)"
 
 
 def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
