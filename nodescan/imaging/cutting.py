@@ -31,9 +31,14 @@ def touches_edge(
     deposit: Deposit, bounds: BoundsUm, tissue: TissueMask, probability: ProbabilityMap, *, rule: DecisionRule
 ) -> bool:
     """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined: to the
-    bounds, or to padding, gaps and pen marks that tissue runs into."""
+    bounds, or to padding, gaps and pen marks that tissue runs into.
+
+    Of tissue.cut only what was never scanned counts: what lies within the bounds along their border is as deep as the
+    overview's pixels are large, which hangs on how the file's levels are stored.
+    """
     reach_um = _reach_um(probability, rule)
-    ends = (mask for mask in (tissue.cut, tissue.inked) if mask is not None)
+    never_scanned = None if tissue.cut is None or tissue.unscanned is None else tissue.cut & tissue.unscanned
+    ends = (mask for mask in (never_scanned, tissue.inked) if mask is not None)
     if any(_is_near(deposit, mask, tissue.spacing, reach_um) for mask in ends):
         return True
     left, top, right, bottom = to_shape(deposit.outline).bounds
