@@ -3,6 +3,7 @@
 0: every slide complete; 1: any other status; 2: wrong usage; 130: stopped by Ctrl-C or another signal.
 """
 
+import errno
 import sys
 from typing import Annotated
 
@@ -77,12 +78,23 @@ def _told(arguments: list[str]) -> int:
         message = error.format_message().rstrip(".")
         context = getattr(error, "ctx", None)
         return _fail(f"{message}; see {context.command_path if context else 'nodescan'} --help", WRONG_USAGE)
-    except OSError as error:
-        why = lost(error)
-        if why is None:
-            raise
-        return _fail(f"the output can't be written ({why}); send it elsewhere", NOT_COMPLETE) if why else NOT_COMPLETE
+    except (ImportError, OSError) as error:
+        return _fail_by_machine(error)
     return code if isinstance(code, int) else COMPLETE
+
+
+def _fail_by_machine(error: ImportError | OSError) -> int:
+    """The exit code where the installation or a file system failed. Raises the error where that isn't the user's."""
+    if isinstance(error, ImportError):
+        if (error.name or "").partition(".")[0] == "nodescan":
+            raise error
+        return _fail(f"the installation lacks a part, or it is broken ({error}); see nodescan doctor", NOT_COMPLETE)
+    if error.errno == errno.ENAMETOOLONG:
+        return _fail(f"{error.filename}: {error.strerror}; give a shorter path", WRONG_USAGE)
+    why = lost(error)
+    if why is None:
+        raise error
+    return _fail(f"the output can't be written ({why}); send it elsewhere", NOT_COMPLETE) if why else NOT_COMPLETE
 
 
 def _done(arguments: list[str]) -> object:

@@ -108,7 +108,9 @@ def _flush_to_disk(path: Path) -> None:
 
 def refuse_link(folder: Path) -> None:
     """Raises OutputError where a folder of the output folder is a link: what it leads to isn't nodescan's to change."""
-    if folder.is_symlink():
+    with output_errors(folder):
+        is_link = folder.is_symlink()
+    if is_link:
         raise OutputError(f"{folder}: is a link, and nothing is written through it; remove it or choose another folder")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan import __version__, demo
+from nodescan import __version__, cli, demo
 from nodescan.batch import run as batch
 from nodescan.batch import workers
 from nodescan.batch.progress import Viewer
@@ -209,6 +210,48 @@ def test_streams_that_are_closed_or_full_change_no_result(redirected: str, tmp_p
     lost = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     full = "error: the results can't be printed (No space left on device); they are in out/summary.csv"
     assert lost == ([full] if "full" in redirected else [])
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="pipefail is a word of bash")
+def test_a_reader_that_left_changes_no_exit_code(tmp_path: Path) -> None:
+    """As of `| head -n 1`: the slides were scanned all the same. PYTHONUNBUFFERED is what containers often set."""
+    paint_slide(tmp_path / "a.tif")
+    command = 'set -o pipefail; "$@" | true; echo $?'
+    words = ["run", "a.tif", "--out", "out", "--slots", "0"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+    shell = ["bash", "-c", command, "bash", sys.executable, "-c", SCAN, *words]
+    done = subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "0\n"
+    assert "error" not in done.stderr
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever it is met first."""
+    long = "b" * 300
+    for words in (["run", "x.svs", "--out", long], ["phantom", f"{long}.tif", "--diameters-um", "150"]):
+        assert main(words) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert said.count("\n") == 1
+
+
+def test_a_package_that_is_missing_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what doctor is for; a module of nodescan's own that lacks something is a defect, and told whole."""
+
+    def asks(name: str) -> Callable[[], None]:
+        def check() -> None:
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+        return check
+
+    monkeypatch.setattr(cli, "check_current_folder", asks("simplejpeg"))
+    assert main(["models"]) == 1
+    assert "broken (No module named 'simplejpeg'); see nodescan doctor" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "check_current_folder", asks("nodescan.slides.lost"))
+    with pytest.raises(ModuleNotFoundError):
+        main(["models"])
 
 
 def test_the_package_runs_as_the_command_does(tmp_path: Path) -> None:

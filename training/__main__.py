@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> int:
         from training.commands import run  # noqa: PLC0415  each half imports seconds' worth that the other needn't wait for
 
         return run(arguments)
-    from training.telling import told  # noqa: PLC0415
+    from training.telling import told, without_package  # noqa: PLC0415
 
     with ended_like_ctrl_c():
         try:
@@ -30,6 +30,8 @@ def main(arguments: list[str]) -> int:
             return told(StoppedError(STOPPED))
         except (NodescanError, FloatingPointError) as error:
             return told(error)
+        except ModuleNotFoundError as error:
+            return told(without_package(error))
     return COMPLETE
 
 

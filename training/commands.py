@@ -13,7 +13,7 @@ from training.card_commands import add_card_commands
 from training.composite_commands import add_composite_commands
 from training.model_commands import add_model_commands
 from training.slide_commands import add_slide_commands
-from training.telling import told
+from training.telling import told, without_package
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 add_slide_commands(app)
@@ -29,6 +29,8 @@ def run(arguments: list[str]) -> int:
             app(arguments, standalone_mode=True)
         except NodescanError as error:
             return told(error)
+        except ModuleNotFoundError as error:
+            return told(without_package(error))
         except SystemExit as end:
             if end.code == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
                 say(STOPPED)

@@ -47,6 +47,13 @@ def told(error: NodescanError | FloatingPointError) -> int:
     return NOT_COMPLETE if isinstance(error, _FAILED) else WRONG_USAGE
 
 
+def without_package(error: ImportError) -> UsageError:
+    """In words: what `training` needs and nodescan doesn't is an extra."""
+    return UsageError(
+        f"training needs a package that isn't installed ({error}); install it with: pip install '.[train]'"
+    )
+
+
 def flat(scores: Any) -> dict[str, object]:
     """The fields of a scores dataclass; an interval becomes its value and, as name_95, its ends; NaN is None."""
     from training.scores import Interval  # noqa: PLC0415  so that --help needn't wait for it

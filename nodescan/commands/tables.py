@@ -58,5 +58,11 @@ def spacing_words(spacing: "Spacing", source: str) -> str:
 def _console() -> "Console":
     from rich.console import Console
 
+    class Printing(Console):
+        """Leaves it to the command what follows where nobody reads any more; rich would end it with 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise  # noqa: PLE0704  called while the error is handled
+
     columns, lines = shutil.get_terminal_size()  # of a terminal that is "dumb" rich takes 80 columns without these two
-    return Console(file=sys.stdout, width=columns if sys.stdout.isatty() else _PIPE_WIDTH, height=lines)
+    return Printing(file=sys.stdout, width=columns if sys.stdout.isatty() else _PIPE_WIDTH, height=lines)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.errors import DeviceError, ModelError
-from nodescan.inference import fast, openvino_lanes
+from nodescan.inference import device, fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.capabilities import precision_words
 from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
@@ -386,3 +386,14 @@ def test_findings_in_eight_bits_are_those_of_float32(large: Path) -> None:
     card = card.model_copy(update={"int8_ranges": input_ranges(net, spotted(2)[None])})
     save_card(card, large)
     check_same_findings(slide, large, str(OWN))
+
+
+def test_a_torch_that_says_nothing_of_vnni_computes_in_int8_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As torch before 2.6: a scan, which asks the processor alone, and doctor are to compute in one precision."""
+    monkeypatch.setattr(device, "_cpu_has", lambda *names: False)
+    monkeypatch.setattr(device, "processor_flags", lambda: frozenset({"avx2", "avx512_vnni"}))
+    assert int8_precision(CPU) == "int8"
+    monkeypatch.setattr(device, "processor_flags", lambda: frozenset({"avx2"}))
+    assert int8_precision(CPU) != "int8"

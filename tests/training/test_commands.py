@@ -1,6 +1,7 @@
 """python -m training as a user meets it: help, and mistakes told in one line."""
 
 import signal
+import sys
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -38,6 +39,16 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object, code: int = 2) -
     assert main([str(word) for word in words]) == code
     (line,) = capsys.readouterr().err.strip().splitlines()
     return line
+
+
+@pytest.mark.parametrize("words", [("fit", "--help"), ("evaluate-patches", "x.h5", "--model", "pcam-p4m")])
+def test_a_package_of_the_extra_that_is_missing_is_one_line(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after `pip install .`, by which nobody trains."""
+    for name in ("lightning", "h5py", "training.fitting", "training.patches", "training.patch_evaluation"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert "pip install '.[train]'" in refused(capsys, *words)
 
 
 def test_help_lists_every_command_and_lightnings() -> None:
