@@ -194,5 +194,4 @@ def _line(result: "PatientResult") -> tuple[str, str, str, str]:
 
 
 def _name(result: "PatientResult") -> str:
-    specimen = result.staged.specimen
-    return " ".join(filter(None, (specimen.patient_id, specimen.specimen_id, specimen.laterality)))
+    return " ".join(filter(None, result.staged.specimen.names))
