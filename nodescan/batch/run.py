@@ -50,9 +50,9 @@ class BatchResult:
 
     folder: Path
     reports: tuple[SlideReport, ...]
-    unwritten: tuple[str, ...] = ()
+    unwritten: tuple[str, ...]
+    kept: int
     staging: Staging | None = None
-    kept: int = 0
 
     @property
     def summary(self) -> Path:

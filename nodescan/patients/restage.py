@@ -36,10 +36,10 @@ class PatientResult:
     """
 
     staged: Staged
+    notes: tuple[Flag, ...]
     software: Staged | None = None
     stated: str | None = None
     corrections: tuple[Applied, ...] = ()
-    notes: tuple[Flag, ...] = ()
     models: tuple[str, ...] = ()
 
     @property
