@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodescan.domain.naming import how_many
 from nodescan.domain.units import plain_number
 from nodescan.errors import UsageError
 
@@ -139,7 +140,7 @@ def read_table(path: Path, *, columns: Collection[str], required: Collection[str
     _check_header(path, header[:named], columns, required)
     rows = tuple(_row(line, header, named) for line in lines[1:])
     if not rows:
-        raise UsageError(f"{path.name}: holds a header and no rows")
+        raise UsageError(f"{path.name}: holds a header and no rows; write its rows below the header")
     return rows
 
 
@@ -151,7 +152,7 @@ def read_lines(path: Path) -> tuple[CsvRow, ...]:
     """
     text = _text(path)
     if "\0" in text:
-        raise UsageError(f"{path.name}: is no CSV file (it holds a NUL character)")
+        raise UsageError(f"{path.name}: is no CSV file (it holds a NUL character); save it as CSV in UTF-8")
     first, *others = _LINE_END.split(text, maxsplit=1)
     named = _NAMED_SEPARATOR.fullmatch(first.strip())
     if named is not None:
@@ -173,7 +174,7 @@ def read_lines(path: Path) -> tuple[CsvRow, ...]:
             f"{path.name}, line {start}: is no CSV file from here on ({error}); check its quotation marks"
         ) from error
     if not lines:
-        raise UsageError(f"{path.name}: is empty")
+        raise UsageError(f"{path.name}: is empty; fill it in, or name another")
     for line in lines:
         if max(map(len, line.cells.values())) > _LONGEST_CELL:
             raise line.error(f"has a cell of more than {_LONGEST_CELL:,} characters; check its quotation marks")
@@ -197,19 +198,20 @@ def _check_header(path: Path, header: Sequence[str], columns: Collection[str], r
             hint = f"did you mean {near[0]!r}?" if near else f"the columns are {', '.join(columns)}"
             raise UsageError(f"{path.name}: unknown column {name!r}; {hint}")
         if header.count(name) > 1:
-            raise UsageError(f"{path.name}: the column {name!r} stands twice")
+            raise UsageError(f"{path.name}: the column {name!r} stands twice; leave one of them out")
     missing = [name for name in required if name not in header]
     if missing:
-        raise UsageError(f"{path.name}: the column {', '.join(map(repr, missing))} is missing")
+        raise UsageError(f"{path.name}: the column {', '.join(map(repr, missing))} is missing; add it to the header")
 
 
 def _row(line: CsvRow, header: Sequence[str], named: int) -> CsvRow:
     """The row's cells by the header; beyond its named columns they must be empty."""
     cells = list(line.cells.values())
     if len(cells) != len(header):
-        raise line.error(f"has {len(cells)} cells, the header {len(header)}")
+        cells_here = how_many(len(cells), "cell")
+        raise line.error(f"has {cells_here}, the header {len(header)}; write one for each column")
     if any(cells[named:]):
-        raise line.error("has a cell in a column that the header gives no name")
+        raise line.error("has a cell in a column that the header gives no name; name the column, or empty the cell")
     return CsvRow(line.file, line.line, dict(zip(header[:named], cells[:named], strict=True)))
 
 

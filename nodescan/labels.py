@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.csv_rows import CsvRow, read_lines, read_table
-from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.classification import CLASS_OF, ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.staging import AJCC8, CAMELYON17, StagingTable
 from nodescan.errors import UsageError
 from nodescan.manifest import NodeFacts, check_facts, check_numbers_of_nodes, check_once, node_facts
@@ -25,8 +25,6 @@ COLUMNS = (
     "neoadjuvant",
     "recurrence",
 )
-
-LABELS: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 
 _CAMELYON17_HEADER = ("patient", "stage")
 _PATIENT = re.compile(r"(?P<patient>.+)\.zip", re.IGNORECASE)
@@ -73,10 +71,10 @@ def is_camelyon17(path: Path) -> bool:
 
 def parse_label(row: CsvRow, column: str) -> Metastasis:
     """The class that a cell names. Raises UsageError on any other spelling."""
-    word = row.one_of(column, LABELS)
+    word = row.one_of(column, CLASS_OF)
     if not word:
-        raise row.error(f"{column} is empty; write {', '.join(LABELS)}")
-    return LABELS[word]
+        raise row.error(f"{column} is empty; write {', '.join(CLASS_OF)}")
+    return CLASS_OF[word]
 
 
 def label_and_size(row: CsvRow) -> tuple[Metastasis, float | None]:

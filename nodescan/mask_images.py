@@ -98,7 +98,7 @@ def check_values(path: Path, image: MaskImage, *, picked: bool) -> NDArray[np.ge
     """
     present = np.unique(image.values)
     if not np.isfinite(present).all():
-        raise AnnotationError(f"{path.name}: holds pixels that are not numbers")
+        raise AnnotationError(f"{path.name}: holds pixels that are not numbers; save the mask with 0 and 255")
     if len(present) > 2 and (present.astype(np.float64) % 1 != 0).any():
         raise AnnotationError(
             f"{path.name}: holds fractions, {few(present.tolist(), 8)}, as a map of probabilities does, and which of "

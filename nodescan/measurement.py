@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
-from nodescan.annotations.stated import stated_spacing
+from nodescan.annotations.stated import spacing_of_sizes
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
@@ -109,7 +109,8 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     deposits = tuple(_as_stated(deposit, outlines, mpp) for deposit in drawn)
     said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
     as_stated = bool(drawn) and outlines.lesions().within(said)
-    notes, stated = outlines.notes + stated_size_notes(outlines.stated, deposits, mpp), stated_spacing(outlines.stated)
+    notes = outlines.notes + stated_size_notes(outlines.stated, deposits, mpp)
+    stated = spacing_of_sizes(outlines.stated)
     if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
         contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
         notes += (f"the diameters that the file states {contradiction} as given",)

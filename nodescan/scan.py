@@ -92,15 +92,7 @@ def scan_slide(
                 *pattern_flags(deposits, examination, predictor, settings),
             )
         finding = Finding(tissue, examination, deposits, detections, flags)
-        provenance = Provenance(
-            versions={},  # the batch fills in these two: it alone knows them
-            config_sha256="",
-            slide_fingerprint=slide.fingerprint(),
-            device=predictor.device,
-            precision=examination.precision,
-            started=started.isoformat(timespec="seconds"),
-            seconds=time.monotonic() - clock,
-        )
+        provenance = _provenance(slide, predictor, examination, started=started, clock=clock)
         report = report_of(slide, finding, predictor, provenance)
         close_ups = wait_for_close_ups()
     return SlideResult(report, examination.probability, tissue, overview, close_ups)
@@ -113,11 +105,13 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
     """
     judged = _judged(finding.flags)
     whole = not {flag.code for flag in finding.flags} & NOT_WHOLE
-    scored = judged and finding.examination.examined_fraction > 0
+    looked = finding.examination
+    examined = looked.share_of(looked.probability.examined)
+    scored = judged and examined > 0
     verdict = conclude(
         finding.deposits,
         tissue_found=bool(finding.tissue.tissue.any()),
-        all_examined=whole and finding.examination.complete,
+        all_examined=whole and looked.complete,
         classifiable=judged,
     )
     return SlideReport(
@@ -129,13 +123,28 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
         detections=finding.detections,
         tumour_probability=max((d.confidence for d in finding.detections), default=0.0) if scored else None,
         tissue_area_mm2=finding.tissue.area_um2 / 1e6,
-        examined_fraction=finding.examination.examined_fraction,
-        unread_fraction=finding.examination.unread_fraction,
+        examined_fraction=examined,
+        unread_fraction=looked.share_of(looked.unread),
         flags=finding.flags,
         info=slide.info,
-        analysis_spacing=finding.examination.frame_spacing,
+        analysis_spacing=looked.frame_spacing,
         model=predictor.model,
         provenance=provenance,
+    )
+
+
+def _provenance(
+    slide: Slide, predictor: TilePredictor, examination: Examination, *, started: datetime, clock: float
+) -> Provenance:
+    """How the report came about. clock: time.monotonic() when the scan began."""
+    return Provenance(
+        versions={},  # the batch fills in these two: it alone knows them
+        config_sha256="",
+        slide_fingerprint=slide.fingerprint(),
+        device=predictor.device,
+        precision=examination.precision,
+        started=started.isoformat(timespec="seconds"),
+        seconds=time.monotonic() - clock,
     )
 
 

@@ -84,11 +84,11 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
         "again, and was not examined: scan it again, or look at it under the microscope.",
     )
     shares = (
-        (blurred, examination.blurred_fraction),
-        (unread, examination.unread_fraction),
-        (hidden, examination.hidden_fraction),
-        (pale, examination.pale_fraction),
-        (faulty, examination.faulty_fraction),
+        (blurred, examination.share_of(examination.blurred)),
+        (unread, examination.share_of(examination.unread)),
+        (hidden, examination.share_of(examination.hidden)),
+        (pale, examination.share_of(examination.pale)),
+        (faulty, examination.share_of(examination.faulty)),
     )
     flags = [
         replace(flag, message=f"{two_digits(100 * share)} % of the tissue {flag.message}")

@@ -299,8 +299,8 @@ def test_a_cell_that_ink_hides_for_the_most_part_is_not_examined(pixels: int, ex
     )
     assert looked.wanted[20:22, 20:22].all()
     assert looked.probability.examined[20:22, 20:22].tolist() == [[True, examined], [True, True]]
-    assert looked.hidden_fraction == (0 if examined else 0.25)
-    assert looked.unread_fraction == looked.blurred_fraction == 0
+    assert looked.share_of(looked.hidden) == (0 if examined else 0.25)
+    assert looked.share_of(looked.unread) == looked.share_of(looked.blurred) == 0
 
 
 def test_ink_on_glass_hides_nothing() -> None:

@@ -103,7 +103,10 @@ def read_plan(path: Path) -> AblationPlan:
 
 
 def ablate(plan: AblationPlan, *, only: str | None, run: bool, tell: Callable[[str], None]) -> None:
-    """Run what isn't done yet, setting by setting, and write the table after each; `only`: one setting's name."""
+    """Run what isn't done yet, setting by setting, and write the table after each; `only`: one setting's name.
+
+    Raises UsageError where there is no such setting.
+    """
     chosen = [setting for setting in plan.settings if only in (None, setting.name)]
     if not chosen:
         raise UsageError(f"--only {only}: no such setting; there are {', '.join(s.name for s in plan.settings)}")

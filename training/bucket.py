@@ -66,8 +66,8 @@ class RemoteFile:
 class Bucket:
     """endpoint: address of an S3 service; objects must be readable by anybody."""
 
-    name: str = CAMELYON_BUCKET
-    endpoint: str = CAMELYON_ENDPOINT
+    name: str
+    endpoint: str
 
     def look_up(self, key: str) -> RemoteFile | None:
         """Size and version of an object, None where there is none. Raises DownloadError."""

@@ -27,7 +27,10 @@ def starting_weights(source: str) -> tuple[str, dict[str, torch.Tensor]]:
 
 
 def read_checkpoint(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
-    """The architecture's name and the network's weights; averaged ones where the run averaged them."""
+    """The architecture's name and the network's weights; averaged ones where the run averaged them.
+
+    Raises UsageError where it isn't there, or is no checkpoint.
+    """
     with _named(checkpoint):
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         architecture = content["hyper_parameters"]["architecture"]
@@ -40,7 +43,10 @@ STEPS = "steps_planned"
 
 
 def steps_of(checkpoint: Path) -> tuple[int, int | None]:
-    """How many steps a checkpoint's run had made, and of how many; None where it doesn't say."""
+    """How many steps a checkpoint's run had made, and of how many; None where it doesn't say.
+
+    Raises UsageError where it isn't there, is no checkpoint, or holds weights alone.
+    """
     with _named(checkpoint):
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
         if "global_step" not in content:

@@ -23,6 +23,7 @@ from nodescan.phantoms.outlines import Shape
 from nodescan.whole_files import output_errors, write_beside, written_beside
 from training.composite_slide import make_composite_slide
 from training.known_slides import Known, KnownSlide
+from training.manifest import digest_of
 from training.mosaics import MosaicMaker, MosaicSettings
 from training.patches import HDF5_SUFFIXES, ZIP_ERRORS, read_patches
 
@@ -57,7 +58,7 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
         )
     target = to / f"{patches.stem}-half{half}.zip"
     try:
-        of = f"half {half} of a zip of sha256 {_digest_of(patches)}".encode()
+        of = f"half {half} of a zip of sha256 {digest_of(patches, 'sha256')}".encode()
         if not target.exists():
             to.mkdir(parents=True, exist_ok=True)
             with written_beside(target) as part, zipfile.ZipFile(patches) as source, zipfile.ZipFile(part, "w") as copy:
@@ -104,18 +105,12 @@ def _at_once() -> int:
     return max(1, min(usable_cores(), room))
 
 
-def _digest_of(file: Path) -> str:
-    """sha256 of its bytes. Raises OSError."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _check_maker(tool: Path | None, patches: Path, to: Path, name: str) -> None:
     """Notes what makes the slides of that name, and of what. Raises UsageError where others are there."""
     what = tool.read_bytes() if tool else repr(MOSAIC).encode()
     digest = hashlib.sha256(what + repr((SIZES_UM, SHAPES)).encode()).hexdigest()
     try:
-        of = _digest_of(patches)
+        of = digest_of(patches, "sha256")
     except OSError as error:
         raise UsageError(f"{patches}: no zip of patches that can be read ({error})") from error
     made_by = f"{'a tool' if tool else 'built in'}, sha256 {digest}\nof patches, sha256 {of}\n".encode()

@@ -101,7 +101,7 @@ def disc_bias(discs: Sequence[DiscMap], rule: DecisionRule, settings: Segmentati
     return table
 
 
-def told_apart(pairs: Sequence[tuple[float, float | None]]) -> bool:
+def sizes_follow(pairs: Sequence[tuple[float, float | None]]) -> bool:
     """Whether most discs that were found have about their size: at most half as long again.
 
     A network that was never shown phantoms may call all of their tissue tumour; its sizes of discs then say nothing.
@@ -117,7 +117,7 @@ def found_from_um(pairs: Sequence[tuple[float, float | None]]) -> float | None:
     """
     missed = max((planted for planted, measured in pairs if measured is None), default=0.0)
     found = [planted for planted, _ in pairs if planted > missed]
-    if not found or not told_apart(pairs):
+    if not found or not sizes_follow(pairs):
         return None
     return math.ceil(min(found) / _STEP_UM) * _STEP_UM
 

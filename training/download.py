@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -168,14 +169,11 @@ def _published_sums(keys: dict[str, DataSlide], bucket: Bucket) -> dict[str, str
 
 def _again(ask: Callable[[], _Answer]) -> _Answer:
     """A question to the bucket, asked again where the connection was cut."""
-    for attempt in range(_ATTEMPTS):
-        try:
+    for attempt in range(_ATTEMPTS - 1):
+        with suppress(ConnectionCutError):
             return ask()
-        except ConnectionCutError:
-            if attempt + 1 == _ATTEMPTS:
-                raise
-            time.sleep(_FIRST_PAUSE_S * 2**attempt)
-    raise AssertionError("unreachable")
+        time.sleep(_FIRST_PAUSE_S * 2**attempt)
+    return ask()
 
 
 def _check_room(jobs: Sequence[_Job], to: Path) -> None:
@@ -261,8 +259,8 @@ def _append_all(job: _Job, bucket: Bucket, *, meter: "_Meter", stopped: threadin
 def _verify(job: _Job, file: Path) -> None:
     """Raises DownloadError, and drops the part, where one of the sums of a whole file is wrong."""
     for expected in job.checksums:
-        algorithm, found = DIGESTS[len(expected)], digest_of(file, expected)
-        if found == expected:
+        algorithm = DIGESTS[len(expected)]
+        if (found := digest_of(file, algorithm)) == expected:
             continue
         if file == job.part:
             job.drop_part()

@@ -104,7 +104,10 @@ def evaluate_masks(images: list[MaskedImage], predictor: TilePredictor, *, spaci
 
 
 def answer(image: MaskedImage, predictor: TilePredictor, *, spacing_um: float, rule: DecisionRule) -> Answer:
-    """What the model says of one picture: cells as they are, and the border as it would be drawn on a slide."""
+    """What the model says of one picture: cells as they are, and the border as it would be drawn on a slide.
+
+    Raises UsageError where it is smaller than a cell and the model's margin.
+    """
     tile = predictor.geometry
     height, width = (size - 2 * tile.margin_px for size in image.tumour.shape)
     height, width = height - height % tile.stride_px, width - width % tile.stride_px
@@ -122,7 +125,8 @@ def answer(image: MaskedImage, predictor: TilePredictor, *, spacing_um: float, r
 
 
 def border_distances(answer: Answer, spacing_um: float) -> NDArray[np.float64]:
-    """Signed distance, um, of the drawn border's pixels from the true border nearby; positive outside the tumour."""
+    """float64 (n,): signed distance, um, of the drawn border's pixels from the true border nearby; positive outside
+    the tumour."""
     if answer.truth.all() or not answer.truth.any():
         return np.zeros(0)
     outside = ndimage.distance_transform_edt(~answer.truth) - 0.5

@@ -54,6 +54,7 @@ def mine(predictor: TilePredictor, index: Path, *, settings: MiningSettings, tel
     """False positives of a network over all tissue of the negative training slides.
 
     Only slides without any tumour are looked at: on others a false positive may be a lesion that nobody outlined.
+    Raises UsageError where there is none.
     """
     rows = [row for row in read_index(index) if row.split == "train" and row.label == "negative" and row.exhaustive]
     if not rows:

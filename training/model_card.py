@@ -233,7 +233,7 @@ def _seconds_per_mm2(predictor: TilePredictor) -> float:
 
 
 def recipe_part(path: Path) -> Mapping[str, Any]:
-    """What the card says of one training configuration."""
+    """What the card says of one training configuration. Raises UsageError where the file holds none."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         model, data, trainer = content["model"], content["data"]["init_args"], content["trainer"]

@@ -56,7 +56,8 @@ class MosaicMaker:
         return (_through_jpeg(tile, rng) if rng.random() < self.settings.jpeg_share else tile), mask
 
     def of_one_stain(self, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Tumour and normal patches, by index, whose hue is near one tumour patch's, as on a single slide."""
+        """intp (n,) each: tumour and normal patches, by index, whose hue is near one tumour patch's, as on a single
+        slide."""
         reference = self.hues[rng.choice(self.tumour)]
         chosen = []
         for members in (self.tumour, self.normal):

@@ -86,7 +86,8 @@ def probabilities_in_middle(
     """float64 (N,) in [0, 1]: each patch's middle holds tumour; pixels : uint8 (N, S, S, 3).
 
     The answer is the mean logit of READ_PX around the middle. Alone, a patch that is too small for so many cells is
-    mirrored at its edges; in a mosaic it has other patches beside it.
+    mirrored at its edges; in a mosaic it has other patches beside it. Raises UsageError for patches of a size that the
+    model can't answer.
     """
     tile, size = predictor.geometry, pixels.shape[1]
     if size % (2 * tile.stride_px) or size < 2 * tile.margin_px + LABELLED_PX or READ_PX % (2 * tile.stride_px):

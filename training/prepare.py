@@ -177,9 +177,10 @@ def _kept_or_prepared(
 def _check_sum(job: _Job) -> None:
     """Raises UsageError where the slide isn't the one that the manifest's checksum was made of."""
     expected = job.row.checksum
-    if expected and digest_of(job.path, expected) != expected:
+    algorithm = DIGESTS[len(expected)] if expected else ""
+    if expected and digest_of(job.path, algorithm) != expected:
         raise UsageError(
-            f"{job.path}: wrong checksum: its {DIGESTS[len(expected)]} isn't the manifest's {expected[:12]}...; "
+            f"{job.path}: wrong checksum: its {algorithm} isn't the manifest's {expected[:12]}...; "
             "fetch it again, or correct the manifest"
         )
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodescan.errors import UsageError
-from nodescan.inference.transforms import MEAN, STD
+from nodescan.inference.transforms import MEAN, STD, by_colour
 
 IMAGENET = "imagenet"
 """As --model.init_from: ImageNet's weights for EfficientNetLite."""
@@ -123,11 +123,8 @@ def _normed(conv: nn.Conv2d) -> nn.Sequential:
 
 def _as_imagenet(image: Tensor) -> Tensor:
     """From nodescan's normalisation to (byte - 127) / 128, which those weights were trained with."""
-    scale, shift = (
-        torch.stack([image.new_full((), value) for value in values]).view(1, 3, 1, 1)
-        for values in ([255 * std / 128 for std in STD], [(255 * mean - 127) / 128 for mean in MEAN])
-    )
-    return image * scale + shift
+    scale = by_colour([255 * std / 128 for std in STD], image)
+    return image * scale + by_colour([(255 * mean - 127) / 128 for mean in MEAN], image)
 
 
 def _middle(x: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class PlainNet(nn.Module):
     margin_px = 32
     stride_px = 16
 
-    def __init__(self, features: tuple[int, int, int, int], *, dropout: float = 0.0) -> None:
+    def __init__(self, features: tuple[int, int, int, int], *, dropout: float) -> None:
         super().__init__()
         a, b, c, d = (POSES * count for count in features)
         self.first = nn.Conv2d(3, a, 6, stride=2, bias=False)

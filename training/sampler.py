@@ -109,15 +109,20 @@ class SlideSampler:
         return self._in_stratum(self._one_of(NORMAL_STRATA, (edge, near, 1 - edge - near), rng), rng)
 
     def drawn_patch(self, rng: np.random.Generator, size_px: int) -> tuple[NDArray[np.uint8], bool]:
-        """A patch around a place drawn; the next where the slide is damaged there, which is said once a slide."""
+        """uint8 (size_px, size_px, 3) RGB around a place drawn, and whether its central 32 px hold tumour.
+
+        The next place where the slide is damaged there, which is said once a slide. Raises RegionUnreadableError where
+        it is damaged wherever one looks.
+        """
         return self._readable(rng, lambda place: self.patch(place, size_px))
 
     def drawn_tile(
         self, rng: np.random.Generator, size_px: int, *, margin_px: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """A tile around a place drawn, as drawn_patch, with at least one cell whose label is known.
+        """uint8 (size_px, size_px, 3) RGB around a place drawn, and float32 (n, n), its cells' labels as tile() gives
+        them, at least one of them known.
 
-        A loss over none would be no number.
+        A loss over none would be no number. Raises as drawn_patch, and UsageError where no such tile is met.
         """
         for _ in range(_DRAWS):
             pixels, cells = self._readable(rng, lambda place: self.tile(place, size_px, margin_px=margin_px))

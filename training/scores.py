@@ -30,7 +30,10 @@ class Interval:
 
 
 def calibration_error(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
-    """Expected calibration error: mean distance of stated probability and observed share, weighted by bin."""
+    """Expected calibration error: mean distance of stated probability and observed share, weighted by bin.
+
+    probability : float64 (N,) in [0, 1]; truth : bool (N,).
+    """
     index = np.minimum((probability * BINS).astype(int), BINS - 1)
     count = np.bincount(index, minlength=BINS)
     stated = np.bincount(index, probability, BINS)
@@ -44,7 +47,10 @@ def share(right: NDArray[np.bool_]) -> float:
 
 
 def specificity_at(probability: NDArray[np.float64], truth: NDArray[np.bool_], *, sensitivity: float) -> float:
-    """Specificity at the highest threshold that finds `sensitivity` of the positives; NaN without both classes."""
+    """Specificity at the highest threshold that finds `sensitivity` of the positives; NaN without both classes.
+
+    probability : float64 (N,); truth : bool (N,).
+    """
     if truth.all() or not truth.any():
         return float("nan")
     positives = np.sort(probability[truth])[::-1]

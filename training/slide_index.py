@@ -191,7 +191,10 @@ def open_prepared(row: IndexRow, kept_bytes: int = KEPT_BYTES) -> Slide:
 
 
 def open_cells(folder: Path, row: IndexRow) -> NDArray[np.uint32]:
-    """The cells of a slide, mapped into memory, so that workers share them. Raises UsageError."""
+    """uint32 (n,), the cells of a slide, stratum by stratum, mapped into memory, so that workers share them.
+
+    Raises UsageError where they can't be read, or aren't as many as the index says.
+    """
     path = cells_file(folder, row.slide_id)
     try:
         cells = np.load(path, mmap_mode="r")

@@ -31,7 +31,7 @@ from nodescan.interfaces import TilePredictor
 from nodescan.overview import overview_and_tissue
 from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
-from training.discs import DiscMap, as_scores, measured_discs, told_apart
+from training.discs import DiscMap, as_scores, measured_discs, sizes_follow
 from training.known_slides import KnownSlide, SlideScore, SlideScores, score_slide, summarise
 from training.scores import Interval
 from training.untuned import UNTUNED
@@ -112,7 +112,7 @@ def tune(
         smoothing, threshold = lowest.smoothing_um, lowest.threshold
         candidates = [found[lowest] for found in by_slide]
         round_ones = measured_discs(discs, lowest, settings)
-        sized = as_scores(round_ones) if told_apart(round_ones) else []
+        sized = as_scores(round_ones) if sizes_follow(round_ones) else []
         for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
             kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
             table, left = size_correction([*sized, *(score_slide(c, d) for c, d in zip(slides, kept, strict=True))])

@@ -31,7 +31,10 @@ def worst(logit: NDArray[np.float64], truth: NDArray[np.bool_], *, count: int = 
 
 
 def contact_sheet(patches: Patches, chosen: tuple[int, ...], logit: NDArray[np.float64]) -> Image.Image:
-    """The chosen patches twice their size, each with its logit and label; a frame shows the 32 px a label speaks of."""
+    """The chosen patches twice their size, each with its logit and label; a frame shows the 32 px a label speaks of.
+
+    chosen: their indices; logit : float64 (N,), of all patches.
+    """
     side = patches.pixels.shape[1] * ZOOM
     rows, columns = max(-(-len(chosen) // COLUMNS), 1), min(max(len(chosen), 1), COLUMNS)
     cell_width, cell_height = side + GAP_PX, side + CAPTION_PX + GAP_PX

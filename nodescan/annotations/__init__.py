@@ -88,7 +88,7 @@ def read_outlines(path: Path) -> Outlines:
 
 
 def read_asap(path: Path) -> Outlines:
-    """The outlines of an ASAP XML file; documents that declare entities are refused."""
+    """The outlines of an ASAP XML file. Raises AnnotationError, also for documents that declare entities."""
     try:
         root = fromstring(_bytes_of(path), forbid_dtd=True)
     except DefusedXmlException as error:
@@ -104,6 +104,7 @@ def read_geojson(path: Path) -> Outlines:
     """The outlines of a GeoJSON file as QuPath writes it: a FeatureCollection, a list of features or one feature.
 
     The class is properties.classification.name; a feature without one counts as tumour, and a note says so.
+    Raises AnnotationError.
     """
     document = _json_of(path)
     try:
@@ -163,7 +164,7 @@ def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
 def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
     features = document.get("features", [document]) if isinstance(document, dict) else document
     if not isinstance(features, list):
-        raise AnnotationError(f"{path.name}: no GeoJSON: neither a feature collection nor a list of features")
+        raise AnnotationError(f"{path.name}: no GeoJSON feature collection, nor a list of features; export it again")
     for number, feature in enumerate(cast("list[object]", features)):
         name = f"feature {number}"
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
@@ -173,7 +174,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
             _stated_um(path, name, feature, measurement) for measurement in (DIAMETER, DIAMETER_UNCERTAINTY)
         )
         if not isinstance(geometry, dict):
-            raise AnnotationError(f"{path.name}: {name} has no geometry")
+            raise AnnotationError(f"{path.name}: {name} has no geometry; delete it, or export it again as GeoJSON")
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
         if kind not in ("Polygon", "MultiPolygon"):
             if group is not None and ROLES.get(group.casefold()) is Role.IGNORED:
@@ -218,7 +219,7 @@ def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
     for corner in _list(path, name, ring):
         pair = _list(path, name, corner)
         if len(pair) < 2:
-            raise AnnotationError(f"{path.name}: {name} has a corner without x and y")
+            raise AnnotationError(f"{path.name}: {name} has a corner without x and y; export it again as GeoJSON")
         corners.append((_number(path, name, pair[0]), _number(path, name, pair[1])))
     if len(corners) < 2 or corners[0] != corners[-1]:
         raise AnnotationError(f"{path.name}: {name} has a ring that is not closed (its last corner must be its first)")
@@ -293,7 +294,7 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise AnnotationError(f"{path}: can't be read ({error.strerror or error})") from error
+        raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a file of outlines") from error
 
 
 def _json_of(path: Path) -> object:

@@ -36,6 +36,6 @@ def by_feature(parts: Iterable[tuple[str, shapely.Geometry, Micrometers]]) -> tu
     )
 
 
-def stated_spacing(sizes: Sequence[StatedSize]) -> float | None:
+def spacing_of_sizes(sizes: Sequence[StatedSize]) -> float | None:
     """The um per level-0 px that goes with most of the diameters, None where there is none."""
     return float(np.median([size.um_per_px for size in sizes])) if sizes else None

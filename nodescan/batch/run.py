@@ -26,11 +26,12 @@ from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
-from nodescan.manifest import Manifest, read_manifest
+from nodescan.manifest import Manifest
 from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
+from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
 from nodescan.reports.json_report import REPORT_JSON
@@ -49,9 +50,9 @@ class BatchResult:
 
     folder: Path
     reports: tuple[SlideReport, ...]
-    unwritten: tuple[str, ...] = ()
+    unwritten: tuple[str, ...]
+    kept: int
     staging: Staging | None = None
-    kept: int = 0
 
     @property
     def summary(self) -> Path:
@@ -198,7 +199,7 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
     mpp_um, override = request.mpp_um, request.override_mpp
     if request.manifest is None:
         return None, _placed(find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override))
-    manifest = read_manifest(request.manifest)
+    manifest = read_slide_rows(request.manifest)
     return manifest, _placed(manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override))
 
 

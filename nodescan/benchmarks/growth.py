@@ -38,7 +38,8 @@ class LinearFit:
 def measure_growth(
     areas_mm2: Sequence[float], *, slots: int, model: str | None, device: str, tell: Callable[[str], None]
 ) -> tuple[GrowthPoint, ...]:
-    """Scan `slots` slides at a time for each area of tissue, and watch the processes' memory."""
+    """Scan `slots` slides at a time for each area of tissue, and watch the processes' memory. Raises UsageError for an
+    area that no such slide has."""
     points: list[GrowthPoint] = []
     with temporary_folder("nodescan-bench-") as folder:
         for area_mm2 in areas_mm2:

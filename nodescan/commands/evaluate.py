@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, number
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option
 from nodescan.errors import UsageError
 from nodescan.streams import tell
 
@@ -33,15 +33,7 @@ CamelyonCsv = Annotated[
     Path | None,
     typer.Option("--camelyon-csv", metavar="DIR", help="Also write the detections as challenge files."),
 ]
-Mpp = Annotated[
-    float | None,
-    typer.Option(
-        "--mpp",
-        metavar="UM",
-        parser=number("--mpp"),
-        help="Pixel size at level 0 where no report states it, as for --detections.",
-    ),
-]
+Mpp = Annotated[float | None, mpp_option("Pixel size at level 0 where no report states it, as for --detections.")]
 To = Annotated[
     Path | None, typer.Option("--to", metavar="DIR", help="Folder for the results; OUT/evaluation if not given.")
 ]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.commands.options import COMPLETE, check_there, number, positive
+from nodescan.commands.options import COMPLETE, check_there, mpp_option, positive
 from nodescan.commands.tables import print_table, print_text, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -24,13 +24,7 @@ NOTHING_MARKED = "that nothing is marked in a file makes no slide negative: what
 def measure(
     mask: Annotated[Path, typer.Argument(metavar="MASK", help="Mask image, ASAP XML or QuPath GeoJSON.")],
     mpp: Annotated[
-        float | None,
-        typer.Option(
-            "--mpp",
-            metavar="UM",
-            parser=number("--mpp"),
-            help="Pixel size in um (of outlines: at level 0), before the file's own.",
-        ),
+        float | None, mpp_option("Pixel size in um (of outlines: at level 0), before the file's own.")
     ] = None,
     value: Annotated[
         int | None, typer.Option("--value", metavar="N", help="Pixel value that is tumour; all but 0 if not given.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.errors import StoppedError, UsageError, nothing_there
@@ -33,14 +34,17 @@ def number(option: str) -> Callable[[str | float], float]:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+
+def mpp_option(text: str) -> OptionInfo:
+    """--mpp UM, with what a command's help says of it."""
+    return typer.Option("--mpp", metavar="UM", parser=number("--mpp"), help=text)
+
+
 Mpp = Annotated[
     float | None,
-    typer.Option(
-        "--mpp",
-        metavar="UM",
-        parser=number("--mpp"),
-        help="Pixel size at level 0 in um, where the file has none that is plausible; one that contradicts the file's "
-        "is refused, unless with --override-mpp.",
+    mpp_option(
+        "Pixel size at level 0 in um, where the file has none that is plausible; one that contradicts the file's is "
+        "refused, unless with --override-mpp."
     ),
 ]
 OverrideMpp = Annotated[

@@ -69,12 +69,11 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.batch.lock import held
     from nodescan.domain.naming import how_many
     from nodescan.domain.staging import CAMELYON17
-    from nodescan.manifest import read_manifest
     from nodescan.patients.correction_rows import read_corrections
     from nodescan.patients.earlier_stages import set_aside_before
     from nodescan.patients.patient_files import check_stages_place, staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
-    from nodescan.patients.slide_rows import check_spacings, identified
+    from nodescan.patients.slide_rows import check_spacings, read_slide_rows
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import check_folder, read_reports
     from nodescan.whole_files import json_text
@@ -82,7 +81,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     table = _table(mode, default="ajcc8")
     review = () if corrections is None else read_corrections(corrections)
     check_folder(out)
-    rows = identified(read_manifest(manifest))
+    rows = read_slide_rows(manifest)
     check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))
     with held(out, option="OUT"):  # a run that goes on there writes reports and stages, too
         reports = read_reports(out)
@@ -195,5 +194,4 @@ def _line(result: "PatientResult") -> tuple[str, str, str, str]:
 
 
 def _name(result: "PatientResult") -> str:
-    specimen = result.staged.specimen
-    return " ".join(filter(None, (specimen.patient_id, specimen.specimen_id, specimen.laterality)))
+    return " ".join(filter(None, result.staged.specimen.names))

@@ -1,5 +1,6 @@
 """The class of a deposit, by clinical-rules 1 (AJCC 8th edition, pN of the breast)."""
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 from nodescan.domain.units import Micrometers
@@ -26,6 +27,10 @@ class Metastasis(IntEnum):
     def word(self) -> str:
         """The word used in reports: negative, itc, micro or macro."""
         return ("negative", "itc", "micro", "macro")[self]
+
+
+CLASS_OF: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
+"""The class that a word of reports and tables stands for."""
 
 
 def classify(diameter_um: Micrometers, *, cells: int | None = None, cells_uncertainty: int = 0) -> Metastasis:

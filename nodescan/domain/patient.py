@@ -121,6 +121,11 @@ class Specimen:
     recurrence: bool = False
 
     @property
+    def names(self) -> tuple[str, str, str]:
+        """Of patient, specimen and side, which it is staged by itself for; "" where not stated."""
+        return self.patient_id, self.specimen_id, self.laterality
+
+    @property
     def n_nodes(self) -> int:
         return sum(node.n_nodes for node in self.nodes)
 

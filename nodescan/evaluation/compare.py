@@ -83,7 +83,9 @@ def compare(
 
     A slide without a usable result is refused in official mode unless as_submitted, where it shrinks slides and
     lesions as in the organisers' script; in the other mode its lesions count as missed, and it is no slide to have
-    been free of false positives. mpp_um: spacing of level 0 where no report tells it.
+    been free of false positives. mpp_um: spacing of level 0 where no report tells it. Raises UsageError where what
+    there is allows no score, or its reports are of several models, and AnnotationError for a lesion file that can't be
+    read or isn't its slide's.
     """
     by_key = by_slide_key(subjects)
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from nodescan.annotations import FARTHEST_PX
 from nodescan.domain.units import plain_number
 from nodescan.errors import UsageError
-from nodescan.reports.csv_report import DETECTIONS_CSV
+from nodescan.reports.csv_report import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.slides.slide_ids import slide_key
 from nodescan.whole_files import output_errors, write_beside
-
-_HEADER = ("confidence", "x", "y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +58,20 @@ def read_of_report(folder: Path) -> DetectionList | None:
 
 
 def read_detections(path: Path, *, name: str | None = None) -> DetectionList:
-    """One file; a header line is allowed, and an empty file is a slide without detections."""
+    """One file; a header line is allowed, and an empty file is a slide without detections. Raises UsageError, which
+    names the line. name: of the file, in errors; its own if not given."""
     name = name or path.name
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{name}: can't be read ({error.strerror or error})") from error
+        raise UsageError(f"{name}: can't be read ({error.strerror or error}); check the disk") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{name}: is not UTF-8 text; save it as CSV in UTF-8") from error
     rows: list[tuple[float, float, float]] = []
     try:
         for number, cells in enumerate(csv.reader(io.StringIO(text)), start=1):
             stripped = [cell.strip() for cell in cells]
-            if not any(stripped) or (not rows and tuple(cell.casefold() for cell in stripped) == _HEADER):
+            if not any(stripped) or (not rows and tuple(cell.casefold() for cell in stripped) == DETECTIONS_COLUMNS):
                 continue
             rows.append(_row(name, number, stripped))
     except csv.Error as error:
@@ -108,9 +107,13 @@ def _row(name: str, number: int, cells: list[str]) -> tuple[float, float, float]
     try:
         confidence, x, y = map(plain_number, cells)
     except ValueError:
-        raise UsageError(f"{name}, line {number}: {','.join(cells)!r} is not confidence,x,y") from None
+        raise UsageError(
+            f"{name}, line {number}: {','.join(cells)!r} is not confidence,x,y; write three numbers"
+        ) from None
     if not 0 <= confidence <= 1:
-        raise UsageError(f"{name}, line {number}: confidence {confidence:g} is not between 0 and 1")
+        raise UsageError(
+            f"{name}, line {number}: confidence {confidence:g} is not between 0 and 1; write a probability"
+        )
     if not (abs(x) <= FARTHEST_PX and abs(y) <= FARTHEST_PX):
         raise UsageError(f"{name}, line {number}: x and y must be level-0 pixels, not {cells[1]}, {cells[2]}")
     return confidence, x, y

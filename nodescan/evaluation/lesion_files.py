@@ -24,7 +24,7 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError
 from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM
 from nodescan.imaging.masks import measure_mask, measure_polygons
-from nodescan.labels import LABELS
+from nodescan.labels import CLASS_OF
 from nodescan.mask_images import DAMAGED_IMAGE, MASK_FORMATS, check_stored, one_channel
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.reports.json_values import DAMAGE, finite, point
@@ -169,7 +169,7 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
                 check_stored(path, image)
                 pixels = np.asarray(image)
     except (*DAMAGED_IMAGE, OSError) as error:
-        raise AnnotationError(f"{path.name}: can't be read as a mask ({error})") from error
+        raise AnnotationError(f"{path.name}: can't be read as a mask ({error}); save it as PNG or TIFF") from error
     values = one_channel(path, pixels)
     present = set(np.unique(values).tolist())
     if not (present <= {0, 1} or present <= {0, 255}):
@@ -208,7 +208,7 @@ class _Truth:
 def _read_truth(path: Path) -> _Truth:
     try:
         content = cast("Mapping[str, object]", json.loads(path.read_bytes()))
-        um_per_px, label = finite(content["um_per_px"]), LABELS[cast("str", content["label"])]
+        um_per_px, label = finite(content["um_per_px"]), CLASS_OF[cast("str", content["label"])]
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
         shapes = [planted_outline(deposit) for deposit in planted]
         sizes = [finite(deposit["diameter_um"]) for deposit in planted]
@@ -216,7 +216,8 @@ def _read_truth(path: Path) -> _Truth:
         outlines.lesions()
     except (OSError, *DAMAGE) as error:
         raise AnnotationError(
-            f"{path.name}: is no truth of planted deposits ({type(error).__name__}: {error})"
+            f"{path.name}: is no truth of planted deposits ({type(error).__name__}: {error}); make slide and "
+            "truth again"
         ) from error
     return _Truth(outlines, um_per_px, label, tuple(sizes))
 

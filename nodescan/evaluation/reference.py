@@ -10,7 +10,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import few
 from nodescan.errors import UsageError
 from nodescan.evaluation.lesion_files import LesionFile, lesion_file
-from nodescan.labels import LABELS, LabelledSlide, is_camelyon17, label_and_size, read_labels
+from nodescan.labels import CLASS_OF, LabelledSlide, is_camelyon17, label_and_size, read_labels
 from nodescan.slides.slide_ids import safe_name, slide_key
 
 _SLIDE_COLUMNS = ("slide_id", "label", "largest_deposit_um")
@@ -46,7 +46,7 @@ class ReferenceSlide:
 
     slide_id: str
     tumour: bool | None
-    label: Metastasis | None = None
+    label: Metastasis | None
     largest_um: float | None = None
     lesions: LesionFile | None = None
 
@@ -81,7 +81,11 @@ class Reference:
 
 
 def read_reference(path: Path) -> Reference:
-    """A CSV (CAMELYON16's or 17's own, or slide_id,label), or a folder of masks or outlines with at most one CSV."""
+    """A CSV (CAMELYON16's or 17's own, or slide_id,label), or a folder of masks or outlines with at most one CSV.
+
+    Raises UsageError where it is none, or contradicts itself, and AnnotationError for a mask or outlines that can't be
+    read.
+    """
     if path.is_dir():
         return _read_folder(path)
     if not path.exists():
@@ -121,13 +125,13 @@ def _slide(row: CsvRow) -> ReferenceSlide:
     kind = _CAMELYON16_KINDS.get(row.text("label").casefold())
     if kind is not None:
         if row.size_um("largest_deposit_um"):
-            classes = ", ".join(LABELS)
+            classes = ", ".join(CLASS_OF)
             raise row.error(
                 f"has a size beside {row.text('label')!r}; write its class ({classes}), or leave the size out"
             )
         return ReferenceSlide(row.text("slide_id"), kind, None if kind else Metastasis.NONE)
-    if row.text("label").casefold() not in LABELS:
-        raise row.error(f"label is {row.text('label')!r}; write {', '.join(LABELS)}, or tumor or normal")
+    if row.text("label").casefold() not in CLASS_OF:
+        raise row.error(f"label is {row.text('label')!r}; write {', '.join(CLASS_OF)}, or tumor or normal")
     label, largest_um = label_and_size(row)
     return ReferenceSlide(row.text("slide_id"), label is not Metastasis.NONE, label, largest_um)
 

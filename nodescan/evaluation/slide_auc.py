@@ -40,7 +40,10 @@ def roc_auc(scores: NDArray[np.float64], tumour: NDArray[np.bool_]) -> float:
 
 
 def roc_curve(scores: NDArray[np.float64], tumour: NDArray[np.bool_]) -> RocCurve:
-    """Both rates at every score as threshold; slides of equal score are passed together. scores, tumour as above."""
+    """Both rates at every score as threshold; slides of equal score are passed together.
+
+    scores : float64 (n,), one a slide; tumour : bool (n,).
+    """
     thresholds = np.unique(scores)[::-1]
     true = np.array([(scores[tumour] >= t).sum() for t in thresholds], dtype=np.float64)
     false = np.array([(scores[~tumour] >= t).sum() for t in thresholds], dtype=np.float64)

@@ -45,32 +45,8 @@ class Examination:
     def complete(self) -> bool:
         return bool(self.probability.examined[self.wanted].all())
 
-    @property
-    def examined_fraction(self) -> float:
-        """Of the tissue; 0 where there is none."""
-        return self._share(self.probability.examined)
-
-    @property
-    def blurred_fraction(self) -> float:
-        return self._share(self.blurred)
-
-    @property
-    def unread_fraction(self) -> float:
-        return self._share(self.unread)
-
-    @property
-    def hidden_fraction(self) -> float:
-        return self._share(self.hidden)
-
-    @property
-    def pale_fraction(self) -> float:
-        return self._share(self.pale)
-
-    @property
-    def faulty_fraction(self) -> float:
-        return self._share(self.faulty)
-
-    def _share(self, mask: NDArray[np.bool_]) -> float:
+    def share_of(self, mask: NDArray[np.bool_]) -> float:
+        """How much of the tissue lies in `mask`, one of the above; 0 where there is none."""
         wanted = int(np.count_nonzero(self.wanted))
         return int(np.count_nonzero(mask & self.wanted)) / wanted if wanted else 0.0
 

@@ -59,7 +59,8 @@ def read_damaged(slide: Slide, box: PixelBox, spacing: Spacing) -> DamagedTile:
 def read_in_parts(
     slide: Slide, box: PixelBox, spacing: Spacing, *, smallest_px: int, worth_it: Callable[[], bool]
 ) -> Iterator[tuple[PixelBox, NDArray[np.uint8] | None]]:
-    """The parts of a box of the frame with their pixels, None for those of smallest_px or less that can't be read.
+    """The parts of a box of the frame with their pixels, uint8 (height, width, 3) RGB at `spacing`; None for those of
+    smallest_px or less that can't be read.
 
     worth_it: asked after each read that failed, whether to go on narrowing down what can't be read.
     """

@@ -59,6 +59,7 @@ def count_nuclei(
 
     pixels : uint8 (H, W, 3) RGB; inside : bool (H, W), the deposit; both with some um around it, so that nuclei at the
     edge are whole. The Laplacian of a Gaussian answers most to blobs of diameter 2 sqrt(2) sigma (Lindeberg 1998).
+    Raises ValueError where the two differ in size.
     """
     if pixels.shape[:2] != inside.shape:
         raise ValueError(f"pixels {pixels.shape} and inside {inside.shape} differ in size")

@@ -102,7 +102,8 @@ def out_of_focus(
     Blur takes fine steps away and leaves coarse ones, so their ratio tells it whatever the stain's strength. Heavier
     blur takes both: stain as even as that is out of focus, too. Blocks without contrast that aren't stained, as of
     glass or within a fat cell, are not: there is nothing in them to judge. What is even is told by the density that the
-    steps amount to: where stain is dark, the same steps of density are fewer grey levels.
+    steps amount to: where stain is dark, the same steps of density are fewer grey levels. Raises ValueError for another
+    height, width or block_px.
     """
     height, width = pixels.shape[:2]
     if not (cuts_into(block_px, height) and cuts_into(block_px, width)):

@@ -125,6 +125,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     an absolute floor: a threshold that adapts to the histogram calls noise tissue on an empty slide, and tissue glass
     on a full one. What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small. Where tissue goes on
     under ink, or what is as solid, it is `hidden`; slivers of that, smaller than a fragment, are taken for tissue.
+    Raises ValueError for an array of another kind or shape.
     """
     if overview.ndim != 3 or overview.shape[2] != 3 or overview.dtype != np.uint8 or 0 in overview.shape:
         raise ValueError(f"an overview is uint8 (H, W, 3), not {overview.dtype} {overview.shape}")

@@ -1,5 +1,7 @@
 """From RGB to what a network is fed as it is trained; a scan has the same numbers folded into its first kernel."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -10,10 +12,10 @@ STD = (0.24, 0.28, 0.21)
 
 def normalised(image: Tensor) -> Tensor:
     """image : float (N, 3, H, W) in [0, 1] -> the same, each colour centred and scaled."""
-    return (image - _by_colour(MEAN, image)) / _by_colour(STD, image)
+    return (image - by_colour(MEAN, image)) / by_colour(STD, image)
 
 
-def _by_colour(values: tuple[float, ...], image: Tensor) -> Tensor:
+def by_colour(values: Sequence[float], image: Tensor) -> Tensor:
     """(1, 3, 1, 1) of the image's kind, filled in on its device: a GPU would wait for a copy from the CPU."""
     return torch.stack([image.new_full((), value) for value in values]).view(1, 3, 1, 1)
 

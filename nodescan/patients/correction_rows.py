@@ -6,7 +6,7 @@ from pathlib import Path
 from nodescan.csv_rows import CsvRow, read_table
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Micrometers
-from nodescan.labels import LABELS
+from nodescan.labels import CLASS_OF
 
 COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "value", "by", "comment")
 ACTIONS = ("accept", "reject", "add", "resize", "class")
@@ -58,7 +58,7 @@ def _correction(row: CsvRow, written: float) -> Correction:
         if not size_um:
             raise row.error(f"{action} needs the greatest diameter in um as value")
     elif action == "class":
-        label = LABELS.get(row.one_of("value", [word for word in LABELS if word != "negative"]))
+        label = CLASS_OF.get(row.one_of("value", [word for word in CLASS_OF if word != "negative"]))
         if label is None:
             raise row.error("class needs itc, micro or macro as value (a deposit that is none is rejected)")
     elif row.text("value"):

@@ -9,7 +9,7 @@ from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.restage import Staging, stage_reports
-from nodescan.patients.slide_rows import check_patients, check_slides, identified
+from nodescan.patients.slide_rows import check_patients, check_slides
 from nodescan.reports.report_reader import as_stored
 from nodescan.slides.slide_ids import RESERVED, safe_name
 
@@ -19,10 +19,11 @@ DEFAULT_TABLE = TABLES["ajcc8"]
 def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: bool) -> tuple[SlideRef, ...]:
     """The H&E slides of a manifest in its order; a file that isn't there fails later, in its own row.
 
-    A row's own mpp stands before `mpp_um`; `override_mpp` speaks of the latter alone. Raises UsageError, naming
-    the line, for a row that can't be scanned or staged, and where two rows mean one slide or one name.
+    The manifest is of read_slide_rows. A row's own mpp stands before `mpp_um`; `override_mpp` speaks of the latter
+    alone. Raises UsageError, naming the line, for a row that can't be scanned or staged, and where two rows mean one
+    slide or one name.
     """
-    rows = identified(manifest).rows
+    rows = manifest.rows
     check_patients(manifest)
     _check_names([row for row in rows if row.has_slide])
     check_slides(rows)
@@ -49,8 +50,7 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
 
 def other_stains(manifest: Manifest) -> tuple[str, ...]:
     """The slides that aren't H&E, each with its stain: they are left to the pathologist."""
-    rows = identified(manifest).rows
-    return tuple(f"{row.slide_id} ({row.stain})" for row in rows if row.has_slide and not row.is_he)
+    return tuple(f"{row.slide_id} ({row.stain})" for row in manifest.rows if row.has_slide and not row.is_he)
 
 
 def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path) -> Staging:

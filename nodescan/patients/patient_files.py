@@ -70,7 +70,7 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
 
     What stands there already and is to be kept was moved before, by `set_aside_before`.
     """
-    pages, names = folder / PAGES, page_names([_names(result.staged) for result in staging.patients])
+    pages, names = folder / PAGES, page_names([result.staged.specimen.names for result in staging.patients])
     with output_errors(pages):
         refuse_link(pages)
         pages.mkdir(parents=True, exist_ok=True)
@@ -126,15 +126,10 @@ def _submission(staging: Staging) -> str:
     return submission_as_csv((staged, staged.words) for staged in stages)
 
 
-def _names(staged: Staged) -> tuple[str, str, str]:
-    specimen = staged.specimen
-    return specimen.patient_id, specimen.specimen_id, specimen.laterality
-
-
 def _row(result: PatientResult) -> tuple[str, ...]:
     staged, counts, largest = result.staged, result.staged.counts, result.staged.specimen.largest
     return (
-        *_names(staged),
+        *staged.specimen.names,
         staged.words,
         staged.category or "",
         "true" if staged.at_least else "false",

@@ -15,7 +15,7 @@ from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.corrections import Applied, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
-from nodescan.patients.slide_rows import ANOTHER_FILE, check_names, check_patients, check_slides, identified, set_apart
+from nodescan.patients.slide_rows import ANOTHER_FILE, check_names, check_patients, check_slides, set_apart
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
@@ -36,10 +36,10 @@ class PatientResult:
     """
 
     staged: Staged
+    notes: tuple[Flag, ...]
     software: Staged | None = None
     stated: str | None = None
     corrections: tuple[Applied, ...] = ()
-    notes: tuple[Flag, ...] = ()
     models: tuple[str, ...] = ()
 
     @property
@@ -87,10 +87,13 @@ def stage_reports(
     *,
     corrections: Sequence[Correction] = (),
 ) -> Staging:
-    """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review."""
+    """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review.
+
+    The manifest is of read_slide_rows. Raises UsageError where a row names no patient, or no certain slide.
+    """
     by_slide = {report.slide_id: report for report in reports}
     check_patients(manifest)
-    rows = identified(manifest).rows
+    rows = manifest.rows
     check_slides(rows)
     check_names(rows, by_slide)
     apart = set_apart(rows, by_slide)

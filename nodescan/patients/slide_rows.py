@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nodescan.manifest import Manifest, ManifestRow
+from nodescan.manifest import Manifest, ManifestRow, read_manifest
 from nodescan.reports.report_reader import StoredReport
 from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.files import fingerprint
@@ -14,18 +14,20 @@ from nodescan.slides.spacing import AGREEMENT
 ANOTHER_FILE = "the report of that name is of another file: scan this one"
 
 
-def identified(manifest: Manifest) -> Manifest:
-    """The manifest with a slide_id in each row that has a slide: as given, else what a run would call the file."""
-    unnamed = [row.path for row in manifest.rows if not row.slide_id and row.path is not None]
-    made = iter(slide_ids(unnamed))
-    rows = (row if row.slide_id or row.path is None else replace(row, slide_id=next(made)) for row in manifest.rows)
-    return replace(manifest, rows=tuple(rows))
+def read_slide_rows(path: Path) -> Manifest:
+    """The manifest at `path`, with a slide_id in each row that has a slide: as given, else what a run would call the
+    file. Paths are whole, for the working directory may be gone later. Raises UsageError."""
+    manifest = read_manifest(path)
+    rows = [row if row.path is None else replace(row, path=row.path.absolute()) for row in manifest.rows]
+    made = iter(slide_ids([row.path for row in rows if not row.slide_id and row.path is not None]))
+    named = (row if row.slide_id or row.path is None else replace(row, slide_id=next(made)) for row in rows)
+    return replace(manifest, rows=tuple(named))
 
 
 def check_spacings(reports: Sequence[StoredReport], manifest: Manifest) -> None:
     """Raise UsageError where a row's mpp isn't what its slide was measured with: it was corrected since the scan."""
     by_slide = {report.slide_id: report.info for report in reports}
-    for row in identified(manifest).rows:
+    for row in manifest.rows:
         info = by_slide.get(row.slide_id)
         if info is not None and row.mpp_um is not None and abs(row.mpp_um / info.spacing.mean - 1) > AGREEMENT:
             raise row.facts.where.error(

@@ -131,10 +131,10 @@ def _sentinels(staged: Staged) -> tuple[str, str]:
 
 
 def _category_note(staged: Staged) -> str:
+    unsure = borderline_words(staged)
     if staged.table is not AJCC8:
         said = f"by the table {staged.table.name}, which has no modifiers"
-        return f"{borderline_words(staged)}; {said}" if staged.borderline else said
-    unsure = borderline_words(staged)
+        return f"{unsure}; {said}" if unsure else said
     said = f"{unsure}. " if unsure else ""
     said += "AJCC 8th edition; pN0(mol+), pN1b, pN1c, pN2b, pN3b and pN3c " + NOT_ASSESSED
     if any(note.code == "sentinel_modifier" for note in staged.notes) and any(

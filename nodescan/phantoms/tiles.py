@@ -36,7 +36,8 @@ def phantom_tile(
 
 
 def block_mean(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Mean over factor x factor blocks of the first two axes."""
+    """float32 (H / factor, W / factor, ...): mean over blocks of the first two axes of values : float32 (H, W, ...), H
+    and W multiples of factor."""
     if factor == 1:
         return values
     total = np.zeros((values.shape[0] // factor, values.shape[1] // factor, *values.shape[2:]), dtype=np.float32)

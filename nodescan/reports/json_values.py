@@ -1,4 +1,7 @@
-"""Values of a JSON file that others may have written, each read as what it must be, or refused."""
+"""Values of a JSON file that others may have written, each read as what it must be, or refused.
+
+What is something else raises ValueError, or another error of DAMAGE.
+"""
 
 import math
 import reprlib

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import CLASS_OF, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import SAFE_NAME
@@ -26,7 +26,6 @@ from nodescan.reports.json_values import DAMAGE, finite, known, point, spacing, 
 from nodescan.reports.made_with import MadeWith, made_with
 from nodescan.whole_files import json_bytes
 
-_CLASSES: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 _DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
 
 
@@ -102,7 +101,7 @@ def _content(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise UsageError(f"{name}: can't be read ({error.strerror or error})") from error
+        raise UsageError(f"{name}: can't be read ({error.strerror or error}); check the disk") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name}: is no JSON ({error}); run the slide again") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
@@ -211,7 +210,7 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         folder=folder,
         slide=slide or SlideRef(slide_id, Path(slide_id)),
         status=Status(content["status"]),
-        metastasis=known(content["metastasis"], _class),
+        metastasis=known(content["metastasis"], CLASS_OF.__getitem__),
         at_least=bool(content["at_least"]),
         deposits=tuple(_deposit(deposit, maybe_cut_off=cut_off) for deposit in content["deposits"]),
         tumour_probability=known(content["tumour_probability"], finite),
@@ -298,7 +297,7 @@ def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
     """
     start, end = content["endpoints_um"]
     diameter_um = Micrometers(finite(content["diameter_um"]))
-    found = known(content["class"], _class)
+    found = known(content["class"], CLASS_OF.__getitem__)
     return Deposit(
         id=whole(content["id"]),
         diameter_um=diameter_um,
@@ -314,7 +313,3 @@ def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
         cells_uncertainty=known(content.get("cell_count_uncertainty"), whole),
         cut_off=bool(content.get("cut_off", maybe_cut_off)),
     )
-
-
-def _class(word: str) -> Metastasis:
-    return _CLASSES[word]

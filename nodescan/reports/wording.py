@@ -1,6 +1,7 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
@@ -141,7 +142,10 @@ def percent(share: float) -> str:
 def without_paths(text: str, report: SlideReport) -> str:
     """The text with the slide's folder taken out: reports travel, and folder names may name a patient."""
     path = report.slide.path
-    for place in sorted({path, path.absolute()}, key=lambda place: -len(str(place))):
+    places = {path}
+    with suppress(FileNotFoundError):  # the working directory is gone
+        places.add(path.absolute())
+    for place in sorted(places, key=lambda place: -len(str(place))):
         text = text.replace(str(place), place.name)
         folder = str(place.parent)
         if place.is_absolute() and place.parent != place.parent.parent:

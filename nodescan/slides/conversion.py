@@ -14,12 +14,12 @@ _LOST_SPACING = "then give the um/px with --mpp UM if it is lost"
 """As it is where only the description says it: --strip leaves that out."""
 
 
-def tiled_copy(path: Path, page: int = 0) -> str:
+def tiled_copy(path: Path, page: int) -> str:
     """What makes one of a TIFF's pictures a slide of its own."""
     return f"`vips tiffsave {_page_of(path, page)} {path.stem}-tiled.tif {_TILED}`"
 
 
-def turned_copy(path: Path, page: int = 0) -> str:
+def turned_copy(path: Path, page: int) -> str:
     """What turns a TIFF's pixels as its orientation says: tiffsave would copy what that says, and turn nothing."""
     return f"`vips autorot {_page_of(path, page)} {path.stem}-turned.tif{_OPTIONS}`"
 

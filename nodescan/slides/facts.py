@@ -23,7 +23,7 @@ class SlideFacts:
     spacing_source: str | None
     unmeasurable: str
     bounds_um: BoundsUm | None
-    warnings: tuple[Flag, ...] = ()
+    warnings: tuple[Flag, ...]
 
     @property
     def width_px(self) -> int:

@@ -2,23 +2,21 @@
 given, and who wrote it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
 
-from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of, layout_of
 
 _T = TypeVar("_T")
 
-_DATA = ((273, 279), (324, 325))
-"""Tags of offsets and byte counts, of strips and of tiles (TIFF 6.0, sections 8 and 15)."""
+_DATA = ((Tag.STRIP_OFFSETS, Tag.STRIP_LENGTHS), (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS))
 
-_TILE_WIDTH, _TILE_HEIGHT, _ORIENTATION = 322, 323, 274
-
-_DESCRIPTIONS, _SCANNERS = (270, 700), {b"<scn": "Leica", b"<iScan": "Ventana"}
-"""ImageDescription and XMP, and how the XML begins there that scanners describe their images with."""
+_SCANNERS = {b"<scn": "Leica", b"<iScan": "Ventana"}
+"""How the XML begins that scanners describe their images with."""
 
 LARGEST_TILE_PX = 2**28
 """A tile of 1 GB of pixels; OpenSlide ends the whole program where it can't get the memory that a tile claims."""
@@ -39,15 +37,11 @@ def missing_bytes(path: Path) -> int:
     """
     size = path.stat().st_size
     furthest = 0
-    with path.open("rb") as stream:
-        layout = layout_of(stream.read(4))
-        if layout is None:
-            return 0
-        try:
-            for directory in directories(stream, layout):
-                furthest = max(furthest, _data_end(stream, directory))
-        except CutOffTiffError as error:
-            furthest = max(furthest, error.at)
+    try:
+        for stream, directory in directories_of(path):
+            furthest = max(furthest, _data_end(stream, directory))
+    except CutOffTiffError as error:
+        furthest = max(furthest, error.at)
     return max(0, furthest - size)
 
 
@@ -67,11 +61,11 @@ def tile_fault(path: Path) -> TileFault | None:
 
 def _fault_in(stream: BinaryIO, directory: Directory, size: int) -> TileFault | None:
     """What is wrong with the tiles of one directory. size: of the file, in bytes."""
-    if not directory.entries.keys() >= {_TILE_WIDTH, _TILE_HEIGHT, *_DATA[1]}:
+    if not directory.entries.keys() >= {Tag.TILE_WIDTH, Tag.TILE_HEIGHT, Tag.TILE_OFFSETS, Tag.TILE_LENGTHS}:
         return None
-    across, down = (directory.number(stream, tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
-    longest = int(directory.numbers(stream, _DATA[1][1]).max(initial=0))
-    turned = directory.number(stream, _ORIENTATION, 1)
+    across, down = (directory.number(stream, tag, 0) for tag in (Tag.TILE_WIDTH, Tag.TILE_HEIGHT))
+    longest = int(directory.numbers(stream, Tag.TILE_LENGTHS).max(initial=0))
+    turned = directory.number(stream, Tag.ORIENTATION, 1)
     if across * down > LARGEST_TILE_PX:
         return TileFault(f"damaged: its directory tells of tiles of {across:,} x {down:,} px", damaged=True)
     if longest > max(size, LARGEST_TILE_PX):
@@ -95,22 +89,16 @@ def scanner_of(path: Path) -> str | None:
 
 
 def _scanner_in(stream: BinaryIO, directory: Directory) -> str | None:
-    said = b"".join(directory.raw(stream, tag) for tag in _DESCRIPTIONS)
+    said = b"".join(directory.raw(stream, tag) for tag in (Tag.DESCRIPTION, Tag.XMP))
     return next((name for mark, name in _SCANNERS.items() if mark in said), None)
 
 
 def _first_told(path: Path, ask: Callable[[BinaryIO, Directory], _T | None]) -> _T | None:
     """The first answer to what is asked of each directory of a TIFF; None where none has any. Raises OSError."""
-    with path.open("rb") as stream:
-        layout = layout_of(stream.read(4))
-        if layout is None:
-            return None
-        try:
-            for directory in directories(stream, layout):
-                if (told := ask(stream, directory)) is not None:
-                    return told
-        except CutOffTiffError:  # said by missing_bytes
-            pass
+    with suppress(CutOffTiffError):  # said by missing_bytes
+        for stream, directory in directories_of(path):
+            if (told := ask(stream, directory)) is not None:
+                return told
     return None
 
 

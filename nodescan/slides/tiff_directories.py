@@ -3,6 +3,8 @@
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -20,6 +22,32 @@ _CLASSIC_BYTES = 2**32
 
 _MAX_FIELD_BYTES = 2**28
 """More than the offsets of 30 million tiles; what claims to be longer is damaged."""
+
+
+class Tag(IntEnum):
+    """Fields of TIFF 6.0, with libtiff's ImageDepth and Adobe's XMP."""
+
+    SUBFILE_TYPE = 254
+    WIDTH = 256
+    HEIGHT = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    FILL_ORDER = 266
+    DESCRIPTION = 270
+    STRIP_OFFSETS = 273
+    ORIENTATION = 274
+    SAMPLES = 277
+    STRIP_LENGTHS = 279
+    PLANAR = 284
+    TILE_WIDTH = 322
+    TILE_HEIGHT = 323
+    TILE_OFFSETS = 324
+    TILE_LENGTHS = 325
+    EXTRA_SAMPLES = 338
+    JPEG_TABLES = 347
+    XMP = 700
+    DEPTH = 32997
 
 
 class CutOffTiffError(Exception):
@@ -101,6 +129,15 @@ def layout_of(magic: bytes) -> Layout | None:
         return None
     (version,) = struct.unpack(f"{order}H", magic[2:4])
     return {42: Layout(order, "H", "I"), 43: Layout(order, "Q", "Q")}.get(version)
+
+
+def directories_of(path: Path) -> Iterator[tuple[BinaryIO, Directory]]:
+    """As directories(), of a file, with what it is read by; none of what is no TIFF. Raises OSError, too."""
+    with path.open("rb") as stream:
+        layout = layout_of(stream.read(4))
+        if layout is not None:
+            for directory in directories(stream, layout):
+                yield stream, directory
 
 
 def directories(stream: BinaryIO, layout: Layout) -> Iterator[Directory]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -13,23 +13,17 @@ from nodescan.slides.checked_tiles import DEFLATE, JPEG_2000, NOTHING_TOLD, Chec
 from nodescan.slides.compression import coarseness
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories, layout_of
 from nodescan.slides.tiff_pictures import is_reduced
 from nodescan.slides.tile_tables import TileTable, TileTables
 
 FORMATS = frozenset({"aperio", "generic-tiff", "philips"})
 """OpenSlide's names of the formats whose levels are the tiled directories of one TIFF, one each."""
 
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_SAMPLES, _PLANAR, _FILL_ORDER, _DEPTH, _TABLES = 277, 284, 266, 32997, 347
-_TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_LENGTHS = 322, 323, 324, 325
-_EXTRA_SAMPLES, _UNNAMED = 338, 0
-"""Tags of TIFF 6.0, and ImageDepth of libtiff."""
-
 _CHECKS = {8: DEFLATE, 32946: DEFLATE, 33003: JPEG_2000, 33005: JPEG_2000}
 """By compression: Deflate has Adobe's number and an older one, Aperio's JPEG 2000 one for each colour space."""
 
-_JPEG, _RGB, _YCBCR, _CONTIGUOUS = 7, 2, 6, 1
+_JPEG, _RGB, _YCBCR, _CONTIGUOUS, _UNNAMED = 7, 2, 6, 1, 0
 
 _LARGEST_TILE_PX = 4096
 _LARGEST_TABLES_BYTES = 65_536
@@ -47,7 +41,7 @@ class TiledLevel(TileTable):
     offsets: NDArray[np.uint64]
     tables: bytes
     ycbcr: bool
-    coarseness: float | None = None
+    coarseness: float | None
 
 
 class DeclinedError(Exception):
@@ -93,7 +87,7 @@ def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
     try:
         with path.open("rb") as stream:
             pyramid = tuple(_pyramid(stream, stored.format))
-            if not any(directory.number(stream, _COMPRESSION, -1) in (_JPEG, *_CHECKS) for directory in pyramid):
+            if not any(directory.number(stream, Tag.COMPRESSION, -1) in (_JPEG, *_CHECKS) for directory in pyramid):
                 return ()  # without having read where all their tiles lie
             return _as_shown(tuple(_checked(path, stream, directory) for directory in pyramid), stored)
     except (DeclinedError, CutOffTiffError):
@@ -115,9 +109,9 @@ def has_unnamed_band(path: Path, stored: StoredSlide) -> bool:
 
 
 def _has_unnamed_band(stream: BinaryIO, directory: Directory) -> bool:
-    coloured = directory.number(stream, _PHOTOMETRIC, -1) in (_RGB, _YCBCR)
-    further = coloured and directory.number(stream, _SAMPLES, 1) > 3
-    return further and directory.number(stream, _EXTRA_SAMPLES, _UNNAMED) == _UNNAMED
+    coloured = directory.number(stream, Tag.PHOTOMETRIC, -1) in (_RGB, _YCBCR)
+    further = coloured and directory.number(stream, Tag.SAMPLES, 1) > 3
+    return further and directory.number(stream, Tag.EXTRA_SAMPLES, _UNNAMED) == _UNNAMED
 
 
 _Level = TypeVar("_Level", bound=TileTable)
@@ -149,7 +143,7 @@ def _tiled(stream: BinaryIO, slide_format: str) -> Iterator[tuple[Directory, boo
     if layout is None:
         raise DeclinedError("no TIFF")
     for index, directory in enumerate(directories(stream, layout)):
-        if _TILE_WIDTH not in directory.entries:
+        if Tag.TILE_WIDTH not in directory.entries:
             continue
         yield directory, index == 0 or slide_format != "generic-tiff" or is_reduced(stream, directory)
 
@@ -160,18 +154,18 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
     Writers that leave tiles out give them no place, or that of the next one; what has one of its own had data.
     """
     width, height, tile_width, tile_height = (
-        directory.number(stream, tag, 0) for tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT)
+        directory.number(stream, tag, 0) for tag in (Tag.WIDTH, Tag.HEIGHT, Tag.TILE_WIDTH, Tag.TILE_HEIGHT)
     )
     if min(width, height) < 1 or not (0 < tile_width <= _LARGEST_TILE_PX and 0 < tile_height <= _LARGEST_TILE_PX):
         raise DeclinedError(f"{width} x {height} px in tiles of {tile_width} x {tile_height} px")
     tiles = -(-width // tile_width) * -(-height // tile_height)
-    lengths = directory.numbers(stream, _TILE_LENGTHS)
-    places = directory.entries.get(_TILE_OFFSETS)
+    lengths = directory.numbers(stream, Tag.TILE_LENGTHS)
+    places = directory.entries.get(Tag.TILE_OFFSETS)
     if len(lengths) == 0 or len(lengths) % tiles or places is None or places.count != len(lengths):
         raise DeclinedError("another number of tiles than its size needs")
     placed = lengths == 0
     if placed.any():  # most files leave none out: their places needn't be read for this
-        offsets = directory.numbers(stream, _TILE_OFFSETS)
+        offsets = directory.numbers(stream, Tag.TILE_OFFSETS)
         placed &= (offsets != 0) & ~np.isin(offsets, offsets[lengths > 0])
     by_plane = lengths.reshape(-1, tiles)
     return TileTable(
@@ -182,27 +176,16 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
 def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel:
     table = _table(stream, directory)
     offsets, sizes = (
-        directory.numbers(stream, tag).reshape(-1, len(table.lengths)) for tag in (_TILE_OFFSETS, _TILE_LENGTHS)
+        directory.numbers(stream, tag).reshape(-1, len(table.lengths)) for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS)
     )
-    return CheckedLevel(
-        table.width_px,
-        table.height_px,
-        table.tile_width_px,
-        table.tile_height_px,
-        table.lengths,
-        table.placed,
-        path,
-        _check_of(stream, directory, table, offsets[0]),
-        offsets,
-        sizes,
-    )
+    return CheckedLevel(*table.fields, path, _check_of(stream, directory, table, offsets[0]), offsets, sizes)
 
 
 def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets: NDArray[np.uint64]) -> TileCheck:
     """What its tiles can be held against. offsets: of its tiles, of their first plane."""
-    if directory.number(stream, _FILL_ORDER, 1) != 1:
+    if directory.number(stream, Tag.FILL_ORDER, 1) != 1:
         return NOTHING_TOLD
-    compression = directory.number(stream, _COMPRESSION, -1)
+    compression = directory.number(stream, Tag.COMPRESSION, -1)
     if compression != _JPEG:
         return _CHECKS.get(compression, NOTHING_TOLD)
     try:
@@ -217,38 +200,27 @@ def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets:
 def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
     ycbcr = _colour_space_is_ycbcr(stream, directory)
     table = _table(stream, directory)
-    for tag in (_TILE_OFFSETS, _TILE_LENGTHS):
+    for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS):
         if tag not in directory.entries or directory.entries[tag].count != len(table.lengths):
             raise DeclinedError("another number of tiles than its size needs")
     tables = _tables(stream, directory)
-    offsets = directory.numbers(stream, _TILE_OFFSETS)
-    level = TiledLevel(
-        table.width_px,
-        table.height_px,
-        table.tile_width_px,
-        table.tile_height_px,
-        table.lengths,
-        table.placed,
-        offsets,
-        tables,
-        ycbcr,
-    )
-    header = _header_of_sample(stream, level, offsets)
+    offsets = directory.numbers(stream, Tag.TILE_OFFSETS)
+    header = _header_of_sample(stream, table, offsets)
     if header is None:
         raise DeclinedError("no tile with a JPEG's header")
     if not frame_of(header).plain:
         raise DeclinedError("a JPEG of another depth, number of channels or subsampling")
-    try:
-        return replace(level, coarseness=coarseness(luma_steps(header, tables)))
-    except BadTileError:  # behind its frame
-        return level
+    coarse: float | None = None
+    with suppress(BadTileError):  # behind its frame
+        coarse = coarseness(luma_steps(header, tables))
+    return TiledLevel(*table.fields, offsets, tables, ycbcr, coarse)
 
 
 def _tables(stream: BinaryIO, directory: Directory) -> bytes:
     """The tables that its JPEG tiles share. Raises DeclinedError where they are none."""
-    if _TABLES in directory.entries and directory.entries[_TABLES].length > _LARGEST_TABLES_BYTES:
+    if Tag.JPEG_TABLES in directory.entries and directory.entries[Tag.JPEG_TABLES].length > _LARGEST_TABLES_BYTES:
         raise DeclinedError("JPEG tables of an absurd length")
-    tables = directory.raw(stream, _TABLES)
+    tables = directory.raw(stream, Tag.JPEG_TABLES)
     try:
         return shared_tables(tables) if tables else b""
     except BadTileError as error:
@@ -257,15 +229,15 @@ def _tables(stream: BinaryIO, directory: Directory) -> bytes:
 
 def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
     """Raises DeclinedError for anything but three contiguous channels of 8 bits in JPEG."""
-    photometric = directory.number(stream, _PHOTOMETRIC, -1)
+    photometric = directory.number(stream, Tag.PHOTOMETRIC, -1)
     plain = (
-        directory.number(stream, _COMPRESSION, -1) == _JPEG
+        directory.number(stream, Tag.COMPRESSION, -1) == _JPEG
         and photometric in (_RGB, _YCBCR)
-        and directory.number(stream, _SAMPLES, 1) == 3
-        and set(directory.numbers(stream, _BITS).tolist()) == {8}
-        and directory.number(stream, _PLANAR, _CONTIGUOUS) == _CONTIGUOUS
-        and directory.number(stream, _FILL_ORDER, 1) == 1
-        and directory.number(stream, _DEPTH, 1) == 1
+        and directory.number(stream, Tag.SAMPLES, 1) == 3
+        and set(directory.numbers(stream, Tag.BITS).tolist()) == {8}
+        and directory.number(stream, Tag.PLANAR, _CONTIGUOUS) == _CONTIGUOUS
+        and directory.number(stream, Tag.FILL_ORDER, 1) == 1
+        and directory.number(stream, Tag.DEPTH, 1) == 1
     )
     if not plain:
         raise DeclinedError("tiles that are no plain JPEG of 8-bit RGB or YCbCr")

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from nodescan.slides.tiff_directories import CutOffTiffError, Directory, directories, layout_of
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of
 
-_WIDTH, _HEIGHT, _SUBFILE_TYPE, _SAMPLES, _DESCRIPTION, _TILE_WIDTH = 256, 257, 254, 277, 270, 322
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType (TIFF 6.0, section 8)."""
 
@@ -32,35 +31,31 @@ class Picture:
 
 def pictures(path: Path) -> tuple[Picture, ...]:
     """In the file's order; none of what is no TIFF, or ends before its directories. Raises OSError."""
-    with path.open("rb") as stream:
-        layout = layout_of(stream.read(4))
-        if layout is None:
-            return ()
-        try:
-            return tuple(_picture(stream, page, each) for page, each in enumerate(directories(stream, layout)))
-        except CutOffTiffError:
-            return ()
+    try:
+        return tuple(_picture(stream, page, each) for page, (stream, each) in enumerate(directories_of(path)))
+    except CutOffTiffError:
+        return ()
 
 
 def is_reduced(stream: BinaryIO, directory: Directory) -> bool:
     """Whether it says that it is another picture, with fewer pixels. Raises CutOffTiffError."""
-    return bool(directory.number(stream, _SUBFILE_TYPE, 0) & _REDUCED)
+    return bool(directory.number(stream, Tag.SUBFILE_TYPE, 0) & _REDUCED)
 
 
 def _picture(stream: BinaryIO, page: int, directory: Directory) -> Picture:
     return Picture(
         page,
-        (directory.number(stream, _WIDTH, 0), directory.number(stream, _HEIGHT, 0)),
-        samples=directory.number(stream, _SAMPLES, 1),
-        tiled=_TILE_WIDTH in directory.entries,
+        (directory.number(stream, Tag.WIDTH, 0), directory.number(stream, Tag.HEIGHT, 0)),
+        samples=directory.number(stream, Tag.SAMPLES, 1),
+        tiled=Tag.TILE_WIDTH in directory.entries,
         reduced=is_reduced(stream, directory),
-        mask=bool(directory.number(stream, _SUBFILE_TYPE, 0) & _MASK),
+        mask=bool(directory.number(stream, Tag.SUBFILE_TYPE, 0) & _MASK),
         description=b"" if page else _description(stream, directory),
     )
 
 
 def _description(stream: BinaryIO, directory: Directory) -> bytes:
     try:
-        return directory.raw(stream, _DESCRIPTION).rstrip(b"\0")
+        return directory.raw(stream, Tag.DESCRIPTION).rstrip(b"\0")
     except CutOffTiffError:  # it lies beyond the file's end, which says nothing of the pictures
         return b""

@@ -27,9 +27,9 @@ from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.inference import slots
-from nodescan.manifest import read_manifest
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import stage_reports
+from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import CHOICES
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.discovery import find_slides
@@ -544,7 +544,7 @@ def test_a_submission_is_kept_beside_the_stages_of_a_run_again(place: Place) -> 
     manifest = place.folder / "m.csv"
     manifest.write_text("path,patient_id,node_id\na.tif,A,1\nb.tif,B,1\n")
     place.run(inputs=(), manifest=manifest)
-    write_staging(stage_reports(read_reports(place.out), read_manifest(manifest), CAMELYON17), place.out)
+    write_staging(stage_reports(read_reports(place.out), read_slide_rows(manifest), CAMELYON17), place.out)
     submission = (place.out / "camelyon17_submission.csv").read_bytes()
     assert place.run(inputs=(), manifest=manifest).complete
     notes = [str(what) for event, what in place.heard.events if event == "note"]

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +30,11 @@ from nodescan.errors import ClusterError, OutputError, UsageError
 from nodescan.examination import Examination, examine
 from nodescan.inference import slots
 from nodescan.interfaces import OpenSlideFile, Slide
-from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.manifest_run import manifest_slides
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import stage_reports
+from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import report_names
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide
@@ -276,6 +277,30 @@ def test_working_directory_that_is_removed_meanwhile_ends_no_run(
     assert (record["state"], record["command"]) == ("finished", ["nodescan", "run", "a.tif"])
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps a folder that a process works in")
+def test_patients_are_staged_where_the_manifest_is_gone_with_the_working_directory(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows were read whole: the slide that went with it leaves its patient undetermined, the other has a stage."""
+
+    class Removes(ColourPredictor):
+        def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+            shutil.rmtree(tmp_path / "here", ignore_errors=True)
+            return super().predict(tiles)
+
+    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (Removes(), 1))
+    (tmp_path / "here").mkdir()
+    paint_slide(tmp_path / "here" / "a.tif")
+    paint_slide(tmp_path / "b.tif")
+    (tmp_path / "here" / "m.csv").write_text(f"path,patient_id\na.tif,A\n{tmp_path / 'b.tif'},B\n")
+    monkeypatch.chdir(tmp_path / "here")
+    run_batch(BatchRequest((), out, manifest=Path("m.csv"), slots=0), Listener())
+    assert [(patient, stage.split(" (")[0]) for patient, stage in stages(out).items()] == [
+        ("A", "cannot be determined"),
+        ("B", "pN0"),
+    ]
+
+
 def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,7 +356,7 @@ def test_unknown_report_is_refused_before_any_work() -> None:
 
 
 def scan_table(path: Path, given: RunTools) -> batch.BatchResult:
-    manifest = read_manifest(path)
+    manifest = read_slide_rows(path)
     refs = manifest_slides(manifest, mpp_um=None, override_mpp=False)
     return scan_manifest(manifest, refs, given, viewer=Listener(), kept={})
 
@@ -426,7 +451,7 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
     paint_slide(tmp_path / "b.tif")
     review = tmp_path / "review.csv"
     review.write_text("slide_id,deposit_id,action,by\na,1,reject,Dr A\n")
-    table = read_manifest(tmp_path / "m.csv")
+    table = read_slide_rows(tmp_path / "m.csv")
     given, told = tools(out), Teller()
 
     def reviewed(ref: SlideRef, viewer: Viewer) -> SlideReport:

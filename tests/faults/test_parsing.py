@@ -12,8 +12,9 @@ from nodescan.annotations import read_asap, read_geojson
 from nodescan.config import default_config_path, load_config
 from nodescan.errors import NodescanError
 from nodescan.inference.card import load_card
-from nodescan.manifest import COLUMNS, read_manifest
+from nodescan.manifest import COLUMNS
 from nodescan.patients.manifest_run import manifest_slides
+from nodescan.patients.slide_rows import read_slide_rows
 
 LONGEST_ERROR = 5000
 """Characters: a file's own words may be quoted, but not without end."""
@@ -62,7 +63,7 @@ def ends_well(read: Callable[[Path], object], path: Path, content: bytes) -> Non
 
 def slides_of(path: Path) -> object:
     """A manifest as `nodescan run --manifest` reads it."""
-    return manifest_slides(read_manifest(path), mpp_um=None, override_mpp=False)
+    return manifest_slides(read_slide_rows(path), mpp_um=None, override_mpp=False)
 
 
 @pytest.fixture(scope="module")

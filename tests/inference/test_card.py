@@ -1,5 +1,7 @@
 """A card's name by its content: what bears on a finding counts, what only tells doesn't."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,12 +47,15 @@ def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_
     assert silent.identity() == card.identity()
 
 
-def test_a_cards_sha256_is_the_same_wherever_it_is_read() -> None:
-    """Read twice it has one name, of 64 hex digits."""
-    folder = packed_models() / "pcam-p4m"
-    assert load_card(folder).sha256() == load_card(folder).sha256()
-    assert int(load_card(folder).sha256(), 16) >= 0
-    assert len(load_card(folder).sha256()) == 64
+def test_a_cards_sha256_is_the_same_wherever_it_is_read(tmp_path: Path) -> None:
+    """A copy has it, too, also one with another system's line ends and its fields in another order."""
+    here, copy = packed_models() / "pcam-p4m", shutil.copytree(packed_models() / "pcam-p4m", tmp_path / "copy")
+    fields = yaml.safe_load((copy / "card.yaml").read_text(encoding="utf-8"))
+    turned = yaml.safe_dump(dict(reversed(fields.items())), sort_keys=False, line_break="\r\n")
+    (copy / "card.yaml").write_bytes(turned.encode())
+    assert (copy / "card.yaml").read_bytes() != (here / "card.yaml").read_bytes()
+    assert load_card(copy).sha256() == load_card(here).sha256()
+    assert re.fullmatch("[0-9a-f]{64}", load_card(copy).sha256())
 
 
 def _with(decision: Decision, **change: object) -> Decision:

@@ -17,12 +17,12 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.units import Micrometers
-from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging, stage_reports
+from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, write_csv, write_run
@@ -42,7 +42,7 @@ def staged(folder: Path, size_um: float, *rows: str, review: str = "") -> Stagin
     others = [report("b", status=Status.FAILED, flags=(REASON,))]
     reports = read_reports(write_run(folder / "run", [planted(size_um), *others]))
     header = "slide_id,patient_id,node_id,sentinel,nodes_removed"
-    manifest = read_manifest(write_csv(folder / "m.csv", header, *rows))
+    manifest = read_slide_rows(write_csv(folder / "m.csv", header, *rows))
     lines = ("slide_id,deposit_id,action,value,by", review)
     corrections = read_corrections(write_csv(folder / "review.csv", *lines)) if review else ()
     return stage_reports(reports, manifest, AJCC8, corrections=corrections)

@@ -6,13 +6,13 @@ import pytest
 
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
-from nodescan.manifest import read_manifest
 from nodescan.patients.manifest_run import manifest_slides, other_stains
+from nodescan.patients.slide_rows import read_slide_rows
 from tests.patients.made_reports import write_csv
 
 
 def slides(path: Path, *, mpp_um: float | None = None, override_mpp: bool = False) -> tuple[SlideRef, ...]:
-    return manifest_slides(read_manifest(path), mpp_um=mpp_um, override_mpp=override_mpp)
+    return manifest_slides(read_slide_rows(path), mpp_um=mpp_um, override_mpp=override_mpp)
 
 
 def test_a_row_becomes_a_slide(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_row_becomes_a_slide(tmp_path: Path) -> None:
         SlideRef("s1", tmp_path / "x" / "a.svs", "P1", "2", 0.25, False),
         SlideRef("b", tmp_path / "x" / "b.svs", "P2", None, 0.5, True),
     )
-    assert other_stains(read_manifest(path)) == ("k (CK)",)
+    assert other_stains(read_slide_rows(path)) == ("k (CK)",)
 
 
 @pytest.mark.parametrize(

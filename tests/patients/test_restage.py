@@ -18,13 +18,13 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
-from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer, class_words
 from nodescan.patients.patient_files import staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
+from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.files import fingerprint
 from tests.patients.made_reports import WORD_SIZES, disc, report, write_csv, write_findings, write_run
@@ -50,7 +50,7 @@ def run(folder: Path) -> Path:
 
 
 def staged(folder: Path, *rows: str, header: str, review: tuple[str, ...] = ()) -> Staging:
-    manifest = read_manifest(write_csv(folder / "manifest.csv", header, *rows))
+    manifest = read_slide_rows(write_csv(folder / "manifest.csv", header, *rows))
     corrections = ()
     if review:
         lines = ("slide_id,deposit_id,action,value,by", *review)
@@ -135,7 +135,7 @@ def test_the_challenge_counts_the_removed_nodes_of_all_sides(
 ) -> None:
     """Stated once of each side; where one side doesn't say, the number isn't known."""
     header = "slide_id,patient_id,node_id,nodes_removed,laterality"
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", header, *rows))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, *rows))
     (patient,) = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17).patients
     assert patient.staged.specimen.nodes_removed == removed
 
@@ -143,7 +143,7 @@ def test_the_challenge_counts_the_removed_nodes_of_all_sides(
 def test_the_challenge_names_a_node_without_a_name_by_its_slide(tmp_path: Path) -> None:
     """The side alone names no node."""
     header = "slide_id,patient_id,node_id,laterality"
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "a2,A,,left", "a3,A,,left", "b1,A,1,right"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, "a2,A,,left", "a3,A,,left", "b1,A,1,right"))
     (patient,) = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17).patients
     assert {node.node_id for node in patient.staged.specimen.nodes} == {"a2", "a3", "right 1"}
 
@@ -151,7 +151,7 @@ def test_the_challenge_names_a_node_without_a_name_by_its_slide(tmp_path: Path) 
 def test_a_patient_without_nodes_is_never_without_tumour(tmp_path: Path) -> None:
     """The challenge's table has no pNX: where no node was removed, its page says that none was examined."""
     header = "slide_id,patient_id,nodes_removed"
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "a2,A,", ",B,0"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, "a2,A,", ",B,0"))
     found = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17)
     page = write_staging(found, tmp_path / "out")[1].read_text()
     assert "No lymph node was examined, so this is not a negative result." in page
@@ -222,7 +222,7 @@ def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumou
     """A macrometastasis on a slide that failed in part, or got no class: neither the files nor the page deny it."""
     seen = replace(report("m", (2624.0,)), status=status, metastasis=None, flags=(Flag("too_much_unread", "Why."),))
     folder = write_run(tmp_path / "run", [seen, report("n", (3000.0,))])
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
     found = stage_reports(read_reports(folder), manifest, AJCC8)
     (path,) = write_staging(found, tmp_path / "out")
     for text in (path.read_text(), (tmp_path / "out" / "patients.json").read_text()):
@@ -237,7 +237,7 @@ def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: P
         report("m", (2624.0,)), status=Status.INCOMPLETE, metastasis=None, flags=(Flag("not_he", "Brown."),)
     )
     folder = write_run(tmp_path / "run", [brown])
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
     found = stage_reports(read_reports(folder), manifest, AJCC8)
     (patient,) = found.patients
     assert patient.staged.words == "cannot be determined (no slide has a result that counts)"
@@ -254,7 +254,7 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
         known = [replace(one, model=replace(one.model, found_from_um=found_from_um)) for one in reports]
         stored = read_reports(write_run(tmp_path / f"run {found_from_um}", known))
         header = "slide_id,patient_id,node_id"
-        manifest = read_manifest(write_csv(tmp_path / "m.csv", header, "n,N,1", "m,M,1", "f,F,1"))
+        manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, "n,N,1", "m,M,1", "f,F,1"))
         found = stage_reports(stored, manifest, AJCC8)
         pages = write_staging(found, tmp_path / "out")
         texts = [*(read_aloud(path.read_text()) for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
@@ -273,7 +273,7 @@ def test_a_deposit_that_nobody_rejected_stays_seen(tmp_path: Path) -> None:
     """Of two deposits on a slide without a class a reader rejects the smaller: the larger is still there to be seen."""
     seen = replace(report("m", (2624.0, 300.0)), status=Status.INCOMPLETE, metastasis=None)
     stored = read_reports(write_run(tmp_path / "run", [seen]))
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
 
     def words(*rows: str) -> str:
         review = read_corrections(write_csv(tmp_path / "r.csv", "slide_id,deposit_id,action,by", *rows))
@@ -337,7 +337,7 @@ def test_a_dispersed_pattern_without_a_large_focus_is_staged(
     )
     one = replace(report("d", (150.0,)), deposits=foci, metastasis=Metastasis.MICRO)
     run = write_run(tmp_path / "run", [one])
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,nodes_on_slide", f"d,D,{nodes}"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,nodes_on_slide", f"d,D,{nodes}"))
     (patient,) = stage_reports(read_reports(run), manifest, AJCC8).patients
     assert patient.staged.words == stage
     assert patient.staged.counts.micro == CountRange(lowest, nodes)
@@ -383,7 +383,7 @@ def test_no_page_of_an_earlier_run_is_linked_beside_a_slide_that_failed(tmp_path
     folder = write_run(tmp_path / "out", [report("a1"), report("b2", status=Status.FAILED, flags=(TRUNCATED,))])
     for name in ("a1", "b2"):
         (folder / name / "report.html").touch()
-    manifest = read_manifest(write_csv(tmp_path / "manifest.csv", "slide_id,patient_id", "a1,A", "b2,B"))
+    manifest = read_slide_rows(write_csv(tmp_path / "manifest.csv", "slide_id,patient_id", "a1,A", "b2,B"))
     found = stage_reports(read_reports(folder), manifest, AJCC8)
 
     def linked() -> list[bool]:
@@ -427,7 +427,7 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
         assert [node.exact for node in found.specimen.nodes] == [False, True][: len(chosen)]
     alone = read_reports(write_run(tmp_path / "alone", [cut]))
     manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "a,A,1")
-    (page,) = write_staging(stage_reports(alone, read_manifest(manifest), AJCC8), tmp_path / "out")
+    (page,) = write_staging(stage_reports(alone, read_slide_rows(manifest), AJCC8), tmp_path / "out")
     assert page.read_text().count("At least micrometastasis") == 2
     (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
     assert (patient["nodes"][0]["cut_off"], patient["nodes"][0]["slides"][0]["cut_off"]) == (True, True)
@@ -442,7 +442,7 @@ def test_nothing_is_at_least_a_macrometastasis() -> None:
 def test_what_the_headline_says_isn_t_said_again_below(tmp_path: Path) -> None:
     """How many nodes were not read whole stands in it; rows of the synoptic table have headers to be read aloud."""
     run = write_run(tmp_path / "run", [report("f", status=Status.FAILED, flags=(TRUNCATED,)), report("n")])
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "f,A,1", "n,A,2"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "f,A,1", "n,A,2"))
     found = stage_reports(read_reports(run), manifest, AJCC8)
     assert answer(found.patients[0].staged) == "This is not a negative result."
     (page,) = (path.read_text() for path in write_staging(found, tmp_path / "out"))
@@ -515,7 +515,7 @@ def test_every_camelyon17_patient_from_reports(shared: Path, tmp_path: Path) -> 
         tmp_path / "run", [report(slide.slide_id, WORD_SIZES[slide.label.word]) for slide in labels.slides]
     )
     rows = [f"{slide.slide_id},{slide.facts.patient_id},{slide.facts.node_id}" for slide in labels.slides]
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
     found = stage_reports(read_reports(folder), manifest, CAMELYON17)
     assert {r.staged.specimen.patient_id: r.staged.words for r in found.patients} == labels.stages
 
@@ -538,7 +538,7 @@ def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> 
     named = replace(stored, slide=SlideRef("1", Path("1")))
     made = Provenance({}, "", "ab" * 32, device="cpu", precision="int8", started="", seconds=1.0)
     reports = [replace(named, provenance=made)]
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "path,patient_id", "1.svs,A"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "path,patient_id", "1.svs,A"))
     review = read_corrections(write_csv(tmp_path / "r.csv", "slide_id,deposit_id,action,by", "1,1,accept,Dr A"))
     found = stage_reports(reports, manifest, AJCC8, corrections=review)
     (patient,) = found.patients
@@ -563,12 +563,12 @@ def test_a_slide_id_that_means_a_report_by_another_spelling_is_an_error(tmp_path
     for wrong in ("A 1", "a_1"):
         folder = write_run(tmp_path / wrong, [report("A_1", (900.0,)), report("c")])
         rows = (f"{wrong},A,1", "c,A,2")
-        manifest = read_manifest(write_csv(tmp_path / "m.csv", header, *rows))
+        manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, *rows))
         with pytest.raises(
             UsageError, match=f"m\\.csv, line 2: there is no report of slide '{wrong}'; did you mean 'A_1'?"
         ):
             stage_reports(read_reports(folder), manifest, AJCC8)
-    both = read_manifest(write_csv(tmp_path / "both.csv", header, "A 1,A,1", "A_1,B,1"))
+    both = read_slide_rows(write_csv(tmp_path / "both.csv", header, "A 1,A,1", "A_1,B,1"))
     assert stage_reports(read_reports(tmp_path / "A 1"), both, AJCC8).not_run == ("A 1",)
 
 
@@ -579,7 +579,7 @@ def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: 
     other = replace(other, model=replace(other.model, name="mine", weights_sha256="12" * 32))
     folder = write_run(tmp_path / "run", [report("a1"), other, report("b1"), report("b2")])
     rows = ("a1,A,1", "a2,A,2", "b1,B,1", "b2,B,2")
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
     found = stage_reports(read_reports(folder), manifest, AJCC8)
     mine, own = "model mine (weights 121212121212, threshold 0.5)", "model m (weights abababababab, threshold 0.5)"
     assert found.mixed == f"{own}: a1, b1, b2; {mine}: a2"
@@ -594,5 +594,5 @@ def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: 
     assert content["mixed_reports"] == found.mixed
     assert "not made alike" in pages[0].read_text().partition("Synoptic")[0]
     assert "not made alike" in (folder / "patients.csv").read_text()
-    alike = read_manifest(write_csv(tmp_path / "alike.csv", "slide_id,patient_id,node_id", *rows[2:]))
+    alike = read_slide_rows(write_csv(tmp_path / "alike.csv", "slide_id,patient_id,node_id", *rows[2:]))
     assert stage_reports(read_reports(folder), alike, AJCC8).mixed == ""

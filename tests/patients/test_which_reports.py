@@ -9,9 +9,9 @@ import pytest
 from nodescan.domain.report import RESULT_VERSION, Provenance, SlideReport, Status
 from nodescan.domain.staging import AJCC8
 from nodescan.errors import UsageError
-from nodescan.manifest import read_manifest
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import stage_reports
+from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, write_csv, write_run
@@ -21,7 +21,7 @@ from tests.patients.made_reports import report, write_csv, write_run
 def test_a_slide_id_without_its_zeros_or_with_its_suffix_is_an_error(tmp_path: Path, wrong: str, meant: str) -> None:
     """A spreadsheet takes zeros from numbers; a slide is called by its file's name without suffix."""
     folder = write_run(tmp_path / "run", [report(meant, (900.0,))])
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id", f"{wrong},A"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id", f"{wrong},A"))
     with pytest.raises(UsageError, match=f"no report of slide '{wrong}'; did you mean '{meant}'?"):
         stage_reports(read_reports(folder), manifest, AJCC8)
 
@@ -29,7 +29,7 @@ def test_a_slide_id_without_its_zeros_or_with_its_suffix_is_an_error(tmp_path: P
 def test_slides_that_only_look_alike_are_two(tmp_path: Path) -> None:
     """What follows a point may be part of a name, and so may zeros behind letters: such a slide was not run."""
     folder = write_run(tmp_path / "run", [report("S23"), report("A07")])
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id", "S23.1,A", "A7,B"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id", "S23.1,A", "A7,B"))
     assert stage_reports(read_reports(folder), manifest, AJCC8).not_run == ("A7", "S23.1")
 
 
@@ -52,7 +52,7 @@ def test_a_patient_is_told_of_its_own_models_and_limits_alone(tmp_path: Path) ->
 
     reports = [by("a", "net-a", 600.0, RESULT_VERSION), by("b", "net-b", 800.0, 1), by("stray", "net-c", 3000.0, 2)]
     folder = write_run(tmp_path / "run", reports)
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "a,A,1", "b,B,1"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "a,A,1", "b,B,1"))
     found = stage_reports(read_reports(folder), manifest, AJCC8)
     notes = {r.staged.specimen.patient_id: {note.code: note.message for note in r.all_notes} for r in found.patients}
     assert "0.6 mm" in notes["A"]["detection_limit"]
@@ -70,7 +70,7 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
     """No tissue was found, or all of it is out of focus: the node was not seen."""
     bare = replace(report("n", status=Status.INCOMPLETE), examined_fraction=0.0)
     folder = write_run(tmp_path / "run", [bare, report("m")])
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "n,A,1", "m,A,2"))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "n,A,1", "m,A,2"))
     (both,) = stage_reports(read_reports(folder), manifest, AJCC8).patients
     assert both.staged.specimen.n_examined == 1
     elements = {fact.label: (fact.value, fact.note) for fact in synoptic(both.staged)}
@@ -92,7 +92,7 @@ def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
     reports += [scanned("g", "3", 41.0), report("h", (900.0,))]  # g: of other pixels, whose ends are alike
     folder = write_run(tmp_path / "run", reports)
     rows = ("a,A,1", "b,A,2", "c,B,1", "d,C,1", "e,C,1", "f,D,1", "g,E,1", "h,A,3")
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
     found = stage_reports(read_reports(folder), manifest, AJCC8)
     words = {result.staged.specimen.patient_id: result.staged.words for result in found.patients}
     assert words == {
@@ -113,7 +113,7 @@ def test_no_order_of_the_rows_makes_a_copy_count(order: tuple[str, ...], tmp_pat
     folder = write_run(tmp_path / "run", [scanned(slide_id, "1") for slide_id in "abc"])
     rows = {"a": "a,p1,1", "b": "b,p1,1", "c": "c,p2,1"}
     path = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *(rows[slide_id] for slide_id in order))
-    found = stage_reports(read_reports(folder), read_manifest(path), AJCC8)
+    found = stage_reports(read_reports(folder), read_slide_rows(path), AJCC8)
     staged = {result.staged.specimen.patient_id: result.staged for result in found.patients}
     assert {one.words for one in staged.values()} == {"cannot be determined (no slide has a result that counts)"}
     reasons = {

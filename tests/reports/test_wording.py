@@ -1,5 +1,6 @@
 """Numbers and words never contradict the finding."""
 
+import os
 from dataclasses import replace
 from math import inf, nextafter
 from pathlib import Path
@@ -287,6 +288,18 @@ def test_paths_outside_the_run_are_taken_out_of_messages() -> None:
     assert without_paths("in /archive/Jane Doe 1961/Data1.dat", report) == "in the slide's folder/Data1.dat"
     near = replace(report, slide=SlideRef("a", Path("a.svs")), flags=(Flag("x", "y"),))
     assert without_paths("a. b. c", near) == "a. b. c"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps a folder that a process works in")
+def test_paths_are_taken_out_where_the_working_directory_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stored report names its slide alone, and its words still are to be had."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    stored = replace(VARIANTS["failed"]().report, slide=SlideRef("a", Path("Doe/a.svs")))
+    assert without_paths("cannot open Doe/a.svs", stored) == "cannot open a.svs"
 
 
 def test_places_count_from_what_viewers_show() -> None:

@@ -15,7 +15,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.imaging.segmentation import find_deposits
 from training import tuning
-from training.discs import as_scores, found_from_um, told_apart
+from training.discs import as_scores, found_from_um, sizes_follow
 from training.known_slides import Known, KnownSlide, SlideScore, SlideScores, score_slide, summarise
 from training.scores import Interval
 from training.tuning import Trial, coverage_factor, size_correction, steadiest, tune
@@ -63,9 +63,9 @@ def test_of_the_smoothest_the_one_with_the_truest_sizes_is_chosen() -> None:
 def test_discs_of_a_network_that_never_saw_phantoms_say_nothing_of_sizes() -> None:
     """All of a phantom called tumour, one length whatever is planted: no size is corrected by that."""
     planted = (100.0, 150.0, 190.0, 250.0, 400.0)
-    assert not told_apart([(size, 694.13) for size in planted])
-    assert not told_apart([(size, None) for size in planted])
-    assert told_apart([(size, size + 12) for size in planted] + [(100.0, None), (100.0, 700.0)])
+    assert not sizes_follow([(size, 694.13) for size in planted])
+    assert not sizes_follow([(size, None) for size in planted])
+    assert sizes_follow([(size, size + 12) for size in planted] + [(100.0, None), (100.0, 700.0)])
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,10 @@ from threading import Lock, Thread
 import distributed
 from dask.system import CPU_COUNT
 
-from nodescan import __version__
 from nodescan.batch.lock import LOCK_FILE, Ticket
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.batch.workers import Opened, Worker
-from nodescan.domain.report import RESULT_VERSION, ModelIdentity
+from nodescan.domain.report import ModelIdentity
 from nodescan.errors import ModelError
 from nodescan.inference.card import find_model, load_card
 
@@ -45,7 +44,6 @@ class ClusterJob:
     identity: ModelIdentity
     stall_s: float
     tasks_on: Mapping[str, int]
-    made_with: tuple[str, int] = (__version__, RESULT_VERSION)
 
     @property
     def ticket(self) -> Ticket:

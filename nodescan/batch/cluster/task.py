@@ -144,7 +144,7 @@ def open_here(job: ClusterJob) -> Told:
     """The task that opens the model before any slide."""
     me = Told(distributed.get_worker().address, socket.gethostname())
     try:
-        answered(partial(check_fit, job), job.stall_s)
+        answered(partial(check_here, job), job.stall_s)
         process = _KEPT.take(job)
     except (NodescanError, TimeoutError) as error:
         return replace(me, error=_named(error, me.host), unfit=True)
@@ -155,19 +155,19 @@ def open_here(job: ClusterJob) -> Told:
 def look(job: ClusterJob) -> str:
     """Why this Dask worker can't work for the run, "" where it can."""
     try:
-        check_fit(job)
+        check_here(job)
     except NodescanError as error:
         return str(_named(error, socket.gethostname()))
     return ""
 
 
-def check_fit(job: ClusterJob) -> None:
+def check_here(job: ClusterJob) -> None:
     """Raises ClusterError, LockLostError or ModelError where this machine can't scan for the run."""
     if job.scan.run_id in _FIT:
         return
-    here = (__version__, RESULT_VERSION)
-    if here != job.made_with:
-        raise ClusterError(f"nodescan {here[0]} is installed there, not {job.made_with[0]}; install the same on all")
+    here, theirs = (__version__, RESULT_VERSION), job.scan.made_with
+    if theirs not in (None, here):
+        raise ClusterError(f"nodescan {here[0]} is installed there, not {theirs[0]}; install the same on all")
     _check_seen(job)
     model_here(job)
     _FIT.add(job.scan.run_id)
@@ -201,7 +201,7 @@ def topic_of(run_id: str) -> str:
 
 
 def _begun(attempt: Attempt, job: ClusterJob) -> bool:
-    check_fit(job)
+    check_here(job)
     return attempt.begin()
 
 

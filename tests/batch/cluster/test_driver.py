@@ -1,7 +1,5 @@
-"""A Dask cluster: whatever happens to its processes costs no result, and a slide is counted by the driver alone."""
+"""The driver of a run on a Dask cluster: what it says before any slide, and what stays where its run ends early."""
 
-import asyncio
-import csv
 import io
 import json
 import os
@@ -10,33 +8,29 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from types import SimpleNamespace
-from typing import Any
-from weakref import WeakSet
 
 import pytest
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install '.[cluster]'")
 
-from distributed.comm.core import CommClosedError
-
+from nodescan import __version__
 from nodescan.batch import run as batch
 from nodescan.batch.cluster import connection, executor, processes, task
-from nodescan.batch.cluster.connection import Cluster
 from nodescan.batch.cluster.processes import threads_of_a_task
 from nodescan.batch.cluster.task import Attempt
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.request import BatchRequest
-from nodescan.batch.run import BatchResult, run_batch
-from nodescan.domain.report import Status
+from nodescan.batch.run import run_batch
+from nodescan.batch.worker_messages import ScanJob
+from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, NodescanError, StalledError, UsageError
 from tests.batch.cluster.fakes import REPOSITORY, Farm, kill, marks
+from tests.batch.cluster.runs import Run, opener, request, rows, slides
 from tests.fakes import paint_slide
 from tests.waiting import PATIENCE_S, gone, until
 
@@ -50,105 +44,6 @@ from nodescan.batch import run as batch
 batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
 sys.exit(cli.main(sys.argv[2:]))
 """
-
-
-@pytest.fixture(scope="module")
-def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    farm = Farm(tmp_path_factory.mktemp("farm"))
-    yield farm
-    farm.end()
-
-
-class Run:
-    """A run in a thread of this process, while a test does harm."""
-
-    def __init__(self, request: BatchRequest) -> None:
-        self.stream = io.StringIO()
-        self._thread = ThreadPoolExecutor(1)
-        self.future: Future[BatchResult] = self._thread.submit(run_batch, request, PlainViewer(self.stream))
-
-    def result(self) -> BatchResult:
-        return self.future.result(PATIENCE_S)
-
-    @property
-    def said(self) -> str:
-        return self.stream.getvalue()
-
-    def until_held(self, farm: Farm, times: int = 1) -> tuple[int, int]:
-        """(worker process, Dask worker) that stands still in mid-slide."""
-        until(lambda: len(marks("held", farm.folder)) >= times or self.future.done(), farm.logs)
-        assert len(marks("held", farm.folder)) == times, (self.future.exception(), self.said, farm.logs())
-        return marks("held", farm.folder)[-1]
-
-
-def opener(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(batch, "ScanJob", partial(batch.ScanJob, opener=f"tests.batch.cluster.fakes:{name}"))
-
-
-def request(folder: Path, farm: Farm, *slides: Path, **more: object) -> BatchRequest:
-    asked = BatchRequest(tuple(map(str, slides)), folder / "out", reports=("json",), scheduler=farm.address)
-    return batch.replace(asked, **more)
-
-
-def slides(folder: Path, names: str, tumour_in: str) -> list[Path]:
-    return [paint_slide(folder / f"{name}.tif", tumour_um=400 if name in tumour_in else 0) for name in names]
-
-
-def rows(folder: Path) -> list[tuple[str, str, str]]:
-    with (folder / "out" / "summary.csv").open(newline="") as file:
-        return [(row["slide_id"], row["status"], row["flags"]) for row in csv.DictReader(file)]
-
-
-def test_slide_whose_machine_is_lost_is_read_on_another(
-    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It has one row and one whole report; each machine opens the model once, and nothing is left running or lying."""
-    opener(monkeypatch, "open_holding_once")
-    farm.ready(2)
-    run = Run(request(tmp_path, farm, *slides(tmp_path, "abcd", tumour_in="a")))
-    _process, dask_worker = run.until_held(farm)
-    os.kill(dask_worker, signal.SIGKILL)
-    result = run.result()
-    assert result.complete
-    assert rows(tmp_path) == [(name, "complete", "") for name in "abcd"]
-    assert result.reports[0].metastasis is not None
-    assert result.reports[0].slide.path == tmp_path / "a.tif"
-    assert "a.tif: the Dask worker that read it was lost" in run.said
-    assert run.said.count("a: complete, micro") == 1
-    opened = marks("opened", farm.folder)
-    assert len(opened) == 2
-    until(lambda: all(gone(pid) for pid, _ in opened))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")) == []
-
-
-def test_slide_whose_machine_is_lost_twice_is_failed(
-    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Although Dask would try it four times: the driver counts. The other slide is whole."""
-    opener(monkeypatch, "open_holding_twice")
-    farm.ready(3)
-    run = Run(request(tmp_path, farm, *slides(tmp_path, "ab", tumour_in="a")))
-    for times in (1, 2):
-        os.kill(run.until_held(farm, times)[1], signal.SIGKILL)
-    run.result()
-    assert rows(tmp_path) == [("a", "failed", "worker_died"), ("b", "complete", "")]
-    report = json.loads((tmp_path / "out" / "a" / "report.json").read_text())
-    assert report["flags"][0]["message"].startswith("the Dask worker that read it was lost twice; if memory ran out")
-
-
-def test_slide_that_kills_its_process_twice_is_failed_and_no_machine_is_lost(
-    tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The Dask worker beside the process lives on; the log holds both deaths."""
-    opener(monkeypatch, "open_dying")
-    farm.ready(2)
-    run = Run(request(tmp_path, farm, *slides(tmp_path, "ab", tumour_in="a")))
-    run.result()
-    assert rows(tmp_path) == [("a", "failed", "worker_died"), ("b", "complete", "")]
-    assert len(marks("died", farm.folder)) == 2
-    assert [worker.poll() for worker in farm.workers] == [None, None]
-    assert "was ended by SIGKILL twice" in run.said
-    assert (tmp_path / "out" / "run.log").read_text().count(" a\n") == 2
 
 
 def driver(folder: Path, farm: Farm, names: str) -> subprocess.Popen[str]:
@@ -204,6 +99,26 @@ def test_interrupted_driver_leaves_nothing_running(tmp_path: Path, farm: Farm) -
     assert rows(tmp_path) == [("a", "complete", "")]
     until(lambda: gone(held))
     assert not (tmp_path / "out" / "b").exists()
+
+
+def test_stopped_scheduler_is_one_line_and_exit_code_1(tmp_path: Path, farm: Farm) -> None:
+    """What is finished stays, the state is said, and the command works again."""
+    farm.ready(2)
+    slides(tmp_path, "ab", tumour_in="b")
+    process = driver(tmp_path, farm, "ab")
+    held, _ = until_one_is_done_and_one_held(tmp_path, farm, process)
+    assert farm.scheduler is not None
+    kill(farm.scheduler)
+    assert process.wait(PATIENCE_S) == 1
+    said = (tmp_path / "said").read_text().splitlines()
+    assert [line for line in said if not re.match(r"slide |model |tcp:|b: \d", line)] == [
+        f"error: {farm.address}: the Dask scheduler stopped or can't be reached any more; what is finished stays; see "
+        "that the scheduler runs, then run the same command again"
+    ]
+    assert rows(tmp_path) == [("a", "complete", ""), ("b", "failed", "failed")]
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["state"] == "interrupted"
+    assert not (tmp_path / "out" / ".run.lock").exists()
+    until(lambda: gone(held))
 
 
 def may_unshare() -> bool:
@@ -306,85 +221,6 @@ def test_cluster_that_cannot_do_the_work_is_said_before_any_slide(
     assert not (tmp_path / "out" / "a").exists()
 
 
-def test_stopped_scheduler_is_one_line_and_exit_code_1(tmp_path: Path, farm: Farm) -> None:
-    """What is finished stays, the state is said, and the command works again."""
-    farm.ready(2)
-    slides(tmp_path, "ab", tumour_in="b")
-    process = driver(tmp_path, farm, "ab")
-    held, _ = until_one_is_done_and_one_held(tmp_path, farm, process)
-    assert farm.scheduler is not None
-    kill(farm.scheduler)
-    assert process.wait(PATIENCE_S) == 1
-    said = (tmp_path / "said").read_text().splitlines()
-    assert [line for line in said if not re.match(r"slide |model |tcp:|b: \d", line)] == [
-        f"error: {farm.address}: the Dask scheduler stopped or can't be reached any more; what is finished stays; see "
-        "that the scheduler runs, then run the same command again"
-    ]
-    assert rows(tmp_path) == [("a", "complete", ""), ("b", "failed", "failed")]
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["state"] == "interrupted"
-    assert not (tmp_path / "out" / ".run.lock").exists()
-    until(lambda: gone(held))
-
-
-def test_slides_are_read_in_two_network_namespaces_and_one_may_be_cut_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A machine whose cable is pulled in mid-slide: the slide is read on the other, once."""
-    opener(monkeypatch, "open_holding_once")
-    (tmp_path / "farm").mkdir()
-    quick = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"}
-    farm = Farm(tmp_path / "farm", listens="0.0.0.0", settings=quick)
-    with two_namespaces() as (names, addresses):
-        try:
-            farm.ready(0)
-            for name, address in zip(names, addresses, strict=True):
-                farm.add(before=["ip", "netns", "exec", name], address=f"tcp://{address}:{farm.port}")
-            farm.wait_for(2)
-            run = Run(request(tmp_path, farm, *slides(tmp_path, "abc", tumour_in="a")))
-            _, dask_worker = run.until_held(farm)
-            cut = names[[worker.pid for worker in farm.workers].index(dask_worker)]
-            subprocess.run(["ip", "link", "set", f"{cut}h", "down"], check=True)
-            assert run.result().complete
-            assert rows(tmp_path) == [(name, "complete", "") for name in "abc"]
-            assert run.said.count("a: complete, micro") == 1
-        finally:
-            farm.end()
-
-
-class two_namespaces:
-    """Two network namespaces, each with a cable to this one: (names, this side's addresses)."""
-
-    def __enter__(self) -> tuple[list[str], list[str]]:
-        self.names = [f"nds{os.getpid() % 10000}{letter}" for letter in "ab"]
-        addresses: list[str] = []
-        try:
-            for number, name in enumerate(self.names):
-                net = f"10.213.{os.getpid() % 100 * 2 + number}"
-                for words in (
-                    f"netns add {name}",
-                    f"link add {name}h type veth peer name {name}n netns {name}",
-                    f"addr add {net}.1/24 dev {name}h",
-                    f"link set {name}h up",
-                    f"-n {name} addr add {net}.2/24 dev {name}n",
-                    f"-n {name} link set {name}n up",
-                    f"-n {name} link set lo up",
-                ):
-                    subprocess.run(["ip", *words.split()], check=True, capture_output=True)
-                addresses.append(f"{net}.1")
-        except (OSError, subprocess.CalledProcessError) as error:
-            self.__exit__()
-            pytest.skip(f"network namespaces can't be made here ({getattr(error, 'stderr', error)!r})")
-        return self.names, addresses
-
-    def __exit__(self, *_: object) -> None:
-        for name in self.names:
-            for words in (f"link del {name}h", f"netns del {name}"):
-                try:
-                    subprocess.run(["ip", *words.split()], check=False, capture_output=True)
-                except OSError:
-                    return
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -427,6 +263,21 @@ def test_dask_is_imported_only_where_a_scheduler_is_named() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+def test_a_machine_with_another_nodescan_gets_no_slides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its findings would be of two versions; the result version counts as well as the name that pip knows."""
+    monkeypatch.setattr(task, "_FIT", set())
+    monkeypatch.setattr(task, "_check_seen", lambda job: None)
+    monkeypatch.setattr(task, "model_here", lambda job: None)
+    scan = ScanJob(tmp_path, tmp_path, "cpu", "scan.yaml", "", ("json",), run_id="r")
+
+    def said(*made_with: object) -> str:
+        return task.look(SimpleNamespace(scan=replace(scan, made_with=made_with)))  # pyright: ignore[reportArgumentType]
+
+    for other in (("0.0", RESULT_VERSION), (__version__, RESULT_VERSION + 1)):
+        assert f"nodescan {__version__} is installed there, not {other[0]}; install the same on all" in said(*other)
+    assert said(__version__, RESULT_VERSION) == ""
+
+
 @pytest.mark.parametrize(("hangs", "unfit"), [("begin", True), ("exists", False), ("fingerprint", False)])
 def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: str, unfit: bool
@@ -434,7 +285,7 @@ def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     """Where the run's folder hangs the worker gets no slides; where the slide's does it has stalled. None waits on."""
     woken = Event()
     monkeypatch.setattr(task.distributed, "get_worker", lambda: SimpleNamespace(address="tcp://me"))
-    monkeypatch.setattr(task, "check_fit", lambda job: None)
+    monkeypatch.setattr(task, "check_here", lambda job: None)
     hanging: object = {"begin": Attempt, "exists": Path, "fingerprint": task}[hangs]
     monkeypatch.setattr(hanging, hangs, lambda _: woken.wait(PATIENCE_S))
     (tmp_path / "a.tif").touch()
@@ -495,89 +346,3 @@ def test_task_gets_its_share_of_the_cores_but_for_the_users_own_word(  # noqa: P
     monkeypatch.setattr(processes.distributed, "get_worker", lambda: worker)
     monkeypatch.setenv("OMP_NUM_THREADS", said)
     assert threads_of_a_task(SimpleNamespace(tasks_on={"tcp://me": known})) == expected  # pyright: ignore[reportArgumentType]
-
-
-class Asked:
-    """A task in Dask's hands, whose outcome never comes, or comes as an error."""
-
-    def __init__(self, error: Exception | None) -> None:
-        self.error = error
-
-    def __await__(self) -> Iterator[None]:
-        if self.error is not None:
-            raise self.error
-        while True:
-            yield
-
-
-@pytest.fixture
-def asking(monkeypatch: pytest.MonkeyPatch) -> Iterator[executor.ClusterExecutor]:
-    """An executor whose scheduler is none; its client's `asked` is what becomes of a task."""
-    monkeypatch.setattr(executor, "_LOOK_EVERY_S", 0.01)
-    loop = asyncio.new_event_loop()
-    running = ThreadPoolExecutor(1)
-    running.submit(loop.run_forever)
-    asking = object.__new__(executor.ClusterExecutor)
-    asking._client = SimpleNamespace(status="running", loop=SimpleNamespace(asyncio_loop=loop), cancel=lambda _: None)
-    asking._cluster, asking._unfit, asking._resources = Cluster("tcp://here:1", None, 600.0), {}, None
-    asking._asked, asking._ended, asking._lock, asking._over = WeakSet(), None, Lock(), Event()
-    yield asking
-    loop.call_soon_threadsafe(loop.stop)
-    running.shutdown()
-
-
-def test_a_connection_that_breaks_while_a_result_comes_over_it_ends_the_run(asking: executor.ClusterExecutor) -> None:
-    """Dask's own executor left whoever waits for the result waiting for ever."""
-    asking._client.submit = lambda *_, **__: Asked(CommClosedError("reset by peer"))
-    with pytest.raises(ClusterError, match="tcp://here:1: the Dask scheduler stopped or can't be reached any more"):
-        asking._result(Event)
-
-
-def test_a_result_that_never_comes_holds_up_no_run_that_ends(asking: executor.ClusterExecutor) -> None:
-    """As of a scheduler whose machine lost its power in the middle of an answer."""
-    asked = Asked(None)
-    asking._client.submit = lambda *_, **__: asked
-    with ThreadPoolExecutor(1) as thread:
-        waits = thread.submit(asking._result, Event)
-        until(lambda: asked in asking._asked)
-        asking._end(ClusterError("the run was stopped"))
-        with pytest.raises(ClusterError, match="the run was stopped"):
-            waits.result(PATIENCE_S)
-
-
-def silent_client(silent: Event) -> Any:
-    """Of a scheduler that says nothing until it is told to."""
-    return SimpleNamespace(scheduler_info=lambda n_workers: silent.wait(10))
-
-
-def test_a_scheduler_that_stands_still_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It neither answers nor refuses, as one that was stopped in its window: told as soon as a worker's silence is."""
-    silent = Event()
-    monkeypatch.setattr(executor, "_LOOK_EVERY_S", 0.01)
-    watched = SimpleNamespace(
-        _cluster=Cluster("tcp://here:1", None, 0.05),
-        _workers=lambda: connection.workers_of(silent_client(silent), None, 0.05),
-        _over=Event(),
-        _lock=Lock(),
-        _asked=[],
-        _ended=None,
-    )
-    watched._end = partial(executor.ClusterExecutor._end, watched)
-    executor.ClusterExecutor._watch(watched)  # pyright: ignore[reportArgumentType]
-    silent.set()
-    assert isinstance(watched._ended, ClusterError)
-    assert "tcp://here:1: the Dask scheduler doesn't answer; what" in str(watched._ended)
-
-
-def test_a_scheduler_that_stands_still_before_there_is_a_worker_ends_the_run() -> None:
-    """It took the client in, and was stopped before it said who works for it."""
-    silent, cluster = Event(), Cluster("tcp://here:1", None, 0.05)
-    with pytest.raises(ClusterError, match=r"tcp://here:1: the Dask scheduler doesn't answer; what is finished stays"):
-        connection.first_workers(silent_client(silent), cluster, None, PlainViewer(io.StringIO()))
-    silent.set()
-
-
-def test_what_was_met_instead_of_a_schedulers_answer_is_told() -> None:
-    """A defect here isn't taken for a scheduler that is only silent."""
-    cluster = Cluster("tcp://here:1", None, 0.05)
-    assert "answer (KeyError: 'workers'); what" in str(connection.silent_scheduler(cluster, KeyError("workers")))
