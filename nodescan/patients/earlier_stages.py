@@ -28,7 +28,7 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
     that it lacks, stages by another table, or what nobody can read; "" where nothing was moved."""
     earlier, mode = _stages_in(folder), staging.table.name
     given = staging.corrections
-    lost = _corrections(earlier or {}) - {_said(json.loads(json.dumps(asdict(one)))) for one in given}
+    lost = _lost(earlier or {}, staging)
     before = mode if earlier is None else earlier.get("mode", mode)
     aside = set_aside(folder) if lost or earlier is None or before != mode else None
     if aside is None:
@@ -44,8 +44,8 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
         return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
     slides = few(sorted({slide_id for slide_id, *_ in lost}), 5)
     return (
-        f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} are not among "
-        "those given now and so have no effect; give all of them in one file"
+        f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} have no "
+        "effect now; give all of them in one file, and all of its slides in the manifest"
     )
 
 
@@ -138,10 +138,24 @@ def _is_page(path: Path) -> bool:
     return BRAND in path.read_bytes()
 
 
+def _lost(earlier: dict[str, Any], staging: Staging) -> set[tuple[str, ...]]:
+    """The corrections of earlier stages that `staging` lacks. What made a patient's stage must do so again: of a slide
+    that is in no patient any more it is given in vain, and the stage would be overwritten by one without it."""
+    own = [asdict(one) for result in staging.patients for one in result.corrections]
+    effective, unused = (
+        {_said(row) for row in json.loads(json.dumps(rows))} for rows in (own, [asdict(one) for one in staging.unused])
+    )
+    return (_effective(earlier) - effective) | (_corrections(earlier) - effective - unused)
+
+
 def _corrections(stages: dict[str, Any]) -> set[tuple[str, ...]]:
     """What a reader said of each deposit in these stages, see `_said`, whether it had an effect or not."""
-    reviews = [patient.get("corrections") for patient in _dicts(stages.get("patients"))]
-    return {_said(row) for review in (*reviews, stages.get("corrections_of_no_patient")) for row in _dicts(review)}
+    return _effective(stages) | {_said(row) for row in _dicts(stages.get("corrections_of_no_patient"))}
+
+
+def _effective(stages: dict[str, Any]) -> set[tuple[str, ...]]:
+    """Those of them that were of a patient's slides."""
+    return {_said(row) for patient in _dicts(stages.get("patients")) for row in _dicts(patient.get("corrections"))}
 
 
 def _said(row: dict[str, Any]) -> tuple[str, ...]:

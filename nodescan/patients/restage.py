@@ -15,7 +15,15 @@ from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.corrections import Applied, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
-from nodescan.patients.slide_rows import ANOTHER_FILE, check_names, check_patients, check_slides, identified, set_apart
+from nodescan.patients.slide_rows import (
+    ANOTHER_FILE,
+    check_names,
+    check_patients,
+    check_renamed,
+    check_slides,
+    identified,
+    set_apart,
+)
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
@@ -95,6 +103,7 @@ def stage_reports(
     check_names(rows, by_slide)
     apart = set_apart(rows, by_slide)
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if apart.get(slide_id) != ANOTHER_FILE}
+    check_renamed(corrections, rows, by_slide)
     reviewed, applied = apply_corrections(reports, corrections)
     own = _staged(rows, by_slide, table, apart=apart)
     after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
