@@ -12,6 +12,7 @@ from typing import Any
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError
 from nodescan.kept_files import BRAND, not_ours
+from nodescan.patients.applied import Applied
 from nodescan.patients.restage import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import safe_name
@@ -89,6 +90,15 @@ def remove_unreviewed(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
+def earlier_corrections(folder: Path) -> tuple[Applied, ...]:
+    """What readers corrected in the stages that stand in a run's folder, and in those that were set aside there.
+
+    Of stages that can't be read none.
+    """
+    places = (folder, *folder.glob(f"{_ASIDE}*"))
+    return tuple(_applied(row) for place in places for row in _rows(_stages_in(place) or {}))
+
+
 def earlier_pages(folder: Path) -> set[str]:
     """Names of the pages that patients.json speaks of; none where there is no such file, or a damaged one."""
     keys = ("patient_id", "specimen_id", "laterality")
@@ -150,7 +160,22 @@ def _lost(earlier: dict[str, Any], staging: Staging) -> set[tuple[str, ...]]:
 
 def _corrections(stages: dict[str, Any]) -> set[tuple[str, ...]]:
     """What a reader said of each deposit in these stages, see `_said`, whether it had an effect or not."""
-    return _effective(stages) | {_said(row) for row in _dicts(stages.get("corrections_of_no_patient"))}
+    return {_said(row) for row in _rows(stages)}
+
+
+def _rows(stages: dict[str, Any]) -> list[dict[str, Any]]:
+    """The corrections of a patients.json, whether they had an effect or not."""
+    reviews = [patient.get("corrections") for patient in _dicts(stages.get("patients"))]
+    return [row for review in (*reviews, stages.get("corrections_of_no_patient")) for row in _dicts(review)]
+
+
+def _applied(row: dict[str, Any]) -> Applied:
+    """A correction of patients.json, without its centre."""
+    number = row.get("deposit_id")
+    words = {key: str(row.get(key, "")) for key in ("slide_id", "action", "before", "after", "by", "comment")}
+    return Applied(
+        **words, deposit_id=number if isinstance(number, int) else 0, before_scan=bool(row.get("before_scan"))
+    )
 
 
 def _effective(stages: dict[str, Any]) -> set[tuple[str, ...]]:

@@ -12,8 +12,9 @@ from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow
+from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction
-from nodescan.patients.corrections import Applied, apply_corrections
+from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.patients.slide_rows import (
     ANOTHER_FILE,
@@ -94,8 +95,12 @@ def stage_reports(
     table: StagingTable,
     *,
     corrections: Sequence[Correction] = (),
+    earlier: Sequence[Applied] = (),
 ) -> Staging:
-    """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review."""
+    """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review.
+
+    earlier: the corrections of stages that were made before.
+    """
     by_slide = {report.slide_id: report for report in reports}
     check_patients(manifest)
     rows = identified(manifest).rows
@@ -104,7 +109,7 @@ def stage_reports(
     apart = set_apart(rows, by_slide)
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if apart.get(slide_id) != ANOTHER_FILE}
     check_renamed(corrections, rows, by_slide)
-    reviewed, applied = apply_corrections(reports, corrections)
+    reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
     own = _staged(rows, by_slide, table, apart=apart)
     after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
     final = _staged(rows, after, table, apart=apart) if corrections else own
