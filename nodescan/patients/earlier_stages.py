@@ -171,11 +171,11 @@ def _rows(stages: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _applied(row: dict[str, Any]) -> Applied:
     """A correction of patients.json, without its centre."""
-    number = row.get("deposit_id")
-    words = {key: str(row.get(key, "")) for key in ("slide_id", "action", "before", "after", "by", "comment")}
-    return Applied(
-        **words, deposit_id=number if isinstance(number, int) else 0, before_scan=bool(row.get("before_scan"))
-    )
+    keys = ("slide_id", "action", "before", "after", "by", "comment")
+    slide_id, action, before, after, by, comment = (str(row.get(key, "")) for key in keys)
+    number, told = row.get("deposit_id"), bool(row.get("before_scan"))
+    deposit_id = number if isinstance(number, int) else 0
+    return Applied(slide_id, deposit_id, action, before, after, by, comment, before_scan=told)
 
 
 def _effective(stages: dict[str, Any]) -> set[tuple[str, ...]]:
