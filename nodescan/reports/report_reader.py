@@ -292,13 +292,15 @@ def _asked(content: Mapping[str, Any]) -> Asked:
 
 
 def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
-    """Where its slide was not judged it is written without a class, and has that of its size here.
+    """Where its slide was not judged it is written without a class, and has that of its size and its cells here.
 
     maybe_cut_off: a flag says that deposits of the slide are; earlier versions don't say of each if it is.
     """
     start, end = content["endpoints_um"]
     diameter_um = Micrometers(finite(content["diameter_um"]))
     found = known(content["class"], _class)
+    cells, cells_uncertainty = known(content["cell_count"], whole), known(content.get("cell_count_uncertainty"), whole)
+    by_size = classify(diameter_um, cells=cells, cells_uncertainty=cells_uncertainty or 0)
     return Deposit(
         id=whole(content["id"]),
         diameter_um=diameter_um,
@@ -306,12 +308,12 @@ def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
         endpoints_um=(point(start), point(end)),
         area_um2=SquareMicrometers(finite(content["area_um2"])),
         centre_um=point(content["centre_um"]),
-        metastasis=classify(diameter_um) if found is None else found,
+        metastasis=by_size if found is None else found,
         outline=(),
         probability_mean=known(content["probability_mean"], finite),
         probability_max=known(content["probability_max"], finite),
-        cells=known(content["cell_count"], whole),
-        cells_uncertainty=known(content.get("cell_count_uncertainty"), whole),
+        cells=cells,
+        cells_uncertainty=cells_uncertainty,
         cut_off=bool(content.get("cut_off", maybe_cut_off)),
     )
 
