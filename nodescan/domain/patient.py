@@ -156,7 +156,7 @@ class Specimen:
 
     @property
     def unclassed_um(self) -> Micrometers | None:
-        """The largest deposit on slides that got no class, None where they show none."""
+        """The largest deposit that got no class, None where there is none; see Section."""
         sections = (section for node in self.nodes for section in node.sections)
         return max((section.unclassed_um for section in sections if section.unclassed_um is not None), default=None)
 

@@ -26,8 +26,9 @@ class Section:
 
     metastasis: None where nothing can be said. reason: why the slide isn't complete. foci, largest_um: None where
     not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit on a
-    slide that got no class; it has no part in the stage, but "no tumour found" would be untrue. uncertainty_um: of
-    largest_um or unclassed_um, None where not known or a reader measured it. class_range: the lowest and the highest
+    slide that got no class, or of which a review that gave it one said nothing; it has no part in the stage, but "no
+    tumour found" would be untrue. uncertainty_um: of largest_um, else of unclassed_um, None where not known or a reader
+    measured it. class_range: the lowest and the highest
     class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
     looked, so a slide that was read whole may yet be of any higher class. judged: False where the network can't judge
     it, or saw none of its tissue, so that it counts as not read. decisive: the deposit that gives it its class, in

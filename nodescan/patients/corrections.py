@@ -164,11 +164,9 @@ def _changed(before: Deposit | None, correction: Correction, target: int) -> Dep
             assert before is not None
             assert correction.size_um is not None
             _check_unit(correction, before)
-            size = correction.size_um
-            found = classify(size, cells=before.cells, cells_uncertainty=before.cells_uncertainty or 0)
-            return replace(
-                before, diameter_um=size, diameter_uncertainty_um=Micrometers(0.0), metastasis=found, cut_off=False
-            )
+            size, exact = correction.size_um, Micrometers(0.0)
+            resized = replace(before, diameter_um=size, diameter_uncertainty_um=exact, cut_off=False)
+            return replace(resized, metastasis=resized.class_measured)
         case "class":
             assert before is not None
             assert correction.label is not None
@@ -194,13 +192,14 @@ def _added(number: int, size_um: Micrometers, centre_um: tuple[float, float]) ->
 def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[int, str]) -> StoredReport:
     """The slide's status and class after the review. vouched: deposits that the reader named -> action.
 
-    Of a slide without a class only those are kept: neither class nor size rests on what nobody vouched for. Where none
-    is, what nobody rejected stays, and stays without a class.
+    Of a slide without a class only those are kept: neither class nor size rests on what nobody vouched for, but it is
+    not forgotten. Where none is, what nobody rejected stays, and stays without a class.
     """
     classless = original.metastasis is None and original.deposits
     counting = [deposit for deposit in changed.deposits if not classless or deposit.id in vouched]
+    left = [deposit.diameter_um for deposit in changed.deposits if deposit not in counting] if counting else []
     verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
-    changed = replace(changed, deposits=tuple(counting) or changed.deposits)
+    changed = replace(changed, deposits=tuple(counting) or changed.deposits, unclassed_um=max(left, default=None))
     worst = verdict.metastasis or Metastasis.NONE
     flags = (*_kept_flags(changed), *deposit_flags(counting), *dispersed_flags(counting), *_contradictions(counting))
     if changed.status is Status.COMPLETE:
