@@ -50,6 +50,25 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
     )
 
 
+def lost_patients(staging: Staging, folder: Path) -> str:
+    """In words, whose unreviewed stages there are none in `staging`, so that writing it removes them; "" for nobody's.
+
+    Asked once what is to be kept was moved, see `set_aside_before`. A patient is there whose specimens and sides are
+    told apart only now.
+    """
+    now = [result.staged.specimen for result in staging.patients]
+    there = {(one.patient_id, one.specimen_id, one.laterality) for one in now} | {
+        (one.patient_id, "", "") for one in now
+    }
+    lost = [names for names in _patients(folder) if names not in there]
+    if not lost:
+        return ""
+    who = few([" ".join(filter(None, names)) for names in lost], 5)
+    return (
+        f"the earlier stages of {who}: removed, for the manifest doesn't list them; give one manifest of all patients"
+    )
+
+
 def set_aside(folder: Path) -> Path | None:
     """Move the stages of earlier reports to a folder of their own, and return it; None where there are none.
 
@@ -101,10 +120,7 @@ def earlier_corrections(folder: Path) -> tuple[Applied, ...]:
 
 def earlier_pages(folder: Path) -> set[str]:
     """Names of the pages that patients.json speaks of; none where there is no such file, or a damaged one."""
-    keys = ("patient_id", "specimen_id", "laterality")
-    found = [[patient.get(key) for key in keys] for patient in _dicts((_stages_in(folder) or {}).get("patients"))]
-    names = [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
-    return set(page_names(names))
+    return set(page_names(_patients(folder)))
 
 
 def check_pages(folder: Path, names: Iterable[str]) -> None:
@@ -129,6 +145,13 @@ def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
         else f"{name}-{hashlib.sha256(repr(names).encode()).hexdigest()[:6]}.html"
         for name, names in zip(plain, patients, strict=True)
     )
+
+
+def _patients(folder: Path) -> list[tuple[str, ...]]:
+    """Patient, specimen and side of each that patients.json speaks of, as `earlier_pages`."""
+    keys = ("patient_id", "specimen_id", "laterality")
+    found = [[patient.get(key) for key in keys] for patient in _dicts((_stages_in(folder) or {}).get("patients"))]
+    return [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
 
 
 def _pages_there(folder: Path) -> list[str]:

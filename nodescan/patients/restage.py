@@ -1,7 +1,7 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
@@ -16,6 +16,7 @@ from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
+from nodescan.patients.manifest_notes import same_file_notes, treatment_notes
 from nodescan.patients.slide_rows import (
     ANOTHER_FILE,
     check_names,
@@ -118,6 +119,7 @@ def stage_reports(
         _result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide)
         for result, before in zip(final, own, strict=True)
     ]
+    results = [_with_notes(result, rows, by_slide) for result in results]
     staged = [by_slide[row.slide_id] for row in rows if row.has_slide and row.is_he and row.slide_id in by_slide]
     used = {correction.slide_id for result in results for correction in result.corrections}
     return Staging(
@@ -142,7 +144,10 @@ def stage_labels(labels: LabelTable, table: StagingTable) -> Staging:
         PatientResult(
             staged,
             stated=labels.stages.get(staged.specimen.patient_id),
-            notes=without_node_ids([fact for fact in facts if fact.patient_id == staged.specimen.patient_id]),
+            notes=(
+                *without_node_ids([fact for fact in facts if fact.patient_id == staged.specimen.patient_id]),
+                *treatment_notes(staged, facts),
+            ),
         )
         for staged in (stage(specimen, table) for specimen in group(labelled_sections(labels), table))
     )
@@ -194,6 +199,14 @@ def _result(
         ),
         models=tuple(sorted({report.made_with.model_words for report in known if report.made_with is not None})),
     )
+
+
+def _with_notes(
+    result: PatientResult, rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
+) -> PatientResult:
+    """With what other rows than the patient's own, and other reports, tell of it."""
+    told = same_file_notes(result.staged, rows, reports), treatment_notes(result.staged, [row.facts for row in rows])
+    return replace(result, notes=(*(note for notes in told for note in notes), *result.notes))
 
 
 def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:

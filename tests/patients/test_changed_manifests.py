@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from nodescan.domain.report import Provenance, SlideReport
-from nodescan.domain.staging import AJCC8
+from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.errors import UsageError
+from nodescan.labels import read_labels
 from nodescan.manifest import read_manifest
 from nodescan.patients.correction_rows import read_corrections
-from nodescan.patients.earlier_stages import set_aside_before
+from nodescan.patients.earlier_stages import lost_patients, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging, stage_reports
+from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, write_csv, write_run
 
@@ -61,3 +62,63 @@ def test_a_correction_of_a_slide_that_is_in_no_patient_now_keeps_the_reviewed_st
     write_staging(later, folder)
     assert not set_aside_before(later, folder)
     assert not set_aside_before(staged(run, "neg1,A,1", review=(ADDED,)), folder)
+
+
+def test_a_second_report_of_a_slide_s_file_is_told(tmp_path: Path) -> None:
+    """Last week's manifest had it as another patient's; a report of another file, or of none, says nothing."""
+    reports = (of_file("s", "f", 2600.0), of_file("t", "f", 2600.0), of_file("u", "g"), report("v"), report("w"))
+    run = write_run(tmp_path / "run", reports)
+
+    def told(*rows: str) -> dict[str, list[str]]:
+        return {
+            result.staged.specimen.patient_id: [
+                note.message for note in result.all_notes if note.code == "same_file_unlisted"
+            ]
+            for result in staged(run, *rows).patients
+        }
+
+    week_2 = told("t,Q,1", "u,R,1", "v,S,1")
+    assert [len(notes) for notes in week_2.values()] == [1, 0, 0]
+    assert week_2["Q"][0].startswith("Slide t: its file was reported as s, too, which this manifest doesn't list.")
+    assert told("s,P,1", "t,P,1") == {"P": []}
+
+
+def test_patients_whose_stages_the_next_manifest_removes_are_told(tmp_path: Path) -> None:
+    """Week 2's manifest alone: the pages of week 1 go. Not where the same patient's sides are told apart now."""
+    run = write_run(tmp_path / "run", [report("s", (2600.0,)), report("t")])
+    folder = tmp_path / "out"
+    write_staging(staged(run, "s,P,1", "t,Q,1"), folder)
+    assert not lost_patients(staged(run, "s,P,1", "t,Q,1"), folder)
+    week_2 = staged(run, "t,Q,1")
+    assert lost_patients(week_2, folder) == (
+        "the earlier stages of P: removed, for the manifest doesn't list them; give one manifest of all patients"
+    )
+    write_staging(week_2, folder)
+    assert not lost_patients(week_2, folder)
+    sided = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,laterality", "s,Q,left", "t,Q,right"))
+    both = stage_reports(read_reports(run), sided, AJCC8)
+    assert not lost_patients(both, folder)
+    write_staging(both, folder)
+    left = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,laterality", "s,Q,left"))
+    assert "stages of Q right: removed" in lost_patients(stage_reports(read_reports(run), left, AJCC8), folder)
+
+
+@pytest.mark.parametrize(
+    ("right", "told"), [("", [[], ["neoadjuvant_not_stated"]]), ("no", [[], []]), ("yes", [[], []])]
+)
+def test_treatment_that_is_stated_of_one_side_alone_is_told(tmp_path: Path, right: str, told: list[list[str]]) -> None:
+    """As where a spreadsheet's cell was joined over both: the other side would lack its y in silence."""
+    run = write_run(tmp_path / "run", [report("l1"), report("r1"), report("o")])
+    header = "slide_id,patient_id,node_id,laterality,neoadjuvant"
+    rows = ("l1,P,1,left,yes", f"r1,P,1,right,{right}", "o,Q,1,left,")
+    manifest = read_manifest(write_csv(tmp_path / "m.csv", header, *rows))
+    found = stage_reports(read_reports(run), manifest, AJCC8)
+    labels = read_labels(
+        write_csv(tmp_path / "l.csv", f"{header},label", "l1,P,1,left,yes,itc", f"r1,P,1,right,{right},itc")
+    )
+    for results in (found.patients[:2], stage_labels(labels, AJCC8).patients):
+        codes = [[note.code for note in result.all_notes] for result in results]
+        assert [[code for code in one if code == "neoadjuvant_not_stated"] for one in codes] == told
+    assert "neoadjuvant_not_stated" not in [note.code for note in found.patients[2].all_notes]
+    by_challenge = stage_reports(read_reports(run), manifest, CAMELYON17)
+    assert "neoadjuvant_not_stated" not in [note.code for one in by_challenge.patients for note in one.all_notes]
