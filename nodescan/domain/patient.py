@@ -101,8 +101,8 @@ class Node:
     def _counts(self, largest: Metastasis) -> NodeCounts:
         counted = [section.foci for section in self.sections if section.foci is not None]
         foci = reduce(add, counted, Foci()) if len(counted) == len(self.sections) else None
-        whole, certain = self.complete and not self.cut_off, self.certain_class
-        return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=foci, certain=certain)
+        whole = self.complete and not any(section.may_rise for section in self.sections)
+        return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=foci, certain=self.certain_class)
 
 
 @dataclass(frozen=True, slots=True)
