@@ -197,7 +197,7 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[i
     """
     classless = original.metastasis is None and original.deposits
     counting = [deposit for deposit in changed.deposits if not classless or deposit.id in vouched]
-    left = [deposit.diameter_um for deposit in changed.deposits if deposit not in counting] if counting else []
+    left = [one.diameter_um for one in changed.deposits if classless and counting and one.id not in vouched]
     verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
     changed = replace(changed, deposits=tuple(counting) or changed.deposits, unclassed_um=max(left, default=None))
     worst = verdict.metastasis or Metastasis.NONE
