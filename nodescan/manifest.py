@@ -48,6 +48,18 @@ stain, an H&E spelt in a new way would drop its slide from the stage."""
 
 _LEADING_ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
 
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
+"""Kinds of dashes that word processors put in place of a hyphen."""
+
+_PARTING = re.compile(r"(?<![0-9])[\s_]+|[\s_]+(?![0-9])")
+"""Blanks and underscores, but for those between two digits: "SLN 1" is SLN1, yet 1_1 is not 11."""
+
+_WHOLE = re.compile(r"([0-9]+)\.0+")
+"""A number as a spreadsheet shows it that took an id for one with decimals."""
+
+_HIDDEN = re.compile(r"[^\w\x20-\x7e]|(?<= ) ")
+"""What print doesn't tell from a plain sign: dashes, blanks that are no spaces, loose accents, second blanks."""
+
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right", "": ""}
 
 
@@ -241,24 +253,32 @@ def _check_all_or_none(facts: Iterable[tuple[tuple[str, ...], NodeFacts]], colum
 def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column: str) -> None:
     """Raise UsageError where two names look alike: one patient or node would be counted as two.
 
-    They differ by case, by blanks, by zeros that a spreadsheet takes from numbers, or by how accents are encoded (file
-    names of macOS: a letter, then its accent).
+    They differ by case, blanks, underscores, kinds of dashes, zeros that a spreadsheet takes from numbers or gives
+    them, or by how accents are encoded (file names of macOS: a letter, then its accent).
     """
     seen: dict[tuple[tuple[str, ...], str], tuple[str, NodeFacts]] = {}
     for group, name, fact in names:
         first, before = seen.setdefault((group, looks(name)), (name, fact))
         if first != name:
             raise fact.where.error(
-                f"{column} {name!r} differs from {first!r} in line {before.where.line} by its case, its blanks, "
-                "leading zeros or the encoding of its accents alone, so they would count as two; write both alike, or "
-                "give names that differ"
+                f"{column} {_shown(name)} differs from {_shown(first)} in line {before.where.line} by its case, "
+                "blanks, underscores, kinds of dashes, leading zeros, a final .0 or the encoding of its accents alone, "
+                "so they would count as two; write both alike, or give names that differ"
             )
+
+
+def _shown(name: str) -> str:
+    """The name in quotes, with each sign that looks like another in print written by its number."""
+    plain = _HIDDEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", name)
+    return f"'{plain}'"
 
 
 def looks(name: str) -> str:
     """What names that a reader takes for one have in common; see _check_case."""
-    plain = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-    return _LEADING_ZEROS.sub("", plain)
+    plain = _DASHES.sub("-", unicodedata.normalize("NFKC", name).casefold()).strip()
+    plain = re.sub(r"[\s_]+", " ", _PARTING.sub("", plain))
+    number = _WHOLE.fullmatch(plain)
+    return _LEADING_ZEROS.sub("", plain if number is None else number[1])
 
 
 def _check_agree(stated: Iterable[tuple[Hashable, object, NodeFacts]], column: str, of: str) -> None:

@@ -85,12 +85,26 @@ def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> No
         (
             "slide_id,patient_id",
             ["s1,P1", "s2,p1"],
-            "patient_id 'p1' differs from 'P1' in line 2 by its case, its blanks",
+            "patient_id 'p1' differs from 'P1' in line 2 by its case, blanks",
         ),
-        ("slide_id,patient_id", ["s1,0042", "s2,42"], "its case, its blanks, leading zeros or"),
+        ("slide_id,patient_id", ["s1,0042", "s2,42"], "leading zeros, a final .0 or"),
         ("slide_id,patient_id,node_id", ["s1,P1,A 1", "s2,P1,A 01"], "node_id 'A 01' differs from 'A 1'"),
         ("slide_id,patient_id", ["s1,M\u00fcller", "s2,Mu\u0308ller"], "the encoding of its accents alone"),
-        ("slide_id,patient_id", ["s1,P 1", "s2,P  1"], "patient_id 'P  1' differs from 'P 1'"),
+        ("slide_id,patient_id", ["s1,P 1", "s2,P  1"], r"patient_id 'P \u00201' differs from 'P 1'"),
+        ("slide_id,patient_id", ["s1,P 7", "s2,P7"], "patient_id 'P7' differs from 'P 7'"),
+        ("slide_id,patient_id", ["s1,S24-1", "s2,S24 - 1"], "patient_id 'S24 - 1' differs from 'S24-1'"),
+        *[
+            ("slide_id,patient_id,node_id", [f"s1,P1,{one}", f"s2,P1,{two}"], f"node_id '{shown}' differs from '{one}'")
+            for one, two, shown in (
+                ("SLN 1", "SLN1", "SLN1"),
+                ("SLN 1", "SLN_1", "SLN_1"),
+                ("SLN-1", "SLN\u20131", r"SLN\u20131"),
+                ("SLN-1", "SLN\u22121", r"SLN\u22121"),
+                ("SLN 1", "SLN\u00a01", r"SLN\u00a01"),
+                ("1", "1.0", "1.0"),
+                ("2", "002.00", "002.00"),
+            )
+        ],
         ("slide_id,patient_id,node_id", ["s1,P1,n1", "s2,P1,N1"], "node_id 'N1' differs from 'n1' in line 2"),
         ("slide_id,mpp", ["s1,250"], "mpp is 250; write um per pixel at level 0"),
         ("slide_id,mpp", ["s1,0.09"], "from 0.1 to 1.2"),
@@ -132,3 +146,13 @@ def test_no_nodes_removed_needs_no_slide(tmp_path: Path) -> None:
     """Such a row says pNX and nothing else."""
     row = manifest(tmp_path, ",P1,0", header="slide_id,patient_id,nodes_removed").rows[0]
     assert not row.has_slide
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("1.1", "11"), ("1", "1.1"), ("1.10", "1.1"), ("1_1", "11"), ("1 1", "11"), ("P 1 1", "P11"), ("1-1", "11")],
+)
+def test_names_of_which_digits_are_parted_otherwise_are_two(tmp_path: Path, names: tuple[str, str]) -> None:
+    """Patient 1, block 1 is not patient 11."""
+    rows = manifest(tmp_path, *(f"s{number},P1,{name}" for number, name in enumerate(names))).rows
+    assert [row.facts.node_id for row in rows] == [*names]

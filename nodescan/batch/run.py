@@ -27,7 +27,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest
-from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
+from nodescan.patients.earlier_stages import lost_patients, remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
@@ -246,6 +246,9 @@ def _write_patients(staging: Staging, tools: RunTools, viewer: Viewer) -> list[s
 
     def write() -> None:
         _move_earlier(staging, tools, viewer)
+        lost = lost_patients(staging, tools.folder)
+        if lost:
+            viewer.note(lost)
         write_staging(staging, tools.folder)
 
     return attempt(write, viewer)

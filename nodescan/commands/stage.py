@@ -70,7 +70,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.domain.naming import how_many
     from nodescan.domain.staging import CAMELYON17
     from nodescan.patients.correction_rows import read_corrections
-    from nodescan.patients.earlier_stages import set_aside_before
+    from nodescan.patients.earlier_stages import earlier_corrections, lost_patients, set_aside_before
     from nodescan.patients.patient_files import check_stages_place, staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
@@ -86,10 +86,10 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     with held(out, option="OUT"):  # a run that goes on there writes reports and stages, too
         reports = read_reports(out)
         check_spacings(reports, rows)
-        staging = stage_reports(reports, rows, table, corrections=review)
-        moved = set_aside_before(staging, out)
-        if moved:
-            tell(f"note: {moved}", sys.stderr)
+        staging = stage_reports(reports, rows, table, corrections=review, earlier=earlier_corrections(out))
+        for told in (set_aside_before(staging, out), lost_patients(staging, out)):
+            if told:
+                tell(f"note: {told}", sys.stderr)
         pages = write_staging(staging, out)
     if staging.mixed:
         tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, is_borderline, is_count_near_limit
+from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, classify, is_borderline, is_count_near_limit
 from nodescan.domain.units import Micrometers, SquareMicrometers
 
 
@@ -43,6 +43,11 @@ class Deposit:
     cells_uncertainty: int | None = None
     class_given: bool = False
     cut_off: bool = False
+
+    @property
+    def class_measured(self) -> Metastasis:
+        """By its size and its cells, whatever its class is said to be."""
+        return classify(self.diameter_um, cells=self.cells, cells_uncertainty=self.cells_uncertainty or 0)
 
     @property
     def borderline(self) -> bool:

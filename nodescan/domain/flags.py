@@ -98,7 +98,9 @@ TOLD_FIRST = (
     "mixed_reports",
     "older_reports",
     "slide_left_out",
+    "same_file_unlisted",
     *DOUBTS,
+    "neoadjuvant_not_stated",
     "treated",
     "not_complete_response",
 )

@@ -101,8 +101,8 @@ class Node:
     def _counts(self, largest: Metastasis) -> NodeCounts:
         counted = [section.foci for section in self.sections if section.foci is not None]
         foci = reduce(add, counted, Foci()) if len(counted) == len(self.sections) else None
-        whole, certain = self.complete and not self.cut_off, self.certain_class
-        return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=foci, certain=certain)
+        whole = self.complete and not any(section.may_rise for section in self.sections)
+        return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=foci, certain=self.certain_class)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Specimen:
 
     @property
     def unclassed_um(self) -> Micrometers | None:
-        """The largest deposit on slides that got no class, None where they show none."""
+        """The largest deposit that got no class, None where there is none; see Section."""
         sections = (section for node in self.nodes for section in node.sections)
         return max((section.unclassed_um for section in sections if section.unclassed_um is not None), default=None)
 

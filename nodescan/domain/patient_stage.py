@@ -107,9 +107,12 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
             if not section.complete:
                 why = section.reason.rstrip(".") or "no reason was recorded"
                 text = f"Node {node.node_id}, slide {section.slide_id}: {section.status.value} ({why})."
-                if section.unclassed_um is not None:
+                if section.unclassed_um is not None and section.metastasis is None:
                     size = size_in_mm(section.unclassed_um, section.uncertainty_um)
                     text += f" Tumour was found on it, the largest deposit {size}: review it."
+                elif section.unclassed_um is not None:
+                    size = size_in_mm(section.unclassed_um, None)
+                    text += f" The review left deposits on it open, the largest {size}: accept or reject them."
                 notes.append(Flag("node_unread", text))
     return notes
 

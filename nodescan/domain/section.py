@@ -26,10 +26,12 @@ class Section:
 
     metastasis: None where nothing can be said. reason: why the slide isn't complete. foci, largest_um: None where
     not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit on a
-    slide that got no class; it has no part in the stage, but "no tumour found" would be untrue. uncertainty_um: of
-    largest_um or unclassed_um, None where not known or a reader measured it. class_range: the lowest and the highest
+    slide that got no class, or of which a review that gave it one said nothing; it has no part in the stage, but "no
+    tumour found" would be untrue. uncertainty_um: of largest_um, else of unclassed_um, None where not known or a reader
+    measured it. class_range: the lowest and the highest
     class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
-    looked, so a slide that was read whole may yet be of any higher class. judged: False where the network can't judge
+    looked, so a slide that was read whole may yet be of any higher class. cut_off_macro: so do macrometastases alone,
+    which can rise no further. judged: False where the network can't judge
     it, or saw none of its tissue, so that it counts as not read. decisive: the deposit that gives it its class, in
     words, with its place; "" where not known. certain: the class that one of the nodes on it has, whichever of them
     its foci lie in; None: metastasis.
@@ -47,6 +49,7 @@ class Section:
     uncertainty_um: Micrometers | None = None
     class_range: tuple[Metastasis, Metastasis] | None = None
     cut_off: bool = False
+    cut_off_macro: bool = False
     judged: bool = True
     decisive: str = ""
     certain: Metastasis | None = None
@@ -68,6 +71,11 @@ class Section:
     def exact(self) -> bool:
         """Whether it can't be of a higher class than was found, but for the uncertainty of sizes."""
         return self.complete and not (self.cut_off and self.metastasis is not Metastasis.MACRO)
+
+    @property
+    def may_rise(self) -> bool:
+        """Whether a deposit may be of a higher class, being cut off: in which node of several it lies is not known."""
+        return self.cut_off and not self.cut_off_macro
 
     @property
     def readable(self) -> bool:

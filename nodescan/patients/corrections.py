@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
 from nodescan.csv_rows import LARGEST_SIZE_UM
 from nodescan.domain.classification import Metastasis, classify
@@ -15,8 +14,9 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
+from nodescan.patients.applied import Applied, by_row, is_before_scan
 from nodescan.patients.correction_rows import Correction
-from nodescan.patients.deposit_places import NEAR_UM, deposit_at, may_mean_another
+from nodescan.patients.deposit_places import NEAR_UM, deposit_at
 from nodescan.reports.report_reader import StoredReport
 
 _UM_IN_MM = 1000
@@ -25,32 +25,15 @@ _MM_LEAST = 0.5
 """A new size of less than a twentieth of the measured one, and in mm at least half of it, was meant in mm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What a correction did, as patients.json has it. before, after: the deposit in words, "" where there is none.
-
-    centre_um: where a deposit was added, None of those that were there.
-    """
-
-    slide_id: str
-    deposit_id: int
-    action: str
-    before: str
-    after: str
-    by: str
-    comment: str
-    centre_um: tuple[float, float] | None = None
-
-
 def apply_corrections(
-    reports: Sequence[StoredReport], corrections: Sequence[Correction]
+    reports: Sequence[StoredReport], corrections: Sequence[Correction], *, earlier: Sequence[Applied] = ()
 ) -> tuple[tuple[StoredReport, ...], tuple[Applied, ...]]:
     """The reports as reviewed, and what was done to each deposit, in the order of the rows.
 
     The class of a slide follows from the deposits that are left. An incomplete slide stays incomplete: a reader's
     deposit makes its class a lower bound. On a slide that got no class (another stain, a failure) only
-    deposits that the reader named count. Raises UsageError where a row fits no slide or no deposit, or two rows
-    contradict each other.
+    deposits that the reader named count. earlier: corrections of the stages that were made before. Raises UsageError
+    where a row fits no slide or no deposit, or two rows contradict each other.
     """
     originals = {report.slide_id: report for report in reports}
     by_slide = dict(originals)
@@ -63,22 +46,26 @@ def apply_corrections(
         report, original = by_slide[correction.slide_id], originals[correction.slide_id]
         target = _target(correction, report, original)
         added = correction.centre_um if correction.action == "add" else None
-        earlier = touched.setdefault((correction.slide_id, added or target), correction)
-        if earlier is not correction:
+        first = touched.setdefault((correction.slide_id, added or target), correction)
+        if first is not correction:
             what = f"deposit {target} is corrected" if added is None else "a deposit is added at this centre"
-            raise correction.where.error(f"{what} in line {earlier.where.line} already")
+            raise correction.where.error(f"{what} in line {first.where.line} already")
         changed, applied = _apply(report, correction, target)
         by_slide[correction.slide_id] = changed
         if correction.action != "reject":
             vouched.setdefault(correction.slide_id, {})[target] = correction.action
         done.append(applied)
-    rows: dict[str, list[Correction]] = {}
+    known = by_row(earlier)
+    done = [
+        replace(one, before_scan=is_before_scan(correction, one, originals[one.slide_id], known))
+        for correction, one in zip(corrections, done, strict=True)
+    ]
     for correction in corrections:
         _check_apart(correction, by_slide[correction.slide_id])
-        rows.setdefault(correction.slide_id, []).append(correction)
-    for name, own in rows.items():
+    outdated = {one.slide_id for one in done if one.before_scan}
+    for name in {correction.slide_id for correction in corrections}:
         concluded = _concluded(by_slide[name], originals[name], vouched.get(name, {}))
-        by_slide[name] = _outdated(concluded, originals[name], own)
+        by_slide[name] = _outdated(concluded) if name in outdated else concluded
     return tuple(by_slide[report.slide_id] for report in reports), tuple(done)
 
 
@@ -123,20 +110,12 @@ def _check_apart(correction: Correction, changed: StoredReport) -> None:
         )
 
 
-def _outdated(changed: StoredReport, original: StoredReport, corrections: Sequence[Correction]) -> StoredReport:
+def _outdated(changed: StoredReport) -> StoredReport:
     """With a flag where deposits were named before the scan that found them: by number, or by another's centre."""
-    made = changed.provenance
-    if made is None or not any(may_mean_another(one, original) for one in corrections):
-        return changed
-    try:
-        scanned = datetime.fromisoformat(made.started).timestamp()
-    except ValueError:
-        return changed
-    if corrections[0].written >= scanned:
-        return changed
     text = (
-        "The corrections were written before this slide was scanned, so numbers of deposits, and places beside their "
-        "centres, may mean others now: compare what was corrected, and name deposits by their centres."
+        "Corrections of this slide were made before it was scanned as it is now, so numbers of deposits, and places "
+        "beside their centres, may mean others: compare what was corrected, then name deposits by their centres, or "
+        "say so in the comment."
     )
     return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
 
@@ -185,11 +164,9 @@ def _changed(before: Deposit | None, correction: Correction, target: int) -> Dep
             assert before is not None
             assert correction.size_um is not None
             _check_unit(correction, before)
-            size = correction.size_um
-            found = classify(size, cells=before.cells, cells_uncertainty=before.cells_uncertainty or 0)
-            return replace(
-                before, diameter_um=size, diameter_uncertainty_um=Micrometers(0.0), metastasis=found, cut_off=False
-            )
+            size, exact = correction.size_um, Micrometers(0.0)
+            resized = replace(before, diameter_um=size, diameter_uncertainty_um=exact, cut_off=False)
+            return replace(resized, metastasis=resized.class_measured)
         case "class":
             assert before is not None
             assert correction.label is not None
@@ -215,13 +192,14 @@ def _added(number: int, size_um: Micrometers, centre_um: tuple[float, float]) ->
 def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[int, str]) -> StoredReport:
     """The slide's status and class after the review. vouched: deposits that the reader named -> action.
 
-    Of a slide without a class only those are kept: neither class nor size rests on what nobody vouched for. Where none
-    is, what nobody rejected stays, and stays without a class.
+    Of a slide without a class only those are kept: neither class nor size rests on what nobody vouched for, but it is
+    not forgotten. Where none is, what nobody rejected stays, and stays without a class.
     """
     classless = original.metastasis is None and original.deposits
     counting = [deposit for deposit in changed.deposits if not classless or deposit.id in vouched]
+    left = [one.diameter_um for one in changed.deposits if classless and counting and one.id not in vouched]
     verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
-    changed = replace(changed, deposits=tuple(counting) or changed.deposits)
+    changed = replace(changed, deposits=tuple(counting) or changed.deposits, unclassed_um=max(left, default=None))
     worst = verdict.metastasis or Metastasis.NONE
     flags = (*_kept_flags(changed), *deposit_flags(counting), *dispersed_flags(counting), *_contradictions(counting))
     if changed.status is Status.COMPLETE:

@@ -12,6 +12,7 @@ from typing import Any
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError
 from nodescan.kept_files import BRAND, not_ours
+from nodescan.patients.applied import Applied
 from nodescan.patients.restage import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import safe_name
@@ -28,7 +29,7 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
     that it lacks, stages by another table, or what nobody can read; "" where nothing was moved."""
     earlier, mode = _stages_in(folder), staging.table.name
     given = staging.corrections
-    lost = _corrections(earlier or {}) - {_said(json.loads(json.dumps(asdict(one)))) for one in given}
+    lost = _lost(earlier or {}, staging)
     before = mode if earlier is None else earlier.get("mode", mode)
     aside = set_aside(folder) if lost or earlier is None or before != mode else None
     if aside is None:
@@ -44,8 +45,27 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
         return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
     slides = few(sorted({slide_id for slide_id, *_ in lost}), 5)
     return (
-        f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} are not among "
-        "those given now and so have no effect; give all of them in one file"
+        f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} have no "
+        "effect now; give all of them in one file, and all of its slides in the manifest"
+    )
+
+
+def lost_patients(staging: Staging, folder: Path) -> str:
+    """In words, whose unreviewed stages there are none in `staging`, so that writing it removes them; "" for nobody's.
+
+    Asked once what is to be kept was moved, see `set_aside_before`. A patient is there whose specimens and sides are
+    told apart only now.
+    """
+    now = [result.staged.specimen for result in staging.patients]
+    there = {(one.patient_id, one.specimen_id, one.laterality) for one in now} | {
+        (one.patient_id, "", "") for one in now
+    }
+    lost = [names for names in _patients(folder) if names not in there]
+    if not lost:
+        return ""
+    who = few([" ".join(filter(None, names)) for names in lost], 5)
+    return (
+        f"the earlier stages of {who}: removed, for the manifest doesn't list them; give one manifest of all patients"
     )
 
 
@@ -89,12 +109,18 @@ def remove_unreviewed(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
+def earlier_corrections(folder: Path) -> tuple[Applied, ...]:
+    """What readers corrected in the stages that stand in a run's folder, and in those that were set aside there.
+
+    Of stages that can't be read none.
+    """
+    places = (folder, *folder.glob(f"{_ASIDE}*"))
+    return tuple(_applied(row) for place in places for row in _rows(_stages_in(place) or {}))
+
+
 def earlier_pages(folder: Path) -> set[str]:
     """Names of the pages that patients.json speaks of; none where there is no such file, or a damaged one."""
-    keys = ("patient_id", "specimen_id", "laterality")
-    found = [[patient.get(key) for key in keys] for patient in _dicts((_stages_in(folder) or {}).get("patients"))]
-    names = [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
-    return set(page_names(names))
+    return set(page_names(_patients(folder)))
 
 
 def check_pages(folder: Path, names: Iterable[str]) -> None:
@@ -121,6 +147,13 @@ def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     )
 
 
+def _patients(folder: Path) -> list[tuple[str, ...]]:
+    """Patient, specimen and side of each that patients.json speaks of, as `earlier_pages`."""
+    keys = ("patient_id", "specimen_id", "laterality")
+    found = [[patient.get(key) for key in keys] for patient in _dicts((_stages_in(folder) or {}).get("patients"))]
+    return [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
+
+
 def _pages_there(folder: Path) -> list[str]:
     """Names of the pages that nodescan wrote: by patients.json, or, where that is damaged, by what stands in them.
 
@@ -138,10 +171,39 @@ def _is_page(path: Path) -> bool:
     return BRAND in path.read_bytes()
 
 
+def _lost(earlier: dict[str, Any], staging: Staging) -> set[tuple[str, ...]]:
+    """The corrections of earlier stages that `staging` lacks. What made a patient's stage must do so again: of a slide
+    that is in no patient any more it is given in vain, and the stage would be overwritten by one without it."""
+    own = [asdict(one) for result in staging.patients for one in result.corrections]
+    effective, unused = (
+        {_said(row) for row in json.loads(json.dumps(rows))} for rows in (own, [asdict(one) for one in staging.unused])
+    )
+    return (_effective(earlier) - effective) | (_corrections(earlier) - effective - unused)
+
+
 def _corrections(stages: dict[str, Any]) -> set[tuple[str, ...]]:
     """What a reader said of each deposit in these stages, see `_said`, whether it had an effect or not."""
+    return {_said(row) for row in _rows(stages)}
+
+
+def _rows(stages: dict[str, Any]) -> list[dict[str, Any]]:
+    """The corrections of a patients.json, whether they had an effect or not."""
     reviews = [patient.get("corrections") for patient in _dicts(stages.get("patients"))]
-    return {_said(row) for review in (*reviews, stages.get("corrections_of_no_patient")) for row in _dicts(review)}
+    return [row for review in (*reviews, stages.get("corrections_of_no_patient")) for row in _dicts(review)]
+
+
+def _applied(row: dict[str, Any]) -> Applied:
+    """A correction of patients.json, without its centre."""
+    keys = ("slide_id", "action", "before", "after", "by", "comment")
+    slide_id, action, before, after, by, comment = (str(row.get(key, "")) for key in keys)
+    number, told = row.get("deposit_id"), bool(row.get("before_scan"))
+    deposit_id = number if isinstance(number, int) else 0
+    return Applied(slide_id, deposit_id, action, before, after, by, comment, before_scan=told)
+
+
+def _effective(stages: dict[str, Any]) -> set[tuple[str, ...]]:
+    """Those of them that were of a patient's slides."""
+    return {_said(row) for patient in _dicts(stages.get("patients")) for row in _dicts(patient.get("corrections"))}
 
 
 def _said(row: dict[str, Any]) -> tuple[str, ...]:

@@ -55,19 +55,21 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
     doubts = {*DOUBTS, "size_near_limit"} if nodes_on_slide > 1 else DOUBTS  # the focus may be another node's class
     largest_um, uncertainty_um = max(sizes, default=(None, None))
+    open_ended = [deposit.metastasis for deposit in report.deposits if deposit.may_be_larger]
     return Section(
         slide_id=report.slide_id,
         status=report.status,
         metastasis=report.metastasis,
         largest_um=largest_um if said else None,
-        unclassed_um=None if said or report.not_judged else largest_um,
+        unclassed_um=None if report.not_judged else report.unclassed_um if said else largest_um,
         uncertainty_um=uncertainty_um or None,
         class_range=_class_range(report),
         foci=_foci(report),
         nodes_on_slide=nodes_on_slide,
         reason=" ".join(reasons(report.flags)),
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
-        cut_off=any(deposit.may_be_larger for deposit in report.deposits),
+        cut_off=bool(open_ended),
+        cut_off_macro=all(found is Metastasis.MACRO for found in open_ended),
         judged=said or (report.not_judged is None and report.examined_fraction != 0),
         decisive=_decisive(report) if said else "",
         certain=_certain(report, nodes_on_slide),

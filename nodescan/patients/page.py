@@ -31,7 +31,11 @@ _BY_CLASS = {
     Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
 }
 
-_CUT_OFF = "Micrometastases, in the sections examined."
+_AT_LEAST = {
+    Metastasis.ITC: "Isolated tumour cells, in the sections examined.",
+    Metastasis.MICRO: "Micrometastases, in the sections examined.",
+}
+"""What is said of them where there may be larger ones."""
 
 _BY_SPLIT = (
     "Dispersed tumour cells on a slide that several nodes share, in the sections examined: a micrometastasis if more "
@@ -119,9 +123,8 @@ def answer(staged: Staged) -> str:
         return "No lymph node was examined, so this is not a negative result."
     found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
     split = staged.specimen.certain_class is not found
-    said = _by_size(staged) or (
-        _BY_SPLIT if split else _CUT_OFF if cut_off and found is Metastasis.MICRO else _BY_CLASS[found]
-    )
+    larger = _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
+    said = _by_size(staged) or (_BY_SPLIT if split else larger.get(found, _BY_CLASS[found]))
     if not staged.n_unread and not cut_off:
         return said
     verb = "was" if staged.n_unread == 1 else "were"
@@ -129,7 +132,7 @@ def answer(staged: Staged) -> str:
     if cut_off:
         cut = "a deposit is cut off"
         missing = f"{missing}, and {cut}" if staged.n_unread else cut.capitalize()
-    seen = "" if staged.specimen.unclassed_um is None else "Tumour was found on a slide that got no class: review it. "
+    seen = "" if staged.specimen.unclassed_um is None else "Tumour was found that has no class: review it. "
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
     lower = ", or lower by the borderline size" if staged.borderline and staged.may_be[0] is not staged.lowest else ""
@@ -146,6 +149,7 @@ def _by_size(staged: Staged) -> str:
     largest = staged.specimen.largest
     foci = None if largest is None else largest.foci
     alone = foci is not None and foci.itc + foci.micro + foci.macro == 1  # then its slide's classes are its own
+    alone &= staged.specimen.unclassed_um is None
     whose = "the largest" if largest is not None and alone and largest.classes[-1] is highest else "a"
     return (
         f"The size of {whose} deposit in the sections examined reaches, within its uncertainty, the limit of "
@@ -218,6 +222,8 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
     size, unclassed = largest_words(staged), staged.specimen.unclassed_um
     if not size and unclassed is not None:
         return size_in_mm(unclassed, None), "on a slide that got no class"
+    if unclassed is not None:
+        return size, f"and {size_in_mm(unclassed, None)} without a class; never added up"
     return size or "none measured", "never added up" if size or staged.size_certain else "so far; never added up"
 
 

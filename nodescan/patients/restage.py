@@ -1,7 +1,7 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
@@ -12,10 +12,19 @@ from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow
+from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction
-from nodescan.patients.corrections import Applied, apply_corrections
+from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
-from nodescan.patients.slide_rows import ANOTHER_FILE, check_names, check_patients, check_slides, set_apart
+from nodescan.patients.manifest_notes import same_file_notes, treatment_notes
+from nodescan.patients.slide_rows import (
+    ANOTHER_FILE,
+    check_names,
+    check_patients,
+    check_renamed,
+    check_slides,
+    set_apart,
+)
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
@@ -86,10 +95,12 @@ def stage_reports(
     table: StagingTable,
     *,
     corrections: Sequence[Correction] = (),
+    earlier: Sequence[Applied] = (),
 ) -> Staging:
     """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review.
 
-    The manifest is of read_slide_rows. Raises UsageError where a row names no patient, or no certain slide.
+    The manifest is of read_slide_rows; earlier: the corrections of stages that were made before. Raises UsageError
+    where a row names no patient, or no certain slide, and what apply_corrections does.
     """
     by_slide = {report.slide_id: report for report in reports}
     check_patients(manifest)
@@ -98,7 +109,8 @@ def stage_reports(
     check_names(rows, by_slide)
     apart = set_apart(rows, by_slide)
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if apart.get(slide_id) != ANOTHER_FILE}
-    reviewed, applied = apply_corrections(reports, corrections)
+    check_renamed(corrections, rows, by_slide)
+    reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
     own = _staged(rows, by_slide, table, apart=apart)
     after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
     final = _staged(rows, after, table, apart=apart) if corrections else own
@@ -107,6 +119,7 @@ def stage_reports(
         _result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide)
         for result, before in zip(final, own, strict=True)
     ]
+    results = [_with_notes(result, rows, by_slide) for result in results]
     staged = [by_slide[row.slide_id] for row in rows if row.has_slide and row.is_he and row.slide_id in by_slide]
     used = {correction.slide_id for result in results for correction in result.corrections}
     return Staging(
@@ -131,7 +144,10 @@ def stage_labels(labels: LabelTable, table: StagingTable) -> Staging:
         PatientResult(
             staged,
             stated=labels.stages.get(staged.specimen.patient_id),
-            notes=without_node_ids([fact for fact in facts if fact.patient_id == staged.specimen.patient_id]),
+            notes=(
+                *without_node_ids([fact for fact in facts if fact.patient_id == staged.specimen.patient_id]),
+                *treatment_notes(staged, facts),
+            ),
         )
         for staged in (stage(specimen, table) for specimen in group(labelled_sections(labels), table))
     )
@@ -183,6 +199,14 @@ def _result(
         ),
         models=tuple(sorted({report.made_with.model_words for report in known if report.made_with is not None})),
     )
+
+
+def _with_notes(
+    result: PatientResult, rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
+) -> PatientResult:
+    """With what other rows than the patient's own, and other reports, tell of it."""
+    told = same_file_notes(result.staged, rows, reports), treatment_notes(result.staged, [row.facts for row in rows])
+    return replace(result, notes=(*(note for notes in told for note in notes), *result.notes))
 
 
 def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:

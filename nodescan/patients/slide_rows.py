@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodescan.manifest import Manifest, ManifestRow, read_manifest
+from nodescan.patients.correction_rows import Correction
 from nodescan.reports.report_reader import StoredReport
 from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.files import fingerprint
@@ -118,3 +119,24 @@ def _copy_words(other: ManifestRow) -> str:
         f"its file is a copy of that of slide {other.slide_id}, {node}patient {facts.patient_id}, so one of the two is "
         "the wrong file: put the right one there and run it"
     )
+
+
+def check_renamed(
+    corrections: Sequence[Correction], rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
+) -> None:
+    """Raise UsageError where a correction names a slide that no row lists, by the report of a file that one does.
+
+    So it is where another slide of its name joined the manifest: both are called otherwise then, and the correction
+    would change an old report that nobody is staged by.
+    """
+    listed = {row.slide_id for row in rows if row.has_slide}
+    for correction in corrections:
+        old = reports.get(correction.slide_id) if correction.slide_id not in listed else None
+        if old is None or not old.fingerprint:
+            continue
+        now = sorted(name for name in listed & reports.keys() if reports[name].fingerprint == old.fingerprint)
+        if now:
+            raise correction.where.error(
+                f"slide {correction.slide_id!r} is not in the manifest, and its file is called {now[0]!r} there: "
+                "write that, and see that it means the same deposit"
+            )

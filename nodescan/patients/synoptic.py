@@ -103,7 +103,9 @@ def _size(staged: Staged) -> str:
 def _size_note(staged: Staged) -> str:
     if not largest_words(staged):
         return ""
-    return "one contiguous deposit in one section; sizes are never added"
+    unclassed = staged.specimen.unclassed_um
+    left = "" if unclassed is None else f"; a deposit of {size_in_mm(unclassed, None)} that has no class is left out"
+    return f"one contiguous deposit in one section; sizes are never added{left}"
 
 
 def _examined(staged: Staged) -> tuple[str, str]:

@@ -4,14 +4,14 @@ import json
 import re
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
 
-from nodescan.domain.classification import CLASS_OF, classify
+from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import SAFE_NAME
@@ -34,9 +34,11 @@ class StoredReport(SlideReport):
     """One report.json, in `folder`. deposits: without their outlines, see `read_deposit_shapes`; no detections.
 
     slide: its id alone, unless the reader was told whose report it is. info: without format, reader and warnings.
+    unclassed_um: the largest deposit of which a review that gave the slide its class said nothing.
     """
 
     folder: Path
+    unclassed_um: Micrometers | None = None
 
     @property
     def slide_id(self) -> str:
@@ -228,9 +230,7 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
 def _check_concluded(report: StoredReport, content: Mapping[str, Any]) -> None:
     """Raises ValueError where class and sizes don't follow from one another: somebody edited them."""
     found = report.deposits
-    by_size = [
-        classify(one.diameter_um, cells=one.cells, cells_uncertainty=one.cells_uncertainty or 0) for one in found
-    ]
+    by_size = [one.class_measured for one in found]
     follow = [one.metastasis for one in found], report.metastasis, content["largest_deposit_um"], content["n_foci"]
     if follow != (by_size, class_found(found), report.largest_deposit_um, report.known_foci):
         raise ValueError("class, sizes and number of foci don't fit; what a reader says belongs into --corrections")
@@ -291,21 +291,20 @@ def _asked(content: Mapping[str, Any]) -> Asked:
 
 
 def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
-    """Where its slide was not judged it is written without a class, and has that of its size here.
+    """Where its slide was not judged it is written without a class, and has that of its size and its cells here.
 
     maybe_cut_off: a flag says that deposits of the slide are; earlier versions don't say of each if it is.
     """
     start, end = content["endpoints_um"]
-    diameter_um = Micrometers(finite(content["diameter_um"]))
     found = known(content["class"], CLASS_OF.__getitem__)
-    return Deposit(
+    deposit = Deposit(
         id=whole(content["id"]),
-        diameter_um=diameter_um,
+        diameter_um=Micrometers(finite(content["diameter_um"])),
         diameter_uncertainty_um=Micrometers(finite(content["diameter_uncertainty_um"])),
         endpoints_um=(point(start), point(end)),
         area_um2=SquareMicrometers(finite(content["area_um2"])),
         centre_um=point(content["centre_um"]),
-        metastasis=classify(diameter_um) if found is None else found,
+        metastasis=Metastasis.ITC if found is None else found,
         outline=(),
         probability_mean=known(content["probability_mean"], finite),
         probability_max=known(content["probability_max"], finite),
@@ -313,3 +312,4 @@ def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
         cells_uncertainty=known(content.get("cell_count_uncertainty"), whole),
         cut_off=bool(content.get("cut_off", maybe_cut_off)),
     )
+    return deposit if found is not None else replace(deposit, metastasis=deposit.class_measured)

@@ -516,6 +516,22 @@ def test_log_hears_of_patients_that_cannot_be_written(
     assert "patients.csv" in lines[-2]["message"]
 
 
+def test_patients_that_the_next_manifest_lacks_are_told(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Week 2's manifest, run into the folder of week 1: whose pages go is said, once."""
+    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (ColourPredictor(), 1))
+    told = Teller()
+    for name in ("a", "b"):
+        paint_slide(tmp_path / f"{name}.tif")
+        (tmp_path / "m.csv").write_text(f"path,patient_id\n{name}.tif,{name}\n")
+        run_batch(BatchRequest((), out, manifest=tmp_path / "m.csv", slots=0), told)
+    assert [text.partition(",")[0] for text in told.notes if "earlier stages" in text] == [
+        "the earlier stages of a: removed"
+    ]
+    assert [page.name for page in (out / "patients").iterdir()] == ["b.html"]
+
+
 def test_slides_that_lie_among_the_pages_stay_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cohort with a folder for each patient, which is the output folder, too: pages are moved, no slides."""
     monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (ColourPredictor(), 1))

@@ -204,11 +204,24 @@ def test_a_second_review_that_lacks_the_first_ones_corrections_says_so(
         assert stage(str(run), "--manifest", str(manifest), "--corrections", str(review)) in (0, 1)
     told = capsys.readouterr().err
     assert (
-        told.count("note: the stages of an earlier review: moved to patients-before-1, since its corrections of a are")
+        told.count("note: the stages of an earlier review: moved to patients-before-1, since its corrections of a have")
         == 1
     )
     assert [path.name for path in run.glob("patients-before-*")] == ["patients-before-1"]
     assert "Dr A" in (run / "patients-before-1" / "patients" / "A.html").read_text()
+
+
+def test_patients_of_an_earlier_manifest_are_told_before_their_pages_go(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once: what stands there afterwards is this manifest's."""
+    run, manifest = a_run(tmp_path)
+    stage(str(run), "--manifest", str(manifest))
+    later = write_csv(tmp_path / "later.csv", "slide_id,patient_id,node_id", "c,C,1")
+    for _ in range(2):
+        stage(str(run), "--manifest", str(later))
+    assert capsys.readouterr().err.count("note: the earlier stages of A: removed, for the manifest doesn't list") == 1
+    assert [path.name for path in (run / "patients").iterdir()] == ["C.html"]
 
 
 def test_reports_that_were_not_made_alike_are_told_on_stderr(

@@ -89,6 +89,19 @@ def test_of_a_slide_without_a_class_only_what_was_vouched_for_counts(tmp_path: P
     assert (slide.metastasis, slide.at_least, slide.largest_deposit_um) == (Metastasis.MICRO, True, 261.0)
 
 
+@pytest.mark.parametrize("action", ["accept,", "resize,100"])
+def test_cells_class_what_is_accepted_on_a_slide_that_was_not_judged(tmp_path: Path, action: str) -> None:
+    """Clearly more than 200 cells in 0.1 mm are a micrometastasis, whether the reader measured it anew or not."""
+    odd = report("e", (100.0,), status=Status.INCOMPLETE, flags=(Flag("not_he", "Brown."),))
+    (deposit,) = odd.deposits
+    counted = replace(deposit, cells=250, cells_uncertainty=10)
+    stored = read_reports(write_run(tmp_path, [replace(odd, metastasis=None, at_least=False, deposits=(counted,))]))
+    review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, f"e,1,,,{action},Dr A"))
+    (slide,), _ = apply_corrections(stored, review)
+    assert (slide.metastasis, slide.at_least) == (Metastasis.MICRO, True)
+    assert "cell_count_decides" in [flag.code for flag in slide.flags]
+
+
 def test_add_classes_by_size(tmp_path: Path) -> None:
     """A deposit that the software missed makes the slide what its size says."""
     slide = reviewed(tmp_path, "b,,1000,1000,add,201,Dr A")[0]["b"]

@@ -51,6 +51,7 @@ def dispersed(*sizes_um: float, cells: int) -> SlideReport:
         ((3000.0, 150.0), 2, "pN1a", CountRange(1, 2)),
         ((900.0, 150.0), 2, "at least pN1mi", CountRange(1, 2)),
         ((3000.0, 150.0), 1, "pN1a", CountRange(1, 1)),
+        ((5000.0,), 4, "pN1a", CountRange(1, 1)),
     ],
 )
 def test_a_focus_that_is_cut_off_may_be_a_metastasis_of_another_node(

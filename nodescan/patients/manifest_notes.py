@@ -1,0 +1,56 @@
+"""What the reader of one patient's stage must know that the rows and reports of its own slides don't tell."""
+
+from collections.abc import Mapping, Sequence
+
+from nodescan.domain.flags import Flag
+from nodescan.domain.naming import few
+from nodescan.domain.patient import Staged
+from nodescan.manifest import ManifestRow, NodeFacts
+from nodescan.reports.report_reader import StoredReport
+
+_NAMED = 5
+"""So many names stand in a note."""
+
+
+def same_file_notes(
+    staged: Staged, rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
+) -> tuple[Flag, ...]:
+    """Slides of which the folder holds a second report, by a name that no row lists.
+
+    It may be another patient's of an earlier manifest, so that one file counts for two. But a slide that was renamed
+    leaves its old report there, too, so nothing is refused.
+    """
+    listed = {row.slide_id for row in rows if row.has_slide}
+    slides = [section.slide_id for node in staged.specimen.nodes for section in node.sections]
+    unlisted: dict[str, list[str]] = {}
+    for slide_id in sorted(reports.keys() - listed):
+        unlisted.setdefault(reports[slide_id].fingerprint, []).append(slide_id)
+    others = {slide_id: unlisted.get(reports[slide_id].fingerprint, []) for slide_id in slides if slide_id in reports}
+    return tuple(
+        Flag(
+            "same_file_unlisted",
+            f"Slide {slide_id}: its file was reported as {few(names, _NAMED)}, too, which this manifest doesn't list. "
+            "If that is another patient's slide, one of the two is the wrong file; if this one was renamed, move that "
+            "report out of the folder.",
+        )
+        for slide_id, names in others.items()
+        if names and reports[slide_id].fingerprint
+    )
+
+
+def treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, ...]:
+    """That nothing is said of treatment here, but of the patient's other side or specimen; "no" is something.
+
+    facts: of all rows. A spreadsheet's cell that was joined over both sides leaves the second one's empty.
+    """
+    one = staged.specimen
+    own = (one.patient_id, one.specimen_id, one.laterality)
+    here = [fact.neoadjuvant for fact in facts if fact.specimen == own]
+    elsewhere = [fact.neoadjuvant for fact in facts if fact.patient_id == one.patient_id and fact.specimen != own]
+    if not staged.table.with_modifiers or not one.nodes or set(here) != {None} or True not in elsewhere:
+        return ()
+    text = (
+        "By the table another specimen or side of this patient was removed after neoadjuvant treatment; of this one it "
+        "says nothing, so it is staged without y: fill in neoadjuvant here, too."
+    )
+    return (Flag("neoadjuvant_not_stated", text),)
