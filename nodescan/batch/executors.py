@@ -232,7 +232,7 @@ class LocalSlots(SlideExecutor):
             told = self._stopped or ref.slide_id in self._died
             self._died.add(ref.slide_id)
         if not told:
-            viewer.note(f"{error}; {TRIED_ONCE_MORE}")
+            viewer.note(f"{ref.path.name}: {error.reason}; {TRIED_ONCE_MORE}")
 
     def _give_up(self, error: NodescanError, viewer: Viewer) -> None:
         with self._lock:
@@ -289,7 +289,9 @@ def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
         reason = f"{second.reason} twice, the second time with no other slide running"
     else:
         reason = f"{first.reason}; tried again alone, {second.reason}"
-    if "SIGKILL" in second.reason:
+    if second.remedy:
+        remedy = second.remedy
+    elif "SIGKILL" in second.reason:
         remedy = "if memory ran out, run it on a machine with more"
     else:
         remedy = "the file may be damaged: export it from the scanner again"

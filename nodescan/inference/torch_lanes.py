@@ -13,20 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nodescan.errors import DeviceError
+from nodescan.errors import first_line
+from nodescan.inference.gpu_errors import gpu_errors, is_lost, is_out_of_memory, lost, no_room
 from nodescan.inference.lanes import Answer, lane_count
 
 _CHUNK_PX = 400_000
 """Small pictures, as in training, share a lane's turn up to so many pixels; a slide's tile has a turn of its own."""
-
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "unable to find an engine",
-    "unable to find a valid cudnn algorithm",
-    "alloc_failed",
-    "allocation_failed",
-)
-"""What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'."""
 
 _GOOD_BATCHES = 100
 """After so many that fitted, a halved batch size is doubled again: what took the memory may be gone. If not, one batch
@@ -80,7 +72,8 @@ class CudaLanes:
         self._shape: tuple[int, ...] = ()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        """As Lanes'. Raises DeviceError where not even one tile fits into the GPU's memory."""
+        """As Lanes'. Raises DeviceError where not even one tile fits into the GPU's memory, and DeviceLostError, as
+        what it returns does, where the GPU fails."""
         if self._good >= _GOOD_BATCHES and self._batch_size < self._largest_batch:
             self._resize(min(2 * self._batch_size, self._largest_batch))
         most = self._batch_size
@@ -90,18 +83,17 @@ class CudaLanes:
         try:
             answer = self._started(tiles)
         except RuntimeError as error:
-            why = str(error).partition("\n")[0]
-            if not any(words in why.lower() for words in _OUT_OF_MEMORY):
+            if is_lost(error):
+                raise lost(error) from error
+            if not is_out_of_memory(error):
                 raise
+            why = first_line(error)
         else:
             self._good += 1
             return answer
         # Not while the error is handled: it holds on to the tensors of the batch that didn't fit.
         if most == 1:
-            said = why.partition(". ")[0]
-            raise DeviceError(
-                f"the GPU has no room for one tile ({said}); end other programs on it, or use --device cpu"
-            )
+            raise no_room("one tile", why.partition(". ")[0])
         torch.cuda.empty_cache()
         self._resize(most // 2)
         return self.start(tiles)
@@ -147,7 +139,8 @@ class _Slot:
 
         def wait() -> NDArray[np.float32]:
             if not taken:
-                self.settle()
+                with gpu_errors("the answers of tiles"):
+                    self.settle()
             return taken[0]
 
         return wait

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.errors import DeviceError, ModelError
+from nodescan.errors import DeviceError, DeviceLostError, ModelError
 from tests.fakes import ColourPredictor
 
 PIDS = "NODESCAN_TEST_PIDS"
@@ -93,6 +93,26 @@ def open_failing_ever_after(folder: Path, *, device: str, slot: int) -> tuple[To
 
     predictor = Touchy(fail)
     return predictor, 1
+
+
+def open_on_failing_gpu(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    """Its GPU fails at tumour, and at everything after that."""
+    predictor: Touchy
+
+    def fail() -> None:
+        predictor.raises = DeviceLostError(f"the GPU failed (CUDA error: launch failure); {DeviceLostError.remedy}")
+        raise predictor.raises
+
+    predictor = Touchy(fail)
+    return predictor, 1
+
+
+def open_on_gpu_that_fails_once(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    """As open_on_failing_gpu in the first process; the second one's GPU does its work."""
+    if (folder / "failed").exists():
+        return Touchy(lambda: None), 1
+    (folder / "failed").touch()
+    return open_on_failing_gpu(folder, device=device, slot=slot)
 
 
 def open_robbing(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nodescan.errors import DeviceError
+from nodescan.errors import DeviceError, DeviceLostError, first_line
 from nodescan.inference import torch_lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.torch_lanes import CudaLanes
@@ -151,16 +151,49 @@ def test_answers_are_waited_for_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(how == {"blocking": True} for how in asked)
 
 
+LOST = [
+    RuntimeError("CUDA error: unspecified launch failure\nSearch for `cudaErrorLaunchFailure' in ..."),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: an illegal memory access was encountered"),
+]
+"""What a GPU fails with that isn't want of memory; torch before 2.8 has no class of its own for it."""
+
+
 @pytest.mark.usefixtures("no_gpu")
-def test_other_errors_are_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only want of memory is cured by halving."""
-    net = Means()
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_a_gpu_that_fails_is_told_as_such_and_not_tried_again(error: RuntimeError) -> None:
+    """Only want of memory is cured by halving; the first line alone is said, with what to do."""
+    net = Means(room=0, error=error)
+    with pytest.raises(DeviceLostError) as raised:
+        CudaLanes(net, CPU, batch_size=4).start(made_tiles(4, 32))
+    assert net.computed == [4]
+    assert raised.value.reason == f"the GPU failed ({first_line(error)})"
+    assert str(raised.value).endswith("; look at it with nvidia-smi and run again, or use --device cpu")
 
-    def broken(pixels: Tensor) -> Tensor:
-        net.computed.append(len(pixels))
-        raise RuntimeError("CUDA error: unspecified launch failure")
 
-    monkeypatch.setattr(net, "forward", broken)
-    with pytest.raises(RuntimeError, match="unspecified"):
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_a_gpu_that_fails_later_is_told_as_such_where_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+) -> None:
+    """CUDA tells of a failure at whatever call comes next: the wait for the answers, or the next batch's."""
+
+    def synchronize(_: OnNoGpu) -> None:
+        raise error
+
+    lanes, tiles = CudaLanes(Means(), CPU, batch_size=1), made_tiles(3, 32)
+    answer = lanes.start(tiles)
+    monkeypatch.setattr(OnNoGpu, "synchronize", synchronize)
+    with pytest.raises(DeviceLostError, match=r"^the GPU failed \("):
+        answer()
+    with pytest.raises(DeviceLostError, match=r"^the GPU failed \("):
+        lanes.start(tiles)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_errors_that_are_not_the_gpus_are_passed_on() -> None:
+    """What torch says of wrong shapes is a defect, and says so."""
+    net = Means(room=0, error=RuntimeError("Expected 3D or 4D input to conv2d"))
+    with pytest.raises(RuntimeError, match="Expected 3D"):
         CudaLanes(net, CPU, batch_size=4).start(made_tiles(4, 32))
     assert net.computed == [4]
