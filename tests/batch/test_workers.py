@@ -20,6 +20,7 @@ from nodescan import __version__, machine
 from nodescan.batch import executors, workers
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
+from nodescan.batch.record import RunRecord
 from nodescan.batch.run import BatchResult, scan_all
 from nodescan.batch.slide_task import RunTools, SlideTools, lost_slide
 from nodescan.batch.tools import in_this_process
@@ -135,6 +136,48 @@ def test_slide_under_which_a_gpu_fails_twice_says_what_to_do(tmp_path: Path) -> 
         "the GPU failed (CUDA error: launch failure) twice, the second time with no other slide running; look at it "
         "with nvidia-smi and run again, or use --device cpu"
     )
+
+
+def on_devices(tmp_path: Path, opener: str, *, slots: int) -> list[str]:
+    """`devices` of run.json after three slides, the second with tumour."""
+    given = job(tmp_path, opener)
+    wanted = [ref(paint_slide(tmp_path / f"{name}.tif", tumour_um=um)) for name, um in (("a", 0), ("b", 400), ("c", 0))]
+    assert scanned(given, wanted, slots=slots).complete
+    return json.loads((given.folder / "run.json").read_text())["devices"]
+
+
+def test_slot_that_goes_on_without_its_gpu_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, with why: a night's work may take ten times as long. run.json names both devices."""
+    gpu = worker_fakes.GPU.format(0)
+    assert on_devices(tmp_path, "open_on_gpu_that_goes", slots=1) == [gpu, worker_fakes.WITHOUT_GPU]
+    said = f"a slot goes on on {worker_fakes.WITHOUT_GPU}, not on {gpu}"
+    assert [line for line in capsys.readouterr().err.splitlines() if "goes on on" in line] == [said]
+
+
+def test_second_slot_that_gets_no_gpu_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The run's line named the first one's device."""
+    assert set(on_devices(tmp_path, "open_one_gpu_for_two", slots=2)) == {
+        worker_fakes.GPU.format(0),
+        worker_fakes.WITHOUT_GPU,
+    }
+    said = f"a slot goes on on {worker_fakes.WITHOUT_GPU}, not on {worker_fakes.GPU.format(0)}"
+    assert capsys.readouterr().err.count(said) == 1
+
+
+def test_slots_with_a_gpu_each_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That is how several GPUs are used."""
+    assert set(on_devices(tmp_path, "open_two_gpus", slots=2)) == {worker_fakes.GPU.format(slot) for slot in (0, 1)}
+    assert "goes on on" not in capsys.readouterr().err
+
+
+def test_devices_of_earlier_runs_are_not_this_runs(tmp_path: Path) -> None:
+    """A report that was kept tells its own."""
+    given, slide = job(tmp_path, "open_two_gpus"), ref(paint_slide(tmp_path / "a.tif"))
+    earlier = scanned(given, [slide], slots=1).reports[0]
+    record = RunRecord(given.folder, (), load_config(), ColourPredictor(), ("json",))
+    for kept, devices in (((), [worker_fakes.GPU.format(0)]), (("a",), [])):
+        record.write("finished", 1, [earlier], kept=kept)
+        assert json.loads((given.folder / "run.json").read_text())["devices"] == devices
 
 
 def test_run_without_worker_processes_ends_where_its_gpu_fails(tmp_path: Path) -> None:

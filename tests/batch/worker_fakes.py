@@ -115,6 +115,37 @@ def open_on_gpu_that_fails_once(folder: Path, *, device: str, slot: int) -> tupl
     return open_on_failing_gpu(folder, device=device, slot=slot)
 
 
+class OnDevice(Touchy):
+    """A predictor that says it is on this device."""
+
+    def __init__(self, device: str, at_tumour: Callable[[], None] = lambda: None) -> None:
+        super().__init__(at_tumour)
+        self.device = device
+
+
+GPU = "cuda:{} (NVIDIA H200)"
+WITHOUT_GPU = "cpu (x86_64, 2 threads; device cuda:0 doesn't compute (CUDA error: system not ready))"
+
+
+def open_on_gpu_that_goes(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+    """On a GPU that dies at tumour; later processes find none."""
+
+    def die() -> None:
+        (folder / "died").touch()
+        _die()
+
+    return (OnDevice(WITHOUT_GPU) if (folder / "died").exists() else OnDevice(GPU.format(slot), die)), 1
+
+
+def open_one_gpu_for_two(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+    """The first slot has all of the GPU."""
+    return OnDevice(WITHOUT_GPU if slot else GPU.format(0)), 1
+
+
+def open_two_gpus(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+    return OnDevice(GPU.format(slot)), 2
+
+
 def open_robbing(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
     """Another run takes the output folder beside the "model" when tumour is seen."""
     lock = folder.parent / "out" / ".run.lock"
