@@ -73,6 +73,11 @@ def choose_device(request: str) -> Device:
     return _gpu(index)
 
 
+def cpu_instead(error: DeviceError) -> Device:
+    """The CPU, for a run that may take any device; its description says why no GPU."""
+    return _cpu(f"; {str(error).partition(';')[0]}")
+
+
 def devices_for(request: str) -> list[str]:
     """What several workers share: every GPU where there are any and none was named, else what was asked for."""
     gpus = [f"cuda:{index}" for index in range(gpu_count())] if request in ("auto", "cuda") else []
