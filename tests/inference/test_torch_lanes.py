@@ -68,7 +68,22 @@ def test_the_size_that_fits_is_remembered() -> None:
     lanes, tiles = CudaLanes(net, CPU, batch_size=8), made_tiles(4, 32)
     lanes.start(tiles)()
     lanes.start(tiles)()
-    assert net.computed == [8, 4, 2, 2, 2, 2]
+    assert net.computed == [4, 2, 2, 2, 2]
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_few_tiles_are_not_computed_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One picture takes the work and the pinned memory of one, not of 32; a slide's last few use what is there."""
+    pinned: list[int] = []
+    monkeypatch.setattr(torch_lanes, "_pinned", lambda shape, dtype: pinned.append(shape[0]) or torch.zeros(shape))
+    net = Means()
+    lanes = CudaLanes(net, CPU, batch_size=32)
+    for count, side in ((1, 64), (3, 32), (2, 32), (5, 32), (40, 32), (3, 32), (1, 64)):
+        tiles = made_tiles(count, side)
+        assert np.array_equal(lanes.start(tiles)(), means(tiles))
+    assert net.computed == [1, 4, 4, 8, 32, 32, 32, 1]
+    assert list(dict.fromkeys(pinned)) == [1, 4, 8, 32]
+    assert pinned[-1] == 1
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -81,7 +96,7 @@ def test_the_size_grows_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch)
     assert net.computed == [7, 3, 1, 1, 1, 2, 2, 2]  # three single tiles went well, and so do two at a time
     net.computed = []
     assert np.array_equal(lanes.start(tiles)(), means(tiles))
-    assert net.computed == [4, 2, 2, 2, 4, 2]  # each time four are tried, for which there is no room yet
+    assert net.computed == [4, 2, 2, 2, 1]  # four are tried, for which there is no room yet
     net.room, net.computed = 32, []
     waiting = [lanes.start(tiles) for _ in range(4)]
     assert all(np.array_equal(answer(), means(tiles)) for answer in waiting)
@@ -107,7 +122,7 @@ def test_want_of_memory_has_many_names(error: RuntimeError) -> None:
     """A batch is halved whichever of the libraries found no room; where one tile has none, it is said which."""
     net, tiles = Means(room=3, error=error), made_tiles(4, 32)
     assert np.array_equal(CudaLanes(net, CPU, batch_size=8).start(tiles)(), means(tiles))
-    assert net.computed == [8, 4, 2, 2]
+    assert net.computed == [4, 2, 2]
     net.room = 0
     with pytest.raises(DeviceError) as raised:
         CudaLanes(net, CPU, batch_size=2).start(tiles)
