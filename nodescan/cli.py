@@ -33,6 +33,7 @@ from nodescan.commands.stage import stage
 from nodescan.errors import (
     AnnotationError,
     ClusterError,
+    DeviceLostError,
     LockLostError,
     NodescanError,
     SlideError,
@@ -70,7 +71,7 @@ def _told(arguments: list[str]) -> int:
         sys.stdout.flush()
     except (StoppedError, KeyboardInterrupt, typer.Abort) as error:
         return _fail(str(error) or STOPPED, INTERRUPTED)
-    except (SlideError, AnnotationError, ClusterError, LockLostError, WorkerError) as error:
+    except (SlideError, AnnotationError, ClusterError, DeviceLostError, LockLostError, WorkerError) as error:
         return _fail(str(error), NOT_COMPLETE)
     except NodescanError as error:
         return _fail(str(error), WRONG_USAGE)

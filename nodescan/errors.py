@@ -13,6 +13,7 @@ NodescanError
 ├── ModelError                a card or its weights
 ├── AnnotationError           an outline or mask file
 ├── DeviceError               the device asked for isn't there, or can't do the work
+│   └── DeviceLostError       a GPU failed at its work: this process can't use it any more
 ├── WorkerError               no process to scan with can be started, or none is left
 ├── ClusterError              a Dask cluster can't be reached, can't do the work, or was lost
 ├── StoppedError              the user ended the program (exit code 130)
@@ -78,7 +79,7 @@ class RegionUnreadableError(SlideError):
 
 
 class WorkerDiedError(SlideError):
-    """The process that read the slide ended before it was done, by a signal or by itself."""
+    """The process that read the slide ended before it was done: by a signal, by itself, or because its GPU failed."""
 
     code = "worker_died"
 
@@ -105,6 +106,16 @@ class AnnotationError(NodescanError):
 
 class DeviceError(NodescanError):
     """The device asked for by name isn't there, doesn't compute, or has no room for one tile."""
+
+
+class DeviceLostError(DeviceError):
+    """A GPU failed at its work. This process can't use it any more; another one may. Its text ends with the remedy."""
+
+    remedy: ClassVar[str] = "look at it with nvidia-smi and run again, or use --device cpu"
+
+    @property
+    def reason(self) -> str:
+        return str(self).removesuffix(f"; {self.remedy}")
 
 
 class WorkerError(NodescanError):

@@ -21,6 +21,7 @@ from nodescan import errors
 from nodescan.commands.options import STOPPED
 from nodescan.errors import DeviceError, NodescanError, OutputError, SlideError, StoppedError, UsageError
 from nodescan.inference.device import fast_dtype
+from nodescan.inference.gpu_errors import is_out_of_memory
 from nodescan.whole_files import remove_parts
 from training.checkpoint_writing import ValidatedFirst, WholeCheckpoints
 from training.checkpoints import are_sound, read_checkpoint, steps_of
@@ -177,14 +178,13 @@ class TrainingCLI(LightningCLI):
             raise FloatingPointError(f"{error}; {_how_to_start_again(self.trainer)}") from error
         except OutputError as error:
             raise OutputError(f"{error}: {_how_to_go_on(self.trainer)}") from error
-        except torch.cuda.OutOfMemoryError as error:
-            less = "show it less at once (plan.patches, plan.tiles)"
-            raise DeviceError(f"the GPU's memory is full: {less}, then {_how_to_go_on(self.trainer)}") from error
         except (NodescanError, RuntimeError) as error:
             told = _TOLD_BY_WORKER.findall(str(error))
-            if not told:
-                raise
-            raise _met_by_worker(*told[-1]) from error
+            if told:
+                raise _met_by_worker(*told[-1]) from error
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                raise DeviceError(f"the GPU's memory is full: {_with_less_at_once(self.trainer)}") from error
+            raise
         except OSError as error:
             raise OutputError(f"{_what_failed(error, self.trainer)}, then {_how_to_go_on(self.trainer)}") from error
 
@@ -209,6 +209,11 @@ class TrainingCLI(LightningCLI):
             self.trainer.validate(**arguments)
         except _STOPPED as end:
             raise StoppedError(STOPPED) from end
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            other = "end other programs on it, or use --trainer.accelerator cpu"
+            raise DeviceError(f"the GPU's memory is full: {other}") from error
         except OSError as error:
             raise OutputError(_what_failed(error, self.trainer)) from error
 
@@ -290,6 +295,15 @@ def _how_to_go_on(trainer: lightning.Trainer) -> str:
     """What can be done after the run broke: whether there is a checkpoint to go on from."""
     there = _checkpoints_left(trainer)
     return f"go on with --ckpt_path {there[0]}" if there else "start again, no checkpoint was written yet"
+
+
+def _with_less_at_once(trainer: lightning.Trainer) -> str:
+    """What can be done after a step had no room: epochs of fewer patches are of more batches, and not gone on with."""
+    there = _checkpoints_left(trainer)
+    if not there:
+        return "show it less at once (plan.patches, plan.tiles), then start again, no checkpoint was written yet"
+    anew = f"with fewer plan.patches start from its weights, --model.init_from {there[0]}"
+    return f"with fewer plan.tiles {_how_to_go_on(trainer)}; {anew}"
 
 
 def _checkpoints_left(trainer: lightning.Trainer) -> list[Path]:

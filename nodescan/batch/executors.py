@@ -90,7 +90,8 @@ class SlideExecutor(Executor, ABC):
 class Slot:
     """One worker at a time, started anew where it was lost. Not thread-safe, except for end().
 
-    worker: one that was started already, None: it is started when the slot is first needed.
+    worker: one that was started already, None: it is started when the slot is first needed. device: what its last slide
+    was scanned on, "" before the first.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Slot:
         self._job, self._number, self._stall_s = job, number, stall_s
         self._threads, self._worker = threads, worker
         self._opened: Opened | None = None
+        self.device = ""
         self._ended = False
         self._lock = Lock()
 
@@ -190,10 +192,13 @@ class LocalSlots(SlideExecutor):
                 self._free.put(slot)
                 raise slot
             try:
-                slot.open()
+                now = slot.open().device
             except NodescanError as error:
                 self._give_up(error, viewer)
                 continue
+            if is_another_device(now, than=slot.device or self.opened.device, kind_alone=not slot.device):
+                viewer.note(f"a slot goes on on {now}, not on {slot.device or self.opened.device}")
+            slot.device = now
             try:
                 return slot.scan(ref, viewer)
             except WorkerDiedError as error:
@@ -232,7 +237,7 @@ class LocalSlots(SlideExecutor):
             told = self._stopped or ref.slide_id in self._died
             self._died.add(ref.slide_id)
         if not told:
-            viewer.note(f"{error}; {TRIED_ONCE_MORE}")
+            viewer.note(f"{ref.path.name}: {error.reason}; {TRIED_ONCE_MORE}")
 
     def _give_up(self, error: NodescanError, viewer: Viewer) -> None:
         with self._lock:
@@ -243,6 +248,16 @@ class LocalSlots(SlideExecutor):
         if not left:
             # In mid-run a device that is gone is no wrong usage, as it is at the start.
             self._free.put(error if isinstance(error, WorkerError) else WorkerError(str(error)))
+
+
+def is_another_device(now: str, *, than: str, kind_alone: bool) -> bool:
+    """Whether two descriptions, as "cuda:0 (NVIDIA H200)", are of two devices.
+
+    kind_alone: two GPUs are one, since several slots may have one each.
+    """
+    names = [device.partition(" ")[0] for device in (now, than)]
+    first, second = [name.partition(":")[0] for name in names] if kind_alone else names
+    return first != second
 
 
 def finished(
@@ -289,7 +304,9 @@ def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
         reason = f"{second.reason} twice, the second time with no other slide running"
     else:
         reason = f"{first.reason}; tried again alone, {second.reason}"
-    if "SIGKILL" in second.reason:
+    if second.remedy:
+        remedy = second.remedy
+    elif "SIGKILL" in second.reason:
         remedy = "if memory ran out, run it on a machine with more"
     else:
         remedy = "the file may be damaged: export it from the scanner again"

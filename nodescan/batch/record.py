@@ -5,7 +5,7 @@ import os
 import shlex
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -54,11 +54,15 @@ class RunRecord:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock_start: float = field(default_factory=time.monotonic)
 
-    def write(self, state: str, asked: int, reports: Sequence[SlideReport], *, kept: int = 0) -> None:
+    def write(
+        self, state: str, asked: int, reports: Sequence[SlideReport], *, kept: Collection[str] = frozenset()
+    ) -> None:
         """Write run.json. state: "running", "finished" or "interrupted". Raises OutputError.
 
-        kept: how many of the reports an earlier run made. "redo" names the slides that the same command tries again.
+        kept: slide_id of the reports that an earlier run made. "redo" names the slides that the same command tries
+        again; "device" is what the run began on, "devices" all that its slides were scanned on.
         """
+        own = [report for report in reports if report.slide.slide_id not in kept]
         content = {
             "record_version": RECORD_VERSION,
             "notice": NOT_FOR_CLINICAL_USE,
@@ -66,12 +70,13 @@ class RunRecord:
             "command": list(self.command),
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.clock_start, 3),
-            "slides": {"asked": asked, "kept": kept, **_counts(reports)},
+            "slides": {"asked": asked, "kept": len(kept), **_counts(reports)},
             "redo": list(to_redo(reports)),
             "reports": list(self.reports),
             "model": model_as_json(self.predictor.model),
             "result_version": RESULT_VERSION,
             "device": self.predictor.device,
+            "devices": list(dict.fromkeys(report.provenance.device for report in own if report.provenance is not None)),
             "precision": self.predictor.precision,
             "batch_size": self.predictor.batch_size,
             "config": {"name": self.config.name, "sha256": self.config.sha256, "text": self.config.text},

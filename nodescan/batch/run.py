@@ -158,7 +158,7 @@ def scan_all(
     tools.rules.may_write()
     shown = shown_command(tools.command, tools.folder)
     record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
-    record.write("running", len(refs), _in_order(refs, kept), kept=len(kept))
+    record.write("running", len(refs), _in_order(refs, kept), kept=kept)
     done = dict(kept)
     write_rows = partial(_write_rows, SummaryTable(tools.folder / SUMMARY_CSV, refs), refs, done, tools)
     waiting = [ref for ref in refs if ref.slide_id not in done]
@@ -186,7 +186,7 @@ def scan_all(
     finally:
         reports = _in_order(refs, done)
         tools.rules.may_write()
-        unwritten += attempt(partial(record.write, state, len(refs), reports, kept=len(kept)), viewer)
+        unwritten += attempt(partial(record.write, state, len(refs), reports, kept=kept), viewer)
         unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
     return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept))
 

@@ -24,6 +24,7 @@ from nodescan.domain.report import Asked, Provenance, SlideReport, SlideResult, 
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (
+    DeviceLostError,
     LockLostError,
     NodescanError,
     OutputError,
@@ -82,7 +83,8 @@ class RunTools:
 def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport:
     """Scan one slide and write its reports; whatever goes wrong becomes a report that says so.
 
-    Raises LockLostError, and writes nothing, where the folder is no longer this run's.
+    Raises LockLostError, and writes nothing, where the folder is no longer this run's; and DeviceLostError, writing
+    nothing either, where the GPU failed: nothing is wrong with the slide, and another process may scan it.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     asked = asked_of(ref, tools.reports, tools.rules.max_unread_percent)
@@ -101,7 +103,7 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport
         _write(replace(result, report=report), tools, tools.reports)
         if report.status is Status.FAILED:
             viewer.error(_with_id(ref, f"{ref.path.name}: {report.flags[0].message}"))
-    except LockLostError:
+    except (LockLostError, DeviceLostError):
         raise
     except NodescanError as error:
         status = Status.UNMEASURABLE if isinstance(error, UnmeasurableError) else Status.FAILED

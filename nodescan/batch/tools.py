@@ -1,6 +1,7 @@
 """Opens what a run scans its slides with: this process, worker processes of this machine, or those of a cluster."""
 
 import pkgutil
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -9,13 +10,15 @@ from functools import partial
 from nodescan.batch.copy_folder import CopyFolder
 from nodescan.batch.executors import InProcess, LocalSlots, SlideExecutor
 from nodescan.batch.progress import Viewer
+from nodescan.batch.record import keep_in_log
 from nodescan.batch.request import BatchRequest
 from nodescan.batch.slide_task import RunTools, SlideTools, scan_one
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import Config
-from nodescan.domain.report import ModelIdentity
-from nodescan.errors import LockLostError, OutputError, UsageError
+from nodescan.domain.report import ModelIdentity, SlideReport
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import DeviceLostError, LockLostError, OutputError, UsageError, WorkerError
 from nodescan.inference.card import load_card
 from nodescan.slides import open_slide
 from nodescan.whole_files import remove_parts
@@ -73,8 +76,17 @@ def in_this_process(
         predictor=tools.predictor,
         executor=InProcess(),
         pending=1,
-        scan=partial(scan_one, tools=tools),
+        scan=partial(_scan_here, tools=tools),
     )
+
+
+def _scan_here(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport:
+    """As scan_one. Raises WorkerError, which ends the run, where the GPU failed: there is no other process."""
+    try:
+        return scan_one(ref, viewer, tools=tools)
+    except DeviceLostError as error:
+        keep_in_log(tools.folder, ref.slide_id, "".join(traceback.format_exception(error)))
+        raise WorkerError(str(error)) from error
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import pkgutil
 import queue
+import traceback
 from threading import Lock
 from typing import IO
 
@@ -12,7 +13,7 @@ from nodescan.batch.slide_task import SlideTools, scan_one
 from nodescan.batch.worker_messages import Message, ScanJob, job_of, line_of, made_with_of, packed, slide_of
 from nodescan.config import parse_config
 from nodescan.domain.report import RESULT_VERSION, SlideReport
-from nodescan.errors import LockLostError, ModelError, NodescanError, WorkerError
+from nodescan.errors import DeviceLostError, LockLostError, ModelError, NodescanError, WorkerError
 from nodescan.inference.card import load_card
 from nodescan.slides import open_slide
 
@@ -48,7 +49,8 @@ class Telling(Viewer):
 def work(heard: "queue.SimpleQueue[bytes]", out: IO[bytes]) -> None:
     """Scan what is heard and tell of it, for as long as there is anything to do for this process.
 
-    It returns where the model can't be opened or the run's folder is lost. Raises BrokenPipeError where nobody listens.
+    It returns where the model can't be opened, the GPU failed or the run's folder is lost. Raises BrokenPipeError where
+    nobody listens.
     """
     viewer = Telling(out)
     asked = _next(heard)
@@ -71,6 +73,10 @@ def work(heard: "queue.SimpleQueue[bytes]", out: IO[bytes]) -> None:
             scan_one(slide_of(_next(heard)), tools=tools, viewer=viewer)
         except LockLostError as error:
             viewer.tell("lock_lost", text=str(error))
+            return
+        except DeviceLostError as error:
+            traceback.print_exception(error)  # for the log
+            viewer.tell("device_lost", reason=error.reason)
             return
 
 

@@ -23,7 +23,14 @@ from typing import IO, TYPE_CHECKING
 
 from nodescan import errors
 from nodescan.batch.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
-from nodescan.errors import LockLostError, NodescanError, StalledError, WorkerDiedError, WorkerError
+from nodescan.errors import (
+    DeviceLostError,
+    LockLostError,
+    NodescanError,
+    StalledError,
+    WorkerDiedError,
+    WorkerError,
+)
 from nodescan.machine import signal_name, usable_cores, visible_cores
 from nodescan.threads import thread_errors
 
@@ -111,8 +118,8 @@ class Worker:
     def scan(self, ref: "SlideRef", viewer: "Viewer", *, stall_s: float) -> "SlideReport":
         """Have it scan a slide, and tell the viewer what it tells.
 
-        Raises WorkerDiedError where it ends under the slide, and StalledError where nothing is heard of it for
-        stall_s; it is ended then. Time in which this process was asleep itself doesn't count.
+        Raises WorkerDiedError where it ends under the slide or its GPU fails, and StalledError where nothing is heard
+        of it for stall_s; it is ended then. Time in which this process was asleep itself doesn't count.
         """
         self._tell(slide_line(ref))
         while True:
@@ -131,6 +138,8 @@ class Worker:
                 return report
             if message["event"] == "lock_lost":
                 raise LockLostError(message["text"])
+            if message["event"] == "device_lost":
+                raise WorkerDiedError(ref.path.name, message["reason"], DeviceLostError.remedy)
             _show(message, viewer)
 
     def alive(self) -> bool:

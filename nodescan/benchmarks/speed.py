@@ -50,7 +50,8 @@ class Speed:
 
     useful_share: pixels of cells that touch tissue / pixels fed. efficiency: see `efficiency`. Each rate is the median
     of three rounds, in which the stages take turns; no round finds tiles that another one decoded. answered: in words,
-    how much was answered again by the reference, which counts as nothing done. limits and command are None where
+    how much was answered again by the reference, which counts as nothing done: guard_s are the seconds from the last
+    first answer to the end, first_pass_efficiency is that of a scan that ends there. limits and command are None where
     they weren't measured; command: one `nodescan run` of the slide, from its start.
     """
 
@@ -65,18 +66,44 @@ class Speed:
     end_to_end_mpx_s: float
     useful_share: float
     efficiency: float
+    first_pass_efficiency: float
+    guard_s: float
     limits: Limits | None = None
     command: ScanRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Mpx/s: of pixels decoded alone, of pixels fed alone, and of tissue where both go on, answered in what."""
+    """Mpx/s: of pixels decoded alone, of pixels fed alone, and of tissue where both go on, to the end or in the first
+    pass alone. guard_s, answered: see Speed."""
 
     decode: float
     network: float
     end_to_end: float
+    first_pass: float = 0.0
+    guard_s: float = 0.0
     answered: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """One examination: Mpx/s of tissue in its first pass, seconds after that, and what it was answered in."""
+
+    first_pass: float
+    guard_s: float
+    answered: str
+
+
+class _FirstPass(Viewer):
+    """Notes when the last tile of the first pass was answered: those that are answered again aren't counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = time.perf_counter()
+
+    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
+        if tiles:
+            self.ended = time.perf_counter()
 
 
 def efficiency(rates: Rates, *, useful_share: float, shared_cores: bool) -> float:
@@ -113,7 +140,8 @@ def measure_stages(ref: SlideRef, predictor: TilePredictor, progress: Viewer) ->
     with tissue_tiles(ref, predictor) as found:
         survey, reader = found.survey, found.slide.info.reader
         read = np.stack([_read(found.slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
-    if not _on_cpu(predictor) and len(survey.tiles) < _ENOUGH_BATCHES * predictor.batch_size:
+    on_cpu = _on_cpu(predictor)
+    if not on_cpu and len(survey.tiles) < _ENOUGH_BATCHES * predictor.batch_size:
         few = f"{len(survey.tiles)} tiles are few for batches of {predictor.batch_size}"
         progress.note(f"{few}: on a larger slide it would be faster end to end")
     # a whole one, its tiles repeated where there are too few: a GPU computes no less, however many it is fed
@@ -131,20 +159,24 @@ def measure_stages(ref: SlideRef, predictor: TilePredictor, progress: Viewer) ->
         network_mpx_s=rates.network,
         end_to_end_mpx_s=rates.end_to_end,
         useful_share=useful,
-        efficiency=efficiency(rates, useful_share=useful, shared_cores=_on_cpu(predictor)),
+        efficiency=efficiency(rates, useful_share=useful, shared_cores=on_cpu),
+        first_pass_efficiency=efficiency(
+            replace(rates, end_to_end=rates.first_pass), useful_share=useful, shared_cores=on_cpu
+        ),
+        guard_s=rates.guard_s,
     )
 
 
 def _median_rates(
     ref: SlideRef, survey: Survey, batch: NDArray[np.uint8], *, predictor: TilePredictor, progress: Viewer
 ) -> Rates:
-    answered: list[str] = []
+    scans: list[_Scan] = []
 
     def decode() -> float:
         return _on_fresh(ref, lambda slide: _decode(slide, survey, predictor))
 
     def whole() -> float:
-        return _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, answered))
+        return _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, scans))
 
     _warm_up(lambda: _compute(batch, predictor), progress)
     stages = {"decode": decode, "network": lambda: _compute(batch, predictor), "end to end": whole}
@@ -154,7 +186,12 @@ def _median_rates(
             rate = stage()
             measured[name].append(rate)
             progress.note(f"round {turn} of {_ROUNDS}: {name} {rate:.1f} Mpx/s")
-    return Rates(*(statistics.median(found) for found in measured.values()), answered=answered[-1])
+    return Rates(
+        *(statistics.median(found) for found in measured.values()),
+        first_pass=statistics.median(one.first_pass for one in scans),
+        guard_s=statistics.median(one.guard_s for one in scans),
+        answered=scans[-1].answered,
+    )
 
 
 def _warm_up(compute: Callable[[], float], progress: Viewer) -> None:
@@ -226,11 +263,14 @@ def _compute(batch: NDArray[np.uint8], predictor: TilePredictor) -> float:
     return _rate(answered)
 
 
-def _scan(slide: Slide, survey: Survey, predictor: TilePredictor, answered: list[str]) -> float:
-    """The scan's own way through all tiles; Mpx of tissue. answered: takes what they were answered in."""
-    found = examine(slide, survey.tissue, predictor=predictor, settings=load_config().settings, progress=Viewer())
-    answered.append(found.precision)
-    return _tissue_px(survey, predictor) / 1e6
+def _scan(slide: Slide, survey: Survey, predictor: TilePredictor, scans: list[_Scan]) -> float:
+    """The scan's own way through all tiles; Mpx of tissue. scans: takes what is known of it."""
+    settings, megapixels = load_config().settings, _tissue_px(survey, predictor) / 1e6
+    started, first = time.perf_counter(), _FirstPass()
+    found = examine(slide, survey.tissue, predictor=predictor, settings=settings, progress=first)
+    guard_s = time.perf_counter() - first.ended
+    scans.append(_Scan(megapixels / (first.ended - started), guard_s, found.precision))
+    return megapixels
 
 
 def _command(ref: SlideRef, model: str | None, device: str, progress: Viewer) -> ScanRun:

@@ -174,6 +174,7 @@ def _rows(speed: "Speed") -> list[tuple[str, str]]:
         ("useful share", f"{speed.useful_share:.0%} of the pixels fed to the network are tissue"),
         ("efficiency", f"{speed.efficiency:.0%} of what decode and network allow together"),
         ("answered in", speed.answered),
+        ("guard", f"{speed.guard_s:.2f} s, when all tiles were answered; {speed.first_pass_efficiency:.0%} up to then"),
     ]
     if speed.limits is not None:
         each, best = speed.limits.gflop_per_mpx, speed.limits.matrix_gflop_s

@@ -175,7 +175,7 @@ def check_decoding(phantom: Phantom) -> Check:
 def check_device(asked: str) -> Check:
     """Where and in which precision the network will run, and why."""
     from nodescan.inference.capabilities import capabilities, precision_words
-    from nodescan.inference.device import choose_device
+    from nodescan.inference.device import choose_device, hidden_by
 
     able = capabilities()
     chosen = choose_device(asked)
@@ -189,7 +189,11 @@ def check_device(asked: str) -> Check:
         why = f"torch is built for {able.built_for} and sees no GPU"
     found = f"{chosen.description}, {able.cpu} instructions; {why}; {precision_words(chosen)}"
     if asked == "auto" and not able.cuda_devices and _gpu_is_there():
-        remedy = "install a torch built for CUDA" if able.built_for == "CPU" else "update the NVIDIA driver"
+        remedy = "update the NVIDIA driver"
+        if able.built_for == "CPU":
+            remedy = "install a torch built for CUDA"
+        elif hidden := hidden_by():
+            remedy = f"{hidden}: ask for a GPU where this job was started (SLURM: --gres=gpu:1), or unset the variable"
         return Check("device", State.WARN, f"{found}, but there is one", f"{remedy}, or accept the slower CPU")
     if asked == "auto" and able.cuda_devices and chosen.device.type == "cpu":
         return Check("device", State.WARN, found, "install a torch built for it, or accept the slower CPU")

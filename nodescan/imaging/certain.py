@@ -51,13 +51,9 @@ def certain_deposits(
     large = most.deposits(settings.joining_gap_um)
     if largest_class(large) <= Metastasis.ITC:  # as on most slides: nothing more needs be traced
         return ()
-    parts, least = (
-        find_foci(probability, replace(rule, threshold=high, seed_threshold=seed), own)
-        for seed, own in (
-            (seeds[0], replace(settings, smallest_area_um2=SquareMicrometers(0))),  # it may be larger in truth
-            (seeds[1], settings),
-        )
-    )
+    whole = replace(settings, smallest_area_um2=SquareMicrometers(0))  # it may be larger in truth
+    parts = find_foci(probability, replace(rule, threshold=high, seed_threshold=seeds[0]), whole)
+    least = parts.of_seeds(seeds[1], smallest_area_um2=settings.smallest_area_um2)
     small = least.deposits(settings.joining_gap_um)
     if _patterns(most, large) != _patterns(least, small):
         return ()

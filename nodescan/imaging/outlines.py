@@ -34,7 +34,8 @@ class Focus:
 
     shape: its outline in um, with its holes. wide_um, narrow_um : float64 (n, 2), x and y in um, the outline
     at the lowered and at the raised threshold (narrow_um is empty where the component vanishes). The
-    probabilities are the network's own, over the component's cells.
+    probabilities are the network's own, over the component's cells; peak is the highest value of the map it was traced
+    on.
     """
 
     shape: BaseGeometry
@@ -43,6 +44,11 @@ class Focus:
     cells: int
     probability_sum: float
     probability_max: float
+    peak: float
+
+    def reaches(self, seed_threshold: float) -> bool:
+        """Whether it counts: one of its cells is at or above the seed threshold."""
+        return self.peak > _just_below(seed_threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ def _foci_of(crop: _Crop, spacing: Spacing, levels: OutlineLevels) -> Iterator[F
     part_of_cell = grid.at_cells(parts)
     for part in np.unique(part_of_cell[crop.component]):
         cells = (part_of_cell == part) & crop.component
-        if part == 0 or crop.values[cells].max() <= _just_below(levels.seed_threshold):
+        if part == 0 or (peak := float(crop.values[cells].max())) <= _just_below(levels.seed_threshold):
             continue
         region = parts == part
         own = fine if count == 1 else np.where(region | ~inside, fine, level - 1)
@@ -158,6 +164,7 @@ def _foci_of(crop: _Crop, spacing: Spacing, levels: OutlineLevels) -> Iterator[F
             cells=int(answers.size),
             probability_sum=float(answers.sum(dtype=np.float64)),
             probability_max=float(answers.max()),
+            peak=peak,
         )
 
 

@@ -102,10 +102,7 @@ def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: Segment
         raise ValueError("the map holds values that are not numbers: they must never read as no tumour")
     smoothed = smoothed_values(probability, rule.smoothing_um)
     levels = OutlineLevels(rule.threshold, rule.seed_threshold, settings.grid_um)
-    foci = trace_foci(smoothed, probability, levels)
-    if settings.fill_holes:
-        foci = _without_holes(foci)
-    return FoundFoci(foci, rule, settings, probability)
+    return FoundFoci(trace_foci(smoothed, probability, levels), rule, settings, probability)
 
 
 class FoundFoci:
@@ -114,18 +111,29 @@ class FoundFoci:
     def __init__(
         self, foci: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings, probability: ProbabilityMap
     ) -> None:
-        """probability: the map that the foci were traced on."""
-        self._foci = tuple(foci)
+        """foci: as traced. probability: the map that they were traced on."""
+        self._traced = tuple(foci)
+        self._foci = _without_holes(foci) if settings.fill_holes else self._traced
         self._rule = rule
         self._settings = settings
         self._grid_um = GRID_SHARE * probability.spacing.mean
-        self._bounds = probability.bounds
+        self._probability = probability
         self._sized: dict[_Group, _Sized] = {}
         self._deposits: dict[_Group, Deposit] = {}
 
     def deposits(self, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
         """The deposits, the largest first, where foci at most this far apart are one."""
         return numbered([self._deposit(group) for group in self._groups(joining_gap_um) if self._counts(group)])
+
+    def of_seeds(self, seed_threshold: float, *, smallest_area_um2: SquareMicrometers) -> "FoundFoci":
+        """The foci that a seed threshold at least as high would have found, and another least area: not traced anew."""
+        foci = [focus for focus in self._traced if focus.reaches(seed_threshold)]
+        rule = replace(self._rule, seed_threshold=seed_threshold)
+        settings = replace(self._settings, smallest_area_um2=smallest_area_um2)
+        found = FoundFoci(foci, rule, settings, self._probability)
+        if len(foci) == len(self._traced):  # then they have the same groups, and no size hangs on either
+            found._sized, found._deposits = self._sized, self._deposits
+        return found
 
     def _counts(self, group: _Group) -> bool:
         """Whether it is large enough to be a deposit, or too long to be left out: a row of cells that hardly reach the
@@ -148,7 +156,8 @@ class FoundFoci:
     def _size(self, group: _Group) -> _Sized:
         if group not in self._sized:
             sized = _measured([self._foci[index] for index in group], self._rule, self._settings)
-            self._sized[group] = sized if self._bounds is None else within(*sized, self._bounds)
+            bounds = self._probability.bounds
+            self._sized[group] = sized if bounds is None else within(*sized, bounds)
         return self._sized[group]
 
 
@@ -203,6 +212,7 @@ def _with_answers_of(focus: Focus, other: Focus) -> Focus:
         cells=focus.cells + other.cells,
         probability_sum=focus.probability_sum + other.probability_sum,
         probability_max=max(focus.probability_max, other.probability_max),
+        peak=max(focus.peak, other.peak),
     )
 
 

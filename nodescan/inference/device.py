@@ -1,5 +1,6 @@
 """Where the network runs; device words are spoken here and nowhere else."""
 
+import os
 import platform
 import warnings
 from dataclasses import dataclass
@@ -74,6 +75,21 @@ def choose_device(request: str) -> Device:
     return _gpu(index)
 
 
+def cpu_instead(error: DeviceError) -> Device:
+    """The CPU, for a run that may take any device; its description says why no GPU."""
+    return _cpu(f"; {str(error).partition(';')[0]}")
+
+
+def hidden_by() -> str:
+    """CUDA_VISIBLE_DEVICES as it is set, in words, where it may be why torch sees fewer GPUs than there are; else "".
+
+    Schedulers as SLURM set it to what a job was given, which may be none. A program that finds the GPUs it names and
+    can't use them gives another reason.
+    """
+    said = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return "" if said is None or _why_no_gpu() else f"CUDA_VISIBLE_DEVICES is {said!r}"
+
+
 def devices_for(request: str) -> list[str]:
     """What several workers share: every GPU where there are any and none was named, else what was asked for."""
     gpus = [f"cuda:{index}" for index in range(gpu_count())] if request in ("auto", "cuda") else []
@@ -81,9 +97,11 @@ def devices_for(request: str) -> list[str]:
 
 
 def _there(count: int) -> str:
+    hidden = hidden_by()
     if count:
-        return f"there are {count} CUDA devices" if count > 1 else "there is 1 CUDA device"
-    why = _why_no_gpu()
+        found = f"there are {count} CUDA devices" if count > 1 else "there is 1 CUDA device"
+        return f"{found} ({hidden})" if hidden else found
+    why = _why_no_gpu() or hidden
     return f"torch can use no GPU ({why})" if why else "this machine has no CUDA device"
 
 

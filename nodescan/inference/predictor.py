@@ -17,6 +17,7 @@ from nodescan.inference.device import Device, choose_device, fast_dtype
 from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, distrust, lanes_on
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import plain_form
+from nodescan.inference.gpu_errors import gpu_errors
 from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, lane_count
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
@@ -33,12 +34,16 @@ class TorchPredictor(CardFacts):
         *,
         lanes: Lanes | None = None,
     ) -> None:
-        """net: fed with pixels, in float32. lanes: others than its own, for answers that may be off."""
+        """net: fed with pixels, in float32. lanes: others than its own, for answers that may be off.
+
+        Raises DeviceError where a GPU has no room for the network, or fails.
+        """
         super().__init__(card)
         self._device = device
-        net = net.eval().to(device.device, memory_format=torch.channels_last)
         self.batch_size = lane_count(torch.get_num_threads()) if device.device.type == "cpu" else GPU_BATCH
-        self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
+        with gpu_errors("the network"):
+            net = net.eval().to(device.device, memory_format=torch.channels_last)
+            self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
         self._refused: Sequence[str] = ()
 
     @property
@@ -75,7 +80,7 @@ class TorchPredictor(CardFacts):
 def open_predictor(
     folder: Path,
     *,
-    device: str = "auto",
+    device: str | Device = "auto",
     precision: Precision = "auto",
     rough: bool = False,
     compiled: bool = True,
@@ -89,7 +94,7 @@ def open_predictor(
     """
     card = load_card(folder)
     plain = plain_network(card, folder)
-    place = choose_device(device)
+    place = device if isinstance(device, Device) else choose_device(device)
     reference = TorchPredictor(card, plain, place)
     if precision == "float32" and not rough:
         return reference
@@ -108,23 +113,27 @@ def _narrow_lanes(
 ) -> Lanes | None:
     """The network cast to the device's fast type; None where it has none, or fails in it or answers too far off.
 
-    tell: hears why, where it was tried.
+    tell: hears why, where it was tried. Raises DeviceError where a GPU can't answer in float32 either.
     """
     dtype = fast_dtype(place.device)
     if dtype is None:
         return None
     name = str(dtype).removeprefix("torch.")
+    # On a GPU tiles of a slide's size: others may be computed in another way there.
+    tiles = made_tiles(TRIED_TILES, reference.geometry.input_px) if place.device.type == "cuda" else None
+    lanes = None
     try:
         narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
         lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
-        # On a GPU tiles of a slide's size: others may be computed in another way there.
-        tiles = made_tiles(TRIED_TILES, reference.geometry.input_px) if place.device.type == "cuda" else None
         why = distrust(lanes, reference, tiles=tiles)
-    except (RuntimeError, DeviceError) as error:  # what float32 can't do either is met with the first tile
-        why = f"{name} failed: {first_line(error)}"
-    if why:
-        tell(why)
-    return None if why else lanes
+    except (RuntimeError, DeviceError) as error:
+        lanes, why = None, f"{name} failed: {first_line(error)}"
+    if not why:
+        return lanes
+    tell(why)
+    if lanes is None and tiles is not None:  # now, not with a slide's first tile, another device can be taken
+        reference.predict(tiles)
+    return None
 
 
 def load_network(card: ModelCard, folder: Path) -> nn.Module:

@@ -12,13 +12,13 @@ def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision =
     """The model on the device of this slot, and how many slots the machine has devices for.
 
     "auto" and "cuda" take a GPU for each slot, in turn, where there are any; a device with a number, and "cpu",
-    are taken by every slot. Where that GPU doesn't compute, "auto" takes another, or the CPU. Raises ModelError or
-    DeviceError.
+    are taken by every slot. Where that GPU doesn't compute, or has no room, "auto" takes another, or the CPU. Raises
+    ModelError or DeviceError.
     """
     opened = open_without_torch(folder, device=device) if precision == "auto" else None
     if opened is not None:
         return opened, 1
-    from nodescan.inference.device import devices_for
+    from nodescan.inference.device import cpu_instead, devices_for
     from nodescan.inference.predictor import open_predictor
 
     devices = devices_for(device)
@@ -27,7 +27,10 @@ def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision =
     except DeviceError:
         if device != "auto":
             raise
+    try:
         return open_predictor(folder, device="auto", precision=precision), len(devices)
+    except DeviceError as error:  # a GPU that can do a small sum, and has no room for the network
+        return open_predictor(folder, device=cpu_instead(error), precision=precision), len(devices)
 
 
 def open_reference_in_slot(folder: Path, *, device: str, slot: int) -> tuple[TilePredictor, int]:

@@ -13,20 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nodescan.errors import DeviceError
+from nodescan.errors import first_line
+from nodescan.inference.gpu_errors import gpu_errors, is_lost, is_out_of_memory, lost, no_room
 from nodescan.inference.lanes import Answer, lane_count
 
 _CHUNK_PX = 400_000
 """Small pictures, as in training, share a lane's turn up to so many pixels; a slide's tile has a turn of its own."""
-
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "unable to find an engine",
-    "unable to find a valid cudnn algorithm",
-    "alloc_failed",
-    "allocation_failed",
-)
-"""What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'."""
 
 _GOOD_BATCHES = 100
 """After so many that fitted, a halved batch size is doubled again: what took the memory may be gone. If not, one batch
@@ -66,8 +58,9 @@ class CpuLanes:
 class CudaLanes:
     """Batches of one shape through pinned buffers: copied in, computed and copied out on streams of their own.
 
-    Where a batch doesn't fit into the GPU's memory it is halved, and so are those after it until many went well: each
-    tile is answered by itself, so that its answer doesn't depend on its neighbours.
+    A batch of fewer tiles is computed as one of the next power of two, or as large as one before it, whose buffers are
+    there. Where a batch doesn't fit into the GPU's memory it is halved, and so are those after it until many went well:
+    each tile is answered by itself, so that its answer doesn't depend on its neighbours.
     """
 
     def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> None:
@@ -77,10 +70,12 @@ class CudaLanes:
         self._copies, self._work = torch.cuda.Stream(device), torch.cuda.Stream(device)
         self._work.wait_stream(torch.cuda.current_stream(device))  # on which the weights were copied to the device
         self._slots: Iterator[_Slot] | None = None
+        self._slots_of = 0
         self._shape: tuple[int, ...] = ()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        """As Lanes'. Raises DeviceError where not even one tile fits into the GPU's memory."""
+        """As Lanes'. Raises DeviceError where not even one tile fits into the GPU's memory, and DeviceLostError, as
+        what it returns does, where the GPU fails."""
         if self._good >= _GOOD_BATCHES and self._batch_size < self._largest_batch:
             self._resize(min(2 * self._batch_size, self._largest_batch))
         most = self._batch_size
@@ -90,30 +85,27 @@ class CudaLanes:
         try:
             answer = self._started(tiles)
         except RuntimeError as error:
-            why = str(error).partition("\n")[0]
-            if not any(words in why.lower() for words in _OUT_OF_MEMORY):
+            if is_lost(error):
+                raise lost(error) from error
+            if not is_out_of_memory(error):
                 raise
+            why = first_line(error)
         else:
             self._good += 1
             return answer
         # Not while the error is handled: it holds on to the tensors of the batch that didn't fit.
-        if most == 1:
-            said = why.partition(". ")[0]
-            raise DeviceError(
-                f"the GPU has no room for one tile ({said}); end other programs on it, or use --device cpu"
-            )
+        computed = self._slots_of
+        if computed == 1:
+            raise no_room("one tile", why.partition(". ")[0])
         torch.cuda.empty_cache()
-        self._resize(most // 2)
+        self._resize(computed // 2)
         return self.start(tiles)
 
     def _resize(self, batch_size: int) -> None:
         self._batch_size, self._slots, self._good = batch_size, None, 0
 
     def _started(self, tiles: NDArray[np.uint8]) -> Answer:
-        if self._slots is None or self._shape != tiles.shape[1:]:
-            self._slots = cycle([_Slot((self._batch_size, *tiles.shape[1:])) for _ in range(3)])
-            self._shape = tiles.shape[1:]
-        slot = next(self._slots)
+        slot = next(self._slots_for(tiles))
         slot.settle()
         tiles = np.require(tiles, requirements=["C", "W"])  # torch takes no turned array, and warns of a locked one
         slot.pixels[: len(tiles)].copy_(torch.from_numpy(tiles))  # what is left of an earlier batch is computed, unread
@@ -129,6 +121,14 @@ class CudaLanes:
                 slot.answers.copy_(found, non_blocking=True)
                 slot.ready.record(self._work)
         return slot.asked_for(len(tiles))
+
+    def _slots_for(self, tiles: NDArray[np.uint8]) -> "Iterator[_Slot]":
+        """Those for batches of the tiles' shape, and of as many at least."""
+        if self._slots is None or self._shape != tiles.shape[1:] or self._slots_of < len(tiles):
+            self._slots_of = min(self._batch_size, 1 << (len(tiles) - 1).bit_length())
+            self._shape = tiles.shape[1:]
+            self._slots = cycle([_Slot((self._slots_of, *self._shape)) for _ in range(3)])
+        return self._slots
 
 
 class _Slot:
@@ -147,7 +147,8 @@ class _Slot:
 
         def wait() -> NDArray[np.float32]:
             if not taken:
-                self.settle()
+                with gpu_errors("the answers of tiles"):
+                    self.settle()
             return taken[0]
 
         return wait

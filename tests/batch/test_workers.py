@@ -20,8 +20,10 @@ from nodescan import __version__, machine
 from nodescan.batch import executors, workers
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
+from nodescan.batch.record import RunRecord
 from nodescan.batch.run import BatchResult, scan_all
 from nodescan.batch.slide_task import RunTools, SlideTools, lost_slide
+from nodescan.batch.tools import in_this_process
 from nodescan.batch.worker_messages import ScanJob, job_line, job_of, line_of, slide_line
 from nodescan.batch.worker_task import work
 from nodescan.batch.workers import Worker, share_of_cores
@@ -31,6 +33,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedError, WorkerError
 from nodescan.inference.card import find_model
 from nodescan.slides import open_slide
+from tests.batch import worker_fakes
 from tests.batch.worker_fakes import PIDS
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.waiting import PATIENCE_S, gone, until
@@ -108,6 +111,90 @@ def test_process_whose_model_failed_gets_no_other_slide(tmp_path: Path) -> None:
         ("complete", ""),
         ("complete", ""),
     ]
+
+
+def test_slide_under_which_a_gpu_failed_is_read_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A CUDA error is no defect of the program or of the slide: a new process reads it, and the log says where."""
+    failing = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    given = job(tmp_path, "open_on_gpu_that_fails_once")
+    result = scanned(given, [failing, ref(paint_slide(tmp_path / "b.tif"))], slots=1)
+    assert result.complete
+    assert [row["metastasis"] for row in rows(tmp_path / "out")] == ["micro", "negative"]
+    said = "a.tif: the GPU failed (CUDA error: launch failure); it is tried once more, alone, when the other slides"
+    assert said in capsys.readouterr().err
+    log = (tmp_path / "out" / "run.log").read_text()
+    assert "nodescan.errors.DeviceLostError: the GPU failed (CUDA error: launch failure)" in log
+
+
+def test_slide_under_which_a_gpu_fails_twice_says_what_to_do(tmp_path: Path) -> None:
+    """With no word of a damaged file or a defect; the slides after it have processes of their own."""
+    failing = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    scanned(job(tmp_path, "open_on_failing_gpu"), [failing, ref(paint_slide(tmp_path / "b.tif"))], slots=1)
+    first, second = rows(tmp_path / "out")
+    assert (first["status"], first["flags"], second["status"]) == ("failed", "worker_died", "complete")
+    assert first["reason"] == (
+        "the GPU failed (CUDA error: launch failure) twice, the second time with no other slide running; look at it "
+        "with nvidia-smi and run again, or use --device cpu"
+    )
+
+
+def on_devices(tmp_path: Path, opener: str, *, slots: int) -> list[str]:
+    """`devices` of run.json after three slides, the second with tumour."""
+    given = job(tmp_path, opener)
+    wanted = [ref(paint_slide(tmp_path / f"{name}.tif", tumour_um=um)) for name, um in (("a", 0), ("b", 400), ("c", 0))]
+    assert scanned(given, wanted, slots=slots).complete
+    return json.loads((given.folder / "run.json").read_text())["devices"]
+
+
+def test_slot_that_goes_on_without_its_gpu_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once, with why: a night's work may take ten times as long. run.json names both devices."""
+    gpu = worker_fakes.GPU.format(0)
+    assert on_devices(tmp_path, "open_on_gpu_that_goes", slots=1) == [gpu, worker_fakes.WITHOUT_GPU]
+    said = f"a slot goes on on {worker_fakes.WITHOUT_GPU}, not on {gpu}"
+    assert [line for line in capsys.readouterr().err.splitlines() if "goes on on" in line] == [said]
+
+
+def test_second_slot_that_gets_no_gpu_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The run's line named the first one's device."""
+    assert set(on_devices(tmp_path, "open_one_gpu_for_two", slots=2)) == {
+        worker_fakes.GPU.format(0),
+        worker_fakes.WITHOUT_GPU,
+    }
+    said = f"a slot goes on on {worker_fakes.WITHOUT_GPU}, not on {worker_fakes.GPU.format(0)}"
+    assert capsys.readouterr().err.count(said) == 1
+
+
+def test_slots_with_a_gpu_each_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That is how several GPUs are used."""
+    assert set(on_devices(tmp_path, "open_two_gpus", slots=2)) == {worker_fakes.GPU.format(slot) for slot in (0, 1)}
+    assert "goes on on" not in capsys.readouterr().err
+
+
+def test_devices_of_earlier_runs_are_not_this_runs(tmp_path: Path) -> None:
+    """A report that was kept tells its own."""
+    given, slide = job(tmp_path, "open_two_gpus"), ref(paint_slide(tmp_path / "a.tif"))
+    earlier = scanned(given, [slide], slots=1).reports[0]
+    record = RunRecord(given.folder, (), load_config(), ColourPredictor(), ("json",))
+    for kept, devices in (((), [worker_fakes.GPU.format(0)]), (("a",), [])):
+        record.write("finished", 1, [earlier], kept=kept)
+        assert json.loads((given.folder / "run.json").read_text())["devices"] == devices
+
+
+def test_run_without_worker_processes_ends_where_its_gpu_fails(tmp_path: Path) -> None:
+    """Every further slide would fail by the same broken context; none of them is called a defect or failed."""
+    given = job(tmp_path, "open_on_failing_gpu")
+    predictor, _ = worker_fakes.open_on_failing_gpu(given.model, device="cuda", slot=0)
+    tools = in_this_process(SlideTools(given.folder, open_slide, predictor, load_config(), given.reports))
+    slides = [ref(paint_slide(tmp_path / f"{name}.tif", tumour_um=um)) for name, um in (("a", 0), ("b", 400), ("c", 0))]
+    with pytest.raises(
+        WorkerError, match=r"^the GPU failed \(CUDA error: launch failure\); look at it with nvidia-smi"
+    ):
+        scan_all(slides, tools, PlainViewer(), kept={})
+    assert [row["status"] for row in rows(given.folder)] == ["complete", "failed", "failed"]
+    assert all(row["reason"].startswith("the run ended before its result was there") for row in rows(given.folder)[1:])
+    assert json.loads((given.folder / "run.json").read_text())["redo"] == ["b", "c"]
+    assert "DeviceLostError: the GPU failed" in (given.folder / "run.log").read_text()
+    assert not (given.folder / "b").exists()
 
 
 def test_slide_without_progress_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.errors import DeviceError, ModelError
+from nodescan.errors import DeviceError, DeviceLostError, ModelError
 from tests.fakes import ColourPredictor
 
 PIDS = "NODESCAN_TEST_PIDS"
@@ -93,6 +93,57 @@ def open_failing_ever_after(folder: Path, *, device: str, slot: int) -> tuple[To
 
     predictor = Touchy(fail)
     return predictor, 1
+
+
+def open_on_failing_gpu(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    """Its GPU fails at tumour, and at everything after that."""
+    predictor: Touchy
+
+    def fail() -> None:
+        predictor.raises = DeviceLostError(f"the GPU failed (CUDA error: launch failure); {DeviceLostError.remedy}")
+        raise predictor.raises
+
+    predictor = Touchy(fail)
+    return predictor, 1
+
+
+def open_on_gpu_that_fails_once(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+    """As open_on_failing_gpu in the first process; the second one's GPU does its work."""
+    if (folder / "failed").exists():
+        return Touchy(lambda: None), 1
+    (folder / "failed").touch()
+    return open_on_failing_gpu(folder, device=device, slot=slot)
+
+
+class OnDevice(Touchy):
+    """A predictor that says it is on this device."""
+
+    def __init__(self, device: str, at_tumour: Callable[[], None] = lambda: None) -> None:
+        super().__init__(at_tumour)
+        self.device = device
+
+
+GPU = "cuda:{} (NVIDIA H200)"
+WITHOUT_GPU = "cpu (x86_64, 2 threads; device cuda:0 doesn't compute (CUDA error: system not ready))"
+
+
+def open_on_gpu_that_goes(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+    """On a GPU that dies at tumour; later processes find none."""
+
+    def die() -> None:
+        (folder / "died").touch()
+        _die()
+
+    return (OnDevice(WITHOUT_GPU) if (folder / "died").exists() else OnDevice(GPU.format(slot), die)), 1
+
+
+def open_one_gpu_for_two(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+    """The first slot has all of the GPU."""
+    return OnDevice(WITHOUT_GPU if slot else GPU.format(0)), 1
+
+
+def open_two_gpus(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+    return OnDevice(GPU.format(slot)), 2
 
 
 def open_robbing(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:

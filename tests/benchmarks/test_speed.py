@@ -1,6 +1,9 @@
 """The bench's figures fit each other, whatever the machine."""
 
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from nodescan.benchmarks.speed import Speed, measure_stages
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError
+from nodescan.interfaces import Progress
 from tests.fakes import ColourPredictor, Listener, paint_slide
 
 
@@ -69,6 +73,33 @@ def test_efficiency_is_end_to_end_over_what_both_stages_allow(tmp_path: Path) ->
     beside = measured(slide, OnGpu())
     slower = min(beside.decode_mpx_s, beside.network_mpx_s)
     assert beside.efficiency == pytest.approx(beside.end_to_end_mpx_s / (slower * beside.useful_share))
+
+
+def test_what_comes_after_the_first_pass_is_told_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second for each tile, three for what the guard does: it waits for the network, and the network for it."""
+    slide, clock = paint_slide(tmp_path / "a.tif"), [0.0]
+
+    def examine(slide: object, tissue: object, *, progress: Progress, **_: object) -> SimpleNamespace:
+        for tiles in (1, 1, 1, 1, 0):  # 0: a tile that is answered again
+            clock[0] += 1 if tiles else 3
+            progress.tiles_done("a", tiles, 0.1 * tiles)
+        return SimpleNamespace(precision="int8")
+
+    real = speed._scan
+    with monkeypatch.context() as patch:
+        patch.setattr(speed, "examine", examine)
+        patch.setattr(speed, "_scan", lambda *given: timed(real, *given))
+
+        def timed(work: Callable[..., float], *given: Any) -> float:
+            with pytest.MonkeyPatch.context() as clocked:
+                clocked.setattr(speed.time, "perf_counter", lambda: clock[0])
+                return work(*given)
+
+        found = measured(slide, OnGpu())
+    assert found.guard_s == pytest.approx(3)
+    slower = min(found.decode_mpx_s, found.network_mpx_s)
+    at_first = found.tissue_megapixels / 4
+    assert found.first_pass_efficiency == pytest.approx(at_first / (slower * found.useful_share))
 
 
 def test_a_gpu_is_fed_whole_batches_and_a_slide_too_small_for_them_is_told(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from nodescan import doctor, machine
@@ -28,7 +29,7 @@ from nodescan.doctor import (
 )
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
 from nodescan.errors import OutputError
-from nodescan.inference import capabilities, openvino_lanes
+from nodescan.inference import capabilities, device, openvino_lanes
 from nodescan.inference import predictor as predictors
 from nodescan.inference.card import find_model
 from nodescan.phantoms import PhantomTruth, PlantedDeposit
@@ -361,8 +362,37 @@ def test_no_place_for_temporary_files_is_no_broken_installation(
 def test_a_gpu_that_torch_sees_and_cannot_use_was_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device's line doesn't say that the CPU is a GPU that computes, and says what helps."""
     monkeypatch.setattr(capabilities, "capabilities", lambda: capabilities.Capabilities("CUDA 13.0", 1, "AVX2"))
+    monkeypatch.setattr(device, "choose_device", lambda asked: CPU)  # a machine with a GPU that computes has it chosen
     found = doctor.check_device("auto")
     assert found.state is State.WARN
     assert found.found.startswith("cpu")
     assert "; torch sees a GPU, but can't use it; " in found.found
     assert "the first that computes" not in found.found
+
+
+CPU = device.Device(torch.device("cpu"), "cpu (x86_64, 2 threads)")
+
+
+@pytest.mark.parametrize(
+    ("built_for", "said", "remedy"),
+    [
+        ("CUDA 13.0", "", "CUDA_VISIBLE_DEVICES is '': ask for a GPU where this job was started"),
+        ("CUDA 13.0", None, "update the NVIDIA driver, or accept"),
+        ("CPU", "", "install a torch built for CUDA, or accept"),
+    ],
+)
+def test_a_gpu_that_is_there_and_that_torch_does_not_see_has_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, built_for: str, said: str | None, remedy: str
+) -> None:
+    """A job that was given no GPU needs no other driver."""
+    monkeypatch.setattr(capabilities, "capabilities", lambda: capabilities.Capabilities(built_for, 0, "AVX2"))
+    monkeypatch.setattr(device, "choose_device", lambda asked: CPU)
+    monkeypatch.setattr(device, "_why_no_gpu", lambda: "")
+    monkeypatch.setattr(doctor, "_gpu_is_there", lambda: True)
+    if said is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
+    found = doctor.check_device("auto")
+    assert (found.state, found.remedy.startswith(remedy)) == (State.WARN, True)
+    assert found.found.endswith(", but there is one")

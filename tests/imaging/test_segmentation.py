@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
 from nodescan.imaging.cutting import touches_unexamined
-from nodescan.imaging.segmentation import find_deposits, smoothed_values
+from nodescan.imaging.segmentation import find_deposits, find_foci, smoothed_values
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, PLAIN, coverage, disc, either, map_of, settings
 
@@ -176,6 +178,31 @@ def test_hysteresis_keeps_only_what_reaches_the_seed():
     values[3, 3] = 0.75
     (deposit,) = find_deposits(map_of(values), rule, settings())
     assert deposit.area_um2 > 12 * CELL_UM**2  # the whole plateau, far more than the one cell that seeds it
+
+
+@hypothesis_settings(max_examples=40)
+@given(
+    arrays(np.float32, (9, 11), elements=st.sampled_from([np.float32(v) for v in (0, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)])),
+    st.sampled_from([0.6, 0.75, 0.8]),
+    st.sampled_from([0.0, 2000.0]),
+    st.booleans(),
+)
+def test_foci_of_a_higher_seed_threshold_are_those_that_are_traced_with_it(
+    values: NDArray[np.float32], seed: float, smallest_area_um2: float, fill_holes: bool
+) -> None:
+    """To the bit, holes and what lies in them included, whichever are asked for first and over whichever gap."""
+    map_ = map_of(np.pad(values, 1))
+    with_holes = replace(settings(smallest_area_um2=smallest_area_um2), fill_holes=fill_holes)
+    traced = find_foci(map_, replace(PLAIN, seed_threshold=seed), with_holes)
+    lower = find_foci(map_, replace(PLAIN, seed_threshold=0.5), replace(with_holes, smallest_area_um2=0.0))
+    taken = lower.of_seeds(seed, smallest_area_um2=smallest_area_um2)
+    for gap_um in (0.0, 40.0):
+        assert exactly(taken.deposits(gap_um)) == exactly(traced.deposits(gap_um))
+
+
+def exactly(deposits: tuple[Deposit, ...]) -> list[tuple[Deposit, bytes]]:
+    """All that is known of deposits, to the bit."""
+    return [(replace(found, outline=()), to_shape(found.outline).wkb) for found in deposits]
 
 
 def test_threshold_is_reached_at_the_threshold():

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nodescan.errors import DeviceError, ModelError
+from nodescan.errors import DeviceError, DeviceLostError, ModelError
 from nodescan.inference import device, fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.capabilities import precision_words
@@ -241,6 +241,26 @@ def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
     monkeypatch.setattr(predictor_module, "distrust", fail)
     assert open_predictor(folder, device="cpu", compiled=False).precision == f"float32 (bfloat16 failed: {error})"
+
+
+def test_a_gpu_that_fails_in_float32_too_is_an_error_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not with the first tile of each slide: while a model is opened another device can still be taken."""
+    lost = DeviceLostError("the GPU failed (CUDA error: launch failure)")
+
+    def lanes(net: nn.Module, device: torch.device, **_: object) -> CpuLanes:
+        broken = CpuLanes(net)
+        monkeypatch.setattr(broken, "start", raising)
+        return broken
+
+    def raising(tiles: NDArray[np.uint8]) -> Answer:
+        raise lost
+
+    monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
+    monkeypatch.setattr(predictor_module, "choose_device", lambda device: Device(torch.device(device), device))
+    monkeypatch.setattr(predictor_module, "lanes_on", lanes)
+    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
+    with pytest.raises(DeviceLostError, match="launch failure"):
+        open_predictor(folder, device="cuda", compiled=False)
 
 
 @pytest.mark.parametrize(("device", "side_px"), [("cuda", 192), ("cpu", None)])

@@ -202,6 +202,7 @@ def test_a_gpu_that_cannot_say_its_name_does_not_compute(monkeypatch: pytest.Mon
         raise error
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", name)
     reason = str(error).partition("\n")[0]
@@ -240,9 +241,34 @@ def test_why_a_gpu_cannot_be_used_is_told(warns: list[str], recwarn: pytest.Warn
     assert not recwarn.list
 
 
-def test_other_warnings_are_no_reason(warns: list[str]) -> None:
+def test_other_warnings_are_no_reason(warns: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without a GPU has none, whatever else torch says."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     warns.append("this will change in a later version")
     assert choose_device("auto").description.endswith(" threads)")
     with pytest.raises(DeviceError, match="but this machine has no CUDA device; use"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize("said", ["", "3"])
+def test_a_gpu_hidden_from_a_job_is_told_by_the_variable(
+    warns: list[str], monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """As SLURM hides those that a job didn't ask for: the machine does have one."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
+    with pytest.raises(DeviceError, match=rf"torch can use no GPU \(CUDA_VISIBLE_DEVICES is '{said}'\); use"):
+        choose_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(DeviceError, match=rf"but there is 1 CUDA device \(CUDA_VISIBLE_DEVICES is '{said}'\); use"):
+        choose_device("cuda:1")
+
+
+def test_a_driver_that_is_too_old_is_the_reason_whatever_the_variable_says(
+    warns: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SLURM sets it for jobs that have their GPU, too."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    warns.append("CUDA initialization: The NVIDIA driver on your system is too old (found version 11040).")
+    with pytest.raises(DeviceError, match=r"torch can use no GPU \(The NVIDIA driver"):
         choose_device("cuda")

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nodescan.errors import DeviceError
+from nodescan.errors import DeviceError, DeviceLostError, first_line
 from nodescan.inference import torch_lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.torch_lanes import CudaLanes
@@ -68,7 +68,22 @@ def test_the_size_that_fits_is_remembered() -> None:
     lanes, tiles = CudaLanes(net, CPU, batch_size=8), made_tiles(4, 32)
     lanes.start(tiles)()
     lanes.start(tiles)()
-    assert net.computed == [8, 4, 2, 2, 2, 2]
+    assert net.computed == [4, 2, 2, 2, 2]
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_few_tiles_are_not_computed_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One picture takes the work and the pinned memory of one, not of 32; a slide's last few use what is there."""
+    pinned: list[int] = []
+    monkeypatch.setattr(torch_lanes, "_pinned", lambda shape, dtype: pinned.append(shape[0]) or torch.zeros(shape))
+    net = Means()
+    lanes = CudaLanes(net, CPU, batch_size=32)
+    for count, side in ((1, 64), (3, 32), (2, 32), (5, 32), (40, 32), (3, 32), (1, 64)):
+        tiles = made_tiles(count, side)
+        assert np.array_equal(lanes.start(tiles)(), means(tiles))
+    assert net.computed == [1, 4, 4, 8, 32, 32, 32, 1]
+    assert list(dict.fromkeys(pinned)) == [1, 4, 8, 32]
+    assert pinned[-1] == 1
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -81,7 +96,7 @@ def test_the_size_grows_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch)
     assert net.computed == [7, 3, 1, 1, 1, 2, 2, 2]  # three single tiles went well, and so do two at a time
     net.computed = []
     assert np.array_equal(lanes.start(tiles)(), means(tiles))
-    assert net.computed == [4, 2, 2, 2, 4, 2]  # each time four are tried, for which there is no room yet
+    assert net.computed == [4, 2, 2, 2, 1]  # four are tried, for which there is no room yet
     net.room, net.computed = 32, []
     waiting = [lanes.start(tiles) for _ in range(4)]
     assert all(np.array_equal(answer(), means(tiles)) for answer in waiting)
@@ -107,7 +122,7 @@ def test_want_of_memory_has_many_names(error: RuntimeError) -> None:
     """A batch is halved whichever of the libraries found no room; where one tile has none, it is said which."""
     net, tiles = Means(room=3, error=error), made_tiles(4, 32)
     assert np.array_equal(CudaLanes(net, CPU, batch_size=8).start(tiles)(), means(tiles))
-    assert net.computed == [8, 4, 2, 2]
+    assert net.computed == [4, 2, 2]
     net.room = 0
     with pytest.raises(DeviceError) as raised:
         CudaLanes(net, CPU, batch_size=2).start(tiles)
@@ -151,16 +166,49 @@ def test_answers_are_waited_for_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(how == {"blocking": True} for how in asked)
 
 
+LOST = [
+    RuntimeError("CUDA error: unspecified launch failure\nSearch for `cudaErrorLaunchFailure' in ..."),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: an illegal memory access was encountered"),
+]
+"""What a GPU fails with that isn't want of memory; torch before 2.8 has no class of its own for it."""
+
+
 @pytest.mark.usefixtures("no_gpu")
-def test_other_errors_are_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only want of memory is cured by halving."""
-    net = Means()
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_a_gpu_that_fails_is_told_as_such_and_not_tried_again(error: RuntimeError) -> None:
+    """Only want of memory is cured by halving; the first line alone is said, with what to do."""
+    net = Means(room=0, error=error)
+    with pytest.raises(DeviceLostError) as raised:
+        CudaLanes(net, CPU, batch_size=4).start(made_tiles(4, 32))
+    assert net.computed == [4]
+    assert raised.value.reason == f"the GPU failed ({first_line(error)})"
+    assert str(raised.value).endswith("; look at it with nvidia-smi and run again, or use --device cpu")
 
-    def broken(pixels: Tensor) -> Tensor:
-        net.computed.append(len(pixels))
-        raise RuntimeError("CUDA error: unspecified launch failure")
 
-    monkeypatch.setattr(net, "forward", broken)
-    with pytest.raises(RuntimeError, match="unspecified"):
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_a_gpu_that_fails_later_is_told_as_such_where_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+) -> None:
+    """CUDA tells of a failure at whatever call comes next: the wait for the answers, or the next batch's."""
+
+    def synchronize(_: OnNoGpu) -> None:
+        raise error
+
+    lanes, tiles = CudaLanes(Means(), CPU, batch_size=1), made_tiles(3, 32)
+    answer = lanes.start(tiles)
+    monkeypatch.setattr(OnNoGpu, "synchronize", synchronize)
+    with pytest.raises(DeviceLostError, match=r"^the GPU failed \("):
+        answer()
+    with pytest.raises(DeviceLostError, match=r"^the GPU failed \("):
+        lanes.start(tiles)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_errors_that_are_not_the_gpus_are_passed_on() -> None:
+    """What torch says of wrong shapes is a defect, and says so."""
+    net = Means(room=0, error=RuntimeError("Expected 3D or 4D input to conv2d"))
+    with pytest.raises(RuntimeError, match="Expected 3D"):
         CudaLanes(net, CPU, batch_size=4).start(made_tiles(4, 32))
     assert net.computed == [4]

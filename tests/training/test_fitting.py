@@ -1,6 +1,7 @@
 """python -m training fit: what is asked for is trained, a run goes on from its last checkpoint, errors are one line."""
 
 import errno
+import itertools
 import os
 import signal
 import subprocess
@@ -18,13 +19,14 @@ from nodescan.errors import OutputError, UsageError
 from nodescan.inference.models import build
 from nodescan.inference.random_model import random_model
 from nodescan.slides.files import fingerprint
-from tests.training.fitting import small_config
+from tests.training.fitting import CONFIG, small_config, write_patches
 from training.__main__ import main
 from training.averaging import average
 from training.checkpoint_writing import WholeCheckpoints
 from training.checkpoints import STEPS, read_checkpoint
 from training.fitting import _how_to_start_again, _progress_in_words, fit, last_checkpoint
 from training.module import TumourModule
+from training.numbered_batches import Batch
 from training.slide_index import read_index
 
 REPOSITORY = Path(__file__).parents[2]
@@ -281,7 +283,7 @@ def test_a_run_without_an_end_is_refused(index: Path, tmp_path: Path, capsys: py
     """Its schedule of learning rates needs one; a number of steps is one, too."""
     words = ["--config", str(small_config(tmp_path / "small.yaml", index, batches=1)), "--trainer.max_epochs", "-1"]
     assert "trainer.max_epochs is -1: say how long to train, by it or max_steps" in said_of(words, capsys)
-    assert fit(["fit", *words, "--trainer.max_steps", "1"]).trainer.global_step == 1
+    assert fit(["fit", *words, "--trainer.max_epochs", "1"]).trainer.global_step == 1
 
 
 @pytest.mark.parametrize(("name", "value", "own"), [("margin_px", 26, 32), ("margin_px", 48, 32), ("stride_px", 8, 16)])
@@ -382,17 +384,74 @@ def test_weights_alone_are_validated_as_a_start(
     assert main(["validate", "--config", str(finished), "--model.init_from", str(mean)]) == 0
 
 
+FULL = [
+    torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: out of memory\nSearch for `cudaErrorMemory...'"),
+]
+
+
+@pytest.mark.parametrize("error", FULL, ids=str)
 def test_a_full_gpu_is_told_with_what_to_do(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: RuntimeError
 ) -> None:
-    """Less at once, and where the run goes on."""
+    """Less at once, and whether there is a checkpoint, whichever library had no room; in a validation, too."""
 
     def full(*_: object) -> None:
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        raise error
 
     monkeypatch.setattr(TumourModule, "training_step", full)
     line = said_of(["--config", str(finished)], capsys)
-    assert line.startswith("error: the GPU's memory is full: show it less at once (plan.patches, plan.tiles), then ")
+    assert line.startswith(
+        "error: the GPU's memory is full: show it less at once (plan.patches, plan.tiles), then start"
+    )
+    monkeypatch.setattr(TumourModule, "validation_step", full)
+    last = str(last_checkpoint(finished.parent))
+    line = said_of(["--config", str(finished), "--ckpt_path", last], capsys, command="validate")
+    assert line.startswith("error: the GPU's memory is full: end other programs on it")
+
+
+def test_what_a_full_gpu_advises_can_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where patches are gone through, an epoch of fewer at once is of more batches: SameLength refuses to go on."""
+    config, step, steps = on_patches(tmp_path), TumourModule.training_step, itertools.count(1)
+
+    def full_at_last(module: TumourModule, batch: Batch, number: int) -> object:
+        if next(steps) == 10:
+            raise FULL[0]
+        return step(module, batch, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TumourModule, "training_step", full_at_last)
+        line = said_of(["--config", str(config)], capsys)
+    last = last_checkpoint(tmp_path)
+    assert line == (
+        f"error: the GPU's memory is full: with fewer plan.tiles go on with --ckpt_path {last}; with fewer "
+        f"plan.patches start from its weights, --model.init_from {last}"
+    )
+    words, plan = ["fit", "--config", str(config)], "--data.init_args.plan"
+    assert main([*words, "--ckpt_path", str(last), f"{plan}.tiles", "1"]) == 0
+    assert main([*words, "--model.init_from", str(last), f"{plan}.patches", "4", "--trainer.max_epochs", "1"]) == 0
+
+
+def on_patches(folder: Path) -> Path:
+    """The configuration of two epochs of patches, eight at a time, with a checkpoint every fourth step."""
+    content = yaml.safe_load((CONFIG.parent / "pcam.yaml").read_text())
+    content["model"] |= {"architecture": "p4m-small"}
+    data, trainer = content["data"]["init_args"], content["trainer"]
+    data |= {"train": [str(write_patches(folder / "t.zip"))], "cache": str(folder / "cache"), "workers": 0}
+    data |= {"valid": [str(write_patches(folder / "v.zip", 64, seed=9))]}
+    data["plan"] |= {"patches": 8, "tiles": 2}
+    data["mosaic"] |= {"pool": 20}
+    trainer |= {"accelerator": "cpu", "precision": "32-true", "max_epochs": 2, "num_sanity_val_steps": 0}
+    trainer |= {"enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": str(folder / "runs")}
+    for logger in trainer["logger"]:
+        logger["init_args"]["save_dir"] = str(folder / "runs")
+    trainer["callbacks"][2]["init_args"]["every_n_train_steps"] = 4
+    path = folder / "patches.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
 def test_a_run_that_watches_a_score_is_not_left_without_validation(
@@ -405,7 +464,7 @@ def test_a_run_that_watches_a_score_is_not_left_without_validation(
         "error: trainer.limit_val_batches is 0: the run is to watch valid/auc, which only validation"
     )
     assert "nothing would be validated" in said_of([*words, "--ckpt_path", "last"], capsys, command="validate")
-    assert main(["fit", *words, "--trainer.callbacks=null", "--trainer.max_steps", "1"]) == 0
+    assert main(["fit", *words, "--trainer.callbacks=null", "--trainer.max_epochs", "1"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from nodescan.errors import UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
+from tests.fakes import ColourPredictor
 from training.card_commands import RECIPE as RELEASED
 from training.discs import DiscBias
 from training.known_slides import SlideScore, summarise
@@ -22,6 +23,7 @@ from training.model_card import (
     Measured,
     Speed,
     Words,
+    _seconds_per_mm2,
     figure,
     measure_speeds,
     read_composite_scores,
@@ -184,6 +186,18 @@ def test_a_contact_sheet_shows_the_patches_it_names(tmp_path: Path) -> None:
     assert (sheet[20, 20, 0], sheet[20, 8 + 200 + 20, 0]) == (200, 40)
     write_sheet(contact_sheet(patches, (), np.array([])), tmp_path / "docs" / "none.jpg")
     assert Image.open(tmp_path / "docs" / "none.jpg").size[0] > 96
+
+
+@pytest.mark.parametrize(("batch_size", "asked"), [(2, 4), (32, 32)])
+def test_speed_is_that_of_whole_batches(batch_size: int, asked: int) -> None:
+    """A GPU that is handed four tiles of 32 is mostly idle."""
+    predictor = ColourPredictor()
+    predictor.batch_size, shown = batch_size, []
+    answer = predictor.predict
+    predictor.predict = lambda tiles: shown.append(len(tiles)) or answer(tiles)
+    per_mm2 = _seconds_per_mm2(predictor)
+    assert shown == [asked]
+    assert per_mm2 > 0
 
 
 def test_speed_is_measured_in_every_format_that_the_machine_has(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ class ClusterExecutor(SlideExecutor):
             if first is not error:
                 raise _twice(first, error)
             if not told.lost:
-                viewer.note(f"{error}; {TRIED_ONCE_MORE}")
+                viewer.note(f"{ref.path.name}: {error.reason}; {TRIED_ONCE_MORE}")
                 raise error
             viewer.note(f"{ref.path.name}: {MACHINE_LOST}{_on(told.host)}; it is read again on another")
 
@@ -310,5 +310,5 @@ def _on(host: str) -> str:
 def _twice(first: WorkerDiedError, second: WorkerDiedError) -> DiedTwiceError:
     """One error for both tries, with what to do."""
     again = " twice" if first.reason == second.reason else f"; tried again, {second.reason}"
-    remedy = "if memory ran out, give the workers more; else see their logs"
+    remedy = second.remedy or "if memory ran out, give the workers more; else see their logs"
     return DiedTwiceError(second.slide, f"{first.reason}{again}", remedy)

@@ -1,0 +1,55 @@
+"""What a GPU's libraries say when they fail, told apart: memory is wanting, or the GPU can do no more in this process.
+
+Their errors are RuntimeErrors, told from each other by their words alone: torch has had a class for want of memory
+always, one for others (AcceleratorError) from 2.8 on, and what cuDNN and cuBLAS say is of neither.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nodescan.errors import DeviceError, DeviceLostError, first_line
+
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "unable to find an engine",
+    "unable to find a valid cudnn algorithm",
+    "alloc_failed",
+    "allocation_failed",
+)
+"""What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'."""
+
+_LOST = ("CUDA error", "CUDA driver error", "cuDNN error", "HIP error")
+"""How what torch says of all else begins. After most of them every later call of the process fails, too."""
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    return any(words in first_line(error).lower() for words in _OUT_OF_MEMORY)
+
+
+def is_lost(error: RuntimeError) -> bool:
+    """Whether a GPU failed, and not for want of memory."""
+    return first_line(error).startswith(_LOST) and not is_out_of_memory(error)
+
+
+def lost(error: RuntimeError) -> DeviceLostError:
+    """What is raised for an error of which is_lost() is true."""
+    return DeviceLostError(f"the GPU failed ({first_line(error)}); {DeviceLostError.remedy}")
+
+
+@contextmanager
+def gpu_errors(doing: str) -> Iterator[None]:
+    """A GPU's RuntimeErrors as DeviceErrors, all others as they are. doing: what there is no memory for, in words."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_lost(error):
+            raise lost(error) from error
+        if not is_out_of_memory(error):
+            raise
+        said = first_line(error).partition(". ")[0]
+        raise no_room(doing, said) from error
+
+
+def no_room(what: str, said: str) -> DeviceError:
+    """said: by whoever had no memory left for it."""
+    return DeviceError(f"the GPU has no room for {what} ({said}); end other programs on it, or use --device cpu")
