@@ -45,7 +45,7 @@ _LIMITS = {
     "min_colour_ratio": (0, 3),
     "min_coloured_fraction": (0, 1),
 }
-_BROWN = "it holds brown, as an immunostain with DAB does"
+_BROWN = "it holds brown, as an immunostain with DAB, brown ink, glue or pigment (haemosiderin, melanin) does"
 
 
 @dataclass(frozen=True, slots=True)

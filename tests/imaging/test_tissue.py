@@ -234,7 +234,7 @@ def test_a_node_that_runs_into_translucent_ink_is_told() -> None:
     assert find_tissue(apart, SPACING, TISSUE).inked is None
 
 
-@pytest.mark.parametrize(("layers", "width_um"), [(2, 200), (3, 140)])
+@pytest.mark.parametrize(("layers", "width_um"), [(2, 140), (3, 140)])
 def test_folds_hide_nothing(layers: int, width_um: int, shared: Path) -> None:
     """Of 35 real regions, stained 1.3 times as strongly, twice or three times over each other."""
     for name, region in real_tissue(shared).items():
