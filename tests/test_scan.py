@@ -200,6 +200,18 @@ def test_heavy_blur_counts_as_not_examined() -> None:
     assert "out_of_focus" in {flag.code for flag in report.flags}
 
 
+@pytest.mark.parametrize(("side", "status"), [(96, Status.COMPLETE), (260, Status.INCOMPLETE)])
+def test_a_speck_out_of_focus_is_examined(side: int, status: Status) -> None:
+    """A block or two, as under a hair, leave a slide complete, their tumour found; a smear of 0.25 mm doesn't."""
+    pixels = painted()
+    pixels[400 : 400 + side, 400 : 400 + side] = PURPLE
+    result = scan(PaintedSlide(pixels))
+    assert result.report.status is status
+    assert result.report.deposits
+    inside = slice((400 + side // 2) // 16 - 1, (400 + side // 2) // 16 + 2)
+    assert result.probability.examined[inside, inside].all() == (status is Status.COMPLETE)
+
+
 def faded(pixels: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
     """With so much of its optical density left, over glass of 245."""
     return np.round(245 * (pixels / 245) ** strength).astype(np.uint8)

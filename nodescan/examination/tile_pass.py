@@ -16,7 +16,7 @@ from nodescan.examination.damaged_tiles import MOST_DAMAGED, read_damaged
 from nodescan.examination.survey import Survey
 from nodescan.imaging.missing import blank_cells
 from nodescan.imaging.paleness import stain_shares
-from nodescan.imaging.quality import QualitySettings, out_of_focus
+from nodescan.imaging.quality import QualitySettings, out_of_focus, without_specks
 from nodescan.imaging.scan_faults import light_share, stuck_lines
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
@@ -117,8 +117,15 @@ def show(
         parted = [] if predictor.geometry.padded else damaged[:MOST_DAMAGED]
         for tile in (*showing.at(parted, showing.read_parts, pool, counted=False), *damaged[len(parted) :]):
             showing.mark_unread(tile)
-    probability = replace(showing.builder.result(), bounds=slide.info.bounds_um)
-    blurred, unread, faulty = (mask & survey.wanted for mask in (showing.blurred, showing.unread, showing.stuck))
+    map_ = showing.builder.result()
+    unread, faulty = (mask & survey.wanted for mask in (showing.unread, showing.stuck))
+    blurred = without_specks(showing.blurred, survey.wanted, map_.spacing)
+    probability = replace(
+        map_,
+        values=np.where(blurred, np.float32(0), map_.values),
+        examined=map_.examined & ~blurred,
+        bounds=slide.info.bounds_um,
+    )
     return Shown(probability, blurred, unread, showing.blank, showing.stain, np.zeros_like(blurred), faulty)
 
 
@@ -198,7 +205,7 @@ class _Showing:
         self.blank[window] = item.blank[:height, :width]
         self.stain[window] = item.stain[:height, :width]
         self.unread[window] = item.lost[:height, :width]
-        self.builder.place(*item.tile, answer, judged=~(item.blur | item.stuck | item.lost))
+        self.builder.place(*item.tile, answer, judged=~(item.stuck | item.lost))
 
 
 def _answered(

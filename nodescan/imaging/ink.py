@@ -9,10 +9,20 @@ from scipy import ndimage
 from nodescan.domain.units import check_limits
 from nodescan.imaging.components import components, picked
 from nodescan.imaging.density import DENSEST
-from nodescan.imaging.morphology import dilated, opened
+from nodescan.imaging.morphology import closed, dilated, opened
 
 WIDEST_UM = 10_000.0
 """The most that widths of gaps, rims and strokes may be set to: a lymph node is about as wide."""
+
+_DENSE, _DENSE_WIDTH_UM, _DENSE_SHARE = 0.85, 300.0, 0.8
+"""Optical density of green that this share of a square so wide has where ink lies over tissue. Tissue adds its own
+density to translucent ink, so no ratio tells such ink. Of 35 real regions none is so dense, nor stained 1.3 times as
+strongly, two at 1.6 times; of folds of two and three layers of these, 140 and 200 um wide, none, stained 1.3 times as
+strongly none and 3 of 70 (in squares of 80 um 29 % of two layers). Dots of 0.5 mm that let 5 to 20 % of some light
+through: 210 of 210; at 0.9 red ones over pale tissue are missed."""
+
+_DENSE_GAPS_UM = 80.0
+"""Paler spots in such ink, where the tissue under it has a gap, belong to it: vessels and fat cells are as wide."""
 
 _LIMITS = {
     "min_density": (0.01, DENSEST),
@@ -75,6 +85,20 @@ def find_ink(
     if not core.any():
         return core
     return _with_rim(core, density, um_per_px, settings)
+
+
+def dense_marks(green: NDArray[np.float32], um_per_px: float) -> NDArray[np.bool_]:
+    """bool (H, W): what is too dense, over too large an area, for tissue: translucent ink over it, pigment, wide folds.
+
+    green : float32 (H, W), optical density of green over the glass.
+    """
+    dense = green >= _DENSE
+    side = max(1, round(_DENSE_WIDTH_UM / um_per_px))
+    if np.count_nonzero(dense) < _DENSE_SHARE * side**2:  # nearly every slide
+        return np.zeros_like(dense)
+    share = ndimage.uniform_filter(dense.astype(np.float32), side, mode="constant")
+    squares = ndimage.maximum_filter((share >= _DENSE_SHARE).view(np.uint8), side, mode="constant") > 0
+    return squares & closed(dense, _DENSE_GAPS_UM, um_per_px)
 
 
 def _outside_tissue(black: NDArray[np.bool_], coloured: NDArray[np.bool_]) -> NDArray[np.bool_]:

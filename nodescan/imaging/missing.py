@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from nodescan.domain.maps import Glass, TissueMask
@@ -11,6 +12,10 @@ from nodescan.imaging.coverage import coverage
 _DARKEST_WHITE, _BELOW_GLASS = 235, 12
 """Tissue whose darkest channel is below this, or as far below the glass, at low magnification can't be blank at a finer
 one."""
+
+_LUMA, _LIGHTEST_LUMA, _LUMA_BELOW_GLASS = (0.299, 0.587, 0.114), 240.0, 4
+"""JPEG's brightness, by R, G and B (ITU-R BT.601); that of glass where none is seen; and how far below it, at least,
+lies what is dark. JPEG with halved colour spreads the stain of tissue over glass beside it, but not its brightness."""
 
 _LIGHT, _NEAR_GLASS, _BLACK, _COLOURLESS, _FLAT = 240, 4, 10, 3, 2
 """What stands for missing data: all channels at least as light, or nearly as light as glass, or none lighter than
@@ -25,7 +30,10 @@ tile more: it is seldom under 60 um wide, four cells."""
 def dark_pixels(overview: NDArray[np.uint8], glass: Glass) -> NDArray[np.bool_]:
     """bool (H, W): pixels of an overview, uint8 (H, W, 3) RGB, that no other magnification can show as glass."""
     darkest = np.minimum.reduce([overview[..., channel] for channel in range(3)])  # 10 times as fast as along an axis
-    return darkest < (_DARKEST_WHITE if glass is None else min(_DARKEST_WHITE, min(glass) - _BELOW_GLASS))
+    dark = darkest < (_DARKEST_WHITE if glass is None else min(_DARKEST_WHITE, min(glass) - _BELOW_GLASS))
+    luma = np.asarray(Image.fromarray(overview).convert("L"))
+    of_glass = _LIGHTEST_LUMA if glass is None else float(np.dot(_LUMA, glass))
+    return dark & (luma < of_glass - _LUMA_BELOW_GLASS)
 
 
 BLANK, PURE = 1, 2

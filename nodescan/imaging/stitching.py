@@ -68,7 +68,7 @@ class MapBuilder:
         """Takes one tile's answers.
 
         answers : float32 (cells, cells) in [0, 1], one a cell of stride_px; judged : bool, the same shape, False where
-        an answer doesn't count (out of focus), None: all count. Cells outside the frame are cropped, cells not
+        an answer doesn't count (it saw damage), None: all count. Cells outside the frame are cropped, cells not
         wanted are left out. Raises ModelError where an answer is no probability.
         """
         cells = self._grid.tile.cells

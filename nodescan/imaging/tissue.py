@@ -13,22 +13,13 @@ from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.density import DENSEST, optical_density
-from nodescan.imaging.ink import WIDEST_UM, InkSettings, find_ink
+from nodescan.imaging.glass import find_glass
+from nodescan.imaging.ink import WIDEST_UM, InkSettings, dense_marks, find_ink
 from nodescan.imaging.missing import dark_pixels
 from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large, opened
 from nodescan.imaging.unscanned import beside_tissue, gaps_and_cuts, unscanned
 
 _UM2_PER_MM2 = 1e6
-
-_DARK_GLASS, _LEAST_DARK_SHARE = 225, 0.1
-"""Glass darker than this is believed only where so much of what may be glass is like it."""
-
-_LEAST_GLASS, _LEAST_TINTED, _CLEAR_OF_LIMIT = 170, 130, 5
-"""Glass is at least so light in its darkest channel; less only where it is tinted, as a neutral grey may stand for what
-was never scanned, and where nothing lighter passes for glass, but for noise within so many levels of the limit."""
-
-_LEAST_TINT, _MOST_TINT = 6, 45
-"""How far the channels of tinted glass lie apart."""
 
 COARSEST_VIEW_UM = 64.0
 """A fragment of 0.004 mm2 is one pixel then."""
@@ -124,7 +115,7 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     Stain is told from glass, shadow and dust by its colour, relative to the slide's own glass and never below
     an absolute floor: a threshold that adapts to the histogram calls noise tissue on an empty slide, and tissue glass
     on a full one. What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small. Where tissue goes on
-    under ink, or what is as solid, it is `hidden`; slivers of that, smaller than a fragment, are taken for tissue.
+    under ink, or what is as solid or dense, it is `hidden`; slivers smaller than a fragment are taken for tissue.
     Raises ValueError for an array of another kind or shape.
     """
     if overview.ndim != 3 or overview.shape[2] != 3 or overview.dtype != np.uint8 or 0 in overview.shape:
@@ -140,16 +131,21 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
     kept = large(body, smallest_px)
     solid = _solid_at_tissue(grey & ~body, kept & coloured, view, settings.ink)
-    under_ink = enclosed(ink | solid, kept, settings.ink.hiding_um, view.um_per_px)
+    dense = dense_marks(view.density[1], view.um_per_px) & ~ink & ~view.outside
+    # Its paler rim is no tissue around it: a mark on glass encloses nothing.
+    seen = kept & ~dilated(dense, settings.ink.rim_um, view.um_per_px)
+    under_ink = enclosed(ink | solid | dense, seen, settings.ink.hiding_um, view.um_per_px)
     hidden = large(under_ink, smallest_px)
     ink &= ~under_ink
     gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
     tissue = (dilated(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside | gaps
     left = grey & ~tissue & ~hidden
     edge = _edges(left, view.um_per_px, settings.edge_width_um)
-    reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue))
+    reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue & ~hidden))
     whole = partial(_enlarged, factor=factor, shape=(overview.shape[0], overview.shape[1]))
     meeting = beside_tissue((ink | solid) & ~under_ink, kept & coloured, view.um_per_px)
+    beside = dilated(seen & coloured, settings.ink.rim_um, view.um_per_px)
+    meeting |= beside_tissue(dense & ~under_ink, beside, view.um_per_px)
     rest = (hidden, gaps, view.outside, cuts, meeting)
     hidden, gaps, outside, cuts, inked = (whole(mask) if mask.any() else None for mask in rest)
     return TissueMask(
@@ -195,7 +191,7 @@ def _view(overview: NDArray[np.uint8], factor: int, spacing: Spacing, settings: 
     pixels = np.asarray(Image.fromarray(overview).reduce(factor)) if factor > 1 else overview
     channels = [np.ascontiguousarray(pixels[..., index]) for index in range(3)]
     lightest, darkest = np.maximum.reduce(channels), np.minimum.reduce(channels)
-    colour, glass = _glass(channels, lightest, darkest, settings)
+    colour, glass = find_glass(channels, lightest, darkest, settings.glass_min_share)
     density = optical_density(channels, colour or (settings.assumed_glass,) * 3)
     um_per_px = factor * spacing.mean
     # A greyscale scan shows at most rounding between its channels; JPEG at quality 75 leaves up to 3 levels. On a large
@@ -205,45 +201,6 @@ def _view(overview: NDArray[np.uint8], factor: int, spacing: Spacing, settings: 
     faint = density.mean(axis=0) <= settings.min_grey_density
     outside = unscanned(lightest, darkest, colour, faint, has_colour=bool(has_colour))
     return _View(density, glass, outside, colour, has_colour, um_per_px)
-
-
-def _glass(
-    channels: list[NDArray[np.uint8]],
-    lightest: NDArray[np.uint8],
-    darkest: NDArray[np.uint8],
-    settings: TissueSettings,
-) -> tuple[Glass, NDArray[np.bool_]]:
-    """Colour of the empty slide (None where there is none) and the pixels, bool (H, W), that show it.
-
-    It is the commonest colour that is bright, flat and unstained. Pure white counts only where no other glass
-    is seen, because padding is pure white too; what is much darker and little beside it, such as an edge of glue on a
-    slide whose glass came out pure white, is no glass. Glass may be grey or yellow, but its green never lies far below
-    both others: that would be pale eosin.
-    """
-    red, green, blue = channels
-    flat = np.ones(green.shape, dtype=np.bool_)
-    steps = np.abs(np.diff(green.astype(np.int16), axis=0)) <= 2
-    flat[1:] &= steps
-    steps = np.abs(np.diff(green.astype(np.int16), axis=1)) <= 2
-    flat[:, 1:] &= steps
-    magenta = (red.astype(np.int16) + blue) // 2 - green
-    tint = lightest - darkest
-    clear = flat & (magenta <= 8) & (tint <= _MOST_TINT)
-    candidate = clear & (darkest >= _LEAST_GLASS)
-    dim = clear & (darkest >= _LEAST_TINTED) & (tint >= _LEAST_TINT)
-    tinted = candidate & (darkest < 254)
-    enough = max(1.0, settings.glass_min_share * green.size)
-    is_dim = np.count_nonzero(dim) >= _LEAST_DARK_SHARE * green.size
-    for pool in (tinted, candidate, *((dim,) if is_dim else ())):
-        if np.count_nonzero(pool) >= enough:
-            mode = int(np.bincount(green[pool], minlength=256).argmax())
-            if mode < _DARK_GLASS and np.count_nonzero(pool) < _LEAST_DARK_SHARE * np.count_nonzero(candidate):
-                continue
-            near = pool & (np.abs(green.astype(np.int16) - mode) <= 2)
-            if is_dim and pool is not dim and float(darkest[near].mean()) < _LEAST_GLASS + _CLEAR_OF_LIMIT:
-                continue
-            return (float(red[near].mean()), float(green[near].mean()), float(blue[near].mean())), near
-    return None, np.zeros_like(candidate)
 
 
 def _stained(view: _View, settings: TissueSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

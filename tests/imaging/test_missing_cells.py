@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.imaging.missing import BLANK, PURE, missing_cells
+from nodescan.imaging.missing import BLANK, PURE, dark_pixels, missing_cells
 
 CELL = Spacing.square(16.0)
 SIDE = 12
@@ -74,3 +74,16 @@ def test_a_gap_that_is_not_light_is_missing_whatever_it_shows() -> None:
     assert np.array_equal(missing_cells(nothing, grey, CELL), gap[::2, ::2])
     assert not missing_cells(nothing, replace(grey, dark=~gap), CELL).any()
     assert not missing_cells(nothing, replace(grey, unread=gap), CELL).any()
+
+
+def test_glass_that_took_colour_from_tissue_beside_it_is_not_dark() -> None:
+    """As JPEG with halved colour leaves it, as bright as glass; pale eosin, pale haematoxylin and fat's rims are dark.
+
+    Of colours as dark in their darkest channel the one is that lies five levels of brightness below glass, not three.
+    """
+    glass = (242.0, 242.0, 242.0)
+    spilt, eosin, haematoxylin, fat = (254, 228, 254), (238, 222, 232), (222, 224, 238), (232, 229, 231)
+    view = np.array([[spilt, glass, eosin, haematoxylin, fat]], np.uint8)
+    assert dark_pixels(view, glass).tolist() == [[False, False, True, True, True]]
+    assert dark_pixels(view, None).tolist() == [[False, False, True, True, True]]
+    assert dark_pixels(np.array([[(253, 229, 253), (249, 229, 249)]], np.uint8), glass).tolist() == [[False, True]]
