@@ -116,10 +116,15 @@ class ModelCard(_Part):
         )
 
     def sha256(self) -> str:
-        """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count."""
+        """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count.
+
+        Of found_from_um whether it is there does: without it no slide is complete.
+        """
         said = {"name", "weights", "training_data", "metrics", "limits", "licence"}
         aside = {**dict.fromkeys(said, True), "decision": _TOLD}
         content = self.model_dump(mode="json", exclude=aside)
+        if self.decision.found_from_um is None:
+            content["tuned"] = False
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         update={"licence": "other", "limits": "none", "metrics": {}, "name": "x", "training_data": ""}
     )
     assert told.sha256() == card.sha256() == card.identity().card_sha256
-    for change in ({"chosen_on": "other data"}, {"found_from_um": None}, {"covered_on": "other data"}):
+    for change in ({"chosen_on": "other data"}, {"found_from_um": 900.0}, {"covered_on": "other data"}):
         assert card.model_copy(update={"decision": _with(decision, **change)}).sha256() == card.sha256()
     changes = [
         {"temperature": card.temperature * 1.01},
@@ -28,12 +28,13 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         {"decision": _with(decision, threshold=decision.threshold * 0.99)},
         {"decision": _with(decision, size_uncertainty_um=decision.size_uncertainty_um + 1)},
         {"decision": _with(decision, coverage_factor=decision.coverage_factor + 1)},
+        {"decision": _with(decision, found_from_um=None)},  # no slide is complete then
     ]
     assert len({card.sha256(), *(card.model_copy(update=change).sha256() for change in changes)}) == len(changes) + 1
 
 
 def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_path: Path) -> None:
-    """The released model says it; a card without the field is read as before, and nothing is made up."""
+    """The released model says it; of a card without the field nothing is made up, and it is another model's."""
     folder = packed_models() / "pcam-p4m"
     card = load_card(folder)
     assert card.identity().found_from_um == 550.0
@@ -42,7 +43,8 @@ def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_
     (tmp_path / "card.yaml").write_text(text.replace("  found_from_um: 550.0\n", ""))
     silent = load_card(tmp_path)
     assert silent.identity().found_from_um is None
-    assert silent.identity() == card.identity()
+    assert (card.identity().tuned, silent.identity().tuned) == (True, False)
+    assert silent.identity() != card.identity()
 
 
 def test_a_cards_sha256_is_the_same_wherever_it_is_read() -> None:
