@@ -164,7 +164,10 @@ def _choose(
     found_from = found_from_um(measured_discs(planted, best, settings))
     if found_from is None:
         typer.echo("phantoms: missed, or taken for tumour as a whole; no slide will be complete (model_not_tuned)")
-    decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
+    try:
+        decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
+    except ValueError as error:
+        raise UsageError(f"{model}: what was chosen can't stand on a card: {error}".replace("\n", " ")) from error
     save_card(card.model_copy(update={"decision": decision}), model)
     return best
 

@@ -13,7 +13,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.stitching import MapBuilder
-from nodescan.inference.card import ModelCard
+from nodescan.inference.card import MOST_LOG_TEMPERATURE, ModelCard
 from nodescan.interfaces import TilePredictor
 from training.patches import LABELLED_PX, Patches, centred
 from training.scores import Interval, bootstrap, calibration_error, share, specificity_at
@@ -106,7 +106,7 @@ def calibrated(card: ModelCard, predictor: TilePredictor, patches: Patches) -> M
         scaled = answers / np.exp(log_temperature)
         return float(np.logaddexp(0, np.where(truth, -scaled, scaled)).mean())
 
-    best = minimize_scalar(surprise, bounds=(-2.0, 2.0), method="bounded")
+    best = minimize_scalar(surprise, bounds=(-MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE), method="bounded")
     return card.model_copy(update={"temperature": round(float(np.exp(best.x)), 4)})
 
 

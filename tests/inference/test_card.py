@@ -1,12 +1,13 @@
 """A card's name by its content: what bears on a finding counts, what only tells doesn't."""
 
+import math
 from pathlib import Path
 
 import pytest
 import yaml
 
 from nodescan.errors import ModelError
-from nodescan.inference.card import Decision, load_card, packed_models
+from nodescan.inference.card import MOST_LOG_TEMPERATURE, Decision, load_card, packed_models, save_card
 
 
 def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
@@ -72,6 +73,14 @@ def _with(decision: Decision, **change: object) -> Decision:
         {"decision": {"coverage_factor": 0.5}},
         {"decision": {"found_from_um": 0.0}},
         {"decision": {"size_correction_um": [[107.7, -150.0], [400.0, 10.0]]}},
+        {"decision": {"size_correction_um": [[107.7, 100.0], [3000.0, 150.0]]}},
+        {"decision": {"size_correction_um": [[3000.0, 1400.0]]}},
+        {"decision": {"size_correction_um": [[0.18, 0.15], [0.3, 0.25]]}},
+        {"decision": {"size_uncertainty_um": 0.006}},
+        {"temperature": 8.7},
+        {"temperature": 1e-9},
+        {"std": (0.0024, 0.28, 0.21)},
+        {"int8_ranges": [1e-9] * 12},
     ],
 )
 def test_a_card_with_numbers_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
@@ -84,6 +93,16 @@ def test_a_card_with_numbers_that_cannot_be_is_refused(tmp_path: Path, change: d
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(ModelError, match=r"card\.yaml: "):
         load_card(tmp_path)
+
+
+@pytest.mark.parametrize("log_temperature", [-MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE])
+def test_what_tuning_may_choose_a_card_may_hold(tmp_path: Path, log_temperature: float) -> None:
+    """The ends of the temperature, rounded as there, and sizes off by half of a deposit seen in part."""
+    card = load_card(packed_models() / "pcam-p4m")
+    rule = _with(card.decision, size_correction_um=((107.7, 150.0), (2000.0, 3000.0)), size_uncertainty_um=0.1)
+    chosen = card.model_copy(update={"temperature": round(math.exp(log_temperature), 4), "decision": rule})
+    save_card(chosen, tmp_path)
+    assert load_card(tmp_path) == chosen
 
 
 @pytest.mark.parametrize(
