@@ -51,7 +51,7 @@ def evaluate_composites_command(
     from nodescan.imaging.segmentation import find_deposits
     from nodescan.inference.card import find_model
     from nodescan.inference.slots import open_in_slot
-    from training.composites import half_of, make_composites
+    from training.composites import half_of, make_composites, sha256_of
     from training.known_slides import score_slide, summarise
     from training.tuning import probability_map
 
@@ -66,7 +66,16 @@ def evaluate_composites_command(
         scores.append(score_slide(composite, deposits, places=places))
         if not as_json:
             typer.echo(_one_slide(composite, scores[-1]))
-    tell(flat(summarise(scores)), as_json=as_json)
+    told = flat(summarise(scores))
+    if as_json:  # what model-card has to know of the figures
+        told |= {
+            "weights_sha256": predictor.model.weights_sha256,
+            "card_sha256": predictor.model.card_sha256,
+            "patches_sha256": sha256_of(patches),
+            "half": half,
+            "seeds": seeds,
+        }
+    tell(told, as_json=as_json)
 
 
 def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:

@@ -57,7 +57,7 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
         )
     target = to / f"{patches.stem}-half{half}.zip"
     try:
-        of = f"half {half} of a zip of sha256 {_digest_of(patches)}".encode()
+        of = f"half {half} of a zip of sha256 {sha256_of(patches)}".encode()
         if not target.exists():
             to.mkdir(parents=True, exist_ok=True)
             with written_beside(target) as part, zipfile.ZipFile(patches) as source, zipfile.ZipFile(part, "w") as copy:
@@ -104,7 +104,7 @@ def _at_once() -> int:
     return max(1, min(usable_cores(), room))
 
 
-def _digest_of(file: Path) -> str:
+def sha256_of(file: Path) -> str:
     """sha256 of its bytes. Raises OSError."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -115,7 +115,7 @@ def _check_maker(tool: Path | None, patches: Path, to: Path, name: str) -> None:
     what = tool.read_bytes() if tool else repr(MOSAIC).encode()
     digest = hashlib.sha256(what + repr((SIZES_UM, SHAPES)).encode()).hexdigest()
     try:
-        of = _digest_of(patches)
+        of = sha256_of(patches)
     except OSError as error:
         raise UsageError(f"{patches}: no zip of patches that can be read ({error})") from error
     made_by = f"{'a tool' if tool else 'built in'}, sha256 {digest}\nof patches, sha256 {of}\n".encode()
