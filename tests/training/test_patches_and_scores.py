@@ -106,6 +106,22 @@ def test_a_patch_counts_by_the_folder_that_says_something(tmp_path: Path) -> Non
         read_patches([tmp_path])
 
 
+def test_no_file_of_a_labelled_folder_is_passed_over(tmp_path: Path) -> None:
+    """Half of a set in another format was left out in silence; what systems hide or put there is no patch."""
+    archive = tmp_path / "p.zip"
+    names = ("normal/a.png", "tumor/b.png", "__MACOSX/normal/a.png", "normal/.DS_Store", "tumor/Thumbs.db", "README.md")
+    for others in ((), ("tumor/c.webp",), ("tumor/case/d",)):
+        with zipfile.ZipFile(archive, "w") as z:
+            for name in (*names, *others):
+                z.writestr(name, png(NORMAL))
+            z.mkdir("normal/more")
+        if not others:
+            assert read_patches([archive]).names == names[:2]
+        for name in others:
+            with pytest.raises(UsageError, match=rf"{name} is of no format that patches are read from \(\.bmp, "):
+                read_patches([archive])
+
+
 def test_a_picture_of_absurd_size_is_refused(tmp_path: Path) -> None:
     """A zip of a few bytes doesn't take the memory that its picture says it needs."""
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
