@@ -27,14 +27,18 @@ decides by a map that is smoothed more than this. AUC on the validation patches,
 
 @dataclass(frozen=True, slots=True)
 class PatchScores:
-    """accuracy, sensitivity and specificity at a probability of 0.5; intervals by resampling patches."""
+    """accuracy, sensitivity and specificity at a probability of 0.5; intervals by resampling patches.
+
+    calibration_error has none: chance alone makes each bin's part of it positive, and resampling adds that a second
+    time. Of made answers whose true error is known, 0 to 92 % of such intervals held it (300 and 2,907 patches).
+    """
 
     auc: Interval
     accuracy: Interval
     sensitivity: Interval
     specificity: Interval
     specificity_at_sensitivity_090: Interval
-    calibration_error: Interval
+    calibration_error: float
     n: int
 
 
@@ -65,7 +69,7 @@ def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> Pat
         specificity_at_sensitivity_090=interval(
             lambda index: specificity_at(probability[index], truth[index], sensitivity=0.9)
         ),
-        calibration_error=interval(lambda index: calibration_error(probability[index], truth[index])),
+        calibration_error=calibration_error(probability, truth),
         n=len(truth),
     )
 

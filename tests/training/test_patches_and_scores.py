@@ -20,6 +20,7 @@ from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import patch_probabilities, scores_of
 from training.patches import Patches, centred, read_patches
 from training.scores import bootstrap, calibration_error, specificity_at
+from training.telling import flat
 from training.tuning import SlideScore, size_correction
 
 NORMAL, TUMOUR = (200, 120, 180), (110, 60, 150)
@@ -343,6 +344,17 @@ def test_no_change_asked_for_changes_nothing() -> None:
 def test_auc_by_hand() -> None:
     """Of four pairs of positive and negative three are in order and one is tied."""
     assert roc_auc(np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, True, False, False])) == 3.5 / 4
+
+
+def test_a_calibration_error_is_told_without_an_interval() -> None:
+    """Its 95 % of resamples seldom held the true error, which of well calibrated answers is 0."""
+    rng = np.random.default_rng(0)
+    answers = rng.random(300)
+    truth = rng.random(300) < answers
+    said = flat(scores_of(answers, truth))
+    assert said["calibration_error"] == pytest.approx(calibration_error(answers, truth))
+    assert {"auc_95", "accuracy_95"} <= said.keys()
+    assert "calibration_error_95" not in said
 
 
 def test_calibration_error_by_hand() -> None:
