@@ -13,6 +13,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox, TileGrid
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
+from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination
 from nodescan.imaging.agreement import CoarseView, coarse_view, contradicted_um2, likeness, unlike_glass
@@ -62,6 +63,27 @@ def begin_level_check(
     return lambda examination: _flags(wait(), examination)
 
 
+def likeness_of_levels(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Spacing) -> float | None:
+    """How far the magnification at `spacing` shows what the full resolution does, in [-1, 1]: see LEAST_LIKENESS.
+
+    None of too few places to tell anything.
+    """
+    found = tuple(_likenesses(slide, overview, tissue, spacing))
+    return median(found) if len(found) >= _FEWEST else None
+
+
+def _likenesses(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Spacing) -> Iterator[float]:
+    side_px = _SAMPLES * _SAMPLE_PX
+    size_um = (side_px * spacing.x, side_px * spacing.y)
+    for x_um, y_um in dense_places(overview, tissue, size_um=size_um, most=_PLACES):
+        box = PixelBox(round(x_um / spacing.x), round(y_um / spacing.y), side_px, side_px)
+        with suppress(RegionUnreadableError):
+            one = _averaged(_fine(slide, box, spacing), _SAMPLES)[..., 1].astype(np.float32)
+            other = _averaged(slide.read(box, spacing), _SAMPLES)[..., 1].astype(np.float32)
+            if (like := likeness(one, other, _REACH)) is not None:
+                yield like
+
+
 class _Check:
     """The reads of one slide's check. The arguments are begin_level_check's."""
 
@@ -73,19 +95,8 @@ class _Check:
     def looked(self, settings: PaleSettings) -> _Looked:
         cell = self._spacing.scaled(self._grid.tile.stride_px)
         view = coarse_view(self._overview, self._tissue, shape=self._grid.map_shape, cell=cell, settings=settings)
-        found = tuple(self._likenesses())
-        return _Looked(view, self._probed(settings), median(found) if len(found) >= _FEWEST else None)
-
-    def _likenesses(self) -> Iterator[float]:
-        side_px = _SAMPLES * _SAMPLE_PX
-        size_um = (side_px * self._spacing.x, side_px * self._spacing.y)
-        for x_um, y_um in dense_places(self._overview, self._tissue, size_um=size_um, most=_PLACES):
-            box = PixelBox(round(x_um / self._spacing.x), round(y_um / self._spacing.y), side_px, side_px)
-            with suppress(RegionUnreadableError):
-                one = _averaged(self._fine(box), _SAMPLES)[..., 1].astype(np.float32)
-                other = _averaged(self._slide.read(box, self._spacing), _SAMPLES)[..., 1].astype(np.float32)
-                if (like := likeness(one, other, _REACH)) is not None:
-                    yield like
+        like = likeness_of_levels(self._slide, self._overview, self._tissue, self._spacing)
+        return _Looked(view, self._probed(settings), like)
 
     def _probed(self, settings: PaleSettings) -> NDArray[np.float16]:
         """float16 (H, W, 2): see _Looked."""
@@ -100,18 +111,19 @@ class _Check:
             side = max(high, wide)
             box = PixelBox(left * stride, top * stride, side * stride, side * stride)
             with suppress(RegionUnreadableError):
-                pixels = _averaged(self._fine(box), side * stride)
+                pixels = _averaged(_fine(self._slide, box, self._spacing), side * stride)
                 window = stain[top : top + side, left : left + side]
                 shares = stain_shares(pixels, stride, settings, self._tissue.glass)
                 window[...] = shares[: window.shape[0], : window.shape[1]]
         return stain
 
-    def _fine(self, box: PixelBox) -> NDArray[np.uint8]:
-        """uint8 (h, w, 3): a box of the analysed frame as the full resolution has it."""
-        own, finest = self._spacing, self._slide.info.spacing
-        left, right = (round(side * own.x / finest.x) for side in (box.left, box.right))
-        top, bottom = (round(side * own.y / finest.y) for side in (box.top, box.bottom))
-        return self._slide.read(PixelBox(left, top, right - left, bottom - top), finest)
+
+def _fine(slide: Slide, box: PixelBox, own: Spacing) -> NDArray[np.uint8]:
+    """uint8 (h, w, 3): a box of the analysed frame, which is at `own`, as the full resolution has it."""
+    finest = slide.info.spacing
+    left, right = (round(side * own.x / finest.x) for side in (box.left, box.right))
+    top, bottom = (round(side * own.y / finest.y) for side in (box.top, box.bottom))
+    return slide.read(PixelBox(left, top, right - left, bottom - top), finest)
 
 
 def _cells(number: int, piece_um: float, cell_um: float) -> tuple[int, int]:

@@ -40,6 +40,7 @@ from nodescan.slide_flags import (
     edge_and_glass_flags,
     examination_flags,
     less_sure,
+    model_flags,
     pattern_flags,
 )
 from nodescan.spacing_check import begin_spacing_check
@@ -81,6 +82,7 @@ def scan_slide(
             *slide.info.warnings,
             *wait_for_tissue_flags(),
             *examination_flags(examination),
+            *model_flags(predictor.model),
             *wait_for_level_flags(examination),
         )
         if _judged(flags):  # else nothing that the network marked is a finding

@@ -13,6 +13,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
+from nodescan.domain.report import ModelIdentity
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.verdict import class_found, waist_flags
 from nodescan.examination import Examination
@@ -99,6 +100,17 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
         text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."
         flags.append(Flag("constant_output", text))
     return tuple(flags)
+
+
+def model_flags(model: ModelIdentity) -> tuple[Flag, ...]:
+    """A model that isn't known to find deposits: its thresholds are those that export wrote, or failed on phantoms."""
+    if model.tuned:
+        return ()
+    text = (
+        f"It isn't known from which size on the model {model.name} finds deposits (not tuned, or failed on phantoms), "
+        "so tumour may be missed: run python -m training tune and scan again, or take another model."
+    )
+    return (Flag("model_not_tuned", text),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ PINK, PURPLE = (175, 98, 150), (110, 60, 150)
 class ColourPredictor:
     """Answers 0.98 for a cell that is mostly PURPLE, else at most 0.04. raises: what predict() raises instead."""
 
-    model = ModelIdentity(name="colour", architecture="none", weights_sha256="0" * 64, threshold=0.5)
+    model = ModelIdentity("colour", "none", weights_sha256="0" * 64, threshold=0.5, found_from_um=200.0)
     geometry = TileGeometry(core_px=256, margin_px=32, stride_px=16)
     decision = DecisionRule(0.0, 0.5, 0.6, (), 5.0)
     spacing_range_um = (0.90, 1.00)

@@ -18,6 +18,7 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import Provenance, SlideReport, Status
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
+from nodescan.reports.sentences import answer, look_first
 from nodescan.scan import Finding, report_of
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor
@@ -75,6 +76,19 @@ def test_clean_tissue_is_negative_and_complete() -> None:
     """Where all tissue was examined and nothing found, the slide may be called negative."""
     report = scan(PaintedSlide(painted())).report
     assert (report.status, report.metastasis, report.examined_fraction) == (Status.COMPLETE, Metastasis.NONE, 1.0)
+
+
+def test_no_slide_is_complete_with_a_model_that_was_not_tuned() -> None:
+    """Nothing found is no negative slide, and what is found a lower bound; the page says whose doubt it is."""
+    untuned = ColourPredictor()
+    untuned.model = replace(untuned.model, found_from_um=None)
+    for disc_px, found in ((0, None), (320, Metastasis.MICRO)):
+        report = scan(PaintedSlide(painted(disc_px)), untuned).report
+        assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, found, bool(found))
+        (flag,) = [flag for flag in report.flags if flag.code == "model_not_tuned"]
+        assert "python -m training tune" in flag.message
+        assert "not tuned" in look_first(report)[0]
+        assert ("may have missed tumour, so the true class may be higher" if found else flag.message) in answer(report)
 
 
 def test_unread_tissue_with_nothing_found_has_no_class() -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
 from nodescan.inference.transforms import as_image
+from nodescan.whole_files import write_beside
 from training.ablation_table import Earlier, Run, table
 from training.fitting import fit
+from training.manifest import digest_of
 from training.module import TumourModule, patch_logit
+from training.patches import files_of
 from training.rivals import parameters
 
 _WARM_UP_STEPS = 10
@@ -122,7 +126,7 @@ def ablate(plan: AblationPlan, *, only: str | None, run: bool, tell: Callable[[s
 def train(plan: AblationPlan, setting: Setting, seed: int, *, to: Path) -> None:
     """Fit one setting and write its configuration, its answers on the validation patches, and result.json last."""
     content = changed(_base(plan.base), setting.change)
-    digest = _digest(content)
+    digest, patches = _digest(content), _digest_of_patches(content)
     content["seed_everything"] = content["data"]["init_args"]["plan"]["seed"] = seed
     content["trainer"] |= {
         "max_steps": plan.steps,
@@ -149,10 +153,11 @@ def train(plan: AblationPlan, setting: Setting, seed: int, *, to: Path) -> None:
         "steps": plan.steps,
         "change": dict(setting.change),
         "configuration_sha256": digest,
+        "patches_sha256": patches,
         "seconds_per_step": clock.seconds_per_step,
         "parameters": parameters(cli.model.net),
     }
-    (to / "result.json").write_text(json.dumps(result, indent=2), encoding="utf-8")
+    write_beside(to / "result.json", json.dumps(result, indent=2).encode())
 
 
 def answers(module: TumourModule, patches: DataLoader[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -174,18 +179,38 @@ def write_table(plan: AblationPlan) -> int:
         for seed in plan.seeds
         if is_done(plan, setting, seed)
     ]
+    for run in runs:
+        if not np.array_equal(run.truth, runs[0].truth):
+            raise UsageError(
+                f"{plan.results}: {runs[0].name}, seed {runs[0].seed}, and {run.name}, seed {run.seed}, were scored on "
+                "different labels, so they can't be compared; delete the older folder and run it again"
+            )
     plan.table.parent.mkdir(parents=True, exist_ok=True)
     text = table(runs, [setting.name for setting in plan.settings], plan.earlier, base=plan.base.as_posix())
-    plan.table.write_text(text, encoding="utf-8")
+    write_beside(plan.table, text.encode())
     done = [run.name for run in runs]
     return sum(done.count(setting.name) == len(plan.seeds) for setting in plan.settings)
 
 
 def is_done(plan: AblationPlan, setting: Setting, seed: int) -> bool:
-    """Whether there is a result of this very configuration: the base's, with the setting's change."""
-    path = run_folder(plan, setting, seed) / "result.json"
-    result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return result.get("configuration_sha256") == _digest(changed(_base(plan.base), setting.change))
+    """Whether there is a result of this very configuration, the base's with the setting's change, on these patches.
+
+    One that doesn't say of which patches it is counts, and so does each where the patches aren't there.
+    """
+    content = changed(_base(plan.base), setting.change)
+    result = _result(run_folder(plan, setting, seed))
+    if result.get("configuration_sha256") != _digest(content):
+        return False
+    known, now = result.get("patches_sha256"), _digest_of_patches(content)
+    return known is None or now is None or known == now
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    """What result.json says; nothing where it isn't there or was cut off: the setting is to be run again then."""
+    try:
+        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def run_folder(plan: AblationPlan, setting: Setting, seed: int) -> Path:
@@ -214,6 +239,22 @@ def changed(content: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, 
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _digest_of_patches(content: Mapping[str, Any]) -> str | None:
+    """Over the bytes of all files that are trained and validated on; None where they aren't there."""
+    data = content["data"]["init_args"]
+    paths = [Path(path) for key in ("train", "valid") for path in data.get(key) or ()]
+    try:
+        stats = [(file, file.stat().st_size, file.stat().st_mtime_ns) for file in files_of(paths)]
+        return _digest({"files": [_digest_of_file(*stat) for stat in stats]})
+    except (UsageError, OSError):
+        return None
+
+
+@cache
+def _digest_of_file(file: Path, _size: int, _time_ns: int) -> str:
+    return digest_of(file, "sha256")
 
 
 def _base(path: Path) -> dict[str, Any]:

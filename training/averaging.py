@@ -4,24 +4,30 @@ Wortsman et al., Model soups: averaging weights of multiple fine-tuned models im
 inference time, ICML 2022.
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from nodescan.errors import UsageError
-from nodescan.whole_files import output_errors, written_beside
-from training.checkpoints import starting_weights
+from nodescan.kept_files import check_inputs, not_ours
+from nodescan.whole_files import output_errors, write_beside
+from training.checkpoints import holds_weights_alone, starting_weights
 
 
 def average(sources: Sequence[str], to: Path) -> str:
     """Write a checkpoint of the mean weights and running statistics; its architecture's name.
 
-    sources: checkpoints (*.ckpt), or models by name or folder. Raises UsageError for fewer than two, and where they are
-    of several architectures; OutputError where `to` can't be written.
+    sources: checkpoints (*.ckpt), or models by name or folder. Raises UsageError for fewer than two, where they are
+    of several architectures, and where `to` is one of them or another file that this didn't write; OutputError where it
+    can't be written.
     """
     if len(sources) < 2:
         raise UsageError("name two checkpoints or models at least, to average them")
+    check_inputs([("the source", Path(source)) for source in sources], [to])
+    if to.is_file() and not holds_weights_alone(to):
+        raise not_ours(to)
     architectures, weights = zip(*map(starting_weights, sources), strict=True)
     if len(set(architectures)) > 1:
         raise UsageError(f"networks of one architecture can be averaged, not {', '.join(architectures)}")
@@ -31,6 +37,7 @@ def average(sources: Sequence[str], to: Path) -> str:
     }
     with output_errors(to):
         to.parent.mkdir(parents=True, exist_ok=True)
-    with written_beside(to) as part, part.open("wb") as file:
-        torch.save({"hyper_parameters": {"architecture": architectures[0]}, "state_dict": mean}, file)
+    content = io.BytesIO()  # into a file torch would say no reason where it can't write
+    torch.save({"hyper_parameters": {"architecture": architectures[0]}, "state_dict": mean}, content)
+    write_beside(to, content.getvalue())
     return architectures[0]

@@ -55,6 +55,16 @@ def steps_of(checkpoint: Path) -> tuple[int, int | None]:
         return int(content["global_step"]), None if planned is None else int(planned)
 
 
+def holds_weights_alone(file: Path) -> bool:
+    """Whether a file is a checkpoint of weights and no run to go on with, as average writes it."""
+    try:
+        with _named(file):
+            read_checkpoint(file)
+            return "global_step" not in torch.load(file, map_location="cpu", weights_only=True)
+    except UsageError:
+        return False
+
+
 def halved(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The weights in half precision, which a model's are written in; whole numbers (counted batches) stay."""
     return {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}

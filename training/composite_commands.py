@@ -53,6 +53,7 @@ def evaluate_composites_command(
     from nodescan.inference.slots import open_in_slot
     from training.composites import half_of, make_composites
     from training.known_slides import score_slide, summarise
+    from training.manifest import digest_of
     from training.tuning import probability_map
 
     predictor, _ = open_in_slot(find_model(model), device="auto", slot=0)  # as a scan opens it
@@ -66,7 +67,16 @@ def evaluate_composites_command(
         scores.append(score_slide(composite, deposits, places=places))
         if not as_json:
             typer.echo(_one_slide(composite, scores[-1]))
-    tell(flat(summarise(scores)), as_json=as_json)
+    told = flat(summarise(scores))
+    if as_json:  # what model-card has to know of the figures
+        told |= {
+            "weights_sha256": predictor.model.weights_sha256,
+            "card_sha256": predictor.model.card_sha256,
+            "patches_sha256": digest_of(patches, "sha256"),
+            "half": half,
+            "seeds": seeds,
+        }
+    tell(told, as_json=as_json)
 
 
 def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:

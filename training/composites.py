@@ -91,7 +91,7 @@ def make_composites(tool: Path | None, patches: Path, seeds: Sequence[int], *, t
     name = patches.stem if tool else f"{patches.stem}-shaped"
     _check_maker(tool, patches, to, name)
     outs = {seed: to / f"{name}-{seed:03d}.tif" for seed in seeds}
-    wanted = [seed for seed, out in outs.items() if not truth_file(out).exists()]
+    wanted = [seed for seed, out in outs.items() if not (truth_file(out).exists() and out.exists())]
     if wanted:
         make = partial(_by_tool, tool, patches) if tool else _by_ourselves(patches)
         with ThreadPoolExecutor(_at_once()) as pool:
@@ -137,8 +137,13 @@ def _by_tool(tool: Path, patches: Path, out: Path, seed: int) -> None:
     sizes = ",".join(f"{size:.1f}" for size in _sizes_um(seed))
     command = [sys.executable, str(tool), "--patches", str(patches), "--out", str(out), "--seed", str(seed)]
     done = subprocess.run([*command, "--diameters-um", sizes], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UsageError(f"{tool}: made no slide for seed {seed}: {done.stderr.strip().splitlines()[-1:]}")
+    files = (truth_file(out), out)
+    lacking = [file.name for file in files if not file.is_file()]
+    if done.returncode or lacking:
+        for file in files:  # half of a slide would be taken as made
+            file.unlink(missing_ok=True)
+        said = "".join(done.stderr.strip().splitlines()[-1:]) or f"it wrote no {' and no '.join(lacking)}"
+        raise UsageError(f"{tool}: made no slide for seed {seed}: {said}")
 
 
 def _by_ourselves(patches: Path) -> Callable[[Path, int], None]:

@@ -19,6 +19,9 @@ SPLITS = ("train", "valid", "test")
 DIGESTS = {64: "sha256", 32: "md5"}
 """Length of a checksum in hexadecimal digits to the algorithm that makes it."""
 
+_BETWEEN = re.compile(r"(?<=[^\W\d_])[\W_]+(?=\d)|(?<=\d)[\W_]+(?=[^\W\d_])")
+"""What stands between a letter and a digit of a name."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -143,13 +146,20 @@ def _check_unique(lines: Sequence[CsvRow], name: str, values: Sequence[str]) -> 
 
 def _check_splits(lines: Sequence[CsvRow], rows: Sequence[DataSlide]) -> None:
     """One patient in two splits would be tested on what was learned, however its name is written."""
-    seen: dict[str, tuple[int, str]] = {}
+    seen: dict[str, tuple[int, DataSlide]] = {}
     for line, row in zip(lines, rows, strict=True):
         if row.excluded:
             continue
-        first, split = seen.setdefault(looks(row.group), (line.line, row.split))
-        if split != row.split:
+        first, before = seen.setdefault(_patient(row.group), (line.line, row))
+        if before.split != row.split:
+            alike = "" if before.group == row.group else f" as {before.group!r}"
+            remedy = "" if before.group == row.group else "; where they are two, give them names that differ more"
             raise line.error(
-                f"patient {row.group!r} is in split {row.split!r} here, but in {split!r} in line {first}; "
-                "a patient belongs to one split"
+                f"patient {row.group!r} is in split {row.split!r} here, but in {before.split!r} in line {first}{alike}"
+                f"; a patient belongs to one split{remedy}"
             )
+
+
+def _patient(name: str) -> str:
+    """What spellings of one patient's name have in common: P-01, P 01 and P01 are one."""
+    return _BETWEEN.sub("", looks(name))

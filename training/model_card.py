@@ -27,6 +27,7 @@ from nodescan.interfaces import TilePredictor
 from nodescan.whole_files import prepare_folder, write_beside
 from training.discs import DISC_SEEDS_REPORTED, DiscBias, disc_bias, disc_maps
 from training.known_slides import SlideScores
+from training.manifest import digest_of
 from training.mask_evaluation import MaskScores, evaluate_masks, read_masked_images
 from training.options import TILES512_SPACING_UM
 from training.patch_evaluation import PatchScores, patch_probabilities, scores_of
@@ -109,7 +110,11 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
             prepare_folder(place)
     if to.is_dir():
         raise UsageError(f"{to}: is a folder; name the file to write with --to")
-    composites = read_composite_scores(sources.composites) if sources.composites else None
+    card = load_card(sources.model)
+    composites = None
+    if sources.composites:
+        composites = read_composite_scores(sources.composites)
+        check_composites(sources.composites, card, sources.patches)
     recipe = [recipe_part(path) for path in sources.recipe]
     words = Words(sources.hours, *(_text_of(path) if path else "" for path in (sources.history, sources.commands)))
     patches, outlined = read_patches([sources.patches]), read_masked_images(sources.masks)
@@ -117,7 +122,6 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     probability = patch_probabilities(patches.pixels, predictor, mosaic=False)
     together = patch_probabilities(patches.pixels, predictor, mosaic=True)
     rule, settings = predictor.decision, load_config(None).settings.segmentation
-    card = load_card(sources.model)
     measured = Measured(
         card=card,
         lone=scores_of(probability, np.asarray(patches.tumour)),
@@ -201,6 +205,28 @@ def read_composite_scores(path: Path) -> Mapping[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UsageError(f"{path}: not what evaluate-composites --json prints ({reason})") from error
+
+
+def check_composites(path: Path, card: ModelCard, patches: Path) -> None:
+    """Raises UsageError for composite scores that aren't of this model on the half of these patches that nothing was
+    tuned on: the card would vouch for them. path: as of read_composite_scores."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        expected = {
+            "weights_sha256": card.weights_sha256,
+            "card_sha256": card.sha256(),
+            "patches_sha256": digest_of(patches, "sha256"),
+            "half": 2,
+        }
+    except OSError as error:
+        raise UsageError(f"{patches}: can't be read ({error.strerror})") from error
+    for name, value in expected.items():
+        if content.get(name) != value:
+            found = "doesn't say its" if name not in content else f"{content[name]!r} is another"
+            raise UsageError(
+                f"{path}: {found} {name}, so it may be of another model, of other patches, or of those tuned on; run "
+                f"evaluate-composites --json with this model and {patches}, half 2"
+            )
 
 
 def _or_nan(value: Any) -> Any:

@@ -51,7 +51,8 @@ def export_command(
     from training.export import export
 
     card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
-    typer.echo(f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}; run it with --model {to}")
+    made = f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}"
+    typer.echo(f"{made}; tune it before use: python -m training tune --model {to}")
 
 
 def average_command(
@@ -161,7 +162,12 @@ def _choose(
     chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
     planted = [*discs, *thin_maps(predictor, DISC_SEEDS_TUNED)]
     found_from = found_from_um(measured_discs(planted, best, settings))
-    decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
+    if found_from is None:
+        typer.echo("phantoms: missed, or taken for tumour as a whole; no slide will be complete (model_not_tuned)")
+    try:
+        decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
+    except ValueError as error:
+        raise UsageError(f"{model}: what was chosen can't stand on a card: {error}".replace("\n", " ")) from error
     save_card(card.model_copy(update={"decision": decision}), model)
     return best
 

@@ -13,7 +13,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.stitching import MapBuilder
-from nodescan.inference.card import ModelCard
+from nodescan.inference.card import MOST_LOG_TEMPERATURE, ModelCard
 from nodescan.interfaces import TilePredictor
 from training.patches import LABELLED_PX, Patches, centred
 from training.scores import Interval, bootstrap, calibration_error, share, specificity_at
@@ -27,14 +27,18 @@ decides by a map that is smoothed more than this. AUC on the validation patches,
 
 @dataclass(frozen=True, slots=True)
 class PatchScores:
-    """accuracy, sensitivity and specificity at a probability of 0.5; intervals by resampling patches."""
+    """accuracy, sensitivity and specificity at a probability of 0.5; intervals by resampling patches.
+
+    calibration_error has none: chance alone makes each bin's part of it positive, and resampling adds that a second
+    time. Of made answers whose true error is known, 0 to 92 % of such intervals held it (300 and 2,907 patches).
+    """
 
     auc: Interval
     accuracy: Interval
     sensitivity: Interval
     specificity: Interval
     specificity_at_sensitivity_090: Interval
-    calibration_error: Interval
+    calibration_error: float
     n: int
 
 
@@ -65,7 +69,7 @@ def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> Pat
         specificity_at_sensitivity_090=interval(
             lambda index: specificity_at(probability[index], truth[index], sensitivity=0.9)
         ),
-        calibration_error=interval(lambda index: calibration_error(probability[index], truth[index])),
+        calibration_error=calibration_error(probability, truth),
         n=len(truth),
     )
 
@@ -107,7 +111,7 @@ def calibrated(card: ModelCard, predictor: TilePredictor, patches: Patches) -> M
         scaled = answers / np.exp(log_temperature)
         return float(np.logaddexp(0, np.where(truth, -scaled, scaled)).mean())
 
-    best = minimize_scalar(surprise, bounds=(-2.0, 2.0), method="bounded")
+    best = minimize_scalar(surprise, bounds=(-MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE), method="bounded")
     return card.model_copy(update={"temperature": round(float(np.exp(best.x)), 4)})
 
 

@@ -27,7 +27,7 @@ _HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError
 ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowError)
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
-_READ_VERSION = 3
+_READ_VERSION = 4
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
@@ -37,6 +37,11 @@ _DEEP_GREY = ("I", "F")
 
 HDF5_SUFFIXES = {".h5", ".hdf5"}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
+_MACS_NOTES = "__MACOSX"
+"""A folder of a zip made by macOS: a file of the same name for each, of what its Finder knows of that."""
+
+_NO_PATCHES = {"Thumbs.db", "desktop.ini"}
+"""What Windows puts into folders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,13 +227,21 @@ def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
 def _label(source: Path, name: str) -> int | None:
     """What the folders say whose names are labels; None for what is no picture, or lies in no folder at all.
 
-    Raises UsageError for a picture in folders that say nothing, which nobody would miss if it were left out in silence,
-    and in folders of both labels (tumor/0): one of them numbers parts or cases.
+    Raises UsageError for a picture in folders that say nothing, and what may be one in a labelled folder: nobody would
+    miss it if it were left out in silence; and for one in folders of both labels (tumor/0): one of them numbers parts
+    or cases. What is hidden, or a Mac's notes in a zip, is passed over.
     """
     path = PurePosixPath(name)
-    if path.suffix.lower() not in _SUFFIXES or path.name.startswith("."):
+    if path.name.startswith(".") or path.parts[0] == _MACS_NOTES:
         return None
     folders = path.parts[:-1]
+    if path.suffix.lower() not in _SUFFIXES:
+        if path.name not in _NO_PATCHES and any(folder.lower() in LABELS for folder in folders):
+            raise UsageError(
+                f"{source}: {name} is of no format that patches are read from ({', '.join(sorted(_SUFFIXES))}); "
+                "save it as one of these, or take it out"
+            )
+        return None
     said = {folder: LABELS[folder.lower()] for folder in folders if folder.lower() in LABELS}
     if len(set(said.values())) > 1:
         raise UsageError(f"{source}: {name} lies in folders of both labels, {' and '.join(said)}; rename one of them")
@@ -241,7 +254,7 @@ def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
     try:
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
-                label = _label(path, name)
+                label = None if name.endswith("/") else _label(path, name)
                 if label is not None:
                     yield name, label, archive.read(name)
     except ZIP_ERRORS as error:

@@ -22,6 +22,7 @@ from nodescan.errors import AnnotationError, NodescanError, SlideError, Unmeasur
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Slide
+from nodescan.level_check import LEAST_LIKENESS
 from nodescan.overview import view_whole
 from nodescan.scan_settings import ScanSettings
 from nodescan.slides import open_slide
@@ -43,6 +44,7 @@ from training.slide_index import (
     open_cells,
     write_index,
 )
+from training.sound_slides import check_sound
 from training.strata import EDGE_UM, NEAR_UM, cell_strata
 
 Tell = Callable[[str], None]
@@ -203,6 +205,7 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
     shape = (-(-height // STRIDE_PX), -(-width // STRIDE_PX))
     overview, unread = view_whole(slide, settings.overview)
     tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
+    doubts = check_sound(slide, overview, tissue, frame)
     mask, ignored, notes = _drawn(job, slide, frame)
     cell = frame.scaled(STRIDE_PX)
     shown = tissue.tissue if tissue.unseen is None else tissue.tissue & ~tissue.unseen  # gaps teach nothing
@@ -239,7 +242,7 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
         fingerprint=job.fingerprint,
         signature=job.signature,
     )
-    return entry, (_summary(entry), *notes)
+    return entry, (_summary(entry), *notes, *doubts)
 
 
 def _drawn(job: _Job, slide: Slide, frame: Spacing) -> tuple[BlockMask, BlockMask, tuple[str, ...]]:
@@ -298,6 +301,7 @@ def _signature(job: _Job, settings: ScanSettings) -> str:
         "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive, job.row.checksum],
         "settings": [asdict(settings.overview), asdict(settings.tissue), SPACING_UM, STRIDE_PX],
         "strata": [EDGE_UM, NEAR_UM, MIN_TISSUE],
+        "checked": [LEAST_LIKENESS],
         "made by": [RESULT_VERSION, _OUTLINES_VERSION],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

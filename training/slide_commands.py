@@ -111,10 +111,15 @@ def mine_command(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")] = "auto",
 ) -> None:
     """Write hard negatives: where a checkpoint sees tumour on training slides without any."""
+    from nodescan.csv_rows import csv_line
+    from nodescan.kept_files import check_inputs, check_ours
     from training.mining import MiningSettings, mine, open_checkpoint, write_hard_negatives
+    from training.sampler import HARD_COLUMNS
 
     data = _data_section(config)
     place = to or (Path(data["hard_negatives"]) if data.get("hard_negatives") else Path(data["index"]) / "hard.csv")
+    check_inputs([("--config", config), ("--ckpt", ckpt)], [place])
+    check_ours(place, csv_line(HARD_COLUMNS).rstrip())
     predictor = open_checkpoint(ckpt, device=device)
     settings = MiningSettings(threshold=threshold, apart_px=64, most_per_slide=500)
     found = mine(predictor, Path(data["index"]), settings=settings, tell=typer.echo)

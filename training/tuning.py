@@ -27,6 +27,7 @@ from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
 from nodescan.imaging.sizing import corrected_um, to_shape
+from nodescan.inference.card import LEAST_UNCERTAINTY_UM
 from nodescan.interfaces import TilePredictor
 from nodescan.overview import overview_and_tissue
 from nodescan.slides import open_slide
@@ -116,7 +117,8 @@ def tune(
         for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
             kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
             table, left = size_correction([*sized, *(score_slide(c, d) for c, d in zip(slides, kept, strict=True))])
-            rule = DecisionRule(smoothing, threshold, seed, table, left, coverage_factor=1.0)
+            unsure = max(left, LEAST_UNCERTAINTY_UM)
+            rule = DecisionRule(smoothing, threshold, seed, table, unsure, coverage_factor=1.0)
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
             if any(measured is not None for score in scores for measured in score.measured_um):

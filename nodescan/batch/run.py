@@ -116,7 +116,8 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             job = replace(job, opener=REFERENCE_OPENER)
         with opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
-            viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}")
+            untuned = "" if predictor.model.tuned else "; not tuned, or failed on phantoms: no slide will be complete"
+            viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}")
             kept = {} if request.force else _kept(request, refs, tools, viewer)
             if manifest is None:
                 aside = set_aside(request.folder) if len(kept) < len(refs) else None

@@ -48,5 +48,5 @@ def _levels(card: "ModelCard") -> str:
 
 def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:
     if found_from_um is None:
-        return ()
+        return (("finds", "not known (not tuned, or it failed on phantoms), so no slide is complete with it"),)
     return (("finds", f"every synthetic deposit, round or thin, from {found_from_um / 1000:g} mm on"),)

@@ -15,8 +15,9 @@ class Flag:
 NOT_JUDGED = frozenset({"not_he", "constant_output", "another_picture"})
 """Flags of a slide that the network can't judge: it gets no class, and what it says there is no finding."""
 
-NOT_WHOLE = frozenset({"levels_disagree"})
-"""Flags of a slide on which tissue may not have been found, though what was found was examined: it is incomplete."""
+NOT_WHOLE = frozenset({"levels_disagree", "model_not_tuned"})
+"""Flags of a slide on which tissue may not have been found, or tumour not told from it, though all that was found was
+examined: it is incomplete."""
 
 DOUBTS = (
     "review_before_scan",

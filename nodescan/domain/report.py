@@ -37,9 +37,9 @@ class ModelIdentity:
     """Which network judged the slide: enough to say whether two results may be compared.
 
     card_sha256: over all of its card that bears on a finding, "" for a network without a card. found_from_um: the
-    greatest diameter from which on it found every planted deposit, round or thin, None where its card doesn't say;
-    bears on no result. smoothing_um, seed_threshold: how deposits come of its map, see DecisionRule; None in reports of
-    earlier versions, and compared by card_sha256.
+    greatest diameter from which on it found every planted deposit, round or thin, None where its card doesn't say:
+    no slide is complete then, see `tuned`; how large it is bears on no result. smoothing_um, seed_threshold: how
+    deposits come of its map, see DecisionRule; None in reports of earlier versions, and compared by card_sha256.
     """
 
     name: str
@@ -50,6 +50,11 @@ class ModelIdentity:
     found_from_um: float | None = field(default=None, compare=False)
     smoothing_um: float | None = field(default=None, compare=False)
     seed_threshold: float | None = field(default=None, compare=False)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it is known to find deposits, from some size on."""
+        return self.found_from_um is not None
 
 
 @dataclass(frozen=True, slots=True)

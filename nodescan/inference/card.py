@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -30,7 +31,27 @@ MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Positive = Annotated[float, Field(gt=0)]
 _Spacing = Annotated[float, Field(ge=0.1, le=4)]
+_Spread = Annotated[float, Field(ge=0.01, le=1)]
+"""Of colours in [0, 1] no more than 0.5, or 1 where they aren't scaled; of slides 0.2 to 0.3."""
+_Range = Annotated[float, Field(ge=0.01, le=1e4)]
+"""Of what a layer is fed with; the released network's are 7 to 16."""
 _Pixels = Annotated[int, Field(ge=0, le=8192)]
+
+
+MOST_LOG_TEMPERATURE = 2.0
+"""Either way: a network that is surer or less sure of itself by more than e^2 isn't one that calibration mends."""
+
+_Temperature = Annotated[
+    float, Field(ge=0.999 * math.exp(-MOST_LOG_TEMPERATURE), le=1.001 * math.exp(MOST_LOG_TEMPERATURE))
+]
+
+LEAST_UNCERTAINTY_UM = 0.1
+"""Tuning tells sizes to this; "0.006" is one in mm."""
+
+_LEAST_DIAMETER_UM, _MOST_OFF_UM, _MOST_SMOOTHINGS = 10.0, 200.0, 3.0
+"""Of a size correction: a cell's diameter, so what is smaller is in mm; and how far off a size may be, what the map's
+smoothing adds apart. The released model's are off by 42 um at most, the label's dilation being 30; of large deposits
+that a network sees in part it may be half of the true size."""
 
 
 _TOLD = {"chosen_on", "covered_on", "found_from_um"}
@@ -51,11 +72,21 @@ class Decision(_Part):
     threshold: _Fraction
     seed_threshold: _Fraction
     size_correction_um: tuple[tuple[float, float], ...]
-    size_uncertainty_um: float
+    size_uncertainty_um: Annotated[float, Field(ge=LEAST_UNCERTAINTY_UM)]
     coverage_factor: float = NORMAL_FACTOR
     chosen_on: str
     covered_on: str | None = None
     found_from_um: _Positive | None = None
+
+    @model_validator(mode="after")
+    def _corrects_what_can_be(self) -> "Decision":
+        for measured, true in self.size_correction_um:
+            most = max(_MOST_OFF_UM + _MOST_SMOOTHINGS * self.smoothing_um, true / 2)
+            if true < _LEAST_DIAMETER_UM or abs(measured - true) > most:
+                raise ValueError(
+                    f"size_correction_um calls {measured:g} um {true:g}: not within {most:g} um, or no deposit's size"
+                )
+        return self
 
     @staticmethod
     def of(rule: DecisionRule, *, chosen_on: str, found_from_um: float | None) -> "Decision":
@@ -83,9 +114,9 @@ class ModelCard(_Part):
     margin_px: _Pixels
     stride_px: _Pixels
     mean: tuple[_Fraction, _Fraction, _Fraction]
-    std: tuple[_Positive, _Positive, _Positive]
-    temperature: _Positive
-    int8_ranges: tuple[_Positive, ...] | None = None
+    std: tuple[_Spread, _Spread, _Spread]
+    temperature: _Temperature
+    int8_ranges: tuple[_Range, ...] | None = None
     decision: Decision
     training_data: str
     metrics: dict[str, str]
@@ -116,10 +147,15 @@ class ModelCard(_Part):
         )
 
     def sha256(self) -> str:
-        """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count."""
+        """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count.
+
+        Of found_from_um whether it is there does: without it no slide is complete.
+        """
         said = {"name", "weights", "training_data", "metrics", "limits", "licence"}
         aside = {**dict.fromkeys(said, True), "decision": _TOLD}
         content = self.model_dump(mode="json", exclude=aside)
+        if self.decision.found_from_um is None:
+            content["tuned"] = False
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
-from nodescan.domain.flags import NOT_WHOLE
 from nodescan.domain.lengths import told_apart, two_digits
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
@@ -17,8 +16,11 @@ from nodescan.reports.wording import (
     bound_words,
     cell_words,
     limit_words,
+    not_whole_words,
     percent,
     size_words,
+    unseen_words,
+    untuned_words,
     without_paths,
 )
 
@@ -50,10 +52,9 @@ def answer(report: SlideReport) -> str:
 def _what_more(report: SlideReport) -> str:
     """Why the class is a lower bound."""
     assert report.metastasis is not None
-    unseen = "Tissue may not have been found" if report.examined_fraction == 1 else "Not all tissue was examined"
     if report.metastasis is Metastasis.MACRO:
-        return f"{unseen}: there may be larger or more deposits."
-    why = f"{_cut_off_words(report)} cut off" if report.status is Status.COMPLETE else unseen
+        return f"{unseen_words(report)}: there may be larger or more deposits."
+    why = f"{_cut_off_words(report)} cut off" if report.status is Status.COMPLETE else unseen_words(report)
     lower = ", or lower by the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
     return f"{why}, so the true class may be higher{lower}."
 
@@ -103,8 +104,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
         return ("The slide itself: there may be tissue that was not recognised.",)
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
-    if any(flag.code in NOT_WHOLE for flag in report.flags):
-        said.append("The whole slide under the microscope: it may hold tissue that was not found.")
+    said.extend(not_whole_words(report))
     near = deciding(report.deposits) if report.metastasis is not None else ()
     said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
     if report.examined_fraction is not None and report.examined_fraction < 1:
@@ -166,7 +166,7 @@ def _why_no_class(report: SlideReport) -> str:
         return "Nothing of the tissue was examined."
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
-    return "No class can be given, for the reasons listed under “Flags”."
+    return untuned_words(report) or "No class can be given, for the reasons listed under “Flags”."
 
 
 def _lower_bounds(report: SlideReport) -> str:

@@ -98,6 +98,29 @@ def limit_words(found_from_um: float | None) -> str:
     )
 
 
+def unseen_words(report: SlideReport) -> str:
+    """Why there may be more than was found on a slide that is incomplete, or whose class is a lower bound."""
+    if report.examined_fraction != 1:
+        return "Not all tissue was examined"
+    alone = not any(flag.code == "levels_disagree" for flag in report.flags)
+    return "The model may have missed tumour" if alone and untuned_words(report) else "Tissue may not have been found"
+
+
+def not_whole_words(report: SlideReport) -> tuple[str, ...]:
+    """Where to look on a slide that is incomplete though all tissue that was found was examined."""
+    missed = {
+        "levels_disagree": "it may hold tissue that was not found.",
+        "model_not_tuned": "the model was not tuned, or failed on phantoms, and may have missed tumour.",
+    }
+    codes = {flag.code for flag in report.flags}
+    return tuple(f"The whole slide under the microscope: {why}" for code, why in missed.items() if code in codes)
+
+
+def untuned_words(report: SlideReport) -> str:
+    """What is said of a model that wasn't tuned; "" of one that was."""
+    return next((flag.message for flag in report.flags if flag.code == "model_not_tuned"), "")
+
+
 def largest_words(report: SlideReport) -> str:
     """The largest deposit's size in an index of slides, "at least 0.79 mm" for a lower bound; "" for none."""
     if report.not_judged is not None:

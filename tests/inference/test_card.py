@@ -1,5 +1,6 @@
 """A card's name by its content: what bears on a finding counts, what only tells doesn't."""
 
+import math
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import yaml
 
 from nodescan.errors import ModelError
-from nodescan.inference.card import Decision, load_card, packed_models
+from nodescan.inference.card import MOST_LOG_TEMPERATURE, Decision, load_card, packed_models, save_card
 
 
 def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
@@ -19,7 +20,7 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         update={"licence": "other", "limits": "none", "metrics": {}, "name": "x", "training_data": ""}
     )
     assert told.sha256() == card.sha256() == card.identity().card_sha256
-    for change in ({"chosen_on": "other data"}, {"found_from_um": None}, {"covered_on": "other data"}):
+    for change in ({"chosen_on": "other data"}, {"found_from_um": 900.0}, {"covered_on": "other data"}):
         assert card.model_copy(update={"decision": _with(decision, **change)}).sha256() == card.sha256()
     changes = [
         {"temperature": card.temperature * 1.01},
@@ -30,12 +31,13 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         {"decision": _with(decision, threshold=decision.threshold * 0.99)},
         {"decision": _with(decision, size_uncertainty_um=decision.size_uncertainty_um + 1)},
         {"decision": _with(decision, coverage_factor=decision.coverage_factor + 1)},
+        {"decision": _with(decision, found_from_um=None)},  # no slide is complete then
     ]
     assert len({card.sha256(), *(card.model_copy(update=change).sha256() for change in changes)}) == len(changes) + 1
 
 
 def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_path: Path) -> None:
-    """The released model says it; a card without the field is read as before, and nothing is made up."""
+    """The released model says it; of a card without the field nothing is made up, and it is another model's."""
     folder = packed_models() / "pcam-p4m"
     card = load_card(folder)
     assert card.identity().found_from_um == 550.0
@@ -44,7 +46,8 @@ def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_
     (tmp_path / "card.yaml").write_text(text.replace("  found_from_um: 550.0\n", ""))
     silent = load_card(tmp_path)
     assert silent.identity().found_from_um is None
-    assert silent.identity() == card.identity()
+    assert (card.identity().tuned, silent.identity().tuned) == (True, False)
+    assert silent.identity() != card.identity()
 
 
 def test_a_cards_sha256_is_the_same_wherever_it_is_read(tmp_path: Path) -> None:
@@ -75,6 +78,14 @@ def _with(decision: Decision, **change: object) -> Decision:
         {"decision": {"coverage_factor": 0.5}},
         {"decision": {"found_from_um": 0.0}},
         {"decision": {"size_correction_um": [[107.7, -150.0], [400.0, 10.0]]}},
+        {"decision": {"size_correction_um": [[107.7, 100.0], [3000.0, 150.0]]}},
+        {"decision": {"size_correction_um": [[3000.0, 1400.0]]}},
+        {"decision": {"size_correction_um": [[0.18, 0.15], [0.3, 0.25]]}},
+        {"decision": {"size_uncertainty_um": 0.006}},
+        {"temperature": 8.7},
+        {"temperature": 1e-9},
+        {"std": (0.0024, 0.28, 0.21)},
+        {"int8_ranges": [1e-9] * 12},
     ],
 )
 def test_a_card_with_numbers_that_cannot_be_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
@@ -87,6 +98,16 @@ def test_a_card_with_numbers_that_cannot_be_is_refused(tmp_path: Path, change: d
     (tmp_path / "card.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(ModelError, match=r"card\.yaml: "):
         load_card(tmp_path)
+
+
+@pytest.mark.parametrize("log_temperature", [-MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE])
+def test_what_tuning_may_choose_a_card_may_hold(tmp_path: Path, log_temperature: float) -> None:
+    """The ends of the temperature, rounded as there, and sizes off by half of a deposit seen in part."""
+    card = load_card(packed_models() / "pcam-p4m")
+    rule = _with(card.decision, size_correction_um=((107.7, 150.0), (2000.0, 3000.0)), size_uncertainty_um=0.1)
+    chosen = card.model_copy(update={"temperature": round(math.exp(log_temperature), 4), "decision": rule})
+    save_card(chosen, tmp_path)
+    assert load_card(tmp_path) == chosen
 
 
 @pytest.mark.parametrize(

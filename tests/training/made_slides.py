@@ -52,12 +52,18 @@ def write_slide(path: Path, discs: tuple[Disc, ...], seed: int) -> NDArray[np.bo
     for disc in discs:
         truth |= np.hypot(y - disc.y_px, x - disc.x_px) < disc.radius_px
     canvas[truth] = texture(True, rng)[truth]
+    write_pyramid(path, canvas.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1), canvas)
+    return truth
+
+
+def write_pyramid(path: Path, finest: NDArray[np.uint8], analysed: NDArray[np.uint8]) -> None:
+    """A TIFF of two levels, uint8 (H, W, 3) each: one ZOOM times as fine as the analysis frame, and that."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tifffile.TiffWriter(path, bigtiff=True) as file:
-        for level, zoom in enumerate((ZOOM, 1)):
+        for level, (zoom, pixels) in enumerate(((ZOOM, finest), (1, analysed))):
             resolution = 1e4 / (SPACING_UM / zoom)
             file.write(
-                canvas.repeat(zoom, axis=0).repeat(zoom, axis=1),
+                np.ascontiguousarray(pixels),
                 tile=(256, 256),
                 photometric="rgb",
                 compression="jpeg",
@@ -67,7 +73,6 @@ def write_slide(path: Path, discs: tuple[Disc, ...], seed: int) -> NDArray[np.bo
                 subfiletype=level,
                 metadata=None,
             )
-    return truth
 
 
 def write_asap(path: Path, discs: tuple[Disc, ...]) -> None:

@@ -75,6 +75,28 @@ def test_results_of_another_base_are_not_in_the_table(tmp_path: Path) -> None:
     assert not is_done(plan, setting, 1)
 
 
+def test_results_of_other_patches_are_not_compared(tmp_path: Path) -> None:
+    """Labels that were corrected between two settings; of results that don't say, unlike labels are refused. One that
+    was cut off is made again."""
+    plan = read_plan(small_plan(tmp_path))
+    told = list[str]()
+    ablate(plan, only=None, run=True, tell=told.append)
+    first, second = (run_folder(plan, setting, 1) for setting in plan.settings)
+    result = (first / "result.json").read_text()
+    before = (tmp_path / "others.zip").read_bytes()
+    as_zip(tmp_path / "others.zip", {"normal": 9, "tumor": 7})
+    assert write_table(plan) == 0
+    (tmp_path / "others.zip").write_bytes(before)
+    assert write_table(plan) == 2
+    (first / "result.json").write_text(result[:60])
+    assert write_table(plan) == 1
+    (first / "result.json").write_text(result)
+    stored = np.load(second / "answers.npz")
+    np.savez(second / "answers.npz", logit=stored["logit"], truth=~stored["truth"])
+    with pytest.raises(UsageError, match="released, seed 1, and No tiles, seed 1, were scored on different labels"):
+        write_table(plan)
+
+
 def test_a_change_of_a_key_that_is_not_there_is_refused() -> None:
     """A misspelt key would compare the base with itself."""
     base = {"model": {"tile_weight": 0.3}}

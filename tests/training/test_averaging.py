@@ -1,7 +1,6 @@
 """Averaged networks are the mean of their weights, and only of like ones."""
 
 import errno
-import io
 from pathlib import Path
 
 import pytest
@@ -34,19 +33,38 @@ def test_a_place_that_cannot_be_written_to_is_named_and_what_stood_there_stays(
 ) -> None:
     """A folder, a file for a folder, and a disk that is full halfway."""
     sources = [checkpoint(tmp_path / f"{value}.ckpt", "p4m-small", value) for value in (1.0, 2.0)]
-    for place in (tmp_path, tmp_path / "1.0.ckpt" / "mean.ckpt"):
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "folder", tmp_path / "1.0.ckpt" / "mean.ckpt"):
         with pytest.raises(OutputError, match="can't be written"):
             average(sources, place)
-    before = Path(sources[0]).read_bytes()
+    mean = tmp_path / "mean.ckpt"
+    average(sources, mean)
+    before = mean.read_bytes()
 
-    def full(content: object, file: io.BufferedWriter) -> None:
-        file.write(b"half")
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:4])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        average(sources, Path(sources[0]))
-    assert Path(sources[0]).read_bytes() == before
+        average(sources, mean)
+    assert mean.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["1.0.ckpt", "slide.tif", "run.ckpt"])
+def test_nothing_but_an_earlier_mean_is_written_over(tmp_path: Path, name: str) -> None:
+    """A checkpoint that is averaged, a slide and a run's own checkpoint stay; what average wrote is made anew."""
+    sources = [checkpoint(tmp_path / f"{value}.ckpt", "p4m-small", value) for value in (1.0, 2.0)]
+    (tmp_path / "slide.tif").write_bytes(b"II*\0 a slide")
+    run = torch.load(sources[0], weights_only=True)
+    torch.save(run | {"global_step": 100}, tmp_path / "run.ckpt")
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(UsageError, match=r"what is read would be lost|nodescan didn't write it"):
+        average(sources, tmp_path / name)
+    assert (tmp_path / name).read_bytes() == before
+    for _ in range(2):
+        assert average(sources, tmp_path / "mean.ckpt") == "p4m-small"
 
 
 def test_unlike_networks_and_single_ones_are_refused(tmp_path: Path) -> None:

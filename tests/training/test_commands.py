@@ -195,6 +195,20 @@ def test_a_card_that_cannot_be_written_is_told_before_anything_is_measured(
     assert "file: can't be written" in refused(capsys, *words, tmp_path / "file" / "CARD.md", code=1)
 
 
+def test_mining_writes_over_no_file_but_an_earlier_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused before a slide is looked at: the checkpoint, a manifest, a slide; an earlier list is made anew."""
+    config = tmp_path / "mine.yaml"
+    config.write_text("data: {init_args: {index: idx}}")
+    checkpoint, listed = tmp_path / "c.ckpt", tmp_path / "manifest.csv"
+    listed.write_text("slide_id,patient_id\n")
+    checkpoint.write_bytes(b"weights")
+    words = ("mine", "--config", config, "--ckpt", checkpoint, "--to")
+    assert "what is read would be lost" in refused(capsys, *words, checkpoint)
+    assert "nodescan didn't write it" in refused(capsys, *words, listed)
+    listed.write_text("slide_id,left_px,top_px,width_px,height_px,probability\r\n")
+    assert "c.ckpt: not a checkpoint" in refused(capsys, *words, listed)
+
+
 def test_a_tuning_that_fails_leaves_the_card_as_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

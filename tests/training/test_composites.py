@@ -65,6 +65,30 @@ def test_slides_of_another_tool_are_not_taken_for_this_ones(tmp_path: Path) -> N
         make_composites(tool, zipped, [4], to=work)
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("json.dump({}, open(words['--out'].replace('.tif', '.truth.json'), 'w')); sys.exit('disk full')", "disk full"),
+        ("sys.exit()", "it wrote no p-004.truth.json and no p-004.tif"),
+        ("sys.exit(3)", "it wrote no p-004.truth.json and no p-004.tif"),
+    ],
+)
+def test_half_of_a_slide_is_not_taken_as_made(tmp_path: Path, fault: str, said: str) -> None:
+    """A tool that fails, or writes nothing, is told; the next run makes the slide."""
+    tool, zipped, work = tmp_path / "tool.py", tmp_path / "p.zip", tmp_path / "work"
+    zipped.write_bytes(b"patches")
+    flag = tmp_path / "failed"
+    lines = TOOL.replace("open(words", f"import os\nif not os.path.exists({str(flag)!r}):\n    {fault}\nopen(words", 1)
+    tool.write_text(lines)
+    with pytest.raises(UsageError, match=f"made no slide for seed 4: {said}"):
+        make_composites(tool, zipped, [4], to=work)
+    assert not list(work.glob("*.truth.json"))
+    flag.touch()
+    (again,) = make_composites(tool, zipped, [4], to=work)
+    again.path.unlink()  # as of a run that was killed between the two
+    assert make_composites(tool, zipped, [4], to=work)[0].path.read_text() == "MARK"
+
+
 def labelled(path: Path, *labels: str) -> Path:
     """A zip of a patch of each label; of as many bytes, whichever they are."""
     with ZipFile(path, "w") as archive:

@@ -168,6 +168,14 @@ def test_one_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
     write_data_manifest([one, replace(other, patient_id="Anna")], tmp_path / "m.csv")
     with pytest.raises(UsageError, match=r"patient 'Anna' is in split 'valid' here"):
         read_data_manifest(tmp_path / "m.csv")
+    for name, spelling in (("P-01", "p 01"), ("P01", "P_01"), ("12.B", "12b")):
+        pair = [replace(one, patient_id=name), replace(other, patient_id=spelling)]
+        write_data_manifest(pair, tmp_path / "m.csv")
+        with pytest.raises(UsageError, match=f"patient '{spelling}' is in split .* as '{name}'.* where they are two"):
+            read_data_manifest(tmp_path / "m.csv")
+    for name in ("P-02", "P 1 01", "P-01-1"):
+        write_data_manifest([replace(one, patient_id="P-01"), replace(other, patient_id=name)], tmp_path / "m.csv")
+        assert len(read_data_manifest(tmp_path / "m.csv")) == 2
     write_data_manifest([one, replace(other, excluded=True, why="scanned twice")], tmp_path / "m.csv")
     assert len(read_data_manifest(tmp_path / "m.csv")) == 2
 

@@ -1,7 +1,8 @@
 """The model card says what was measured, shows the patches that were answered worst, and warns."""
 
+import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from training.model_card import (
     Speed,
     Words,
     _seconds_per_mm2,
+    check_composites,
     figure,
     measure_speeds,
     read_composite_scores,
@@ -167,6 +169,37 @@ def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
     path.write_text("[]")
     with pytest.raises(UsageError, match=r"composites\.json: not what evaluate-composites --json prints"):
         read_composite_scores(path)
+
+
+def test_composite_scores_of_another_model_are_not_vouched_for(tmp_path: Path) -> None:
+    """Nor those of patches that thresholds were tuned on, of other patches, or that don't say."""
+    card = load_card(find_model(None))
+    patches, path = tmp_path / "valid.zip", tmp_path / "composites.json"
+    patches.write_bytes(b"patches")
+    own = {
+        "weights_sha256": card.weights_sha256,
+        "card_sha256": card.sha256(),
+        "patches_sha256": hashlib.sha256(b"patches").hexdigest(),
+        "half": 2,
+    }
+    path.write_text(json.dumps(own))
+    check_composites(path, card, patches)
+    for change in ({"half": 1}, {"card_sha256": "0" * 64}, {"weights_sha256": "0" * 64}, {"patches_sha256": ""}):
+        path.write_text(json.dumps(own | change))
+        with pytest.raises(UsageError, match=f"composites.json: .* is another {next(iter(change))}"):
+            check_composites(path, card, patches)
+    path.write_text("{}")
+    with pytest.raises(UsageError, match="doesn't say its weights_sha256"):
+        check_composites(path, card, patches)
+
+
+def test_what_was_trained_on_is_not_guessed_at() -> None:
+    """Where nobody stated it, the validation patches may be of the same slides."""
+    untold = measured().card.model_copy(update={"training_data": "not stated"})
+    for card, words in ((untold, "whether of other slides"), (measured().card, "split: other slides")):
+        shown = replace(measured(), card=card)
+        text = render(shown, composites=None, recipe=RECIPE, pictures=None, words=Words("not stated"))
+        assert (words in text, "isn't stated" in text) == (True, card is untold)
 
 
 def test_the_worst_answers_come_first() -> None:

@@ -20,6 +20,7 @@ from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import patch_probabilities, scores_of
 from training.patches import Patches, centred, read_patches
 from training.scores import bootstrap, calibration_error, specificity_at
+from training.telling import flat
 from training.tuning import SlideScore, size_correction
 
 NORMAL, TUMOUR = (200, 120, 180), (110, 60, 150)
@@ -104,6 +105,22 @@ def test_a_patch_counts_by_the_folder_that_says_something(tmp_path: Path) -> Non
     (tmp_path / "stroma" / "e.png").write_bytes(png(NORMAL))
     with pytest.raises(UsageError, match=r"stroma/e.png lies in no folder named normal or tumor"):
         read_patches([tmp_path])
+
+
+def test_no_file_of_a_labelled_folder_is_passed_over(tmp_path: Path) -> None:
+    """Half of a set in another format was left out in silence; what systems hide or put there is no patch."""
+    archive = tmp_path / "p.zip"
+    names = ("normal/a.png", "tumor/b.png", "__MACOSX/normal/a.png", "normal/.DS_Store", "tumor/Thumbs.db", "README.md")
+    for others in ((), ("tumor/c.webp",), ("tumor/case/d",)):
+        with zipfile.ZipFile(archive, "w") as z:
+            for name in (*names, *others):
+                z.writestr(name, png(NORMAL))
+            z.mkdir("normal/more")
+        if not others:
+            assert read_patches([archive]).names == names[:2]
+        for name in others:
+            with pytest.raises(UsageError, match=rf"{name} is of no format that patches are read from \(\.bmp, "):
+                read_patches([archive])
 
 
 def test_a_picture_of_absurd_size_is_refused(tmp_path: Path) -> None:
@@ -327,6 +344,17 @@ def test_no_change_asked_for_changes_nothing() -> None:
 def test_auc_by_hand() -> None:
     """Of four pairs of positive and negative three are in order and one is tied."""
     assert roc_auc(np.array([0.9, 0.4, 0.4, 0.1]), np.array([True, True, False, False])) == 3.5 / 4
+
+
+def test_a_calibration_error_is_told_without_an_interval() -> None:
+    """Its 95 % of resamples seldom held the true error, which of well calibrated answers is 0."""
+    rng = np.random.default_rng(0)
+    answers = rng.random(300)
+    truth = rng.random(300) < answers
+    said = flat(scores_of(answers, truth))
+    assert said["calibration_error"] == pytest.approx(calibration_error(answers, truth))
+    assert {"auc_95", "accuracy_95"} <= said.keys()
+    assert "calibration_error_95" not in said
 
 
 def test_calibration_error_by_hand() -> None:

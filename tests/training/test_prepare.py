@@ -16,17 +16,21 @@ from hypothesis import strategies as st
 
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.annotations.outline_masks import rasterise
+from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture
 from nodescan.domain.units import Spacing
-from nodescan.errors import AnnotationError, NotASlideError, OutputError, UnmeasurableError, UsageError
+from nodescan.errors import AnnotationError, NotASlideError, OutputError, SlideError, UnmeasurableError, UsageError
 from nodescan.interfaces import Slide
 from nodescan.overview import view_whole
 from nodescan.scan_settings import OverviewSettings
 from tests.fakes import silent
+from tests.test_level_check import mottled
+from tests.test_missing import reduced
 from tests.training.fitting import SAMPLE
-from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_slide
+from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_pyramid, write_slide
 from training import prepare as preparing
+from training import sound_slides
 from training.__main__ import main
 from training.block_mask import draw_mask, load_block_mask
 from training.manifest import DataSlide, read_data_manifest, write_data_manifest
@@ -190,6 +194,29 @@ def test_slides_are_prepared_again_by_a_nodescan_that_reads_them_otherwise(
         monkeypatch.setattr(preparing, name, getattr(preparing, name) + 1)
         prepare(rows, data_set, copy, tell=told.append)
         assert not any("prepared already" in line for line in told[len(rows) :])
+
+
+def test_a_slide_whose_levels_show_two_pictures_is_not_learned_from(tmp_path: Path) -> None:
+    """Outlines are drawn on the full resolution, patches taken from the level of another: labels would be chance."""
+    row = row_of("normal_001")
+    one, other = mottled(0), mottled(1)
+    for analysed in (other, one[:, ::-1]):
+        write_pyramid(tmp_path / row.key, one, reduced(analysed, 2))
+        with pytest.raises(SlideError, match="shows another picture than the full resolution"):
+            prepare([row], tmp_path, tmp_path / "index", tell=silent)
+    write_pyramid(tmp_path / row.key, one, reduced(one, 2))
+    assert prepare([row], tmp_path, tmp_path / "index", tell=silent)
+
+
+def test_a_pixel_size_that_the_nuclei_contradict_is_told(
+    data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a scan tells it: the network would be taught tissue at half or twice its size."""
+    flag = Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times their usual size.")
+    monkeypatch.setattr(sound_slides, "begin_spacing_check", lambda *_: lambda: (flag,))
+    said: list[str] = []
+    prepare([row_of("normal_001")], data_set, tmp_path, tell=said.append)
+    assert any(flag.message in line for line in said)
 
 
 def test_a_second_prepare_into_a_folder_is_refused_while_the_first_works(data_set: Path, tmp_path: Path) -> None:
