@@ -15,7 +15,15 @@ from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.corrections import Applied, apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
-from nodescan.patients.slide_rows import ANOTHER_FILE, check_names, check_patients, check_slides, identified, set_apart
+from nodescan.patients.slide_rows import (
+    ANOTHER_FILE,
+    check_names,
+    check_patients,
+    check_slides,
+    copies_told,
+    identified,
+    set_apart,
+)
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
@@ -54,7 +62,7 @@ class Staging:
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
     another result version than this program's, "" where they aren't. unused: corrections of slides in no patient.
-    reports: all that are there, but those of another file than the manifest's.
+    reports: all that are there, but those of another file than the manifest's. copies: for the terminal, `copies_told`.
     """
 
     table: StagingTable
@@ -68,6 +76,7 @@ class Staging:
     older: str = ""
     unused: tuple[Applied, ...] = ()
     reports: tuple[StoredReport, ...] = ()
+    copies: tuple[str, ...] = ()
 
     @property
     def corrections(self) -> tuple[Applied, ...]:
@@ -94,6 +103,7 @@ def stage_reports(
     check_slides(rows)
     check_names(rows, by_slide)
     apart = set_apart(rows, by_slide)
+    copies = copies_told(rows, by_slide, apart)
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if apart.get(slide_id) != ANOTHER_FILE}
     reviewed, applied = apply_corrections(reports, corrections)
     own = _staged(rows, by_slide, table, apart=apart)
@@ -118,6 +128,7 @@ def stage_reports(
         mixed=_mixed(staged),
         older=_older(staged),
         reports=tuple(by_slide.values()),
+        copies=copies,
     )
 
 
