@@ -92,7 +92,7 @@ class OpenSlideLevels:
         self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in handles.stored.downsamples)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
-        """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError and MemoryError."""
+        """uint8 (box.height, box.width, 3) RGB of a box in the level. Raises RegionUnreadableError and MemoryError."""
         if self._tables is not None and self._tables.has_lost(index, box):  # OpenSlide paints it white
             raise self._missing(index)
         if damage := self._checked.damage(index, box):
