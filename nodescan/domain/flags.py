@@ -18,6 +18,9 @@ NOT_JUDGED = frozenset({"not_he", "constant_output", "another_picture"})
 NOT_WHOLE = frozenset({"levels_disagree"})
 """Flags of a slide on which tissue may not have been found, though what was found was examined: it is incomplete."""
 
+NOT_SHOWN = NOT_WHOLE | {"another_picture"}
+"""Flags of a slide whose lower magnifications may be of something else, such as its label, which names a patient."""
+
 DOUBTS = (
     "review_before_scan",
     "nuclei_out_of_scale",
