@@ -16,8 +16,7 @@ come back to when they are read row by row. Wider tissue costs speed, not memory
 
 
 class TileCache:
-    """Holds the tiles used last, at most `capacity_bytes` of them, or one that is larger. Safe to use from several
-    threads."""
+    """Holds the tiles used last, at most `capacity_bytes` of them. Safe to use from several threads."""
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity_bytes = capacity_bytes
@@ -64,6 +63,6 @@ class TileCache:
     def _keep(self, key: Hashable, pixels: Pixels) -> None:
         self._kept[key] = pixels
         self._bytes += pixels.nbytes
-        while self._bytes > self._capacity_bytes and len(self._kept) > 1:  # a large one would be decoded for each read
+        while self._bytes > self._capacity_bytes:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= oldest.nbytes
