@@ -7,6 +7,7 @@ NodescanError
 │   ├── NotASlideError        no reader knows the file
 │   ├── UnmeasurableError     no trustworthy spacing, so nothing can be measured
 │   ├── RegionUnreadableError one area of a slide that otherwise opens
+│   ├── TooLargeError         it takes more memory than there is
 │   ├── WorkerDiedError       the process that read it ended
 │   │   └── DiedTwiceError    at the second try too
 │   └── StalledError          the process that read it got no further
@@ -72,6 +73,12 @@ class UnmeasurableError(SlideError):
     """The slide opens, but its spacing is missing, absurd or contradicted, so no size would be true."""
 
     code = "unmeasurable"
+
+
+class TooLargeError(SlideError):
+    """It takes more memory than there is free."""
+
+    code = "failed"
 
 
 class RegionUnreadableError(SlideError):

@@ -35,6 +35,8 @@ sharpened, blurred, picked, recompressed at a quality of 15, 1.08 times as light
 each level is moved by two of its pixels; levels of another slide, mirrored, or shifted by 0.3 mm or more, 0.19 at
 most."""
 
+_NO_PICTURE = "No picture of it is shown: that may be of its label."
+
 _MOST_PROBES, _MOST_CELLS, _LEAST_CELLS = 24, 32, 16
 """Probes of a slide, and cells along a side of each: 0.25 to 0.5 mm."""
 
@@ -148,14 +150,14 @@ def _flags(looked: _Looked, examination: Examination) -> tuple[Flag, ...]:
         area = f"{two_digits((unseen + lost) / 1e6)} mm2"
         text = (
             f"Its magnifications contradict each other: {area} is tissue at one and glass at another, so that tissue "
-            "may not have been found. Export the slide again from the scanner or the archive, or read it under the "
-            "microscope."
+            f"may not have been found. {_NO_PICTURE} Export the slide again from the scanner or the archive, or read "
+            "it under the microscope."
         )
         flags.append(Flag("levels_disagree", text))
     if looked.like is not None and looked.like < LEAST_LIKENESS:
         text = (
             "The magnification that was analysed shows another picture than the full resolution does, so what was "
-            "found may be another slide's. Export the slide again from the scanner or the archive."
+            f"found may be another slide's. {_NO_PICTURE} Export the slide again from the scanner or the archive."
         )
         flags.append(Flag("another_picture", text))
     return tuple(flags)

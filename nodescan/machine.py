@@ -15,7 +15,7 @@ from nodescan.errors import OutputError
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
 
-_CPUINFO = Path("/proc/cpuinfo")
+_CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
@@ -63,6 +63,17 @@ def memory_bytes() -> int | None:
             with suppress(OSError, ValueError):  # "max" where there is no limit
                 sizes.append(int((group / name).read_text(encoding="ascii")))
     return min(sizes, default=None)
+
+
+def free_memory_bytes() -> int | None:
+    """What a process can still get: what the system has free, swap too, and no more than `memory_bytes`; None where
+    nobody says it."""
+    sizes = [memory_bytes()]
+    with suppress(OSError, ValueError, KeyError):  # no Linux
+        lines = (line.partition(":") for line in _MEMINFO.read_text(encoding="ascii").splitlines())
+        kib = {name: int(words.split()[0]) for name, _, words in lines if name in ("MemAvailable", "SwapFree")}
+        sizes.append((kib["MemAvailable"] + kib["SwapFree"]) * 1024)
+    return min(filter(None, sizes), default=None)
 
 
 @cache

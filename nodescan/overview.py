@@ -10,11 +10,13 @@ from scipy import ndimage
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.slide import BoundsUm, SlideRef
-from nodescan.errors import SlideError, UnmeasurableError
+from nodescan.domain.units import Spacing
+from nodescan.errors import SlideError, TooLargeError, UnmeasurableError
 from nodescan.examination.damaged_tiles import read_in_parts
 from nodescan.imaging.tissue import find_tissue
 from nodescan.imaging.unscanned import beside_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide
+from nodescan.machine import free_memory_bytes
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 
 _BLOCK_PX, _SMALLEST_PX = 1024, 128
@@ -27,6 +29,10 @@ where it is a TIFF, and where a whole level is lost each block would take 85 of 
 
 _RIM_PX = 3
 """So far from an area that could not be read its white looks like what was never scanned."""
+
+_BYTES_A_PIXEL = 16
+"""Of memory that a slide takes for each pixel of its overview, beside what the program has: empty ones of 50 x 50 and
+100 x 100 mm, 41 and 165 million pixels, 1.22 and 3.24 GB at their peaks."""
 
 _STAND_IN_UM = 0.5
 """Opens a slide without spacing, for its picture alone: nothing is measured in it and no scale is drawn."""
@@ -46,10 +52,12 @@ def view_whole(
 ) -> tuple[Picture, NDArray[np.bool_]]:
     """The slide at low magnification, and bool (H, W): pixels that could not be read (white in the picture).
 
-    progress: gets signs of life, because a slide without a pyramid may take minutes.
+    progress: gets signs of life, because a slide without a pyramid may take minutes. Raises TooLargeError where a scan
+    needs more memory than there is.
     """
     spacing = slide.frame_spacing(settings.finest_um, settings.coarsest_um)
     width, height = slide.frame_size(spacing)
+    _check_memory(slide.ref, (width, height), spacing)
     picture = Picture(np.full((height, width, 3), 255, dtype=np.uint8), 0.0, 0.0, spacing)
     view = _View(slide, picture, np.zeros((height, width), dtype=np.bool_), progress)
     for top in range(0, height, _BLOCK_PX):
@@ -58,6 +66,18 @@ def view_whole(
         for left in range(0, width, _BLOCK_PX):
             view.fill(PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top)))
     return picture, view.unseen
+
+
+def _check_memory(ref: SlideRef, size_px: tuple[int, int], spacing: Spacing) -> None:
+    needed, free = size_px[0] * size_px[1] * _BYTES_A_PIXEL, free_memory_bytes()
+    if free is not None and needed > free:
+        side_mm = (f"{side * um / 1000:.0f}" for side, um in zip(size_px, (spacing.x, spacing.y), strict=True))
+        raise TooLargeError(
+            ref.path.name,
+            f"a slide of {' x '.join(side_mm)} mm takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are "
+            "free",
+            "use fewer --slots, end other programs, or run it on a machine with more memory",
+        )
 
 
 def picture_of_failed(ref: SlideRef, *, open_slide: OpenSlideFile, settings: OverviewSettings) -> Picture | None:

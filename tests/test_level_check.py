@@ -11,10 +11,11 @@ from PIL import Image, ImageFilter
 from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
 from nodescan.phantoms import make_phantom, plan_phantom
+from nodescan.reports import write_reports
 from nodescan.reports.sentences import answer, look_first
 from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
@@ -28,10 +29,14 @@ from tests.test_missing import reduced, written_in_lzw
 CODES = {"levels_disagree", "another_picture"}
 
 
-def report_of(path: Path, opened: Callable[[SlideRef], Slide] = open_slide, mpp_um: float | None = 0.95) -> SlideReport:
+def result_of(path: Path, opened: Callable[[SlideRef], Slide] = open_slide, mpp_um: float | None = 0.95) -> SlideResult:
     ref = SlideRef("s", path, mpp_um=mpp_um, override_mpp=mpp_um is not None)
     settings = load_config().settings
-    return scan_slide(ref, open_slide=opened, predictor=ColourPredictor(), settings=settings, progress=Viewer()).report
+    return scan_slide(ref, open_slide=opened, predictor=ColourPredictor(), settings=settings, progress=Viewer())
+
+
+def report_of(path: Path, opened: Callable[[SlideRef], Slide] = open_slide, mpp_um: float | None = 0.95) -> SlideReport:
+    return result_of(path, opened, mpp_um).report
 
 
 def said(report: SlideReport) -> set[str]:
@@ -71,7 +76,9 @@ def test_what_was_found_beside_a_contradiction_is_a_lower_bound(tmp_path: Path) 
         [pixels, reduced(np.concatenate([painted(300), painted(glass_only=True)]), 8)],
         Coding(tile_px=256),
     )
-    report = report_of(path)
+    result = result_of(path)
+    report = result.report
+    assert not result.close_ups  # of large deposits they are of a lower magnification, too
     assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, Metastasis.MICRO, True)
     assert "Tissue may not have been found, so the true class may be higher" in answer(report)
 
@@ -84,6 +91,20 @@ def test_a_shifted_overview_is_told(tmp_path: Path, shift_px: int) -> None:
     report = report_of(write_jpegs(tmp_path / "s.tif", [pixels, coarse], Coding(tile_px=256)))
     assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
     assert "levels_disagree" in said(report)
+
+
+def test_a_label_in_a_magnifications_place_is_not_shown(tmp_path: Path) -> None:
+    """Of a label page as long and wide as the slide's picture nothing stands on the page or in a file of its own."""
+    label = np.full((128, 128, 3), 245, np.uint8)
+    label[30:90, 20:110] = (255, 0, 255)
+    path = write_jpegs(tmp_path / "s.tif", [painted(), label], Coding(tile_px=256))
+    result = result_of(path)
+    assert "levels_disagree" in said(result.report)
+    write_reports(result, tmp_path / "out", may_move=lambda: None)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "No picture of it is shown" in page
+    assert "image/jpeg" not in page
+    assert not list((tmp_path / "out").glob("*.jpg")) + list((tmp_path / "out").glob("*.png"))
 
 
 def mottled(seed: int) -> NDArray[np.uint8]:
@@ -102,8 +123,9 @@ def test_an_analysed_level_of_another_picture_leaves_no_class(tmp_path: Path) ->
     for analysed, codes in ((one, set()), (other, {"another_picture"}), (one[:, ::-1], {"another_picture"})):
         levels = [one, reduced(analysed, 2), reduced(analysed, 16)]
         path = write_jpegs(tmp_path / "s.tif", levels, Coding(tile_px=256))
-        report = report_of(path, mpp_um=0.475)
-        assert said(report) == codes
+        result = result_of(path, mpp_um=0.475)
+        report = result.report
+        assert (said(report), result.overview is None) == (codes, bool(codes))
         assert report.status is (Status.INCOMPLETE if codes else Status.COMPLETE)
         assert report.metastasis is (None if codes else Metastasis.NONE)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nodescan import machine
-from nodescan.machine import computing_threads, memory_bytes, usable_cores
+from nodescan.machine import computing_threads, free_memory_bytes, memory_bytes, usable_cores
 
 GROUPS_2, GROUPS_1 = "0::/jobs/7/step\n", "9:memory:/jobs/7\n4:cpu,cpuacct:/jobs/7\n0::/\n"
 
@@ -20,6 +20,7 @@ def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(machine, "_siblings", str)
     monkeypatch.setattr(machine, "_CGROUPS", root)
     monkeypatch.setattr(machine, "_OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(machine, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     return root
 
@@ -66,6 +67,23 @@ def test_the_least_of_all_control_groups_above_a_process_holds(
     _put(groups, files)
     assert usable_cores() == computing_threads() == cores
     assert memory_bytes() == (_physical() if memory is None else memory)
+
+
+@pytest.mark.parametrize(
+    ("said", "limit", "free"),
+    [
+        ("MemTotal: 9 kB\nMemAvailable:  6 kB\nSwapFree:   2 kB\nHugePages_Total: 0\n", "max", 8 * 1024),
+        ("MemAvailable: 6 kB\nSwapFree: 2 kB\n", "5000", 5000),
+        ("MemAvailable: 6 kB\n", "5000", 5000),
+        (None, "5000", 5000),
+    ],
+)
+def test_free_is_what_the_system_and_every_limit_leave(groups: Path, said: str | None, limit: str, free: int) -> None:
+    """What lies in caches is free, as Linux reckons; where it doesn't say it, the limit alone counts."""
+    _put(groups, {"memory.max": limit})
+    if said is not None:
+        machine._MEMINFO.write_text(said)
+    assert free_memory_bytes() == free
 
 
 def _physical() -> int:

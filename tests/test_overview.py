@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan import overview as overview_module
 from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.errors import RegionUnreadableError
+from nodescan.errors import RegionUnreadableError, SlideError
 from nodescan.overview import overview_and_tissue, view_whole
 from tests.fakes import PINK
 from tests.painted import PaintedSlide, painted
@@ -86,3 +87,15 @@ def test_a_level_that_is_lost_is_not_narrowed_down_for_long() -> None:
     assert unseen.all()
     assert 200 < slide.reads < 250
     assert signs.seen >= slide.reads
+
+
+def test_a_slide_that_takes_more_memory_than_is_free_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before it takes any: a machine without memory ends processes, and whose is chance. What fits is read."""
+    slide, settings = PaintedSlide(painted()), load_config().settings.overview
+    picture, _ = view_whole(slide, settings)
+    needed = 16 * picture.pixels.shape[0] * picture.pixels.shape[1]
+    monkeypatch.setattr(overview_module, "free_memory_bytes", lambda: needed)
+    assert np.array_equal(view_whole(slide, settings)[0].pixels, picture.pixels)
+    monkeypatch.setattr(overview_module, "free_memory_bytes", lambda: needed - 1)
+    with pytest.raises(SlideError, match=r"a slide of 1 x 1 mm takes 0.0 GB of memory, and 0.0 GB are free; use fewer"):
+        view_whole(slide, settings)

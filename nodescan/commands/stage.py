@@ -96,6 +96,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     if staging.older:
         tell(f"note: the reports are {staging.older}", sys.stderr)
     if as_json:
+        _tell_copies(staging)
         print(json_text(staging_as_json(staging)), end="")
     else:
         print_staging(staging)
@@ -154,6 +155,7 @@ def print_staging(staging: "Staging") -> None:
     for message, names in _notes(staging).items():
         who = names[0] if len(names) == 1 else f"{len(names)} patients"
         tell(f"note, {who}: {message}")
+    _tell_copies(staging)
     for what, slides in (
         ("in the manifest but not run, so their nodes count as unread", staging.not_run),
         ("run but not in the manifest, so in no patient", staging.not_listed),
@@ -168,6 +170,12 @@ def print_staging(staging: "Staging") -> None:
     complete = sum(result.staged.determined for result in staging.patients)
     tell(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
     tell(NOT_FOR_CLINICAL_USE)
+
+
+def _tell_copies(staging: "Staging") -> None:
+    """Here alone are several patients named in one breath: this is where a wrong file is mended."""
+    for words in staging.copies:
+        tell(f"note: {words}", sys.stderr)
 
 
 def _notes(staging: "Staging") -> dict[str, list[str]]:

@@ -19,6 +19,9 @@ NOT_WHOLE = frozenset({"levels_disagree", "model_not_tuned"})
 """Flags of a slide on which tissue may not have been found, or tumour not told from it, though all that was found was
 examined: it is incomplete."""
 
+NOT_SHOWN = frozenset({"another_picture", "levels_disagree"})
+"""Flags of a slide whose lower magnifications may be of something else, such as its label, which names a patient."""
+
 DOUBTS = (
     "review_before_scan",
     "nuclei_out_of_scale",

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from nodescan.domain.units import Spacing
 
+_ROWS = 256
+"""Of cells that are divided at a time: in float64 a whole large slide's would take more than all the rest."""
+
 
 def coverage(
     mask: NDArray[np.bool_], mask_spacing: Spacing, *, shape: tuple[int, int], spacing: Spacing
@@ -25,8 +28,12 @@ def coverage(
     in_columns = _sums(part, np.clip(columns, left, right) - left, counter)
     # along rows numpy adds up several times as fast
     total = _sums(np.ascontiguousarray(in_columns.T), np.clip(rows, top, bottom) - top, counter).T
-    pixels = np.maximum(np.outer(rows[1] - rows[0], columns[1] - columns[0]), 1)
-    return (total / pixels).astype(np.float32)
+    high, wide = rows[1] - rows[0], columns[1] - columns[0]
+    share = np.empty(shape, dtype=np.float32)
+    for first in range(0, shape[0], _ROWS):
+        some = slice(first, first + _ROWS)
+        share[some] = total[some] / np.maximum(np.outer(high[some], wide), 1)
+    return share
 
 
 def _extent(mask: NDArray[np.bool_], *, axis: int) -> tuple[int, int]:

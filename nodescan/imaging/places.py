@@ -19,8 +19,8 @@ def dense_places(
     columns, rows = (
         max(1, round(um / px)) for um, px in zip(size_um, (tissue.spacing.x, tissue.spacing.y), strict=True)
     )
-    share = _block_means(tissue.tissue.astype(np.float32), rows, columns)
-    red = _block_means(overview.pixels[..., 0].astype(np.float32), rows, columns)
+    share = _block_means(tissue.tissue, rows, columns)
+    red = _block_means(overview.pixels[..., 0], rows, columns)
     full = share >= _LEAST_TISSUE
     if not full.any():
         return []
@@ -30,8 +30,8 @@ def dense_places(
     return [(column * columns * tissue.spacing.x, row * rows * tissue.spacing.y) for row, column in some.tolist()]
 
 
-def _block_means(plane: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """float32 (H // rows, W // columns): means of whole blocks."""
+def _block_means(plane: NDArray[np.uint8] | NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.float32]:
+    """float32 (H // rows, W // columns): means of whole blocks, exact up to 256 x 256 px."""
     height, width = plane.shape[0] // rows, plane.shape[1] // columns
     whole = plane[: height * rows, : width * columns]
-    return whole.reshape(height, rows, width, columns).mean(axis=(1, 3))
+    return whole.reshape(height, rows, width, columns).mean(axis=(1, 3), dtype=np.float32)

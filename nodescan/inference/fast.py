@@ -73,7 +73,7 @@ def compiled_lanes(
         lanes = OpenVinoLanes(card, weights, threads=torch.get_num_threads(), precision=precision)
         tiles = made_tiles(1, card.geometry().input_px)
         why = distrust(lanes, reference, tiles=tiles)
-    except ModelError as error:  # then the network isn't compiled: slower, and as right
+    except (ModelError, MemoryError) as error:  # then the network isn't compiled: slower, and as right
         why = f"{precision} failed: {str(error).partition(' (')[0]}"  # what a library says may hold folders' names
     if why:
         tell(why)

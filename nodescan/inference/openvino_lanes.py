@@ -23,6 +23,9 @@ from nodescan.threads import thread_errors
 _UNTOLD: dict[str, Any] = {"openvino_telemetry": None}
 """As if it weren't installed: with it the mere import of openvino tells google-analytics.com, and writes into HOME."""
 
+_NO_MEMORY = ("std::bad_alloc", "can't alloc", "Could not allocate memory", "Failed to allocate memory")
+"""In what OpenVINO 2026 says where the system refuses memory; registers are allocated, too."""
+
 
 def installed() -> bool:
     return find_spec("openvino") is not None
@@ -46,7 +49,7 @@ class OpenVinoLanes:
         """weights: the safetensors file, checked. precision: "float32", "bfloat16" or one of openvino_graph.STEPS.
 
         tile: of the size of which alone it takes tiles; None: the card's. Raises ModelError where the network can't be
-        compiled.
+        compiled, MemoryError where it is memory that it lacks.
         """
         openvino, core = _loaded()
         self.precision = precision
@@ -61,6 +64,8 @@ class OpenVinoLanes:
             compiled = core.compile_model(model, "CPU", options)
             self._free = [compiled.create_infer_request() for _ in range(2 * streams)]
         except RuntimeError as error:
+            if any(words in str(error) for words in _NO_MEMORY):  # no fault of the model
+                raise MemoryError("OpenVINO: the network can't be compiled") from error
             raise ModelError(f"OpenVINO: the network can't be compiled ({_said(error)})") from error
         self._under_way: deque[_Job] = deque()
 
@@ -154,4 +159,4 @@ def _said(error: RuntimeError) -> str:
     """Why, which OpenVINO says below the places in its own source that it begins with; a lack of memory in words."""
     lines = (line.strip() for line in str(error).splitlines())
     why = next((line for line in lines if line and not line.startswith("Exception from ")), first_line(error))
-    return "memory ran out" if why == "std::bad_alloc" else why
+    return "memory ran out" if why in _NO_MEMORY else why

@@ -43,7 +43,7 @@ def open_without_torch(folder: Path, *, device: str) -> FastPredictor | None:
     weights, threads = checked_weights(card, folder), computing_threads()
     try:
         lanes = OpenVinoLanes(card, weights, threads=threads, precision=precision)
-    except ModelError:  # torch may do better, or says what is wrong
+    except (ModelError, MemoryError):  # torch may do better, or says what is wrong
         return None
 
     def in_float32(tile: TileGeometry) -> LaterPredictor:
@@ -68,20 +68,23 @@ class LaterPredictor(CardFacts):
         self._opened: Future[Lanes] | None = None
 
     def begin(self) -> Future[Lanes]:
-        """Begin to open it, unless that was begun already; the future is done when it is open."""
+        """Begin to open it, unless that was begun already; the future is done when it is open.
+
+        Again where memory ran out then: another slide may have let it go.
+        """
         with self._lock:
-            if self._opened is None:
+            if self._opened is None or (self._opened.done() and isinstance(self._opened.exception(), MemoryError)):
                 opener = ThreadPoolExecutor(1, thread_name_prefix="open-reference")
                 self._opened = opener.submit(self._open)
                 opener.shutdown(wait=False)
             return self._opened
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        """As AsynchronousPredictor's. Raises ModelError where the network can't be compiled."""
+        """As AsynchronousPredictor's. Raises ModelError or MemoryError where the network can't be compiled."""
         return self.begin().result().start(tiles)
 
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """As TilePredictor's. Raises ModelError where the network can't be compiled."""
+        """As TilePredictor's. Raises ModelError or MemoryError where the network can't be compiled."""
         return self.start(tiles)()
 
 

@@ -23,6 +23,7 @@ from nodescan.patients.slide_rows import (
     check_patients,
     check_renamed,
     check_slides,
+    copies_told,
     set_apart,
 )
 from nodescan.reports.made_with import differences
@@ -63,7 +64,7 @@ class Staging:
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
     another result version than this program's, "" where they aren't. unused: corrections of slides in no patient.
-    reports: all that are there, but those of another file than the manifest's.
+    reports: all that are there, but those of another file than the manifest's. copies: for the terminal, `copies_told`.
     """
 
     table: StagingTable
@@ -77,6 +78,7 @@ class Staging:
     older: str = ""
     unused: tuple[Applied, ...] = ()
     reports: tuple[StoredReport, ...] = ()
+    copies: tuple[str, ...] = ()
 
     @property
     def corrections(self) -> tuple[Applied, ...]:
@@ -108,6 +110,7 @@ def stage_reports(
     check_slides(rows)
     check_names(rows, by_slide)
     apart = set_apart(rows, by_slide)
+    copies = copies_told(rows, by_slide, apart)
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if apart.get(slide_id) != ANOTHER_FILE}
     check_renamed(corrections, rows, by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
@@ -134,6 +137,7 @@ def stage_reports(
         mixed=_mixed(staged),
         older=_older(staged),
         reports=tuple(by_slide.values()),
+        copies=copies,
     )
 
 

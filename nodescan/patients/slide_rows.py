@@ -103,8 +103,27 @@ def set_apart(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) 
         for row in group:
             others = [other for other in group if _node(other) != _node(row)]
             if others:
-                copies[row.slide_id] = _copy_words(min(others, key=lambda other: other.slide_id))
+                copies[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id))
     return another | copies
+
+
+def copies_told(
+    rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport], apart: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Which slides of several patients are copies of one file: for a terminal alone, where their names may meet.
+
+    apart: of `set_apart`.
+    """
+    alike: dict[tuple[str, float | None], list[ManifestRow]] = {}
+    for row in rows:
+        if apart.get(row.slide_id, ANOTHER_FILE) != ANOTHER_FILE:
+            report = reports[row.slide_id]
+            alike.setdefault((report.fingerprint, report.tissue_area_mm2), []).append(row)
+    return tuple(
+        f"copies of one file: {'; '.join(map(_whose, group))}"
+        for group in alike.values()
+        if len({row.facts.patient_id for row in group}) > 1
+    )
 
 
 def _node(row: ManifestRow) -> tuple[str, ...]:
@@ -112,13 +131,18 @@ def _node(row: ManifestRow) -> tuple[str, ...]:
     return (*facts.specimen, facts.node_id or f"\0{row.slide_id}")
 
 
-def _copy_words(other: ManifestRow) -> str:
-    facts = other.facts
-    node = f"node {facts.node_id} of " if facts.node_id else ""
+def _copy_words(row: ManifestRow, other: ManifestRow) -> str:
+    """A patient's page may be handed on alone, so it names nobody else: `copies_told` does."""
+    whose = _whose(other) if other.facts.patient_id == row.facts.patient_id else "another patient's slide"
     return (
-        f"its file is a copy of that of slide {other.slide_id}, {node}patient {facts.patient_id}, so one of the two is "
+        f"its file is a copy of that of {whose}, so one of the two is "
         "the wrong file: put the right one there and run it"
     )
+
+
+def _whose(row: ManifestRow) -> str:
+    node = f"node {row.facts.node_id} of " if row.facts.node_id else ""
+    return f"slide {row.slide_id}, {node}patient {row.facts.patient_id}"
 
 
 def check_renamed(

@@ -52,7 +52,8 @@ def write_map(result: SlideResult, folder: Path) -> None:
 
 def _pyramid(probability: ProbabilityMap) -> list[NDArray[np.float32]]:
     """Levels of float32 (2, H, W), probability and examined in [0, 1], each half the last, until one tile holds it."""
-    level = np.stack([probability.values, probability.examined]).astype(np.float32)
+    level = np.empty((2, *probability.values.shape), dtype=np.float32)  # np.stack would hold it twice
+    level[0], level[1] = probability.values, probability.examined
     levels = [level]
     while max(level.shape[1:]) > _TILE_PX:
         level = _halved(level)
@@ -63,9 +64,16 @@ def _pyramid(probability: ProbabilityMap) -> list[NDArray[np.float32]]:
 def _halved(level: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 (2, H, W) -> float32 (2, ceil(H / 2), ceil(W / 2)); a last odd row or column stands for itself."""
     _, height, width = level.shape
-    even = np.pad(level, ((0, 0), (0, height % 2), (0, width % 2)), mode="edge")
-    quads = even.reshape(2, even.shape[1] // 2, 2, even.shape[2] // 2, 2)
-    return np.stack([quads[0].max(axis=(1, 3)), quads[1].mean(axis=(1, 3))])
+    half = np.empty((2, -(-height // 2), -(-width // 2)), dtype=np.float32)
+    for plane, pooled, out in zip(level, (np.max, np.mean), half, strict=True):
+        pooled(_even(plane).reshape(half.shape[1], 2, half.shape[2], 2), axis=(1, 3), out=out)
+    return half
+
+
+def _even(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The plane with sides of even length; np.pad would copy one that has them."""
+    odd = (0, plane.shape[0] % 2), (0, plane.shape[1] % 2)
+    return np.pad(plane, odd, mode="edge") if np.any(odd) else plane
 
 
 def _ome(level: NDArray[np.float32], spacing: Spacing) -> dict[str, object]:

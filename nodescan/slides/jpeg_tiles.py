@@ -34,6 +34,9 @@ _CHECKABLE = (
 )
 """With those that libjpeg-turbo knows beside."""
 
+NO_MEMORY = "nsufficient memory"
+"""In what libjpeg says where it is refused memory, as it is by progressive tiles: that is no damage."""
+
 _LOST_BYTES = 32
 """Zeros in a row that stand for lost data where they would code coefficients of -1, 60 or more in a row: of 32,497
 sound JPEGs of tissue and glass, all with such tables, none had more than 7."""
@@ -105,7 +108,7 @@ def decode_tile(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, 
     tables: of `shared_tables`. ycbcr: the colour space of the TIFF's PhotometricInterpretation; as in OpenSlide it
     counts, and not what the JPEG's own markers say, for Aperio's files are RGB without saying so. size_px: (width,
     height) that the tile must have. Raises BadTileError, also where libjpeg only warns: a decoder that goes on after
-    a warning makes pixels up.
+    a warning makes pixels up; and MemoryError.
     """
     frames, whole = _put_together(tile, tables, ycbcr=ycbcr, size_px=size_px)
     if not all(frame.plain for frame in frames):
@@ -113,7 +116,7 @@ def decode_tile(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, 
     try:
         pixels = simplejpeg.decode_jpeg(whole, "RGB", strict=True)
     except ValueError as error:
-        raise BadTileError(str(error)) from error
+        raise _failure(error) from error
     if pixels.shape != (size_px[1], size_px[0], 3):
         raise BadTileError(f"it decodes to {pixels.shape[1]} x {pixels.shape[0]} px")
     pixels.setflags(write=False)
@@ -124,14 +127,24 @@ def is_whole(tile: bytes, tables: bytes, *, size_px: tuple[int, int]) -> bool:
     """Whether `decode_tile` would take the tile's data, at half the price; of tiles that are `checkable`.
 
     Brightness alone, an eighth as large: all codes are read, and on 2,100 damaged tiles of five subsamplings libjpeg
-    warned of the same ones as when it made all pixels.
+    warned of the same ones as when it made all pixels. Raises MemoryError.
     """
     try:
         _, whole = _put_together(tile, tables, ycbcr=True, size_px=size_px)
+    except BadTileError:
+        return False
+    try:
         simplejpeg.decode_jpeg(whole, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
-    except (BadTileError, ValueError):
+    except ValueError as error:
+        failure = _failure(error)
+        if isinstance(failure, MemoryError):
+            raise failure from error
         return False
     return True
+
+
+def _failure(error: ValueError) -> BadTileError | MemoryError:
+    return MemoryError() if NO_MEMORY in str(error) else BadTileError(str(error))
 
 
 def _put_together(

@@ -15,6 +15,7 @@ from nodescan.slides.checked_tiles import CheckedLevel, CheckedTiles
 from nodescan.slides.diagnosis import without_folders
 from nodescan.slides.dicom_frames import checked_frames
 from nodescan.slides.framed_slide import FramedSlide
+from nodescan.slides.jpeg_tiles import NO_MEMORY
 from nodescan.slides.lost_areas import LostAreas
 from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.spacing import DICOM
@@ -91,7 +92,7 @@ class OpenSlideLevels:
         self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in handles.stored.downsamples)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
-        """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
+        """uint8 (box.height, box.width, 3) RGB of a box in the level. Raises RegionUnreadableError and MemoryError."""
         if self._tables is not None and self._tables.has_lost(index, box):  # OpenSlide paints it white
             raise self._missing(index)
         if damage := self._checked.damage(index, box):
@@ -100,6 +101,8 @@ class OpenSlideLevels:
             pixels = self._in_blocks(index, box) if self._resampled[index] else self._handles.read_level(index, box)
             lost = self._tables is None and self._lost.has_lost(index, box, pixels[..., 3])
         except openslide.OpenSlideError as error:
+            if NO_MEMORY in str(error):
+                raise MemoryError from error
             said = without_folders(" ".join(str(error).split()), self._path)
             raise RegionUnreadableError(self._path.name, said) from error
         if lost:

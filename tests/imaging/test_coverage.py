@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nodescan.domain.units import Spacing
 from nodescan.imaging.coverage import coverage
+from tests.peak_memory import peak_bytes
 
 
 def test_whole_ratio_gives_block_means() -> None:
@@ -53,3 +54,11 @@ def test_cells_beyond_the_mask_are_empty() -> None:
     assert shares[0, 0] == 1
     assert shares[2].max() == 0
     assert shares[:, 2].max() == 0
+
+
+def test_a_large_glass_slide_is_covered_in_little_memory() -> None:
+    """Counts and shares of 4 bytes a cell each: a slide of 100 x 100 mm has 40 million cells."""
+    cells = (1500, 1500)
+    mask = np.zeros((2 * cells[0], 2 * cells[1]), bool)
+    peak = peak_bytes(lambda: coverage(mask, Spacing.square(8), shape=cells, spacing=Spacing.square(16)))
+    assert peak < 14 * cells[0] * cells[1]

@@ -89,6 +89,22 @@ def test_a_second_look_is_compiled_beside_the_first_tiles(folder: Path, monkeypa
     assert asked[3:] == [own, closer]
 
 
+def test_what_memory_ran_out_for_is_compiled_once_more(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slide after the one that failed may have the memory; it has no other predictor."""
+    predictor = open_without_torch(folder, device="cpu")
+    assert predictor is not None
+    tiles = made_tiles(1, predictor.geometry.input_px)
+
+    def refused(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as now:
+        now.setattr(without_torch, "OpenVinoLanes", refused)
+        with pytest.raises(MemoryError):
+            predictor.reference.predict(tiles)
+    assert predictor.reference.predict(tiles).shape == (1, 16, 16)
+
+
 def test_a_slide_is_answered_without_torch(folder: Path) -> None:
     """Importing it takes longer than all the rest, and most of the memory."""
     program = (

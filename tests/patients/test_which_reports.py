@@ -1,11 +1,13 @@
 """Which reports stage a patient: those that its slides' names mean, and what is said of these alone."""
 
+import re
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
 import pytest
 
+from nodescan.cli import main
 from nodescan.domain.report import RESULT_VERSION, Provenance, SlideReport, Status
 from nodescan.domain.staging import AJCC8
 from nodescan.errors import UsageError
@@ -102,14 +104,30 @@ def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
     }
     told = [note.message for note in found.patients[1].all_notes if note.code == "node_unread"]
     assert told == [
-        "Node 1, slide c: failed (its file is a copy of that of slide a, node 1 of patient A, so one of the two is the "
+        "Node 1, slide c: failed (its file is a copy of that of another patient's slide, so one of the two is the "
         "wrong file: put the right one there and run it)."
     ]
 
 
+def test_a_copy_names_the_other_patient_on_the_terminal_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A patient's page and row are handed on; of another one they hold neither id nor slide."""
+    folder = write_run(tmp_path / "run", [scanned(slide_id, "1") for slide_id in ("a", "anna_1950", "c")])
+    rows = ("a,OTHER,1", "anna_1950,ANNA,1", "c,OTHER,2")
+    path = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows)
+    assert main(["stage", str(folder), "--manifest", str(path)]) == 1
+    page = (folder / "patients" / "OTHER.html").read_text(encoding="utf-8")
+    (row,) = [line for line in (folder / "patients.csv").read_text(encoding="utf-8").splitlines() if "OTHER" in line]
+    assert "a copy of that of another patient&#39;s slide" in page
+    assert not {"ANNA", "anna_1950"} & set(re.findall(r"\w+", page + row))
+    told = capsys.readouterr().err
+    assert "slide a, node 1 of patient OTHER; slide anna_1950, node 1 of patient ANNA; slide c" in told
+
+
 @pytest.mark.parametrize("order", list(permutations("abc")))
 def test_no_order_of_the_rows_makes_a_copy_count(order: tuple[str, ...], tmp_path: Path) -> None:
-    """Two copies within a node and one in another's: none of the three counts, and each says whose copy it is."""
+    """Two copies within a node and one in another's: none of the three counts, and whose each is is told."""
     folder = write_run(tmp_path / "run", [scanned(slide_id, "1") for slide_id in "abc"])
     rows = {"a": "a,p1,1", "b": "b,p1,1", "c": "c,p2,1"}
     path = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *(rows[slide_id] for slide_id in order))
@@ -122,7 +140,6 @@ def test_no_order_of_the_rows_makes_a_copy_count(order: tuple[str, ...], tmp_pat
         for node in one.specimen.nodes
         for section in node.sections
     }
-    first, other = (
-        f"its file is a copy of that of slide {who}" for who in ("a, node 1 of patient p1", "c, node 1 of patient p2")
-    )
-    assert reasons == {"a": other, "b": other, "c": first}
+    assert reasons == dict.fromkeys("abc", "its file is a copy of that of another patient's slide")
+    whose = {slide_id: f"slide {slide_id}, node 1 of patient p{'112'['abc'.index(slide_id)]}" for slide_id in order}
+    assert found.copies == (f"copies of one file: {'; '.join(whose.values())}",)

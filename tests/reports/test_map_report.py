@@ -10,7 +10,9 @@ import tifffile
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.report import SlideResult
 from nodescan.domain.units import MicronsPerPixel, Spacing
+from nodescan.reports import map_report
 from nodescan.reports.map_report import write_map
+from tests.peak_memory import peak_bytes
 from tests.reports.factory import VARIANTS
 
 SPACING = Spacing(MicronsPerPixel(15.5), MicronsPerPixel(15.75))
@@ -87,3 +89,11 @@ def test_a_slide_without_a_map_gets_no_file(tmp_path: Path) -> None:
     """Nothing is written that would look like a map."""
     write_map(VARIANTS["failed"](), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("side", [1400, 1401])
+def test_a_large_map_is_held_once(side: int) -> None:
+    """Its two channels, and a third of them again in smaller levels; an odd side costs a channel more for a moment."""
+    planes = np.zeros((side, side), np.float32), np.zeros((side, side), bool)
+    peak = peak_bytes(lambda: map_report._pyramid(ProbabilityMap(*planes, SPACING)))
+    assert peak < 15 * side**2

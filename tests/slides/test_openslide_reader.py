@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import openslide
 import pytest
 
 from nodescan.domain.geometry import PixelBox
@@ -15,9 +16,10 @@ from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import Slide
 from nodescan.slides import READERS, open_slide, slide_facts
-from nodescan.slides.openslide_handles import on_white
+from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.stored import bounds_um
 from tests.slides.made_files import noise, spoil_tile, write_tiff
+from tests.slides.made_jpegs import Coding, tissue_like, write_jpegs
 
 NATIVE = Spacing.square(0.25)
 
@@ -333,3 +335,20 @@ def test_a_picture_among_the_levels_is_told_and_not_read(tmp_path: Path):
     assert slide.read(PixelBox(0, 0, 160, 128), Spacing.square(1.0)).max() == 100
     assert slide.read(PixelBox(0, 0, 320, 256), Spacing.square(0.5)).min() == 200
     slide.close()
+
+
+@pytest.mark.parametrize(("kept_bytes", "held"), [(0, 0), (1000, 256 * 256 * 4), (2**20, 2**20)])
+def test_a_tile_larger_than_the_cache_is_kept(
+    tmp_path: Path, kept_bytes: int, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSlide would decode it anew for every read; who keeps nothing keeps nothing of it either."""
+    path = write_jpegs(tmp_path / "s.tif", [tissue_like(600, 520)], Coding(tile_px=256))
+    made, cache = list[int](), openslide.OpenSlideCache
+
+    def recorded(capacity: int) -> openslide.OpenSlideCache:
+        made.append(capacity)
+        return cache(capacity)
+
+    monkeypatch.setattr(openslide, "OpenSlideCache", recorded)
+    HandlePool(path, kept_bytes=kept_bytes).close()
+    assert made[-1] == held

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import openslide
 import pytest
+import simplejpeg
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.slides import open_slide
-from nodescan.slides.jpeg_tiles import BadTileError, decode_tile, frame_of, shared_tables
+from nodescan.slides.jpeg_tiles import BadTileError, decode_tile, frame_of, is_whole, shared_tables
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff, recognises
 from tests.slides.made_files import noise, write_tiff
@@ -259,3 +261,27 @@ def test_a_grey_tile_among_coloured_ones_is_bad():
     with pytest.raises(BadTileError, match="number of channels"):
         decode_tile(grey, b"", ycbcr=True, size_px=(16, 16))
     assert shared_tables(grey)
+
+
+def test_a_lack_of_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As libjpeg is refused it by a progressive tile; OpenSlide passes on what it says."""
+    path = write_jpegs(tmp_path / "s.tif", [PIXELS], Coding())
+    offset, length = tile_place(path, level=0, tile=0)
+    tile = path.read_bytes()[offset : offset + length]
+    slide = open_with_openslide(SlideRef("s", path))
+
+    def refused(*_: object, **__: object) -> None:
+        raise ValueError("Insufficient memory (case 4)")
+
+    def refused_openslide(*_: object) -> None:
+        raise openslide.OpenSlideError("JPEG decompression failed: Insufficient memory (case 4)")
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", refused)
+    monkeypatch.setattr(openslide.OpenSlide, "read_region", refused_openslide)
+    for read in (
+        lambda: decode_tile(tile, b"", ycbcr=True, size_px=(256, 256)),
+        lambda: is_whole(tile, b"", size_px=(256, 256)),
+        lambda: slide.read(PixelBox(0, 0, 64, 64), NATIVE),
+    ):
+        with pytest.raises(MemoryError):
+            read()
