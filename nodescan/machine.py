@@ -66,14 +66,28 @@ def memory_bytes() -> int | None:
 
 
 def free_memory_bytes() -> int | None:
-    """What a process can still get: what the system has free, swap too, and no more than `memory_bytes`; None where
-    nobody says it."""
-    sizes = [memory_bytes()]
+    """What a process can still get: what the system has free, swap too, and what its control groups leave, caches of
+    files not counted; None where nobody says it."""
+    sizes = [memory_bytes(), *filter(None, map(_left_by, _control_groups("memory")))]
     with suppress(OSError, ValueError, KeyError):  # no Linux
         lines = (line.partition(":") for line in _MEMINFO.read_text(encoding="ascii").splitlines())
         kib = {name: int(words.split()[0]) for name, _, words in lines if name in ("MemAvailable", "SwapFree")}
         sizes.append((kib["MemAvailable"] + kib["SwapFree"]) * 1024)
     return min(filter(None, sizes), default=None)
+
+
+def _left_by(group: Path) -> int | None:
+    """Bytes that a control group may still take; None where it has no limit. Of files it caches it can do without."""
+    for limit, used, cached in (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        with suppress(OSError, ValueError):  # "max" where there is no limit
+            most, now = (int((group / name).read_text(encoding="ascii")) for name in (limit, used))
+            words = (group / "memory.stat").read_text(encoding="ascii").split()
+            given_back = dict(zip(words[::2], words[1::2], strict=False)).get(cached, "0")
+            return max(1, most - now + int(given_back))
+    return None
 
 
 @cache

@@ -86,6 +86,20 @@ def test_free_is_what_the_system_and_every_limit_leave(groups: Path, said: str |
     assert free_memory_bytes() == free
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_a_control_group_uses_is_not_free(groups: Path, version: int) -> None:
+    """As of a job on a cluster, whose limit others of its processes share; files that it caches it can give back."""
+    folder, limit, used, prefix = {
+        1: ("memory/", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+        2: ("", "memory.max", "memory.current", ""),
+    }[version]
+    stat = f"anon 6000\n{prefix}inactive_file 1500"
+    _put(groups, {folder + limit: "9000", folder + used: "8000", f"{folder}memory.stat": stat})
+    assert free_memory_bytes() == 2500
+    _put(groups, {folder + used: "12000"})
+    assert free_memory_bytes() == 1
+
+
 def _physical() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 

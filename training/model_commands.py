@@ -141,6 +141,8 @@ def _choose(
     model: Path, known: "list[KnownSlide]", described: str, work: Path, *, precision: "Precision"
 ) -> "DecisionRule":
     """Write the decision on the card of a model; returns it. precision: "auto" answers fast and unguarded."""
+    from pydantic import ValidationError
+
     from nodescan.config import load_config
     from nodescan.inference.card import Decision, load_card, save_card
     from nodescan.inference.predictor import open_predictor
@@ -166,8 +168,11 @@ def _choose(
         typer.echo("phantoms: missed, or taken for tumour as a whole; no slide will be complete (model_not_tuned)")
     try:
         decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
-    except ValueError as error:
-        raise UsageError(f"{model}: what was chosen can't stand on a card: {error}".replace("\n", " ")) from error
+    except ValidationError as error:
+        why = error.errors()[0]["msg"]
+        raise UsageError(
+            f"{model}: what was chosen can't stand on a card ({why}); tune on other --slides, or with --patches"
+        ) from error
     save_card(card.model_copy(update={"decision": decision}), model)
     return best
 

@@ -40,7 +40,7 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
 _MACS_NOTES = "__MACOSX"
 """A folder of a zip made by macOS: a file of the same name for each, of what its Finder knows of that."""
 
-_NO_PATCHES = {"Thumbs.db", "desktop.ini"}
+_NO_PATCHES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}
 """What Windows puts into folders."""
 
 
@@ -232,11 +232,11 @@ def _label(source: Path, name: str) -> int | None:
     or cases. What is hidden, or a Mac's notes in a zip, is passed over.
     """
     path = PurePosixPath(name)
-    if path.name.startswith(".") or path.parts[0] == _MACS_NOTES:
+    if any(part.startswith(".") for part in path.parts) or path.parts[0] == _MACS_NOTES:
         return None
     folders = path.parts[:-1]
     if path.suffix.lower() not in _SUFFIXES:
-        if path.name not in _NO_PATCHES and any(folder.lower() in LABELS for folder in folders):
+        if path.name.lower() not in _NO_PATCHES and any(folder.lower() in LABELS for folder in folders):
             raise UsageError(
                 f"{source}: {name} is of no format that patches are read from ({', '.join(sorted(_SUFFIXES))}); "
                 "save it as one of these, or take it out"

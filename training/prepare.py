@@ -125,7 +125,7 @@ def open_measured(slide_id: str, path: Path) -> Slide:
     try:
         return open_slide(SlideRef(slide_id, path))
     except UnmeasurableError as error:
-        remedy = "write its resolution into the file's tags, or leave it out with --slides"
+        remedy = "write its resolution into the file's tags, or write yes into its `excluded`"
         raise UnmeasurableError(error.slide, error.reason, remedy) from error
 
 

@@ -18,7 +18,7 @@ def check_sound(slide: Slide, overview: Picture, tissue: TissueMask, frame: Spac
     if like is not None and like < LEAST_LIKENESS:
         reason = (
             "the magnification that patches are taken from shows another picture than the full resolution, on which it "
-            "is outlined; export the slide again, or leave it out with --slides"
+            "is outlined; export the slide again, or write yes into its `excluded`"
         )
         raise SlideError(slide.ref.path.name, reason)
     return tuple(flag.message for flag in begin_spacing_check(slide, overview, tissue)())

@@ -161,9 +161,15 @@ def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, fl
     """(measured, true) pairs of medians, strictly increasing in both, and the spread that is left, in um.
 
     Bins with fewer than three found deposits give no pair; a pair that would break the order is left out. From fewer
-    than three deposits in all no spread is told: it is an untuned model's.
+    than three deposits in all no spread is told: it is an untuned model's. One that was found as part of another, as
+    satellites of a macrometastasis are, tells nothing of its size.
     """
-    pairs = [(m, p) for s in scores for p, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
+    pairs = [
+        (m, p)
+        for s in scores
+        for p, m in zip(s.known_um, s.measured_um, strict=True)
+        if m is not None and s.measured_um.count(m) == 1
+    ]
     table: list[tuple[float, float]] = []
     for low, high in pairwise(KNOTS_UM):
         inside = np.array([(m, p) for m, p in pairs if low <= p < high])

@@ -45,8 +45,9 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
         return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
     slides = few(sorted({slide_id for slide_id, *_ in lost}), 5)
     return (
-        f"the stages of an earlier review: moved to {aside.name}, since its corrections of {slides} have no "
-        "effect now; give all of them in one file, and all of its slides in the manifest"
+        f"the stages of an earlier review: moved to {aside.name}, since not all of its corrections of {slides} were "
+        "given as they were then, or have an effect; all of them in one file, and all of its slides in the manifest, "
+        "make those stages anew"
     )
 
 
@@ -54,13 +55,12 @@ def lost_patients(staging: Staging, folder: Path) -> str:
     """In words, whose unreviewed stages there are none in `staging`, so that writing it removes them; "" for nobody's.
 
     Asked once what is to be kept was moved, see `set_aside_before`. A patient is there whose specimens and sides are
-    told apart only now.
+    told apart only now, or no more.
     """
     now = [result.staged.specimen for result in staging.patients]
-    there = {(one.patient_id, one.specimen_id, one.laterality) for one in now} | {
-        (one.patient_id, "", "") for one in now
-    }
-    lost = [names for names in _patients(folder) if names not in there]
+    there = {one.names for one in now} | {(one.patient_id, "", "") for one in now}
+    whole = {one.patient_id for one in now if one.names == (one.patient_id, "", "")}
+    lost = [names for names in _patients(folder) if names not in there and names[0] not in whole]
     if not lost:
         return ""
     who = few([" ".join(filter(None, names)) for names in lost], 5)

@@ -15,27 +15,41 @@ _NAMED = 5
 def same_file_notes(
     staged: Staged, rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
 ) -> tuple[Flag, ...]:
-    """Slides of which the folder holds a second report, by a name that no row lists.
+    """Slides of which the folder holds a second report, by a name that no row lists; `same_file_told` has the name.
 
     It may be another patient's of an earlier manifest, so that one file counts for two. But a slide that was renamed
     leaves its old report there, too, so nothing is refused.
     """
-    listed = {row.slide_id for row in rows if row.has_slide}
+    others = _reported_twice(rows, reports)
     slides = [section.slide_id for node in staged.specimen.nodes for section in node.sections]
-    unlisted: dict[str, list[str]] = {}
-    for slide_id in sorted(reports.keys() - listed):
-        unlisted.setdefault(reports[slide_id].fingerprint, []).append(slide_id)
-    others = {slide_id: unlisted.get(reports[slide_id].fingerprint, []) for slide_id in slides if slide_id in reports}
     return tuple(
         Flag(
             "same_file_unlisted",
-            f"Slide {slide_id}: its file was reported as {few(names, _NAMED)}, too, which this manifest doesn't list. "
-            "If that is another patient's slide, one of the two is the wrong file; if this one was renamed, move that "
-            "report out of the folder.",
+            f"Slide {slide_id}: its file was reported by another name, too, which this manifest doesn't list. If that "
+            "is another patient's slide, one of the two is the wrong file; if this one was renamed, move that report "
+            "out of the folder.",
         )
-        for slide_id, names in others.items()
-        if names and reports[slide_id].fingerprint
+        for slide_id in slides
+        if slide_id in others
     )
+
+
+def same_file_told(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> tuple[str, ...]:
+    """The names that `same_file_notes` keeps from pages, which may be handed on alone: for the terminal."""
+    return tuple(
+        f"one file by several names: slide {slide_id} was reported as {few(names, _NAMED)}, too"
+        for slide_id, names in sorted(_reported_twice(rows, reports).items())
+    )
+
+
+def _reported_twice(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, list[str]]:
+    """The slides that rows list -> the names of reports of the same file that none does."""
+    listed = {row.slide_id for row in rows if row.has_slide}
+    unlisted: dict[str, list[str]] = {}
+    for slide_id in sorted(reports.keys() - listed):
+        unlisted.setdefault(reports[slide_id].fingerprint, []).append(slide_id)
+    prints = {slide_id: reports[slide_id].fingerprint for slide_id in listed & reports.keys()}
+    return {slide_id: unlisted[of] for slide_id, of in prints.items() if of and of in unlisted}
 
 
 def treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, ...]:

@@ -16,7 +16,7 @@ from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
-from nodescan.patients.manifest_notes import same_file_notes, treatment_notes
+from nodescan.patients.manifest_notes import same_file_notes, same_file_told, treatment_notes
 from nodescan.patients.slide_rows import (
     ANOTHER_FILE,
     check_names,
@@ -64,7 +64,8 @@ class Staging:
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
     another result version than this program's, "" where they aren't. unused: corrections of slides in no patient.
-    reports: all that are there, but those of another file than the manifest's. copies: for the terminal, `copies_told`.
+    reports: all that are there, but those of another file than the manifest's. copies: for the terminal, what
+    copies_told() and same_file_told() say.
     """
 
     table: StagingTable
@@ -137,7 +138,7 @@ def stage_reports(
         mixed=_mixed(staged),
         older=_older(staged),
         reports=tuple(by_slide.values()),
-        copies=copies,
+        copies=(*copies, *same_file_told(rows, by_slide)),
     )
 
 

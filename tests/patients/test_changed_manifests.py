@@ -79,8 +79,9 @@ def test_a_second_report_of_a_slide_s_file_is_told(tmp_path: Path) -> None:
 
     week_2 = told("t,Q,1", "u,R,1", "v,S,1")
     assert [len(notes) for notes in week_2.values()] == [1, 0, 0]
-    assert week_2["Q"][0].startswith("Slide t: its file was reported as s, too, which this manifest doesn't list.")
+    assert week_2["Q"][0].startswith("Slide t: its file was reported by another name, too, which")
     assert told("s,P,1", "t,P,1") == {"P": []}
+    assert staged(run, "t,Q,1").copies == ("one file by several names: slide t was reported as s, too",)
 
 
 def test_patients_whose_stages_the_next_manifest_removes_are_told(tmp_path: Path) -> None:
@@ -98,6 +99,8 @@ def test_patients_whose_stages_the_next_manifest_removes_are_told(tmp_path: Path
     sided = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,laterality", "s,Q,left", "t,Q,right"))
     both = stage_reports(read_reports(run), sided, AJCC8)
     assert not lost_patients(both, folder)
+    write_staging(both, folder)
+    assert not lost_patients(staged(run, "s,Q,1", "t,Q,1"), folder)  # nor where they are told apart no more
     write_staging(both, folder)
     left = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,laterality", "s,Q,left"))
     assert "stages of Q right: removed" in lost_patients(stage_reports(read_reports(run), left, AJCC8), folder)

@@ -131,7 +131,7 @@ def test_a_correction_that_a_later_review_does_not_repeat_is_kept(first: str, se
     folder = tmp_path / "out"
     write_staging(staged(tmp_path, first), folder)
     told = set_aside_before(staged(tmp_path, second), folder)
-    assert "moved to patients-before-1, since its corrections of a2 have no effect now" in told
+    assert "moved to patients-before-1, since not all of its corrections of a2 were given as they were then" in told
     assert "Dr A" in (folder / "patients-before-1" / "patients" / "A.html").read_text(encoding="utf-8")
 
 

@@ -110,7 +110,8 @@ def test_a_patch_counts_by_the_folder_that_says_something(tmp_path: Path) -> Non
 def test_no_file_of_a_labelled_folder_is_passed_over(tmp_path: Path) -> None:
     """Half of a set in another format was left out in silence; what systems hide or put there is no patch."""
     archive = tmp_path / "p.zip"
-    names = ("normal/a.png", "tumor/b.png", "__MACOSX/normal/a.png", "normal/.DS_Store", "tumor/Thumbs.db", "README.md")
+    names = ("normal/a.png", "tumor/b.png", "__MACOSX/normal/a.png", "normal/.DS_Store", "README.md")
+    names += ("tumor/Thumbs.db", "tumor/ehthumbs.db", "tumor/.AppleDouble/b.png", "tumor/.ipynb_checkpoints/b.ipynb")
     for others in ((), ("tumor/c.webp",), ("tumor/case/d",)):
         with zipfile.ZipFile(archive, "w") as z:
             for name in (*names, *others):

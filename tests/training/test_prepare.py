@@ -629,7 +629,7 @@ def test_a_slide_without_spacing_is_refused_without_an_option_that_is_not_there(
     with pytest.raises(UnmeasurableError) as caught:
         prepare([row], tmp_path, tmp_path / "index", tell=silent)
     assert "--mpp" not in str(caught.value)
-    assert "write its resolution into the file's tags, or leave it out with --slides" in str(caught.value)
+    assert "write its resolution into the file's tags, or write yes into its `excluded`" in str(caught.value)
 
 
 def test_a_place_that_cannot_be_written_to_is_named(data_set: Path, tmp_path: Path) -> None:
