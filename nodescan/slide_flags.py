@@ -60,7 +60,7 @@ def _unread_flags(tissue: TissueMask) -> tuple[Flag, ...]:
 def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:
     """Tissue that ends at a line where the scan ends, or at a pen mark, is told: there may be more of it."""
     cut = Flag("tissue_cut_off", "Tissue runs to an edge of what was scanned: there may be more of it.")
-    under = "there may be more of it under them, not examined"
+    under = "there may be more of it under them, which was not examined, or can't be judged"
     ink = Flag("tissue_meets_ink", f"Tissue runs into pen or other solid marks: {under}.")
     return tuple(flag for flag, where in ((cut, tissue.cut), (ink, tissue.inked)) if where is not None)
 
@@ -185,7 +185,7 @@ def pattern_flags(
         replace(reading, metastasis=max(reading.metastasis, joined if reading.gap_um >= own_gap_um else apart))
         for reading in readings
     ]
-    waists = waist_flags(deposits, find_waists(deposits))
+    waists = waist_flags(deposits, find_waists(deposits, joining_gap_um=own_gap_um))
     flags = (*dispersed_flags(deposits), *joining_gap_flags(raised), *waists)
     if own_gap_um > 0 and deposits:
         asked = f"Foci at most {own_gap_um:g} µm apart were measured as one deposit, as the settings ask."

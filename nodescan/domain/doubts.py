@@ -33,7 +33,10 @@ class GapReading:
 
 @dataclass(frozen=True, slots=True)
 class Waist:
-    """Where a deposit narrows, to width_um, as two near foci do that run together; parts_um: theirs, longest first."""
+    """Where a deposit narrows, to width_um, as two near foci do that run together; parts_um: theirs, longest first.
+
+    width_um: 0 where outlines do no more than touch.
+    """
 
     deposit_id: int
     width_um: Micrometers

@@ -147,8 +147,8 @@ def waist_flags(deposits: Sequence[Deposit], waists: Sequence[Waist]) -> tuple[F
 
 def _waisted(deposit: Deposit, waist: Waist) -> str:
     parts = " and ".join(millimetres(length_um) for length_um in waist.parts_um)
-    width = millimetres(waist.width_um)
-    return f"no. {deposit.id} ({millimetres(deposit.diameter_um)} mm: parts of {parts} mm, a waist of {width} mm)"
+    between = f"a waist of {millimetres(waist.width_um)} mm" if waist.width_um > 0 else "which touch"
+    return f"no. {deposit.id} ({millimetres(deposit.diameter_um)} mm: parts of {parts} mm, {between})"
 
 
 def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:

@@ -16,10 +16,11 @@ WIDEST_UM = 10_000.0
 
 _DENSE, _DENSE_WIDTH_UM, _DENSE_SHARE = 0.85, 300.0, 0.8
 """Optical density of green that this share of a square so wide has where ink lies over tissue. Tissue adds its own
-density to translucent ink, so no ratio tells such ink. Of 35 real regions none is so dense, nor stained 1.3 times as
-strongly, two at 1.6 times; of folds of two and three layers of these, 140 and 200 um wide, none, stained 1.3 times as
-strongly none and 3 of 70 (in squares of 80 um 29 % of two layers). Dots of 0.5 mm that let 5 to 20 % of some light
-through: 210 of 210; at 0.9 red ones over pale tissue are missed."""
+density to translucent ink, so no ratio tells such ink. A disc fills 78 % of its square: from 0.34 mm on it is told.
+Of 35 real regions none is so dense, nor stained 1.3 times as strongly, two at 1.6 times; of a section of 380 mm2
+0.09 mm2 at 1.4 times. Of folds of two and three layers of these, 140 and 200 um wide, none, stained 1.3 times as
+strongly 3 of 70 (in squares of 80 um 29 % of two layers). Dots of 0.5 mm that let 5 to 20 % of some light through:
+210 of 210; at 0.9 red ones over pale tissue are missed."""
 
 _DENSE_GAPS_UM = 80.0
 """Paler spots in such ink, where the tissue under it has a gap, belong to it: vessels and fat cells are as wide."""

@@ -20,8 +20,9 @@ discs of 150 to 1,500 um that ran together, 30 um apart, have 0.21 to 0.78; sing
 phantoms, 6 of real patches) 0.96 and more, or never part. Of 85 real outlines of 0.2 to 4.4 mm (CAMELYON16), drawn
 through the released model's label rule and smoothing, 6 are narrow; no class hangs on any of them."""
 
-LEAST_SHARE = 0.15
-"""A part has at least so much of the deposit's area: a bump on its border is no focus."""
+LEAST_SHARE = 0.07
+"""A part has at least so much of the deposit's area: a bump on its border is no focus. A disc of 0.6 mm has it beside
+one of 1.9 mm, the longest that is no macrometastasis by itself."""
 
 LONGEST_UM = Micrometers(2.2 * MICRO_LIMIT_UM)
 """Of what is longer, one of two parts is a macrometastasis anyway."""
@@ -39,11 +40,23 @@ _CORNERS = 4
 """Straight pieces that stand for a quarter of a circle: of a waist's width they miss 2 %."""
 
 
-def find_waists(deposits: Sequence[Deposit]) -> tuple[Waist, ...]:
-    """The waists of the largest deposits, which come largest first; isolated tumour cells have none to tell of."""
+def find_waists(deposits: Sequence[Deposit], *, joining_gap_um: Micrometers) -> tuple[Waist, ...]:
+    """The waists of the largest deposits, which come largest first; isolated tumour cells have none to tell of.
+
+    Nor has what the settings join across a gap: `foci_joined` tells of that.
+    """
     seen = takewhile(lambda deposit: deposit.diameter_um > ITC_LIMIT_UM, deposits)
     near = [deposit for deposit in seen if deposit.diameter_um <= LONGEST_UM][:_MOST]
-    return tuple(waist for deposit in near if (waist := _waist(deposit)) is not None)
+    waists = [_waist(deposit) if len(deposit.outline) == 1 else _touching(deposit) for deposit in near]
+    return tuple(waist for waist in waists if waist and (waist.width_um > 0 or joining_gap_um == 0))
+
+
+def _touching(deposit: Deposit) -> Waist | None:
+    """Of outlines that the map parts, and that touch once corrected (`find_deposits`): a waist of no width."""
+    parts = polygons_in(filled(to_shape(deposit.outline)))
+    least_um2 = LEAST_SHARE * sum(part.area for part in parts)
+    lengths = [greatest_diameter(part).diameter_um for part in parts if part.area >= least_um2]
+    return Waist(deposit.id, Micrometers(0.0), tuple(sorted(lengths, reverse=True))) if len(lengths) > 1 else None
 
 
 def _waist(deposit: Deposit) -> Waist | None:
@@ -54,8 +67,6 @@ def _waist(deposit: Deposit) -> Waist | None:
     """
     fine_um = deposit.diameter_um / _SIMPLER
     shape = filled(to_shape(deposit.outline)).simplify(fine_um)
-    if len(polygons_in(shape)) != 1:  # joined across a gap, as the settings ask: `foci_joined` tells of that
-        return None
     widest_um = NARROW * _inscribed_radius_um(shape, fine_um)
     for step in range(1, _STEPS):
         half_um = step * deposit.diameter_um / _STEPS

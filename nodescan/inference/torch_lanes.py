@@ -125,8 +125,8 @@ class CudaLanes:
     def _slots_for(self, tiles: NDArray[np.uint8]) -> "Iterator[_Slot]":
         """Those for batches of the tiles' shape, and of as many at least."""
         if self._slots is None or self._shape != tiles.shape[1:] or self._slots_of < len(tiles):
+            self._slots, self._shape = None, tiles.shape[1:]  # until there is memory for the new ones
             self._slots_of = min(self._batch_size, 1 << (len(tiles) - 1).bit_length())
-            self._shape = tiles.shape[1:]
             self._slots = cycle([_Slot((self._slots_of, *self._shape)) for _ in range(3)])
         return self._slots
 

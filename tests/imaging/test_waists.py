@@ -1,6 +1,7 @@
 """Two foci that run together on the map are told by the waist between them; one focus of any plain shape has none."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
+from nodescan.domain.doubts import Waist
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import waist_flags
 from nodescan.imaging.segmentation import find_deposits
@@ -24,6 +26,10 @@ RULE = DecisionRule(
 
 def found(*shapes: Inside) -> tuple[Deposit, ...]:
     return find_deposits(coverage(either(*shapes), (130, 260), Spacing.square(16.0)), RULE, settings())
+
+
+def waists(deposits: Sequence[Deposit], joining_gap_um: float = 0.0) -> tuple[Waist, ...]:
+    return find_waists(deposits, joining_gap_um=Micrometers(joining_gap_um))
 
 
 def ellipse(centre_um: tuple[float, float], length_um: float, width_um: float, turn: float = 0.0) -> Inside:
@@ -50,7 +56,7 @@ def test_two_discs_30_um_apart_are_told_with_what_each_measures(diameter_um: flo
     left, top = 60 + diameter_um / 2 + shift_um, 1000.0
     (one,) = deposits = found(disc((left, top), diameter_um), disc((left + diameter_um + 30, top), diameter_um))
     assert one.diameter_um > 1.9 * diameter_um
-    (waist,) = find_waists(deposits)
+    (waist,) = waists(deposits)
     assert waist.deposit_id == one.id
     assert len(waist.parts_um) == 2
     assert waist.parts_um == pytest.approx((diameter_um, diameter_um), rel=0.1, abs=16)
@@ -71,21 +77,21 @@ def test_one_focus_has_none(shape: Inside) -> None:
     """Round, long or bent, it narrows nowhere but to its ends."""
     deposits = found(shape)
     assert len(deposits) == 1
-    assert find_waists(deposits) == ()
+    assert waists(deposits) == ()
 
 
 def test_a_bump_is_no_focus_and_a_broad_join_is_no_waist() -> None:
     """A small disc at a large one's border has too little area; two that overlap by half have no narrow place."""
-    assert find_waists(found(disc((1000, 1000), 900), disc((1520, 1000), 170))) == ()
-    assert find_waists(found(disc((1000, 1000), 900), disc((1400, 1000), 900))) == ()
+    assert waists(found(disc((1000, 1000), 900), disc((1520, 1000), 170))) == ()
+    assert waists(found(disc((1000, 1000), 900), disc((1400, 1000), 900))) == ()
 
 
 def test_nobody_asks_where_no_class_can_hang_on_it() -> None:
     """Isolated tumour cells have no lower class; of what is longer than 4.4 mm one part is a macrometastasis anyway."""
-    assert find_waists(found(disc((600, 1000), 70), disc((680, 1000), 70))) == ()
+    assert waists(found(disc((600, 1000), 70), disc((680, 1000), 70))) == ()
     (pair,) = found(disc((620, 600), 1100), disc((1750, 600), 1100))
-    assert find_waists([pair])
-    assert find_waists([replace(pair, diameter_um=Micrometers(4401.0))]) == ()
+    assert waists([pair])
+    assert waists([replace(pair, diameter_um=Micrometers(4401.0))]) == ()
 
 
 def test_a_class_that_hangs_on_two_being_one_is_a_doubt() -> None:
@@ -93,13 +99,39 @@ def test_a_class_that_hangs_on_two_being_one_is_a_doubt() -> None:
     pair = disc((620, 600), 1100), disc((1750, 600), 1100)
     deposits = found(*pair)
     assert deposits[0].metastasis is Metastasis.MACRO
-    (flag,) = waist_flags(deposits, find_waists(deposits))
+    (flag,) = waist_flags(deposits, waists(deposits))
     assert flag.code == "may_be_two_foci"
     assert "the slide's class is micro" in flag.message
     more = found(*pair, ellipse((1800, 1700), 2400, 500))
-    (flag,) = waist_flags(more, find_waists(more))
+    (flag,) = waist_flags(more, waists(more))
     assert flag.code == "size_may_span_foci"
     assert "no. 2 (2.2" in flag.message
+
+
+def test_foci_of_unlike_size_and_rows_of_them_are_told() -> None:
+    """Neither is longer than 2 mm by itself; as one they are a macrometastasis."""
+    for foci in (
+        [disc((1010, 1000), 1900), disc((1010 + 950 + 30 + 300, 1000), 600)],
+        [disc((200 + 280 * number, 1000), 250) for number in range(8)],
+    ):
+        deposits = found(*foci)
+        assert [one.metastasis for one in deposits] == [Metastasis.MACRO]
+        (flag,) = waist_flags(deposits, waists(deposits))
+        assert flag.code == "may_be_two_foci"
+
+
+def test_outlines_that_touch_once_corrected_are_told_unless_a_gap_was_asked_for() -> None:
+    """The map parts two of 0.14 mm; each moved outward by 25 um they touch, and as one of 0.3 mm by less."""
+    rule = replace(RULE, smoothing_um=0.0, size_correction_um=((140.0, 190.0), (300.0, 302.0)))
+    map_ = coverage(either(disc((400, 400), 140), disc((580, 400), 140)), (60, 70), Spacing.square(16.0))
+    (one,) = deposits = find_deposits(map_, rule, settings())
+    assert (one.metastasis, len(one.outline)) == (Metastasis.MICRO, 2)
+    (waist,) = waists(deposits)
+    assert waist.width_um == 0
+    (flag,) = waist_flags(deposits, [waist])
+    assert flag.code == "may_be_two_foci"
+    assert "which touch" in flag.message
+    assert waists(deposits, joining_gap_um=25.0) == ()
 
 
 def test_without_a_waist_nothing_is_said() -> None:
