@@ -31,9 +31,9 @@ def find_glass(
 
     channels : R, G and B of a view, uint8 (H, W) each; lightest, darkest : uint8 (H, W), of the three. min_share: of
     the view that glass covers at least. It is the commonest colour that is bright, flat and unstained. Pure white
-    counts only where no other glass but pink is seen, because padding is pure white too; what is much darker and little beside
-    it, such as an edge of glue on a slide whose glass came out pure white, is no glass. Glass may be grey or yellow,
-    but its green never lies far below both others: that would be pale eosin. Pink glass is thought of last.
+    counts only where no other glass but pink is seen, because padding is pure white too; what is much darker and
+    little beside it, such as an edge of glue on a slide whose glass came out pure white, is no glass. Glass may be
+    grey or yellow, but its green never lies far below both others: that would be pale eosin. Pink is thought of last.
     """
     red, green, blue = channels
     flat = np.ones(green.shape, dtype=np.bool_)
