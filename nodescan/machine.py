@@ -16,6 +16,10 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
+_EIGHT_BITS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
+"""Instructions as Linux names them, and the precision that they allow; the first that the processor has decides.
+inference.device.int8_precision() asks torch the same, and this where torch doesn't say."""
+
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
@@ -51,6 +55,12 @@ def processor_flags() -> frozenset[str]:
             if key.strip() in ("flags", "Features"):
                 return frozenset(words.split())
     return frozenset()
+
+
+def eight_bit_precision() -> str | None:
+    """The precision in eight bits that suits this processor; None where none does, or where that isn't told."""
+    flags = processor_flags()
+    return next((precision for name, precision in _EIGHT_BITS.items() if name in flags), None)
 
 
 def memory_bytes() -> int | None:

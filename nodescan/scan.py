@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from nodescan.close_ups import begin_close_ups
 from nodescan.counting import counted
 from nodescan.domain.deposits import Deposit, Detection
-from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, NOT_WHOLE, Flag
+from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, NOT_WHOLE, Flag, codes_of
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
@@ -97,7 +97,7 @@ def scan_slide(
         provenance = _provenance(slide, predictor, examination, started=started, clock=clock)
         report = report_of(slide, finding, predictor, provenance)
         close_ups = wait_for_close_ups()
-    if _codes(flags) & NOT_SHOWN:
+    if codes_of(flags) & NOT_SHOWN:
         return SlideResult(report, examination.probability, tissue)
     return SlideResult(report, examination.probability, tissue, overview, close_ups)
 
@@ -108,7 +108,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
     It is None where nothing was examined, or the network can't judge the slide: 0 would say that it had looked.
     """
     judged = _judged(finding.flags)
-    whole = not _codes(finding.flags) & NOT_WHOLE
+    whole = not codes_of(finding.flags) & NOT_WHOLE
     looked = finding.examination
     examined = looked.share_of(looked.probability.examined)
     scored = judged and examined > 0
@@ -153,8 +153,4 @@ def _provenance(
 
 
 def _judged(flags: Sequence[Flag]) -> bool:
-    return not _codes(flags) & NOT_JUDGED
-
-
-def _codes(flags: Sequence[Flag]) -> set[str]:
-    return {flag.code for flag in flags}
+    return not codes_of(flags) & NOT_JUDGED

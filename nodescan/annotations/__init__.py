@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nodescan.annotations.crossings import cross_too_often
 from nodescan.annotations.exclusions import cut_out_whole, repaired, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
-from nodescan.annotations.stated import StatedSize, by_feature
+from nodescan.annotations.stated import StatedSize, by_feature, stated_um
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
@@ -140,9 +140,6 @@ _GONE = "of tumour in what is cut out of it, so that nothing is left of them"
 FARTHEST_PX, _SHORTEST_PX = 1e7, 1e-3
 """Five times the side of the largest slides; an outline that is narrower both ways is a slip of the mouse."""
 
-_LONGEST_UM = 1e6
-"""A metre."""
-
 
 def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
     for number, annotation in enumerate(root.iter("Annotation")):
@@ -171,7 +168,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
             raise AnnotationError(f"{path.name}: {name} is no GeoJSON feature; export it again as GeoJSON")
         geometry, group = feature.get("geometry"), _class_name(feature)
         diameter_um, uncertainty_um = (
-            _stated_um(path, name, feature, measurement) for measurement in (DIAMETER, DIAMETER_UNCERTAINTY)
+            stated_um(path, name, feature, measurement) for measurement in (DIAMETER, DIAMETER_UNCERTAINTY)
         )
         if not isinstance(geometry, dict):
             raise AnnotationError(f"{path.name}: {name} has no geometry; delete it, or export it again as GeoJSON")
@@ -196,22 +193,6 @@ def _class_name(feature: Mapping[str, object]) -> str | None:
     if isinstance(name, list):
         name = ": ".join(map(str, name))
     return str(name) if name else None
-
-
-def _stated_um(path: Path, name: str, feature: Mapping[str, object], measurement: str) -> Micrometers | None:
-    """One of a feature's measurements: an object, or (QuPath before 0.4) a list."""
-    properties = feature.get("properties")
-    measured = properties.get("measurements") if isinstance(properties, dict) else None
-    if isinstance(measured, list):
-        named = [one for one in measured if isinstance(one, dict) and isinstance(one.get("name"), str)]
-        measured = {one["name"]: one.get("value") for one in named}
-    stated = measured.get(measurement) if isinstance(measured, dict) else None
-    if stated is None:
-        return None
-    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 <= stated < _LONGEST_UM:
-        said = reprlib.repr(stated)
-        raise AnnotationError(f"{path.name}: {name} has a {measurement!r} that is no length: {said}")
-    return Micrometers(float(stated))
 
 
 def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:

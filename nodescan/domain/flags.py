@@ -111,6 +111,11 @@ TOLD_FIRST = (
 """Notes of a patient that a reader acts on, the most important first; the others are said below."""
 
 
+def codes_of(flags: Iterable[Flag]) -> frozenset[str]:
+    """Which codes there are, in no order."""
+    return frozenset(flag.code for flag in flags)
+
+
 def reasons(flags: Iterable[Flag]) -> tuple[str, ...]:
     """Why a slide isn't complete, in the words of its flags."""
     return tuple(flag.message for flag in flags if flag.code in REASONS)

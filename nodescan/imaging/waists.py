@@ -47,8 +47,10 @@ def find_waists(deposits: Sequence[Deposit], *, joining_gap_um: Micrometers) -> 
     """
     seen = takewhile(lambda deposit: deposit.diameter_um > ITC_LIMIT_UM, deposits)
     near = [deposit for deposit in seen if deposit.diameter_um <= LONGEST_UM][:_MOST]
-    waists = [_waist(deposit) if len(deposit.outline) == 1 else _touching(deposit) for deposit in near]
-    return tuple(waist for waist in waists if waist and (waist.width_um > 0 or joining_gap_um == 0))
+    if joining_gap_um > 0:
+        near = [deposit for deposit in near if len(deposit.outline) == 1]
+    waists = (_waist(deposit) if len(deposit.outline) == 1 else _touching(deposit) for deposit in near)
+    return tuple(filter(None, waists))
 
 
 def _touching(deposit: Deposit) -> Waist | None:

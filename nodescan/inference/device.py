@@ -9,7 +9,7 @@ from functools import cache
 import torch
 
 from nodescan.errors import DeviceError, first_line
-from nodescan.machine import processor_flags
+from nodescan.machine import eight_bit_precision
 
 _VOLTA = (7, 0)
 """The compute capability from which NVIDIA's GPUs compute faster in float16 (CUDA C++ Programming Guide)."""
@@ -42,7 +42,7 @@ def int8_precision(device: torch.device) -> str | None:
     """
     if device.type != "cpu":
         return None
-    if _cpu_has("vnni", "amx_tile") or processor_flags() & {"avx512_vnni", "amx_tile"}:  # torch before 2.6 doesn't say
+    if _cpu_has("vnni", "amx_tile") or eight_bit_precision() == "int8":  # torch before 2.6 doesn't say
         return "int8"
     return "int8-16" if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else None
 

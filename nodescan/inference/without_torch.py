@@ -19,12 +19,9 @@ from nodescan.inference.card import CardFacts, ModelCard, checked_weights, load_
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.lanes import Answer, Lanes, lane_count
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
-from nodescan.machine import computing_threads, processor_flags
+from nodescan.machine import computing_threads, eight_bit_precision
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
-_INSTRUCTIONS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
-"""Instructions as Linux names them, and the precision that they allow; the first that the processor has decides.
-device.int8_precision() asks torch the same."""
 
 _ANSWERED_FIRST = 3
 """Batches that are handed over before the second look is compiled beside them: the first is answered by then."""
@@ -37,7 +34,7 @@ def open_without_torch(folder: Path, *, device: str) -> FastPredictor | None:
     reference's on every slide (nodescan/examination/guard.py). Raises ModelError for a bad card or damaged weights.
     """
     card = load_card(folder)
-    precision = _int8_precision()
+    precision = eight_bit_precision()
     if card.int8_ranges is None or precision is None or not _on_cpu(device) or not installed():
         return None
     weights, threads = checked_weights(card, folder), computing_threads()
@@ -103,12 +100,6 @@ class CallingLanes:
         if self._left == 0:
             self._call()
         return self._lanes.start(tiles)
-
-
-def _int8_precision() -> str | None:
-    """The precision in eight bits that suits this processor; None where none does, or where that isn't told."""
-    flags = processor_flags()
-    return next((precision for name, precision in _INSTRUCTIONS.items() if name in flags), None)
 
 
 def _on_cpu(device: str) -> bool:

@@ -1,6 +1,6 @@
 """What the reader of one patient's stage must know that the rows and reports of its own slides don't tell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few
@@ -12,16 +12,37 @@ _NAMED = 5
 """So many names stand in a note."""
 
 
-def same_file_notes(
-    staged: Staged, rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
-) -> tuple[Flag, ...]:
-    """Slides of which the folder holds a second report, by a name that no row lists; `same_file_told` has the name.
+def reported_twice(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> Mapping[str, Sequence[str]]:
+    """The slides that rows list -> the names of reports of the same file that none does.
 
     It may be another patient's of an earlier manifest, so that one file counts for two. But a slide that was renamed
     leaves its old report there, too, so nothing is refused.
     """
-    others = _reported_twice(rows, reports)
-    slides = [section.slide_id for node in staged.specimen.nodes for section in node.sections]
+    listed = {row.slide_id for row in rows if row.has_slide}
+    unlisted: dict[str, list[str]] = {}
+    for slide_id in sorted(reports.keys() - listed):
+        unlisted.setdefault(reports[slide_id].fingerprint, []).append(slide_id)
+    prints = {slide_id: reports[slide_id].fingerprint for slide_id in sorted(listed & reports.keys())}
+    return {slide_id: unlisted[of] for slide_id, of in prints.items() if of and of in unlisted}
+
+
+def same_file_told(twice: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The names that `same_file_notes` keeps from pages, which may be handed on alone: for the terminal.
+
+    twice: of reported_twice.
+    """
+    return tuple(
+        f"one file by several names: slide {slide_id} was reported as {few(names, _NAMED)}, too"
+        for slide_id, names in twice.items()
+    )
+
+
+def same_file_notes(staged: Staged, twice: Container[str]) -> tuple[Flag, ...]:
+    """Slides of a patient of which the folder holds a second report, by a name that no row lists.
+
+    twice: of reported_twice.
+    """
+    slides = (section.slide_id for node in staged.specimen.nodes for section in node.sections)
     return tuple(
         Flag(
             "same_file_unlisted",
@@ -30,26 +51,8 @@ def same_file_notes(
             "out of the folder.",
         )
         for slide_id in slides
-        if slide_id in others
+        if slide_id in twice
     )
-
-
-def same_file_told(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> tuple[str, ...]:
-    """The names that `same_file_notes` keeps from pages, which may be handed on alone: for the terminal."""
-    return tuple(
-        f"one file by several names: slide {slide_id} was reported as {few(names, _NAMED)}, too"
-        for slide_id, names in sorted(_reported_twice(rows, reports).items())
-    )
-
-
-def _reported_twice(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, list[str]]:
-    """The slides that rows list -> the names of reports of the same file that none does."""
-    listed = {row.slide_id for row in rows if row.has_slide}
-    unlisted: dict[str, list[str]] = {}
-    for slide_id in sorted(reports.keys() - listed):
-        unlisted.setdefault(reports[slide_id].fingerprint, []).append(slide_id)
-    prints = {slide_id: reports[slide_id].fingerprint for slide_id in listed & reports.keys()}
-    return {slide_id: unlisted[of] for slide_id, of in prints.items() if of and of in unlisted}
 
 
 def treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, ...]:

@@ -1,6 +1,6 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nodescan.domain.classification import Metastasis
@@ -11,12 +11,12 @@ from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
-from nodescan.manifest import Manifest, ManifestRow
+from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
-from nodescan.patients.manifest_notes import same_file_notes, same_file_told, treatment_notes
+from nodescan.patients.manifest_notes import reported_twice, same_file_notes, same_file_told, treatment_notes
 from nodescan.patients.slide_rows import (
     ANOTHER_FILE,
     check_names,
@@ -123,7 +123,8 @@ def stage_reports(
         _result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide)
         for result, before in zip(final, own, strict=True)
     ]
-    results = [_with_notes(result, rows, by_slide) for result in results]
+    twice, facts = reported_twice(rows, by_slide), [row.facts for row in rows]
+    results = [_with_notes(result, facts, twice) for result in results]
     staged = [by_slide[row.slide_id] for row in rows if row.has_slide and row.is_he and row.slide_id in by_slide]
     used = {correction.slide_id for result in results for correction in result.corrections}
     return Staging(
@@ -138,7 +139,7 @@ def stage_reports(
         mixed=_mixed(staged),
         older=_older(staged),
         reports=tuple(by_slide.values()),
-        copies=(*copies, *same_file_told(rows, by_slide)),
+        copies=(*copies, *same_file_told(twice)),
     )
 
 
@@ -206,12 +207,10 @@ def _result(
     )
 
 
-def _with_notes(
-    result: PatientResult, rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
-) -> PatientResult:
+def _with_notes(result: PatientResult, facts: Sequence[NodeFacts], twice: Container[str]) -> PatientResult:
     """With what other rows than the patient's own, and other reports, tell of it."""
-    told = same_file_notes(result.staged, rows, reports), treatment_notes(result.staged, [row.facts for row in rows])
-    return replace(result, notes=(*(note for notes in told for note in notes), *result.notes))
+    told = (*same_file_notes(result.staged, twice), *treatment_notes(result.staged, facts))
+    return replace(result, notes=(*told, *result.notes))
 
 
 def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:

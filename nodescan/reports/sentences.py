@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
-from nodescan.domain.flags import NOT_SHOWN
+from nodescan.domain.flags import NOT_SHOWN, codes_of
 from nodescan.domain.lengths import told_apart, two_digits
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
@@ -109,7 +109,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     near = deciding(report.deposits) if report.metastasis is not None else ()
     said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
     if report.examined_fraction is not None and report.examined_fraction < 1:
-        hatched = "" if {flag.code for flag in report.flags} & NOT_SHOWN else ", hatched in the overview"
+        hatched = "" if codes_of(report.flags) & NOT_SHOWN else ", hatched in the overview"
         said.append(f"The tissue that was not examined ({_missed(report)}){hatched}.")
     said.extend(_likeliest(report))
     return tuple(said) or ("Nothing stands out.",)
@@ -295,7 +295,7 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
 
 def _joining(report: SlideReport) -> tuple[str, ...]:
     """That no gap would change the class (clinical-rules 2); where one would, a flag says which."""
-    codes = {flag.code for flag in report.flags}
+    codes = codes_of(report.flags)
     if "joining_gap" in codes or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
+from nodescan.domain.flags import codes_of
 from nodescan.domain.lengths import millimetres, size_in_mm
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
@@ -102,7 +103,7 @@ def unseen_words(report: SlideReport) -> str:
     """Why there may be more than was found on a slide that is incomplete, or whose class is a lower bound."""
     if report.examined_fraction != 1:
         return "Not all tissue was examined"
-    alone = not any(flag.code == "levels_disagree" for flag in report.flags)
+    alone = "levels_disagree" not in codes_of(report.flags)
     return "The model may have missed tumour" if alone and untuned_words(report) else "Tissue may not have been found"
 
 
@@ -112,7 +113,7 @@ def not_whole_words(report: SlideReport) -> tuple[str, ...]:
         "levels_disagree": "it may hold tissue that was not found.",
         "model_not_tuned": "the model was not tuned, or failed on phantoms, and may have missed tumour.",
     }
-    codes = {flag.code for flag in report.flags}
+    codes = codes_of(report.flags)
     return tuple(f"The whole slide under the microscope: {why}" for code, why in missed.items() if code in codes)
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from nodescan import machine
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
 from nodescan.inference import device, fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
@@ -413,7 +414,7 @@ def test_a_torch_that_says_nothing_of_vnni_computes_in_int8_where_the_processor_
 ) -> None:
     """As torch before 2.6: a scan, which asks the processor alone, and doctor are to compute in one precision."""
     monkeypatch.setattr(device, "_cpu_has", lambda *names: False)
-    monkeypatch.setattr(device, "processor_flags", lambda: frozenset({"avx2", "avx512_vnni"}))
+    monkeypatch.setattr(machine, "processor_flags", lambda: frozenset({"avx2", "avx512_vnni"}))
     assert int8_precision(CPU) == "int8"
-    monkeypatch.setattr(device, "processor_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(machine, "processor_flags", lambda: frozenset({"avx2"}))
     assert int8_precision(CPU) != "int8"

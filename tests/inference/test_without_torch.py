@@ -10,6 +10,7 @@ import pytest
 import safetensors.numpy
 import torch
 
+from nodescan import machine
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference import openvino_lanes, without_torch
@@ -149,7 +150,7 @@ def test_nothing_is_ready_that_does_not_suit_the_machine(folder: Path, monkeypat
     assert open_in_slot(folder, device="cpu", slot=0, precision="float32")[0].precision == "float32"
     monkeypatch.setattr(without_torch, "_GPU_DRIVERS", ())
     assert found("auto") is not None
-    monkeypatch.setattr(without_torch, "_INSTRUCTIONS", {"no such": "int8"})
+    monkeypatch.setattr(machine, "_EIGHT_BITS", {"no such": "int8"})
     assert found() is None
 
 
