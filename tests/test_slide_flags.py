@@ -128,3 +128,12 @@ def test_a_class_that_joining_raises_is_told() -> None:
     found = find_deposits(map_, PLAIN, load_config().settings.segmentation)
     assert [one.metastasis for one in found] == [Metastasis.ITC] * 2
     assert gap_flags(map_, found) == ["joining_gap"]
+
+
+def test_near_foci_that_ran_together_and_a_dispersed_pattern_are_told_of_a_scan() -> None:
+    """Two of 1.1 mm that overlap a little are macro as one, micro each; twelve of 90 um lie over 2 mm."""
+    settings = load_config().settings.segmentation
+    pair = coverage(either(disc((700, 700), 1100), disc((1780, 700), 1100)), (90, 160), SPACING)
+    many = coverage(either(*(disc((100 + 180 * number, 300), 90) for number in range(12))), (40, 150), SPACING)
+    assert "may_be_two_foci" in gap_flags(pair, find_deposits(pair, PLAIN, settings))
+    assert "dispersed_pattern" in gap_flags(many, find_deposits(many, PLAIN, settings))

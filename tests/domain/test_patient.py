@@ -302,3 +302,16 @@ def test_only_of_a_macrometastasis_nothing_hangs_on_where_it_ends(found: Metasta
     assert section.exact is Node("1", (section,)).exact is exact
     assert Node("1", (read(found),)).exact
     assert not Node("1", (partly(MACRO),)).exact
+
+
+def test_pnx_is_of_nobody_with_slides() -> None:
+    """A manifest that says that no nodes were removed, and has a slide of one, doesn't hide what the slide shows."""
+    assert words(read(MACRO), nodes_removed=0) == "pN1a(sn)"
+
+
+def test_the_split_of_shared_slides_says_how_many_nodes_may_be_positive() -> None:
+    """Two foci of 3 mm on a slide of two nodes: one or both."""
+    section = Section("s", COMPLETE, MACRO, Micrometers(3000.0), Foci(macro=2), nodes_on_slide=2)
+    staged = stage(Specimen("P1", (Node("1", (section,), True),), nodes_removed=2), AJCC8)
+    (note,) = (note for note in staged.notes if note.code == "nodes_share_slides")
+    assert "(positive nodes: 1 to 2)" in note.message

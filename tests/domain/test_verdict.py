@@ -245,3 +245,11 @@ def test_large_foci_beside_a_dispersed_pattern_are_counted_with_it() -> None:
     ]
     assert len(dispersed_foci([*large, *tiny])) == len(tiny)
     assert "cell_count_review" in codes(*large, *tiny)
+
+
+def test_a_deposit_of_exactly_the_limit_is_raised_by_its_cells() -> None:
+    """0.2 mm is still isolated tumour cells by its size, so the count that makes it more is up for review."""
+    at = with_count(400, 20, diameter_um=200.0)
+    assert at.metastasis is Metastasis.MICRO
+    assert at.raised_by_cells
+    assert "cell_count_decides" in codes(at)

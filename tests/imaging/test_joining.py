@@ -1,5 +1,7 @@
 """How the class would change if foci across a small gap were one."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from nodescan.domain.classification import Metastasis
@@ -48,3 +50,22 @@ def test_outlines_of_others_are_joined_alike() -> None:
     assert [reading.metastasis for reading in readings] == [Metastasis.MICRO] * 2 + [Metastasis.MACRO] * 2
     alone, joined = float(np.hypot(1200, 20)), float(np.hypot(2440, 20))
     assert np.allclose([reading.largest_um or 0 for reading in readings], [alone, alone, joined, joined])
+
+
+def test_a_macrometastasis_that_only_the_settings_joined_is_read_without_the_gap() -> None:
+    """Two bars of 1.2 and 1.0 mm, 40 um apart, with a gap of 50 um in the settings: macro, and micro without it."""
+    values = np.zeros((40, 320), dtype=np.float32)
+    values[10:20, 10:130] = 0.98
+    values[10:20, 134:234] = 0.98
+    map_ = ProbabilityMap(values, np.ones_like(values, dtype=np.bool_), Spacing.square(10.0))
+    joining = replace(SETTINGS, joining_gap_um=Micrometers(50.0))
+    readings = gap_readings(map_, RULE, joining, found=find_deposits(map_, RULE, joining))
+    assert [(reading.gap_um, reading.metastasis) for reading in readings] == [
+        (50.0, Metastasis.MACRO),
+        (0.0, Metastasis.MICRO),
+        (25.0, Metastasis.MICRO),
+        (75.0, Metastasis.MACRO),
+    ]
+    assert 1200 < (readings[1].largest_um or 0) < 1230  # of both bars the longer one
+    (flag,) = joining_gap_flags(readings)
+    assert flag.code == "joining_gap"

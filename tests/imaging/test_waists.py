@@ -17,6 +17,7 @@ from nodescan.domain.verdict import waist_flags
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.imaging.waists import find_waists
 from tests.imaging.planted import Inside, coverage, disc, either, settings
+from tests.patients.made_reports import disc as deposit
 
 RULE = DecisionRule(
     smoothing_um=40.0, threshold=0.5, seed_threshold=0.6, size_correction_um=(), size_uncertainty_um=0.0
@@ -136,3 +137,14 @@ def test_outlines_that_touch_once_corrected_are_told_unless_a_gap_was_asked_for(
 
 def test_without_a_waist_nothing_is_said() -> None:
     assert waist_flags(found(disc((1000, 1000), 900)), ()) == ()
+
+
+def test_a_speck_that_touches_once_corrected_is_no_second_focus() -> None:
+    """Beside 0.9 mm: one of 0.06 mm has a two-hundredth of the area, one of 0.4 mm a sixth."""
+
+    def touching(other_um: float) -> Deposit:
+        one, other = deposit(1, 900.0, (1000.0, 1000.0)), deposit(2, other_um, (1450.0 + other_um / 2, 1000.0))
+        return replace(one, outline=(*one.outline, *other.outline))
+
+    assert waists([touching(60.0)]) == ()
+    assert [waist.width_um for waist in waists([touching(400.0)])] == [0.0]

@@ -17,7 +17,7 @@ from nodescan.errors import UsageError
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.corrections import Applied, apply_corrections
 from nodescan.reports.report_reader import StoredReport, read_reports
-from tests.patients.made_reports import report, write_csv, write_run
+from tests.patients.made_reports import disc, report, write_csv, write_run
 
 HEADER = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by"
 
@@ -310,3 +310,33 @@ def test_a_size_in_mm_is_refused_even_where_it_could_be_um(tmp_path: Path, size:
             reviewed(tmp_path, *rows)
     else:
         assert reviewed(tmp_path, *rows)[0]["a"].metastasis is Metastasis.MICRO
+
+
+@pytest.mark.parametrize(("x_um", "meant"), [(1030, None), (1012, 1), (1048, 2)])
+def test_a_place_between_two_deposits_means_neither(tmp_path: Path, x_um: float, meant: int | None) -> None:
+    """Two of 40 um, 60 um apart: half way neither is taken for the other; clearly nearer to one, that is meant."""
+    two = replace(report("n", (40.0, 40.0)), deposits=(disc(1, 40.0, (1000.0, 900.0)), disc(2, 40.0, (1060.0, 900.0))))
+    stored = read_reports(write_run(tmp_path / "run", [two]))
+    rows = read_corrections(write_csv(tmp_path / "review.csv", HEADER, f"n,,{x_um},900,reject,,Dr A"))
+    if meant is None:
+        with pytest.raises(UsageError, match=r"deposits 1, 2 are all near 1030, 900 um; give the deposit_id"):
+            apply_corrections(stored, rows)
+    else:
+        (slide,), _ = apply_corrections(stored, rows)
+        assert [deposit.id for deposit in slide.deposits] == [3 - meant]
+
+
+def test_what_is_added_takes_no_number_of_a_rejected_deposit(tmp_path: Path) -> None:
+    """The last of two was rejected before: its number means it in the record, and no other."""
+    slides, applied = reviewed(tmp_path, "a,2,,,reject,,Dr A", "a,,9000,9000,add,700,Dr A")
+    assert [one.deposit_id for one in applied] == [2, 3]
+    assert [deposit.id for deposit in slides["a"].deposits] == [1, 3]
+
+
+def test_a_place_at_the_rim_of_a_small_deposit_means_it(tmp_path: Path) -> None:
+    """Of 150 um across, 110 um from its centre: 35 um off its outline."""
+    one = replace(report("n", (150.0,)), deposits=(disc(1, 150.0, (1000.0, 900.0)),))
+    stored = read_reports(write_run(tmp_path / "run", [one]))
+    rows = read_corrections(write_csv(tmp_path / "review.csv", HEADER, "n,,1110,900,reject,,Dr A"))
+    (slide,), _ = apply_corrections(stored, rows)
+    assert slide.deposits == ()
