@@ -148,3 +148,10 @@ def test_a_speck_that_touches_once_corrected_is_no_second_focus() -> None:
 
     assert waists([touching(60.0)]) == ()
     assert [waist.width_um for waist in waists([touching(400.0)])] == [0.0]
+
+
+def test_what_hardly_narrows_beside_a_small_part_is_no_waist() -> None:
+    """Discs of 1.2 and 0.6 mm that overlap: 0.53 mm between them is 0.9 of the smaller one, 0.42 mm 0.7."""
+    assert waists(found(disc((700, 1000), 1200), disc((1460, 1000), 600))) == ()
+    (waist,) = waists(found(disc((700, 1000), 1200), disc((1550, 1000), 600)))
+    assert waist.width_um == pytest.approx(420, abs=20)
