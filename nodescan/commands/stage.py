@@ -85,7 +85,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))
     with held(out, option="OUT"):  # a run that goes on there writes reports and stages, too
         reports = read_reports(out)
-        check_spacings(reports, rows)
+        check_spacings({report.slide_id: report.info for report in reports}, rows)
         staging = stage_reports(reports, rows, table, corrections=review, earlier=earlier_corrections(out))
         for told in (set_aside_before(staging, out), lost_patients(staging, out)):
             if told:

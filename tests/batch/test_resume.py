@@ -350,10 +350,47 @@ def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: P
     place.run(mpp_um=0.5)
     assert place.heard.redone() == ["c: redone: another pixel size is given (--mpp)"]
     assert [row["status"] for row in place.rows()] == ["complete"] * 3
-    said = "kept as measured with their files' own pixel size, which the given one contradicts (--override-mpp): a, b"
-    assert ("note", said) in place.heard.events
     place.run(mpp_um=0.95)
-    assert not any("contradicts" in str(what) for event, what in place.heard.events if event == "note")
+    assert not any("contradicts" in str(what) for event, what in place.heard.events)
+
+
+def test_a_kept_report_that_the_given_size_contradicts_is_an_error(place: Place) -> None:
+    """It is no result of what was asked for, so that the run has failed as a first one would, however quiet."""
+    result = place.run(mpp_um=0.5)
+    assert place.heard.scanned() == []
+    assert [row["status"] for row in place.rows()] == ["complete"] * 2
+    assert result.contradicted == ("a", "b")
+    assert not result.complete
+    assert (
+        "error",
+        "kept as measured with their files' own pixel size, which the given one contradicts: a, b; leave the given "
+        "one out for these, or add --override-mpp if the files are wrong",
+    ) in place.heard.events
+    assert not any("same files and settings" in str(what) for _, what in place.heard.events)
+    assert place.run().complete
+
+
+def test_a_kept_report_that_its_row_contradicts_is_refused(place: Place) -> None:
+    """Before anything is scanned or staged; within rounding, or given for all others, it isn't the row's word."""
+    table, files = place.folder / "slides.csv", {"a": "", "b": ""}
+
+    def run(**asked: object) -> BatchResult:
+        rows = "".join(f"p,{name},{name}.tif,{mpp}\n" for name, mpp in files.items())
+        table.write_text(f"patient_id,node_id,path,mpp\n{rows}")
+        return place.run(inputs=(), manifest=table, **asked)
+
+    assert run().complete
+    stages = (place.out / "patients.json").read_bytes()
+    paint_slide(place.folder / "c.tif")
+    files |= {"b": "0.5", "c": ""}
+    with pytest.raises(UsageError, match=r"line 3: mpp is 0\.5, but the report of slide 'b' .* --override-mpp"):
+        run()
+    assert place.heard.scanned() == []
+    assert (place.out / "patients.json").read_bytes() == stages
+    files |= {"b": ""}
+    assert run(mpp_um=0.5).contradicted == ("a", "b")
+    files |= {"b": "0.96"}
+    assert run().contradicted == ()
 
 
 def test_a_pixel_size_taken_out_of_a_manifest_rules_no_longer(place: Place) -> None:

@@ -53,6 +53,19 @@ def test_a_pixel_size_that_was_corrected_since_the_scan_is_no_stage_s(tmp_path: 
         stage(str(run), "--manifest", str(corrected))
 
 
+def test_another_scan_is_advised_only_where_it_would_take_the_size(tmp_path: Path) -> None:
+    """A file that says its size refuses another one; a size that was given once may be given anew."""
+    manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id,mpp", "a,A,0.5")
+    for source, told in (("file", "--mpp 0.5 --override-mpp"), ("user", "run the slide again")):
+        one = report("a", (900.0,))
+        assert one.info is not None
+        run = write_run(tmp_path / source, [replace(one, info=replace(one.info, spacing_source=source))])
+        with pytest.raises(UsageError) as refused:
+            stage(str(run), "--manifest", str(manifest))
+        assert told in str(refused.value)
+        assert ("run the slide again" in str(refused.value)) is (source == "user")
+
+
 def test_reports_of_an_earlier_result_version_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All of one version, they are not mixed; yet a run would give other results now."""
     made = Provenance({}, "", "", "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0, result_version=1)
