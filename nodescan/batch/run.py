@@ -31,6 +31,7 @@ from nodescan.patients.earlier_stages import lost_patients, remove_unreviewed, s
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
+from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
@@ -154,6 +155,7 @@ def scan_manifest(
     result = scan_all(refs, tools, viewer, kept=kept)
     staging = stage_run(result.reports, manifest, tools.folder)
     unwritten = _write_patients(staging, tools, viewer)
+    unwritten += attempt(partial(_tell_patients, tools), viewer)
     return replace(result, staging=staging, unwritten=(*result.unwritten, *unwritten))
 
 
@@ -272,6 +274,12 @@ def _scanning(
 def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:
     tools.rules.may_write()
     write_summary_page(_in_order(refs, done), tools.folder, asked=len(refs))
+    tell_patients(tools.folder)
+
+
+def _tell_patients(tools: RunTools) -> None:
+    tools.rules.may_write()
+    tell_patients(tools.folder)
 
 
 def _write_rows(

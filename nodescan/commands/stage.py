@@ -73,6 +73,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.patients.earlier_stages import earlier_corrections, lost_patients, set_aside_before
     from nodescan.patients.patient_files import check_stages_place, staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
+    from nodescan.patients.run_page import tell_patients
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import check_folder, read_reports
@@ -91,6 +92,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
             if told:
                 tell(f"note: {told}", sys.stderr)
         pages = write_staging(staging, out)
+        tell_patients(out)
     if staging.mixed:
         tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)
     if staging.older:

@@ -405,6 +405,19 @@ def test_a_pixel_size_taken_out_of_a_manifest_rules_no_longer(place: Place) -> N
     assert place.heard.redone() == ["c: redone: its pixel size is not given any more (the manifest's mpp)"]
 
 
+def test_the_page_of_a_run_tells_its_patients(place: Place) -> None:
+    """As long as their stages stand: a run without a manifest that keeps all reports leaves them; another doesn't."""
+    table = place.folder / "slides.csv"
+    table.write_text("patient_id,node_id,path,nodes_removed\np,1,a.tif,5\np,2,b.tif,5\n")
+    page = place.out / "summary.html"
+    assert not place.run(inputs=(), manifest=table).complete
+    assert 'class="card answer summary complete undetermined"' in page.read_text(encoding="utf-8")
+    place.run()
+    assert 'href="./patients/p.html"' in page.read_text(encoding="utf-8")
+    place.run(force=True)
+    assert "patients/" not in page.read_text(encoding="utf-8")
+
+
 def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place) -> None:
     """All kinds were made: one of them is enough. Of a slide with one kind, all are made; report.json always is."""
     assert not place.sorted(reports=("html",)).redone
