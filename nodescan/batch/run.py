@@ -10,18 +10,18 @@ from pathlib import Path
 from nodescan import __version__
 from nodescan.batch.copy_folder import prepare_copy_folder
 from nodescan.batch.executors import finished
+from nodescan.batch.keeping import keep
 from nodescan.batch.local_copies import local_copies
 from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_request
-from nodescan.batch.resume import Recipe, finished_unheard, set_report_aside, sort_out
+from nodescan.batch.resume import finished_unheard
 from nodescan.batch.slide_task import RunTools, attempt, lost_slide, not_scanned
 from nodescan.batch.tools import opened
 from nodescan.batch.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import check_fit, load_config
-from nodescan.domain.naming import few
 from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
@@ -31,6 +31,7 @@ from nodescan.patients.earlier_stages import lost_patients, remove_unreviewed, s
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
+from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
@@ -46,6 +47,7 @@ class BatchResult:
     """A report for every slide, in the order asked for. staging: the patients, where a manifest named the slides.
 
     unwritten: why a file of the whole run could not be written. kept: how many reports an earlier run made.
+    contradicted: those of them whose files refuse the pixel size that is given now.
     """
 
     folder: Path
@@ -53,6 +55,7 @@ class BatchResult:
     unwritten: tuple[str, ...]
     kept: int
     staging: Staging | None = None
+    contradicted: tuple[str, ...] = ()
 
     @property
     def summary(self) -> Path:
@@ -60,9 +63,14 @@ class BatchResult:
 
     @property
     def complete(self) -> bool:
-        """Whether every slide was read whole, every patient has one stage, and all of it was written."""
+        """Whether every slide was read whole, as asked for, every patient has one stage, and all of it was written."""
         staged = self.staging is None or self.staging.complete
-        return staged and not self.unwritten and all(report.status is Status.COMPLETE for report in self.reports)
+        return (
+            staged
+            and not self.unwritten
+            and not self.contradicted
+            and all(report.status is Status.COMPLETE for report in self.reports)
+        )
 
 
 def run_batch(request: BatchRequest, viewer: Viewer, *, first: Worker | None = None) -> BatchResult:
@@ -118,13 +126,15 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             predictor = tools.predictor
             untuned = "" if predictor.model.tuned else "; not tuned, or failed on phantoms: no slide will be complete"
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}")
-            kept = {} if request.force else _kept(request, refs, tools, viewer)
+            kept, contradicted = ({}, ()) if request.force else keep(manifest, refs, tools, viewer, request.precision)
             if manifest is None:
                 aside = set_aside(request.folder) if len(kept) < len(refs) else None
                 if aside is not None:
                     viewer.note(f"stages of earlier reports: moved to {aside.name}; nodescan stage makes them anew")
-                return scan_all(refs, tools, viewer, kept=kept)
-            return scan_manifest(manifest, refs, tools, viewer=viewer, kept=kept)
+                result = scan_all(refs, tools, viewer, kept=kept)
+            else:
+                result = scan_manifest(manifest, refs, tools, viewer=viewer, kept=kept)
+            return replace(result, contradicted=contradicted)
 
 
 def scan_manifest(
@@ -145,6 +155,7 @@ def scan_manifest(
     result = scan_all(refs, tools, viewer, kept=kept)
     staging = stage_run(result.reports, manifest, tools.folder)
     unwritten = _write_patients(staging, tools, viewer)
+    unwritten += attempt(partial(_tell_patients, tools), viewer)
     return replace(result, staging=staging, unwritten=(*result.unwritten, *unwritten))
 
 
@@ -209,36 +220,6 @@ def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
     return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
 
 
-def _kept(
-    request: BatchRequest, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
-) -> Mapping[str, SlideReport]:
-    """The slides that an earlier run did as this one would; of the others that it did, why they are redone is told."""
-    model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
-    reference, listed = request.precision == "float32", request.manifest is not None
-    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference, listed=listed)
-    found = sort_out(refs, tools.folder, recipe)
-    for slide_id, why in found.redone:
-        viewer.note(f"{slide_id}: redone: {why}")
-    for slide_id, why in found.lost:
-        tools.rules.may_write()
-        place = set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
-        viewer.note(
-            f"{slide_id}: its file can't be looked at, so its report, not as asked for now ({why}), is kept in {place}"
-        )
-    if found.kept:
-        count = f"{len(found.kept)} of {len(refs)}"
-        viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
-    if found.unseen:
-        viewer.note(f"kept, though their files can't be looked at now: {few(found.unseen, 5)}")
-    if found.contradicted:
-        said = "kept as measured with their files' own pixel size, which the given one contradicts (--override-mpp)"
-        viewer.note(f"{said}: {few(found.contradicted, 5)}")
-    if found.given_before:
-        said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
-        viewer.note(f"{said}: {few(found.given_before, 5)}")
-    return found.kept
-
-
 def _write_patients(staging: Staging, tools: RunTools, viewer: Viewer) -> list[str]:
     """patients.csv, patients.json and the pages, as far as they can be written; why not.
 
@@ -293,6 +274,12 @@ def _scanning(
 def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:
     tools.rules.may_write()
     write_summary_page(_in_order(refs, done), tools.folder, asked=len(refs))
+    tell_patients(tools.folder)
+
+
+def _tell_patients(tools: RunTools) -> None:
+    tools.rules.may_write()
+    tell_patients(tools.folder)
 
 
 def _write_rows(

@@ -73,6 +73,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.patients.earlier_stages import earlier_corrections, lost_patients, set_aside_before
     from nodescan.patients.patient_files import check_stages_place, staging_as_json, write_staging
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
+    from nodescan.patients.run_page import tell_patients
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import check_folder, read_reports
@@ -85,12 +86,13 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))
     with held(out, option="OUT"):  # a run that goes on there writes reports and stages, too
         reports = read_reports(out)
-        check_spacings(reports, rows)
+        check_spacings({report.slide_id: report.info for report in reports}, rows)
         staging = stage_reports(reports, rows, table, corrections=review, earlier=earlier_corrections(out))
         for told in (set_aside_before(staging, out), lost_patients(staging, out)):
             if told:
                 tell(f"note: {told}", sys.stderr)
         pages = write_staging(staging, out)
+        tell_patients(out)
     if staging.mixed:
         tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)
     if staging.older:

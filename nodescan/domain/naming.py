@@ -6,6 +6,9 @@ from collections.abc import Sequence
 SAFE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 """What a slide_id is, as slides/slide_ids.py makes them: never a path, nor a hidden file."""
 
+_MOST_DECIMALS = 8
+"""Limits are held to 1e-9 of rounding: no share above one is nearer to it in per cent."""
+
 
 def how_many(count: int, noun: str) -> str:
     """1 deposit, 2 deposits."""
@@ -16,3 +19,9 @@ def few(names: Sequence[object], most: int) -> str:
     """The first `most` names, and how many more there are."""
     shown = ", ".join(map(str, names[:most]))
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def percent_above(share: float, limit: float) -> str:
+    """A share above a limit, in per cent, with as many decimals as tell it from the limit: 2.04% beside 2 %."""
+    written = (f"{share * 100:.{places}f}" for places in range(_MOST_DECIMALS))
+    return next((text for text in written if float(text) > limit * 100), f"{share * 100:.{_MOST_DECIMALS}f}") + "%"

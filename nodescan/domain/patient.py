@@ -42,6 +42,22 @@ class Node:
         return max((section.nodes_on_slide for section in self.sections), default=0)
 
     @property
+    def n_examined(self) -> int:
+        """Of how many something was read, if only in part; each slide shows the same ones first (inferred)."""
+        return max((section.nodes_on_slide for section in self.sections if section.readable), default=0)
+
+    @property
+    def n_unread(self) -> int:
+        """How many were not read whole; of sections that were, those that none of them shows."""
+        return self.n_nodes - (self.n_shown if all(section.complete for section in self.sections) else 0)
+
+    @property
+    def foci(self) -> Foci | None:
+        """On all its sections, None where they weren't counted on each."""
+        counted = [section.foci for section in self.sections if section.foci is not None]
+        return reduce(add, counted, Foci()) if len(counted) == len(self.sections) else None
+
+    @property
     def largest_class(self) -> Metastasis:
         """The maximum over its sections, never a sum (clinical-rules 4, inferred); NONE also where nothing was read."""
         return max((section.metastasis or Metastasis.NONE for section in self.sections), default=Metastasis.NONE)
@@ -63,9 +79,16 @@ class Node:
         return len(self.classes) > 1
 
     @property
+    def most_borderline(self) -> int:
+        """No more of its nodes are borderline: each has a focus of its own, as in `count_nodes`."""
+        if not self.borderline:
+            return 0
+        return self.n_nodes if self.foci is None else min(self.n_nodes, self.foci.total)
+
+    @property
     def complete(self) -> bool:
         """Whether every section was read whole, and they show all the nodes; without sections nothing was read."""
-        return self.n_shown == self.n_nodes and all(section.complete for section in self.sections)
+        return self.n_unread == 0
 
     @property
     def cut_off(self) -> bool:
@@ -99,10 +122,8 @@ class Node:
         return self._counts(self.classes[-1]).positive.highest
 
     def _counts(self, largest: Metastasis) -> NodeCounts:
-        counted = [section.foci for section in self.sections if section.foci is not None]
-        foci = reduce(add, counted, Foci()) if len(counted) == len(self.sections) else None
         whole = self.complete and not any(section.may_rise for section in self.sections)
-        return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=foci, certain=self.certain_class)
+        return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=self.foci, certain=self.certain_class)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +153,7 @@ class Specimen:
     @property
     def n_examined(self) -> int:
         """Nodes of which something was read, if only in part."""
-        return sum(node.n_nodes for node in self.nodes if node.readable)
+        return sum(node.n_examined for node in self.nodes)
 
     @property
     def unread(self) -> tuple[Node, ...]:
@@ -201,7 +222,7 @@ class Staged:
     @property
     def n_unread(self) -> int:
         """Those of them that were not read whole."""
-        return sum(node.n_nodes for node in self.specimen.unread) + self.n_without_slides
+        return sum(node.n_unread for node in self.specimen.nodes) + self.n_without_slides
 
     @property
     def complete(self) -> bool:

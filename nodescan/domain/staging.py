@@ -115,6 +115,10 @@ class Foci:
     to_micro: int = 0
     to_macro: int = 0
 
+    @property
+    def total(self) -> int:
+        return self.itc + self.micro + self.macro
+
     def __add__(self, other: "Foci") -> "Foci":
         return Foci(
             self.itc + other.itc,

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -27,7 +27,7 @@ _ASIDE = "patients-before-"
 def set_aside_before(staging: Staging, folder: Path) -> str:
     """Before `staging` is written, `set_aside`, in words, where it would take away what stands there: a correction
     that it lacks, stages by another table, or what nobody can read; "" where nothing was moved."""
-    earlier, mode = _stages_in(folder), staging.table.name
+    earlier, mode = stages_in(folder), staging.table.name
     given = staging.corrections
     lost = _lost(earlier or {}, staging)
     before = mode if earlier is None else earlier.get("mode", mode)
@@ -99,7 +99,7 @@ def remove_unreviewed(folder: Path) -> None:
 
     It needs no room, unlike moving them, on a disk that is full. Raises OutputError where the disk refuses.
     """
-    earlier = _stages_in(folder)
+    earlier = stages_in(folder)
     if not earlier or _corrections(earlier):
         return
     with output_errors(folder):
@@ -115,7 +115,7 @@ def earlier_corrections(folder: Path) -> tuple[Applied, ...]:
     Of stages that can't be read none.
     """
     places = (folder, *folder.glob(f"{_ASIDE}*"))
-    return tuple(_applied(row) for place in places for row in _rows(_stages_in(place) or {}))
+    return tuple(_applied(row) for place in places for row in _rows(stages_in(place) or {}))
 
 
 def earlier_pages(folder: Path) -> set[str]:
@@ -147,11 +147,32 @@ def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     )
 
 
+def patients_of(stages: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Patient, specimen and side of each in the content of a patients.json; "" for what is no name there."""
+    keys = ("patient_id", "specimen_id", "laterality")
+    found = [[patient.get(key) for key in keys] for patient in dicts(stages.get("patients"))]
+    return [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
+
+
+def stages_in(folder: Path) -> dict[str, Any] | None:
+    """The content of a folder's patients.json; empty without such a file; None of a damaged one."""
+    try:
+        content = json.loads((folder / PATIENTS_JSON).read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and isinstance(content.get("patients"), list) else None
+
+
+def dicts(rows: object) -> list[dict[str, Any]]:
+    """Those of a list of a JSON file that are what nodescan writes there."""
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
 def _patients(folder: Path) -> list[tuple[str, ...]]:
     """Patient, specimen and side of each that patients.json speaks of, as `earlier_pages`."""
-    keys = ("patient_id", "specimen_id", "laterality")
-    found = [[patient.get(key) for key in keys] for patient in _dicts((_stages_in(folder) or {}).get("patients"))]
-    return [tuple(name if isinstance(name, str) else "" for name in patient) for patient in found]
+    return patients_of(stages_in(folder) or {})
 
 
 def _pages_there(folder: Path) -> list[str]:
@@ -162,7 +183,7 @@ def _pages_there(folder: Path) -> list[str]:
     pages = folder / PAGES
     if pages.is_symlink() or not pages.is_dir():
         return []
-    if _stages_in(folder) is not None:
+    if stages_in(folder) is not None:
         return sorted(name for name in earlier_pages(folder) if (pages / name).is_file())
     return sorted(page.name for page in pages.glob("*.html") if page.is_file() and _is_page(page))
 
@@ -188,8 +209,8 @@ def _corrections(stages: dict[str, Any]) -> set[tuple[str, ...]]:
 
 def _rows(stages: dict[str, Any]) -> list[dict[str, Any]]:
     """The corrections of a patients.json, whether they had an effect or not."""
-    reviews = [patient.get("corrections") for patient in _dicts(stages.get("patients"))]
-    return [row for review in (*reviews, stages.get("corrections_of_no_patient")) for row in _dicts(review)]
+    reviews = [patient.get("corrections") for patient in dicts(stages.get("patients"))]
+    return [row for review in (*reviews, stages.get("corrections_of_no_patient")) for row in dicts(review)]
 
 
 def _applied(row: dict[str, Any]) -> Applied:
@@ -203,7 +224,7 @@ def _applied(row: dict[str, Any]) -> Applied:
 
 def _effective(stages: dict[str, Any]) -> set[tuple[str, ...]]:
     """Those of them that were of a patient's slides."""
-    return {_said(row) for patient in _dicts(stages.get("patients")) for row in _dicts(patient.get("corrections"))}
+    return {_said(row) for patient in dicts(stages.get("patients")) for row in dicts(patient.get("corrections"))}
 
 
 def _said(row: dict[str, Any]) -> tuple[str, ...]:
@@ -214,19 +235,3 @@ def _said(row: dict[str, Any]) -> tuple[str, ...]:
     """
     which = "centre_um" if row.get("action") == "add" else "deposit_id"
     return tuple(str(row.get(key)) for key in ("slide_id", which, "action", "after", "by", "comment"))
-
-
-def _stages_in(folder: Path) -> dict[str, Any] | None:
-    """The content of a folder's patients.json; empty without such a file; None of a damaged one."""
-    try:
-        content = json.loads((folder / PATIENTS_JSON).read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) and isinstance(content.get("patients"), list) else None
-
-
-def _dicts(rows: object) -> list[dict[str, Any]]:
-    """Those of a list of a JSON file that are what nodescan writes there."""
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []

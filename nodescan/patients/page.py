@@ -148,7 +148,7 @@ def _by_size(staged: Staged) -> str:
     limits = [words for found, words in _ABOVE.items() if lowest <= found < highest]
     largest = staged.specimen.largest
     foci = None if largest is None else largest.foci
-    alone = foci is not None and foci.itc + foci.micro + foci.macro == 1  # then its slide's classes are its own
+    alone = foci is not None and foci.total == 1  # then its slide's classes are its own
     alone &= staged.specimen.unclassed_um is None
     whose = "the largest" if largest is not None and alone and largest.classes[-1] is highest else "a"
     return (

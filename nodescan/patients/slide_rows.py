@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from nodescan.domain.slide import SlideInfo
 from nodescan.manifest import Manifest, ManifestRow, read_manifest
 from nodescan.patients.correction_rows import Correction
 from nodescan.reports.report_reader import StoredReport
 from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.files import fingerprint
 from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
-from nodescan.slides.spacing import AGREEMENT
+from nodescan.slides.spacing import agrees
 
 ANOTHER_FILE = "the report of that name is of another file: scan this one"
 
@@ -25,16 +26,26 @@ def read_slide_rows(path: Path) -> Manifest:
     return replace(manifest, rows=tuple(named))
 
 
-def check_spacings(reports: Sequence[StoredReport], manifest: Manifest) -> None:
-    """Raise UsageError where a row's mpp isn't what its slide was measured with: it was corrected since the scan."""
-    by_slide = {report.slide_id: report.info for report in reports}
+def check_spacings(measured: Mapping[str, SlideInfo | None], manifest: Manifest) -> None:
+    """Raise UsageError where a row's mpp isn't what its slide was measured with: it was corrected since the scan.
+
+    measured: of the slides that have a report, by slide_id. A file that says otherwise refuses the mpp in a new scan,
+    too, so that is no way out there.
+    """
     for row in manifest.rows:
-        info = by_slide.get(row.slide_id)
-        if info is not None and row.mpp_um is not None and abs(row.mpp_um / info.spacing.mean - 1) > AGREEMENT:
-            raise row.facts.where.error(
-                f"mpp is {row.mpp_um:g}, but the report of slide {row.slide_id!r} is measured with "
-                f"{info.spacing.mean:g}: run the slide again, or correct mpp"
+        info = measured.get(row.slide_id)
+        if info is None or row.mpp_um is None or agrees(row.mpp_um, info.spacing):
+            continue
+        remedy = ": run the slide again, or correct mpp"
+        if not info.spacing_source.startswith("user"):
+            remedy = (
+                ", which its file says: correct mpp, or leave it empty; if the file is wrong, leave it empty and run "
+                f"with --mpp {row.mpp_um:g} --override-mpp, which rules every slide without an mpp of its own"
             )
+        raise row.facts.where.error(
+            f"mpp is {row.mpp_um:g}, but the report of slide {row.slide_id!r} is measured with "
+            f"{info.spacing.mean:g}{remedy}"
+        )
 
 
 def check_patients(manifest: Manifest) -> None:

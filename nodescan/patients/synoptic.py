@@ -62,9 +62,9 @@ def borderline_words(staged: Staged) -> str:
 
 
 def n_borderline(staged: Staged, *found: Metastasis) -> int:
-    """Nodes that may be of one of these classes (of any where none is named) or of another, by their sizes."""
-    borderline = [node for node in staged.specimen.nodes if node.borderline]
-    return sum(node.n_nodes for node in borderline if not found or any(one in node.classes for one in found))
+    """The most nodes that may be of one of these classes (of any where none is named) or of another, by their sizes."""
+    nodes = staged.specimen.nodes
+    return sum(node.most_borderline for node in nodes if not found or any(one in node.classes for one in found))
 
 
 def _borderline_note(found: Metastasis, staged: Staged) -> str:
@@ -110,8 +110,8 @@ def _size_note(staged: Staged) -> str:
 
 def _examined(staged: Staged) -> tuple[str, str]:
     nodes = staged.specimen.nodes
-    failed = sum(node.n_nodes for node in nodes if not node.readable)
-    partly = sum(node.n_nodes for node in nodes if node.readable and not node.complete)
+    failed = sum(node.n_nodes - node.n_examined for node in nodes)
+    partly = sum(node.n_examined for node in nodes if not all(section.complete for section in node.sections))
     notes = [f"{partly} of them read in part"] if partly else []
     notes += [f"{failed} more without a result that counts"] if failed else []
     notes += (
@@ -127,8 +127,8 @@ def _sentinels(staged: Staged) -> tuple[str, str]:
     if not nodes or any(node.sentinel is None for node in nodes):
         return UNDETERMINED, "the table does not say of every node whether it is a sentinel node"
     sentinels = [node for node in nodes if node.sentinel]
-    failed = sum(node.n_nodes for node in sentinels if not node.readable)
-    readable = sum(node.n_nodes for node in sentinels if node.readable)
+    failed = sum(node.n_nodes - node.n_examined for node in sentinels)
+    readable = sum(node.n_examined for node in sentinels)
     return str(readable), f"{failed} more without a result that counts" if failed else ""
 
 

@@ -79,7 +79,7 @@ def write_summary_page(reports: Sequence[SlideReport], folder: Path, *, asked: i
 
 
 def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
-    """The page as text; what it links to is what lies in `folder` now."""
+    """The page as text; what it links to is what lies in `folder` now. Its slots are for the room of the patients."""
     complete = sum(report.status is Status.COMPLETE for report in reports)
     page = environment()
     script = page.get_template("summary.js").render()

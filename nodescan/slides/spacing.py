@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nodescan.domain.flags import Flag
+from nodescan.domain.naming import percent_above
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM, LARGEST_ASPECT, SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
@@ -122,6 +123,11 @@ class ChosenSpacing:
     warnings: tuple[Flag, ...] = ()
 
 
+def agrees(given_um: float, spacing: Spacing) -> bool:
+    """Whether a given um/px is a file's own, rounded."""
+    return abs(given_um / spacing.mean - 1) <= AGREEMENT + 1e-9
+
+
 def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
     """The spacing to measure with. Raises UnmeasurableError where there is none to trust, or two that contradict."""
     name, given_um = ref.path.name, ref.mpp_um
@@ -138,7 +144,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
         )
     if stated.may_be_filled(given_um):
         return ChosenSpacing(Spacing.square(given_um), "user", _replaced_absurd(stated, given_um))
-    if plausible is not None and abs(given_um / plausible.mean - 1) <= AGREEMENT + 1e-9:
+    if plausible is not None and agrees(given_um, plausible):
         return ChosenSpacing(plausible, stated.source)
     if not ref.override_mpp:
         if plausible is None:
@@ -146,7 +152,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
         raise UnmeasurableError(
             name,
             f"the file says {stated}, {given_um:.4g} was given: they differ by "
-            f"{abs(given_um / plausible.mean - 1):.0%}, and every size with them",
+            f"{percent_above(abs(given_um / plausible.mean - 1), AGREEMENT)}, and every size with them",
             "leave the given pixel size out, or add --override-mpp if the file is wrong",
         )
     message = f"Measured with the given {given_um:.4g} um/px instead of the file's {stated}: sizes depend on it."

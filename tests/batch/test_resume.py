@@ -350,10 +350,47 @@ def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: P
     place.run(mpp_um=0.5)
     assert place.heard.redone() == ["c: redone: another pixel size is given (--mpp)"]
     assert [row["status"] for row in place.rows()] == ["complete"] * 3
-    said = "kept as measured with their files' own pixel size, which the given one contradicts (--override-mpp): a, b"
-    assert ("note", said) in place.heard.events
     place.run(mpp_um=0.95)
-    assert not any("contradicts" in str(what) for event, what in place.heard.events if event == "note")
+    assert not any("contradicts" in str(what) for event, what in place.heard.events)
+
+
+def test_a_kept_report_that_the_given_size_contradicts_is_an_error(place: Place) -> None:
+    """It is no result of what was asked for, so that the run has failed as a first one would, however quiet."""
+    result = place.run(mpp_um=0.5)
+    assert place.heard.scanned() == []
+    assert [row["status"] for row in place.rows()] == ["complete"] * 2
+    assert result.contradicted == ("a", "b")
+    assert not result.complete
+    assert (
+        "error",
+        "kept as measured with their files' own pixel size, which the given one contradicts: a, b; leave the given "
+        "one out for these, or add --override-mpp if the files are wrong",
+    ) in place.heard.events
+    assert not any("same files and settings" in str(what) for _, what in place.heard.events)
+    assert place.run().complete
+
+
+def test_a_kept_report_that_its_row_contradicts_is_refused(place: Place) -> None:
+    """Before anything is scanned or staged; within rounding, or given for all others, it isn't the row's word."""
+    table, files = place.folder / "slides.csv", {"a": "", "b": ""}
+
+    def run(**asked: object) -> BatchResult:
+        rows = "".join(f"p,{name},{name}.tif,{mpp}\n" for name, mpp in files.items())
+        table.write_text(f"patient_id,node_id,path,mpp\n{rows}")
+        return place.run(inputs=(), manifest=table, **asked)
+
+    assert run().complete
+    stages = (place.out / "patients.json").read_bytes()
+    paint_slide(place.folder / "c.tif")
+    files |= {"b": "0.5", "c": ""}
+    with pytest.raises(UsageError, match=r"line 3: mpp is 0\.5, but the report of slide 'b' .* --override-mpp"):
+        run()
+    assert place.heard.scanned() == []
+    assert (place.out / "patients.json").read_bytes() == stages
+    files |= {"b": ""}
+    assert run(mpp_um=0.5).contradicted == ("a", "b")
+    files |= {"b": "0.96"}
+    assert run().contradicted == ()
 
 
 def test_a_pixel_size_taken_out_of_a_manifest_rules_no_longer(place: Place) -> None:
@@ -366,6 +403,19 @@ def test_a_pixel_size_taken_out_of_a_manifest_rules_no_longer(place: Place) -> N
         assert place.heard.scanned() == scanned
         assert [row["status"] for row in place.rows()] == [status]
     assert place.heard.redone() == ["c: redone: its pixel size is not given any more (the manifest's mpp)"]
+
+
+def test_the_page_of_a_run_tells_its_patients(place: Place) -> None:
+    """As long as their stages stand: a run without a manifest that keeps all reports leaves them; another doesn't."""
+    table = place.folder / "slides.csv"
+    table.write_text("patient_id,node_id,path,nodes_removed\np,1,a.tif,5\np,2,b.tif,5\n")
+    page = place.out / "summary.html"
+    assert not place.run(inputs=(), manifest=table).complete
+    assert 'class="card answer summary complete undetermined"' in page.read_text(encoding="utf-8")
+    place.run()
+    assert 'href="./patients/p.html"' in page.read_text(encoding="utf-8")
+    place.run(force=True)
+    assert "patients/" not in page.read_text(encoding="utf-8")
 
 
 def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place) -> None:

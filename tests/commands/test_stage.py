@@ -13,6 +13,7 @@ from nodescan.commands import stage
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Provenance, Status
 from nodescan.errors import OutputError, UsageError
+from nodescan.reports.summary_page import write_summary_page
 from tests.patients.made_reports import report, write_csv, write_run
 from tests.reports.factory import read_aloud
 
@@ -51,6 +52,29 @@ def test_a_pixel_size_that_was_corrected_since_the_scan_is_no_stage_s(tmp_path: 
     corrected = write_csv(tmp_path / "m.csv", "slide_id,patient_id,mpp", "a,A,0.5")
     with pytest.raises(UsageError, match=r"line 2: mpp is 0\.5, but the report of slide 'a' is measured with 0\.25"):
         stage(str(run), "--manifest", str(corrected))
+
+
+def test_the_index_of_the_run_tells_what_was_staged(tmp_path: Path) -> None:
+    """In the run's own folder, where the page of before would tell nothing of the review."""
+    run, manifest = a_run(tmp_path)
+    write_summary_page([report("a", (900.0,)), report("b")], run, asked=2)
+    assert stage(str(run), "--manifest", str(manifest)) == 1
+    told = (run / "summary.html").read_text(encoding="utf-8")
+    assert "1 of 2 patients determined" in told
+    assert 'href="./patients/A.html"' in told
+
+
+def test_another_scan_is_advised_only_where_it_would_take_the_size(tmp_path: Path) -> None:
+    """A file that says its size refuses another one; a size that was given once may be given anew."""
+    manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id,mpp", "a,A,0.5")
+    for source, told in (("file", "--mpp 0.5 --override-mpp"), ("user", "run the slide again")):
+        one = report("a", (900.0,))
+        assert one.info is not None
+        run = write_run(tmp_path / source, [replace(one, info=replace(one.info, spacing_source=source))])
+        with pytest.raises(UsageError) as refused:
+            stage(str(run), "--manifest", str(manifest))
+        assert told in str(refused.value)
+        assert ("run the slide again" in str(refused.value)) is (source == "user")
 
 
 def test_reports_of_an_earlier_result_version_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ from nodescan.patients.page import answer, class_words
 from nodescan.patients.patient_files import staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.files import fingerprint
 from tests.patients.made_reports import WORD_SIZES, disc, report, write_csv, write_findings, write_run
@@ -183,10 +184,26 @@ def test_nodes_that_the_he_slide_does_not_show_are_not_negative(tmp_path: Path) 
     """Three nodes on the cytokeratin slide, one on the H&E slide; where both show three, all were examined."""
     header = "slide_id,patient_id,node_id,nodes_on_slide,stain"
     (one,) = staged(tmp_path / "1", "a3,A,1,,", "stray,A,1,3,CK", header=header).patients
-    assert one.staged.words == "cannot be determined (no tumour found, but 3 of 3 nodes not read whole)"
+    assert one.staged.words == "cannot be determined (no tumour found, but 2 of 3 nodes not read whole)"
+    assert one.staged.specimen.n_examined == 1
+    examined = next(fact for fact in synoptic(one.staged) if fact.label.startswith("Total Number"))
+    assert (examined.value, examined.note) == ("1", "2 more without a result that counts")
     assert "Node 1: 3 nodes by a slide left out, 1 on those that count." in [note.message for note in one.all_notes]
     (all_shown,) = staged(tmp_path / "2", "a3,A,1,3,", "stray,A,1,3,CK", header=header).patients
     assert all_shown.staged.words == "pN0"
+
+
+def test_nodes_on_a_slide_that_failed_alone_are_not_examined(tmp_path: Path) -> None:
+    """Two nodes on the slide that failed, one on the other: its own was read, though not on every section."""
+    header = "slide_id,patient_id,node_id,nodes_on_slide,sentinel"
+    (one,) = staged(tmp_path, "a3,A,1,1,yes", "gone,A,1,2,yes", header=header).patients
+    said = {fact.label: (fact.value, fact.note) for fact in synoptic(one.staged)}
+    assert said["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == (
+        "1",
+        "1 of them read in part; 1 more without a result that counts",
+    )
+    assert said["Number of Sentinel Nodes Examined"] == ("1", "1 more without a result that counts")
+    assert one.staged.n_unread == 2
 
 
 def test_a_slide_of_another_stain_is_told_with_its_patient(tmp_path: Path) -> None:

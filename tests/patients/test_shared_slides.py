@@ -18,6 +18,7 @@ from nodescan.domain.staging import AJCC8, CountRange, Foci
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import deposit_flags
 from nodescan.patients.grouping import section_of
+from nodescan.patients.synoptic import MICRO_ELEMENT, n_borderline, synoptic
 from nodescan.reports.report_reader import as_stored
 from tests.patients.made_reports import report
 
@@ -149,3 +150,24 @@ def test_every_split_of_every_size_is_within_what_is_said(foci: list[float], nod
         positive = {at for at, kind in zip(places, kinds, strict=False) if kind >= Metastasis.MICRO}
         alone = sum(kind >= Metastasis.MICRO for kind in kinds[len(foci) :])
         assert AJCC8.rule_for(max(kinds), len(positive) + alone) in said
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ((shared(report("s", (198.0,)), 5),), 1),
+        ((shared(report("s", (198.0, 197.0, 60.0)), 5),), 3),
+        ((shared(report("s", (198.0, 197.0, 60.0)), 2),), 2),
+        ((shared(report("s", (198.0,)), 1),), 1),
+        ((shared(report("s", (150.0,)), 5),), 0),
+        ((shared(report("s", (198.0,)), 5), shared(report("t", (1998.0,)), 5)), 2),
+        ((replace(shared(report("s", (198.0,)), 5), foci=None),), 5),
+    ],
+)
+def test_no_more_nodes_are_borderline_than_have_a_focus(sections: Sequence[Section], told: int) -> None:
+    """All that share the slide only where its foci weren't counted."""
+    found = staged(*sections)
+    assert n_borderline(found) == told
+    notes = {fact.label: fact.note for fact in synoptic(found)}
+    expected = f"{told} borderline by size, which may or may not count here" if told else ""
+    assert notes[MICRO_ELEMENT] == expected

@@ -1,0 +1,50 @@
+"""What an earlier run did as this one would, so that it is kept, and what the user is told of it."""
+
+from collections.abc import Mapping, Sequence
+
+from nodescan.batch.progress import Viewer
+from nodescan.batch.resume import Recipe, set_report_aside, sort_out
+from nodescan.batch.slide_task import RunTools
+from nodescan.domain.naming import few
+from nodescan.domain.report import SlideReport
+from nodescan.domain.slide import SlideRef
+from nodescan.manifest import Manifest
+from nodescan.patients.slide_rows import check_spacings
+
+
+def keep(
+    manifest: Manifest | None, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, precision: str
+) -> tuple[Mapping[str, SlideReport], tuple[str, ...]]:
+    """The slides that an earlier run did as this one would, and which of them are kept against the size given now; of
+    the others that it did, why they are redone is told.
+
+    Raises UsageError where a manifest's row contradicts one that would be kept: its patient would be staged by it.
+    """
+    model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
+    reference, listed = precision == "float32", manifest is not None
+    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference, listed=listed)
+    found = sort_out(refs, tools.folder, recipe)
+    if manifest is not None:
+        check_spacings({slide_id: report.info for slide_id, report in found.kept.items()}, manifest)
+    for slide_id, why in found.redone:
+        viewer.note(f"{slide_id}: redone: {why}")
+    for slide_id, why in found.lost:
+        tools.rules.may_write()
+        place = set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
+        viewer.note(
+            f"{slide_id}: its file can't be looked at, so its report, not as asked for now ({why}), is kept in {place}"
+        )
+    same = len(found.kept) - len(found.contradicted) - len(found.given_before)
+    if same:
+        count = f"{same} of {len(refs)}"
+        viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
+    if found.unseen:
+        viewer.note(f"kept, though their files can't be looked at now: {few(found.unseen, 5)}")
+    if found.contradicted:
+        said = "kept as measured with their files' own pixel size, which the given one contradicts"
+        remedy = "leave the given one out for these, or add --override-mpp if the files are wrong"
+        viewer.error(f"{said}: {few(found.contradicted, 5)}; {remedy}")
+    if found.given_before:
+        said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
+        viewer.note(f"{said}: {few(found.given_before, 5)}")
+    return found.kept, found.contradicted

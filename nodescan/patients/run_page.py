@@ -1,0 +1,118 @@
+"""What summary.html, the index of a run, says of the run's patients: written into it whenever they are staged."""
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from nodescan.domain.naming import few, how_many
+from nodescan.kept_files import BRAND
+from nodescan.patients.earlier_stages import PAGES, dicts, page_names, patients_of, stages_in
+from nodescan.reports.summary_page import SUMMARY_HTML
+from nodescan.reports.web_page import environment
+from nodescan.whole_files import output_errors, text_bytes, write_beside
+
+MOST_NAMED = 20
+"""Slides named in one line; patients.json has them all."""
+
+_SLOT = re.compile(r"<!--slot ([^>]*)-->.*?<!--/slot-->", re.DOTALL)
+"""A place of the page that is filled from here. All that a slide says is escaped, so that it can't end one."""
+
+_TONE = re.compile(r'(class="card answer summary [a-z]+)( undetermined)?"')
+"""The first card, with the tone of the worst slide."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatientLine:
+    """One patient, specimen and side as text. link: relative, "" where there is no page. software: the stage before a
+    review, "" where there was none."""
+
+    name: str
+    link: str
+    stage: str
+    determined: bool
+    may_be: str
+    software: str
+
+
+def tell_patients(folder: Path) -> None:
+    """Fill in what the folder's patients.json says now, in the place of what stood there.
+
+    A page that isn't a run's own is left alone, as is one beside stages that nobody can read. Raises OutputError.
+    """
+    page = folder / SUMMARY_HTML
+    with output_errors(page):
+        data = page.read_bytes() if page.is_file() and not page.is_symlink() else b""
+    text = data.decode("utf-8", "replace")
+    if BRAND not in data or not (_SLOT.search(text) and _TONE.search(text)):
+        return
+    told = with_patients(text, stages_in(folder) or {}, folder)
+    if told != text:
+        write_beside(page, text_bytes(told))
+
+
+def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
+    """The page's text with `stages`, the content of a patients.json, told in it; of none nothing is told."""
+    lines = patient_lines(stages, folder)
+    open_ = sum(not line.determined for line in lines)
+    said = f"{len(lines) - open_} of {how_many(len(lines), 'patient')} determined"
+    said += "; the stage of the others is “at least”, or none" if open_ else ""
+    block = environment("nodescan.patients").get_template("run_patients.html")
+    filled = {"patients": block.render(lines=lines, left_out=_left_out(stages))} if lines else {}
+    filled |= {"lead": Markup('<p class="lead">{}.</p>').format(said)} if lines else {}
+    reviewed = Markup(
+        "<small>reviewed: the stage of its patient is as corrected, this row and its own page are as before</small>"
+    )
+    filled |= {f"review {slide_id}": reviewed for slide_id in _corrected(stages)}
+    toned = _TONE.sub(rf'\1{" undetermined" if open_ else ""}"', text, count=1)
+    return _SLOT.sub(lambda slot: _filled(slot[1], filled), toned)
+
+
+def patient_lines(stages: Mapping[str, Any], folder: Path) -> tuple[PatientLine, ...]:
+    """In the order of patients.json; what stands there otherwise than nodescan writes it is no patient's."""
+    patients = dicts(stages.get("patients"))
+    return tuple(
+        _line(patient, names, folder / PAGES / page)
+        for patient, names, page in zip(patients, patients_of(stages), page_names(patients_of(stages)), strict=True)
+    )
+
+
+def _line(patient: Mapping[str, Any], names: tuple[str, ...], page: Path) -> PatientLine:
+    may_be = " or ".join(_words(patient.get("may_be")))
+    return PatientLine(
+        name=" ".join(filter(None, names)),
+        link=f"./{PAGES}/{quote(page.name, safe='')}" if page.is_file() else "",
+        stage=str(patient.get("stage")),
+        determined=patient.get("category") is not None and patient.get("at_least") is False,
+        may_be=f"borderline: {may_be}" if may_be else "",
+        software=str(patient.get("software_stage") or ""),
+    )
+
+
+def _left_out(stages: Mapping[str, Any]) -> list[str]:
+    """Slides of the manifest that have no row on the page, or none that counts, and why."""
+    reasons = (
+        ("slides_of_other_stains", "of another stain than H&E, for the pathologist alone"),
+        ("slides_not_run", "in the manifest but not run, so that their nodes count as unread"),
+    )
+    named = [(_words(stages.get(key)), why) for key, why in reasons]
+    return [f"{how_many(len(ids), 'slide')} {why}: {few(ids, MOST_NAMED)}." for ids, why in named if ids]
+
+
+def _corrected(stages: Mapping[str, Any]) -> set[str]:
+    rows = (row for patient in dicts(stages.get("patients")) for row in dicts(patient.get("corrections")))
+    return {str(row.get("slide_id")) for row in rows}
+
+
+def _words(value: object) -> list[str]:
+    """Of a list of a JSON file."""
+    return [str(word) for word in value] if isinstance(value, list) else []
+
+
+def _filled(name: str, filled: Mapping[str, str]) -> str:
+    return f"<!--slot {name}-->{filled.get(html.unescape(name), '')}<!--/slot-->"

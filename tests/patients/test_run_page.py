@@ -1,0 +1,158 @@
+"""summary.html tells the patients of the run, as staged last, and is no other's page."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.staging import AJCC8
+from nodescan.patients.correction_rows import read_corrections
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import stage_reports
+from nodescan.patients.run_page import MOST_NAMED, tell_patients, with_patients
+from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.reports.report_reader import read_reports
+from nodescan.reports.summary_page import SUMMARY_HTML, render, write_summary_page
+from tests.patients.made_reports import report, write_csv, write_run
+from tests.reports.test_html_report import Page
+
+HEAD = "slide_id,patient_id,node_id,sentinel,nodes_removed,stain"
+ROWS = ("a,A,1,yes,2,", "b,A,2,yes,2,", "k,A,2,yes,2,CK", "c,B,1,yes,1,", "gone,B,1,yes,1,")
+
+
+def a_run(folder: Path, reports: Sequence[SlideReport] = ()) -> Path:
+    """A whole run of a micrometastasis, a negative slide and one that failed, with its page."""
+    failed = report("c", status=Status.FAILED, flags=(Flag("unreadable", "the file is truncated"),))
+    made = reports or [report("a", (900.0,)), report("b"), failed]
+    run = write_run(folder / "run", made)
+    write_summary_page(made, run, asked=len(made))
+    return run
+
+
+def staged(run: Path, *rows: str, corrections: Sequence[str] = ()) -> str:
+    """The page once these rows are staged."""
+    manifest = read_slide_rows(write_csv(run.parent / "m.csv", HEAD, *rows))
+    head = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by,comment"
+    review = read_corrections(write_csv(run.parent / "c.csv", head, *corrections)) if corrections else ()
+    write_staging(stage_reports(read_reports(run), manifest, AJCC8, corrections=review), run)
+    tell_patients(run)
+    return page_of(run)
+
+
+def page_of(run: Path) -> str:
+    return (run / SUMMARY_HTML).read_text(encoding="utf-8")
+
+
+def tone(text: str) -> str:
+    found = re.search(r'class="card answer summary ([a-z ]+)"', text)
+    assert found is not None
+    return found[1]
+
+
+def test_the_page_tells_each_patients_stage_with_its_page(tmp_path: Path) -> None:
+    """With "at least", which slides had no part, and what isn't determined."""
+    run = a_run(tmp_path)
+    text = staged(run, *ROWS)
+    page = Page(text)
+    assert "1 of 2 patients determined; the stage of the others is “at least”, or none." in page.text
+    links = [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
+    assert {"./patients.csv", "./patients/A.html", "./patients/B.html"} <= set(links)
+    assert "pN1mi(sn) determined" in " ".join(page.text.split())
+    assert "cannot be determined (no slide has a result that counts) not determined" in " ".join(page.text.split())
+    assert "1 slide of another stain than H&E, for the pathologist alone: k." in page.text
+    assert "1 slide in the manifest but not run, so that their nodes count as unread: gone." in page.text
+
+
+def test_the_first_card_is_as_bad_as_slides_and_patients(tmp_path: Path) -> None:
+    """Slides read whole, and a patient of whom a node is missing: not green; once staged whole, it is again."""
+    run = a_run(tmp_path, [report("a", (900.0,)), report("b")])
+    assert tone(page_of(run)) == "complete"
+    short = staged(run, "a,A,1,yes,5,", "b,A,2,yes,5,")
+    assert tone(short) == "complete undetermined"
+    assert ".summary.undetermined { border-left-color: var(--none); }" in short
+    assert short.index(".summary.undetermined {") < short.index(".summary.failed {")
+    assert tone(staged(run, "a,A,1,yes,2,", "b,A,2,yes,2,")) == "complete"
+    assert tone(staged(a_run(tmp_path / "failed"), *ROWS)) == "failed undetermined"
+
+
+def test_a_slide_that_a_reader_corrected_says_so_in_its_row(tmp_path: Path) -> None:
+    """Its own row stays the tool's; without the review it says so no more."""
+    run = a_run(tmp_path)
+    before = page_of(run)
+    text = staged(run, *ROWS, corrections=["a,1,,,resize,2100,KM,"])
+    (marked,) = [row for row in text.split('<tr role="row">') if "reviewed: the stage of its patient is" in row]
+    assert 'data-sort="a"' in marked
+    assert "Micrometastasis" in marked
+    assert "pN1a(sn)<small>as reviewed; software alone: pN1mi(sn)</small>" in text
+    assert "reviewed" not in staged(run, *ROWS)
+    assert with_patients(text, {}, run) == before
+
+
+def test_told_twice_it_stands_once(tmp_path: Path) -> None:
+    """Each staging takes the place of the one before."""
+    run = a_run(tmp_path)
+    assert staged(run, *ROWS) == staged(run, *ROWS)
+    assert page_of(run).count('id="patients"') == 1
+
+
+def test_nothing_that_a_manifest_says_is_markup(tmp_path: Path) -> None:
+    """Nor does it end a slot or stand for one: a name is text, and a backslash no group."""
+    bad = "<!--/slot--><script>alert(1)</script>\\1<img src=x>"
+    patient = {"patient_id": bad, "stage": bad, "category": None, "at_least": False, "may_be": [bad]}
+    patient |= {"software_stage": bad, "corrections": [{"slide_id": "a --><b>"}]}
+    made = report("a", (900.0,))
+    text = render([replace(made, slide=replace(made.slide, slide_id="a --><b>"))], tmp_path, asked=1)
+    stages = {"patients": [patient], "slides_of_other_stains": [bad]}
+    told = with_patients(text, stages, tmp_path)
+    tags = [tag for tag, _ in Page(told).tags]
+    assert (tags.count("script"), tags.count("img")) == (1, 0)
+    assert told.count("<small>reviewed: ") == 1
+    assert Page(told).text.count(bad) == 5
+    assert with_patients(told, {}, tmp_path) == text
+    assert with_patients(told, stages, tmp_path) == told
+
+
+def test_a_long_list_of_slides_is_cut(tmp_path: Path) -> None:
+    """patients.json has them all."""
+    stages = {"patients": [{"patient_id": "A"}], "slides_not_run": [f"s{n}" for n in range(MOST_NAMED + 3)]}
+    assert "s19 and 3 more." in with_patients(render([], tmp_path, asked=1), stages, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stages", "told"),
+    [
+        ("{", ""),
+        ("[]", ""),
+        ('{"patients": 3}', ""),
+        ('{"patients": [3, {"may_be": 1, "corrections": 2}], "slides_not_run": 4}', "0 of 1 patient determined"),
+    ],
+)
+def test_damaged_stages_do_the_page_no_harm(tmp_path: Path, stages: str, told: str) -> None:
+    """Nobody is called determined by what can't be read."""
+    run = a_run(tmp_path)
+    (run / "patients.json").write_text(stages)
+    before = page_of(run)
+    tell_patients(run)
+    assert told in page_of(run)
+    assert (page_of(run) == before) is (not told)
+
+
+def test_a_page_that_is_not_a_runs_own_stays(tmp_path: Path) -> None:
+    """A user's, one through a link, or none."""
+    run = a_run(tmp_path)
+    own = page_of(run)
+    (run / SUMMARY_HTML).write_text("<html>mine <!--slot patients--><!--/slot--></html>")
+    assert staged(run, *ROWS) == "<html>mine <!--slot patients--><!--/slot--></html>"
+    elsewhere = tmp_path / "elsewhere.html"
+    elsewhere.write_text(own, encoding="utf-8")
+    (run / SUMMARY_HTML).unlink()
+    tell_patients(run)
+    assert not (run / SUMMARY_HTML).exists()
+    (run / SUMMARY_HTML).symlink_to(elsewhere)
+    tell_patients(run)
+    assert elsewhere.read_text(encoding="utf-8") == own
+    assert (run / SUMMARY_HTML).is_symlink()
