@@ -25,7 +25,7 @@ from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.interfaces import TilePredictor
 from nodescan.whole_files import prepare_folder, write_beside
-from training.discs import DISC_SEEDS_REPORTED, DiscBias, disc_bias, disc_maps
+from training.discs import DISC_SEEDS_REPORTED, DiscBias, check_phantoms_fit, disc_bias, disc_maps
 from training.known_slides import SlideScores
 from training.manifest import digest_of
 from training.mask_evaluation import MaskScores, evaluate_masks, read_masked_images
@@ -113,6 +113,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     if to.is_dir():
         raise UsageError(f"{to}: is a folder; name the file to write with --to")
     card = load_card(sources.model)
+    check_phantoms_fit(card.spacing_um)
     composites = None
     if sources.composites:
         composites = read_composite_scores(sources.composites)

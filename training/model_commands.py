@@ -7,6 +7,7 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,7 +61,7 @@ def export_command(
 
     card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
     made = f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}"
-    typer.echo(f"{made}; tune it before use: python -m training tune --model {to}")
+    typer.echo(f"{made}; tune it before use: python -m training tune --model {quote(str(to))}")
 
 
 def average_command(
@@ -97,6 +98,7 @@ def tune_command(
     model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
     from nodescan.inference.card import CARD_FILE, checked_weights, load_card, save_card
     from nodescan.whole_files import write_beside
+    from training.discs import check_phantoms_fit
     from training.eight_bits import with_ranges
     from training.manifest import SPLITS
 
@@ -112,7 +114,10 @@ def tune_command(
         if split not in SPLITS:
             raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
         source = partial(_outlined, manifest, data, slides, split)
-    checked_weights(load_card(model), model)  # before the slides, which take an hour
+    card = load_card(model)
+    checked_weights(card, model)  # before the slides, which take an hour
+    if only is not Tuned.UNCERTAINTY:
+        check_phantoms_fit(card.spacing_um)
     known, described = source()
     with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
