@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from nodescan.config import load_config
 from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
@@ -11,15 +12,21 @@ from nodescan.imaging.masks import measure_polygons
 from nodescan.imaging.sizing import to_shape
 from training.known_slides import Known, KnownSlide, check_both_kinds
 from training.manifest import DataSlide
-from training.prepare import open_measured, outlines_on
+from training.sound_slides import check_sum, open_measured, sound_slide
+
+_TAUGHT_FROM = (
+    "these slides are of split train: a model that learned from them finds more on them than on others, so that "
+    'thresholds and "±" come out too good; tune on slides that it never saw'
+)
 
 
 def annotated_slides(rows: Sequence[DataSlide], data: Path, *, tell: Callable[[str], None]) -> list[KnownSlide]:
     """The rows' slides with every deposit that is outlined on them, sized as `nodescan measure` sizes outlines.
 
     Slides whose outlines don't cover all tumour are left out: what is found elsewhere on them can't be judged, nor what
-    is found in an outline that says nothing. Raises UsageError where a file isn't in `data`, and where those left
-    aren't both tumour and normal ones; SlideError and AnnotationError for what can't be read.
+    is found in an outline that says nothing. Raises UsageError where a file isn't in `data` or is of another checksum,
+    and where those left aren't both tumour and normal ones; SlideError and AnnotationError for what can't be read, and
+    for what `prepare` refuses (see sound_slide).
     """
     usable = [row for row in rows if not row.excluded and row.exhaustive and (_normal(row) or row.annotation_key)]
     for row in rows:
@@ -30,6 +37,8 @@ def annotated_slides(rows: Sequence[DataSlide], data: Path, *, tell: Callable[[s
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise UsageError(f"{few(missing, 1)}: not there; fetch with python -m training download, or use --slides")
+    if any(row.split == "train" for row in usable):
+        tell(_TAUGHT_FROM)
     slides = [slide for row in usable if (slide := _known(row, data, tell))]
     check_both_kinds(slides)
     return slides
@@ -42,16 +51,17 @@ def _normal(row: DataSlide) -> bool:
 def _known(row: DataSlide, data: Path, tell: Callable[[str], None]) -> KnownSlide | None:
     """The slide with what is outlined on it; None where what is found on it can't all be judged. Both is told."""
     path = data / row.key
-    if _normal(row):
-        return KnownSlide(row.slide_id, path, ())
     with closing(open_measured(row.slide_id, path)) as slide:
-        outlines = outlines_on(slide, data / row.annotation_key)
+        check_sum(row, path)
+        sound = sound_slide(slide, None if _normal(row) else data / row.annotation_key, load_config().settings)
         spacing = slide.info.spacing
-    for note in outlines.notes:
+    for note in (*sound.notes, *sound.doubts):
         tell(f"{row.slide_id}: {note}")
-    if not outlines.ignored.is_empty:
+    if sound.outlines is None:
+        return KnownSlide(row.slide_id, path, ())
+    if not sound.outlines.ignored.is_empty:
         tell(f"{row.slide_id}: left out (what is found in outlines that were left out can't be judged)")
         return None
-    measured = measure_polygons(outlines.lesions(), spacing, joining_gap_um=Micrometers(0))
+    measured = measure_polygons(sound.outlines.lesions(), spacing, joining_gap_um=Micrometers(0))
     deposits = (Known(to_shape(deposit.outline), float(deposit.diameter_um)) for deposit in measured)
     return KnownSlide(row.slide_id, path, tuple(deposits))

@@ -23,7 +23,10 @@ def model_card_command(
     model: Model = None,
     composites: Annotated[Path | None, typer.Option(help="what evaluate-composites --json printed")] = None,
     pictures: Annotated[Path | None, typer.Option(help="folder for pictures of the worst answers")] = None,
-    recipe: Annotated[list[Path] | None, typer.Option(help="a configuration it was trained with; in order")] = None,
+    recipe: Annotated[
+        list[Path] | None,
+        typer.Option(help="a configuration it was trained with; in order; default: of the released model its own"),
+    ] = None,
     hours: Annotated[str, typer.Option(help="how long training took on two cores, in words")] = "not stated",
     history: Annotated[
         Path | None,
@@ -33,11 +36,13 @@ def model_card_command(
     to: Annotated[Path, typer.Option(help="the file to write")] = Path("MODEL_CARD.md"),
 ) -> None:
     """Measure a model on validation data and write its card: data, recipe, figures with intervals, failures."""
-    from nodescan.inference.card import find_model
+    from nodescan.inference.card import find_model, load_card
     from training.model_card import CardSources, write_model_card
+    from training.provenance import is_released
 
-    parts = RECIPE if recipe is None else tuple(recipe)
-    sources = CardSources(find_model(model), patches, masks, composites, pictures, parts, hours, history, commands)
+    folder = find_model(model)
+    parts = tuple(recipe or (RECIPE if is_released(load_card(folder)) else ()))
+    sources = CardSources(folder, patches, masks, composites, pictures, parts, hours, history, commands)
     measured = write_model_card(sources, to)
     typer.echo(f"{to}: AUC of patches {measured.lone.auc}, of cells {measured.masks.auc}")
 

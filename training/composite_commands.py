@@ -1,5 +1,6 @@
 """The commands of python -m training on slides laid out of patches: make them, and judge a model."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,8 +33,9 @@ def make_composites_command(
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     linked(composites, to)
     typer.echo(f"{to}: {len(composites)} slides. Next:")
-    typer.echo(f"nodescan run {to} --out {to}-scan")
-    typer.echo(f"nodescan evaluate {to}-scan --reference {to}")
+    scans = f"{to}-scan"
+    typer.echo(shlex.join(["nodescan", "run", str(to), "--out", scans]))
+    typer.echo(shlex.join(["nodescan", "evaluate", scans, "--reference", str(to)]))
 
 
 def evaluate_composites_command(

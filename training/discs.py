@@ -12,6 +12,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
+from nodescan.errors import UsageError
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
 from nodescan.interfaces import TilePredictor
 from nodescan.phantoms import plan_phantom
@@ -54,6 +55,16 @@ class DiscBias:
     before_um: float
     after_um: float
     spread_um: float
+
+
+def check_phantoms_fit(spacing_range_um: tuple[float, float]) -> None:
+    """Raises UsageError where phantoms are finer or coarser than a card accepts: its network would answer anyway."""
+    finest, coarsest = spacing_range_um
+    if not finest <= SPACING_UM <= coarsest:
+        raise UsageError(
+            f"sizes are measured on phantoms of {SPACING_UM:g} um/px, which is not within the model's {finest:g} to "
+            f"{coarsest:g} um/px; a model of other magnifications can't be tuned or measured here"
+        )
 
 
 def disc_maps(predictor: TilePredictor, seeds: Sequence[int]) -> list[DiscMap]:
@@ -135,6 +146,7 @@ def _discs_of(
     shape: Shape = Shape.ROUND,
     diameters_um: tuple[float, ...] = DIAMETERS_UM,
 ) -> Iterator[DiscMap]:
+    check_phantoms_fit(predictor.spacing_range_um)
     tile = predictor.geometry
     shapes = (shape,) * len(diameters_um)
     canvas = PhantomCanvas(plan_phantom(diameters_um, spacing_um=SPACING_UM, seed=seed, shapes=shapes))

@@ -5,6 +5,7 @@ import warnings
 from argparse import ArgumentError
 from itertools import pairwise
 from pathlib import Path
+from shlex import quote
 from typing import Any, cast
 
 import lightning
@@ -225,7 +226,7 @@ class TrainingCLI(LightningCLI):
                 score = float(getattr(callback, "best_model_score", None) or 0)
                 print(f"best checkpoint, {monitor} {score:.4f}: {best}")
                 if self.model.hparams["architecture"] not in RIVALS:
-                    print(f"make a model of it: python -m training export {best} --to models/NAME")
+                    print(f"make a model of it: python -m training export {quote(best)} --to models/NAME")
 
 
 def _what_failed(error: OSError, trainer: lightning.Trainer) -> str:
@@ -282,7 +283,7 @@ def _how_to_start_again(trainer: lightning.Trainer) -> str:
     good = next((path for path in there if are_sound(read_checkpoint(path)[1])), None)
     if good is None:
         return f"no checkpoint in {there[0].parent} holds weights that can be used; start again {slower}"
-    return f"{good} is good; start from it: --model.init_from {good}, {slower}"
+    return f"{good} is good; start from it: --model.init_from {quote(str(good))}, {slower}"
 
 
 def _met_by_worker(kind: str, text: str) -> NodescanError:
@@ -294,7 +295,7 @@ def _met_by_worker(kind: str, text: str) -> NodescanError:
 def _how_to_go_on(trainer: lightning.Trainer) -> str:
     """What can be done after the run broke: whether there is a checkpoint to go on from."""
     there = _checkpoints_left(trainer)
-    return f"go on with --ckpt_path {there[0]}" if there else "start again, no checkpoint was written yet"
+    return f"go on with --ckpt_path {quote(str(there[0]))}" if there else "start again, no checkpoint was written yet"
 
 
 def _with_less_at_once(trainer: lightning.Trainer) -> str:
@@ -302,7 +303,7 @@ def _with_less_at_once(trainer: lightning.Trainer) -> str:
     there = _checkpoints_left(trainer)
     if not there:
         return "show it less at once (plan.patches, plan.tiles), then start again, no checkpoint was written yet"
-    anew = f"with fewer plan.patches start from its weights, --model.init_from {there[0]}"
+    anew = f"with fewer plan.patches start from its weights, --model.init_from {quote(str(there[0]))}"
     return f"with fewer plan.tiles {_how_to_go_on(trainer)}; {anew}"
 
 

@@ -144,9 +144,9 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         negative_called_negative=int(((truth == 0) & (found == 0)).sum()),
         negatives=int((truth == 0).sum()),
         false_deposits=bootstrap(lambda index: float(false[index].mean()), len(scores)),
-        recall_itc=_recall(scores, Metastasis.ITC),
-        recall_micro=_recall(scores, Metastasis.MICRO),
-        recall_macro=_recall(scores, Metastasis.MACRO),
+        recall_itc=_recall(scores, (Metastasis.ITC,)),
+        recall_micro=_recall(scores, (Metastasis.MICRO,)),
+        recall_macro=_recall(scores, (Metastasis.MACRO,)),
         size_error_large=float(np.median(large)) if large else float("nan"),
         size_error_small_um=float(np.median(small)) if small else float("nan"),
         size_within=_share(within),
@@ -155,14 +155,19 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     )
 
 
-def _recall(scores: Sequence[SlideScore], label: Metastasis) -> Interval:
-    """Share of known deposits of a class that some deposit touches."""
+def recall_above_itc(scores: Sequence[SlideScore]) -> Interval:
+    """Found of the known deposits above 0.2 mm: which isolated tumour cells are found is chance."""
+    return _recall(scores, (Metastasis.MICRO, Metastasis.MACRO))
+
+
+def _recall(scores: Sequence[SlideScore], labels: tuple[Metastasis, ...]) -> Interval:
+    """Share of known deposits of these classes that some deposit touches."""
     return _share(
         [
             m is not None
             for s in scores
             for known, m in zip(s.known_um, s.measured_um, strict=True)
-            if classify(Micrometers(known)) is label
+            if classify(Micrometers(known)) in labels
         ]
     )
 

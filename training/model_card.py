@@ -25,13 +25,14 @@ from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.interfaces import TilePredictor
 from nodescan.whole_files import prepare_folder, write_beside
-from training.discs import DISC_SEEDS_REPORTED, DiscBias, disc_bias, disc_maps
+from training.discs import DISC_SEEDS_REPORTED, DiscBias, check_phantoms_fit, disc_bias, disc_maps
 from training.known_slides import SlideScores
 from training.manifest import digest_of
 from training.mask_evaluation import MaskScores, evaluate_masks, read_masked_images
 from training.options import TILES512_SPACING_UM
 from training.patch_evaluation import PatchScores, patch_probabilities, scores_of
 from training.patches import Patches, read_patches
+from training.provenance import is_released, ranges_chosen_on, temperature_chosen_on
 from training.rivals import parameters
 from training.scores import Interval
 from training.worst_patches import contact_sheet, worst, write_sheet
@@ -46,9 +47,10 @@ _FALSE_POSITIVES_JPG, _FALSE_NEGATIVES_JPG = "worst-false-positives.jpg", "worst
 class CardSources:
     """What a card is made from. composites: what evaluate-composites --json printed; None: that section says so.
 
-    pictures: folder for the two contact sheets; None: none are made. recipe: training configurations in order; hours:
-    what they took, in words. history: Markdown of what was looked at before the figures were final, and what followed;
-    commands: text of what was run, which configurations can't tell (what began with what, means of checkpoints).
+    pictures: folder for the two contact sheets; None: none are made. recipe: training configurations in order, () where
+    they aren't stated; hours: what they took, in words. history: Markdown of what was looked at before the figures were
+    final, and what followed; commands: text of what was run, which configurations can't tell (what began with what,
+    means of checkpoints).
     """
 
     model: Path
@@ -111,11 +113,13 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     if to.is_dir():
         raise UsageError(f"{to}: is a folder; name the file to write with --to")
     card = load_card(sources.model)
+    check_phantoms_fit(card.spacing_um)
     composites = None
     if sources.composites:
         composites = read_composite_scores(sources.composites)
         check_composites(sources.composites, card, sources.patches)
     recipe = [recipe_part(path) for path in sources.recipe]
+    check_recipe(recipe, card)
     words = Words(sources.hours, *(_text_of(path) if path else "" for path in (sources.history, sources.commands)))
     patches, outlined = read_patches([sources.patches]), read_masked_images(sources.masks)
     predictor = open_predictor(sources.model, precision="float32")
@@ -166,6 +170,9 @@ def render(
         hours=words.hours,
         history=words.history.strip(),
         commands=words.commands.strip(),
+        released=is_released(measured.card),
+        temperature_chosen_on=temperature_chosen_on(measured.card),
+        ranges_chosen_on=ranges_chosen_on(measured.card),
         **{field.name: getattr(measured, field.name) for field in dataclasses.fields(measured)},
     )
     return "".join(line.rstrip() + "\n" for line in text.splitlines())
@@ -259,6 +266,21 @@ def _seconds_per_mm2(predictor: TilePredictor) -> float:
     started = time.perf_counter()
     predictor.predict(pixels)
     return (time.perf_counter() - started) / (count * (tile.core_px / 1000) ** 2)
+
+
+def check_recipe(recipe: Sequence[Mapping[str, Any]], card: ModelCard) -> None:
+    """Raises UsageError where the last configuration, which made the model, is of another network than the card's.
+
+    Those before it may have made its teachers.
+    """
+    if not recipe:
+        return
+    file, trained = recipe[-1]["path"], recipe[-1]["model"].get("architecture")
+    if trained != card.architecture:
+        raise UsageError(
+            f"{file}: trains a network {trained}, and {card.name} is {card.architecture}; give --recipe the "
+            "configurations that it was trained with, the last one last, or leave it out"
+        )
 
 
 def recipe_part(path: Path) -> Mapping[str, Any]:

@@ -5,8 +5,9 @@ import shutil
 import tempfile
 from dataclasses import replace
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 _SEEDS, _SLIDES, _SPLIT = "1-60", "*", "valid"
 """Of tune, where they aren't given."""
+
+
+_PHANTOMS_MISSED = (
+    "phantoms: missed, or taken for tumour as a whole, by every rule that these slides can't tell from the best; no "
+    "slide will be complete (model_not_tuned). Begin with a network that knows phantoms (--model.init_from pcam-p4m) "
+    "and fit fewer steps, or at a lower --model.learning_rate, or teach it phantoms (plan.phantom_share); then "
+    "export and tune it"
+)
 
 
 class Tuned(StrEnum):
@@ -52,7 +61,7 @@ def export_command(
 
     card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
     made = f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}"
-    typer.echo(f"{made}; tune it before use: python -m training tune --model {to}")
+    typer.echo(f"{made}; tune it before use: python -m training tune --model {quote(str(to))}")
 
 
 def average_command(
@@ -89,6 +98,7 @@ def tune_command(
     model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
     from nodescan.inference.card import CARD_FILE, checked_weights, load_card, save_card
     from nodescan.whole_files import write_beside
+    from training.discs import check_phantoms_fit
     from training.eight_bits import with_ranges
     from training.manifest import SPLITS
 
@@ -104,7 +114,10 @@ def tune_command(
         if split not in SPLITS:
             raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
         source = partial(_outlined, manifest, data, slides, split)
-    checked_weights(load_card(model), model)  # before the slides, which take an hour
+    card = load_card(model)
+    checked_weights(card, model)  # before the slides, which take an hour
+    if only is not Tuned.UNCERTAINTY:
+        check_phantoms_fit(card.spacing_um)
     known, described = source()
     with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
@@ -160,12 +173,13 @@ def _choose(
     trials = tune(known, maps, settings, discs=discs)
     for trial in trials[:10]:
         typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
-    best = steadiest(trials).rule
-    chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
     planted = [*discs, *thin_maps(predictor, DISC_SEEDS_TUNED)]
-    found_from = found_from_um(measured_discs(planted, best, settings))
+    found_from_of = cache(lambda rule: found_from_um(measured_discs(planted, rule, settings)))
+    best = steadiest(trials, sees_phantoms=lambda rule: found_from_of(rule) is not None).rule
+    chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
+    found_from = found_from_of(best)
     if found_from is None:
-        typer.echo("phantoms: missed, or taken for tumour as a whole; no slide will be complete (model_not_tuned)")
+        typer.echo(_PHANTOMS_MISSED)
     try:
         decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
     except ValidationError as error:
@@ -267,20 +281,22 @@ def _laid_out(patches: Path, tool: Path | None, seeds: str, work: Path) -> "tupl
     """Slides of every second patch, and what they are in words."""
     from training.composites import half_of, make_composites
     from training.known_slides import check_both_kinds
+    from training.provenance import COMPOSITES
 
     known = make_composites(tool, half_of(patches, work, half=1), seed_range(seeds), to=work)
     check_both_kinds(known)
-    return known, f"{len(known)} composites of every second validation patch, seeds {seeds}"
+    return known, f"{len(known)} {COMPOSITES}, seeds {seeds}"
 
 
 def _outlined(manifest: Path, data: Path, slides: str, split: str) -> "tuple[list[KnownSlide], str]":
     """Slides of a manifest, and what they are in words."""
     from training.annotated_slides import annotated_slides
     from training.manifest import chosen, read_data_manifest
+    from training.provenance import OUTLINED
 
     rows = [row for row in chosen(read_data_manifest(manifest), slides) if row.split == split]
     known = annotated_slides(rows, data, tell=typer.echo)
-    return known, f"{len(known)} outlined slides of split {split} of {manifest.name}"
+    return known, f"{len(known)} {OUTLINED} of split {split} of {manifest.name}"
 
 
 def _reference(model: str | None, path: Path, mpp: float) -> "TilePredictor":

@@ -8,27 +8,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import shapely
 from scipy import ndimage
 
-from nodescan.annotations import Outlines, read_outlines
 from nodescan.batch.lock import held
 from nodescan.config import load_config
-from nodescan.domain.naming import few, how_many
+from nodescan.domain.naming import few
 from nodescan.domain.report import RESULT_VERSION
-from nodescan.domain.slide import SlideRef
-from nodescan.domain.units import Spacing
-from nodescan.errors import AnnotationError, NodescanError, SlideError, UnmeasurableError, UsageError
+from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
 from nodescan.imaging.coverage import coverage
-from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Slide
 from nodescan.level_check import LEAST_LIKENESS
-from nodescan.overview import view_whole
 from nodescan.scan_settings import ScanSettings
-from nodescan.slides import open_slide
 from nodescan.whole_files import output_errors, written_beside
-from training.block_mask import BlockMask, draw_mask, empty_mask, load_block_mask
-from training.manifest import DIGESTS, DataSlide, digest_of
+from training.block_mask import load_block_mask
+from training.manifest import DataSlide
 from training.slide_index import (
     INDEX_FILE,
     SPACING_UM,
@@ -44,7 +37,7 @@ from training.slide_index import (
     open_cells,
     write_index,
 )
-from training.sound_slides import check_sound
+from training.sound_slides import check_sum, open_measured, sound_slide
 from training.strata import EDGE_UM, NEAR_UM, cell_strata
 
 Tell = Callable[[str], None]
@@ -54,9 +47,6 @@ MIN_TISSUE = 0.5
 
 _OUTLINES_VERSION = 2
 """Grows with each change to what is made of the same outlines; RESULT_VERSION does with one to what tissue is."""
-
-OUTSIDE_SHARE = 0.01
-"""Of an outline's area that may lie outside of its slide: outlines are drawn to the rim by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +110,6 @@ def _indexed(rows: Sequence[DataSlide], jobs: Sequence[_Job], to: Path, *, tell:
     return tuple(known[job.row.slide_id] for job in jobs)
 
 
-def open_measured(slide_id: str, path: Path) -> Slide:
-    """The slide. Raises SlideError; where its spacing isn't known, without the remedy of a scan, --mpp."""
-    try:
-        return open_slide(SlideRef(slide_id, path))
-    except UnmeasurableError as error:
-        remedy = "write its resolution into the file's tags, or write yes into its `excluded`"
-        raise UnmeasurableError(error.slide, error.reason, remedy) from error
-
-
-def outlines_on(slide: Slide, annotation: Path) -> Outlines:
-    """The outlines of a tumour slide. Raises AnnotationError where there are none or they don't belong to it."""
-    outlines = read_outlines(annotation).on_canvas(slide.info.shown_from_px)
-    if outlines.lesions().is_empty:
-        raise _without_tumour(annotation, left_out=outlines.left_out)
-    _check_inside(annotation, outlines, slide)
-    return outlines
-
-
 def _jobs(rows: Sequence[DataSlide], data: Path, tell: Tell) -> list[_Job]:
     """What is to be prepared: everything is looked for before the first slide is opened."""
     jobs, missing = [], []
@@ -169,22 +141,11 @@ def _kept_or_prepared(
         signed = replace(signed, signature=_signature(signed, settings))
         if old and old.signature == signed.signature and _whole(old, to):
             return old, ("prepared already",)
-        _check_sum(job)
+        check_sum(job.row, job.path)
         if old:
             del known[job.row.slide_id]
             write_index(known.values(), to)
         return _prepared(signed, slide, to, settings=settings)
-
-
-def _check_sum(job: _Job) -> None:
-    """Raises UsageError where the slide isn't the one that the manifest's checksum was made of."""
-    expected = job.row.checksum
-    algorithm = DIGESTS[len(expected)] if expected else ""
-    if expected and digest_of(job.path, algorithm) != expected:
-        raise UsageError(
-            f"{job.path}: wrong checksum: its {algorithm} isn't the manifest's {expected[:12]}...; "
-            "fetch it again, or correct the manifest"
-        )
 
 
 def _whole(row: IndexRow, to: Path) -> bool:
@@ -200,30 +161,24 @@ def _whole(row: IndexRow, to: Path) -> bool:
 
 def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> tuple[IndexRow, tuple[str, ...]]:
     """Writes the files of one slide; its row of the index, and what is to be said of it."""
-    frame = slide.frame_spacing(*SPACING_UM)
-    width, height = slide.frame_size(frame)
-    shape = (-(-height // STRIDE_PX), -(-width // STRIDE_PX))
-    overview, unread = view_whole(slide, settings.overview)
-    tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
-    doubts = check_sound(slide, overview, tissue, frame)
-    mask, ignored, notes = _drawn(job, slide, frame)
+    sound = sound_slide(slide, job.annotation, settings)
+    frame, (width, height), shape, tissue = sound.frame, sound.size, sound.cells, sound.tissue
     cell = frame.scaled(STRIDE_PX)
     shown = tissue.tissue if tissue.unseen is None else tissue.tissue & ~tissue.unseen  # gaps teach nothing
     covered = coverage(shown, tissue.spacing, shape=shape, spacing=cell) >= MIN_TISSUE
-    shares = mask.cell_shares(STRIDE_PX, shape)
-    if unread.any():
-        notes = (*notes, f"{unread.mean():.1%} of the overview can't be read, and nothing is drawn from there")
-    elif job.annotation and not coverage(tissue.wanted, tissue.spacing, shape=shape, spacing=cell)[shares > 0].any():
-        raise _beside_tissue(job.annotation, slide)
-    unknown = ignored.cell_shares(STRIDE_PX, shape) > 0
+    shares = sound.mask.cell_shares(STRIDE_PX, shape)
+    notes = sound.notes
+    if sound.unread.any():
+        notes = (*notes, f"{sound.unread.mean():.1%} of the overview can't be read, and nothing is drawn from there")
+    unknown = sound.ignored.cell_shares(STRIDE_PX, shape) > 0
     around = ndimage.binary_dilation(unknown, np.ones((3, 3)))  # what a patch's label speaks of reaches a cell further
     found = cell_strata(shares, covered, cell, exhaustive=job.row.exhaustive & ~around).ravel()
     parts = [np.flatnonzero(found == stratum).astype(np.uint32) for stratum in Stratum]
     with output_errors(to):
         with written_beside(cells_file(to, job.row.slide_id)) as part, part.open("wb") as file:
             np.save(file, np.concatenate(parts))
-        mask.save(mask_file(to, job.row.slide_id))
-        ignored.save(ignored_file(to, job.row.slide_id))
+        sound.mask.save(mask_file(to, job.row.slide_id))
+        sound.ignored.save(ignored_file(to, job.row.slide_id))
     row = job.row
     entry = IndexRow(
         row.slide_id,
@@ -237,58 +192,12 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
         width,
         height,
         round(tissue.area_um2 / 1e6, 4),
-        round(mask.tumour_px * frame.pixel_area_um2 / 1e6, 6),
+        round(sound.mask.tumour_px * frame.pixel_area_um2 / 1e6, 6),
         *(len(parts[stratum]) for stratum in Stratum),
         fingerprint=job.fingerprint,
         signature=job.signature,
     )
-    return entry, (_summary(entry), *notes, *doubts)
-
-
-def _drawn(job: _Job, slide: Slide, frame: Spacing) -> tuple[BlockMask, BlockMask, tuple[str, ...]]:
-    """Masks of the tumour and of what is ignored, and what must be known of the outlines."""
-    size = slide.frame_size(frame)
-    if job.annotation is None:
-        return empty_mask(size), empty_mask(size), ()
-    outlines = outlines_on(slide, job.annotation)
-    left_out = replace(outlines, tumour=outlines.ignored, excluded=shapely.MultiPolygon())
-    mask, ignored = (draw_mask(each, size, level0=slide.info.spacing, frame=frame) for each in (outlines, left_out))
-    if mask.tumour_px == 0:  # smaller than a pixel: all of the slide would be taught as normal
-        raise _without_tumour(job.annotation, left_out=outlines.left_out)
-    return mask, ignored, outlines.notes
-
-
-def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
-    """What to raise of a tumour slide that would all be taught as normal. left_out: outlines that say nothing."""
-    hint = f"; {how_many(left_out, 'outline')} in no group, or to be ignored: put them into one, such as Tumor"
-    return AnnotationError(
-        f"{annotation}: outlines no tumour, or cuts all of it out, but the manifest says that the slide holds some"
-        + (hint if left_out else "")
-    )
-
-
-def _beside_tissue(annotation: Path, slide: Slide) -> AnnotationError:
-    """What to raise of outlines that lie beside all tissue: the tumour that was meant would be taught as normal."""
-    return AnnotationError(
-        f"{annotation}: outlines tumour where its slide {slide.ref.path.name} shows no tissue; it belongs to another "
-        "slide, or was drawn at another magnification"
-    )
-
-
-def _check_inside(annotation: Path, outlines: Outlines, slide: Slide) -> None:
-    """Raises AnnotationError where an outline lies off the slide, so that it must be another's."""
-    info = slide.info
-    canvas = shapely.box(0, 0, info.width_px, info.height_px)
-    off = [part for part in outlines.tumour.geoms if part.difference(canvas).area > OUTSIDE_SHARE * part.area]
-    others = (*outlines.excluded.geoms, *outlines.ignored.geoms)  # may reach over the rim as far as they like
-    off += [part for part in others if not part.intersects(canvas)]
-    if off:
-        left, top, right, bottom = off[0].bounds
-        raise AnnotationError(
-            f"{annotation}: an outline at x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f} px lies outside "
-            f"of its slide {slide.ref.path.name} ({info.width_px} x {info.height_px} px); it belongs to another "
-            "slide, or was drawn at another magnification"
-        )
+    return entry, (_summary(entry), *notes, *sound.doubts)
 
 
 def _signature(job: _Job, settings: ScanSettings) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -74,7 +75,7 @@ def prepare_command(
         )
     parts = {split: sum(entry.split == split for entry in entries) for split in SPLITS}
     counts = ", ".join(f"{count} {split}" for split, count in parts.items())
-    typer.echo(f"{to}: {len(entries)} slides ({counts}); fit with --data.init_args.index {to}")
+    typer.echo(f"{to}: {len(entries)} slides ({counts}); fit with --data.init_args.index {quote(str(to))}")
 
 
 def sample_command(
@@ -124,7 +125,9 @@ def mine_command(
     settings = MiningSettings(threshold=threshold, apart_px=64, most_per_slide=500)
     found = mine(predictor, Path(data["index"]), settings=settings, tell=typer.echo)
     write_hard_negatives(found, place)
-    then = f"fit again with --data.init_args.hard_negatives {place}" if found else "nothing to fit again with"
+    then = (
+        f"fit again with --data.init_args.hard_negatives {quote(str(place))}" if found else "nothing to fit again with"
+    )
     typer.echo(f"{place}: {len(found)} hard negatives; {then}")
 
 

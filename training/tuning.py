@@ -1,7 +1,7 @@
 """Chooses a model's decision rule on validation slides: smoothing, thresholds, and the correction of sizes."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ from nodescan.overview import overview_and_tissue
 from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
 from training.discs import DiscMap, as_scores, measured_discs, sizes_follow
-from training.known_slides import KnownSlide, SlideScore, SlideScores, score_slide, summarise
+from training.known_slides import KnownSlide, SlideScore, SlideScores, recall_above_itc, score_slide, summarise
 from training.scores import Interval
 from training.untuned import UNTUNED
 
@@ -59,10 +59,14 @@ as one that fell apart."""
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One rule and what it scored."""
+    """One rule and what it scored. recall: share of known deposits above 0.2 mm that it finds; NaN where none is known.
+
+    The class of a slide is that of its largest deposit: `worth` doesn't know of others that are missed.
+    """
 
     rule: DecisionRule
     scores: SlideScores
+    recall: Interval
 
     @property
     def worth(self) -> float:
@@ -124,7 +128,8 @@ def tune(
             if any(measured is not None for score in scores for measured in score.measured_um):
                 factor = coverage_factor(scores)
                 scores = [_expanded(score, factor) for score in scores]
-                trials.append(Trial(replace(rule, coverage_factor=factor), summarise(scores)))
+                chosen = replace(rule, coverage_factor=factor)
+                trials.append(Trial(chosen, summarise(scores), recall_above_itc(scores)))
     if not trials:
         count = sum(len(slide.deposits) for slide in slides)
         raise UsageError(
@@ -134,22 +139,41 @@ def tune(
     return sorted(trials, key=lambda trial: trial.worth, reverse=True)
 
 
-def steadiest(trials: Sequence[Trial]) -> Trial:
-    """The smoothest rule that is no worse than the best by more than one standard error of its kappa.
+def steadiest(trials: Sequence[Trial], *, sees_phantoms: Callable[[DecisionRule], bool]) -> Trial:
+    """The smoothest of the rules that are no worse than the best by more than one standard error.
 
     The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides
-    can't tell apart, the one that hangs least on single patches. Among the smoothest, the one that asks for most before
+    can't tell apart, the one that hangs least on single patches. They are told apart by `worth` and then, as a slide's
+    class says nothing of its smaller deposits, by recall. Among the smoothest, the one that asks for most before
     it calls a deposit (the highest seed threshold), then the worthiest, then the truest in size.
+
+    sees_phantoms: whether a rule finds the largest phantoms. One that doesn't would make every slide incomplete, and is
+    taken only where none of the others does.
     """
+    steady = sorted(_best_in_recall(_best_in_worth(trials)), key=_steadiness, reverse=True)
+    return next((trial for trial in steady if sees_phantoms(trial.rule)), steady[0])
+
+
+def _best_in_worth(trials: Sequence[Trial]) -> list[Trial]:
     best = max(trials, key=lambda trial: trial.worth)
-    error = _standard_error(best.scores.kappa)
-    equal = [trial for trial in trials if trial.worth >= best.worth - error]
-    return max(equal, key=lambda t: (t.rule.smoothing_um, t.rule.seed_threshold, round(t.worth, 3), -_size_error(t)))
+    least = best.worth - _standard_error(best.scores.kappa)
+    return [trial for trial in trials if trial.worth >= least]
 
 
-def _standard_error(kappa: Interval) -> float:
-    """Of a kappa, by its interval; 0 where it has none, as one that is the same in every resample."""
-    return (kappa.high - kappa.low) / (2 * 1.96) if math.isfinite(kappa.low) else 0.0
+def _best_in_recall(trials: Sequence[Trial]) -> list[Trial]:
+    """Where the best finds all, those that find all; where no known deposit is above 0.2 mm, every one."""
+    best = max((trial.recall for trial in trials), key=lambda recall: recall.value)
+    least = best.value - _standard_error(best)
+    return [trial for trial in trials if not trial.recall.value < least]
+
+
+def _steadiness(trial: Trial) -> tuple[float, ...]:
+    return trial.rule.smoothing_um, trial.rule.seed_threshold, round(trial.worth, 3), -_size_error(trial)
+
+
+def _standard_error(score: Interval) -> float:
+    """By its interval; 0 where it has none, as a kappa that is the same in every resample."""
+    return (score.high - score.low) / (2 * 1.96) if math.isfinite(score.low) else 0.0
 
 
 def _size_error(trial: Trial) -> float:

@@ -1,5 +1,6 @@
 """python -m training as a user meets it: help, and mistakes told in one line."""
 
+import shlex
 import signal
 import sys
 from dataclasses import replace
@@ -13,13 +14,16 @@ from typer.testing import CliRunner
 
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputError, SlideError, UsageError, WorkerError
-from nodescan.inference.card import load_card
+from nodescan.inference.card import find_model, load_card, save_card
+from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from tests.imaging.planted import CELL_UM, coverage, disc
 from training import commands, composites, eight_bits, fitting, model_commands, tuning
+from training import export as export_module
 from training.__main__ import main
 from training.bucket import DownloadError
 from training.commands import app
+from training.discs import disc_maps
 from training.known_slides import Known, KnownSlide
 from training.module import TumourModule
 from training.telling import told
@@ -193,6 +197,47 @@ def test_a_card_that_cannot_be_written_is_told_before_anything_is_measured(
     words = ("model-card", "--patches", tmp_path / "none.zip", "--masks", tmp_path, "--to")
     assert "is a folder; name the file to write with --to" in refused(capsys, *words, tmp_path)
     assert "file: can't be written" in refused(capsys, *words, tmp_path / "file" / "CARD.md", code=1)
+
+
+def test_commands_that_are_told_can_be_pasted(data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder's name with a space, or an umlaut and brackets, is one word of them."""
+    monkeypatch.chdir(tmp_path)
+    index, model, made = "Größe (alt)", "my models/mine", "a set"
+    monkeypatch.setattr(composites, "half_of", lambda *_, **__: tmp_path / "half.zip")
+    monkeypatch.setattr(composites, "make_composites", lambda *_, **__: [])
+    monkeypatch.setattr(export_module, "export", lambda *_, **__: load_card(find_model(None)))
+    manifest, slides = ("--manifest", str(data_set / "manifest.csv")), ("--slides", "normal_001")
+    commands = (
+        ("prepare", *manifest, *slides, "--data", str(data_set), "--to", index),
+        ("export", "c.ckpt", "--to", model),
+        ("make-composites", "--patches", "p.zip", "--to", made),
+    )
+    said = [CliRunner().invoke(app, command).output for command in commands]
+    told = [
+        line.rpartition(word)[2]
+        for text, word in zip(said, ("fit with", "use:", "Next:"), strict=True)
+        for line in (text.strip(),)
+    ]
+    assert [shlex.split(text) for text in told] == [
+        ["--data.init_args.index", index],
+        ["python", "-m", "training", "tune", "--model", model],
+        ["nodescan", "run", made, "--out", f"{made}-scan", "nodescan", "evaluate", f"{made}-scan", "--reference", made],
+    ]
+
+
+def test_a_model_of_another_magnification_is_not_shown_phantoms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would answer, and its sizes be corrected by that: refused before a slide is made or opened."""
+    monkeypatch.setattr(model_commands, "_laid_out", lambda *_: pytest.fail("slides were made"))
+    model = random_model(tmp_path / "model", "p4m-small")
+    save_card(load_card(model).model_copy(update={"spacing_um": (0.45, 0.5)}), model)
+    words = "phantoms of 0.97 um/px, which is not within the model's 0.45 to 0.5 um/px"
+    assert words in refused(capsys, "measure-discs", "--model", model)
+    assert words in refused(capsys, "tune", "--model", model, "--patches", "p.zip")
+    assert words in refused(capsys, "tune", "--model", model, "--patches", "p.zip", "--only", "decision")
+    with pytest.raises(UsageError, match=words):
+        disc_maps(open_predictor(model, precision="float32"), [1])
 
 
 def test_mining_writes_over_no_file_but_an_earlier_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

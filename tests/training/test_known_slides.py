@@ -15,16 +15,20 @@ from PIL import Image
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.errors import AnnotationError, OutputError, UsageError
+from nodescan.errors import AnnotationError, OutputError, SlideError, UsageError
 from nodescan.evaluation.reference import read_reference
 from nodescan.imaging.sizing import deposit_of, greatest_diameter
 from nodescan.phantoms.outlines import Shape
 from nodescan.slides import open_slide
 from tests.fakes import silent
-from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, ZOOM
+from tests.test_level_check import mottled
+from tests.test_missing import reduced
+from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, ZOOM, Disc, write_asap, write_pyramid
+from training import sound_slides
 from training.annotated_slides import annotated_slides
 from training.composite_slide import NODE_MM, make_composite_slide
 from training.composites import MOSAIC, known_composite, linked, make_composites
@@ -90,7 +94,8 @@ def test_slides_that_are_not_wholly_outlined_say_why_they_are_left_out(data_set:
 def test_an_excluded_slide_is_left_out_with_its_reason(data_set: Path) -> None:
     """Of either kind, however well it is outlined."""
     said: list[str] = []
-    rows = [row for row in read_data_manifest(data_set / "manifest.csv") if row.slide_id != "tumor_010"]
+    listed = read_data_manifest(data_set / "manifest.csv")
+    rows = [replace(row, split="valid") for row in listed if row.slide_id != "tumor_010"]
     names = {"tumor_001", "normal_001"}
     rows = [replace(row, excluded=True, why="out of focus") if row.slide_id in names else row for row in rows]
     slides = {slide.name for slide in annotated_slides(rows, data_set, tell=said.append)}
@@ -141,6 +146,43 @@ def test_a_tumour_slide_whose_file_outlines_none_is_refused(data_set: Path, tmp_
     (tmp_path / "data" / tumour.annotation_key).write_text("<ASAP_Annotations><Annotations/></ASAP_Annotations>")
     with pytest.raises(AnnotationError, match="outlines no tumour, or cuts all of it out"):
         annotated_slides(rows, tmp_path / "data", tell=silent)
+
+
+def test_a_slide_that_prepare_refuses_is_not_tuned_on(data_set: Path, tmp_path: Path) -> None:
+    """Outlines on glass, another file than the manifest's, a level of another slide: what is found would be judged
+    by a truth that isn't the slide's."""
+    data = tmp_path / "data"
+    shutil.copytree(data_set, data)
+    tumour, normal = sorted(rows_of(data_set, "valid"), key=lambda row: row.label, reverse=True)
+    with pytest.raises(UsageError, match=r"normal_002.tif: wrong checksum: its sha256 isn't the manifest's 0f0f0f0f0f"):
+        annotated_slides([tumour, replace(normal, checksum="0f" * 32)], data, tell=silent)
+    write_asap(data / tumour.annotation_key, (Disc(20, 20, 19),))
+    with pytest.raises(AnnotationError, match=r"outlines tumour where its slide tumor_002.tif shows no tissue"):
+        annotated_slides([tumour, normal], data, tell=silent)
+    write_pyramid(data / normal.key, mottled(0), reduced(mottled(1), 2))
+    with pytest.raises(SlideError, match="shows another picture than the full resolution"):
+        annotated_slides([normal, tumour], data, tell=silent)
+
+
+def test_a_pixel_size_that_the_nuclei_contradict_is_told_before_tuning(
+    data_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All sizes that the correction is fitted to would be off by the same factor."""
+    flag = Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times their usual size.")
+    monkeypatch.setattr(sound_slides, "begin_spacing_check", lambda *_: lambda: (flag,))
+    said: list[str] = []
+    annotated_slides(rows_of(data_set, "valid"), data_set, tell=said.append)
+    assert sorted(said) == [f"{name}: {flag.message}" for name in ("normal_002", "tumor_002")]
+
+
+def test_tuning_on_slides_that_were_learned_from_is_told(data_set: Path) -> None:
+    """Once; slides of another split are tuned on without a word."""
+    said: list[str] = []
+    annotated_slides(rows_of(data_set, "valid"), data_set, tell=said.append)
+    assert not said
+    rows = [row for row in rows_of(data_set, "train") if row.exhaustive]
+    annotated_slides(rows, data_set, tell=said.append)
+    assert len([line for line in said if "are of split train" in line and "too good" in line]) == 1
 
 
 def test_nothing_can_be_chosen_on_slides_of_one_kind_or_missing_ones(data_set: Path, tmp_path: Path) -> None:

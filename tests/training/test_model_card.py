@@ -16,16 +16,20 @@ from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from tests.fakes import ColourPredictor
+from training import model_card
 from training.card_commands import RECIPE as RELEASED
+from training.card_commands import model_card_command
 from training.discs import DiscBias
 from training.known_slides import SlideScore, summarise
 from training.mask_evaluation import MaskScores
 from training.model_card import (
+    CardSources,
     Measured,
     Speed,
     Words,
     _seconds_per_mm2,
     check_composites,
+    check_recipe,
     figure,
     measure_speeds,
     read_composite_scores,
@@ -34,6 +38,7 @@ from training.model_card import (
 )
 from training.patch_evaluation import scores_of
 from training.patches import Patches
+from training.provenance import ranges_chosen_on, temperature_chosen_on
 from training.scores import Interval
 from training.telling import flat
 from training.worst_patches import contact_sheet, worst, write_sheet
@@ -200,6 +205,83 @@ def test_what_was_trained_on_is_not_guessed_at() -> None:
         shown = replace(measured(), card=card)
         text = render(shown, composites=None, recipe=RECIPE, pictures=None, words=Words("not stated"))
         assert (words in text, "isn't stated" in text) == (True, card is untold)
+
+
+def of_a_lab(**decision: object) -> Measured:
+    """Figures of a model that nodescan doesn't come with, tuned on outlined slides."""
+    released = measured()
+    told = {"chosen_on": "4 outlined slides of split valid of mine.csv; the smoothest of 164", "covered_on": None}
+    changed = {
+        "name": "mine",
+        "architecture": "p4m-small",
+        "weights_sha256": "0" * 64,
+        "temperature": 1.0,
+        "training_data": "not stated",
+        "decision": released.card.decision.model_copy(update=told | decision),
+    }
+    return replace(released, card=released.card.model_copy(update=changed))
+
+
+def test_the_card_of_a_labs_model_claims_nothing_of_the_released_ones_training() -> None:
+    """What isn't known of it is not stated: no data set, no recipe, nothing fitted to patches."""
+    c = summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), (30.0,), 1), SlideScore(NONE, NONE, (), (), (), 0)])
+    composites = {name: value for name, value in flat(c).items() if not name.endswith("_95")}
+    shown = {"composites": composites, "pictures": ("a.jpg", "b.jpg"), "words": Words("not stated")}
+    text = render(of_a_lab(), recipe=[], **shown)
+    for claim in (
+        "CAMELYON16 (CC0)",
+        "highest AUC",
+        "all validation patches",
+        "two centres",
+        "tiles of one slide",
+        "pcam",
+    ):
+        assert claim in render(measured(), recipe=RECIPE, **shown)
+        assert claim not in text
+    for said in (
+        "| trained on | not stated | not stated |",
+        "| weights (which checkpoint, or the mean of which) | not stated |",
+        "| temperature (1.0) | nothing: as it was exported |",
+        "| ranges for int8 | tiles of 4 outlined slides of split valid of mine.csv, and of phantoms |",
+        "Not stated: the configurations were not named for this card (`--recipe`).",
+    ):
+        assert said in text, said
+
+
+def test_temperature_and_ranges_are_ascribed_to_what_they_were_chosen_on() -> None:
+    """Composites are laid out of patches, whose labels the temperature is fitted to; outlined slides leave it."""
+    composites = of_a_lab(chosen_on="8 composites of every second validation patch, seeds 1-8; the smoothest").card
+    fitted = composites.model_copy(update={"temperature": 0.9})
+    assert temperature_chosen_on(composites) == "nothing: as it was exported"
+    assert temperature_chosen_on(fitted) == "the validation patches"
+    assert temperature_chosen_on(of_a_lab().card.model_copy(update={"temperature": 0.9})) == "not stated"
+    assert ranges_chosen_on(composites).startswith("tiles of slides laid out of every second validation patch")
+    assert ranges_chosen_on(composites.model_copy(update={"int8_ranges": None})).startswith("none")
+    assert ranges_chosen_on(of_a_lab(chosen_on="nothing: not tuned yet").card) == "not stated"
+
+
+def test_only_the_released_model_has_its_recipe_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another model's stays empty; what is named is taken, in its order."""
+    asked = list[CardSources]()
+
+    def note(sources: CardSources, _: Path) -> Measured:
+        asked.append(sources)
+        return measured()
+
+    monkeypatch.setattr(model_card, "write_model_card", note)
+    own = random_model(tmp_path / "own", "p4m-small")
+    for model, recipe in ((None, None), (str(own), None), (str(own), [Path("a.yaml"), Path("b.yaml")])):
+        model_card_command(tmp_path, tmp_path, model=model, recipe=recipe)
+    assert [sources.recipe for sources in asked] == [RELEASED, (), (Path("a.yaml"), Path("b.yaml"))]
+
+
+def test_a_recipe_of_another_network_is_refused() -> None:
+    """The last one made the model; one before may have made its teacher."""
+    small = {**RECIPE[0], "model": {**RECIPE[0]["model"], "architecture": "p4m-small"}}
+    check_recipe([RECIPE[0], small], of_a_lab().card)
+    check_recipe([], of_a_lab().card)
+    with pytest.raises(UsageError, match=r"pcam\.yaml: trains a network p4m, and mine is p4m-small; give --recipe"):
+        check_recipe([small, RECIPE[0]], of_a_lab().card)
 
 
 def test_the_worst_answers_come_first() -> None:

@@ -293,7 +293,7 @@ def test_what_of_the_overview_cannot_be_read_is_said(
         unread[: unread.shape[0] // 2] = True
         return picture, unread
 
-    monkeypatch.setattr("training.prepare.view_whole", view_torn)
+    monkeypatch.setattr("training.sound_slides.view_whole", view_torn)
     told: list[str] = []
     prepare([row_of("normal_001")], data_set, tmp_path / "index", tell=told.append)
     assert re.search(r"normal_001: (49|50)\.\d% of the overview can't be read, and nothing is drawn", told[-1])

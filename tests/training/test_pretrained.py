@@ -119,10 +119,10 @@ def test_only_of_a_network_that_scans_it_is_said_how_to_make_a_model(
     architecture: str, told: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """export would refuse a rival's checkpoint."""
-    best = SimpleNamespace(best_model_path="best.ckpt", monitor="valid/auc", best_model_score=0.9)
+    best = SimpleNamespace(best_model_path="my runs/best.ckpt", monitor="valid/auc", best_model_score=0.9)
     trainer = SimpleNamespace(checkpoint_callbacks=[best], is_global_zero=True)
     cli = SimpleNamespace(trainer=trainer, model=SimpleNamespace(hparams={"architecture": architecture}))
     TrainingCLI.after_fit(cli)
     said = capsys.readouterr().out
-    assert "best checkpoint, valid/auc 0.9000: best.ckpt" in said
-    assert ("python -m training export best.ckpt" in said) == told
+    assert "best checkpoint, valid/auc 0.9000: my runs/best.ckpt" in said
+    assert ("python -m training export 'my runs/best.ckpt' --to" in said) == told

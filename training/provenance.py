@@ -1,0 +1,31 @@
+"""What may be said of where a model's weights and numbers come from: of the released one all, of another its card's."""
+
+from nodescan.inference.card import ModelCard, find_model, load_card
+
+COMPOSITES = "composites of every second validation patch"
+OUTLINED = "outlined slides"
+"""How a card's chosen_on names the slides that its decision was chosen on."""
+
+NOT_STATED = "not stated"
+
+
+def is_released(card: ModelCard) -> bool:
+    """Whether its weights are those that nodescan comes with, however it was tuned since."""
+    return card.weights_sha256 == load_card(find_model(None)).weights_sha256
+
+
+def temperature_chosen_on(card: ModelCard) -> str:
+    """In words. `tune` fits it to labelled patches alone; `export` writes 1."""
+    if card.temperature == 1:
+        return "nothing: as it was exported"
+    return "the validation patches" if COMPOSITES in card.decision.chosen_on else NOT_STATED
+
+
+def ranges_chosen_on(card: ModelCard) -> str:
+    """In words: `tune` measures them on the slides that it chooses thresholds on."""
+    if card.int8_ranges is None:
+        return "none: it doesn't answer in eight bits"
+    slides = card.decision.chosen_on.partition(";")[0]
+    if COMPOSITES in slides:
+        return "tiles of slides laid out of every second validation patch, and of phantoms"
+    return f"tiles of {slides}, and of phantoms" if OUTLINED in slides else NOT_STATED
