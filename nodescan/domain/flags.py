@@ -128,6 +128,11 @@ def codes_of(flags: Iterable[Flag]) -> frozenset[str]:
     return frozenset(flag.code for flag in flags)
 
 
+def each_code(flags: Iterable[Flag]) -> tuple[str, ...]:
+    """The codes in the order of the flags; one that several have stands once."""
+    return tuple(dict.fromkeys(flag.code for flag in flags))
+
+
 def reasons(flags: Iterable[Flag]) -> tuple[str, ...]:
     """Why a slide isn't complete, in the words of its flags."""
     return tuple(flag.message for flag in flags if flag.code in REASONS)
