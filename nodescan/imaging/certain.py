@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from shapely import STRtree, covers, get_coordinates, maximum_inscribed_circle
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
@@ -96,12 +97,13 @@ class _Sure:
 def _never_a_part(sure: Sequence[_Sure], lowered: FoundFoci) -> tuple[PlaceUm, ...]:
     """Places in those that nothing at the lowered threshold outgrows, as far as it may go on any map (find_wholes)."""
     wholes = lowered.deposits(Micrometers(0.0))
+    longest_um = np.array([whole.diameter_um for whole in wholes])
     tree = STRtree([to_shape(whole.outline) for whole in wholes])
-    around = [tree.query(Point(one.place), predicate="intersects").tolist() for one in sure]
+    around = [tree.query(Point(one.place), predicate="intersects") for one in sure]
     return tuple(
         one.place
         for one, indices in zip(sure, around, strict=True)
-        if indices and max(wholes[index].diameter_um for index in indices) <= one.least_um
+        if indices.size and max(longest_um[indices]) <= one.least_um
     )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import shapely
 
 from nodescan.domain.decision import DecisionRule
@@ -50,12 +51,12 @@ def at_lowered(
 def _parts(wide: Sequence[Deposit], found: Sequence[Deposit]) -> list[list[Deposit]]:
     """For each of the wide deposits those found that lie in it: each in the one that it has the most in common with."""
     parts: list[list[Deposit]] = [[] for _ in wide]
-    shapes = [to_shape(whole.outline) for whole in wide]
+    shapes = np.array([to_shape(whole.outline) for whole in wide])
     tree = shapely.STRtree(shapes)
     for part in found:
         outline = to_shape(part.outline)
-        near = tree.query(outline, predicate="intersects").tolist()
-        if near:
-            common = [outline.intersection(shapes[one]).area if len(near) > 1 else 1.0 for one in near]
-            parts[near[common.index(max(common))]].append(part)
+        near = tree.query(outline, predicate="intersects")
+        if near.size:
+            common = shapely.intersection(outline, shapes[near])
+            parts[int(near[shapely.area(common).argmax()])].append(part)  # pyright: ignore[reportUnknownMemberType]  shapely comes half typed
     return parts
