@@ -15,11 +15,12 @@ from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
 from nodescan.domain.report import ModelIdentity
 from nodescan.domain.slide import BoundsUm
-from nodescan.domain.verdict import class_found, waist_flags
+from nodescan.domain.verdict import class_found, waist_flags, whole_flags
 from nodescan.examination import Examination
 from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.lowered import find_wholes
 from nodescan.imaging.quality import stain_flags
 from nodescan.imaging.tissue import excluded_flags
 from nodescan.imaging.waists import find_waists
@@ -186,7 +187,8 @@ def pattern_flags(
         for reading in readings
     ]
     waists = waist_flags(deposits, find_waists(deposits, joining_gap_um=own_gap_um))
-    flags = (*dispersed_flags(deposits), *joining_gap_flags(raised), *waists)
+    wholes = find_wholes(examination.probability, predictor.decision, settings.segmentation, found=deposits)
+    flags = (*dispersed_flags(deposits), *joining_gap_flags(raised), *whole_flags(deposits, wholes), *waists)
     if own_gap_um > 0 and deposits:
         asked = f"Foci at most {own_gap_um:g} µm apart were measured as one deposit, as the settings ask."
         flags = (*flags, Flag("foci_joined", asked))

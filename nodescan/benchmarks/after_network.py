@@ -15,6 +15,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.lowered import find_wholes
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.scan_settings import ScanSettings
@@ -32,7 +33,8 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class MapTimes:
-    """Seconds for each step after the network; gaps: the deposits again at every other joining gap, for a flag."""
+    """Seconds for each step after the network; gaps, wholes: the deposits again, at every other joining gap and at a
+    lower threshold, for flags."""
 
     width_mm: float
     height_mm: float
@@ -42,11 +44,12 @@ class MapTimes:
     deposits_s: float
     detections_s: float
     gaps_s: float
+    wholes_s: float
     limit_s: float = LIMIT_S
 
     @property
     def total_s(self) -> float:
-        return self.stitch_s + self.deposits_s + self.detections_s + self.gaps_s
+        return self.stitch_s + self.deposits_s + self.detections_s + self.gaps_s + self.wholes_s
 
 
 def time_map(
@@ -58,6 +61,7 @@ def time_map(
     deposits_s, deposits = _timed(lambda: find_deposits(probability, rule, settings.segmentation))
     detections_s, _ = _timed(lambda: find_detections(probability, settings.detections))
     gaps_s, _ = _timed(lambda: gap_readings(probability, rule, settings.segmentation, found=deposits))
+    wholes_s, _ = _timed(lambda: find_wholes(probability, rule, settings.segmentation, found=deposits))
     return MapTimes(
         width_mm=size_mm[0],
         height_mm=size_mm[1],
@@ -67,6 +71,7 @@ def time_map(
         deposits_s=deposits_s,
         detections_s=detections_s,
         gaps_s=gaps_s,
+        wholes_s=wholes_s,
     )
 
 

@@ -133,6 +133,7 @@ def _map(model: str | None, *, as_json: bool) -> int:
         ("deposits", f"{times.deposits_s:.2f} s to segment, label and measure"),
         ("detections", f"{times.detections_s:.2f} s"),
         ("joining gaps", f"{times.gaps_s:.2f} s"),
+        ("lower threshold", f"{times.wholes_s:.2f} s"),
         ("together", f"{times.total_s:.2f} s, allowed {times.limit_s:g}"),
     )
     return _show({**asdict(times), "total_s": times.total_s}, rows, as_json=as_json)

@@ -171,6 +171,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     command: the words as typed.
     """
     from nodescan.batch.record import redo_command, to_redo
+    from nodescan.domain.flags import each_code
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
     from nodescan.reports.wording import largest_words
 
@@ -180,7 +181,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
             report.status.value,
             report.class_word,
             largest_words(report),
-            ", ".join(flag.code for flag in report.flags),
+            ", ".join(each_code(report.flags)),
         )
         for report in result.reports
     ]

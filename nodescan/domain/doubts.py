@@ -43,6 +43,19 @@ class Waist:
     parts_um: tuple[Micrometers, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """What deposits, or one, may be no more than parts of: one deposit at a threshold lower than the model's.
+
+    Its length is surely off by no less than uncertainty_um (about 95 %), whatever the threshold does to it.
+    """
+
+    deposit_ids: tuple[int, ...]
+    diameter_um: Micrometers
+    uncertainty_um: Micrometers
+    threshold: float
+
+
 def gap_reading(gap_um: Micrometers, deposits: Sequence[Deposit]) -> GapReading:
     """The reading of deposits that were found with this gap."""
     largest_um = max((deposit.diameter_um for deposit in deposits), default=None)

@@ -27,6 +27,7 @@ DOUBTS = (
     "nuclei_out_of_scale",
     "borderline",
     "joining_gap",
+    "may_be_one_deposit",
     "may_be_two_foci",
     "dispersed_pattern",
     "cell_count_review",
@@ -45,6 +46,7 @@ LEAPING_DOUBTS = frozenset(
         "class_against_size",
         "deposit_cut_off",
         "joining_gap",
+        "may_be_one_deposit",
         "nuclei_out_of_scale",
         "review_before_scan",
         "tissue_cut_off",
@@ -92,7 +94,17 @@ RESTATED = frozenset(
 )
 """Flags that follow from the deposits alone: after a review they are said anew, of the deposits that are left."""
 
-AS_FOUND = frozenset({"deposit_cut_off", "joining_gap", "may_be_two_foci", "size_may_span_foci", "tumour_on_glass"})
+AS_FOUND = frozenset(
+    {
+        "deposit_cut_off",
+        "joining_gap",
+        "may_be_one_deposit",
+        "may_be_two_foci",
+        "size_may_be_of_part",
+        "size_may_span_foci",
+        "tumour_on_glass",
+    }
+)
 """Flags of the deposits as the software found them: after a review they are kept, as said before it."""
 
 TOLD_FIRST = (
@@ -114,6 +126,11 @@ TOLD_FIRST = (
 def codes_of(flags: Iterable[Flag]) -> frozenset[str]:
     """Which codes there are, in no order."""
     return frozenset(flag.code for flag in flags)
+
+
+def each_code(flags: Iterable[Flag]) -> tuple[str, ...]:
+    """The codes in the order of the flags; one that several have stands once."""
+    return tuple(dict.fromkeys(flag.code for flag in flags))
 
 
 def reasons(flags: Iterable[Flag]) -> tuple[str, ...]:

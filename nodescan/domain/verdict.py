@@ -12,7 +12,7 @@ from nodescan.domain.classification import (
     is_count_near_limit,
 )
 from nodescan.domain.deposits import Deposit, largest_class
-from nodescan.domain.doubts import Waist, dispersed_count, dispersed_foci
+from nodescan.domain.doubts import Waist, Whole, dispersed_count, dispersed_foci
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
 from nodescan.domain.naming import few, how_many
@@ -142,7 +142,42 @@ def waist_flags(deposits: Sequence[Deposit], waists: Sequence[Waist]) -> tuple[F
     if lower < class_found(deposits):
         text = f"{said} If these are two each, the slide's class is {lower.word}: see whether they are connected."
         return (Flag("may_be_two_foci", text),)
-    return (Flag("size_may_span_foci", f"{said} The slide's class can't change by it."),)
+    return (Flag("size_may_span_foci", f"{said} Were these two each, the slide's class would be the same."),)
+
+
+def whole_flags(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> tuple[Flag, ...]:
+    """Deposits that may be parts of a longer one, and whether the slide's class would be higher by that.
+
+    It would be where the whole, within its uncertainty, passes a limit, as a size of one piece would be borderline
+    there: a long, thin or curved deposit comes out in pieces where the network is less sure of it.
+    """
+    stated = class_found(deposits)
+    higher = [whole for whole in wholes if _longest_class(whole) > stated]
+    if higher:
+        highest = max(map(_longest_class, higher))
+        text = f"{_parted(deposits, higher)} The slide's class may be {highest.word}: see whether tumour goes on there."
+        return (Flag("may_be_one_deposit", text),)
+    if wholes:
+        text = f"{_parted(deposits, wholes)} The slide's class would be the same."
+        return (Flag("size_may_be_of_part", text),)
+    return ()
+
+
+def _longest_class(whole: Whole) -> Metastasis:
+    return classify(Micrometers(whole.diameter_um + whole.uncertainty_um))
+
+
+def _parted(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> str:
+    by_id = {deposit.id: deposit for deposit in deposits}
+    named: list[str] = []
+    for whole in wholes:
+        longest = by_id[min(whole.deposit_ids)]
+        own = size_in_mm(longest.diameter_um, longest.diameter_uncertainty_um)
+        ids = [f"no. {one}" for one in whole.deposit_ids]
+        parts = f"{few(ids, 5)} (the longest {own}) are one" if len(ids) > 1 else f"{ids[0]} ({own}) is one"
+        named.append(f"{parts} of {size_in_mm(whole.diameter_um, whole.uncertainty_um)}")
+    less = f"With a threshold of {wholes[0].threshold:.2g}, a little below the model's,"
+    return f"May be parts of a longer deposit. {less} {few(named, 3)}."
 
 
 def _waisted(deposit: Deposit, waist: Waist) -> str:

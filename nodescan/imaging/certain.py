@@ -1,9 +1,10 @@
 """Deposits that are there, and of their class, whichever way small errors of the map fall."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from shapely import covers, get_coordinates, maximum_inscribed_circle
+import numpy as np
+from shapely import STRtree, covers, get_coordinates, maximum_inscribed_circle
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
 
@@ -14,6 +15,8 @@ from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.imaging.cutting import as_cut_off
+from nodescan.imaging.lowered import at_lowered
+from nodescan.imaging.outlines import threshold_step
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
 from nodescan.imaging.sizing import to_shape
 
@@ -37,15 +40,15 @@ def certain_deposits(
     probability: smoothed, at most `tolerance` from the true map. Then the true deposits lie between those found at
     thresholds that much lower and that much higher. A deposit is certain if it is found at both, with one class above
     isolated tumour cells, far from the limits, and about as long, if it is cut off at both or at neither, and if all
-    in it that could make a deposit hangs together on any such map. Its size may still differ a little. at_edge: whether
-    a deposit is cut off.
+    in it that could make a deposit hangs together on any such map, on none of which it may be a part of a longer one
+    (find_wholes). Its size may still differ a little. at_edge: whether a deposit is cut off.
 
     Empty where foci are joined over a gap, where the pattern of foci is judged differently at the two thresholds, or
     where the outline's and the seed's threshold lie too near to each other for the tolerance.
     """
     low, high = rule.threshold - tolerance, rule.threshold + tolerance
     seeds = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
-    if settings.joining_gap_um > 0 or low <= 0 or high > seeds[0] or seeds[1] >= 1:
+    if settings.joining_gap_um > 0 or low <= threshold_step(rule.threshold) or high > seeds[0] or seeds[1] >= 1:
         return ()
     most = find_foci(probability, replace(rule, threshold=low, seed_threshold=seeds[0]), settings)
     large = most.deposits(settings.joining_gap_um)
@@ -57,7 +60,7 @@ def certain_deposits(
     small = least.deposits(settings.joining_gap_um)
     if _patterns(most, large) != _patterns(least, small):
         return ()
-    sure = {found.centre_um for found in small}
+    there = {found.centre_um for found in small}
     step_um = probability.spacing.mean / 4
 
     def told(found: Deposit) -> Deposit:
@@ -65,11 +68,12 @@ def certain_deposits(
         return as_cut_off(found, rule) if sized and at_edge(found) else found
 
     cores = [
-        (told(found) if found.centre_um in sure else None, _deepest(to_shape(found.outline), step_um))
+        (told(found) if found.centre_um in there else None, _deepest(to_shape(found.outline), step_um))
         for found in parts.deposits(settings.joining_gap_um)
     ]
     apart_um = _MOST_APART_CELLS * probability.spacing.mean
-    return tuple(place for found in large if (place := _certain(told(found), cores, apart_um)) is not None)
+    sure = [one for found in large if (one := _certain(told(found), cores, apart_um)) is not None]
+    return _never_a_part(sure, at_lowered(probability, rule, settings, tolerance=tolerance)) if sure else ()
 
 
 def ends_of(
@@ -82,8 +86,29 @@ def ends_of(
     return tuple(end for found in holders for end in found.endpoints_um)
 
 
-def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> PlaceUm | None:
-    """A place in the deposit if it is certain, else None.
+@dataclass(frozen=True, slots=True)
+class _Sure:
+    """A deposit that is certain: a place in it, and the least that its size and uncertainty together can be."""
+
+    place: PlaceUm
+    least_um: float
+
+
+def _never_a_part(sure: Sequence[_Sure], lowered: FoundFoci) -> tuple[PlaceUm, ...]:
+    """Places in those that nothing at the lowered threshold outgrows, as far as it may go on any map (find_wholes)."""
+    wholes = lowered.deposits(Micrometers(0.0))
+    longest_um = np.array([whole.diameter_um for whole in wholes])
+    tree = STRtree([to_shape(whole.outline) for whole in wholes])
+    around = [tree.query(Point(one.place), predicate="intersects") for one in sure]
+    return tuple(
+        one.place
+        for one, indices in zip(sure, around, strict=True)
+        if indices.size and max(longest_um[indices]) <= one.least_um
+    )
+
+
+def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> _Sure | None:
+    """Where and how long the deposit is if it is certain, else None.
 
     cores: what is left of deposits at the higher threshold, each with its deepest point; None instead of one that may
     not be a deposit at all.
@@ -104,7 +129,9 @@ def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apar
     near = (is_borderline(deposit.diameter_um, Micrometers(slack_um)) for deposit in (core, found))
     if moved_um > apart_um or any(near):
         return None
-    return place.x, place.y
+    surely_um = min(core.diameter_uncertainty_um, found.diameter_uncertainty_um)
+    surely_um -= abs(core.diameter_uncertainty_um - found.diameter_uncertainty_um)
+    return _Sure((place.x, place.y), core.diameter_um + surely_um)
 
 
 def _deepest(outline: BaseGeometry, step_um: float) -> Point:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.imaging.certain import PlaceUm
-from nodescan.imaging.components import components, windows
+from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.outlines import PAD, threshold_step
@@ -39,9 +39,10 @@ def decisive_cells(
     probability: once smoothed, at most `tolerance` from the true values, examined as the true map. certain: places in
     deposits that are left as they are. A deposit of the true map lies in a component of this one above the
     threshold, less the tolerance, that reaches the seed threshold, less the tolerance. Its size hangs on that
-    component, and its uncertainty on what joins it at the lowered threshold (OutlineLevels) near it; these, with what
-    they are interpolated from and smoothed over, are the cells. What the fast map shows elsewhere stays below the
-    seed threshold in both, so it makes no deposit in either.
+    component, its uncertainty on what joins it at the lowered threshold (OutlineLevels) near it, and whether it may be
+    a part of a longer one (imaging/lowered.py) on all that joins it there; these, with what they are interpolated from
+    and smoothed over, are the cells. What the fast map shows elsewhere stays below the seed threshold in both, so it
+    makes no deposit in either. A certain deposit is no such part on any map, nor is what surely joins it.
     """
     smoothed = smoothed_values(probability, rule.smoothing_um)
     slack = tolerance + _ROUNDING
@@ -50,17 +51,27 @@ def decisive_cells(
     if count == 0:
         return near
     lowered = rule.threshold - threshold_step(rule.threshold) - slack
-    joined, _ = components(smoothed > lowered)
-    settled = {int(labels[_cell_at(place, probability)]) for place in certain}
+    joined, n_joined = components(smoothed > lowered)
+    cells = [_cell_at(place, probability) for place in certain]
+    settled = {int(labels[cell]) for cell in cells}
+    whole = np.zeros(n_joined + 1, dtype=np.bool_)
     for index, (rows, columns) in enumerate(windows(labels), start=1):
         own, values = labels[rows, columns] == index, smoothed[rows, columns]
         seeds = own & (values > rule.seed_threshold - slack)
         if not seeds.any() or (index in settled and _is_one_deposit(own, seeds)):
             continue
         around = _grown(rows, smoothed.shape[0]), _grown(columns, smoothed.shape[1])
-        near[around] |= np.isin(joined[around], np.unique(joined[rows, columns][own]))
+        own_joined = joined[rows, columns][seeds][0]
+        near[around] |= joined[around] == own_joined
+        whole[own_joined] = True
     if not near.any():
         return near
+    if certain:
+        surely, _ = components(smoothed > lowered + 2 * slack)
+        seeds = smoothed > rule.seed_threshold - slack
+        for label in {int(joined[cell]) for cell in cells} - {0}:  # 0: in a hole, so that it is not left as it is
+            whole[label] &= not _is_one(surely[seeds & (joined == label)])
+    near |= picked(joined, whole)
     near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=PAD)
     return _within_reach(near, probability, rule.smoothing_um)
 
@@ -120,8 +131,12 @@ def doubtful_on_glass(
 def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> bool:
     """Whether the component's seeds, all bool (h, w), hang together without corners: outlines may part cells there."""
     parts, _ = components(component, corners=False)
-    of_seeds = parts[seeds]
-    return bool((of_seeds == of_seeds[0]).all())
+    return _is_one(parts[seeds])
+
+
+def _is_one(labels: NDArray[np.int32]) -> bool:
+    """Whether there are labels (n,), and all are that of one component."""
+    return bool(labels.size and labels[0] > 0 and (labels == labels[0]).all())
 
 
 def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:

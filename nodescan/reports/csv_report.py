@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nodescan.csv_rows import csv_line, csv_text, plain_cell
-from nodescan.domain.flags import reasons
+from nodescan.domain.flags import each_code, reasons
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.reports.wording import without_paths
@@ -107,7 +107,7 @@ def summary_row(report: SlideReport, *, file: str) -> tuple[str, ...]:
         _number(report.tumour_probability),
         _number(report.tissue_area_mm2),
         _number(report.examined_fraction),
-        plain_cell(";".join(flag.code for flag in report.flags)),
+        plain_cell(";".join(each_code(report.flags))),
         plain_cell(_reason(report)),
         "" if report.provenance is None else f"{report.provenance.seconds:.1f}",
         plain_cell(file),

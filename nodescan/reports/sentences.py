@@ -294,9 +294,9 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
 
 
 def _joining(report: SlideReport) -> tuple[str, ...]:
-    """That no gap would change the class (clinical-rules 2); where one would, a flag says which."""
+    """That no gap would change the class (clinical-rules 2); where one would, or they may be one, a flag says so."""
     codes = codes_of(report.flags)
-    if "joining_gap" in codes or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
+    if codes & {"joining_gap", "may_be_one_deposit"} or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
     apart = ", or were none joined" if "foci_joined" in codes else ""

@@ -220,7 +220,7 @@ def test_only_doubts_of_deciding_slides_are_passed_on() -> None:
     assert [note.message for note in notes] == ["Node 1, slide b: near a limit."]
 
 
-@pytest.mark.parametrize("code", ["joining_gap", "nuclei_out_of_scale", "class_against_size"])
+@pytest.mark.parametrize("code", ["joining_gap", "may_be_one_deposit", "nuclei_out_of_scale", "class_against_size"])
 def test_a_doubt_that_can_lead_to_a_macrometastasis_is_passed_on_from_lesser_slides_too(code: str) -> None:
     """A gap that foci join across, or a pixel size in doubt, matters beside a micro-, not beside a macrometastasis."""
     doubt = Flag(code, "the class hangs on it.")

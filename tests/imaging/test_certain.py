@@ -1,5 +1,6 @@
 """A deposit that is called certain is there, in its class, on every map within the tolerance."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from nodescan.imaging import certain as certain_module
 from nodescan.imaging.certain import PlaceUm, _certain, certain_deposits, ends_of
 from nodescan.imaging.decisive import cells_about, decisive_cells
 from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.lowered import find_wholes
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, coverage, disc, either
@@ -148,6 +150,11 @@ def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
 @example(  # two deposits whose cells meet in a corner, of which one is certain
     rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=2537, tolerance=0.005
 )
+def parts_in(map_: ProbabilityMap, rule: DecisionRule, found: Sequence[Deposit]) -> list[tuple[int, float]]:
+    """How many deposits are parts of a longer one, and how long that is."""
+    return [(len(whole.deposit_ids), whole.diameter_um) for whole in find_wholes(map_, rule, SETTINGS, found=found)]
+
+
 @example(  # one that is certain and off by more than one and a half of the two cells it may be
     rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.2 + 0.1), seed=623336, tolerance=0.005
 )
@@ -168,6 +175,8 @@ def test_classes_are_those_of_the_exact_map(rule: DecisionRule, seed: int, toler
         for map_, deposits in ((mixed, found), (true, expected))
     ]
     assert by_gap[0] == by_gap[1]
+    mixed_parts, true_parts = parts_in(mixed, rule, found), parts_in(true, rule, expected)
+    assert mixed_parts == true_parts
     for place in certain:
         one, other = at(place, found), at(place, expected)
         assert one is not None
@@ -215,7 +224,8 @@ def test_a_deposit_holds_exactly_one_core_to_be_certain() -> None:
         ([(core, MIDDLE), (None, Point(3100, 3000))], False),
         ([(None, MIDDLE)], False),
     ):
-        assert _certain(whole, cores, 30.0) == ((3000, 3000) if certain else None)
+        sure = _certain(whole, cores, 30.0)
+        assert (sure and sure.place) == ((3000, 3000) if certain else None)
 
 
 def test_a_class_is_certain_where_both_thresholds_give_one_above_isolated_cells() -> None:

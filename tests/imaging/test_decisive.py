@@ -20,6 +20,7 @@ from nodescan.domain.units import Spacing
 from nodescan.imaging.decisive import decisive_cells, doubtful_on_glass, glass_cells, is_constant, score_cells
 from nodescan.imaging.detections import DetectionSettings, find_detections
 from nodescan.imaging.joining import gap_readings
+from nodescan.imaging.lowered import find_wholes
 from nodescan.imaging.segmentation import find_deposits, smoothed_values
 
 SPACING = Spacing(15.55, 15.5)
@@ -73,7 +74,8 @@ def same(found: Sequence[Deposit], expected: Sequence[Deposit]) -> bool:
 @given(rule=rules, seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03, 0.08]), holes=st.booleans())
 @settings(deadline=None, max_examples=40)
 def test_deposits_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float, holes: bool) -> None:
-    """Existence, class, size, its uncertainty, outline and probabilities: bit for bit, at every joining gap."""
+    """Existence, class, size, its uncertainty, outline and probabilities: bit for bit, at every joining gap,
+    and what they may be parts of."""
     true = rough_map(seed, rule, holes=holes)
     half = settled(true, off(true, tolerance, seed), rule, tolerance)
     for gap_um in (0.0, 50.0):
@@ -81,6 +83,7 @@ def test_deposits_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tole
         found, expected = find_deposits(half, rule, own), find_deposits(true, rule, own)
         assert same(found, expected)
         assert gap_readings(half, rule, own, found=found) == gap_readings(true, rule, own, found=expected)
+        assert find_wholes(half, rule, own, found=found) == find_wholes(true, rule, own, found=expected)
 
 
 def disc(peak: float, radius_cells: float = 9.0) -> ProbabilityMap:

@@ -107,6 +107,7 @@ def test_a_class_that_hangs_on_two_being_one_is_a_doubt() -> None:
     (flag,) = waist_flags(more, waists(more))
     assert flag.code == "size_may_span_foci"
     assert "no. 2 (2.2" in flag.message
+    assert "class would be the same" in flag.message  # not that it can't change: see may_be_one_deposit
 
 
 def test_foci_of_unlike_size_and_rows_of_them_are_told() -> None:

@@ -67,6 +67,15 @@ def test_a_flag_that_is_no_reason_is_none_in_the_summary(tmp_path: Path) -> None
     assert flagged["flags"] == f"overview_unreadable;{plain['flags']}"
 
 
+def test_a_flag_of_two_sentences_is_one_code(tmp_path: Path) -> None:
+    """Of deposits cut off by what wasn't examined, and by the edge: the code stands once, where it came first."""
+    report = VARIANTS["incomplete_micro"]().report
+    cut, edge = (Flag("deposit_cut_off", f"Deposit {number} may be larger.") for number in (1, 2))
+    _write_summary([replace(report, flags=(cut, edge, Flag("borderline", "A size.")))], tmp_path / "summary.csv")
+    (row,) = _rows(tmp_path / "summary.csv")
+    assert row["flags"] == "deposit_cut_off;borderline"
+
+
 def test_a_table_that_grows_puts_each_report_into_words_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is written after each slide: in words again each time, 3,000 slides took minutes. A report that took the place
     of another is told."""

@@ -367,7 +367,14 @@ def test_what_gaps_would_make_of_the_class_is_told_either_way() -> None:
     several = result([replace(MICRO, id=1), replace(ITC, id=2)]).report
     assert same in sentences.how_sure(several)
     flagged = replace(several, flags=(Flag("joining_gap", "The class depends on which foci count as contiguous."),))
-    for other in (flagged, result([replace(MICRO, id=1)]).report, result([MACRO, MICRO]).report, result([]).report):
+    parts = replace(several, flags=(Flag("may_be_one_deposit", "May be parts of a longer deposit."),))
+    for other in (
+        flagged,
+        parts,
+        result([replace(MICRO, id=1)]).report,
+        result([MACRO, MICRO]).report,
+        result([]).report,
+    ):
         assert same not in sentences.how_sure(other)
 
 
