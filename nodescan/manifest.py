@@ -54,6 +54,9 @@ _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _PARTING = re.compile(r"(?<![0-9])[\s_]+|[\s_]+(?![0-9])")
 """Blanks and underscores, but for those between two digits: "SLN 1" is SLN1, yet 1_1 is not 11."""
 
+_BETWEEN = re.compile(r"(?<=[^\W\d_])[\W_]+(?=\d)|(?<=\d)[\W_]+(?=[^\W\d_])")
+"""What stands between a letter and a digit: P-01 and P 01 are P01, yet 1-1 is not 11."""
+
 _WHOLE = re.compile(r"([0-9]+)\.0+")
 """A number as a spreadsheet shows it that took an id for one with decimals."""
 
@@ -253,8 +256,9 @@ def _check_all_or_none(facts: Iterable[tuple[tuple[str, ...], NodeFacts]], colum
 def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column: str) -> None:
     """Raise UsageError where two names look alike: one patient or node would be counted as two.
 
-    They differ by case, blanks, underscores, kinds of dashes, zeros that a spreadsheet takes from numbers or gives
-    them, or by how accents are encoded (file names of macOS: a letter, then its accent).
+    They differ by case, blanks, underscores, dashes (kinds of them, or one between a letter and a digit), zeros that a
+    spreadsheet takes from numbers or gives them, or by how accents are encoded (file names of macOS: a letter, then
+    its accent).
     """
     seen: dict[tuple[tuple[str, ...], str], tuple[str, NodeFacts]] = {}
     for group, name, fact in names:
@@ -262,7 +266,7 @@ def _check_case(names: Iterable[tuple[tuple[str, ...], str, NodeFacts]], column:
         if first != name:
             raise fact.where.error(
                 f"{column} {_shown(name)} differs from {_shown(first)} in line {before.where.line} by its case, "
-                "blanks, underscores, kinds of dashes, leading zeros, a final .0 or the encoding of its accents alone, "
+                "blanks, underscores, dashes, leading zeros, a final .0 or the encoding of its accents alone, "
                 "so they would count as two; write both alike, or give names that differ"
             )
 
@@ -278,7 +282,7 @@ def looks(name: str) -> str:
     plain = _DASHES.sub("-", unicodedata.normalize("NFKC", name).casefold()).strip()
     plain = re.sub(r"[\s_]+", " ", _PARTING.sub("", plain))
     number = _WHOLE.fullmatch(plain)
-    return _LEADING_ZEROS.sub("", plain if number is None else number[1])
+    return _BETWEEN.sub("", _LEADING_ZEROS.sub("", plain if number is None else number[1]))
 
 
 def _check_agree(stated: Iterable[tuple[Hashable, object, NodeFacts]], column: str, of: str) -> None:

@@ -98,6 +98,8 @@ def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> No
             for one, two, shown in (
                 ("SLN 1", "SLN1", "SLN1"),
                 ("SLN 1", "SLN_1", "SLN_1"),
+                ("N-1", "N1", "N1"),
+                ("1a", "1-A", "1-A"),
                 ("SLN-1", "SLN\u20131", r"SLN\u20131"),
                 ("SLN-1", "SLN\u22121", r"SLN\u22121"),
                 ("SLN 1", "SLN\u00a01", r"SLN\u00a01"),
@@ -119,6 +121,12 @@ def test_contradictions_are_refused(tmp_path: Path, header: str, rows: list[str]
     with pytest.raises(UsageError) as caught:
         manifest(tmp_path, *rows, header=header)
     assert message in str(caught.value)
+
+
+def test_numbers_with_a_dash_between_them_are_others(tmp_path: Path) -> None:
+    """1-1 is not 11, and 2-3 is not 23."""
+    found = manifest(tmp_path, "a,P1,1-1", "b,P1,11", "c,P1,A-1-1", "d,P1,A-11", header="slide_id,patient_id,node_id")
+    assert [row.facts.node_id for row in found.rows] == ["1-1", "11", "A-1-1", "A-11"]
 
 
 def test_sections_of_one_node_count_as_one(tmp_path: Path) -> None:

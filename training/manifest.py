@@ -19,9 +19,6 @@ SPLITS = ("train", "valid", "test")
 DIGESTS = {64: "sha256", 32: "md5"}
 """Length of a checksum in hexadecimal digits to the algorithm that makes it."""
 
-_BETWEEN = re.compile(r"(?<=[^\W\d_])[\W_]+(?=\d)|(?<=\d)[\W_]+(?=[^\W\d_])")
-"""What stands between a letter and a digit of a name."""
-
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -150,7 +147,7 @@ def _check_splits(lines: Sequence[CsvRow], rows: Sequence[DataSlide]) -> None:
     for line, row in zip(lines, rows, strict=True):
         if row.excluded:
             continue
-        first, before = seen.setdefault(_patient(row.group), (line.line, row))
+        first, before = seen.setdefault(looks(row.group), (line.line, row))
         if before.split != row.split:
             alike = "" if before.group == row.group else f" as {before.group!r}"
             remedy = "" if before.group == row.group else "; where they are two, give them names that differ more"
@@ -158,8 +155,3 @@ def _check_splits(lines: Sequence[CsvRow], rows: Sequence[DataSlide]) -> None:
                 f"patient {row.group!r} is in split {row.split!r} here, but in {before.split!r} in line {first}{alike}"
                 f"; a patient belongs to one split{remedy}"
             )
-
-
-def _patient(name: str) -> str:
-    """What spellings of one patient's name have in common: P-01, P 01 and P01 are one."""
-    return _BETWEEN.sub("", looks(name))

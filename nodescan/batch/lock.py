@@ -215,10 +215,13 @@ def _machine() -> str:
 
 
 def _is_dead(path: Path, candidate: Path, *, option: str) -> bool:
-    """Whether there is a dead run's lock, False for none. Raises OutputError where its holder lives, or may."""
+    """Whether there is a dead run's lock, False for none. Raises OutputError where its holder lives, or may, and where
+    a link to nothing stands in its place."""
     try:
         holder, changed = read_holder(path), path.stat().st_mtime
     except FileNotFoundError:
+        if path.is_symlink():
+            raise OutputError(f"{path}: is a link to nothing, and no run's lock; remove it, then run again") from None
         return False
     silent_s = candidate.stat().st_mtime - changed
     if holder is None:

@@ -53,6 +53,8 @@ _LEAST_DIAMETER_UM, _MOST_OFF_UM, _MOST_SMOOTHINGS = 10.0, 200.0, 3.0
 smoothing adds apart. The released model's are off by 42 um at most, the label's dilation being 30; of large deposits
 that a network sees in part it may be half of the true size."""
 
+_MOST_FOUND_FROM_UM = 20_000.0
+"""No node is much larger; a larger size is one in nm, or a slip."""
 
 _TOLD = {"chosen_on", "covered_on", "found_from_um"}
 """What a decision tells beside its numbers."""
@@ -72,11 +74,11 @@ class Decision(_Part):
     threshold: _Fraction
     seed_threshold: _Fraction
     size_correction_um: tuple[tuple[float, float], ...]
-    size_uncertainty_um: Annotated[float, Field(ge=LEAST_UNCERTAINTY_UM)]
+    size_uncertainty_um: Annotated[float, Field(ge=LEAST_UNCERTAINTY_UM, le=_MOST_OFF_UM)]
     coverage_factor: float = NORMAL_FACTOR
     chosen_on: str
     covered_on: str | None = None
-    found_from_um: _Positive | None = None
+    found_from_um: Annotated[float, Field(ge=_LEAST_DIAMETER_UM, le=_MOST_FOUND_FROM_UM)] | None = None
 
     @model_validator(mode="after")
     def _corrects_what_can_be(self) -> "Decision":

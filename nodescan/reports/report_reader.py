@@ -3,7 +3,7 @@
 import json
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import shapely
 
 from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.flags import Flag
+from nodescan.domain.flags import NOT_JUDGED, NOT_WHOLE, Flag, codes_of
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
@@ -27,6 +27,9 @@ from nodescan.reports.made_with import MadeWith, made_with
 from nodescan.whole_files import json_bytes
 
 _DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
+
+_NOT_COMPLETE = NOT_JUDGED | NOT_WHOLE | {"no_tissue", "unread_tissue"}
+"""No complete slide has one of these flags."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +104,7 @@ def _content(path: Path) -> Mapping[str, Any]:
     """What stands in the file. Raises UsageError where it is no report of this schema version."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_pairs_hook=_named_once)
     except OSError as error:
         raise UsageError(f"{name}: can't be read ({error.strerror or error}); check the disk") from error
     except (ValueError, RecursionError) as error:
@@ -110,6 +113,14 @@ def _content(path: Path) -> Mapping[str, Any]:
     if version != SCHEMA_VERSION:
         found = f"is no report of schema version {SCHEMA_VERSION} (found {reprlib.repr(version)})"
         raise UsageError(f"{name}: {found}; run the slide again")
+    return content
+
+
+def _named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError where it says something twice: which of both holds is anybody's guess."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key stands twice in one object")
     return content
 
 
@@ -228,7 +239,13 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
 
 
 def _check_concluded(report: StoredReport, content: Mapping[str, Any]) -> None:
-    """Raises ValueError where class and sizes don't follow from one another: somebody edited them."""
+    """Raises ValueError where a complete slide's findings don't follow from one another: somebody edited them.
+
+    A scan concludes "complete" of tissue that was examined to the last cell alone, and that the network can judge.
+    """
+    seen = report.examined_fraction == 1 and bool(report.tissue_area_mm2) and not report.unread_fraction
+    if not seen or codes_of(report.flags) & _NOT_COMPLETE or report.model is None:
+        raise ValueError("no slide that was examined so is complete")
     found = report.deposits
     by_size = [one.class_measured for one in found]
     follow = [one.metastasis for one in found], report.metastasis, content["largest_deposit_um"], content["n_foci"]

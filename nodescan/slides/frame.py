@@ -120,10 +120,12 @@ class Pyramid:
 
     def _too_coarse(self, wanted_um: float) -> UnmeasurableError:
         native_um = max(self.spacing.x, self.spacing.y)
+        times = native_um / wanted_um
+        decimals = next(count for count in range(2, 18) if round(times, count) > MAX_ENLARGEMENT)
         return UnmeasurableError(
             self.slide,
             f"scanned at {native_um:.4g} um/px, too coarse for {wanted_um:.4g} um/px "
-            f"(it would have to be enlarged {native_um / wanted_um:.2f} times, the limit is {MAX_ENLARGEMENT})",
+            f"(it would have to be enlarged {times:.{decimals}f} times, the limit is {MAX_ENLARGEMENT})",
             "scan it at a higher magnification, or use a model for coarser spacings",
         )
 

@@ -50,6 +50,14 @@ def test_a_second_run_is_refused_while_the_first_lives(tmp_path: Path) -> None:
         pass
 
 
+def test_a_link_to_nothing_is_no_run_to_wait_for(tmp_path: Path) -> None:
+    """It would never end; the message says what to remove."""
+    (tmp_path / LOCK_FILE).symlink_to(tmp_path / "gone")
+    with pytest.raises(OutputError, match=r"is a link to nothing, and no run's lock; remove it"), held(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
+
+
 def test_the_lock_goes_when_the_run_is_interrupted(tmp_path: Path) -> None:
     """Ctrl-C leaves nothing behind."""
     with pytest.raises(KeyboardInterrupt), held(tmp_path):

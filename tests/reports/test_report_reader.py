@@ -111,6 +111,11 @@ def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
         ({"status": "failed"}, "has no class"),
         ({"deposits": [{"id": 1}]}, "is damaged"),
         ({"metastasis": "micro"}, "class, sizes and number of foci don't fit"),
+        ({"examined_fraction": 0.44}, "no slide that was examined so is complete"),
+        ({"unread_fraction": 0.5}, "no slide that was examined so is complete"),
+        ({"tissue_area_mm2": 0}, "no slide that was examined so is complete"),
+        ({"flags": [{"code": "levels_disagree", "message": "?"}]}, "no slide that was examined so is complete"),
+        ({"model": None}, "no slide that was examined so is complete"),
         ({"n_foci": 7}, "class, sizes and number of foci don't fit"),
         ({"largest_deposit_um": 150.0}, "what a reader says belongs into --corrections"),
         ({"flags": [{"code": "ink", "message": None}]}, "None is no text"),
@@ -136,6 +141,30 @@ def test_a_damaged_report_is_refused(tmp_path: Path, change: dict[str, object], 
     with pytest.raises(UsageError, match=r"s/report\.json") as caught:
         read_report(path)
     assert message in str(caught.value)
+
+
+def test_an_incomplete_report_is_not_made_negative_by_hand(tmp_path: Path) -> None:
+    """Two words changed, and tissue that nobody read is negative: the rest of the file tells."""
+    (tmp_path / "s").mkdir()
+    write_json(VARIANTS["incomplete_nothing"](), tmp_path / "s")
+    path = tmp_path / "s" / "report.json"
+    nothing = {"deposits": [], "largest_deposit_um": None, "n_foci": 0, "at_least": False}
+    content = json.loads(path.read_text()) | nothing
+    path.write_text(json.dumps(content | {"metastasis": None}))
+    assert read_report(path).metastasis is None
+    path.write_text(json.dumps(content | {"status": "complete", "metastasis": "negative"}))
+    with pytest.raises(UsageError, match="no slide that was examined so is complete"):
+        read_report(path)
+
+
+def test_what_a_report_says_twice_is_not_guessed(tmp_path: Path) -> None:
+    """JSON's last word would hold."""
+    (tmp_path / "s").mkdir()
+    write_json(VARIANTS["macro"](), tmp_path / "s")
+    path = tmp_path / "s" / "report.json"
+    path.write_text(path.read_text().rstrip().removesuffix("}") + ', "deposits": [], "metastasis": "negative"}')
+    with pytest.raises(UsageError, match="a key stands twice"):
+        read_report(path)
 
 
 def test_a_number_without_end_is_refused(tmp_path: Path) -> None:

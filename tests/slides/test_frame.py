@@ -47,6 +47,8 @@ def test_a_slide_that_would_need_more_enlargement_is_refused_with_the_reason():
     """1.12 um/px for a model that takes up to 1.0 would be enlarged 1.12 times."""
     with pytest.raises(UnmeasurableError, match=r"^s.svs: scanned at 1.12 um/px, too coarse for 1 um/px .*1.12 times"):
         pyramid(1.12, 1.12, 1).frame_spacing(0.9, 1.0)
+    with pytest.raises(UnmeasurableError, match=r"enlarged 1\.1002 times, the limit is 1\.1\)"):
+        pyramid(1.0999, 1.1002, 1).frame_spacing(0.9, 1.0)
     with pytest.raises(UnmeasurableError, match=r"limit is 1\.1"):
         pyramid(0.5, 0.5, 1).sampling(Spacing.square(0.45))
 
