@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from nodescan.domain.naming import few
+
 _QUALITY = 90
 """Of JPEG. Of a made slide with fat, 2.255 mm2 of tissue, 2.252 were left at it, and 1.941 at vips' own 75."""
 
@@ -32,7 +34,7 @@ def three_bands(path: Path) -> str:
 def apart(path: Path, pages: Sequence[int]) -> str:
     """What makes each of these pictures of a TIFF a slide, without what the file says of them all together."""
     command = f"`vips tiffsave {path.name}[page=N] {path.stem}-N.tif {_TILED} --strip`"
-    numbers = ", ".join(map(str, pages))
+    numbers = few(pages, 6)
     return f"save each of them as a file of its own: {command}, with N = {numbers}, {_LOST_SPACING}"
 
 

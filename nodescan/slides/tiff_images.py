@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from nodescan.domain.naming import few
 from nodescan.domain.slide import AS_FINE
 from nodescan.errors import NotASlideError
 from nodescan.ome_xml import has_pixels_elsewhere, scans_px
@@ -112,4 +113,4 @@ def _is_reduced(size_px: _Size, whole_px: _Size) -> bool:
 
 
 def _listed(sizes_px: Sequence[_Size]) -> str:
-    return ", ".join(f"{width:,} x {height:,} px" for width, height in sizes_px)
+    return few([f"{width:,} x {height:,} px" for width, height in sizes_px], 3)

@@ -193,6 +193,16 @@ def test_a_second_scan_that_isnt_in_tiles_is_not_passed_over(tmp_path: Path) -> 
         open_slide(SlideRef("s", tmp_path / "s.tif"))
 
 
+def test_a_stack_of_many_planes_is_told_in_a_line(tmp_path: Path) -> None:
+    """Forty sizes and numbers would fill the screen."""
+    with tifffile.TiffWriter(tmp_path / "s.tif") as file:
+        for _ in range(40):
+            file.write(flat(256, 256, 150), tile=(256, 256), photometric="rgb", metadata=None)
+    with pytest.raises(NotASlideError, match=r"\(256 x 256 px, .* and 37 more\).* N = 0, .* and 34 more") as caught:
+        open_slide(SlideRef("s", tmp_path / "s.tif"))
+    assert len(str(caught.value)) < 500
+
+
 def test_a_grey_picture_beside_the_slide_is_no_second_scan(tmp_path: Path) -> None:
     """Such as a map of tissue; saved as a file of its own it would be no slide."""
     tiff(tmp_path / "s.tif", (1024, 768, 0.5, 0), compression="deflate")
