@@ -16,7 +16,7 @@ from nodescan.domain.units import Spacing
 
 
 class Slide(Protocol):
-    """An open slide. Levels, native pixels and bounds stay behind this door. Safe to read from several threads."""
+    """An open slide. Levels and native pixels stay behind this door. Safe to read from several threads."""
 
     @property
     def ref(self) -> SlideRef: ...

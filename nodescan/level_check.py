@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.domain.flags import Flag
-from nodescan.domain.geometry import PixelBox, TileGrid
+from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination
+from nodescan.examination.survey import Survey
 from nodescan.imaging.agreement import CoarseView, coarse_view, contradicted_um2, likeness, unlike_glass
 from nodescan.imaging.paleness import PaleSettings, stain_shares
 from nodescan.imaging.places import dense_places
-from nodescan.interfaces import Slide, TilePredictor
-from nodescan.scan_settings import ScanSettings
+from nodescan.interfaces import Slide
 from nodescan.threads import begun
 
 _SAMPLES, _SAMPLE_PX, _REACH = 56, 4, 4
@@ -53,15 +53,14 @@ class _Looked:
 
 
 def begin_level_check(
-    slide: Slide, overview: Picture, tissue: TissueMask, predictor: TilePredictor, settings: ScanSettings
+    slide: Slide, overview: Picture, survey: Survey, settings: PaleSettings
 ) -> Callable[[Examination], tuple[Flag, ...]]:
     """Reads some places at full resolution; returns what tells the flags once the slide was examined.
 
     The tiles that were examined tell whether the overview showed their tissue. Of what lies apart from them, the bytes
     that the file spends on it tell where to look.
     """
-    check = _Check(slide, overview, tissue, predictor)
-    wait = begun("level-check", check.looked, settings.quality.pale)
+    wait = begun("level-check", _looked, slide, overview, survey, settings)
     return lambda examination: _flags(wait(), examination)
 
 
@@ -86,38 +85,32 @@ def _likenesses(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Sp
                 yield like
 
 
-class _Check:
-    """The reads of one slide's check. The arguments are begin_level_check's."""
+def _looked(slide: Slide, overview: Picture, survey: Survey, settings: PaleSettings) -> _Looked:
+    tissue, grid = survey.tissue, survey.grid
+    cell = survey.spacing.scaled(grid.tile.stride_px)
+    view = coarse_view(overview, tissue, shape=grid.map_shape, cell=cell, settings=settings)
+    like = likeness_of_levels(slide, overview, tissue, survey.spacing)
+    return _Looked(view, _probed(slide, survey, settings), like)
 
-    def __init__(self, slide: Slide, overview: Picture, tissue: TissueMask, predictor: TilePredictor) -> None:
-        self._slide, self._overview, self._tissue = slide, overview, tissue
-        self._spacing = slide.frame_spacing(*predictor.spacing_range_um)
-        self._grid = TileGrid(*slide.frame_size(self._spacing), predictor.geometry)
 
-    def looked(self, settings: PaleSettings) -> _Looked:
-        cell = self._spacing.scaled(self._grid.tile.stride_px)
-        view = coarse_view(self._overview, self._tissue, shape=self._grid.map_shape, cell=cell, settings=settings)
-        like = likeness_of_levels(self._slide, self._overview, self._tissue, self._spacing)
-        return _Looked(view, self._probed(settings), like)
-
-    def _probed(self, settings: PaleSettings) -> NDArray[np.float16]:
-        """float16 (H, W, 2): see _Looked."""
-        stain = np.zeros((*self._grid.map_shape, 2), dtype=np.float16)
-        coded = self._slide.coded_bytes()
-        if coded is None:
-            return stain
-        stride = self._grid.tile.stride_px
-        for row, column in unlike_glass(coded, self._tissue, _MOST_PROBES):
-            top, high = _cells(row, coded.spacing.y, self._spacing.y * stride)
-            left, wide = _cells(column, coded.spacing.x, self._spacing.x * stride)
-            side = max(high, wide)
-            box = PixelBox(left * stride, top * stride, side * stride, side * stride)
-            with suppress(RegionUnreadableError):
-                pixels = _averaged(_fine(self._slide, box, self._spacing), side * stride)
-                window = stain[top : top + side, left : left + side]
-                shares = stain_shares(pixels, stride, settings, self._tissue.glass)
-                window[...] = shares[: window.shape[0], : window.shape[1]]
+def _probed(slide: Slide, survey: Survey, settings: PaleSettings) -> NDArray[np.float16]:
+    """float16 (H, W, 2): see _Looked."""
+    spacing, stride, tissue = survey.spacing, survey.grid.tile.stride_px, survey.tissue
+    stain = np.zeros((*survey.grid.map_shape, 2), dtype=np.float16)
+    coded = slide.coded_bytes()
+    if coded is None:
         return stain
+    for row, column in unlike_glass(coded, tissue, _MOST_PROBES):
+        top, high = _cells(row, coded.spacing.y, spacing.y * stride)
+        left, wide = _cells(column, coded.spacing.x, spacing.x * stride)
+        side = max(high, wide)
+        box = PixelBox(left * stride, top * stride, side * stride, side * stride)
+        with suppress(RegionUnreadableError):
+            pixels = _averaged(_fine(slide, box, spacing), side * stride)
+            window = stain[top : top + side, left : left + side]
+            shares = stain_shares(pixels, stride, settings, tissue.glass)
+            window[...] = shares[: window.shape[0], : window.shape[1]]
+    return stain
 
 
 def _fine(slide: Slide, box: PixelBox, own: Spacing) -> NDArray[np.uint8]:

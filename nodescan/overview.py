@@ -140,8 +140,8 @@ def _with_cuts(tissue: TissueMask, scanned: BoundsUm) -> TissueMask:
     """
     height, width = tissue.tissue.shape
     x, y = (np.arange(width) + 0.5) * tissue.spacing.x, (np.arange(height) + 0.5) * tissue.spacing.y
-    rows = (y >= scanned.top) & (y <= scanned.top + scanned.height)
-    columns = (x >= scanned.left) & (x <= scanned.left + scanned.width)
+    rows = (y >= scanned.top) & (y <= scanned.bottom)
+    columns = (x >= scanned.left) & (x <= scanned.right)
     inside = rows[:, None] & columns
     if inside.all() or tissue.dark is None:
         return tissue

@@ -10,6 +10,8 @@ Read `scan_slide` first. Its steps, and where each is told in full:
 5. slide_flags.py: what a reader must know beside the finding; spacing_check.py: whether nuclei are as large as the
    spacing says; level_check.py: whether its magnifications show the same; domain/verdict.py: status and class.
 
+What is called `wait_for_...` was begun before, and runs in a thread beside step 2.
+
 Whoever scans many slides calls it by batch/slide_task.py, which writes the reports; see batch/run.py.
 """
 
@@ -28,6 +30,7 @@ from nodescan.domain.report import Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.examination import Examination, examine
+from nodescan.examination.survey import plan
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
@@ -35,20 +38,21 @@ from nodescan.level_check import begin_level_check
 from nodescan.overview import overview_and_tissue
 from nodescan.scan_settings import ScanSettings
 from nodescan.slide_flags import (
-    begin_tissue_flags,
     cut_off,
     edge_and_glass_flags,
     examination_flags,
     less_sure,
     model_flags,
     pattern_flags,
+    tissue_flags,
 )
-from nodescan.spacing_check import begin_spacing_check
+from nodescan.spacing_check import spacing_flags
+from nodescan.threads import begun
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """All that was found on one slide, before it is put into words."""
+    """All that was found on one slide, that a report concludes from."""
 
     tissue: TissueMask
     examination: Examination
@@ -68,12 +72,13 @@ def scan_slide(
     started, clock = datetime.now(UTC), time.monotonic()
     with closing(open_slide(ref)) as slide:
         overview, tissue = overview_and_tissue(slide, settings, progress)
-        wait_for_tissue_flags = begin_tissue_flags(overview, tissue, settings)
-        wait_for_spacing_flags = begin_spacing_check(slide, overview, tissue)
-        wait_for_level_flags = begin_level_check(slide, overview, tissue, predictor, settings)
-        examination = examine(slide, tissue, predictor=predictor, settings=settings, progress=progress)
+        wait_for_tissue_flags = begun("tissue-flags", tissue_flags, overview, tissue, settings)
+        wait_for_spacing_flags = begun("spacing-check", spacing_flags, slide, overview, tissue)
+        survey = plan(slide, tissue, predictor)
+        wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality.pale)
+        examination = examine(slide, survey, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
-        cut = cut_off(found, examination, tissue, rule=predictor.decision, bounds=slide.info.bounds_um)
+        cut = cut_off(found, examination, tissue, rule=predictor.decision)
         sized = less_sure(found, cut, predictor.decision)
         wait_for_close_ups = begin_close_ups(slide, sized)
         deposits = counted(slide, sized, settings.nuclei)

@@ -25,7 +25,10 @@ class OverviewSettings:
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """All that bears on a finding beside the model; a run's YAML holds every one of them."""
+    """What a lab may set that bears on a finding; a run's YAML holds every one of them.
+
+    Limits that nobody should set stand in the code, and a change of one counts up RESULT_VERSION.
+    """
 
     overview: OverviewSettings
     tissue: TissueSettings

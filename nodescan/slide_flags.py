@@ -1,6 +1,6 @@
 """What a reader of a slide's report has to be told beside its findings, flag by flag."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,6 @@ from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
 from nodescan.domain.report import ModelIdentity
-from nodescan.domain.slide import BoundsUm
 from nodescan.domain.verdict import class_found, waist_flags, whole_flags
 from nodescan.examination import Examination
 from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
@@ -26,18 +25,10 @@ from nodescan.imaging.tissue import excluded_flags
 from nodescan.imaging.waists import find_waists
 from nodescan.interfaces import TilePredictor
 from nodescan.scan_settings import ScanSettings
-from nodescan.threads import begun
 
 
-def begin_tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> Callable[[], tuple[Flag, ...]]:
-    """What the overview says: no tissue, areas left out, a stain that the network wasn't taught.
-
-    Returns what waits for the flags: they are worked out while the network answers.
-    """
-    return begun("tissue-flags", _tissue_flags, overview, tissue, settings)
-
-
-def _tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
+def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
+    """What the overview says: no tissue, areas left out, a stain that the network wasn't taught."""
     if not tissue.tissue.any():
         none = Flag("no_tissue", "No tissue was found, so nothing was examined; see the overview and check the slide.")
         return (none, *excluded_flags(tissue, settings.tissue))
@@ -122,15 +113,13 @@ class CutOff:
     by_edge: tuple[int, ...]
 
 
-def cut_off(
-    deposits: Sequence[Deposit], examination: Examination, tissue: TissueMask, *, rule: DecisionRule, bounds: BoundsUm
-) -> CutOff:
+def cut_off(deposits: Sequence[Deposit], examination: Examination, tissue: TissueMask, *, rule: DecisionRule) -> CutOff:
     """Which deposits may go on where nobody looked."""
     map_, wanted = examination.probability, examination.wanted
     uncertain = () if examination.complete else deposits
     return CutOff(
         tuple(deposit.id for deposit in uncertain if touches_unexamined(deposit, map_, wanted=wanted, rule=rule)),
-        tuple(deposit.id for deposit in deposits if touches_edge(deposit, bounds, tissue, map_, rule=rule)),
+        tuple(deposit.id for deposit in deposits if touches_edge(deposit, tissue, map_, rule=rule)),
     )
 
 

@@ -1,6 +1,6 @@
 """Holds a slide's spacing against its cell nuclei: with a wrong one every size is wrong, and looks like any other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -15,7 +15,6 @@ from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.imaging.granularity import grain_diameter_um
 from nodescan.imaging.places import dense_places
 from nodescan.interfaces import Slide
-from nodescan.threads import begun
 
 _FINE_UM, _COARSE_UM = (0.4, 0.6), (0.6, 1.2)
 """Finest and coarsest um/px: at the first a nucleus is some 8 px wide, or 4 where the spacing is wrong by 2, and JPEG's
@@ -30,16 +29,11 @@ skin, 40 composites), one slide's tumour 3.0, 30 tiles full of tumour 5.4; at ha
 twice 5.4 to 11.2."""
 
 
-def begin_spacing_check(slide: Slide, overview: Picture, tissue: TissueMask) -> Callable[[], tuple[Flag, ...]]:
+def spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple[Flag, ...]:
     """Reads some pieces of dense tissue, at 0.5 um/px if there is that, and measures their grains, the nuclei.
 
-    Returns what waits for the flag: the pieces are read while the network answers. No flag where the slide is too
-    coarse, or has too little tissue, to tell.
+    No flag where the slide is too coarse, or has too little tissue, to tell.
     """
-    return begun("spacing-check", _spacing_flags, slide, overview, tissue)
-
-
-def _spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple[Flag, ...]:
     fine = _spacing(slide, *_FINE_UM)
     spacing = fine or _spacing(slide, *_COARSE_UM)
     if spacing is None:

@@ -18,7 +18,7 @@ from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.overview import overview_and_tissue
 from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.slides import open_slide
-from nodescan.spacing_check import begin_spacing_check
+from nodescan.spacing_check import spacing_flags
 from tests.imaging.test_granularity import spotted
 
 COARSE = Spacing.square(8.0)
@@ -58,7 +58,7 @@ def checked(slide: SpottedSlide, tissue: NDArray[np.bool_] | None = None) -> lis
     """What is said of the slide; all of it is tissue where nothing else is given."""
     where = np.ones((250, 250), dtype=np.bool_) if tissue is None else tissue
     overview = Picture(np.full((*where.shape, 3), 180, np.uint8), 0.0, 0.0, COARSE)
-    flags = begin_spacing_check(slide, overview, TissueMask(where, COARSE))()  # pyright: ignore[reportArgumentType]
+    flags = spacing_flags(slide, overview, TissueMask(where, COARSE))  # pyright: ignore[reportArgumentType]
     assert {flag.code for flag in flags} <= {"nuclei_out_of_scale"}
     return [flag.message for flag in flags]
 
@@ -97,7 +97,7 @@ def test_pieces_lie_on_tissue_in_the_darker_half_of_it() -> None:
     tissue[:, 100:] = True
     pixels = np.full((250, 250, 3), 200, np.uint8)
     pixels[120:, 100:] = 120
-    begin_spacing_check(slide, Picture(pixels, 0.0, 0.0, COARSE), TissueMask(tissue, COARSE))()  # pyright: ignore[reportArgumentType]
+    spacing_flags(slide, Picture(pixels, 0.0, 0.0, COARSE), TissueMask(tissue, COARSE))  # pyright: ignore[reportArgumentType]
     assert 4 <= len(slide.read_at) <= 12
     for box in slide.read_at:
         assert box.left * 0.5 >= 90 * 8.0
@@ -108,7 +108,7 @@ def flags_of(path: Path, mpp_um: float | None = None) -> tuple[str, ...]:
     ref = SlideRef(path.stem, path)
     slide = open_slide(replace(ref, mpp_um=mpp_um, override_mpp=mpp_um is not None))
     try:
-        return tuple(flag.code for flag in begin_spacing_check(slide, *overview_and_tissue(slide, SETTINGS))())
+        return tuple(flag.code for flag in spacing_flags(slide, *overview_and_tissue(slide, SETTINGS)))
     finally:
         slide.close()
 

@@ -15,6 +15,7 @@ from nodescan.csv_rows import csv_text
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.errors import UsageError
 from nodescan.examination import examine
+from nodescan.examination.survey import plan
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
 from nodescan.whole_files import output_errors, write_beside
@@ -118,4 +119,5 @@ def _answers(row: IndexRow, index: Path, predictor: TilePredictor) -> Probabilit
     tissue[open_cells(index, row)] = True
     mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
     with closing(open_prepared(row)) as slide:
-        return examine(slide, mask, predictor=predictor, settings=load_config().settings, progress=Viewer()).probability
+        survey, settings = plan(slide, mask, predictor), load_config().settings
+        return examine(slide, survey, predictor=predictor, settings=settings, progress=Viewer()).probability

@@ -20,7 +20,7 @@ from nodescan.level_check import LEAST_LIKENESS, likeness_of_levels
 from nodescan.overview import view_whole
 from nodescan.scan_settings import ScanSettings
 from nodescan.slides import open_slide
-from nodescan.spacing_check import begin_spacing_check
+from nodescan.spacing_check import spacing_flags
 from training.block_mask import BlockMask, draw_mask, empty_mask
 from training.manifest import DIGESTS, DataSlide, digest_of
 from training.slide_index import SPACING_UM, STRIDE_PX
@@ -90,7 +90,7 @@ def sound_slide(slide: Slide, annotation: Path | None, settings: ScanSettings) -
             "is outlined; export the slide again, or write yes into its `excluded`"
         )
         raise SlideError(slide.ref.path.name, reason)
-    doubts = tuple(flag.message for flag in begin_spacing_check(slide, overview, tissue)())
+    doubts = tuple(flag.message for flag in spacing_flags(slide, overview, tissue))
     if annotation is None:
         nothing = empty_mask(size)
         return SoundSlide(frame, size, tissue, unread, None, nothing, nothing, (), doubts)

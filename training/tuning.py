@@ -25,6 +25,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import UsageError
 from nodescan.examination import examine
+from nodescan.examination.survey import plan
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
 from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.inference.card import LEAST_UNCERTAINTY_UM
@@ -87,10 +88,11 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> Pro
         kept = cache / f"{path.stem}-{made_of}-v{RESULT_VERSION}-{predictor.precision}.npz"
         if kept.exists():
             stored = np.load(kept)
-            spacing = Spacing(*stored["spacing"].tolist())
-            return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing)
+            spacing, bounds = Spacing(*stored["spacing"].tolist()), slide.info.bounds_um
+            return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing, bounds)
         _, tissue = overview_and_tissue(slide, settings)
-        map_ = examine(slide, tissue, predictor=predictor, settings=settings, progress=Viewer()).probability
+        survey = plan(slide, tissue, predictor)
+        map_ = examine(slide, survey, predictor=predictor, settings=settings, progress=Viewer()).probability
     kept.parent.mkdir(parents=True, exist_ok=True)
     spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
     with written_beside(kept) as part, part.open("wb") as file:

@@ -267,7 +267,7 @@ def _scan(slide: Slide, survey: Survey, predictor: TilePredictor, scans: list[_S
     """The scan's own way through all tiles; Mpx of tissue. scans: takes what is known of it."""
     settings, megapixels = load_config().settings, _tissue_px(survey, predictor) / 1e6
     started, first = time.perf_counter(), _FirstPass()
-    found = examine(slide, survey.tissue, predictor=predictor, settings=settings, progress=first)
+    found = examine(slide, survey, predictor=predictor, settings=settings, progress=first)
     guard_s = time.perf_counter() - first.ended
     scans.append(_Scan(megapixels / (first.ended - started), guard_s, found.precision))
     return megapixels

@@ -216,11 +216,11 @@ def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
     from nodescan.config import load_config
     from nodescan.domain.report import Status
     from nodescan.inference.card import find_model
-    from nodescan.inference.predictor import open_predictor
+    from nodescan.inference.slots import open_in_slot
     from nodescan.scan import scan_slide
     from nodescan.slides import open_slide
 
-    predictor = open_predictor(find_model(request.model), device=request.device)
+    predictor, _ = open_in_slot(find_model(request.model), device=request.device, slot=0)  # as `run` opens it
     settings = load_config().settings
     started = time.perf_counter()
     report = scan_slide(

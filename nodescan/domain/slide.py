@@ -45,6 +45,14 @@ class BoundsUm:
     width: Micrometers
     height: Micrometers
 
+    @property
+    def right(self) -> Micrometers:
+        return Micrometers(self.left + self.width)
+
+    @property
+    def bottom(self) -> Micrometers:
+        return Micrometers(self.top + self.height)
+
 
 @dataclass(frozen=True, slots=True)
 class SlideInfo:

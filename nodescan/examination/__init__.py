@@ -6,11 +6,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
 from nodescan.examination.guard import Reference, Settled, settled
-from nodescan.examination.survey import Survey, plan
+from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import Shown, show
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing import missing_cells
@@ -52,17 +52,15 @@ class Examination:
 
 
 def examine(
-    slide: Slide, tissue: TissueMask, *, predictor: TilePredictor, settings: ScanSettings, progress: Progress
+    slide: Slide, survey: Survey, *, predictor: TilePredictor, settings: ScanSettings, progress: Progress
 ) -> Examination:
     """The network's answer for every cell that touches tissue.
 
     What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred,
     too pale or too badly scanned to judge, is not examined. Where a predictor's answers may be a little off, its
-    reference answers again whatever could bear on a finding; see guard.settled. Raises UnmeasurableError where the
-    slide has no magnification that the model accepts.
+    reference answers again whatever could bear on a finding; see guard.settled.
     """
-    survey = plan(slide, tissue, predictor)
-    hidden = _hidden_cells(tissue, survey)
+    hidden = _hidden_cells(survey)
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
     looks = _Looks(slide, survey, hidden, settings, progress)
     if isinstance(predictor, ApproximatePredictor):
@@ -136,8 +134,9 @@ class _Looks:
         self._count(0, 0.0)
 
 
-def _hidden_cells(tissue: TissueMask, survey: Survey) -> NDArray[np.bool_]:
+def _hidden_cells(survey: Survey) -> NDArray[np.bool_]:
     """bool (H, W): cells that ink hides for the most part."""
+    tissue = survey.tissue
     if tissue.hidden is None:
         return np.zeros_like(survey.wanted)
     cell = survey.spacing.scaled(survey.grid.tile.stride_px)

@@ -113,10 +113,10 @@ def _certain(
     where a deposit ends."""
     if not first.examined[survey.wanted].all():
         return ()
-    rule, bounds = predictor.decision, first.bounds
+    rule = predictor.decision
 
     def at_edge(deposit: Deposit) -> bool:
-        return bounds is not None and touches_edge(deposit, bounds, survey.tissue, first, rule=rule)
+        return touches_edge(deposit, survey.tissue, first, rule=rule)
 
     smoothed = predictor.smoothed_tolerance
     return certain_deposits(first, rule, settings.segmentation, tolerance=smoothed, at_edge=at_edge)

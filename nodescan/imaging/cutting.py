@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.imaging.sizing import to_shape
 
@@ -27,10 +26,8 @@ def touches_unexamined(
     return _is_near(deposit, wanted & ~probability.examined, probability.spacing, reach_um)
 
 
-def touches_edge(
-    deposit: Deposit, bounds: BoundsUm, tissue: TissueMask, probability: ProbabilityMap, *, rule: DecisionRule
-) -> bool:
-    """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined: to the
+def touches_edge(deposit: Deposit, tissue: TissueMask, probability: ProbabilityMap, *, rule: DecisionRule) -> bool:
+    """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined: to its
     bounds, or to padding, gaps and pen marks that tissue runs into.
 
     Of tissue.cut only what was never scanned counts: what lies within the bounds along their border is as deep as the
@@ -41,9 +38,11 @@ def touches_edge(
     ends = (mask for mask in (never_scanned, tissue.inked) if mask is not None)
     if any(_is_near(deposit, mask, tissue.spacing, reach_um) for mask in ends):
         return True
+    bounds = probability.bounds
+    if bounds is None:
+        return False
     left, top, right, bottom = to_shape(deposit.outline).bounds
-    near_first = min(left - bounds.left, top - bounds.top) <= reach_um
-    return near_first or min(bounds.left + bounds.width - right, bounds.top + bounds.height - bottom) <= reach_um
+    return min(left - bounds.left, top - bounds.top, bounds.right - right, bounds.bottom - bottom) <= reach_um
 
 
 def as_cut_off(deposit: Deposit, rule: DecisionRule) -> Deposit:

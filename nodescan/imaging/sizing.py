@@ -81,8 +81,7 @@ def within(shape: BaseGeometry, size: Feret, bounds: BoundsUm) -> tuple[BaseGeom
 
     The outline as it is where nothing of it does: a deposit is never lost by where it is drawn.
     """
-    right, bottom = bounds.left + bounds.width, bounds.top + bounds.height
-    kept = shapely.box(bounds.left, bounds.top, right, bottom)
+    kept = shapely.box(bounds.left, bounds.top, bounds.right, bounds.bottom)
     if kept.covers(shape) and kept.covers(shapely.LineString((size.start_um, size.end_um))):
         return shape, size
     clipped = shapely.MultiPolygon(polygons_in(shape.intersection(kept)))

@@ -194,8 +194,8 @@ def _scanned_part(overview: Picture, bounds: BoundsUm) -> Picture:
     """What viewers show of a canvas that was scanned in part; a MIRAX canvas is many times as large."""
     x, y = overview.spacing.x, overview.spacing.y
     left, top = max(0, round((bounds.left - overview.left_um) / x)), max(0, round((bounds.top - overview.top_um) / y))
-    right = round((bounds.left + bounds.width - overview.left_um) / x)
-    bottom = round((bounds.top + bounds.height - overview.top_um) / y)
+    right = round((bounds.right - overview.left_um) / x)
+    bottom = round((bounds.bottom - overview.top_um) / y)
     pixels = overview.pixels[top:bottom, left:right]
     if not pixels.size:
         return overview

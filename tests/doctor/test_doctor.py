@@ -29,8 +29,7 @@ from nodescan.doctor import (
 )
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
 from nodescan.errors import OutputError
-from nodescan.inference import capabilities, device, openvino_lanes
-from nodescan.inference import predictor as predictors
+from nodescan.inference import capabilities, device, openvino_lanes, slots
 from nodescan.inference.card import find_model
 from nodescan.phantoms import PhantomTruth, PlantedDeposit
 from nodescan.phantoms.outlines import Shape
@@ -71,7 +70,7 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> Callable[[ColourPredictor], None]:
     """Put a fake in the network's place."""
 
     def use(predictor: ColourPredictor) -> None:
-        monkeypatch.setattr(predictors, "open_predictor", lambda folder, device: predictor)
+        monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (predictor, 1))
 
     return use
 

@@ -9,6 +9,7 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox, TileGeometry
 from nodescan.examination import Examination, examine, tile_pass
 from nodescan.examination.damaged_tiles import DamagedTile
+from nodescan.examination.survey import plan
 from nodescan.overview import overview_and_tissue
 from tests.fakes import ColourPredictor, Listener
 from tests.painted import PaintedSlide, painted
@@ -30,7 +31,8 @@ def examined(
 ) -> Examination:
     told = counter or Counter()
     _, tissue = overview_and_tissue(slide, SETTINGS, told)
-    return examine(slide, tissue, predictor=predictor or ColourPredictor(), settings=SETTINGS, progress=told)
+    network = predictor or ColourPredictor()
+    return examine(slide, plan(slide, tissue, network), predictor=network, settings=SETTINGS, progress=told)
 
 
 def test_a_cell_sees_what_lies_within_its_margin() -> None:

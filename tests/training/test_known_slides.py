@@ -169,7 +169,7 @@ def test_a_pixel_size_that_the_nuclei_contradict_is_told_before_tuning(
 ) -> None:
     """All sizes that the correction is fitted to would be off by the same factor."""
     flag = Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times their usual size.")
-    monkeypatch.setattr(sound_slides, "begin_spacing_check", lambda *_: lambda: (flag,))
+    monkeypatch.setattr(sound_slides, "spacing_flags", lambda *_: (flag,))
     said: list[str] = []
     annotated_slides(rows_of(data_set, "valid"), data_set, tell=said.append)
     assert sorted(said) == [f"{name}: {flag.message}" for name in ("normal_002", "tumor_002")]

@@ -213,7 +213,7 @@ def test_a_pixel_size_that_the_nuclei_contradict_is_told(
 ) -> None:
     """As a scan tells it: the network would be taught tissue at half or twice its size."""
     flag = Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times their usual size.")
-    monkeypatch.setattr(sound_slides, "begin_spacing_check", lambda *_: lambda: (flag,))
+    monkeypatch.setattr(sound_slides, "spacing_flags", lambda *_: (flag,))
     said: list[str] = []
     prepare([row_of("normal_001")], data_set, tmp_path, tell=said.append)
     assert any(flag.message in line for line in said)
