@@ -13,6 +13,7 @@ from nodescan.imaging.certain import PlaceUm
 from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings
+from nodescan.imaging.lowered import pieces_step
 from nodescan.imaging.outlines import PAD, threshold_step
 from nodescan.imaging.segmentation import smoothed_values
 
@@ -40,9 +41,10 @@ def decisive_cells(
     deposits that are left as they are. A deposit of the true map lies in a component of this one above the
     threshold, less the tolerance, that reaches the seed threshold, less the tolerance. Its size hangs on that
     component, its uncertainty on what joins it at the lowered threshold (OutlineLevels) near it, and whether it may be
-    a part of a longer one (imaging/lowered.py) on all that joins it there; these, with what they are interpolated from
-    and smoothed over, are the cells. What the fast map shows elsewhere stays below the seed threshold in both, so it
-    makes no deposit in either. A certain deposit is no such part on any map, nor is what surely joins it.
+    a part of a longer one (imaging/lowered.py) on all that joins it there, or yet lower; these, with what they are
+    interpolated from and smoothed over, are the cells. What the fast map shows elsewhere stays below the seed threshold
+    in both, so it makes no deposit in either. A certain deposit is no such part on any map, nor is what surely joins
+    it; and nothing that it may join yet lower has a higher class.
     """
     smoothed = smoothed_values(probability, rule.smoothing_um)
     slack = tolerance + _ROUNDING
@@ -54,7 +56,8 @@ def decisive_cells(
     joined, n_joined = components(smoothed > lowered)
     cells = [_cell_at(place, probability) for place in certain]
     settled = {int(labels[cell]) for cell in cells}
-    whole = np.zeros(n_joined + 1, dtype=np.bool_)
+    deep, n_deep = components(smoothed > rule.threshold - pieces_step(rule.threshold) - slack)
+    whole, deep_whole = (np.zeros(count + 1, dtype=np.bool_) for count in (n_joined, n_deep))
     for index, (rows, columns) in enumerate(windows(labels), start=1):
         own, values = labels[rows, columns] == index, smoothed[rows, columns]
         seeds = own & (values > rule.seed_threshold - slack)
@@ -63,7 +66,7 @@ def decisive_cells(
         around = _grown(rows, smoothed.shape[0]), _grown(columns, smoothed.shape[1])
         own_joined = joined[rows, columns][seeds][0]
         near[around] |= joined[around] == own_joined
-        whole[own_joined] = True
+        whole[own_joined] = deep_whole[deep[rows, columns][seeds][0]] = True
     if not near.any():
         return near
     if certain:
@@ -71,7 +74,8 @@ def decisive_cells(
         seeds = smoothed > rule.seed_threshold - slack
         for label in {int(joined[cell]) for cell in cells} - {0}:  # 0: in a hole, so that it is not left as it is
             whole[label] &= not _is_one(surely[seeds & (joined == label)])
-    near |= picked(joined, whole)
+    deep_whole[[int(deep[cell]) for cell in cells]] = False
+    near |= picked(joined, whole) | picked(deep, deep_whole)
     near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=PAD)
     return _within_reach(near, probability, rule.smoothing_um)
 
