@@ -77,8 +77,8 @@ def certain_deposits(
     off_um = unsure_um(rule, probability.spacing)
 
     def wholes_at(step: float) -> tuple[Deposit, ...]:
-        foci = at_lowered(probability, rule, settings, step=step, tolerance=tolerance)
-        return foci.deposits(settings.joining_gap_um)
+        farthest = replace(rule, threshold=low, seed_threshold=seeds[0])
+        return at_lowered(probability, farthest, settings, step=step).deposits(settings.joining_gap_um)
 
     if sure:
         sure = _never_outgrown(sure, wholes_at(threshold_step(rule.threshold)), lambda one: one.least_um)

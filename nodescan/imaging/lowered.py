@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
@@ -14,13 +15,13 @@ from nodescan.domain.doubts import Whole
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.imaging.outlines import threshold_step
-from nodescan.imaging.segmentation import GRID_SHARE, FoundFoci, SegmentationSettings, find_foci
+from nodescan.imaging.segmentation import GRID_SHARE, FoundFoci, SegmentationSettings, find_foci, smoothed_values
 from nodescan.imaging.sizing import to_shape
 
 _PIECES_STEP = 0.3
 """Of probability; pieces that are one at a threshold so much lower are a doubt where the whole has a higher class. Of
-9 ribbons and crescents of real patches, 2.1 to 2.5 mm long, that the map shows in pieces below 2 mm, a step of 0.1
-tells 3, of 0.2 5, of 0.3 all; of 40 other slides with two foci or more, 0.3 tells phantom discs 60 to 90 um apart
+10 ribbons and crescents of real patches, 2.1 to 2.5 mm long, that the map shows in pieces below 2 mm, a step of 0.1
+tells 3, of 0.2 6, of 0.3 all; of 40 other slides with two foci or more, 0.3 tells phantom discs 60 to 90 um apart
 alone."""
 
 
@@ -40,11 +41,17 @@ def find_wholes(
     """
     if not found:
         return ()
-    worst = largest_class(found)
-    wholes = _wholes_at(threshold_step(rule.threshold), probability, rule, settings, found)
+    worst, off_um = largest_class(found), unsure_um(rule, probability.spacing)
+    smoothed = smoothed_values(probability, rule.smoothing_um)
+
+    def wholes_at(step: float) -> tuple[Whole, ...]:
+        foci = at_lowered(probability, rule, settings, step=step, smoothed=smoothed)
+        return _wholes(foci.deposits(settings.joining_gap_um), found, rule.threshold - step, off_um)
+
+    wholes = wholes_at(threshold_step(rule.threshold))
     if len(found) < 2 or worst is Metastasis.MACRO or any(whole.longest_class > worst for whole in wholes):
         return wholes
-    deep = _wholes_at(pieces_step(rule.threshold), probability, rule, settings, found)
+    deep = wholes_at(pieces_step(rule.threshold))
     return (*wholes, *(whole for whole in deep if len(whole.deposit_ids) > 1 and whole.longest_class > worst))
 
 
@@ -53,20 +60,15 @@ def unsure_um(rule: DecisionRule, spacing: Spacing) -> Micrometers:
     return Micrometers(rule.coverage_factor * math.hypot(GRID_SHARE * spacing.mean, rule.size_uncertainty_um))
 
 
-def _wholes_at(
-    step: float,
-    probability: ProbabilityMap,
-    rule: DecisionRule,
-    settings: SegmentationSettings,
-    found: Sequence[Deposit],
+def _wholes(
+    wide: Sequence[Deposit], found: Sequence[Deposit], threshold: float, off_um: Micrometers
 ) -> tuple[Whole, ...]:
-    wide = at_lowered(probability, rule, settings, step=step).deposits(settings.joining_gap_um)
-    off_um = unsure_um(rule, probability.spacing)
+    """wide: the deposits at this threshold."""
     wholes: list[Whole] = []
     for whole, parts in zip(wide, parts_of(wide, found), strict=True):
         if parts and whole.diameter_um > max(part.diameter_um + part.diameter_uncertainty_um for part in parts):
             ids = tuple(sorted(part.id for part in parts))
-            wholes.append(Whole(ids, whole.diameter_um, off_um, rule.threshold - step))
+            wholes.append(Whole(ids, whole.diameter_um, off_um, threshold))
     return tuple(wholes)
 
 
@@ -76,13 +78,10 @@ def at_lowered(
     settings: SegmentationSettings,
     *,
     step: float,
-    tolerance: float = 0.0,
+    smoothed: NDArray[np.float32] | None = None,
 ) -> FoundFoci:
-    """The foci at a threshold lower by the step; tolerance: how much lower it and the seed's are, on top."""
-    lowered = rule.threshold - step - tolerance
-    return find_foci(
-        probability, replace(rule, threshold=lowered, seed_threshold=rule.seed_threshold - tolerance), settings
-    )
+    """The foci at a threshold lower by the step. smoothed: as find_foci has it."""
+    return find_foci(probability, replace(rule, threshold=rule.threshold - step), settings, smoothed=smoothed)
 
 
 def parts_of(wide: Sequence[Deposit], found: Sequence[Deposit]) -> list[list[Deposit]]:
