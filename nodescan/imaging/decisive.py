@@ -69,11 +69,12 @@ def decisive_cells(
         whole[own_joined] = deep_whole[deep[rows, columns][seeds][0]] = True
     if not near.any():
         return near
-    if certain:
-        surely, _ = components(smoothed > lowered + 2 * slack)
-        seeds = smoothed > rule.seed_threshold - slack
-        for label in {int(joined[cell]) for cell in cells} - {0}:  # 0: in a hole, so that it is not left as it is
-            whole[label] &= not _is_one(surely[seeds & (joined == label)])
+    every_seed = smoothed > rule.seed_threshold - slack
+    surely, _ = components(smoothed > lowered + 2 * slack)
+    held = np.isin(np.arange(n_joined + 1), [joined[cell] for cell in cells])
+    whole &= ~(held & _of_one(joined, n_joined, surely, every_seed))
+    one_focus, _ = components(smoothed > rule.threshold + slack, corners=False)
+    deep_whole &= ~_of_one(deep, n_deep, one_focus, every_seed)  # one deposit isn't pieces of another
     deep_whole[[int(deep[cell]) for cell in cells]] = False
     near |= picked(joined, whole) | picked(deep, deep_whole)
     near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=PAD)
@@ -135,12 +136,18 @@ def doubtful_on_glass(
 def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> bool:
     """Whether the component's seeds, all bool (h, w), hang together without corners: outlines may part cells there."""
     parts, _ = components(component, corners=False)
-    return _is_one(parts[seeds])
+    of_seeds = parts[seeds]
+    return bool((of_seeds == of_seeds[0]).all())
 
 
-def _is_one(labels: NDArray[np.int32]) -> bool:
-    """Whether there are labels (n,), and all are that of one component."""
-    return bool(labels.size and labels[0] > 0 and (labels == labels[0]).all())
+def _of_one(
+    labels: NDArray[np.int32], count: int, parts: NDArray[np.int32], seeds: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """bool (count + 1,): the labels whose seeds all lie in one of the parts. labels, parts, seeds : (H, W)."""
+    first, last = np.full(count + 1, np.iinfo(np.int32).max), np.zeros(count + 1, dtype=np.int64)
+    np.minimum.at(first, labels[seeds], parts[seeds])
+    np.maximum.at(last, labels[seeds], parts[seeds])
+    return (first == last) & (last > 0)
 
 
 def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:
