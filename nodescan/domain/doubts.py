@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import max_feret
@@ -54,6 +54,11 @@ class Whole:
     diameter_um: Micrometers
     uncertainty_um: Micrometers
     threshold: float
+
+    @property
+    def longest_class(self) -> Metastasis:
+        """The class at the upper end of its uncertainty."""
+        return classify(Micrometers(self.diameter_um + self.uncertainty_um))
 
 
 def gap_reading(gap_um: Micrometers, deposits: Sequence[Deposit]) -> GapReading:

@@ -152,19 +152,15 @@ def whole_flags(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> tuple[F
     there: a long, thin or curved deposit comes out in pieces where the network is less sure of it.
     """
     stated = class_found(deposits)
-    higher = [whole for whole in wholes if _longest_class(whole) > stated]
+    higher = [whole for whole in wholes if whole.longest_class > stated]
     if higher:
-        highest = max(map(_longest_class, higher))
+        highest = max(whole.longest_class for whole in higher)
         text = f"{_parted(deposits, higher)} The slide's class may be {highest.word}: see whether tumour goes on there."
         return (Flag("may_be_one_deposit", text),)
     if wholes:
         text = f"{_parted(deposits, wholes)} The slide's class would be the same."
         return (Flag("size_may_be_of_part", text),)
     return ()
-
-
-def _longest_class(whole: Whole) -> Metastasis:
-    return classify(Micrometers(whole.diameter_um + whole.uncertainty_um))
 
 
 def _parted(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> str:
@@ -176,7 +172,7 @@ def _parted(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> str:
         ids = [f"no. {one}" for one in whole.deposit_ids]
         parts = f"{few(ids, 5)} (the longest {own}) are one" if len(ids) > 1 else f"{ids[0]} ({own}) is one"
         named.append(f"{parts} of {size_in_mm(whole.diameter_um, whole.uncertainty_um)}")
-    less = f"With a threshold of {wholes[0].threshold:.2g}, a little below the model's,"
+    less = f"With a threshold of {wholes[0].threshold:.2g}, below the model's,"
     return f"May be parts of a longer deposit. {less} {few(named, 3)}."
 
 

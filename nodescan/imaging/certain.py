@@ -1,5 +1,6 @@
 """Deposits that are there, and of their class, whichever way small errors of the map fall."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,14 +9,14 @@ from shapely import STRtree, covers, get_coordinates, maximum_inscribed_circle
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
 
-from nodescan.domain.classification import Metastasis, is_borderline
+from nodescan.domain.classification import MICRO_LIMIT_UM, Metastasis, is_borderline
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.imaging.cutting import as_cut_off
-from nodescan.imaging.lowered import at_lowered
+from nodescan.imaging.lowered import at_lowered, parts_of, pieces_step, unsure_um
 from nodescan.imaging.outlines import threshold_step
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
 from nodescan.imaging.sizing import to_shape
@@ -48,7 +49,7 @@ def certain_deposits(
     """
     low, high = rule.threshold - tolerance, rule.threshold + tolerance
     seeds = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
-    if settings.joining_gap_um > 0 or low <= threshold_step(rule.threshold) or high > seeds[0] or seeds[1] >= 1:
+    if settings.joining_gap_um > 0 or low <= pieces_step(rule.threshold) or high > seeds[0] or seeds[1] >= 1:
         return ()
     most = find_foci(probability, replace(rule, threshold=low, seed_threshold=seeds[0]), settings)
     large = most.deposits(settings.joining_gap_um)
@@ -73,7 +74,19 @@ def certain_deposits(
     ]
     apart_um = _MOST_APART_CELLS * probability.spacing.mean
     sure = [one for found in large if (one := _certain(told(found), cores, apart_um)) is not None]
-    return _never_a_part(sure, at_lowered(probability, rule, settings, tolerance=tolerance)) if sure else ()
+    off_um = unsure_um(rule, probability.spacing)
+
+    def wholes_at(step: float) -> tuple[Deposit, ...]:
+        farthest = replace(rule, threshold=low, seed_threshold=seeds[0])
+        return at_lowered(probability, farthest, settings, step=step).deposits(settings.joining_gap_um)
+
+    if sure:
+        sure = _never_outgrown(sure, wholes_at(threshold_step(rule.threshold)), lambda one: one.least_um)
+    if len(large) > 1 and any(one.metastasis is not Metastasis.MACRO for one in sure):
+        wide = wholes_at(pieces_step(rule.threshold))
+        several = [whole for whole, parts in zip(wide, parts_of(wide, large), strict=True) if len(parts) > 1]
+        sure = _never_outgrown(sure, several, lambda one: _MOST_UM[one.metastasis] - off_um)
+    return tuple(one.place for one in sure)
 
 
 def ends_of(
@@ -92,19 +105,23 @@ class _Sure:
 
     place: PlaceUm
     least_um: float
+    metastasis: Metastasis
 
 
-def _never_a_part(sure: Sequence[_Sure], lowered: FoundFoci) -> tuple[PlaceUm, ...]:
-    """Places in those that nothing at the lowered threshold outgrows, as far as it may go on any map (find_wholes)."""
-    wholes = lowered.deposits(Micrometers(0.0))
+_MOST_UM = {Metastasis.MICRO: MICRO_LIMIT_UM, Metastasis.MACRO: math.inf}
+"""The greatest size of each class that a certain deposit may have."""
+
+
+def _never_outgrown(
+    sure: Sequence[_Sure], wholes: Sequence[Deposit], least_um: Callable[[_Sure], float]
+) -> list[_Sure]:
+    """Those that are part of no whole, as far as these go on any map, longer than least_um (find_wholes)."""
     longest_um = np.array([whole.diameter_um for whole in wholes])
     tree = STRtree([to_shape(whole.outline) for whole in wholes])
     around = [tree.query(Point(one.place), predicate="intersects") for one in sure]
-    return tuple(
-        one.place
-        for one, indices in zip(sure, around, strict=True)
-        if indices.size and max(longest_um[indices]) <= one.least_um
-    )
+    return [
+        one for one, indices in zip(sure, around, strict=True) if longest_um[indices].max(initial=0.0) <= least_um(one)
+    ]
 
 
 def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> _Sure | None:
@@ -131,7 +148,7 @@ def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apar
         return None
     surely_um = min(core.diameter_uncertainty_um, found.diameter_uncertainty_um)
     surely_um -= abs(core.diameter_uncertainty_um - found.diameter_uncertainty_um)
-    return _Sure((place.x, place.y), core.diameter_um + surely_um)
+    return _Sure((place.x, place.y), core.diameter_um + surely_um, core.metastasis)
 
 
 def _deepest(outline: BaseGeometry, step_um: float) -> Point:

@@ -13,6 +13,7 @@ from nodescan.imaging.certain import PlaceUm
 from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings
+from nodescan.imaging.lowered import pieces_step
 from nodescan.imaging.outlines import PAD, threshold_step
 from nodescan.imaging.segmentation import smoothed_values
 
@@ -40,9 +41,10 @@ def decisive_cells(
     deposits that are left as they are. A deposit of the true map lies in a component of this one above the
     threshold, less the tolerance, that reaches the seed threshold, less the tolerance. Its size hangs on that
     component, its uncertainty on what joins it at the lowered threshold (OutlineLevels) near it, and whether it may be
-    a part of a longer one (imaging/lowered.py) on all that joins it there; these, with what they are interpolated from
-    and smoothed over, are the cells. What the fast map shows elsewhere stays below the seed threshold in both, so it
-    makes no deposit in either. A certain deposit is no such part on any map, nor is what surely joins it.
+    a part of a longer one (imaging/lowered.py) on all that joins it there, or yet lower; these, with what they are
+    interpolated from and smoothed over, are the cells. What the fast map shows elsewhere stays below the seed threshold
+    in both, so it makes no deposit in either. A certain deposit is no such part on any map, nor is what surely joins
+    it; and nothing that it may join yet lower has a higher class.
     """
     smoothed = smoothed_values(probability, rule.smoothing_um)
     slack = tolerance + _ROUNDING
@@ -54,7 +56,8 @@ def decisive_cells(
     joined, n_joined = components(smoothed > lowered)
     cells = [_cell_at(place, probability) for place in certain]
     settled = {int(labels[cell]) for cell in cells}
-    whole = np.zeros(n_joined + 1, dtype=np.bool_)
+    deep, n_deep = components(smoothed > rule.threshold - pieces_step(rule.threshold) - slack)
+    whole, deep_whole = (np.zeros(count + 1, dtype=np.bool_) for count in (n_joined, n_deep))
     for index, (rows, columns) in enumerate(windows(labels), start=1):
         own, values = labels[rows, columns] == index, smoothed[rows, columns]
         seeds = own & (values > rule.seed_threshold - slack)
@@ -63,15 +66,17 @@ def decisive_cells(
         around = _grown(rows, smoothed.shape[0]), _grown(columns, smoothed.shape[1])
         own_joined = joined[rows, columns][seeds][0]
         near[around] |= joined[around] == own_joined
-        whole[own_joined] = True
+        whole[own_joined] = deep_whole[deep[rows, columns][seeds][0]] = True
     if not near.any():
         return near
-    if certain:
-        surely, _ = components(smoothed > lowered + 2 * slack)
-        seeds = smoothed > rule.seed_threshold - slack
-        for label in {int(joined[cell]) for cell in cells} - {0}:  # 0: in a hole, so that it is not left as it is
-            whole[label] &= not _is_one(surely[seeds & (joined == label)])
-    near |= picked(joined, whole)
+    every_seed = smoothed > rule.seed_threshold - slack
+    surely, _ = components(smoothed > lowered + 2 * slack)
+    held = np.isin(np.arange(n_joined + 1), [joined[cell] for cell in cells])
+    whole &= ~(held & _of_one(joined, n_joined, surely, every_seed))
+    one_focus, _ = components(smoothed > rule.threshold + slack, corners=False)
+    deep_whole &= ~_of_one(deep, n_deep, one_focus, every_seed)  # one deposit isn't pieces of another
+    deep_whole[[int(deep[cell]) for cell in cells]] = False
+    near |= picked(joined, whole) | picked(deep, deep_whole)
     near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=PAD)
     return _within_reach(near, probability, rule.smoothing_um)
 
@@ -131,12 +136,18 @@ def doubtful_on_glass(
 def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> bool:
     """Whether the component's seeds, all bool (h, w), hang together without corners: outlines may part cells there."""
     parts, _ = components(component, corners=False)
-    return _is_one(parts[seeds])
+    of_seeds = parts[seeds]
+    return bool((of_seeds == of_seeds[0]).all())
 
 
-def _is_one(labels: NDArray[np.int32]) -> bool:
-    """Whether there are labels (n,), and all are that of one component."""
-    return bool(labels.size and labels[0] > 0 and (labels == labels[0]).all())
+def _of_one(
+    labels: NDArray[np.int32], count: int, parts: NDArray[np.int32], seeds: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """bool (count + 1,): the labels whose seeds all lie in one of the parts. labels, parts, seeds : (H, W)."""
+    first, last = np.full(count + 1, np.iinfo(np.int32).max), np.zeros(count + 1, dtype=np.int64)
+    np.minimum.at(first, labels[seeds], parts[seeds])
+    np.maximum.at(last, labels[seeds], parts[seeds])
+    return (first == last) & (last > 0)
 
 
 def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:

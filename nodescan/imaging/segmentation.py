@@ -96,11 +96,20 @@ def find_deposits(
     return find_foci(probability, rule, settings).deposits(settings.joining_gap_um)
 
 
-def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings) -> "FoundFoci":
-    """The contiguous foci on the map, before any are joined: several joining gaps can be tried on one tracing."""
+def find_foci(
+    probability: ProbabilityMap,
+    rule: DecisionRule,
+    settings: SegmentationSettings,
+    *,
+    smoothed: NDArray[np.float32] | None = None,
+) -> "FoundFoci":
+    """The contiguous foci on the map, before any are joined: several joining gaps can be tried on one tracing.
+
+    smoothed : float32 (H, W), its smoothed_values, where several thresholds are tried; None: worked out here.
+    """
     if not np.isfinite(probability.values).all():
         raise ValueError("the map holds values that are not numbers: they must never read as no tumour")
-    smoothed = smoothed_values(probability, rule.smoothing_um)
+    smoothed = smoothed_values(probability, rule.smoothing_um) if smoothed is None else smoothed
     levels = OutlineLevels(rule.threshold, rule.seed_threshold, settings.grid_um)
     return FoundFoci(trace_foci(smoothed, probability, levels), rule, settings, probability)
 

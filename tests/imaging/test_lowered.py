@@ -56,10 +56,18 @@ def test_pieces_of_a_macrometastasis_are_told_with_its_length() -> None:
     assert "may be macro" in flag.message
 
 
-@pytest.mark.parametrize("between", [0.55, 0.3])
-def test_foci_that_stay_apart_are_not_told(between: float) -> None:
-    """What lies between them is below the lowered threshold, 0.6, too."""
-    assert flags(bar((70, 0.95), (6, between), (70, 0.95))) == ()
+@pytest.mark.parametrize(("between", "told"), [(0.65, "0.6"), (0.55, "0.4"), (0.41, "0.4"), (0.39, ""), (0.1, "")])
+def test_pieces_of_a_higher_class_are_told_down_to_0_3_below_the_threshold(between: float, told: str) -> None:
+    """Two of 1.1 mm; the first threshold that shows them as one is named, and none where they stay apart."""
+    found = flags(bar((70, 0.95), (6, between), (70, 0.95)))
+    assert [flag.code for flag in found] == ["may_be_one_deposit"] * bool(told)
+    assert all(f"With a threshold of {told}, below" in flag.message for flag in found)
+
+
+def test_lower_than_by_0_1_neither_a_faint_end_nor_a_size_is_told() -> None:
+    """A wide low halo is no piece, and a class that stays needs no doubt."""
+    assert flags(bar((80, 0.95), (70, 0.55))) == ()
+    assert flags(bar((40, 0.95), (6, 0.55), (40, 0.95))) == ()
 
 
 def test_a_faint_end_beyond_two_cells_is_told_and_a_shorter_one_is_in_the_uncertainty() -> None:
