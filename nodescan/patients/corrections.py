@@ -16,7 +16,7 @@ from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.patients.applied import Applied, by_row, is_before_scan
 from nodescan.patients.correction_rows import Correction
-from nodescan.patients.deposit_places import NEAR_UM, deposit_at
+from nodescan.patients.deposit_places import NEAR_UM, check_frame_of_added, check_on_slide, deposit_at
 from nodescan.reports.report_reader import StoredReport
 
 _UM_IN_MM = 1000
@@ -61,7 +61,9 @@ def apply_corrections(
         for correction, one in zip(corrections, done, strict=True)
     ]
     for correction in corrections:
-        _check_apart(correction, by_slide[correction.slide_id])
+        name = correction.slide_id
+        _check_apart(correction, by_slide[name])
+        check_frame_of_added(correction, originals[name], vouched.get(name, {}))
     outdated = {one.slide_id for one in done if one.before_scan}
     for name in {correction.slide_id for correction in corrections}:
         concluded = _concluded(by_slide[name], originals[name], vouched.get(name, {}))
@@ -71,7 +73,7 @@ def apply_corrections(
 
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:
     """The id of the deposit that a row means; a new one for add."""
-    _check_on_slide(correction, original)
+    check_on_slide(correction, original)
     if correction.action == "add":
         taken = [deposit.id for deposit in (*report.deposits, *original.deposits)]
         return max(taken, default=0) + 1
@@ -84,19 +86,6 @@ def _target(correction: Correction, report: StoredReport, original: StoredReport
         assert correction.deposit_id is not None
         return correction.deposit_id
     return deposit_at(correction, original)
-
-
-def _check_on_slide(correction: Correction, original: StoredReport) -> None:
-    """Raise UsageError for a centre that is not on the slide: it is of another slide, or in pixels."""
-    if original.info is None or correction.centre_um is None:
-        return
-    width_um, height_um = original.info.width_um, original.info.height_um
-    x, y = correction.centre_um
-    if not (0 <= x <= width_um and 0 <= y <= height_um):
-        raise correction.where.error(
-            f"the centre {x:g}, {y:g} um is not on slide {original.slide_id!r}, which is {width_um:.0f} x "
-            f"{height_um:.0f} um; write it in um (not pixels) from the canvas' top left, as in report.json"
-        )
 
 
 def _check_apart(correction: Correction, changed: StoredReport) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from nodescan.close_ups import MOST_CLOSE_UPS
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
+from nodescan.domain.units import Micrometers
 from nodescan.reports import html_report
 from nodescan.reports.html_report import render
 from nodescan.reports.web_page import css_string, unbroken
@@ -261,3 +262,16 @@ def test_provenance_has_no_empty_row() -> None:
     unknown = replace(made.report, provenance=replace(made.report.provenance, slide_fingerprint=""))
     assert "Slide fingerprint" not in render(SlideResult(unknown))
     assert "Slide fingerprint" in render(made)
+
+
+def test_the_page_says_what_corrections_count_from() -> None:
+    """Its centres are of the scanned part, those of corrections of the canvas: only where they differ."""
+    made = _without_pictures("macro")
+    said = "add 500 um to x and 252 um to y, or give a deposit by its number."
+    assert said in Page(render(made)).text
+    assert made.report.info is not None
+    bounds = replace(made.report.info.bounds_um, left=Micrometers(0.0), top=Micrometers(0.0))
+    whole = replace(made.report, info=replace(made.report.info, bounds_um=bounds))
+    text = Page(render(SlideResult(whole))).text
+    assert "Centres count from the top left of the slide image." in text
+    assert "Corrections count" not in text
