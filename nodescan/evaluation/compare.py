@@ -23,7 +23,8 @@ from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSl
 from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.made_with import MadeWith
-from nodescan.reports.report_reader import StoredReport, read_deposit_shapes
+from nodescan.reports.outline_reader import read_deposit_shapes
+from nodescan.reports.report_reader import StoredReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import shapely
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.slide import BoundsUm
 from nodescan.patients.correction_rows import Correction
-from nodescan.reports.report_reader import StoredReport, read_deposit_shapes
+from nodescan.reports.outline_reader import read_deposit_shapes
+from nodescan.reports.report_reader import StoredReport
 
 NEAR_UM = 50.0
 """A centre given by hand means the nearest deposit whose own centre, or outline, lies within this of it."""

@@ -1,15 +1,11 @@
 """Reads report.json back: what staging and evaluation need of a slide that was scanned before."""
 
 import json
-import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import shapely
 
 from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.deposits import Deposit
@@ -20,13 +16,10 @@ from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import class_found
 from nodescan.errors import UsageError
-from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
 from nodescan.reports.json_values import DAMAGE, finite, known, point, spacing, text, whole
 from nodescan.reports.made_with import MadeWith, made_with
 from nodescan.whole_files import json_bytes
-
-_DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
 
 _NOT_COMPLETE = NOT_JUDGED | NOT_WHOLE | {"no_tissue", "unread_tissue"}
 """No complete slide has one of these flags."""
@@ -34,7 +27,7 @@ _NOT_COMPLETE = NOT_JUDGED | NOT_WHOLE | {"no_tissue", "unread_tissue"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReport(SlideReport):
-    """One report.json, in `folder`. deposits: without their outlines, see `read_deposit_shapes`; no detections.
+    """One report.json, in `folder`. deposits: without their outlines, see outline_reader; no detections.
 
     slide: its id alone, unless the reader was told whose report it is. info: without format, reader and warnings.
     unclassed_um: the largest deposit of which a review that gave the slide its class said nothing.
@@ -177,34 +170,6 @@ class ReportFile:
 def as_stored(report: SlideReport, folder: Path) -> StoredReport:
     """A report as reading it back from `folder` would give it, whether or not it was written."""
     return _report(folder, json.loads(json_bytes(report_as_json(report))))
-
-
-def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] | None:
-    """Deposit id -> outline in um from the canvas' top left; None where deposits.geojson was not written.
-
-    Raises UsageError where the file is damaged.
-    """
-    path, info = report.folder / DEPOSITS_GEOJSON, report.info
-    if info is None or not path.is_file():
-        return None
-    scale, shown_from_px = np.array([info.spacing.x, info.spacing.y]), info.shown_from_px
-    try:
-        features = json.loads(path.read_bytes())["features"]
-        return {
-            _deposit_number(feature): shapely.transform(
-                shapely.geometry.shape(feature["geometry"]), lambda points: (points + shown_from_px) * scale
-            )
-            for feature in features
-        }
-    except (OSError, *DAMAGE) as error:
-        raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({error}); run the slide again") from error
-
-
-def _deposit_number(feature: Mapping[str, Mapping[str, str]]) -> int:
-    found = _DEPOSIT_NAME.fullmatch(feature["properties"]["name"])
-    if found is None:
-        raise ValueError(f"{feature['properties']['name']!r} names no deposit")
-    return int(found[1])
 
 
 def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = None) -> StoredReport:

@@ -13,7 +13,8 @@ from nodescan.domain.report import SlideResult
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import write_geojson
 from nodescan.reports.json_report import write_json
-from nodescan.reports.report_reader import read_deposit_shapes, read_report, read_reports
+from nodescan.reports.outline_reader import read_deposit_shapes
+from nodescan.reports.report_reader import read_report, read_reports
 from tests.reports.factory import VARIANTS
 
 
