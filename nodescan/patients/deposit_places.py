@@ -37,12 +37,12 @@ def check_on_slide(correction: Correction, original: StoredReport) -> None:
         )
     if _in_bounds((x, y), info.bounds_um):
         return
-    left, top, right, bottom = _sides(info.bounds_um)
+    scanned = info.bounds_um
     moved = _from_scanned_part((x, y), original)
-    meant = moved is not None and _in_bounds(moved, info.bounds_um)
+    meant = moved is not None and _in_bounds(moved, scanned)
     raise correction.where.error(
-        f"the centre {x:g}, {y:g} um is outside of the scanned part of slide {original.slide_id!r} (x {left:.0f} to "
-        f"{right:.0f}, y {top:.0f} to {bottom:.0f} um). {_FRAMES}"
+        f"the centre {x:g}, {y:g} um is outside of the scanned part of slide {original.slide_id!r} (x {scanned.left:.0f} to "
+        f"{scanned.right:.0f}, y {scanned.top:.0f} to {scanned.bottom:.0f} um). {_FRAMES}"
         + (f"; did you mean {_words(moved)} um{_named(_near(moved, original))}?" if moved and meant else "")
     )
 
@@ -113,14 +113,9 @@ def _from_scanned_part(place_um: tuple[float, float], report: StoredReport) -> t
     return place_um[0] + bounds.left, place_um[1] + bounds.top
 
 
-def _sides(bounds: BoundsUm) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom, um on the canvas."""
-    return bounds.left, bounds.top, bounds.left + bounds.width, bounds.top + bounds.height
-
-
 def _in_bounds(place_um: tuple[float, float], bounds: BoundsUm) -> bool:
-    left, top, right, bottom = _sides(bounds)
-    return left <= place_um[0] <= right and top <= place_um[1] <= bottom
+    x, y = place_um
+    return bounds.left <= x <= bounds.right and bounds.top <= y <= bounds.bottom
 
 
 def _words(place_um: tuple[float, float]) -> str:
