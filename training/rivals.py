@@ -7,26 +7,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodescan.inference.equivariance import POSES
-from nodescan.inference.models import P4MNet, build
+from nodescan.inference.models import P4MNet, Step, build
 from nodescan.inference.resnet import Block
 from training.pretrained import LITE, EfficientNetLite, middle_px
 
 
-class PlainStep(nn.Module):
+class PlainStep(Step):
     """As nodescan's Step, with ordinary convolutions."""
 
     def __init__(self, inputs: int, channels: int) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.conv = nn.Conv2d(inputs, channels, 3, bias=False)
         self.norm = nn.BatchNorm2d(channels)
         self.mix = nn.Conv2d(channels, channels, 1, bias=False)
         self.mix_norm = nn.BatchNorm2d(channels)
         self.residual = inputs == channels
-
-    def forward(self, image: Tensor) -> Tensor:
-        seen = functional.relu(self.norm(self.conv(image)))
-        kept = image[..., 1:-1, 1:-1] if self.residual else seen
-        return functional.relu(self.mix_norm(self.mix(seen)) + kept)
 
 
 class PlainNet(nn.Module):

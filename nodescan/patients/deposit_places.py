@@ -41,8 +41,8 @@ def check_on_slide(correction: Correction, original: StoredReport) -> None:
     moved = _from_scanned_part((x, y), original)
     meant = moved is not None and _in_bounds(moved, scanned)
     raise correction.where.error(
-        f"the centre {x:g}, {y:g} um is outside of the scanned part of slide {original.slide_id!r} (x {scanned.left:.0f} to "
-        f"{scanned.right:.0f}, y {scanned.top:.0f} to {scanned.bottom:.0f} um). {_FRAMES}"
+        f"the centre {x:g}, {y:g} um is outside of the scanned part of slide {original.slide_id!r} "
+        f"(x {scanned.left:.0f} to {scanned.right:.0f}, y {scanned.top:.0f} to {scanned.bottom:.0f} um). {_FRAMES}"
         + (f"; did you mean {_words(moved)} um{_named(_near(moved, original))}?" if moved and meant else "")
     )
 

@@ -135,8 +135,10 @@ class ReportFile:
         """What stands in it, of `slide` where that is known. Raises UsageError where it is damaged or of another."""
         try:
             report = _report(self._folder, self._content, slide)
-            if report.status is Status.COMPLETE and self.result_version == RESULT_VERSION:
-                _check_concluded(report, self._content)
+            if report.status is Status.COMPLETE:
+                _check_seen(report)
+                if self.result_version == RESULT_VERSION:
+                    _check_concluded(report, self._content)
         except DAMAGE as error:
             raise self._damaged(error) from error
         return report
@@ -203,14 +205,18 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
     )
 
 
-def _check_concluded(report: StoredReport, content: Mapping[str, Any]) -> None:
-    """Raises ValueError where a complete slide's findings don't follow from one another: somebody edited them.
+def _check_seen(report: StoredReport) -> None:
+    """Raises ValueError where a slide was not seen as a complete one is: somebody edited its status.
 
     A scan concludes "complete" of tissue that was examined to the last cell alone, and that the network can judge.
     """
-    seen = report.examined_fraction == 1 and bool(report.tissue_area_mm2) and not report.unread_fraction
+    seen = report.examined_fraction == 1 and (report.tissue_area_mm2 or 0) > 0 and not report.unread_fraction
     if not seen or codes_of(report.flags) & _NOT_COMPLETE or report.model is None:
         raise ValueError("no slide that was examined so is complete")
+
+
+def _check_concluded(report: StoredReport, content: Mapping[str, Any]) -> None:
+    """Raises ValueError where class and sizes don't follow from one another: somebody edited them."""
     found = report.deposits
     by_size = [one.class_measured for one in found]
     follow = [one.metastasis for one in found], report.metastasis, content["largest_deposit_um"], content["n_foci"]

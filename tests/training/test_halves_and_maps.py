@@ -70,6 +70,7 @@ def test_a_map_is_kept_for_its_slide_card_and_precision_alone(tmp_path: Path, mo
     whole = probability_map(slide, ColourPredictor(), cache=tmp_path / "maps")
     again = probability_map(slide, Half(), cache=tmp_path / "maps")
     assert np.array_equal(again.values, whole.values)
+    assert again.bounds == whole.bounds is not None
     of_another_card, of_another_precision = Half(), Half()
     of_another_card.model = replace(ColourPredictor.model, card_sha256="1" * 64)
     of_another_precision.precision = "int8"
