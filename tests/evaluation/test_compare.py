@@ -15,7 +15,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
-from nodescan.domain.units import Micrometers
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.detections import write_challenge_files
@@ -303,6 +303,7 @@ def test_a_mask_of_another_level_is_refused_where_the_slide_is_known(tmp_path: P
         found = compared(run, masks)
         assert figures(found).lesion_task.score.value == 1.0
     assert any("sizes of masks at level 5 are about 1.2 px" in note for note in found.notes)
+    assert any("lesions up to 58 px of level 0 above 200 um may count as isolated" in note for note in found.notes)
 
 
 def test_points_off_the_mask_are_told(tmp_path: Path) -> None:
@@ -407,6 +408,18 @@ def test_outlines_of_qupath_lie_where_it_shows_them(tmp_path: Path, offset_um: f
     assert found.lesion_task.score.value == 1.0
     assert found.sizes is not None
     assert [one.measured_um for one in found.sizes.lesions] == pytest.approx([600.0], abs=0.1)
+
+
+def test_the_official_score_tells_which_lesions_of_coarse_slides_it_leaves_out(tmp_path: Path) -> None:
+    """At four times the organisers' pixel their limit is four times 0.2 mm."""
+    truth_file(tmp_path / "truth", "s1", "macro", (2600.0,))
+    for spacing_um, told in ((0.25, False), (0.972, True)):
+        found = report("s1", (2600.0,))
+        assert found.info is not None
+        info = replace(found.info, spacing=Spacing.square(spacing_um))
+        run = write_run(tmp_path / f"run{spacing_um}", [replace(found, info=info)])
+        notes = compared(run, tmp_path / "truth", OFFICIAL).notes
+        assert any("lesions up to about 800 um count as isolated tumour cells" in note for note in notes) is told
 
 
 def test_slides_without_a_class_end_no_evaluation(tmp_path: Path) -> None:
