@@ -429,3 +429,18 @@ def test_slides_without_a_class_end_no_evaluation(tmp_path: Path) -> None:
     found = figures(compare(subjects_of_run(run), read_reference(reference), EVERY, as_submitted=False, mpp_um=None))
     assert found.slide_classes is not None
     assert found.slide_classes.accuracy.value is None
+
+
+@pytest.mark.parametrize(("each", "told"), [(3, True), (30, False)])
+def test_an_interval_of_few_slides_is_told_to_be_too_narrow(tmp_path: Path, each: int, told: bool) -> None:
+    """Of the AUC, where it has ends: resamples of few slides are too alike."""
+    tumour, normal = [f"t{number}" for number in range(each)], [f"n{number}" for number in range(each)]
+    low = (Detection(0.3, 12_000.0, 12_000.0),)
+    found = [report("t0", detections=low), *(report(name, (900.0,)) for name in tumour[1:])]
+    found += [report("n0", (900.0,)), *(report(name) for name in normal[1:])]
+    rows = [*(f"{name},micro" for name in tumour), *(f"{name},negative" for name in normal)]
+    labels = write_csv(tmp_path / "labels.csv", "slide_id,label", *rows)
+    comparison = compared(write_run(tmp_path / "run", found), labels)
+    write_evaluation(comparison, figures(comparison), tmp_path / "out", reference="labels.csv")
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert ("the interval is too narrow, as of one kind there are fewer than 30" in page) is told
