@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,6 +54,27 @@ def steps_of(checkpoint: Path) -> tuple[int, int | None]:
             raise UsageError(f"{checkpoint}: holds weights, no run to go on with; start from it: --model.init_from")
         planned = content.get(STEPS)
         return int(content["global_step"]), None if planned is None else int(planned)
+
+
+def run_settings(checkpoint: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The module's settings that a checkpoint's run was begun with, and its optimiser's groups, none without a run.
+
+    Raises UsageError where it isn't there, or is no checkpoint.
+    """
+    with _named(checkpoint):
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        states = content.get("optimizer_states") or [{"param_groups": []}]
+        return dict(content["hyper_parameters"]), list(states[0]["param_groups"])
+
+
+def stored_callback(checkpoint: Path, key: str) -> dict[str, Any]:
+    """What a checkpoint holds of a callback, by its state_key; nothing where it wasn't of the run.
+
+    Raises UsageError where it isn't there, or is no checkpoint.
+    """
+    with _named(checkpoint):
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return dict(content.get("callbacks", {}).get(key, {}))
 
 
 def holds_weights_alone(file: Path) -> bool:

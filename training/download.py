@@ -1,6 +1,5 @@
 """Fetches the slides and outlines of a manifest from the public bucket: in parallel, resumed, checked by its sums."""
 
-import csv
 import os
 import shutil
 import threading
@@ -13,18 +12,17 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from nodescan.batch.lock import held
-from nodescan.csv_rows import csv_text
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError, StoppedError, UsageError
-from nodescan.whole_files import write_beside
 from training.bucket import Bucket, ConnectionCutError, DownloadError, NoPartsError, RemoteFile
+from training.download_record import Record, read_record, write_record
 from training.manifest import DIGESTS, DataSlide, digest_of
 
 CHECKSUM_LISTS = ("checksums.txt", "checksums.md5")
 """Lists of sums that a data set may carry at its top, as sha256sum and md5sum write them."""
 
 NOT_VERIFIED = "not verified, no published checksum"
-RECORD_FILE = "downloads.csv"
+EARLIER = " earlier"
 _ATTEMPTS, _FIRST_PAUSE_S = 6, 0.5
 _TELL_EVERY_S = 10.0
 
@@ -34,7 +32,8 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file that is there. verified: "sha256 verified", "md5 verified", "md5 and sha256 verified" or NOT_VERIFIED."""
+    """A file that is there. verified: "sha256 verified", "md5 verified", "md5 and sha256 verified" or NOT_VERIFIED;
+    with EARLIER where it was read by an earlier download, and not written to since."""
 
     path: Path
     size: int
@@ -56,8 +55,9 @@ class _Job:
         return f"{algorithms} verified" if algorithms else NOT_VERIFIED
 
     @property
-    def record(self) -> "_Record":
-        return self.remote.size, self.verified, " ".join(self.checksums)
+    def record(self) -> Record:
+        """Of the file as it lies there."""
+        return self.remote.size, self.verified, " ".join(self.checksums), self.path.stat().st_mtime_ns
 
     @property
     def part(self) -> Path:
@@ -91,7 +91,7 @@ def download(
 
 def _fetched(jobs: Sequence[_Job], to: Path, *, bucket: Bucket, tell: Tell, parallel: int) -> tuple[Fetched, ...]:
     """Every job's file, in a folder that no other download works in."""
-    record = _read_record(to)
+    record = read_record(to)
     meter = _Meter(sum(job.remote.size - _there(job) for job in jobs if not job.path.exists()), tell)
     done: list[Fetched] = []
     failures: list[str] = []
@@ -108,7 +108,7 @@ def _fetched(jobs: Sequence[_Job], to: Path, *, bucket: Bucket, tell: Tell, para
         with lock:
             done.append(fetched)
             record[job.remote.key] = job.record
-            _write_record(record, to)
+            write_record(record, to)
             tell(f"{job.remote.key}: {fetched.size:,} bytes, {fetched.verified}")
 
     with ThreadPoolExecutor(parallel, thread_name_prefix="download") as pool:
@@ -201,15 +201,16 @@ def _there(job: _Job) -> int:
 
 
 def _fetch(
-    job: _Job, bucket: Bucket, *, record: "dict[str, _Record]", meter: "_Meter", stopped: threading.Event
+    job: _Job, bucket: Bucket, *, record: dict[str, Record], meter: "_Meter", stopped: threading.Event
 ) -> Fetched:
     if job.path.exists():
         size = job.path.stat().st_size
         if size != job.remote.size:
             raise DownloadError(f"{job.path}: has {size:,} bytes, the bucket {job.remote.size:,}; move it away first")
-        if record.get(job.remote.key) != job.record:
+        known = record.get(job.remote.key) == job.record
+        if not known:
             _verify(job, job.path)
-        return Fetched(job.path, size, job.verified)
+        return Fetched(job.path, size, job.verified + (EARLIER if known and job.checksums else ""))
     try:
         job.path.parent.mkdir(parents=True, exist_ok=True)
         _append_all(job, bucket, meter=meter, stopped=stopped)
@@ -249,6 +250,8 @@ def _append_all(job: _Job, bucket: Bucket, *, meter: "_Meter", stopped: threadin
                 if fruitless >= _ATTEMPTS:
                     raise
                 stopped.wait(_FIRST_PAUSE_S * 2**fruitless)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave the name and the record, and not the bytes
     if stopped.is_set():
         raise StoppedError(f"{job.remote.key}: stopped, its part is kept")
     if job.part.stat().st_size != job.remote.size:
@@ -290,27 +293,3 @@ class _Meter:
             self._tell(
                 f"{self._done / 1e9:.2f} of {self._total / 1e9:.2f} GB, {rate / 1e6:.1f} MB/s, {left_min:.0f} min left"
             )
-
-
-_Record = tuple[int, str, str]
-"""A file's size, how it was verified, and by which sums."""
-
-
-def _read_record(to: Path) -> dict[str, _Record]:
-    """What was fetched before, by key."""
-    path = to / RECORD_FILE
-    if not path.is_file():
-        return {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file)
-            return {row["key"]: (int(row["bytes"]), row["verified"], row.get("sums") or "") for row in rows}
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise UsageError(
-            f"{path}: can't be read ({error!r}); delete it, what is there is then verified anew"
-        ) from error
-
-
-def _write_record(record: dict[str, _Record], to: Path) -> None:
-    rows = ((key, *kept) for key, kept in sorted(record.items()))
-    write_beside(to / RECORD_FILE, csv_text(("key", "bytes", "verified", "sums"), rows).encode())

@@ -26,6 +26,7 @@ from nodescan.inference.gpu_errors import is_out_of_memory
 from nodescan.whole_files import remove_parts
 from training.checkpoint_writing import ValidatedFirst, WholeCheckpoints
 from training.checkpoints import are_sound, read_checkpoint, steps_of
+from training.going_on import SameFolder, check_same_settings, last_checkpoint, written_ns
 from training.module import TumourModule
 from training.options import LIGHTNING
 from training.rivals import RIVALS
@@ -35,9 +36,6 @@ _ROOT = "--trainer.default_root_dir"
 
 _PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
 """What of Lightning's precisions trains: in the others it casts each field of a batch in place, and ours are frozen."""
-
-LAST = "last.ckpt"
-"""What ModelCheckpoint calls the newest checkpoint where it is told to save_last."""
 
 _NO_NEWS = (
     "LightningCLI's args parameter is intended",  # we hand over what stands on the command line
@@ -115,8 +113,8 @@ class TrainingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Finds the checkpoint to go on from, and computes in float32 where bfloat16 is slower.
 
-        Raises UsageError where there is no such checkpoint, or it is of another network, or for a precision that can't
-        be trained in. Lightning looks for `last` in
+        Raises UsageError where there is no such checkpoint, or it is of another network or rate, or for a precision
+        that can't be trained in. Lightning looks for `last` in
         the folder that the new run is about to make, and starts anew when it isn't there.
         """
         asked = self.config[self.subcommand]
@@ -136,6 +134,8 @@ class TrainingCLI(LightningCLI):
         found, _ = read_checkpoint(path)
         if found != asked.model.architecture:
             raise UsageError(f"{path}: is of architecture {found}, the run of {asked.model.architecture}")
+        if self.subcommand == "fit":
+            check_same_settings(path, asked)
         asked.ckpt_path = str(path)
 
     def before_fit(self) -> None:
@@ -164,6 +164,7 @@ class TrainingCLI(LightningCLI):
         for callback in self.trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
                 callback.dirpath = str(path.parent)
+        self.trainer.callbacks[:0] = [SameFolder(path)]
         progress = _progress_in_words(path)
         if self.trainer.is_global_zero:
             remove_parts(path.parent)
@@ -257,14 +258,6 @@ def _folder_of_runs(trainer: Namespace) -> Path:
     return Path(next((each.init_args.save_dir for each in _loggers(trainer)), trainer.default_root_dir) or ".")
 
 
-def last_checkpoint(folder: Path) -> Path:
-    """The newest last.ckpt of all runs below a folder. Raises UsageError where there is none."""
-    found = [path for path in folder.rglob(LAST) if path.exists()]
-    if not found:
-        raise UsageError(f"{folder}: no {LAST} below it to go on from; leave --ckpt_path out to start anew")
-    return max(found, key=_written_ns)
-
-
 def _progress_in_words(checkpoint: Path) -> str:
     """How far the run of a checkpoint is, in words: the newest may be of an earlier run, and that one at its end."""
     done, planned = steps_of(checkpoint)
@@ -311,8 +304,4 @@ def _checkpoints_left(trainer: lightning.Trainer) -> list[Path]:
     """The checkpoints that are left of a run, the newest first."""
     names = ("last_model_path", "best_model_path")
     kept = [getattr(callback, name, "") for name in names for callback in reversed(trainer.checkpoint_callbacks)]
-    return sorted((Path(path) for path in kept if path and Path(path).is_file()), key=_written_ns, reverse=True)
-
-
-def _written_ns(path: Path) -> int:
-    return path.stat().st_mtime_ns
+    return sorted((Path(path) for path in kept if path and Path(path).is_file()), key=written_ns, reverse=True)

@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nodescan.domain.naming import few, how_many
+from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.froc import FrocMode, SlideHits, judge
 from nodescan.evaluation.lesions import (
     CORNER_BIAS_PX,
     LEVEL_PX,
+    MASK_ITC_PX,
     OFFICIAL_SPACING_UM,
     LesionMap,
     measured_lesions,
+    official_itc_um,
     official_lesions,
 )
 from nodescan.evaluation.pairing import Pairing, all_missed, pair
@@ -25,6 +28,9 @@ from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.outline_reader import read_deposit_shapes
 from nodescan.reports.report_reader import StoredReport
+
+_COARSER = 1.1
+"""Above so many times the organisers' spacing their ITC limit is told: CAMELYON's own scanners stay below, at 0.25."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,7 @@ def compare(
             *reference.notes,
             *_notes(by_key, known, reference, mode, mpp_um),
             *_lesion_notes(outcomes),
+            *_itc_notes(outcomes, mode),
             *_stage_notes(open_stages),
         ),
     )
@@ -199,15 +206,17 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     assert slide.lesions is not None
     info = None if subject is None or subject.report is None else subject.report.info
     size_px = None if info is None else (info.width_px, info.height_px)
-    drawn = slide.lesions.mask(size_px, (0.0, 0.0) if info is None else info.shown_from_px)
+    shown_from_px = (0.0, 0.0) if info is None else info.shown_from_px
+    drawn = slide.lesions.mask(size_px, shown_from_px)
     if not drawn.tumour.any() and not slide.lesions.kind()[0]:
         raise UsageError(
             f"{slide.lesions.path.name} shows no tumour, but {slide.slide_id} is labelled tumour; correct one"
         )
-    own_um = float(info.spacing.mean) if info is not None else (mpp_um or OFFICIAL_SPACING_UM)
-    official = mode is FrocMode.OFFICIAL
-    found = official_lesions(drawn.tumour) if official else measured_lesions(drawn.tumour, own_um)
-    return replace(found, origin=drawn.origin, whole=drawn.whole)
+    if mode is FrocMode.OFFICIAL:
+        return replace(official_lesions(drawn.tumour), origin=drawn.origin, whole=drawn.whole)
+    level0 = info.spacing if info is not None else Spacing.square(mpp_um or OFFICIAL_SPACING_UM)
+    found = replace(measured_lesions(drawn.tumour, float(level0.mean)), origin=drawn.origin, whole=drawn.whole)
+    return replace(found, itc=slide.lesions.itc(found, level0, shown_from_px))
 
 
 def _pairing(slide: ReferenceSlide, subject: Subject | None) -> tuple[str, Pairing | None]:
@@ -256,6 +265,32 @@ def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
             "long, measured from corner to corner, and the bias of size holds that; outlines are free of it"
         )
     return notes
+
+
+def _itc_notes(slides: list[SlideOutcome], mode: FrocMode) -> list[str]:
+    """Which lesions above 0.2 mm the lesion task leaves out, as its pixels are coarse or are not the slide's own."""
+    scored = [outcome.reference.lesions for outcome in slides if outcome.hits is not None and outcome.reference.tumour]
+    if mode is FrocMode.EVERY_SLIDE:
+        if not any(file is not None and file.kind_of_file == "mask" for file in scored):
+            return []
+        above_px = MASK_ITC_PX * LEVEL_PX
+        return [
+            f"of masks, lesions up to {above_px:.0f} px of level 0 above 200 um may count as isolated tumour cells and "
+            "be left out of the lesion task; outlines are free of it"
+        ]
+    coarse = {
+        outcome.reference.slide_id: float(outcome.report.info.spacing.mean)
+        for outcome in slides
+        if outcome.reference.tumour and outcome.report is not None and outcome.report.info is not None
+    }
+    coarse = {name: um for name, um in coarse.items() if um > OFFICIAL_SPACING_UM * _COARSER}
+    if not coarse:
+        return []
+    longest_um = official_itc_um(max(coarse.values()))
+    return [
+        f"the organisers' script takes every slide for one of {OFFICIAL_SPACING_UM} um/px: of coarser ones lesions up "
+        f"to about {longest_um:.0f} um count as isolated tumour cells and are left out: {_few(list(coarse))}"
+    ]
 
 
 def _notes(

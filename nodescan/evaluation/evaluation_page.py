@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
-from nodescan.evaluation.figures import ClassTask, Figures, LesionTask
+from nodescan.evaluation.figures import FEW_SLIDES, ClassTask, Figures, LesionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
@@ -76,6 +76,8 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         task = figures.slide_task
         without = f"; {len(task.without_score)} without a score left out" if task.without_score else ""
         kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}{_in_part_note(task.in_part)}"
+        if task.auc.low is not None and min(task.n_tumour, task.n_normal) < FEW_SLIDES:
+            kinds += f"; the interval is too narrow, as of one kind there are fewer than {FEW_SLIDES}"
         facts.append(Fact("Slide AUC", number_words(task.auc), kinds))
     if figures.lesion_task is not None:
         facts.append(Fact("FROC score", number_words(figures.lesion_task.score), _froc_note(figures.lesion_task)))

@@ -19,6 +19,10 @@ CLASSES = tuple(found.word for found in Metastasis)
 STAGES = tuple(rule.category for rule in CAMELYON17.rules)
 NO_CLASS = "no class"
 
+FEW_SLIDES = 30
+"""With fewer slides of either kind the AUC's interval is told to be too narrow: with 30 tumour and 10 normal slides
+resampled ones of 95 % held the true AUC about 89 times in 100."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlideTask:

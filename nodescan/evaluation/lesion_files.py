@@ -22,7 +22,8 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.slide import FINEST_UM
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError
-from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM
+from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM, LesionMap
+from nodescan.evaluation.outlined_lesions import outlined_sizes_um
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import CLASS_OF
 from nodescan.mask_images import DAMAGED_IMAGE, MASK_FORMATS, check_stored, one_channel
@@ -97,6 +98,23 @@ class LesionFile:
             return tuple(_as_planted(deposit, truth.sizes_um) for deposit in measured)
         lesions = self._outlines().on_canvas(shown_from_px).lesions()
         return measure_polygons(lesions, level0, joining_gap_um=gap_um)
+
+    def itc(self, found: LesionMap, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> frozenset[int]:
+        """Which of a map's lesions are isolated tumour cells by their outlines' exact size; a mask's are by its pixels.
+
+        found: drawn from this file's own mask. level0, shown_from_px: see deposits.
+        """
+        if self.kind_of_file == "mask":
+            return found.itc
+        if self.kind_of_file == "truth":
+            truth = _read_truth(self.path)
+            level0, planted = Spacing.square(truth.um_per_px), truth.sizes_um
+            lesions = truth.outlines.on_canvas(shown_from_px).lesions()
+        else:
+            lesions, planted = self._outlines().on_canvas(shown_from_px).lesions(), ()
+        sizes = outlined_sizes_um(lesions, found, level0)
+        exact = {label: _planted_um(size, planted) or size for label, size in sizes.items()}
+        return frozenset(label for label, size in exact.items() if classify(Micrometers(size)) is Metastasis.ITC)
 
     def _outlines(self) -> Outlines:
         return _read_truth(self.path).outlines if self.kind_of_file == "truth" else read_outlines(self.path)
@@ -234,7 +252,12 @@ def _outlines_in_px(path: Path, shapes: Sequence[shapely.Polygon], um_per_px: fl
 
 def _as_planted(deposit: Deposit, sizes_um: Sequence[float]) -> Deposit:
     """With the size that was planted, where its outline, which is rounded, has that: 200 um are not above 0.2 mm."""
-    size = next((size for size in sizes_um if abs(size - deposit.diameter_um) <= _ROUNDED_UM), None)
+    size = _planted_um(deposit.diameter_um, sizes_um)
     if size is None:
         return deposit
     return replace(deposit, diameter_um=Micrometers(size), metastasis=classify(Micrometers(size)))
+
+
+def _planted_um(size_um: float, sizes_um: Sequence[float]) -> float | None:
+    """The planted size that a measured one is; None where it is none of them."""
+    return next((size for size in sizes_um if abs(size - size_um) <= _ROUNDED_UM), None)

@@ -15,7 +15,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
-from nodescan.domain.units import Micrometers
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.detections import write_challenge_files
@@ -303,6 +303,7 @@ def test_a_mask_of_another_level_is_refused_where_the_slide_is_known(tmp_path: P
         found = compared(run, masks)
         assert figures(found).lesion_task.score.value == 1.0
     assert any("sizes of masks at level 5 are about 1.2 px" in note for note in found.notes)
+    assert any("lesions up to 58 px of level 0 above 200 um may count as isolated" in note for note in found.notes)
 
 
 def test_points_off_the_mask_are_told(tmp_path: Path) -> None:
@@ -409,6 +410,18 @@ def test_outlines_of_qupath_lie_where_it_shows_them(tmp_path: Path, offset_um: f
     assert [one.measured_um for one in found.sizes.lesions] == pytest.approx([600.0], abs=0.1)
 
 
+def test_the_official_score_tells_which_lesions_of_coarse_slides_it_leaves_out(tmp_path: Path) -> None:
+    """At four times the organisers' pixel their limit is four times 0.2 mm."""
+    truth_file(tmp_path / "truth", "s1", "macro", (2600.0,))
+    for spacing_um, told in ((0.25, False), (0.972, True)):
+        found = report("s1", (2600.0,))
+        assert found.info is not None
+        info = replace(found.info, spacing=Spacing.square(spacing_um))
+        run = write_run(tmp_path / f"run{spacing_um}", [replace(found, info=info)])
+        notes = compared(run, tmp_path / "truth", OFFICIAL).notes
+        assert any("lesions up to about 800 um count as isolated tumour cells" in note for note in notes) is told
+
+
 def test_slides_without_a_class_end_no_evaluation(tmp_path: Path) -> None:
     """All of them failed: nothing is scored, and the list of what was left out is still told."""
     run = write_findings(tmp_path / "run", [report("a", status=Status.FAILED), report("b", status=Status.FAILED)])
@@ -416,3 +429,18 @@ def test_slides_without_a_class_end_no_evaluation(tmp_path: Path) -> None:
     found = figures(compare(subjects_of_run(run), read_reference(reference), EVERY, as_submitted=False, mpp_um=None))
     assert found.slide_classes is not None
     assert found.slide_classes.accuracy.value is None
+
+
+@pytest.mark.parametrize(("each", "told"), [(3, True), (30, False)])
+def test_an_interval_of_few_slides_is_told_to_be_too_narrow(tmp_path: Path, each: int, told: bool) -> None:
+    """Of the AUC, where it has ends: resamples of few slides are too alike."""
+    tumour, normal = [f"t{number}" for number in range(each)], [f"n{number}" for number in range(each)]
+    low = (Detection(0.3, 12_000.0, 12_000.0),)
+    found = [report("t0", detections=low), *(report(name, (900.0,)) for name in tumour[1:])]
+    found += [report("n0", (900.0,)), *(report(name) for name in normal[1:])]
+    rows = [*(f"{name},micro" for name in tumour), *(f"{name},negative" for name in normal)]
+    labels = write_csv(tmp_path / "labels.csv", "slide_id,label", *rows)
+    comparison = compared(write_run(tmp_path / "run", found), labels)
+    write_evaluation(comparison, figures(comparison), tmp_path / "out", reference="labels.csv")
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert ("the interval is too narrow, as of one kind there are fewer than 30" in page) is told

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -23,6 +24,8 @@ from tests.training.made_slides import row_of
 from training import download as download_module
 from training.bucket import Bucket, DownloadError, RemoteFile
 from training.download import NOT_VERIFIED, download, parse_checksums
+from training.download_record import RECORD_FILE
+from training.manifest import digest_of
 
 boto3 = pytest.importorskip("boto3", reason="boto3 fills the bucket of the test server")
 moto_server = pytest.importorskip("moto.server", reason="moto is the test server")
@@ -252,9 +255,9 @@ def test_every_sum_that_is_known_is_compared(server: Server, tmp_path: Path) -> 
     bucket = server.fill({**objects(), "CAMELYON16/checksums.md5": listed.encode()})
     right = replace(ROW, checksum=hashlib.sha256(SLIDE).hexdigest(), annotation_key="")
     wrong = replace(right, checksum="0" * 64)
-    for _ in range(2):
+    for earlier in ("", " earlier"):
         (item,) = download([right], tmp_path, bucket=bucket, tell=silent)
-        assert item.verified == "md5 and sha256 verified"
+        assert item.verified == f"md5 and sha256 verified{earlier}"
         with pytest.raises(DownloadError, match=r"tumor_001.tif: wrong checksum, sha256 is .* move it away"):
             download([wrong], tmp_path, bucket=bucket, tell=silent)
 
@@ -498,3 +501,51 @@ def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
     """sha256sum and md5sum, text and binary mode, with ./ or without; comments are passed over."""
     text = f"# sums\n{'a' * 64}  images/x.tif\n{'B' * 32} *./images/y.tif\nnot a sum  z.tif\n"
     assert parse_checksums(text) == {"images/x.tif": "a" * 64, "images/y.tif": "b" * 32}
+
+
+def test_a_file_that_was_written_to_since_is_verified_anew(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody touched isn't read again, and is said to be verified earlier; a record of no time is none."""
+    row = replace(ROW, checksum=hashlib.sha256(SLIDE).hexdigest(), annotation_key="")
+    bucket, path = server.fill(objects()), tmp_path / row.key
+    assert download([row], tmp_path, bucket=bucket, tell=silent)[0].verified == "sha256 verified"
+    read: list[Path] = []
+
+    def noted(file: Path, algorithm: str) -> str:
+        read.append(file)
+        return digest_of(file, algorithm)
+
+    monkeypatch.setattr(download_module, "digest_of", noted)
+    assert download([row], tmp_path, bucket=bucket, tell=silent)[0].verified == "sha256 verified earlier"
+    assert not read
+    record = tmp_path / RECORD_FILE
+    record.write_text("\n".join(line.rpartition(",")[0] for line in record.read_text().splitlines()) + "\n")
+    for verified, reads in (("sha256 verified", [path]), ("sha256 verified earlier", [path])):
+        assert download([row], tmp_path, bucket=bucket, tell=silent)[0].verified == verified
+        assert read == reads
+    path.write_bytes(bytes(len(SLIDE)))
+    with pytest.raises(DownloadError, match="wrong checksum"):
+        download([row], tmp_path, bucket=bucket, tell=silent)
+
+
+def test_a_slide_is_on_disk_before_it_has_its_name(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record is: a power cut would else leave a verified slide of zeros."""
+    done: list[str] = []
+    sync, rename = os.fsync, os.replace
+
+    def synced(number: int) -> None:
+        done.append(f"sync {os.fstat(number).st_ino}")
+        sync(number)
+
+    def renamed(old: Path, new: Path) -> None:
+        done.append(f"rename {os.stat(old).st_ino}")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    download([replace(ROW, annotation_key="")], tmp_path, bucket=server.fill(objects()), tell=silent)
+    number = (tmp_path / ROW.key).stat().st_ino
+    assert done.index(f"sync {number}") < done.index(f"rename {number}")

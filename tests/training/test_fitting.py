@@ -24,7 +24,8 @@ from training.__main__ import main
 from training.averaging import average
 from training.checkpoint_writing import WholeCheckpoints
 from training.checkpoints import STEPS, read_checkpoint
-from training.fitting import _how_to_start_again, _progress_in_words, fit, last_checkpoint
+from training.fitting import _how_to_start_again, _progress_in_words, fit
+from training.going_on import last_checkpoint
 from training.module import TumourModule
 from training.numbered_batches import Batch
 from training.slide_index import read_index
@@ -187,12 +188,6 @@ def test_a_checkpoint_that_cannot_be_read_is_named(
     """Missing or of something else: one line with its name."""
     (tmp_path / "garbage.ckpt").write_bytes(b"PK no checkpoint")
     assert f"{name}: " in said_of(["--config", str(finished), "--ckpt_path", str(tmp_path / name)], capsys)
-
-
-def test_the_learning_rate_asked_for_is_not_the_checkpoints(finished: Path) -> None:
-    """What stands on the command line holds, whatever the checkpoint was trained with."""
-    cli = fit(["fit", "--config", str(finished), "--ckpt_path", "last", "--model.learning_rate", "0.001"])
-    assert cli.model.hparams["learning_rate"] == 0.001
 
 
 def test_a_schedule_that_is_over_cannot_be_gone_on_with(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
