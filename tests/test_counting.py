@@ -1,6 +1,6 @@
 """Cells are counted where they can change a class, and only a clear count does."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -100,3 +100,23 @@ def test_what_cannot_be_seen_is_not_assessed(slide: DottedSlide) -> None:
     """No count, no change of class: too coarse a slide and a damaged tile are never "no cells"."""
     before = square(144)
     assert counted(slide, [before], SETTINGS) == (before,)
+
+
+@dataclass
+class Watched(DottedSlide):
+    boxes: list[PixelBox] = field(default_factory=list)
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        self.boxes.append(box)
+        return super().read(box, spacing)
+
+
+def test_of_a_large_slide_no_more_is_read_than_the_deposit_and_what_lies_beside_it() -> None:
+    """144 um, far from the canvas' corner, and 15 um around it: memory is bounded by the deposit."""
+    slide, deposit = Watched(), square(144)
+    far = replace(deposit, outline=(Polygon(np.add(deposit.outline[0].exterior, (16_000, 32_000))),))
+    (found,) = counted(slide, [far], SETTINGS)
+    (box,) = slide.boxes
+    assert found.cells == 81
+    assert (box.left / 2, box.top / 2) == pytest.approx((16_305, 32_305), abs=1)
+    assert (box.width / 2, box.height / 2) == pytest.approx((174, 174), abs=2)

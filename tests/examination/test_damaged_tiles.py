@@ -92,3 +92,16 @@ def test_much_damage_is_not_looked_at_in_parts(monkeypatch: pytest.MonkeyPatch) 
     assert found.unread.sum() > parted.unread.sum()
     first = (slice(None), slice(0, np.flatnonzero(found.wanted.any(axis=0))[0] + 16))
     assert np.array_equal(found.unread[first], parted.unread[first])
+
+
+def test_a_block_that_holds_damage_tells_no_focus_of_cells_that_see_none_of_it() -> None:
+    """Damage at a corner of a block of 64 px lies 48 px from the cell at the other: beyond its margin of 32."""
+    tile = TileGeometry(core_px=128, margin_px=32, stride_px=16)
+    damaged = np.zeros((192, 192), dtype=np.bool_)
+    damaged[96, 32] = True  # the core's row 64, column 0
+    found = DamagedTile(np.zeros((192, 192, 3), np.uint8), damaged)
+    assert not found.damaged_cells(tile, None)[7, 3]
+    lost = found.damaged_cells(tile, 64)
+    assert lost[4:, :4].all()
+    assert not lost[:, 4:].any()
+    assert not lost[0].any()

@@ -15,10 +15,10 @@ from scipy import ndimage
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
-from nodescan.imaging.cutting import touches_unexamined
+from nodescan.imaging.cutting import touches_edge, touches_unexamined
 from nodescan.imaging.segmentation import find_deposits, find_foci, smoothed_values
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, PLAIN, coverage, disc, either, map_of, settings
@@ -488,3 +488,37 @@ def test_correction_swallows_no_part_of_a_deposit_that_a_gap_joined():
     assert len(find_deposits(shown, DILATED, settings())) == 2
     (deposit,) = find_deposits(shown, DILATED, settings(joining_gap_um=75))
     assert len(deposit.outline) == 2
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+@pytest.mark.parametrize(("gap_um", "cut_off"), [(10.0, True), (60.0, False)])
+def test_a_deposit_is_cut_off_on_whichever_side_it_ends(side: str, gap_um: float, cut_off: bool) -> None:
+    """A disc of 200 um amid 400, cells of 10 x 16 um: a cell and a half is 24 um."""
+    planted = coverage(disc((200.0, 200.0), 200.0), (25, 40), Spacing(10, 16))
+    (deposit,) = find_deposits(planted, PLAIN, settings())
+    view = Spacing(4, 5)
+    y_um, x_um = np.mgrid[:80, :100] * np.array([view.y, view.x])[:, None, None] + 2.5
+    ends = {
+        "left": x_um < 100 - gap_um,
+        "right": x_um > 300 + gap_um,
+        "top": y_um < 100 - gap_um,
+        "bottom": y_um > 300 + gap_um,
+    }[side]
+    tissue = TissueMask(~ends, view)
+    assert touches_edge(deposit, replace(tissue, inked=ends), planted, rule=PLAIN) is cut_off
+    assert touches_edge(deposit, replace(tissue, cut=ends, unscanned=ends), planted, rule=PLAIN) is cut_off
+    assert not touches_edge(deposit, replace(tissue, cut=ends, unscanned=~ends), planted, rule=PLAIN)
+    rows, columns = (np.arange(25) + 0.5) * 16, (np.arange(40) + 0.5) * 10
+    row, column = np.meshgrid(rows, columns, indexing="ij")
+    unseen = {
+        "left": column < 100 - gap_um,
+        "right": column > 300 + gap_um,
+        "top": row < 100 - gap_um,
+        "bottom": row > 300 + gap_um,
+    }[side]
+    partly = replace(planted, examined=~unseen)
+    assert touches_unexamined(deposit, partly, wanted=np.ones_like(unseen), rule=PLAIN) is cut_off
+    left, top = (100 - gap_um if side == edge else 0.0 for edge in ("left", "top"))
+    right, bottom = (300 + gap_um if side == edge else 400.0 for edge in ("right", "bottom"))
+    scanned = replace(planted, bounds=BoundsUm(left, top, right - left, bottom - top))
+    assert touches_edge(deposit, TissueMask(np.ones_like(ends), view), scanned, rule=PLAIN) is cut_off

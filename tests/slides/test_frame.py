@@ -174,3 +174,29 @@ def test_a_level_squeezed_differently_in_x_and_y_keeps_both():
     level = place_levels(((100_000, 80_000), (24_876, 19_826)), (1.0, 4.0274))[1]
     assert level.factor_x == pytest.approx(100_000 / 24_876)
     assert level.factor_y == pytest.approx(80_000 / 19_826)
+
+
+def test_pixels_that_are_not_square_are_made_so_from_a_level_that_is_fine_enough_both_ways():
+    """A level of 0.94 x 0.98 um is in a model's range, but not square; 0.95 from it would be enlarged along y."""
+    slide = pyramid(0.235, 0.245, 1, 4)
+    spacing = slide.frame_spacing(0.9, 1.0)
+    assert (spacing.x, spacing.y) == pytest.approx((0.95, 0.95))
+    sampling = slide.sampling(spacing)
+    assert (sampling.level.index, sampling.step_x, sampling.step_y) == (0, 0.95 / 0.235, 0.95 / 0.245)
+
+
+def test_of_the_whole_numbers_that_fit_the_one_nearest_the_middle_is_taken():
+    """0.1 um/px for what takes 0.4 to 0.6: 0.5, and not the finest."""
+    assert pyramid(0.1, 0.1, 1).frame_spacing(0.4, 0.6).x == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("size_px", [(24_000, 25_000), (25_000, 24_000)])
+def test_a_level_that_is_a_fourth_along_one_side_alone_is_no_part_of_the_pyramid(size_px: tuple[int, int]):
+    """Taken for a fourth, its far end would lie 1,000 px off."""
+    assert len(place_levels(((100_000, 100_000), size_px), (1.0, (100 / 24 + 4) / 2))) == 1
+
+
+def test_a_step_that_only_rounding_keeps_from_a_whole_number_is_whole():
+    """Pixels are then averaged in blocks, and don't drift over 100,000 of them."""
+    sampling = pyramid(0.25, 0.25, 1).sampling(Spacing.square(1 + 4e-7))
+    assert (sampling.step_x, sampling.step_y) == (4.0, 4.0)

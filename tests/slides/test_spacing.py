@@ -384,3 +384,12 @@ def test_aperios_description_is_not_believed_against_tags_and_size(properties: d
 def test_aperios_description_is_believed_where_nothing_says_otherwise(properties: dict[str, str]):
     """Rounded tags, print settings, a part of a scan, padding, another shape, and no size."""
     assert stated_spacing(properties) == FileSpacing(0.25, 0.25, "file")
+
+
+@pytest.mark.parametrize("more", [{}, per_cm("28")])
+def test_an_aperio_copy_reduced_by_no_whole_number_is_told_where_no_tag_says_its_size(more: dict[str, str]):
+    """Of 12800 x 14080 px 5120 x 5632 are here, with no tags or a print setting: 0.25 um would be 0.625."""
+    stated = stated_spacing(aperio("12800x14080 (256x256) JPEG", **more))
+    assert stated.against is not None
+    assert stated.against.x_um == 0.625
+    assert stated.plausible is None
