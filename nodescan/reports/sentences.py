@@ -31,6 +31,8 @@ _MEANT = (
 )
 """As measured on composite slides, see README.md."""
 
+_ONE_OR_SEVERAL = frozenset({"joining_gap", "may_be_one_deposit", "may_be_two_foci"})
+
 
 def answer(report: SlideReport) -> str:
     """The sentence under the headline."""
@@ -120,6 +122,8 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     said = _of_scale(report)
     if _cut_and_open(report):
         said.append(_lower_bounds(report))
+    if codes_of(report.flags) & _ONE_OR_SEVERAL:
+        said.append("What is one deposit and what is several is uncertain, and the class hangs on it: see the flags.")
     if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
         nearest = next(iter(deciding(report.deposits)), report.deposits[0])
         size_tells = nearest.borderline or nearest not in _cut_and_open(report)  # else it is no distance from a limit
@@ -296,7 +300,7 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
 def _joining(report: SlideReport) -> tuple[str, ...]:
     """That no gap would change the class (clinical-rules 2); where one would, or they may be one, a flag says so."""
     codes = codes_of(report.flags)
-    if codes & {"joining_gap", "may_be_one_deposit"} or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
+    if codes & _ONE_OR_SEVERAL or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
     apart = ", or were none joined" if "foci_joined" in codes else ""

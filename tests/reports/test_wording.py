@@ -376,6 +376,10 @@ def test_what_gaps_would_make_of_the_class_is_told_either_way() -> None:
         result([]).report,
     ):
         assert same not in sentences.how_sure(other)
+    open_ = "What is one deposit and what is several is uncertain, and the class hangs on it: see the flags."
+    two = replace(several, flags=(Flag("may_be_two_foci", "Narrow waist."),))
+    for other, told in ((flagged, True), (parts, True), (two, True), (several, False)):
+        assert (open_ in sentences.how_sure(other)) is told
 
 
 def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
