@@ -752,3 +752,28 @@ def test_real_outlines_measure_as_plausible_lesions(shared):
         assert result.deposits
         assert all(10 < deposit.diameter_um < 20_000 for deposit in result.deposits)
         assert result.metastasis is max(deposit.metastasis for deposit in result.deposits)
+
+
+@pytest.mark.parametrize("colour", [(255, 0, 0), (0, 255, 0), (0, 0, 255)])
+def test_a_palette_that_paints_the_background_in_a_colour_is_refused(tmp_path, colour):
+    """Black isn't its background, so value 0 may be the tumour."""
+    labels = Image.fromarray(bar(1), "P")
+    labels.putpalette([*colour, 0, 0, 0])
+    labels.save(tmp_path / "labels.png")
+    with pytest.raises(AnnotationError, match="its palette doesn't paint value 0 black"):
+        measured(tmp_path / "labels.png")
+
+
+@pytest.mark.parametrize("order", [(4, 30), (30, 4)])
+def test_of_outlines_that_make_one_deposit_the_least_sure_counts(tmp_path, order):
+    """Two that overlap, of 4 and of 30 um: of the whole no more is known than of the worse."""
+    lefts = (0, 60)
+    features = [
+        feature([closed([(left, 0), (left + 100, 0), (left + 100, 100), (left, 100)])], "Tumor") for left in lefts
+    ]
+    for one, um in zip(features, order, strict=True):
+        one["properties"]["measurements"] = {"Diameter uncertainty um": um}
+    plain = [feature(one["geometry"]["coordinates"], "Tumor") for one in features]
+    (own,) = measured(geojson(tmp_path / "plain.geojson", plain)).deposits
+    (found,) = measured(geojson(tmp_path / "a.geojson", features)).deposits
+    assert found.diameter_uncertainty_um == pytest.approx(math.hypot(own.diameter_uncertainty_um, 30))

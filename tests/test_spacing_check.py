@@ -20,6 +20,7 @@ from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.slides import open_slide
 from nodescan.spacing_check import spacing_flags
 from tests.imaging.test_granularity import spotted
+from tests.test_level_check import report_of
 
 COARSE = Spacing.square(8.0)
 SETTINGS = load_config().settings
@@ -144,3 +145,13 @@ def test_regions_of_five_centres_are_told_apart(shared: Path, tmp_path: Path) ->
             )
         assert flags_of(path, 0.243) == ()
         assert flags_of(path, 0.12) == flags_of(path, 0.486) == ("nuclei_out_of_scale",)
+
+
+@pytest.mark.parametrize(("mpp_um", "told"), [(None, False), (0.2, True)])
+def test_a_scans_report_says_that_the_nuclei_are_of_another_size(
+    tmp_path: Path, mpp_um: float | None, told: bool
+) -> None:
+    """Every size of it is wrong by as much."""
+    path = tmp_path / "phantom.tif"
+    make_phantom(path, plan_phantom((900,), spacing_um=0.5, seed=3))
+    assert ("nuclei_out_of_scale" in {flag.code for flag in report_of(path, mpp_um=mpp_um).flags}) is told

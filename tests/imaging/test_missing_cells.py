@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.imaging.missing import BLANK, PURE, dark_pixels, missing_cells
+from nodescan.imaging.missing import BLANK, PURE, blank_cells, dark_pixels, missing_cells
 
 CELL = Spacing.square(16.0)
 SIDE = 12
@@ -87,3 +88,14 @@ def test_glass_that_took_colour_from_tissue_beside_it_is_not_dark() -> None:
     assert dark_pixels(view, glass).tolist() == [[False, False, True, True, True]]
     assert dark_pixels(view, None).tolist() == [[False, False, True, True, True]]
     assert dark_pixels(np.array([[(253, 229, 253), (249, 229, 249)]], np.uint8), glass).tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize(("darker", "blank"), [(0, True), (4, True), (6, False)])
+def test_a_cell_of_the_colour_of_tinted_glass_is_blank(darker: int, blank: bool) -> None:
+    """Converters fill what a file lacks with it. It isn't grey, and its darkest channel is far below its lightest."""
+    glass = (235.0, 218.0, 228.0)
+    core = np.full((32, 32, 3), np.array(glass) - darker).astype(np.uint8)
+    core[:16, :16] = (180, 120, 170)
+    core[:16, 4:8] = (120, 60, 130)
+    filled = BLANK if blank else 0
+    assert blank_cells(core, 16, glass).tolist() == [[0, filled], [filled, filled]]
