@@ -746,3 +746,21 @@ def test_a_disk_that_refuses_in_mid_run_damages_nothing(place: Place, monkeypatc
     }
     assert not list(place.out.glob("*/report.json"))
     assert place.run().complete
+
+
+def test_a_size_that_overruled_the_file_is_not_kept_once_it_is_taken_back(place: Place) -> None:
+    """Measured with --override-mpp, every size of the report is of a pixel size that nobody gives any more."""
+    (place.folder / "b.tif").unlink()
+    place.run(mpp_um=1.0, override_mpp=True)
+    place.run()
+    assert place.heard.redone() == ["a: redone: another pixel size is given (--mpp)"]
+    assert place.heard.scanned() == ["a"]
+
+
+def test_a_file_that_is_away_has_no_report_of_its_namesake_elsewhere(place: Place, tmp_path: Path) -> None:
+    """a.tif of another folder may be another patient's, and can't be looked at."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a.tif").symlink_to(tmp_path / "gone" / "a.tif")
+    with pytest.raises(UsageError, match="holds the report of another file of this name"):
+        place.run(inputs=(str(other / "a.tif"),))
