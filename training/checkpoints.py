@@ -32,11 +32,8 @@ def read_checkpoint(checkpoint: Path) -> tuple[str, dict[str, torch.Tensor]]:
 
     Raises UsageError where it isn't there, or is no checkpoint.
     """
-    with _named(checkpoint):
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        architecture = content["hyper_parameters"]["architecture"]
-        state = content["state_dict"]
-    return architecture, {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
+    with _content(checkpoint) as content:
+        return _network_in(content)
 
 
 STEPS = "steps_planned"
@@ -48,8 +45,7 @@ def steps_of(checkpoint: Path) -> tuple[int, int | None]:
 
     Raises UsageError where it isn't there, is no checkpoint, or holds weights alone.
     """
-    with _named(checkpoint):
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    with _content(checkpoint) as content:
         if "global_step" not in content:
             raise UsageError(f"{checkpoint}: holds weights, no run to go on with; start from it: --model.init_from")
         planned = content.get(STEPS)
@@ -61,8 +57,7 @@ def run_settings(checkpoint: Path) -> tuple[dict[str, Any], list[dict[str, Any]]
 
     Raises UsageError where it isn't there, or is no checkpoint.
     """
-    with _named(checkpoint):
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    with _content(checkpoint) as content:
         states = content.get("optimizer_states") or [{"param_groups": []}]
         return dict(content["hyper_parameters"]), list(states[0]["param_groups"])
 
@@ -72,17 +67,16 @@ def stored_callback(checkpoint: Path, key: str) -> dict[str, Any]:
 
     Raises UsageError where it isn't there, or is no checkpoint.
     """
-    with _named(checkpoint):
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    with _content(checkpoint) as content:
         return dict(content.get("callbacks", {}).get(key, {}))
 
 
 def holds_weights_alone(file: Path) -> bool:
     """Whether a file is a checkpoint of weights and no run to go on with, as average writes it."""
     try:
-        with _named(file):
-            read_checkpoint(file)
-            return "global_step" not in torch.load(file, map_location="cpu", weights_only=True)
+        with _content(file) as content:
+            _network_in(content)
+            return "global_step" not in content
     except UsageError:
         return False
 
@@ -97,11 +91,18 @@ def are_sound(weights: Mapping[str, torch.Tensor]) -> bool:
     return all(bool(torch.isfinite(value).all()) for value in halved(weights).values())
 
 
+def _network_in(content: Mapping[str, Any]) -> tuple[str, dict[str, torch.Tensor]]:
+    """As read_checkpoint has it."""
+    state = content["state_dict"]
+    weights = {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
+    return content["hyper_parameters"]["architecture"], weights
+
+
 @contextmanager
-def _named(checkpoint: Path) -> Iterator[None]:
-    """Turns what reading a checkpoint raises into a UsageError that names it."""
+def _content(checkpoint: Path) -> Iterator[Any]:
+    """What a checkpoint holds; turns what reading it raises, and what is missing, into a UsageError that names it."""
     try:
-        yield
+        yield torch.load(checkpoint, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UsageError(f"{checkpoint}: no such checkpoint") from error
     except (*_UNREADABLE, OSError, RuntimeError) as error:

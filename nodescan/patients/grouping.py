@@ -18,8 +18,8 @@ from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_range
 from nodescan.labels import LabelTable
 from nodescan.manifest import NodeFacts
+from nodescan.reports.places import place
 from nodescan.reports.report_reader import StoredReport
-from nodescan.reports.sentences import place
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, SlideResul
 from nodescan.reports import page, sentences
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up
+from nodescan.reports.places import for_corrections, what_is_shown
 from nodescan.reports.web_page import environment
 from nodescan.reports.wording import class_words, outline_words, size_words
 from nodescan.whole_files import text_bytes, write_beside
@@ -76,8 +77,8 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
             judged=report.not_judged is None,
             seen=report.looked_at and not report.no_tissue and report.not_judged is None,
             marked=f"{_marked(report)}s",
-            shown=sentences.what_is_shown(report),
-            for_corrections=_for_corrections(report),
+            shown=what_is_shown(report),
+            for_corrections=for_corrections(report),
             n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
             quality=page.quality_facts(result),
             provenance=page.provenance_facts(report),
@@ -98,19 +99,6 @@ def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
 def _marked(report: SlideReport) -> str:
     """What outlines enclose: a deposit only where the network can judge the slide."""
     return "deposit" if report.not_judged is None else "area"
-
-
-def _for_corrections(report: SlideReport) -> str:
-    """What to add to the page's centres in a table of corrections, which counts as report.json does; "" for nothing."""
-    if report.info is None:
-        return ""
-    left_um, top_um = round(report.info.bounds_um.left), round(report.info.bounds_um.top)
-    if left_um == top_um == 0:
-        return ""
-    return (
-        f"Corrections count from the canvas, in um, as report.json does: add {left_um} um to x and {top_um} um to y, "
-        "or give a deposit by its number."
-    )
 
 
 def _heatmap(picture: Image.Image | None) -> Figure | None:

@@ -22,7 +22,7 @@ from nodescan.reports.palette import (
     heat_ramp,
 )
 from nodescan.reports.pictures import MOST_NUMBERED
-from nodescan.reports.sentences import in_scanned_part
+from nodescan.reports.places import in_scanned_part
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CLASS_RULES,

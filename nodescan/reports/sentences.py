@@ -11,6 +11,7 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
 from nodescan.imaging.detections import MOST_PLACES, likeliest_places
+from nodescan.reports.places import place
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
@@ -140,26 +141,6 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         alone = "; sizes are never added over deposits or sections" if report.deposits else ""
         said.append(f"The finding speaks of the sections on this slide only{alone}.")
     return tuple(said)
-
-
-def place(point_um: tuple[float, float], report: SlideReport) -> str:
-    """A place on the canvas in words that hold for the overview and for QuPath, which show the scanned part only."""
-    x_um, y_um = in_scanned_part(point_um, report)
-    return f"{x_um / 1000:.2f} mm from the left, {y_um / 1000:.2f} mm from the top of {what_is_shown(report)}"
-
-
-def in_scanned_part(point_um: tuple[float, float], report: SlideReport) -> tuple[float, float]:
-    """A place on the canvas, in um from the scanned part's top left."""
-    if report.info is None:
-        return point_um
-    return point_um[0] - report.info.bounds_um.left, point_um[1] - report.info.bounds_um.top
-
-
-def what_is_shown(report: SlideReport) -> str:
-    """The name of what places on the page count from: a part of the canvas where the file says which was scanned."""
-    info = report.info
-    whole = info is None or (info.bounds_um.left == 0 and info.bounds_um.top == 0)
-    return "the slide image" if whole else "the scanned part"
 
 
 def _why_no_class(report: SlideReport) -> str:

@@ -490,6 +490,16 @@ def test_correction_swallows_no_part_of_a_deposit_that_a_gap_joined():
     assert len(deposit.outline) == 2
 
 
+def beyond(side: str, gap_um: float, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """bool, as x_um and y_um: what lies farther than the gap off a square from 100 to 300 um, on one side of it."""
+    return {
+        "left": x_um < 100 - gap_um,
+        "right": x_um > 300 + gap_um,
+        "top": y_um < 100 - gap_um,
+        "bottom": y_um > 300 + gap_um,
+    }[side]
+
+
 @pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
 @pytest.mark.parametrize(("gap_um", "cut_off"), [(10.0, True), (60.0, False)])
 def test_a_deposit_is_cut_off_on_whichever_side_it_ends(side: str, gap_um: float, cut_off: bool) -> None:
@@ -498,24 +508,14 @@ def test_a_deposit_is_cut_off_on_whichever_side_it_ends(side: str, gap_um: float
     (deposit,) = find_deposits(planted, PLAIN, settings())
     view = Spacing(4, 5)
     y_um, x_um = np.mgrid[:80, :100] * np.array([view.y, view.x])[:, None, None] + 2.5
-    ends = {
-        "left": x_um < 100 - gap_um,
-        "right": x_um > 300 + gap_um,
-        "top": y_um < 100 - gap_um,
-        "bottom": y_um > 300 + gap_um,
-    }[side]
+    ends = beyond(side, gap_um, x_um, y_um)
     tissue = TissueMask(~ends, view)
     assert touches_edge(deposit, replace(tissue, inked=ends), planted, rule=PLAIN) is cut_off
     assert touches_edge(deposit, replace(tissue, cut=ends, unscanned=ends), planted, rule=PLAIN) is cut_off
     assert not touches_edge(deposit, replace(tissue, cut=ends, unscanned=~ends), planted, rule=PLAIN)
     rows, columns = (np.arange(25) + 0.5) * 16, (np.arange(40) + 0.5) * 10
     row, column = np.meshgrid(rows, columns, indexing="ij")
-    unseen = {
-        "left": column < 100 - gap_um,
-        "right": column > 300 + gap_um,
-        "top": row < 100 - gap_um,
-        "bottom": row > 300 + gap_um,
-    }[side]
+    unseen = beyond(side, gap_um, column, row)
     partly = replace(planted, examined=~unseen)
     assert touches_unexamined(deposit, partly, wanted=np.ones_like(unseen), rule=PLAIN) is cut_off
     left, top = (100 - gap_um if side == edge else 0.0 for edge in ("left", "top"))

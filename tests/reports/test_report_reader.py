@@ -52,11 +52,16 @@ def test_every_kind_of_report_is_read_back(tmp_path: Path, name: str) -> None:
     assert (found.folder, found.slide_id) == (folder, written.slide.slide_id)
 
 
+def written(folder: Path, variant: str) -> Path:
+    """The report.json of one variant, as slide s."""
+    (folder / "s").mkdir()
+    write_json(VARIANTS[variant](), folder / "s")
+    return folder / "s" / "report.json"
+
+
 def test_a_report_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     """It says nothing of what came later: that is unknown, and its result version is none."""
-    (tmp_path / "s").mkdir()
-    write_json(VARIANTS["macro"](), tmp_path / "s")
-    path = tmp_path / "s" / "report.json"
+    path = written(tmp_path, "macro")
     content = json.loads(path.read_text())
     for part, key in (
         (content, "unread_fraction"),
@@ -135,10 +140,7 @@ def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
 )
 def test_a_damaged_report_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     """Nothing is repaired in silence."""
-    folder = tmp_path / "s"
-    folder.mkdir()
-    write_json(VARIANTS["macro"](), folder)
-    path = folder / "report.json"
+    path = written(tmp_path, "macro")
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UsageError, match=r"s/report\.json") as caught:
         read_report(path)
@@ -147,9 +149,7 @@ def test_a_damaged_report_is_refused(tmp_path: Path, change: dict[str, object], 
 
 def test_an_incomplete_report_is_not_made_negative_by_hand(tmp_path: Path) -> None:
     """Two words changed, and tissue that nobody read is negative: the rest of the file tells."""
-    (tmp_path / "s").mkdir()
-    write_json(VARIANTS["incomplete_nothing"](), tmp_path / "s")
-    path = tmp_path / "s" / "report.json"
+    path = written(tmp_path, "incomplete_nothing")
     nothing = {"deposits": [], "largest_deposit_um": None, "n_foci": 0, "at_least": False}
     content = json.loads(path.read_text()) | nothing
     path.write_text(json.dumps(content | {"metastasis": None}))
@@ -161,9 +161,7 @@ def test_an_incomplete_report_is_not_made_negative_by_hand(tmp_path: Path) -> No
 
 def test_what_a_report_says_twice_is_not_guessed(tmp_path: Path) -> None:
     """JSON's last word would hold."""
-    (tmp_path / "s").mkdir()
-    write_json(VARIANTS["macro"](), tmp_path / "s")
-    path = tmp_path / "s" / "report.json"
+    path = written(tmp_path, "macro")
     path.write_text(path.read_text().rstrip().removesuffix("}") + ', "deposits": [], "metastasis": "negative"}')
     with pytest.raises(UsageError, match="a key stands twice"):
         read_report(path)
@@ -171,9 +169,7 @@ def test_what_a_report_says_twice_is_not_guessed(tmp_path: Path) -> None:
 
 def test_a_number_without_end_is_refused(tmp_path: Path) -> None:
     """JSON reads 1e999 as infinity, which is no whole number."""
-    (tmp_path / "s").mkdir()
-    write_json(VARIANTS["macro"](), tmp_path / "s")
-    path = tmp_path / "s" / "report.json"
+    path = written(tmp_path, "macro")
     path.write_text(path.read_text().replace('"id": 1,', '"id": 1e999,'))
     with pytest.raises(UsageError, match=r"s/report\.json: is damaged \(ValueError: inf is no number"):
         read_report(path)

@@ -20,6 +20,7 @@ from nodescan.domain.verdict import class_found
 from nodescan.reports import page, sentences
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.html_report import render
+from nodescan.reports.places import place
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     class_words,
@@ -307,11 +308,9 @@ def test_places_count_from_what_viewers_show() -> None:
     found = VARIANTS["macro"]().report
     assert found.info is not None
     assert (found.info.bounds_um.left, found.info.bounds_um.top) == (500.0, 252.5)
-    assert sentences.place((1500.0, 1252.5), found) == "1.00 mm from the left, 1.00 mm from the top of the scanned part"
+    assert place((1500.0, 1252.5), found) == "1.00 mm from the left, 1.00 mm from the top of the scanned part"
     whole = replace(found, info=replace(found.info, bounds_um=BoundsUm(0.0, 0.0, 14_000.0, 10_100.0)))
-    assert sentences.place((1500.0, 1252.5), whole).startswith(
-        "1.50 mm from the left, 1.25 mm from the top of the slide"
-    )
+    assert place((1500.0, 1252.5), whole).startswith("1.50 mm from the left, 1.25 mm from the top of the slide")
     assert page.rows(found)[0].centre == "4.70, 4.05"
 
 
