@@ -14,7 +14,7 @@ from nodescan.streams import printing
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.demo import DemoResult, Pair
 
-NOT_FOUND = "not found: missed, or one of two foci so near (30 um) that they are measured as one (README.md, Limits)"
+NOT_FOUND = "not found: missed, or one of two foci so near (30 um) that they are measured as one (docs/limits.md)"
 """Said under a table in which a deposit has no size."""
 
 

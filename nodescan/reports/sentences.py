@@ -30,7 +30,7 @@ _MEANT = (
     "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours, or falls into pieces, it "
     "may fall short."
 )
-"""As measured on composite slides, see README.md."""
+"""As measured on composite slides, see docs/measured.md."""
 
 _ONE_OR_SEVERAL = frozenset({"joining_gap", "may_be_one_deposit", "may_be_two_foci"})
 
