@@ -28,7 +28,7 @@ def demo(
 ) -> int:
     """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
     from nodescan.batch.viewers import open_viewer
-    from nodescan.demo import DemoRequest, run_demo
+    from nodescan.demo import run_demo
     from nodescan.inference.card import find_model
 
     find_model(model)  # what is named wrongly is told before phantoms are made for half a minute
@@ -36,9 +36,9 @@ def demo(
         from nodescan.inference.device import choose_device
 
         choose_device(device)
-    request = DemoRequest(folder=out, model=model, device=device, command=words_typed())
     with stops_told(out / "results"):
-        result = run_demo(request, open_viewer(quiet=quiet, folder=out))
+        viewer = open_viewer(quiet=quiet, folder=out)
+        result = run_demo(out, viewer, model=model, device=device, command=words_typed())
     with printing(f"they are in {out / 'results'}"):
         print_demo(result)
     return COMPLETE if result.right else NOT_COMPLETE

@@ -19,11 +19,11 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_json: AsJson = False) -> int:
     """Check this installation part by part, and scan a phantom of known truth; exit 1 if it can't be trusted."""
-    from nodescan.doctor import DoctorRequest, examine_installation
+    from nodescan.doctor import examine_installation
 
     on_terminal = sys.stdout.isatty()
     live = not as_json and not on_terminal
-    diagnosis = examine_installation(DoctorRequest(out, model, device), _print_line if live else _say_nothing)
+    diagnosis = examine_installation(out, _print_line if live else _say_nothing, model=model, device=device)
     if as_json:
         print(_as_json(diagnosis), end="")
     else:
