@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stops_told, words_typed
-from nodescan.commands.tables import print_table, print_text
+from nodescan.commands.tables import print_table
 from nodescan.domain.lengths import millimetres
-from nodescan.streams import printing
+from nodescan.streams import printing, tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.demo import DemoResult, Pair
@@ -58,11 +58,11 @@ def print_demo(result: "DemoResult") -> None:
     ]
     print_table(("phantom", "planted", "measured", "error", "class expected", "class found"), rows)
     if any(pair.planted_um and pair.measured_um is None for slide in result.slides for pair in slide.pairs):
-        print_text(NOT_FOUND)
+        tell(NOT_FOUND)
     for slide in result.slides:
-        print_text(f"{slide.name}: {slide.page}")
+        tell(f"{slide.name}: {slide.page}")
     wrong = [slide.name for slide in result.slides if not slide.right]
-    print_text("every class is right" if result.right else f"wrong or incomplete: {', '.join(wrong)}")
+    tell("every class is right" if result.right else f"wrong or incomplete: {', '.join(wrong)}")
 
 
 def _marked(pairs: "Sequence[Pair]") -> "Iterable[tuple[bool, Pair | None]]":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE
-from nodescan.commands.tables import print_table
+from nodescan.commands.tables import print_json, print_table
 from nodescan.errors import UsageError
 from nodescan.streams import tell
 
@@ -77,7 +77,6 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import check_folder, read_reports
-    from nodescan.whole_files import json_text
 
     table = _table(mode, default="ajcc8")
     review = () if corrections is None else read_corrections(corrections)
@@ -99,7 +98,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         tell(f"note: the reports are {staging.older}", sys.stderr)
     if as_json:
         _tell_copies(staging)
-        print(json_text(staging_as_json(staging)), end="")
+        print_json(staging_as_json(staging))
     else:
         print_staging(staging)
         pages_in = f"{how_many(len(pages), 'page')} in {out / 'patients'}"
@@ -116,7 +115,6 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     from nodescan.labels import read_labels
     from nodescan.patients.patient_files import staging_as_json
     from nodescan.patients.restage import stage_labels
-    from nodescan.whole_files import json_text
 
     read = read_labels(labels)
     staging = stage_labels(read, _table(mode, default=read.table.name))
@@ -126,7 +124,7 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     agreed, kappa = sum(one == other for one, other in pairs), kappa_of_words(pairs, order)
     if as_json:
         comparison = {"n": len(stated), "agreed": agreed, "kappa": kappa} if pairs else None
-        print(json_text({**staging_as_json(staging), "agreement_with_stated": comparison}), end="")
+        print_json({**staging_as_json(staging), "agreement_with_stated": comparison})
         return COMPLETE if staging.complete else NOT_COMPLETE
     print_staging(staging)
     if pairs:
