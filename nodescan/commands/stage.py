@@ -70,8 +70,8 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.domain.naming import how_many
     from nodescan.domain.staging import CAMELYON17
     from nodescan.patients.correction_rows import read_corrections
-    from nodescan.patients.earlier_stages import earlier_corrections, lost_patients, set_aside_before
-    from nodescan.patients.patient_files import check_stages_place, staging_as_json, write_staging
+    from nodescan.patients.earlier_stages import earlier_corrections
+    from nodescan.patients.patient_files import check_stages_place, replace_stages, staging_as_json
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.run_page import tell_patients
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
@@ -87,15 +87,12 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         reports = read_reports(out)
         check_spacings({report.slide_id: report.info for report in reports}, rows)
         staging = stage_reports(reports, rows, table, corrections=review, earlier=earlier_corrections(out))
-        for told in (set_aside_before(staging, out), lost_patients(staging, out)):
-            if told:
-                tell(f"note: {told}", sys.stderr)
-        pages = write_staging(staging, out)
+        pages = replace_stages(staging, out, _note)
         tell_patients(out)
     if staging.mixed:
-        tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)
+        _note(f"the reports were not made alike: {staging.mixed}. {MADE_ALIKE}")
     if staging.older:
-        tell(f"note: the reports are {staging.older}", sys.stderr)
+        _note(f"the reports are {staging.older}")
     if as_json:
         _tell_copies(staging)
         print_json(staging_as_json(staging))
@@ -175,7 +172,12 @@ def print_staging(staging: "Staging") -> None:
 def _tell_copies(staging: "Staging") -> None:
     """Here alone are several patients named in one breath: this is where a wrong file is mended."""
     for words in staging.copies:
-        tell(f"note: {words}", sys.stderr)
+        _note(words)
+
+
+def _note(text: str) -> None:
+    """On stderr, so that --json stands alone on stdout."""
+    tell(f"note: {text}", sys.stderr)
 
 
 def _notes(staging: "Staging") -> dict[str, list[str]]:
