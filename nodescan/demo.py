@@ -21,16 +21,6 @@ from nodescan.whole_files import prepare_folder, refuse_link
 
 
 @dataclass(frozen=True, slots=True)
-class DemoRequest:
-    """Where to put slides and results, and with what to scan. None: the released model."""
-
-    folder: Path
-    model: str | None
-    device: str
-    command: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Pair:
     """One deposit as planted and as measured, in um; None where there is no counterpart."""
 
@@ -80,13 +70,14 @@ def demo_plans() -> tuple[PhantomPlan, ...]:
     )
 
 
-def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:
+def run_demo(folder: Path, viewer: Viewer, *, model: str | None, device: str, command: tuple[str, ...]) -> DemoResult:
     """Make the phantoms, scan them, and set what was planted beside what was measured.
 
+    folder: for `slides` and `results`. model: None for the released one. command: as of BatchRequest.
     Raises UsageError where a user's own file is called as a phantom, and OutputError where `slides` is a link; nothing
     is written before.
     """
-    slides, results = request.folder / "slides", request.folder / "results"
+    slides, results = folder / "slides", folder / "results"
     _check_ours(slides)
     prepare_folder(slides)
     truths: list[PhantomTruth] = []
@@ -96,18 +87,9 @@ def run_demo(request: DemoRequest, viewer: Viewer) -> DemoResult:
         viewer.note(f"making phantom {plan.name}")
         truths.append(make_phantom(path, plan))
         paths.append(path)
-    batch = run_batch(
-        BatchRequest(
-            inputs=tuple(map(str, paths)),
-            folder=results,
-            model=request.model,
-            device=request.device,
-            command=request.command,
-            slots=0,
-            force=True,
-        ),
-        viewer,
-    )
+    inputs = tuple(map(str, paths))
+    request = BatchRequest(inputs, results, model=model, device=device, command=command, slots=0, force=True)
+    batch = run_batch(request, viewer)
     reports = {report.slide.path.name: report for report in batch.reports}
     compared = [_compared(truth, reports[path.name], results) for truth, path in zip(truths, paths, strict=True)]
     return DemoResult(tuple(compared))

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -34,7 +34,7 @@ _REMEDIES = {
 }
 
 
-def json_text(content: Json) -> str:
+def json_text(content: Json | Sequence[Json]) -> str:
     """Indented JSON with a line end. Raises ValueError on NaN and infinity, which JSON doesn't know."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

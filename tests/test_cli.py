@@ -530,7 +530,7 @@ def test_demo_ends_at_sigterm_as_run_does(monkeypatch: pytest.MonkeyPatch, capsy
     def unheard(number: int, frame: object) -> None:
         pytest.fail("the signal came through")
 
-    monkeypatch.setattr(demo, "run_demo", lambda request, viewer: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(demo, "run_demo", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     before = signal.signal(signal.SIGTERM, unheard)
     try:
         assert main(["demo", "--quiet"]) == 130

@@ -47,4 +47,4 @@ def keep(
     if found.given_before:
         said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
         viewer.note(f"{said}: {few(found.given_before, 5)}")
-    return found.kept, found.contradicted
+    return found.kept, tuple(found.contradicted)

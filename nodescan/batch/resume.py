@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import UnmeasurableError, UsageError
 from nodescan.reports import ALWAYS
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.reports.report_reader import ReportFile, read_report
+from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
 from nodescan.slides.files import fingerprint, state_of
 from nodescan.slides.spacing import FileSpacing, choose_spacing
 from nodescan.whole_files import output_errors, refuse_link
@@ -37,19 +37,19 @@ class Recipe:
     listed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sorted:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
     that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away; lost:
     (slide_id, why) of those that are to be redone, and can't be for that reason; contradicted: those kept whose pixel
     size isn't the one given; given_before: those kept, each with its pixel size, that was given then and isn't now."""
 
-    kept: Mapping[str, SlideReport]
-    redone: tuple[tuple[str, str], ...]
-    unseen: tuple[str, ...]
-    lost: tuple[tuple[str, str], ...]
-    contradicted: tuple[str, ...]
-    given_before: tuple[str, ...]
+    kept: dict[str, SlideReport] = field(default_factory=dict)
+    redone: list[tuple[str, str]] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    contradicted: list[str] = field(default_factory=list)
+    given_before: list[str] = field(default_factory=list)
 
 
 class _Redo(Exception):
@@ -68,12 +68,7 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
     A slide that failed or could not be measured is tried again. Raises UsageError where one of them is of another file
     of the same name, whose result would be lost.
     """
-    kept: dict[str, SlideReport] = {}
-    redone: list[tuple[str, str]] = []
-    unseen: list[str] = []
-    lost: list[tuple[str, str]] = []
-    contradicted: list[str] = []
-    given_before: list[str] = []
+    found = Sorted()
     for ref in refs:
         path = folder / ref.slide_id / REPORT_JSON
         if not path.parent.is_dir():
@@ -81,18 +76,19 @@ def sort_out(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Sorted:
         try:
             report, seen = _kept(ref, path, recipe)
         except _Redo as why:
-            _check_same_slide(ref, path)
-            (lost if _would_be_lost(ref, path) else redone).append((ref.slide_id, str(why)))
+            made = _whole_report(path)
+            _check_same_slide(ref, path, made)
+            (found.lost if _would_be_lost(ref, path, made) else found.redone).append((ref.slide_id, str(why)))
             continue
-        kept[ref.slide_id] = report
+        found.kept[ref.slide_id] = report
         if not seen:
-            unseen.append(ref.slide_id)
+            found.unseen.append(ref.slide_id)
         if _is_contradicted(ref, report):
-            contradicted.append(ref.slide_id)
+            found.contradicted.append(ref.slide_id)
         if _is_given_before(ref, report):
             assert report.info is not None
-            given_before.append(f"{ref.slide_id} {report.info.spacing.mean:g} um")
-    return Sorted(kept, tuple(redone), tuple(unseen), tuple(lost), tuple(contradicted), tuple(given_before))
+            found.given_before.append(f"{ref.slide_id} {report.info.spacing.mean:g} um")
+    return found
 
 
 def set_report_aside(folder: Path, slide_id: str) -> Path:
@@ -116,16 +112,19 @@ def finished_unheard(refs: Sequence[SlideRef], folder: Path) -> dict[str, SlideR
     return found
 
 
-def _check_same_slide(ref: SlideRef, path: Path) -> None:
+def _whole_report(path: Path) -> StoredReport | None:
+    """The report at `path`, None where there is none, or one that isn't whole."""
+    with suppress(UsageError):
+        return read_report(path)
+    return None
+
+
+def _check_same_slide(ref: SlideRef, path: Path, made: StoredReport | None) -> None:
     """Raises UsageError where the report at `path` has a result of another file than the slide.
 
     The same bytes elsewhere are the same slide, moved; other bytes in the same place are that slide, written anew.
     """
-    try:
-        made = read_report(path)
-    except UsageError:  # it isn't whole: the slide is redone, and that is why
-        return
-    if made.status.without_result or not (made.place and ref.place) or made.place == ref.place:
+    if made is None or made.status.without_result or not (made.place and ref.place) or made.place == ref.place:
         return
     if _fingerprint(ref) != made.fingerprint:
         raise UsageError(
@@ -134,14 +133,10 @@ def _check_same_slide(ref: SlideRef, path: Path) -> None:
         )
 
 
-def _would_be_lost(ref: SlideRef, path: Path) -> bool:
+def _would_be_lost(ref: SlideRef, path: Path, made: StoredReport | None) -> bool:
     """Whether the report at `path` has a result, or can't be read, and its slide isn't there to make another."""
-    if not path.is_file() or state_of(ref.path):
-        return False
-    try:
-        return not read_report(path).status.without_result
-    except UsageError:
-        return True
+    has_result = path.is_file() if made is None else not made.status.without_result
+    return has_result and not state_of(ref.path)
 
 
 def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> tuple[SlideReport, bool]:

@@ -27,9 +27,9 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest
-from nodescan.patients.earlier_stages import lost_patients, remove_unreviewed, set_aside, set_aside_before
+from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
-from nodescan.patients.patient_files import write_staging
+from nodescan.patients.patient_files import replace_stages
 from nodescan.patients.restage import Staging
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
@@ -149,13 +149,18 @@ def scan_manifest(
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
     unread = stage_run(_in_order(refs, kept), manifest, tools.folder)
-    _move_earlier(unread, tools, viewer)
-    if _write_patients(unread, tools, viewer):
-        attempt(partial(remove_unreviewed, tools.folder), viewer)  # else a table of this run, pages of an earlier one
+    tools.rules.may_write()
+    moved = set_aside_before(unread, tools.folder)
+    if moved:
+        viewer.note(moved)
+    put = partial(_put, tools=tools, viewer=viewer)
+    if put(partial(replace_stages, unread, tools.folder, viewer.note)):
+        put(partial(remove_unreviewed, tools.folder))  # else a table of this run, pages of an earlier one
     result = scan_all(refs, tools, viewer, kept=kept)
     staging = stage_run(result.reports, manifest, tools.folder)
-    unwritten = _write_patients(staging, tools, viewer)
-    unwritten += attempt(partial(_tell_patients, tools), viewer)
+    # Stages that a user made in the meantime are moved; where they can't be, they stay.
+    unwritten = put(partial(replace_stages, staging, tools.folder, viewer.note))
+    unwritten += put(partial(tell_patients, tools.folder))
     return replace(result, staging=staging, unwritten=(*result.unwritten, *unwritten))
 
 
@@ -172,13 +177,15 @@ def scan_all(
     record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
     record.write("running", len(refs), _in_order(refs, kept), kept=kept)
     done = dict(kept)
-    write_rows = partial(_write_rows, SummaryTable(tools.folder / SUMMARY_CSV, refs), refs, done, tools)
+    table, put = SummaryTable(tools.folder / SUMMARY_CSV, refs), partial(_put, tools=tools, viewer=viewer)
+    put_rows = partial(put, lambda: table.write(_in_order(refs, done)))
+    put_page = partial(put, partial(_write_page, refs, done, tools.folder))
     waiting = [ref for ref in refs if ref.slide_id not in done]
     state = "interrupted"
     earlier = kept or (tools.folder / SUMMARY_CSV).is_file()
-    unwritten = attempt(write_rows, viewer)  # those of an earlier run are none of this one
+    unwritten = put_rows()  # those of an earlier run are none of this one
     if earlier and waiting:
-        unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
+        unwritten += put_page()
     stale = _unmark(waiting, tools.folder, viewer)
     viewer.batch_started(len(waiting))
     try:
@@ -186,20 +193,19 @@ def scan_all(
         with _scanning(waiting, tools, viewer) as (executor, scan):
             for report in finished(executor, scan, waiting, lost=lost, pending=tools.pending):
                 done[report.slide.slide_id] = report
-                unwritten = attempt(write_rows, viewer)
+                unwritten = put_rows()
         state = "finished"
     except (NodescanError, KeyboardInterrupt) as error:
         left = [ref for ref in waiting if ref.slide_id not in done]
         if isinstance(error, NodescanError):  # what a user stops is to be gone on with, no slide failed
             done |= not_scanned(left, error, tools.folder)
         done |= {} if stale else finished_unheard(left, tools.folder)  # else an older one may stand there
-        attempt(write_rows, viewer)
+        put_rows()
         raise
     finally:
         reports = _in_order(refs, done)
-        tools.rules.may_write()
-        unwritten += attempt(partial(record.write, state, len(refs), reports, kept=kept), viewer)
-        unwritten += attempt(partial(_write_page, refs, done, tools), viewer)
+        unwritten += put(partial(record.write, state, len(refs), reports, kept=kept))
+        unwritten += put_page()
     return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept))
 
 
@@ -218,30 +224,6 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
 def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
     """With whole paths, for the working directory may be gone before the run ends."""
     return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
-
-
-def _write_patients(staging: Staging, tools: RunTools, viewer: Viewer) -> list[str]:
-    """patients.csv, patients.json and the pages, as far as they can be written; why not.
-
-    Stages that a user made in the meantime, see `set_aside_before`, are moved; where they can't be, they stay.
-    """
-
-    def write() -> None:
-        _move_earlier(staging, tools, viewer)
-        lost = lost_patients(staging, tools.folder)
-        if lost:
-            viewer.note(lost)
-        write_staging(staging, tools.folder)
-
-    return attempt(write, viewer)
-
-
-def _move_earlier(staging: Staging, tools: RunTools, viewer: Viewer) -> None:
-    """`set_aside_before`, told. Raises OutputError where the disk refuses, and LockLostError."""
-    tools.rules.may_write()
-    moved = set_aside_before(staging, tools.folder)
-    if moved:
-        viewer.note(moved)
 
 
 def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]:
@@ -271,22 +253,15 @@ def _scanning(
         yield executor, partial(copies.scan, scan=scan)
 
 
-def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools) -> None:
+def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> list[str]:
+    """`attempt` to write a file of the whole run. Raises LockLostError where the folder is no longer this run's."""
     tools.rules.may_write()
-    write_summary_page(_in_order(refs, done), tools.folder, asked=len(refs))
-    tell_patients(tools.folder)
+    return attempt(write, viewer)
 
 
-def _tell_patients(tools: RunTools) -> None:
-    tools.rules.may_write()
-    tell_patients(tools.folder)
-
-
-def _write_rows(
-    table: SummaryTable, refs: Sequence[SlideRef], done: Mapping[str, SlideReport], tools: RunTools
-) -> None:
-    tools.rules.may_write()
-    table.write(_in_order(refs, done))
+def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path) -> None:
+    write_summary_page(_in_order(refs, done), folder, asked=len(refs))
+    tell_patients(folder)
 
 
 def _in_order(refs: Sequence[SlideRef], done: Mapping[str, SlideReport]) -> tuple[SlideReport, ...]:

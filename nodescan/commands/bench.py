@@ -1,6 +1,5 @@
 """`nodescan bench`: how fast this machine reads slides and runs the network, and what else was promised of it."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nodescan.commands.options import COMPLETE, AsJson, Device, Model, Mpp, OverrideMpp, check_spacing, check_there
+from nodescan.commands.tables import print_json
 from nodescan.errors import UsageError
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -143,7 +143,10 @@ def _margins(slide: "SlideRef", model: str | None, *, as_json: bool) -> int:
     from nodescan.benchmarks.margins import margin_table, study_margins
 
     studies = study_margins(slide, model=model)
-    print(_json([asdict(study) for study in studies]) if as_json else margin_table(studies))
+    if as_json:
+        print_json([asdict(study) for study in studies])
+    else:
+        print(margin_table(studies))
     return COMPLETE
 
 
@@ -228,12 +231,8 @@ def _areas(words: str) -> tuple[float, ...]:
 
 def _show(found: dict[str, Any], rows: Sequence[tuple[str, str]], *, as_json: bool) -> int:
     if as_json:
-        print(_json(found))
+        print_json(found)
     else:
         for name, value in rows:
             print(f"{name:<18} {value}")
     return COMPLETE
-
-
-def _json(found: object) -> str:
-    return json.dumps(found, indent=2, allow_nan=False)

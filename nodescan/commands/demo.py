@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stops_told, words_typed
-from nodescan.commands.tables import print_table, print_text
+from nodescan.commands.tables import print_table
 from nodescan.domain.lengths import millimetres
-from nodescan.streams import printing
+from nodescan.streams import printing, tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.demo import DemoResult, Pair
@@ -28,7 +28,7 @@ def demo(
 ) -> int:
     """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
     from nodescan.batch.viewers import open_viewer
-    from nodescan.demo import DemoRequest, run_demo
+    from nodescan.demo import run_demo
     from nodescan.inference.card import find_model
 
     find_model(model)  # what is named wrongly is told before phantoms are made for half a minute
@@ -36,9 +36,9 @@ def demo(
         from nodescan.inference.device import choose_device
 
         choose_device(device)
-    request = DemoRequest(folder=out, model=model, device=device, command=words_typed())
     with stops_told(out / "results"):
-        result = run_demo(request, open_viewer(quiet=quiet, folder=out))
+        viewer = open_viewer(quiet=quiet, folder=out)
+        result = run_demo(out, viewer, model=model, device=device, command=words_typed())
     with printing(f"they are in {out / 'results'}"):
         print_demo(result)
     return COMPLETE if result.right else NOT_COMPLETE
@@ -58,11 +58,11 @@ def print_demo(result: "DemoResult") -> None:
     ]
     print_table(("phantom", "planted", "measured", "error", "class expected", "class found"), rows)
     if any(pair.planted_um and pair.measured_um is None for slide in result.slides for pair in slide.pairs):
-        print_text(NOT_FOUND)
+        tell(NOT_FOUND)
     for slide in result.slides:
-        print_text(f"{slide.name}: {slide.page}")
+        tell(f"{slide.name}: {slide.page}")
     wrong = [slide.name for slide in result.slides if not slide.right]
-    print_text("every class is right" if result.right else f"wrong or incomplete: {', '.join(wrong)}")
+    tell("every class is right" if result.right else f"wrong or incomplete: {', '.join(wrong)}")
 
 
 def _marked(pairs: "Sequence[Pair]") -> "Iterable[tuple[bool, Pair | None]]":

@@ -1,12 +1,15 @@
 """`nodescan doctor`: whether this installation can be trusted, in plain words."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nodescan import __version__
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, AsJson, Device, Model
+from nodescan.commands.tables import print_json
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.doctor import Diagnosis
@@ -19,13 +22,14 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_json: AsJson = False) -> int:
     """Check this installation part by part, and scan a phantom of known truth; exit 1 if it can't be trusted."""
-    from nodescan.doctor import DoctorRequest, examine_installation
+    from nodescan.doctor import examine_installation
 
     on_terminal = sys.stdout.isatty()
     live = not as_json and not on_terminal
-    diagnosis = examine_installation(DoctorRequest(out, model, device), _print_line if live else _say_nothing)
+    diagnosis = examine_installation(out, _print_line if live else _say_nothing, model=model, device=device)
     if as_json:
-        print(_as_json(diagnosis), end="")
+        checks = [asdict(check) for check in diagnosis.checks]
+        print_json({"nodescan": __version__, "trustworthy": diagnosis.trustworthy, "checks": checks})
     else:
         if on_terminal:
             _print_table(diagnosis)
@@ -62,17 +66,3 @@ def _conclusion(diagnosis: "Diagnosis") -> str:
         return f"This installation can't be trusted. Wrong: {', '.join(failed)}."
     known = f" Worth knowing: {', '.join(warned)}." if warned else ""
     return f"This installation can be trusted for research; it is not for clinical use.{known}"
-
-
-def _as_json(diagnosis: "Diagnosis") -> str:
-    from dataclasses import asdict
-
-    from nodescan import __version__
-    from nodescan.whole_files import json_text
-
-    content = {
-        "nodescan": __version__,
-        "trustworthy": diagnosis.trustworthy,
-        "checks": [asdict(check) for check in diagnosis.checks],
-    }
-    return json_text(content)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option
+from nodescan.commands.tables import print_json
 from nodescan.errors import UsageError
 from nodescan.streams import tell
 
@@ -62,7 +63,7 @@ def evaluate(
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
-    from nodescan.whole_files import json_text, refuse_link
+    from nodescan.whole_files import refuse_link
 
     truth = read_reference(reference)
     subjects = _subjects(out, detections)
@@ -81,7 +82,7 @@ def evaluate(
     found = figures(comparison)
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
-        print(json_text(evaluation_as_json(comparison, found, reference=truth.name)), end="")
+        print_json(evaluation_as_json(comparison, found, reference=truth.name))
     else:
         _print(comparison, found, paths)
     return NOT_COMPLETE if comparison.missing else COMPLETE

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.commands.options import COMPLETE, check_there, mpp_option, positive
-from nodescan.commands.tables import print_table, print_text, spacing_words
+from nodescan.commands.tables import print_json, print_table, spacing_words
+from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.measurement import Measurement
@@ -50,10 +51,9 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
     from nodescan.domain.verdict import deciding
     from nodescan.reports.wording import badges, bound_words, size_words
-    from nodescan.whole_files import json_text
 
     if as_json:
-        print(json_text(_as_json(measurement)), end="")
+        print_json(_as_json(measurement))
         return
     near = deciding(measurement.deposits)
     rows = [
@@ -73,11 +73,11 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
         certain = not any(deposit.cut_off for deposit in measurement.deposits)
         size, count = bound_words(f"{millimetres(largest)} mm", certain=certain), len(measurement.deposits)
         said = f"{measurement.metastasis.word}, largest {size}, deposits: {count}; {CELLS_NOT_ASSESSED}"
-    print_text(f"{measurement.source.name}: {said}")
-    print_text(f"pixel size {spacing_words(measurement.spacing, measurement.spacing_source)}")
+    tell(f"{measurement.source.name}: {said}")
+    tell(f"pixel size {spacing_words(measurement.spacing, measurement.spacing_source)}")
     for note in (*(flag.message for flag in measurement.flags if flag.code in DOUBTS), *_notes(measurement)):
-        print_text(f"note: {note}")
-    print_text(NOT_FOR_CLINICAL_USE)
+        tell(f"note: {note}")
+    tell(NOT_FOR_CLINICAL_USE)
 
 
 def _as_json(measurement: "Measurement") -> dict[str, object]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nodescan.commands.options import COMPLETE
-from nodescan.commands.tables import print_facts, print_text
+from nodescan.commands.tables import print_facts
+from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.inference.card import ModelCard
@@ -21,7 +22,7 @@ def models() -> int:
 def print_models(cards: "Sequence[ModelCard]") -> None:
     """Each model with what its card says."""
     if not cards:
-        print_text("no models at hand: name a folder with a card and weights by --model")
+        tell("no models at hand: name a folder with a card and weights by --model")
     for card in cards:
         finest, coarsest = card.spacing_um
         rows = (

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.commands.options import COMPLETE, number, positive
-from nodescan.commands.tables import print_table, print_text
+from nodescan.commands.tables import print_table
 from nodescan.errors import UsageError
+from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.phantoms import PhantomTruth
@@ -52,8 +53,8 @@ def print_phantom(truth: "PhantomTruth", path: Path) -> None:
     ]
     if rows:
         print_table(("shape", "greatest diameter", "centre x, y (um)"), rows)
-    print_text(f"{path}: {truth.width_px} x {truth.height_px} px at {truth.um_per_px:g} um/px, class {truth.label}")
-    print_text(f"truth: {truth_file(path)}")
+    tell(f"{path}: {truth.width_px} x {truth.height_px} px at {truth.um_per_px:g} um/px, class {truth.label}")
+    tell(f"truth: {truth_file(path)}")
 
 
 def _diameter_um(word: str) -> float:

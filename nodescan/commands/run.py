@@ -23,9 +23,9 @@ from nodescan.commands.options import (
     words_typed,
 )
 from nodescan.commands.stage import print_staging
-from nodescan.commands.tables import print_table, print_text
+from nodescan.commands.tables import print_table
 from nodescan.errors import UsageError
-from nodescan.streams import printing
+from nodescan.streams import printing, tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.batch.run import BatchResult
@@ -188,14 +188,14 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     print_table(("slide", "status", "class", "largest", "flags"), rows)
     complete = sum(report.status is Status.COMPLETE for report in result.reports)
     kept = f", {result.kept} of them kept from an earlier run" if result.kept else ""
-    print_text(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
+    tell(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
     failed = to_redo(result.reports)
     if failed and command:
         mended = "once mended"
         if any(report.status is Status.UNMEASURABLE for report in result.reports):
             mended += " (--mpp UM, or the manifest's column mpp, where a file has no pixel size)"
-        print_text(f"without a result: {', '.join(failed)}; {mended}, this tries just these: {redo_command(command)}")
-    print_text(NOT_FOR_CLINICAL_USE)
+        tell(f"without a result: {', '.join(failed)}; {mended}, this tries just these: {redo_command(command)}")
+    tell(NOT_FOR_CLINICAL_USE)
 
 
 def _show(result: "BatchResult", command: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE
-from nodescan.commands.tables import print_table
+from nodescan.commands.tables import print_json, print_table
 from nodescan.errors import UsageError
 from nodescan.streams import tell
 
@@ -70,14 +70,13 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.domain.naming import how_many
     from nodescan.domain.staging import CAMELYON17
     from nodescan.patients.correction_rows import read_corrections
-    from nodescan.patients.earlier_stages import earlier_corrections, lost_patients, set_aside_before
-    from nodescan.patients.patient_files import check_stages_place, staging_as_json, write_staging
+    from nodescan.patients.earlier_stages import earlier_corrections
+    from nodescan.patients.patient_files import check_stages_place, replace_stages, staging_as_json
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.run_page import tell_patients
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import check_folder, read_reports
-    from nodescan.whole_files import json_text
 
     table = _table(mode, default="ajcc8")
     review = () if corrections is None else read_corrections(corrections)
@@ -88,18 +87,15 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         reports = read_reports(out)
         check_spacings({report.slide_id: report.info for report in reports}, rows)
         staging = stage_reports(reports, rows, table, corrections=review, earlier=earlier_corrections(out))
-        for told in (set_aside_before(staging, out), lost_patients(staging, out)):
-            if told:
-                tell(f"note: {told}", sys.stderr)
-        pages = write_staging(staging, out)
+        pages = replace_stages(staging, out, _note)
         tell_patients(out)
     if staging.mixed:
-        tell(f"note: the reports were not made alike: {staging.mixed}. {MADE_ALIKE}", sys.stderr)
+        _note(f"the reports were not made alike: {staging.mixed}. {MADE_ALIKE}")
     if staging.older:
-        tell(f"note: the reports are {staging.older}", sys.stderr)
+        _note(f"the reports are {staging.older}")
     if as_json:
         _tell_copies(staging)
-        print(json_text(staging_as_json(staging)), end="")
+        print_json(staging_as_json(staging))
     else:
         print_staging(staging)
         pages_in = f"{how_many(len(pages), 'page')} in {out / 'patients'}"
@@ -116,7 +112,6 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     from nodescan.labels import read_labels
     from nodescan.patients.patient_files import staging_as_json
     from nodescan.patients.restage import stage_labels
-    from nodescan.whole_files import json_text
 
     read = read_labels(labels)
     staging = stage_labels(read, _table(mode, default=read.table.name))
@@ -126,7 +121,7 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     agreed, kappa = sum(one == other for one, other in pairs), kappa_of_words(pairs, order)
     if as_json:
         comparison = {"n": len(stated), "agreed": agreed, "kappa": kappa} if pairs else None
-        print(json_text({**staging_as_json(staging), "agreement_with_stated": comparison}), end="")
+        print_json({**staging_as_json(staging), "agreement_with_stated": comparison})
         return COMPLETE if staging.complete else NOT_COMPLETE
     print_staging(staging)
     if pairs:
@@ -177,7 +172,12 @@ def print_staging(staging: "Staging") -> None:
 def _tell_copies(staging: "Staging") -> None:
     """Here alone are several patients named in one breath: this is where a wrong file is mended."""
     for words in staging.copies:
-        tell(f"note: {words}", sys.stderr)
+        _note(words)
+
+
+def _note(text: str) -> None:
+    """On stderr, so that --json stands alone on stdout."""
+    tell(f"note: {text}", sys.stderr)
 
 
 def _notes(staging: "Staging") -> dict[str, list[str]]:

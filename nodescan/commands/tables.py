@@ -5,12 +5,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from nodescan.streams import one_line
+from nodescan.streams import one_line, tell
 
 if TYPE_CHECKING:  # commands import this module, and --help costs nothing
     from rich.console import Console
 
     from nodescan.domain.units import Spacing
+    from nodescan.whole_files import Json
 
 _SPACING_SOURCES = {
     "file": "file",
@@ -42,12 +43,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def print_facts(rows: Iterable[tuple[str, str]]) -> None:
     """One line for each name with its value."""
     for name, value in rows:
-        print_text(f"{name + ':':<17} {value}")
+        tell(f"{name + ':':<17} {value}")
 
 
-def print_text(text: str) -> None:
-    """One line, as long as it is."""
-    _console().print(one_line(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
+def print_json(content: "Json | Sequence[Json]") -> None:
+    """The content as one JSON document, written as in nodescan's files."""
+    from nodescan.whole_files import json_text
+
+    print(json_text(content), end="")
 
 
 def spacing_words(spacing: "Spacing", source: str) -> str:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from nodescan.doctor.machine_checks import (
     check_python,
     check_torch_pair,
 )
-from nodescan.errors import DeviceError, ModelError, NodescanError, OutputError, SlideError
+from nodescan.errors import DeviceError, ModelError, OutputError, SlideError
 from nodescan.machine import FULL, SET_TMPDIR, temporary_folder
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
@@ -34,30 +34,6 @@ SIZE_TOLERANCE = 0.15
 
 SLOW_MPX_S = 2.0
 """Decoding slower than this, a slide of 2 cm2 of tissue at 0.5 um/px waits over six minutes for its pixels alone."""
-
-_BREAKAGE = (
-    NodescanError,
-    ImportError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    ArithmeticError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    AssertionError,
-    MemoryError,
-)
-"""What a broken library raises when it is imported or used; a doctor outlives its patient."""
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorRequest:
-    """folder: where results will go. model: None for the released one."""
-
-    folder: Path
-    model: str | None = None
-    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +51,10 @@ class Phantom:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "phantom.tif"
-        self._truth: PhantomTruth | None = None
 
-    @property
+    @cached_property
     def truth(self) -> "PhantomTruth":
         """What was planted."""
-        if self._truth is None:
-            self._truth = self._make()
-        return self._truth
-
-    def _make(self) -> "PhantomTruth":
         from nodescan.phantoms import make_phantom, plan_phantom
 
         plan = plan_phantom(PLANTED_UM, spacing_um=PLANTED_SPACING_UM, seed=PLANTED_SEED)
@@ -98,8 +68,13 @@ class Phantom:
         return SlideRef(Path(self.truth.slide).stem, self.path)
 
 
-def examine_installation(request: DoctorRequest, tell: Callable[[Check], None]) -> Diagnosis:
-    """Run every check, whatever the ones before it found; each is told as soon as it is known."""
+def examine_installation(
+    folder: Path, tell: Callable[[Check], None], *, model: str | None = None, device: str = "auto"
+) -> Diagnosis:
+    """Run every check, whatever the ones before it found; each is told as soon as it is known.
+
+    folder: where results will go. model: None for the released one.
+    """
     done: list[Check] = []
 
     def note(check: Check) -> Check:
@@ -113,20 +88,20 @@ def examine_installation(request: DoctorRequest, tell: Callable[[Check], None]) 
         ("torch", check_torch_pair),
         ("processor", check_processor),
         ("memory", check_memory),
-        ("output", partial(check_output, request.folder)),
+        ("output", partial(check_output, folder)),
     ):
         note(_tried(name, check))
     libraries, safe = check_libraries()
     note(libraries)
     try:
-        with temporary_folder("nodescan-doctor-") as folder:
-            phantom = Phantom(folder)
+        with temporary_folder("nodescan-doctor-") as place:
+            phantom = Phantom(place)
             for name, check in (
                 ("openslide", partial(check_openslide, phantom)),
                 ("decoding", partial(check_decoding, phantom)),
-                ("device", partial(check_device, request.device)),
-                ("model", partial(check_model, request.model)),
-                ("self-test", partial(check_scan, phantom, request)),
+                ("device", partial(check_device, device)),
+                ("model", partial(check_model, model)),
+                ("self-test", partial(check_scan, phantom, model=model, device=device)),
             ):
                 note(_tried(name, check) if safe else _not_tried(name))
     except OutputError as error:
@@ -210,7 +185,7 @@ def check_model(asked: str | None) -> Check:
     return Check("model", State.OK, f"{card.name}, weights sha256 {card.weights_sha256[:12]} as on the card")
 
 
-def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
+def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "auto") -> Check:
     """A whole scan finds the deposits that were planted: the class, the largest's size, and nothing else."""
     from nodescan.batch.progress import Viewer
     from nodescan.config import load_config
@@ -220,7 +195,7 @@ def check_scan(phantom: Phantom, request: DoctorRequest) -> Check:
     from nodescan.scan import scan_slide
     from nodescan.slides import open_slide
 
-    predictor, _ = open_in_slot(find_model(request.model), device=request.device, slot=0)  # as `run` opens it
+    predictor, _ = open_in_slot(find_model(model), device=device, slot=0)  # as `run` opens it
     settings = load_config().settings
     started = time.perf_counter()
     report = scan_slide(
@@ -247,7 +222,7 @@ def _tried(name: str, check: Callable[[], Check]) -> Check:
     """The check, or that it broke and why."""
     try:
         return check()
-    except _BREAKAGE as error:
+    except Exception as error:  # a broken library raises whatever it likes; a doctor outlives its patient
         if isinstance(error, (DeviceError, ModelError, SlideError)):
             return Check(name, State.FAIL, clipped(str(error)), "do what the line says, then try again")
         if isinstance(error, OutputError) or (isinstance(error, OSError) and error.errno in FULL):

@@ -60,7 +60,8 @@ def lost_patients(staging: Staging, folder: Path) -> str:
     now = [result.staged.specimen for result in staging.patients]
     there = {one.names for one in now} | {(one.patient_id, "", "") for one in now}
     whole = {one.patient_id for one in now if one.names == (one.patient_id, "", "")}
-    lost = [names for names in _patients(folder) if names not in there and names[0] not in whole]
+    earlier = patients_of(stages_in(folder) or {})
+    lost = [names for names in earlier if names not in there and names[0] not in whole]
     if not lost:
         return ""
     who = few([" ".join(filter(None, names)) for names in lost], 5)
@@ -120,12 +121,12 @@ def earlier_corrections(folder: Path) -> tuple[Applied, ...]:
 
 def earlier_pages(folder: Path) -> set[str]:
     """Names of the pages that patients.json speaks of; none where there is no such file, or a damaged one."""
-    return set(page_names(_patients(folder)))
+    return set(page_names(patients_of(stages_in(folder) or {})))
 
 
 def check_pages(folder: Path, names: Iterable[str]) -> None:
-    """Raises OutputError where a page would be written over a file that nodescan didn't write, and OSError."""
-    for name in sorted(set(names) - earlier_pages(folder)):
+    """Raises OutputError where one of these new pages would take the place of another's file, and OSError."""
+    for name in sorted(names):
         path = folder / PAGES / name
         if path.exists() and not _is_page(path):
             raise OutputError(str(not_ours(path)))
@@ -170,11 +171,6 @@ def dicts(rows: object) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
-def _patients(folder: Path) -> list[tuple[str, ...]]:
-    """Patient, specimen and side of each that patients.json speaks of, as `earlier_pages`."""
-    return patients_of(stages_in(folder) or {})
-
-
 def _pages_there(folder: Path) -> list[str]:
     """Names of the pages that nodescan wrote: by patients.json, or, where that is damaged, by what stands in them.
 
@@ -183,8 +179,9 @@ def _pages_there(folder: Path) -> list[str]:
     pages = folder / PAGES
     if pages.is_symlink() or not pages.is_dir():
         return []
-    if stages_in(folder) is not None:
-        return sorted(name for name in earlier_pages(folder) if (pages / name).is_file())
+    stages = stages_in(folder)
+    if stages is not None:
+        return sorted({name for name in page_names(patients_of(stages)) if (pages / name).is_file()})
     return sorted(page.name for page in pages.glob("*.html") if page.is_file() and _is_page(page))
 
 

@@ -1,6 +1,6 @@
 """patients.csv, patients.json and a page for each patient, written into the folder of a run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from nodescan.patients.earlier_stages import (
     STAGES,
     check_pages,
     earlier_pages,
+    lost_patients,
     page_names,
+    set_aside_before,
 )
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
@@ -65,6 +67,14 @@ def check_stages_place(folder: Path, read: Iterable[tuple[str, Path | None]], *,
         check_ours(folder / SUBMISSION_CSV, SUBMISSION_HEAD)
 
 
+def replace_stages(staging: Staging, folder: Path, tell: Callable[[str], None]) -> tuple[Path, ...]:
+    """Move what is to be kept of the stages that stand there, then `write_staging`; tell: hears of what goes."""
+    for said in (set_aside_before(staging, folder), lost_patients(staging, folder)):
+        if said:
+            tell(said)
+    return write_staging(staging, folder)
+
+
 def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     """Write all files; the pages' paths. Raises OutputError where the disk refuses, or holds another's file there.
 
@@ -74,8 +84,9 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     with output_errors(pages):
         refuse_link(pages)
         pages.mkdir(parents=True, exist_ok=True)
-        check_pages(folder, names)
-        for stale in earlier_pages(folder) - set(names):
+        earlier = earlier_pages(folder)
+        check_pages(folder, set(names) - earlier)
+        for stale in earlier - set(names):
             (pages / stale).unlink(missing_ok=True)
     write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
     write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))

@@ -297,7 +297,7 @@ def test_other_settings_redo_every_slide(place: Place) -> None:
     assert "smallest_diameter_um: 15.0" in text
     (place.folder / "mine.yaml").write_text(text.replace("smallest_diameter_um: 15.0", "smallest_diameter_um: 16.0"))
     found = place.sorted(config_sha256=load_config(place.folder / "mine.yaml").sha256)
-    assert found.redone == tuple((name, "the settings changed since (--config)") for name in "ab")
+    assert found.redone == [(name, "the settings changed since (--config)") for name in "ab"]
     assert not found.kept
 
 
@@ -312,7 +312,7 @@ def test_other_settings_redo_every_slide(place: Place) -> None:
 def test_another_model_redoes_every_slide(place: Place, change: dict[str, str], why: str) -> None:
     """Weights, and all on the card that bears on a finding."""
     found = place.sorted(model=replace(place.predictor.model, **change))
-    assert found.redone == tuple((name, why) for name in "ab")
+    assert found.redone == [(name, why) for name in "ab"]
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_fewer_kinds_of_reports_are_there_already_and_more_are_made(place: Place
     assert not place.sorted(reports=("html",)).redone
     (place.folder / "b.tif").unlink()
     place.run(reports=("html",), force=True)
-    assert place.sorted().redone == (("a", "it has no csv, geojson report"),)
+    assert place.sorted().redone == [("a", "it has no csv, geojson report")]
     assert not place.sorted(reports=("json",)).redone
 
 
@@ -487,7 +487,7 @@ def test_a_faster_precision_is_redone_only_where_float32_is_asked_for(
     path.write_text(json.dumps(content))
     assert not place.sorted().redone
     why = f"it was made in {made}, and --precision is float32"
-    assert place.sorted(reference=True).redone == ((("a", why),) if redone else ())
+    assert place.sorted(reference=True).redone == ([("a", why)] if redone else [])
     monkeypatch.setattr(slots, "open_reference_in_slot", lambda model, *, device, slot: (place.predictor, 1))
     place.run(precision="float32")
     assert place.heard.scanned() == (["a"] if redone else [])

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,15 +20,7 @@ from numpy.typing import NDArray
 
 from nodescan import doctor, machine
 from nodescan.cli import main
-from nodescan.doctor import (
-    DoctorRequest,
-    Phantom,
-    check_libraries,
-    check_model,
-    check_openslide,
-    check_scan,
-    machine_checks,
-)
+from nodescan.doctor import Phantom, check_libraries, check_model, check_openslide, check_scan, machine_checks
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
 from nodescan.errors import OutputError
 from nodescan.inference import capabilities, device, openvino_lanes, slots
@@ -41,7 +35,8 @@ SIDE_UM = 400
 class PaintedPhantom(Phantom):
     """A slide painted for the colour predictor, with a square of tumour; made in no time."""
 
-    def _make(self) -> PhantomTruth:
+    @cached_property
+    def truth(self) -> PhantomTruth:
         paint_slide(self.path, tumour_um=SIDE_UM)
         diagonal = SIDE_UM * 2**0.5
         square = PlantedDeposit(Shape.ROUND, diagonal, (352.0, 352.0), SIDE_UM**2, 500, np.zeros((4, 2)))
@@ -242,9 +237,9 @@ def test_a_slide_read_with_another_spacing_is_found(tmp_path: Path) -> None:
     """The file says 0.95 um/px; a truth of 0.5 must not pass."""
 
     class Other(PaintedPhantom):
-        def _make(self) -> PhantomTruth:
-            truth = super()._make()
-            return PhantomTruth(truth.slide, truth.width_px, truth.height_px, 0.5, 0, truth.deposits)
+        @cached_property
+        def truth(self) -> PhantomTruth:
+            return replace(super().truth, um_per_px=0.5)
 
     assert check_openslide(PaintedPhantom(tmp_path)).state is State.OK
     found = check_openslide(Other(tmp_path))
@@ -256,15 +251,15 @@ def test_the_self_test_passes_what_is_planted_and_fails_all_else(
     tmp_path: Path, opens: Callable[[ColourPredictor], None]
 ) -> None:
     """A network that finds nothing, or the right class at the wrong size, is not to be used."""
-    phantom, request = PaintedPhantom(tmp_path), DoctorRequest(tmp_path)
+    phantom = PaintedPhantom(tmp_path)
     opens(ColourPredictor())
-    assert check_scan(phantom, request).state is State.OK
+    assert check_scan(phantom).state is State.OK
     opens(Blind())
-    missed = check_scan(phantom, request)
+    missed = check_scan(phantom)
     assert missed.state is State.FAIL
     assert "found: negative, nothing" in missed.found
     opens(Generous())
-    swollen = check_scan(phantom, request)
+    swollen = check_scan(phantom)
     assert swollen.state is State.FAIL
     assert "found: micro" in swollen.found
     assert "don't use" in swollen.remedy
@@ -276,7 +271,7 @@ def test_a_check_that_breaks_is_a_failure_on_one_line(
 ) -> None:
     """Whatever a broken library raises."""
     opens(ColourPredictor(error))
-    found = doctor._tried("self-test", lambda: check_scan(PaintedPhantom(tmp_path), DoctorRequest(tmp_path)))
+    found = doctor._tried("self-test", lambda: check_scan(PaintedPhantom(tmp_path)))
     assert found.state is State.FAIL
     assert type(error).__name__ in found.found
     assert "\n" not in found.found
@@ -288,7 +283,7 @@ def test_every_check_is_told_though_the_libraries_kill(tmp_path: Path, monkeypat
         doctor, "check_libraries", lambda: (Check("libraries", State.FAIL, "loading torch stops the program"), False)
     )
     told: list[Check] = []
-    diagnosis = doctor.examine_installation(DoctorRequest(tmp_path), told.append)
+    diagnosis = doctor.examine_installation(tmp_path, told.append)
     assert diagnosis.checks == tuple(told)
     assert [check.name for check in told[-5:]] == ["openslide", "decoding", "device", "model", "self-test"]
     assert all("not tried" in check.found for check in told[-5:])
@@ -317,7 +312,7 @@ def test_without_openslide_the_doctor_still_answers() -> None:
         "from nodescan import doctor\n"
         "from pathlib import Path\n"
         "doctor.check_libraries = lambda: (doctor.Check('libraries', doctor.State.OK, ''), True)\n"
-        "found = doctor.examine_installation(doctor.DoctorRequest(Path()), lambda check: None)\n"
+        "found = doctor.examine_installation(Path(), lambda check: None)\n"
         "print([c.name for c in found.checks if c.state == 'fail'])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -344,7 +339,7 @@ def test_no_place_for_temporary_files_is_no_broken_installation(
 
     with monkeypatch.context() as patch:
         patch.setattr(machine.tempfile, "TemporaryDirectory", no_folder)
-        last = doctor.examine_installation(DoctorRequest(tmp_path / "none"), lambda check: None).checks[-1]
+        last = doctor.examine_installation(tmp_path / "none", lambda check: None).checks[-1]
         assert (last.name, last.state) == ("temporary", State.FAIL)
         assert "set TMPDIR" in last.remedy
         with pytest.raises(OutputError, match=r"no place for temporary files .*set TMPDIR"):
