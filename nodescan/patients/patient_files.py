@@ -74,8 +74,9 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     with output_errors(pages):
         refuse_link(pages)
         pages.mkdir(parents=True, exist_ok=True)
-        check_pages(folder, names)
-        for stale in earlier_pages(folder) - set(names):
+        earlier = earlier_pages(folder)
+        check_pages(folder, set(names) - earlier)
+        for stale in earlier - set(names):
             (pages / stale).unlink(missing_ok=True)
     write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
     write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))
