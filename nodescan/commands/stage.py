@@ -198,7 +198,7 @@ def _line(result: "PatientResult") -> tuple[str, str, str, str]:
     if result.software is not None:
         words += f" (software alone: {result.software.words})"
     specimen = result.staged.specimen
-    some_sized = any(section.largest_um is not None for node in specimen.nodes for section in node.sections)
+    some_sized = any(section.largest_um is not None for section in specimen.sections)
     size = largest_words(result.staged) or (NOT_MEASURED if some_sized else "")
     return _name(result), words, f"{specimen.n_examined} of {result.staged.n_nodes}", size
 

@@ -1,19 +1,11 @@
 """Slides, nodes and one patient's specimen of one side, and its pN: the largest decides, nothing is added up."""
 
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.section import Section, with_largest
-from nodescan.domain.staging import (
-    Foci,
-    NodeCounts,
-    StageRule,
-    StagingTable,
-    count_nodes,
-)
+from nodescan.domain.staging import Foci, NodeCounts, StageRule, StagingTable, count_nodes
 from nodescan.domain.units import Micrometers
 
 UNDETERMINED = "cannot be determined"
@@ -55,7 +47,7 @@ class Node:
     def foci(self) -> Foci | None:
         """On all its sections, None where they weren't counted on each."""
         counted = [section.foci for section in self.sections if section.foci is not None]
-        return reduce(add, counted, Foci()) if len(counted) == len(self.sections) else None
+        return sum(counted, Foci()) if len(counted) == len(self.sections) else None
 
     @property
     def largest_class(self) -> Metastasis:
@@ -98,10 +90,6 @@ class Node:
     def exact(self) -> bool:
         """Whether it can't be of a higher class than was found, but for the uncertainty of sizes."""
         return self.complete and not (self.cut_off and self.largest_class < Metastasis.MACRO)
-
-    @property
-    def readable(self) -> bool:
-        return any(section.readable for section in self.sections)
 
     @property
     def largest(self) -> Section | None:
@@ -147,6 +135,11 @@ class Specimen:
         return self.patient_id, self.specimen_id, self.laterality
 
     @property
+    def sections(self) -> tuple[Section, ...]:
+        """Of all nodes."""
+        return tuple(section for node in self.nodes for section in node.sections)
+
+    @property
     def n_nodes(self) -> int:
         return sum(node.n_nodes for node in self.nodes)
 
@@ -163,12 +156,12 @@ class Specimen:
     @property
     def cut_off(self) -> bool:
         """Whether a deposit of any node may be larger, whatever was examined."""
-        return any(node.cut_off for node in self.nodes)
+        return any(section.cut_off for section in self.sections)
 
     @property
     def largest(self) -> Section | None:
         """The section with the largest deposit of all nodes, None where that isn't known."""
-        return with_largest(section for node in self.nodes for section in node.sections)
+        return with_largest(self.sections)
 
     @property
     def largest_class(self) -> Metastasis:
@@ -183,8 +176,8 @@ class Specimen:
     @property
     def unclassed_um(self) -> Micrometers | None:
         """The largest deposit that got no class, None where there is none; see Section."""
-        sections = (section for node in self.nodes for section in node.sections)
-        return max((section.unclassed_um for section in sections if section.unclassed_um is not None), default=None)
+        unclassed = (section.unclassed_um for section in self.sections if section.unclassed_um is not None)
+        return max(unclassed, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +252,7 @@ class Staged:
             return f"{'at least ' if self.at_least else ''}{self.prefix}{self.category}{self.suffix}"
         if self.lowest is not None and self.specimen.unclassed_um is not None:
             return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
-        if not any(node.readable for node in self.specimen.nodes):
+        if not any(section.readable for section in self.specimen.sections):
             return f"{UNDETERMINED} (no slide has a result that counts)"
         if self.lowest is not None:
             return f"{UNDETERMINED} (no tumour found, but {self.n_unread} of {self.n_nodes} nodes not read whole)"

@@ -1,8 +1,5 @@
 """The pN of a specimen by a table, its modifiers, and what a reader must know of it."""
 
-from functools import reduce
-from operator import add
-
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import LEAPING_DOUBTS, Flag
 from nodescan.domain.lengths import size_in_mm
@@ -21,7 +18,7 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
     """
     absent = _without_slides(specimen, table)
     unseen = count_nodes(Metastasis.NONE, nodes=absent, complete=False, foci=None)
-    counts = reduce(add, (node.counts for node in specimen.nodes), unseen)
+    counts = sum((node.counts for node in specimen.nodes), unseen)
     found = specimen.certain_class
     possible = Metastasis.MACRO if specimen.unread or specimen.cut_off or absent else specimen.largest_class
     may_be = _may_be(specimen, table)

@@ -211,19 +211,11 @@ def _kept_flags(changed: StoredReport) -> list[Flag]:
 
 def _contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
     """A class that no size of this deposit allows: the reader's word holds, but it is said."""
-    by_size: Mapping[int, Metastasis] = {deposit.id: classify(deposit.diameter_um) for deposit in deposits}
-    odd = [
-        deposit
-        for deposit in deposits
-        if deposit.metastasis is not by_size[deposit.id]
-        and (deposit.metastasis, by_size[deposit.id]) != (Metastasis.MICRO, Metastasis.ITC)
-    ]
+    classes = [(deposit.id, deposit.metastasis, classify(deposit.diameter_um)) for deposit in deposits]
     return tuple(
-        Flag(
-            "class_against_size",
-            f"Deposit {deposit.id} is {deposit.metastasis.word} by the reader, {by_size[deposit.id].word} by its size.",
-        )
-        for deposit in odd
+        Flag("class_against_size", f"Deposit {number} is {said.word} by the reader, {by_size.word} by its size.")
+        for number, said, by_size in classes
+        if said is not by_size and (said, by_size) != (Metastasis.MICRO, Metastasis.ITC)
     )
 
 

@@ -98,9 +98,8 @@ def may_mean_another(correction: Correction, original: StoredReport) -> bool:
     """Whether a row names a deposit of an earlier scan by what need not be the same deposit's in this one."""
     if correction.action == "add":
         return False
-    if correction.centre_um is None:
-        return True
-    return all(_off_um(correction, deposit) > NEAR_UM for deposit in original.deposits)
+    centre_um = correction.centre_um
+    return centre_um is None or all(math.dist(centre_um, one.centre_um) > NEAR_UM for one in original.deposits)
 
 
 def _from_scanned_part(place_um: tuple[float, float], report: StoredReport) -> tuple[float, float] | None:
@@ -135,19 +134,15 @@ def _near(place_um: tuple[float, float], report: StoredReport) -> list[tuple[flo
     )
 
 
-def _off_um(correction: Correction, deposit: Deposit) -> float:
-    """How far the centre that a row gives is from a deposit's own."""
-    return math.dist(correction.centre_um or deposit.centre_um, deposit.centre_um)
-
-
 def _is_at(place_um: tuple[float, float], deposit: Deposit, report: StoredReport) -> bool:
     """Whether a place means this deposit, by its outline; by its longest diameter where that wasn't written.
 
     A circle as wide as an elongated deposit reaches far off it, to where a small one may have been meant.
     """
-    if math.dist(place_um, deposit.centre_um) <= NEAR_UM:
+    off_um = math.dist(place_um, deposit.centre_um)
+    if off_um <= NEAR_UM:
         return True
-    if math.dist(place_um, deposit.centre_um) > deposit.diameter_um + NEAR_UM:
+    if off_um > deposit.diameter_um + NEAR_UM:
         return False
     outlines = read_deposit_shapes(report)
     outline = shapely.LineString(deposit.endpoints_um) if outlines is None else outlines.get(deposit.id)

@@ -101,7 +101,7 @@ def remove_unreviewed(folder: Path) -> None:
     It needs no room, unlike moving them, on a disk that is full. Raises OutputError where the disk refuses.
     """
     earlier = stages_in(folder)
-    if not earlier or _corrections(earlier):
+    if not earlier or _rows(earlier):
         return
     with output_errors(folder):
         for name in _pages_there(folder):
@@ -124,9 +124,12 @@ def earlier_pages(folder: Path) -> set[str]:
     return set(page_names(patients_of(stages_in(folder) or {})))
 
 
-def check_pages(folder: Path, names: Iterable[str]) -> None:
-    """Raises OutputError where one of these new pages would take the place of another's file, and OSError."""
-    for name in sorted(names):
+def check_pages(folder: Path, new: Iterable[str]) -> None:
+    """Raises OutputError where a page would be written over a file that nodescan didn't write, and OSError.
+
+    new: names of pages that aren't earlier_pages.
+    """
+    for name in sorted(new):
         path = folder / PAGES / name
         if path.exists() and not _is_page(path):
             raise OutputError(str(not_ours(path)))
@@ -166,6 +169,11 @@ def stages_in(folder: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and isinstance(content.get("patients"), list) else None
 
 
+def corrections_in(stages: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The corrections of patients' slides in the content of a patients.json, which all had an effect."""
+    return [row for patient in dicts(stages.get("patients")) for row in dicts(patient.get("corrections"))]
+
+
 def dicts(rows: object) -> list[dict[str, Any]]:
     """Those of a list of a JSON file that are what nodescan writes there."""
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
@@ -180,9 +188,9 @@ def _pages_there(folder: Path) -> list[str]:
     if pages.is_symlink() or not pages.is_dir():
         return []
     stages = stages_in(folder)
-    if stages is not None:
-        return sorted({name for name in page_names(patients_of(stages)) if (pages / name).is_file()})
-    return sorted(page.name for page in pages.glob("*.html") if page.is_file() and _is_page(page))
+    if stages is None:
+        return sorted(page.name for page in pages.glob("*.html") if page.is_file() and _is_page(page))
+    return sorted(name for name in page_names(patients_of(stages)) if (pages / name).is_file())
 
 
 def _is_page(path: Path) -> bool:
@@ -193,21 +201,14 @@ def _lost(earlier: dict[str, Any], staging: Staging) -> set[tuple[str, ...]]:
     """The corrections of earlier stages that `staging` lacks. What made a patient's stage must do so again: of a slide
     that is in no patient any more it is given in vain, and the stage would be overwritten by one without it."""
     own = [asdict(one) for result in staging.patients for one in result.corrections]
-    effective, unused = (
-        {_said(row) for row in json.loads(json.dumps(rows))} for rows in (own, [asdict(one) for one in staging.unused])
-    )
-    return (_effective(earlier) - effective) | (_corrections(earlier) - effective - unused)
-
-
-def _corrections(stages: dict[str, Any]) -> set[tuple[str, ...]]:
-    """What a reader said of each deposit in these stages, see `_said`, whether it had an effect or not."""
-    return {_said(row) for row in _rows(stages)}
+    unused = [asdict(one) for one in staging.unused]
+    effective, in_vain = ({*map(_said, json.loads(json.dumps(rows)))} for rows in (own, unused))
+    return ({*map(_said, corrections_in(earlier))} - effective) | ({*map(_said, _rows(earlier))} - effective - in_vain)
 
 
 def _rows(stages: dict[str, Any]) -> list[dict[str, Any]]:
     """The corrections of a patients.json, whether they had an effect or not."""
-    reviews = [patient.get("corrections") for patient in dicts(stages.get("patients"))]
-    return [row for review in (*reviews, stages.get("corrections_of_no_patient")) for row in dicts(review)]
+    return [*corrections_in(stages), *dicts(stages.get("corrections_of_no_patient"))]
 
 
 def _applied(row: dict[str, Any]) -> Applied:
@@ -217,11 +218,6 @@ def _applied(row: dict[str, Any]) -> Applied:
     number, told = row.get("deposit_id"), bool(row.get("before_scan"))
     deposit_id = number if isinstance(number, int) else 0
     return Applied(slide_id, deposit_id, action, before, after, by, comment, before_scan=told)
-
-
-def _effective(stages: dict[str, Any]) -> set[tuple[str, ...]]:
-    """Those of them that were of a patient's slides."""
-    return {_said(row) for patient in dicts(stages.get("patients")) for row in dicts(patient.get("corrections"))}
 
 
 def _said(row: dict[str, Any]) -> tuple[str, ...]:

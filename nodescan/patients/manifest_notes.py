@@ -42,16 +42,15 @@ def same_file_notes(staged: Staged, twice: Container[str]) -> tuple[Flag, ...]:
 
     twice: of reported_twice.
     """
-    slides = (section.slide_id for node in staged.specimen.nodes for section in node.sections)
     return tuple(
         Flag(
             "same_file_unlisted",
-            f"Slide {slide_id}: its file was reported by another name, too, which this manifest doesn't list. If that "
-            "is another patient's slide, one of the two is the wrong file; if this one was renamed, move that report "
-            "out of the folder.",
+            f"Slide {section.slide_id}: its file was reported by another name, too, which this manifest doesn't list. "
+            "If that is another patient's slide, one of the two is the wrong file; if this one was renamed, move that "
+            "report out of the folder.",
         )
-        for slide_id in slides
-        if slide_id in twice
+        for section in staged.specimen.sections
+        if section.slide_id in twice
     )
 
 
@@ -61,9 +60,8 @@ def treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, .
     facts: of all rows. A spreadsheet's cell that was joined over both sides leaves the second one's empty.
     """
     one = staged.specimen
-    own = (one.patient_id, one.specimen_id, one.laterality)
-    here = [fact.neoadjuvant for fact in facts if fact.specimen == own]
-    elsewhere = [fact.neoadjuvant for fact in facts if fact.patient_id == one.patient_id and fact.specimen != own]
+    here = [fact.neoadjuvant for fact in facts if fact.specimen == one.names]
+    elsewhere = [fact.neoadjuvant for fact in facts if fact.patient_id == one.patient_id and fact.specimen != one.names]
     if not staged.table.with_modifiers or not one.nodes or set(here) != {None} or True not in elsewhere:
         return ()
     text = (

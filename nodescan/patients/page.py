@@ -16,13 +16,12 @@ from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_WORDS, bound_words, flag_title
+from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, bound_words, flag_title
 
 _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
     CAMELYON17.name: "the CAMELYON17 challenge's own stages",
 }
-
 
 _BY_CLASS = {
     Metastasis.NONE: "No tumour found in the sections examined.",
@@ -94,7 +93,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
             group=_group_words(staged),
             status="complete" if staged.complete else "incomplete",
             tone=_tone(staged),
-            seen=any(section.metastasis is not None for node in staged.specimen.nodes for section in node.sections),
+            seen=any(section.metastasis is not None for section in staged.specimen.sections),
             headline=headline(staged),
             doubt=borderline_words(staged),
             answer=" ".join((answer(staged), *limits)),
@@ -141,8 +140,8 @@ def answer(staged: Staged) -> str:
 
 def _by_size(staged: Staged) -> str:
     """Which limits a size reaches, where that leaves the largest class open; "" where it doesn't."""
-    lowest = max(node.classes[0] for node in staged.specimen.nodes) if staged.specimen.nodes else Metastasis.NONE
-    highest = max((node.classes[-1] for node in staged.specimen.nodes), default=Metastasis.NONE)
+    classes = [node.classes for node in staged.specimen.nodes]  # there are some: see `answer`
+    lowest, highest = max(low for low, *_ in classes), max(found[-1] for found in classes)
     if lowest is highest:
         return ""
     limits = [words for found, words in _ABOVE.items() if lowest <= found < highest]
@@ -181,10 +180,7 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     counts = staged.counts
     removed = staged.specimen.nodes_removed
     return (
-        Fact(
-            "Largest deposit",
-            *_largest_words(staged),
-        ),
+        Fact("Largest deposit", *_largest_words(staged)),
         _count_fact("Nodes with macrometastases", counts.macro, Metastasis.MACRO, staged),
         _count_fact("Nodes with micrometastases", counts.micro, Metastasis.MICRO, staged),
         _count_fact("Nodes with ITC only", counts.itc, Metastasis.ITC, staged),
@@ -192,17 +188,10 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     )
 
 
-_COUNTED = {
-    Metastasis.MACRO: "larger than 2 mm",
-    Metastasis.MICRO: "larger than 0.2 mm, up to 2 mm",
-    Metastasis.ITC: "not counted as positive",
-}
-
-
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
+    rule = "not counted as positive" if found is Metastasis.ITC else CLASS_RULES[found]
     unsure = n_borderline(staged, found)
-    note = f"{_COUNTED[found]}; {unsure} borderline by size" if unsure else _COUNTED[found]
-    return Fact(name, _short(count_words(count, staged)), note)
+    return Fact(name, _short(count_words(count, staged)), f"{rule}; {unsure} borderline by size" if unsure else rule)
 
 
 def class_words(found: Metastasis, *, exact: bool) -> str:

@@ -190,7 +190,7 @@ def _result(
     reports: Mapping[str, StoredReport],
 ) -> PatientResult:
     """reports: by slide, without those of another file; a correction of such a one is of no patient."""
-    slides = {section.slide_id for node in staged.specimen.nodes for section in node.sections}
+    slides = {section.slide_id for section in staged.specimen.sections}
     known = [reports[slide_id] for slide_id in sorted(slides & reports.keys())]
     own = tuple(correction for correction in applied if correction.slide_id in slides & reports.keys())
     return PatientResult(

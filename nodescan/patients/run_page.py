@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from nodescan.domain.naming import few, how_many
 from nodescan.kept_files import BRAND
-from nodescan.patients.earlier_stages import PAGES, dicts, page_names, patients_of, stages_in
+from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment
 from nodescan.whole_files import output_errors, text_bytes, write_beside
@@ -68,7 +68,7 @@ def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
     reviewed = Markup(
         "<small>reviewed: the stage of its patient is as corrected, this row and its own page are as before</small>"
     )
-    filled |= {f"review {slide_id}": reviewed for slide_id in _corrected(stages)}
+    filled |= {f"review {row.get('slide_id')}": reviewed for row in corrections_in(stages)}
     toned = _TONE.sub(rf'\1{" undetermined" if open_ else ""}"', text, count=1)
     return _SLOT.sub(lambda slot: _filled(slot[1], filled), toned)
 
@@ -102,11 +102,6 @@ def _left_out(stages: Mapping[str, Any]) -> list[str]:
     )
     named = [(_words(stages.get(key)), why) for key, why in reasons]
     return [f"{how_many(len(ids), 'slide')} {why}: {few(ids, MOST_NAMED)}." for ids, why in named if ids]
-
-
-def _corrected(stages: Mapping[str, Any]) -> set[str]:
-    rows = (row for patient in dicts(stages.get("patients")) for row in dicts(patient.get("corrections")))
-    return {str(row.get("slide_id")) for row in rows}
 
 
 def _words(value: object) -> list[str]:

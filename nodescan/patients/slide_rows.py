@@ -1,6 +1,6 @@
 """Which report belongs to which row of a manifest, and what is refused because it could be of another slide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,19 +103,12 @@ def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
 def set_apart(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:
     """Slides whose reports may not count, and why: of another file, or of one that stands for another node, too."""
     another = {row.slide_id: ANOTHER_FILE for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
-    alike: dict[tuple[str, float], list[ManifestRow]] = {}
-    for row in rows:
-        report = reports.get(row.slide_id) if row.has_slide and row.is_he else None
-        if report is None or not report.fingerprint or not report.tissue_area_mm2 or row.slide_id in another:
-            continue
-        alike.setdefault((report.fingerprint, report.tissue_area_mm2), []).append(row)
-    copies: dict[str, str] = {}
-    for group in alike.values():
+    apart = dict(another)
+    for group in _copies(rows, reports, another):
         for row in group:
-            others = [other for other in group if _node(other) != _node(row)]
-            if others:
-                copies[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id))
-    return another | copies
+            others = (other for other in group if _node(other) != _node(row))
+            apart[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id))
+    return apart
 
 
 def copies_told(
@@ -125,16 +118,25 @@ def copies_told(
 
     apart: of `set_apart`.
     """
-    alike: dict[tuple[str, float | None], list[ManifestRow]] = {}
-    for row in rows:
-        if apart.get(row.slide_id, ANOTHER_FILE) != ANOTHER_FILE:
-            report = reports[row.slide_id]
-            alike.setdefault((report.fingerprint, report.tissue_area_mm2), []).append(row)
+    another = {slide_id for slide_id, why in apart.items() if why == ANOTHER_FILE}
     return tuple(
         f"copies of one file: {'; '.join(map(_whose, group))}"
-        for group in alike.values()
+        for group in _copies(rows, reports, another)
         if len({row.facts.patient_id for row in group}) > 1
     )
+
+
+def _copies(
+    rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport], another: Container[str]
+) -> list[list[ManifestRow]]:
+    """Rows of several nodes whose reports are of copies of one file. another: slides whose reports aren't theirs."""
+    alike: dict[tuple[str, float], list[ManifestRow]] = {}
+    for row in rows:
+        report = reports.get(row.slide_id) if row.has_slide and row.is_he else None
+        if report is None or not report.fingerprint or not report.tissue_area_mm2 or row.slide_id in another:
+            continue
+        alike.setdefault((report.fingerprint, report.tissue_area_mm2), []).append(row)
+    return [group for group in alike.values() if len(set(map(_node, group))) > 1]
 
 
 def _node(row: ManifestRow) -> tuple[str, ...]:
