@@ -12,7 +12,7 @@ from nodescan.commands.tables import print_facts, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.domain.slide import SlideRef
-    from nodescan.slides.facts import SlideFacts
+    from nodescan.slides.stored import SlideFacts
 
 
 def info(

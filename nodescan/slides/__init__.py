@@ -8,7 +8,6 @@ from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
 from nodescan.slides import openslide_reader, stored, tiff_reader
 from nodescan.slides.diagnosis import check_readable, disk_errors, rejection
-from nodescan.slides.facts import SlideFacts
 from nodescan.slides.openslide_reader import open_with_openslide, stored_slide
 from nodescan.slides.tiff_reader import open_tiff
 from nodescan.slides.tile_cache import KEPT_BYTES
@@ -39,7 +38,7 @@ def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
         return _reader_for(ref.path).open(ref, kept_bytes)
 
 
-def slide_facts(ref: SlideRef) -> SlideFacts:
+def slide_facts(ref: SlideRef) -> stored.SlideFacts:
     """What the file's head tells, also of a slide that can't be measured. Raises NotASlideError without a reader."""
     with disk_errors(ref.path):
         reader = _reader_for(ref.path)

@@ -10,7 +10,6 @@ from nodescan.domain.naming import few
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
-from nodescan.slides.facts import SlideFacts
 from nodescan.slides.frame import Level, place_levels
 from nodescan.slides.spacing import DICOM, ChosenSpacing, choose_spacing, stated_spacing
 from nodescan.slides.tiff_checks import missing_bytes
@@ -52,6 +51,37 @@ class StoredSlide:
     def _tile_px(self, level: int) -> tuple[int, int] | None:
         sides = [self.properties.get(f"openslide.level[{level}].tile-{side}", "") for side in ("width", "height")]
         return (int(sides[0]), int(sides[1])) if all(side.isdecimal() and int(side) for side in sides) else None
+
+
+@dataclass(frozen=True, slots=True)
+class SlideFacts:
+    """For `nodescan info`: filled as far as the file goes, also where it can't be measured.
+
+    sizes_px: (width, height) of each level, finest first, level 0 is the canvas. spacing, spacing_source and bounds_um
+    are None where `unmeasurable` says why; it may say why not, too, where they are known. warnings: as in SlideInfo.
+    """
+
+    format: str
+    reader: str
+    sizes_px: tuple[tuple[int, int], ...]
+    objective_power: float | None
+    spacing: Spacing | None
+    spacing_source: str | None
+    unmeasurable: str
+    bounds_um: BoundsUm | None
+    warnings: tuple[Flag, ...]
+
+    @property
+    def width_px(self) -> int:
+        return self.sizes_px[0][0]
+
+    @property
+    def height_px(self) -> int:
+        return self.sizes_px[0][1]
+
+    @property
+    def measurable(self) -> bool:
+        return self.spacing is not None
 
 
 def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: ChosenSpacing) -> SlideInfo:

@@ -9,11 +9,18 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.slides.checked_tiles import DEFLATE, JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, jpeg_check
+from nodescan.slides.checked_tiles import (
+    DEFLATE,
+    JPEG_2000,
+    NOTHING_TOLD,
+    CheckedLevel,
+    TileCheck,
+    jpeg_check,
+)
 from nodescan.slides.compression import coarseness
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories, layout_of
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of
 from nodescan.slides.tiff_pictures import is_reduced
 from nodescan.slides.tile_tables import TileTable, TileTables
 
@@ -52,12 +59,10 @@ def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
     """The levels in OpenSlide's order. Raises DeclinedError, and OSError where the file can't be read."""
     if stored.format not in FORMATS:
         raise DeclinedError(f"the format {stored.format}")
-    with path.open("rb") as stream:
-        try:
-            levels = tuple(_level(stream, directory) for directory in _pyramid(stream, stored.format))
-        except CutOffTiffError as error:
-            raise DeclinedError(str(error)) from error
-    levels = _as_shown(levels, stored)
+    try:
+        levels = _as_shown(tuple(_level(*each) for each in _pyramid(path, stored)), stored)
+    except CutOffTiffError as error:
+        raise DeclinedError(str(error)) from error
     if stored.format == "aperio" and not all(level.lengths.all() for level in levels):
         raise DeclinedError("missing tiles, which OpenSlide paints from finer levels")
     return levels
@@ -73,23 +78,18 @@ def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
     if stored.format not in FORMATS:
         return None
     try:
-        with path.open("rb") as stream:
-            levels = tuple(_table(stream, directory) for directory in _pyramid(stream, stored.format))
-        return TileTables(_as_shown(levels, stored), stored.sizes_px, of_finest=stored.format == "aperio")
+        levels = _as_shown(tuple(_table(*each) for each in _pyramid(path, stored)), stored)
+        return TileTables(levels, stored.sizes_px, of_finest=stored.format == "aperio")
     except (DeclinedError, CutOffTiffError):
         return None
 
 
 def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
-    """The levels in OpenSlide's order; none where none can be checked, or tile_tables() has none. Raises OSError."""
+    """The levels in OpenSlide's order; none where tile_tables() has none. Raises OSError."""
     if stored.format not in FORMATS:
         return ()
     try:
-        with path.open("rb") as stream:
-            pyramid = tuple(_pyramid(stream, stored.format))
-            if not any(directory.number(stream, Tag.COMPRESSION, -1) in (_JPEG, *_CHECKS) for directory in pyramid):
-                return ()  # without having read where all their tiles lie
-            return _as_shown(tuple(_checked(path, stream, directory) for directory in pyramid), stored)
+        return _as_shown(tuple(_checked(path, *each) for each in _pyramid(path, stored)), stored)
     except (DeclinedError, CutOffTiffError):
         return ()
 
@@ -102,9 +102,8 @@ def has_unnamed_band(path: Path, stored: StoredSlide) -> bool:
     if stored.format not in FORMATS:
         return False
     try:
-        with path.open("rb") as stream:
-            return any(_has_unnamed_band(stream, directory) for directory in _pyramid(stream, stored.format))
-    except (DeclinedError, CutOffTiffError):
+        return any(_has_unnamed_band(*each) for each in _pyramid(path, stored))
+    except CutOffTiffError:
         return False
 
 
@@ -131,21 +130,13 @@ def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, 
     return levels
 
 
-def _pyramid(stream: BinaryIO, slide_format: str) -> Iterator[Directory]:
-    """The directories that OpenSlide takes for levels."""
-    return (directory for directory, shown in _tiled(stream, slide_format) if shown)
-
-
-def _tiled(stream: BinaryIO, slide_format: str) -> Iterator[tuple[Directory, bool]]:
-    """The tiled directories, and whether OpenSlide takes each for a level: of a generic TIFF the first and reduced
-    images alone. Raises DeclinedError where it is no TIFF."""
-    layout = layout_of(stream.read(4))
-    if layout is None:
-        raise DeclinedError("no TIFF")
-    for index, directory in enumerate(directories(stream, layout)):
-        if Tag.TILE_WIDTH not in directory.entries:
-            continue
-        yield directory, index == 0 or slide_format != "generic-tiff" or is_reduced(stream, directory)
+def _pyramid(path: Path, stored: StoredSlide) -> Iterator[tuple[BinaryIO, Directory]]:
+    """The directories that OpenSlide takes for levels, as directories_of() has them: the tiled ones, of a generic TIFF
+    the first and reduced images alone."""
+    generic = stored.format == "generic-tiff"
+    for index, (stream, directory) in enumerate(directories_of(path)):
+        if Tag.TILE_WIDTH in directory.entries and (index == 0 or not generic or is_reduced(stream, directory)):
+            yield stream, directory
 
 
 def _table(stream: BinaryIO, directory: Directory) -> TileTable:
@@ -175,6 +166,8 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
 
 def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel:
     table = _table(stream, directory)
+    if directory.number(stream, Tag.COMPRESSION, -1) not in (_JPEG, *_CHECKS):  # where its tiles lie needn't be read
+        return CheckedLevel.unchecked((table.width_px, table.height_px))
     offsets, sizes = (
         directory.numbers(stream, tag).reshape(-1, len(table.lengths)) for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS)
     )
@@ -182,12 +175,12 @@ def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel
 
 
 def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets: NDArray[np.uint64]) -> TileCheck:
-    """What its tiles can be held against. offsets: of its tiles, of their first plane."""
+    """What its tiles, JPEG or of _CHECKS, can be held against. offsets: of them, of their first plane."""
     if directory.number(stream, Tag.FILL_ORDER, 1) != 1:
         return NOTHING_TOLD
     compression = directory.number(stream, Tag.COMPRESSION, -1)
     if compression != _JPEG:
-        return _CHECKS.get(compression, NOTHING_TOLD)
+        return _CHECKS[compression]
     try:
         tables = _tables(stream, directory)
     except DeclinedError:

@@ -91,10 +91,8 @@ class TileTables:
 
     def _lacks_finest(self, index: int, box: PixelBox) -> bool:
         """A part of a pixel counts for nothing: levels' sizes are rounded."""
-        across, down = (finest / own for finest, own in zip(self.sizes_px[0], self.sizes_px[index], strict=True))
-        left, top = math.floor(box.left * across), math.floor(box.top * down)
-        width, height = math.ceil(box.right * across) - left, math.ceil(box.bottom * down) - top
-        met = PixelBox(left, top, width, height)
+        across, down = self._ratios(0, index)
+        met = _on_finer(box, across, down)
         reach = (met.common(place) for place in self.levels[0].missing(met))
         return any(part.width >= across and part.height >= down for part in reach)
 
@@ -102,13 +100,18 @@ class TileTables:
         """A pixel along the tile's border counts for nothing: levels' sizes are rounded."""
         inner = place.grown(-1)
         for finer, table in enumerate(self.levels[:index]):
-            across, down = (shown / own for shown, own in zip(self.sizes_px[finer], self.sizes_px[index], strict=True))
-            rows = slice(
-                int(inner.top * down / table.tile_height_px), math.ceil(inner.bottom * down / table.tile_height_px)
-            )
-            columns = slice(
-                int(inner.left * across / table.tile_width_px), math.ceil(inner.right * across / table.tile_width_px)
-            )
-            if table.lengths.reshape(-1, table.tiles_across)[rows, columns].any():
+            met = table.met(_on_finer(inner, *self._ratios(finer, index)))
+            if table.lengths.reshape(-1, table.tiles_across)[met].any():
                 return True
         return False
+
+    def _ratios(self, finer: int, index: int) -> tuple[float, float]:
+        """Pixels of the finer level, across and down, to one of the other."""
+        (wide, high), (own_wide, own_high) = self.sizes_px[finer], self.sizes_px[index]
+        return wide / own_wide, high / own_high
+
+
+def _on_finer(box: PixelBox, across: float, down: float) -> PixelBox:
+    """The pixels of a finer level that the box touches."""
+    left, top = math.floor(box.left * across), math.floor(box.top * down)
+    return PixelBox(left, top, math.ceil(box.right * across) - left, math.ceil(box.bottom * down) - top)
