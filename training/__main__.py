@@ -2,10 +2,12 @@
 
 import sys
 
-from nodescan.commands.options import COMPLETE, STOPPED
+from nodescan.commands.options import COMPLETE, INTERRUPTED, STOPPED
 from nodescan.errors import NodescanError, StoppedError
 from nodescan.interrupts import ended_like_ctrl_c
+from nodescan.streams import say
 from training.options import LIGHTNING
+from training.telling import told, without_package
 
 
 def main(arguments: list[str]) -> int:
@@ -15,23 +17,26 @@ def main(arguments: list[str]) -> int:
     was asked for can't be done (wrong usage, a model or a file that can't be used), 130 stopped by a signal; all but 0
     told in one line.
     """
-    if not arguments or arguments[0] not in LIGHTNING:
-        from training.commands import run  # noqa: PLC0415  each half imports seconds' worth that the other needn't wait for
-
-        return run(arguments)
-    from training.telling import told, without_package  # noqa: PLC0415
-
     with ended_like_ctrl_c():
-        try:
-            from training.fitting import fit  # noqa: PLC0415
+        try:  # each half imports seconds' worth that the other needn't wait for
+            if arguments and arguments[0] in LIGHTNING:
+                from training.fitting import fit  # noqa: PLC0415
 
-            fit(arguments)
+                fit(arguments)
+            else:
+                from training.commands import app  # noqa: PLC0415
+
+                app(arguments)
         except KeyboardInterrupt:
             return told(StoppedError(STOPPED))
         except (NodescanError, FloatingPointError) as error:
             return told(error)
         except ModuleNotFoundError as error:
             return told(without_package(error))
+        except SystemExit as end:
+            if end.code == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
+                say(STOPPED)
+            raise
     return COMPLETE
 
 
