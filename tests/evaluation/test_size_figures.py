@@ -43,7 +43,7 @@ def task(slides: Sequence[SlideOutcome]) -> SizeTask:
 
 
 def test_limits_and_median_error_of_three_pairs_by_hand() -> None:
-    """Differences 10, -400 and 80 um: bias -310/3, variance 67,233.3; errors of 10, 40 and 20 %. 3.3 mm is "at least"."""
+    """Differences 10, -400 and 80 um: bias -310/3, variance 67,233.3; errors of 10, 40 and 20 %. 3.3 mm is no size."""
     found = task(PLANTED).agreement
     half = 1.96 * (134_466.667 / 2) ** 0.5
     assert found.limits is not None
