@@ -1,10 +1,12 @@
 """Size figures of planted lesions: bias, limits, median error, recall and false deposits, worked out by hand."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
 from nodescan.evaluation.bootstrap import share_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
@@ -13,7 +15,9 @@ from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.pairing import LesionMatch, Pairing
 from nodescan.evaluation.reference import ReferenceSlide
-from nodescan.evaluation.size_figures import SizeTask, sizes
+from nodescan.evaluation.size_figures import SizeTask, largest, sizes
+from nodescan.evaluation.subjects import Subject
+from tests.patients.made_reports import report
 
 
 def lesion(true_um: float, measured_um: float | None, *, open_ended: bool = False) -> LesionMatch:
@@ -106,6 +110,42 @@ def test_a_table_of_classes_has_the_truth_by_row() -> None:
 def test_slides_that_show_no_lesion_have_no_size_figures() -> None:
     """Nothing to find tells nothing of sizes."""
     assert sizes([slide([], false=3)]) is None
+
+
+def stated(slide_id: str, size_um: float | None, label: Metastasis | None, found: SlideReport | None) -> SlideOutcome:
+    subject = None if found is None else Subject(slide_id, found, None)
+    return SlideOutcome(ReferenceSlide(slide_id, True, label, size_um), subject, None, None)
+
+
+def test_the_largest_of_each_slide_is_held_against_the_stated_size() -> None:
+    """Where there is a class and a label. One "at least" is found and is no measurement; none found is no size."""
+    cut = report("b", (1900.0, 300.0), status=Status.INCOMPLETE)
+    cut = replace(cut, deposits=(replace(cut.deposits[0], cut_off=True), cut.deposits[1]))
+    slides = [
+        stated("a", 1000, Metastasis.MICRO, report("a", (950.0, 300.0))),
+        stated("b", 3000, Metastasis.MACRO, cut),
+        stated("c", 150, Metastasis.ITC, report("c")),
+        stated("d", 500, Metastasis.MICRO, report("d", status=Status.INCOMPLETE)),  # without a class
+        stated("e", 500, Metastasis.MICRO, None),  # not run
+        stated("f", None, Metastasis.MICRO, report("f", (700.0,))),
+        stated("g", 600, None, report("g", (700.0,))),
+        stated("h", 400, Metastasis.MICRO, report("h", (440.0,))),
+    ]
+    found = largest(slides)
+    assert found is not None
+    assert [
+        (one.slide_id, one.true_um, one.measured_um, one.measured_class, one.open_ended) for one in found.slides
+    ] == [
+        ("a", 1000, 950, Metastasis.MICRO, False),
+        ("b", 3000, 1900, Metastasis.MICRO, True),
+        ("c", 150, None, None, False),
+        ("h", 400, 440, Metastasis.MICRO, False),
+    ]
+    assert [one.true_class for one in found.slides] == [s.reference.label for s in (*slides[:3], slides[7])]
+    assert found.n_stated == 7
+    assert (found.agreement.bias.value, found.agreement.bias.n) == (-5, 4)
+    assert found.agreement.median_error.value == pytest.approx(0.075)
+    assert largest(slides[3:7]) is None
 
 
 def test_each_size_figure_stands_under_its_name_in_json() -> None:
