@@ -28,9 +28,10 @@ class FrocMode(StrEnum):
 class SlideHits:
     """One slide's detections judged. false_positives : float64 (n,), each point on its own.
 
-    lesion_scores : float (m,), the highest confidence in each lesion; 0 for a missed one. In official mode they are
-    float32, and ITCs are among them, with 0. n_lesions: those that count. outside: points off the reference's mask.
-    has_result: where False, the slide's lesions are missed, and it isn't among those that false positives are over.
+    lesion_scores : float (m,), the highest confidence in each lesion; 0 for a missed one. ITCs are among them, with 0;
+    in official mode, where 0 is a threshold, all are float32. n_lesions: those that count. outside: points off the
+    reference's mask. has_result: where False, the slide's lesions are missed, and it isn't among those that false
+    positives are over.
     """
 
     false_positives: NDArray[np.float64]
@@ -61,8 +62,6 @@ def judge(detections: DetectionList, lesions: LesionMap | None, mode: FrocMode) 
     ignored = np.isin(labels, list(lesions.itc))
     hit = (labels > 0) & ~ignored
     np.maximum.at(scores, labels[hit] - 1, detections.confidence[hit].astype(scores.dtype))
-    if mode is FrocMode.EVERY_SLIDE:
-        scores = scores[[label - 1 for label in range(1, lesions.count + 1) if label not in lesions.itc]]
     return SlideHits(detections.confidence[labels == 0], scores, lesions.n_lesions, outside)
 
 

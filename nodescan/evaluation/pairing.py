@@ -42,16 +42,16 @@ def pair(
 ) -> Pairing:
     """Pairs by the largest common area first; every lesion and every deposit is used once. To touch is not to overlap.
 
-    lesions: the reference, with outlines; deposits: the software's, their outlines in `shapes` by id, all in um.
+    lesions: the reference, with outlines; deposits: the software's, the outline of each in `shapes` by id, all in um.
     """
     truth = [shapely.buffer(to_shape(lesion.outline), 0) for lesion in lesions]
-    outlines = {deposit.id: shapely.buffer(shapes[deposit.id], 0) for deposit in deposits if deposit.id in shapes}
+    outlines = {deposit.id: shapely.buffer(shapes[deposit.id], 0) for deposit in deposits}
     common = sorted(
         (
             (area, index, deposit.id)
             for index, shape in enumerate(truth)
             for deposit in deposits
-            if deposit.id in outlines and (area := shape.intersection(outlines[deposit.id]).area) > 0
+            if (area := shape.intersection(outlines[deposit.id]).area) > 0
         ),
         key=lambda overlap: (-overlap[0], overlap[1], overlap[2]),
     )

@@ -115,7 +115,7 @@ def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Estimate:
     own = [[lesion for lesion in pairing.lesions if lesion.true_class is kind] for pairing in pairings]
     there = np.array([len(lesions) for lesions in own])
     found = np.array([n_matched(lesions) for lesions in own])
-    if there.max(initial=0) <= 1:
+    if there.max() <= 1:
         return share_of(int(found.sum()), int(there.sum()))
 
     def share(drawn: NDArray[np.intp]) -> float:

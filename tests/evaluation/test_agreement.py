@@ -38,7 +38,18 @@ def test_kappa_of_identity_chance_and_reversal() -> None:
     assert quadratic_kappa(np.outer([2, 4], [3, 3])) == pytest.approx(0.0)
     assert quadratic_kappa(np.array([[0, 5], [5, 0]])) == pytest.approx(-1.0)
     assert np.isnan(quadratic_kappa(np.diag([7, 0, 0])))
+    assert quadratic_kappa(np.array([[0, 1], [0, 0]])) == 0.0  # one pair apart: as far as chance would have it
     assert kappa_of_words([], STAGES) is None
+
+
+def test_kappa_of_words_is_that_of_their_table() -> None:
+    """The table worked by hand above, as pairs of words in the order of rows and columns; one class alone has none."""
+    counts = {("low", "low"): 5, ("low", "mid"): 3, ("mid", "low"): 2, ("mid", "mid"): 4, ("mid", "high"): 1}
+    counts |= {("high", "mid"): 2, ("high", "high"): 3}
+    pairs = [pair for pair, count in counts.items() for _ in range(count)]
+    assert confusion(pairs, ("low", "mid", "high")).tolist() == [[5, 3, 0], [2, 4, 1], [0, 2, 3]]
+    assert kappa_of_words(pairs, ("low", "mid", "high")) == pytest.approx(1 - 8 / 23.1)
+    assert kappa_of_words([("low", "low")] * 7, ("low", "mid", "high")) is None
 
 
 def test_quadratic_weights_punish_distance() -> None:

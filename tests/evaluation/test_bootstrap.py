@@ -54,6 +54,24 @@ def test_a_share_of_ten_has_the_interval_of_wilson(hits: int, low: float, high: 
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
 
+def test_no_interval_of_a_share_leaves_0_to_1() -> None:
+    """None of n is exactly 0 at the low end, n of n exactly 1 at the high one, however the formula rounds."""
+    for n in range(1, 200):
+        assert (share_of(0, n).low, share_of(n, n).high) == (0.0, 1.0)
+
+
+def test_a_figure_that_no_resample_has_stands_without_an_interval() -> None:
+    """One that needs every unit once, which 1,000 resamples of 30 never hold: it is known, its interval isn't."""
+    found = estimate(30, lambda drawn: 5.0 if len(set(drawn)) == 30 else float("nan"))
+    assert (found.value, found.low, found.high, found.n) == (5.0, None, None, 30)
+
+
+def test_a_figure_that_resamples_alone_have_is_none() -> None:
+    """As limits of agreement, which need two pairs, where there is one: drawn twice it passes for two."""
+    found = estimate(3, lambda drawn: float(sum(drawn)) if (drawn == 1).sum() >= 2 else float("nan"))
+    assert (found.value, found.low, found.high, found.n) == (None, None, None, 3)
+
+
 @pytest.mark.parametrize("n", [10, 20])
 def test_nineteen_of_twenty_intervals_of_a_share_hold_it(n: int) -> None:
     """Of a true share of 0.95, where bootstrap intervals hold it in half of the samples of ten."""

@@ -59,23 +59,29 @@ def test_a_point_outside_the_mask_stops_the_official_mode(place: tuple[float, fl
     outside = points((0.5, *place))
     with pytest.raises(UsageError, match=r"s\.csv: the point .* lies outside the mask of 320 x 320"):
         judge(outside, lesions(), OFFICIAL)
-    assert judge(outside, lesions(), EVERY).false_positives.tolist() == [0.5]
+    off = judge(outside, lesions(), EVERY)
+    assert (off.false_positives.tolist(), off.outside) == ([0.5], 1)
     assert judge(points((0.5, 319, 319)), lesions(), OFFICIAL).n_lesions == 2
 
 
-def test_a_map_of_a_part_of_the_slide_lies_where_it_was_cut_out() -> None:
-    """Row 20 and column 7 of the slide are its first: y from 640 and x from 224 px on. Beside it there is no lesion."""
+@pytest.mark.parametrize("mode", FrocMode)
+def test_a_map_of_a_part_of_the_slide_lies_where_it_was_cut_out(mode: FrocMode) -> None:
+    """Row 20 and column 7 of the slide are its first: y from 640 and x from 224 px on. Beside it there is no lesion,
+    and no end of the slide either."""
     labels = np.zeros((3, 2), dtype=np.int32)
     labels[2, 1] = 1
     part = LesionMap(labels, 1, frozenset(), origin=(20, 7), whole=False)
-    found = judge(points((0.9, 256, 704), (0.8, 255, 704), (0.7, 256, 703), (0.6, 704, 256), (0.5, 0, 0)), part, EVERY)
-    assert found.lesion_scores.tolist() == [0.9]
+    found = judge(points((0.9, 256, 704), (0.8, 255, 704), (0.7, 256, 703), (0.6, 704, 256), (0.5, 0, 0)), part, mode)
+    assert found.lesion_scores.tolist() == pytest.approx([0.9])
     assert sorted(found.false_positives.tolist()) == [0.5, 0.6, 0.7, 0.8]
+    assert found.outside == 0
 
 
 def test_everything_on_a_normal_slide_is_false() -> None:
-    """There is no mask to hit."""
-    assert judge(points((0.5, 1, 1), (0.4, 99_999, 1)), None, OFFICIAL).false_positives.tolist() == [0.5, 0.4]
+    """There is no mask to hit, and none to lie outside of."""
+    found = judge(points((0.5, 1, 1), (0.4, 99_999, 1)), None, OFFICIAL)
+    assert (found.false_positives.tolist(), found.lesion_scores.tolist()) == ([0.5, 0.4], [])
+    assert (found.n_lesions, found.outside) == (0, 0)
 
 
 def test_the_curve_by_hand() -> None:

@@ -1,11 +1,13 @@
 """Deposits and lesions go together by their common area, each once."""
 
+from dataclasses import replace
+
 import shapely
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.units import Micrometers
-from nodescan.evaluation.pairing import pair
+from nodescan.evaluation.pairing import all_missed, n_matched, pair, with_sizes
 from nodescan.imaging.sizing import deposit_of, greatest_diameter, numbered, to_shape
 from tests.patients.made_reports import disc
 
@@ -35,6 +37,31 @@ def test_one_deposit_over_two_lesions_is_the_pair_of_one() -> None:
     found = pair("s", [left, right], [both], shapes(both))
     assert [m.measured_um for m in found.lesions] == [1200.0, None]
     assert (found.false_deposits, found.pieces) == (0, 0)
+
+
+def test_a_deposit_that_is_cut_off_has_no_size_to_compare() -> None:
+    """It was found, and its pair says that its size is one at least, unless a reader gave its class."""
+    lesion, whole = disc(1, 500.0, (1000.0, 1000.0)), disc(1, 300.0, (1000.0, 1000.0))
+    for deposit, open_ended in (
+        (whole, False),
+        (replace(whole, cut_off=True), True),
+        (replace(whole, cut_off=True, class_given=True), False),
+    ):
+        (match,) = pair("s", [lesion], [deposit], shapes(deposit)).lesions
+        assert (match.slide_id, match.measured_um, match.open_ended) == ("s", 300.0, open_ended)
+        assert len(with_sizes([match])) == 1 - open_ended
+        assert n_matched([match]) == 1
+
+
+def test_on_a_slide_without_a_class_all_is_missed() -> None:
+    """It has no false deposits and no pieces, and isn't free of false ones either."""
+    found = all_missed("s", [disc(1, 500.0, (1000.0, 1000.0)), disc(2, 90.0, (3000.0, 1000.0))])
+    assert [(m.true_um, m.true_class, m.measured_um, m.measured_class, m.open_ended) for m in found.lesions] == [
+        (500.0, Metastasis.MICRO, None, None, False),
+        (90.0, Metastasis.ITC, None, None, False),
+    ]
+    assert (found.false_deposits, found.pieces) == (None, 0)
+    assert (n_matched(found.lesions), with_sizes(found.lesions)) == (0, ())
 
 
 def test_order_does_not_matter() -> None:

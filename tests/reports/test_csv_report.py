@@ -105,6 +105,21 @@ def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> No
     assert [row["file"] for row in _rows(tmp_path / "summary.csv")] == ["a/s.svs", "b/s.svs"]
 
 
+def test_files_of_other_names_are_named_without_their_folders(tmp_path: Path) -> None:
+    """A folder may be named after a patient, and tells nothing apart here."""
+    slides = [SlideRef(name, FOLDER / f"patient {name}" / f"{name}.svs") for name in ("a", "b")]
+    _write_summary([replace(VARIANTS["macro"]().report, slide=slide) for slide in slides], tmp_path / "summary.csv")
+    assert [row["file"] for row in _rows(tmp_path / "summary.csv")] == ["a.svs", "b.svs"]
+
+
+def test_a_complete_slide_needs_no_reason(tmp_path: Path) -> None:
+    """Though something couldn't be read: less than was allowed for."""
+    report = replace(VARIANTS["negative"]().report, flags=(Flag("unread_tissue", "0.4 % could not be read."),))
+    _write_summary([report], tmp_path / "summary.csv")
+    (row,) = _rows(tmp_path / "summary.csv")
+    assert (row["status"], row["flags"], row["reason"]) == ("complete", "unread_tissue", "")
+
+
 def test_the_summary_ends_with_the_manifests_patient_and_node(tmp_path: Path) -> None:
     """So that a row can be found by patient; the columns are there without a manifest too, empty."""
     assert SUMMARY_COLUMNS[-2:] == ("patient_id", "node_id")

@@ -199,6 +199,26 @@ def test_damaged_outlines_are_refused(tmp_path: Path, text: str) -> None:
         read_deposit_shapes(read_report(tmp_path / "s" / "report.json"))
 
 
+@pytest.mark.parametrize("change", ["one less", "one twice", "another"])
+def test_outlines_of_other_deposits_than_the_reports_are_refused(tmp_path: Path, change: str) -> None:
+    """As where a false deposit was deleted in QuPath: an evaluation would count it as not found at all."""
+    result, folder = VARIANTS["macro"](), tmp_path / "s"
+    folder.mkdir()
+    write_json(result, folder)
+    write_geojson(result, folder)
+    path = folder / "deposits.geojson"
+    content = json.loads(path.read_text())
+    if change == "one less":
+        del content["features"][1]
+    else:
+        content["features"][1]["properties"]["name"] = "Deposit 1" if change == "one twice" else "Deposit 9"
+    path.write_text(json.dumps(content))
+    with pytest.raises(
+        UsageError, match=r"^s/deposits\.geojson: is damaged \(it holds other deposits than report\.json"
+    ):
+        read_deposit_shapes(read_report(folder / "report.json"))
+
+
 def test_folders_without_reports_and_copies_are_refused(tmp_path: Path) -> None:
     """An empty folder is no run, and one slide reported twice is a mistake."""
     with pytest.raises(UsageError, match="no such folder"):

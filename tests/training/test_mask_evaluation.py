@@ -10,7 +10,14 @@ from scipy import ndimage
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import AnnotationError, UsageError
-from training.mask_evaluation import MaskedImage, evaluate_masks, read_masked_images
+from training.mask_evaluation import (
+    Answer,
+    MaskedImage,
+    answer,
+    border_distances,
+    evaluate_masks,
+    read_masked_images,
+)
 
 RULE = DecisionRule(0.0, 0.5, 0.5, (), 0.0)
 
@@ -41,6 +48,89 @@ def test_a_planted_bias_comes_back(grown_px: int) -> None:
     """The border's bias is the planted one, in um, within a quarter of a cell."""
     scores = evaluate_masks([picture(grown_px)], RedIsTumour(), spacing_um=0.94)
     assert scores.boundary_bias_um.value == pytest.approx(grown_px * 0.94, abs=4)
+
+
+@pytest.mark.parametrize("moved_px", [-7, 0, 1, 5])
+def test_each_pixel_of_a_border_lies_where_it_was_drawn(moved_px: int) -> None:
+    """A straight border, moved: both sides of it, all along, in um and exactly; the picture's edge is no border."""
+    columns = np.ones((30, 1)) * np.arange(80)
+    drawn = Answer(np.zeros((1, 1)), np.zeros((1, 1)), columns < 40, columns < 40 + moved_px)
+    assert border_distances(drawn, 0.5).tolist() == pytest.approx([moved_px * 0.5] * 60)
+
+
+@pytest.mark.parametrize(("far_px", "counts"), [(50, True), (51, False)])
+def test_a_border_far_from_any_true_one_is_none_that_is_misplaced(far_px: int, counts: bool) -> None:
+    """Up to 100 um: beyond, a deposit was missed or made up, and where its border lies says nothing."""
+    columns = np.ones((30, 1)) * np.arange(160)
+    drawn = Answer(np.zeros((1, 1)), np.zeros((1, 1)), columns < 40, columns < 40 + far_px)
+    assert (len(border_distances(drawn, 2.0)) == 60) is counts
+
+
+def test_without_a_true_border_no_drawn_one_is_misplaced() -> None:
+    """All of the picture is tumour, or none of it."""
+    drawn = np.arange(80) < 40 * np.ones((30, 1))
+    for truth in (drawn | True, drawn & False):
+        assert not len(border_distances(Answer(np.zeros((1, 1)), np.zeros((1, 1)), truth, drawn), 0.5))
+
+
+def test_a_cards_size_correction_moves_the_border_by_half_of_it() -> None:
+    """Diameters that are 30 um too long are borders 15 um too far out, on the largest deposits as the card has them."""
+
+    class Corrected(RedIsTumour):
+        decision = DecisionRule(0.0, 0.5, 0.5, ((100.0, 90.0), (1030.0, 1000.0)), 0.0)
+
+    found = evaluate_masks([picture(20), picture(8)], Corrected(), spacing_um=0.94)
+    raw, corrected = found.boundary_bias_raw_um, found.boundary_bias_um
+    assert raw.value == pytest.approx(14 * 0.94, abs=4)
+    assert [raw.value - corrected.value, raw.low - corrected.low, raw.high - corrected.high] == pytest.approx([15] * 3)
+
+
+def test_the_bias_of_pictures_is_the_mean_of_all_their_borders() -> None:
+    """A long border that is right weighs more than a short one; a picture without tumour has none."""
+    blank = MaskedImage("blank", np.zeros((512, 512, 3), np.uint8), np.zeros((512, 512), bool))
+    one, other = picture(20), picture(0)
+    parts = [border_distances(answer(each, RedIsTumour(), spacing_um=0.94, rule=RULE), 0.94) for each in (one, other)]
+    found = evaluate_masks([one, blank, other], RedIsTumour(), spacing_um=0.94)
+    assert found.boundary_bias_um.value == pytest.approx(np.concatenate(parts).mean())
+    assert found.n == 3
+
+
+def test_cells_count_that_are_wholly_in_or_wholly_out() -> None:
+    """28 x 28 cells, ten columns tumour and one half of it. A cell of each kind that is taken for the other costs 1 AUC
+    pair, and ties with all others of its answer."""
+    columns = np.ones((512, 1)) * np.arange(512)
+    truth = columns < 32 + 10 * 16 + 8
+    red = truth.copy()
+    red[32:48, 32:48] = False
+    red[32:48, 400:416] = True
+    image = MaskedImage("half", np.dstack([red * 255, red * 0, red * 0]).astype(np.uint8), truth)
+    found = evaluate_masks([image], RedIsTumour(), spacing_um=0.94)
+    tumour, normal = 28 * 10, 28 * 17
+    right = (tumour - 1) * (normal - 1) + ((tumour - 1) + (normal - 1)) / 2
+    assert found.cells == tumour + normal
+    assert found.auc.value == pytest.approx(right / (tumour * normal))
+
+
+def test_dice_is_of_all_pictures_together() -> None:
+    """Twice the common area over both areas; a picture of nothing but a false deposit costs, too."""
+    false = picture(0)
+    images = [picture(-12), MaskedImage("false", false.pixels, np.zeros_like(false.tumour))]
+    answers = [answer(image, RedIsTumour(), spacing_um=0.94, rule=RULE) for image in images]
+    truth, drawn = (np.concatenate([getattr(each, name).ravel() for each in answers]) for name in ("truth", "drawn"))
+    found = evaluate_masks(images, RedIsTumour(), spacing_um=0.94).dice.value
+    assert found == pytest.approx(2 * (truth & drawn).sum() / (truth.sum() + drawn.sum()))
+    assert found == pytest.approx(2 * 108**2 / (120**2 + 108**2 + 120**2), abs=0.01)
+
+
+@pytest.mark.parametrize(("size", "there"), [((80, 95), True), ((79, 512), False), ((512, 79), False)])
+def test_a_picture_holds_a_cell_and_the_margin_on_both_sides(size: tuple[int, int], there: bool) -> None:
+    """80 px are one cell of 16 between margins of 32; a smaller picture is refused, by name."""
+    image = MaskedImage("small", np.zeros((*size, 3), np.uint8), np.zeros(size, bool))
+    if there:
+        assert answer(image, RedIsTumour(), spacing_um=0.94, rule=RULE).share.shape == (1, 1)
+        return
+    with pytest.raises(UsageError, match="small: too small; the model needs 80 px at least"):
+        answer(image, RedIsTumour(), spacing_um=0.94, rule=RULE)
 
 
 def test_a_perfect_outline_scores_near_one() -> None:

@@ -1,6 +1,7 @@
 """Patches are read with the right labels from every layout, laid out truthfully, and scored by hand-checked figures."""
 
 import io
+import math
 import zipfile
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from PIL import Image
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import UsageError
 from nodescan.evaluation.slide_auc import roc_auc
+from nodescan.inference.card import find_model, load_card
 from tests.test_measurement import png_header
 from tests.training.fitting import OFF
 from training.augment import augmented, context_swapped
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
-from training.patch_evaluation import patch_probabilities, scores_of
+from training.patch_evaluation import calibrated, evaluate_patches, patch_probabilities, scores_of
 from training.patches import Patches, centred, read_patches
-from training.scores import bootstrap, calibration_error, specificity_at
+from training.scores import Interval, bootstrap, calibration_error, specificity_at
 from training.telling import flat
 from training.tuning import SlideScore, size_correction
 
@@ -363,6 +365,40 @@ def test_calibration_error_by_hand() -> None:
     assert calibration_error(np.full(10, 0.8), np.arange(10) < 6) == pytest.approx(0.2)
 
 
+def test_calibration_errors_of_bins_do_not_make_up_for_one_another() -> None:
+    """Too low by 0.3 and too high by 0.1 are 0.2 off on average; 15 bins part 0.93 from 0.94, not 0.935 from 1."""
+    apart = np.array([*[0.1] * 5, *[0.9] * 5])
+    assert calibration_error(apart, np.array([1, 1, 0, 0, 0, 1, 1, 1, 1, 0], bool)) == pytest.approx(0.2)
+    assert calibration_error(np.array([0.93, 0.94]), np.array([False, True])) == pytest.approx((0.93 + 0.06) / 2)
+    assert calibration_error(np.array([0.935, 1.0]), np.array([False, True])) == pytest.approx(0.935 / 2)
+
+
+def test_every_score_of_nine_answers_by_hand() -> None:
+    """Of five patches with tumour three are told, one of them at 0.5; of four without one is taken for it."""
+    truth = np.arange(9) < 5
+    found = scores_of(np.array([0.9, 0.7, 0.5, 0.4, 0.2, 0.6, 0.3, 0.2, 0.1]), truth)
+    assert (found.sensitivity.value, found.specificity.value, found.n) == (0.6, 0.75, 9)
+    assert found.accuracy.value == pytest.approx(6 / 9)
+    # pairs in order: 4 of 0.9 and of 0.7, 3 of 0.5 and of 0.4, 1 and a tie of 0.2
+    assert found.auc.value == pytest.approx(15.5 / 20)
+    assert found.specificity_at_sensitivity_090.value == 0.25  # at 0.2, which four of five are not enough for
+    for interval in (found.auc, found.accuracy, found.sensitivity, found.specificity):
+        assert interval.low < interval.value < interval.high
+
+
+def test_an_interval_is_written_with_its_ends() -> None:
+    """Four decimals each; what isn't defined is no number."""
+    assert str(Interval(0.5, 0.25, 0.75)) == "0.5000 (0.2500 to 0.7500)"
+    assert str(Interval(float("nan"), float("nan"), float("nan"))) == "nan (nan to nan)"
+
+
+@pytest.mark.parametrize("truth", [[True, True], [False, False]])
+def test_patches_of_one_class_have_no_scores(truth: list[bool]) -> None:
+    """Whichever it is: an accuracy of 1 would be of a model that says one thing."""
+    with pytest.raises(UsageError, match="all of one class"):
+        scores_of(np.array([0.1, 0.9]), np.array(truth))
+
+
 def test_specificity_at_a_sensitivity_by_hand() -> None:
     """Nine of ten positives lie at or above 0.2; of the negatives, a half lies below."""
     probability = np.array([*np.arange(1, 11) / 10, 0.15, 0.25])
@@ -437,6 +473,28 @@ def test_a_patch_is_answered_where_its_label_lies(mosaic: bool) -> None:
     pixels = np.full((2, 96, 96, 3), 10, np.uint8)
     pixels[:, 10:74, 10:74] = 240
     assert patch_probabilities(pixels, Halves(), mosaic=mosaic) == pytest.approx(240 / 255)
+
+
+@pytest.mark.parametrize("in_middle", [False, True])
+def test_a_label_speaks_of_the_patchs_middle_or_of_pcams_place(in_middle: bool) -> None:
+    """Of 96 px: 64 around (48, 48), or around (42, 42), are tumour; read elsewhere the two kinds are not told apart."""
+    first = 16 if in_middle else 10
+    pixels = np.full((4, 96, 96, 3), 10, np.uint8)
+    pixels[:2, first : first + 64, first : first + 64] = 240
+    pixels[2:] = 10
+    patches = Patches(pixels, np.arange(4) < 2, ("",) * 4)
+    found = evaluate_patches(patches, Halves(), mosaic=False, in_middle=in_middle)
+    assert (found.accuracy.value, found.n) == (1.0, 4)
+    assert found.calibration_error == pytest.approx((2 * 15 / 255 + 2 * 10 / 255) / 4)
+
+
+def test_a_temperature_makes_answers_as_sure_as_labels_are() -> None:
+    """Answers of 225/255 of which 30 in 41 are right: on a card of temperature 3 it is 3 times the ratio of logits."""
+    pixels = np.full((41, 96, 96, 3), 225, np.uint8)
+    patches = Patches(pixels, np.arange(41) < 30, ("",) * 41)
+    card = load_card(find_model(None)).model_copy(update={"temperature": 3.0})
+    expected = 3 * math.log(225 / 30) / math.log(30 / 11)
+    assert calibrated(card, Halves(), patches).temperature == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_mosaic_answers_each_patch_by_its_own_centre() -> None:

@@ -1,0 +1,172 @@
+"""Size figures of planted lesions: bias, limits, median error, recall and false deposits, worked out by hand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.units import Micrometers
+from nodescan.evaluation.bootstrap import share_of
+from nodescan.evaluation.compare import Comparison, SlideOutcome
+from nodescan.evaluation.evaluation_files import evaluation_as_json
+from nodescan.evaluation.figures import figures
+from nodescan.evaluation.froc import FrocMode
+from nodescan.evaluation.pairing import LesionMatch, Pairing
+from nodescan.evaluation.reference import ReferenceSlide
+from nodescan.evaluation.size_figures import SizeTask, largest, sizes
+from nodescan.evaluation.subjects import Subject
+from tests.patients.made_reports import report
+
+
+def lesion(true_um: float, measured_um: float | None, *, open_ended: bool = False) -> LesionMatch:
+    found = None if measured_um is None else classify(Micrometers(measured_um))
+    return LesionMatch("s", true_um, classify(Micrometers(true_um)), measured_um, found, open_ended)
+
+
+def slide(lesions: Sequence[LesionMatch], *, false: int | None = 0, pieces: int = 0) -> SlideOutcome:
+    truth = ReferenceSlide("s", tumour=bool(lesions), label=None)
+    return SlideOutcome(truth, None, None, Pairing(tuple(lesions), false, pieces))
+
+
+PLANTED = [
+    slide([lesion(100, 110), lesion(1000, 600)]),
+    slide([lesion(500, None)], false=2, pieces=1),
+    slide([lesion(3000, 3300, open_ended=True), lesion(400, 480)], false=1, pieces=2),
+    slide([], false=3),
+    slide([lesion(2500, None)], false=None),  # without a class
+    SlideOutcome(ReferenceSlide("u", tumour=None, label=None), None, None, None),  # without lesions in the reference
+]
+
+
+def task(slides: Sequence[SlideOutcome]) -> SizeTask:
+    found = sizes(slides)
+    assert found is not None
+    return found
+
+
+def test_limits_and_median_error_of_three_pairs_by_hand() -> None:
+    """Differences 10, -400 and 80 um: bias -310/3, variance 67,233.3; errors of 10, 40 and 20 %. 3.3 mm is no size."""
+    found = task(PLANTED).agreement
+    half = 1.96 * (134_466.667 / 2) ** 0.5
+    assert found.limits is not None
+    for value, expected in (
+        (found.bias.value, -310 / 3),
+        (found.lower.value, -310 / 3 - half),
+        (found.upper.value, -310 / 3 + half),
+        (found.median_error.value, 0.2),
+        (found.limits.bias_um, -310 / 3),
+        (found.limits.lower_um, -310 / 3 - half),
+        (found.limits.upper_um, -310 / 3 + half),
+    ):
+        assert value == pytest.approx(expected, rel=1e-6)
+    assert found.bias.n == found.median_error.n == 5
+
+
+def test_one_pair_has_no_bias_and_no_limits() -> None:
+    """A difference alone tells no spread, though a resample that draws its slide twice has two of them."""
+    found = task([slide([lesion(500, 520)]), slide([lesion(300, None)])]).agreement
+    assert found.limits is None
+    assert {(one.value, one.low, one.high) for one in (found.bias, found.lower, found.upper, found.median_error)} == {
+        (None, None, None)
+    }
+
+
+def test_recall_by_class_of_the_truth() -> None:
+    """Of one ITC one, of three micrometastases two, of two macrometastases one: the one "at least" is found, too."""
+    assert task(PLANTED).recall == (share_of(1, 1), share_of(2, 3), share_of(1, 2))
+
+
+def test_lesions_of_one_slide_are_no_independent_cases() -> None:
+    """Three of five, by slide 3 of 3 and 0 of 2: resamples hold 0 or all of them, where Wilson's would end at 0.88."""
+    itc = lesion(100, 105)
+    missed = lesion(100, None)
+    recall = task([slide([itc] * 3), slide([missed] * 2)]).recall[0]
+    assert (recall.value, recall.low, recall.high, recall.n) == (0.6, 0.0, 1.0, 2)
+
+
+def test_a_resample_without_a_lesion_of_the_class_has_no_recall() -> None:
+    """One slide of four has both: found in every resample that holds it, so without an interval."""
+    recall = task([slide([lesion(100, 105)] * 2), *[slide([lesion(900, 900)])] * 3]).recall[0]
+    assert (recall.value, recall.low, recall.high, recall.n) == (1.0, None, None, 4)
+
+
+def test_false_deposits_and_pieces() -> None:
+    """0, 2, 1 and 3 on the four slides with a class; 1 and 2 further pieces of lesions that were found."""
+    found = task(PLANTED)
+    assert (found.false_deposits.value, found.false_deposits.n, found.pieces) == (1.5, 4, 3)
+    assert (found.false_deposits.low, found.false_deposits.high) == (0.5, 2.5)
+    unclassed = task([slide([lesion(2500, None)], false=None)])
+    assert (unclassed.false_deposits.value, unclassed.false_deposits.n) == (None, 0)
+
+
+def test_a_table_of_classes_has_the_truth_by_row() -> None:
+    """1 mm read as 0.6 stays micro; 2.1 mm read as 1.9 is a macrometastasis found as a micrometastasis."""
+    found = task([*PLANTED, slide([lesion(2100, 1900)])])
+    assert found.classes.tolist() == [[0, 1, 0, 0], [1, 0, 2, 0], [1, 0, 1, 1]]
+
+
+def test_slides_that_show_no_lesion_have_no_size_figures() -> None:
+    """Nothing to find tells nothing of sizes."""
+    assert sizes([slide([], false=3)]) is None
+
+
+def stated(slide_id: str, size_um: float | None, label: Metastasis | None, found: SlideReport | None) -> SlideOutcome:
+    subject = None if found is None else Subject(slide_id, found, None)
+    return SlideOutcome(ReferenceSlide(slide_id, True, label, size_um), subject, None, None)
+
+
+def test_the_largest_of_each_slide_is_held_against_the_stated_size() -> None:
+    """Where there is a class and a label. One "at least" is found and is no measurement; none found is no size."""
+    cut = report("b", (1900.0, 300.0), status=Status.INCOMPLETE)
+    cut = replace(cut, deposits=(replace(cut.deposits[0], cut_off=True), cut.deposits[1]))
+    slides = [
+        stated("a", 1000, Metastasis.MICRO, report("a", (950.0, 300.0))),
+        stated("b", 3000, Metastasis.MACRO, cut),
+        stated("c", 150, Metastasis.ITC, report("c")),
+        stated("d", 500, Metastasis.MICRO, report("d", status=Status.INCOMPLETE)),  # without a class
+        stated("e", 500, Metastasis.MICRO, None),  # not run
+        stated("f", None, Metastasis.MICRO, report("f", (700.0,))),
+        stated("g", 600, None, report("g", (700.0,))),
+        stated("h", 400, Metastasis.MICRO, report("h", (440.0,))),
+    ]
+    found = largest(slides)
+    assert found is not None
+    assert [
+        (one.slide_id, one.true_um, one.measured_um, one.measured_class, one.open_ended) for one in found.slides
+    ] == [
+        ("a", 1000, 950, Metastasis.MICRO, False),
+        ("b", 3000, 1900, Metastasis.MICRO, True),
+        ("c", 150, None, None, False),
+        ("h", 400, 440, Metastasis.MICRO, False),
+    ]
+    assert [one.true_class for one in found.slides] == [s.reference.label for s in (*slides[:3], slides[7])]
+    assert found.n_stated == 7
+    assert (found.agreement.bias.value, found.agreement.bias.n) == (-5, 4)
+    assert found.agreement.median_error.value == pytest.approx(0.075)
+    assert largest(slides[3:7]) is None
+
+
+def test_each_size_figure_stands_under_its_name_in_json() -> None:
+    """As above; six lesions, four of them found, one of these "at least"."""
+    comparison = Comparison(FrocMode.EVERY_SLIDE, tuple(PLANTED), (), (), (), (), (), (), (), None, ())
+    content = evaluation_as_json(comparison, figures(comparison), reference="r")["size_agreement"]
+    assert isinstance(content, dict)
+    half = 1.96 * (134_466.667 / 2) ** 0.5
+    expected = {
+        "bias_um": -310 / 3,
+        "lower_limit_um": -310 / 3 - half,
+        "upper_limit_um": -310 / 3 + half,
+        "median_relative_error": 0.2,
+        "false_deposits_per_slide": 1.5,
+        "recall_itc": 1.0,
+        "recall_micro": 2 / 3,
+        "recall_macro": 0.5,
+    }
+    assert {name: content[name] for name in expected} == pytest.approx(expected)
+    assert content["false_deposits_per_slide_interval"] == [0.5, 2.5]
+    assert (content["n_lesions"], content["n_matched"], content["n_may_be_larger"], content["pieces"]) == (6, 4, 1, 3)
+    words = [Metastasis.ITC.word, Metastasis.MICRO.word, Metastasis.MACRO.word]
+    assert (content["confusion_rows"], content["confusion_columns"]) == (words, ["missed", *words])
+    assert content["confusion"] == [[0, 1, 0, 0], [1, 0, 2, 0], [1, 0, 0, 1]]
