@@ -130,7 +130,7 @@ def test_sizes_as_shown_and_not_as_padded_move_places_between_levels() -> None:
 def test_where_a_scanner_leaves_nothing_out_what_the_finest_level_lacks_is_lost_at_all(
     box: PixelBox, lost: bool
 ) -> None:
-    """A fine tile of 100 x 20 px at (80, 60), reduced by 4 and 2, is 25 x 10 px at (20, 30); all coarse ones are there."""
+    """A fine tile of 100 x 20 px at (80, 60), reduced by 4 and 2, is 25 x 10 at (20, 30); the coarse one is there."""
     fine, coarse = table(200, 100, (20, 20), [3 * 10 + 4 + tile for tile in range(5)]), table(50, 50, (50, 50))
     tables = TileTables((fine, coarse), ((200, 100), (50, 50)), of_finest=True)
     assert tables.has_lost(1, box) == lost
