@@ -1,8 +1,11 @@
 """What a level leaves transparent is glass only where no finer level shows it."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
+import openslide
 import pytest
 
 from nodescan.batch.progress import Viewer
@@ -15,6 +18,9 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
+from nodescan.slides.frame import place_levels
+from nodescan.slides.lost_areas import LostAreas
+from nodescan.slides.openslide_handles import HandlePool
 from tests.fakes import ColourPredictor
 from tests.painted import painted
 from tests.slides.made_dicom import Level, write_level
@@ -88,3 +94,101 @@ def test_glass_left_out_beside_a_lost_tile_is_not_unread(tmp_path: Path) -> None
     report = scanned(path)
     assert (report.status, report.metastasis, report.unread_fraction) == (Status.COMPLETE, Metastasis.MICRO, 0.0)
     assert report.tissue_area_mm2 == pytest.approx(128**2 * 7.6**2 / 1e6 + 704**2 * 0.95**2 / 1e6, rel=0.1)
+
+
+class Painted:
+    """A HandlePool over arrays: alpha of each level, uint8 (H, W) or None where nothing can be decoded."""
+
+    def __init__(self, *alphas: np.ndarray | None, sizes_px: tuple[tuple[int, int], ...] = ()) -> None:
+        self._alphas = alphas
+        sizes_px = sizes_px or tuple((alpha.shape[1], alpha.shape[0]) for alpha in alphas if alpha is not None)
+        levels = place_levels(sizes_px, tuple(sizes_px[0][0] / width for width, _ in sizes_px))
+        self.stored = SimpleNamespace(sizes_px=sizes_px, levels=lambda: levels)
+
+    def read_level(self, index: int, box: PixelBox) -> np.ndarray:
+        alpha = self._alphas[index]
+        if alpha is None:
+            raise openslide.OpenSlideError("broken")
+        assert min(box.left, box.top) >= 0
+        assert box.right <= alpha.shape[1]
+        assert box.bottom <= alpha.shape[0]
+        return np.dstack([np.zeros((box.height, box.width, 3), np.uint8), alpha[box.within(ALL_OF)]])
+
+
+ALL_OF = PixelBox(0, 0, 10**6, 10**6)
+
+
+def clear(width: int, height: int, *shown: PixelBox) -> np.ndarray:
+    """Alpha that is transparent but in what is shown."""
+    alpha = np.zeros((height, width), np.uint8)
+    for box in shown:
+        alpha[box.within(ALL_OF)] = 255
+    return alpha
+
+
+def loses(pool: Painted, index: int, box: PixelBox, alpha: np.ndarray | None = None) -> bool:
+    level = pool._alphas[index] if alpha is None else alpha
+    assert level is not None
+    return LostAreas(cast(HandlePool, pool)).has_lost(index, box, level[box.within(ALL_OF)])
+
+
+@pytest.mark.parametrize(("row", "column"), [(row, column) for row in range(2) for column in range(3)])
+def test_a_block_is_lost_where_a_finer_level_shows_its_middle(row: int, column: int) -> None:
+    """One pixel of it is enough, and tells of its own block alone: of 3 x 2 blocks, the last of them 100 px wide."""
+    x, y = 128 * column + (64 if column < 2 else 50), 128 * row + 64
+    fine = clear(4 * 356, 4 * 256, PixelBox(4 * x, 4 * y, 1, 1))
+    pool = Painted(fine, clear(356, 256))
+    for other_row, other_column in np.ndindex(2, 3):
+        box = PixelBox(128 * other_column + 70, 128 * other_row + 10, 20, 20)
+        assert loses(pool, 1, box) == ((other_row, other_column) == (row, column))
+    assert loses(pool, 1, PixelBox(0, 0, 356, 256))
+    assert not loses(pool, 0, PixelBox(0, 0, 16, 16))
+
+
+def test_nothing_is_lost_of_the_finest_level_nor_where_a_coarser_one_alone_shows_something() -> None:
+    """Who else would know of it? What the coarser one shows is read from there."""
+    fine, middle, coarse = clear(1024, 1024), clear(512, 512), clear(256, 256, PixelBox(0, 0, 256, 256))
+    pool = Painted(fine, middle, coarse)
+    assert not loses(pool, 0, PixelBox(0, 0, 1024, 1024))
+    assert not loses(pool, 1, PixelBox(0, 0, 512, 512))
+    assert loses(Painted(fine, clear(512, 512, PixelBox(0, 0, 512, 512)), clear(256, 256)), 2, PixelBox(0, 0, 9, 9))
+
+
+def test_what_a_finer_level_can_not_decode_was_scanned() -> None:
+    """The coarse level's white there is not glass for certain."""
+    assert loses(Painted(None, clear(256, 256), sizes_px=((1024, 1024), (256, 256))), 1, PixelBox(0, 0, 60, 60))
+
+
+@pytest.mark.parametrize(("left_px", "lost"), [(7, False), (8, True)])
+def test_a_strip_that_the_levels_end_cuts_counts_from_eight_pixels_on(left_px: int, lost: bool) -> None:
+    """Sides of levels are rounded, so that less may be shown by one level alone."""
+    side = 128 + left_px
+    for width, height, box in (
+        (side, 128, PixelBox(128, 0, left_px, 128)),
+        (128, side, PixelBox(0, 128, 128, left_px)),
+    ):
+        pool = Painted(clear(4 * width, 4 * height, PixelBox(0, 0, 4 * width, 4 * height)), clear(width, height))
+        assert loses(pool, 1, box) == lost
+
+
+@pytest.mark.parametrize("shown", [PixelBox(56, 64, 1, 1), PixelBox(71, 64, 1, 1), PixelBox(64, 56, 1, 1)])
+def test_a_block_with_anything_about_its_middle_is_not_lost(shown: PixelBox) -> None:
+    """Whether the box holds that middle or lies beside it; what is shown a pixel further out is a neighbour's."""
+    fine = clear(1024, 1024, PixelBox(0, 0, 1024, 1024))
+    coarse = clear(256, 256, shown)
+    for box in (PixelBox(0, 0, 128, 128), PixelBox(2, 2, 30, 30), PixelBox(2, 2, 62, 62)):
+        assert not loses(Painted(fine, coarse), 1, box)
+    beyond = clear(256, 256, PixelBox(55, 64, 1, 1), PixelBox(72, 64, 1, 1), PixelBox(64, 55, 1, 1))
+    for box in (PixelBox(0, 0, 128, 128), PixelBox(2, 2, 30, 30)):
+        assert loses(Painted(fine, beyond), 1, box)
+
+
+def test_a_box_that_is_shown_in_part_is_asked_of_each_block_that_it_meets() -> None:
+    """A shown block before a lost one hides nothing."""
+    fine = clear(2048, 512, PixelBox(0, 0, 2048, 512))
+    coarse = clear(512, 128, PixelBox(0, 0, 128, 128), PixelBox(384, 0, 128, 128))
+    pool = Painted(fine, coarse)
+    assert loses(pool, 1, PixelBox(0, 0, 512, 128))
+    assert loses(pool, 1, PixelBox(120, 0, 20, 20))
+    assert not loses(pool, 1, PixelBox(0, 0, 128, 128))
+    assert not loses(pool, 1, PixelBox(384, 0, 128, 128))

@@ -94,6 +94,35 @@ def test_elsewhere_a_given_spacing_times_a_power_of_two_shows_a_reduced_picture(
         assert choose(um, um, given=given).source == "user"
 
 
+@pytest.mark.parametrize(
+    ("um", "given", "reduced"),
+    [
+        (1.944, 0.972, True),
+        (1.944, 0.243, True),
+        (1.944, 0.1215, True),
+        (32.0, 0.25, True),
+        (1.99, 0.5, True),
+        (2.01, 0.5, True),
+        (2.05, 0.5, False),
+        (1.21, 1.2, False),
+        (25.6, 0.1, False),
+    ],
+)
+def test_powers_of_two_from_two_to_128_are_a_pyramids_reductions(um: float, given: float, reduced: bool):
+    """But for 2 % of rounding; the spacing itself, or 256 times it, is no reduced picture's."""
+    assert FileSpacing(um, um, "file").reduced_from(given) is reduced
+
+
+def test_both_sides_of_a_reduced_picture_count():
+    """Of 1.9 and 1.99 um the mean is 4 times 0.486; of a side that isn't told nothing is known."""
+    assert FileSpacing(1.9, 1.99, "file").reduced_from(0.486)
+    assert not FileSpacing(1.9, 1.99, "file").reduced_from(0.465)
+    for x_um, y_um in ((None, 1.944), (1.944, None)):
+        half = FileSpacing(x_um, y_um, "file", of_pixels=True)
+        assert not half.reduced_from(0.486)
+        assert half.may_be_filled(0.486)
+
+
 def test_x_and_y_too_far_apart_are_not_settled_by_one_number():
     """0.5 by 0.6: a square value makes one axis wrong by up to 20 %, so it is refused unless it overrides the file."""
     for given in (None, 0.5, 0.55, 0.6):
@@ -118,8 +147,10 @@ def test_a_tenth_between_x_and_y_is_the_limit():
 
 def test_a_missing_value_is_filled_by_the_user_without_a_warning_and_never_guessed():
     """Missing in one direction is missing."""
-    assert choose(None, None, given=0.25) == choose(0.25, None, given=0.25)
+    assert choose(None, None, given=0.25) == choose(0.25, None, given=0.25) == choose(None, 0.25, given=0.25)
     assert (choose(None, None, given=0.25).source, choose(None, None, given=0.25).warnings) == ("user", ())
+    with pytest.raises(UnmeasurableError, match="doesn't say how large its pixels are"):
+        choose(None, 0.25)
     with pytest.raises(UnmeasurableError) as caught:
         choose(0.25, None)
     assert str(caught.value) == (
