@@ -16,7 +16,7 @@ from types import TracebackType
 from nodescan.batch.copy_folder import check_room, copy_folder_errors, own_folder, remove_leftovers
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import NotASlideError
+from nodescan.errors import SlideError
 from nodescan.slides.diagnosis import check_readable
 from nodescan.slides.files import files_of_slide, state_of
 from nodescan.threads import thread_errors
@@ -168,7 +168,7 @@ class LocalCopies:
             if state_of(folder / path.name) != state_of(path):  # one of several files, after it was copied
                 raise OSError(f"{path.name} was changed while it was copied")
             whole = True
-        except NotASlideError as error:
+        except SlideError as error:
             raise _NotCopiedError(error.reason) from error
         except (OSError, ValueError) as error:
             raise _NotCopiedError(getattr(error, "strerror", None) or str(error)) from error

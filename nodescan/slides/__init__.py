@@ -30,7 +30,8 @@ READERS: tuple[Reader, ...] = (
 
 
 def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
-    """An interfaces.OpenSlideFile. Raises NotASlideError without a reader, UnmeasurableError without a spacing.
+    """An interfaces.OpenSlideFile. Raises NotASlideError without a reader, UnmeasurableError without a spacing, and
+    SlideError where the disk fails.
 
     kept_bytes: of decoded tiles, for boxes beside one another; scattered ones need none.
     """

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nodescan.errors import NotASlideError
+from nodescan.errors import NotASlideError, SlideError
 from nodescan.slides.conversion import tiled_copy, turned_copy
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
@@ -28,7 +28,7 @@ def check_readable(path: Path) -> None:
     with disk_errors(path):
         if path.is_dir():
             raise NotASlideError(
-                name, "a folder, not a slide file", "name the slide's file in it, of a DICOM series any one"
+                name, "a folder without slides", "name the slides' folder, or a slide's file, of a DICOM series any one"
             )
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
@@ -46,17 +46,17 @@ def check_readable(path: Path) -> None:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Around a look into a slide's files: an OSError becomes a NotASlideError, so that a disk that fails for a moment
+    """Around a look into a slide's files: an OSError becomes a SlideError, so that a disk that fails for a moment
     is no defect of the file, and no check of it is left out."""
     name = path.name
     try:
         yield
     except FileNotFoundError:
-        raise NotASlideError(name, "the file isn't there", "it was moved, deleted, or is a link to nothing") from None
+        raise SlideError(name, "the file isn't there", "it was moved, deleted, or is a link to nothing") from None
     except PermissionError:
-        raise NotASlideError(name, "no permission to read the file", "ask its owner, or `chmod +r` it") from None
+        raise SlideError(name, "no permission to read the file", "ask its owner, or `chmod +r` it") from None
     except OSError as error:
-        raise NotASlideError(name, f"can't be read ({error.strerror})", "check the disk or network drive") from None
+        raise SlideError(name, f"can't be read ({error.strerror})", "check the disk or network drive") from None
 
 
 def rejection(path: Path, library_message: str = "") -> NotASlideError:

@@ -40,13 +40,16 @@ def find_slides(inputs: Sequence[str], *, mpp_um: float | None, override_mpp: bo
     """The slides that the inputs name, in their order, those of a folder sorted by path.
 
     A file named, or met by a glob, is taken whatever it is, and fails later in its own row if it is no slide;
-    folders are searched to their bottom by suffix. A DICOM series is one slide, and so is an .mrxs with its data
-    folder or a .vms with its images. Raises UsageError for a path that isn't there, a glob that meets nothing, a
-    folder without slides.
+    so does a folder without slides beside other inputs. Folders are searched to their bottom by suffix. A DICOM series
+    is one slide, and so is an .mrxs with its data folder or a .vms with its images. Raises UsageError for a path that
+    isn't there, a glob that meets nothing, and where there are folders without slides alone.
     """
     if not inputs:
         raise UsageError("no slides given: name slide files, folders or globs")
     found = [path for text in inputs for path in _expand(text)]
+    if all(path.is_dir() for path in found):
+        looked_for = f"looked for {', '.join(sorted(SUFFIXES))} in it and all folders below"
+        raise UsageError(f"{found[0]}: holds no slides; {looked_for}")
     paths = _without_companions(_one_per_series(_once(found)))
     return tuple(
         SlideRef(slide_id=slide_id, path=path, mpp_um=mpp_um, override_mpp=override_mpp)
@@ -60,22 +63,13 @@ def _expand(text: str) -> list[Path]:
         raise UsageError("an input is empty, as a shell's variable that isn't set; name slide files, folders or globs")
     path = Path(text)
     if os.path.lexists(path):
-        return _in_folder(path) if path.is_dir() else [path]
+        return (path.is_dir() and _slides_below(path)) or [path]
     if not glob.has_magic(text):
         raise nothing_there(text)
     matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
     files = [file for match in matches for file in (_slides_below(match) if match.is_dir() else [match])]
     if not files:
         raise UsageError(f"{text}: matches no slide; check the pattern, and put it in quotes")
-    return files
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    files = _slides_below(folder)
-    if not files:
-        raise UsageError(
-            f"{folder}: holds no slides; looked for {', '.join(sorted(SUFFIXES))} in it and all folders below"
-        )
     return files
 
 
@@ -167,4 +161,6 @@ def _without_companions(paths: Sequence[Path]) -> list[Path]:
             parts.update(real_path(part) for part in companions(path))
         except OSError:  # the slide that can't be read says so in its own row
             continue
+        if path.suffix.lower() == ".mrxs":
+            parts.add(real_path(path.with_suffix("")))  # its data folder, which a shell's * names, too
     return [path for path in paths if path.suffix.lower() in SUFFIXES or real_path(path) not in parts]

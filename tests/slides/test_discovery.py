@@ -176,6 +176,19 @@ def test_a_folder_without_slides_is_wrong_usage_that_names_it(tmp_path: Path):
         found(tmp_path)
 
 
+def test_a_folder_without_slides_beside_others_fails_in_its_own_row(tmp_path: Path):
+    """As a week's folder that nothing was scanned into yet: the others are read."""
+    (tmp_path / "empty").mkdir()
+    touch(tmp_path / "full" / "a.svs")
+    assert found(tmp_path / "empty", tmp_path / "full") == [tmp_path / "empty", tmp_path / "full" / "a.svs"]
+
+
+def test_the_data_folder_of_a_mirax_slide_is_part_of_it(tmp_path: Path):
+    """A shell's * names both."""
+    touch(tmp_path / "a.mrxs", tmp_path / "a" / "Slidedat.ini", tmp_path / "a" / "Data0000.dat")
+    assert found(*sorted(tmp_path.iterdir())) == [tmp_path / "a.mrxs"]
+
+
 def test_an_empty_input_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """As of a shell's variable that isn't set."""
     (tmp_path / "a.svs").touch()
