@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from nodescan.batch import resume
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.limits import MAX_UNREAD_PERCENT
-from nodescan.batch.lock import LOCK_FILE, RunRules, held
+from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.batch.request import BatchRequest
 from nodescan.batch.resume import Recipe, Sorted, sort_out
 from nodescan.batch.run import BatchResult, run_batch, scan_all
-from nodescan.batch.slide_task import RunTools
+from nodescan.batch.tools import in_processes
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
@@ -690,16 +690,7 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
         opener = "tests.batch.worker_fakes:open_robbing"
         job = ScanJob(out, tmp_path / "model", "cpu", config.name, config.text, ("json",), opener, run_id=ticket.run_id)
         with LocalSlots(job, slots=1, stall_s=120) as executor:
-            tools = RunTools(
-                folder=out,
-                config=config,
-                reports=job.reports,
-                rules=RunRules(ticket=ticket),
-                predictor=ColourPredictor(),
-                executor=executor,
-                pending=executor.pending,
-                scan=executor.scan,
-            )
+            tools = in_processes(executor, job, config, ColourPredictor())
             with pytest.raises(LockLostError, match="no longer holds its output folder"):
                 scan_all(refs, tools, Listener(), kept={})
     assert sorted(path.name for path in out.iterdir()) == [LOCK_FILE, "run.json", "summary.csv"]  # as it began

@@ -60,7 +60,7 @@ def tools(
     opening: OpenSlideFile = open_slide,
     names: tuple[str, ...] = ("json", "html"),
 ) -> RunTools:
-    return in_this_process(SlideTools(folder, opening, predictor or ColourPredictor(), load_config(), names))
+    return in_this_process(SlideTools(folder, predictor or ColourPredictor(), load_config(), names, opening))
 
 
 def slides(*paths: Path) -> tuple[SlideRef, ...]:
