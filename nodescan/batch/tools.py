@@ -44,9 +44,8 @@ def opened(
     asked = partial(replace, command=request.command, copy_folder=copy_folder)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        yield asked(
-            in_this_process(SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules))
-        )
+        tools = SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules)
+        yield asked(in_this_process(tools))
         return
     model = load_card(job.model).identity()
     with _processes(request, job, first=first, viewer=viewer) as executor:

@@ -299,8 +299,7 @@ def test_once_stopped_nothing_more_is_copied(tmp_path: Path) -> None:
     """Whoever waits hears of it rather than scan half a slide; all is removed."""
     (ref,) = slides(tmp_path / "in", 1)
     with local_copies([ref], tmp_path / "local", print, stall_s=60) as copies:
-        with copies.stopped_after():
-            pass
+        copies.stop()
         with pytest.raises(CancelledError):
             copies.scan(ref, report)
     assert list((tmp_path / "local").iterdir()) == []
