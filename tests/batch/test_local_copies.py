@@ -24,11 +24,10 @@ from nodescan.cli import main
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError
-from nodescan.inference import slots
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from nodescan.slides.files import files_of_slide, fingerprint, state_of
-from tests.fakes import ColourPredictor, paint_slide
+from tests.fakes import ColourPredictor, paint_slide, scan_with
 from tests.slides.made_dicom import write_dicom
 
 
@@ -377,7 +376,7 @@ def test_a_copy_is_this_users_whatever_the_slides_permissions(tmp_path: Path) ->
 
 def test_a_stage_that_cannot_be_written_costs_no_older_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slip in the command, refused before the run touches what an earlier one made."""
-    monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (ColourPredictor(), 1))
+    scan_with(ColourPredictor(), monkeypatch)
     monkeypatch.chdir(tmp_path)
     paint_slide(tmp_path / "a.tif")
     (tmp_path / "file").write_bytes(b"")
@@ -391,7 +390,7 @@ def test_a_stage_that_cannot_be_written_costs_no_older_report(tmp_path: Path, mo
 
 def test_a_run_with_stage_reports_the_slides_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole command: read from copies, named and fingerprinted as the originals, and kept by the next run."""
-    monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (ColourPredictor(), 1))
+    scan_with(ColourPredictor(), monkeypatch)
     monkeypatch.chdir(tmp_path)
     original = paint_slide(tmp_path / "archive" / "a.tif", tumour_um=400)
     opened: list[Path] = []

@@ -1,6 +1,5 @@
 """Worker processes: whatever happens to one costs at most its slide, and none is left behind."""
 
-import csv
 import html
 import io
 import json
@@ -34,8 +33,9 @@ from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedErr
 from nodescan.inference.card import find_model
 from nodescan.slides import open_slide
 from tests.batch import worker_fakes
-from tests.batch.worker_fakes import PIDS
+from tests.batch.worker_fakes import PIDS, RUN
 from tests.fakes import ColourPredictor, Listener, paint_slide
+from tests.faults.accounting import rows
 from tests.waiting import PATIENCE_S, gone, until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -56,11 +56,6 @@ def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float 
 
 def ref(path: Path) -> SlideRef:
     return SlideRef(slide_id=path.stem, path=path)
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "summary.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_slide_that_kills_its_worker_twice_is_failed_with_the_signal_and_the_others_complete(tmp_path: Path) -> None:
@@ -370,16 +365,6 @@ def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
     assert (record["state"], record["redo"]) == ("interrupted", ["b"])
     assert ended in html.unescape((tmp_path / "out" / "summary.html").read_text())
     assert not (tmp_path / "out" / "b").exists()
-
-
-RUN = """
-import sys
-from functools import partial
-from nodescan import cli
-from nodescan.batch import run as batch
-batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
-sys.exit(cli.main(sys.argv[2:]))
-"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
