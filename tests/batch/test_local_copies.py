@@ -35,6 +35,17 @@ def report(ref: SlideRef) -> SlideReport:
     return SlideReport(ref, Status.INCOMPLETE, None, False)
 
 
+class Scan:
+    """Finds nothing, and keeps where each slide was read."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+
+    def __call__(self, given: SlideRef) -> SlideReport:
+        self.paths.append(given.path)
+        return report(given)
+
+
 def mrxs(folder: Path) -> Path:
     (folder / "m").mkdir(parents=True)
     for name in ("Slidedat.ini", "Data0000.dat"):
@@ -150,17 +161,12 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
             source.write_bytes(b"longer than before")
 
     monkeypatch.setattr(copies_module, "_take_times", spoil)
-    scanned: list[Path] = []
-
-    def scan(given: SlideRef) -> SlideReport:
-        scanned.append(given.path)
-        return report(given)
-
+    scan = Scan()
     with local_copies([], tmp_path / "local", told.append, stall_s=60) as copies:
         for ref in (short, changed, gone):
             copies.scan(ref, scan)
         assert copied_in(copies) == set()
-    assert scanned == [short.path, changed.path, gone.path]
+    assert scan.paths == [short.path, changed.path, gone.path]
     assert [line.split("copied: ")[1] for line in told] == [
         "the copy of s0.svs has 1 bytes, not 2",
         "s1.svs was changed while it was copied",
@@ -170,7 +176,7 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
 
 def test_a_copy_of_files_of_two_slides_is_never_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of several files that is replaced once it was copied belongs to another slide than the rest."""
-    path, told, seen = mrxs(tmp_path / "in"), [], []
+    path, told, scan = mrxs(tmp_path / "in"), [], Scan()
     copy_times = copies_module._take_times
 
     def replace_copied(source: Path, target: Path) -> None:
@@ -180,14 +186,9 @@ def test_a_copy_of_files_of_two_slides_is_never_scanned(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(copies_module, "_take_times", replace_copied)
     assert files_of_slide(path)[0] != path
-
-    def scan(given: SlideRef) -> SlideReport:
-        seen.append(given.path)
-        return report(given)
-
     with local_copies([], tmp_path / "local", told.append, stall_s=60) as copies:
         copies.scan(SlideRef("m", path), scan)
-    assert seen == [path]
+    assert scan.paths == [path]
     assert told == ["m.mrxs: read where it lies, not copied: m.mrxs was changed while it was copied"]
 
 
@@ -245,21 +246,16 @@ def test_whoever_waits_for_a_disk_that_hangs_hears_that_the_run_was_stopped(
 def test_copying_goes_on_once_the_disk_answers_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One slide is given up, and those after it are copied again."""
     (hung, later), disk = slides(tmp_path / "in", 2), HungDisk(monkeypatch)
-    places: list[Path] = []
-
-    def scan(given: SlideRef) -> SlideReport:
-        places.append(given.path)
-        return report(given)
-
+    scan = Scan()
     with local_copies([], tmp_path / "local", lambda line: None, stall_s=0.5) as copies:
         copies.scan(hung, scan)
-        assert places == [hung.path]
+        assert scan.paths == [hung.path]
         disk.released.set()
         ends = time.monotonic() + 60
-        while not places[-1].is_relative_to(tmp_path / "local") and time.monotonic() < ends:
+        while not scan.paths[-1].is_relative_to(tmp_path / "local") and time.monotonic() < ends:
             time.sleep(0.02)
             copies.scan(later, scan)
-    assert places[-1].is_relative_to(tmp_path / "local")
+    assert scan.paths[-1].is_relative_to(tmp_path / "local")
 
 
 def test_a_disk_with_coarser_times_of_files_is_not_copied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,15 +265,10 @@ def test_a_disk_with_coarser_times_of_files_is_not_copied_to(tmp_path: Path, mon
     monkeypatch.setattr(
         copies_module, "_take_times", lambda source, target: os.utime(target, (1_500_000_000, 1_500_000_000))
     )
-    scanned: list[Path] = []
-
-    def scan(given: SlideRef) -> SlideReport:
-        scanned.append(given.path)
-        return report(given)
-
+    scan = Scan()
     with local_copies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
         copies.scan(ref, scan)
-    assert scanned == [ref.path]
+    assert scan.paths == [ref.path]
     assert told == ["s0.svs: read where it lies, not copied: the disk of the copies keeps coarser times of files"]
 
 
@@ -427,17 +418,12 @@ def test_a_defect_in_copying_is_told_with_its_cause_and_the_next_slide_is_copied
 
     monkeypatch.setattr("nodescan.batch.local_copies.files_of_slide", files)
     told: list[str] = []
-    seen: list[Path] = []
-
-    def scan(ref: SlideRef) -> SlideReport:
-        seen.append(ref.path)
-        return report(ref)
-
+    scan = Scan()
     with local_copies([broken, whole], tmp_path / "stage", told.append, stall_s=60) as copies:
         for ref in (broken, whole):
             copies.scan(ref, scan)
-    assert seen[0] == broken.path
-    assert seen[1].is_relative_to(tmp_path / "stage")
+    assert scan.paths[0] == broken.path
+    assert scan.paths[1].is_relative_to(tmp_path / "stage")
     name = broken.path.name
     why = "a defect in nodescan (ZeroDivisionError: planted); please report it"
     assert told == [f"{name}: read where it lies, not copied: {why}"]
