@@ -80,18 +80,16 @@ def run_demo(folder: Path, viewer: Viewer, *, model: str | None, device: str, co
     slides, results = folder / "slides", folder / "results"
     _check_ours(slides)
     prepare_folder(slides)
-    truths: list[PhantomTruth] = []
-    paths: list[Path] = []
+    made: dict[Path, PhantomTruth] = {}
     for plan in demo_plans():
-        path = _phantom_file(slides, plan)
         viewer.note(f"making phantom {plan.name}")
-        truths.append(make_phantom(path, plan))
-        paths.append(path)
-    inputs = tuple(map(str, paths))
+        path = _phantom_file(slides, plan)
+        made[path] = make_phantom(path, plan)
+    inputs = tuple(map(str, made))
     request = BatchRequest(inputs, results, model=model, device=device, command=command, slots=0, force=True)
     batch = run_batch(request, viewer)
     reports = {report.slide.path.name: report for report in batch.reports}
-    compared = [_compared(truth, reports[path.name], results) for truth, path in zip(truths, paths, strict=True)]
+    compared = [_compared(truth, reports[path.name], results) for path, truth in made.items()]
     return DemoResult(tuple(compared))
 
 

@@ -1,6 +1,8 @@
 """Small stand-ins that behave: a predictor that knows tumour by its colour, and slide files painted for it."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
@@ -10,6 +12,9 @@ from nodescan.batch.progress import Viewer
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity, SlideReport
+
+if TYPE_CHECKING:  # worker processes import this, and wait for all that it loads
+    import pytest
 
 PINK, PURPLE = (175, 98, 150), (110, 60, 150)
 
@@ -37,24 +42,42 @@ class ColourPredictor:
         return np.where(green < 0.31, 0.98, 0.04 * (1 - green)).astype(np.float32)
 
 
+class Busy(ColourPredictor):
+    """A colour predictor that does something else before its first answer."""
+
+    def __init__(self, deed: Callable[[], object]) -> None:
+        super().__init__()
+        self.deed: Callable[[], object] | None = deed
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.deed is not None:
+            self.deed()
+            self.deed = None
+        return super().predict(tiles)
+
+
+def scan_with(predictor: ColourPredictor, patch: "pytest.MonkeyPatch") -> None:
+    """Have scans in this process use the predictor, whatever model they open."""
+    patch.setattr("nodescan.inference.slots.open_in_slot", lambda folder, *, device, slot: (predictor, 1))
+
+
 class Listener(Viewer):
-    """Keeps what it is told."""
+    """Keeps what it is told. scanned: the slides that were finished."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.events: list[tuple[str, object]] = []
+        self.notes: list[str] = []
+        self.errors: list[str] = []
+        self.scanned: list[str] = []
 
-    def slide_started(self, slide_id: str, tiles: int) -> None:
-        self.events.append(("started", slide_id))
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
-        self.events.append(("finished", report.slide.slide_id))
+        self.scanned.append(report.slide.slide_id)
 
     def error(self, line: str) -> None:
-        self.events.append(("error", line))
-
-    def errors(self) -> list[str]:
-        return [str(what) for event, what in self.events if event == "error"]
+        self.errors.append(line)
 
 
 def silent(_text: str) -> None:

@@ -23,8 +23,7 @@ from nodescan.batch.request import BatchRequest
 from nodescan.benchmarks import speed
 from nodescan.cli import main
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
-from nodescan.inference import slots
-from tests.fakes import ColourPredictor, paint_slide
+from tests.fakes import ColourPredictor, paint_slide, scan_with
 
 Capture = pytest.CaptureFixture[str]
 
@@ -50,7 +49,7 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(batch, "find_model", lambda name: Path(name or "released"))
         card = SimpleNamespace(geometry=lambda: predictor.geometry, sha256=str)
         monkeypatch.setattr(batch, "load_card", lambda folder: card)
-        monkeypatch.setattr(slots, "open_in_slot", lambda folder, *, device, slot: (predictor, 1))
+        scan_with(predictor, monkeypatch)
 
     return use
 

@@ -88,7 +88,7 @@ def test_a_batch_without_threads_for_its_slots_is_one_error(refuse: Refuse, tmp_
 def test_a_slide_without_threads_fails_and_says_why(name: str, refuse: Refuse, tmp_path: Path) -> None:
     """It is no defect, and the batch goes on."""
     (tmp_path / "out").mkdir()
-    tools = SlideTools(tmp_path / "out", open_slide, ColourPredictor(), load_config(), ("json", "html"))
+    tools = SlideTools(tmp_path / "out", ColourPredictor(), load_config(), ("json", "html"), open_slide)
     refs = [SlideRef(slide, paint_slide(tmp_path / f"{slide}.tif", tumour_um=400)) for slide in "ab"]
     refuse(name)
     result = scan_all(refs, in_this_process(tools), PlainViewer(), kept={})

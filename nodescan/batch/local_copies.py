@@ -3,10 +3,9 @@
 import os
 import queue
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_hex
@@ -100,14 +99,6 @@ class LocalCopies:
     def stop(self) -> None:
         """Copy no more; whoever waits for a copy gets CancelledError."""
         self._stop.set()
-
-    @contextmanager
-    def stopped_after(self) -> Iterator[None]:
-        """Stop copying where the block is left, before anything is removed: scans may still be ending."""
-        try:
-            yield
-        finally:
-            self.stop()
 
     def _taken(self, ref: SlideRef) -> _Copy:
         """The slide's copy, begun now if it wasn't ahead of time; that of the next slide is begun behind it."""

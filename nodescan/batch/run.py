@@ -249,8 +249,11 @@ def _scanning(
             yield executor, scan
         return
     copies = local_copies(refs, folder.path, viewer.note, stall_s=folder.stall_s)
-    with copies, tools.executor as executor, copies.stopped_after():
-        yield executor, partial(copies.scan, scan=scan)
+    with copies, tools.executor as executor:
+        try:
+            yield executor, partial(copies.scan, scan=scan)
+        finally:
+            copies.stop()  # before the executor waits for scans that are still ending
 
 
 def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> list[str]:

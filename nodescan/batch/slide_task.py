@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -43,15 +43,22 @@ FAILURE_REPORTS = ("json", "html")
 
 
 @dataclass(frozen=True, slots=True)
-class SlideTools:
-    """What a slide is scanned with, in the process that scans it. folder: of the run; reports: of CHOICES."""
+class ReportTools:
+    """What a slide's report is written with, in whichever process. folder: of the run; reports: of CHOICES."""
 
     folder: Path
-    open_slide: OpenSlideFile
-    predictor: TilePredictor
+    predictor: PredictorFacts
     config: Config
     reports: tuple[str, ...]
-    rules: RunRules = NO_RULES
+    rules: RunRules = field(default=NO_RULES, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SlideTools(ReportTools):
+    """What a slide is scanned with, in the process that scans it."""
+
+    predictor: TilePredictor
+    open_slide: OpenSlideFile
 
 
 class ScanOne(Protocol):
@@ -61,20 +68,15 @@ class ScanOne(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunTools:
+class RunTools(ReportTools):
     """What holds for every slide of a run, in whichever process it is scanned.
 
     copy_folder: where slides are copied to ahead of use; None: they are read where they lie. executor: where `scan` is
     called. pending: how many slides are handed to it at a time.
     """
 
-    folder: Path
-    config: Config
-    reports: tuple[str, ...]
     command: tuple[str, ...] = ()
-    rules: RunRules = NO_RULES
     copy_folder: CopyFolder | None = None
-    predictor: PredictorFacts
     executor: Executor
     pending: int
     scan: ScanOne
@@ -120,7 +122,7 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport
     return report
 
 
-def lost_slide(ref: SlideRef, error: SlideError, *, tools: SlideTools | RunTools, viewer: Viewer) -> SlideReport:
+def lost_slide(ref: SlideRef, error: SlideError, *, tools: ReportTools, viewer: Viewer) -> SlideReport:
     """What is said of a slide whose process ended or was ended, so that it can't say it itself."""
     viewer.error(_with_id(ref, str(error)))
     failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.folder)))
@@ -160,7 +162,7 @@ def _with_id(ref: SlideRef, line: str) -> str:
     return f"{name} ({ref.slide_id}){line.removeprefix(name)}"
 
 
-def _write(result: SlideResult, tools: SlideTools | RunTools, names: tuple[str, ...]) -> None:
+def _write(result: SlideResult, tools: ReportTools, names: tuple[str, ...]) -> None:
     """The slide's folder, while the run's folder is still this run's. Raises OutputError and LockLostError."""
     tools.rules.may_write()
     folder = tools.folder / result.report.slide.slide_id
@@ -168,7 +170,7 @@ def _write(result: SlideResult, tools: SlideTools | RunTools, names: tuple[str, 
 
 
 def _written_failure(
-    failure: SlideResult, tools: SlideTools | RunTools, provenance: Provenance, *, viewer: Viewer
+    failure: SlideResult, tools: ReportTools, provenance: Provenance, *, viewer: Viewer
 ) -> SlideReport:
     """The failure's report, written as far as that can be done: where a writer breaks, report.json alone."""
     report = replace(failure.report, model=tools.predictor.model, provenance=provenance)
@@ -225,7 +227,7 @@ def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) 
     return flag
 
 
-def _provenance(tools: SlideTools | RunTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
+def _provenance(tools: ReportTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
     """Of a slide that was never read, so without a fingerprint."""
     return Provenance(
         versions=versions(),

@@ -4,7 +4,7 @@ import pkgutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nodescan.batch.copy_folder import CopyFolder
@@ -20,6 +20,7 @@ from nodescan.domain.report import ModelIdentity, SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceLostError, LockLostError, OutputError, UsageError, WorkerError
 from nodescan.inference.card import load_card
+from nodescan.interfaces import PredictorFacts
 from nodescan.slides import open_slide
 from nodescan.whole_files import remove_parts
 
@@ -40,44 +41,30 @@ def opened(
 ) -> Iterator[RunTools]:
     """What the run scans with, its model open: here, on a cluster, or in worker processes that end with the block."""
     copy_folder = None if request.stage is None else CopyFolder(request.stage, request.stall_minutes * 60)
+    asked = partial(replace, command=request.command, copy_folder=copy_folder)
     if request.slots == 0:
         predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
-        tools = SlideTools(job.folder, open_slide, predictor, config, job.reports, job.rules)
-        yield in_this_process(tools, command=request.command, copy_folder=copy_folder)
+        tools = SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules)
+        yield asked(in_this_process(tools))
         return
     model = load_card(job.model).identity()
     with _processes(request, job, first=first, viewer=viewer) as executor:
         said = executor.opened
-        yield RunTools(
-            folder=job.folder,
-            config=config,
-            reports=job.reports,
-            command=request.command,
-            rules=job.rules,
-            copy_folder=copy_folder,
-            predictor=RemotePredictor(model, said.device, said.precision, said.batch_size),
-            executor=executor,
-            pending=executor.pending,
-            scan=executor.scan,
-        )
+        predictor = RemotePredictor(model, said.device, said.precision, said.batch_size)
+        yield asked(in_processes(executor, job, config, predictor))
 
 
-def in_this_process(
-    tools: SlideTools, *, command: tuple[str, ...] = (), copy_folder: CopyFolder | None = None
-) -> RunTools:
+def in_this_process(tools: SlideTools) -> RunTools:
     """A run whose slides are scanned by `tools`, one after another."""
-    return RunTools(
-        folder=tools.folder,
-        config=tools.config,
-        reports=tools.reports,
-        command=command,
-        rules=tools.rules,
-        copy_folder=copy_folder,
-        predictor=tools.predictor,
-        executor=InProcess(),
-        pending=1,
-        scan=partial(_scan_here, tools=tools),
-    )
+    scan = partial(_scan_here, tools=tools)
+    given = tools.folder, tools.predictor, tools.config, tools.reports
+    return RunTools(*given, rules=tools.rules, executor=InProcess(), pending=1, scan=scan)
+
+
+def in_processes(executor: SlideExecutor, job: ScanJob, config: Config, predictor: PredictorFacts) -> RunTools:
+    """A run of `job` whose slides are scanned by the processes of `executor`, which have that predictor."""
+    given = job.folder, predictor, config, job.reports
+    return RunTools(*given, rules=job.rules, executor=executor, pending=executor.pending, scan=executor.scan)
 
 
 def _scan_here(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport:

@@ -48,10 +48,14 @@ class ScanJob:
     made_with: tuple[str, int] | None = None
 
     @property
+    def ticket(self) -> Ticket:
+        """Of the run that handed the job out."""
+        return Ticket(self.folder / LOCK_FILE, self.run_id)
+
+    @property
     def rules(self) -> RunRules:
-        """The rules of the run that handed the job out; without a ticket where it holds no lock."""
-        ticket = Ticket(self.folder / LOCK_FILE, self.run_id) if self.run_id else None
-        return RunRules(self.max_unread_percent, ticket)
+        """The rules of that run; without a ticket where it holds no lock."""
+        return RunRules(self.max_unread_percent, self.ticket if self.run_id else None)
 
 
 def job_line(job: ScanJob, slot: int) -> bytes:

@@ -98,7 +98,7 @@ def _open(job: ScanJob, slot: int) -> tuple[SlideTools, int]:
     if job.card_sha256 and load_card(job.model).sha256() != job.card_sha256:
         raise ModelError(f"{job.model}: the model was changed while the run went on; run again, or put it back")
     config = parse_config(job.config_text, job.config_name)
-    return SlideTools(job.folder, open_slide, predictor, config, job.reports, job.rules), parallel
+    return SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules), parallel
 
 
 def _next(heard: "queue.SimpleQueue[bytes]") -> Message:

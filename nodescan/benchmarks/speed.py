@@ -171,15 +171,12 @@ def _median_rates(
     ref: SlideRef, survey: Survey, batch: NDArray[np.uint8], *, predictor: TilePredictor, progress: Viewer
 ) -> Rates:
     scans: list[_Scan] = []
-
-    def decode() -> float:
-        return _on_fresh(ref, lambda slide: _decode(slide, survey, predictor))
-
-    def whole() -> float:
-        return _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, scans))
-
-    _warm_up(lambda: _compute(batch, predictor), progress)
-    stages = {"decode": decode, "network": lambda: _compute(batch, predictor), "end to end": whole}
+    stages: dict[str, Callable[[], float]] = {
+        "decode": lambda: _on_fresh(ref, lambda slide: _decode(slide, survey, predictor)),
+        "network": lambda: _compute(batch, predictor),
+        "end to end": lambda: _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, scans)),
+    }
+    _warm_up(stages["network"], progress)
     measured: dict[str, list[float]] = {name: [] for name in stages}
     for turn in range(1, _ROUNDS + 1):
         for name, stage in stages.items():

@@ -24,16 +24,26 @@ from nodescan.cli import main
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import OutputError
-from nodescan.inference import slots
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from nodescan.slides.files import files_of_slide, fingerprint, state_of
-from tests.fakes import ColourPredictor, paint_slide
+from tests.fakes import ColourPredictor, paint_slide, scan_with
 from tests.slides.made_dicom import write_dicom
 
 
 def report(ref: SlideRef) -> SlideReport:
     return SlideReport(ref, Status.INCOMPLETE, None, False)
+
+
+class Scan:
+    """Finds nothing, and keeps where each slide was read."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+
+    def __call__(self, given: SlideRef) -> SlideReport:
+        self.paths.append(given.path)
+        return report(given)
 
 
 def mrxs(folder: Path) -> Path:
@@ -151,17 +161,12 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
             source.write_bytes(b"longer than before")
 
     monkeypatch.setattr(copies_module, "_take_times", spoil)
-    scanned: list[Path] = []
-
-    def scan(given: SlideRef) -> SlideReport:
-        scanned.append(given.path)
-        return report(given)
-
+    scan = Scan()
     with local_copies([], tmp_path / "local", told.append, stall_s=60) as copies:
         for ref in (short, changed, gone):
             copies.scan(ref, scan)
         assert copied_in(copies) == set()
-    assert scanned == [short.path, changed.path, gone.path]
+    assert scan.paths == [short.path, changed.path, gone.path]
     assert [line.split("copied: ")[1] for line in told] == [
         "the copy of s0.svs has 1 bytes, not 2",
         "s1.svs was changed while it was copied",
@@ -171,7 +176,7 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
 
 def test_a_copy_of_files_of_two_slides_is_never_scanned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One of several files that is replaced once it was copied belongs to another slide than the rest."""
-    path, told, seen = mrxs(tmp_path / "in"), [], []
+    path, told, scan = mrxs(tmp_path / "in"), [], Scan()
     copy_times = copies_module._take_times
 
     def replace_copied(source: Path, target: Path) -> None:
@@ -181,14 +186,9 @@ def test_a_copy_of_files_of_two_slides_is_never_scanned(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(copies_module, "_take_times", replace_copied)
     assert files_of_slide(path)[0] != path
-
-    def scan(given: SlideRef) -> SlideReport:
-        seen.append(given.path)
-        return report(given)
-
     with local_copies([], tmp_path / "local", told.append, stall_s=60) as copies:
         copies.scan(SlideRef("m", path), scan)
-    assert seen == [path]
+    assert scan.paths == [path]
     assert told == ["m.mrxs: read where it lies, not copied: m.mrxs was changed while it was copied"]
 
 
@@ -246,21 +246,16 @@ def test_whoever_waits_for_a_disk_that_hangs_hears_that_the_run_was_stopped(
 def test_copying_goes_on_once_the_disk_answers_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One slide is given up, and those after it are copied again."""
     (hung, later), disk = slides(tmp_path / "in", 2), HungDisk(monkeypatch)
-    places: list[Path] = []
-
-    def scan(given: SlideRef) -> SlideReport:
-        places.append(given.path)
-        return report(given)
-
+    scan = Scan()
     with local_copies([], tmp_path / "local", lambda line: None, stall_s=0.5) as copies:
         copies.scan(hung, scan)
-        assert places == [hung.path]
+        assert scan.paths == [hung.path]
         disk.released.set()
         ends = time.monotonic() + 60
-        while not places[-1].is_relative_to(tmp_path / "local") and time.monotonic() < ends:
+        while not scan.paths[-1].is_relative_to(tmp_path / "local") and time.monotonic() < ends:
             time.sleep(0.02)
             copies.scan(later, scan)
-    assert places[-1].is_relative_to(tmp_path / "local")
+    assert scan.paths[-1].is_relative_to(tmp_path / "local")
 
 
 def test_a_disk_with_coarser_times_of_files_is_not_copied_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,15 +265,10 @@ def test_a_disk_with_coarser_times_of_files_is_not_copied_to(tmp_path: Path, mon
     monkeypatch.setattr(
         copies_module, "_take_times", lambda source, target: os.utime(target, (1_500_000_000, 1_500_000_000))
     )
-    scanned: list[Path] = []
-
-    def scan(given: SlideRef) -> SlideReport:
-        scanned.append(given.path)
-        return report(given)
-
+    scan = Scan()
     with local_copies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
         copies.scan(ref, scan)
-    assert scanned == [ref.path]
+    assert scan.paths == [ref.path]
     assert told == ["s0.svs: read where it lies, not copied: the disk of the copies keeps coarser times of files"]
 
 
@@ -299,8 +289,7 @@ def test_once_stopped_nothing_more_is_copied(tmp_path: Path) -> None:
     """Whoever waits hears of it rather than scan half a slide; all is removed."""
     (ref,) = slides(tmp_path / "in", 1)
     with local_copies([ref], tmp_path / "local", print, stall_s=60) as copies:
-        with copies.stopped_after():
-            pass
+        copies.stop()
         with pytest.raises(CancelledError):
             copies.scan(ref, report)
     assert list((tmp_path / "local").iterdir()) == []
@@ -378,7 +367,7 @@ def test_a_copy_is_this_users_whatever_the_slides_permissions(tmp_path: Path) ->
 
 def test_a_stage_that_cannot_be_written_costs_no_older_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slip in the command, refused before the run touches what an earlier one made."""
-    monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (ColourPredictor(), 1))
+    scan_with(ColourPredictor(), monkeypatch)
     monkeypatch.chdir(tmp_path)
     paint_slide(tmp_path / "a.tif")
     (tmp_path / "file").write_bytes(b"")
@@ -392,7 +381,7 @@ def test_a_stage_that_cannot_be_written_costs_no_older_report(tmp_path: Path, mo
 
 def test_a_run_with_stage_reports_the_slides_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole command: read from copies, named and fingerprinted as the originals, and kept by the next run."""
-    monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (ColourPredictor(), 1))
+    scan_with(ColourPredictor(), monkeypatch)
     monkeypatch.chdir(tmp_path)
     original = paint_slide(tmp_path / "archive" / "a.tif", tumour_um=400)
     opened: list[Path] = []
@@ -429,17 +418,12 @@ def test_a_defect_in_copying_is_told_with_its_cause_and_the_next_slide_is_copied
 
     monkeypatch.setattr("nodescan.batch.local_copies.files_of_slide", files)
     told: list[str] = []
-    seen: list[Path] = []
-
-    def scan(ref: SlideRef) -> SlideReport:
-        seen.append(ref.path)
-        return report(ref)
-
+    scan = Scan()
     with local_copies([broken, whole], tmp_path / "stage", told.append, stall_s=60) as copies:
         for ref in (broken, whole):
             copies.scan(ref, scan)
-    assert seen[0] == broken.path
-    assert seen[1].is_relative_to(tmp_path / "stage")
+    assert scan.paths[0] == broken.path
+    assert scan.paths[1].is_relative_to(tmp_path / "stage")
     name = broken.path.name
     why = "a defect in nodescan (ZeroDivisionError: planted); please report it"
     assert told == [f"{name}: read where it lies, not copied: {why}"]

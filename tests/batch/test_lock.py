@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.batch import lock as run_lock
 from nodescan.batch.lock import LOCK_FILE, SILENT_S, Holder, held, process_start, read_holder, take, this_process
 from nodescan.errors import LockLostError, OutputError
 
@@ -246,7 +245,6 @@ def test_processes_are_told_apart_by_when_they_began() -> None:
     assert process_start(os.getpid()) is not None
     assert process_start(dead_pid()) is None
     assert process_start(2**70) is None
-    assert run_lock.process_start(os.getpid()) == process_start(os.getpid())
 
 
 def test_a_killed_run_leaves_a_lock_that_the_next_one_takes(tmp_path: Path) -> None:

@@ -1,26 +1,24 @@
 """A run again into the same folder: what is whole and the same is kept, anything else is redone and says why."""
 
-import csv
 import errno
 import json
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from nodescan.batch import resume
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.limits import MAX_UNREAD_PERCENT
-from nodescan.batch.lock import LOCK_FILE, RunRules, held
+from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.batch.request import BatchRequest
 from nodescan.batch.resume import Recipe, Sorted, sort_out
 from nodescan.batch.run import BatchResult, run_batch, scan_all
-from nodescan.batch.slide_task import RunTools
+from nodescan.batch.tools import in_processes
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
@@ -34,34 +32,23 @@ from nodescan.reports import CHOICES
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.discovery import find_slides
 from nodescan.whole_files import PART_SUFFIX
-from tests.fakes import ColourPredictor, Listener, paint_slide
+from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
+from tests.faults.accounting import rows
 
 Run = Callable[..., BatchResult]
-
-
-class Hearer(Listener):
-    """Keeps notes too."""
-
-    def note(self, text: str) -> None:
-        self.events.append(("note", text))
-
-    def scanned(self) -> list[str]:
-        return [str(what) for event, what in self.events if event == "finished"]
-
-    def redone(self) -> list[str]:
-        return [str(what) for event, what in self.events if event == "note" and "redone" in str(what)]
 
 
 class Place:
     """A folder with slides, run in this process with the colour predictor."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.out = folder, folder / "out"
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self.out, self.patch = folder, folder / "out", patch
         self.predictor = ColourPredictor()
-        self.heard = Hearer()
+        self.heard = Listener()
 
     def run(self, **asked: object) -> BatchResult:
-        self.heard = Hearer()
+        self.heard = Listener()
+        scan_with(self.predictor, self.patch)
         request = BatchRequest(
             inputs=tuple(str(path) for path in sorted(self.folder.glob("*.tif"))), folder=self.out, slots=0
         )
@@ -73,9 +60,11 @@ class Place:
         recipe = Recipe(self.predictor.model, load_config().sha256, CHOICES, MAX_UNREAD_PERCENT)
         return sort_out(refs, self.out, replace(recipe, **change))  # pyright: ignore[reportArgumentType]
 
+    def redone(self) -> list[str]:
+        return [text for text in self.heard.notes if "redone" in text]
+
     def rows(self) -> list[dict[str, str]]:
-        with (self.out / "summary.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
+        return rows(self.out)
 
     def record(self) -> dict[str, object]:
         return json.loads((self.out / "run.json").read_text())
@@ -84,29 +73,26 @@ class Place:
 @pytest.fixture(scope="module")
 def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One slide with tumour and one without, and a run's results beside them."""
-    made = Place(tmp_path_factory.mktemp("done"))
-    paint_slide(made.folder / "a.tif", tumour_um=400)
-    paint_slide(made.folder / "b.tif")
+    folder = tmp_path_factory.mktemp("done")
+    paint_slide(folder / "a.tif", tumour_um=400)
+    paint_slide(folder / "b.tif")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (made.predictor, 1))
-        made.run()
-    return made.folder
+        Place(folder, patch).run()
+    return folder
 
 
 @pytest.fixture
 def place(done_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A copy of what was done once, down to the times of change."""
-    made = Place(Path(shutil.copytree(done_once, tmp_path / "place")))
-    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (made.predictor, 1))
-    return made
+    return Place(Path(shutil.copytree(done_once, tmp_path / "place")), monkeypatch)
 
 
 def test_nothing_is_scanned_twice_and_every_row_stands(place: Place) -> None:
     """The second run opens no slide, and its rows and findings are those of the first."""
     before, files_before = place.rows(), {path: path.stat().st_mtime_ns for path in place.out.glob("*/*")}
     result = place.run()
-    assert place.heard.scanned() == []
-    assert place.heard.redone() == []
+    assert place.heard.scanned == []
+    assert place.redone() == []
     assert place.rows() == before
     assert {path: path.stat().st_mtime_ns for path in place.out.glob("*/*")} == files_before
     assert result.complete
@@ -150,25 +136,13 @@ def _cut_mark(place: Place) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
 
+def _write(place: Place, content: bytes) -> None:
+    (place.out / "a" / "report.json").write_bytes(content)
+
+
 def _change(place: Place, **change: object) -> None:
     path = place.out / "a" / "report.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-
-
-def _forge_class(place: Place) -> None:
-    _change(place, metastasis="macro", deposits=[])
-
-
-def _forge_size(place: Place) -> None:
-    _change(place, largest_deposit_um=1.0)
-
-
-def _stray_key(place: Place) -> None:
-    _change(place, verdict="benign")
-
-
-def _of_another_slide(place: Place) -> None:
-    _change(place, slide_id="b")
 
 
 def _endless_number(place: Place) -> None:
@@ -176,31 +150,14 @@ def _endless_number(place: Place) -> None:
     path.write_text(path.read_text().replace('"id": 1,', '"id": 1e999,'))
 
 
-def _huge_number(place: Place) -> None:
-    _change(place, tissue_area_mm2=10**400)
-
-
-def _name_of_no_file(place: Place) -> None:
-    _change(place, files={"a\0b": 1})
-
-
-def _name_of_no_text(place: Place) -> None:
-    _change(place, files={"\ud800": 1})
-
-
-def _no_json(place: Place) -> None:
-    (place.out / "a" / "report.json").write_bytes(b"\xff\x00" * 50)
-
-
-def _empty(place: Place) -> None:
-    (place.out / "a" / "report.json").write_bytes(b"")
-
-
 def _older_nodescan(place: Place) -> None:
     path = place.out / "a" / "report.json"
     content = json.loads(path.read_text())
     content["provenance"] = {key: value for key, value in content["provenance"].items() if key != "result_version"}
     path.write_text(json.dumps(content))
+
+
+DAMAGED = "its report is not whole (a/report.json: is damaged"
 
 
 @pytest.mark.parametrize(
@@ -212,22 +169,16 @@ def _older_nodescan(place: Place) -> None:
         (_cut_map, "probability.ome.tif is not whole"),
         (_delete_mark, "its report was not finished"),
         (_cut_mark, "its report is not whole (a/report.json: is no JSON"),
-        (
-            _forge_class,
-            "its report is not whole (a/report.json: is damaged (ValueError: class, sizes and number of foci",
-        ),
-        (
-            _forge_size,
-            "its report is not whole (a/report.json: is damaged (ValueError: class, sizes and number of foci",
-        ),
-        (_stray_key, "its report is not whole (a/report.json: verdict"),
-        (_of_another_slide, "it reports slide 'b'"),
-        (_endless_number, "its report is not whole (a/report.json: is damaged"),
-        (_huge_number, "its report is not whole (a/report.json: is damaged"),
-        (_name_of_no_file, "a\0b is missing"),
-        (_name_of_no_text, "\ud800 is missing"),
-        (_no_json, "is no JSON"),
-        (_empty, "is no JSON"),
+        (partial(_change, metastasis="macro", deposits=[]), f"{DAMAGED} (ValueError: class, sizes and number of foci"),
+        (partial(_change, largest_deposit_um=1.0), f"{DAMAGED} (ValueError: class, sizes and number of foci"),
+        (partial(_change, verdict="benign"), "its report is not whole (a/report.json: verdict"),
+        (partial(_change, slide_id="b"), "it reports slide 'b'"),
+        (_endless_number, DAMAGED),
+        (partial(_change, tissue_area_mm2=10**400), DAMAGED),
+        (partial(_change, files={"a\0b": 1}), "a\0b is missing"),
+        (partial(_change, files={"\ud800": 1}), "\ud800 is missing"),
+        (partial(_write, content=b"\xff\x00" * 50), "is no JSON"),
+        (partial(_write, content=b""), "is no JSON"),
         (_older_nodescan, f"(result version 0, now {RESULT_VERSION})"),
     ],
 )
@@ -248,12 +199,12 @@ def test_what_is_redone_is_whole_again(place: Place) -> None:
     _touch(place)
     _delete_page(place)
     result = place.run()
-    assert place.heard.scanned() == ["a"]
-    assert place.heard.redone() == ["a: redone: the slide file changed since"]
+    assert place.heard.scanned == ["a"]
+    assert place.redone() == ["a: redone: the slide file changed since"]
     assert [row["largest_deposit_um"] for row in place.rows()] == [row["largest_deposit_um"] for row in before]
     assert (result.kept, result.complete) == (1, True)
     place.run()
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
 
 
 def test_a_report_of_another_file_of_that_name_is_not_replaced(place: Place) -> None:
@@ -263,7 +214,7 @@ def test_a_report_of_another_file_of_that_name_is_not_replaced(place: Place) -> 
     elsewhere.mkdir()
     moved = Path(shutil.copy2(place.folder / "a.tif", elsewhere))
     place.run(inputs=(str(moved),))
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
     report = (place.out / "a" / "report.json").read_bytes()
     assert b"elsewhere" not in report
     paint_slide(moved, tumour_um=500)
@@ -286,7 +237,7 @@ def test_reports_that_do_not_say_where_their_slide_lay_are_taken_as_before(place
     assert place.run().kept == 2
     _rewrite_a_byte(place)
     place.run()
-    assert place.heard.redone() == ["a: redone: the slide file changed since"]
+    assert place.redone() == ["a: redone: the slide file changed since"]
 
 
 def test_other_settings_redo_every_slide(place: Place) -> None:
@@ -326,9 +277,9 @@ def test_other_options_that_bear_on_the_result_redo(place: Place, asked: dict[st
     """A spacing that is given, the share that may be unread."""
     (place.folder / "b.tif").unlink()
     place.run(**asked)
-    assert place.heard.redone() == [f"a: redone: {why}"]
+    assert place.redone() == [f"a: redone: {why}"]
     place.run(**asked)
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
 
 
 def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: Place) -> None:
@@ -336,37 +287,36 @@ def test_a_pixel_size_given_for_others_redoes_no_slide_that_has_its_own(place: P
     lost where none is given later; another one redoes."""
     paint_slide(place.folder / "c.tif", spacing_um=None)
     place.run()
-    assert place.heard.scanned() == ["c"]
+    assert place.heard.scanned == ["c"]
     place.run(mpp_um=0.95)
-    assert place.heard.scanned() == ["c"]
-    assert not any("given earlier" in str(what) for event, what in place.heard.events if event == "note")
+    assert place.heard.scanned == ["c"]
+    assert not any("given earlier" in text for text in place.heard.notes)
     place.run()
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
     assert [row["status"] for row in place.rows()] == ["complete"] * 3
     said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
-    assert ("note", f"{said}: c 0.95 um") in place.heard.events
+    assert f"{said}: c 0.95 um" in place.heard.notes
     place.run(mpp_um=0.96)
-    assert place.heard.redone() == ["c: redone: another pixel size is given (--mpp)"]
+    assert place.redone() == ["c: redone: another pixel size is given (--mpp)"]
     place.run(mpp_um=0.5)
-    assert place.heard.redone() == ["c: redone: another pixel size is given (--mpp)"]
+    assert place.redone() == ["c: redone: another pixel size is given (--mpp)"]
     assert [row["status"] for row in place.rows()] == ["complete"] * 3
     place.run(mpp_um=0.95)
-    assert not any("contradicts" in str(what) for event, what in place.heard.events)
+    assert not any("contradicts" in text for text in (*place.heard.notes, *place.heard.errors))
 
 
 def test_a_kept_report_that_the_given_size_contradicts_is_an_error(place: Place) -> None:
     """It is no result of what was asked for, so that the run has failed as a first one would, however quiet."""
     result = place.run(mpp_um=0.5)
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
     assert [row["status"] for row in place.rows()] == ["complete"] * 2
     assert result.contradicted == ("a", "b")
     assert not result.complete
     assert (
-        "error",
         "kept as measured with their files' own pixel size, which the given one contradicts: a, b; leave the given "
-        "one out for these, or add --override-mpp if the files are wrong",
-    ) in place.heard.events
-    assert not any("same files and settings" in str(what) for _, what in place.heard.events)
+        "one out for these, or add --override-mpp if the files are wrong"
+    ) in place.heard.errors
+    assert not any("same files and settings" in text for text in place.heard.notes)
     assert place.run().complete
 
 
@@ -385,7 +335,7 @@ def test_a_kept_report_that_its_row_contradicts_is_refused(place: Place) -> None
     files |= {"b": "0.5", "c": ""}
     with pytest.raises(UsageError, match=r"line 3: mpp is 0\.5, but the report of slide 'b' .* --override-mpp"):
         run()
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
     assert (place.out / "patients.json").read_bytes() == stages
     files |= {"b": ""}
     assert run(mpp_um=0.5).contradicted == ("a", "b")
@@ -400,9 +350,9 @@ def test_a_pixel_size_taken_out_of_a_manifest_rules_no_longer(place: Place) -> N
     for mpp, status, scanned in (("0.95", "complete", ["c"]), ("0.95", "complete", []), ("", "unmeasurable", ["c"])):
         table.write_text(f"patient_id,node_id,path,mpp\np,1,c.tif,{mpp}\n")
         place.run(inputs=(), manifest=table)
-        assert place.heard.scanned() == scanned
+        assert place.heard.scanned == scanned
         assert [row["status"] for row in place.rows()] == [status]
-    assert place.heard.redone() == ["c: redone: its pixel size is not given any more (the manifest's mpp)"]
+    assert place.redone() == ["c: redone: its pixel size is not given any more (the manifest's mpp)"]
 
 
 def test_the_page_of_a_run_tells_its_patients(place: Place) -> None:
@@ -437,9 +387,9 @@ def test_a_disk_that_is_away_costs_no_finished_slide_its_report(place: Place, tm
     place.run(force=True)
     away.rename(tmp_path / "gone")
     place.run()
-    assert place.heard.redone() == []
+    assert place.redone() == []
     assert [row["status"] for row in place.rows()] == ["complete"] * 2
-    assert ("note", "kept, though their files can't be looked at now: a, b") in place.heard.events
+    assert "kept, though their files can't be looked at now: a, b" in place.heard.notes
 
 
 def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_asked_for(place: Place) -> None:
@@ -451,12 +401,12 @@ def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_ask
     here.rename(gone)
     before = (place.out / "a" / "report.json").read_bytes()
     place.run(max_unread_percent=4.0)
-    assert place.heard.scanned() == ["a", "b"]
+    assert place.heard.scanned == ["a", "b"]
     kept = place.out / "earlier-reports" / "a"
     assert (kept / "report.json").read_bytes() == before
     assert (kept / "report.html").is_file()
     said = "a: its file can't be looked at, so its report, not as asked for now (--max-unread was 5, is 4), is kept in"
-    assert ("note", f"{said} earlier-reports/a") in place.heard.events
+    assert f"{said} earlier-reports/a" in place.heard.notes
     assert [row["status"] for row in place.rows()] == ["failed", "complete"]
     assert [(report.slide_id, report.status) for report in read_reports(place.out)] == [
         ("a", Status.FAILED),
@@ -490,14 +440,14 @@ def test_a_faster_precision_is_redone_only_where_float32_is_asked_for(
     assert place.sorted(reference=True).redone == ([("a", why)] if redone else [])
     monkeypatch.setattr(slots, "open_reference_in_slot", lambda model, *, device, slot: (place.predictor, 1))
     place.run(precision="float32")
-    assert place.heard.scanned() == (["a"] if redone else [])
+    assert place.heard.scanned == (["a"] if redone else [])
 
 
 def test_force_redoes_all(place: Place) -> None:
     """And says nothing of reasons."""
     result = place.run(force=True)
-    assert place.heard.scanned() == ["a", "b"]
-    assert place.heard.redone() == []
+    assert place.heard.scanned == ["a", "b"]
+    assert place.redone() == []
     assert result.kept == 0
 
 
@@ -513,14 +463,14 @@ def test_what_failed_is_tried_again_and_named(place: Place) -> None:
     """run.json names it, the others are kept, and once mended it stands in the summary like them."""
     (place.folder / "c.tif").write_bytes(b"no slide")
     result = place.run()
-    assert place.heard.scanned() == ["c"]
+    assert place.heard.scanned == ["c"]
     assert place.record()["redo"] == ["c"]
     assert [row["status"] for row in place.rows()] == ["complete", "complete", "failed"]
     assert not result.complete
     paint_slide(place.folder / "c.tif")
     place.run()
-    assert place.heard.scanned() == ["c"]
-    assert place.heard.redone() == ["c: redone: it was failed: tried again"]
+    assert place.heard.scanned == ["c"]
+    assert place.redone() == ["c: redone: it was failed: tried again"]
     assert [row["status"] for row in place.rows()] == ["complete"] * 3
     assert place.record()["redo"] == []
 
@@ -544,7 +494,7 @@ def test_rows_of_slides_not_asked_for_go(place: Place) -> None:
     place.run(inputs=(str(place.folder / "b.tif"),))
     assert [row["slide_id"] for row in place.rows()] == ["b"]
     place.run(inputs=(str(place.folder / "b.tif"), str(place.folder / "a.tif")))
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
     assert [row["slide_id"] for row in place.rows()] == ["b", "a"]
 
 
@@ -555,7 +505,7 @@ def test_kept_slides_stage_their_patients(place: Place) -> None:
     first = place.run(inputs=(), manifest=manifest)
     patients = (place.out / "patients.csv").read_text()
     second = place.run(inputs=(), manifest=manifest)
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
     assert second.complete
     assert first.complete
     assert (place.out / "patients.csv").read_text() == patients
@@ -597,25 +547,14 @@ def test_a_submission_is_kept_beside_the_stages_of_a_run_again(place: Place) -> 
     write_staging(stage_reports(read_reports(place.out), read_slide_rows(manifest), CAMELYON17), place.out)
     submission = (place.out / "camelyon17_submission.csv").read_bytes()
     assert place.run(inputs=(), manifest=manifest).complete
-    notes = [str(what) for event, what in place.heard.events if event == "note"]
-    assert [text for text in notes if text.startswith("the stages by the table camelyon17: moved to patients-before-1")]
+    assert [
+        text
+        for text in place.heard.notes
+        if text.startswith("the stages by the table camelyon17: moved to patients-before-1")
+    ]
     assert (place.out / "patients-before-1" / "camelyon17_submission.csv").read_bytes() == submission
     assert json.loads((place.out / "patients.json").read_bytes())["mode"] == "ajcc8"
     assert not (place.out / "camelyon17_submission.csv").exists()
-
-
-class Robber(ColourPredictor):
-    """Does something to the output folder in the middle of a slide."""
-
-    def __init__(self, deed: Callable[[], None]) -> None:
-        super().__init__()
-        self.deed: Callable[[], None] | None = deed
-
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if self.deed is not None:
-            self.deed()
-            self.deed = None
-        return super().predict(tiles)
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -645,7 +584,7 @@ def test_an_older_report_that_cannot_be_removed_is_said(place: Place, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refuse)
         result = place.run(force=True)
-    assert "a/report.json: can't be written (Permission denied)" in place.heard.errors()[0]
+    assert "a/report.json: can't be written (Permission denied)" in place.heard.errors[0]
     assert result.reports[1].status is Status.COMPLETE
     assert not result.complete
 
@@ -662,10 +601,10 @@ def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, 
             place.out.rename(gone)
 
     page = (place.out / "a" / "report.html").read_bytes()
-    place.predictor = Robber(rob)
+    place.predictor = Busy(rob)
     with pytest.raises(LockLostError, match="this run no longer holds its output folder"):
         place.run(force=True)
-    assert place.heard.scanned() == []
+    assert place.heard.scanned == []
     if how == "taken":
         assert json.loads((place.out / LOCK_FILE).read_text())["run_id"] == "other"
         (place.out / LOCK_FILE).unlink()
@@ -690,16 +629,7 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
         opener = "tests.batch.worker_fakes:open_robbing"
         job = ScanJob(out, tmp_path / "model", "cpu", config.name, config.text, ("json",), opener, run_id=ticket.run_id)
         with LocalSlots(job, slots=1, stall_s=120) as executor:
-            tools = RunTools(
-                folder=out,
-                config=config,
-                reports=job.reports,
-                rules=RunRules(ticket=ticket),
-                predictor=ColourPredictor(),
-                executor=executor,
-                pending=executor.pending,
-                scan=executor.scan,
-            )
+            tools = in_processes(executor, job, config, ColourPredictor())
             with pytest.raises(LockLostError, match="no longer holds its output folder"):
                 scan_all(refs, tools, Listener(), kept={})
     assert sorted(path.name for path in out.iterdir()) == [LOCK_FILE, "run.json", "summary.csv"]  # as it began
@@ -712,11 +642,11 @@ def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(place: Place
 
     def second() -> None:
         try:
-            run_batch(BatchRequest(inputs=(str(place.folder / "b.tif"),), folder=place.out, slots=0), Hearer())
+            run_batch(BatchRequest(inputs=(str(place.folder / "b.tif"),), folder=place.out, slots=0), Listener())
         except OutputError as error:
             refusals.append(str(error))
 
-    place.predictor = Robber(second)
+    place.predictor = Busy(second)
     assert place.run(force=True).complete
     assert len(refusals) == 1
     assert f"process {os.getpid()} on " in refusals[0]
@@ -739,7 +669,7 @@ def test_a_disk_that_refuses_in_mid_run_damages_nothing(place: Place, monkeypatc
         result = place.run(force=True)
     assert [report.status for report in result.reports] == [Status.FAILED] * 2
     assert not result.complete
-    assert any("No space left on device" in line for line in place.heard.errors())
+    assert any("No space left on device" in line for line in place.heard.errors)
     kept = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
     assert {path: data for path, data in kept.items() if path.name not in changed} == {
         path: data for path, data in before.items() if path.name not in changed
@@ -753,8 +683,8 @@ def test_a_size_that_overruled_the_file_is_not_kept_once_it_is_taken_back(place:
     (place.folder / "b.tif").unlink()
     place.run(mpp_um=1.0, override_mpp=True)
     place.run()
-    assert place.heard.redone() == ["a: redone: another pixel size is given (--mpp)"]
-    assert place.heard.scanned() == ["a"]
+    assert place.redone() == ["a: redone: another pixel size is given (--mpp)"]
+    assert place.heard.scanned == ["a"]
 
 
 def test_a_file_that_is_away_has_no_report_of_its_namesake_elsewhere(place: Place, tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from nodescan import reports, scan
 from nodescan.batch import run as batch
@@ -28,7 +28,6 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8
 from nodescan.errors import ClusterError, OutputError, UsageError
 from nodescan.examination import Examination, examine
-from nodescan.inference import slots
 from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.manifest_run import manifest_slides
@@ -39,18 +38,8 @@ from nodescan.reports import report_names
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
-from tests.fakes import ColourPredictor, Listener, paint_slide
-
-
-class Teller(Listener):
-    """Keeps notes, too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
+from tests.faults.accounting import rows
 
 
 def tools(
@@ -60,16 +49,11 @@ def tools(
     opening: OpenSlideFile = open_slide,
     names: tuple[str, ...] = ("json", "html"),
 ) -> RunTools:
-    return in_this_process(SlideTools(folder, opening, predictor or ColourPredictor(), load_config(), names))
+    return in_this_process(SlideTools(folder, predictor or ColourPredictor(), load_config(), names, opening))
 
 
 def slides(*paths: Path) -> tuple[SlideRef, ...]:
     return find_slides([str(path) for path in paths], mpp_um=None, override_mpp=False)
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "summary.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture
@@ -102,7 +86,7 @@ def test_bad_slides_keep_their_rows_and_the_others_run(tmp_path: Path, out: Path
     assert [row["status"] for row in rows(out)] == ["failed", "unmeasurable", "complete"]
     assert [row["metastasis"] for row in rows(out)] == ["", "", "negative"]
     assert not result.complete
-    assert [line.split(":")[0] for line in viewer.errors()] == ["broken.svs", "bare.tif"]
+    assert [line.split(":")[0] for line in viewer.errors] == ["broken.svs", "bare.tif"]
     for slide_id in ("broken", "bare"):
         report = json.loads((out / slide_id / "report.json").read_text())
         assert report["metastasis"] is None
@@ -220,7 +204,7 @@ def test_an_error_tells_which_of_two_files_of_one_name(tmp_path: Path, out: Path
     listener = Listener()
     refs = slides(*paths, tmp_path / "other.tif")
     scan_all(refs, tools(out), listener, kept={})
-    told = [line.partition(": ")[0] for line in listener.errors()]
+    told = [line.partition(": ")[0] for line in listener.errors]
     assert told == [f"node.tif ({refs[0].slide_id})", f"node.tif ({refs[1].slide_id})", "other.tif"]
 
 
@@ -258,14 +242,7 @@ def test_working_directory_that_is_removed_meanwhile_ends_no_run(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was named from there was meant from there: each slide has its row, and run.json says that the run ended."""
-
-    class Removes(ColourPredictor):
-        def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-            if (tmp_path / "here").exists():
-                (tmp_path / "here").rmdir()
-            return super().predict(tiles)
-
-    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (Removes(), 1))
+    scan_with(Busy(partial(shutil.rmtree, tmp_path / "here")), monkeypatch)
     paint_slide(tmp_path / "a.tif")
     paint_slide(tmp_path / "b.tif")
     (tmp_path / "here").mkdir()
@@ -282,13 +259,7 @@ def test_patients_are_staged_where_the_manifest_is_gone_with_the_working_directo
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its rows were read whole: the slide that went with it leaves its patient undetermined, the other has a stage."""
-
-    class Removes(ColourPredictor):
-        def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-            shutil.rmtree(tmp_path / "here", ignore_errors=True)
-            return super().predict(tiles)
-
-    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (Removes(), 1))
+    scan_with(Busy(partial(shutil.rmtree, tmp_path / "here")), monkeypatch)
     (tmp_path / "here").mkdir()
     paint_slide(tmp_path / "here" / "a.tif")
     paint_slide(tmp_path / "b.tif")
@@ -318,7 +289,7 @@ def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
         slides(paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif")), tools(out), viewer, kept={}
     )
     assert [(row["status"], row["flags"]) for row in rows(out)] == [("failed", "not_written"), ("complete", "")]
-    assert "No space left" in viewer.errors()[0]
+    assert "No space left" in viewer.errors[0]
     assert rows(out)[0]["reason"].startswith("a/report.json: can't be written")
     assert not result.complete
 
@@ -329,7 +300,7 @@ def test_summary_that_cannot_be_written_is_no_success(tmp_path: Path, out: Path)
     viewer = Listener()
     result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), viewer, kept={})
     assert result.reports[0].status is Status.COMPLETE
-    assert "summary.csv" in viewer.errors()[0]
+    assert "summary.csv" in viewer.errors[0]
     assert not result.complete
 
 
@@ -452,7 +423,7 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
     review = tmp_path / "review.csv"
     review.write_text("slide_id,deposit_id,action,by\na,1,reject,Dr A\n")
     table = read_slide_rows(tmp_path / "m.csv")
-    given, told = tools(out), Teller()
+    given, told = tools(out), Listener()
 
     def reviewed(ref: SlideRef, viewer: Viewer) -> SlideReport:
         if ref.slide_id == "b":
@@ -504,7 +475,7 @@ def test_log_hears_of_patients_that_cannot_be_written(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are staged when the last slide is done, and the log is open until then."""
-    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (ColourPredictor(), 1))
+    scan_with(ColourPredictor(), monkeypatch)
     paint_slide(tmp_path / "a.tif")
     (tmp_path / "m.csv").write_text("path,patient_id\na.tif,A\n")
     (out / "patients.csv").mkdir()
@@ -520,8 +491,8 @@ def test_patients_that_the_next_manifest_lacks_are_told(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Week 2's manifest, run into the folder of week 1: whose pages go is said, once."""
-    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (ColourPredictor(), 1))
-    told = Teller()
+    scan_with(ColourPredictor(), monkeypatch)
+    told = Listener()
     for name in ("a", "b"):
         paint_slide(tmp_path / f"{name}.tif")
         (tmp_path / "m.csv").write_text(f"path,patient_id\n{name}.tif,{name}\n")
@@ -534,7 +505,7 @@ def test_patients_that_the_next_manifest_lacks_are_told(
 
 def test_slides_that_lie_among_the_pages_stay_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cohort with a folder for each patient, which is the output folder, too: pages are moved, no slides."""
-    monkeypatch.setattr(slots, "open_in_slot", lambda model, *, device, slot: (ColourPredictor(), 1))
+    scan_with(ColourPredictor(), monkeypatch)
     cohort = tmp_path / "cohort"
     first = paint_slide(cohort / "patients" / "p1" / "a.tif")
     (cohort / "manifest.csv").write_text("path,patient_id\npatients/p1/a.tif,p1\n")

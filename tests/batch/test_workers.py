@@ -1,6 +1,5 @@
 """Worker processes: whatever happens to one costs at most its slide, and none is left behind."""
 
-import csv
 import html
 import io
 import json
@@ -22,8 +21,8 @@ from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.record import RunRecord
 from nodescan.batch.run import BatchResult, scan_all
-from nodescan.batch.slide_task import RunTools, SlideTools, lost_slide
-from nodescan.batch.tools import in_this_process
+from nodescan.batch.slide_task import SlideTools, lost_slide
+from nodescan.batch.tools import in_processes, in_this_process
 from nodescan.batch.worker_messages import ScanJob, job_line, job_of, line_of, slide_line
 from nodescan.batch.worker_task import work
 from nodescan.batch.workers import Worker, share_of_cores
@@ -34,8 +33,9 @@ from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedErr
 from nodescan.inference.card import find_model
 from nodescan.slides import open_slide
 from tests.batch import worker_fakes
-from tests.batch.worker_fakes import PIDS
+from tests.batch.worker_fakes import PIDS, RUN
 from tests.fakes import ColourPredictor, Listener, paint_slide
+from tests.faults.accounting import rows
 from tests.waiting import PATIENCE_S, gone, until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,25 +51,11 @@ def job(tmp_path: Path, opener: str) -> ScanJob:
 
 def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float = PATIENCE_S) -> BatchResult:
     with LocalSlots(given, slots=slots, stall_s=stall_s) as executor:
-        tools = RunTools(
-            folder=given.folder,
-            config=load_config(),
-            reports=given.reports,
-            predictor=ColourPredictor(),
-            executor=executor,
-            pending=executor.pending,
-            scan=executor.scan,
-        )
-        return scan_all(refs, tools, PlainViewer(), kept={})
+        return scan_all(refs, in_processes(executor, given, load_config(), ColourPredictor()), PlainViewer(), kept={})
 
 
 def ref(path: Path) -> SlideRef:
     return SlideRef(slide_id=path.stem, path=path)
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "summary.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_slide_that_kills_its_worker_twice_is_failed_with_the_signal_and_the_others_complete(tmp_path: Path) -> None:
@@ -184,7 +170,7 @@ def test_run_without_worker_processes_ends_where_its_gpu_fails(tmp_path: Path) -
     """Every further slide would fail by the same broken context; none of them is called a defect or failed."""
     given = job(tmp_path, "open_on_failing_gpu")
     predictor, _ = worker_fakes.open_on_failing_gpu(given.model, device="cuda", slot=0)
-    tools = in_this_process(SlideTools(given.folder, open_slide, predictor, load_config(), given.reports))
+    tools = in_this_process(SlideTools(given.folder, predictor, load_config(), given.reports, open_slide))
     slides = [ref(paint_slide(tmp_path / f"{name}.tif", tumour_um=um)) for name, um in (("a", 0), ("b", 400), ("c", 0))]
     with pytest.raises(
         WorkerError, match=r"^the GPU failed \(CUDA error: launch failure\); look at it with nvidia-smi"
@@ -344,8 +330,7 @@ class DeadDisk(type(Path())):
 def test_a_slide_that_was_lost_is_reported_without_a_look_at_its_file(tmp_path: Path) -> None:
     """Its process was stopped for it hung there; whoever stopped it would hang next."""
     (tmp_path / "out").mkdir()
-    config = load_config()
-    tools = SlideTools(tmp_path / "out", open_slide, ColourPredictor(), config, ("json", "html"))
+    tools = SlideTools(tmp_path / "out", ColourPredictor(), load_config(), ("json", "html"), open_slide)
     lost = SlideRef(slide_id="a", path=DeadDisk("/dead/a.svs"))
     error = StalledError("a.svs", "it made no progress for 10 min and was stopped")
     report = lost_slide(lost, error, tools=tools, viewer=Listener())
@@ -380,16 +365,6 @@ def test_device_that_goes_in_mid_run_is_no_wrong_usage(tmp_path: Path) -> None:
     assert (record["state"], record["redo"]) == ("interrupted", ["b"])
     assert ended in html.unescape((tmp_path / "out" / "summary.html").read_text())
     assert not (tmp_path / "out" / "b").exists()
-
-
-RUN = """
-import sys
-from functools import partial
-from nodescan import cli
-from nodescan.batch import run as batch
-batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
-sys.exit(cli.main(sys.argv[2:]))
-"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")

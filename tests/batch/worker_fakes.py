@@ -17,6 +17,16 @@ from tests.fakes import ColourPredictor
 
 PIDS = "NODESCAN_TEST_PIDS"
 
+RUN = """
+import sys
+from functools import partial
+from nodescan import cli
+from nodescan.batch import run as batch
+batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
+sys.exit(cli.main(sys.argv[2:]))
+"""
+"""The program's command line behind the name of the opener that its workers are to use."""
+
 
 class Touchy(ColourPredictor):
     """A colour predictor that prints, and does something else when it sees tumour."""

@@ -33,13 +33,6 @@ class OnGpu(ColourPredictor):
         return super().predict(tiles)
 
 
-class Noted(Listener):
-    """Keeps notes, too."""
-
-    def note(self, text: str) -> None:
-        self.events.append(("note", text))
-
-
 @pytest.fixture(autouse=True)
 def soon_done(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is measured here is made up: no rate needs half a second."""
@@ -104,13 +97,13 @@ def test_what_comes_after_the_first_pass_is_told_by_itself(tmp_path: Path, monke
 
 def test_a_gpu_is_fed_whole_batches_and_a_slide_too_small_for_them_is_told(tmp_path: Path) -> None:
     """It computes 32 tiles though 9 are given, so 32 it is given; the scan itself hands over the 9 there are."""
-    predictor, told = OnGpu(), Noted()
+    predictor, told = OnGpu(), Listener()
     measure_stages(ref(paint_slide(tmp_path / "a.tif")), predictor, told)
     assert set(predictor.sizes) == {32, 9}
-    assert ("note", "9 tiles are few for batches of 32: on a larger slide it would be faster end to end") in told.events
-    on_cpu = Noted()
+    assert "9 tiles are few for batches of 32: on a larger slide it would be faster end to end" in told.notes
+    on_cpu = Listener()
     measure_stages(ref(tmp_path / "a.tif"), ColourPredictor(), on_cpu)
-    assert not any("are few" in str(text) for _, text in on_cpu.events)
+    assert not any("are few" in text for text in on_cpu.notes)
 
 
 def test_a_rate_is_that_of_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,11 +23,11 @@ from nodescan.cli import main
 from nodescan.doctor import Phantom, check_libraries, check_model, check_openslide, check_scan, machine_checks
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
 from nodescan.errors import OutputError
-from nodescan.inference import capabilities, device, openvino_lanes, slots
+from nodescan.inference import capabilities, device, openvino_lanes
 from nodescan.inference.card import find_model
 from nodescan.phantoms import PhantomTruth, PlantedDeposit
 from nodescan.phantoms.outlines import Shape
-from tests.fakes import ColourPredictor, paint_slide
+from tests.fakes import ColourPredictor, paint_slide, scan_with
 
 SIDE_UM = 400
 
@@ -58,16 +58,6 @@ class Generous(ColourPredictor):
         for axis in (1, 2):
             answers = np.maximum.reduce([np.roll(answers, step, axis) for step in range(-4, 5)])
         return answers
-
-
-@pytest.fixture
-def opens(monkeypatch: pytest.MonkeyPatch) -> Callable[[ColourPredictor], None]:
-    """Put a fake in the network's place."""
-
-    def use(predictor: ColourPredictor) -> None:
-        monkeypatch.setattr(slots, "open_in_slot", lambda folder, device, slot: (predictor, 1))
-
-    return use
 
 
 @pytest.fixture
@@ -248,17 +238,17 @@ def test_a_slide_read_with_another_spacing_is_found(tmp_path: Path) -> None:
 
 
 def test_the_self_test_passes_what_is_planted_and_fails_all_else(
-    tmp_path: Path, opens: Callable[[ColourPredictor], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A network that finds nothing, or the right class at the wrong size, is not to be used."""
     phantom = PaintedPhantom(tmp_path)
-    opens(ColourPredictor())
+    scan_with(ColourPredictor(), monkeypatch)
     assert check_scan(phantom).state is State.OK
-    opens(Blind())
+    scan_with(Blind(), monkeypatch)
     missed = check_scan(phantom)
     assert missed.state is State.FAIL
     assert "found: negative, nothing" in missed.found
-    opens(Generous())
+    scan_with(Generous(), monkeypatch)
     swollen = check_scan(phantom)
     assert swollen.state is State.FAIL
     assert "found: micro" in swollen.found
@@ -267,10 +257,10 @@ def test_the_self_test_passes_what_is_planted_and_fails_all_else(
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA error:\nno kernel image"), MemoryError(), AttributeError("x")])
 def test_a_check_that_breaks_is_a_failure_on_one_line(
-    tmp_path: Path, opens: Callable[[ColourPredictor], None], error: Exception
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """Whatever a broken library raises."""
-    opens(ColourPredictor(error))
+    scan_with(ColourPredictor(error), monkeypatch)
     found = doctor._tried("self-test", lambda: check_scan(PaintedPhantom(tmp_path)))
     assert found.state is State.FAIL
     assert type(error).__name__ in found.found
@@ -291,12 +281,12 @@ def test_every_check_is_told_though_the_libraries_kill(tmp_path: Path, monkeypat
 
 
 def test_json_holds_every_check_and_the_exit_code_agrees(
-    monkeypatch: pytest.MonkeyPatch, opens: Callable[[ColourPredictor], None], capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A device that isn't there: one failure of many checks, said in the words of every other command."""
     monkeypatch.setattr(doctor, "Phantom", PaintedPhantom)
     monkeypatch.setattr(doctor, "check_libraries", lambda: (Check("libraries", State.OK, "all load"), True))
-    opens(ColourPredictor())
+    scan_with(ColourPredictor(), monkeypatch)
     assert main(["doctor", "--json", "--device", "cuda:99"]) == 1
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["trustworthy"] is False

@@ -166,7 +166,7 @@ class ClusterExecutor(SlideExecutor):
             with suppress(OSError):
                 attempt.marker.unlink(missing_ok=True)
             if isinstance(told.error, LockLostError):
-                self._job.ticket.check()
+                self._job.scan.ticket.check()
                 continue
             return told
         reason = f"no worker could begin with it, {_SENT_ANEW} times in turn"

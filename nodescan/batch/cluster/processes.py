@@ -16,7 +16,6 @@ from threading import Lock, Thread
 import distributed
 from dask.system import CPU_COUNT
 
-from nodescan.batch.lock import LOCK_FILE, Ticket
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.batch.workers import Opened, Worker
 from nodescan.domain.report import ModelIdentity
@@ -45,10 +44,6 @@ class ClusterJob:
     stall_s: float
     tasks_on: Mapping[str, int]
 
-    @property
-    def ticket(self) -> Ticket:
-        return Ticket(self.scan.folder / LOCK_FILE, self.scan.run_id)
-
 
 @dataclass(slots=True, eq=False)
 class Process:
@@ -56,7 +51,6 @@ class Process:
 
     job: ScanJob
     slot: int
-    ticket: Ticket
     worker: Worker
     opened: Opened | None = None
     idle_since: float | None = None
@@ -83,7 +77,7 @@ class KeptProcesses:
             slot = next(number for number in range(len(taken) + 1) if number not in taken)
             threads = threads_of_a_task(job)
             worker = Worker(threads=threads, firmly=threads is not None)
-            process = Process(job.scan, slot, job.ticket, worker)
+            process = Process(job.scan, slot, worker)
             self.processes.append(process)
             self._watch()
         with ExitStack() as unless_opened:
@@ -104,7 +98,7 @@ class KeptProcesses:
         """End what has been idle too long, and all of a run that is over, in the middle of a slide too."""
         with self.lock:
             processes = list(self.processes)
-        over = [process for process in processes if not process.ticket.holds()]  # asks the disk: not under the lock
+        over = [process for process in processes if not process.job.ticket.holds()]  # asks the disk: not under the lock
         with self.lock:
             for process in processes:
                 idle_s = 0.0 if process.idle_since is None else time.monotonic() - process.idle_since

@@ -230,7 +230,7 @@ def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> T
         _KEPT.drop(process)
         over = LockLostError(f"{job.scan.folder}: the run is over")
         with suppress(TimeoutError):  # the disk under the slide may be that under the lock
-            error = error if answered(process.ticket.holds, job.stall_s) else over
+            error = error if answered(job.scan.ticket.holds, job.stall_s) else over
         return replace(me, error=error, words=words, said=tuple(relay.said))
     except NodescanError as error:
         _KEPT.drop(process)
@@ -248,7 +248,7 @@ def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> T
 def _check_seen(job: ClusterJob) -> None:
     """Raises ClusterError where this machine doesn't see the run's folder with its lock."""
     folder, ends = job.scan.folder, time.monotonic() + _SEEN_AFTER_S
-    while not job.ticket.holds():
+    while not job.scan.ticket.holds():
         with suppress(OSError):
             os.listdir(folder.parent)  # makes a network disk look again
             os.listdir(folder)

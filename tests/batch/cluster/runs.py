@@ -1,6 +1,5 @@
 """Runs on a cluster of real processes, begun and looked at by tests."""
 
-import csv
 import io
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -14,6 +13,7 @@ from nodescan.batch.request import BatchRequest
 from nodescan.batch.run import BatchResult, run_batch
 from tests.batch.cluster.fakes import Farm, marks
 from tests.fakes import paint_slide
+from tests.faults import accounting
 from tests.waiting import PATIENCE_S, until
 
 
@@ -53,5 +53,4 @@ def slides(folder: Path, names: str, tumour_in: str) -> list[Path]:
 
 
 def rows(folder: Path) -> list[tuple[str, str, str]]:
-    with (folder / "out" / "summary.csv").open(newline="") as file:
-        return [(row["slide_id"], row["status"], row["flags"]) for row in csv.DictReader(file)]
+    return [(row["slide_id"], row["status"], row["flags"]) for row in accounting.rows(folder / "out")]

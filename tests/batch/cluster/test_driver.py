@@ -31,19 +31,11 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, NodescanError, StalledError, UsageError
 from tests.batch.cluster.fakes import REPOSITORY, Farm, kill, marks
 from tests.batch.cluster.runs import Run, opener, request, rows, slides
+from tests.batch.worker_fakes import RUN
 from tests.fakes import paint_slide
 from tests.waiting import PATIENCE_S, gone, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked at in /proc")
-
-RUN = """
-import sys
-from functools import partial
-from nodescan import cli
-from nodescan.batch import run as batch
-batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
-sys.exit(cli.main(sys.argv[2:]))
-"""
 
 
 def driver(folder: Path, farm: Farm, names: str) -> subprocess.Popen[str]:
