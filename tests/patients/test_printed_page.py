@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.domain.staging import AJCC8
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
-from nodescan.patients.slide_rows import read_slide_rows
-from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_findings
+from tests.patients.made_reports import report, staged_by, write_findings
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 NODES, SLIDES = 14, 4
@@ -32,8 +28,7 @@ def test_no_sheet_parts_a_node_from_its_slides(tmp_path: Path) -> None:
     names = [(f"node{node:02}", f"node{node:02}slide{slide}") for node in range(NODES) for slide in range(SLIDES)]
     run = write_findings(tmp_path / "run", [report(slide, (900.0,)) for _, slide in names])
     rows = [f"{slide},A,{node}" for node, slide in names]
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
-    (page,) = write_staging(stage_reports(read_reports(run), manifest, AJCC8), tmp_path / "out")
+    (page,) = write_staging(staged_by(run, "slide_id,patient_id,node_id", *rows), tmp_path / "out")
     sheets = [sheet.partition("Nodes and their slides")[2] or sheet for sheet in printed(page, tmp_path)]
     first = [
         (line.split()[0], number) for number, sheet in enumerate(sheets) for line in sheet.splitlines() if line.strip()

@@ -8,17 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.domain.staging import AJCC8
 from nodescan.domain.units import Micrometers
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
-from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import summary_page
 from nodescan.reports.html_report import render
 from nodescan.reports.page import key_facts
-from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_run
+from tests.patients.made_reports import report, staged_by, write_run
 from tests.reports.factory import ITC, result
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
@@ -67,8 +62,7 @@ def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
 def test_a_long_slide_name_stays_on_a_phones_page_of_a_patient(tmp_path: Path) -> None:
     """In the list of what to look at, in the table of nodes, and in that of what a reader corrected."""
     run = write_run(tmp_path / "run", [report(LONG, (900.0,))])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", f"{LONG},A,"))
-    said = write_csv(tmp_path / "c.csv", "slide_id,deposit_id,action,value,by,comment", f"{LONG},1,reject,,Dr A,{LONG}")
-    staging = stage_reports(read_reports(run), manifest, AJCC8, corrections=read_corrections(said))
+    review = (f"{LONG},1,,,reject,,Dr A,{LONG}",)
+    staging = staged_by(run, "slide_id,patient_id,node_id", f"{LONG},A,", review=review)
     (page,) = write_staging(staging, tmp_path / "out")
     assert too_wide(page.read_text(), tmp_path / "patient") == ""
