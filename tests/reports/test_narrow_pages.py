@@ -1,12 +1,8 @@
 """Pages on a phone: nothing reaches out of them, however long a slide's name or a size."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from nodescan.domain.units import Micrometers
 from nodescan.patients.patient_files import write_staging
@@ -14,9 +10,9 @@ from nodescan.reports import summary_page
 from nodescan.reports.html_report import render
 from nodescan.reports.page import key_facts
 from tests.patients.made_reports import report, staged_by, write_run
+from tests.reports.browser import dom, needs_browser
 from tests.reports.factory import ITC, result
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 PHONE_PX = 360
 LONG = "CAMELYON17_patient_004_node_4_scan_2_HE_section_level_3_of_5_block_A12_re_x"
 
@@ -39,16 +35,13 @@ def too_wide(text: str, folder: Path) -> str:
     open_page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     (folder / "page.html").write_text(open_page.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
     (folder / "frame.html").write_text(FRAME.replace("PHONE_PX", str(PHONE_PX)), encoding="utf-8")
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-    command += ["--virtual-time-budget=5000", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    command += [(folder / "frame.html").as_uri()]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    made = dom(folder / "frame.html", "--virtual-time-budget=5000", "--dump-dom")
     told = re.search(r"<title>wide: (.*?)</title>", made)
     assert told is not None
     return told[1]
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here to lay the page out")
+@needs_browser
 def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
     """A size near a limit has five decimals, and its line is never broken."""
     near = replace(ITC, id=1, diameter_um=Micrometers(200.04), diameter_uncertainty_um=Micrometers(13.0), cut_off=True)
@@ -58,7 +51,7 @@ def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
     assert too_wide(summary_page.render([found.report], tmp_path, asked=1), tmp_path / "summary") == ""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here to lay the page out")
+@needs_browser
 def test_a_long_slide_name_stays_on_a_phones_page_of_a_patient(tmp_path: Path) -> None:
     """In the list of what to look at, in the table of nodes, and in that of what a reader corrected."""
     run = write_run(tmp_path / "run", [report(LONG, (900.0,))])
