@@ -8,7 +8,6 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import FEW_SLIDES, ClassTask, Figures, LesionTask
@@ -50,22 +49,18 @@ class Table:
 
 def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
     """The page as text, nothing loaded from anywhere."""
-    return (
-        environment("nodescan.evaluation")
-        .get_template("evaluation.html")
-        .render(
-            notice=NOT_FOR_CLINICAL_USE,
-            reference=reference,
-            mode="" if figures.lesion_task is None else MODE_WORDS[comparison.mode],
-            facts=key_facts(figures),
-            plots=_plots(comparison, figures),
-            tables=_tables(figures),
-            size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
-            sensitivities=_sensitivities(figures),
-            left_out=left_out(comparison, figures),
-            provenance=made_with_facts(comparison.made_with),
-            resamples=RESAMPLES,
-        )
+    page = environment("nodescan.evaluation").get_template("evaluation.html")
+    return page.render(
+        reference=reference,
+        mode="" if figures.lesion_task is None else MODE_WORDS[comparison.mode],
+        facts=key_facts(figures),
+        plots=_plots(comparison, figures),
+        tables=_tables(figures),
+        size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
+        sensitivities=_sensitivities(figures),
+        left_out=left_out(comparison, figures),
+        provenance=made_with_facts(comparison.made_with),
+        resamples=RESAMPLES,
     )
 
 
