@@ -82,7 +82,6 @@ def test_what_a_user_keeps_among_the_pages_stays(damaged: bool, tmp_path: Path) 
     if damaged:
         (folder / "patients.json").write_text("[")
     aside = set_aside(folder)
-    assert aside is not None
     assert sorted(path.name for path in aside.iterdir()) == ["patients", "patients.csv", "patients.json"]
     assert [path.name for path in (aside / "patients").iterdir()] == ["A.html"]
     assert (slide.read_text(), notes.read_text()) == ("a slide", "somebody's own")

@@ -19,7 +19,6 @@ LARGE_UM, SMALL_UM = (4130.0, 3710.0), (5370.0, 4240.0)
 def corrected(folder: Path, corner_um: tuple[float, float], *rows: str) -> list[tuple[int, float]]:
     """Ids and diameters that a review leaves; 8 x 9 mm from this corner on were scanned."""
     found = report("s", (900.0, 420.0))
-    assert found.info is not None
     bounds = BoundsUm(*map(Micrometers, (*corner_um, 8000.0, 9000.0)))
     discs = (disc(1, 900.0, LARGE_UM), disc(2, 420.0, SMALL_UM))
     made = replace(found, deposits=discs, info=replace(found.info, bounds_um=bounds))

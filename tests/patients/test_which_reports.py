@@ -45,7 +45,6 @@ def test_a_patient_is_told_of_its_own_models_and_limits_alone(tmp_path: Path) ->
 
     def by(slide_id: str, name: str, found_from_um: float, version: int) -> SlideReport:
         one = report(slide_id)
-        assert one.model is not None
         model = replace(one.model, name=name, found_from_um=found_from_um)
         return replace(one, model=model, provenance=scanned(version=version))
 

@@ -191,7 +191,6 @@ def test_a_click_sorts_and_another_turns_it_round(tmp_path: Path) -> None:
     </script>"""
     (tmp_path / "page.html").write_text(text.replace("</body>", f"{probe}</body>"), encoding="utf-8")
     title = re.search(r"<title>(.*?)</title>", dom(tmp_path / "page.html"))
-    assert title is not None
     without = "negative,incomplete_nothing,unmeasurable,failed"
     down, up, buttons = title[1].split(" ")
     assert down == f"descending=macro,incomplete_micro,itc,{without}"
