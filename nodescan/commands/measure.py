@@ -1,5 +1,6 @@
 """`nodescan measure`: the deposits in a mask image or an outline file."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -92,7 +93,7 @@ def _as_json(measurement: "Measurement") -> dict[str, object]:
         "largest_deposit_um": measurement.largest_deposit_um,
         "n_foci": len(measurement.deposits),
         "deposits": deposits_as_json(measurement.deposits),
-        "flags": [{"code": flag.code, "message": flag.message} for flag in measurement.flags],
+        "flags": [asdict(flag) for flag in measurement.flags],
         "spacing_um": [float(measurement.spacing.x), float(measurement.spacing.y)],
         "spacing_source": measurement.spacing_source,
         "notes": [*_notes(measurement), CELLS_NOT_ASSESSED],

@@ -103,12 +103,9 @@ def _own_class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:
     if not deposit.borderline:
         return deposit.metastasis, deposit.metastasis
     size, uncertainty = deposit.diameter_um, deposit.diameter_uncertainty_um
-    cells, unsure = deposit.cells, deposit.cells_uncertainty or 0
-    shortest, longest = (
-        classify(Micrometers(max(um, 1e-3)), cells=cells, cells_uncertainty=unsure)
-        for um in (size - uncertainty, size + uncertainty)
-    )
-    return shortest, longest
+    shortest = replace(deposit, diameter_um=Micrometers(max(size - uncertainty, 1e-3)))
+    longest = replace(deposit, diameter_um=Micrometers(size + uncertainty))
+    return shortest.class_measured, longest.class_measured
 
 
 def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:

@@ -1,6 +1,6 @@
 """Agreement of two readings: of classes (confusion, quadratic kappa) and of sizes (Bland-Altman)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +19,18 @@ class BlandAltman:
     upper_um: float
 
 
-def confusion(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> NDArray[np.int64]:
-    """int64 (k, k): how often the reference says row and the reading says column, both in `order`.
+def confusion(
+    pairs: Iterable[tuple[object, object]], order: Sequence[object], columns: Sequence[object] | None = None
+) -> NDArray[np.int64]:
+    """int64 (k, columns): how often the reference says row, in `order`, and the reading says column, in `order` too
+    where no `columns` are given.
 
-    Raises ValueError on a word that isn't in `order`.
+    Raises ValueError on a word that isn't there.
     """
-    table = np.zeros((len(order), len(order)), dtype=np.int64)
+    columns = order if columns is None else columns
+    table = np.zeros((len(order), len(columns)), dtype=np.int64)
     for reference, found in pairs:
-        table[order.index(reference), order.index(found)] += 1
+        table[order.index(reference), columns.index(found)] += 1
     return table
 
 

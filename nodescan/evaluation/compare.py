@@ -24,9 +24,8 @@ from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
 from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike
-from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
+from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, read_deposit_shapes
 from nodescan.reports.made_with import MadeWith
-from nodescan.reports.outline_reader import read_deposit_shapes
 from nodescan.reports.report_reader import StoredReport
 
 _COARSER = 1.1

@@ -8,7 +8,6 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import FEW_SLIDES, ClassTask, Figures, LesionTask
@@ -50,22 +49,18 @@ class Table:
 
 def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
     """The page as text, nothing loaded from anywhere."""
-    return (
-        environment("nodescan.evaluation")
-        .get_template("evaluation.html")
-        .render(
-            notice=NOT_FOR_CLINICAL_USE,
-            reference=reference,
-            mode="" if figures.lesion_task is None else MODE_WORDS[comparison.mode],
-            facts=key_facts(figures),
-            plots=_plots(comparison, figures),
-            tables=_tables(figures),
-            size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
-            sensitivities=_sensitivities(figures),
-            left_out=left_out(comparison, figures),
-            provenance=made_with_facts(comparison.made_with),
-            resamples=RESAMPLES,
-        )
+    page = environment("nodescan.evaluation").get_template("evaluation.html")
+    return page.render(
+        reference=reference,
+        mode="" if figures.lesion_task is None else MODE_WORDS[comparison.mode],
+        facts=key_facts(figures),
+        plots=_plots(comparison, figures),
+        tables=_tables(figures),
+        size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
+        sensitivities=_sensitivities(figures),
+        left_out=left_out(comparison, figures),
+        provenance=made_with_facts(comparison.made_with),
+        resamples=RESAMPLES,
     )
 
 
@@ -85,18 +80,12 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         facts.append(Fact("Kappa of stages", number_words(figures.stages.kappa), f"{figures.stages.kappa.n} patients"))
     if figures.slide_classes is not None:
         classes = figures.slide_classes
-        facts.append(
-            Fact("Kappa of slide classes", number_words(classes.kappa), f"{classes.kappa.n} slides with a class")
-        )
+        with_class = f"{classes.kappa.n} slides with a class"
+        facts.append(Fact("Kappa of slide classes", number_words(classes.kappa), with_class))
         facts.append(Fact("Right class", number_words(classes.accuracy), "share of slides with a class"))
     if figures.sizes is not None:
-        facts.append(
-            Fact(
-                "Bias of size",
-                number_words(figures.sizes.agreement.bias, unit=" µm"),
-                "measured less true, matched pairs",
-            )
-        )
+        bias = number_words(figures.sizes.agreement.bias, unit=" µm")
+        facts.append(Fact("Bias of size", bias, "measured less true, matched pairs"))
     if figures.largest is not None:
         found = n_matched(figures.largest.slides)
         note = f"largest of a slide, measured less stated; {found} of {figures.largest.n_stated} slides"
@@ -148,37 +137,29 @@ def number_words(found: Estimate, *, unit: str = "") -> str:
 
 def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     """Slides and patients that don't stand behind a figure: each is named."""
+    slides, lesions, sizes, largest = figures.slide_task, figures.lesion_task, figures.sizes, figures.largest
     listed = [
         ("In the reference, without a result", comparison.missing),
         ("Run, but not in the reference", comparison.unknown),
         ("Tumour slides whose lesions the reference doesn't show", comparison.unscored),
-        (
-            "Left out of the size agreement",
-            tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired),
-        ),
+        ("Left out of the size agreement", tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired)),
         (
             "Lesions whose deposit may be larger than measured: found, but no part of bias and limits",
-            () if figures.sizes is None else _open_ended(figures.sizes.lesions),
+            _open_ended(sizes.lesions) if sizes else (),
         ),
         (
             "Slides whose largest deposit is one at least: no part of the bias of the largest size",
-            () if figures.largest is None else _open_ended(figures.largest.slides),
+            _open_ended(largest.slides) if largest else (),
         ),
         ("Without a class, so no part of kappa, right class and largest size", figures.without_class),
-        ("Without a slide score", () if figures.slide_task is None else figures.slide_task.without_score),
+        ("Without a slide score", slides.without_score if slides else ()),
         ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
-        (
-            "Normal slides without a result, left out of the FROC score",
-            () if figures.lesion_task is None else figures.lesion_task.normal_left_out,
-        ),
-        (
-            "Tumour slides without a result, their lesions counted as missed",
-            () if figures.lesion_task is None else figures.lesion_task.tumour_missed,
-        ),
+        ("Normal slides without a result, left out of the FROC score", lesions.normal_left_out if lesions else ()),
+        ("Tumour slides without a result, their lesions counted as missed", lesions.tumour_missed if lesions else ()),
         ("Incomplete, so with a score of what was examined alone", _in_part_words(comparison)),
         (
             "Normal slides, incomplete with nothing found, left out of the FROC score",
-            () if figures.lesion_task is None else figures.lesion_task.normal_in_part,
+            lesions.normal_in_part if lesions else (),
         ),
         ("Patients without any slide run", comparison.patients_not_run),
         (

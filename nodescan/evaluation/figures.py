@@ -193,10 +193,7 @@ def _class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> Cla
     """found "" stands for no class: shown in its own column, and no part of kappa."""
     classed = [(true, found) for true, found in pairs if found]
     codes = np.array([(order.index(true), order.index(found)) for true, found in classed], dtype=np.intp).reshape(-1, 2)
-    table = np.zeros((len(order), len(order) + 1), dtype=np.int64)
-    table[:, 1:] = confusion(classed, order)
-    for true, found in pairs:
-        table[order.index(true), 0] += not found
+    table = confusion(pairs, order, ("", *order))
 
     def kappa(drawn: NDArray[np.intp]) -> float:
         return kappa_of_numbers(codes[drawn, 0], codes[drawn, 1], classes=len(order))

@@ -91,13 +91,8 @@ class LesionFile:
         gap_um = Micrometers(0.0)
         if self.kind_of_file == "mask":
             return measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
-        if self.kind_of_file == "truth":
-            truth = _read_truth(self.path)
-            spacing = Spacing.square(truth.um_per_px)
-            measured = measure_polygons(truth.outlines.lesions(), spacing, joining_gap_um=gap_um)
-            return tuple(_as_planted(deposit, truth.sizes_um) for deposit in measured)
-        lesions = self._outlines().on_canvas(shown_from_px).lesions()
-        return measure_polygons(lesions, level0, joining_gap_um=gap_um)
+        drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
+        return tuple(_as_planted(one, planted) for one in measure_polygons(drawn, own, joining_gap_um=gap_um))
 
     def itc(self, found: LesionMap, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> frozenset[int]:
         """Which of a map's lesions are isolated tumour cells by their outlines' exact size; a mask's are by its pixels.
@@ -106,18 +101,22 @@ class LesionFile:
         """
         if self.kind_of_file == "mask":
             return found.itc
-        if self.kind_of_file == "truth":
-            truth = _read_truth(self.path)
-            level0, planted = Spacing.square(truth.um_per_px), truth.sizes_um
-            lesions = truth.outlines.on_canvas(shown_from_px).lesions()
-        else:
-            lesions, planted = self._outlines().on_canvas(shown_from_px).lesions(), ()
-        sizes = outlined_sizes_um(lesions, found, level0)
+        drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
+        sizes = outlined_sizes_um(drawn, found, own)
         exact = {label: _planted_um(size, planted) or size for label, size in sizes.items()}
         return frozenset(label for label, size in exact.items() if classify(Micrometers(size)) is Metastasis.ITC)
 
     def _outlines(self) -> Outlines:
         return _read_truth(self.path).outlines if self.kind_of_file == "truth" else read_outlines(self.path)
+
+    def _drawn_lesions(
+        self, level0: Spacing, shown_from_px: tuple[float, float]
+    ) -> tuple[shapely.MultiPolygon, Spacing, tuple[float, ...]]:
+        """Outlined lesions in px, the spacing of these, which planted ones tell themselves, and the sizes planted."""
+        if self.kind_of_file == "truth":
+            truth = _read_truth(self.path)
+            return truth.outlines.lesions(), Spacing.square(truth.um_per_px), truth.sizes_um
+        return read_outlines(self.path).on_canvas(shown_from_px).lesions(), level0, ()
 
 
 def lesion_file(path: Path) -> LesionFile | None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
-from nodescan.evaluation.agreement import BlandAltman, bland_altman
+from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion
 from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
 from nodescan.evaluation.compare import SlideOutcome
 from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched, with_sizes
@@ -32,7 +32,10 @@ class SizeAgreement:
 
 @dataclass(frozen=True, slots=True)
 class SizeTask:
-    """Annotated lesions against deposits. lesions: all of them; classes: true class by measured one, or missed."""
+    """Annotated lesions against deposits. lesions: all of them.
+
+    classes : int64 (3, 4): true ITC, micro, macro by row; missed, measured ITC, micro, macro by column.
+    """
 
     lesions: tuple[LesionMatch, ...]
     agreement: SizeAgreement
@@ -64,7 +67,9 @@ def sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
     return SizeTask(
         lesions=lesions,
         agreement=_agreement([pairing.lesions for pairing in pairings]),
-        classes=_lesion_classes(lesions),
+        classes=confusion(
+            ((lesion.true_class, lesion.measured_class) for lesion in lesions), WITH_TUMOUR, (None, *WITH_TUMOUR)
+        ),
         recall=tuple(_recall(pairings, kind) for kind in WITH_TUMOUR),
         false_deposits=_false_deposits(pairings),
         pieces=sum(pairing.pieces for pairing in pairings),
@@ -128,11 +133,3 @@ def _false_deposits(pairings: Sequence[Pairing]) -> Estimate:
     """Over slides with a class."""
     false = np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64)
     return estimate(len(false), lambda drawn: float(false[drawn].mean()) if len(drawn) else float("nan"))
-
-
-def _lesion_classes(lesions: Sequence[LesionMatch]) -> NDArray[np.int64]:
-    """int64 (3, 4): true ITC, micro, macro by row; missed, measured ITC, micro, macro by column."""
-    table = np.zeros((3, 4), dtype=np.int64)
-    for lesion in lesions:
-        table[lesion.true_class - 1, 0 if lesion.measured_class is None else int(lesion.measured_class)] += 1
-    return table

@@ -12,7 +12,7 @@ import shapely
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.slide import BoundsUm
 from nodescan.patients.correction_rows import Correction
-from nodescan.reports.outline_reader import read_deposit_shapes
+from nodescan.reports.geojson_report import read_deposit_shapes
 from nodescan.reports.report_reader import StoredReport
 
 NEAR_UM = 50.0

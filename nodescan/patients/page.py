@@ -9,7 +9,6 @@ from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many
 from nodescan.domain.patient import Node, Staged
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
@@ -84,28 +83,24 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
     notes = [note for note in result.all_notes if note.code != DETECTION_LIMIT]
     limits = [note.message for note in result.all_notes if note.code == DETECTION_LIMIT]
     first = sorted((note for note in notes if note.code in TOLD_FIRST), key=lambda note: TOLD_FIRST.index(note.code))
-    return (
-        environment("nodescan.patients")
-        .get_template("patient.html")
-        .render(
-            notice=NOT_FOR_CLINICAL_USE,
-            patient_id=staged.specimen.patient_id,
-            group=_group_words(staged),
-            status="complete" if staged.complete else "incomplete",
-            tone=_tone(staged),
-            seen=any(section.metastasis is not None for section in staged.specimen.sections),
-            headline=headline(staged),
-            doubt=borderline_words(staged),
-            answer=" ".join((answer(staged), *limits)),
-            facts=key_facts(staged),
-            software="" if result.software is None else result.software.words,
-            look_first=[*_decisive(staged), *(note.message for note in first)] or ["Nothing stands out."],
-            notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
-            elements=synoptic(staged),
-            nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
-            corrections=result.corrections,
-            provenance=_provenance(staging, result),
-        )
+    page = environment("nodescan.patients").get_template("patient.html")
+    return page.render(
+        patient_id=staged.specimen.patient_id,
+        group=_group_words(staged),
+        status="complete" if staged.complete else "incomplete",
+        tone=_tone(staged),
+        seen=any(section.metastasis is not None for section in staged.specimen.sections),
+        headline=headline(staged),
+        doubt=borderline_words(staged),
+        answer=" ".join((answer(staged), *limits)),
+        facts=key_facts(staged),
+        software="" if result.software is None else result.software.words,
+        look_first=[*_decisive(staged), *(note.message for note in first)] or ["Nothing stands out."],
+        notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
+        elements=synoptic(staged),
+        nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
+        corrections=result.corrections,
+        provenance=_provenance(staging, result),
     )
 
 

@@ -139,13 +139,12 @@ class Canvas:
                 self._line(line, colour, width)
         middle = (x0 + x1) / 2 / _FINER, (y0 + y1) / 2 / _FINER
         corners = np.asarray(self._to_layer(beside_um)) / _FINER
-        ends = (x0 / _FINER, y0 / _FINER), (x1 / _FINER, y1 / _FINER)
         wide, high = self._label_size(text)
         gap = high / 2 + self.text_px * 0.6
         above, below = float(corners[:, 1].min()) - gap, float(corners[:, 1].max()) + gap
         free = [(middle[0] - wide / 2, y - high / 2, middle[0] + wide / 2, y + high / 2) for y in (above, below)]
         room = [box for box in free if box[1] >= 2 and box[3] <= self.size_px[1] - 2]
-        self._label(text, [*room, *_beside_line(middle, wide, high, ends)], fill=_PLATE, ink=INK)
+        self._label(text, [*room, *_beside_line(middle, wide, high, across)], fill=_PLATE, ink=INK)
 
     def badge(self, anchor_um: tuple[float, float], text: str, colour: Colour) -> None:
         """A small filled label next to a place."""
@@ -215,15 +214,10 @@ def _span(inside: NDArray[np.bool_]) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
-def _beside_line(
-    middle: tuple[float, float], wide: float, high: float, line: tuple[tuple[float, float], tuple[float, float]]
-) -> list[Box]:
-    """Boxes of one size to both sides of a line."""
-    (x0, y0), (x1, y1) = line
-    length = math.hypot(x1 - x0, y1 - y0) or 1.0
-    normal = ((y1 - y0) / length, -(x1 - x0) / length)
-    reach = abs(normal[0]) * wide / 2 + abs(normal[1]) * high / 2 + 6
-    return _boxes(middle, wide, high, [(normal[0] * side * reach, normal[1] * side * reach) for side in (1, -1)])
+def _beside_line(middle: tuple[float, float], wide: float, high: float, across: tuple[float, float]) -> list[Box]:
+    """Boxes of one size to both sides of a line. across: of length 1, at a right angle to it."""
+    reach = abs(across[0]) * wide / 2 + abs(across[1]) * high / 2 + 6
+    return _boxes(middle, wide, high, [(across[0] * side * reach, across[1] * side * reach) for side in (-1, 1)])
 
 
 def _around(near: tuple[float, float], wide: float, high: float) -> list[Box]:

@@ -1,6 +1,8 @@
-"""deposits.geojson: the deposits as QuPath annotations, in the frame QuPath shows."""
+"""deposits.geojson: the deposits as QuPath annotations, in the frame QuPath shows; written, and read back."""
 
 import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
@@ -12,12 +14,18 @@ from nodescan.annotations import DIAMETER, DIAMETER_UNCERTAINTY
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideInfo
+from nodescan.errors import UsageError
 from nodescan.imaging.sizing import polygons_in, to_shape
+from nodescan.reports.json_values import DAMAGE
 from nodescan.reports.palette import deposit_colours
+from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import found_words
 from nodescan.whole_files import text_bytes, write_beside
 
 DEPOSITS_GEOJSON = "deposits.geojson"
+
+_DEPOSIT_NAME = re.compile(r"Deposit (\d+)")
+"""As _feature names each."""
 
 _SIMPLIFY_FROM_POINTS = 2000
 """Smaller outlines are written as they are; larger ones make QuPath slow to open and edit."""
@@ -42,6 +50,28 @@ def write_geojson(result: SlideResult, folder: Path) -> None:
     content = {"type": "FeatureCollection", "features": features}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     write_beside(folder / DEPOSITS_GEOJSON, text_bytes(text))
+
+
+def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] | None:
+    """Deposit id -> outline in um from the canvas' top left; None where deposits.geojson was not written.
+
+    Raises UsageError where the file is damaged, or holds other deposits than the report: it was edited since.
+    """
+    path, info = report.folder / DEPOSITS_GEOJSON, report.info
+    if info is None or not path.is_file():
+        return None
+    scale, shown_from_px = np.array([info.spacing.x, info.spacing.y]), info.shown_from_px
+    try:
+        features = json.loads(path.read_bytes())["features"]
+        shapes = [
+            shapely.transform(
+                shapely.geometry.shape(feature["geometry"]), lambda points: (points + shown_from_px) * scale
+            )
+            for feature in features
+        ]
+        return dict(zip(_numbers_of(features, report), shapes, strict=True))
+    except (OSError, *DAMAGE) as error:
+        raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({error}); run the slide again") from error
 
 
 def deposit_shape(deposit: Deposit) -> shapely.MultiPolygon:
@@ -108,3 +138,18 @@ def _rings(polygon: shapely.Polygon) -> list[list[list[float]]]:
         [[round(float(x), 2), round(float(y), 2)] for x, y in ring.coords]
         for ring in (polygon.exterior, *polygon.interiors)
     ]
+
+
+def _numbers_of(features: Sequence[Mapping[str, Mapping[str, str]]], report: StoredReport) -> list[int]:
+    """Which deposit each is. Raises ValueError where not every deposit of the report is there once."""
+    numbers = [_deposit_number(feature) for feature in features]
+    if sorted(numbers) != sorted(deposit.id for deposit in report.deposits):
+        raise ValueError("it holds other deposits than report.json")
+    return numbers
+
+
+def _deposit_number(feature: Mapping[str, Mapping[str, str]]) -> int:
+    found = _DEPOSIT_NAME.fullmatch(feature["properties"]["name"])
+    if found is None:
+        raise ValueError(f"{feature['properties']['name']!r} names no deposit")
+    return int(found[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from nodescan.domain.naming import how_many
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, SlideResult
+from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up
@@ -47,42 +47,38 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     """The page as text: pictures inside, nothing loaded from anywhere."""
     report, pictures = result.report, pictures or SlidePictures(result)
     heatmap, close_ups = _heatmap(pictures.heatmap()), _close_ups(result)  # others begin with the overview
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            notice=NOT_FOR_CLINICAL_USE,
-            slide_id=report.slide.slide_id,
-            status=report.status.value,
-            started=page.started_words(report),
-            tone=page.tone(report),
-            colours={found.word: colour.css for found, colour in CLASS_COLOURS.items()},
-            headline=class_words(report),
-            answer=sentences.answer(report),
-            doubt=sentences.doubt(report),
-            facts=page.key_facts(report),
-            marks=page.ruler_marks(report),
-            look_first=sentences.look_first(report),
-            how_sure=sentences.how_sure(report),
-            flags=page.flags(report),
-            overview=_overview(report, pictures.overview()),
-            heatmap=heatmap,
-            heat_gradient=page.heat_gradient(),
-            threshold=None if report.model is None else report.model.threshold,
-            outlines="" if report.model is None else outline_words(report.model),
-            legend=page.legend(result),
-            close_ups=close_ups,
-            n_more_close_ups=report.n_foci - len(close_ups),
-            rows=page.rows(report),
-            judged=report.not_judged is None,
-            seen=report.looked_at and not report.no_tissue and report.not_judged is None,
-            marked=f"{_marked(report)}s",
-            shown=what_is_shown(report),
-            for_corrections=for_corrections(report),
-            n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
-            quality=page.quality_facts(result),
-            provenance=page.provenance_facts(report),
-        )
+    template = environment().get_template("report.html")
+    return template.render(
+        slide_id=report.slide.slide_id,
+        status=report.status.value,
+        started=page.started_words(report),
+        tone=page.tone(report),
+        colours={found.word: colour.css for found, colour in CLASS_COLOURS.items()},
+        headline=class_words(report),
+        answer=sentences.answer(report),
+        doubt=sentences.doubt(report),
+        facts=page.key_facts(report),
+        marks=page.ruler_marks(report),
+        look_first=sentences.look_first(report),
+        how_sure=sentences.how_sure(report),
+        flags=page.flags(report),
+        overview=_overview(report, pictures.overview()),
+        heatmap=heatmap,
+        heat_gradient=page.heat_gradient(),
+        threshold=None if report.model is None else report.model.threshold,
+        outlines="" if report.model is None else outline_words(report.model),
+        legend=page.legend(result),
+        close_ups=close_ups,
+        n_more_close_ups=report.n_foci - len(close_ups),
+        rows=page.rows(report),
+        judged=report.not_judged is None,
+        seen=report.looked_at and not report.no_tissue and report.not_judged is None,
+        marked=f"{_marked(report)}s",
+        shown=what_is_shown(report),
+        for_corrections=for_corrections(report),
+        n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
+        quality=page.quality_facts(result),
+        provenance=page.provenance_facts(report),
     )
 
 

@@ -1,13 +1,12 @@
 """report.json: everything that is said of a slide, in the names and units of report.schema.json."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Asked, ModelIdentity, Provenance, SlideReport, SlideResult
-from nodescan.domain.slide import BoundsUm
-from nodescan.domain.units import Spacing
 from nodescan.reports.wording import without_paths
 from nodescan.whole_files import Json, json_bytes, output_errors, write_beside
 
@@ -24,7 +23,7 @@ def write_json(result: SlideResult, folder: Path) -> None:
 
 def report_as_json(report: SlideReport) -> Json:
     """The content of report.json. Numbers are not rounded, so a class can be checked against its size."""
-    info, model = report.info, report.model
+    info, model, analysed = report.info, report.model, report.analysis_spacing
     return {
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
@@ -41,10 +40,10 @@ def report_as_json(report: SlideReport) -> Json:
         "unread_fraction": _number(report.unread_fraction),
         "flags": [_flag(flag, report) for flag in report.flags],
         "size_px": None if info is None else [info.width_px, info.height_px],
-        "spacing_um": None if info is None else _spacing(info.spacing),
+        "spacing_um": None if info is None else _floats(info.spacing.x, info.spacing.y),
         "spacing_source": None if info is None else info.spacing_source,
-        "analysis_spacing_um": None if report.analysis_spacing is None else _spacing(report.analysis_spacing),
-        "bounds_um": None if info is None else _bounds(info.bounds_um),
+        "analysis_spacing_um": None if analysed is None else _floats(analysed.x, analysed.y),
+        "bounds_um": None if info is None else {side: float(um) for side, um in asdict(info.bounds_um).items()},
         "model": None if model is None else model_as_json(model),
         "provenance": None if report.provenance is None else _provenance(report.provenance),
     }
@@ -60,9 +59,9 @@ def deposits_as_json(deposits: Sequence[Deposit], *, judged: bool = True) -> lis
             "id": deposit.id,
             "diameter_um": float(deposit.diameter_um),
             "diameter_uncertainty_um": float(deposit.diameter_uncertainty_um),
-            "endpoints_um": [_point(point) for point in deposit.endpoints_um],
+            "endpoints_um": [_floats(*point) for point in deposit.endpoints_um],
             "area_um2": float(deposit.area_um2),
-            "centre_um": _point(deposit.centre_um),
+            "centre_um": _floats(*deposit.centre_um),
             "class": deposit.metastasis.word if judged else None,
             "borderline": judged and deposit.borderline,
             "cut_off": deposit.cut_off,
@@ -126,21 +125,8 @@ def _belongs(path: Path) -> bool:
     return path.is_file() and path.name != REPORT_JSON and not path.name.startswith(".")
 
 
-def _bounds(bounds: BoundsUm) -> Json:
-    return {
-        "left": float(bounds.left),
-        "top": float(bounds.top),
-        "width": float(bounds.width),
-        "height": float(bounds.height),
-    }
-
-
-def _spacing(spacing: Spacing) -> list[float]:
-    return [float(spacing.x), float(spacing.y)]
-
-
-def _point(point: tuple[float, float]) -> list[float]:
-    return [float(point[0]), float(point[1])]
+def _floats(x: float, y: float) -> list[float]:
+    return [float(x), float(y)]
 
 
 def _number(value: float | None) -> float | None:

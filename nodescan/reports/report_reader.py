@@ -27,7 +27,7 @@ _NOT_COMPLETE = NOT_JUDGED | NOT_WHOLE | {"no_tissue", "unread_tissue"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReport(SlideReport):
-    """One report.json, in `folder`. deposits: without their outlines, see outline_reader; no detections.
+    """One report.json, in `folder`. deposits: without their outlines, see geojson_report; no detections.
 
     slide: its id alone, unless the reader was told whose report it is. info: without format, reader and warnings.
     unclassed_um: the largest deposit of which a review that gave the slide its class said nothing.

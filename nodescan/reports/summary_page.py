@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport, Status
+from nodescan.domain.report import SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
@@ -84,7 +84,6 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
     page = environment()
     script = page.get_template("summary.js").render()
     return page.get_template("summary.html").render(
-        notice=NOT_FOR_CLINICAL_USE,
         headline=f"{complete} of {how_many(asked, 'slide')} complete",
         not_run=asked - len(reports),
         worst=worst_status(reports, asked=asked).value,

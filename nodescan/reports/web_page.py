@@ -7,6 +7,8 @@ from functools import cache
 import jinja2
 from markupsafe import Markup, escape
 
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+
 _UNBROKEN = re.compile(r"(?<![\w-])--[a-z][a-z-]*|(?<![\w.])\d[\d.,]*(?: ± [\d.]+)? (?:mm²|mm\b|%)")
 """Options of commands, at whose first hyphen a line would end; and sizes and shares with their units."""
 
@@ -44,4 +46,5 @@ def environment(package: str = "nodescan.reports") -> jinja2.Environment:
     )
     made.filters["css_string"] = css_string
     made.filters["unbroken"] = unbroken
+    made.globals["notice"] = NOT_FOR_CLINICAL_USE
     return made

@@ -2,8 +2,7 @@
 
 import pytest
 
-from nodescan.domain.classification import Metastasis
-from nodescan.domain.deposits import Deposit
+from tests.domain.test_verdict import deposit
 
 
 @pytest.mark.parametrize(
@@ -12,14 +11,4 @@ from nodescan.domain.deposits import Deposit
 )
 def test_deposit_is_borderline_when_its_interval_holds_a_limit(diameter_um, uncertainty_um, expected):
     """190 +- 10 um may be above 0.2 mm, 190 +- 9.9 um may not."""
-    deposit = Deposit(
-        id=1,
-        diameter_um=diameter_um,
-        diameter_uncertainty_um=uncertainty_um,
-        endpoints_um=((0.0, 0.0), (diameter_um, 0.0)),
-        area_um2=1.0,
-        centre_um=(0.0, 0.0),
-        metastasis=Metastasis.MICRO,
-        outline=(),
-    )
-    assert deposit.borderline is expected
+    assert deposit(diameter_um, uncertainty_um=uncertainty_um).borderline is expected

@@ -4,28 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import DISPERSED_FOCI, GapReading, dispersed_flags, gap_reading, joining_gap_flags
-from nodescan.domain.units import Micrometers, SquareMicrometers
-
-
-def focus(number: int, x_um: float, diameter_um: float) -> Deposit:
-    half = diameter_um / 2
-    return Deposit(
-        id=number,
-        diameter_um=Micrometers(diameter_um),
-        diameter_uncertainty_um=Micrometers(5.0),
-        endpoints_um=((x_um - half, 0.0), (x_um + half, 0.0)),
-        area_um2=SquareMicrometers(diameter_um**2),
-        centre_um=(x_um, 0.0),
-        metastasis=classify(Micrometers(diameter_um)),
-        outline=(),
-    )
+from nodescan.domain.units import Micrometers
+from tests.patients.made_reports import disc
 
 
 def row(count: int, *, step_um: float, diameter_um: float = 60.0) -> list[Deposit]:
-    return [focus(number + 1, number * step_um, diameter_um) for number in range(count)]
+    return [disc(number + 1, diameter_um, (number * step_um, 0.0)) for number in range(count)]
 
 
 def test_many_small_foci_over_a_wide_extent_are_flagged() -> None:
@@ -51,8 +38,8 @@ def test_the_extent_on_both_sides_of_its_limit(extent_um: float, flagged: bool) 
 
 def test_a_macrometastasis_can_not_be_raised() -> None:
     """With one, there is nothing to review for the class; with a micrometastasis there still is."""
-    assert dispersed_flags([*row(10, step_um=200.0), focus(99, 0.0, 2500.0)]) == ()
-    assert dispersed_flags([*row(10, step_um=200.0), focus(99, 0.0, 500.0)])
+    assert dispersed_flags([*row(10, step_um=200.0), disc(99, 2500.0, (0.0, 0.0))]) == ()
+    assert dispersed_flags([*row(10, step_um=200.0), disc(99, 500.0, (0.0, 0.0))])
 
 
 def test_a_class_that_hangs_on_the_gap_is_flagged_with_every_reading() -> None:

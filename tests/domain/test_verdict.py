@@ -167,8 +167,6 @@ def test_another_focus_never_lowers_the_class_of_a_slide(foci: list[Deposit], an
         conclude(seen, tissue_found=True, all_examined=True, classifiable=True).metastasis
         for seen in (foci, [*foci, another])
     )
-    assert found is not None
-    assert more is not None
     assert more >= found
 
 

@@ -1,6 +1,8 @@
 """Stored runs with planted findings, written as a run writes them."""
 
+import os
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +10,17 @@ import numpy as np
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Detection, Polygon
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import ModelIdentity, SlideReport, SlideResult, Status
+from nodescan.domain.report import RESULT_VERSION, ModelIdentity, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
+from nodescan.domain.staging import AJCC8, StagingTable
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
+from nodescan.patients.correction_rows import COLUMNS, Correction, read_corrections
+from nodescan.patients.restage import Staging, stage_reports
+from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports.csv_report import write_detections
 from nodescan.reports.geojson_report import write_geojson
 from nodescan.reports.json_report import report_as_json, write_json
+from nodescan.reports.report_reader import read_reports
 from nodescan.whole_files import json_bytes
 
 SPACING_UM = 0.25
@@ -76,6 +83,13 @@ def report(
     )
 
 
+def scanned(
+    fingerprint: str = "", *, started: str = "2026-01-01T00:00:00+00:00", version: int = RESULT_VERSION
+) -> Provenance:
+    """Of a scan of this file, at that time, by this version."""
+    return Provenance({}, "", fingerprint, "cpu", "float32", started, 1.0, version)
+
+
 def write_run(folder: Path, reports: Sequence[SlideReport]) -> Path:
     """The folder of a run with what staging and evaluation read."""
     for one in reports:
@@ -99,3 +113,19 @@ def write_csv(path: Path, *lines: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def review_of(folder: Path, *rows: str, day: str = "") -> tuple[Correction, ...]:
+    """A reader's review.csv in `folder`, written at noon of this day, or now; rows may lack the column of comments."""
+    if not rows:
+        return ()
+    path = write_csv(folder / "review.csv", ",".join(COLUMNS[: rows[0].count(",") + 1]), *rows)
+    if day:
+        os.utime(path, (0, datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp()))
+    return read_corrections(path)
+
+
+def staged_by(run: Path, header: str, *rows: str, review: Sequence[str] = (), table: StagingTable = AJCC8) -> Staging:
+    """The patients of a run by the rows of a manifest m.csv beside it, after a review, see review_of."""
+    manifest = read_slide_rows(write_csv(run.parent / "m.csv", header, *rows))
+    return stage_reports(read_reports(run), manifest, table, corrections=review_of(run.parent, *review))

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +18,13 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.units import Micrometers
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging, stage_reports
-from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.restage import Staging
 from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT
 from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_run
+from tests.patients.made_reports import report, staged_by, write_run
 from tests.schemas import PATIENTS, schema_of
 
 REASON = Flag("unreadable", "the file is truncated")
@@ -38,14 +37,10 @@ def planted(size_um: float) -> SlideReport:
     return replace(made, deposits=unsure, flags=(Flag("borderline", "Size within its uncertainty of a limit."),))
 
 
-def staged(folder: Path, size_um: float, *rows: str, review: str = "") -> Staging:
+def staged(folder: Path, size_um: float, *rows: str, review: Sequence[str] = ()) -> Staging:
     others = [report("b", status=Status.FAILED, flags=(REASON,))]
-    reports = read_reports(write_run(folder / "run", [planted(size_um), *others]))
-    header = "slide_id,patient_id,node_id,sentinel,nodes_removed"
-    manifest = read_slide_rows(write_csv(folder / "m.csv", header, *rows))
-    lines = ("slide_id,deposit_id,action,value,by", review)
-    corrections = read_corrections(write_csv(folder / "review.csv", *lines)) if review else ()
-    return stage_reports(reports, manifest, AJCC8, corrections=corrections)
+    run = write_run(folder / "run", [planted(size_um), *others])
+    return staged_by(run, "slide_id,patient_id,node_id,sentinel,nodes_removed", *rows, review=review)
 
 
 def text_of(page: Path) -> str:
@@ -111,14 +106,13 @@ def test_a_lower_bound_that_may_be_lower_says_so(tmp_path: Path, size_um: float,
     assert f"so the true stage may be higher{lower}." in text_of(page)
 
 
-@pytest.mark.parametrize("review", ["a,1,resize,1960,Dr A", "a,1,class,micro,Dr A"])
+@pytest.mark.parametrize("review", ["a,1,,,resize,1960,Dr A", "a,1,,,class,micro,Dr A"])
 def test_what_a_reader_measured_or_classed_is_settled(tmp_path: Path, review: str) -> None:
     """The stage is certain after the review, its size the reader's, or the software's with its uncertainty."""
-    found = staged(tmp_path, 1986.0, "a,A,1,yes,1", review=review)
+    found = staged(tmp_path, 1986.0, "a,A,1,yes,1", review=[review])
     (patient,) = found.patients
     assert (patient.staged.words, patient.staged.borderline) == ("pN1mi(sn)", False)
     assert "borderline" not in [note.code for note in patient.all_notes]
-    assert patient.software is not None
     assert patient.software.borderline
 
 

@@ -6,31 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.domain.report import Provenance, SlideReport
+from nodescan.domain.report import SlideReport
 from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
-from nodescan.manifest import read_manifest
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.earlier_stages import lost_patients, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging, stage_labels, stage_reports
-from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_run
+from nodescan.patients.restage import Staging, stage_labels
+from tests.patients.made_reports import report, scanned, staged_by, write_csv, write_run
 
-REVIEW = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by"
 ADDED = "neg1,,1000,1000,add,2600,Dr A"
 
 
 def of_file(slide_id: str, fingerprint: str, *sizes_um: float) -> SlideReport:
-    made = Provenance({}, "", fingerprint, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
-    return replace(report(slide_id, sizes_um), provenance=made)
+    return replace(report(slide_id, sizes_um), provenance=scanned(fingerprint))
 
 
 def staged(run: Path, *rows: str, review: tuple[str, ...] = ()) -> Staging:
-    manifest = read_manifest(write_csv(run.parent / "m.csv", "slide_id,patient_id,node_id", *rows))
-    corrections = read_corrections(write_csv(run.parent / "r.csv", REVIEW, *review)) if review else ()
-    return stage_reports(read_reports(run), manifest, AJCC8, corrections=corrections)
+    return staged_by(run, "slide_id,patient_id,node_id", *rows, review=review)
 
 
 def words(staging: Staging) -> Mapping[str, str]:
@@ -42,7 +35,7 @@ def test_a_correction_of_a_slide_that_is_called_otherwise_now_is_refused(tmp_pat
     run = write_run(tmp_path / "run", [of_file("neg1", "f"), of_file("neg1-22e387", "f"), of_file("neg1-c0ffee", "g")])
     assert words(staged(run, "neg1,A,1", review=(ADDED,))) == {"A": "pN1a"}
     rows = ("neg1-22e387,A,1", "neg1-c0ffee,D,1")
-    with pytest.raises(UsageError, match=r"r\.csv, line 2: slide 'neg1' .* is called 'neg1-22e387' there"):
+    with pytest.raises(UsageError, match=r"review\.csv, line 2: slide 'neg1' .* is called 'neg1-22e387' there"):
         staged(run, *rows, review=(ADDED,))
     renamed = ADDED.replace("neg1", "neg1-22e387")
     assert words(staged(run, *rows, review=(renamed,))) == {"A": "pN1a", "D": "pN0"}
@@ -96,14 +89,13 @@ def test_patients_whose_stages_the_next_manifest_removes_are_told(tmp_path: Path
     )
     write_staging(week_2, folder)
     assert not lost_patients(week_2, folder)
-    sided = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,laterality", "s,Q,left", "t,Q,right"))
-    both = stage_reports(read_reports(run), sided, AJCC8)
+    sides = "slide_id,patient_id,laterality"
+    both = staged_by(run, sides, "s,Q,left", "t,Q,right")
     assert not lost_patients(both, folder)
     write_staging(both, folder)
     assert not lost_patients(staged(run, "s,Q,1", "t,Q,1"), folder)  # nor where they are told apart no more
     write_staging(both, folder)
-    left = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,laterality", "s,Q,left"))
-    assert "stages of Q right: removed" in lost_patients(stage_reports(read_reports(run), left, AJCC8), folder)
+    assert "stages of Q right: removed" in lost_patients(staged_by(run, sides, "s,Q,left"), folder)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +106,7 @@ def test_treatment_that_is_stated_of_one_side_alone_is_told(tmp_path: Path, righ
     run = write_run(tmp_path / "run", [report("l1"), report("r1"), report("o")])
     header = "slide_id,patient_id,node_id,laterality,neoadjuvant"
     rows = ("l1,P,1,left,yes", f"r1,P,1,right,{right}", "o,Q,1,left,")
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", header, *rows))
-    found = stage_reports(read_reports(run), manifest, AJCC8)
+    found = staged_by(run, header, *rows)
     labels = read_labels(
         write_csv(tmp_path / "l.csv", f"{header},label", "l1,P,1,left,yes,itc", f"r1,P,1,right,{right},itc")
     )
@@ -123,5 +114,5 @@ def test_treatment_that_is_stated_of_one_side_alone_is_told(tmp_path: Path, righ
         codes = [[note.code for note in result.all_notes] for result in results]
         assert [[code for code in one if code == "neoadjuvant_not_stated"] for one in codes] == told
     assert "neoadjuvant_not_stated" not in [note.code for note in found.patients[2].all_notes]
-    by_challenge = stage_reports(read_reports(run), manifest, CAMELYON17)
+    by_challenge = staged_by(run, header, *rows, table=CAMELYON17)
     assert "neoadjuvant_not_stated" not in [note.code for one in by_challenge.patients for note in one.all_notes]

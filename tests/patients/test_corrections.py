@@ -1,8 +1,6 @@
 """A reader's review changes what it names and nothing else, and everything it did is kept."""
 
-import os
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +9,26 @@ import pytest
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Polygon
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import Provenance, Status
+from nodescan.domain.report import Status
 from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import UsageError
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.corrections import Applied, apply_corrections
 from nodescan.reports.report_reader import StoredReport, read_reports
-from tests.patients.made_reports import disc, report, write_csv, write_run
+from tests.patients.made_reports import disc, report, review_of, scanned, write_run
 
-HEADER = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by"
+
+def after(run: Path, *rows: str, day: str = "") -> StoredReport:
+    """The one slide of a run after a review of these rows, see review_of."""
+    (slide,), _ = apply_corrections(read_reports(run), review_of(run.parent, *rows, day=day))
+    return slide
+
+
+def codes_after(run: Path, *rows: str, day: str = "") -> list[str]:
+    return [flag.code for flag in after(run, *rows, day=day).flags]
 
 
 def reviewed(folder: Path, *rows: str) -> tuple[dict[str, StoredReport], tuple[Applied, ...]]:
+    """Of a run of four slides."""
     run = write_run(
         folder / "run",
         [
@@ -32,8 +38,7 @@ def reviewed(folder: Path, *rows: str) -> tuple[dict[str, StoredReport], tuple[A
             report("d", status=Status.FAILED, flags=(Flag("unreadable", "the file is truncated"),)),
         ],
     )
-    corrections = read_corrections(write_csv(folder / "review.csv", HEADER, *rows))
-    found, applied = apply_corrections(read_reports(run), corrections)
+    found, applied = apply_corrections(read_reports(run), review_of(folder, *rows))
     return {one.slide_id: one for one in found}, applied
 
 
@@ -74,18 +79,16 @@ def test_a_reader_settles_the_size_of_a_deposit_that_is_cut_off(
     found = report("f", (1500.0, 150.0))
     largest, other = found.deposits
     found = replace(found, deposits=(replace(largest, cut_off=True), other), at_least=True)
-    stored = read_reports(write_run(tmp_path / "run", [found]))
-    assert stored[0].deposits[0].cut_off
-    (slide,), _ = apply_corrections(stored, read_corrections(write_csv(tmp_path / "review.csv", HEADER, row)))
+    run = write_run(tmp_path / "run", [found])
+    assert read_reports(run)[0].deposits[0].cut_off
+    slide = after(run, row)
     assert (slide.metastasis, slide.at_least) == expected
 
 
 def test_of_a_slide_without_a_class_only_what_was_vouched_for_counts(tmp_path: Path) -> None:
     """A stain that the model doesn't know: accepting one deposit says nothing of a larger one beside it."""
     odd = replace(report("e", (3000.0, 261.0), status=Status.INCOMPLETE), metastasis=None, at_least=False)
-    stored = read_reports(write_run(tmp_path / "odd", [odd]))
-    lines = write_csv(tmp_path / "review.csv", HEADER, "e,2,,,accept,,Dr A")
-    (slide,), _ = apply_corrections(stored, read_corrections(lines))
+    slide = after(write_run(tmp_path / "odd", [odd]), "e,2,,,accept,,Dr A")
     assert (slide.metastasis, slide.at_least, slide.largest_deposit_um) == (Metastasis.MICRO, True, 261.0)
 
 
@@ -95,9 +98,8 @@ def test_cells_class_what_is_accepted_on_a_slide_that_was_not_judged(tmp_path: P
     odd = report("e", (100.0,), status=Status.INCOMPLETE, flags=(Flag("not_he", "Brown."),))
     (deposit,) = odd.deposits
     counted = replace(deposit, cells=250, cells_uncertainty=10)
-    stored = read_reports(write_run(tmp_path, [replace(odd, metastasis=None, at_least=False, deposits=(counted,))]))
-    review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, f"e,1,,,{action},Dr A"))
-    (slide,), _ = apply_corrections(stored, review)
+    unclassed = replace(odd, metastasis=None, at_least=False, deposits=(counted,))
+    slide = after(write_run(tmp_path / "run", [unclassed]), f"e,1,,,{action},Dr A")
     assert (slide.metastasis, slide.at_least) == (Metastasis.MICRO, True)
     assert "cell_count_decides" in [flag.code for flag in slide.flags]
 
@@ -134,6 +136,7 @@ def test_a_centre_means_the_deposit_there(tmp_path: Path) -> None:
     assert [done.deposit_id for done in applied] == [1, 2]
 
 
+SCANNED = "2026-06-01T12:00:00+00:00"
 BAR_UM = ((1700.0, 3000.0), (4300.0, 3000.0))
 
 
@@ -142,8 +145,7 @@ def bar(folder: Path) -> Path:
     found = report("a", (2600.0,))
     ring = np.array([(1700.0, 2900.0), (4300.0, 2900.0), (4300.0, 3100.0), (1700.0, 3100.0)])
     long = replace(found.deposits[0], endpoints_um=BAR_UM, outline=(Polygon(ring),))
-    made = Provenance({}, "", "", "cpu", "float32", "2026-06-01T12:00:00+00:00", 1.0)
-    return write_run(folder / "bar", [replace(found, deposits=(long,), provenance=made)])
+    return write_run(folder / "bar", [replace(found, deposits=(long,), provenance=scanned(started=SCANNED))])
 
 
 @pytest.mark.parametrize("outlined", [True, False])
@@ -152,22 +154,16 @@ def test_a_place_beside_an_elongated_deposit_does_not_mean_it(tmp_path: Path, ou
     run = bar(tmp_path)
     if not outlined:
         (run / "a" / "deposits.geojson").unlink()
-    for row, fits in {"a,,3000,4000,reject,,Dr A": False, "a,,1800,3020,reject,,Dr A": True}.items():
-        review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, row))
-        if fits:
-            assert apply_corrections(read_reports(run), review)[0][0].deposits == ()
-        else:
-            with pytest.raises(UsageError, match="has no deposit near 3000, 4000 um; use add"):
-                apply_corrections(read_reports(run), review)
+    assert after(run, "a,,1800,3020,reject,,Dr A").deposits == ()
+    with pytest.raises(UsageError, match="has no deposit near 3000, 4000 um; use add"):
+        after(run, "a,,3000,4000,reject,,Dr A")
 
 
 @pytest.mark.parametrize(("x", "told"), [("3040", False), ("3100", True)])
 def test_places_off_the_centre_that_are_older_than_the_scan_are_told(tmp_path: Path, x: str, told: bool) -> None:
     """A small deposit that was there may be a part of a larger one now."""
-    path = write_csv(tmp_path / "review.csv", HEADER, f"a,,{x},3000,reject,,Dr A")
-    os.utime(path, (0, datetime.fromisoformat("2026-05-31T12:00:00+00:00").timestamp()))
-    (slide,), _ = apply_corrections(read_reports(bar(tmp_path)), read_corrections(path))
-    assert [flag.code for flag in slide.flags] == (["review_before_scan"] if told else [])
+    codes = codes_after(bar(tmp_path), f"a,,{x},3000,reject,,Dr A", day="2026-05-31")
+    assert codes == (["review_before_scan"] if told else [])
 
 
 def test_a_rejected_deposit_leaves_room_for_another(tmp_path: Path) -> None:
@@ -181,15 +177,10 @@ def test_a_rejected_deposit_leaves_room_for_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("row", "told"), [("a,1,,,reject,,Dr A", True), ("a,,3000,3000,reject,,Dr A", False)])
 def test_numbers_that_are_older_than_the_scan_are_told(tmp_path: Path, row: str, told: bool) -> None:
     """A slide that was scanned again may have other deposits of these numbers; a centre means the same place."""
-    made = Provenance({}, "", "", "cpu", "float32", "2026-06-01T12:00:00+00:00", 1.0)
-    run = write_run(tmp_path / "run", [replace(report("a", (2600.0, 300.0)), provenance=made)])
-    path = write_csv(tmp_path / "review.csv", HEADER, row)
-    codes: dict[str, list[str]] = {}
-    for day in ("2026-05-31", "2026-06-02"):
-        os.utime(path, (0, datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp()))
-        (slide,), _ = apply_corrections(read_reports(run), read_corrections(path))
-        codes[day] = [flag.code for flag in slide.flags]
-    assert codes == {"2026-05-31": ["review_before_scan"] if told else [], "2026-06-02": []}
+    made = replace(report("a", (2600.0, 300.0)), provenance=scanned(started=SCANNED))
+    run = write_run(tmp_path / "run", [made])
+    assert codes_after(run, row, day="2026-05-31") == (["review_before_scan"] if told else [])
+    assert codes_after(run, row, day="2026-06-02") == []
 
 
 def test_slides_without_a_row_are_untouched(tmp_path: Path) -> None:
@@ -236,16 +227,10 @@ def test_flags_speak_of_the_deposits_that_are_left(tmp_path: Path) -> None:
     near = report("n", (203.0, 150.0))
     flagged = replace(near, flags=(*deposit_flags(near.deposits), gap, Flag("ink", "There is ink.")))
     run = write_run(tmp_path / "run", [flagged])
-
-    def codes(*rows: str) -> list[str]:
-        review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, *rows))
-        (found,), _ = apply_corrections(read_reports(run), review)
-        return [flag.code for flag in found.flags]
-
-    assert codes("n,1,,,accept,,Dr A") == ["joining_gap", "ink", "borderline", "cell_count_not_assessed"]
-    assert codes("n,1,,,resize,260,Dr A", "n,2,,,class,itc,Dr A") == ["joining_gap", "ink"]
-    assert codes("n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A") == ["ink"]
-    assert codes("n,,900,900,add,2001,Dr A", "n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A") == ["ink"]
+    assert codes_after(run, "n,1,,,accept,,Dr A") == ["joining_gap", "ink", "borderline", "cell_count_not_assessed"]
+    assert codes_after(run, "n,1,,,resize,260,Dr A", "n,2,,,class,itc,Dr A") == ["joining_gap", "ink"]
+    rejected = ("n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A")
+    assert codes_after(run, *rejected) == codes_after(run, "n,,900,900,add,2001,Dr A", *rejected) == ["ink"]
 
 
 @pytest.mark.parametrize("code", ["deposit_cut_off", "tumour_on_glass"])
@@ -253,14 +238,9 @@ def test_what_was_said_of_deposits_as_found_is_said_to_be_of_then(tmp_path: Path
     """It may speak of a deposit that was rejected; with all of them rejected, it speaks of nothing."""
     flag = Flag(code, "Deposit(s) 1 lie at the edge.")
     run = write_run(tmp_path / "run", [report("n", (500.0, 300.0), flags=(flag,))])
-
-    def messages(*rows: str) -> list[str]:
-        review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, *rows))
-        (found,), _ = apply_corrections(read_reports(run), review)
-        return [flag.message for flag in found.flags]
-
-    assert messages("n,1,,,reject,,Dr A") == ["As found, before the review: Deposit(s) 1 lie at the edge."]
-    assert messages("n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A", "n,,900,900,add,300,Dr A") == []
+    (kept,) = after(run, "n,1,,,reject,,Dr A").flags
+    assert kept.message == "As found, before the review: Deposit(s) 1 lie at the edge."
+    assert codes_after(run, "n,1,,,reject,,Dr A", "n,2,,,reject,,Dr A", "n,,900,900,add,300,Dr A") == []
 
 
 @pytest.mark.parametrize("n_classed", [3, 12])
@@ -270,8 +250,7 @@ def test_dispersed_cells_that_decide_are_said_whatever_single_foci_are_classed(t
     counted = tuple(replace(one, cells=30, cells_uncertainty=12) for one in spread.deposits)
     found = replace(spread, deposits=counted, metastasis=Metastasis.MICRO, flags=deposit_flags(counted))
     rows = [f"n,{number},,,class,itc,Dr A" for number in range(1, n_classed + 1)]
-    review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, *rows))
-    (slide,), _ = apply_corrections(read_reports(write_run(tmp_path / "run", [found])), review)
+    slide = after(write_run(tmp_path / "run", [found]), *rows)
     assert slide.metastasis is Metastasis.MICRO
     assert [flag.code for flag in slide.flags] == ["cell_count_dispersed", "dispersed_pattern"]
 
@@ -283,15 +262,10 @@ def test_what_a_reader_classed_itc_needs_no_count(tmp_path: Path) -> None:
     pairs = zip(near.deposits, counts, strict=True)
     counted = tuple(replace(one, cells=cells, cells_uncertainty=cells and 40) for one, cells in pairs)
     found = replace(near, deposits=counted, flags=deposit_flags(counted))
-    run = read_reports(write_run(tmp_path / "run", [found]))
-
-    def codes(*rows: str) -> list[str]:
-        review = read_corrections(write_csv(tmp_path / "review.csv", HEADER, *rows))
-        (slide,), _ = apply_corrections(run, review)
-        return [flag.code for flag in slide.flags]
-
-    assert codes("n,1,,,accept,,Dr A") == ["cell_count_near_limit", "cell_count_review", "cell_count_review"]
-    assert codes(*[f"n,{number},,,class,itc,Dr A" for number in range(1, 7)]) == []
+    run = write_run(tmp_path / "run", [found])
+    open_ = ["cell_count_near_limit", "cell_count_review", "cell_count_review"]
+    assert codes_after(run, "n,1,,,accept,,Dr A") == open_
+    assert codes_after(run, *[f"n,{number},,,class,itc,Dr A" for number in range(1, 7)]) == []
 
 
 def test_what_is_added_may_lie_anywhere_on_the_slide(tmp_path: Path) -> None:
@@ -316,14 +290,12 @@ def test_a_size_in_mm_is_refused_even_where_it_could_be_um(tmp_path: Path, size:
 def test_a_place_between_two_deposits_means_neither(tmp_path: Path, x_um: float, meant: int | None) -> None:
     """Two of 40 um, 60 um apart: half way neither is taken for the other; clearly nearer to one, that is meant."""
     two = replace(report("n", (40.0, 40.0)), deposits=(disc(1, 40.0, (1000.0, 900.0)), disc(2, 40.0, (1060.0, 900.0))))
-    stored = read_reports(write_run(tmp_path / "run", [two]))
-    rows = read_corrections(write_csv(tmp_path / "review.csv", HEADER, f"n,,{x_um},900,reject,,Dr A"))
+    run, row = write_run(tmp_path / "run", [two]), f"n,,{x_um},900,reject,,Dr A"
     if meant is None:
         with pytest.raises(UsageError, match=r"deposits 1, 2 are all near 1030, 900 um; give the deposit_id"):
-            apply_corrections(stored, rows)
+            after(run, row)
     else:
-        (slide,), _ = apply_corrections(stored, rows)
-        assert [deposit.id for deposit in slide.deposits] == [3 - meant]
+        assert [deposit.id for deposit in after(run, row).deposits] == [3 - meant]
 
 
 def test_what_is_added_takes_no_number_of_a_rejected_deposit(tmp_path: Path) -> None:
@@ -336,7 +308,4 @@ def test_what_is_added_takes_no_number_of_a_rejected_deposit(tmp_path: Path) -> 
 def test_a_place_at_the_rim_of_a_small_deposit_means_it(tmp_path: Path) -> None:
     """Of 150 um across, 110 um from its centre: 35 um off its outline."""
     one = replace(report("n", (150.0,)), deposits=(disc(1, 150.0, (1000.0, 900.0)),))
-    stored = read_reports(write_run(tmp_path / "run", [one]))
-    rows = read_corrections(write_csv(tmp_path / "review.csv", HEADER, "n,,1110,900,reject,,Dr A"))
-    (slide,), _ = apply_corrections(stored, rows)
-    assert slide.deposits == ()
+    assert after(write_run(tmp_path / "run", [one]), "n,,1110,900,reject,,Dr A").deposits == ()

@@ -7,25 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.domain.staging import AJCC8, CAMELYON17
+from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import OutputError
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging, stage_reports
-from nodescan.patients.slide_rows import read_slide_rows
-from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_run
+from nodescan.patients.restage import Staging
+from tests.patients.made_reports import report, staged_by, write_csv, write_run
 
 
 def staged(folder: Path, *review: str) -> Staging:
     """Patient A, of one slide with two deposits, as reviewed."""
     if not (folder / "run").exists():
         write_run(folder / "run", [report("a2", (900.0, 800.0))])
-    manifest = read_slide_rows(write_csv(folder / "manifest.csv", "slide_id,patient_id", "a2,A"))
-    head = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by,comment"
-    corrections = read_corrections(write_csv(folder / "review.csv", head, *review)) if review else ()
-    return stage_reports(read_reports(folder / "run"), manifest, AJCC8, corrections=corrections)
+    return staged_by(folder / "run", "slide_id,patient_id", "a2,A", review=review)
 
 
 def test_only_stages_that_nobody_corrected_are_removed(tmp_path: Path) -> None:
@@ -88,7 +82,6 @@ def test_what_a_user_keeps_among_the_pages_stays(damaged: bool, tmp_path: Path) 
     if damaged:
         (folder / "patients.json").write_text("[")
     aside = set_aside(folder)
-    assert aside is not None
     assert sorted(path.name for path in aside.iterdir()) == ["patients", "patients.csv", "patients.json"]
     assert [path.name for path in (aside / "patients").iterdir()] == ["A.html"]
     assert (slide.read_text(), notes.read_text()) == ("a slide", "somebody's own")

@@ -8,12 +8,10 @@ import pytest
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.corrections import apply_corrections
 from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import disc, report, write_csv, write_run
+from tests.patients.made_reports import disc, report, review_of, write_run
 
-HEADER = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by"
 LARGE_UM, SMALL_UM = (4130.0, 3710.0), (5370.0, 4240.0)
 """Two deposits on the canvas, 1240 and 530 um apart."""
 
@@ -21,12 +19,10 @@ LARGE_UM, SMALL_UM = (4130.0, 3710.0), (5370.0, 4240.0)
 def corrected(folder: Path, corner_um: tuple[float, float], *rows: str) -> list[tuple[int, float]]:
     """Ids and diameters that a review leaves; 8 x 9 mm from this corner on were scanned."""
     found = report("s", (900.0, 420.0))
-    assert found.info is not None
     bounds = BoundsUm(*map(Micrometers, (*corner_um, 8000.0, 9000.0)))
     discs = (disc(1, 900.0, LARGE_UM), disc(2, 420.0, SMALL_UM))
     made = replace(found, deposits=discs, info=replace(found.info, bounds_um=bounds))
-    review = read_corrections(write_csv(folder / "review.csv", HEADER, *rows))
-    (slide,), _ = apply_corrections(read_reports(write_run(folder / "run", [made])), review)
+    (slide,), _ = apply_corrections(read_reports(write_run(folder / "run", [made])), review_of(folder, *rows))
     return [(deposit.id, deposit.diameter_um) for deposit in slide.deposits]
 
 

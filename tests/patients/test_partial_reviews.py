@@ -5,13 +5,8 @@ from pathlib import Path
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
-from nodescan.domain.staging import AJCC8
-from nodescan.manifest import read_manifest
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
-from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_run
+from tests.patients.made_reports import report, staged_by, write_run
 from tests.reports.factory import read_aloud
 
 TRUNCATED = Flag("unreadable", "the file is truncated")
@@ -20,16 +15,14 @@ TRUNCATED = Flag("unreadable", "the file is truncated")
 def test_tumour_that_a_review_says_nothing_of_stays_named(tmp_path: Path) -> None:
     """The reader accepts 0.15 mm on a slide that failed, and says nothing of 5 mm: "ITC only" would be untrue."""
     seen = replace(report("m", (5000.0, 150.0)), status=Status.FAILED, metastasis=None, flags=(TRUNCATED,))
-    stored = read_reports(write_run(tmp_path / "run", [seen]))
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
+    run = write_run(tmp_path / "run", [seen])
 
     def page(*rows: str) -> str:
-        review = read_corrections(write_csv(tmp_path / "r.csv", "slide_id,deposit_id,action,by", *rows))
-        found = stage_reports(stored, manifest, AJCC8, corrections=review)
+        found = staged_by(run, "slide_id,patient_id,node_id", "m,A,1", review=rows)
         assert found.patients[0].staged.words == "at least pN0(i+)"
         return read_aloud(write_staging(found, tmp_path / "out")[0].read_text())
 
-    left, judged = page("m,2,accept,Dr A"), page("m,2,accept,Dr A", "m,1,reject,Dr A")
+    left, judged = page("m,2,,,accept,,Dr A"), page("m,2,,,accept,,Dr A", "m,1,,,reject,,Dr A")
     for said in (
         "Isolated tumour cells, in the sections examined. Tumour was found that has no class: review it.",
         "The review left deposits on it open, the largest 5.00 mm: accept or reject them.",
@@ -45,8 +38,6 @@ def test_tumour_that_a_review_says_nothing_of_stays_named(tmp_path: Path) -> Non
 def test_a_mark_on_a_slide_that_was_not_judged_is_no_tumour_left_open(tmp_path: Path) -> None:
     """Of a stain that the network doesn't know only what the reader accepts is tumour."""
     brown = replace(report("m", (5000.0, 150.0)), status=Status.INCOMPLETE, metastasis=None, at_least=False)
-    stored = read_reports(write_run(tmp_path / "run", [replace(brown, flags=(Flag("not_he", "Brown."),))]))
-    manifest = read_manifest(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
-    review = read_corrections(write_csv(tmp_path / "r.csv", "slide_id,deposit_id,action,by", "m,2,accept,Dr A"))
-    (patient,) = stage_reports(stored, manifest, AJCC8, corrections=review).patients
+    run = write_run(tmp_path / "run", [replace(brown, flags=(Flag("not_he", "Brown."),))])
+    (patient,) = staged_by(run, "slide_id,patient_id,node_id", "m,A,1", review=["m,2,,,accept,,Dr A"]).patients
     assert (patient.staged.words, patient.staged.specimen.unclassed_um) == ("at least pN0(i+)", None)

@@ -29,7 +29,7 @@ def schema() -> Draft202012Validator:
 def written(folder: Path) -> dict:
     """A complete patient with a review, and five incomplete ones: of a failed slide, of an unread part, of a slide that
     never ran, of nodes without slides."""
-    review = ("a2,1,resize,2500,Dr A", "a1,1,reject,,Dr A")
+    review = ("a2,1,,,resize,2500,Dr A", "a1,1,,,reject,,Dr A")
     found = staged(folder, *ROWS, *MORE, header=HEADER, review=review)
     write_staging(found, folder / "out")
     return json.loads((folder / "out" / "patients.json").read_text())

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,11 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.patient_stage import stage
-from nodescan.domain.report import Provenance, Status
+from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
-from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
+from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer, class_words
@@ -28,10 +28,22 @@ from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.files import fingerprint
-from tests.patients.made_reports import WORD_SIZES, disc, report, write_csv, write_findings, write_run
+from tests.patients.made_reports import (
+    WORD_SIZES,
+    disc,
+    report,
+    review_of,
+    scanned,
+    staged_by,
+    write_csv,
+    write_findings,
+    write_run,
+)
 from tests.reports.factory import read_aloud
 
 TRUNCATED = Flag("unreadable", "the file is truncated")
+NODES = "slide_id,patient_id,node_id"
+"""The header of most manifests."""
 
 
 def run(folder: Path) -> Path:
@@ -50,13 +62,10 @@ def run(folder: Path) -> Path:
     )
 
 
-def staged(folder: Path, *rows: str, header: str, review: tuple[str, ...] = ()) -> Staging:
-    manifest = read_slide_rows(write_csv(folder / "manifest.csv", header, *rows))
-    corrections = ()
-    if review:
-        lines = ("slide_id,deposit_id,action,value,by", *review)
-        corrections = read_corrections(write_csv(folder / "review.csv", *lines))
-    return stage_reports(read_reports(run(folder)), manifest, AJCC8, corrections=corrections)
+def staged(
+    folder: Path, *rows: str, header: str = NODES, review: Sequence[str] = (), table: StagingTable = AJCC8
+) -> Staging:
+    return staged_by(run(folder), header, *rows, review=review, table=table)
 
 
 def with_page(folder: Path, slide_id: str) -> Path:
@@ -73,7 +82,7 @@ def words(staging: Staging) -> dict[str, str]:
 
 def test_sections_of_one_node_are_one_node(tmp_path: Path) -> None:
     """Two slides of node 1: ITC and a micrometastasis are one micrometastatic node; the sizes aren't added."""
-    found = staged(tmp_path, "a1,A,1", "a2,A,1", "a3,A,2", header="slide_id,patient_id,node_id")
+    found = staged(tmp_path, "a1,A,1", "a2,A,1", "a3,A,2")
     (patient,) = found.patients
     assert patient.staged.words == "pN1mi"
     assert [node.node_id for node in patient.staged.specimen.nodes] == ["1", "2"]
@@ -92,7 +101,7 @@ def test_without_node_id_each_slide_is_a_node_and_the_report_says_so(tmp_path: P
 
 def test_failed_incomplete_and_missing_slides_make_the_patient_incomplete(tmp_path: Path) -> None:
     """Which and why, and what was found is a lower bound."""
-    found = staged(tmp_path, "b1,B,1", "b2,B,2", "c1,C,1", "c2,C,2", "gone,D,1", header="slide_id,patient_id,node_id")
+    found = staged(tmp_path, "b1,B,1", "b2,B,2", "c1,C,1", "c2,C,2", "gone,D,1")
     assert words(found) == {
         "B": "at least pN1a",
         "C": "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)",
@@ -108,7 +117,7 @@ def test_failed_incomplete_and_missing_slides_make_the_patient_incomplete(tmp_pa
 
 def test_slides_that_are_in_no_patient_are_listed(tmp_path: Path) -> None:
     """A report that the manifest doesn't know is counted, never dropped in silence."""
-    found = staged(tmp_path, "a3,A,1", header="slide_id,patient_id,node_id")
+    found = staged(tmp_path, "a3,A,1")
     assert found.not_listed == ("a1", "a2", "b1", "b2", "c1", "c2", "stray")
 
 
@@ -136,24 +145,21 @@ def test_the_challenge_counts_the_removed_nodes_of_all_sides(
 ) -> None:
     """Stated once of each side; where one side doesn't say, the number isn't known."""
     header = "slide_id,patient_id,node_id,nodes_removed,laterality"
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, *rows))
-    (patient,) = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17).patients
+    (patient,) = staged(tmp_path, *rows, header=header, table=CAMELYON17).patients
     assert patient.staged.specimen.nodes_removed == removed
 
 
 def test_the_challenge_names_a_node_without_a_name_by_its_slide(tmp_path: Path) -> None:
     """The side alone names no node."""
     header = "slide_id,patient_id,node_id,laterality"
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, "a2,A,,left", "a3,A,,left", "b1,A,1,right"))
-    (patient,) = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17).patients
+    rows = ("a2,A,,left", "a3,A,,left", "b1,A,1,right")
+    (patient,) = staged(tmp_path, *rows, header=header, table=CAMELYON17).patients
     assert {node.node_id for node in patient.staged.specimen.nodes} == {"a2", "a3", "right 1"}
 
 
 def test_a_patient_without_nodes_is_never_without_tumour(tmp_path: Path) -> None:
     """The challenge's table has no pNX: where no node was removed, its page says that none was examined."""
-    header = "slide_id,patient_id,nodes_removed"
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, "a2,A,", ",B,0"))
-    found = stage_reports(read_reports(run(tmp_path)), manifest, CAMELYON17)
+    found = staged(tmp_path, "a2,A,", ",B,0", header="slide_id,patient_id,nodes_removed", table=CAMELYON17)
     page = write_staging(found, tmp_path / "out")[1].read_text()
     assert "No lymph node was examined, so this is not a negative result." in page
     assert "No tumour found" not in page
@@ -239,8 +245,7 @@ def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumou
     """A macrometastasis on a slide that failed in part, or got no class: neither the files nor the page deny it."""
     seen = replace(report("m", (2624.0,)), status=status, metastasis=None, flags=(Flag("too_much_unread", "Why."),))
     folder = write_run(tmp_path / "run", [seen, report("n", (3000.0,))])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
-    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    found = staged_by(folder, NODES, "m,A,1")
     (path,) = write_staging(found, tmp_path / "out")
     for text in (path.read_text(), (tmp_path / "out" / "patients.json").read_text()):
         assert "annot be determined (tumour found on a slide that got no class: review)" in text
@@ -253,9 +258,7 @@ def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: P
     brown = replace(
         report("m", (2624.0,)), status=Status.INCOMPLETE, metastasis=None, flags=(Flag("not_he", "Brown."),)
     )
-    folder = write_run(tmp_path / "run", [brown])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
-    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    found = staged_by(write_run(tmp_path / "run", [brown]), NODES, "m,A,1")
     (patient,) = found.patients
     assert patient.staged.words == "cannot be determined (no slide has a result that counts)"
     (path,) = write_staging(found, tmp_path / "out")
@@ -269,10 +272,7 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
     def said(found_from_um: float | None) -> dict[str, list[str]]:
         reports = [report("n"), report("m", (900.0,)), report("f", status=Status.FAILED, flags=(TRUNCATED,))]
         known = [replace(one, model=replace(one.model, found_from_um=found_from_um)) for one in reports]
-        stored = read_reports(write_run(tmp_path / f"run {found_from_um}", known))
-        header = "slide_id,patient_id,node_id"
-        manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, "n,N,1", "m,M,1", "f,F,1"))
-        found = stage_reports(stored, manifest, AJCC8)
+        found = staged_by(write_run(tmp_path / f"run {found_from_um}", known), NODES, "n,N,1", "m,M,1", "f,F,1")
         pages = write_staging(found, tmp_path / "out")
         texts = [*(read_aloud(path.read_text()) for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
         return {
@@ -289,16 +289,13 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
 def test_a_deposit_that_nobody_rejected_stays_seen(tmp_path: Path) -> None:
     """Of two deposits on a slide without a class a reader rejects the smaller: the larger is still there to be seen."""
     seen = replace(report("m", (2624.0, 300.0)), status=Status.INCOMPLETE, metastasis=None)
-    stored = read_reports(write_run(tmp_path / "run", [seen]))
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "m,A,1"))
-
-    def words(*rows: str) -> str:
-        review = read_corrections(write_csv(tmp_path / "r.csv", "slide_id,deposit_id,action,by", *rows))
-        (patient,) = stage_reports(stored, manifest, AJCC8, corrections=review).patients
-        return patient.staged.words
-
-    assert "tumour found on a slide that got no class" in words("m,2,reject,Dr A")
-    assert "no tumour found" in words("m,2,reject,Dr A", "m,1,reject,Dr A")
+    folder = write_run(tmp_path / "run", [seen])
+    one, both = (
+        words(staged_by(folder, NODES, "m,A,1", review=[f"m,{number},,,reject,,Dr A" for number in numbers]))["A"]
+        for numbers in ((2,), (2, 1))
+    )
+    assert "tumour found on a slide that got no class" in one
+    assert "no tumour found" in both
 
 
 def test_paths_name_slides_as_a_run_does(tmp_path: Path) -> None:
@@ -310,15 +307,14 @@ def test_paths_name_slides_as_a_run_does(tmp_path: Path) -> None:
 def test_a_row_without_patient_can_not_be_staged(tmp_path: Path) -> None:
     """Whose slide it is must be said."""
     with pytest.raises(UsageError, match="line 2: patient_id is empty"):
-        staged(tmp_path, "a3,,1", header="slide_id,patient_id,node_id")
+        staged(tmp_path, "a3,,1")
 
 
 def test_a_review_keeps_the_software_result_beside_its_own(tmp_path: Path) -> None:
     """Rejecting the macrometastasis re-stages patient B only; both results stand in the files."""
-    found = staged(tmp_path, "a2,A,1", "b1,B,1", header="slide_id,patient_id,node_id", review=("b1,1,reject,,Dr A",))
+    found = staged(tmp_path, "a2,A,1", "b1,B,1", review=("b1,1,,,reject,,Dr A",))
     by_id = {result.staged.specimen.patient_id: result for result in found.patients}
     assert by_id["B"].staged.words == "pN0"
-    assert by_id["B"].software is not None
     assert by_id["B"].software.words == "pN1a"
     assert by_id["A"].software is None
     content = json.loads(json.dumps(staging_as_json(found)))
@@ -329,8 +325,7 @@ def test_a_review_keeps_the_software_result_beside_its_own(tmp_path: Path) -> No
 
 def test_corrections_of_slides_in_no_patient_are_listed(tmp_path: Path) -> None:
     """They change nobody's stage, so they are recorded apart, never dropped in silence."""
-    header = "slide_id,patient_id,node_id"
-    found = staged(tmp_path, "a2,A,1", header=header, review=("b1,1,reject,,Dr A", "a2,2,accept,,Dr A"))
+    found = staged(tmp_path, "a2,A,1", review=("b1,1,,,reject,,Dr A", "a2,2,,,accept,,Dr A"))
     assert [one.slide_id for one in found.unused] == ["b1"]
     content = staging_as_json(found)
     assert [one["by"] for one in content["corrections_of_no_patient"]] == ["Dr A"]
@@ -353,9 +348,8 @@ def test_a_dispersed_pattern_without_a_large_focus_is_staged(
         for number in range(1, 13)
     )
     one = replace(report("d", (150.0,)), deposits=foci, metastasis=Metastasis.MICRO)
-    run = write_run(tmp_path / "run", [one])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,nodes_on_slide", f"d,D,{nodes}"))
-    (patient,) = stage_reports(read_reports(run), manifest, AJCC8).patients
+    folder = write_run(tmp_path / "run", [one])
+    (patient,) = staged_by(folder, "slide_id,patient_id,nodes_on_slide", f"d,D,{nodes}").patients
     assert patient.staged.words == stage
     assert patient.staged.counts.micro == CountRange(lowest, nodes)
     assert patient.staged.counts.positive == CountRange(lowest, nodes)
@@ -367,11 +361,11 @@ def test_a_dispersed_pattern_without_a_large_focus_is_staged(
 def test_files_are_written_for_every_patient(tmp_path: Path) -> None:
     """patients.csv, patients.json and one page each; pages of patients that are gone are removed."""
     folder = tmp_path / "out"
-    write_staging(staged(tmp_path / "before", "a2,Gone,1", header="slide_id,patient_id,node_id"), folder)
+    write_staging(staged(tmp_path / "before", "a2,Gone,1"), folder)
     assert (folder / "patients" / "Gone.html").is_file()
     (folder / "patients" / "notes.html").write_text("somebody's own")
     rows = ("a2,A,1", "b1,B,1", "b2,B,2", f"{'x' * 300},B,3")
-    found = staged(tmp_path, *rows, header="slide_id,patient_id,node_id")
+    found = staged(tmp_path, *rows)
     with_page(folder, "b1")
     pages = write_staging(found, folder)
     assert {path.name for path in pages} == {"A.html", "B.html"}
@@ -400,16 +394,14 @@ def test_no_page_of_an_earlier_run_is_linked_beside_a_slide_that_failed(tmp_path
     folder = write_run(tmp_path / "out", [report("a1"), report("b2", status=Status.FAILED, flags=(TRUNCATED,))])
     for name in ("a1", "b2"):
         (folder / name / "report.html").touch()
-    manifest = read_slide_rows(write_csv(tmp_path / "manifest.csv", "slide_id,patient_id", "a1,A", "b2,B"))
-    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    found = staged_by(folder, "slide_id,patient_id", "a1,A", "b2,B")
 
     def linked() -> list[bool]:
         pages = write_staging(found, folder)
         return [f"../{name}/report.html" in page.read_text() for name, page in zip(("a1", "b2"), pages, strict=True)]
 
     assert linked() == [True, True]
-    made = Provenance({}, "", "51de" * 16, "cpu", "float32", "2025-01-01T00:00:00+00:00", 1.0)
-    before = replace(report("b2"), provenance=made)
+    before = replace(report("b2"), provenance=scanned("51de" * 16))
     shutil.copy(write_run(tmp_path / "before", [before]) / "b2" / "report.json", folder / "b2")
     assert linked() == [True, False]
     (folder / "a1" / "report.json").unlink()
@@ -419,7 +411,7 @@ def test_no_page_of_an_earlier_run_is_linked_beside_a_slide_that_failed(tmp_path
 def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
     """The nodes that count, by class and size, and where to see it; ITC beside a micrometastasis doesn't count."""
     lines = ("a1,A,1", "a2,A,2", "b1,A,3", "a3,N,1")
-    found = staged(tmp_path, *lines, header="slide_id,patient_id,node_id")
+    found = staged(tmp_path, *lines)
     positive, negative = (read_aloud(path.read_text()) for path in write_staging(found, tmp_path / "out"))
     assert "<li>Read as: regional lymph nodes, H&amp;E</li>" in negative
     first = positive.partition("Look here first")[2].partition("</ol>")[0]
@@ -442,9 +434,7 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
         assert ("A deposit is cut off, so the true stage may be higher." in answer(found)) is said
         assert "none larger" not in answer(found)
         assert [node.exact for node in found.specimen.nodes] == [False, True][: len(chosen)]
-    alone = read_reports(write_run(tmp_path / "alone", [cut]))
-    manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "a,A,1")
-    (page,) = write_staging(stage_reports(alone, read_slide_rows(manifest), AJCC8), tmp_path / "out")
+    (page,) = write_staging(staged_by(write_run(tmp_path / "alone", [cut]), NODES, "a,A,1"), tmp_path / "out")
     assert page.read_text().count("At least micrometastasis") == 2
     (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
     assert (patient["nodes"][0]["cut_off"], patient["nodes"][0]["slides"][0]["cut_off"]) == (True, True)
@@ -458,9 +448,8 @@ def test_nothing_is_at_least_a_macrometastasis() -> None:
 
 def test_what_the_headline_says_isn_t_said_again_below(tmp_path: Path) -> None:
     """How many nodes were not read whole stands in it; rows of the synoptic table have headers to be read aloud."""
-    run = write_run(tmp_path / "run", [report("f", status=Status.FAILED, flags=(TRUNCATED,)), report("n")])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "f,A,1", "n,A,2"))
-    found = stage_reports(read_reports(run), manifest, AJCC8)
+    folder = write_run(tmp_path / "run", [report("f", status=Status.FAILED, flags=(TRUNCATED,)), report("n")])
+    found = staged_by(folder, NODES, "f,A,1", "n,A,2")
     assert answer(found.patients[0].staged) == "This is not a negative result."
     (page,) = (path.read_text() for path in write_staging(found, tmp_path / "out"))
     assert "no tumour found, but 1 of 2 nodes not read whole" in page
@@ -469,8 +458,8 @@ def test_what_the_headline_says_isn_t_said_again_below(tmp_path: Path) -> None:
 
 def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) -> None:
     """The deposit that decides is the one that the reader left."""
-    review = ("a2,1,reject,,Dr A",)
-    found = staged(tmp_path, "a1,A,1", "a2,A,2", header="slide_id,patient_id,node_id", review=review)
+    review = ("a2,1,,,reject,,Dr A",)
+    found = staged(tmp_path, "a1,A,1", "a2,A,2", review=review)
     (path,) = write_staging(found, tmp_path / "out")
     page = read_aloud(path.read_text())
     assert page.count("reviewed; its own page is as before the review") == 1
@@ -480,7 +469,7 @@ def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     """A patient called a script neither runs in the page nor leaves its folder, nor becomes a formula."""
     name = "<script>alert(1)</script>/../x"
-    found = staged(tmp_path, f"a2,{name},1", "b1,=cmd(),1", header="slide_id,patient_id,node_id")
+    found = staged(tmp_path, f"a2,{name},1", "b1,=cmd(),1")
     pages = write_staging(found, tmp_path / "out")
     assert all(page.parent == tmp_path / "out" / "patients" for page in pages)
     assert "<script>" not in "".join(page.read_text() for page in pages)
@@ -489,20 +478,8 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_patients_whose_names_agree_once_safe_get_pages_of_their_own(tmp_path: Path) -> None:
     """P/a and P_a don't overwrite each other."""
-    found = staged(tmp_path, "a2,P/a,1", "b1,P_a,1", header="slide_id,patient_id,node_id")
-    assert (
-        len(
-            set(
-                page_names(
-                    [
-                        (r.staged.specimen.patient_id, r.staged.specimen.specimen_id, r.staged.specimen.laterality)
-                        for r in found.patients
-                    ]
-                )
-            )
-        )
-        == 2
-    )
+    found = staged(tmp_path, "a2,P/a,1", "b1,P_a,1")
+    assert len(set(page_names([result.staged.specimen.names for result in found.patients]))) == 2
 
 
 def test_every_camelyon17_patient_gets_the_stated_stage(shared: Path) -> None:
@@ -532,9 +509,7 @@ def test_every_camelyon17_patient_from_reports(shared: Path, tmp_path: Path) -> 
         tmp_path / "run", [report(slide.slide_id, WORD_SIZES[slide.label.word]) for slide in labels.slides]
     )
     rows = [f"{slide.slide_id},{slide.facts.patient_id},{slide.facts.node_id}" for slide in labels.slides]
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
-    found = stage_reports(read_reports(folder), manifest, CAMELYON17)
-    assert {r.staged.specimen.patient_id: r.staged.words for r in found.patients} == labels.stages
+    assert words(staged_by(folder, NODES, *rows, table=CAMELYON17)) == labels.stages
 
 
 def test_rows_that_mean_one_slide_are_refused(tmp_path: Path) -> None:
@@ -553,11 +528,10 @@ def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> 
     (tmp_path / "1.svs").write_bytes(b"the slide of another patient")
     (stored, *_) = read_reports(run(tmp_path))
     named = replace(stored, slide=SlideRef("1", Path("1")))
-    made = Provenance({}, "", "ab" * 32, device="cpu", precision="int8", started="", seconds=1.0)
+    made = scanned("ab" * 32)
     reports = [replace(named, provenance=made)]
     manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "path,patient_id", "1.svs,A"))
-    review = read_corrections(write_csv(tmp_path / "r.csv", "slide_id,deposit_id,action,by", "1,1,accept,Dr A"))
-    found = stage_reports(reports, manifest, AJCC8, corrections=review)
+    found = stage_reports(reports, manifest, AJCC8, corrections=review_of(tmp_path, "1,1,,,accept,,Dr A"))
     (patient,) = found.patients
     assert (patient.corrections, patient.software, [one.by for one in found.unused]) == ((), None, ["Dr A"])
     assert patient.staged.words.startswith("cannot be determined")
@@ -576,28 +550,21 @@ def test_a_manifests_name_may_be_no_text(tmp_path: Path) -> None:
 
 def test_a_slide_id_that_means_a_report_by_another_spelling_is_an_error(tmp_path: Path) -> None:
     """The slide would count as not run; where the other is listed itself, the row is of a slide that wasn't run."""
-    header = "slide_id,patient_id,node_id"
+    folder = write_run(tmp_path / "run", [report("A_1", (900.0,)), report("c")])
     for wrong in ("A 1", "a_1"):
-        folder = write_run(tmp_path / wrong, [report("A_1", (900.0,)), report("c")])
-        rows = (f"{wrong},A,1", "c,A,2")
-        manifest = read_slide_rows(write_csv(tmp_path / "m.csv", header, *rows))
-        with pytest.raises(
-            UsageError, match=f"m\\.csv, line 2: there is no report of slide '{wrong}'; did you mean 'A_1'?"
-        ):
-            stage_reports(read_reports(folder), manifest, AJCC8)
-    both = read_slide_rows(write_csv(tmp_path / "both.csv", header, "A 1,A,1", "A_1,B,1"))
-    assert stage_reports(read_reports(tmp_path / "A 1"), both, AJCC8).not_run == ("A 1",)
+        said = f"m\\.csv, line 2: there is no report of slide '{wrong}'; did you mean 'A_1'?"
+        with pytest.raises(UsageError, match=said):
+            staged_by(folder, NODES, f"{wrong},A,1", "c,A,2")
+    assert staged_by(folder, NODES, "A 1,A,1", "A_1,B,1").not_run == ("A 1",)
 
 
 def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: Path) -> None:
     """Two models on the slides of one patient: in patients.json, in the table, and first on the page."""
     other = report("a2")
-    assert other.model is not None
     other = replace(other, model=replace(other.model, name="mine", weights_sha256="12" * 32))
     folder = write_run(tmp_path / "run", [report("a1"), other, report("b1"), report("b2")])
     rows = ("a1,A,1", "a2,A,2", "b1,B,1", "b2,B,2")
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
-    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    found = staged_by(folder, NODES, *rows)
     mine, own = "model mine (weights 121212121212, threshold 0.5)", "model m (weights abababababab, threshold 0.5)"
     assert found.mixed == f"{own}: a1, b1, b2; {mine}: a2"
     notes = {
@@ -611,5 +578,4 @@ def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: 
     assert content["mixed_reports"] == found.mixed
     assert "not made alike" in pages[0].read_text().partition("Synoptic")[0]
     assert "not made alike" in (folder / "patients.csv").read_text()
-    alike = read_slide_rows(write_csv(tmp_path / "alike.csv", "slide_id,patient_id,node_id", *rows[2:]))
-    assert stage_reports(read_reports(folder), alike, AJCC8).mixed == ""
+    assert staged_by(folder, NODES, *rows[2:]).mixed == ""

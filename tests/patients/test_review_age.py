@@ -1,40 +1,32 @@
 """A review that is older than the scan may mean other deposits: that is told, whatever became of its file."""
 
 import json
-import os
 import shutil
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from nodescan.domain.report import Provenance
 from nodescan.domain.staging import AJCC8
 from nodescan.manifest import read_manifest
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import stage_reports
 from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_run
-
-HEADER = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by"
+from tests.patients.made_reports import report, review_of, scanned, write_csv, write_run
 
 
 def reviewed_run(folder: Path, day: str, *sizes_um: float) -> Path:
     """A run, scanned anew on that day of June, with deposits of these sizes on slide a."""
-    made = Provenance({}, "", "", "cpu", "float32", f"2026-06-{day}T12:00:00+00:00", 1.0)
+    made = scanned(started=f"2026-06-{day}T12:00:00+00:00")
     shutil.rmtree(folder / "a", ignore_errors=True)
     return write_run(folder, [replace(report("a", sizes_um), provenance=made)])
 
 
-def review_of(run: Path, day: str, *rows: str) -> list[str]:
+def told_of(run: Path, day: str, *rows: str) -> list[str]:
     """The codes of the slide's doubts after a review that was written on that day of June; the stages are written."""
-    path = write_csv(run.parent / "review.csv", f"{HEADER},comment", *rows)
-    os.utime(path, (0, datetime.fromisoformat(f"2026-06-{day}T12:00:00+00:00").timestamp()))
     manifest = read_manifest(write_csv(run.parent / "m.csv", "slide_id,patient_id,node_id", "a,A,1"))
-    corrections, earlier = read_corrections(path), earlier_corrections(run)
+    corrections, earlier = review_of(run.parent, *rows, day=f"2026-06-{day}"), earlier_corrections(run)
     found = stage_reports(read_reports(run), manifest, AJCC8, corrections=corrections, earlier=earlier)
     set_aside_before(found, run)
     write_staging(found, run)
@@ -50,13 +42,13 @@ def test_a_table_that_was_copied_or_added_to_still_tells_that_it_means_another_d
 ) -> None:
     """No. 1 was 0.3 mm when it was rejected; scanned anew it is a macrometastasis, whatever the date of the table."""
     run = reviewed_run(tmp_path / "run", "01", 300.0)
-    assert review_of(run, "02", REJECTED) == []
-    assert review_of(run, "03", REJECTED) == []
+    assert told_of(run, "02", REJECTED) == []
+    assert told_of(run, "03", REJECTED) == []
     reviewed_run(run, "10", 2600.0)
     if moved:
         set_aside(run)
     for _ in range(2):  # the stages that are written in between don't make it forgotten
-        assert review_of(run, "11", REJECTED) == ["review_before_scan"]
+        assert told_of(run, "11", REJECTED) == ["review_before_scan"]
     assert json.loads((run / "patients.json").read_text())["patients"][0]["corrections"][0]["before_scan"] is True
 
 
@@ -64,7 +56,7 @@ def test_a_table_older_than_the_scan_is_told_when_its_date_changes_too(tmp_path:
     """Nobody staged by it before the slide was scanned anew."""
     run = reviewed_run(tmp_path / "run", "10", 2600.0)
     for day in ("02", "11"):
-        assert review_of(run, day, REJECTED) == ["review_before_scan"]
+        assert told_of(run, day, REJECTED) == ["review_before_scan"]
 
 
 @pytest.mark.parametrize(
@@ -73,15 +65,15 @@ def test_a_table_older_than_the_scan_is_told_when_its_date_changes_too(tmp_path:
 def test_another_word_on_the_new_scan_is_no_old_one(tmp_path: Path, row: str) -> None:
     """With a comment of its own, by another reader, or by the deposit's centre."""
     run = reviewed_run(tmp_path / "run", "01", 300.0)
-    review_of(run, "02", REJECTED)
+    told_of(run, "02", REJECTED)
     reviewed_run(run, "10", 2600.0)
-    assert review_of(run, "11", row) == []
+    assert told_of(run, "11", row) == []
 
 
 @pytest.mark.parametrize(("value", "codes"), [("250", ["review_before_scan"]), ("2500", [])])
 def test_another_size_of_the_new_deposit_is_no_old_one(tmp_path: Path, value: str, codes: list[str]) -> None:
     """The same size is the same row; another was measured since."""
     run = reviewed_run(tmp_path / "run", "01", 300.0)
-    review_of(run, "02", "a,1,,,resize,250,Dr A,")
+    told_of(run, "02", "a,1,,,resize,250,Dr A,")
     reviewed_run(run, "10", 2600.0)
-    assert review_of(run, "11", f"a,1,,,resize,{value},Dr A,") == codes
+    assert told_of(run, "11", f"a,1,,,resize,{value},Dr A,") == codes

@@ -9,15 +9,10 @@ import pytest
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.staging import AJCC8
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
 from nodescan.patients.run_page import MOST_NAMED, tell_patients, with_patients
-from nodescan.patients.slide_rows import read_slide_rows
-from nodescan.reports.report_reader import read_reports
 from nodescan.reports.summary_page import SUMMARY_HTML, render, write_summary_page
-from tests.patients.made_reports import report, write_csv, write_run
+from tests.patients.made_reports import report, staged_by, write_run
 from tests.reports.test_html_report import Page
 
 HEAD = "slide_id,patient_id,node_id,sentinel,nodes_removed,stain"
@@ -35,10 +30,7 @@ def a_run(folder: Path, reports: Sequence[SlideReport] = ()) -> Path:
 
 def staged(run: Path, *rows: str, corrections: Sequence[str] = ()) -> str:
     """The page once these rows are staged."""
-    manifest = read_slide_rows(write_csv(run.parent / "m.csv", HEAD, *rows))
-    head = "slide_id,deposit_id,centre_x_um,centre_y_um,action,value,by,comment"
-    review = read_corrections(write_csv(run.parent / "c.csv", head, *corrections)) if corrections else ()
-    write_staging(stage_reports(read_reports(run), manifest, AJCC8, corrections=review), run)
+    write_staging(staged_by(run, HEAD, *rows, review=corrections), run)
     tell_patients(run)
     return page_of(run)
 
@@ -49,7 +41,6 @@ def page_of(run: Path) -> str:
 
 def tone(text: str) -> str:
     found = re.search(r'class="card answer summary ([a-z ]+)"', text)
-    assert found is not None
     return found[1]
 
 

@@ -8,31 +8,28 @@ from pathlib import Path
 import pytest
 
 from nodescan.cli import main
-from nodescan.domain.report import RESULT_VERSION, Provenance, SlideReport, Status
-from nodescan.domain.staging import AJCC8
+from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
-from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_run
+from tests.patients.made_reports import report, scanned, staged_by, write_csv, write_run
+
+NODES = "slide_id,patient_id,node_id"
 
 
 @pytest.mark.parametrize(("wrong", "meant"), [("7", "007"), ("s.svs", "s"), ("S.MRXS", "s")])
 def test_a_slide_id_without_its_zeros_or_with_its_suffix_is_an_error(tmp_path: Path, wrong: str, meant: str) -> None:
     """A spreadsheet takes zeros from numbers; a slide is called by its file's name without suffix."""
     folder = write_run(tmp_path / "run", [report(meant, (900.0,))])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id", f"{wrong},A"))
     with pytest.raises(UsageError, match=f"no report of slide '{wrong}'; did you mean '{meant}'?"):
-        stage_reports(read_reports(folder), manifest, AJCC8)
+        staged_by(folder, "slide_id,patient_id", f"{wrong},A")
 
 
 def test_slides_that_only_look_alike_are_two(tmp_path: Path) -> None:
     """What follows a point may be part of a name, and so may zeros behind letters: such a slide was not run."""
     folder = write_run(tmp_path / "run", [report("S23"), report("A07")])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id", "S23.1,A", "A7,B"))
-    assert stage_reports(read_reports(folder), manifest, AJCC8).not_run == ("A7", "S23.1")
+    assert staged_by(folder, "slide_id,patient_id", "S23.1,A", "A7,B").not_run == ("A7", "S23.1")
 
 
 def test_a_report_in_a_folder_of_another_name_is_refused(tmp_path: Path) -> None:
@@ -48,14 +45,12 @@ def test_a_patient_is_told_of_its_own_models_and_limits_alone(tmp_path: Path) ->
 
     def by(slide_id: str, name: str, found_from_um: float, version: int) -> SlideReport:
         one = report(slide_id)
-        made = Provenance({}, "", "", "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0, result_version=version)
-        assert one.model is not None
-        return replace(one, model=replace(one.model, name=name, found_from_um=found_from_um), provenance=made)
+        model = replace(one.model, name=name, found_from_um=found_from_um)
+        return replace(one, model=model, provenance=scanned(version=version))
 
     reports = [by("a", "net-a", 600.0, RESULT_VERSION), by("b", "net-b", 800.0, 1), by("stray", "net-c", 3000.0, 2)]
     folder = write_run(tmp_path / "run", reports)
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "a,A,1", "b,B,1"))
-    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    found = staged_by(folder, NODES, "a,A,1", "b,B,1")
     notes = {r.staged.specimen.patient_id: {note.code: note.message for note in r.all_notes} for r in found.patients}
     assert "0.6 mm" in notes["A"]["detection_limit"]
     assert "0.8 mm" in notes["B"]["detection_limit"]
@@ -72,8 +67,7 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
     """No tissue was found, or all of it is out of focus: the node was not seen."""
     bare = replace(report("n", status=Status.INCOMPLETE), examined_fraction=0.0)
     folder = write_run(tmp_path / "run", [bare, report("m")])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", "n,A,1", "m,A,2"))
-    (both,) = stage_reports(read_reports(folder), manifest, AJCC8).patients
+    (both,) = staged_by(folder, NODES, "n,A,1", "m,A,2").patients
     assert both.staged.specimen.n_examined == 1
     elements = {fact.label: (fact.value, fact.note) for fact in synoptic(both.staged)}
     assert elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == (
@@ -82,20 +76,18 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
     )
 
 
-def scanned(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:
-    made = Provenance({}, "", fingerprint, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
-    return replace(report(slide_id, (2600.0,)), provenance=made, tissue_area_mm2=area_mm2)
+def of_file(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:
+    return replace(report(slide_id, (2600.0,)), provenance=scanned(fingerprint), tissue_area_mm2=area_mm2)
 
 
 def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
     """One of them is mistaken, and which is not known: neither node was read. Within one node a copy does no harm."""
     names = {"a": "1", "b": "1", "c": "1", "d": "2", "e": "2", "f": "3"}
-    reports = [scanned(slide_id, fingerprint) for slide_id, fingerprint in names.items()]
-    reports += [scanned("g", "3", 41.0), report("h", (900.0,))]  # g: of other pixels, whose ends are alike
+    reports = [of_file(slide_id, fingerprint) for slide_id, fingerprint in names.items()]
+    reports += [of_file("g", "3", 41.0), report("h", (900.0,))]  # g: of other pixels, whose ends are alike
     folder = write_run(tmp_path / "run", reports)
     rows = ("a,A,1", "b,A,2", "c,B,1", "d,C,1", "e,C,1", "f,D,1", "g,E,1", "h,A,3")
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows))
-    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    found = staged_by(folder, NODES, *rows)
     words = {result.staged.specimen.patient_id: result.staged.words for result in found.patients}
     assert words == {
         "A": "at least pN1mi",
@@ -113,9 +105,9 @@ def test_a_copy_names_the_other_patient_on_the_terminal_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A patient's page and row are handed on; of another one they hold neither id nor slide."""
-    folder = write_run(tmp_path / "run", [scanned(slide_id, "1") for slide_id in ("a", "anna_1950", "c")])
+    folder = write_run(tmp_path / "run", [of_file(slide_id, "1") for slide_id in ("a", "anna_1950", "c")])
     rows = ("a,OTHER,1", "anna_1950,ANNA,1", "c,OTHER,2")
-    path = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *rows)
+    path = write_csv(tmp_path / "m.csv", NODES, *rows)
     assert main(["stage", str(folder), "--manifest", str(path)]) == 1
     page = (folder / "patients" / "OTHER.html").read_text(encoding="utf-8")
     (row,) = [line for line in (folder / "patients.csv").read_text(encoding="utf-8").splitlines() if "OTHER" in line]
@@ -128,18 +120,13 @@ def test_a_copy_names_the_other_patient_on_the_terminal_alone(
 @pytest.mark.parametrize("order", list(permutations("abc")))
 def test_no_order_of_the_rows_makes_a_copy_count(order: tuple[str, ...], tmp_path: Path) -> None:
     """Two copies within a node and one in another's: none of the three counts, and whose each is is told."""
-    folder = write_run(tmp_path / "run", [scanned(slide_id, "1") for slide_id in "abc"])
+    folder = write_run(tmp_path / "run", [of_file(slide_id, "1") for slide_id in "abc"])
     rows = {"a": "a,p1,1", "b": "b,p1,1", "c": "c,p2,1"}
-    path = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", *(rows[slide_id] for slide_id in order))
-    found = stage_reports(read_reports(folder), read_slide_rows(path), AJCC8)
+    found = staged_by(folder, NODES, *(rows[slide_id] for slide_id in order))
     staged = {result.staged.specimen.patient_id: result.staged for result in found.patients}
     assert {one.words for one in staged.values()} == {"cannot be determined (no slide has a result that counts)"}
-    reasons = {
-        section.slide_id: section.reason.partition(", so one")[0]
-        for one in staged.values()
-        for node in one.specimen.nodes
-        for section in node.sections
-    }
+    sections = [section for one in staged.values() for section in one.specimen.sections]
+    reasons = {section.slide_id: section.reason.partition(", so one")[0] for section in sections}
     assert reasons == dict.fromkeys("abc", "its file is a copy of that of another patient's slide")
     whose = {slide_id: f"slide {slide_id}, node 1 of patient p{'112'['abc'.index(slide_id)]}" for slide_id in order}
     assert found.copies == (f"copies of one file: {'; '.join(whose.values())}",)

@@ -137,7 +137,6 @@ def nothing_examined() -> SlideResult:
     whole = result((), unread=True)
     flag = Flag("out_of_focus", "100 % of the tissue is out of focus and counts as not examined; scan it again.")
     report = replace(whole.report, detections=(), tumour_probability=None, examined_fraction=0.0, flags=(flag,))
-    assert whole.probability is not None
     unseen = replace(whole.probability, examined=np.zeros_like(whole.probability.examined))
     return replace(whole, report=report, probability=unseen)
 

@@ -1,9 +1,7 @@
 """report.html answers, escapes, and loads nothing."""
 
 import re
-import shutil
 import string
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,9 +19,9 @@ from nodescan.reports import html_report
 from nodescan.reports.html_report import render
 from nodescan.reports.web_page import css_string, unbroken
 from nodescan.reports.wording import CLASS_RULES
+from tests.reports.browser import needs_printing, sheets
 from tests.reports.factory import FOLDER, VARIANTS, read_aloud
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
@@ -112,17 +110,13 @@ def test_the_warning_beside_the_headline_wraps_on_a_phone() -> None:
     assert "nowrap" not in rule
 
 
-@pytest.mark.skipif(BROWSER is None or shutil.which("pdftotext") is None, reason="no chromium or pdftotext here")
+@needs_printing
 @pytest.mark.parametrize("variant", ["macro", "hostile"])
 def test_every_printed_page_names_the_slide_and_is_not_for_clinical_use(variant: str, tmp_path: Path) -> None:
     """A sheet that is parted from the first still says whose it is; a hostile name is text there, too."""
     made = VARIANTS[variant]()
     (tmp_path / "page.html").write_text(render(made), encoding="utf-8")
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'page.pdf'}"]
-    subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, check=True, timeout=120)
-    text = subprocess.run(["pdftotext", "-layout", tmp_path / "page.pdf", "-"], capture_output=True, check=True).stdout
-    pages = text.decode().split("\f")[:-1]
+    pages = sheets(tmp_path / "page.html")
     assert len(pages) > 1
     for number, page in enumerate(pages, 1):
         first = page.lstrip("\n").partition("\n")[0]
@@ -258,7 +252,6 @@ def test_the_answer_is_said_once(variant: str) -> None:
 def test_provenance_has_no_empty_row() -> None:
     """A file that couldn't be opened has no fingerprint."""
     made = _without_pictures("macro")
-    assert made.report.provenance is not None
     unknown = replace(made.report, provenance=replace(made.report.provenance, slide_fingerprint=""))
     assert "Slide fingerprint" not in render(SlideResult(unknown))
     assert "Slide fingerprint" in render(made)
@@ -269,7 +262,6 @@ def test_the_page_says_what_corrections_count_from() -> None:
     made = _without_pictures("macro")
     said = "add 500 um to x and 252 um to y, or give a deposit by its number."
     assert said in Page(render(made)).text
-    assert made.report.info is not None
     bounds = replace(made.report.info.bounds_um, left=Micrometers(0.0), top=Micrometers(0.0))
     whole = replace(made.report, info=replace(made.report.info, bounds_um=bounds))
     text = Page(render(SlideResult(whole))).text

@@ -1,27 +1,18 @@
 """Pages on a phone: nothing reaches out of them, however long a slide's name or a size."""
 
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from nodescan.domain.staging import AJCC8
 from nodescan.domain.units import Micrometers
-from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
-from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import summary_page
 from nodescan.reports.html_report import render
 from nodescan.reports.page import key_facts
-from nodescan.reports.report_reader import read_reports
-from tests.patients.made_reports import report, write_csv, write_run
+from tests.patients.made_reports import report, staged_by, write_run
+from tests.reports.browser import dom, needs_browser
 from tests.reports.factory import ITC, result
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 PHONE_PX = 360
 LONG = "CAMELYON17_patient_004_node_4_scan_2_HE_section_level_3_of_5_block_A12_re_x"
 
@@ -44,16 +35,12 @@ def too_wide(text: str, folder: Path) -> str:
     open_page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     (folder / "page.html").write_text(open_page.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
     (folder / "frame.html").write_text(FRAME.replace("PHONE_PX", str(PHONE_PX)), encoding="utf-8")
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-    command += ["--virtual-time-budget=5000", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    command += [(folder / "frame.html").as_uri()]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    made = dom(folder / "frame.html", "--virtual-time-budget=5000", "--dump-dom")
     told = re.search(r"<title>wide: (.*?)</title>", made)
-    assert told is not None
     return told[1]
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here to lay the page out")
+@needs_browser
 def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
     """A size near a limit has five decimals, and its line is never broken."""
     near = replace(ITC, id=1, diameter_um=Micrometers(200.04), diameter_uncertainty_um=Micrometers(13.0), cut_off=True)
@@ -63,12 +50,11 @@ def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
     assert too_wide(summary_page.render([found.report], tmp_path, asked=1), tmp_path / "summary") == ""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here to lay the page out")
+@needs_browser
 def test_a_long_slide_name_stays_on_a_phones_page_of_a_patient(tmp_path: Path) -> None:
     """In the list of what to look at, in the table of nodes, and in that of what a reader corrected."""
     run = write_run(tmp_path / "run", [report(LONG, (900.0,))])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id", f"{LONG},A,"))
-    said = write_csv(tmp_path / "c.csv", "slide_id,deposit_id,action,value,by,comment", f"{LONG},1,reject,,Dr A,{LONG}")
-    staging = stage_reports(read_reports(run), manifest, AJCC8, corrections=read_corrections(said))
+    review = (f"{LONG},1,,,reject,,Dr A,{LONG}",)
+    staging = staged_by(run, "slide_id,patient_id,node_id", f"{LONG},A,", review=review)
     (page,) = write_staging(staging, tmp_path / "out")
     assert too_wide(page.read_text(), tmp_path / "patient") == ""

@@ -38,7 +38,6 @@ def _pixel(point_um: Sequence[float], image: Image.Image) -> tuple[int, int]:
 def test_a_slide_is_shown_as_far_as_it_was_scanned(draw: Callable[[SlideResult], Image.Image | None]) -> None:
     """The canvas of a MIRAX slide is many times as large as what was scanned: shown whole, a node is a dot."""
     image = draw(VARIANTS["macro"]())
-    assert image is not None
     assert image.height * _um_per_px(image) == pytest.approx(BOUNDS.height, rel=0.005)
 
 
@@ -55,7 +54,6 @@ def test_a_deposit_too_small_to_see_gets_a_circle() -> None:
     """Blue pixels lie around a 20 um deposit, well outside it."""
     small = replace(ITC, diameter_um=Micrometers(20.0), outline=ellipse(1, ITC.centre_um, 20.0).outline)
     image = draw_overview(result((small,)))
-    assert image is not None
     blue = _near(np.asarray(image), CLASS_COLOURS[ITC.metastasis])
     x, y = _pixel(ITC.centre_um, image)
     assert blue[y - 14 : y + 14, x - 14 : x - 6].any()
@@ -94,10 +92,8 @@ def test_what_does_not_fit_beside_the_ramp_stands_below(wide: int, lines: int) -
 def test_one_hot_cell_is_not_lost_between_pixels() -> None:
     """Where cells are finer than the picture's pixels the highest answer is shown."""
     whole = result(())
-    assert whole.probability is not None
     whole.probability.values[150, 151] = 1.0
     image = draw_heatmap(whole)
-    assert image is not None
     column, row = _pixel([(index + 0.5) * CELL_UM for index in (151, 150)], image)
     around = np.asarray(image).astype(int)[row - 2 : row + 3, column - 2 : column + 3]
     assert (around[..., 2] - around[..., 1]).max() > 40
@@ -106,8 +102,6 @@ def test_one_hot_cell_is_not_lost_between_pixels() -> None:
 def test_tissue_that_was_not_examined_is_hatched() -> None:
     """The unread corner differs from the same slide read whole; the rest of the tissue doesn't."""
     unread, read = (draw_overview(VARIANTS[name]()) for name in ("incomplete_nothing", "negative"))
-    assert unread is not None
-    assert read is not None
     changed = np.abs(np.asarray(unread).astype(int) - np.asarray(read)).max(axis=-1) > 30
     (left, top), (right, bottom) = _pixel((9600, 5800), read), _pixel((11_000, 7400), read)
     assert changed[top:bottom, left:right].mean() > 0.5
@@ -118,14 +112,10 @@ def test_tissue_that_was_not_examined_is_hatched() -> None:
 def test_the_scale_bar_lies_over_the_hatching(draw: Callable[[SlideResult], Image.Image | None]) -> None:
     """Of a slide that is tissue up to its corner, none of it examined, the bar's plate is as of one read whole."""
     seen = VARIANTS["negative"]()
-    assert seen.tissue is not None
-    assert seen.probability is not None
     everywhere = np.ones_like(seen.tissue.tissue)
     unseen = replace(seen.probability, examined=~everywhere)
     hatched = replace(seen, tissue=replace(seen.tissue, tissue=everywhere), probability=unseen)
     whole, missed = (draw(shown) for shown in (seen, hatched))
-    assert whole is not None
-    assert missed is not None
     differ = np.abs(np.asarray(whole).astype(int) - np.asarray(missed)).max(axis=-1)
     assert differ[-64:-20, 20:170].max() < 40
     assert differ[-164:-120, 20:170].max() > 100
@@ -134,7 +124,6 @@ def test_the_scale_bar_lies_over_the_hatching(draw: Callable[[SlideResult], Imag
 def test_tissue_that_was_examined_is_not_hatched_where_the_scan_ends() -> None:
     """Tissue at the border of the picture isn't; what it runs into was never scanned, and is."""
     whole = VARIANTS["negative"]()
-    assert whole.tissue is not None
     at_edge = np.zeros_like(whole.tissue.tissue)
     at_edge[250:300, 250:300] = True
     plain, cut, away, beside = (
@@ -148,7 +137,6 @@ def test_tissue_that_was_examined_is_not_hatched_where_the_scan_ends() -> None:
 def test_a_close_up_draws_the_diameter_between_its_ends() -> None:
     """Along the line from end to end the picture is dark or white, where the tissue alone is neither."""
     whole = result((MACRO,))
-    assert whole.close_ups is not None
     picture = whole.close_ups[1]
     image = draw_close_up(MACRO, picture, whole.report)
     scale = picture.pixels.shape[1] * picture.spacing.x / image.width
@@ -164,7 +152,6 @@ def test_a_close_up_hides_no_cell_under_the_size(diameter_um: float) -> None:
     """Inside the outline there is no plate of text: all but the drawn line is tissue."""
     deposit = ellipse(1, ITC.centre_um, diameter_um)
     whole = result((deposit,))
-    assert whole.close_ups is not None
     image = draw_close_up(deposit, whole.close_ups[1], whole.report)
     scale = whole.close_ups[1].pixels.shape[1] * whole.close_ups[1].spacing.x / image.width
     y, x = np.mgrid[: image.height, : image.width]
@@ -185,13 +172,11 @@ def test_a_slide_that_never_opened_has_no_pictures() -> None:
 def test_what_was_left_out_has_the_colour_of_its_reason() -> None:
     """Specks are drawn alike, in the picture and its legend, whether or not there is ink on the slide, too."""
     whole = VARIANTS["negative"]()
-    assert whole.tissue is not None
     (_, area), *_ = whole.tissue.excluded
     nothing = np.zeros_like(area)
     for excluded in ((("small", area),), (("pen", nothing), ("edge", nothing), ("small", area))):
         shown = replace(whole, tissue=replace(whole.tissue, excluded=excluded))
         drawn = draw_overview(shown)
-        assert drawn is not None
         colour = EXCLUDED_COLOURS["small"]
         assert _near(np.asarray(drawn), colour, 12).sum() > 100
         assert [one.colour for one in legend(shown) if one.kind == "dashed"] == [colour.css]
@@ -210,7 +195,6 @@ def test_labels_of_the_overview_can_be_read_on_a_phone_and_on_paper(monkeypatch:
     monkeypatch.setattr("nodescan.reports.pictures.Canvas", Seen)
     for draw in (draw_overview, draw_heatmap):
         drawn = draw(VARIANTS["macro"]())
-        assert drawn is not None
         assert letters[-1] * 300 / max(drawn.size) >= 7
         assert letters[-1] * 85 / max(drawn.size) >= 2
     assert len(letters) == 2

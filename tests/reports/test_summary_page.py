@@ -4,8 +4,6 @@ import base64
 import hashlib
 import html
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +17,10 @@ from nodescan.reports.html_report import render as html_page
 from nodescan.reports.json_report import report_as_json
 from nodescan.reports.summary_page import MOST_NAMES, SUMMARY_HTML, classes, outcomes, render, write_summary_page
 from nodescan.reports.wording import class_words
+from tests.reports.browser import dom, needs_browser
 from tests.reports.factory import FOLDER, MICRO, VARIANTS, result
 from tests.reports.test_html_report import Page
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 KINDS = ("macro", "itc", "negative", "incomplete_micro", "incomplete_nothing", "unmeasurable", "failed")
 
 
@@ -177,7 +175,7 @@ def test_a_run_without_a_single_report_has_a_page(tmp_path: Path) -> None:
     assert "<script>" not in text
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium here to run the script in")
+@needs_browser
 def test_a_click_sorts_and_another_turns_it_round(tmp_path: Path) -> None:
     """Numbers from the largest, slides without one last either way, equals in their order; aria-sort says it."""
     text = render(reports(), tmp_path, asked=7)
@@ -192,11 +190,7 @@ def test_a_click_sorts_and_another_turns_it_round(tmp_path: Path) -> None:
     document.title = said.join(" ") + " " + document.querySelectorAll("#slides thead button").length;
     </script>"""
     (tmp_path / "page.html").write_text(text.replace("</body>", f"{probe}</body>"), encoding="utf-8")
-    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "page.html").as_uri()]
-    made = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    title = re.search(r"<title>(.*?)</title>", made)
-    assert title is not None
+    title = re.search(r"<title>(.*?)</title>", dom(tmp_path / "page.html"))
     without = "negative,incomplete_nothing,unmeasurable,failed"
     down, up, buttons = title[1].split(" ")
     assert down == f"descending=macro,incomplete_micro,itc,{without}"

@@ -98,7 +98,6 @@ def test_a_negative_slide_says_what_could_have_been_missed() -> None:
     )
     for variant, said in (("negative", True), ("itc", False), ("incomplete_nothing", False)):
         report = VARIANTS[variant]().report
-        assert report.model is not None
         assert limit not in sentences.answer(report)
         known = replace(report, model=replace(report.model, found_from_um=200.0))
         assert (limit in sentences.answer(known)) is said
@@ -306,7 +305,6 @@ def test_paths_are_taken_out_where_the_working_directory_is_gone(
 def test_places_count_from_what_viewers_show() -> None:
     """QuPath and the overview show the scanned part: a place on the canvas would send the reader elsewhere."""
     found = VARIANTS["macro"]().report
-    assert found.info is not None
     assert (found.info.bounds_um.left, found.info.bounds_um.top) == (500.0, 252.5)
     assert place((1500.0, 1252.5), found) == "1.00 mm from the left, 1.00 mm from the top of the scanned part"
     whole = replace(found, info=replace(found.info, bounds_um=BoundsUm(0.0, 0.0, 14_000.0, 10_100.0)))
@@ -412,7 +410,6 @@ def test_a_likely_place_never_contradicts_the_threshold() -> None:
 def test_where_outlines_are_drawn_is_said_whole() -> None:
     """At the threshold of the smoothed map, and only of what reaches the seed: raw cells beside them may be higher."""
     found = VARIANTS["macro"]()
-    assert found.report.model is not None
     assert "(outlines at 0.42)" in render(found)
     model = replace(found.report.model, threshold=0.7, smoothing_um=40.0, seed_threshold=0.875)
     known = replace(found, report=replace(found.report, model=model))
