@@ -86,27 +86,25 @@ def _likenesses(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Sp
 
 
 def _looked(slide: Slide, overview: Picture, survey: Survey, settings: PaleSettings) -> _Looked:
-    tissue, grid = survey.tissue, survey.grid
-    cell = survey.spacing.scaled(grid.tile.stride_px)
-    view = coarse_view(overview, tissue, shape=grid.map_shape, cell=cell, settings=settings)
-    like = likeness_of_levels(slide, overview, tissue, survey.spacing)
+    view = coarse_view(overview, survey.tissue, shape=survey.wanted.shape, cell=survey.cell, settings=settings)
+    like = likeness_of_levels(slide, overview, survey.tissue, survey.spacing)
     return _Looked(view, _probed(slide, survey, settings), like)
 
 
 def _probed(slide: Slide, survey: Survey, settings: PaleSettings) -> NDArray[np.float16]:
     """float16 (H, W, 2): see _Looked."""
-    spacing, stride, tissue = survey.spacing, survey.grid.tile.stride_px, survey.tissue
-    stain = np.zeros((*survey.grid.map_shape, 2), dtype=np.float16)
+    stride, cell, tissue = survey.grid.tile.stride_px, survey.cell, survey.tissue
+    stain = np.zeros((*survey.wanted.shape, 2), dtype=np.float16)
     coded = slide.coded_bytes()
     if coded is None:
         return stain
     for row, column in unlike_glass(coded, tissue, _MOST_PROBES):
-        top, high = _cells(row, coded.spacing.y, spacing.y * stride)
-        left, wide = _cells(column, coded.spacing.x, spacing.x * stride)
+        top, high = _cells(row, coded.spacing.y, cell.y)
+        left, wide = _cells(column, coded.spacing.x, cell.x)
         side = max(high, wide)
         box = PixelBox(left * stride, top * stride, side * stride, side * stride)
         with suppress(RegionUnreadableError):
-            pixels = _averaged(_fine(slide, box, spacing), side * stride)
+            pixels = _averaged(_fine(slide, box, survey.spacing), side * stride)
             window = stain[top : top + side, left : left + side]
             shares = stain_shares(pixels, stride, settings, tissue.glass)
             window[...] = shares[: window.shape[0], : window.shape[1]]

@@ -2,10 +2,10 @@
 
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,8 +149,7 @@ def check_stored(path: Path, image: Image.Image) -> None:
     turned = image.getexif().get(ExifTags.Base.Orientation, 1)
     if turned != 1:
         raise AnnotationError(f"{path.name}: is to be turned or mirrored (Orientation {turned}); save it upright")
-    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
-    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE:
+    if _tags(image).get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE:
         raise AnnotationError(
             f"{path.name}: its 0 is white (MinIsWhite), as tifffile writes true and false, and which value is "
             "background would be a guess; save it in grey, 0 and 255"
@@ -186,7 +185,7 @@ def _not_read(image: Image.Image) -> str:
     nothing where that is 0.
     """
     raw = _raw_modes(image)
-    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    tags = _tags(image)
     bands = len(image.getbands())
     bits = max(np.atleast_1d(tags.get(TiffImagePlugin.BITSPERSAMPLE, 1)))
     samples = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
@@ -238,11 +237,14 @@ def one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
     return colours[..., 0]
 
 
+def _tags(image: Image.Image) -> Mapping[int, Any]:
+    """A TIFF's; none of other formats."""
+    return image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+
+
 def _description(image: Image.Image) -> bytes:
     """A TIFF's, where OME-XML stands."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return b""
-    said = str(image.tag_v2.get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
+    said = str(_tags(image).get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
     return said.encode("latin-1", "replace")  # pillow takes the tag's UTF-8 for Latin-1
 
 
@@ -253,9 +255,7 @@ def _described_spacing(description: bytes) -> Spacing | None:
 
 def _tag_spacing(image: Image.Image) -> Spacing | None:
     """By TIFF resolution tags; other formats state a print size only."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return None
-    tags = image.tag_v2
+    tags = _tags(image)
     unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
     across, down = (float(tags.get(tag, 0)) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
     if unit_um is None or not (across > 0 and down > 0):

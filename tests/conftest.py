@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from nodescan.phantoms import make_phantom, plan_phantom
+
 settings.register_profile("nodescan", deadline=None)  # how long one example takes says nothing on a busy machine
 settings.load_profile("nodescan")
 
@@ -20,6 +22,14 @@ SLOWEST_FIRST = ("test_chain.py", "test_wheel.py", "test_faults.py", "test_resum
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in SLOWEST_FIRST)
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A phantom slide of 0.5 um/px with a deposit of 0.9 mm and fat around its node, to be read alone."""
+    path = tmp_path_factory.mktemp("phantom") / "phantom.tif"
+    make_phantom(path, plan_phantom((900.0,), spacing_um=0.5, seed=3))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,13 @@ from nodescan.domain.report import SlideResult
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
-from nodescan.interfaces import Slide, TilePredictor
+from nodescan.interfaces import OpenSlideFile, Slide, TilePredictor
 from nodescan.scan import scan_slide
+from nodescan.slides import open_slide
 from tests.fakes import PINK, PURPLE, ColourPredictor
+
+SETTINGS = load_config().settings
+"""The packed ones."""
 
 SPACING = Spacing.square(0.95)
 SIZE_PX = 1024
@@ -46,9 +50,11 @@ class PaintedSlide:
         factor = round(spacing.x / 0.95)
         if factor == 1 and self.torn is not None and box.common(self.torn).width and box.common(self.torn).height:
             raise RegionUnreadableError("painted.tif", "this area can't be decoded")
-        margin = 64
-        padded = np.pad(self.pixels[::factor, ::factor], ((margin, 1024), (margin, 1024), (0, 0)), constant_values=255)
-        return padded[box.top + margin : box.bottom + margin, box.left + margin : box.right + margin].copy()
+        whole = self.pixels[::factor, ::factor]
+        frame = PixelBox(0, 0, whole.shape[1], whole.shape[0])
+        pixels, seen = np.full((box.height, box.width, 3), 255, np.uint8), box.common(frame)
+        pixels[seen.within(box)] = whole[seen.within(frame)]
+        return pixels
 
     def coded_bytes(self) -> CodedBytes | None:
         return None
@@ -76,10 +82,10 @@ def painted(tumour_px: int = 0, *, glass_only: bool = False, tissue: tuple[int, 
 
 def scan(slide: Slide, predictor: TilePredictor | None = None) -> SlideResult:
     """By the packed settings; predictor: a ColourPredictor if none is given."""
-    return scan_slide(
-        slide.ref,
-        open_slide=lambda _: slide,
-        predictor=predictor or ColourPredictor(),
-        settings=load_config().settings,
-        progress=Viewer(),
-    )
+    return scan_file(slide.ref, lambda _: slide, predictor)
+
+
+def scan_file(ref: SlideRef, opened: OpenSlideFile = open_slide, predictor: TilePredictor | None = None) -> SlideResult:
+    """As scan(), of a file."""
+    predictor = predictor or ColourPredictor()
+    return scan_slide(ref, open_slide=opened, predictor=predictor, settings=SETTINGS, progress=Viewer())

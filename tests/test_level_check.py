@@ -1,6 +1,7 @@
 """A file whose magnifications contradict each other is never negative, and a sound one isn't accused."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,31 +9,26 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from nodescan.batch.progress import Viewer
-from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
-from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.reports import write_reports
 from nodescan.reports.sentences import answer, look_first
-from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff
-from tests.fakes import ColourPredictor
-from tests.painted import painted
+from tests.painted import painted, scan_file
+from tests.slides.made_files import reduced
 from tests.slides.made_jpegs import Coding, write_jpegs
-from tests.test_missing import reduced, written_in_lzw
+from tests.test_missing import written_in_lzw
 
 CODES = {"levels_disagree", "another_picture"}
 
 
 def result_of(path: Path, opened: Callable[[SlideRef], Slide] = open_slide, mpp_um: float | None = 0.95) -> SlideResult:
     ref = SlideRef("s", path, mpp_um=mpp_um, override_mpp=mpp_um is not None)
-    settings = load_config().settings
-    return scan_slide(ref, open_slide=opened, predictor=ColourPredictor(), settings=settings, progress=Viewer())
+    return scan_file(ref, opened)
 
 
 def report_of(path: Path, opened: Callable[[SlideRef], Slide] = open_slide, mpp_um: float | None = 0.95) -> SlideReport:
@@ -107,14 +103,15 @@ def test_a_label_in_a_magnifications_place_is_not_shown(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").glob("*.jpg")) + list((tmp_path / "out").glob("*.png"))
 
 
+@cache
 def mottled(seed: int) -> NDArray[np.uint8]:
     """A node at 0.475 um/px with patches some 15 um wide, so that places in it can be told apart."""
     grain = np.random.default_rng(seed).integers(-45, 46, (80, 80)).astype(np.float32)
     spots = np.asarray(Image.fromarray(grain).resize((2560, 2560), Image.Resampling.BICUBIC))
-    pixels = np.full((3072, 3072, 3), 245.0)
-    pixels[256:2816, 256:2816] = np.array((185, 132, 165)) + spots[..., None]
-    pixels[256:2816, 256:2816] += np.random.default_rng(seed).integers(-14, 15, (2560, 2560, 1))
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    noise = np.random.default_rng(seed).integers(-14, 15, (2560, 2560))
+    pixels = np.full((3072, 3072, 3), 245, np.uint8)
+    pixels[256:2816, 256:2816] = np.clip(np.array((185, 132, 165), np.float32) + (spots + noise)[..., None], 0, 255)
+    return pixels
 
 
 def test_an_analysed_level_of_another_picture_leaves_no_class(tmp_path: Path) -> None:
@@ -154,10 +151,9 @@ def test_levels_that_were_made_otherwise_are_not_accused(tmp_path: Path) -> None
     assert found == {name: set() for name in kinds}
 
 
-def test_phantoms_are_not_accused(tmp_path: Path) -> None:
+def test_phantoms_are_not_accused(phantom: Path) -> None:
     """With fat around the node."""
-    make_phantom(tmp_path / "p.tif", plan_phantom((300.0,), spacing_um=0.5, seed=3))
-    assert said(report_of(tmp_path / "p.tif", mpp_um=None)) == set()
+    assert said(report_of(phantom, mpp_um=None)) == set()
 
 
 @pytest.mark.parametrize(("name", "mpp_um"), [("CMU-1-Small-Region.svs", None), ("tcga-cr-7395-01a-01-ts1.svs", 0.5)])

@@ -6,11 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 from numpy.typing import NDArray
 
-from nodescan.batch.progress import Viewer
-from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.report import SlideReport, Status
@@ -19,22 +16,14 @@ from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide, TilePredictor
-from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff
 from tests.examination.fast_fakes import Fast
 from tests.fakes import PINK, PURPLE, ColourPredictor
-from tests.painted import painted
+from tests.painted import painted, scan_file
+from tests.slides.made_files import overwrite, reduced, write_tiff
 from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tile_place, write_jpegs
-
-
-def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Blocks of factor x factor px as one, averaged."""
-    height, width = (side // factor for side in pixels.shape[:2])
-    blocks = pixels[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
-    return blocks.mean(axis=(1, 3)).astype(np.uint8)
-
 
 INSIDE = 5
 """A tile with tissue all over."""
@@ -55,23 +44,11 @@ def written(path: Path, pixels: NDArray[np.uint8], lost: range = range(0)) -> Sl
 
 def written_in_lzw(path: Path, levels: list[NDArray[np.uint8]]) -> None:
     """A pyramid at 0.95 um/px that OpenSlide alone reads."""
-    with tifffile.TiffWriter(path) as tiff:
-        for index, pixels in enumerate(levels):
-            tiff.write(
-                pixels,
-                tile=(256, 256),
-                photometric="rgb",
-                compression="lzw",
-                subfiletype=int(index > 0),
-                metadata=None,
-                resolution=(1e4 / 0.95, 1e4 / 0.95),
-                resolutionunit="CENTIMETER",
-            )
+    write_tiff(path, levels, mpp_um=(0.95, 0.95), compression="lzw", tile_px=256)
 
 
 def scanned(ref: SlideRef, opened: Callable[[SlideRef], Slide], predictor: TilePredictor) -> SlideReport:
-    settings = load_config().settings
-    return scan_slide(ref, open_slide=opened, predictor=predictor, settings=settings, progress=Viewer()).report
+    return scan_file(ref, opened, predictor).report
 
 
 @pytest.mark.parametrize(
@@ -110,9 +87,7 @@ def test_tiles_lost_where_the_overview_is_unread_too_are_not_glass(tmp_path: Pat
     path = tmp_path / "s.tif"
     ref = written(path, painted(200), range(5, 11))
     place, length = tile_place(path, level=1, tile=0)
-    with path.open("r+b") as file:
-        file.seek(place + length // 2)
-        file.write(bytes(length // 2))
+    overwrite(path, place + length // 2, bytes(length // 2))
     report = scanned(ref, open_tiff, ColourPredictor())
     assert (report.status, report.metastasis) == (Status.INCOMPLETE, None)
 

@@ -5,25 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.overview import overview_and_tissue
-from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.slides import open_slide
 from nodescan.spacing_check import spacing_flags
 from tests.imaging.test_granularity import spotted
+from tests.painted import SETTINGS
+from tests.slides.made_files import write_tiff
 from tests.test_level_check import report_of
 
 COARSE = Spacing.square(8.0)
-SETTINGS = load_config().settings
 
 
 @dataclass
@@ -114,12 +112,10 @@ def flags_of(path: Path, mpp_um: float | None = None) -> tuple[str, ...]:
         slide.close()
 
 
-def test_phantoms_are_told_apart(tmp_path: Path) -> None:
-    path = tmp_path / "phantom.tif"
-    make_phantom(path, plan_phantom((900,), spacing_um=0.5, seed=3))
-    assert flags_of(path) == ()
-    assert flags_of(path, 0.2) == ("nuclei_out_of_scale",)
-    assert flags_of(path, 1.0) == ("nuclei_out_of_scale",)
+def test_phantoms_are_told_apart(phantom: Path) -> None:
+    assert flags_of(phantom) == ()
+    assert flags_of(phantom, 0.2) == ("nuclei_out_of_scale",)
+    assert flags_of(phantom, 1.0) == ("nuclei_out_of_scale",)
 
 
 @pytest.mark.parametrize(
@@ -140,18 +136,14 @@ def test_regions_of_five_centres_are_told_apart(shared: Path, tmp_path: Path) ->
     for region in regions:
         path = tmp_path / f"{region.stem}.tif"
         with Image.open(region) as picture:
-            tifffile.imwrite(
-                path, np.asarray(picture.convert("RGB")), tile=(256, 256), photometric="rgb", compression="deflate"
-            )
+            write_tiff(path, [np.asarray(picture.convert("RGB"))], mpp_um=None, tile_px=256)
         assert flags_of(path, 0.243) == ()
         assert flags_of(path, 0.12) == flags_of(path, 0.486) == ("nuclei_out_of_scale",)
 
 
 @pytest.mark.parametrize(("mpp_um", "told"), [(None, False), (0.2, True)])
 def test_a_scans_report_says_that_the_nuclei_are_of_another_size(
-    tmp_path: Path, mpp_um: float | None, told: bool
+    phantom: Path, mpp_um: float | None, told: bool
 ) -> None:
     """Every size of it is wrong by as much."""
-    path = tmp_path / "phantom.tif"
-    make_phantom(path, plan_phantom((900,), spacing_um=0.5, seed=3))
-    assert ("nuclei_out_of_scale" in {flag.code for flag in report_of(path, mpp_um=mpp_um).flags}) is told
+    assert ("nuclei_out_of_scale" in {flag.code for flag in report_of(phantom, mpp_um=mpp_um).flags}) is told

@@ -17,8 +17,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
-from nodescan.annotations.crossings import cross_too_often
-from nodescan.annotations.exclusions import cut_out_whole, repaired, united, without
+from nodescan.annotations.exclusions import cross_too_often, cut_out_whole, repaired, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.annotations.stated import StatedSize, by_feature, stated_um
 from nodescan.domain.naming import few, how_many
@@ -111,6 +110,20 @@ def read_geojson(path: Path) -> Outlines:
         return replace(_collected(path, _geojson_pieces(path, document)), shown_part=True)
     except RecursionError as error:
         raise AnnotationError(f"{path.name}: is nested without end; export it again as GeoJSON") from error
+
+
+def holds_geojson(path: Path) -> bool:
+    """Whether a file is a FeatureCollection, a feature or a list of features: reports and records are .json, too.
+
+    Not whether it can be read in full.
+    """
+    try:
+        document = _json_of(path)
+    except AnnotationError:
+        return False
+    features = document if isinstance(document, list) else [document]
+    kinds = [feature.get("type") if isinstance(feature, dict) else None for feature in features]
+    return kinds == ["FeatureCollection"] or (bool(kinds) and all(kind == "Feature" for kind in kinds))
 
 
 @dataclass(frozen=True, slots=True)

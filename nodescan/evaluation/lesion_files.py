@@ -14,8 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
-from nodescan.annotations import FARTHEST_PX, Outlines, read_outlines
-from nodescan.annotations.geojson_kind import holds_geojson
+from nodescan.annotations import FARTHEST_PX, Outlines, holds_geojson, read_outlines
 from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit

@@ -139,5 +139,4 @@ def _hidden_cells(survey: Survey) -> NDArray[np.bool_]:
     tissue = survey.tissue
     if tissue.hidden is None:
         return np.zeros_like(survey.wanted)
-    cell = survey.spacing.scaled(survey.grid.tile.stride_px)
-    return coverage(tissue.hidden, tissue.spacing, shape=survey.wanted.shape, spacing=cell) > 0.5
+    return coverage(tissue.hidden, tissue.spacing, shape=survey.wanted.shape, spacing=survey.cell) > 0.5

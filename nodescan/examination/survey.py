@@ -27,6 +27,11 @@ class Survey:
     tiles: tuple[Tile, ...]
     tissue: TissueMask
 
+    @property
+    def cell(self) -> Spacing:
+        """The spacing of the map's cells."""
+        return self.spacing.scaled(self.grid.tile.stride_px)
+
     def around(self, cells: NDArray[np.bool_], tile: TileGeometry) -> "Survey":
         """The survey of some cells alone, in tiles of another geometry or, where `tile` is this survey's, in its own.
 

@@ -192,10 +192,15 @@ class _Showing:
     def _judged(self, tile: Tile, pixels: NDArray[np.uint8]) -> _Read:
         geometry, glass = self._predictor.geometry, self._survey.tissue.glass
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
-        blur, stuck = _blurred_and_stuck(core, geometry.stride_px, self._quality, glass)
         blank = blank_cells(core, geometry.stride_px, glass)
-        stain = _stain_of_cells(core, geometry.stride_px, self._quality, glass)
-        return _Read(tile, pixels, blur, stuck, blank, stain, np.zeros(blur.shape, dtype=np.bool_))
+        blur, stuck, lost = (np.zeros(blank.shape, dtype=np.bool_) for _ in range(3))
+        stain = np.zeros((*blank.shape, 3), dtype=np.float16)
+        if (quality := self._quality) is not None:
+            blur, stuck = _blurred_and_stuck(core, geometry.stride_px, quality, glass)
+            light = light_share(core, geometry.stride_px, quality.faults, glass)
+            shares = stain_shares(core, geometry.stride_px, quality.pale, glass)
+            stain = np.concatenate([shares, light[..., None]], axis=-1)
+        return _Read(tile, pixels, blur, stuck, blank, stain, lost)
 
     def _place(self, item: _Read, answer: NDArray[np.float32]) -> None:
         window = cells_of(self._survey.grid, *item.tile)
@@ -259,25 +264,11 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
 
 
 def _blurred_and_stuck(
-    core: NDArray[np.uint8], stride_px: int, quality: QualitySettings | None, glass: Glass
+    core: NDArray[np.uint8], stride_px: int, quality: QualitySettings, glass: Glass
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Each bool (cells, cells): the core's cells that lie in a block out of focus, and in one of stuck lines."""
-    if quality is None:
-        cells = len(core) // stride_px
-        return np.zeros((cells, cells), dtype=np.bool_), np.zeros((cells, cells), dtype=np.bool_)
     block = quality.focus_block_px
     stuck = stuck_lines(core, block, quality.faults)
     blurred = out_of_focus(core, block, quality, glass) & ~stuck
     each = block // stride_px
     return blurred.repeat(each, axis=0).repeat(each, axis=1), stuck.repeat(each, axis=0).repeat(each, axis=1)
-
-
-def _stain_of_cells(
-    core: NDArray[np.uint8], stride_px: int, quality: QualitySettings | None, glass: Glass
-) -> NDArray[np.float16]:
-    """float16 (cells, cells, 3): see Shown; 0 where it isn't asked."""
-    if quality is None:
-        cells = len(core) // stride_px
-        return np.zeros((cells, cells, 3), dtype=np.float16)
-    light = light_share(core, stride_px, quality.faults, glass)
-    return np.concatenate([stain_shares(core, stride_px, quality.pale, glass), light[..., None]], axis=-1)

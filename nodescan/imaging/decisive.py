@@ -156,13 +156,9 @@ def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:
 
 def _within_reach(values: NDArray[_Value], probability: ProbabilityMap, sigma_um: float) -> NDArray[_Value]:
     """The largest value whose smoothing a cell bears on, values >= 0 : (H, W)."""
-    return ndimage.maximum_filter(values, size=_reach(probability, sigma_um), mode="constant", cval=0)
-
-
-def _reach(probability: ProbabilityMap, sigma_um: float) -> list[int]:
-    """Cells along y and x of the box that a cell's smoothed value is made of."""
     spacing = probability.spacing
-    return [2 * int(_TRUNCATE * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]
+    reach = [2 * int(_TRUNCATE * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]
+    return ndimage.maximum_filter(values, size=reach, mode="constant", cval=0)
 
 
 def _grown(span: slice, limit: int) -> slice:

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
@@ -15,7 +14,7 @@ from nodescan.domain.doubts import Whole
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.imaging.outlines import threshold_step
-from nodescan.imaging.segmentation import GRID_SHARE, FoundFoci, SegmentationSettings, find_foci, smoothed_values
+from nodescan.imaging.segmentation import GRID_SHARE, FoundFoci, SegmentationSettings, find_foci
 from nodescan.imaging.sizing import to_shape
 
 _PIECES_STEP = 0.3
@@ -42,10 +41,9 @@ def find_wholes(
     if not found:
         return ()
     worst, off_um = largest_class(found), unsure_um(rule, probability.spacing)
-    smoothed = smoothed_values(probability, rule.smoothing_um)
 
     def wholes_at(step: float) -> tuple[Whole, ...]:
-        foci = at_lowered(probability, rule, settings, step=step, smoothed=smoothed)
+        foci = at_lowered(probability, rule, settings, step=step)
         return _wholes(foci.deposits(settings.joining_gap_um), found, rule.threshold - step, off_um)
 
     wholes = wholes_at(threshold_step(rule.threshold))
@@ -73,15 +71,10 @@ def _wholes(
 
 
 def at_lowered(
-    probability: ProbabilityMap,
-    rule: DecisionRule,
-    settings: SegmentationSettings,
-    *,
-    step: float,
-    smoothed: NDArray[np.float32] | None = None,
+    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, *, step: float
 ) -> FoundFoci:
-    """The foci at a threshold lower by the step. smoothed: as find_foci has it."""
-    return find_foci(probability, replace(rule, threshold=rule.threshold - step), settings, smoothed=smoothed)
+    """The foci at a threshold lower by the step."""
+    return find_foci(probability, replace(rule, threshold=rule.threshold - step), settings)
 
 
 def parts_of(wide: Sequence[Deposit], found: Sequence[Deposit]) -> list[list[Deposit]]:

@@ -96,21 +96,12 @@ def find_deposits(
     return find_foci(probability, rule, settings).deposits(settings.joining_gap_um)
 
 
-def find_foci(
-    probability: ProbabilityMap,
-    rule: DecisionRule,
-    settings: SegmentationSettings,
-    *,
-    smoothed: NDArray[np.float32] | None = None,
-) -> "FoundFoci":
-    """The contiguous foci on the map, before any are joined: several joining gaps can be tried on one tracing.
-
-    smoothed : float32 (H, W), its smoothed_values, where several thresholds are tried; None: worked out here.
-    """
+def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings) -> "FoundFoci":
+    """The contiguous foci on the map, before any are joined: several joining gaps can be tried on one tracing."""
     if not np.isfinite(probability.values).all():
         raise ValueError("the map holds values that are not numbers: they must never read as no tumour")
-    smoothed = smoothed_values(probability, rule.smoothing_um) if smoothed is None else smoothed
     levels = OutlineLevels(rule.threshold, rule.seed_threshold, settings.grid_um)
+    smoothed = smoothed_values(probability, rule.smoothing_um)
     return FoundFoci(trace_foci(smoothed, probability, levels), rule, settings, probability)
 
 
@@ -173,11 +164,16 @@ class FoundFoci:
 def smoothed_values(probability: ProbabilityMap, sigma_um: float) -> NDArray[np.float32]:
     """float32 (H, W) in [0, 1], the map's cells: a Gaussian mean over the examined cells; 0 where not examined.
 
-    Weights are normalised over the examined cells, so what was not examined neither dilutes nor counts.
+    Weights are normalised over the examined cells, so what was not examined neither dilutes nor counts. Kept with the
+    map, read-only: a scan asks for the same at several thresholds.
     """
-    values = np.where(probability.examined, probability.values, np.float32(0))
-    smoothed = weighted_mean(values, probability.examined, sigma_um=sigma_um, spacing=probability.spacing)
-    return np.clip(smoothed, 0, 1)  # rounding may pass 1 by a hair
+    if sigma_um not in probability.smoothed:
+        values = np.where(probability.examined, probability.values, np.float32(0))
+        smoothed = weighted_mean(values, probability.examined, sigma_um=sigma_um, spacing=probability.spacing)
+        smoothed = np.clip(smoothed, 0, 1)  # rounding may pass 1 by a hair
+        smoothed.setflags(write=False)
+        probability.smoothed[sigma_um] = smoothed
+    return probability.smoothed[sigma_um]
 
 
 def weighted_mean(

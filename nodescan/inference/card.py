@@ -29,7 +29,6 @@ DEFAULT_MODEL = "pcam-p4m"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 _Fraction = Annotated[float, Field(ge=0, le=1)]
-_Positive = Annotated[float, Field(gt=0)]
 _Spacing = Annotated[float, Field(ge=0.1, le=4)]
 _Spread = Annotated[float, Field(ge=0.01, le=1)]
 """Of colours in [0, 1] no more than 0.5, or 1 where they aren't scaled; of slides 0.2 to 0.3."""

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 POSES = 8
 
 MARGIN_PX, STRIDE_PX = 32, 16
-"""How far a P4MNet sees beyond a cell on every side, and the side of a cell."""
+"""How far a P4MNet sees beyond a cell on every side, and the side of a cell, which is every network's."""
 
 FEATURES = {"p4m": (4, 16, 48, 64), "p4m-small": (2, 4, 8, 8)}
 """By architecture, how many features the four grids of a P4MNet hold, each in eight poses."""

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-STRIDE_PX = 16
+from nodescan.inference.poses import STRIDE_PX
 
 
 class Block(nn.Module):

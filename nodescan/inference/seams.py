@@ -13,6 +13,7 @@ from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.folding import PlainResNet18
 from nodescan.inference.models import P4MNet
 from nodescan.inference.predictor import plain_network
+from nodescan.inference.resnet import core
 from nodescan.inference.torch_lanes import as_pixels
 
 HALF_FIELD_PX = {"p4m": 32, "p4m-small": 32, "resnet18": 176}
@@ -84,6 +85,4 @@ def _answers(net: nn.Module, image: Tensor, margin_px: int) -> Tensor:
         spare = margin_px - P4MNet.margin_px
         if spare < 0:
             return net(functional.pad(image, (-spare,) * 4, mode="reflect"))
-        cut = spare // P4MNet.stride_px
-        cells = net(image)
-        return cells[..., cut : cells.shape[-2] - cut, cut : cells.shape[-1] - cut]
+        return core(net(image), spare)

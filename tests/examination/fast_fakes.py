@@ -81,7 +81,9 @@ def spotted(seed: int) -> NDArray[np.uint8]:
     rows, columns = np.ogrid[: pixels.shape[0], : pixels.shape[1]]
     for _ in range(14):
         row, column, radius = random.uniform(200, 820), random.uniform(200, 820), random.uniform(12, 90)
-        pixels[np.hypot(rows - row, columns - column) < radius] -= random.uniform(20, 90)
+        high, wide = (slice(int(middle - radius), int(middle + radius) + 2) for middle in (row, column))
+        inside = np.hypot(rows[high] - row, columns[:, wide] - column) < radius
+        pixels[high, wide][inside] -= random.uniform(20, 90)
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 

@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from nodescan.batch.progress import Viewer
-from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox, TileGeometry, TileGrid
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideResult, Status
@@ -22,7 +22,7 @@ from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.scan import scan_slide
 from tests.examination.fast_fakes import Fast, Graded, InSmallTiles, findings, outlines, pale, spotted
 from tests.fakes import PURPLE
-from tests.painted import PaintedSlide
+from tests.painted import SETTINGS, PaintedSlide
 
 
 def scanned(
@@ -33,7 +33,7 @@ def scanned(
     slide_type: type[PaintedSlide] = PaintedSlide,
 ) -> SlideResult:
     """score_smoothing_um: of detections, so that few of these small tiles bear on one; None: as packed."""
-    slide, settings = slide_type(pixels), load_config().settings
+    slide, settings = slide_type(pixels), SETTINGS
     even_pale = replace(settings.quality.pale, min_dark_share=0.0)
     settings = replace(settings, quality=replace(settings.quality, min_dark_share=0.0, pale=even_pale))
     if score_smoothing_um is not None:
@@ -45,6 +45,16 @@ def scanned(
         settings=settings,
         progress=Viewer(),
     )
+
+
+@cache
+def spotted_by_reference(seed: int) -> SlideResult:
+    return scanned(spotted(seed), Graded())
+
+
+@cache
+def pale_by_reference(tumour_px: int) -> SlideResult:
+    return scanned(pale(tumour_px), Graded())
 
 
 def in_float32(result: SlideResult) -> float:
@@ -62,7 +72,7 @@ def precision(result: SlideResult) -> str:
 @pytest.mark.parametrize("seed", range(4))
 def test_noise_within_the_tolerance_changes_no_finding(seed: int) -> None:
     """Deposits, outlines, class and flags are the reference's, and the slide's probability as near as answers."""
-    true = scanned(spotted(seed), Graded())
+    true = spotted_by_reference(seed)
     assert true.report.deposits
     for predictor in (Fast(0.049, seed=seed), Fast(0.049), Fast(-0.049)):
         found = scanned(spotted(seed), predictor)
@@ -86,7 +96,7 @@ def test_only_what_bears_on_a_finding_is_answered_twice() -> None:
 
 def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
     """Far above both thresholds and far from a limit between classes, it keeps its fast answers, and its class."""
-    true = scanned(pale(560), Graded())
+    true = pale_by_reference(560)
     predictor = Fast(0.01, smoothed_tolerance=0.012, seed=1)
     found = scanned(pale(560), predictor)
     assert [d.metastasis for d in found.report.deposits] == [d.metastasis for d in true.report.deposits]
@@ -100,7 +110,7 @@ def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
 def test_both_ends_of_a_certain_deposit_are_answered_twice() -> None:
     """Its length is then the reference's, though not all of it was answered again."""
     fast = Fast(0.01, smoothed_tolerance=0.012)
-    found, expected = (scanned(pale(560), one).report.deposits[0] for one in (fast, Graded()))
+    found, expected = (one.report.deposits[0] for one in (scanned(pale(560), fast), pale_by_reference(560)))
     assert (found.diameter_um, found.endpoints_um) == (expected.diameter_um, expected.endpoints_um)
     assert found.area_um2 != expected.area_um2
 
@@ -109,8 +119,8 @@ def test_whether_a_deposit_is_cut_off_is_the_references() -> None:
     """So near to the edge of the scan that its class is "at least"; by its fast answers it would just not be."""
     fast = Fast(-0.01, smoothed_tolerance=0.012)
     lowest_um = [
-        max(y for polygon in outlines(scanned(pale(560), one).report.deposits) for _, y in polygon)
-        for one in (fast, Graded())
+        max(y for polygon in outlines(one.report.deposits) for _, y in polygon)
+        for one in (scanned(pale(560), fast), pale_by_reference(560))
     ]
     reach_um = 1.5 * 16 * 0.95 + 10  # a cell and a half, and half of what the rule's correction moves an outline
     assert lowest_um[0] < lowest_um[1] - 0.5
@@ -168,13 +178,13 @@ def test_what_cannot_be_read_a_second_time_is_not_examined() -> None:
 def test_smoothed_answers_that_are_off_by_more_are_not_believed() -> None:
     """Each cell within its tolerance, but all of them to one side."""
     found = scanned(spotted(1), Fast(0.04, smoothed_tolerance=0.03))
-    assert findings(found.report) == findings(scanned(spotted(1), Graded()).report)
+    assert findings(found.report) == findings(spotted_by_reference(1).report)
     assert precision(found) == "float32 (fast, smoothed, was off by 0.04, more than the 0.03 it is trusted with)"
 
 
 def test_a_fast_way_that_is_off_by_more_is_not_believed() -> None:
     """The reference then answers the whole slide, and the report says why."""
-    true = scanned(spotted(1), Graded())
+    true = spotted_by_reference(1)
     found = scanned(spotted(1), Fast(0.06))
     assert findings(found.report) == findings(true.report)
     assert found.probability is not None
@@ -187,7 +197,7 @@ def test_a_fast_way_that_is_off_by_more_is_not_believed() -> None:
 def test_a_broken_fast_way_hides_nothing(answer: float) -> None:
     """One that says the same everywhere, or nothing that is a probability, costs time and no deposit."""
     found = scanned(pale(160), Fast(0.0, answer=answer))
-    assert findings(found.report) == findings(scanned(pale(160), Graded()).report)
+    assert findings(found.report) == findings(pale_by_reference(160).report)
     assert precision(found).startswith("float32 (")
 
 
@@ -254,9 +264,7 @@ def asked_again(
         asked[cells] = True
         return replace(first, probability=replace(map_, examined=cells & map_.examined))
 
-    found = settled(
-        first, survey, Reference(about, lambda: first), predictor=predictor, settings=load_config().settings
-    )
+    found = settled(first, survey, Reference(about, lambda: first), predictor=predictor, settings=SETTINGS)
     assert found.precision.startswith("fast, ")
     return asked
 

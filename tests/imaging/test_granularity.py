@@ -18,8 +18,10 @@ def spotted(diameter_px: float, *, seed: int = 0, noise: float = 0.0, dark: int 
     pitch = 2.2 * diameter_px
     for y in np.arange(0, 256, pitch):
         for x in np.arange(0, 256, pitch):
-            away = np.hypot(rows - y - rng.uniform(0, 0.6 * pitch), columns - x - rng.uniform(0, 0.6 * pitch))
-            red[away < diameter_px / 2] = dark
+            middle = y + rng.uniform(0, 0.6 * pitch), x + rng.uniform(0, 0.6 * pitch)
+            high, wide = (slice(max(0, int(at - diameter_px)), int(at + diameter_px) + 1) for at in middle)
+            away = np.hypot(rows[high] - middle[0], columns[:, wide] - middle[1])
+            red[high, wide][away < diameter_px / 2] = dark
     red = np.clip(red + rng.normal(0, noise, red.shape), 0, 255)
     return np.stack([red, red, red], axis=2).astype(np.uint8)
 

@@ -17,12 +17,17 @@ RULE = DecisionRule(0.0, 0.5, 0.6, (), 5.0)
 SETTINGS = SegmentationSettings(Micrometers(0.0), SquareMicrometers(300.0), Micrometers(15.0), True, Micrometers(4.0))
 
 
+def bars(*spans: tuple[int, int]) -> ProbabilityMap:
+    """Tumour 0.1 mm wide, end to end, from and to these cells of 10 um."""
+    values = np.zeros((40, 320), dtype=np.float32)
+    for first, last in spans:
+        values[10:20, first:last] = 0.98
+    return ProbabilityMap(values, np.ones_like(values, dtype=np.bool_), Spacing.square(10.0))
+
+
 def test_two_foci_forty_um_apart_join_at_fifty() -> None:
     """Two bars of 1.2 mm end to end: a micrometastasis as reported, a macrometastasis across 50 um."""
-    values = np.zeros((40, 320), dtype=np.float32)
-    values[10:20, 10:130] = 0.98
-    values[10:20, 134:254] = 0.98
-    map_ = ProbabilityMap(values, np.ones_like(values, dtype=np.bool_), Spacing.square(10.0))
+    map_ = bars((10, 130), (134, 254))
     found = find_deposits(map_, RULE, SETTINGS)
     readings = gap_readings(map_, RULE, SETTINGS, found=found)
     assert [reading.gap_um for reading in readings] == list(JOINING_GAPS_UM)
@@ -32,9 +37,7 @@ def test_two_foci_forty_um_apart_join_at_fifty() -> None:
 
 def test_a_macrometastasis_is_not_read_again() -> None:
     """Nothing that is joined to it could change the class, so no time is spent on it."""
-    values = np.zeros((40, 320), dtype=np.float32)
-    values[10:20, 10:260] = 0.98
-    map_ = ProbabilityMap(values, np.ones_like(values, dtype=np.bool_), Spacing.square(10.0))
+    map_ = bars((10, 260))
     readings = gap_readings(map_, RULE, SETTINGS, found=find_deposits(map_, RULE, SETTINGS))
     assert [reading.metastasis for reading in readings] == [Metastasis.MACRO]
     assert joining_gap_flags(readings) == ()
@@ -54,10 +57,7 @@ def test_outlines_of_others_are_joined_alike() -> None:
 
 def test_a_macrometastasis_that_only_the_settings_joined_is_read_without_the_gap() -> None:
     """Two bars of 1.2 and 1.0 mm, 40 um apart, with a gap of 50 um in the settings: macro, and micro without it."""
-    values = np.zeros((40, 320), dtype=np.float32)
-    values[10:20, 10:130] = 0.98
-    values[10:20, 134:234] = 0.98
-    map_ = ProbabilityMap(values, np.ones_like(values, dtype=np.bool_), Spacing.square(10.0))
+    map_ = bars((10, 130), (134, 234))
     joining = replace(SETTINGS, joining_gap_um=Micrometers(50.0))
     readings = gap_readings(map_, RULE, joining, found=find_deposits(map_, RULE, joining))
     assert [(reading.gap_um, reading.metastasis) for reading in readings] == [

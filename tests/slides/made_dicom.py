@@ -8,6 +8,8 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.slides.made_files import reduced
+
 JPEG, JPEG_2000 = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.91"
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 _SLIDE_CLASS = "1.2.840.10008.5.1.4.1.1.77.1.6"
@@ -72,11 +74,8 @@ def write_pyramid(
 ) -> Path:
     """A file of one series for each factor, at 0.486 um/px times that; the first one's path."""
     for factor in factors:
-        height, width = (side // factor for side in pixels.shape[:2])
-        blocks = pixels[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
-        reduced = blocks.mean(axis=(1, 3)).astype(np.uint8)
-        spacing = 0.486 * factor
-        level = Level(reduced, (spacing, spacing), instance=f"1.2.{ord(name)}.{factor}", pyramid=pyramid)
+        spacing_um, uid = (0.486 * factor, 0.486 * factor), f"1.2.{ord(name)}.{factor}"
+        level = Level(reduced(pixels, factor), spacing_um, instance=uid, pyramid=pyramid)
         write_level(folder / f"{name}{factor}.dcm", level)
     return folder / f"{name}{factors[0]}.dcm"
 

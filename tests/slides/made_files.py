@@ -1,6 +1,7 @@
 """Small slide files with planted contents."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -14,8 +15,12 @@ def write_tiff(
     mpp_um: tuple[float, float] | None = (0.25, 0.25),
     compression: str = "deflate",
     tile_px: int = 128,
+    **layout: Any,
 ) -> Path:
-    """A tiled pyramid. levels : uint8 (H, W, 3) RGB each, finest first. mpp_um: x and y in the resolution tags."""
+    """A tiled pyramid. levels : uint8 (H, W, 3) RGB each, finest first. mpp_um: x and y in the resolution tags.
+
+    layout: further arguments of tifffile's write, for each level.
+    """
     resolution = None if mpp_um is None else (10_000 / mpp_um[0], 10_000 / mpp_um[1])
     with tifffile.TiffWriter(path) as tiff:
         for index, pixels in enumerate(levels):
@@ -28,8 +33,17 @@ def write_tiff(
                 resolution=resolution,
                 resolutionunit="CENTIMETER" if resolution else "NONE",
                 metadata=None,
+                **layout,
             )
     return path
+
+
+def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Blocks of factor x factor px as one, averaged and rounded down; what doesn't fill a block is dropped."""
+    height, width = (side // factor for side in pixels.shape[:2])
+    blocks = pixels[: height * factor, : width * factor].reshape(height, factor, width, factor, 3)
+    sums = blocks.sum(axis=1, dtype=np.uint32).sum(axis=2)  # along one axis after the other: many times as fast
+    return (sums // factor**2).astype(np.uint8)
 
 
 def noise(width: int, height: int, *, seed: int = 0) -> NDArray[np.uint8]:
@@ -41,6 +55,21 @@ def spoil_tile(path: Path, *, level: int, tile: int) -> None:
     """Overwrites the head of one compressed tile, so that no decoder takes it."""
     with tifffile.TiffFile(path) as tiff:
         offset = tiff.pages[level].dataoffsets[tile]
+    overwrite(path, offset, bytes(16))
+
+
+def lose_bytes(path: Path, place: tuple[int, int]) -> None:
+    """512 bytes of zeros in the middle of what is compressed there, at (offset, length)."""
+    overwrite(path, place[0] + place[1] // 2, bytes(512))
+
+
+def overwrite(path: Path, offset: int, content: bytes) -> None:
     with path.open("r+b") as stream:
         stream.seek(offset)
-        stream.write(bytes(16))
+        stream.write(content)
+
+
+def times_open(path: Path) -> int:
+    """How many of this process' open files are this one."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return sum(link.resolve() == path for link in links)

@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tests.slides.made_files import noise
+from tests.slides.made_files import noise, overwrite
 
 APERIO = "Aperio Image Library v11.2.1\n{width}x{height} (240x240) JPEG/RGB Q=30|AppMag = 20|MPP = 0.25"
 
@@ -102,9 +102,7 @@ def set_tag(path: Path, tag: int, value: int, *, level: int = 0, index: int = 0)
         width = {3: 2, 4: 4, 16: 8}[int(field.dtype)]
         code = {2: "H", 4: "I", 8: "Q"}[width]
         place, order = field.valueoffset + index * width, tiff.byteorder
-    with path.open("r+b") as stream:
-        stream.seek(place)
-        stream.write(struct.pack(f"{order}{code}", value))
+    overwrite(path, place, struct.pack(f"{order}{code}", value))
 
 
 def _tiles(pixels: NDArray[np.uint8], coding: Coding) -> tuple[list[bytes], bytes]:

@@ -16,6 +16,7 @@ from nodescan.slides import open_slide
 from nodescan.slides.dicom_frames import checked_frames
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile, frame_of, is_whole, shared_tables
 from tests.slides.made_dicom import EXPLICIT, JPEG, JPEG_2000, Level, write_level
+from tests.slides.made_files import lose_bytes
 from tests.slides.made_jpegs import APERIO, Coding, set_tag, tile_place, tissue_like, write_jpegs
 
 NATIVE = Spacing.square(0.25)
@@ -26,13 +27,6 @@ def opened(path: Path) -> Slide:
     slide = open_slide(SlideRef("s", path))
     assert slide.info.reader == "openslide"
     return slide
-
-
-def zero(path: Path, place: tuple[int, int], count: int = 512) -> None:
-    """Bytes in the middle of what is compressed there, at (offset, length)."""
-    with path.open("r+b") as stream:
-        stream.seek(place[0] + place[1] // 2)
-        stream.write(bytes(count))
 
 
 def assert_damaged(slide: Slide, box: PixelBox) -> None:
@@ -49,7 +43,7 @@ def test_an_aperio_file_with_an_empty_tile_is_checked(tmp_path: Path, coding: Co
     slide = opened(path)
     whole = slide.read(PixelBox(0, 0, 600, 512), NATIVE)
     slide.close()
-    zero(path, tile_place(path, level=0, tile=1))
+    lose_bytes(path, tile_place(path, level=0, tile=1))
     slide = opened(path)
     assert_damaged(slide, PixelBox(300, 10, 50, 50))
     assert np.array_equal(slide.read(PixelBox(0, 256, 600, 256), NATIVE), whole[256:])
@@ -64,8 +58,8 @@ def test_odd_subsampling_is_checked(tmp_path: Path, subsampling: str) -> None:
     slide = opened(path)
     slide.read(PixelBox(0, 0, 600, 520), NATIVE)
     slide.close()
-    zero(path, tile_place(path, level=0, tile=4))
-    zero(path, tile_place(path, level=1, tile=0))
+    lose_bytes(path, tile_place(path, level=0, tile=4))
+    lose_bytes(path, tile_place(path, level=1, tile=0))
     slide = opened(path)
     assert_damaged(slide, PixelBox(256, 256, 10, 10))
     with pytest.raises(RegionUnreadableError, match="a tile of level 1 is damaged"):
@@ -149,7 +143,7 @@ def test_dicom_frames_are_checked(
     frames = checked_frames(path, ((600, 520),))[0]
     assert len(frames.lengths) == 25
     assert np.flatnonzero(frames.lengths).tolist() == list(kept or range(25))
-    zero(path, (int(frames.offsets[0, 7]), int(frames.sizes[0, 7])))
+    lose_bytes(path, (int(frames.offsets[0, 7]), int(frames.sizes[0, 7])))
     slide = opened(path)
     said = "its JPEG is broken" if syntax == JPEG else "its code stream is broken"
     with pytest.raises(RegionUnreadableError, match=f"a tile of level 0 is damaged: {said}"):

@@ -17,8 +17,8 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from nodescan.slides.jpeg2000 import is_whole
-from tests.slides.made_files import noise, write_tiff
-from tests.slides.made_jpegs import APERIO
+from tests.slides.made_files import lose_bytes, noise, overwrite, write_tiff
+from tests.slides.made_jpegs import APERIO, set_tag, tile_place
 
 NATIVE = Spacing.square(0.25)
 
@@ -31,25 +31,10 @@ def opened(path: Path) -> Slide:
 def test_a_deflate_tile_is_held_against_its_checksum(tmp_path: Path, planar: str):
     """libtiff unpacks 512 lost bytes to made-up pixels, and stops before it comes to the checksum."""
     fine = np.kron(np.random.default_rng(5).integers(40, 216, (128, 128, 3)), np.ones((4, 4, 1))).astype(np.uint8)
-    path = tmp_path / "s.tif"
     stored = fine if planar == "contig" else fine.transpose(2, 0, 1)
-    resolution = (40_000, 40_000)
-    tifffile.imwrite(
-        path,
-        stored,
-        tile=(128, 128),
-        photometric="rgb",
-        planarconfig=planar,
-        compression="deflate",
-        resolution=resolution,
-        resolutionunit="CENTIMETER",
-        metadata=None,
-    )
-    with tifffile.TiffFile(path) as tiff:
-        offset, length = tiff.pages[0].dataoffsets[5], tiff.pages[0].databytecounts[5]
-    with path.open("r+b") as stream:
-        stream.seek(offset + length - 600)
-        stream.write(bytes(512))
+    path = write_tiff(tmp_path / "s.tif", [stored], planarconfig=planar)
+    offset, length = tile_place(path, level=0, tile=5)
+    overwrite(path, offset + length - 600, bytes(512))
     slide = opened(path)
     for _ in range(2):
         with pytest.raises(RegionUnreadableError, match="its checksum is wrong"):
@@ -71,7 +56,7 @@ def test_deflate_tiles_none_of_which_has_a_checksum_are_read(tmp_path: Path):
 def test_a_level_of_one_damaged_tile_is_held_against_its_checksum_by_the_others(tmp_path: Path):
     """By itself it would look as if its program wrote none; an overview is mostly read from such a level."""
     path = write_tiff(tmp_path / "s.tif", [noise(1024, 1024), noise(128, 128)])
-    overwrite(path, page=1, tile=0, share=0.5, content=bytes(512))
+    lose_bytes(path, tile_place(path, level=1, tile=0))
     slide = opened(path)
     with pytest.raises(RegionUnreadableError, match="its checksum is wrong"):
         slide.read(PixelBox(0, 0, 100, 100), Spacing.square(NATIVE.x * 8))
@@ -86,7 +71,7 @@ def test_a_broken_code_stream_of_jpeg_2000_is_unreadable(tmp_path: Path):
     whole = slide.read(PixelBox(0, 0, 512, 512), NATIVE)
     slide.close()
     assert np.abs(whole.astype(int) - fine).mean() < 20
-    overwrite(path, page=0, tile=1, share=0.3, content=bytes(512))
+    lose_bytes(path, tile_place(path, level=0, tile=1))
     slide = opened(path)
     with pytest.raises(RegionUnreadableError, match=r"a tile of level 0 is damaged: its code stream is broken"):
         slide.read(PixelBox(300, 10, 50, 50), NATIVE)
@@ -149,37 +134,18 @@ def test_zeros_in_a_stream_that_states_the_size_of_its_precincts_are_told_as_soo
 def test_a_tile_whose_length_alone_was_lost_is_unreadable_not_white(tmp_path: Path, compression: str):
     """What was never scanned has no place in the file, or that of the next tile; one lost sector holds 128 lengths."""
     path = write_tiff(tmp_path / "s.tif", [noise(512, 512)], compression=compression)
-    set_tile(path, "TileByteCounts", tile=9, value=0)
+    set_tag(path, 325, 0, index=9)
     slide = opened(path)
     with pytest.raises(RegionUnreadableError, match="a tile of level 0 is missing"):
         slide.read(PixelBox(130, 260, 10, 10), NATIVE)
     slide.read(PixelBox(0, 0, 512, 128), NATIVE)
     slide.close()
-    with tifffile.TiffFile(path) as tiff:
-        following = tiff.pages[0].dataoffsets[10]
+    following, _ = tile_place(path, level=0, tile=10)
     for place in (0, following):
-        set_tile(path, "TileOffsets", tile=9, value=place)
+        set_tag(path, 324, place, index=9)
         slide = opened(path)
         assert (slide.read(PixelBox(130, 260, 10, 10), NATIVE) == 255).all()
         slide.close()
-
-
-def overwrite(path: Path, *, page: int, tile: int, share: float, content: bytes) -> None:
-    """From that share of a tile's bytes on."""
-    with tifffile.TiffFile(path) as tiff:
-        tiled = [each for each in tiff.pages if each.is_tiled][page]
-        offset, length = tiled.dataoffsets[tile], tiled.databytecounts[tile]
-    with path.open("r+b") as stream:
-        stream.seek(offset + int(share * length))
-        stream.write(content)
-
-
-def set_tile(path: Path, tag: str, *, tile: int, value: int) -> None:
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
-        entry = tiff.pages[0].tags[tag]
-        numbers = list(entry.value)
-        numbers[tile] = value
-        entry.overwrite(numbers)
 
 
 def aperio_jpeg2000(path: Path, pixels: NDArray[np.uint8]) -> Path:

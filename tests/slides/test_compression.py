@@ -3,9 +3,7 @@
 import io
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tifffile
 from PIL import Image
 
 from nodescan.domain.slide import SlideRef
@@ -13,7 +11,7 @@ from nodescan.domain.units import Spacing
 from nodescan.slides import open_slide
 from nodescan.slides.compression import coarseness, compression_flags
 from nodescan.slides.jpeg_tiles import luma_steps, shared_tables
-from tests.slides.made_files import noise
+from tests.slides.made_files import noise, write_tiff
 
 STANDARD = (16, 11, 12, 14, 12, 10, 16, 14, 13, 14)
 SIZES = ((4000, 3000), (2000, 1500), (1000, 750))
@@ -77,12 +75,8 @@ def test_the_level_that_is_read_counts(coarse: tuple[float | None, ...], um: flo
 @pytest.mark.parametrize(("quality", "said"), [(10, True), (30, False), (80, False)])
 def test_a_slide_tells_of_its_compression(tmp_path: Path, quality: int, said: bool) -> None:
     """Aperio's scanners write quality 30: that is nothing unusual."""
-    path = tmp_path / "slide.tif"
-    with tifffile.TiffWriter(path) as tiff:
-        tiff.write(
-            np.ascontiguousarray(noise(512, 512)), tile=(256, 256), compression="jpeg", photometric="rgb",
-            compressionargs={"level": quality}, resolution=(1e4, 1e4), resolutionunit="CENTIMETER", metadata=None,
-        )  # fmt: skip
+    pixels, packing = noise(512, 512), {"compression": "jpeg", "compressionargs": {"level": quality}}
+    path = write_tiff(tmp_path / "slide.tif", [pixels], mpp_um=(1.0, 1.0), tile_px=256, **packing)
     slide = open_slide(SlideRef("slide", path))
     flags = {flag.code: flag.message for flag in slide.info.warnings}
     slide.close()

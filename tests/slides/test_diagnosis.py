@@ -215,18 +215,8 @@ def test_directories_are_not_followed_into_pixels(tmp_path: Path):
 @pytest.mark.parametrize("compression", ["deflate", "jpeg"])
 def test_tiles_that_would_come_out_turned_are_refused(tmp_path: Path, compression: str):
     """libtiff turns each tile by itself, the direct reader none."""
-    path = tmp_path / "s.tif"
-    pixels = np.zeros((256, 256, 3), np.uint8)
-    orientation = (274, "H", 1, 3, True)
-    tifffile.imwrite(
-        path,
-        pixels,
-        tile=(128, 128),
-        photometric="rgb",
-        compression=compression,
-        extratags=[orientation],
-        metadata=None,
-    )
+    tags = [(274, "H", 1, 3, True)]
+    path = write_tiff(tmp_path / "s.tif", [noise(256, 256)], mpp_um=None, compression=compression, extratags=tags)
     assert refusal(path) == (
         "s.tif: stored turned or mirrored (TIFF orientation 3); "
         "turn it with `vips autorot s.tif s-turned.tif[tile,pyramid,compression=jpeg,Q=90]`"

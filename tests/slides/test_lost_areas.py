@@ -8,24 +8,19 @@ import numpy as np
 import openslide
 import pytest
 
-from nodescan.batch.progress import Viewer
-from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.scan import scan_slide
 from nodescan.slides import open_slide
 from nodescan.slides.frame import place_levels
 from nodescan.slides.lost_areas import LostAreas
 from nodescan.slides.openslide_handles import HandlePool
-from tests.fakes import ColourPredictor
-from tests.painted import painted
+from tests.painted import painted, scan_file
 from tests.slides.made_dicom import Level, write_level
-from tests.slides.made_files import noise
-from tests.test_missing import reduced
+from tests.slides.made_files import noise, reduced
 
 FINE, COARSE = noise(2000, 1024), noise(500, 256, seed=1)
 """Coarse: 4 by 2 tiles of 128 px, of which the last column is 116 px wide."""
@@ -64,10 +59,7 @@ def test_glass_that_every_level_leaves_out_is_white(tmp_path: Path) -> None:
 
 
 def scanned(path: Path) -> SlideReport:
-    settings, ref = load_config().settings, SlideRef("s", path)
-    return scan_slide(
-        ref, open_slide=open_slide, predictor=ColourPredictor(), settings=settings, progress=Viewer()
-    ).report
+    return scan_file(SlideRef("s", path)).report
 
 
 def test_tissue_that_the_overview_lacks_is_examined(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from nodescan.interfaces import Slide
 from nodescan.slides import READERS, open_slide, slide_facts
 from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.stored import bounds_um
-from tests.slides.made_files import noise, spoil_tile, write_tiff
+from tests.slides.made_files import noise, spoil_tile, times_open, write_tiff
 from tests.slides.made_jpegs import Coding, tissue_like, write_jpegs
 
 NATIVE = Spacing.square(0.25)
@@ -276,12 +276,12 @@ def test_every_reader_has_its_own_name_and_a_ref_can_be_sent_to_another_process(
 def test_handles_are_let_go_with_the_slide(tmp_path: Path):
     """A batch of thousands of slides doesn't run out of open files."""
     path = write_tiff(tmp_path / "s.tif", [noise(256, 256)])
-    before = _open_files(path)
+    before = times_open(path)
     slide = opened(path)
     slide.read(PixelBox(0, 0, 256, 256), NATIVE)
     slide.close()
     gc.collect()
-    assert _open_files(path) == before
+    assert times_open(path) == before
 
 
 def test_a_real_aperio_slide_is_read_as_openslide_sees_it(shared: Path):
@@ -317,11 +317,6 @@ def test_a_real_slide_without_spacing_needs_one_and_its_odd_level_fits_level_zer
         for dy in (-1, 0, 1)
     }
     assert min(errors, key=errors.get) == (0, 0)
-
-
-def _open_files(path: Path) -> int:
-    links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
-    return sum(link.resolve() == path for link in links)
 
 
 def test_a_picture_among_the_levels_is_told_and_not_read(tmp_path: Path):

@@ -292,19 +292,25 @@ def test_sizes_of_hundreds_of_digits_are_none():
     )
 
 
+def assert_only_one_can_be_right(stated: FileSpacing, name: str, said: str, *, given: tuple[float, float]) -> None:
+    """Whether or not one of both is given, without saying that the file is wrong."""
+    for um in (None, *given):
+        with pytest.raises(UnmeasurableError) as caught:
+            choose_spacing(stated, SlideRef("a", Path(name), mpp_um=um))
+        assert str(caught.value) == (
+            f"{name}: the file says {said}: only one can be right, and every size hangs on it; find out which, and "
+            "give it with --mpp UM --override-mpp"
+        )
+
+
 def test_ome_xml_and_tags_that_contradict_are_settled_by_the_user_alone():
     """0.243 and 0.486: the message names both, and neither counts by itself."""
     stated = stated_spacing(ome('PhysicalSizeX="0.243" PhysicalSizeY="0.243"', **TAGS_0486))
-    for given in (None, 0.243, 0.486):
-        with pytest.raises(UnmeasurableError) as caught:
-            choose_spacing(stated, SlideRef("a", Path("a.tif"), mpp_um=given))
-        assert str(caught.value) == (
-            "a.tif: the file says 0.243 um/px (OME-XML) and 0.486 um/px (resolution tags): only one can be right, and "
-            "every size hangs on it; find out which, and give it with --mpp UM --override-mpp"
-        )
+    said = "0.243 um/px (OME-XML) and 0.486 um/px (resolution tags)"
+    assert_only_one_can_be_right(stated, "a.tif", said, given=(0.243, 0.486))
     chosen = choose_spacing(stated, SlideRef("a", Path("a.tif"), mpp_um=0.486, override_mpp=True))
     assert (chosen.spacing.x, chosen.source) == (0.486, "user-override")
-    assert "0.243 um/px (OME-XML) and 0.486 um/px (resolution tags)" in chosen.warnings[0].message
+    assert said in chosen.warnings[0].message
 
 
 SIZES = 'SizeX="5120" SizeY="5632" PhysicalSizeX="0.25" PhysicalSizeY="0.25"'
@@ -319,14 +325,8 @@ def of_px(width: int, height: int) -> dict[str, str]:
 def test_ome_xml_is_not_believed_against_the_pictures_size(tags: dict[str, str]):
     """vips halves a picture and keeps description and tags: every size would be a half."""
     stated = stated_spacing(ome(SIZES, **tags, **of_px(2560, 2816)))
-    for given in (None, 0.25, 0.5):
-        with pytest.raises(UnmeasurableError) as caught:
-            choose_spacing(stated, SlideRef("a", Path("a.ome.tif"), mpp_um=given))
-        assert str(caught.value) == (
-            "a.ome.tif: the file says 0.25 um/px (OME-XML) and 0.5 um/px (by the size that its description gives the "
-            "scan): only one can be right, and every size hangs on it; find out which, and give it with --mpp UM "
-            "--override-mpp"
-        )
+    said = "0.25 um/px (OME-XML) and 0.5 um/px (by the size that its description gives the scan)"
+    assert_only_one_can_be_right(stated, "a.ome.tif", said, given=(0.25, 0.5))
 
 
 @pytest.mark.parametrize("size", [(5120, 5632), (5119, 5631), (2560, 5632), (5120, 2816), (10_240, 11_264), (0, 0)])
@@ -389,13 +389,8 @@ def per_cm(number: str) -> dict[str, str]:
 def test_aperios_description_is_not_believed_against_tags_and_size(properties: dict[str, str], other: str):
     """A reduced copy of a scan keeps its description: every size would be a half or a quarter."""
     stated = stated_spacing(properties)
-    for given in (None, 0.25, 0.5):
-        with pytest.raises(UnmeasurableError) as caught:
-            choose_spacing(stated, SlideRef("a", Path("a.svs"), mpp_um=given))
-        assert str(caught.value) == (
-            f"a.svs: the file says 0.25 um/px (MPP in its description) and {other}: only one can be right, and "
-            "every size hangs on it; find out which, and give it with --mpp UM --override-mpp"
-        )
+    said = f"0.25 um/px (MPP in its description) and {other}"
+    assert_only_one_can_be_right(stated, "a.svs", said, given=(0.25, 0.5))
     chosen = choose_spacing(stated, SlideRef("a", Path("a.svs"), mpp_um=0.5, override_mpp=True))
     assert (chosen.spacing.x, chosen.source) == (0.5, "user-override")
 

@@ -23,7 +23,7 @@ from nodescan.slides import open_slide
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile, frame_of, is_whole, shared_tables
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff, recognises
-from tests.slides.made_files import noise, write_tiff
+from tests.slides.made_files import noise, overwrite, write_tiff
 from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tile_place, tissue_like, write_jpegs
 
 NATIVE = Spacing.square(0.25)
@@ -169,9 +169,7 @@ def test_a_tile_that_ends_too_early_is_unreadable_as_in_openslide(tmp_path: Path
     """Cut anywhere, also where only the end mark is missing; the rest is zeros, as on a disk that filled up."""
     path = write_jpegs(tmp_path / "s.tif", [PIXELS], Coding())
     offset, length = tile_place(path, level=0, tile=1)
-    with path.open("r+b") as stream:
-        stream.seek(offset + kept % length)
-        stream.write(bytes(length - kept % length))
+    overwrite(path, offset + kept % length, bytes(length - kept % length))
     for opener in (open_tiff, open_with_openslide):
         slide = opener(SlideRef("s", path))
         with pytest.raises(RegionUnreadableError, match="of 2 x 2 um at x 75, y 0 um can't be decoded"):
@@ -184,9 +182,7 @@ def test_a_tile_of_another_size_or_beyond_the_end_is_unreadable(tmp_path: Path):
     path = write_jpegs(tmp_path / "s.tif", [PIXELS], Coding())
     offset, length = tile_place(path, level=0, tile=1)
     small = imagecodecs.jpeg8_encode(np.ascontiguousarray(PIXELS[:16, :16]), level=80)
-    with path.open("r+b") as stream:
-        stream.seek(offset)
-        stream.write(small.ljust(length, b"\0"))
+    overwrite(path, offset, small.ljust(length, b"\0"))
     set_tag(path, 324, 2**32 - 1, index=2)
     set_tag(path, 325, 2**27, index=3)
     slide = open_slide(SlideRef("s", path))
@@ -232,11 +228,8 @@ def test_directories_in_a_loop_are_each_read_once(tmp_path: Path):
         last = tiff.pages[1]
         end = last.offset + 2 + 12 * len(last.tags)
         first = tiff.pages[0].offset
-    with path.open("r+b") as stream:
-        stream.seek(end)
-        assert stream.read(4) == bytes(4)
-        stream.seek(end)
-        stream.write(struct.pack("<I", first))
+    assert path.read_bytes()[end : end + 4] == bytes(4)
+    overwrite(path, end, struct.pack("<I", first))
     try:
         slide = open_slide(SlideRef("s", path))
     except NotASlideError:

@@ -11,6 +11,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides import open_slide, slide_facts
+from tests.slides.made_files import overwrite
 from tests.slides.made_jpegs import APERIO, Coding, write_jpegs
 
 COMPRESSIONS = ("jpeg", "deflate")
@@ -216,9 +217,7 @@ def test_a_description_beyond_the_file_s_end_hides_no_second_scan(tmp_path: Path
     tiff(tmp_path / "s.tif", (1024, 768, 0.5, 0), (1000, 800, 0.5, 0), compression="deflate")
     with tifffile.TiffFile(tmp_path / "s.tif") as file:
         entry = file.pages[0].tags["ImageDescription"].offset
-    with (tmp_path / "s.tif").open("r+b") as stream:
-        stream.seek(entry + 8)
-        stream.write((2**31).to_bytes(4, "little"))
+    overwrite(tmp_path / "s.tif", entry + 8, (2**31).to_bytes(4, "little"))
     with pytest.raises(NotASlideError, match="several images of full size"):
         open_slide(SlideRef("s", tmp_path / "s.tif"))
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
@@ -12,6 +11,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
+from tests.slides.made_files import write_tiff
 
 PINK, SIDE_PX = (175, 98, 150), 768
 WHOLE = PixelBox(0, 0, SIDE_PX, SIDE_PX)
@@ -20,16 +20,8 @@ WHOLE = PixelBox(0, 0, SIDE_PX, SIDE_PX)
 def opened(path: Path, band: np.ndarray, extra: str, planar: str = "contig") -> Slide:
     """A slide that is pink all over, in 3 x 3 tiles. band : uint8 (SIDE_PX, SIDE_PX)."""
     pixels = np.dstack([np.full((SIDE_PX, SIDE_PX, 3), PINK, np.uint8), band])
-    tifffile.imwrite(
-        path,
-        pixels if planar == "contig" else np.moveaxis(pixels, 2, 0),
-        tile=(256, 256),
-        photometric="rgb",
-        planarconfig=planar,
-        extrasamples=[extra],
-        compression="deflate",
-        metadata=None,
-    )
+    stored = pixels if planar == "contig" else np.moveaxis(pixels, 2, 0)
+    write_tiff(path, [stored], tile_px=256, planarconfig=planar, extrasamples=[extra])
     return open_slide(SlideRef("s", path, mpp_um=0.95, override_mpp=True))
 
 

@@ -25,8 +25,8 @@ from nodescan.imaging.sizing import deposit_of, greatest_diameter
 from nodescan.phantoms.outlines import Shape
 from nodescan.slides import open_slide
 from tests.fakes import silent
+from tests.slides.made_files import reduced
 from tests.test_level_check import mottled
-from tests.test_missing import reduced
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, ZOOM, Disc, write_asap, write_pyramid
 from training import sound_slides
 from training.annotated_slides import annotated_slides

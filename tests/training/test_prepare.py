@@ -25,8 +25,8 @@ from nodescan.interfaces import Slide
 from nodescan.overview import view_whole
 from nodescan.scan_settings import OverviewSettings
 from tests.fakes import silent
+from tests.slides.made_files import reduced
 from tests.test_level_check import mottled
-from tests.test_missing import reduced
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, Disc, row_of, write_asap, write_pyramid, write_slide
 from training import prepare as preparing
