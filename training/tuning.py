@@ -35,8 +35,8 @@ from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
 from training.discs import DiscMap, as_scores, measured_discs, sizes_follow
 from training.known_slides import KnownSlide, SlideScore, SlideScores, recall_above_itc, score_slide, summarise
+from training.provenance import UNTUNED
 from training.scores import Interval
-from training.untuned import UNTUNED
 
 SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)

@@ -35,10 +35,9 @@ from training.__main__ import main
 from training.block_mask import draw_mask, load_block_mask
 from training.manifest import DataSlide, read_data_manifest, write_data_manifest
 from training.mosaics import IGNORED, cell_labels
-from training.prepare import prepare
+from training.prepare import EDGE_UM, cell_strata, prepare
 from training.sampler import HARD_COLUMNS, Place, SlideSampler
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
-from training.strata import EDGE_UM, cell_strata
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
 

@@ -18,9 +18,9 @@ from nodescan.imaging.segmentation import find_deposits
 from training import tuning
 from training.discs import as_scores, found_from_um, sizes_follow
 from training.known_slides import Known, KnownSlide, SlideScore, SlideScores, score_slide, summarise
+from training.provenance import UNTUNED
 from training.scores import Interval, as_interval
 from training.tuning import Trial, coverage_factor, size_correction, steadiest, tune
-from training.untuned import UNTUNED
 
 SLIDES = (
     KnownSlide("tumour", Path("tumour.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 400.0}),)),
