@@ -1,6 +1,7 @@
 """Which rule a tuning ends with."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -149,8 +150,10 @@ def test_pairs_of_the_correction_rise_after_rounding_too() -> None:
 
 @pytest.fixture
 def few_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One smoothing and threshold, with all seed thresholds above it: the whole grid takes half a minute."""
+    """One smoothing and threshold, with all seed thresholds above it, in threads: in processes, which know nothing of
+    that, the whole grid takes half a minute."""
     monkeypatch.setattr(tuning, "_LOWEST_RULES", (DecisionRule(16.0, 0.5, 0.5, (), 0.0, coverage_factor=1.0),))
+    monkeypatch.setattr(tuning, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor())
 
 
 @pytest.mark.usefixtures("few_rules")
