@@ -390,19 +390,6 @@ def prepared(data_set: Path, to: Path) -> None:
     prepare([row_of(name) for name in ("tumor_001", "normal_001")], data_set, to, tell=silent)
 
 
-@pytest.mark.parametrize("suffix", ["mask.npz", "cells.npy"])
-def test_a_slide_whose_files_are_damaged_is_prepared_again(data_set: Path, tmp_path: Path, suffix: str) -> None:
-    """What says 'run prepare again' is helped by it: half a file is not taken for a prepared slide."""
-    prepared(data_set, tmp_path)
-    file = tmp_path / f"tumor_001.{suffix}"
-    whole = file.read_bytes()
-    file.write_bytes(whole[:300])
-    with pytest.raises(UsageError, match=f"{file.name}: .*run prepare again"):
-        load_block_mask(file) if suffix == "mask.npz" else open_cells(tmp_path, entry(tmp_path, "tumor_001"))
-    prepared(data_set, tmp_path)
-    assert file.read_bytes() == whole
-
-
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), OutputError("no space left")])
 def test_a_slide_whose_preparing_ended_midway_is_not_prepared_already(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
