@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -216,25 +217,31 @@ def fit(  # noqa: PLR0913  a test says each of them
     return module
 
 
-def main(what: str, index: str, folder: str) -> None:
+def be_killed(run: Callable[[], object]) -> None:
+    """In a process of its own, which begins without imports and ends by a signal that none can handle."""
+    process = get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def main(index: Path, folder: Path) -> None:
+    """One of two processes: they fit together, and twice with a batch of one of them spoilt. What it met is written."""
     torch.set_num_threads(1)
-    if what == "spoilt":  # in the process that this one starts, or in the other; it takes its number from there
+    watch = Watch()
+    module = fit(index, folder, watch=watch, devices=2, strategy="ddp", limit_train_batches=4)
+    weights = torch.cat([p.detach().flatten() for p in module.net.parameters()])
+    digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()
+    content = {"seen": watch.seen, "weights": digest, "backend": torch.distributed.get_backend()}
+    (folder / f"rank{module.global_rank}.json").write_text(json.dumps(content))
+    for spoilt in range(2):
         module = TumourModule("p4m-small", 0.003, weight_decay=0.03, tile_weight=0.5)
-        poison = OfOneProcess(int(os.environ["SPOILT_RANK"]))
+        trainer = lightning.Trainer(**QUIET, callbacks=[OfOneProcess(spoilt)], devices=2, strategy="ddp")
         try:
-            lightning.Trainer(**QUIET, callbacks=[poison], devices=2, strategy="ddp").fit(
-                module, slide_data(Path(index))
-            )
+            trainer.fit(module, slide_data(index))
         except FloatingPointError as error:
-            (Path(folder) / f"rank{module.global_rank}.txt").write_text(str(error))
-    else:
-        watch = Watch()
-        module = fit(Path(index), Path(folder), watch=watch, devices=2, strategy="ddp", limit_train_batches=4)
-        weights = torch.cat([p.detach().flatten() for p in module.net.parameters()])
-        digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()
-        content = {"seen": watch.seen, "weights": digest, "backend": torch.distributed.get_backend()}
-        (Path(folder) / f"rank{module.global_rank}.json").write_text(json.dumps(content))
+            (folder / f"spoilt{spoilt}-rank{module.global_rank}.txt").write_text(str(error))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*map(Path, sys.argv[1:]))

@@ -4,8 +4,7 @@ import errno
 import itertools
 import os
 import signal
-import subprocess
-import sys
+from contextlib import suppress
 from pathlib import Path
 
 import lightning
@@ -18,7 +17,7 @@ from lightning.pytorch.loggers import CSVLogger
 from nodescan.errors import OutputError, UsageError
 from nodescan.inference.random_model import random_model
 from nodescan.slides.files import fingerprint
-from tests.training.fitting import CONFIG, made_checkpoint, small, small_config
+from tests.training.fitting import CONFIG, be_killed, made_checkpoint, small, small_config
 from tests.training.made_patches import write_patches
 from training.__main__ import main
 from training.averaging import average
@@ -438,8 +437,8 @@ def on_patches(folder: Path) -> Path:
     """The configuration of two epochs of patches, eight at a time, with a checkpoint every fourth step."""
     content = small(yaml.safe_load((CONFIG.parent / "pcam.yaml").read_text()), folder / "runs", every=4)
     data = content["data"]["init_args"]
-    data |= {"train": [str(write_patches(folder / "t.zip"))], "cache": str(folder / "cache"), "workers": 0}
-    data |= {"valid": [str(write_patches(folder / "v.zip", 64, seed=9))]}
+    data |= {"train": [str(write_patches(folder / "t.zip", 48))], "cache": str(folder / "cache"), "workers": 0}
+    data |= {"valid": [str(write_patches(folder / "v.zip", 32, seed=9))]}
     data["plan"] |= {"patches": 8, "tiles": 2}
     data["mosaic"] |= {"pool": 20}
     path = folder / "patches.yaml"
@@ -532,19 +531,21 @@ def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(
     assert WholeCheckpoints().load_checkpoint(path) == {"global_step": 3}
 
 
-def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half written when the process dies: what was there is whole, whatever $TMPDIR is."""
     path = tmp_path / "resume.ckpt"
     WholeCheckpoints().save_checkpoint({"global_step": 3}, path)
-    program = (
-        "import os, pathlib, signal, torch\nfrom training.checkpoint_writing import WholeCheckpoints\n"
-        "def half(path, content):\n"
-        "    path.open('wb').write(bytes(content)[: len(content) // 2]), os.kill(os.getpid(), signal.SIGKILL)\n"
-        "pathlib.Path.write_bytes = half\n"
-        f"WholeCheckpoints().save_checkpoint({{'global_step': 6}}, {str(path)!r})\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    def half(path: Path, content: bytes) -> None:
+        with suppress(OSError):
+            full_disk(path, content)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", half)
+        be_killed(lambda: WholeCheckpoints().save_checkpoint({"global_step": 6}, path))
     assert WholeCheckpoints().load_checkpoint(path) == {"global_step": 3}
 
 

@@ -2,11 +2,8 @@
 
 import csv
 import json
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -14,25 +11,12 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
-from tests.training.fitting import Cut, Watch, fit, patch_data, small_config
+from tests.training.fitting import Cut, Watch, be_killed, fit, patch_data, small_config
 from tests.training.made_patches import write_patches
 from training import fitting
 from training.datamodule import TrainingBatches
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-def run_program(what: str, index: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.training.fitting", what, str(index), str(folder)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280)
-
-
-def be_killed(run: Callable[[], object]) -> None:
-    """In a process of its own, which begins without imports and ends by a signal that none can handle."""
-    process = get_context("fork").Process(target=run)
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.timeout(900)  # half a minute on a quiet machine
@@ -139,24 +123,27 @@ def test_a_run_that_broke_at_the_end_of_an_epoch_is_the_unbroken_one(
     assert outcome(resumed) == outcome(unbroken)
 
 
-def test_two_processes_draw_other_batches_and_learn_one_network(index: Path, tmp_path: Path) -> None:
-    """Over gloo on the CPU: no batch is seen by both, and the weights are the same to the bit."""
-    result = run_program("two", index, tmp_path)
+@pytest.fixture(scope="module")
+def of_two(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes wrote of their runs."""
+    folder = tmp_path_factory.mktemp("two")
+    command = [sys.executable, "-m", "tests.training.fitting", str(index), str(folder)]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280)
     assert result.returncode == 0, result.stderr[-3000:]
-    ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2)]
+    return folder
+
+
+def test_two_processes_draw_other_batches_and_learn_one_network(of_two: Path) -> None:
+    """Over gloo on the CPU: no batch is seen by both, and the weights are the same to the bit."""
+    ranks = [json.loads((of_two / f"rank{rank}.json").read_text()) for rank in range(2)]
     assert ranks[0]["backend"] == "gloo"
     assert len({*ranks[0]["seen"], *ranks[1]["seen"]}) == 8
     assert ranks[0]["weights"] == ranks[1]["weights"]
 
 
 @pytest.mark.parametrize("spoilt", [0, 1])
-def test_a_loss_that_is_no_number_ends_all_processes(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: int
-) -> None:
+def test_a_loss_that_is_no_number_ends_all_processes(of_two: Path, spoilt: int) -> None:
     """In the same step and with the reason: one that ended alone would leave the other waiting for its gradients."""
-    monkeypatch.setenv("SPOILT_RANK", str(spoilt))
-    result = run_program("spoilt", index, tmp_path)
-    assert result.returncode == 0, result.stderr[-3000:]
-    said = [(tmp_path / f"rank{rank}.txt").read_text() for rank in range(2)]
+    said = [(of_two / f"spoilt{spoilt}-rank{rank}.txt").read_text() for rank in range(2)]
     assert said[spoilt] == "the loss became nan at step 3"
     assert said[1 - spoilt] == "the loss became no number in another process at step 3"
