@@ -4,7 +4,6 @@ Wortsman et al., Model soups: averaging weights of multiple fine-tuned models im
 inference time, ICML 2022.
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import torch
 
 from nodescan.errors import UsageError
 from nodescan.kept_files import check_inputs, not_ours
-from nodescan.whole_files import output_errors, write_beside
-from training.checkpoints import holds_weights_alone, starting_weights
+from training.checkpoints import holds_weights_alone, starting_weights, write_checkpoint
 
 
 def average(sources: Sequence[str], to: Path) -> str:
@@ -35,9 +33,5 @@ def average(sources: Sequence[str], to: Path) -> str:
         f"net.{name}": torch.stack([each[name].float() for each in weights]).mean(dim=0).to(first.dtype)
         for name, first in weights[0].items()
     }
-    with output_errors(to):
-        to.parent.mkdir(parents=True, exist_ok=True)
-    content = io.BytesIO()  # into a file torch would say no reason where it can't write
-    torch.save({"hyper_parameters": {"architecture": architectures[0]}, "state_dict": mean}, content)
-    write_beside(to, content.getvalue())
+    write_checkpoint({"hyper_parameters": {"architecture": architectures[0]}, "state_dict": mean}, to)
     return architectures[0]

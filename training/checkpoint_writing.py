@@ -1,15 +1,13 @@
 """When a run's checkpoints are written, and how: whole, or not at all."""
 
-import io
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from nodescan.whole_files import output_errors, written_beside
+from training.checkpoints import write_checkpoint
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -20,13 +18,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """As Lightning's. Raises OutputError."""
-        path = Path(path)
-        with output_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()  # into a file torch would say no reason where it can't write
-        torch.save(checkpoint, content)
-        with written_beside(path) as part:
-            part.write_bytes(content.getbuffer())
+        write_checkpoint(checkpoint, Path(path))
 
 
 class ValidatedFirst(ModelCheckpoint):

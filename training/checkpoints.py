@@ -1,5 +1,6 @@
-"""What is taken from a checkpoint: the network's name and its weights, nothing that could run."""
+"""Checkpoints: written whole, and read for the network's name and its weights alone, nothing that could run."""
 
+import io
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import torch
 from nodescan.errors import UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import load_network
+from nodescan.whole_files import output_errors, written_beside
 
 _UNREADABLE = (LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
 
@@ -79,6 +81,16 @@ def holds_weights_alone(file: Path) -> bool:
             return "global_step" not in content
     except UsageError:
         return False
+
+
+def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
+    """Write it whole, or leave what stood there. Raises OutputError."""
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()  # into a file torch would say no reason where it can't write
+    torch.save(content, buffer)
+    with written_beside(path) as part:
+        part.write_bytes(buffer.getbuffer())
 
 
 def halved(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ from nodescan.phantoms.tiles import phantom_tile
 from training.augment import AugmentSettings, augmented, blended, context_swapped, cropped
 from training.limits import check_answered, check_network, check_settings, least_px
 from training.mosaics import MosaicMaker, MosaicSettings, cell_labels
-from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, for_gpu, resumable_loader
+from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader, validation_loader
 from training.patches import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, files_of, in_both, read_patches
 
 _ORDER_STREAM = 1 << 32
@@ -195,7 +195,5 @@ class PatchData(lightning.LightningDataModule):
         return resumable_loader(batches, trainer, workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        pixels = torch.from_numpy(np.array(self.valid.pixels))
-        labels = torch.from_numpy(self.valid.tumour)
-        patches, pinned = torch.utils.data.TensorDataset(pixels, labels), for_gpu(self.trainer)
-        return DataLoader(patches, batch_size=256, generator=torch.Generator(), pin_memory=pinned)
+        patches = torch.from_numpy(np.array(self.valid.pixels)), torch.from_numpy(self.valid.tumour)
+        return validation_loader(patches, self.trainer)

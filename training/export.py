@@ -17,8 +17,8 @@ from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
 from nodescan.whole_files import output_errors
 from training.checkpoints import are_sound, halved, read_checkpoint
+from training.provenance import UNTUNED
 from training.slide_index import SPACING_UM
-from training.untuned import UNTUNED
 
 CORE_PX = 512
 """Side of a tile's core: large enough that its margin costs little, small enough to follow the tissue's outline."""

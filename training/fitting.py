@@ -35,7 +35,7 @@ from training.run_length import SameLength, ValidatedOnce
 _ROOT = "--trainer.default_root_dir"
 
 _PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
-"""What of Lightning's precisions trains: in the others it casts each field of a batch in place, and ours are frozen."""
+"""What of Lightning's precisions trains: in the others it casts all of a batch, the labels among them."""
 
 _NO_NEWS = (
     "LightningCLI's args parameter is intended",  # we hand over what stands on the command line

@@ -63,6 +63,12 @@ class SlideScore:
     false_deposits: int
     named: tuple[bool | None, ...] = ()
 
+    @property
+    def sized(self) -> list[tuple[float, float, float | None]]:
+        """Known and measured diameter of each deposit that was found, and the uncertainty that was stated."""
+        known = zip(self.known_um, self.measured_um, self.uncertainty_um, strict=True)
+        return [(size, measured, um) for size, measured, um in known if measured is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class SlideScores:
@@ -128,15 +134,10 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     """All figures over the slides, with intervals by resampling slides; of shares of deposits, Wilson's."""
     truth, found = (np.array([int(getattr(s, name)) for s in scores]) for name in ("truth", "found"))
     false = np.array([s.false_deposits for s in scores], dtype=float)
-    pairs = [(known, m) for s in scores for known, m in zip(s.known_um, s.measured_um, strict=True) if m is not None]
-    large = [abs(m - known) / known for known, m in pairs if known >= 400]
-    small = [abs(m - known) for known, m in pairs if known < 400]
-    within = [
-        abs(m - known) <= um
-        for s in scores
-        for known, m, um in zip(s.known_um, s.measured_um, s.uncertainty_um, strict=True)
-        if m is not None and um is not None
-    ]
+    sized = [each for s in scores for each in s.sized]
+    large = [abs(m - known) / known for known, m, _ in sized if known >= 400]
+    small = [abs(m - known) for known, m, _ in sized if known < 400]
+    within = [abs(m - known) <= um for known, m, um in sized if um is not None]
     return SlideScores(
         kappa=bootstrap(
             lambda index: kappa_of_numbers(truth[index], found[index], classes=len(Metastasis)), len(scores)

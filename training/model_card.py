@@ -309,9 +309,8 @@ def recipe_part(path: Path) -> Mapping[str, Any]:
 
 def _pictures(patches: Patches, answers: NDArray[np.float64], folder: Path, card: Path) -> tuple[str, str]:
     """Write the two sheets; their paths as links from the card. answers : float64 (N,), logits of the patches."""
-    wrong = worst(answers, np.asarray(patches.tumour))
     files = folder / _FALSE_POSITIVES_JPG, folder / _FALSE_NEGATIVES_JPG
-    for path, chosen in zip(files, (wrong.false_positive, wrong.false_negative), strict=True):
+    for path, chosen in zip(files, worst(answers, np.asarray(patches.tumour)), strict=True):
         write_sheet(contact_sheet(patches, chosen, answers), path)
     first, second = (Path(os.path.relpath(path, card.parent)).as_posix() for path in files)
     return first, second

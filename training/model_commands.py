@@ -212,7 +212,7 @@ def _cover(model: Path, known: "list[KnownSlide]", described: str, work: Path) -
         map_ = probability_map(slide.path, predictor, cache=work / "maps")
         scores.append(score_slide(slide, find_deposits(map_, standard, settings)))
         typer.echo(f"{slide.name}: {slide.label.word}, examined")
-    found = sum(measured is not None for score in scores for measured in score.measured_um)
+    found = sum(len(score.sized) for score in scores)
     if found < FEWEST_COVERED:
         raise UsageError(
             f"{found} known deposits are found, and {FEWEST_COVERED} are needed to tell how far off sizes are; "

@@ -4,37 +4,26 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset, get_worker_info
 
 _TELL_EVERY_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """patches : float32 (N, 3, P, P) in [0, 1], labels (N,); tiles : float32 (M, 3, T, T), cells (M, n, n)."""
+class Batch(NamedTuple):
+    """patches : float32 (N, 3, P, P) in [0, 1], labels (N,); tiles : float32 (M, 3, T, T), cells (M, n, n).
+
+    Of a tuple a DataLoader pins each part, and Lightning moves it to a GPU beside that one's work.
+    """
 
     patches: Tensor
     labels: Tensor
     tiles: Tensor
     cells: Tensor
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on a device: Lightning moves by this what it doesn't know.
-
-        A GPU fetches pinned memory beside its work; back on the CPU a batch is whole before it is read.
-        """
-        beside = device.type == "cuda"
-        return Batch(*(getattr(self, name).to(device, non_blocking=beside) for name in Batch.__dataclass_fields__))
-
-    def pin_memory(self) -> "Batch":
-        """The same in memory that a GPU fetches by itself: a DataLoader asks for this by name."""
-        return Batch(*(getattr(self, name).pin_memory() for name in Batch.__dataclass_fields__))
 
 
 class NumberedBatches(IterableDataset[Batch]):
@@ -65,7 +54,7 @@ class ResumableLoader(DataLoader[Batch]):
 
     position: how many batches were trained on, asked when the first batch is wanted. Lightning makes loaders before it
     restores its loops (a schedule asks for their length), so what it knew earlier would be wrong after a resume.
-    pinned: see Batch.pin_memory.
+    pinned: batches lie in memory that a GPU fetches by itself.
     """
 
     def __init__(
@@ -123,6 +112,12 @@ def resumable_loader(batches: NumberedBatches, trainer: lightning.Trainer | None
         return ResumableLoader(batches, workers=workers)
     progress = trainer.fit_loop.epoch_loop.batch_progress
     return ResumableLoader(batches, workers=workers, position=lambda: progress.total.completed, pinned=for_gpu(trainer))
+
+
+def validation_loader(patches: tuple[Tensor, Tensor], trainer: lightning.Trainer | None) -> DataLoader[Any]:
+    """Of pixels, uint8 (N, S, S, 3), and labels, bool (N,), in their order."""
+    pinned = for_gpu(trainer)
+    return DataLoader(TensorDataset(*patches), batch_size=256, generator=torch.Generator(), pin_memory=pinned)
 
 
 def for_gpu(trainer: lightning.Trainer | None) -> bool:

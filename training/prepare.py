@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.batch.lock import held
 from nodescan.config import load_config
 from nodescan.domain.naming import few
 from nodescan.domain.report import RESULT_VERSION
+from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
 from nodescan.imaging.coverage import coverage
 from nodescan.interfaces import Slide
@@ -38,12 +40,17 @@ from training.slide_index import (
     write_index,
 )
 from training.sound_slides import check_sum, open_measured, sound_slide
-from training.strata import EDGE_UM, NEAR_UM, cell_strata
 
 Tell = Callable[[str], None]
 
 MIN_TISSUE = 0.5
 """Share of a cell that must be tissue."""
+
+EDGE_UM = 62.0
+"""A cell this near to an outline is at its edge: four cells, what a network sees to one side."""
+
+NEAR_UM = 500.0
+"""A normal cell this near to tumour is near."""
 
 _OUTLINES_VERSION = 2
 """Grows with each change to what is made of the same outlines; RESULT_VERSION does with one to what tissue is."""
@@ -77,6 +84,31 @@ def prepare(rows: Sequence[DataSlide], data: Path, to: Path, *, tell: Tell) -> t
         to.mkdir(parents=True, exist_ok=True)
     with held(to, option="--to"):  # two would each write the index without the other's slides
         return _indexed(rows, jobs, to, tell=tell)
+
+
+def cell_strata(
+    shares: NDArray[np.float32], tissue: NDArray[np.bool_], cell: Spacing, *, exhaustive: bool | NDArray[np.bool_]
+) -> NDArray[np.int8]:
+    """int8 (H, W): the Stratum of every cell, -1 where nothing may be drawn from.
+
+    shares : float32 (H, W) in [0, 1], tumour in each cell; tissue : bool (H, W); cell: spacing of the cells.
+    exhaustive: whether what isn't outlined is normal, on the whole slide or cell by cell, bool (H, W).
+    """
+    tumour = shares > 0
+    strata = np.full(shares.shape, -1, np.int8)
+    if not tumour.any():
+        strata[tissue & exhaustive] = Stratum.ELSEWHERE
+        return strata
+    sampling = (float(cell.y), float(cell.x))
+    inward = np.asarray(ndimage.distance_transform_edt(np.pad(tumour, 1), sampling=sampling))[1:-1, 1:-1]
+    outward = np.asarray(ndimage.distance_transform_edt(~tumour, sampling=sampling))
+    strata[tumour & tissue] = Stratum.INSIDE
+    strata[tumour & tissue & (inward <= EDGE_UM)] = Stratum.EDGE_TUMOUR
+    normal = tissue & ~tumour & exhaustive
+    strata[normal] = Stratum.ELSEWHERE
+    strata[normal & (outward <= NEAR_UM)] = Stratum.NEAR
+    strata[normal & (outward <= EDGE_UM)] = Stratum.EDGE_NORMAL
+    return strata
 
 
 def _indexed(rows: Sequence[DataSlide], jobs: Sequence[_Job], to: Path, *, tell: Tell) -> tuple[IndexRow, ...]:

@@ -1,6 +1,16 @@
 """What may be said of where a model's weights and numbers come from: of the released one all, of another its card's."""
 
-from nodescan.inference.card import ModelCard, find_model, load_card
+from nodescan.inference.card import Decision, ModelCard, find_model, load_card
+
+UNTUNED = Decision(
+    smoothing_um=20.0,
+    threshold=0.5,
+    seed_threshold=0.5,
+    size_correction_um=(),
+    size_uncertainty_um=25.0,
+    chosen_on="nothing: not tuned yet",
+)
+"""What a model starts with; the tuning commands replace it."""
 
 COMPOSITES = "composites of every second validation patch"
 OUTLINED = "outlined slides"

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from nodescan.inference.equivariance import POSES
 from nodescan.inference.models import P4MNet, Step, build
+from nodescan.inference.poses import FEATURES
 from nodescan.inference.resnet import Block
 from training.pretrained import LITE, EfficientNetLite, middle_px
 
@@ -33,9 +34,9 @@ class PlainNet(nn.Module):
     margin_px = 32
     stride_px = 16
 
-    def __init__(self, features: tuple[int, int, int, int], *, dropout: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        a, b, c, d = (POSES * count for count in features)
+        a, b, c, d = (POSES * count for count in FEATURES["p4m"])
         self.first = nn.Conv2d(3, a, 6, stride=2, bias=False)
         self.first_norm = nn.BatchNorm2d(a)
         self.fine = nn.Conv2d(a, a, 3, bias=False)
@@ -44,7 +45,7 @@ class PlainNet(nn.Module):
         self.coarse = nn.Sequential(PlainStep(b, c), PlainStep(c, c))
         self.mix = nn.Conv2d(c, d, 1, bias=False)
         self.mix_norm = nn.BatchNorm2d(d)
-        self.dropout = nn.Dropout2d(dropout)
+        self.dropout = nn.Dropout2d(0.1)
         self.answer = nn.Conv2d(d, 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -66,15 +67,16 @@ class ResidualNet(nn.Module):
     margin_px = 32
     stride_px = 16
 
-    def __init__(self, channels: tuple[int, int, int, int] = (48, 96, 192, 384), *, dropout: float = 0.2) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        channels = 48, 96, 192, 384
         self.stem = nn.Conv2d(3, 32, 5, stride=2, padding=2, bias=False)
         self.stem_norm = nn.BatchNorm2d(32)
         pairs = zip((32, *channels), channels, strict=False)
         self.stages = nn.Sequential(
             *(nn.Sequential(Block(inputs, outputs, stride=2), Block(outputs, outputs)) for inputs, outputs in pairs)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.2)
         self.answer = nn.Linear(channels[-1], 1)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -84,7 +86,7 @@ class ResidualNet(nn.Module):
 
 
 RIVALS: dict[str, Callable[[], nn.Module]] = {
-    "plain": lambda: PlainNet((4, 16, 48, 64), dropout=0.1),
+    "plain": PlainNet,
     "p4m-wide-first": lambda: P4MNet((8, 16, 48, 64), dropout=0.1),
     "residual": ResidualNet,
     LITE: EfficientNetLite,

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import methodcaller
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -93,7 +94,7 @@ class SlideSampler:
                     f"{index}: no slide of split {split!r} has {word} to draw from; prepare more slides of that split"
                 )
         self._cells = _PerProcess[NDArray[np.uint32]](len(self.rows), self._open_cells)
-        self._slides = _PerProcess[Slide](_OPEN_SLIDES, self._open, _close)
+        self._slides = _PerProcess[Slide](_OPEN_SLIDES, self._open, methodcaller("close"))
         self._told = set[int]()
         self._masks = _PerProcess[tuple[BlockMask, BlockMask]](_OPEN_MASKS, self._open_masks)
 
@@ -251,10 +252,6 @@ def _load_masks(folder: Path, slide_id: str) -> tuple[BlockMask, BlockMask]:
     """Of the tumour, and of what is neither tumour nor normal."""
     tumour, ignored = (file(folder, slide_id) for file in (mask_file, ignored_file))
     return load_block_mask(tumour), load_block_mask(ignored)
-
-
-def _close(slide: Slide) -> None:
-    slide.close()
 
 
 class _PerProcess(Generic[_Thing]):

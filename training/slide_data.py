@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from jsonargparse.typing import NonNegativeInt
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
 from training.augment import AugmentSettings, augmented, blended, context_swapped
 from training.limits import check_answered, check_network, check_settings, least_px
-from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, for_gpu, resumable_loader
+from training.numbered_batches import Batch, NumberedBatches, ResumableLoader, resumable_loader, validation_loader
 from training.sampler import SamplePlan, SlideSampler
 from training.slide_index import STRIDE_PX
 
@@ -109,8 +109,7 @@ class SlideData(lightning.LightningDataModule):
         return resumable_loader(batches, self.trainer, workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
-        patches, pinned = TensorDataset(*self.valid), for_gpu(self.trainer)
-        return DataLoader(patches, batch_size=256, generator=torch.Generator(), pin_memory=pinned)
+        return validation_loader(self.valid, self.trainer)
 
 
 def _drawn_once(sampler: SlideSampler, plan: SlideBatchPlan) -> tuple[Tensor, Tensor]:

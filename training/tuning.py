@@ -35,8 +35,8 @@ from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
 from training.discs import DiscMap, as_scores, measured_discs, sizes_follow
 from training.known_slides import KnownSlide, SlideScore, SlideScores, recall_above_itc, score_slide, summarise
+from training.provenance import UNTUNED
 from training.scores import Interval
-from training.untuned import UNTUNED
 
 SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
@@ -127,7 +127,7 @@ def tune(
             rule = DecisionRule(smoothing, threshold, seed, table, unsure, coverage_factor=1.0)
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
-            if any(measured is not None for score in scores for measured in score.measured_um):
+            if any(score.sized for score in scores):
                 factor = coverage_factor(scores)
                 scores = [_expanded(score, factor) for score in scores]
                 chosen = replace(rule, coverage_factor=factor)
@@ -190,12 +190,7 @@ def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, fl
     than three deposits in all no spread is told: it is an untuned model's. One that was found as part of another, as
     satellites of a macrometastasis are, tells nothing of its size.
     """
-    pairs = [
-        (m, p)
-        for s in scores
-        for p, m in zip(s.known_um, s.measured_um, strict=True)
-        if m is not None and s.measured_um.count(m) == 1
-    ]
+    pairs = [(m, p) for s in scores for p, m, _ in s.sized if s.measured_um.count(m) == 1]
     table: list[tuple[float, float]] = []
     for low, high in pairwise(KNOTS_UM):
         inside = np.array([(m, p) for m, p in pairs if low <= p < high])
@@ -218,12 +213,7 @@ def coverage_factor(scores: Iterable[SlideScore]) -> float:
     The ceil(0.95 (n + 1))-th smallest of n found ones' errors (split conformal prediction: Lei et al., JASA 2018).
     scores: with standard uncertainties. At least NORMAL_FACTOR, and that from fewer than FEWEST_COVERED deposits.
     """
-    errors = sorted(
-        abs(m - known) / um
-        for s in scores
-        for known, m, um in zip(s.known_um, s.measured_um, s.uncertainty_um, strict=True)
-        if m is not None and um is not None
-    )
+    errors = sorted(abs(m - known) / um for s in scores for known, m, um in s.sized if um is not None)
     if len(errors) < FEWEST_COVERED:
         return NORMAL_FACTOR
     rank = math.ceil(0.95 * (len(errors) + 1) - 1e-9)

@@ -1,6 +1,6 @@
 """The patches that a model gets most wrong, as one picture of each kind."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +14,18 @@ _JPEG_QUALITY = 78
 _WHITE, _BLACK, _FRAME = (255, 255, 255), (0, 0, 0), (255, 255, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class WorstPatches:
-    """Indices of patches, the most wrong first. false_positive: called tumour, labelled normal; and the reverse."""
+def worst(logit: NDArray[np.float64], truth: NDArray[np.bool_], *, count: int = 12) -> tuple[list[int], list[int]]:
+    """Indices of those called tumour and labelled normal, and of the reverse: at most `count` each, the worst first.
 
-    false_positive: tuple[int, ...]
-    false_negative: tuple[int, ...]
-
-
-def worst(logit: NDArray[np.float64], truth: NDArray[np.bool_], *, count: int = 12) -> WorstPatches:
-    """At most `count` of each kind that lie on the wrong side of 0. logit : float64 (N,); truth : bool (N,)."""
+    logit : float64 (N,), on the wrong side of 0; truth : bool (N,).
+    """
     order = np.argsort(logit, kind="stable")
     negative = [int(i) for i in order if truth[i] and logit[i] < 0][:count]
     positive = [int(i) for i in order[::-1] if not truth[i] and logit[i] > 0][:count]
-    return WorstPatches(tuple(positive), tuple(negative))
+    return positive, negative
 
 
-def contact_sheet(patches: Patches, chosen: tuple[int, ...], logit: NDArray[np.float64]) -> Image.Image:
+def contact_sheet(patches: Patches, chosen: Sequence[int], logit: NDArray[np.float64]) -> Image.Image:
     """The chosen patches twice their size, each with its logit and label; a frame shows the 32 px a label speaks of.
 
     chosen: their indices; logit : float64 (N,), of all patches.

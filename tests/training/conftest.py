@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.fakes import silent
+from tests.training.made_bucket import Server, s3_server
 from tests.training.made_slides import write_data_set
 from training.manifest import read_data_manifest
 from training.prepare import prepare
@@ -27,6 +28,13 @@ def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     write_data_set(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One that speaks S3."""
+    with s3_server() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -1,30 +1,30 @@
-"""Fits a small network on the test slides; run as a program, it can be killed, or be one of two processes."""
+"""Fits a small network on the test slides; run as a program, it is one of two processes."""
 
 import hashlib
-import io
 import json
 import os
 import signal
 import sys
-import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 import yaml
 from lightning import LightningDataModule
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
-from PIL import Image
 
+from tests.training.made_patches import write_patches
 from training.augment import AugmentSettings
 from training.datamodule import BatchPlan, PatchData
 from training.module import TumourModule
 from training.mosaics import MosaicSettings
 from training.numbered_batches import Batch
 from training.randomness import KeepRandomness
+from training.rivals import build_any
 from training.sampler import SamplePlan
 from training.slide_data import SlideBatchPlan, SlideData
 
@@ -32,7 +32,7 @@ CONFIG = Path(__file__).parents[2] / "configs" / "train" / "camelyon16.yaml"
 SAMPLE = SamplePlan(tumour_share=0.5, edge_share=0.5, edge_normal_share=0.2, near_share=0.2, hard_share=0.25)
 AUGMENT = AugmentSettings(0.2, 0.05, 0.04, 0.5, 0.12, 4.0, 0.25, 0.2, 0.3, 0.0, 0.4, 0.5)
 OFF = AugmentSettings(*[0.0] * 10, 0.4, 0.0)
-PLAN = SlideBatchPlan(patches=8, tiles=2, tile_px=96, batches=12, valid_patches=16, margin_px=32, seed=3)
+PLAN = SlideBatchPlan(patches=8, tiles=2, tile_px=96, batches=9, valid_patches=16, margin_px=32, seed=3)
 
 
 @dataclass
@@ -129,22 +129,44 @@ QUIET: dict[str, Any] = {
 }
 
 
-def small_config(path: Path, index: Path, *, batches: int = 8, **data: Any) -> Path:
-    """The released configuration for slides, with a small network and few short steps, on one core."""
-    content = yaml.safe_load(CONFIG.read_text())
-    content["model"] |= {"architecture": "p4m-small", "learning_rate": 0.02}
-    content["data"]["init_args"] |= {"index": str(index), "workers": 0, **data}
-    plan = {"patches": 8, "tiles": 2, "tile_px": 128, "batches": batches, "valid_patches": 32}
-    content["data"]["init_args"]["plan"] |= plan
+def small(content: dict[str, Any], folder: Path, *, every: int) -> dict[str, Any]:
+    """A configuration, with a small network on one core; it writes into a folder, a checkpoint every so many steps."""
+    content["model"]["architecture"] = "p4m-small"
     trainer = {"accelerator": "cpu", "devices": 1, "precision": "32-true", "max_epochs": 2, "log_every_n_steps": 1}
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
-    content["trainer"] |= trainer | quiet | {"default_root_dir": str(path.parent / "runs")}
+    content["trainer"] |= trainer | quiet | {"default_root_dir": str(folder)}
     for logger in content["trainer"]["logger"]:
-        logger["init_args"]["save_dir"] = str(path.parent / "runs")
+        logger["init_args"]["save_dir"] = str(folder)
     average, _, resume, *_ = content["trainer"]["callbacks"]
     average["init_args"]["decay"] = 0.9
-    resume["init_args"]["every_n_train_steps"] = 3
+    resume["init_args"]["every_n_train_steps"] = every
+    return content
+
+
+def small_config(path: Path, index: Path, *, workers: int = 0, every: int = 3, **plan: int) -> Path:
+    """The released configuration for slides, small, with few short steps."""
+    content = small(yaml.safe_load(CONFIG.read_text()), path.parent / "runs", every=every)
+    content["model"]["learning_rate"] = 0.02
+    content["data"]["init_args"] |= {"index": str(index), "workers": workers}
+    few = {"patches": 8, "tiles": 2, "tile_px": 128, "batches": 8, "valid_patches": 32}
+    content["data"]["init_args"]["plan"] |= few | plan
     path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def made_checkpoint(
+    path: Path,
+    architecture: str = "p4m-small",
+    *,
+    seed: int = 3,
+    change: Callable[[str, torch.Tensor], object] = lambda *_: None,
+) -> Path:
+    """As a run of that network leaves it, with weights drawn at random; change: handed each by its name."""
+    torch.manual_seed(seed)
+    state = {f"net.{name}": weight for name, weight in build_any(architecture).state_dict().items()}
+    for name, weight in state.items():
+        change(name, weight)
+    torch.save({"state_dict": state, "hyper_parameters": {"architecture": architecture}}, path)
     return path
 
 
@@ -152,24 +174,11 @@ def slide_data(index: Path, *, workers: int = 0, hard_negatives: Path | None = N
     return SlideData(index, PLAN, SAMPLE, AUGMENT, workers=workers, hard_negatives=hard_negatives)
 
 
-def write_patches(path: Path, count: int = 96, *, seed: int = 5) -> Path:
-    """A zip of patches of noise, half of them tumour, no two alike."""
-    rng = np.random.default_rng(seed)
-    with zipfile.ZipFile(path, "w") as archive:
-        for index in range(count):
-            buffer = io.BytesIO()
-            colour = (110, 60, 150) if index % 2 else (180, 120, 170)
-            pixels = np.clip(rng.normal(colour, 30, (96, 96, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(buffer, "PNG")
-            archive.writestr(f"{'tumor' if index % 2 else 'normal'}/{index}.png", buffer.getvalue())
-    return path
-
-
 def patch_data(source: Path, *, workers: int = 0) -> PatchData:
-    """Twelve batches an epoch, tiles and phantoms among them."""
+    """A batch for every eight patches, tiles and phantoms among them."""
     plan = BatchPlan(patches=8, tiles=2, phantom_share=0.3, margin_px=32, stride_px=16, seed=3, patch_px=96)
     mosaic = MosaicSettings(tile_px=96, pool=20, kept=0.25, jpeg_share=0.5)
-    others = write_patches(source.with_name("others.zip"), seed=6)
+    others = write_patches(source.with_name("others.zip"), 16, seed=6)
     return PatchData([source], [others], source.parent / "cache", plan, mosaic, AUGMENT, workers=workers)
 
 
@@ -208,30 +217,31 @@ def fit(  # noqa: PLR0913  a test says each of them
     return module
 
 
-def main(what: str, index: str, folder: str) -> None:
+def be_killed(run: Callable[[], object]) -> None:
+    """In a process of its own, which begins without imports and ends by a signal that none can handle."""
+    process = get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def main(index: Path, folder: Path) -> None:
+    """One of two processes: they fit together, and twice with a batch of one of them spoilt. What it met is written."""
     torch.set_num_threads(1)
-    if what == "killed patches":
-        data = patch_data(Path(index), workers=2)
-        fit(Path(index), Path(folder), epochs=3, data=data, watch=Watch(kill_after=8))
-    elif what == "killed":
-        fit(Path(index), Path(folder), epochs=3, workers=2, watch=Watch(kill_after=8))
-    elif what == "spoilt":  # in the process that this one starts, or in the other; it takes its number from there
+    watch = Watch()
+    module = fit(index, folder, watch=watch, devices=2, strategy="ddp", limit_train_batches=4)
+    weights = torch.cat([p.detach().flatten() for p in module.net.parameters()])
+    digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()
+    content = {"seen": watch.seen, "weights": digest, "backend": torch.distributed.get_backend()}
+    (folder / f"rank{module.global_rank}.json").write_text(json.dumps(content))
+    for spoilt in range(2):
         module = TumourModule("p4m-small", 0.003, weight_decay=0.03, tile_weight=0.5)
-        poison = OfOneProcess(int(os.environ["SPOILT_RANK"]))
+        trainer = lightning.Trainer(**QUIET, callbacks=[OfOneProcess(spoilt)], devices=2, strategy="ddp")
         try:
-            lightning.Trainer(**QUIET, callbacks=[poison], devices=2, strategy="ddp").fit(
-                module, slide_data(Path(index))
-            )
+            trainer.fit(module, slide_data(index))
         except FloatingPointError as error:
-            (Path(folder) / f"rank{module.global_rank}.txt").write_text(str(error))
-    else:
-        watch = Watch()
-        module = fit(Path(index), Path(folder), watch=watch, devices=2, strategy="ddp", limit_train_batches=4)
-        weights = torch.cat([p.detach().flatten() for p in module.net.parameters()])
-        digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()
-        content = {"seen": watch.seen, "weights": digest, "backend": torch.distributed.get_backend()}
-        (Path(folder) / f"rank{module.global_rank}.json").write_text(json.dumps(content))
+            (folder / f"spoilt{spoilt}-rank{module.global_rank}.txt").write_text(str(error))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*map(Path, sys.argv[1:]))

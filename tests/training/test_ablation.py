@@ -9,7 +9,7 @@ import yaml
 
 from nodescan.errors import UsageError
 from nodescan.inference.models import build
-from tests.training.test_patches_and_scores import as_zip
+from tests.training.made_patches import as_zip
 from training.ablation import ablate, changed, is_done, read_plan, run_folder, write_table
 from training.ablation_table import Earlier, Run, rows, table
 from training.rivals import build_any, parameters

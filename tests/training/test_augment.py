@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from nodescan.inference.equivariance import POSES, turned
-from tests.training.fitting import OFF, patch_data, write_patches
+from tests.training.fitting import OFF, patch_data
+from tests.training.made_patches import write_patches
 from training.augment import _beta, augmented, blended, cropped
 from training.datamodule import LABELLED_PX, TrainingBatches
 

@@ -8,15 +8,14 @@ import torch
 
 from nodescan.errors import OutputError, UsageError
 from nodescan.inference.models import build
+from tests.training.fitting import made_checkpoint
 from training.averaging import average
 from training.checkpoints import read_checkpoint
 
 
 def checkpoint(path: Path, architecture: str, value: float) -> str:
     """A network whose weights and statistics are all of one value."""
-    state = {f"net.{name}": torch.full_like(w, value) for name, w in build(architecture).state_dict().items()}
-    torch.save({"hyper_parameters": {"architecture": architecture}, "state_dict": state}, path)
-    return str(path)
+    return str(made_checkpoint(path, architecture, change=lambda _, weight: weight.fill_(value)))
 
 
 def test_every_weight_is_the_mean(tmp_path: Path) -> None:

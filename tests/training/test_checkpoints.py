@@ -9,9 +9,9 @@ import torch
 
 from nodescan.errors import ModelError, NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
-from nodescan.inference.models import build
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.transforms import as_image
+from tests.training.fitting import made_checkpoint
 from training.checkpoints import read_checkpoint, starting_weights
 from training.export import export
 from training.module import TumourModule
@@ -21,12 +21,7 @@ TILES = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uin
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """As a run of p4m-small leaves it, with weights drawn at random."""
-    torch.manual_seed(3)
-    state = {f"net.{key}": value for key, value in build("p4m-small").state_dict().items()}
-    path = tmp_path / "last.ckpt"
-    torch.save({"state_dict": state, "hyper_parameters": {"architecture": "p4m-small"}}, path)
-    return path
+    return made_checkpoint(tmp_path / "last.ckpt")
 
 
 def module(architecture: str, source: str) -> TumourModule:

@@ -2,13 +2,13 @@
 
 import json
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
 from nodescan.evaluation.reference import read_reference
+from tests.training.made_patches import zip_of
 from training.composites import half_of, known_composite, linked, make_composites
 from training.known_slides import KnownSlide
 from training.telling import seed_range
@@ -91,10 +91,7 @@ def test_half_of_a_slide_is_not_taken_as_made(tmp_path: Path, fault: str, said: 
 
 def labelled(path: Path, *labels: str) -> Path:
     """A zip of a patch of each label; of as many bytes, whichever they are."""
-    with ZipFile(path, "w") as archive:
-        for number, label in enumerate(labels):
-            archive.writestr(f"{label}/{number}.png", bytes([number]))
-    return path
+    return zip_of(path, {f"{label}/{number}.png": bytes([number]) for number, label in enumerate(labels)})
 
 
 def test_slides_of_labels_that_were_corrected_since_are_not_handed_on(tmp_path: Path) -> None:

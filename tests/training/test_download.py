@@ -1,7 +1,6 @@
 """Downloads from a real S3-speaking server on this machine, with a wire that breaks."""
 
 import hashlib
-import logging
 import os
 import shutil
 import signal
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,41 +18,19 @@ import pytest
 
 from nodescan.errors import OutputError, UsageError
 from tests.fakes import silent
+from tests.training.made_bucket import Quiet, Server, served_by
 from tests.training.made_slides import row_of
 from training import download as download_module
+from training.bucket import CAMELYON_BUCKET as BUCKET
 from training.bucket import Bucket, DownloadError, RemoteFile
 from training.download import NOT_VERIFIED, download, parse_checksums
 from training.download_record import RECORD_FILE
 from training.manifest import digest_of
 
-boto3 = pytest.importorskip("boto3", reason="boto3 fills the bucket of the test server")
-moto_server = pytest.importorskip("moto.server", reason="moto is the test server")
-
-BUCKET = "camelyon-dataset"
 ROW = row_of("tumor_001")
 SLIDE = bytes(range(256)) * 8192
 """2 MiB."""
 OUTLINES = b"<ASAP_Annotations/>"
-
-
-class Server:
-    """The test server, and a client to fill it with."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-west-2"}
-        self.client = boto3.client("s3", endpoint_url=endpoint, **keys)
-
-    def fill(self, objects: dict[str, bytes]) -> Bucket:
-        """A bucket with these objects and no others, readable by anybody."""
-        for old in self.client.list_buckets()["Buckets"]:
-            for item in self.client.list_objects_v2(Bucket=old["Name"]).get("Contents", []):
-                self.client.delete_object(Bucket=old["Name"], Key=item["Key"])
-            self.client.delete_bucket(Bucket=old["Name"])
-        self.client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-        for key, content in objects.items():
-            self.client.put_object(Bucket=BUCKET, Key=key, Body=content, ACL="public-read")
-        return Bucket(BUCKET, self.endpoint)
 
 
 class CuttingProxy:
@@ -106,16 +82,6 @@ class StoppedBucket(Bucket):
             if at == 2048:
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             time.sleep(0.002)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    threaded = moto_server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    threaded.start()
-    host, port = threaded.get_host_and_port()
-    yield Server(f"http://{host}:{port}")
-    threaded.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -305,11 +271,8 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest
         download([ROW], tmp_path, bucket=Bucket(BUCKET, endpoint), tell=silent)
 
 
-class Unlisted(BaseHTTPRequestHandler):
+class Unlisted(Quiet):
     """Lets anybody read one slide and its outlines, and nobody list the bucket, which holds no list of sums."""
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_HEAD(self) -> None:
         content = objects().get(self.path.removeprefix(f"/{BUCKET}/"))
@@ -324,24 +287,18 @@ class Unlisted(BaseHTTPRequestHandler):
 
 def test_a_bucket_that_nobody_may_list_needs_no_list_of_sums(tmp_path: Path) -> None:
     """S3 then answers 403 of what isn't there: of a list that's no failure, and a slide that isn't there is named."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Unlisted) as service:
-        threading.Thread(target=service.serve_forever, daemon=True).start()
-        bucket = Bucket(BUCKET, f"http://127.0.0.1:{service.server_address[1]}")
+    with served_by(Unlisted) as bucket:
         fetched = download([ROW], tmp_path, bucket=bucket, tell=silent)
         assert {item.verified for item in fetched} == {NOT_VERIFIED}
         with pytest.raises(DownloadError, match=r"normal_001.tif: isn't in the bucket .*, or not for anybody to read"):
             download([row_of("normal_001")], tmp_path, bucket=bucket, tell=silent)
-        service.shutdown()
 
 
-class Odd(BaseHTTPRequestHandler):
+class Odd(Quiet):
     """Says ten bytes and sends no end of them; sends whoever asks for `elsewhere` or `moved` on."""
 
     sent = 0
     asked: ClassVar[list[str]] = []
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_HEAD(self) -> None:
         self.send_response(HTTPStatus.OK)
@@ -366,11 +323,9 @@ class Odd(BaseHTTPRequestHandler):
 @pytest.fixture
 def odd() -> Iterator[Bucket]:
     """A bucket of a service that isn't what it says."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as service:
-        threading.Thread(target=service.serve_forever, daemon=True).start()
-        Odd.sent, Odd.asked = 0, []
-        yield Bucket(BUCKET, f"http://127.0.0.1:{service.server_address[1]}")
-        service.shutdown()
+    Odd.sent, Odd.asked = 0, []
+    with served_by(Odd) as bucket:
+        yield bucket
 
 
 def test_no_more_is_taken_than_was_said(odd: Bucket) -> None:
@@ -390,7 +345,7 @@ def test_a_service_sends_nobody_to_another_host(odd: Bucket) -> None:
     assert Odd.asked[-1] == "/new"
 
 
-class Breaking(BaseHTTPRequestHandler):
+class Breaking(Quiet):
     """Breaks off its first answer with the slide's bytes in the middle; `after` it, the slide is another.
 
     tags: headers that say which version an object is, before and after. ranges: parts are sent. asked: where from.
@@ -400,9 +355,6 @@ class Breaking(BaseHTTPRequestHandler):
     ranges = True
     after = SLIDE
     asked: ClassVar[list[str]] = []
-
-    def log_message(self, *_: object) -> None:
-        pass
 
     def do_HEAD(self) -> None:
         changed = int(bool(self.asked))
@@ -426,10 +378,8 @@ class Breaking(BaseHTTPRequestHandler):
 def breaking(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     """A bucket whose first answer with a slide is broken off."""
     monkeypatch.setattr(Breaking, "asked", [])
-    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as service:
-        threading.Thread(target=service.serve_forever, daemon=True).start()
-        yield Bucket(BUCKET, f"http://127.0.0.1:{service.server_address[1]}")
-        service.shutdown()
+    with served_by(Breaking) as bucket:
+        yield bucket
 
 
 ONE_SLIDE = replace(ROW, annotation_key="")

@@ -3,37 +3,23 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from nodescan.errors import ModelError, OutputError, UsageError
 from nodescan.inference.card import load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import open_predictor
+from tests.training.fitting import made_checkpoint
 from training import export as export_module
 from training.checkpoints import starting_weights
 from training.export import export
 
 
-def write_checkpoint(
-    path: Path, *, architecture: str = "p4m-small", seed: int = 0, spoilt: float | None = None
-) -> Path:
-    """As a run leaves it; spoilt: one weight of every kernel."""
-    torch.manual_seed(seed)
-    state = {f"net.{key}": value for key, value in build(architecture).state_dict().items()}
-    if spoilt is not None:
-        for value in state.values():
-            if value.ndim > 1:
-                value.view(-1)[0] = spoilt
-    torch.save({"state_dict": state, "hyper_parameters": {"architecture": architecture}}, path)
-    return path
-
-
 @pytest.mark.parametrize("spoilt", [float("nan"), float("inf"), 1e6])
 def test_weights_that_are_no_numbers_are_not_exported(tmp_path: Path, spoilt: float) -> None:
     """Neither what training spoilt nor what half precision can't hold; the model that stood there stays."""
-    export(write_checkpoint(tmp_path / "good.ckpt"), tmp_path / "model", name="model", training_data="none")
+    export(made_checkpoint(tmp_path / "good.ckpt"), tmp_path / "model", name="model", training_data="none")
     before = {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()}
-    bad = write_checkpoint(tmp_path / "bad.ckpt", spoilt=spoilt)
+    bad = made_checkpoint(tmp_path / "bad.ckpt", change=lambda _, w: w.ndim > 1 and w.view(-1)[:1].fill_(spoilt))
     with pytest.raises(UsageError, match=r"bad.ckpt: holds weights that are no finite numbers"):
         export(bad, tmp_path / "model", name="model", training_data="none")
     assert {file.name: file.read_bytes() for file in (tmp_path / "model").iterdir()} == before
@@ -41,12 +27,9 @@ def test_weights_that_are_no_numbers_are_not_exported(tmp_path: Path, spoilt: fl
 
 def test_a_long_run_is_exported(tmp_path: Path) -> None:
     """Its counters of batches are beyond what half precision holds, and come back as they were."""
-    path = write_checkpoint(tmp_path / "long.ckpt", architecture="resnet18")
-    content = torch.load(path, weights_only=True)
-    for key, value in content["state_dict"].items():
-        if key.endswith("num_batches_tracked"):
-            value.fill_(70_001)
-    torch.save(content, path)
+    path = made_checkpoint(
+        tmp_path / "long.ckpt", "resnet18", change=lambda name, w: name.endswith("_tracked") and w.fill_(70_001)
+    )
     export(path, tmp_path / "model", name="model", training_data="none")
     _, weights = starting_weights(str(tmp_path / "model"))
     assert int(weights["stem_norm.num_batches_tracked"]) == 70_001
@@ -54,7 +37,7 @@ def test_a_long_run_is_exported(tmp_path: Path) -> None:
 
 def test_a_copy_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers are compared before the model gets its place."""
-    checkpoint = write_checkpoint(tmp_path / "one.ckpt", seed=1)
+    checkpoint = made_checkpoint(tmp_path / "one.ckpt", seed=1)
     monkeypatch.setattr(export_module, "load_network", lambda card, folder: build("p4m-small").eval())
     with pytest.raises(ModelError, match=r"one.ckpt: its copy's answers differ by \d\.\d+ from its own"):
         export(checkpoint, tmp_path / "model", name="model", training_data="none")
@@ -64,7 +47,7 @@ def test_a_copy_that_answers_otherwise_is_not_kept(tmp_path: Path, monkeypatch: 
 def test_a_new_export_replaces_the_old_one_whole(tmp_path: Path) -> None:
     """Card and weights fit each other afterwards, and nothing else lies there."""
     for seed in (1, 2):
-        checkpoint = write_checkpoint(tmp_path / f"{seed}.ckpt", seed=seed)
+        checkpoint = made_checkpoint(tmp_path / f"{seed}.ckpt", seed=seed)
         card = export(checkpoint, tmp_path / "model", name="model", training_data=f"run {seed}")
     assert {file.name for file in (tmp_path / "model").iterdir()} == {"card.yaml", "weights.safetensors"}
     assert open_predictor(tmp_path / "model", device="cpu").model.weights_sha256 == card.weights_sha256
@@ -74,7 +57,7 @@ def test_a_new_export_replaces_the_old_one_whole(tmp_path: Path) -> None:
 def test_a_name_that_no_model_can_have_is_refused(tmp_path: Path, name: str) -> None:
     """With the rule for names, and before anything is written."""
     with pytest.raises(UsageError, match=f"{name!r} can't be a model's name: it needs"):
-        export(write_checkpoint(tmp_path / "one.ckpt"), tmp_path / "model", name=name, training_data="none")
+        export(made_checkpoint(tmp_path / "one.ckpt"), tmp_path / "model", name=name, training_data="none")
     assert not (tmp_path / "model").exists()
 
 
@@ -82,13 +65,13 @@ def test_a_place_that_is_a_file_is_named(tmp_path: Path) -> None:
     """One line, and the file stays."""
     (tmp_path / "model").write_text("a file")
     with pytest.raises(OutputError, match="model: can't be written"):
-        export(write_checkpoint(tmp_path / "one.ckpt"), tmp_path / "model", name="model", training_data="none")
+        export(made_checkpoint(tmp_path / "one.ckpt"), tmp_path / "model", name="model", training_data="none")
     assert (tmp_path / "model").read_text() == "a file"
 
 
 def test_a_tuned_model_is_not_replaced(tmp_path: Path) -> None:
     """What tuning chose stands on the card alone."""
-    checkpoint = write_checkpoint(tmp_path / "one.ckpt")
+    checkpoint = made_checkpoint(tmp_path / "one.ckpt")
     card = export(checkpoint, tmp_path / "model", name="model", training_data="none")
     decision = card.decision.model_copy(update={"chosen_on": "60 composites"})
     save_card(card.model_copy(update={"decision": decision}), tmp_path / "model")

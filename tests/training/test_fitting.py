@@ -4,8 +4,7 @@ import errno
 import itertools
 import os
 import signal
-import subprocess
-import sys
+from contextlib import suppress
 from pathlib import Path
 
 import lightning
@@ -16,10 +15,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
 from nodescan.errors import OutputError, UsageError
-from nodescan.inference.models import build
 from nodescan.inference.random_model import random_model
 from nodescan.slides.files import fingerprint
-from tests.training.fitting import CONFIG, small_config, write_patches
+from tests.training.fitting import CONFIG, be_killed, made_checkpoint, small, small_config
+from tests.training.made_patches import write_patches
 from training.__main__ import main
 from training.averaging import average
 from training.checkpoint_writing import WholeCheckpoints
@@ -33,12 +32,22 @@ from training.slide_index import read_index
 REPOSITORY = Path(__file__).parents[2]
 
 
+FEW = ["--data.init_args.plan.batches", "4"]
+"""Of an epoch: half as many as a configuration here has."""
+
+
 @pytest.fixture(scope="module")
 def finished(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The configuration of a run of 16 steps that was brought to its end."""
     config = small_config(tmp_path_factory.mktemp("finished") / "small.yaml", index)
     fit(["fit", "--config", str(config)])
     return config
+
+
+@pytest.fixture
+def config(index: Path, tmp_path: Path) -> Path:
+    """The configuration of a run of 16 steps that writes below tmp_path."""
+    return small_config(tmp_path / "small.yaml", index)
 
 
 def said_of(words: list[str], capsys: pytest.CaptureFixture[str], *, code: int = 2, command: str = "fit") -> str:
@@ -98,7 +107,7 @@ def test_a_run_that_is_over_is_told_from_one_that_broke(tmp_path: Path) -> None:
 
 def test_a_run_by_another_optimiser_goes_on(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Optimiser and schedule can be named on the command line; not every schedule says of how many steps it is."""
-    root = ["--config", str(finished), "--trainer.default_root_dir", str(tmp_path)]
+    root = ["--config", str(finished), "--trainer.default_root_dir", str(tmp_path), *FEW]
     rate = ["--optimizer", "SGD", "--optimizer.lr", "0.01"]
     for schedule in (
         [],
@@ -108,8 +117,8 @@ def test_a_run_by_another_optimiser_goes_on(finished: Path, tmp_path: Path, caps
         fit(["fit", *root, *rate, *schedule])
         cli = fit(["fit", *root, *rate, *schedule, "--ckpt_path", "last"])
         assert type(cli.trainer.optimizers[0]) is torch.optim.SGD
-        assert f"goes on from {cli.trainer.ckpt_path}, step 15 of 16\n" in capsys.readouterr().out
-        assert cli.trainer.global_step == 16
+        assert f"goes on from {cli.trainer.ckpt_path}, step 6 of 8\n" in capsys.readouterr().out
+        assert cli.trainer.global_step == 8
 
 
 def test_a_schedule_without_its_optimiser_is_refused(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,7 +129,7 @@ def test_a_schedule_without_its_optimiser_is_refused(finished: Path, capsys: pyt
 
 def test_the_root_of_the_command_line_is_where_a_run_writes(finished: Path, tmp_path: Path) -> None:
     """Lightning's loggers know nothing of it; last is looked for there, too."""
-    root = ["--trainer.default_root_dir", str(tmp_path / "elsewhere")]
+    root = ["--trainer.default_root_dir", str(tmp_path / "elsewhere"), *FEW]
     before = sorted((finished.parent / "runs").rglob("*"))
     fit(["fit", "--config", str(finished), *root])
     assert sorted((finished.parent / "runs").rglob("*")) == before
@@ -166,9 +175,8 @@ def test_of_several_runs_the_newest_is_gone_on_with(tmp_path: Path) -> None:
     assert last_checkpoint(tmp_path) == tmp_path / "version_0" / "checkpoints" / "last.ckpt"
 
 
-def test_where_there_is_no_last_nothing_starts_anew(index: Path, tmp_path: Path) -> None:
+def test_where_there_is_no_last_nothing_starts_anew(config: Path) -> None:
     """A run that was to go on is never begun from scratch in silence."""
-    config = small_config(tmp_path / "small.yaml", index)
     with pytest.raises(UsageError, match=r"runs: no last.ckpt below it to go on from; leave --ckpt_path out"):
         fit(["fit", "--config", str(config), "--ckpt_path", "last"])
 
@@ -246,10 +254,9 @@ def test_a_run_says_where_its_best_checkpoint_is(
     ],
 )
 def test_what_cannot_be_trained_is_one_line(
-    index: Path, tmp_path: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
+    config: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A share that isn't one, a count of none, a device that isn't there: the configuration and the key are named."""
-    config = small_config(tmp_path / "small.yaml", index)
     key, value = words.replace("data.", "data.init_args.", 1).split()
     line = said_of(["--config", str(config), f"--{key}", value], capsys)
     assert line.startswith(f"error: {config}: ")
@@ -282,11 +289,10 @@ def test_a_run_without_an_end_is_refused(index: Path, tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize(("name", "value", "own"), [("margin_px", 26, 32), ("margin_px", 48, 32), ("stride_px", 8, 16)])
-def test_a_plan_for_another_network_is_refused(  # noqa: PLR0913, PLR0917
-    index: Path, tmp_path: Path, name: str, value: int, own: int, capsys: pytest.CaptureFixture[str]
+def test_a_plan_for_another_network_is_refused(
+    config: Path, name: str, value: int, own: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of slides and of patches: its labels would lie beside the cells that they are compared with."""
-    config = small_config(tmp_path / "small.yaml", index)
     if name == "stride_px":
         content = yaml.safe_load(config.read_text())
         content["data"] = yaml.safe_load((REPOSITORY / "configs" / "train" / "pcam.yaml").read_text())["data"]
@@ -298,11 +304,10 @@ def test_a_plan_for_another_network_is_refused(  # noqa: PLR0913, PLR0917
 def test_only_a_checkpoint_whose_weights_are_sound_is_called_good(index: Path, tmp_path: Path) -> None:
     """Of those that are left the newest sound one is named; where a step ruined them all, that is said."""
     trainer = lightning.Trainer(logger=False, callbacks=[ModelCheckpoint(tmp_path, every_n_epochs=n) for n in (1, 2)])
-    state = {f"net.{name}": weight for name, weight in build("p4m-small").state_dict().items()}
-    for number, (callback, factor) in enumerate(zip(trainer.checkpoint_callbacks, (1.0, 1e30), strict=True)):
-        path = tmp_path / f"{number}.ckpt"
-        spoilt = {name: weight * factor if weight.ndim > 1 else weight for name, weight in state.items()}
-        torch.save({"hyper_parameters": {"architecture": "p4m-small"}, "state_dict": spoilt}, path)
+    for number, callback in enumerate(trainer.checkpoint_callbacks):
+        path = made_checkpoint(
+            tmp_path / f"{number}.ckpt", change=lambda _, w, number=number: w.ndim > 1 and w.mul_(1e30**number)
+        )
         os.utime(path, (number, number))
         callback.last_model_path = str(path)  # pyright: ignore[reportAttributeAccessIssue]
     assert _how_to_start_again(trainer).startswith(f"{tmp_path / '0.ckpt'} is good; start from it: --model.init_from")
@@ -322,10 +327,9 @@ def test_weights_that_are_no_numbers_are_never_written() -> None:
 
 @pytest.mark.parametrize(("at", "way_on"), [(1, "no checkpoint was written yet"), (5, "last.ckpt is good; start from")])
 def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
-    index: Path, tmp_path: Path, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
+    config: Path, tmp_path: Path, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 1, one line; a checkpoint is named where there is one, and it is from before."""
-    config = small_config(tmp_path / "small.yaml", index)
     content = yaml.safe_load(config.read_text())
     content["trainer"]["callbacks"] += [{"class_path": "tests.training.fitting.Poison", "init_args": {"at": at}}]
     config.write_text(yaml.safe_dump(content))
@@ -339,11 +343,10 @@ def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint was"), (5, "go on with --ckpt_path /")])
-def test_a_run_that_is_stopped_says_how_to_go_on(  # noqa: PLR0913, PLR0917
-    index: Path, tmp_path: Path, number: int, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
+def test_a_run_that_is_stopped_says_how_to_go_on(
+    config: Path, number: int, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Exit code 130 and one line, by Ctrl-C and by a scheduler's signal alike: a script must not take it for done."""
-    config = small_config(tmp_path / "small.yaml", index)
     line = said_of(["--config", str(config), *signalled(number, at)], capsys, code=130)
     assert line.startswith(f"error: stopped by the user; {way_on}")
     if at == 5:
@@ -432,18 +435,12 @@ def test_what_a_full_gpu_advises_can_be_done(
 
 def on_patches(folder: Path) -> Path:
     """The configuration of two epochs of patches, eight at a time, with a checkpoint every fourth step."""
-    content = yaml.safe_load((CONFIG.parent / "pcam.yaml").read_text())
-    content["model"] |= {"architecture": "p4m-small"}
-    data, trainer = content["data"]["init_args"], content["trainer"]
-    data |= {"train": [str(write_patches(folder / "t.zip"))], "cache": str(folder / "cache"), "workers": 0}
-    data |= {"valid": [str(write_patches(folder / "v.zip", 64, seed=9))]}
+    content = small(yaml.safe_load((CONFIG.parent / "pcam.yaml").read_text()), folder / "runs", every=4)
+    data = content["data"]["init_args"]
+    data |= {"train": [str(write_patches(folder / "t.zip", 48))], "cache": str(folder / "cache"), "workers": 0}
+    data |= {"valid": [str(write_patches(folder / "v.zip", 32, seed=9))]}
     data["plan"] |= {"patches": 8, "tiles": 2}
     data["mosaic"] |= {"pool": 20}
-    trainer |= {"accelerator": "cpu", "precision": "32-true", "max_epochs": 2, "num_sanity_val_steps": 0}
-    trainer |= {"enable_progress_bar": False, "enable_model_summary": False, "default_root_dir": str(folder / "runs")}
-    for logger in trainer["logger"]:
-        logger["init_args"]["save_dir"] = str(folder / "runs")
-    trainer["callbacks"][2]["init_args"]["every_n_train_steps"] = 4
     path = folder / "patches.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
@@ -534,25 +531,27 @@ def test_a_checkpoint_that_cannot_be_written_whole_leaves_the_one_before(
     assert WholeCheckpoints().load_checkpoint(path) == {"global_step": 3}
 
 
-def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half written when the process dies: what was there is whole, whatever $TMPDIR is."""
     path = tmp_path / "resume.ckpt"
     WholeCheckpoints().save_checkpoint({"global_step": 3}, path)
-    program = (
-        "import os, pathlib, signal, torch\nfrom training.checkpoint_writing import WholeCheckpoints\n"
-        "def half(path, content):\n"
-        "    path.open('wb').write(bytes(content)[: len(content) // 2]), os.kill(os.getpid(), signal.SIGKILL)\n"
-        "pathlib.Path.write_bytes = half\n"
-        f"WholeCheckpoints().save_checkpoint({{'global_step': 6}}, {str(path)!r})\n"
-    )
-    killed = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    def half(path: Path, content: bytes) -> None:
+        with suppress(OSError):
+            full_disk(path, content)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", half)
+        be_killed(lambda: WholeCheckpoints().save_checkpoint({"global_step": 6}, path))
     assert WholeCheckpoints().load_checkpoint(path) == {"global_step": 3}
 
 
 @pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint"), (2, "go on with --ckpt_path")])
 def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
-    index: Path,
+    config: Path,
     tmp_path: Path,
     at: int,
     way_on: str,
@@ -567,7 +566,7 @@ def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
         return write(path, content) if len(written) < at else full_disk(path, content)
 
     monkeypatch.setattr(Path, "write_bytes", write_some)
-    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys, code=1)
+    line = said_of(["--config", str(config)], capsys, code=1)
     assert "resume.ckpt: can't be written (No space left on device)" in line
     assert way_on in line
     kept = list((tmp_path / "runs").rglob("resume.ckpt"))
@@ -576,7 +575,7 @@ def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
 
 
 def test_a_log_that_cannot_be_written_ends_a_run_in_one_line(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What Lightning itself can't write, too."""
 
@@ -584,7 +583,7 @@ def test_a_log_that_cannot_be_written_ends_a_run_in_one_line(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "metrics.csv")
 
     monkeypatch.setattr(CSVLogger, "save", refuse)
-    line = said_of(["--config", str(small_config(tmp_path / "small.yaml", index))], capsys, code=1)
+    line = said_of(["--config", str(config)], capsys, code=1)
     assert (
         line
         == "error: metrics.csv: No space left on device; mend that, then start again, no checkpoint was written yet"

@@ -11,17 +11,14 @@ from numpy.typing import NDArray
 from nodescan.config import load_config
 from nodescan.errors import UsageError
 from tests.fakes import ColourPredictor, paint_slide
+from tests.training.made_patches import zip_of
 from training import tuning
 from training.composites import half_of, make_composites
 from training.tuning import probability_map
 
 
-def zipped(path: Path, count: int) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(count):
-            archive.writestr(f"normal/{number:02d}.jpg", bytes([number]))
-    return path
+def patches_at(path: Path, count: int) -> Path:
+    return zip_of(path, {f"normal/{number:02d}.jpg": bytes([number]) for number in range(count)})
 
 
 def names(path: Path) -> list[str]:
@@ -31,7 +28,7 @@ def names(path: Path) -> list[str]:
 
 def test_the_two_halves_share_no_patch(tmp_path: Path) -> None:
     """Every second one each, and all of them between the two; asked again they are the same files."""
-    patches = zipped(tmp_path / "valid.zip", 9)
+    patches = patches_at(tmp_path / "valid.zip", 9)
     first, second = (half_of(patches, tmp_path / "work", half=half) for half in (1, 2))
     assert sorted(names(first) + names(second)) == names(patches)
     assert not set(names(first)) & set(names(second))
@@ -40,16 +37,16 @@ def test_the_two_halves_share_no_patch(tmp_path: Path) -> None:
 
 def test_the_half_of_another_zip_is_refused(tmp_path: Path) -> None:
     """One of the same name would be taken for it."""
-    half_of(zipped(tmp_path / "a" / "valid.zip", 9), tmp_path / "work", half=1)
+    half_of(patches_at(tmp_path / "a" / "valid.zip", 9), tmp_path / "work", half=1)
     with pytest.raises(UsageError, match=r"is of another valid\.zip .*; name another folder with --work"):
-        half_of(zipped(tmp_path / "b" / "valid.zip", 12), tmp_path / "work", half=1)
+        half_of(patches_at(tmp_path / "b" / "valid.zip", 12), tmp_path / "work", half=1)
 
 
 def test_what_is_no_zip_or_no_tool_is_named(tmp_path: Path) -> None:
     """In one line, and no half is left behind."""
     with pytest.raises(UsageError, match=r"nope\.zip: no zip of patches"):
         half_of(tmp_path / "nope.zip", tmp_path / "work", half=1)
-    cut = zipped(tmp_path / "cut.zip", 9)
+    cut = patches_at(tmp_path / "cut.zip", 9)
     cut.write_bytes(cut.read_bytes()[:-20])
     with pytest.raises(UsageError, match=r"cut\.zip: no zip of patches"):
         half_of(cut, tmp_path / "work", half=1)

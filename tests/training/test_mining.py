@@ -6,28 +6,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan.domain.decision import DecisionRule
-from nodescan.domain.geometry import TileGeometry
-from nodescan.domain.report import ModelIdentity
 from nodescan.errors import UsageError
-from tests.fakes import silent
+from tests.fakes import ColourPredictor, silent
 from tests.training.fitting import SAMPLE
 from tests.training.made_slides import replaced
 from training.mining import HardNegative, MiningSettings, mine, peaks, write_hard_negatives
 from training.sampler import SlideSampler
-from training.slide_index import SPACING_UM, read_index, write_index
+from training.slide_index import read_index, write_index
 
 SETTINGS = MiningSettings(threshold=0.5, apart_px=64, most_per_slide=4)
 
 
-class DarknessPredictor:
+class DarknessPredictor(ColourPredictor):
     """Takes for tumour what is dark: each answer is one minus the mean grey of its cell."""
-
-    model = ModelIdentity("darkness", "none", "0" * 64, 0.5)
-    geometry = TileGeometry(core_px=256, margin_px=32, stride_px=16)
-    decision = DecisionRule(0.0, 0.5, 0.5, (), 0.0)
-    spacing_range_um = SPACING_UM
-    device, precision, batch_size = "none", "float32", 4
 
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         core = tiles[:, 32:-32, 32:-32].mean(axis=3).reshape(len(tiles), 16, 16, 16, 16)

@@ -3,7 +3,9 @@
 import hashlib
 import json
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,6 +50,21 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 RECIPE = [recipe_part(CONFIGS / name) for name in ("pcam.yaml", "pcam-second.yaml")]
 
 
+SCORES = [SlideScore(MICRO, MICRO, (500.0,), (520.0,), (30.0,), 1), SlideScore(NONE, NONE, (), (), (), 0)]
+
+
+def composites() -> dict[str, object]:
+    """Figures of SCORES, without their intervals."""
+    return {name: value for name, value in flat(summarise(SCORES)).items() if not name.endswith("_95")}
+
+
+def shown(of: Measured | None = None, **changed: Any) -> str:
+    """The card of a model, the released one if none is given: what a test doesn't name isn't stated."""
+    stated = {"composites": None, "recipe": RECIPE, "pictures": None, "words": Words("not stated")}
+    return render(of or measured(), **stated | changed)
+
+
+@cache
 def measured() -> Measured:
     rng = np.random.default_rng(0)
     truth = np.arange(200) < 100
@@ -70,17 +87,8 @@ def measured() -> Measured:
 
 def test_the_card_holds_every_section_and_warning() -> None:
     """Figures with intervals, what was chosen on what, the fall on other centres, and the notice."""
-    composites = flat(
-        summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), (30.0,), 1), SlideScore(NONE, NONE, (), (), (), 0)])
-    )
-    composites = {name: value for name, value in composites.items() if not name.endswith("_95")}
-    text = render(
-        measured(),
-        composites=composites,
-        recipe=RECIPE,
-        pictures=("docs/a.jpg", "docs/b.jpg"),
-        words=Words("5 hours", "Looked at twice.\n"),
-    )
+    pictures, words = ("docs/a.jpg", "docs/b.jpg"), Words("5 hours", "Looked at twice.\n")
+    text = shown(composites=composites(), pictures=pictures, words=words)
     for said in (
         "not for clinical use",
         "optimistic",
@@ -101,7 +109,7 @@ def test_the_card_holds_every_section_and_warning() -> None:
 
 def test_a_section_that_was_not_measured_says_so() -> None:
     """Never an empty table that reads as if nothing was found."""
-    text = render(measured(), composites=None, recipe=RECIPE, pictures=None, words=Words("not stated"))
+    text = shown()
     assert "Not measured for this card" in text
     assert "commands were not named for this card" in text
     assert "were not made for this card" in text
@@ -117,7 +125,7 @@ def test_the_recipe_says_what_began_with_what_and_who_taught(tmp_path: Path) -> 
     (tmp_path / "taught.yaml").write_text(yaml.safe_dump(content))
     recipe = [recipe_part(path) for path in (tmp_path / "teacher.yaml", tmp_path / "taught.yaml")]
     words = Words("not stated", commands="fit the teacher\naverage both\n")
-    text = render(measured(), composites=None, recipe=recipe, pictures=None, words=words)
+    text = shown(recipe=recipe, words=words)
     for said in (
         "| architecture | `residual` | `p4m` |",
         "| starts with the weights of (where the configuration says so) |  | `runs/first.ckpt` |",
@@ -126,9 +134,7 @@ def test_the_recipe_says_what_began_with_what_and_who_taught(tmp_path: Path) -> 
         "```\nfit the teacher\naverage both\n```\n",
     ):
         assert said in text, said
-    assert "starts with" not in render(
-        measured(), composites=None, recipe=RECIPE, pictures=None, words=Words("not stated")
-    )
+    assert "starts with" not in shown()
 
 
 @pytest.mark.parametrize("name", ["camelyon16.yaml", "pcam.yaml", "pcam-third.yaml"])
@@ -138,7 +144,7 @@ def test_every_configuration_can_be_a_recipe(tmp_path: Path, name: str) -> None:
     del content["model"]["label_smoothing"]
     (tmp_path / name).write_text(yaml.safe_dump(content))
     recipe = [recipe_part(tmp_path / name)]
-    text = render(measured(), composites=None, recipe=recipe, pictures=None, words=Words("not stated"))
+    text = shown(recipe=recipe)
     assert "| label smoothing, tiles' weight | 0.0, 0.3 |" in text
     assert ("| phantoms among the tiles | none |" in text) == (name == "camelyon16.yaml")
 
@@ -159,9 +165,7 @@ def test_a_figure_with_its_interval_in_words() -> None:
 
 def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
     """What evaluate-composites --json prints comes back with its intervals; anything else is refused by name."""
-    scores = summarise(
-        [SlideScore(MICRO, MICRO, (500.0,), (520.0,), (30.0,), 1), SlideScore(NONE, NONE, (), (), (), 0)]
-    )
+    scores = summarise(SCORES)
     path = tmp_path / "composites.json"
     path.write_text(json.dumps(flat(scores)))
     found = read_composite_scores(path)
@@ -169,7 +173,7 @@ def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
     assert set(found) == set(asdict(scores))
     assert np.isnan(found["recall_itc"].value)
     assert figure(found["recall_itc"]) == "not defined"
-    path.write_text(json.dumps(flat(summarise([SlideScore(NONE, NONE, (), (), (), 0)]))))
+    path.write_text(json.dumps(flat(summarise(SCORES[1:]))))
     assert np.isnan(read_composite_scores(path)["size_error_large"])
     path.write_text("[]")
     with pytest.raises(UsageError, match=r"composites\.json: not what evaluate-composites --json prints"):
@@ -202,8 +206,7 @@ def test_what_was_trained_on_is_not_guessed_at() -> None:
     """Where nobody stated it, the validation patches may be of the same slides."""
     untold = measured().card.model_copy(update={"training_data": "not stated"})
     for card, words in ((untold, "whether of other slides"), (measured().card, "split: other slides")):
-        shown = replace(measured(), card=card)
-        text = render(shown, composites=None, recipe=RECIPE, pictures=None, words=Words("not stated"))
+        text = shown(replace(measured(), card=card))
         assert (words in text, "isn't stated" in text) == (True, card is untold)
 
 
@@ -224,10 +227,9 @@ def of_a_lab(**decision: object) -> Measured:
 
 def test_the_card_of_a_labs_model_claims_nothing_of_the_released_ones_training() -> None:
     """What isn't known of it is not stated: no data set, no recipe, nothing fitted to patches."""
-    c = summarise([SlideScore(MICRO, MICRO, (500.0,), (520.0,), (30.0,), 1), SlideScore(NONE, NONE, (), (), (), 0)])
-    composites = {name: value for name, value in flat(c).items() if not name.endswith("_95")}
-    shown = {"composites": composites, "pictures": ("a.jpg", "b.jpg"), "words": Words("not stated")}
-    text = render(of_a_lab(), recipe=[], **shown)
+    pictures = ("a.jpg", "b.jpg")
+    text = shown(of_a_lab(), composites=composites(), recipe=[], pictures=pictures)
+    released = shown(composites=composites(), pictures=pictures)
     for claim in (
         "CAMELYON16 (CC0)",
         "highest AUC",
@@ -236,7 +238,7 @@ def test_the_card_of_a_labs_model_claims_nothing_of_the_released_ones_training()
         "tiles of one slide",
         "pcam",
     ):
-        assert claim in render(measured(), recipe=RECIPE, **shown)
+        assert claim in released
         assert claim not in text
     for said in (
         "| trained on | not stated | not stated |",
@@ -250,13 +252,13 @@ def test_the_card_of_a_labs_model_claims_nothing_of_the_released_ones_training()
 
 def test_temperature_and_ranges_are_ascribed_to_what_they_were_chosen_on() -> None:
     """Composites are laid out of patches, whose labels the temperature is fitted to; outlined slides leave it."""
-    composites = of_a_lab(chosen_on="8 composites of every second validation patch, seeds 1-8; the smoothest").card
-    fitted = composites.model_copy(update={"temperature": 0.9})
-    assert temperature_chosen_on(composites) == "nothing: as it was exported"
+    laid_out = of_a_lab(chosen_on="8 composites of every second validation patch, seeds 1-8; the smoothest").card
+    fitted = laid_out.model_copy(update={"temperature": 0.9})
+    assert temperature_chosen_on(laid_out) == "nothing: as it was exported"
     assert temperature_chosen_on(fitted) == "the validation patches"
     assert temperature_chosen_on(of_a_lab().card.model_copy(update={"temperature": 0.9})) == "not stated"
-    assert ranges_chosen_on(composites).startswith("tiles of slides laid out of every second validation patch")
-    assert ranges_chosen_on(composites.model_copy(update={"int8_ranges": None})).startswith("none")
+    assert ranges_chosen_on(laid_out).startswith("tiles of slides laid out of every second validation patch")
+    assert ranges_chosen_on(laid_out.model_copy(update={"int8_ranges": None})).startswith("none")
     assert ranges_chosen_on(of_a_lab(chosen_on="nothing: not tuned yet").card) == "not stated"
 
 
@@ -288,9 +290,7 @@ def test_the_worst_answers_come_first() -> None:
     """Only wrong ones: a normal patch above 0, a tumour patch below; at most as many as asked for."""
     logit = np.array([3.0, -2.0, 0.5, -4.0, 5.0, -1.0])
     truth = np.array([False, True, False, True, True, True])
-    found = worst(logit, truth, count=2)
-    assert found.false_positive == (0, 2)
-    assert found.false_negative == (3, 1)
+    assert worst(logit, truth, count=2) == ([0, 2], [3, 1])
 
 
 def test_a_contact_sheet_shows_the_patches_it_names(tmp_path: Path) -> None:

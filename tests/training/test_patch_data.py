@@ -1,6 +1,5 @@
 """Which patches are not trained on: each refused by name before the first step."""
 
-import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +8,8 @@ import pytest
 from PIL import Image
 
 from nodescan.errors import UsageError
-from tests.training.fitting import patch_data, write_patches
+from tests.training.fitting import patch_data
+from tests.training.made_patches import png, unzipped, write_patches
 from training.datamodule import PatchData
 
 
@@ -23,8 +23,7 @@ def data_of(train: Path, valid: Path) -> PatchData:
 @pytest.mark.parametrize("train", ["all", "all/valid/normal"])
 def test_a_folder_within_another_is_not_trained_on_and_validated_on(tmp_path: Path, train: str) -> None:
     """Whichever of the two holds the other: patches would be validated on that were learned by heart."""
-    with zipfile.ZipFile(write_patches(tmp_path / "p.zip", 4)) as archive:
-        archive.extractall(tmp_path / "all" / "valid")
+    unzipped(write_patches(tmp_path / "p.zip", 4), tmp_path / "all" / "valid")
     data = data_of(tmp_path / train, tmp_path / "all" / "valid")
     with pytest.raises(UsageError, match=r"valid/normal/0\.png: is to be trained on and validated on; name other"):
         data.setup("fit")
@@ -35,7 +34,7 @@ def test_a_copy_of_validation_patches_is_not_trained_on(tmp_path: Path) -> None:
     valid = write_patches(tmp_path / "valid.zip", 4, seed=0)
     for source in (write_patches(tmp_path / "train.zip", 4, seed=1), valid):
         with zipfile.ZipFile(source, "a") as archive:
-            archive.writestr("normal/glass.png", glass())
+            archive.writestr("normal/glass.png", png((242, 240, 243)))
     data_of(tmp_path / "train.zip", valid).setup("fit")
     with zipfile.ZipFile(tmp_path / "train.zip", "a") as archive, zipfile.ZipFile(valid) as other:
         archive.writestr("tumor/mine.png", other.read("tumor/1.png"))
@@ -44,18 +43,16 @@ def test_a_copy_of_validation_patches_is_not_trained_on(tmp_path: Path) -> None:
     data_of(tmp_path / "train.zip", valid).setup("validate")
 
 
-def glass() -> bytes:
-    """A PNG of nothing."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (96, 96), (242, 240, 243)).save(buffer, "PNG")
-    return buffer.getvalue()
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, Path]:
+    """Of training and of validation patches."""
+    return {name: write_patches(tmp_path / f"{name}.zip", 4, seed=n) for n, name in enumerate(("train", "valid"))}
 
 
 @pytest.mark.parametrize("which", ["train", "valid"])
 @pytest.mark.parametrize("label", ["normal", "tumor"])
-def test_patches_of_one_class_are_refused(tmp_path: Path, which: str, label: str) -> None:
+def test_patches_of_one_class_are_refused(tmp_path: Path, sources: dict[str, Path], which: str, label: str) -> None:
     """Nothing could be learned from them; validated on, every network would have an AUC of 0."""
-    sources = {name: write_patches(tmp_path / f"{name}.zip", 4, seed=n) for n, name in enumerate(("train", "valid"))}
     with zipfile.ZipFile(sources[which]) as archive:
         archive.extractall(tmp_path / which, [name for name in archive.namelist() if name.startswith(label)])
     sources[which] = tmp_path / which
@@ -64,13 +61,13 @@ def test_patches_of_one_class_are_refused(tmp_path: Path, which: str, label: str
 
 
 @pytest.mark.parametrize("which", ["train", "valid"])
-def test_patches_that_are_too_small_for_an_answer_are_refused(tmp_path: Path, which: str) -> None:
+def test_patches_that_are_too_small_for_an_answer_are_refused(
+    tmp_path: Path, sources: dict[str, Path], which: str
+) -> None:
     """Of 64 px the network answers no cell, of 80 px one."""
-    sources = {name: write_patches(tmp_path / f"{name}.zip", 4, seed=n) for n, name in enumerate(("train", "valid"))}
     data = data_of(**sources)
     for side_px in (80, 64):
-        with zipfile.ZipFile(sources[which]) as archive:
-            archive.extractall(tmp_path / f"{side_px}")
+        unzipped(sources[which], tmp_path / f"{side_px}")
         for file in (tmp_path / f"{side_px}").rglob("*.png"):
             Image.open(file).crop((0, 0, side_px, side_px)).save(file)
         data.sources[which] = [tmp_path / f"{side_px}"]
@@ -80,9 +77,8 @@ def test_patches_that_are_too_small_for_an_answer_are_refused(tmp_path: Path, wh
         data.setup("fit")
 
 
-def test_a_piece_without_whole_cells_about_its_middle_is_refused(tmp_path: Path) -> None:
+def test_a_piece_without_whole_cells_about_its_middle_is_refused(sources: dict[str, Path]) -> None:
     """Of 92 px the one cell left would lie 6 px up and left of the label's middle."""
-    sources = {name: write_patches(tmp_path / f"{name}.zip", 4, seed=n) for n, name in enumerate(("train", "valid"))}
     data = data_of(**sources)
     data.plan = replace(data.plan, patch_px=92)
     with pytest.raises(UsageError, match=r"plan\.patch_px is 92: of patches of 96 px 80, 96 can be shown"):

@@ -1,6 +1,5 @@
 """Patches are read with the right labels from every layout, laid out truthfully, and scored by hand-checked figures."""
 
-import io
 import math
 import zipfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.inference.card import find_model, load_card
 from tests.test_measurement import png_header
 from tests.training.fitting import OFF
+from tests.training.made_patches import as_zip, hdf5_pair, png, unzipped, zip_of
 from training.augment import augmented, context_swapped
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import calibrated, evaluate_patches, patch_probabilities, scores_of
@@ -28,38 +28,18 @@ from training.tuning import SlideScore, size_correction
 NORMAL, TUMOUR = (200, 120, 180), (110, 60, 150)
 
 
-def png(colour: tuple[int, int, int]) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (96, 96), colour).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def as_zip(path: Path, counts: dict[str, int]) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for label, count in counts.items():
-            for index in range(count):
-                archive.writestr(f"train/{label}/{index}.png", png(TUMOUR if label == "tumor" else NORMAL))
-        archive.writestr("train/README.txt", "not a patch")
-    return path
-
-
 def labelled_hdf5(folder: Path, labels: np.ndarray) -> Path:
     """PCam's pair, a black patch for every label."""
-    for name, values in (("x", np.zeros((len(labels), 96, 96, 3), np.uint8)), ("y", labels)):
-        with h5py.File(folder / f"p_{name}.h5", "w") as file:
-            file[name] = values
-    return folder / "p_x.h5"
+    return hdf5_pair(folder, np.zeros((len(labels), 96, 96, 3), np.uint8), labels)
 
 
 def test_zip_folder_and_hdf5_hold_the_same_patches(tmp_path: Path) -> None:
     """Every layout gives each patch its own label."""
     archive = as_zip(tmp_path / "p.zip", {"normal": 2, "tumor": 1})
-    with zipfile.ZipFile(archive) as z:
-        z.extractall(tmp_path / "folder")
-    with h5py.File(tmp_path / "c_x.h5", "w") as x, h5py.File(tmp_path / "c_y.h5", "w") as y:
-        x["x"] = np.stack([np.full((96, 96, 3), c, np.uint8) for c in (NORMAL, NORMAL, TUMOUR)])
-        y["y"] = np.array([0, 0, 1]).reshape(3, 1, 1, 1)
-    for source in (archive, tmp_path / "folder", tmp_path / "c_x.h5"):
+    unzipped(archive, tmp_path / "folder")
+    pixels = np.stack([np.full((96, 96, 3), c, np.uint8) for c in (NORMAL, NORMAL, TUMOUR)])
+    pair = hdf5_pair(tmp_path, pixels, np.array([0, 0, 1]).reshape(3, 1, 1, 1))
+    for source in (archive, tmp_path / "folder", pair):
         patches = read_patches([source])
         assert patches.tumour.tolist() == [False, False, True]
         assert [tuple(p[5, 5]) for p in patches.pixels] == [NORMAL, NORMAL, TUMOUR]
@@ -81,17 +61,15 @@ def test_a_changed_label_is_not_taken_from_the_cache(tmp_path: Path) -> None:
         (tmp_path / "folder" / label).mkdir(parents=True)
         for index in range(2):
             (tmp_path / "folder" / label / f"{label}-{index}.png").write_bytes(png(NORMAL))
-    for name, values in (("x", np.zeros((4, 96, 96, 3), np.uint8)), ("y", np.array([0, 0, 1, 1]))):
-        with h5py.File(tmp_path / f"c_{name}.h5", "w") as file:
-            file[name] = values
+    pair = labelled_hdf5(tmp_path, np.array([0, 0, 1, 1]))
 
     def labels() -> list[list[bool]]:
-        sources = (tmp_path / "folder", tmp_path / "c_x.h5")
+        sources = (tmp_path / "folder", pair)
         return [read_patches([source], cache=tmp_path / "cache").tumour.tolist() for source in sources]
 
     assert labels() == [[False, False, True, True]] * 2
     (tmp_path / "folder/normal/normal-0.png").rename(tmp_path / "folder/tumor/normal-0.png")
-    with h5py.File(tmp_path / "c_y.h5", "w") as file:
+    with h5py.File(tmp_path / "p_y.h5", "w") as file:
         file["y"] = np.array([0, 1, 1, 1])
     assert labels() == [[False, True, True, True]] * 2
 
@@ -115,10 +93,7 @@ def test_no_file_of_a_labelled_folder_is_passed_over(tmp_path: Path) -> None:
     names = ("normal/a.png", "tumor/b.png", "__MACOSX/normal/a.png", "normal/.DS_Store", "README.md")
     names += ("tumor/Thumbs.db", "tumor/ehthumbs.db", "tumor/.AppleDouble/b.png", "tumor/.ipynb_checkpoints/b.ipynb")
     for others in ((), ("tumor/c.webp",), ("tumor/case/d",)):
-        with zipfile.ZipFile(archive, "w") as z:
-            for name in (*names, *others):
-                z.writestr(name, png(NORMAL))
-            z.mkdir("normal/more")
+        zip_of(archive, {**dict.fromkeys((*names, *others), png(NORMAL)), "normal/more/": b""})
         if not others:
             assert read_patches([archive]).names == names[:2]
         for name in others:
@@ -128,10 +103,9 @@ def test_no_file_of_a_labelled_folder_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_picture_of_absurd_size_is_refused(tmp_path: Path) -> None:
     """A zip of a few bytes doesn't take the memory that its picture says it needs."""
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("tumor/a.png", png_header(65_000, 65_000))
+    archive = zip_of(tmp_path / "a.zip", {"tumor/a.png": png_header(65_000, 65_000)})
     with pytest.raises(UsageError, match=r"a\.zip: tumor/a\.png is not a readable image"):
-        read_patches([tmp_path / "a.zip"])
+        read_patches([archive])
 
 
 @pytest.mark.parametrize("name", ["tumor/0/a.png", "Tumor/0/a.png", "1/normal/a.png"])
@@ -212,11 +186,9 @@ def test_hdf5_files_that_cannot_be_used_are_named(tmp_path: Path, name: str, sai
 )
 def test_patches_of_another_form_are_refused(tmp_path: Path, pixels: np.ndarray, said: str) -> None:
     """Numbers from 0 to 1 would be scored as black pictures."""
-    for name, values in (("x", pixels), ("y", np.zeros(len(pixels), np.uint8))):
-        with h5py.File(tmp_path / f"p_{name}.h5", "w") as file:
-            file[name] = values
+    pair = hdf5_pair(tmp_path, pixels, np.zeros(len(pixels), np.uint8))
     with pytest.raises(UsageError) as caught:
-        read_patches([tmp_path / "p_x.h5"])
+        read_patches([pair])
     assert said in str(caught.value)
 
 

@@ -35,10 +35,9 @@ from training.__main__ import main
 from training.block_mask import draw_mask, load_block_mask
 from training.manifest import DataSlide, read_data_manifest, write_data_manifest
 from training.mosaics import IGNORED, cell_labels
-from training.prepare import prepare
+from training.prepare import EDGE_UM, cell_strata, prepare
 from training.sampler import HARD_COLUMNS, Place, SlideSampler
 from training.slide_index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
-from training.strata import EDGE_UM, cell_strata
 
 LEVEL0, FRAME = Spacing.square(0.25), Spacing.square(1.0)
 
@@ -389,19 +388,6 @@ def test_masks_of_real_outlines_have_their_area(shared: Path) -> None:
 
 def prepared(data_set: Path, to: Path) -> None:
     prepare([row_of(name) for name in ("tumor_001", "normal_001")], data_set, to, tell=silent)
-
-
-@pytest.mark.parametrize("suffix", ["mask.npz", "cells.npy"])
-def test_a_slide_whose_files_are_damaged_is_prepared_again(data_set: Path, tmp_path: Path, suffix: str) -> None:
-    """What says 'run prepare again' is helped by it: half a file is not taken for a prepared slide."""
-    prepared(data_set, tmp_path)
-    file = tmp_path / f"tumor_001.{suffix}"
-    whole = file.read_bytes()
-    file.write_bytes(whole[:300])
-    with pytest.raises(UsageError, match=f"{file.name}: .*run prepare again"):
-        load_block_mask(file) if suffix == "mask.npz" else open_cells(tmp_path, entry(tmp_path, "tumor_001"))
-    prepared(data_set, tmp_path)
-    assert file.read_bytes() == whole
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), OutputError("no space left")])

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,16 +11,12 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
-from tests.training.fitting import Cut, Watch, fit, patch_data, small_config, write_patches
+from tests.training.fitting import Cut, Watch, be_killed, fit, patch_data, small_config
+from tests.training.made_patches import write_patches
 from training import fitting
 from training.datamodule import TrainingBatches
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-def run_program(what: str, index: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.training.fitting", what, str(index), str(folder)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280)
 
 
 @pytest.mark.timeout(900)  # half a minute on a quiet machine
@@ -30,13 +25,12 @@ def test_after_a_kill_the_next_20_losses_are_those_of_the_unbroken_run(index: Pa
 
     The unbroken run has one worker less, none: the number of workers changes nothing either.
     """
-    killed = run_program("killed", index, tmp_path)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    be_killed(lambda: fit(index, tmp_path, epochs=3, workers=2, watch=Watch(kill_after=8)))
     unbroken, resumed = Watch(), Watch()
     whole = fit(index, tmp_path / "whole", epochs=3, watch=unbroken)
     again = fit(index, tmp_path / "again", epochs=3, workers=2, watch=resumed, ckpt=tmp_path / "resume.ckpt")
-    assert len(unbroken.losses) == 36
-    assert len(set(unbroken.seen)) == 36
+    assert len(unbroken.losses) == 27
+    assert len(set(unbroken.seen)) == 27
     assert resumed.seen == unbroken.seen[5:]
     assert resumed.losses[:20] == unbroken.losses[5:25]
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
@@ -45,14 +39,13 @@ def test_after_a_kill_the_next_20_losses_are_those_of_the_unbroken_run(index: Pa
 @pytest.mark.timeout(900)
 def test_a_run_on_patches_goes_on_after_a_kill_too(tmp_path: Path) -> None:
     """The same for the data that the released model is trained on: patches, laid-out tiles and phantoms."""
-    source = write_patches(tmp_path / "patches.zip")
-    killed = run_program("killed patches", source, tmp_path)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    source = write_patches(tmp_path / "patches.zip", 72)
+    data = patch_data(source, workers=2)
+    be_killed(lambda: fit(source, tmp_path, epochs=3, data=data, watch=Watch(kill_after=8)))
     unbroken, resumed = Watch(), Watch()
     fit(source, tmp_path / "whole", epochs=3, watch=unbroken, data=patch_data(source))
-    data = patch_data(source, workers=2)
     fit(source, tmp_path / "again", epochs=3, watch=resumed, data=data, ckpt=tmp_path / "resume.ckpt")
-    assert len(set(unbroken.seen)) == 36
+    assert len(set(unbroken.seen)) == 27
     assert resumed.seen == unbroken.seen[5:]
     assert resumed.losses[:20] == unbroken.losses[5:25]
 
@@ -130,41 +123,27 @@ def test_a_run_that_broke_at_the_end_of_an_epoch_is_the_unbroken_one(
     assert outcome(resumed) == outcome(unbroken)
 
 
-def test_two_processes_draw_other_batches_and_learn_one_network(index: Path, tmp_path: Path) -> None:
-    """Over gloo on the CPU: no batch is seen by both, and the weights are the same to the bit."""
-    result = run_program("two", index, tmp_path)
+@pytest.fixture(scope="module")
+def of_two(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes wrote of their runs."""
+    folder = tmp_path_factory.mktemp("two")
+    command = [sys.executable, "-m", "tests.training.fitting", str(index), str(folder)]
+    result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280)
     assert result.returncode == 0, result.stderr[-3000:]
-    ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2)]
+    return folder
+
+
+def test_two_processes_draw_other_batches_and_learn_one_network(of_two: Path) -> None:
+    """Over gloo on the CPU: no batch is seen by both, and the weights are the same to the bit."""
+    ranks = [json.loads((of_two / f"rank{rank}.json").read_text()) for rank in range(2)]
     assert ranks[0]["backend"] == "gloo"
     assert len({*ranks[0]["seen"], *ranks[1]["seen"]}) == 8
     assert ranks[0]["weights"] == ranks[1]["weights"]
 
 
 @pytest.mark.parametrize("spoilt", [0, 1])
-def test_a_loss_that_is_no_number_ends_all_processes(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoilt: int
-) -> None:
+def test_a_loss_that_is_no_number_ends_all_processes(of_two: Path, spoilt: int) -> None:
     """In the same step and with the reason: one that ended alone would leave the other waiting for its gradients."""
-    monkeypatch.setenv("SPOILT_RANK", str(spoilt))
-    result = run_program("spoilt", index, tmp_path)
-    assert result.returncode == 0, result.stderr[-3000:]
-    said = [(tmp_path / f"rank{rank}.txt").read_text() for rank in range(2)]
+    said = [(of_two / f"spoilt{spoilt}-rank{rank}.txt").read_text() for rank in range(2)]
     assert said[spoilt] == "the loss became nan at step 3"
     assert said[1 - spoilt] == "the loss became no number in another process at step 3"
-
-
-def test_a_loss_that_is_no_number_names_its_step_and_leaves_the_last_good_checkpoint(
-    index: Path, tmp_path: Path
-) -> None:
-    """Weights of a network that blew up are never written over sound ones."""
-
-    class Poison(Watch):
-        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
-            if batch_idx == 7:
-                batch.patches[:] = float("nan")
-
-    with pytest.raises(FloatingPointError, match=r"the loss became nan at step 7$"):
-        fit(index, tmp_path, watch=Poison())
-    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert content["global_step"] == 5
-    assert all(torch.isfinite(value).all() for value in content["state_dict"].values() if value.is_floating_point())

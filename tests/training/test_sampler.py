@@ -1,6 +1,5 @@
 """What is drawn from slides: its labels, its balance, its pixels, and that workers and resumes change nothing."""
 
-import csv
 import math
 import pickle
 from collections import Counter
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from nodescan.csv_rows import csv_text
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import RegionUnreadableError, UsageError
 from nodescan.inference.transforms import as_image, normalised
@@ -183,11 +183,16 @@ def test_validation_patches_of_one_class_are_refused(index: Path) -> None:
         data.setup("fit")
 
 
+def boxes(folder: Path, *rows: tuple[object, ...]) -> Path:
+    """A list of hard negatives."""
+    path = folder / "hard.csv"
+    path.write_text(csv_text(HARD_COLUMNS, rows))
+    return path
+
+
 def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_path: Path) -> None:
     """A quarter of the normal places are the middles, in whole pixels, of the mined boxes."""
-    path = tmp_path / "hard.csv"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([HARD_COLUMNS, ("normal_003", 100, 200, 97, 65, 0.9)])
+    path = boxes(tmp_path, ("normal_003", 100, 200, 97, 65, 0.9))
     sampler = SlideSampler(index, "train", SAMPLE, hard_negatives=path)
     rng = np.random.default_rng(2)
     drawn = [sampler.draw(rng) for _ in range(2000)]
@@ -220,9 +225,7 @@ def test_boxes_that_may_not_be_drawn_from_are_refused(
     index: Path, tmp_path: Path, row: tuple[object, ...], said: str
 ) -> None:
     """Of a validation slide, no numbers, or where normal isn't known: the text names file and row."""
-    path = tmp_path / "hard.csv"
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([HARD_COLUMNS, row])
+    path = boxes(tmp_path, row)
     with pytest.raises(UsageError, match=f"hard.csv: {said}"):
         SlideSampler(index, "train", SAMPLE, hard_negatives=path)
 
@@ -248,14 +251,12 @@ def test_boxes_saved_by_a_spreadsheet_are_read(index: Path, tmp_path: Path) -> N
 
 def test_boxes_beside_tumour_and_at_the_rim_are_drawn_from(index: Path, tmp_path: Path) -> None:
     """Their middle is what counts; half of a box may lie beyond either."""
-    path = tmp_path / "hard.csv"
-    boxes = [
+    path = boxes(
+        tmp_path,
         ("tumor_001", 380, 372, 96, 96, 0.9),
         ("normal_001", -40, -40, 96, 96, 0.9),
         ("normal_001", 840, 840, 96, 96, 1),
-    ]
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([HARD_COLUMNS, *boxes])
+    )
     sampler = SlideSampler(index, "train", SAMPLE, hard_negatives=path)
     assert [(place.x_px, place.y_px) for place in sampler.hard] == [(428, 420), (8, 8), (888, 888)]
 
@@ -279,9 +280,7 @@ def test_slides_that_are_gone_are_told_before_the_training(index: Path, tmp_path
 def test_a_slide_that_vanished_is_named(sampler: SlideSampler, places: list[Place]) -> None:
     """The text says which, and what to do."""
     copy = pickle.loads(pickle.dumps(sampler))
-    copy.rows = [
-        type(row)(**{n: getattr(row, n) for n in row.__dataclass_fields__} | {"path": "gone.tif"}) for row in copy.rows
-    ]
+    copy.rows = [replace(row, path="gone.tif") for row in copy.rows]
     with pytest.raises(UsageError, match=r"gone.tif: the slide \w+ isn't there any more; run prepare again"):
         copy.pixels(places[0], 32)
 

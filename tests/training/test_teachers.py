@@ -8,6 +8,7 @@ import torch
 from nodescan.errors import UsageError
 from nodescan.inference.models import build
 from nodescan.inference.transforms import normalised
+from tests.training.fitting import made_checkpoint
 from training.module import TumourModule, fixed_statistics
 from training.mosaics import IGNORED
 from training.numbered_batches import Batch
@@ -15,18 +16,13 @@ from training.rivals import ResidualNet, build_any
 from training.teachers import Teachers, patch_logit
 
 
-def checkpoint(path: Path, architecture: str, seed: int) -> str:
-    """Random weights, as a run leaves them."""
-    torch.manual_seed(seed)
-    weights = {f"net.{name}": value for name, value in build_any(architecture).state_dict().items()}
-    torch.save({"hyper_parameters": {"architecture": architecture}, "state_dict": weights}, path)
-    return str(path)
-
-
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("teachers")
-    return [checkpoint(folder / "a.ckpt", "residual", 1), checkpoint(folder / "b.ckpt", "p4m-small", 2)]
+    made = (
+        made_checkpoint(folder / f"{name}.ckpt", name, seed=seed) for seed, name in ((1, "residual"), (2, "p4m-small"))
+    )
+    return [str(path) for path in made]
 
 
 def pictures(count: int = 4) -> torch.Tensor:

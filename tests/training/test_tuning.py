@@ -1,6 +1,7 @@
 """Which rule a tuning ends with."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from nodescan.imaging.segmentation import find_deposits
 from training import tuning
 from training.discs import as_scores, found_from_um, sizes_follow
 from training.known_slides import Known, KnownSlide, SlideScore, SlideScores, score_slide, summarise
+from training.provenance import UNTUNED
 from training.scores import Interval, as_interval
 from training.tuning import Trial, coverage_factor, size_correction, steadiest, tune
-from training.untuned import UNTUNED
 
 SLIDES = (
     KnownSlide("tumour", Path("tumour.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 400.0}),)),
@@ -149,8 +150,10 @@ def test_pairs_of_the_correction_rise_after_rounding_too() -> None:
 
 @pytest.fixture
 def few_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One smoothing and threshold, with all seed thresholds above it: the whole grid takes half a minute."""
+    """One smoothing and threshold, with all seed thresholds above it, in threads: in processes, which know nothing of
+    that, the whole grid takes half a minute."""
     monkeypatch.setattr(tuning, "_LOWEST_RULES", (DecisionRule(16.0, 0.5, 0.5, (), 0.0, coverage_factor=1.0),))
+    monkeypatch.setattr(tuning, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor())
 
 
 @pytest.mark.usefixtures("few_rules")
