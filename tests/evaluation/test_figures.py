@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.patient import Node, Specimen
+from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.section import Section
+from nodescan.domain.staging import CAMELYON17
 from nodescan.evaluation.bootstrap import share_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.figures import Figures, figures
 from nodescan.evaluation.froc import FrocMode, SlideHits
+from nodescan.evaluation.patient_outcomes import PatientOutcome
 from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.subjects import Subject
 from tests.patients.made_reports import report
@@ -129,3 +134,38 @@ def test_classes_are_compared_where_every_tumour_slide_has_one() -> None:
     assert of(known, unknown).slide_classes is None
     assert of(known).slide_classes is not None
     assert of(classed("a", NONE, None)).slide_classes is None
+
+
+def patient(name: str, true_stage: str, *found: Metastasis | None) -> PatientOutcome:
+    """A node for each class that was found, None for one that wasn't read."""
+    status = {None: Status.FAILED}
+    sections = [Section(f"{name}{n}", status.get(one, Status.COMPLETE), one) for n, one in enumerate(found)]
+    nodes = tuple(Node(str(number), (section,)) for number, section in enumerate(sections))
+    return PatientOutcome(name, true_stage, stage(Specimen(name, nodes), CAMELYON17))
+
+
+def test_kappa_of_patient_stages_by_hand() -> None:
+    """Three of four are right, one of them read in part, which counts by what was found; pN1mi for pN1 costs 1. Nothing
+    found by a part of the nodes is no stage. By number truth and found are 0 0, 3 2, 4 4 and 3 3: chance has
+    (0 + 4 + 16 + 9 + 2 x (9 + 1 + 1 + 0) + 16 + 4 + 0 + 1) / 4 = 18."""
+    patients = (
+        patient("a", "pN0", NONE, NONE),
+        patient("b", "pN1", MICRO),
+        patient("c", "pN2", *[MACRO] * 4),
+        patient("d", "pN1", MACRO, None),
+        patient("e", "pN0", NONE, None),
+    )
+    comparison = Comparison(FrocMode.EVERY_SLIDE, (), patients, (), (), (), (), (), (), None, ())
+    task = figures(comparison).stages
+    assert task is not None
+    assert task.rows == ("pN0", "pN0(i+)", "pN1mi", "pN1", "pN2")
+    assert task.table.tolist() == [
+        [1, 1, 0, 0, 0, 0],
+        [0] * 6,
+        [0] * 6,
+        [0, 0, 0, 1, 1, 0],
+        [0, 0, 0, 0, 0, 1],
+    ]
+    assert task.kappa.value == pytest.approx(1 - 1 / 18)
+    assert (task.accuracy, task.kappa.n) == (share_of(3, 4), 4)
+    assert of().stages is None

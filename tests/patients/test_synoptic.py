@@ -164,7 +164,7 @@ def test_of_some_nodes_alone_it_is_not_known_whether_they_are_sentinels() -> Non
 
 
 def test_a_borderline_size_stands_beside_both_counts_that_it_may_change() -> None:
-    """1986 um, 30 unsure, may be micro or macro: neither the ITC's count, nor that of a node that is far from limits."""
+    """1986 um, 30 unsure, may be micro or macro: said beside these, and not beside the count of ITC."""
     size = Micrometers(1986.0)
     unsure = Section("s1", Status.COMPLETE, MICRO, size, uncertainty_um=Micrometers(30.0), class_range=(MICRO, MACRO))
     specimen = Specimen("P", (Node("1", (unsure,), True), node("2", ITC, 90.0)), nodes_removed=2)
