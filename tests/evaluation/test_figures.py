@@ -89,6 +89,7 @@ def test_normal_slides_without_points_are_named_by_why() -> None:
     """Incomplete ones apart from those without a result; a tumour slide whose lesions aren't known is neither."""
     task = of(
         hit("a", [0.9], []),
+        hit("n0", [], [0.4]),
         scored("n1", None, tumour=False),
         scored("n2", 0.1, tumour=False, status=Status.INCOMPLETE),
         scored("t", 0.9, tumour=True),
@@ -106,7 +107,8 @@ def test_kappa_of_slide_classes_by_hand() -> None:
     """Of six classed slides four are right; micro for negative costs 4, macro for micro 1, where chance has 94/6.
 
     Truth 2, 1, 2, 1 and found 1, 1, 2, 2 of negative, ITC, micro, macro: chance by pairs of truth and found
-    2 x (1 + 8 + 18) + (1 + 2 + 8) + 2 x (4 + 1 + 2) + (9 + 4 + 2) = 94, over 6. One has no class, one was not run.
+    2 x (1 + 8 + 18) + (1 + 2 + 8) + 2 x (4 + 1 + 2) + (9 + 4 + 2) = 94, over 6. One has no class, one was not run, of
+    one the reference says nothing.
     """
     found = of(
         classed("a", NONE, report("a")),
@@ -117,6 +119,9 @@ def test_kappa_of_slide_classes_by_hand() -> None:
         classed("f", MACRO, report("f", FOUND_AS[MACRO])),
         classed("g", MACRO, report("g", status=Status.INCOMPLETE)),
         classed("h", MICRO, None),
+        SlideOutcome(
+            ReferenceSlide("i", None, None), Subject("i", report("i", status=Status.FAILED), None), None, None
+        ),
     )
     task = found.slide_classes
     assert task is not None
