@@ -175,16 +175,19 @@ def test_a_borderline_size_stands_beside_both_counts_that_it_may_change() -> Non
     other = {fact.label: fact.note for fact in synoptic(stage(specimen, CAMELYON17))}
     assert other["pN Category (node component only)"].startswith("borderline: pN1mi or pN1; by the table camelyon17")
     assert n_borderline(stage(specimen, AJCC8)) == 1
+    open_ended = notes(Specimen("P", (*specimen.nodes, unread("3")), nodes_removed=3))
+    assert open_ended["pN Category (node component only)"].startswith("borderline: at least pN1mi or pN1a. AJCC")
 
 
 @pytest.mark.parametrize(
-    ("removed", "sentinel", "told"), [(None, True, True), (None, False, False), (1, True, False), (None, None, False)]
+    ("removed", "sentinel", "told"), [(None, True, True), (None, False, False), (2, True, False), (None, None, False)]
 )
 def test_the_condition_of_sn_is_told_where_nobody_says_how_many_were_removed(
     removed: int | None, sentinel: bool | None, told: bool
 ) -> None:
     """And a sentinel node is there."""
-    note = notes(Specimen("P", (node("1", MICRO, 640.0, sentinel=sentinel),), nodes_removed=removed))
+    nodes = (node("1", MICRO, 640.0, sentinel=sentinel), node("2", NONE, sentinel=False))
+    note = notes(Specimen("P", nodes, nodes_removed=removed))
     start = "(sn) applies only if fewer than 6 nodes were removed. AJCC 8th edition; "
     assert note["pN Category (node component only)"].startswith(start) is told
 
@@ -209,7 +212,7 @@ def test_unknown_sentinel_and_other_tables() -> None:
     specimen = Specimen("P", (node("1", MICRO, sentinel=None),))
     assert filled(specimen)["Number of Sentinel Nodes Examined"] == "cannot be determined"
     last = synoptic(stage(specimen, CAMELYON17))[-1]
-    assert "camelyon17" in last.note
+    assert last.note == "by the table camelyon17, which has no modifiers"
 
 
 @pytest.mark.parametrize(
