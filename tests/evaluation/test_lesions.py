@@ -79,6 +79,16 @@ def test_itc_by_the_greatest_diameter(diameter_um: float, itc: bool) -> None:
     assert (measured_lesions(mask, 0.226).itc == frozenset({1})) is itc
 
 
+@pytest.mark.parametrize("spacing_um", [0.226, 0.5, 1.0])
+@pytest.mark.parametrize("offset_px", [0.0, 0.31, 0.5])
+def test_by_pixels_lesions_are_itc_up_to_0_2_mm_and_may_be_so_1_8_px_above(spacing_um: float, offset_px: float) -> None:
+    """However coarse the pixels are: none that is larger than 0.2 mm by more counts as isolated tumour cells."""
+    rows, columns = np.mgrid[:80, :80]
+    apart_um = np.hypot(rows - 40 - offset_px, columns - 40 - offset_px / 2) * 32 * spacing_um
+    for diameter_um, itc in ((200.0, True), (201.0 + 1.8 * 32 * spacing_um, False)):
+        assert (measured_lesions(apart_um <= diameter_um / 2, spacing_um).itc == frozenset({1})) is itc
+
+
 def test_nothing_drawn_is_no_lesion() -> None:
     """An empty mask has none, whatever a distance to nothing would be."""
     assert official_lesions(blank()).count == 0
