@@ -29,10 +29,10 @@ def test_a_slide_id_without_its_zeros_or_with_its_suffix_is_an_error(tmp_path: P
 
 
 def test_slides_that_only_look_alike_are_two(tmp_path: Path) -> None:
-    """What follows a point may be part of a name, and so may zeros behind letters: such a slide was not run."""
-    folder = write_run(tmp_path / "run", [report("S23"), report("A07")])
-    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id", "S23.1,A", "A7,B"))
-    assert stage_reports(read_reports(folder), manifest, AJCC8).not_run == ("A7", "S23.1")
+    """What follows a point may be part of a name, and so may zeros beside letters: such a slide was not run."""
+    folder = write_run(tmp_path / "run", [report("S23"), report("A07"), report("B9")])
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id", "S23.1,A", "A7,B", "0B9,C"))
+    assert stage_reports(read_reports(folder), manifest, AJCC8).not_run == ("0B9", "A7", "S23.1")
 
 
 def test_a_report_in_a_folder_of_another_name_is_refused(tmp_path: Path) -> None:
