@@ -276,6 +276,7 @@ def test_a_composite_holds_what_its_truth_says(tmp_path: Path, shape: Shape, sha
         disc_um2 = np.pi / 4 * deposit.diameter_um**2
         assert deposit.outline.area / disc_um2 == pytest.approx(share_of_disc, abs=0.005)
     assert known.label is Metastasis.MICRO
+    assert shapely.distance(*(deposit.outline for deposit in known.deposits)) >= 600
     slide = open_slide(SlideRef("c", path))
     try:
         spacing = slide.frame_spacing(0.9, 1.0)
