@@ -13,7 +13,7 @@ from nodescan.domain.staging import AJCC8
 from nodescan.errors import UsageError
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import stage_reports
-from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.slide_rows import ANOTHER_FILE, read_slide_rows
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, write_csv, write_run
@@ -33,6 +33,23 @@ def test_slides_that_only_look_alike_are_two(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", [report("S23"), report("A07"), report("B9")])
     manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "slide_id,patient_id", "S23.1,A", "A7,B", "0B9,C"))
     assert stage_reports(read_reports(folder), manifest, AJCC8).not_run == ("0B9", "A7", "S23.1")
+
+
+def test_a_file_that_was_not_run_or_whose_report_names_none_is_no_other_file(tmp_path: Path) -> None:
+    """A slide without a report is not run; a report that says nothing of its file stages its patient."""
+    folder = write_run(tmp_path / "run", [report("a", (900.0,)), scanned("c", "of another")])
+    for name in "abc":
+        (tmp_path / f"{name}.svs").write_bytes(b"a slide")
+    rows = ("a.svs,a,A,1", "b.svs,b,B,1", "c.svs,c,C,1", "gone.svs,gone,D,1")
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "path,slide_id,patient_id,node_id", *rows))
+    found = stage_reports(read_reports(folder), manifest, AJCC8)
+    reasons = {
+        result.staged.specimen.patient_id: result.staged.specimen.nodes[0].sections[0].reason
+        for result in found.patients
+    }
+    assert reasons == {"A": "", "B": "listed, but not run", "C": ANOTHER_FILE, "D": "listed, but not run"}
+    assert found.patients[0].staged.words == "pN1mi"
+    assert found.not_run == ("b", "c", "gone")
 
 
 def test_a_report_in_a_folder_of_another_name_is_refused(tmp_path: Path) -> None:

@@ -58,12 +58,12 @@ def test_each_pixel_of_a_border_lies_where_it_was_drawn(moved_px: int) -> None:
     assert border_distances(drawn, 0.5).tolist() == pytest.approx([moved_px * 0.5] * 60)
 
 
-@pytest.mark.parametrize(("far_px", "counts"), [(50, True), (51, False)])
+@pytest.mark.parametrize(("far_px", "counts"), [(100, True), (101, False)])
 def test_a_border_far_from_any_true_one_is_none_that_is_misplaced(far_px: int, counts: bool) -> None:
     """Up to 100 um: beyond, a deposit was missed or made up, and where its border lies says nothing."""
     columns = np.ones((30, 1)) * np.arange(160)
     drawn = Answer(np.zeros((1, 1)), np.zeros((1, 1)), columns < 40, columns < 40 + far_px)
-    assert (len(border_distances(drawn, 2.0)) == 60) is counts
+    assert (len(border_distances(drawn, 1.0)) == 60) is counts
 
 
 def test_without_a_true_border_no_drawn_one_is_misplaced() -> None:
