@@ -153,6 +153,17 @@ def test_a_masks_picture_must_be_there(tmp_path: Path) -> None:
         read_masked_images(tmp_path)
 
 
+def test_a_folder_without_masks_is_named(tmp_path: Path) -> None:
+    """Figures of no picture would be none; and a mask of another size than its picture is of another picture."""
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match=r"no pictures with a _mask\.png beside them"):
+            read_masked_images(folder)
+    Image.new("RGB", (160, 150)).save(tmp_path / "a.png")
+    Image.new("L", (160, 160)).save(tmp_path / "a_mask.png")
+    with pytest.raises(UsageError, match=r"a_mask\.png: \(160, 160\) px, but its picture has \(150, 160\)"):
+        read_masked_images(tmp_path)
+
+
 DISC = np.hypot(*np.ogrid[-80:80, -80:80]) < 40
 COLOURS = np.dstack([DISC * 255, ~DISC * 255, DISC * 0]).astype(np.uint8)
 UNSEEN = np.dstack([DISC * 0] * 3 + [DISC * 255]).astype(np.uint8)
