@@ -111,6 +111,16 @@ def test_cells_count_that_are_wholly_in_or_wholly_out() -> None:
     assert found.auc.value == pytest.approx(right / (tumour * normal))
 
 
+def test_a_drawn_mask_lies_as_its_picture_does() -> None:
+    """Rows are rows: of a picture wider than high, with tumour at its lower left, the truth is drawn."""
+    truth = np.zeros((320, 512), bool)
+    truth[160:, :200] = True
+    image = MaskedImage("corner", np.dstack([truth * 255, truth * 0, truth * 0]).astype(np.uint8), truth)
+    drawn = answer(image, RedIsTumour(), spacing_um=0.94, rule=RULE)
+    assert drawn.truth.shape == drawn.drawn.shape == (256, 448)
+    assert (drawn.drawn == drawn.truth).mean() > 0.99
+
+
 def test_dice_is_of_all_pictures_together() -> None:
     """Twice the common area over both areas; a picture of nothing but a false deposit costs, too."""
     false = picture(0)
