@@ -129,8 +129,6 @@ def score_of(slide: SlideOutcome) -> float | None:
 
 def _lesion_task(comparison: Comparison) -> LesionTask | None:
     hits = [slide.hits for slide in comparison.slides if slide.hits is not None]
-    if not hits:
-        return None
     froc = Froc(hits, comparison.mode)
     if froc.n_lesions == 0:
         return None

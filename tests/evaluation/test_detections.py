@@ -49,6 +49,29 @@ def test_what_is_written_is_read_back_to_the_pixel(tmp_path: Path) -> None:
     assert read_detections(path).confidence.tolist() == found.confidence.tolist()
 
 
+def test_a_file_that_holds_something_else_is_not_written_over(tmp_path: Path) -> None:
+    """It may be another system's: nothing is written then, beside it either. What it would hold anyway may stay."""
+    found = DetectionList("s", np.array([0.5]), np.array([1.0]), np.array([2.0]))
+    folder = tmp_path / "new" / "csv"
+    assert write_challenge_files([("b", found)], folder) == write_challenge_files([("b", found)], folder)
+    (folder / "b.csv").write_text("0.4,1,2\n")
+    with pytest.raises(UsageError, match=r"b\.csv: is there and holds something else"):
+        write_challenge_files([("a", found), ("b", found)], folder)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"b.csv": "0.4,1,2\n"}
+
+
+def test_a_confidence_of_0_or_1_and_a_place_left_of_the_slide_are_read(tmp_path: Path) -> None:
+    """The ends of a probability are ones; a place off the slide is one, which is judged as such later."""
+    (tmp_path / "A.CSV").write_text(" Confidence , X , Y \n1,-5,2\n0,0,-0.5\n0.25,7,8\n")
+    (tmp_path / ".b.csv").write_text("not for us")
+    found = read_folder(tmp_path)["A"]
+    assert found.confidence.tolist() == [1.0, 0.0, 0.25]
+    assert (found.x_px.tolist(), found.y_px.tolist()) == ([-5, 0, 7], [2, -0.5, 8])
+    assert (found.highest, found.source) == (1.0, "A.CSV")
+    (path,) = write_challenge_files([("s", found)], tmp_path / "out")
+    assert path.read_text() == "1.0,-5,2\n0.0,0,-1\n0.25,7,8\n"
+
+
 def test_folders_without_files_are_refused(tmp_path: Path) -> None:
     """Nothing to score is a mistake in the command."""
     with pytest.raises(UsageError, match="no such folder"):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from nodescan.evaluation.lesions import grown, measured_lesions, official_lesions
+from nodescan.evaluation.lesions import grown, measured_lesions, official_itc_um, official_lesions
 
 REACH_PX = 75 / (0.243 * 32 * 2)
 
@@ -79,6 +79,43 @@ def test_itc_by_the_greatest_diameter(diameter_um: float, itc: bool) -> None:
     assert (measured_lesions(mask, 0.226).itc == frozenset({1})) is itc
 
 
+@pytest.mark.parametrize("spacing_um", [0.226, 0.5, 1.0])
+@pytest.mark.parametrize("offset_px", [0.0, 0.31, 0.5])
+def test_by_pixels_lesions_are_itc_up_to_0_2_mm_and_may_be_so_1_8_px_above(spacing_um: float, offset_px: float) -> None:
+    """However coarse the pixels are: none that is larger than 0.2 mm by more counts as isolated tumour cells."""
+    rows, columns = np.mgrid[:80, :80]
+    apart_um = np.hypot(rows - 40 - offset_px, columns - 40 - offset_px / 2) * 32 * spacing_um
+    for diameter_um, itc in ((200.0, True), (201.0 + 1.8 * 32 * spacing_um, False)):
+        assert (measured_lesions(apart_um <= diameter_um / 2, spacing_um).itc == frozenset({1})) is itc
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.4, math.pi / 4, math.pi / 2, 2.5])
+def test_the_greatest_diameter_is_one_in_any_direction(turn: float) -> None:
+    """A bar of 60 x 400 um is no isolated tumour cells whichever way it lies, and one of 60 x 120 um is."""
+    rows, columns = (np.mgrid[:120, :160] - np.array([60, 80])[:, None, None]) * 32 * 0.25
+    along, across = columns * math.cos(turn) + rows * math.sin(turn), rows * math.cos(turn) - columns * math.sin(turn)
+    for length_um, itc in ((400.0, False), (120.0, True)):
+        bar = (abs(along) <= length_um / 2) & (abs(across) <= 30)
+        assert (measured_lesions(bar, 0.25).itc == frozenset({1})) is itc
+
+
+def test_lesions_far_apart_have_labels_of_their_own() -> None:
+    """A large one and two small ones in windows that don't meet are three; the small ones are isolated tumour cells."""
+    mask = blank(300, 400)
+    mask[20:60, 20:60] = mask[20:24, 200:204] = mask[250:253, 300:303] = True
+    for found in (official_lesions(mask), measured_lesions(mask, 0.243)):
+        large, *small = (int(found.labels[place]) for place in ((40, 40), (22, 202), (251, 301)))
+        assert {large, *small} == {1, 2, 3} == set(range(1, found.count + 1))
+        assert (found.itc, found.n_lesions) == (frozenset(small), 1)
+        assert (found.origin, found.whole) == ((0, 0), True)
+
+
+def test_the_limit_of_isolated_tumour_cells_goes_with_the_pixel() -> None:
+    """0.2 mm where the organisers' pixel is right, twice as much where one is twice as large."""
+    assert official_itc_um(0.243) == pytest.approx(200)
+    assert official_itc_um(0.486) == pytest.approx(400)
+
+
 def test_nothing_drawn_is_no_lesion() -> None:
     """An empty mask has none, whatever a distance to nothing would be."""
     assert official_lesions(blank()).count == 0
@@ -98,4 +135,6 @@ def test_window_by_window_equals_the_whole_at_once(blobs: list[tuple[int, int, i
         return
     whole = ndimage.binary_fill_holes(ndimage.distance_transform_edt(~mask) < REACH_PX)
     assert ((labels > 0) == whole).all()
-    assert count == ndimage.label(whole, structure=np.ones((3, 3)))[1]
+    apart, pieces = ndimage.label(whole, structure=np.ones((3, 3)))
+    assert count == pieces
+    assert len({*zip(labels.ravel().tolist(), apart.ravel().tolist(), strict=True)} - {(0, 0)}) == pieces

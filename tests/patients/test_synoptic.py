@@ -9,7 +9,7 @@ from nodescan.domain.report import Status
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, Foci
 from nodescan.domain.units import Micrometers
-from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT, synoptic
+from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT, n_borderline, synoptic
 
 NONE, ITC, MICRO, MACRO = Metastasis
 
@@ -93,6 +93,8 @@ def test_a_negative_patient_and_one_without_nodes() -> None:
     none = filled(Specimen("P", (), nodes_removed=0))
     assert none["Regional Lymph Node Status"].startswith("Not applicable")
     assert (none[MACRO_ELEMENT], none["pN Category (node component only)"]) == ("not applicable", "pNX")
+    assert none["Size of Largest Nodal Metastatic Deposit"] == "not applicable (no deposit)"
+    assert none["Number of Sentinel Nodes Examined"] == "0"
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,84 @@ def test_negative_says_of_how_many_nodes(removed: int, said: str) -> None:
     total = elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"]
     more = "2 more were removed, of which no slide is here" if removed == 4 else ""
     assert (total.value, total.note) == ("2", more)
+
+
+def test_without_any_node_in_the_table_no_count_is_0() -> None:
+    """Two nodes were removed, or nobody knows how many, and no slide of them is listed."""
+    for removed in (2, None):
+        found = filled(Specimen("P", (), nodes_removed=removed))
+        for element in (MACRO_ELEMENT, MICRO_ELEMENT, ITC_ELEMENT, "Number of Sentinel Nodes Examined"):
+            assert found[element] == "cannot be determined"
+        assert found["Size of Largest Nodal Metastatic Deposit"] == "cannot be determined (not measured)"
+        assert not found["Regional Lymph Node Status"].startswith("All")
+
+
+def test_tumour_without_a_class_makes_status_and_size_open() -> None:
+    """It was seen, so "not read whole" alone would say too little; beside a deposit with a class it is named."""
+    seen = Node("1", (Section("s1", Status.INCOMPLETE, None, unclassed_um=Micrometers(2624.0)),), True)
+    said = "cannot be determined (tumour found on a slide that got no class: review)"
+    found = filled(Specimen("P", (seen, node("2", NONE))))
+    assert found["Regional Lymph Node Status"] == found["Size of Largest Nodal Metastatic Deposit"] == said
+    both = Specimen("P", (seen, node("2", MICRO, 640.0)))
+    assert filled(both)["Regional Lymph Node Status"] == "Tumor present in regional lymph node(s)"
+    assert filled(both)["Size of Largest Nodal Metastatic Deposit"] == "at least 0.64 mm"
+    assert notes(both)["Size of Largest Nodal Metastatic Deposit"] == (
+        "one contiguous deposit in one section; sizes are never added; "
+        "a deposit of 2.62 mm that has no class is left out"
+    )
+
+
+def test_what_was_examined_is_told_apart_from_what_failed() -> None:
+    """Of five removed: one read whole, one in part, two failed, of which one is a sentinel node, and one isn't here."""
+    part = Node("2", (Section("s2", Status.INCOMPLETE, MICRO, Micrometers(640.0)),), True)
+    failed = Node("4", (Section("s4", Status.FAILED, None, reason="truncated"),), False)
+    specimen = Specimen("P", (node("1", NONE), part, unread("3"), failed), nodes_removed=5)
+    total = "Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"
+    sentinels = "Number of Sentinel Nodes Examined"
+    assert (filled(specimen)[total], filled(specimen)[sentinels]) == ("2", "2")
+    assert notes(specimen)[total] == (
+        "1 of them read in part; 2 more without a result that counts; 1 more were removed, of which no slide is here"
+    )
+    assert notes(specimen)[sentinels] == "1 more without a result that counts"
+    whole = Specimen("P", (node("1", NONE), node("2", NONE, sentinel=False)), nodes_removed=2)
+    assert (filled(whole)[total], filled(whole)[sentinels]) == ("2", "1")
+    assert notes(whole)[total] == notes(whole)[sentinels] == ""
+
+
+def test_of_some_nodes_alone_it_is_not_known_whether_they_are_sentinels() -> None:
+    """One cell that is empty leaves the number open."""
+    specimen = Specimen("P", (node("1", NONE), node("2", NONE, sentinel=None)))
+    assert filled(specimen)["Number of Sentinel Nodes Examined"] == "cannot be determined"
+    assert notes(specimen)["Number of Sentinel Nodes Examined"].startswith("the table does not say of every node")
+
+
+def test_a_borderline_size_stands_beside_both_counts_that_it_may_change() -> None:
+    """1986 um, 30 unsure, may be micro or macro: said beside these, and not beside the count of ITC."""
+    size = Micrometers(1986.0)
+    unsure = Section("s1", Status.COMPLETE, MICRO, size, uncertainty_um=Micrometers(30.0), class_range=(MICRO, MACRO))
+    specimen = Specimen("P", (Node("1", (unsure,), True), node("2", ITC, 90.0)), nodes_removed=2)
+    told = notes(specimen)
+    said = "1 borderline by size, which may or may not count here"
+    assert (told[MACRO_ELEMENT], told[MICRO_ELEMENT], told[ITC_ELEMENT]) == (said, said, "")
+    assert told["pN Category (node component only)"].startswith("borderline: pN1mi or pN1a. AJCC 8th edition; ")
+    other = {fact.label: fact.note for fact in synoptic(stage(specimen, CAMELYON17))}
+    assert other["pN Category (node component only)"].startswith("borderline: pN1mi or pN1; by the table camelyon17")
+    assert n_borderline(stage(specimen, AJCC8)) == 1
+    open_ended = notes(Specimen("P", (*specimen.nodes, unread("3")), nodes_removed=3))
+    assert open_ended["pN Category (node component only)"].startswith("borderline: at least pN1mi or pN1a. AJCC")
+
+
+@pytest.mark.parametrize(
+    ("removed", "sentinel", "told"), [(None, True, True), (None, False, False), (2, True, False), (None, None, False)]
+)
+def test_the_condition_of_sn_is_told_where_nobody_says_how_many_were_removed(
+    removed: int | None, sentinel: bool | None, told: bool
+) -> None:
+    """And a sentinel node is there."""
+    nodes = (node("1", MICRO, 640.0, sentinel=sentinel), node("2", NONE, sentinel=False))
+    note = notes(Specimen("P", nodes, nodes_removed=removed))
+    start = "(sn) applies only if fewer than 6 nodes were removed. AJCC 8th edition; "
+    assert note["pN Category (node component only)"].startswith(start) is told
 
 
 def test_shared_slides_give_ranges() -> None:
@@ -132,7 +212,7 @@ def test_unknown_sentinel_and_other_tables() -> None:
     specimen = Specimen("P", (node("1", MICRO, sentinel=None),))
     assert filled(specimen)["Number of Sentinel Nodes Examined"] == "cannot be determined"
     last = synoptic(stage(specimen, CAMELYON17))[-1]
-    assert "camelyon17" in last.note
+    assert last.note == "by the table camelyon17, which has no modifiers"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from nodescan.cli import main
 from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.patients.patient_files import write_staging
+from nodescan.patients.slide_rows import ANOTHER_FILE
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, scanned, staged_by, write_csv, write_run
@@ -27,9 +28,26 @@ def test_a_slide_id_without_its_zeros_or_with_its_suffix_is_an_error(tmp_path: P
 
 
 def test_slides_that_only_look_alike_are_two(tmp_path: Path) -> None:
-    """What follows a point may be part of a name, and so may zeros behind letters: such a slide was not run."""
-    folder = write_run(tmp_path / "run", [report("S23"), report("A07")])
-    assert staged_by(folder, "slide_id,patient_id", "S23.1,A", "A7,B").not_run == ("A7", "S23.1")
+    """What follows a point may be part of a name, and so may zeros beside letters: such a slide was not run."""
+    folder = write_run(tmp_path / "run", [report("S23"), report("A07"), report("B9")])
+    assert staged_by(folder, "slide_id,patient_id", "S23.1,A", "A7,B", "0B9,C").not_run == ("0B9", "A7", "S23.1")
+
+
+def test_a_file_that_was_not_run_or_whose_report_names_none_is_no_other_file(tmp_path: Path) -> None:
+    """A slide without a report is not run; a report that says nothing of its file stages its patient."""
+    other = replace(report("c"), provenance=scanned("of another"))
+    folder = write_run(tmp_path / "run", [report("a", (900.0,)), other])
+    for name in "abc":
+        (tmp_path / f"{name}.svs").write_bytes(b"a slide")
+    rows = ("a.svs,a,A,1", "b.svs,b,B,1", "c.svs,c,C,1", "gone.svs,gone,D,1")
+    found = staged_by(folder, "path,slide_id,patient_id,node_id", *rows)
+    reasons = {
+        result.staged.specimen.patient_id: result.staged.specimen.nodes[0].sections[0].reason
+        for result in found.patients
+    }
+    assert reasons == {"A": "", "B": "listed, but not run", "C": ANOTHER_FILE, "D": "listed, but not run"}
+    assert found.patients[0].staged.words == "pN1mi"
+    assert found.not_run == ("b", "c", "gone")
 
 
 def test_a_report_in_a_folder_of_another_name_is_refused(tmp_path: Path) -> None:

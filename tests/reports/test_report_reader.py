@@ -210,9 +210,7 @@ def test_outlines_of_other_deposits_than_the_reports_are_refused(tmp_path: Path,
     else:
         content["features"][1]["properties"]["name"] = "Deposit 1" if change == "one twice" else "Deposit 9"
     path.write_text(json.dumps(content))
-    with pytest.raises(
-        UsageError, match=r"^s/deposits\.geojson: is damaged \(it holds other deposits than report\.json"
-    ):
+    with pytest.raises(UsageError, match=r"^s/deposits\.geojson: is damaged \(it holds other deposits than report"):
         read_deposit_shapes(read_report(folder / "report.json"))
 
 

@@ -65,6 +65,26 @@ def test_slides_of_another_tool_are_not_taken_for_this_ones(tmp_path: Path) -> N
         make_composites(tool, zipped, [4], to=work)
 
 
+def test_every_fourth_seed_plants_nothing_and_the_others_one_deposit_of_each_class(tmp_path: Path) -> None:
+    """Well within the class's limits; a seed always plants the same, and two seeds don't."""
+    tool, zipped = tmp_path / "tool.py", tmp_path / "p.zip"
+    tool.write_text(TOOL.replace('"MARK"', 'words["--diameters-um"] + " " + words["--seed"]'))
+    zipped.write_bytes(b"patches")
+    made = make_composites(tool, zipped, range(12), to=tmp_path / "work")
+    planted = [slide.path.read_text().split(" ") for slide in made]
+    assert [int(seed) for _, seed in planted] == list(range(12))
+    assert [slide.name for slide in made] == [f"p-{seed:03d}" for seed in range(12)]
+    sizes = [float(size) if size else None for size, _ in planted]
+    limits = {0: None, 1: (60, 190), 2: (250, 1900), 3: (2200, 5000)}
+    for seed, size in enumerate(sizes):
+        low_high = limits[seed % 4]
+        assert (size is None) is (low_high is None)
+        assert size is None or (low_high is not None and low_high[0] <= size <= low_high[1])
+    assert len(set(sizes)) == 10
+    again = make_composites(tool, zipped, range(12), to=tmp_path / "again")
+    assert [slide.path.read_text().split(" ")[0] for slide in again] == [size for size, _ in planted]
+
+
 @pytest.mark.parametrize(
     ("fault", "said"),
     [

@@ -17,6 +17,7 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError, OutputError, SlideError, UsageError
+from nodescan.evaluation.bootstrap import share_of
 from nodescan.evaluation.reference import read_reference
 from nodescan.imaging.sizing import deposit_of, greatest_diameter
 from nodescan.phantoms.outlines import Shape
@@ -30,10 +31,11 @@ from training import sound_slides
 from training.annotated_slides import annotated_slides
 from training.composite_slide import make_composite_slide
 from training.composites import MOSAIC, known_composite, linked, make_composites
-from training.known_slides import Known, KnownSlide, score_slide, summarise
+from training.known_slides import Known, KnownSlide, SlideScore, recall_above_itc, score_slide, summarise
 from training.manifest import DataSlide, read_data_manifest
 from training.mosaics import MosaicMaker
 from training.patches import PATCH_SPACING_UM, Patches
+from training.scores import as_interval
 
 NORMAL, TUMOUR = (210, 150, 195), (110, 60, 150)
 
@@ -227,6 +229,44 @@ def node_mm(monkeypatch: pytest.MonkeyPatch) -> tuple[float, float]:
     return small
 
 
+def test_every_figure_of_six_slides_by_hand() -> None:
+    """Truth negative twice, ITC, micro, macro, micro; found negative, ITC, ITC, micro, macro, negative: disagreement
+    1 + 4 where chance has (2 x 15 + 7 + 2 x 11 + 27) / 6. Errors from 0.4 mm on are shares, below it um."""
+    none, itc, micro, macro = Metastasis
+    found = summarise(
+        [
+            SlideScore(none, none, (), (), (), 0),
+            SlideScore(none, itc, (), (), (), 2),
+            SlideScore(itc, itc, (100,), (130,), (20,), 0, (None,)),
+            SlideScore(micro, micro, (400, 300), (440, 290), (50, 5), 1, (None, None)),
+            SlideScore(macro, macro, (3000,), (2100,), (900,), 0, (None,)),
+            SlideScore(micro, none, (500,), (None,), (None,), 0, (True,)),
+        ]
+    )
+    assert found.kappa.value == pytest.approx(1 - 5 / (86 / 6))
+    assert (found.negative_called_negative, found.negatives, found.n) == (1, 2, 6)
+    assert found.false_deposits.value == 0.5
+    assert (found.size_error_large, found.size_error_small_um) == (pytest.approx(0.2), 20)
+    expected = ((found.recall_itc, 1, 1), (found.recall_micro, 2, 3), (found.recall_macro, 1, 1))
+    for interval, hits, n in (*expected, (found.size_within, 2, 4), (found.missed_named, 1, 1)):
+        assert interval == as_interval(share_of(hits, n))
+
+
+def test_recall_above_isolated_tumour_cells_leaves_these_out() -> None:
+    """Of 0.1, 0.2, 0.3 and 3 mm, of which 0.2 and 0.3 were missed: 0.2 mm is not above 0.2 mm."""
+    score = SlideScore(*[Metastasis.MACRO] * 2, (3000, 300, 200, 100), (2900, None, None, 90), (9, None, None, 9), 0)
+    assert recall_above_itc([score]) == as_interval(share_of(1, 2))
+    assert summarise([score]).recall_itc == as_interval(share_of(1, 2))
+
+
+def test_figures_of_slides_without_deposits_are_no_numbers() -> None:
+    """No recall, no error: neither 0 nor 1."""
+    found = summarise([SlideScore(Metastasis.NONE, Metastasis.NONE, (), (), (), 0)] * 2)
+    empty = (found.kappa.value, found.recall_micro.value, found.size_error_large, found.size_error_small_um)
+    assert np.isnan(empty).all()
+    assert np.isnan(found.size_within.value)
+
+
 @pytest.mark.parametrize(("shape", "share_of_disc"), [(Shape.ROUND, 1.0), (Shape.CRESCENT, 0.282)])
 def test_a_composite_holds_what_its_truth_says(
     tmp_path: Path, node_mm: tuple[float, float], shape: Shape, share_of_disc: float
@@ -241,6 +281,7 @@ def test_a_composite_holds_what_its_truth_says(
         disc_um2 = np.pi / 4 * deposit.diameter_um**2
         assert deposit.outline.area / disc_um2 == pytest.approx(share_of_disc, abs=0.005)
     assert known.label is Metastasis.MICRO
+    assert shapely.distance(*(deposit.outline for deposit in known.deposits)) >= 600
     slide = open_slide(SlideRef("c", path))
     try:
         spacing = slide.frame_spacing(0.9, 1.0)

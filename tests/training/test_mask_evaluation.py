@@ -58,12 +58,12 @@ def test_each_pixel_of_a_border_lies_where_it_was_drawn(moved_px: int) -> None:
     assert border_distances(drawn, 0.5).tolist() == pytest.approx([moved_px * 0.5] * 60)
 
 
-@pytest.mark.parametrize(("far_px", "counts"), [(50, True), (51, False)])
+@pytest.mark.parametrize(("far_px", "counts"), [(100, True), (101, False)])
 def test_a_border_far_from_any_true_one_is_none_that_is_misplaced(far_px: int, counts: bool) -> None:
     """Up to 100 um: beyond, a deposit was missed or made up, and where its border lies says nothing."""
     columns = np.ones((30, 1)) * np.arange(160)
     drawn = Answer(np.zeros((1, 1)), np.zeros((1, 1)), columns < 40, columns < 40 + far_px)
-    assert (len(border_distances(drawn, 2.0)) == 60) is counts
+    assert (len(border_distances(drawn, 1.0)) == 60) is counts
 
 
 def test_without_a_true_border_no_drawn_one_is_misplaced() -> None:
@@ -111,6 +111,16 @@ def test_cells_count_that_are_wholly_in_or_wholly_out() -> None:
     assert found.auc.value == pytest.approx(right / (tumour * normal))
 
 
+def test_a_drawn_mask_lies_as_its_picture_does() -> None:
+    """Rows are rows: of a picture wider than high, with tumour at its lower left, the truth is drawn."""
+    truth = np.zeros((320, 512), bool)
+    truth[160:, :200] = True
+    image = MaskedImage("corner", np.dstack([truth * 255, truth * 0, truth * 0]).astype(np.uint8), truth)
+    drawn = answer(image, RedIsTumour(), spacing_um=0.94, rule=RULE)
+    assert drawn.truth.shape == drawn.drawn.shape == (256, 448)
+    assert (drawn.drawn == drawn.truth).mean() > 0.99
+
+
 def test_dice_is_of_all_pictures_together() -> None:
     """Twice the common area over both areas; a picture of nothing but a false deposit costs, too."""
     false = picture(0)
@@ -150,6 +160,17 @@ def test_a_masks_picture_must_be_there(tmp_path: Path) -> None:
         read_masked_images(tmp_path)
     Image.new("I;16", (32, 32)).save(tmp_path / "a.png")
     with pytest.raises(UsageError, match=r"a.png: is grey of more than 8 bits"):
+        read_masked_images(tmp_path)
+
+
+def test_a_folder_without_masks_is_named(tmp_path: Path) -> None:
+    """Figures of no picture would be none; and a mask of another size than its picture is of another picture."""
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match=r"no pictures with a _mask\.png beside them"):
+            read_masked_images(folder)
+    Image.new("RGB", (160, 150)).save(tmp_path / "a.png")
+    Image.new("L", (160, 160)).save(tmp_path / "a_mask.png")
+    with pytest.raises(UsageError, match=r"a_mask\.png: \(160, 160\) px, but its picture has \(150, 160\)"):
         read_masked_images(tmp_path)
 
 

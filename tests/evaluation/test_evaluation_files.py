@@ -1,0 +1,136 @@
+"""What an evaluation writes: each figure and its interval under its own name, each slide and patient in its row."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import Status
+from nodescan.evaluation.bootstrap import Estimate
+from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
+from nodescan.evaluation.detections import DetectionList
+from nodescan.evaluation.evaluation_files import write_evaluation
+from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
+from nodescan.evaluation.froc import FrocCurve, FrocMode
+from nodescan.evaluation.reference import ReferenceSlide
+from nodescan.evaluation.slide_auc import RocCurve
+from nodescan.evaluation.subjects import Subject
+from tests.patients.made_reports import report
+
+LINE = np.array([0.0, 1.0])
+WORDS = ("negative", "itc")
+NOTHING = DetectionList("s.csv", np.zeros(0), np.zeros(0), np.zeros(0))
+
+
+def figure(value: float) -> Estimate:
+    """One that no other is like, with its interval."""
+    return Estimate(value, value - 0.01, value + 0.02, 7)
+
+
+def classes(kappa: float, accuracy: float, first: int) -> ClassTask:
+    return ClassTask(WORDS, np.array([[first, 2, 3], [4, 5, 6]]), figure(kappa), figure(accuracy))
+
+
+FIGURES = Figures(
+    slide_task=SlideTask(figure(0.91), RocCurve(LINE, LINE), 5, 6, ("x",), ("y",)),
+    lesion_task=LesionTask(
+        figure(0.81),
+        tuple(map(figure, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6))),
+        FrocCurve(LINE, LINE),
+        n_slides=8,
+        n_lesions=9,
+        normal_left_out=("a",),
+        tumour_missed=("b",),
+        normal_in_part=("c",),
+        in_part=("d",),
+    ),
+    slide_classes=classes(0.71, 0.72, 1),
+    stages=classes(0.73, 0.74, 0),
+    sizes=None,
+    largest=None,
+    without_class=("e",),
+)
+
+
+def compared() -> Comparison:
+    part = replace(report("part", (900.0,), status=Status.INCOMPLETE), tumour_probability=0.625)
+    slides = (
+        SlideOutcome(ReferenceSlide("=part", True, Metastasis.MICRO), Subject("part", part, NOTHING), None, None),
+        SlideOutcome(ReferenceSlide("gone", True, None), None, None, None),
+    )
+    unpaired = (Unpaired("u", "why"),)
+    return Comparison(
+        FrocMode.OFFICIAL, slides, (), ("f",), ("g",), ("h",), ("i",), unpaired, ("j",), None, ("a note",)
+    )
+
+
+def test_each_figure_stands_under_its_name_with_its_interval(tmp_path: Path) -> None:
+    """No two are alike here, so that one in another's place shows."""
+    write_evaluation(compared(), FIGURES, tmp_path, reference="r")
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    for name, value in (("slide_auc", 0.91), ("froc_score", 0.81), ("kappa", 0.73)):
+        assert content[name] == value
+        assert content[f"{name}_interval"] == pytest.approx([value - 0.01, value + 0.02])
+    assert content["kappa_of"] == "patient stages"
+    assert content["false_positives_per_slide"] == [0.25, 0.5, 1, 2, 4, 8]
+    assert content["sensitivities"] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    assert content["sensitivities_interval"][2] == pytest.approx([0.29, 0.32])
+    for name, kappa, accuracy, first in (("slide_classes", 0.71, 0.72, 1), ("stages", 0.73, 0.74, 0)):
+        assert (content[name]["kappa"], content[name]["accuracy"]) == (kappa, accuracy)
+        assert content[name]["accuracy_interval"] == pytest.approx([accuracy - 0.01, accuracy + 0.02])
+        assert (content[name]["rows"], content[name]["columns"]) == (list(WORDS), ["no class", *WORDS])
+        assert content[name]["confusion"] == [[first, 2, 3], [4, 5, 6]]
+    counts = {"n_tumour_slides": 5, "n_normal_slides": 6, "n_froc_slides": 8, "n_lesions": 9, "n_slides": 2}
+    assert {name: content[name] for name in counts} == counts
+
+
+def test_each_list_of_slides_stands_under_its_name(tmp_path: Path) -> None:
+    """Who has no score, no class, no lesions, no sizes, and which patients had no slide run."""
+    write_evaluation(compared(), FIGURES, tmp_path, reference="r")
+    content = json.loads((tmp_path / "evaluation.json").read_text())
+    expected = {
+        "slides_without_score": ["x"],
+        "froc_normal_slides_left_out": ["a"],
+        "froc_tumour_slides_missed": ["b"],
+        "froc_normal_slides_in_part_left_out": ["c"],
+        "slides_without_class": ["e"],
+        "slides_without_result": ["f"],
+        "slides_not_in_reference": ["g"],
+        "slides_not_judged": ["h"],
+        "slides_without_lesion_reference": ["i"],
+        "slides_without_sizes": [{"slide_id": "u", "reason": "why"}],
+        "patients_not_run": ["j"],
+        "slides_not_read_whole": ["=part"],
+        "notes": ["a note"],
+        "reference": "r",
+        "mode": "official",
+    }
+    assert {name: content[name] for name in expected} == expected
+
+
+def test_without_stages_kappa_is_of_slide_classes_and_without_these_of_nothing(tmp_path: Path) -> None:
+    """What isn't known is null, each figure by itself."""
+    for found, kappa, of in (
+        (replace(FIGURES, stages=None), 0.71, "slide classes"),
+        (Figures(None, None, None, None, None, None, ()), None, None),
+    ):
+        write_evaluation(compared(), found, tmp_path, reference="r")
+        content = json.loads((tmp_path / "evaluation.json").read_text())
+        assert (content["kappa"], content["kappa_of"]) == (kappa, of)
+    names = ("slide_auc", "slide_auc_interval", "froc_score", "froc_score_interval", "sensitivities", "kappa_interval")
+    assert {content[name] for name in (*names, "slide_classes", "stages", "size_agreement")} == {None}
+
+
+def test_each_slide_has_its_score_in_a_table(tmp_path: Path) -> None:
+    """Empty where there is none; a name that a spreadsheet would run gets an apostrophe."""
+    write_evaluation(compared(), FIGURES, tmp_path, reference="r")
+    with (tmp_path / "slide_scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [
+        {"slide_id": "'=part", "tumour_probability": "0.625"},
+        {"slide_id": "gone", "tumour_probability": ""},
+    ]
