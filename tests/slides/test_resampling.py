@@ -49,6 +49,21 @@ def test_a_constant_comes_back_unchanged(step: float, value: int):
     assert (resample(source, axis, axis) == value).all()
 
 
+@pytest.mark.parametrize(
+    ("axis", "first", "count"),
+    [
+        (Axis(0, 2, 1.5), 0, 3),
+        (Axis(1, 1, 1.5), 1, 2),
+        (Axis(3, 2, 1.5), 4, 4),
+        (Axis(-1, 1, 1.5), -2, 2),
+        (Axis(5, 3, 2.0), 10, 6),
+    ],
+)
+def test_an_axis_touches_each_source_pixel_that_it_covers_a_part_of(axis: Axis, first: int, count: int):
+    """Pixel 1 at a step of 1.5 covers 1.5 to 3: source pixels 1 and 2."""
+    assert (axis.source_start, axis.source_count) == (first, count)
+
+
 def test_a_step_of_one_and_a_half_splits_the_middle_pixel():
     """Pixels 0, 90, 30 at a step of 1.5 give (0 + 45) / 1.5 = 30 and (45 + 30) / 1.5 = 50."""
     source = np.repeat(np.array([[[0], [90], [30]]], np.uint8), 3, axis=2)
