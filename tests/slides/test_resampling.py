@@ -17,6 +17,15 @@ def test_whole_steps_give_the_mean_of_each_block_with_halves_rounded_up():
     assert resample(source, Axis(0, 1, 2.0), Axis(0, 2, 2.0))[0, :, 0].tolist() == [1, 3]
 
 
+@pytest.mark.parametrize(("down", "across"), [(1, 2), (2, 1), (1, 3), (4, 1), (2, 3)])
+def test_whole_steps_that_differ_in_x_and_y_average_each_by_its_own(down: int, across: int):
+    """A block of one by two pixels, too."""
+    source = noise(6 * across, 5 * down)
+    result = resample(source, Axis(0, 5, float(down)), Axis(0, 6, float(across)))
+    means = source.reshape(5, down, 6, across, 3).mean(axis=(1, 3))
+    assert np.array_equal(result, np.floor(means + 0.5).astype(np.uint8))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 40))
 def test_blocks_of_white_stay_white_whatever_their_size(step: int):
