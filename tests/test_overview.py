@@ -10,9 +10,11 @@ from nodescan import overview as overview_module
 from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.errors import RegionUnreadableError, SlideError
-from nodescan.overview import overview_and_tissue, view_whole
+from nodescan.errors import RegionUnreadableError, SlideError, UnmeasurableError
+from nodescan.interfaces import Slide
+from nodescan.overview import overview_and_tissue, picture_of_failed, view_whole
 from tests.fakes import PINK
 from tests.painted import PaintedSlide, painted
 
@@ -99,3 +101,90 @@ def test_a_slide_that_takes_more_memory_than_is_free_is_refused(monkeypatch: pyt
     monkeypatch.setattr(overview_module, "free_memory_bytes", lambda: needed - 1)
     with pytest.raises(SlideError, match=r"a slide of 1 x 1 mm takes 0.0 GB of memory, and 0.0 GB are free; use fewer"):
         view_whole(slide, settings)
+
+
+class Direct(PaintedSlide):
+    """A slide of 7.6 um/px, whose pixels are the overview's, and of which `torn` can't be read."""
+
+    def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
+        return Spacing.square(7.6)
+
+    def frame_size(self, spacing: Spacing) -> tuple[int, int]:
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        whole = PixelBox(0, 0, *self.frame_size(spacing))
+        assert box.common(whole) == box, "a box within the slide"
+        if self.torn is not None and box.common(self.torn).width and box.common(self.torn).height:
+            raise RegionUnreadableError("painted.tif", "this area can't be decoded")
+        return self.pixels[box.within(whole)]
+
+
+def test_the_view_is_the_slide_pixel_by_pixel_from_its_top_left() -> None:
+    """Of several blocks each way, the last of them narrower."""
+    pixels = np.random.default_rng(0).integers(0, 256, (1500, 2300, 3), dtype=np.uint8)
+    signs = Signs()
+    picture, unseen = view_whole(Direct(pixels), load_config().settings.overview, signs)
+    assert np.array_equal(picture.pixels, pixels)
+    assert (picture.left_um, picture.top_um, picture.spacing) == (0, 0, Spacing.square(7.6))
+    assert not unseen.any()
+    assert signs.seen
+
+
+def test_what_can_not_be_read_is_narrowed_down_and_white() -> None:
+    """To squares of 128 px at most; all that lies apart from them is shown."""
+    pixels = np.random.default_rng(0).integers(0, 250, (1500, 2300, 3), dtype=np.uint8)
+    torn = PixelBox(1300, 400, 40, 10)
+    picture, unseen = view_whole(Direct(pixels, torn), load_config().settings.overview)
+    rows, columns = np.nonzero(unseen)
+    assert unseen[torn.within(PixelBox(0, 0, 2300, 1500))].all()
+    assert (columns.max() - columns.min() + 1, rows.max() - rows.min() + 1) == (128, 128)
+    assert (picture.pixels[unseen] == 255).all()
+    assert np.array_equal(picture.pixels[~unseen], pixels[~unseen])
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_tissue_is_cut_at_each_edge_of_what_was_scanned(side: str) -> None:
+    """Along that edge alone, within a pixel, though tissue touches all four: the others lie beyond glass."""
+    pixels = painted()
+    pixels[pixels == 245] = 255
+    ends = {"left": np.s_[:, :400], "right": np.s_[:, 624:], "top": np.s_[:400], "bottom": np.s_[624:]}
+    pixels[ends[side]] = 255
+    slide = PaintedSlide(pixels)
+    left, top = (Micrometers(400 * 0.95 if side == name else 0.0) for name in ("left", "top"))
+    width, height = (
+        Micrometers((624 if side in names else 1024) * 0.95) for names in (("left", "right"), ("top", "bottom"))
+    )
+    bounds = replace(slide.info.bounds_um, left=left, top=top, width=width, height=height)
+    slide.info = replace(slide.info, bounds_um=bounds)
+    _, tissue = overview_and_tissue(slide, load_config().settings)
+    assert tissue.cut is not None
+    places = np.argwhere(tissue.cut)[:, 1 if side in ("left", "right") else 0]
+    edge = 400 / 8 if side in ("left", "top") else 624 / 8
+    assert edge - 2 <= places.min() <= places.max() <= edge + 2
+    assert len(places) > 0.9 * 704 / 8
+    slide.info = replace(slide.info, bounds_um=PaintedSlide(pixels).info.bounds_um)
+    _, tissue = overview_and_tissue(slide, load_config().settings)
+    assert tissue.cut is None
+
+
+@pytest.mark.parametrize("torn", [None, PixelBox(0, 0, 200, 300), PixelBox(0, 0, 10, 10)])
+def test_a_failed_slide_is_shown_from_whatever_can_be_read(torn: PixelBox | None) -> None:
+    """Without a spacing, too; of one that can't be read at all there is no picture."""
+    pixels = np.random.default_rng(0).integers(0, 250, (300, 200, 3), dtype=np.uint8)
+    slide, asked = Direct(pixels, torn), []
+
+    def opened(ref: SlideRef) -> Slide:
+        asked.append((ref.mpp_um, ref.override_mpp))
+        if ref.mpp_um is None:
+            raise UnmeasurableError("painted.tif", "it has no spacing", "give one")
+        return slide
+
+    picture = picture_of_failed(slide.ref, open_slide=opened, settings=load_config().settings.overview)
+    assert [each[1] for each in asked] == [False, True]
+    assert slide.closed
+    if torn is not None and torn.width == 200:
+        assert picture is None
+    else:
+        assert picture is not None
+        assert np.array_equal(picture.pixels[150:], pixels[150:])

@@ -36,8 +36,10 @@ class LostAreas:
         for whole in box.blocks(_BLOCK_PX, _BLOCK_PX):
             block = whole.common(level)
             patch = _middle(block)
-            seen = patch if patch.common(box) == patch else block.common(box)
-            if not alpha[seen.within(box)].any() and self._is_lost(index, block):
+            met = block.common(box)
+            holds_patch = patch.common(box) == patch
+            shown = alpha[patch.within(box)].any() if holds_patch else alpha[met.within(box)].all()
+            if not shown and self._is_lost(index, block):
                 return True
         return False
 

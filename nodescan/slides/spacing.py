@@ -304,7 +304,7 @@ def _why_not(stated: FileSpacing) -> str:
 
 
 def _is_scanner_spacing(um_per_px: float) -> bool:
-    return math.isfinite(um_per_px) and FINEST_UM <= um_per_px <= COARSEST_UM
+    return FINEST_UM <= um_per_px <= COARSEST_UM  # so isn't NaN
 
 
 def _number(properties: Mapping[str, str], name: str) -> float | None:

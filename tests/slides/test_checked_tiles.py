@@ -17,6 +17,8 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from nodescan.slides.jpeg2000 import is_whole
+from nodescan.slides.openslide_reader import stored_slide
+from nodescan.slides.tiff_levels import tile_tables
 from tests.slides.made_files import lose_bytes, noise, overwrite, write_tiff
 from tests.slides.made_jpegs import APERIO, set_tag, tile_place
 
@@ -165,3 +167,36 @@ def aperio_jpeg2000(path: Path, pixels: NDArray[np.uint8]) -> Path:
         )
         file.write(pixels[::8, ::8], rowsperstrip=16, photometric="rgb", metadata=None)
     return path
+
+
+@pytest.mark.parametrize("plane", range(3))
+@pytest.mark.parametrize("placed", [True, False])
+def test_a_tile_that_one_of_three_planes_lacks_is_missing(tmp_path: Path, plane: int, placed: bool):
+    """Red, green or blue alone: without it the rest would be a colour of its own. All its neighbours are there."""
+    path = tmp_path / "s.tif"
+    fine, coarse = noise(384, 256), noise(192, 128)
+    with tifffile.TiffWriter(path) as file:
+        for level, pixels in enumerate((fine, coarse)):
+            file.write(
+                pixels.transpose(2, 0, 1),
+                tile=(64, 64),
+                photometric="rgb",
+                planarconfig="separate",
+                compression="deflate",
+                subfiletype=int(level > 0),
+                metadata=None,
+            )
+    lost = plane * 6 + 4  # of 3 x 2 tiles a plane, the middle one below
+    for tag, value in ((325, 0), *(() if placed else ((324, 0),))):
+        set_tag(path, tag, value, level=1, index=lost)
+    tables = tile_tables(path, stored_slide(path))
+    assert tables is not None
+    table = tables.levels[1]
+    assert table.missing(PixelBox(0, 0, 192, 128)) == [PixelBox(64, 64, 64, 64)]
+    assert [table.has_placed(PixelBox(64 * x, 64 * y, 64, 64)) for y in (0, 1) for x in (0, 1, 2)] == [
+        (x, y) == (1, 1) and placed for y in (0, 1) for x in (0, 1, 2)
+    ]
+    for y in (0, 1):
+        for x in (0, 1, 2):
+            assert tables.has_lost(1, PixelBox(64 * x + 10, 64 * y + 10, 9, 9)) == ((x, y) == (1, 1))
+    assert not tables.has_lost(0, PixelBox(0, 0, 384, 256))

@@ -184,3 +184,19 @@ def test_a_box_that_is_shown_in_part_is_asked_of_each_block_that_it_meets() -> N
     assert loses(pool, 1, PixelBox(120, 0, 20, 20))
     assert not loses(pool, 1, PixelBox(0, 0, 128, 128))
     assert not loses(pool, 1, PixelBox(384, 0, 128, 128))
+
+
+def test_what_a_box_lacks_is_lost_though_it_shows_a_neighbours_part_of_the_block() -> None:
+    """A lost tile that ends within a block, beyond its middle: a box that begins behind that was told as read."""
+    fine = clear(2048, 512, PixelBox(0, 0, 2048, 512))
+    pool = Painted(fine, clear(512, 128, PixelBox(0, 0, 200, 128), PixelBox(500, 0, 12, 128)))
+    assert loses(pool, 1, PixelBox(460, 0, 52, 128))
+    assert loses(pool, 1, PixelBox(499, 0, 13, 128))
+    for whole in (PixelBox(500, 0, 12, 128), PixelBox(0, 0, 200, 128), PixelBox(500, 60, 1, 1)):
+        assert not loses(pool, 1, whole)
+
+
+def test_a_picture_of_another_shape_tells_nothing_of_what_was_lost() -> None:
+    """It stands among the levels, by its size, and may be of a label."""
+    picture = clear(700, 300, PixelBox(0, 0, 700, 300))
+    assert not loses(Painted(clear(1024, 1024), picture, clear(256, 256)), 2, PixelBox(0, 0, 256, 256))

@@ -17,6 +17,15 @@ def test_whole_steps_give_the_mean_of_each_block_with_halves_rounded_up():
     assert resample(source, Axis(0, 1, 2.0), Axis(0, 2, 2.0))[0, :, 0].tolist() == [1, 3]
 
 
+@pytest.mark.parametrize(("down", "across"), [(1, 2), (2, 1), (1, 3), (4, 1), (2, 3)])
+def test_whole_steps_that_differ_in_x_and_y_average_each_by_its_own(down: int, across: int):
+    """A block of one by two pixels, too."""
+    source = noise(6 * across, 5 * down)
+    result = resample(source, Axis(0, 5, float(down)), Axis(0, 6, float(across)))
+    means = source.reshape(5, down, 6, across, 3).mean(axis=(1, 3))
+    assert np.array_equal(result, np.floor(means + 0.5).astype(np.uint8))
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 40))
 def test_blocks_of_white_stay_white_whatever_their_size(step: int):
@@ -47,6 +56,21 @@ def test_a_constant_comes_back_unchanged(step: float, value: int):
     axis = Axis(11, 5, step)
     source = np.full((axis.source_count, axis.source_count, 3), value, np.uint8)
     assert (resample(source, axis, axis) == value).all()
+
+
+@pytest.mark.parametrize(
+    ("axis", "first", "count"),
+    [
+        (Axis(0, 2, 1.5), 0, 3),
+        (Axis(1, 1, 1.5), 1, 2),
+        (Axis(3, 2, 1.5), 4, 4),
+        (Axis(-1, 1, 1.5), -2, 2),
+        (Axis(5, 3, 2.0), 10, 6),
+    ],
+)
+def test_an_axis_touches_each_source_pixel_that_it_covers_a_part_of(axis: Axis, first: int, count: int):
+    """Pixel 1 at a step of 1.5 covers 1.5 to 3: source pixels 1 and 2."""
+    assert (axis.source_start, axis.source_count) == (first, count)
 
 
 def test_a_step_of_one_and_a_half_splits_the_middle_pixel():

@@ -194,9 +194,16 @@ def test_what_the_file_says_is_read_from_openslides_properties_then_from_a_plain
     tags = {"openslide.vendor": "generic-tiff", "tiff.XResolution": "40000", "tiff.YResolution": "20000"}
     assert stated_spacing(tags | {"tiff.ResolutionUnit": "centimeter"}) == FileSpacing(0.25, 0.5, "tiff")
     assert stated_spacing(tags) == FileSpacing(0.635, 1.27, "tiff")
+    assert stated_spacing(tags | TAGS_0486) == FileSpacing(0.486, 0.486, "file")
+    for half in ("openslide.mpp-x", "openslide.mpp-y"):
+        assert stated_spacing(tags | {half: "0.486"}) == FileSpacing(0.635, 1.27, "tiff")
     assert stated_spacing(tags | {"tiff.ResolutionUnit": "none"}).missing
+    for side in ("tiff.XResolution", "tiff.YResolution"):
+        assert stated_spacing(tags | {side: "0"}).missing
+        assert stated_spacing({name: said for name, said in tags.items() if name != side}).missing
     assert stated_spacing(tags | {"openslide.vendor": "aperio"}).missing
-    assert stated_spacing({"openslide.mpp-x": "a", "openslide.mpp-y": "b"}).plausible is None
+    words = stated_spacing({"openslide.mpp-x": "a", "openslide.mpp-y": "b"})
+    assert (words.plausible, words.missing) == (None, False)
 
 
 def ome(size: str, **tags: str) -> dict[str, str]:
@@ -269,10 +276,17 @@ def test_one_micrometre_in_ome_xml_is_no_size():
 
 @pytest.mark.parametrize(
     ("width", "height", "reduced"),
-    [("23000", "16457", True), ("11500", "8228", True), ("46000", "32914", False), ("20000", "14310", False)],
+    [
+        ("23000", "16457", True),
+        ("11500", "8228", True),
+        ("23050", "16492", True),
+        ("23150", "16565", False),
+        ("46000", "32914", False),
+        ("20000", "14310", False),
+    ],
 )
 def test_a_reduced_aperio_copy_whose_tags_were_copied_along_is_told_by_its_size(width: str, height: str, reduced: bool):
-    """By a whole number: a part of a scan may be of any size."""
+    """By a whole number, within half a percent: a part of a scan may be of any size."""
     properties = {"openslide.vendor": "aperio", "openslide.mpp-x": "0.25", "openslide.mpp-y": "0.25"}
     properties |= {"tiff.ImageDescription": "Aperio Image Library\r\n46920x33014 [0,100 46000x32914] (256x256) JPEG"}
     properties |= {"tiff.XResolution": "40000", "tiff.YResolution": "40000", "tiff.ResolutionUnit": "centimeter"}
@@ -332,8 +346,15 @@ def test_ome_xml_is_not_believed_against_the_pictures_size(tags: dict[str, str])
 @pytest.mark.parametrize("size", [(5120, 5632), (5119, 5631), (2560, 5632), (5120, 2816), (10_240, 11_264), (0, 0)])
 def test_ome_xml_is_believed_of_its_own_picture_and_of_a_part_of_it(size: tuple[int, int]):
     """Whole, cut by a pixel, cropped on one side: none of these is the scan made smaller."""
-    assert stated_spacing(ome(SIZES, **QUARTER, **of_px(*size))).plausible is not None
+    assert stated_spacing(ome(SIZES, **QUARTER, **of_px(*size))) == FileSpacing(0.25, 0.25, "file")
     assert stated_spacing(ome(SIZES.replace("5120", "all"), **QUARTER, **of_px(2560, 2816))).plausible is not None
+
+
+def test_ome_xml_counts_in_a_generic_tiff_alone():
+    """What stands in another format's description is that format's; what OME-XML alone says is named, true or not."""
+    said = ome('PhysicalSizeX="0.243" PhysicalSizeY="0.243"', **TAGS_0486)
+    assert stated_spacing(said | {"openslide.vendor": "trestle"}) == FileSpacing(0.486, 0.486, "file")
+    assert stated_spacing(ome('PhysicalSizeX="300" PhysicalSizeY="300"')) == FileSpacing(300.0, 300.0, "file")
 
 
 def test_entities_in_ome_xml_are_not_expanded():
@@ -372,6 +393,8 @@ def aperio(description: str, **more: str) -> dict[str, str]:
 CENTIMETRES = {"tiff.ResolutionUnit": "centimeter"}
 WHOLE, HALF = "5220x5700 [0,100 5120x5632] (256x256) JPEG", "10240x11264 [0,0 10240x11264] (256x256) -> 5120x5632 JPEG"
 
+ON_LARGER_GLASS = "20480x22528 [0,100 10240x11264] (256x256) JPEG"
+
 
 def per_cm(number: str) -> dict[str, str]:
     return {"tiff.XResolution": number, "tiff.YResolution": number} | CENTIMETRES
@@ -383,6 +406,8 @@ def per_cm(number: str) -> dict[str, str]:
         (aperio(WHOLE, **per_cm("20000")), "0.5 um/px (resolution tags)"),
         (aperio(HALF), "0.5 um/px (by the size that its description gives the scan)"),
         (aperio(HALF, **per_cm("40000")), "0.5 um/px (by the size that its description gives the scan)"),
+        (aperio(ON_LARGER_GLASS), "0.5 um/px (by the size that its description gives the scan)"),
+        (aperio("10240x11433 (256x256) JPEG"), "0.5038 um/px (by the size that its description gives the scan)"),
         (aperio("20480x22530 (256x256)", **per_cm("28")), "1 um/px (by the size that its description gives the scan)"),
     ],
 )
@@ -404,6 +429,7 @@ def test_aperios_description_is_not_believed_against_tags_and_size(properties: d
         aperio("46000x32914 [42673,5576 5120x5632] (240x240) JPEG;Aperio v10\r\n46920x33014 [0,100 46000x32914] JPEG"),
         aperio("5620x6800 (256x256) JPEG"),
         aperio("5120x20000 (256x256) JPEG"),
+        aperio("10240x11546 (256x256) JPEG"),
         aperio(""),
     ],
 )

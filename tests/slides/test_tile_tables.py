@@ -156,3 +156,12 @@ def test_a_sample_is_spread_over_the_tiles_that_have_data(count: int) -> None:
     assert all(tile % 2 for tile in found)
     assert max(found) >= 0.8 * 2 * count - 1
     assert table(10, 10, (5, 5), None).sample() == []
+
+
+def test_a_pixel_that_the_finest_level_lacks_as_a_whole_is_lost_though_it_begins_within_one() -> None:
+    """Pixel 1 of a level 1.5 times as small is 1.5 to 3 of the finest, which lacks its first three."""
+    tables = TileTables((table(6, 6, (3, 3), (0,)), table(4, 4, (4, 4))), ((6, 6), (4, 4)), of_finest=True)
+    for box in (PixelBox(1, 0, 1, 1), PixelBox(0, 1, 1, 1), PixelBox(1, 1, 1, 1)):
+        assert tables.has_lost(1, box)
+    for box in (PixelBox(2, 0, 2, 2), PixelBox(0, 2, 2, 2)):
+        assert not tables.has_lost(1, box)

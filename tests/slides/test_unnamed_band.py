@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
@@ -11,7 +12,11 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
-from tests.slides.made_files import write_tiff
+from nodescan.slides.openslide_reader import stored_slide
+from nodescan.slides.tiff_levels import tile_tables
+from nodescan.slides.unnamed_band import UnnamedBand
+from tests.slides.made_files import noise, write_tiff
+from tests.slides.made_jpegs import set_tag
 
 PINK, SIDE_PX = (175, 98, 150), 768
 WHOLE = PixelBox(0, 0, SIDE_PX, SIDE_PX)
@@ -54,3 +59,93 @@ def test_an_opaque_band_and_named_transparency_are_read(tmp_path: Path) -> None:
     slide = opened(tmp_path / "clear.tif", flat(0), "unassalpha")
     assert (slide.read(WHOLE, Spacing.square(0.95)) == 255).all()  # as the file says
     slide.close()
+
+
+def band_of(path: Path) -> UnnamedBand:
+    opened(path, flat(255), "unspecified").close()
+    stored = stored_slide(path)
+    return UnnamedBand(path, stored, tile_tables(path, stored))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "level", "hides"),
+    [
+        (2, 2, 249, True),
+        (2, 2, 250, False),
+        (SIDE_PX - 3, SIDE_PX - 3, 0, True),
+        (1, 300, 0, False),
+        (300, 1, 0, False),
+        (SIDE_PX - 2, 300, 0, False),
+        (300, SIDE_PX - 2, 0, False),
+    ],
+)
+def test_one_clear_pixel_hides_what_it_shows_but_for_rounding_and_the_levels_rim(
+    tmp_path: Path, x: int, y: int, level: int, hides: bool
+) -> None:
+    """In whatever box it is seen, at its own place in that."""
+    band = band_of(tmp_path / "s.tif")
+    alpha = flat(255)
+    alpha[y, x] = level
+    corner = PixelBox(max(0, x - 5), max(0, y - 9), min(11, SIDE_PX - x + 5), min(13, SIDE_PX - y + 9))
+    for box in (WHOLE, corner):
+        assert band.hides(0, box, alpha[box.within(WHOLE)]) == hides
+
+
+def test_a_tile_that_was_never_scanned_is_clear_and_hides_nothing(tmp_path: Path) -> None:
+    """One clear pixel beside it does."""
+    path = tmp_path / "s.tif"
+    opened(path, flat(255), "unspecified").close()
+    for tag in (325, 324):
+        set_tag(path, tag, 0, index=4)
+    stored = stored_slide(path)
+    band = UnnamedBand(path, stored, tile_tables(path, stored))
+    alpha = flat(255)
+    alpha[256:512, 256:512] = 0
+    box = PixelBox(200, 240, 400, 300)
+    assert not band.hides(0, WHOLE, alpha)
+    assert not band.hides(0, box, alpha[box.within(WHOLE)])
+    for x, y in ((255, 300), (512, 300), (300, 255), (300, 512)):
+        beside = alpha.copy()
+        beside[y, x] = 0
+        assert band.hides(0, box, beside[box.within(WHOLE)])
+
+
+def test_where_transparency_is_named_or_there_is_no_fourth_band_nothing_is_hidden(tmp_path: Path) -> None:
+    """Clear pixels are glass then, as the file says."""
+    named, three = tmp_path / "named.tif", write_tiff(tmp_path / "three.tif", [noise(256, 256)])
+    opened(named, flat(255), "unassalpha").close()
+    for path in (named, three):
+        stored = stored_slide(path)
+        band = UnnamedBand(path, stored, tile_tables(path, stored))
+        assert not band.hides(0, PixelBox(0, 0, 128, 128), np.zeros((128, 128), np.uint8))
+    stored = stored_slide(named)
+    assert not UnnamedBand(named, stored, None).hides(0, WHOLE, flat(0))
+
+
+@pytest.mark.parametrize("tile", range(9))
+def test_a_band_that_is_clear_in_the_middle_of_any_of_a_few_tiles_is_refused(tmp_path: Path, tile: int) -> None:
+    band = flat(255)
+    y, x = tile // 3 * 256 + 128, tile % 3 * 256 + 128
+    band[y, x] = 249
+    with pytest.raises(NotASlideError, match="fourth band"):
+        opened(tmp_path / "s.tif", band, "unspecified")
+    band[y, x] = 250
+    opened(tmp_path / "s.tif", band, "unspecified").close()
+
+
+def test_the_middle_of_what_is_shown_of_a_tile_that_the_slides_end_cuts_tells(tmp_path: Path) -> None:
+    """Of 300 x 280 px the last tile shows 44 x 24: beyond them a file may hold anything."""
+    path = tmp_path / "s.tif"
+    pixels = np.full((280, 300, 4), 255, np.uint8)
+    pixels[..., :3] = PINK
+    pixels[256 + 12, 256 + 22, 3] = 0
+    tifffile.imwrite(
+        path, pixels, tile=(256, 256), photometric="rgb", extrasamples=["unspecified"], compression="deflate"
+    )
+    with pytest.raises(NotASlideError, match="fourth band"):
+        open_slide(SlideRef("s", path, mpp_um=0.95, override_mpp=True))
+    pixels[..., 3] = 255
+    tifffile.imwrite(
+        path, pixels, tile=(256, 256), photometric="rgb", extrasamples=["unspecified"], compression="deflate"
+    )
+    open_slide(SlideRef("s", path, mpp_um=0.95, override_mpp=True)).close()

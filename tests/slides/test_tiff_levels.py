@@ -1,0 +1,104 @@
+"""A TIFF's directories are matched with OpenSlide's levels, or nothing is told of their tiles."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from nodescan.domain.geometry import PixelBox
+from nodescan.slides.stored import StoredSlide
+from nodescan.slides.tiff_levels import checked_levels, has_unnamed_band, tile_tables
+from tests.slides.made_files import noise, write_tiff
+from tests.slides.made_jpegs import set_tag
+
+FINE, HALF, FOURTH = noise(512, 384), noise(256, 192), noise(128, 96)
+
+
+def told(slide_format: str, *sizes_px: tuple[int, int]) -> StoredSlide:
+    """As OpenSlide would tell of such levels."""
+    factors = tuple(sizes_px[0][0] / width for width, _ in sizes_px)
+    return StoredSlide({"openslide.vendor": slide_format}, sizes_px, factors)
+
+
+def widths(path: Path, stored: StoredSlide) -> list[int] | None:
+    """Of the levels whose tiles are known; both questions have the same answer."""
+    tables, checked = tile_tables(path, stored), checked_levels(path, stored)
+    assert ([level.width_px for level in tables.levels] if tables else []) == [level.width_px for level in checked]
+    return [level.width_px for level in tables.levels] if tables else None
+
+
+def test_levels_of_a_generic_tiff_are_told_from_the_finest_on_in_whatever_order_they_stand(tmp_path: Path) -> None:
+    path = write_tiff(tmp_path / "s.tif", [HALF, FOURTH, FINE])
+    set_tag(path, 325, 0, level=2, index=5)
+    set_tag(path, 324, 0, level=2, index=5)
+    stored = told("generic-tiff", (512, 384), (256, 192), (128, 96))
+    assert widths(path, stored) == [512, 256, 128]
+    tables = tile_tables(path, stored)
+    assert tables is not None
+    assert tables.levels[0].missing(PixelBox(0, 0, 512, 384)) == [PixelBox(128, 128, 128, 128)]
+    assert widths(path, told("philips", (256, 192), (128, 96), (512, 384))) == [256, 128, 512]  # in the file's order
+
+
+@pytest.mark.parametrize("slide_format", ["generic-tiff", "aperio", "philips"])
+def test_other_levels_than_openslides_tell_nothing(tmp_path: Path, slide_format: str) -> None:
+    """One more or less, of another width or height, or two as wide, of which either may be meant."""
+    path = write_tiff(tmp_path / "s.tif", [FINE, HALF])
+    assert widths(path, told(slide_format, (512, 384), (256, 192))) == [512, 256]
+    for sizes in (
+        ((512, 384),),
+        ((512, 384), (256, 192), (128, 96)),
+        ((513, 384), (256, 192)),
+        ((512, 384), (256, 193)),
+    ):
+        assert widths(path, told(slide_format, *sizes)) is None
+    twice = write_tiff(tmp_path / "twice.tif", [FINE, HALF, HALF])
+    assert widths(twice, told(slide_format, (512, 384), (256, 192), (256, 192))) is None
+
+
+@pytest.mark.parametrize("clipped", [(250, 192), (256, 190), (250, 190)])
+def test_philips_alone_shows_less_than_is_stored(tmp_path: Path, clipped: tuple[int, int]) -> None:
+    """Its levels are padded to whole tiles; the table is of what is stored."""
+    path = write_tiff(tmp_path / "s.tif", [FINE, HALF])
+    assert widths(path, told("philips", (512, 384), clipped)) == [512, 256]
+    for slide_format in ("generic-tiff", "aperio"):
+        assert widths(path, told(slide_format, (512, 384), clipped)) is None
+
+
+def test_of_other_formats_and_of_what_is_no_tiff_nothing_is_told(tmp_path: Path) -> None:
+    """A Leica file holds tiles of several scans; a text, none."""
+    path, text = write_tiff(tmp_path / "s.tif", [FINE]), tmp_path / "t.tif"
+    text.write_text("II, but no more than that")
+    for each, slide_format in ((path, "leica"), (text, "generic-tiff")):
+        stored = told(slide_format, (512, 384))
+        assert widths(each, stored) is None
+        assert not has_unnamed_band(each, stored)
+
+
+def test_aperio_alone_leaves_out_no_tile(tmp_path: Path) -> None:
+    """What its finest level lacks is lost at a coarser one, too, which has a tile there."""
+    path = write_tiff(tmp_path / "s.tif", [FINE, HALF])
+    for tag in (325, 324):
+        set_tag(path, tag, 0, index=0)
+    for slide_format, lost in (("aperio", True), ("generic-tiff", False)):
+        tables = tile_tables(path, told(slide_format, (512, 384), (256, 192)))
+        assert tables is not None
+        assert tables.has_lost(1, PixelBox(0, 0, 10, 10)) == lost
+
+
+@pytest.mark.parametrize("banded", [(True, False), (False, True)])
+def test_a_fourth_band_of_any_level_counts(tmp_path: Path, banded: tuple[bool, bool]) -> None:
+    """Programs may keep it in some."""
+    path = tmp_path / "s.tif"
+    with tifffile.TiffWriter(path) as file:
+        for index, (pixels, has_band) in enumerate(zip((FINE, HALF), banded, strict=True)):
+            opaque = np.full((*pixels.shape[:2], 1), 255, np.uint8)
+            file.write(
+                np.concatenate([pixels, opaque], axis=2) if has_band else pixels,
+                tile=(128, 128),
+                photometric="rgb",
+                extrasamples=["unspecified"] if has_band else None,
+                subfiletype=int(index > 0),
+                metadata=None,
+            )
+    assert has_unnamed_band(path, told("generic-tiff", (512, 384), (256, 192)))
