@@ -9,16 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tokenize import TokenError
-from typing import IO
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from nodescan.errors import UsageError
-from nodescan.mask_images import DAMAGED_IMAGE
 from nodescan.whole_files import written_beside
+from training.patch_pictures import colours_of
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """What zipfile raises of a damaged file or member and, the last, of a password or a method that it doesn't know."""
@@ -27,13 +25,10 @@ _HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError
 ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowError)
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
-_READ_VERSION = 4
+_READ_VERSION = 5
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
-_FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
-_DEEP_GREY = ("I", "F")
-"""What begins the names of Pillow's grey modes of 16 and 32 bits."""
 
 HDF5_SUFFIXES = {".h5", ".hdf5"}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
@@ -201,27 +196,6 @@ def _read_one(path: Path) -> Patches:
     if len({image.shape for image in pixels}) > 1:
         raise UsageError(f"{path}: patches of unlike sizes can't be mixed")
     return Patches(np.stack(pixels), np.array(tumour), tuple(names))
-
-
-def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) RGB: the one picture of a file. name: what errors call it.
-
-    Raises UsageError where it can't be read, is of several pictures, or of grey values that Pillow would cut off at 255
-    rather than scale: a slide of 16 bits would be white all over.
-    """
-    try:
-        with Image.open(file, formats=_FORMATS) as image:
-            previewed = image.format == "MPO"  # a camera's JPEG: further pictures are smaller ones of the same
-            pages, mode = 1 if previewed else getattr(image, "n_frames", 1), image.mode
-            if pages == 1 and not mode.startswith(_DEEP_GREY):
-                return np.asarray(image.convert("RGB"))
-    except (*DAMAGED_IMAGE, OSError) as error:
-        raise UsageError(f"{name} is not a readable image ({error})") from error
-    if pages > 1:
-        raise UsageError(
-            f"{name} holds {pages} images, and which of them is the patch would be a guess; save one alone"
-        )
-    raise UsageError(f"{name} is grey of more than 8 bits ({mode}), which would turn white; save it in RGB of 8 bits")
 
 
 def _label(source: Path, name: str) -> int | None:
