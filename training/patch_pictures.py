@@ -14,6 +14,8 @@ _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _DEEP_GREY = ("I", "F")
 """What begins the names of Pillow's grey modes of 16 and 32 bits."""
 
+_OPAQUE = 255
+
 
 def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) RGB: the one picture of a file. name: what errors call it.
@@ -43,4 +45,13 @@ def _refusal(image: Image.Image) -> str:
         return f"is grey of more than 8 bits ({image.mode}), which would turn white; save it in RGB of 8 bits"
     if lost := cut_off(image):
         return f"holds {lost}, of which a part would be cut off; save it in RGB of 8 bits"
+    if image.mode == "1":
+        return "is of black and white alone, as a mask is; take it out of the patches, or save it in RGB"
+    if _is_transparent(image):
+        return "is transparent in part, and what lies there would be read as tissue; save it in RGB, on white"
     return ""
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel is less than opaque, by a channel, a palette or the one colour that a PNG may name."""
+    return image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < _OPAQUE

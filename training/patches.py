@@ -32,6 +32,9 @@ LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 
 HDF5_SUFFIXES = {".h5", ".hdf5"}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
+_MASKS = "_mask"
+"""Ends the name of a picture's mask where it lies beside that, as evaluate-masks reads them."""
+
 _MACS_NOTES = "__MACOSX"
 """A folder of a zip made by macOS: a file of the same name for each, of what its Finder knows of that."""
 
@@ -201,9 +204,9 @@ def _read_one(path: Path) -> Patches:
 def _label(source: Path, name: str) -> int | None:
     """What the folders say whose names are labels; None for what is no picture, or lies in no folder at all.
 
-    Raises UsageError for a picture in folders that say nothing, and what may be one in a labelled folder: nobody would
-    miss it if it were left out in silence; and for one in folders of both labels (tumor/0): one of them numbers parts
-    or cases. What is hidden, or a Mac's notes in a zip, is passed over.
+    Raises UsageError for a picture in folders that say nothing, for a mask, and for what may be a picture in a labelled
+    folder: nobody would miss it if it were left out in silence; and for one in folders of both labels (tumor/0): one of
+    them numbers parts or cases. What is hidden, or a Mac's notes in a zip, is passed over.
     """
     path = PurePosixPath(name)
     if any(part.startswith(".") for part in path.parts) or path.parts[0] == _MACS_NOTES:
@@ -219,6 +222,8 @@ def _label(source: Path, name: str) -> int | None:
     said = {folder: LABELS[folder.lower()] for folder in folders if folder.lower() in LABELS}
     if len(set(said.values())) > 1:
         raise UsageError(f"{source}: {name} lies in folders of both labels, {' and '.join(said)}; rename one of them")
+    if path.stem.lower().endswith(_MASKS):
+        raise UsageError(f"{source}: {name} is a mask by its name, and would be taught as a patch; take it out")
     if not said and folders:
         raise UsageError(f"{source}: {name} lies in no folder named normal or tumor, so its label isn't known")
     return next(iter(said.values()), None)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from nodescan.errors import UsageError
 from training.patch_pictures import colours_of
+from training.patches import read_patches
 
 PINK = np.full((96, 96, 3), (170, 90, 160), np.uint8)
 
@@ -69,3 +70,55 @@ def test_colours_of_8_bits_are_read_as_they_are(tmp_path: Path) -> None:
         np.testing.assert_array_equal(colours_of(tmp_path / name, name), PINK)
     planar = as_tiff(np.moveaxis(PINK, 2, 0), planarconfig="separate")
     np.testing.assert_array_equal(colours_of(io.BytesIO(planar), "c"), PINK)
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def with_alpha(alpha: int) -> Image.Image:
+    """Pink, with one pixel of that opacity."""
+    pixels = np.dstack([PINK, np.full((96, 96), 255, np.uint8)])
+    pixels[5, 5, 3] = alpha
+    return Image.fromarray(pixels)
+
+
+def with_palette(alpha: int) -> bytes:
+    palette = Image.fromarray(PINK).quantize(2)
+    return saved(palette, transparency=bytes([alpha, 255]))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        saved(with_alpha(254)),
+        saved(with_alpha(0).convert("LA")),
+        saved(with_alpha(0), "TIFF"),
+        saved(Image.fromarray(PINK), transparency=tuple(PINK[0, 0].tolist())),
+        with_palette(0),
+    ],
+    ids=["RGBA", "grey", "TIFF", "a PNG's one colour", "palette"],
+)
+def test_a_picture_that_is_transparent_in_part_is_refused(content: bytes) -> None:
+    """Under a clear surround lies what a program left there, mostly black."""
+    with pytest.raises(UsageError, match=r"^b is transparent in part, and what lies there would be read as tissue"):
+        colours_of(io.BytesIO(content), "b")
+
+
+@pytest.mark.parametrize("content", [saved(with_alpha(255)), saved(with_alpha(255), "TIFF"), with_palette(255)])
+def test_a_picture_that_is_opaque_is_read_whatever_it_might_hold(content: bytes) -> None:
+    """A channel of transparency that is full everywhere changes nothing."""
+    np.testing.assert_array_equal(colours_of(io.BytesIO(content), "b"), PINK)
+
+
+def test_a_mask_is_no_patch(tmp_path: Path) -> None:
+    """Of black and white alone, or by its name beside a picture: it would be taught as tumour."""
+    with pytest.raises(UsageError, match="is of black and white alone, as a mask is; take it out"):
+        colours_of(io.BytesIO(saved(Image.new("1", (96, 96), 1))), "b")
+    (tmp_path / "tumor").mkdir()
+    for name in ("a.png", "a_Mask.png"):
+        Image.fromarray(PINK).save(tmp_path / "tumor" / name)
+    with pytest.raises(UsageError, match=r"tumor/a_Mask\.png is a mask by its name, and would be taught as a patch"):
+        read_patches([tmp_path])

@@ -278,7 +278,7 @@ def test_a_camera_s_jpeg_with_its_preview_is_one_picture(tmp_path: Path) -> None
     assert (read_patches([tmp_path]).pixels == 255).all()
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK"])
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "CMYK"])
 def test_a_picture_of_8_bits_is_read_as_it_looks(tmp_path: Path, mode: str) -> None:
     """White, in every mode that can be saved."""
     (tmp_path / "normal").mkdir()
