@@ -202,14 +202,14 @@ def _read_one(path: Path) -> Patches:
 
 
 def _label(source: Path, name: str) -> int | None:
-    """What the folders say whose names are labels; None for what is no picture, or lies in no folder at all.
+    """What the folders say whose names are labels; None for what is no picture.
 
-    Raises UsageError for a picture in folders that say nothing, for a mask, and for what may be a picture in a labelled
-    folder: nobody would miss it if it were left out in silence; and for one in folders of both labels (tumor/0): one of
-    them numbers parts or cases. What is hidden, or a Mac's notes in a zip, is passed over.
+    Raises UsageError for a picture in folders that say nothing, or in none, for a mask, and for what may be a picture
+    in a labelled folder: nobody would miss it if it were left out in silence; and for one in folders of both labels
+    (tumor/0): one of them numbers parts or cases. What is hidden, or a Mac's notes in a zip, is passed over.
     """
     path = PurePosixPath(name)
-    if any(part.startswith(".") for part in path.parts) or path.parts[0] == _MACS_NOTES:
+    if any(part.startswith(".") and part != ".." for part in path.parts) or path.parts[0] == _MACS_NOTES:
         return None
     folders = path.parts[:-1]
     if path.suffix.lower() not in _SUFFIXES:
@@ -224,18 +224,19 @@ def _label(source: Path, name: str) -> int | None:
         raise UsageError(f"{source}: {name} lies in folders of both labels, {' and '.join(said)}; rename one of them")
     if path.stem.lower().endswith(_MASKS):
         raise UsageError(f"{source}: {name} is a mask by its name, and would be taught as a patch; take it out")
-    if not said and folders:
+    if not said:
         raise UsageError(f"{source}: {name} lies in no folder named normal or tumor, so its label isn't known")
-    return next(iter(said.values()), None)
+    return next(iter(said.values()))
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
+            for stored in sorted(archive.namelist()):
+                name = stored.replace("\\", "/")  # as some programs of Windows write folders, and zipfile doesn't read
                 label = None if name.endswith("/") else _label(path, name)
                 if label is not None:
-                    yield name, label, archive.read(name)
+                    yield name, label, archive.read(stored)
     except ZIP_ERRORS as error:
         raise UsageError(f"{path}: not a whole zip file, or packed in a way that isn't read ({error})") from error
 

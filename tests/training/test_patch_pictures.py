@@ -1,7 +1,8 @@
-"""A picture that would be learned from as another than it is, is refused by name."""
+"""A picture that would be learned from as another than it is, or be left out, is refused by name."""
 
 import io
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -122,3 +123,33 @@ def test_a_mask_is_no_patch(tmp_path: Path) -> None:
         Image.fromarray(PINK).save(tmp_path / "tumor" / name)
     with pytest.raises(UsageError, match=r"tumor/a_Mask\.png is a mask by its name, and would be taught as a patch"):
         read_patches([tmp_path])
+
+
+def as_zip(path: Path, names: tuple[str, ...]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, saved(Image.fromarray(PINK)))
+    return path
+
+
+def test_folders_of_a_zip_are_found_by_either_slash(tmp_path: Path) -> None:
+    """Programs of Windows write the other one, and such patches were left out; a path may lead upwards."""
+    names = ("../normal/a.png", "set\\normal\\b.png", "tumor/c.png", "tumor\\d.png")
+    archive = as_zip(tmp_path / "a.zip", names)
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("set\\normal\\", b"")
+    patches = read_patches([archive])
+    assert patches.names == ("../normal/a.png", "set/normal/b.png", "tumor/c.png", "tumor/d.png")
+    assert patches.tumour.tolist() == [False, False, True, True]
+
+
+def test_a_picture_in_no_folder_is_refused(tmp_path: Path) -> None:
+    """Beside others, in a zip and in a folder: nobody would miss it. Another file there is passed over."""
+    archive = as_zip(tmp_path / "a.zip", ("normal/a.png", "tumor/b.png", "README.txt"))
+    assert len(read_patches([archive])) == 2
+    archive = as_zip(tmp_path / "b.zip", ("normal/a.png", "tumor/b.png", "c.png"))
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(tmp_path / "set")
+    for source in (archive, tmp_path / "set"):
+        with pytest.raises(UsageError, match=r": c\.png lies in no folder named normal or tumor"):
+            read_patches([source])

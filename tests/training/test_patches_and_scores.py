@@ -101,7 +101,6 @@ def test_a_patch_counts_by_the_folder_that_says_something(tmp_path: Path) -> Non
     for name in ("normal/a.png", "tumor/case1/b.png", "tumour/c.png", "normal/d.bmp"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (96, 96), NORMAL).save(tmp_path / name)
-    (tmp_path / "montage.png").write_bytes(png(NORMAL))
     assert read_patches([tmp_path]).tumour.tolist() == [False, False, True, True]
     (tmp_path / "stroma").mkdir()
     (tmp_path / "stroma" / "e.png").write_bytes(png(NORMAL))
