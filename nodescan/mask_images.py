@@ -181,8 +181,17 @@ def _as_large_pages(image: Image.Image) -> int:
 def _not_read(image: Image.Image) -> str:
     """What of the stored values Pillow doesn't give, in words; "" where it gives them all.
 
-    Of colours of 16 bits it gives the higher 8, of further channels none, and of those multiplied by their alpha
-    nothing where that is 0.
+    Of colours that are multiplied by their alpha it gives nothing where that is 0.
+    """
+    if any(word.startswith(_MULTIPLIED) for word in _raw_modes(image)):
+        return "colours multiplied by their transparency"
+    return cut_off(image)
+
+
+def cut_off(image: Image.Image) -> str:
+    """What of a picture's channels Pillow cuts off, in words; "" where it gives them whole.
+
+    Of colours of 16 bits it gives the higher 8, and of further channels none. Pixels must not be loaded yet.
     """
     raw = _raw_modes(image)
     tags = _tags(image)
@@ -194,8 +203,6 @@ def _not_read(image: Image.Image) -> str:
         return f"{samples} channels"
     if bands > 1 and (bits > _BITS or highest > _HIGHEST or any(_SIXTEEN_BITS in word for word in raw)):
         return "colours of more than 8 bits"
-    if any(word.startswith(_MULTIPLIED) for word in raw):
-        return "colours multiplied by their transparency"
     return ""
 
 

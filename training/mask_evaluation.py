@@ -16,7 +16,7 @@ from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor
 from nodescan.mask_images import check_values, read_mask_image
-from training.patches import colours_of
+from training.patch_pictures import colours_of
 from training.scores import Interval, bootstrap
 
 _NEAR_UM = 100.0

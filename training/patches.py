@@ -9,16 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tokenize import TokenError
-from typing import IO
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from nodescan.errors import UsageError
-from nodescan.mask_images import DAMAGED_IMAGE
 from nodescan.whole_files import written_beside
+from training.patch_pictures import colours_of
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """What zipfile raises of a damaged file or member and, the last, of a password or a method that it doesn't know."""
@@ -27,16 +25,16 @@ _HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError
 ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowError)
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
-_READ_VERSION = 4
+_READ_VERSION = 5
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
-_FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
-_DEEP_GREY = ("I", "F")
-"""What begins the names of Pillow's grey modes of 16 and 32 bits."""
 
 HDF5_SUFFIXES = {".h5", ".hdf5"}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
+_MASKS = "_mask"
+"""Ends the name of a picture's mask where it lies beside that, as evaluate-masks reads them."""
+
 _MACS_NOTES = "__MACOSX"
 """A folder of a zip made by macOS: a file of the same name for each, of what its Finder knows of that."""
 
@@ -203,36 +201,15 @@ def _read_one(path: Path) -> Patches:
     return Patches(np.stack(pixels), np.array(tumour), tuple(names))
 
 
-def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) RGB: the one picture of a file. name: what errors call it.
-
-    Raises UsageError where it can't be read, is of several pictures, or of grey values that Pillow would cut off at 255
-    rather than scale: a slide of 16 bits would be white all over.
-    """
-    try:
-        with Image.open(file, formats=_FORMATS) as image:
-            previewed = image.format == "MPO"  # a camera's JPEG: further pictures are smaller ones of the same
-            pages, mode = 1 if previewed else getattr(image, "n_frames", 1), image.mode
-            if pages == 1 and not mode.startswith(_DEEP_GREY):
-                return np.asarray(image.convert("RGB"))
-    except (*DAMAGED_IMAGE, OSError) as error:
-        raise UsageError(f"{name} is not a readable image ({error})") from error
-    if pages > 1:
-        raise UsageError(
-            f"{name} holds {pages} images, and which of them is the patch would be a guess; save one alone"
-        )
-    raise UsageError(f"{name} is grey of more than 8 bits ({mode}), which would turn white; save it in RGB of 8 bits")
-
-
 def _label(source: Path, name: str) -> int | None:
-    """What the folders say whose names are labels; None for what is no picture, or lies in no folder at all.
+    """What the folders say whose names are labels; None for what is no picture.
 
-    Raises UsageError for a picture in folders that say nothing, and what may be one in a labelled folder: nobody would
-    miss it if it were left out in silence; and for one in folders of both labels (tumor/0): one of them numbers parts
-    or cases. What is hidden, or a Mac's notes in a zip, is passed over.
+    Raises UsageError for a picture in folders that say nothing, or in none, for a mask, and for what may be a picture
+    in a labelled folder: nobody would miss it if it were left out in silence; and for one in folders of both labels
+    (tumor/0): one of them numbers parts or cases. What is hidden, or a Mac's notes in a zip, is passed over.
     """
     path = PurePosixPath(name)
-    if any(part.startswith(".") for part in path.parts) or path.parts[0] == _MACS_NOTES:
+    if any(part.startswith(".") and part != ".." for part in path.parts) or path.parts[0] == _MACS_NOTES:
         return None
     folders = path.parts[:-1]
     if path.suffix.lower() not in _SUFFIXES:
@@ -245,18 +222,21 @@ def _label(source: Path, name: str) -> int | None:
     said = {folder: LABELS[folder.lower()] for folder in folders if folder.lower() in LABELS}
     if len(set(said.values())) > 1:
         raise UsageError(f"{source}: {name} lies in folders of both labels, {' and '.join(said)}; rename one of them")
-    if not said and folders:
+    if path.stem.lower().endswith(_MASKS):
+        raise UsageError(f"{source}: {name} is a mask by its name, and would be taught as a patch; take it out")
+    if not said:
         raise UsageError(f"{source}: {name} lies in no folder named normal or tumor, so its label isn't known")
-    return next(iter(said.values()), None)
+    return next(iter(said.values()))
 
 
 def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
+            for stored in sorted(archive.namelist()):
+                name = stored.replace("\\", "/")  # as some programs of Windows write folders, and zipfile doesn't read
                 label = None if name.endswith("/") else _label(path, name)
                 if label is not None:
-                    yield name, label, archive.read(name)
+                    yield name, label, archive.read(stored)
     except ZIP_ERRORS as error:
         raise UsageError(f"{path}: not a whole zip file, or packed in a way that isn't read ({error})") from error
 

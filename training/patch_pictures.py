@@ -1,0 +1,57 @@
+"""The picture of a patch, as 8-bit RGB; one that would be learned from as another than it is, is refused."""
+
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from nodescan.errors import UsageError
+from nodescan.mask_images import DAMAGED_IMAGE, cut_off
+
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
+_DEEP_GREY = ("I", "F")
+"""What begins the names of Pillow's grey modes of 16 and 32 bits."""
+
+_OPAQUE = 255
+
+
+def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) RGB: the one picture of a file. name: what errors call it.
+
+    Raises UsageError where it can't be read, or another picture than the file's would come of it.
+    """
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            refusal = _refusal(image)
+            if not refusal:
+                return np.asarray(image.convert("RGB"))
+    except (*DAMAGED_IMAGE, OSError) as error:
+        raise UsageError(f"{name} is not a readable image ({error})") from error
+    raise UsageError(f"{name} {refusal}")
+
+
+def _refusal(image: Image.Image) -> str:
+    """Why a picture isn't taken for a patch, and what to do; "" where it is.
+
+    Grey of 16 bits Pillow would cut off at 255 rather than scale, so that a slide would be white all over; of colours
+    it takes the higher 8 bits, so that those of a camera of 12 bits would be nearly black.
+    """
+    pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a camera's JPEG and its previews
+    if pages > 1:
+        return f"holds {pages} images, and which of them is the patch would be a guess; save one alone"
+    if image.mode.startswith(_DEEP_GREY):
+        return f"is grey of more than 8 bits ({image.mode}), which would turn white; save it in RGB of 8 bits"
+    if lost := cut_off(image):
+        return f"holds {lost}, of which a part would be cut off; save it in RGB of 8 bits"
+    if image.mode == "1":
+        return "is of black and white alone, as a mask is; take it out of the patches, or save it in RGB"
+    if _is_transparent(image):
+        return "is transparent in part, and what lies there would be read as tissue; save it in RGB, on white"
+    return ""
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel is less than opaque, by a channel, a palette or the one colour that a PNG may name."""
+    return image.has_transparency_data and image.convert("RGBA").getextrema()[3][0] < _OPAQUE
