@@ -13,7 +13,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.naming import few
-from nodescan.domain.report import ModelIdentity
+from nodescan.domain.report import ModelIdentity, Untuned
 from nodescan.domain.verdict import class_found, waist_flags, whole_flags
 from nodescan.examination import Examination
 from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
@@ -95,12 +95,15 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
 
 
 def model_flags(model: ModelIdentity) -> tuple[Flag, ...]:
-    """A model that isn't known to find deposits: its thresholds are those that export wrote, or failed on phantoms."""
-    if model.tuned:
+    """A model that isn't known to find deposits: its thresholds are those that export wrote, were chosen for another
+    card, or failed on phantoms."""
+    why = model.why_untuned
+    if why is None:
         return ()
+    remedy = "undo that or run python -m training tune" if why is Untuned.EDITED else "run python -m training tune"
     text = (
-        f"It isn't known from which size on the model {model.name} finds deposits (not tuned, or failed on phantoms), "
-        "so tumour may be missed: run python -m training tune and scan again, or take another model."
+        f"It isn't known from which size on the model {model.name} finds deposits ({why}), "
+        f"so tumour may be missed: {remedy}, and scan again, or take another model."
     )
     return (Flag("model_not_tuned", text),)
 

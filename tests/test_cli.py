@@ -22,7 +22,9 @@ from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest
 from nodescan.benchmarks import speed
 from nodescan.cli import main
+from nodescan.commands.models import print_models
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.inference.card import find_model, load_card
 from tests.fakes import ColourPredictor, paint_slide, scan_with
 
 Capture = pytest.CaptureFixture[str]
@@ -479,6 +481,14 @@ def test_models_lists_cards_or_says_there_are_none(capsys: Capture) -> None:
     assert "model:" in said or "no models at hand" in said
     assert ("0.7 of the map smoothed by 40 um, where that reaches 0.875, chosen on" in said) is ("pcam-p4m" in said)
     assert ("every synthetic deposit, round or thin, from 0.55 mm on" in said) is ("pcam-p4m" in said)
+
+
+def test_models_says_of_a_card_that_was_edited_that_it_finds_nothing_for_sure(capsys: Capture) -> None:
+    """The size that tuning wrote there was found with other inputs."""
+    print_models([load_card(find_model(None)).model_copy(update={"mean": (0.0, 0.0, 0.0)})])
+    said = capsys.readouterr().out
+    assert "not known (its card was edited since it was tuned), so no slide is complete with it" in said
+    assert "0.55 mm" not in said
 
 
 def test_manifest_run_prints_patients_and_fails_with_a_missing_slide(

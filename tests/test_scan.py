@@ -15,7 +15,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.domain.report import Provenance, SlideReport, Status
+from nodescan.domain.report import Provenance, SlideReport, Status, Untuned
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
@@ -82,11 +82,12 @@ def test_clean_tissue_is_negative_and_complete() -> None:
 def test_no_slide_is_complete_with_a_model_that_was_not_tuned() -> None:
     """Nothing found is no negative slide, and what is found a lower bound; the page says whose doubt it is."""
     untuned = ColourPredictor()
-    untuned.model = replace(untuned.model, found_from_um=None)
+    untuned.model = replace(untuned.model, found_from_um=None, untuned=Untuned.EDITED)
     for disc_px, found in ((0, None), (320, Metastasis.MICRO)):
         report = scan(PaintedSlide(painted(disc_px)), untuned).report
         assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, found, bool(found))
         (flag,) = [flag for flag in report.flags if flag.code == "model_not_tuned"]
+        assert "edited since it was tuned" in flag.message
         assert "python -m training tune" in flag.message
         assert "not tuned" in look_first(report)[0]
         assert ("may have missed tumour, so the true class may be higher" if found else flag.message) in answer(report)

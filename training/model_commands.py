@@ -101,6 +101,7 @@ def tune_command(
     from training.discs import check_phantoms_fit
     from training.eight_bits import with_ranges
     from training.manifest import SPLITS
+    from training.provenance import check_kept
 
     if (patches is None) == (manifest is None):
         raise UsageError("tune needs slides whose deposits are known: --patches ZIP, or --manifest CSV with --data DIR")
@@ -115,10 +116,12 @@ def tune_command(
             raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
         source = partial(_outlined, manifest, data, slides, split)
     card = load_card(model)
+    check_kept(card, model, part=only)
     checked_weights(card, model)  # before the slides, which take an hour
     if only is not Tuned.UNCERTAINTY:
         check_phantoms_fit(card.spacing_um)
     known, described = source()
+    check_kept(load_card(model), model, part=only)  # it may have been edited in that hour
     with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
         if only is None:
@@ -187,7 +190,7 @@ def _choose(
         raise UsageError(
             f"{model}: what was chosen can't stand on a card ({why}); tune on other --slides, or with --patches"
         ) from error
-    save_card(card.model_copy(update={"decision": decision}), model)
+    save_card(card.model_copy(update={"decision": decision}).as_tuned(), model)
     return best
 
 
@@ -220,7 +223,8 @@ def _cover(model: Path, known: "list[KnownSlide]", described: str, work: Path) -
         )
     rule = replace(standard, coverage_factor=coverage_factor(scores))
     told = {"coverage_factor": rule.coverage_factor, "covered_on": f"{found} deposits found of {described}"}
-    save_card(card.model_copy(update={"decision": card.decision.model_copy(update=told)}), model)
+    covered = card.model_copy(update={"decision": card.decision.model_copy(update=told)})
+    save_card(covered if card.tuned_sha256 is None else covered.as_tuned(), model)
     return rule
 
 

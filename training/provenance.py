@@ -1,5 +1,9 @@
 """What may be said of where a model's weights and numbers come from: of the released one all, of another its card's."""
 
+from pathlib import Path
+
+from nodescan.domain.report import Untuned
+from nodescan.errors import UsageError
 from nodescan.inference.card import Decision, ModelCard, find_model, load_card
 
 UNTUNED = Decision(
@@ -17,6 +21,19 @@ OUTLINED = "outlined slides"
 """How a card's chosen_on names the slides that its decision was chosen on."""
 
 NOT_STATED = "not stated"
+
+
+def check_kept(card: ModelCard, folder: Path, *, part: str | None) -> None:
+    """Raise UsageError where only a part is to be chosen anew, and what is kept was chosen for another card.
+
+    part: what `tune --only` names; None: all is chosen anew. int8's ranges, say, measured under other colours, would be
+    trusted by every scan.
+    """
+    if part is not None and card.untuned in (Untuned.EDITED, Untuned.NOT_NOTED):
+        raise UsageError(
+            f"{folder}: {card.untuned}, so what --only {part} keeps may not hold any more; "
+            "put the card back as it was, or tune without --only"
+        )
 
 
 def is_released(card: ModelCard) -> bool:

@@ -124,7 +124,8 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             job = replace(job, opener=REFERENCE_OPENER)
         with opened(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
-            untuned = "" if predictor.model.tuned else "; not tuned, or failed on phantoms: no slide will be complete"
+            why = predictor.model.why_untuned
+            untuned = f"; {why}: no slide will be complete" if why else ""
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}")
             kept, contradicted = ({}, ()) if request.force else keep(manifest, refs, tools, viewer, request.precision)
             if manifest is None:

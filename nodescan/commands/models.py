@@ -30,7 +30,7 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("architecture", card.architecture),
             ("spacing", f"{finest:g} to {coarsest:g} um/px, an answer every {card.stride_px} px"),
             ("threshold", f"{_levels(card)}, chosen on {card.decision.chosen_on}"),
-            *_found_from(card.decision.found_from_um),
+            _found_from(card),
             ("trained on", card.training_data),
             *card.metrics.items(),
             ("limits", card.limits),
@@ -47,7 +47,8 @@ def _levels(card: "ModelCard") -> str:
     return f"{rule.threshold:g}{smoothed}, where that reaches {rule.seed_threshold:g}"
 
 
-def _found_from(found_from_um: float | None) -> Sequence[tuple[str, str]]:
+def _found_from(card: "ModelCard") -> tuple[str, str]:
+    found_from_um = card.identity().found_from_um
     if found_from_um is None:
-        return (("finds", "not known (not tuned, or it failed on phantoms), so no slide is complete with it"),)
-    return (("finds", f"every synthetic deposit, round or thin, from {found_from_um / 1000:g} mm on"),)
+        return "finds", f"not known ({card.untuned}), so no slide is complete with it"
+    return "finds", f"every synthetic deposit, round or thin, from {found_from_um / 1000:g} mm on"

@@ -176,13 +176,17 @@ def check_device(asked: str) -> Check:
 
 
 def check_model(asked: str | None) -> Check:
-    """The card can be read and the weights are those it was written for."""
+    """The card can be read, is as tuning left it, and the weights are those it was written for."""
     from nodescan.inference.card import checked_weights, find_model, load_card
 
     folder = find_model(asked)
     card = load_card(folder)
     checked_weights(card, folder)
-    return Check("model", State.OK, f"{card.name}, weights sha256 {card.weights_sha256[:12]} as on the card")
+    said = f"{card.name}, weights sha256 {card.weights_sha256[:12]} as on the card"
+    if card.untuned is not None:
+        remedy = "put the card back as it was, or run python -m training tune, or take another model"
+        return Check("model", State.WARN, f"{said}; {card.untuned}: no slide will be complete", remedy)
+    return Check("model", State.OK, said)
 
 
 def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "auto") -> Check:

@@ -32,14 +32,23 @@ class Status(StrEnum):
         return self in (Status.UNMEASURABLE, Status.FAILED)
 
 
+class Untuned(StrEnum):
+    """Why it isn't known that a model finds deposits, in words."""
+
+    NEVER = "not tuned, or failed on phantoms"
+    NOT_NOTED = "tuned by an earlier version, which didn't note what for"
+    EDITED = "its card was edited since it was tuned"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
     """Which network judged the slide: enough to say whether two results may be compared.
 
     card_sha256: over all of its card that bears on a finding, "" for a network without a card. found_from_um: the
-    greatest diameter from which on it found every planted deposit, round or thin, None where its card doesn't say:
-    no slide is complete then, see `tuned`; how large it is bears on no result. smoothing_um, seed_threshold: how
-    deposits come of its map, see DecisionRule; None in reports of earlier versions, and compared by card_sha256.
+    greatest diameter from which on it found every planted deposit, round or thin, None where its card doesn't say, or
+    says it of another card: no slide is complete then, see `tuned`; how large it is bears on no result. smoothing_um,
+    seed_threshold: how deposits come of its map, see DecisionRule; None in reports of earlier versions, and compared by
+    card_sha256. untuned: None where it is tuned, or nobody said why not.
     """
 
     name: str
@@ -50,11 +59,17 @@ class ModelIdentity:
     found_from_um: float | None = field(default=None, compare=False)
     smoothing_um: float | None = field(default=None, compare=False)
     seed_threshold: float | None = field(default=None, compare=False)
+    untuned: Untuned | None = field(default=None, compare=False)
 
     @property
     def tuned(self) -> bool:
         """Whether it is known to find deposits, from some size on."""
         return self.found_from_um is not None
+
+    @property
+    def why_untuned(self) -> Untuned | None:
+        """None where it is tuned."""
+        return None if self.tuned else self.untuned or Untuned.NEVER
 
 
 @dataclass(frozen=True, slots=True)

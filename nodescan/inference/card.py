@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
 from nodescan.domain.geometry import TileGeometry
-from nodescan.domain.report import ModelIdentity
+from nodescan.domain.report import ModelIdentity, Untuned
 from nodescan.errors import ModelError
 from nodescan.inference.poses import FEATURES
 from nodescan.strict_yaml import StrictLoader
@@ -35,6 +35,7 @@ _Spread = Annotated[float, Field(ge=0.01, le=1)]
 _Range = Annotated[float, Field(ge=0.01, le=1e4)]
 """Of what a layer is fed with; the released network's are 7 to 16."""
 _Pixels = Annotated[int, Field(ge=0, le=8192)]
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 MOST_LOG_TEMPERATURE = 2.0
@@ -55,7 +56,8 @@ that a network sees in part it may be half of the true size."""
 _MOST_FOUND_FROM_UM = 20_000.0
 """No node is much larger; a larger size is one in nm, or a slip."""
 
-_TOLD = {"chosen_on", "covered_on", "found_from_um"}
+_WORDS = {"chosen_on", "covered_on"}
+_TOLD = {*_WORDS, "found_from_um"}
 """What a decision tells beside its numbers."""
 
 
@@ -103,13 +105,14 @@ class ModelCard(_Part):
 
     spacing_um: finest and coarsest um/px accepted. core_px, margin_px, stride_px: see TileGeometry. mean, std:
     of the input's colours in [0, 1]. temperature divides the logits, so that probabilities are calibrated. int8_ranges:
-    see quantisation.input_ranges; without them the network isn't run in eight bits.
+    see quantisation.input_ranges; without them the network isn't run in eight bits. tuned_sha256: see `as_tuned`; None
+    before tuning.
     """
 
     name: Annotated[str, Field(pattern=MODEL_NAME)]
     architecture: str
     weights: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$")]
-    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    weights_sha256: _Sha256
     spacing_um: tuple[_Spacing, _Spacing]
     core_px: _Pixels
     margin_px: _Pixels
@@ -119,6 +122,7 @@ class ModelCard(_Part):
     temperature: _Temperature
     int8_ranges: tuple[_Range, ...] | None = None
     decision: Decision
+    tuned_sha256: _Sha256 | None = None
     training_data: str
     metrics: dict[str, str]
     limits: str
@@ -135,29 +139,66 @@ class ModelCard(_Part):
     def geometry(self) -> TileGeometry:
         return TileGeometry(self.core_px, self.margin_px, self.stride_px, padded=self.architecture not in FEATURES)
 
+    @property
+    def untuned(self) -> Untuned | None:
+        """Why this card doesn't say what its network finds: decision and found_from_um hold for what they were chosen
+        for, and for nothing else. None: it says so."""
+        if self.tuned_sha256 is None:
+            return Untuned.NEVER if self.decision.found_from_um is None else Untuned.NOT_NOTED
+        if self.tuned_sha256 != self._tuning_sha256():
+            return Untuned.EDITED
+        return Untuned.NEVER if self.decision.found_from_um is None else None
+
+    def as_tuned(self) -> "ModelCard":
+        """This card, with a digest of all that tuning chose, and chose it for: what is edited later is seen by that.
+
+        For the last step of tuning only.
+        """
+        # As it will be read: a number of another kind would make another digest.
+        card = ModelCard.model_validate(self.model_dump(mode="json"))
+        return card.model_copy(update={"tuned_sha256": card._tuning_sha256()})
+
     def identity(self) -> ModelIdentity:
+        untuned = self.untuned
         return ModelIdentity(
             name=self.name,
             architecture=self.architecture,
             weights_sha256=self.weights_sha256,
             threshold=self.decision.threshold,
             card_sha256=self.sha256(),
-            found_from_um=self.decision.found_from_um,
+            found_from_um=None if untuned else self.decision.found_from_um,
             smoothing_um=self.decision.smoothing_um,
             seed_threshold=self.decision.seed_threshold,
+            untuned=untuned,
         )
 
     def sha256(self) -> str:
         """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count.
 
-        Of found_from_um whether it is there does: without it no slide is complete.
+        Whether it is tuned does, too: else no slide is complete.
         """
-        said = {"name", "weights", "training_data", "metrics", "limits", "licence"}
-        aside = {**dict.fromkeys(said, True), "decision": _TOLD}
-        content = self.model_dump(mode="json", exclude=aside)
-        if self.decision.found_from_um is None:
+        content = self.model_dump(mode="json", exclude=_aside(_TOLD))
+        if self.untuned is not None:
             content["tuned"] = False
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return _digest(content)
+
+    def _tuning_sha256(self) -> str:
+        """Over every value that bears on a finding, and from which size on all is found.
+
+        What isn't there doesn't count: cards stay tuned when a later version knows one more value that they may lack.
+        """
+        return _digest(self.model_dump(mode="json", exclude=_aside(_WORDS), exclude_none=True))
+
+
+def _aside(of_decision: set[str]) -> dict[str, bool | set[str]]:
+    """What of a card bears on no finding, with this of its decision."""
+    said = ("name", "weights", "tuned_sha256", "training_data", "metrics", "limits", "licence")
+    return {**dict.fromkeys(said, True), "decision": of_decision}
+
+
+def _digest(content: Mapping[str, object]) -> str:
+    """sha256 of the content as JSON: floats as Python's shortest decimals, which are the same everywhere."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class CardFacts:

@@ -111,7 +111,7 @@ def not_whole_words(report: SlideReport) -> tuple[str, ...]:
     """Where to look on a slide that is incomplete though all tissue that was found was examined."""
     missed = {
         "levels_disagree": "it may hold tissue that was not found.",
-        "model_not_tuned": "the model was not tuned, or failed on phantoms, and may have missed tumour.",
+        "model_not_tuned": "the model was not tuned as it is, or failed on phantoms, and may have missed tumour.",
     }
     codes = codes_of(report.flags)
     return tuple(f"The whole slide under the microscope: {why}" for code, why in missed.items() if code in codes)

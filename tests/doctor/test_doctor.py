@@ -223,6 +223,17 @@ def test_the_wrong_weights_are_found(tmp_path: Path) -> None:
     assert "the card says" in found.found
 
 
+def test_a_model_whose_card_was_edited_is_told(tmp_path: Path) -> None:
+    """No slide would be complete with it, which the self-test alone would lay at the installation's door."""
+    folder = shutil.copytree(find_model(None), tmp_path / "model")
+    card = (folder / "card.yaml").read_text(encoding="utf-8")
+    (folder / "card.yaml").write_text(card.replace("- 0.9\n", "- 0.45\n"), encoding="utf-8")
+    found = check_model(str(folder))
+    assert found.state is State.WARN
+    assert "its card was edited since it was tuned: no slide will be complete" in found.found
+    assert "put the card back" in found.remedy
+
+
 def test_a_slide_read_with_another_spacing_is_found(tmp_path: Path) -> None:
     """The file says 0.95 um/px; a truth of 0.5 must not pass."""
 

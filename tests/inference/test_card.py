@@ -5,11 +5,49 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
+from nodescan.domain.report import Untuned
 from nodescan.errors import ModelError
-from nodescan.inference.card import MOST_LOG_TEMPERATURE, Decision, load_card, packed_models, save_card
+from nodescan.inference.card import MOST_LOG_TEMPERATURE, Decision, ModelCard, load_card, packed_models, save_card
+from nodescan.inference.predictor import open_predictor
+from nodescan.slide_flags import model_flags
+
+RELEASED = packed_models() / "pcam-p4m"
+
+EDITS: dict[str, object] = {
+    "architecture": "p4m-small",
+    "weights_sha256": "0" * 64,
+    "spacing_um": [0.45, 0.55],
+    "core_px": 256,
+    "margin_px": 48,
+    "stride_px": 32,
+    "mean": [0, 0, 0],
+    "std": [0.24, 0.28, 0.22],
+    "temperature": 0.8682,
+    "int8_ranges": None,
+}
+"""Of each number that a network is fed or answers by, another one that a card may hold."""
+
+DECISION_EDITS: dict[str, object] = {
+    "smoothing_um": 0.0,
+    "threshold": 0.07,
+    "seed_threshold": 0.876,
+    "size_correction_um": [],
+    "size_uncertainty_um": 6.1,
+    "coverage_factor": 1.0,
+    "found_from_um": 150.0,
+}
+
+RETOLD: dict[str, object] = {
+    "name": "mine",
+    "training_data": "ours",
+    "metrics": {},
+    "limits": "none",
+    "licence": "other",
+}
 
 
 def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
@@ -21,7 +59,7 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
     )
     assert told.sha256() == card.sha256() == card.identity().card_sha256
     for change in ({"chosen_on": "other data"}, {"found_from_um": 900.0}, {"covered_on": "other data"}):
-        assert card.model_copy(update={"decision": _with(decision, **change)}).sha256() == card.sha256()
+        assert card.model_copy(update={"decision": _with(decision, **change)}).as_tuned().sha256() == card.sha256()
     changes = [
         {"temperature": card.temperature * 1.01},
         {"core_px": card.core_px * 2},
@@ -33,7 +71,10 @@ def test_only_what_bears_on_a_finding_changes_the_cards_sha256() -> None:
         {"decision": _with(decision, coverage_factor=decision.coverage_factor + 1)},
         {"decision": _with(decision, found_from_um=None)},  # no slide is complete then
     ]
-    assert len({card.sha256(), *(card.model_copy(update=change).sha256() for change in changes)}) == len(changes) + 1
+    changed = [card.model_copy(update=change) for change in changes]
+    assert len({each.as_tuned().sha256() for each in (card, *changed)}) == len(changes) + 1
+    edited = {each.sha256() for each in changed}  # no slide is complete with these
+    assert len(edited | {each.as_tuned().sha256() for each in (card, *changed)}) == 2 * len(changes)
 
 
 def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_path: Path) -> None:
@@ -48,6 +89,88 @@ def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_
     assert silent.identity().found_from_um is None
     assert (card.identity().tuned, silent.identity().tuned) == (True, False)
     assert silent.identity() != card.identity()
+
+
+def test_the_released_card_is_as_tuning_left_it() -> None:
+    """Its digest is the one that `tune` would write, on every platform and with every pydantic."""
+    card = load_card(RELEASED)
+    assert card.as_tuned() == card
+    assert (card.untuned, card.identity().tuned, model_flags(card.identity())) == (None, True, ())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [*EDITS.items(), *((f"decision.{key}", value) for key, value in DECISION_EDITS.items())]
+)
+def test_a_card_that_was_edited_after_tuning_is_not_tuned(tmp_path: Path, key: str, value: object) -> None:
+    """With other colours or another magnification the same thresholds called a macrometastasis negative and whole."""
+    card = load_card(_edited(tmp_path, key, value))
+    assert card.untuned is Untuned.EDITED
+    assert (card.identity().found_from_um, card.identity().tuned) == (None, False)
+    assert card.sha256() != load_card(RELEASED).sha256()
+    (flag,) = model_flags(card.identity())
+    assert flag.code == "model_not_tuned"
+    assert "(its card was edited since it was tuned)" in flag.message
+    assert "undo that or run python -m training tune, and scan again" in flag.message
+    assert card.as_tuned().untuned is None
+
+
+def test_what_only_tells_of_a_model_may_be_edited(tmp_path: Path) -> None:
+    """Words; every other field of a card, and of its decision, is one that an edit is noticed of."""
+    words = {**RETOLD, "decision.chosen_on": "our slides", "decision.covered_on": None}
+    for number, (key, value) in enumerate(words.items()):
+        assert load_card(_edited(tmp_path / str(number), key, value)).untuned is None
+    named = {*EDITS, *RETOLD, "weights", "decision", "tuned_sha256"}
+    assert named == set(ModelCard.model_fields)
+    assert {*DECISION_EDITS, "chosen_on", "covered_on"} == set(Decision.model_fields)
+
+
+def test_the_same_numbers_in_another_spelling_are_no_edit(tmp_path: Path) -> None:
+    """0.70 for 0.7, 40 for 40.0; nor does it matter in which floats a number was chosen, as it is read as Python's."""
+    text = (RELEASED / "card.yaml").read_text(encoding="utf-8")
+    other = text.replace("threshold: 0.7\n", "threshold: 0.70\n").replace("um: 40.0\n", "um: 40\n")
+    assert other.count("0.70\n") == other.count("um: 40\n") == 1
+    (tmp_path / "card.yaml").write_text(other, encoding="utf-8")
+    card = load_card(tmp_path)
+    assert card.untuned is None
+    numpys = {"mean": tuple(np.float64(value) for value in card.mean)}
+    assert card.model_copy(update=numpys).as_tuned() == card
+    whole = card.model_copy(update={"mean": (0, 0, 0)}).as_tuned()
+    save_card(whole, tmp_path)
+    assert load_card(tmp_path) == whole
+    assert load_card(tmp_path).untuned is None
+
+
+def test_a_card_says_why_it_is_not_tuned(tmp_path: Path) -> None:
+    """Tuned without a digest; never tuned; tuned, but no phantom found, which no later line can mend."""
+    card = load_card(_edited(tmp_path / "a", "tuned_sha256", None))
+    assert card.untuned is Untuned.NOT_NOTED
+    assert "an earlier version, which didn't note what for" in model_flags(card.identity())[0].message
+    exported = card.model_copy(update={"decision": _with(card.decision, found_from_um=None)})
+    failed = exported.as_tuned()
+    for each in (exported, failed):
+        assert each.untuned is Untuned.NEVER
+        (flag,) = model_flags(each.identity())
+        assert "(not tuned, or failed on phantoms)" in flag.message
+        assert "undo" not in flag.message
+    assert failed.model_copy(update={"decision": card.decision}).untuned is Untuned.EDITED
+
+
+def test_a_network_that_is_opened_knows_that_its_card_was_edited(tmp_path: Path) -> None:
+    """What a scan asks is the predictor."""
+    model = open_predictor(_edited(tmp_path, "mean", [0, 0, 0]), device="cpu", precision="float32").model
+    assert (model.tuned, model.why_untuned) == (False, Untuned.EDITED)
+
+
+def _edited(folder: Path, key: str, value: object) -> Path:
+    """A copy of the released model in `folder`, a value of its card edited. key: dotted; value: None takes it out."""
+    copy = shutil.copytree(RELEASED, folder / "model")
+    content = yaml.safe_load((copy / "card.yaml").read_text(encoding="utf-8"))
+    *part, last = key.split(".")
+    where = content[part[0]] if part else content
+    assert where[last] != value
+    where[last] = value
+    (copy / "card.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    return copy
 
 
 def test_a_cards_sha256_is_the_same_wherever_it_is_read(tmp_path: Path) -> None:

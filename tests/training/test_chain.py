@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from nodescan.cli import main as nodescan
+from nodescan.inference.card import load_card
 from tests.training.fitting import small_config
 from tests.training.made_bucket import Server
 from tests.training.made_slides import DISCS, SPACING_UM
@@ -57,6 +58,7 @@ def test_from_the_bucket_to_a_report(
     assert "2/2 normal_002: negative, examined" in said
     decision = yaml.safe_load(Path("models/mine/card.yaml").read_text())["decision"]
     assert decision["chosen_on"].startswith("2 outlined slides of split valid of manifest.csv")
+    assert load_card(Path("models/mine")).untuned is None
     slides = [str(tmp_path / f"data/CAMELYON16/images/{name}.tif") for name in ("tumor_002", "normal_002")]
     assert nodescan(["run", *slides, "--out", "out", "--model", "models/mine", "--quiet"]) == 0
     report = json.loads(Path("out/tumor_002/report.json").read_text())

@@ -1,6 +1,7 @@
 """python -m training as a user meets it: help, and mistakes told in one line."""
 
 import shlex
+import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import yaml
 from typer import Typer
 from typer.testing import CliRunner
 
+from nodescan.domain.report import Untuned
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputError, SlideError, UsageError, WorkerError
 from nodescan.inference.card import find_model, load_card, save_card
@@ -317,6 +319,45 @@ def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
     assert decision.covered_on == "39 deposits found of made-up slides"
     assert decision.chosen_on == before.decision.chosen_on
     assert decision.rule() == replace(before.decision.rule(), coverage_factor=decision.coverage_factor)
+    assert load_card(model).untuned is Untuned.NEVER
+    whole = before.decision.model_copy(update={"found_from_um": 550.0})
+    save_card(before.model_copy(update={"decision": whole}).as_tuned(), model)
+    assert CliRunner().invoke(app, tuned(*slides)).exit_code == 0
+    assert load_card(model).decision.coverage_factor == pytest.approx(8.9)
+    assert load_card(model).untuned is None
+
+
+@pytest.mark.parametrize("part", ["decision", "uncertainty"])
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"mean": (0.6, 0.5, 0.6)}, "edited since it was tuned"), ({"tuned_sha256": None}, "by an earlier version")],
+)
+def test_no_part_is_chosen_anew_beside_what_was_chosen_for_another_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], why: str, part: str
+) -> None:
+    """Or an edited card would be a tuned one by `--only uncertainty`, its thresholds never looked at."""
+    model = shutil.copytree(find_model(None), tmp_path / "model")
+    save_card(load_card(model).model_copy(update=change), model)
+    before = (model / "card.yaml").read_bytes()
+    line = refused(capsys, "tune", "--model", model, "--patches", "p.zip", "--only", part)
+    assert why in line
+    assert f"what --only {part} keeps may not hold any more; put the card back as it was, or tune without" in line
+    assert (model / "card.yaml").read_bytes() == before
+
+
+def test_a_card_that_is_edited_while_slides_are_made_is_not_tuned_in_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes an hour; the draft that is tuned is copied after it."""
+    model = shutil.copytree(find_model(None), tmp_path / "model")
+
+    def laid_out(*_: object) -> tuple[list[KnownSlide], str]:
+        save_card(load_card(model).model_copy(update={"temperature": 2.0}), model)
+        return [], "none"
+
+    monkeypatch.setattr(model_commands, "_laid_out", laid_out)
+    line = refused(capsys, "tune", "--model", model, "--patches", "p.zip", "--only", "uncertainty")
+    assert "edited since it was tuned" in line
 
 
 def test_patches_of_another_magnification_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,7 +50,9 @@ def test_a_new_export_replaces_the_old_one_whole(tmp_path: Path) -> None:
         checkpoint = made_checkpoint(tmp_path / f"{seed}.ckpt", seed=seed)
         card = export(checkpoint, tmp_path / "model", name="model", training_data=f"run {seed}")
     assert {file.name for file in (tmp_path / "model").iterdir()} == {"card.yaml", "weights.safetensors"}
-    assert open_predictor(tmp_path / "model", device="cpu").model.weights_sha256 == card.weights_sha256
+    model = open_predictor(tmp_path / "model", device="cpu").model
+    assert model.weights_sha256 == card.weights_sha256
+    assert (card.tuned_sha256, model.tuned) == (None, False)
 
 
 @pytest.mark.parametrize("name", ["my model", "modèle", "-m", ""])

@@ -115,6 +115,17 @@ def test_a_section_that_was_not_measured_says_so() -> None:
     assert "were not made for this card" in text
 
 
+def test_a_size_that_another_card_found_is_not_the_card_s() -> None:
+    """From which size on all is found stands there of a tuned model alone, as in a report."""
+    sources = {"composites": None, "recipe": RECIPE, "pictures": None, "words": Words("not stated")}
+    found = "every deposit, disc, elongated or crescent, was found from 550 um on"
+    of_edited = replace(measured(), card=measured().card.model_copy(update={"mean": (0.6, 0.5, 0.6)}))
+    assert found in render(measured(), **sources)
+    text = render(of_edited, **sources)
+    assert "550 um" not in text
+    assert "isn't known (its card was edited since it was tuned): no slide is complete" in text
+
+
 def test_the_recipe_says_what_began_with_what_and_who_taught(tmp_path: Path) -> None:
     """As the configurations have it: nothing of one model's history stands in another's card."""
     content = yaml.safe_load((CONFIGS / "pcam.yaml").read_text())
