@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, Quiet, stops_told, words_typed
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, stops_told, words_typed
 from nodescan.commands.tables import print_table
 from nodescan.domain.lengths import millimetres
 from nodescan.streams import printing, tell
@@ -24,7 +24,7 @@ def demo(
     ),
     model: Model = None,
     device: Device = "auto",
-    quiet: Quiet = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show the table alone, and errors.")] = False,
 ) -> int:
     """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
     from nodescan.batch.viewers import open_viewer

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
 
 
 def info(
-    slide: Annotated[Path, typer.Argument(metavar="SLIDE", help="A slide file.")],
+    slide: Annotated[Path, typer.Argument(metavar="SLIDE", readable=False, help="A slide file.")],
     mpp: Mpp = None,
     override_mpp: OverrideMpp = False,
 ) -> int:

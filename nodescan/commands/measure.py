@@ -24,7 +24,9 @@ NOTHING_MARKED = "that nothing is marked in a file makes no slide negative: what
 
 
 def measure(
-    mask: Annotated[Path, typer.Argument(metavar="MASK", help="Mask image, ASAP XML or QuPath GeoJSON.")],
+    mask: Annotated[
+        Path, typer.Argument(metavar="MASK", readable=False, help="Mask image, ASAP XML or QuPath GeoJSON.")
+    ],
     mpp: Annotated[
         float | None, mpp_option("Pixel size in um (of outlines: at level 0), before the file's own.")
     ] = None,
