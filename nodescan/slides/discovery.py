@@ -161,6 +161,4 @@ def _without_companions(paths: Sequence[Path]) -> list[Path]:
             parts.update(real_path(part) for part in companions(path))
         except OSError:  # the slide that can't be read says so in its own row
             continue
-        if path.suffix.lower() == ".mrxs":
-            parts.add(real_path(path.with_suffix("")))  # its data folder, which a shell's * names, too
     return [path for path in paths if path.suffix.lower() in SUFFIXES or real_path(path) not in parts]
