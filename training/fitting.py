@@ -179,7 +179,8 @@ class TrainingCLI(LightningCLI):
         except FloatingPointError as error:
             raise FloatingPointError(f"{error}; {_how_to_start_again(self.trainer)}") from error
         except OutputError as error:
-            raise OutputError(f"{error}: {_how_to_go_on(self.trainer)}") from error
+            what = str(error).rpartition("; ")[0]  # its remedy ends with "run again", which would begin anew
+            raise OutputError(f"{what}; mend that, then {_how_to_go_on(self.trainer)}") from error
         except (NodescanError, RuntimeError) as error:
             told = _TOLD_BY_WORKER.findall(str(error))
             if told:

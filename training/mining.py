@@ -1,6 +1,5 @@
 """Hard negatives: where a checkpoint sees tumour on training slides that have none, as boxes to draw from next time."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass
@@ -18,6 +17,7 @@ from nodescan.examination import examine
 from nodescan.examination.survey import plan
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
+from nodescan.machine import temporary_folder
 from nodescan.whole_files import output_errors, write_beside
 from training.export import export
 from training.sampler import HARD_COLUMNS
@@ -69,10 +69,13 @@ def mine(predictor: TilePredictor, index: Path, *, settings: MiningSettings, tel
 
 
 def open_checkpoint(checkpoint: Path, *, device: str) -> TilePredictor:
-    """A checkpoint behind the same door as a released model, by way of its export."""
-    with tempfile.TemporaryDirectory() as folder:
-        export(checkpoint, Path(folder), name="checkpoint", training_data="not stated")
-        return open_predictor(Path(folder), device=device, precision="float32")
+    """A checkpoint behind the same door as a released model, by way of its export.
+
+    Raises OutputError where there is no room for temporary files.
+    """
+    with temporary_folder("nodescan-mine-") as folder:
+        export(checkpoint, folder, name="checkpoint", training_data="not stated")
+        return open_predictor(folder, device=device, precision="float32")
 
 
 def write_hard_negatives(found: Sequence[HardNegative], to: Path) -> None:

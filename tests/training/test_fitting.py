@@ -567,8 +567,8 @@ def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
 
     monkeypatch.setattr(Path, "write_bytes", write_some)
     line = said_of(["--config", str(config)], capsys, code=1)
-    assert "resume.ckpt: can't be written (No space left on device)" in line
-    assert way_on in line
+    assert f"resume.ckpt: can't be written (No space left on device); mend that, then {way_on}" in line
+    assert "run again" not in line
     kept = list((tmp_path / "runs").rglob("resume.ckpt"))
     assert [torch.load(path, weights_only=True)["global_step"] for path in kept] == [3] * (at - 1)
     assert not list((tmp_path / "runs").rglob("*.part"))
