@@ -1,16 +1,18 @@
 """Hard negatives: the worst false positives on negative training slides, and nothing else."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan.errors import UsageError
+from nodescan.errors import OutputError, UsageError
 from tests.fakes import ColourPredictor, silent
-from tests.training.fitting import SAMPLE
+from tests.training.fitting import SAMPLE, made_checkpoint
 from tests.training.made_slides import replaced
-from training.mining import HardNegative, MiningSettings, mine, peaks, write_hard_negatives
+from training.mining import HardNegative, MiningSettings, mine, open_checkpoint, peaks, write_hard_negatives
 from training.sampler import SlideSampler
 from training.slide_index import read_index, write_index
 
@@ -84,3 +86,17 @@ def test_a_slide_that_was_replaced_is_not_mined(index: Path, tmp_path: Path) -> 
     replaced(index, tmp_path, "normal_001")
     with pytest.raises(UsageError, match=r"normal_001 has changed since prepare; run prepare again"):
         mine(DarknessPredictor(), tmp_path, settings=SETTINGS, tell=silent)
+
+
+def test_a_full_temporary_folder_is_told_from_the_output_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of boxes has room where it is to go; $TMPDIR has none for the model."""
+
+    def full_disk(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    checkpoint = made_checkpoint(tmp_path / "a.ckpt")
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(OutputError, match=r"\(No space left on device\); free some space, or set TMPDIR to a folder"):
+        open_checkpoint(checkpoint, device="cpu")
