@@ -10,11 +10,12 @@ from nodescan import overview as overview_module
 from nodescan.batch.progress import Viewer
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import TissueMask
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError, SlideError, UnmeasurableError
 from nodescan.interfaces import Slide
-from nodescan.overview import overview_and_tissue, picture_of_failed, view_whole
+from nodescan.overview import _with_unseen, overview_and_tissue, picture_of_failed, view_whole
 from tests.fakes import PINK
 from tests.painted import PaintedSlide, painted
 
@@ -45,6 +46,30 @@ def test_what_cannot_be_read_is_tissue_and_not_taken_for_never_scanned() -> None
     assert tissue.unseen[:, first:].all()
     assert not tissue.unseen[:, :first].any()
     assert (tissue.cut, tissue.unscanned) == (None, None)
+
+
+def test_what_could_not_be_seen_is_wanted_whatever_else_was_thought_of_it() -> None:
+    """Neither left out nor hidden, unread beside what was unseen before; its white, 3 px around, is no missing data."""
+    row = np.arange(20)[None]
+    unread = row >= 12
+    before = TissueMask(
+        tissue=row < 4,
+        spacing=Spacing.square(8.0),
+        excluded=(("pen", (row >= 6) & (row < 14)),),
+        hidden=row >= 16,
+        unseen=row == 2,
+        unscanned=row >= 5,
+        cut=row >= 9,
+    )
+    after = _with_unseen(before, unread)
+    assert (after.tissue == ((row < 4) | (row >= 12))).all()
+    ((reason, left_out),) = after.excluded
+    assert (reason, np.flatnonzero(left_out).tolist()) == ("pen", [*range(6, 12)])
+    masks = (after.hidden, after.unseen, after.unread, after.unscanned)
+    places = [None if mask is None else np.flatnonzero(mask).tolist() for mask in masks]
+    assert places == [[], [2, *range(12, 20)], [*range(12, 20)], [*range(5, 9)]]
+    assert after.cut is None
+    assert _with_unseen(before, np.zeros_like(unread)) is before
 
 
 @pytest.mark.parametrize("glass", [245, 255])
