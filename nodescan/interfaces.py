@@ -51,7 +51,7 @@ class Slide(Protocol):
     def fingerprint(self) -> str:
         """sha256 over number, sizes, both ends and some blocks of the slide's files, the same wherever they lie.
 
-        Raises NotASlideError where they can't be read any more.
+        Raises SlideError where they can't be read any more.
         """
         ...
 

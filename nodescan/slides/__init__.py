@@ -40,7 +40,10 @@ def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
 
 
 def slide_facts(ref: SlideRef) -> stored.SlideFacts:
-    """What the file's head tells, also of a slide that can't be measured. Raises NotASlideError without a reader."""
+    """What the file's head tells, also of a slide that can't be measured.
+
+    Raises NotASlideError without a reader, and SlideError where the disk fails.
+    """
     with disk_errors(ref.path):
         reader = _reader_for(ref.path)
         return stored.slide_facts(stored_slide(ref.path), ref, reader=reader.name)

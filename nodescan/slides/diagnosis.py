@@ -22,8 +22,9 @@ _LEAVE_OUT = "leave it out, or convert it to a slide format"
 
 
 def check_readable(path: Path) -> None:
-    """Raises NotASlideError for what no reader could open: nothing there, a folder, no permission, no bytes, a TIFF
-    whose tiles would take more memory than there is, or come out turned, a DICOM series of several scans."""
+    """Raises NotASlideError for what no reader could open: a folder, no bytes, a TIFF whose tiles would take more than
+    there is of memory, or come out turned, a DICOM series of several scans; SlideError where nothing is there, or the
+    disk refuses."""
     name = path.name
     with disk_errors(path):
         if path.is_dir():

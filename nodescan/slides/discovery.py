@@ -32,6 +32,9 @@ _UNFINISHED = (".crdownload", ".download", ".filepart", ".part", ".partial", ".t
 
 _DICOM_DIRECTORY = "DICOMDIR"
 
+_EMPTY = "folder-without-slides"
+"""The id of such an input: by its own name, which may be a patient's, it might be taken for the slide beside it."""
+
 OWN_RESULTS = frozenset({"probability.ome.tif"})
 """Written by nodescan itself: a result folder inside a slide folder is not analysed again."""
 
@@ -51,9 +54,10 @@ def find_slides(inputs: Sequence[str], *, mpp_um: float | None, override_mpp: bo
         looked_for = f"looked for {', '.join(sorted(SUFFIXES))} in it and all folders below"
         raise UsageError(f"{found[0]}: holds no slides; {looked_for}")
     paths = _without_companions(_one_per_series(_once(found)))
+    ids = slide_ids([path / _EMPTY if path.is_dir() else path for path in paths])
     return tuple(
         SlideRef(slide_id=slide_id, path=path, mpp_um=mpp_um, override_mpp=override_mpp)
-        for slide_id, path in zip(slide_ids(paths), paths, strict=True)
+        for slide_id, path in zip(ids, paths, strict=True)
     )
 
 

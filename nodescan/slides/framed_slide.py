@@ -13,7 +13,7 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import CodedBytes
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
-from nodescan.errors import NotASlideError, RegionUnreadableError
+from nodescan.errors import RegionUnreadableError, SlideError
 from nodescan.slides.compression import compression_flags
 from nodescan.slides.files import fingerprint
 from nodescan.slides.frame import Pyramid, read_frame
@@ -103,12 +103,12 @@ class FramedSlide:
         return CodedBytes(table.lengths.reshape(-1, table.tiles_across), spacing)
 
     def fingerprint(self) -> str:
-        """As interfaces.Slide's; see files.fingerprint. Raises NotASlideError where a file can't be read any more."""
+        """As interfaces.Slide's; see files.fingerprint. Raises SlideError where a file can't be read any more."""
         try:
             return fingerprint(self._ref.path)
         except OSError as error:
             reason = f"its files can't be read any more ({error.strerror})"
-            raise NotASlideError(self._ref.path.name, reason, "check the disk or network drive") from error
+            raise SlideError(self._ref.path.name, reason, "check the disk or network drive") from error
 
     def close(self) -> None:
         """Lets the file go; reading afterwards raises ValueError."""

@@ -183,6 +183,15 @@ def test_a_folder_without_slides_beside_others_fails_in_its_own_row(tmp_path: Pa
     assert found(tmp_path / "empty", tmp_path / "full") == [tmp_path / "empty", tmp_path / "full" / "a.svs"]
 
 
+def test_a_folder_without_slides_takes_no_slides_name(tmp_path: Path):
+    """As one of thumbnails beside the slide that it is called after, by which a second run would scan that anew."""
+    (tmp_path / "a").mkdir()
+    touch(tmp_path / "a.svs")
+    inputs = [str(tmp_path / "a"), str(tmp_path / "a.svs")]
+    ids = [ref.slide_id for ref in find_slides(inputs, mpp_um=None, override_mpp=False)]
+    assert ids == ["folder-without-slides", "a"]
+
+
 def test_the_data_folder_of_a_mirax_slide_is_part_of_it(tmp_path: Path):
     """A shell's * names both."""
     touch(tmp_path / "a.mrxs", tmp_path / "a" / "Slidedat.ini", tmp_path / "a" / "Data0000.dat")
