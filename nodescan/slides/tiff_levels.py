@@ -9,14 +9,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.slides.checked_tiles import (
-    DEFLATE,
-    JPEG_2000,
-    NOTHING_TOLD,
-    CheckedLevel,
-    TileCheck,
-    jpeg_check,
-)
+from nodescan.slides.checked_tiles import DEFLATE, JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, jpeg_check
 from nodescan.slides.compression import coarseness
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
