@@ -116,12 +116,13 @@ def tune_command(
             raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
         source = partial(_outlined, manifest, data, slides, split)
     card = load_card(model)
+    begun_with = (model / CARD_FILE).read_bytes()
     check_kept(card, model, part=only)
     checked_weights(card, model)  # before the slides, which take an hour
     if only is not Tuned.UNCERTAINTY:
         check_phantoms_fit(card.spacing_um)
     known, described = source()
-    check_kept(load_card(model), model, part=only)  # it may have been edited in that hour
+    _check_unchanged(model / CARD_FILE, begun_with)
     with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
         if only is None:
@@ -132,8 +133,15 @@ def tune_command(
             said = _cover(draft, known, described, work)
         else:
             said = _choose(draft, known, described, work, precision="auto" if only is None else "float32")
+        _check_unchanged(model / CARD_FILE, begun_with)
         write_beside(model / CARD_FILE, (draft / CARD_FILE).read_bytes())  # all of it or nothing
     typer.echo(f"{model}: {said}")
+
+
+def _check_unchanged(card: Path, begun_with: bytes) -> None:
+    """Raises UsageError where the file of a card isn't what tuning began with, an hour ago: its edit would be lost."""
+    if card.read_bytes() != begun_with:
+        raise UsageError(f"{card} was changed while the model was tuned, and is left as it is now; tune it again")
 
 
 def _refuse(source: str, given: dict[str, bool]) -> None:

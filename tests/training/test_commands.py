@@ -345,19 +345,23 @@ def test_no_part_is_chosen_anew_beside_what_was_chosen_for_another_card(
     assert (model / "card.yaml").read_bytes() == before
 
 
-def test_a_card_that_is_edited_while_slides_are_made_is_not_tuned_in_part(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("step", ["_laid_out", "_cover"])
+def test_a_card_that_is_edited_while_it_is_tuned_is_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """That takes an hour; the draft that is tuned is copied after it."""
+    """That takes an hour: whether slides are made or thresholds chosen, the edit is neither lost nor tuned in part."""
     model = shutil.copytree(find_model(None), tmp_path / "model")
+    edited = load_card(model).model_copy(update={"temperature": 2.0})
 
-    def laid_out(*_: object) -> tuple[list[KnownSlide], str]:
-        save_card(load_card(model).model_copy(update={"temperature": 2.0}), model)
+    def at_step(*_: object) -> tuple[list[KnownSlide], str]:
+        save_card(edited, model)
         return [], "none"
 
-    monkeypatch.setattr(model_commands, "_laid_out", laid_out)
+    monkeypatch.setattr(model_commands, "_laid_out", lambda *_: ([], "none"))
+    monkeypatch.setattr(model_commands, step, at_step)
     line = refused(capsys, "tune", "--model", model, "--patches", "p.zip", "--only", "uncertainty")
-    assert "edited since it was tuned" in line
+    assert "card.yaml was changed while the model was tuned, and is left as it is now; tune it again" in line
+    assert load_card(model) == edited
 
 
 def test_patches_of_another_magnification_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
