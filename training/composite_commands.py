@@ -83,8 +83,9 @@ def evaluate_composites_command(
 
 def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:
     sizes = ", ".join(
-        f"{known:.0f} -> {('missed, but named' if named else 'missed') if measured is None else f'{measured:.0f} um'}"
-        for known, measured, named in zip(score.known_um, score.measured_um, score.named, strict=True)
+        f"{size.known_um:.0f} -> "
+        + (f"{size.measured_um:.0f} um" if size.is_found else "missed, but named" if size.named else "missed")
+        for size in score.sizes
     )
     right = "right" if score.truth is score.found else "WRONG"
     classes = f"{score.truth.word:8} found {score.found.word:8} {right}"

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import ProbabilityMap
@@ -18,7 +17,6 @@ from nodescan.interfaces import TilePredictor
 from nodescan.phantoms import plan_phantom
 from nodescan.phantoms.canvas import PhantomCanvas
 from nodescan.phantoms.outlines import Shape
-from training.known_slides import SlideScore
 
 DIAMETERS_UM = (100.0, 150.0, 190.0, 199.0, 201.0, 210.0, 250.0, 400.0)
 THIN_SHAPES = (Shape.ELONGATED, Shape.CRESCENT)
@@ -131,12 +129,6 @@ def found_from_um(pairs: Sequence[tuple[float, float | None]]) -> float | None:
     if not found or not sizes_follow(pairs):
         return None
     return math.ceil(min(found) / _STEP_UM) * _STEP_UM
-
-
-def as_scores(pairs: Sequence[tuple[float, float | None]]) -> list[SlideScore]:
-    """The pairs in the form that a size correction is fitted to."""
-    none = Metastasis.NONE
-    return [SlideScore(none, none, (planted,), (measured,), (None,), 0) for planted, measured in pairs]
 
 
 def _discs_of(

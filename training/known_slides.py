@@ -48,26 +48,35 @@ class KnownSlide:
 
 
 @dataclass(frozen=True, slots=True)
-class SlideScore:
-    """One slide: true and found class, each known deposit's measured diameter (None: missed), deposits elsewhere.
+class KnownSize:
+    """A known deposit's diameter and the measured one, None where it was missed, with the uncertainty that was stated.
 
-    uncertainty_um: what was stated with each measured diameter; None for those missed. named: whether a missed one lies
-    at a place that the slide's page names; None for those found, and where it wasn't asked.
+    named: whether a missed one lies at a place that the slide's page names; None for a found one, and where not asked.
     """
+
+    known_um: float
+    measured_um: float | None = None
+    uncertainty_um: float | None = None
+    named: bool | None = None
+
+    @property
+    def is_found(self) -> bool:
+        return self.measured_um is not None
+
+    @property
+    def error_um(self) -> float:
+        """Measured less known, of a found one."""
+        return self.measured_um - self.known_um
+
+
+@dataclass(frozen=True, slots=True)
+class SlideScore:
+    """One slide: true and found class, all of its known deposits, and how many were found elsewhere."""
 
     truth: Metastasis
     found: Metastasis
-    known_um: tuple[float, ...]
-    measured_um: tuple[float | None, ...]
-    uncertainty_um: tuple[float | None, ...]
-    false_deposits: int
-    named: tuple[bool | None, ...] = ()
-
-    @property
-    def sized(self) -> list[tuple[float, float, float | None]]:
-        """Known and measured diameter of each deposit that was found, and the uncertainty that was stated."""
-        known = zip(self.known_um, self.measured_um, self.uncertainty_um, strict=True)
-        return [(size, measured, um) for size, measured, um in known if measured is not None]
+    sizes: tuple[KnownSize, ...] = ()
+    false_deposits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +117,16 @@ def score_slide(
     places: that the slide's page names; a known deposit lies at one that is BESIDE_UM from it at most.
     """
     shapes = [to_shape(deposit.outline) for deposit in deposits]
-    own: list[Deposit | None] = []
+    sizes = []
     for known in slide.deposits:
         touching = [d for d, shape in zip(deposits, shapes, strict=True) if shape.intersects(known.outline)]
-        own.append(max(touching, key=lambda deposit: deposit.diameter_um, default=None))
+        own = max(touching, key=lambda deposit: deposit.diameter_um, default=None)
+        if own is None:
+            sizes.append(KnownSize(known.diameter_um, named=_is_named(known, places)))
+        else:
+            sizes.append(KnownSize(known.diameter_um, own.diameter_um, own.diameter_uncertainty_um))
     false = sum(not any(shape.intersects(known.outline) for known in slide.deposits) for shape in shapes)
-    return SlideScore(
-        slide.label,
-        largest_class(deposits),
-        tuple(known.diameter_um for known in slide.deposits),
-        tuple(None if deposit is None else deposit.diameter_um for deposit in own),
-        tuple(None if deposit is None else deposit.diameter_uncertainty_um for deposit in own),
-        false,
-        tuple(None if d else _is_named(known, places) for known, d in zip(slide.deposits, own, strict=True)),
-    )
+    return SlideScore(slide.label, largest_class(deposits), tuple(sizes), false)
 
 
 def _is_named(known: Known, places: Sequence[Detection] | None) -> bool | None:
@@ -134,10 +139,11 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     """All figures over the slides, with intervals by resampling slides; of shares of deposits, Wilson's."""
     truth, found = (np.array([int(getattr(s, name)) for s in scores]) for name in ("truth", "found"))
     false = np.array([s.false_deposits for s in scores], dtype=float)
-    sized = [each for s in scores for each in s.sized]
-    large = [abs(m - known) / known for known, m, _ in sized if known >= 400]
-    small = [abs(m - known) for known, m, _ in sized if known < 400]
-    within = [abs(m - known) <= um for known, m, um in sized if um is not None]
+    sizes = [size for s in scores for size in s.sizes]
+    sized = [size for size in sizes if size.is_found]
+    large = [abs(size.error_um) / size.known_um for size in sized if size.known_um >= 400]
+    small = [abs(size.error_um) for size in sized if size.known_um < 400]
+    within = [abs(size.error_um) <= size.uncertainty_um for size in sized if size.uncertainty_um is not None]
     return SlideScores(
         kappa=bootstrap(
             lambda index: kappa_of_numbers(truth[index], found[index], classes=len(Metastasis)), len(scores)
@@ -151,7 +157,7 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         size_error_large=float(np.median(large)) if large else float("nan"),
         size_error_small_um=float(np.median(small)) if small else float("nan"),
         size_within=_share(within),
-        missed_named=_share([named for s in scores for named in s.named if named is not None]),
+        missed_named=_share([size.named for size in sizes if size.named is not None]),
         n=len(scores),
     )
 
@@ -163,14 +169,8 @@ def recall_above_itc(scores: Sequence[SlideScore]) -> Interval:
 
 def _recall(scores: Sequence[SlideScore], labels: tuple[Metastasis, ...]) -> Interval:
     """Share of known deposits of these classes that some deposit touches."""
-    return _share(
-        [
-            m is not None
-            for s in scores
-            for known, m in zip(s.known_um, s.measured_um, strict=True)
-            if classify(Micrometers(known)) in labels
-        ]
-    )
+    sizes = [size for s in scores for size in s.sizes]
+    return _share([size.is_found for size in sizes if classify(Micrometers(size.known_um)) in labels])
 
 
 def _share(hits: Sequence[bool]) -> Interval:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nodescan.domain.decision import DecisionRule
     from nodescan.inference.lanes import Precision
     from nodescan.interfaces import TilePredictor
-    from training.known_slides import KnownSlide
+    from training.known_slides import KnownSize, KnownSlide
 
 _SEEDS, _SLIDES, _SPLIT = "1-60", "*", "valid"
 """Of tune, where they aren't given."""
@@ -218,18 +218,18 @@ def _cover(model: Path, known: "list[KnownSlide]", described: str, work: Path) -
     predictor, _ = open_in_slot(model, device="auto", slot=0)  # as a scan opens it
     standard = replace(card.decision.rule(), coverage_factor=1.0)
     settings = load_config(None).settings.segmentation
-    scores = []
+    sizes: list[KnownSize] = []
     for slide in (slide for slide in known if slide.deposits):
         map_ = probability_map(slide.path, predictor, cache=work / "maps")
-        scores.append(score_slide(slide, find_deposits(map_, standard, settings)))
+        sizes += score_slide(slide, find_deposits(map_, standard, settings)).sizes
         typer.echo(f"{slide.name}: {slide.label.word}, examined")
-    found = sum(len(score.sized) for score in scores)
+    found = sum(size.is_found for size in sizes)
     if found < FEWEST_COVERED:
         raise UsageError(
             f"{found} known deposits are found, and {FEWEST_COVERED} are needed to tell how far off sizes are; "
             "name more --seeds or --slides"
         )
-    rule = replace(standard, coverage_factor=coverage_factor(scores))
+    rule = replace(standard, coverage_factor=coverage_factor(sizes))
     told = {"coverage_factor": rule.coverage_factor, "covered_on": f"{found} deposits found of {described}"}
     covered = card.model_copy(update={"decision": card.decision.model_copy(update=told)})
     save_card(covered if card.tuned_sha256 is None else covered.as_tuned(), model)

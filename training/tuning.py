@@ -1,6 +1,7 @@
 """Chooses a model's decision rule on validation slides: smoothing, thresholds, and the correction of sizes."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
@@ -33,8 +34,16 @@ from nodescan.interfaces import TilePredictor
 from nodescan.overview import overview_and_tissue
 from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
-from training.discs import DiscMap, as_scores, measured_discs, sizes_follow
-from training.known_slides import KnownSlide, SlideScore, SlideScores, recall_above_itc, score_slide, summarise
+from training.discs import DiscMap, measured_discs, sizes_follow
+from training.known_slides import (
+    KnownSize,
+    KnownSlide,
+    SlideScore,
+    SlideScores,
+    recall_above_itc,
+    score_slide,
+    summarise,
+)
 from training.provenance import UNTUNED
 from training.scores import Interval
 
@@ -119,16 +128,17 @@ def tune(
         smoothing, threshold = lowest.smoothing_um, lowest.threshold
         candidates = [found[lowest] for found in by_slide]
         round_ones = measured_discs(discs, lowest, settings)
-        sized = as_scores(round_ones) if sizes_follow(round_ones) else []
+        alone = [(KnownSize(*pair),) for pair in round_ones] if sizes_follow(round_ones) else []
         for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
             kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
-            table, left = size_correction([*sized, *(score_slide(c, d) for c, d in zip(slides, kept, strict=True))])
+            found = [score_slide(c, d).sizes for c, d in zip(slides, kept, strict=True)]
+            table, left = size_correction([*alone, *found])
             unsure = max(left, LEAST_UNCERTAINTY_UM)
             rule = DecisionRule(smoothing, threshold, seed, table, unsure, coverage_factor=1.0)
             resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
             scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
-            if any(score.sized for score in scores):
-                factor = coverage_factor(scores)
+            if any(size.is_found for score in scores for size in score.sizes):
+                factor = coverage_factor(size for score in scores for size in score.sizes)
                 scores = [_expanded(score, factor) for score in scores]
                 chosen = replace(rule, coverage_factor=factor)
                 trials.append(Trial(chosen, summarise(scores), recall_above_itc(scores)))
@@ -183,14 +193,17 @@ def _size_error(trial: Trial) -> float:
     return error if np.isfinite(error) else float("inf")
 
 
-def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, float], ...], float]:
+def size_correction(slides: Iterable[Sequence[KnownSize]]) -> tuple[tuple[tuple[float, float], ...], float]:
     """(measured, true) pairs of medians, strictly increasing in both, and the spread that is left, in um.
 
     Bins with fewer than three found deposits give no pair; a pair that would break the order is left out. From fewer
     than three deposits in all no spread is told: it is an untuned model's. One that was found as part of another, as
     satellites of a macrometastasis are, tells nothing of its size.
     """
-    pairs = [(m, p) for s in scores for p, m, _ in s.sized if s.measured_um.count(m) == 1]
+    pairs = []
+    for sizes in slides:
+        times = Counter(size.measured_um for size in sizes if size.is_found)
+        pairs += [(size.measured_um, size.known_um) for size in sizes if times[size.measured_um] == 1]
     table: list[tuple[float, float]] = []
     for low, high in pairwise(KNOTS_UM):
         inside = np.array([(m, p) for m, p in pairs if low <= p < high])
@@ -207,13 +220,13 @@ def size_correction(scores: Iterable[SlideScore]) -> tuple[tuple[tuple[float, fl
     return tuple(table), round(spread, 1)
 
 
-def coverage_factor(scores: Iterable[SlideScore]) -> float:
+def coverage_factor(sizes: Iterable[KnownSize]) -> float:
     """How many standard uncertainties hold the true size of another deposit in 95 % of cases, rounded up to a tenth.
 
     The ceil(0.95 (n + 1))-th smallest of n found ones' errors (split conformal prediction: Lei et al., JASA 2018).
-    scores: with standard uncertainties. At least NORMAL_FACTOR, and that from fewer than FEWEST_COVERED deposits.
+    sizes: with standard uncertainties. At least NORMAL_FACTOR, and that from fewer than FEWEST_COVERED deposits.
     """
-    errors = sorted(abs(m - known) / um for s in scores for known, m, um in s.sized if um is not None)
+    errors = sorted(abs(size.error_um) / size.uncertainty_um for size in sizes if size.uncertainty_um is not None)
     if len(errors) < FEWEST_COVERED:
         return NORMAL_FACTOR
     rank = math.ceil(0.95 * (len(errors) + 1) - 1e-9)
@@ -221,7 +234,11 @@ def coverage_factor(scores: Iterable[SlideScore]) -> float:
 
 
 def _expanded(score: SlideScore, factor: float) -> SlideScore:
-    return replace(score, uncertainty_um=tuple(None if um is None else um * factor for um in score.uncertainty_um))
+    wider = (
+        size if size.uncertainty_um is None else replace(size, uncertainty_um=size.uncertainty_um * factor)
+        for size in score.sizes
+    )
+    return replace(score, sizes=tuple(wider))
 
 
 def _by_lowest_rule(

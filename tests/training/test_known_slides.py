@@ -31,7 +31,7 @@ from training import sound_slides
 from training.annotated_slides import annotated_slides
 from training.composite_slide import make_composite_slide
 from training.composites import MOSAIC, known_composite, linked, make_composites
-from training.known_slides import Known, KnownSlide, SlideScore, recall_above_itc, score_slide, summarise
+from training.known_slides import Known, KnownSize, KnownSlide, SlideScore, recall_above_itc, score_slide, summarise
 from training.manifest import DataSlide, read_data_manifest
 from training.mosaics import MosaicMaker
 from training.patches import PATCH_SPACING_UM, Patches
@@ -199,12 +199,13 @@ def test_a_deposit_that_touches_a_known_one_is_its_own_and_any_other_is_false() 
     score = score_slide(slide, found([*touching, shapely.Point(3000, 3000).buffer(120)]))
     assert score.truth is Metastasis.MICRO
     assert score.found is Metastasis.MICRO
-    assert score.known_um == (400, 150)
-    assert score.measured_um == (pytest.approx(300, abs=1), None)
+    large, small = score.sizes
+    assert (large.known_um, large.measured_um) == (400, pytest.approx(300, abs=1))
+    assert small == KnownSize(150)
     assert score.false_deposits == 1
     # 100 um short of the 400 planted
     for stated_um, within in ((99.0, 0.0), (101.0, 1.0)):
-        said = replace(score, uncertainty_um=(stated_um, None))
+        said = replace(score, sizes=(replace(large, uncertainty_um=stated_um), small))
         assert summarise([said]).size_within.value == within
 
 
@@ -214,10 +215,10 @@ def test_a_missed_deposit_may_lie_at_a_place_that_the_page_names() -> None:
     slide = KnownSlide("s", Path("s.tif"), tuple(map(Known.of_truth, discs)))
     places = [Detection(0.8, 1000.0, 1000.0), Detection(0.7, 2000.0, 1099.0), Detection(0.6, 3000.0, 1101.0)]
     score = score_slide(slide, found([shapely.Point(1000, 1000).buffer(40)]), places=places)
-    assert score.named == (None, True, False)
+    assert [size.named for size in score.sizes] == [None, True, False]
     assert summarise([score]).missed_named.value == 0.5
     unasked = score_slide(slide, [])
-    assert unasked.named == (None, None, None)
+    assert [size.named for size in unasked.sizes] == [None, None, None]
     assert np.isnan(summarise([unasked]).missed_named.value)
 
 
@@ -235,12 +236,12 @@ def test_every_figure_of_six_slides_by_hand() -> None:
     none, itc, micro, macro = Metastasis
     found = summarise(
         [
-            SlideScore(none, none, (), (), (), 0),
-            SlideScore(none, itc, (), (), (), 2),
-            SlideScore(itc, itc, (100,), (130,), (20,), 0, (None,)),
-            SlideScore(micro, micro, (400, 300), (440, 290), (50, 5), 1, (None, None)),
-            SlideScore(macro, macro, (3000,), (2100,), (900,), 0, (None,)),
-            SlideScore(micro, none, (500,), (None,), (None,), 0, (True,)),
+            SlideScore(none, none),
+            SlideScore(none, itc, false_deposits=2),
+            SlideScore(itc, itc, (KnownSize(100, 130, 20),)),
+            SlideScore(micro, micro, (KnownSize(400, 440, 50), KnownSize(300, 290, 5)), false_deposits=1),
+            SlideScore(macro, macro, (KnownSize(3000, 2100, 900),)),
+            SlideScore(micro, none, (KnownSize(500, named=True),)),
         ]
     )
     assert found.kappa.value == pytest.approx(1 - 5 / (86 / 6))
@@ -254,14 +255,15 @@ def test_every_figure_of_six_slides_by_hand() -> None:
 
 def test_recall_above_isolated_tumour_cells_leaves_these_out() -> None:
     """Of 0.1, 0.2, 0.3 and 3 mm, of which 0.2 and 0.3 were missed: 0.2 mm is not above 0.2 mm."""
-    score = SlideScore(*[Metastasis.MACRO] * 2, (3000, 300, 200, 100), (2900, None, None, 90), (9, None, None, 9), 0)
+    sizes = KnownSize(3000, 2900, 9), KnownSize(300), KnownSize(200), KnownSize(100, 90, 9)
+    score = SlideScore(Metastasis.MACRO, Metastasis.MACRO, sizes)
     assert recall_above_itc([score]) == as_interval(share_of(1, 2))
     assert summarise([score]).recall_itc == as_interval(share_of(1, 2))
 
 
 def test_figures_of_slides_without_deposits_are_no_numbers() -> None:
     """No recall, no error: neither 0 nor 1."""
-    found = summarise([SlideScore(Metastasis.NONE, Metastasis.NONE, (), (), (), 0)] * 2)
+    found = summarise([SlideScore(Metastasis.NONE, Metastasis.NONE)] * 2)
     empty = (found.kappa.value, found.recall_micro.value, found.size_error_large, found.size_error_small_um)
     assert np.isnan(empty).all()
     assert np.isnan(found.size_within.value)

@@ -22,7 +22,7 @@ from training import model_card
 from training.card_commands import RECIPE as RELEASED
 from training.card_commands import model_card_command
 from training.discs import DiscBias
-from training.known_slides import SlideScore, summarise
+from training.known_slides import KnownSize, SlideScore, summarise
 from training.mask_evaluation import MaskScores
 from training.model_card import (
     CardSources,
@@ -50,7 +50,7 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 RECIPE = [recipe_part(CONFIGS / name) for name in ("pcam.yaml", "pcam-second.yaml")]
 
 
-SCORES = [SlideScore(MICRO, MICRO, (500.0,), (520.0,), (30.0,), 1), SlideScore(NONE, NONE, (), (), (), 0)]
+SCORES = [SlideScore(MICRO, MICRO, (KnownSize(500.0, 520.0, 30.0),), false_deposits=1), SlideScore(NONE, NONE)]
 
 
 def composites() -> dict[str, object]:

@@ -18,12 +18,13 @@ from tests.test_measurement import png_header
 from tests.training.fitting import OFF
 from tests.training.made_patches import as_zip, hdf5_pair, png, unzipped, zip_of
 from training.augment import augmented, context_swapped
+from training.known_slides import KnownSize
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import calibrated, evaluate_patches, patch_probabilities, scores_of
 from training.patches import Patches, centred, read_patches
 from training.scores import Interval, bootstrap, calibration_error, specificity_at
 from training.telling import flat
-from training.tuning import SlideScore, size_correction
+from training.tuning import size_correction
 
 NORMAL, TUMOUR = (200, 120, 180), (110, 60, 150)
 
@@ -411,8 +412,7 @@ def test_intervals_are_those_that_were_published() -> None:
 def test_a_size_correction_takes_out_a_constant_excess() -> None:
     """Discs that all measure 30 um too long are corrected by 30 um, beyond the largest bin too."""
     sizes = [80, 90, 100, 400, 500, 600, 900, 1000, 1100]
-    scores = [SlideScore(1, 1, (size,), (size + 30.0,), (None,), 0) for size in sizes]
-    table, left = size_correction(scores)
+    table, left = size_correction([[KnownSize(size, size + 30.0)] for size in sizes])
     assert [round(measured - true, 6) for measured, true in table] == [30.0] * 2
     assert left == 0
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from nodescan.config import load_config
-from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
@@ -17,8 +16,8 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.bootstrap import share_of
 from nodescan.imaging.segmentation import find_deposits
 from training import tuning
-from training.discs import as_scores, found_from_um, sizes_follow
-from training.known_slides import Known, KnownSlide, SlideScore, SlideScores, score_slide, summarise
+from training.discs import found_from_um, sizes_follow
+from training.known_slides import Known, KnownSize, KnownSlide, SlideScores, score_slide, summarise
 from training.provenance import UNTUNED
 from training.scores import Interval, as_interval
 from training.tuning import Trial, coverage_factor, size_correction, steadiest, tune
@@ -143,8 +142,7 @@ def test_from_which_size_on_every_disc_is_found(missed: tuple[float, ...], found
 
 def test_pairs_of_the_correction_rise_after_rounding_too() -> None:
     """Lengths that differ by less than is written on the card make no second pair."""
-    scores = as_scores([(100.0, 694.13)] * 3 + [(150.0, 694.14)] * 3)
-    table, _ = size_correction(scores)
+    table, _ = size_correction([[KnownSize(100.0, 694.13)]] * 3 + [[KnownSize(150.0, 694.14)]] * 3)
     assert table == ((694.1, 100.0),)
 
 
@@ -176,14 +174,14 @@ def test_a_rule_that_finds_nothing_is_not_among_those_to_choose_from() -> None:
 @pytest.mark.parametrize(("lengths", "spread"), [((), 25.0), ((210.0, 190.0), 25.0), ((210.0, 190.0, 230.0), 14.8)])
 def test_a_spread_is_told_from_three_deposits_on(lengths: tuple[float, ...], spread: float) -> None:
     """Of none it was 0.0 um: sizes without any uncertainty from a model that nothing is known of."""
-    _, left = size_correction(as_scores([(200.0 * (1 + 9 * n), 200.0 * 9 * n + um) for n, um in enumerate(lengths)]))
+    sizes = [[KnownSize(200.0 * (1 + 9 * n), 200.0 * 9 * n + um)] for n, um in enumerate(lengths)]
+    _, left = size_correction(sizes)
     assert left == spread
 
 
-def one_off_by(errors_in_standard: Iterable[float]) -> list[SlideScore]:
+def one_off_by(errors_in_standard: Iterable[float]) -> list[KnownSize]:
     """Found deposits of 500 um with a standard uncertainty of 10 um."""
-    macro = Metastasis.MICRO, Metastasis.MICRO
-    return [SlideScore(*macro, (500.0,), (500.0 + 10 * error,), (10.0,), 0) for error in errors_in_standard]
+    return [KnownSize(500.0, 500.0 + 10 * error, 10.0) for error in errors_in_standard]
 
 
 def test_the_coverage_factor_holds_95_percent_of_the_found_deposits() -> None:
@@ -194,8 +192,7 @@ def test_the_coverage_factor_holds_95_percent_of_the_found_deposits() -> None:
     assert factor == pytest.approx(3.1)
     assert coverage_factor(one_off_by(np.linspace(-1.0, 1.0, 30))) == 2.0
     assert coverage_factor(one_off_by([9.0] * 38)) == 2.0
-    missed = SlideScore(Metastasis.MICRO, Metastasis.NONE, (500.0,), (None,), (None,), 0)
-    assert coverage_factor([*one_off_by([9.0] * 38), missed]) == 2.0
+    assert coverage_factor([*one_off_by([9.0] * 38), KnownSize(500.0)]) == 2.0
     assert coverage_factor(one_off_by([9.0] * 38 + [30.0])) == 9.0
 
 
@@ -212,7 +209,7 @@ def test_a_tuned_rule_s_uncertainty_is_a_scan_s() -> None:
     score = score_slide(slides[0], find_deposits(maps[0], best.rule, settings))
     within = [score_slide(s, find_deposits(maps[0], best.rule, settings)) for s in slides]
     assert summarise(within).size_within.value == best.scores.size_within.value
-    assert score.uncertainty_um[0] is not None
+    assert score.sizes[0].uncertainty_um is not None
 
 
 def disc_map(inside: float) -> ProbabilityMap:
