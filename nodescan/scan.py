@@ -25,7 +25,7 @@ from nodescan.close_ups import begin_close_ups
 from nodescan.counting import counted
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, NOT_WHOLE, Flag, codes_of
-from nodescan.domain.maps import TissueMask
+from nodescan.domain.maps import NotExamined, TissueMask
 from nodescan.domain.report import Provenance, SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import conclude, deposit_flags
@@ -115,7 +115,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
     judged = _judged(finding.flags)
     whole = not codes_of(finding.flags) & NOT_WHOLE
     looked = finding.examination
-    examined = looked.share_of(looked.probability.examined)
+    examined = looked.examined_share
     scored = judged and examined > 0
     verdict = conclude(
         finding.deposits,
@@ -133,7 +133,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
         tumour_probability=max((d.confidence for d in finding.detections), default=0.0) if scored else None,
         tissue_area_mm2=finding.tissue.area_um2 / 1e6,
         examined_fraction=examined,
-        unread_fraction=looked.share_of(looked.unread),
+        unread_fraction=looked.share_of(NotExamined.UNREAD),
         flags=finding.flags,
         info=slide.info,
         analysis_spacing=looked.frame_spacing,

@@ -11,7 +11,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
-from nodescan.domain.maps import Picture, TissueMask
+from nodescan.domain.maps import NotExamined, Picture, TissueMask
 from nodescan.domain.naming import few
 from nodescan.domain.report import ModelIdentity, Untuned
 from nodescan.domain.verdict import class_found, waist_flags, whole_flags
@@ -57,36 +57,37 @@ def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:
     return tuple(flag for flag, where in ((cut, tissue.cut), (ink, tissue.inked)) if where is not None)
 
 
-def examination_flags(examination: Examination) -> tuple[Flag, ...]:
-    """What was not examined and why, and a network that answers the same everywhere."""
-    blurred = Flag("out_of_focus", "is out of focus and counts as not examined; scan it again.")
-    unread = Flag("unread_tissue", "was not examined: it could not be read from the file, or was never scanned.")
-    hidden = Flag(
+_NOT_EXAMINED = {
+    NotExamined.BLURRED: Flag("out_of_focus", "is out of focus and counts as not examined; scan it again."),
+    NotExamined.UNREAD: Flag(
+        "unread_tissue",
+        "was not examined: it could not be read from the file, or was never scanned.",
+    ),
+    NotExamined.HIDDEN: Flag(
         "tissue_under_ink",
         "lies under pen marks, or is as dark (pigment, folds), and was not examined: clean the slide and scan it "
         "again, or look at it under the microscope.",
-    )
-    pale = Flag(
+    ),
+    NotExamined.PALE: Flag(
         "too_pale",
         "is far too pale for the network (faded, hardly stained or overexposed) and was not examined: look at it "
         "under the microscope, or stain or scan it again.",
-    )
-    faulty = Flag(
+    ),
+    NotExamined.FAULTY: Flag(
         "badly_scanned",
         "is far too dark to be judged (underexposed, or too thick), or was scanned as one line of pixels again and "
         "again, and was not examined: scan it again, or look at it under the microscope.",
-    )
-    shares = (
-        (blurred, examination.share_of(examination.blurred)),
-        (unread, examination.share_of(examination.unread)),
-        (hidden, examination.share_of(examination.hidden)),
-        (pale, examination.share_of(examination.pale)),
-        (faulty, examination.share_of(examination.faulty)),
-    )
+    ),
+}
+"""The flag of each reason, but for how much of the tissue it is; in the order in which a report lists them."""
+
+
+def examination_flags(examination: Examination) -> tuple[Flag, ...]:
+    """What was not examined and why, and a network that answers the same everywhere."""
     flags = [
         replace(flag, message=f"{two_digits(100 * share)} % of the tissue {flag.message}")
-        for flag, share in shares
-        if share > 0
+        for reason, flag in _NOT_EXAMINED.items()
+        if (share := examination.share_of(reason)) > 0
     ]
     if is_constant(examination.probability):
         text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."

@@ -150,7 +150,7 @@ def flags(
     seen = wanted if examined else none
     answers = ProbabilityMap(np.zeros(GRID.map_shape, np.float32), seen, ANALYSED.scaled(16))
     stain = np.zeros((*GRID.map_shape, 2), np.float16)
-    return tell(Examination(answers, ANALYSED, wanted, none, none, none, none, none, stain, "float32")), slide
+    return tell(Examination(answers, ANALYSED, wanted, none.astype(np.uint8), stain, "float32")), slide
 
 
 @pytest.mark.parametrize(("row", "column"), [(3, 7), (4, 4), (5, 0)])

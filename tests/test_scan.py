@@ -14,7 +14,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.domain.maps import NotExamined, ProbabilityMap, TissueMask
 from nodescan.domain.report import Provenance, SlideReport, Status, Untuned
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
@@ -134,10 +134,10 @@ def concluded(missing: int) -> SlideReport:
     wanted = np.ones((200, 200), np.bool_)
     unread = np.zeros_like(wanted)
     unread.flat[:missing] = True
-    nothing, cell = np.zeros_like(wanted), SPACING.scaled(16)
+    cell = SPACING.scaled(16)
     map_ = ProbabilityMap(np.zeros(wanted.shape, np.float32), ~unread, cell)
-    stain = np.zeros((*nothing.shape, 2), dtype=np.float16)
-    looked = Examination(map_, SPACING, wanted, nothing, unread, nothing, nothing, nothing, stain, "float32")
+    stain = np.zeros((*wanted.shape, 2), dtype=np.float16)
+    looked = Examination(map_, SPACING, wanted, unread * np.uint8(NotExamined.UNREAD), stain, "float32")
     finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
     provenance = Provenance({}, "", "f" * 64, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
     return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor(), provenance)
@@ -327,8 +327,8 @@ def test_a_cell_that_ink_hides_for_the_most_part_is_not_examined(pixels: int, ex
     looked = examine(slide, survey, predictor=predictor, settings=load_config().settings, progress=Viewer())
     assert looked.wanted[20:22, 20:22].all()
     assert looked.probability.examined[20:22, 20:22].tolist() == [[True, examined], [True, True]]
-    assert looked.share_of(looked.hidden) == (0 if examined else 0.25)
-    assert looked.share_of(looked.unread) == looked.share_of(looked.blurred) == 0
+    assert looked.share_of(NotExamined.HIDDEN) == (0 if examined else 0.25)
+    assert looked.share_of(NotExamined.UNREAD) == looked.share_of(NotExamined.BLURRED) == 0
 
 
 def test_ink_on_glass_hides_nothing() -> None:
@@ -398,7 +398,7 @@ def test_deposits_that_are_cut_off_are_all_counted() -> None:
     nothing, spacing = np.zeros((4, 4), np.bool_), Spacing.square(1.0)
     map_ = ProbabilityMap(np.zeros((4, 4), np.float32), nothing, spacing)
     stain = np.zeros((*nothing.shape, 2), dtype=np.float16)
-    looked = Examination(map_, spacing, nothing, nothing, nothing, nothing, nothing, nothing, stain, "float32")
+    looked = Examination(map_, spacing, nothing, nothing.astype(np.uint8), stain, "float32")
     cut = CutOff(by_unexamined=tuple(range(1, 11)), by_edge=(3,))
     flags = edge_and_glass_flags((), cut, looked, TissueMask(nothing, spacing), rule=ColourPredictor.decision)
     assert [flag.message for flag in flags] == [

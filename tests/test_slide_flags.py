@@ -12,7 +12,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
-from nodescan.domain.maps import ProbabilityMap, TissueMask
+from nodescan.domain.maps import NotExamined, ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination
 from nodescan.imaging.segmentation import find_deposits
@@ -26,31 +26,29 @@ RULE = DecisionRule(40.0, 0.5, 0.6, (), 5.0)
 
 
 def examined(map_: ProbabilityMap) -> Examination:
-    nothing = np.zeros_like(map_.examined)
-    stain = np.zeros((*nothing.shape, 2), dtype=np.float16)
-    return Examination(
-        map_, Spacing.square(1.0), map_.examined, nothing, nothing, nothing, nothing, nothing, stain, "float32"
-    )
+    no_reasons = np.zeros(map_.examined.shape, np.uint8)
+    stain = np.zeros((*no_reasons.shape, 2), dtype=np.float16)
+    return Examination(map_, Spacing.square(1.0), map_.examined, no_reasons, stain, "float32")
 
 
 @pytest.mark.parametrize(
-    ("why", "code"),
+    ("reason", "code"),
     [
-        ("blurred", "out_of_focus"),
-        ("unread", "unread_tissue"),
-        ("hidden", "tissue_under_ink"),
-        ("pale", "too_pale"),
-        ("faulty", "badly_scanned"),
+        (NotExamined.BLURRED, "out_of_focus"),
+        (NotExamined.UNREAD, "unread_tissue"),
+        (NotExamined.HIDDEN, "tissue_under_ink"),
+        (NotExamined.PALE, "too_pale"),
+        (NotExamined.FAULTY, "badly_scanned"),
     ],
 )
-def test_tissue_that_was_not_examined_is_told_with_its_share(why: str, code: str) -> None:
+def test_tissue_that_was_not_examined_is_told_with_its_share(reason: NotExamined, code: str) -> None:
     """From a single cell on, since one makes the slide incomplete; all of it is 100 %, not 1e+02."""
     answers = np.linspace(0, 1, 40_000, dtype=np.float32).reshape(200, 200)
     whole = examined(ProbabilityMap(answers, np.ones(answers.shape, np.bool_), SPACING))
     assert examination_flags(whole) == ()
     for cells, share in ((1, "0.0025"), (180, "0.45"), (4_920, "12"), (40_000, "100")):
         left_out = (np.arange(40_000) < cells).reshape(answers.shape)
-        (flag,) = examination_flags(replace(whole, **{why: left_out}))
+        (flag,) = examination_flags(replace(whole, reasons=left_out * np.uint8(reason)))
         assert (flag.code, flag.message.split(" % of the tissue ")[0]) == (code, share)
 
 

@@ -1,11 +1,7 @@
 """The commands of python -m training that make a model, choose its decision, and judge its answers."""
 
 import json
-import shutil
-import tempfile
-from dataclasses import replace
-from enum import StrEnum
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Annotated
@@ -13,32 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.errors import UsageError
-from training.options import TILES512_SPACING_UM, WORK, Json, Model, Seeds, Slides, Tool, Work
+from training.options import TILES512_SPACING_UM, WORK, Json, Model, Seeds, Slides, Tool, Tuned, Work
 from training.telling import flat, seed_range, tell
 
 if TYPE_CHECKING:
-    from nodescan.domain.decision import DecisionRule
-    from nodescan.inference.lanes import Precision
     from nodescan.interfaces import TilePredictor
-    from training.known_slides import KnownSize, KnownSlide
+    from training.known_slides import KnownSlide
 
 _SEEDS, _SLIDES, _SPLIT = "1-60", "*", "valid"
 """Of tune, where they aren't given."""
-
-
-_PHANTOMS_MISSED = (
-    "phantoms: missed, or taken for tumour as a whole, by every rule that these slides can't tell from the best; no "
-    "slide will be complete (model_not_tuned). Begin with a network that knows phantoms (--model.init_from pcam-p4m) "
-    "and fit fewer steps, or at a lower --model.learning_rate, or teach it phantoms (plan.phantom_share); then "
-    "export and tune it"
-)
-
-
-class Tuned(StrEnum):
-    """What `tune --only` takes: a part of what it chooses."""
-
-    DECISION = "decision"
-    UNCERTAINTY = "uncertainty"
 
 
 def add_model_commands(app: typer.Typer) -> None:
@@ -96,12 +75,8 @@ def tune_command(
 ) -> None:
     """Choose ranges for int8, thresholds and size correction on slides whose deposits are known, and write them on the
     model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
-    from nodescan.inference.card import CARD_FILE, checked_weights, load_card, save_card
-    from nodescan.whole_files import write_beside
-    from training.discs import check_phantoms_fit
-    from training.eight_bits import with_ranges
+    from training.card_tuning import rewrite_card
     from training.manifest import SPLITS
-    from training.provenance import check_kept
 
     if (patches is None) == (manifest is None):
         raise UsageError("tune needs slides whose deposits are known: --patches ZIP, or --manifest CSV with --data DIR")
@@ -115,125 +90,13 @@ def tune_command(
         if split not in SPLITS:
             raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
         source = partial(_outlined, manifest, data, slides, split)
-    card = load_card(model)
-    begun_with = (model / CARD_FILE).read_bytes()
-    check_kept(card, model, part=only)
-    checked_weights(card, model)  # before the slides, which take an hour
-    if only is not Tuned.UNCERTAINTY:
-        check_phantoms_fit(card.spacing_um)
-    known, described = source()
-    _check_unchanged(model / CARD_FILE, begun_with)
-    with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
-        draft = Path(shutil.copytree(model, Path(folder) / "model"))
-        if only is None:
-            if patches is not None:
-                _calibrate(draft, patches)
-            save_card(with_ranges(draft, [slide.path for slide in known]), draft)
-        if only is Tuned.UNCERTAINTY:
-            said = _cover(draft, known, described, work)
-        else:
-            said = _choose(draft, known, described, work, precision="auto" if only is None else "float32")
-        _check_unchanged(model / CARD_FILE, begun_with)
-        write_beside(model / CARD_FILE, (draft / CARD_FILE).read_bytes())  # all of it or nothing
-    typer.echo(f"{model}: {said}")
-
-
-def _check_unchanged(card: Path, begun_with: bytes) -> None:
-    """Raises UsageError where the file of a card isn't what tuning began with, an hour ago: its edit would be lost."""
-    if card.read_bytes() != begun_with:
-        raise UsageError(f"{card} was changed while the model was tuned, and is left as it is now; tune it again")
+    typer.echo(f"{model}: {rewrite_card(model, source, only, patches, work)}")
 
 
 def _refuse(source: str, given: dict[str, bool]) -> None:
     """Raises UsageError for an option that is given and bears on another source of slides: it would be ignored."""
     for option in (name for name, is_given in given.items() if is_given):
         raise UsageError(f"{option} has no meaning with {source}; leave it out")
-
-
-def _calibrate(model: Path, patches: Path) -> None:
-    """Write the temperature on the card of a model."""
-    from nodescan.inference.card import load_card, save_card
-    from nodescan.inference.predictor import open_predictor
-    from training.patch_evaluation import calibrated
-    from training.patches import read_patches
-
-    reference = open_predictor(model, precision="float32")
-    save_card(calibrated(load_card(model), reference, read_patches([patches])), model)
-
-
-def _choose(
-    model: Path, known: "list[KnownSlide]", described: str, work: Path, *, precision: "Precision"
-) -> "DecisionRule":
-    """Write the decision on the card of a model; returns it. precision: "auto" answers fast and unguarded."""
-    from pydantic import ValidationError
-
-    from nodescan.config import load_config
-    from nodescan.inference.card import Decision, load_card, save_card
-    from nodescan.inference.predictor import open_predictor
-    from training.discs import DISC_SEEDS_TUNED, disc_maps, found_from_um, measured_discs, thin_maps
-    from training.tuning import probability_map, steadiest, tune
-
-    card = load_card(model)
-    predictor = open_predictor(model, precision=precision, rough=precision == "auto")
-    maps = []
-    for number, slide in enumerate(known, start=1):
-        maps.append(probability_map(slide.path, predictor, cache=work / "tuning-maps"))
-        typer.echo(f"{number}/{len(known)} {slide.name}: {slide.label.word}, examined")
-    discs = disc_maps(predictor, DISC_SEEDS_TUNED)
-    settings = load_config(None).settings.segmentation
-    trials = tune(known, maps, settings, discs=discs)
-    for trial in trials[:10]:
-        typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
-    planted = [*discs, *thin_maps(predictor, DISC_SEEDS_TUNED)]
-    found_from_of = cache(lambda rule: found_from_um(measured_discs(planted, rule, settings)))
-    best = steadiest(trials, sees_phantoms=lambda rule: found_from_of(rule) is not None).rule
-    chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
-    found_from = found_from_of(best)
-    if found_from is None:
-        typer.echo(_PHANTOMS_MISSED)
-    try:
-        decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
-    except ValidationError as error:
-        why = error.errors()[0]["msg"]
-        raise UsageError(
-            f"{model}: what was chosen can't stand on a card ({why}); tune on other --slides, or with --patches"
-        ) from error
-    save_card(card.model_copy(update={"decision": decision}).as_tuned(), model)
-    return best
-
-
-def _cover(model: Path, known: "list[KnownSlide]", described: str, work: Path) -> "DecisionRule":
-    """Write the coverage factor that a scan's sizes of known deposits ask for on the card of a model; returns the rule.
-
-    Raises UsageError where too few are found.
-    """
-    from nodescan.config import load_config
-    from nodescan.imaging.segmentation import find_deposits
-    from nodescan.inference.card import load_card, save_card
-    from nodescan.inference.slots import open_in_slot
-    from training.known_slides import score_slide
-    from training.tuning import FEWEST_COVERED, coverage_factor, probability_map
-
-    card = load_card(model)
-    predictor, _ = open_in_slot(model, device="auto", slot=0)  # as a scan opens it
-    standard = replace(card.decision.rule(), coverage_factor=1.0)
-    settings = load_config(None).settings.segmentation
-    sizes: list[KnownSize] = []
-    for slide in (slide for slide in known if slide.deposits):
-        map_ = probability_map(slide.path, predictor, cache=work / "maps")
-        sizes += score_slide(slide, find_deposits(map_, standard, settings)).sizes
-        typer.echo(f"{slide.name}: {slide.label.word}, examined")
-    found = sum(size.is_found for size in sizes)
-    if found < FEWEST_COVERED:
-        raise UsageError(
-            f"{found} known deposits are found, and {FEWEST_COVERED} are needed to tell how far off sizes are; "
-            "name more --seeds or --slides"
-        )
-    rule = replace(standard, coverage_factor=coverage_factor(sizes))
-    told = {"coverage_factor": rule.coverage_factor, "covered_on": f"{found} deposits found of {described}"}
-    covered = card.model_copy(update={"decision": card.decision.model_copy(update=told)})
-    save_card(covered if card.tuned_sha256 is None else covered.as_tuned(), model)
-    return rule
 
 
 def evaluate_patches_command(

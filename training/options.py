@@ -1,5 +1,6 @@
 """The options that several commands of python -m training share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -23,3 +24,10 @@ WORK = Path("runs/composites")
 
 LIGHTNING = ("fit", "validate")
 """Commands that aren't ours but LightningCLI's, with options of their own."""
+
+
+class Tuned(StrEnum):
+    """What `tune --only` takes: a part of what it chooses."""
+
+    DECISION = "decision"
+    UNCERTAINTY = "uncertainty"

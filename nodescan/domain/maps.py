@@ -1,6 +1,7 @@
 """Maps over the analysis frame: what is tissue, what was examined, how probable tumour is there."""
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,19 @@ class TissueMask:
         """Area left out for `reason`, 0 where there is none."""
         pixels = sum(int(np.count_nonzero(mask)) for name, mask in self.excluded if name == reason)
         return SquareMicrometers(pixels * self.spacing.pixel_area_um2)
+
+
+class NotExamined(IntEnum):
+    """Why a cell of tissue wasn't examined, one reason a cell: a lower number goes before a higher one."""
+
+    HIDDEN = 1
+    """By ink, or by what is as dark."""
+    UNREAD = 2
+    """The file can't be read there, or holds no data."""
+    BLURRED = 3
+    PALE = 4
+    FAULTY = 5
+    """Too dark, or lines that repeat one another."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
 from nodescan.examination.guard import Reference, Settled, settled
@@ -22,9 +22,9 @@ from nodescan.scan_settings import ScanSettings
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What the network said of the tissue. wanted, blurred, unread, hidden, pale, faulty : bool (H, W) on the map's
-    cells.
+    """What the network said of the tissue. wanted : bool (H, W), the map's cells that touch tissue.
 
+    reasons : uint8 (H, W), the NotExamined of wanted cells that weren't examined, 0 elsewhere.
     stain : float16 (H, W, 2), how much of a cell is stained, and how much dark, also of cells that aren't wanted.
     frame_spacing: of the pixels that it was shown, where the map's own is of its cells.
     precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
@@ -33,11 +33,7 @@ class Examination:
     probability: ProbabilityMap
     frame_spacing: Spacing
     wanted: NDArray[np.bool_]
-    blurred: NDArray[np.bool_]
-    unread: NDArray[np.bool_]
-    hidden: NDArray[np.bool_]
-    pale: NDArray[np.bool_]
-    faulty: NDArray[np.bool_]
+    reasons: NDArray[np.uint8]
     stain: NDArray[np.float16]
     precision: str
 
@@ -45,10 +41,18 @@ class Examination:
     def complete(self) -> bool:
         return bool(self.probability.examined[self.wanted].all())
 
-    def share_of(self, mask: NDArray[np.bool_]) -> float:
-        """How much of the tissue lies in `mask`, one of the above; 0 where there is none."""
+    @property
+    def examined_share(self) -> float:
+        """How much of the tissue was examined; 0 where there is none."""
+        return self._share(self.probability.examined & self.wanted)
+
+    def share_of(self, reason: NotExamined) -> float:
+        """How much of the tissue wasn't examined for this reason; 0 where there is no tissue."""
+        return self._share(self.reasons == reason)
+
+    def _share(self, cells: NDArray[np.bool_]) -> float:
         wanted = int(np.count_nonzero(self.wanted))
-        return int(np.count_nonzero(mask & self.wanted)) / wanted if wanted else 0.0
+        return int(np.count_nonzero(cells)) / wanted if wanted else 0.0
 
 
 def examine(
@@ -60,9 +64,8 @@ def examine(
     too pale or too badly scanned to judge, is not examined. Where a predictor's answers may be a little off, its
     reference answers again whatever could bear on a finding; see guard.settled.
     """
-    hidden = _hidden_cells(survey)
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
-    looks = _Looks(slide, survey, hidden, settings, progress)
+    looks = _Looks(slide, survey, _hidden_cells(survey), settings, progress)
     if isinstance(predictor, ApproximatePredictor):
         found = looks.guarded(predictor)
     else:
@@ -72,12 +75,8 @@ def examine(
         probability=shown.probability,
         frame_spacing=survey.spacing,
         wanted=survey.wanted,
-        blurred=shown.blurred,
-        unread=shown.unread,
-        hidden=hidden,
-        pale=shown.pale,
-        faulty=shown.faulty,
-        stain=shown.stain[..., :2],
+        reasons=shown.reasons,
+        stain=shown.stain,
         precision=found.precision,
     )
 
@@ -86,7 +85,7 @@ def examine(
 class _Looks:
     """Shows a slide to networks: all planned tiles, or again the tiles that answer some of the cells.
 
-    hidden : bool (H, W), see Examination. Of tiles shown again progress gets signs of life, but no count.
+    hidden : bool (H, W), the cells that ink hides. Of tiles shown again progress gets signs of life, but no count.
     """
 
     slide: Slide
@@ -113,8 +112,8 @@ class _Looks:
         seen = self.survey.wanted & ~self.hidden & ~missing & ~shown.unread
         quality = self.settings.quality
         pale = pale_cells(shown.stain, seen, spacing, quality.pale)
-        dark = dark_cells(shown.stain[..., 2], seen, spacing, quality.faults)
-        return shown.without(missing, hidden=self.hidden, pale=pale, dark=dark)
+        dark = dark_cells(shown.light, seen, spacing, quality.faults)
+        return shown.judged(pale=pale, dark=dark, missing=missing, hidden=self.hidden)
 
     def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> Shown:
         """What the reference says of cells, bool (H, W), and of some beside them."""

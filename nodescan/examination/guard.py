@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import Shown
 from nodescan.imaging.certain import PlaceUm, certain_deposits, ends_of
@@ -203,6 +203,5 @@ def _replaced(first: Shown, asked: NDArray[np.bool_], redone: Shown) -> tuple[Sh
     map_, new = first.probability, redone.probability
     lost = asked & redone.unread & map_.examined
     again = new.examined & map_.examined
-    values = np.where(again, new.values, np.where(lost, np.float32(0), map_.values))
-    kept = replace(map_, values=values, examined=map_.examined & ~lost)
-    return replace(first, probability=kept, unread=first.unread | lost), again
+    kept = replace(map_, values=np.where(again, new.values, map_.values))
+    return replace(first, probability=kept).without(lost, NotExamined.UNREAD), again

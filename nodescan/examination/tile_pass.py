@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.maps import Glass, ProbabilityMap
+from nodescan.domain.maps import Glass, NotExamined, ProbabilityMap
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination.damaged_tiles import MOST_DAMAGED, read_damaged
 from nodescan.examination.survey import Survey
@@ -37,63 +37,64 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the network said of some tiles. blurred, unread, pale, faulty : bool (H, W) on the map's cells.
+    """What the network said of some tiles, and what their pixels are like, on the map's cells.
 
+    reasons : uint8 (H, W), the NotExamined of cells that weren't examined; 0 where they were, and where none is wanted.
     blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing.py.
-    stain : float16 (H, W, 3), how much of a cell is stained, how much is dark, and how much is light; see
-    imaging/paleness.py and scan_faults.py, which says what is faulty, too.
+    stain : float16 (H, W, 2), how much of a cell is stained, and how much is dark; see imaging/paleness.py.
+    light : float16 (H, W), how much of it is light; see imaging/scan_faults.py.
     """
 
     probability: ProbabilityMap
-    blurred: NDArray[np.bool_]
-    unread: NDArray[np.bool_]
+    reasons: NDArray[np.uint8]
     blank: NDArray[np.uint8]
     stain: NDArray[np.float16]
-    pale: NDArray[np.bool_]
-    faulty: NDArray[np.bool_]
+    light: NDArray[np.float16]
+
+    @property
+    def unread(self) -> NDArray[np.bool_]:
+        return self.reasons == NotExamined.UNREAD
 
     def completed(self, other: "Shown") -> "Shown":
         """With the answers of `other` in cells that weren't examined here; all else stays."""
         one, two = self.probability, other.probability
         values = np.where(one.examined, one.values, two.values)
         probability = replace(one, values=values, examined=one.examined | two.examined)
-        return replace(self, probability=probability, unread=self.unread & ~two.examined)
+        return replace(self, probability=probability, reasons=np.where(two.examined, np.uint8(0), self.reasons))
 
-    def without(
+    def judged(
         self,
-        missing: NDArray[np.bool_],
         *,
-        hidden: NDArray[np.bool_],
         pale: NDArray[np.bool_],
         dark: NDArray[np.bool_],
+        missing: NDArray[np.bool_],
+        hidden: NDArray[np.bool_],
     ) -> "Shown":
-        """With missing cells counted as unread, and hidden, pale and dark ones as not examined; all bool (H, W)."""
-        if not missing.any() and not hidden.any() and not pale.any() and not dark.any():
-            return self
+        """Without cells that are too pale or too dark, that the file lacks, and that ink hides; each bool (H, W)."""
+        looked_at = self.without(pale & self.probability.examined, NotExamined.PALE).without(dark, NotExamined.FAULTY)
+        return looked_at.without(missing, NotExamined.UNREAD).without(hidden, NotExamined.HIDDEN)
+
+    def without(self, cells: NDArray[np.bool_], reason: NotExamined) -> "Shown":
+        """With these cells, bool (H, W), not examined for this reason, unless they aren't for a stronger one."""
         map_ = self.probability
-        seen = ~missing & ~hidden
-        pale = pale & map_.examined & seen
-        faulty = (self.faulty | (dark & map_.examined & ~pale)) & seen
-        examined = map_.examined & seen & ~pale & ~faulty
-        kept = replace(map_, values=np.where(examined, map_.values, np.float32(0)), examined=examined)
-        unread = self.unread | (missing & (map_.examined | self.blurred | self.faulty))
-        return replace(
-            self, probability=kept, blurred=self.blurred & seen, unread=unread & ~hidden, pale=pale, faulty=faulty
-        )
+        lost = cells & (map_.examined | (self.reasons > reason))
+        if not lost.any():
+            return self
+        values = np.where(lost, np.float32(0), map_.values)
+        probability = replace(map_, values=values, examined=map_.examined & ~lost)
+        return replace(self, probability=probability, reasons=np.where(lost, np.uint8(reason), self.reasons))
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A tile as read and, (cells, cells), what of its core is out of focus or shows stuck lines (bool), what is blank
-    (uint8), and what saw damage (bool); stain : float16 (cells, cells, 3), as Shown's."""
+    """A tile as read and, (cells, cells) of its core, what couldn't be examined and why, and what else Shown tells."""
 
     tile: Tile
     pixels: NDArray[np.uint8]
-    blur: NDArray[np.bool_]
-    stuck: NDArray[np.bool_]
+    reasons: NDArray[np.uint8]
     blank: NDArray[np.uint8]
     stain: NDArray[np.float16]
-    lost: NDArray[np.bool_]
+    light: NDArray[np.float16]
 
 
 def show(
@@ -117,16 +118,10 @@ def show(
         parted = [] if predictor.geometry.padded else damaged[:MOST_DAMAGED]
         for tile in (*showing.at(parted, showing.read_parts, pool, counted=False), *damaged[len(parted) :]):
             showing.mark_unread(tile)
-    map_ = showing.builder.result()
-    unread, faulty = (mask & survey.wanted for mask in (showing.unread, showing.stuck))
-    blurred = without_specks(showing.blurred, survey.wanted, map_.spacing)
-    probability = replace(
-        map_,
-        values=np.where(blurred, np.float32(0), map_.values),
-        examined=map_.examined & ~blurred,
-        bounds=slide.info.bounds_um,
-    )
-    return Shown(probability, blurred, unread, showing.blank, showing.stain, np.zeros_like(blurred), faulty)
+    map_ = replace(showing.builder.result(), bounds=slide.info.bounds_um)
+    blurred = without_specks(showing.reasons == NotExamined.BLURRED, survey.wanted, map_.spacing)
+    reasons = np.where(survey.wanted & ~map_.examined, showing.reasons, np.uint8(0))
+    return Shown(map_, reasons, showing.blank, showing.stain, showing.light).without(blurred, NotExamined.BLURRED)
 
 
 class _Showing:
@@ -143,9 +138,9 @@ class _Showing:
         self._slide, self._survey, self._predictor = slide, survey, predictor
         self._quality, self._done = quality, done
         self.builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
-        self.blurred, self.stuck, self.unread = (np.zeros_like(survey.wanted) for _ in range(3))
-        self.blank = np.zeros(survey.wanted.shape, dtype=np.uint8)
-        self.stain = np.zeros((*survey.wanted.shape, 3), dtype=np.float16)
+        self.reasons, self.blank = (np.zeros(survey.wanted.shape, dtype=np.uint8) for _ in range(2))
+        self.stain = np.zeros((*survey.wanted.shape, 2), dtype=np.float16)
+        self.light = np.zeros(survey.wanted.shape, dtype=np.float16)
 
     def at(
         self,
@@ -182,35 +177,38 @@ class _Showing:
         if lost.all():
             return tile
         seen = self._judged(tile, found.pixels)
-        blank = np.where(lost, np.uint8(0), seen.blank)
-        return replace(seen, blur=seen.blur & ~lost, stuck=seen.stuck & ~lost, blank=blank, lost=lost)
+        reasons = np.where(lost, np.uint8(NotExamined.UNREAD), seen.reasons)
+        return replace(seen, reasons=reasons, blank=np.where(lost, np.uint8(0), seen.blank))
 
     def mark_unread(self, tile: Tile) -> None:
         self.builder.mark_unread(*tile)
-        self.unread[cells_of(self._survey.grid, *tile)] = True
+        self.reasons[cells_of(self._survey.grid, *tile)] = NotExamined.UNREAD
 
     def _judged(self, tile: Tile, pixels: NDArray[np.uint8]) -> _Read:
         geometry, glass = self._predictor.geometry, self._survey.tissue.glass
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
         blank = blank_cells(core, geometry.stride_px, glass)
-        blur, stuck, lost = (np.zeros(blank.shape, dtype=np.bool_) for _ in range(3))
-        stain = np.zeros((*blank.shape, 3), dtype=np.float16)
-        if (quality := self._quality) is not None:
-            blur, stuck = _blurred_and_stuck(core, geometry.stride_px, quality, glass)
-            light = light_share(core, geometry.stride_px, quality.faults, glass)
-            shares = stain_shares(core, geometry.stride_px, quality.pale, glass)
-            stain = np.concatenate([shares, light[..., None]], axis=-1)
-        return _Read(tile, pixels, blur, stuck, blank, stain, lost)
+        quality = self._quality
+        if quality is None:
+            light = np.zeros(blank.shape, dtype=np.float16)
+            return _Read(tile, pixels, np.zeros_like(blank), blank, np.stack([light, light], axis=-1), light)
+        reasons = _blurred_or_stuck(core, geometry.stride_px, quality, glass)
+        stain = stain_shares(core, geometry.stride_px, quality.pale, glass)
+        light = light_share(core, geometry.stride_px, quality.faults, glass)
+        return _Read(tile, pixels, reasons, blank, stain, light)
 
     def _place(self, item: _Read, answer: NDArray[np.float32]) -> None:
         window = cells_of(self._survey.grid, *item.tile)
         height, width = self._survey.wanted[window].shape
-        self.blurred[window] = item.blur[:height, :width]
-        self.stuck[window] = item.stuck[:height, :width]
-        self.blank[window] = item.blank[:height, :width]
-        self.stain[window] = item.stain[:height, :width]
-        self.unread[window] = item.lost[:height, :width]
-        self.builder.place(*item.tile, answer, judged=~(item.stuck | item.lost))
+        for kept, of_tile in (
+            (self.reasons, item.reasons),
+            (self.blank, item.blank),
+            (self.stain, item.stain),
+            (self.light, item.light),
+        ):
+            kept[window] = of_tile[:height, :width]
+        judged = (item.reasons == 0) | (item.reasons == NotExamined.BLURRED)  # specks of blur count as examined
+        self.builder.place(*item.tile, answer, judged=judged)
 
 
 def _answered(
@@ -263,12 +261,12 @@ def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
         yield batch
 
 
-def _blurred_and_stuck(
+def _blurred_or_stuck(
     core: NDArray[np.uint8], stride_px: int, quality: QualitySettings, glass: Glass
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Each bool (cells, cells): the core's cells that lie in a block out of focus, and in one of stuck lines."""
+) -> NDArray[np.uint8]:
+    """uint8 (cells, cells): BLURRED in blocks of the core out of focus, FAULTY in those of stuck lines, else 0."""
     block = quality.focus_block_px
-    stuck = stuck_lines(core, block, quality.faults)
-    blurred = out_of_focus(core, block, quality, glass) & ~stuck
+    blurred = out_of_focus(core, block, quality, glass) * np.uint8(NotExamined.BLURRED)
+    reasons = np.where(stuck_lines(core, block, quality.faults), np.uint8(NotExamined.FAULTY), blurred)
     each = block // stride_px
-    return blurred.repeat(each, axis=0).repeat(each, axis=1), stuck.repeat(each, axis=0).repeat(each, axis=1)
+    return reasons.repeat(each, axis=0).repeat(each, axis=1)

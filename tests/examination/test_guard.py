@@ -252,12 +252,12 @@ def asked_again(
     values, tissue : (H, W); unexamined : bool (H, W), cells of it that the first look couldn't show.
     """
     spacing = Spacing.square(0.95)
-    cell, nothing = spacing.scaled(16), np.zeros_like(tissue)
+    cell = spacing.scaled(16)
     grid = TileGrid(16 * values.shape[1], 16 * values.shape[0], predictor.geometry)
     survey = Survey(grid, spacing, tissue, fitted_tiles(grid, np.ones_like(tissue)), TissueMask(tissue, cell))
     map_ = ProbabilityMap(np.where(unexamined, np.float32(0), values), ~unexamined, cell)
-    blank, stain = np.zeros(values.shape, np.uint8), np.zeros((*values.shape, 3), np.float16)
-    first = Shown(map_, nothing, nothing, blank, stain, nothing, nothing)
+    none, light = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.float16)
+    first = Shown(map_, none, none, np.stack([light, light], axis=-1), light)
     asked = np.zeros_like(tissue)
 
     def about(cells: NDArray[np.bool_]) -> Shown:

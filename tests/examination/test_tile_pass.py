@@ -7,7 +7,7 @@ from threading import Lock
 import numpy as np
 import pytest
 
-from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.examination import tile_pass
 from nodescan.examination.tile_pass import MOST_READERS, Shown, readers_for
@@ -69,16 +69,20 @@ def test_a_cell_that_counts_for_nothing_is_told_by_one_reason(
     examined, blurred, unread, stuck = (state == index for index in range(4))
     missing, hidden = ((case == 1) | (case == 3)) & missing_too, (case >= 2) & hidden_too
     map_ = ProbabilityMap(np.where(examined, np.float32(0.7), np.float32(0)), examined, Spacing.square(16.0))
-    blank, stain = np.zeros((5, 16), np.uint8), np.zeros((5, 16, 3), np.float16)
-    shown = Shown(map_, blurred, unread, blank, stain, np.zeros_like(pale), stuck)
-    found = shown.without(missing, hidden=hidden, pale=pale, dark=dark)
+    blank, light = np.zeros((5, 16), np.uint8), np.zeros((5, 16), np.float16)
+    told = np.array([0, NotExamined.BLURRED, NotExamined.UNREAD, NotExamined.FAULTY, 0], np.uint8)[state]
+    shown = Shown(map_, told, blank, np.stack([light, light], axis=-1), light)
+    found = shown.judged(missing=missing, hidden=hidden, pale=pale, dark=dark)
     seen = ~missing & ~hidden
     kept = examined & seen & ~pale & ~dark
     assert np.array_equal(found.probability.examined, kept)
     assert np.array_equal(found.probability.values, np.where(kept, np.float32(0.7), np.float32(0)))
-    assert np.array_equal(found.pale, examined & seen & pale)
-    assert np.array_equal(found.faulty, (stuck | (examined & dark & ~pale)) & seen)
-    assert np.array_equal(found.blurred, blurred & seen)
-    assert np.array_equal(found.unread, np.where(missing, state != 4, unread) & ~hidden)
-    reasons = [kept, found.pale, found.faulty, found.blurred, found.unread, hidden & (state != 4)]
-    assert np.array_equal(np.sum(reasons, axis=0), np.where(state == 4, 0, 1))
+    expected = {
+        NotExamined.PALE: examined & seen & pale,
+        NotExamined.FAULTY: (stuck | (examined & dark & ~pale)) & seen,
+        NotExamined.BLURRED: blurred & seen,
+        NotExamined.UNREAD: np.where(missing, state != 4, unread) & ~hidden,
+        NotExamined.HIDDEN: hidden & (state != 4),
+    }
+    assert np.array_equal(found.reasons, sum(cells * np.uint8(reason) for reason, cells in expected.items()))
+    assert np.array_equal(found.reasons != 0, ~kept & (state != 4))

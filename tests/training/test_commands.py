@@ -20,7 +20,7 @@ from nodescan.inference.card import find_model, load_card, save_card
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from tests.imaging.planted import CELL_UM, coverage, disc
-from training import commands, composites, eight_bits, fitting, model_commands, tuning
+from training import card_tuning, commands, composites, eight_bits, fitting, model_commands
 from training import export as export_module
 from training.__main__ import main
 from training.bucket import DownloadError
@@ -270,7 +270,7 @@ def test_a_tuning_that_fails_leaves_the_card_as_it_was(
 
     monkeypatch.setattr(model_commands, "_outlined", lambda *_: ([], "none"))
     monkeypatch.setattr(eight_bits, "with_ranges", lambda draft, _: load_card(draft))
-    monkeypatch.setattr(model_commands, "_choose", choose)
+    monkeypatch.setattr(card_tuning, "_choose", choose)
     assert "the disk is full" in refused(capsys, "tune", "--model", model, "--manifest", "m.csv", "--data", tmp_path)
     assert (model / "card.yaml").read_bytes() == before
 
@@ -280,9 +280,9 @@ def test_the_decision_alone_is_chosen_on_float32_s_answers(tmp_path: Path, monke
     model = random_model(tmp_path / "model", "p4m-small")
     asked = list[object]()
     monkeypatch.setattr(model_commands, "_laid_out", lambda *_: ([], "none"))
-    monkeypatch.setattr(model_commands, "_calibrate", lambda *_: pytest.fail("the temperature was fitted"))
+    monkeypatch.setattr(card_tuning, "_calibrate", lambda *_: pytest.fail("the temperature was fitted"))
     monkeypatch.setattr(eight_bits, "with_ranges", lambda *_: pytest.fail("ranges were measured"))
-    monkeypatch.setattr(model_commands, "_choose", lambda *_, precision: asked.append(precision))
+    monkeypatch.setattr(card_tuning, "_choose", lambda *_, precision: asked.append(precision))
     done = CliRunner().invoke(app, ["tune", "--model", str(model), "--patches", "p.zip", "--only", "decision"])
     assert done.exit_code == 0
     assert asked == ["float32"]
@@ -300,7 +300,7 @@ def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
     ]
     negative = KnownSlide("none", Path("none.tif"), ())
     map_ = coverage(disc((480, 480), 400), (60, 60), Spacing.square(CELL_UM))
-    monkeypatch.setattr(tuning, "probability_map", lambda path, *_, cache: path.stem == "none" or map_)
+    monkeypatch.setattr(card_tuning, "probability_map", lambda path, *_, cache: path.stem == "none" or map_)
 
     def tuned(*known: KnownSlide) -> tuple[str, ...]:
         monkeypatch.setattr(model_commands, "_laid_out", lambda *_: (known, "made-up slides"))
@@ -358,7 +358,7 @@ def test_a_card_that_is_edited_while_it_is_tuned_is_left_as_it_is(
         return [], "none"
 
     monkeypatch.setattr(model_commands, "_laid_out", lambda *_: ([], "none"))
-    monkeypatch.setattr(model_commands, step, at_step)
+    monkeypatch.setattr(model_commands if step == "_laid_out" else card_tuning, step, at_step)
     line = refused(capsys, "tune", "--model", model, "--patches", "p.zip", "--only", "uncertainty")
     assert "card.yaml was changed while the model was tuned, and is left as it is now; tune it again" in line
     assert load_card(model) == edited
