@@ -23,7 +23,7 @@ def is_whole(stream: bytes) -> bool:
                 return False
     except (struct.error, ValueError):
         return False
-    return stream[at:].rstrip(b"\0") == _END
+    return stream[at : at + len(_END)] == _END  # imagecodecs before 2024.9.22 left its buffer behind it
 
 
 def _main_header(stream: bytes) -> tuple[int, int]:

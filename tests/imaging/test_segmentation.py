@@ -73,7 +73,9 @@ def test_crescent_is_as_long_as_its_ends_are_apart():
 
 
 blobs = st.tuples(st.integers(1, 7), st.integers(1, 7)).flatmap(
-    lambda shape: arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.2, 0.45, 0.55, 0.8, 1.0]))
+    lambda shape: arrays(
+        np.float32, shape, elements=st.sampled_from(np.float32([0.0, 0.2, 0.45, 0.55, 0.8, 1.0]).tolist())
+    )
 )
 
 
