@@ -101,7 +101,7 @@ def _typed(text: str) -> list[str]:
     blocks = "\n".join(re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
     inline = re.sub(r"\n```.*?\n```", "", text, flags=re.DOTALL)
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", inline)]
-    lines = [re.sub(r"^\w+\$ +", "", line).partition(" #")[0] for line in (*blocks.splitlines(), *spans)]
+    lines = [re.sub(r"^\w*\$ +", "", line).partition(" #")[0] for line in (*blocks.splitlines(), *spans)]
     return [line for line in lines if re.match(r"(nodescan|python -m training) [a-z]", line)]
 
 
