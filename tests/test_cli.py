@@ -546,3 +546,15 @@ def test_demo_ends_at_sigterm_as_run_does(monkeypatch: pytest.MonkeyPatch, capsy
     finally:
         signal.signal(signal.SIGTERM, before)
     assert the_error(capsys) == "error: stopped by the user"
+
+
+def test_every_option_of_a_grouped_help_stands_in_one_group(capsys: pytest.CaptureFixture[str]) -> None:
+    """`run --help` shows each option once, and the groups in the order that a first reader needs them."""
+    assert main(["run", "--help"]) == 0
+    said = capsys.readouterr().out
+    lines = said.splitlines()
+    options = [line.split()[0] for line in lines if line.startswith("  --")]
+    assert len(options) == len(set(options)) == 19
+    headings = [line.rstrip(":") for line in lines if line.endswith(":") and not line.startswith(" ")]
+    groups = ["What to scan", "Pixel size", "Model and settings", "Results", "Speed", "Large batches"]
+    assert headings == [*groups, "Options"]

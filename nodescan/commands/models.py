@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
 
 
 def models() -> int:
-    """List the models at hand, with their cards."""
+    """List the installed models with their cards."""
     from nodescan.inference.card import list_models
 
     print_models(list_models())
