@@ -98,7 +98,7 @@ def test_a_label_in_a_magnifications_place_is_not_shown(tmp_path: Path) -> None:
     assert "levels_disagree" in said(result.report)
     write_reports(result, tmp_path / "out", may_move=lambda: None)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "No picture of it is shown" in page
+    assert "No picture is shown" in page
     assert "image/jpeg" not in page
     assert not list((tmp_path / "out").glob("*.jpg")) + list((tmp_path / "out").glob("*.png"))
 

@@ -117,8 +117,8 @@ def test_what_size_alone_leaves_open_is_told(tmp_path, capsys):
     assert (result.metastasis, len(result.deposits)) == (Metastasis.ITC, 2)
     said = {flag.code: flag.message for flag in result.flags}
     assert list(said) == ["cell_count_review", "joining_gap"]
-    assert "review 2 small deposits, the largest 0.14 mm" in said["cell_count_review"]
-    assert "with a gap of 25 µm 0.14 mm, itc; of 50 µm 0.26 mm, micro" in said["joining_gap"]
+    assert "2 small deposits, the largest 0.14 mm" in said["cell_count_review"]
+    assert "25 µm: 0.14 mm, itc; 50 µm: 0.26 mm, micro" in said["joining_gap"]
     print_measurement(result, as_json=True)
     told = json.loads(capsys.readouterr().out)["flags"]
     assert {flag["code"]: flag["message"] for flag in told} == said

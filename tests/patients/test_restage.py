@@ -194,7 +194,9 @@ def test_nodes_that_the_he_slide_does_not_show_are_not_negative(tmp_path: Path) 
     assert one.staged.specimen.n_examined == 1
     examined = next(fact for fact in synoptic(one.staged) if fact.label.startswith("Total Number"))
     assert (examined.value, examined.note) == ("1", "2 more without a result that counts")
-    assert "Node 1: 3 nodes by a slide left out, 1 on those that count." in [note.message for note in one.all_notes]
+    (unread,) = [note.message for note in one.all_notes if note.code == "node_unread"]
+    assert "3 nodes" in unread
+    assert unread.endswith("only 1.")
     (all_shown,) = staged(tmp_path / "2", "a3,A,1,3,", "stray,A,1,3,CK", header=header).patients
     assert all_shown.staged.words == "pN0"
 
@@ -225,11 +227,11 @@ def test_a_slide_of_another_stain_is_told_with_its_patient(tmp_path: Path) -> No
         for one in found.patients
     }
     assert said == {
-        ("A", "left"): ("pN0", ["Slide stray (CK) is not H&E: it was left to the pathologist."]),
-        ("A", "right"): ("at least pN1mi", ["Slide c2 (DAB) is not H&E: it was left to the pathologist."]),
+        ("A", "left"): ("pN0", ["Slide stray (CK) is not H&E, so it was left to the pathologist."]),
+        ("A", "right"): ("at least pN1mi", ["Slide c2 (DAB) is not H&E, so it was left to the pathologist."]),
         ("B", ""): (
             "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)",
-            ["Slide b1 (IHC) is not H&E: it was left to the pathologist."],
+            ["Slide b1 (IHC) is not H&E, so it was left to the pathologist."],
         ),
     }
     pages = write_staging(found, tmp_path / "out")
