@@ -76,7 +76,7 @@ def test_what_was_found_beside_a_contradiction_is_a_lower_bound(tmp_path: Path) 
     report = result.report
     assert not result.close_ups  # of large deposits they are of a lower magnification, too
     assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, Metastasis.MICRO, True)
-    assert "Tissue may not have been found, so the true class may be higher" in answer(report)
+    assert "Tissue may have been missed, so the true class may be higher" in answer(report)
 
 
 @pytest.mark.parametrize("shift_px", [40, 64])

@@ -560,7 +560,7 @@ def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no
         found = measured(geojson(tmp_path / f"{name}.geojson", features), mpp=Spacing.square(0.25))
         assert found.deposits[-1].diameter_uncertainty_um == pytest.approx(own)
         print_measurement(found, as_json=False)
-        assert "± is of drawing the outline alone" in capsys.readouterr().out
+        assert "± covers only how the outline is drawn" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("stated", ["27", -1, math.nan, True, 10**400, 1e300, [[]]])

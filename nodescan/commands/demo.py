@@ -14,7 +14,7 @@ from nodescan.streams import printing, tell
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.demo import DemoResult, Pair
 
-NOT_FOUND = "not found: missed, or one of two foci so near (30 um) that they are measured as one (docs/limits.md)"
+NOT_FOUND = "not found: missed, or measured as one with a focus only 30 um away (docs/limits.md)"
 """Said under a table in which a deposit has no size."""
 
 

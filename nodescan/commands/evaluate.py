@@ -176,8 +176,8 @@ def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
     if not left:
         return ()
     return (
-        f"counted, though summary.csv has no row of them: {few(left, 8)}; an earlier run left their "
-        "reports, perhaps under a name that the slide has no longer; remove their folders if they don't belong here",
+        f"scored although summary.csv has no row for them: {few(left, 8)}. An earlier run left their reports, perhaps "
+        "under a former name of the slide. Remove their folders if they don't belong here",
     )
 
 
@@ -209,11 +209,11 @@ def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) 
     if found.lesion_task is not None:
         tell(f"lesion task, {MODE_WORDS[comparison.mode]}")
         for at, value in zip(FALSE_POSITIVES, found.lesion_task.sensitivities, strict=True):
-            tell(f"  at {at:>4g} false positives a slide: {number_words(value)}")
+            tell(f"  at {at:>4g} false positives per slide: {number_words(value)}")
     for fact in left_out(comparison, found):
         tell(f"{fact.label}: {fact.value}{': ' + fact.note if fact.note else ''}")
     for path in paths:
         tell(f"written: {path}")
     if not paths:
-        tell("nothing was written; --to DIR writes the page with its plots, the JSON and the tables")
+        tell("nothing was written; add --to DIR to write the page with its plots, the JSON and the tables")
     tell(NOT_FOR_CLINICAL_USE)

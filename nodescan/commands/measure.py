@@ -16,10 +16,10 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
 CELLS_NOT_ASSESSED = "cell count not assessed"
 """Said beside every class that rests on size alone (clinical-rules 1)."""
 
-OUTLINE_ALONE = "± is of drawing the outline alone, not of how sure it is that the tumour ends there"
+OUTLINE_ALONE = "± covers only how the outline is drawn, not whether the tumour really ends there"
 """Said beside sizes of a file that states no uncertainty of its own."""
 
-NOTHING_MARKED = "that nothing is marked in a file makes no slide negative: what was examined isn't known from it"
+NOTHING_MARKED = "a file without marks does not make the slide negative: it doesn't say what was examined"
 """Said where a file holds no deposit, as that of a slide of which little could be read."""
 
 

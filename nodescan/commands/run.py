@@ -244,10 +244,10 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     tell(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
     failed = to_redo(result.reports)
     if failed and command:
-        mended = "once mended"
+        fixed = "After fixing the causes"
         if any(report.status is Status.UNMEASURABLE for report in result.reports):
-            mended += " (--mpp UM, or the manifest's column mpp, where a file has no pixel size)"
-        tell(f"without a result: {', '.join(failed)}; {mended}, this tries just these: {redo_command(command)}")
+            fixed += " (--mpp UM, or the manifest's column mpp, if a file has no pixel size)"
+        tell(f"Without a result: {', '.join(failed)}. {fixed}, scan only these slides with: {redo_command(command)}")
     tell(NOT_FOR_CLINICAL_USE)
 
 

@@ -69,7 +69,7 @@ def stage(
     if out is None:
         raise UsageError("stage: name the folder of a run and --manifest CSV, or give --labels CSV")
     if manifest is None:
-        raise UsageError("stage: --manifest CSV is needed: it says which slide belongs to which patient and node")
+        raise UsageError("stage: --manifest CSV is missing; it says which slide belongs to which patient and node")
     return _stage_run(out, manifest, mode, corrections, as_json=as_json)
 
 
@@ -163,15 +163,15 @@ def print_staging(staging: "Staging") -> None:
     _tell_copies(staging)
     for what, slides in (
         ("in the manifest but not run, so their nodes count as unread", staging.not_run),
-        ("run but not in the manifest, so in no patient", staging.not_listed),
-        ("of another stain than H&E, for the pathologist alone", staging.left_out),
+        ("run but not in the manifest, so they belong to no patient", staging.not_listed),
+        ("with another stain than H&E, left to the pathologist", staging.left_out),
     ):
         if slides:
             tell(f"{how_many(len(slides), 'slide')} {what}: {', '.join(slides)}")
     if staging.unused:
         slides = sorted({correction.slide_id for correction in staging.unused})
         unused = how_many(len(staging.unused), "correction")
-        tell(f"{unused} of slides in no patient, so without effect: {', '.join(slides)}")
+        tell(f"{unused} without effect, because the slides belong to no patient: {', '.join(slides)}")
     complete = sum(result.staged.determined for result in staging.patients)
     tell(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
     tell(NOT_FOR_CLINICAL_USE)

@@ -79,7 +79,7 @@ def found_words(deposit: Deposit, report: SlideReport) -> str:
 def class_words(report: SlideReport) -> str:
     """The headline: the class in words, "At least ..." where a higher one is possible, or why there is none."""
     if report.status is Status.FAILED:
-        return "No class: too much was not read" if report.looked_at else "Not read"
+        return "No class: too much could not be read" if report.looked_at else "Not read"
     if report.status is Status.UNMEASURABLE:
         return "No class: cannot be measured"
     if report.metastasis is None:
@@ -93,8 +93,8 @@ def limit_words(found_from_um: float | None) -> str:
     if found_from_um is None:
         return ""
     return (
-        "On synthetic slides this model found every deposit, whatever its shape, only from about "
-        f"{found_from_um / 1000:g} mm on: smaller ones, thin ones above all, and isolated tumour cells are not "
+        "On synthetic slides, this model found every deposit, whatever its shape, only from a size of about "
+        f"{found_from_um / 1000:g} mm. Smaller deposits, especially thin ones, and isolated tumour cells are not "
         "excluded."
     )
 
@@ -104,14 +104,15 @@ def unseen_words(report: SlideReport) -> str:
     if report.examined_fraction != 1:
         return "Not all tissue was examined"
     alone = "levels_disagree" not in codes_of(report.flags)
-    return "The model may have missed tumour" if alone and untuned_words(report) else "Tissue may not have been found"
+    return "The model may have missed tumour" if alone and untuned_words(report) else "Tissue may have been missed"
 
 
 def not_whole_words(report: SlideReport) -> tuple[str, ...]:
     """Where to look on a slide that is incomplete though all tissue that was found was examined."""
     missed = {
         "levels_disagree": "it may hold tissue that was not found.",
-        "model_not_tuned": "the model was not tuned as it is, or failed on phantoms, and may have missed tumour.",
+        "model_not_tuned": "the model was not tuned in its present form, or failed on phantoms, and may have missed "
+        "tumour.",
     }
     codes = codes_of(report.flags)
     return tuple(f"The whole slide under the microscope: {why}" for code, why in missed.items() if code in codes)

@@ -162,7 +162,7 @@ def test_a_patient_without_nodes_is_never_without_tumour(tmp_path: Path) -> None
     found = staged(tmp_path, "a2,A,", ",B,0", header="slide_id,patient_id,nodes_removed", table=CAMELYON17)
     page = write_staging(found, tmp_path / "out")[1].read_text()
     assert "No lymph node was examined, so this is not a negative result." in page
-    assert "No tumour found" not in page
+    assert "No tumour was found" not in page
 
 
 def test_other_stains_are_left_to_the_pathologist(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
             "notes": [
                 one.staged.words for one in found.patients if "detection_limit" in [n.code for n in one.all_notes]
             ],
-            "texts": [text[:15] for text in texts if "whatever its shape, only from about 0.2 mm on" in text],
+            "texts": [text[:15] for text in texts if "whatever its shape, only from a size of about 0.2 mm" in text],
         }
 
     assert said(200.0) == {"notes": ["pN0"], "texts": ["<!doctype html>", "patient_id,spec"]}
@@ -464,7 +464,7 @@ def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) 
     found = staged(tmp_path, "a1,A,1", "a2,A,2", review=review)
     (path,) = write_staging(found, tmp_path / "out")
     page = read_aloud(path.read_text())
-    assert page.count("reviewed; its own page is as before the review") == 1
+    assert page.count("reviewed; the slide's page is as before the review") == 1
     assert "Node 2, slide a2, deposit 2 (0.800 ± 0.004 mm): 6.00 mm from the left" in page
 
 
