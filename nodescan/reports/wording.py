@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.flags import codes_of
+from nodescan.domain.flags import FLAGS, codes_of
 from nodescan.domain.lengths import millimetres, size_in_mm
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
@@ -29,8 +29,6 @@ _LEFT_OUT = {
     "debris": "dust and debris",
     "small": "specks",
 }
-
-_UPPER = {"he": "H&E", "itc": "ITC"}
 
 NOT_JUDGED_WORDS = "not judged"
 """Of a slide that the network can't judge, instead of what it says there."""
@@ -143,9 +141,9 @@ def outline_words(model: ModelIdentity) -> str:
 
 
 def flag_title(code: str) -> str:
-    """A flag's code as words: "no_tissue" becomes "No tissue"."""
-    words = " ".join(_UPPER.get(word, word) for word in code.split("_"))
-    return words[:1].upper() + words[1:]
+    """A flag's title: "not_he" is "Not H&E". A code that only another version knew is shown in its own words."""
+    kind = FLAGS.get(code)
+    return code.replace("_", " ").capitalize() if kind is None else kind.title
 
 
 def left_out_words(reason: str) -> str:
