@@ -285,15 +285,15 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["run", "", "--out", "out"], "an argument: is empty"),
-        (["run", "x.svs", "--out", ""], "--out: is empty, as a variable that isn't set"),
+        (["run", "x.svs", "--out", ""], "--out: is empty, perhaps because a variable isn't set"),
         (["run", "x.svs", "--out="], "--out: is empty"),
         (["doctor", "--out", ""], "--out: is empty"),
         (["run", "nowhere.svs", "--out", "out"], "nowhere.svs: "),
         (["run", "*.svs", "--out", "out"], "*.svs: "),
         (["run", ".", "--out", "out"], "holds no slides"),
         (["run", "x.svs"], "Missing option '--out'"),
-        (["run", "--out", "out"], "or give --manifest CSV, one of the two; neither is given"),
-        (["run", "x.svs", "--manifest", "m.csv", "--out", "out"], "one of the two; both are given"),
+        (["run", "--out", "out"], "or give --manifest CSV, but not both; neither is given"),
+        (["run", "x.svs", "--manifest", "m.csv", "--out", "out"], "but not both; both are given"),
         (["run", "--manifest", "m.csv", "--out", "out"], "m.csv: can't be read"),
         (["manifest"], "name the folder whose slides to list, or give --template"),
         (["manifest", ".", "--template"], "one of the two"),
@@ -316,14 +316,14 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
         (["run", "x.svs", "--out", "out", "--max-unread", "5%"], "--max-unread: '5%' is not a number"),
         (["demo", "--out", "out", "--model", "nowhere"], "nowhere: no such model"),
         (["demo", "--out", "out", "--device", "gpu"], "device 'gpu' is not known"),
-        (["run", "x.svs", "--out", "out", "--override-mpp"], "--override-mpp: says that --mpp wins"),
+        (["run", "x.svs", "--out", "out", "--override-mpp"], "--override-mpp: needs --mpp"),
         (["run", "x.svs", "--out", "out", "--reports", "json,pdf"], "--reports: no report is called 'pdf'"),
         (["run", "x.svs", "--out", "out", "--config", "mine.yaml"], "mine.yaml: can't be read"),
         (["phantom", "p.tif", "--diameters-um", "150,big"], "'big' is not a number"),
         (["phantom", "p.tif", "--diameters-um", "3"], "not 3"),
         (["bench", "x.svs", "--what", "map"], "x.svs: --what map makes its own slides or map; leave the slide out"),
-        (["bench", "--mpp", "0.25"], "--mpp: is of a slide, and none is named; name one, or leave it out"),
-        (["bench", "--tissue-mm2", "5"], "--tissue-mm2: is of --what memory and time"),
+        (["bench", "--mpp", "0.25"], "--mpp: needs a slide, and none is named; name one, or leave --mpp out"),
+        (["bench", "--tissue-mm2", "5"], "--tissue-mm2: applies to --what memory and time"),
         (["info", "nowhere.svs"], "nowhere.svs: there is no such file or folder; check the spelling"),
         (["bench", "nowhere.svs"], "nowhere.svs: there is no such file or folder; check the spelling"),
         (["measure", "nowhere.png", "--mpp", "1"], "nowhere.png: there is no such file or folder; check the spelling"),
@@ -393,7 +393,7 @@ def test_model_that_is_not_there_exits_2(tmp_path: Path, capsys: Capture) -> Non
     """The line names the model asked for and those at hand."""
     paint_slide(tmp_path / "a.tif")
     assert main(["run", "a.tif", "--out", "out", "--model", "no-such-model"]) == 2
-    assert "no-such-model: no such model; models at hand: " in the_error(capsys)
+    assert "no-such-model: no such model; installed models: " in the_error(capsys)
 
 
 def disc(path: Path, diameter_px: int) -> None:

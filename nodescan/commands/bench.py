@@ -70,7 +70,7 @@ def bench(
     from nodescan.batch.progress import PlainViewer
 
     if tissue_mm2 is not None and what not in (What.MEMORY, What.TIME):
-        raise UsageError(f"--tissue-mm2: is of --what memory and time, not of {what}; leave it out")
+        raise UsageError(f"--tissue-mm2: applies to --what memory and time, not to {what}; leave it out")
     if slide is not None and what in (What.MEMORY, What.TIME, What.MAP):
         raise UsageError(f"{slide}: --what {what} makes its own slides or map; leave the slide out")
     check_spacing(mpp, override_mpp)
@@ -100,7 +100,7 @@ def _ref(slide: Path | None, mpp: float | None, override_mpp: bool) -> "SlideRef
 
     if slide is None:
         if mpp is not None:
-            raise UsageError("--mpp: is of a slide, and none is named; name one, or leave it out")
+            raise UsageError("--mpp: needs a slide, and none is named; name one, or leave --mpp out")
         return None
     check_there(slide)
     return SlideRef(slide.stem, slide, mpp_um=mpp, override_mpp=override_mpp)

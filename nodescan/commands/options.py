@@ -82,7 +82,7 @@ def check_not_empty(arguments: list[str]) -> None:
         option, _, value = word.partition("=") if word.startswith("--") and "=" in word else (before, "", word)
         if not value and option != "--diameters-um":
             where = option if option.startswith("-") else "an argument"
-            raise UsageError(f"{where}: is empty, as a variable that isn't set; give a value, or leave it out")
+            raise UsageError(f"{where}: is empty, perhaps because a variable isn't set; give a value, or leave it out")
 
 
 def check_current_folder() -> None:
@@ -107,7 +107,7 @@ def check_spacing(mpp: float | None, override: bool) -> None:
     if mpp is not None:
         check_mpp(mpp)
     elif override:
-        raise UsageError("--override-mpp: says that --mpp wins, but --mpp is not given; add --mpp UM")
+        raise UsageError("--override-mpp: needs --mpp, which is not given; add --mpp UM")
 
 
 def check_mpp(mpp: float) -> None:

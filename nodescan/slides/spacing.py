@@ -266,15 +266,15 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
     if stated.against is not None:
         return UnmeasurableError(
             name,
-            f"the file says {stated}: only one can be right, and every size hangs on it",
-            "find out which, and give it with --mpp UM --override-mpp",
+            f"the file states {stated}; only one can be right, and every size depends on it",
+            "find out which is right, and give it with --mpp UM --override-mpp",
         )
     if stated.uneven:
         return UnmeasurableError(
             name,
-            f"the file says {stated}: x and y differ by more than a scanner's, and no one number is right for both",
-            "mend the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, "
-            "and is right only where the pixels are square",
+            f"the file states {stated}; x and y differ by more than a scanner's do, so no single number fits both",
+            "fix the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, and is "
+            "right only if the pixels are square",
         )
     if stated.reduced_from(given_um):
         missing, remedy = (
@@ -284,7 +284,7 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
         )
         return UnmeasurableError(
             name,
-            f"only reduced levels are here ({stated}): {missing} is missing",
+            f"the file holds only reduced levels ({stated}); {missing} is missing",
             f"{remedy}; --mpp needs --override-mpp here, and is right only if the file is wrong",
         )
     reason = f"the file's pixel size of {stated} is {_why_not(stated)}"

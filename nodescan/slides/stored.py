@@ -91,8 +91,8 @@ def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: Chose
     if longest_um > LONGEST_SIDE_UM:
         raise NotASlideError(
             ref.path.name,
-            f"its header says {width_px:,} x {height_px:,} px of {chosen.spacing.mean:.4g} um: "
-            f"{longest_um / 1000:,.0f} mm, and no slide is longer than {LONGEST_SIDE_UM / 1000:g} mm",
+            f"its header states {width_px:,} x {height_px:,} px of {chosen.spacing.mean:.4g} um, which is "
+            f"{longest_um / 1000:,.0f} mm; no slide is longer than {LONGEST_SIDE_UM / 1000:g} mm",
             "copy it again from the scanner or the archive, or give its true um/px with --mpp if that is wrong",
         )
     return SlideInfo(

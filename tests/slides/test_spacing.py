@@ -44,7 +44,7 @@ def test_an_absurd_value_makes_the_slide_unmeasurable_until_the_user_gives_one(a
     assert [flag.code for flag in chosen.warnings] == ["spacing_absurd_in_file"]
 
 
-REDUCED = "only reduced levels are here (1.944 um/px): the "
+REDUCED = "the file holds only reduced levels (1.944 um/px); the "
 OVERRIDE = "--mpp needs --override-mpp here, and is right only if the file is wrong"
 
 
@@ -129,9 +129,9 @@ def test_x_and_y_too_far_apart_are_not_settled_by_one_number():
         with pytest.raises(UnmeasurableError) as caught:
             choose(0.5, 0.6, given=given)
         assert str(caught.value) == (
-            "a.svs: the file says 0.5 x 0.6 um/px: x and y differ by more than a scanner's, and no one number is right "
-            "for both; mend the resolution in the file's tags or export the slide again; --mpp needs --override-mpp "
-            "here, and is right only where the pixels are square"
+            "a.svs: the file states 0.5 x 0.6 um/px; x and y differ by more than a scanner's do, so no single number "
+            "fits both; fix the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, "
+            "and is right only if the pixels are square"
         )
     chosen = choose(0.5, 0.6, given=0.5, override=True)
     assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.5, 0.5, "user-override")
@@ -312,8 +312,8 @@ def assert_only_one_can_be_right(stated: FileSpacing, name: str, said: str, *, g
         with pytest.raises(UnmeasurableError) as caught:
             choose_spacing(stated, SlideRef("a", Path(name), mpp_um=um))
         assert str(caught.value) == (
-            f"{name}: the file says {said}: only one can be right, and every size hangs on it; find out which, and "
-            "give it with --mpp UM --override-mpp"
+            f"{name}: the file states {said}; only one can be right, and every size depends on it; find out which is "
+            "right, and give it with --mpp UM --override-mpp"
         )
 
 
