@@ -14,6 +14,7 @@ from nodescan.commands.bench import bench
 from nodescan.commands.demo import demo
 from nodescan.commands.doctor import doctor
 from nodescan.commands.evaluate import evaluate
+from nodescan.commands.grouped_help import GroupedCommand
 from nodescan.commands.info import info
 from nodescan.commands.manifest import manifest
 from nodescan.commands.measure import measure
@@ -113,21 +114,21 @@ def _done(arguments: list[str]) -> object:
 
 _COMMANDS = (
     (run, "Scan slides and write a report for each."),
-    (demo, "Scan phantoms; show planted beside measured."),
+    (demo, "Scan synthetic slides; compare sizes."),
     (measure, "Measure deposits in a mask or in outlines."),
-    (phantom, "Write a synthetic slide of known truth."),
-    (info, "Show what a slide's file says."),
-    (models, "List the models at hand."),
+    (phantom, "Write a synthetic slide with known deposits."),
+    (info, "Show what is known about a slide file."),
+    (models, "List the installed models."),
     (stage, "Stage patients from the reports of a run."),
     (evaluate, "Score a run against a reference."),
-    (manifest, "Draft a manifest to fill in."),
+    (manifest, "Draft a patient manifest to fill in."),
     (bench, "Measure how fast this machine is."),
     (doctor, "Check whether this installation works."),
 )
-"""With what `nodescan --help` says of each, in a line of 80 columns; more stands in its own --help."""
+"""Each with its line in `nodescan --help`, which fits in 80 columns. Its own --help says more."""
 
 for _command, _short in _COMMANDS:
-    app.command(short_help=_short)(_command)
+    app.command(short_help=_short, cls=GroupedCommand if _command in (run, evaluate) else None)(_command)
 
 
 def _version(wanted: bool) -> None:

@@ -35,7 +35,7 @@ sharpened, blurred, picked, recompressed at a quality of 15, 1.08 times as light
 each level is moved by two of its pixels; levels of another slide, mirrored, or shifted by 0.3 mm or more, 0.19 at
 most."""
 
-_NO_PICTURE = "No picture of it is shown: that may be of its label."
+_NO_PICTURE = "No picture is shown, because it may be of the slide's label."
 
 _MOST_PROBES, _MOST_CELLS, _LEAST_CELLS = 24, 32, 16
 """Probes of a slide, and cells along a side of each: 0.25 to 0.5 mm."""
@@ -140,15 +140,15 @@ def _flags(looked: _Looked, examination: Examination) -> tuple[Flag, ...]:
     if unseen or lost:
         area = f"{two_digits((unseen + lost) / 1e6)} mm2"
         text = (
-            f"Its magnifications contradict each other: {area} is tissue at one and glass at another, so that tissue "
-            f"may not have been found. {_NO_PICTURE} Export the slide again from the scanner or the archive, or read "
-            "it under the microscope."
+            f"The slide's zoom levels disagree: {area} shows tissue at one level and glass at another. Tissue may have "
+            f"been missed. {_NO_PICTURE} Export the slide again from the scanner or the archive, or read it under the "
+            "microscope."
         )
         flags.append(Flag("levels_disagree", text))
     if looked.like is not None and looked.like < LEAST_LIKENESS:
         text = (
-            "The magnification that was analysed shows another picture than the full resolution does, so what was "
-            f"found may be another slide's. {_NO_PICTURE} Export the slide again from the scanner or the archive."
+            "The zoom level that was analysed shows another picture than the full resolution does, so the findings may "
+            f"be those of another slide. {_NO_PICTURE} Export the slide again from the scanner or the archive."
         )
         flags.append(Flag("another_picture", text))
     return tuple(flags)

@@ -150,21 +150,21 @@ def _check_spacing(path: Path, picture: MaskImage, spacing: Spacing) -> None:
     if picture.described_px is not None and picture.described_px != (width, height):
         across, down = picture.described_px
         raise UsageError(
-            f"{path.name}: its OME-XML speaks of {across:,} x {down:,} px, but the mask has {width:,} x {height:,}: "
-            "a reduced or cut copy, whose pixels may have another size; find out which, and give it with --mpp UM"
+            f"{path.name}: its OME-XML states {across:,} x {down:,} px, but the mask has {width:,} x {height:,}; it is "
+            "a reduced or cut copy whose pixels may have another size; find out their size, and give it with --mpp UM"
         )
     other = picture.tags
     if other is not None and _differ(spacing, other):
         raise UsageError(
-            f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px (OME-XML) and {other.x:.4g} x "
-            f"{other.y:.4g} um/px (resolution tags): only one can be right, and every size hangs on it; find out "
-            "which, and give it with --mpp UM"
+            f"{path.name}: the file states {spacing.x:.4g} x {spacing.y:.4g} um/px (OME-XML) and {other.x:.4g} x "
+            f"{other.y:.4g} um/px (resolution tags); only one can be right, and every size depends on it; find out "
+            "which is right, and give it with --mpp UM"
         )
     if spacing.aspect > LARGEST_ASPECT:
         raise UsageError(
-            f"{path.name}: the file says {spacing.x:.4g} x {spacing.y:.4g} um/px: x and y differ by more than a "
-            "scanner's, and no one number is right for both; mend the resolution in the file's tags or save the mask "
-            "again; --mpp is right only where the pixels are square"
+            f"{path.name}: the file states {spacing.x:.4g} x {spacing.y:.4g} um/px; x and y differ by more than a "
+            "scanner's do, so no single number fits both; fix the resolution in the file's tags or save the mask "
+            "again; --mpp is right only if the pixels are square"
         )
 
 

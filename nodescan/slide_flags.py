@@ -26,11 +26,13 @@ from nodescan.imaging.waists import find_waists
 from nodescan.interfaces import TilePredictor
 from nodescan.scan_settings import ScanSettings
 
+_MEASURE = "Measure under the microscope, or scan what is missing."
+
 
 def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
     """What the overview says: no tissue, areas left out, a stain that the network wasn't taught."""
     if not tissue.tissue.any():
-        none = Flag("no_tissue", "No tissue was found, so nothing was examined; see the overview and check the slide.")
+        none = Flag("no_tissue", "No tissue was found, so nothing was examined. Check the overview and the slide.")
         return (none, *excluded_flags(tissue, settings.tissue))
     stain = stain_flags(overview.pixels, tissue, settings.quality)
     return (*stain, *excluded_flags(tissue, settings.tissue), *_unread_flags(tissue), *_cut_flags(tissue))
@@ -45,38 +47,46 @@ def _unread_flags(tissue: TissueMask) -> tuple[Flag, ...]:
         return ()
     mm2 = int(np.count_nonzero(tissue.unread)) * tissue.spacing.pixel_area_um2 / 1e6
     area = f"{two_digits(mm2)} mm2"
-    text = f"{area} can't be read at low magnification and count as tissue: there may be less tissue than is said."
+    text = f"{area} can't be read at low magnification and count as tissue. The stated tissue area may be too large."
     return (Flag("overview_unreadable", text),)
 
 
 def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:
     """Tissue that ends at a line where the scan ends, or at a pen mark, is told: there may be more of it."""
-    cut = Flag("tissue_cut_off", "Tissue runs to an edge of what was scanned: there may be more of it.")
-    under = "there may be more of it under them, which was not examined, or can't be judged"
-    ink = Flag("tissue_meets_ink", f"Tissue runs into pen or other solid marks: {under}.")
+    cut = Flag(
+        "tissue_cut_off",
+        "Tissue runs to an edge of the scanned area, so there may be more of it. Scan a larger area if the node goes "
+        "on there.",
+    )
+    ink = Flag(
+        "tissue_meets_ink",
+        "Tissue runs into pen marks or other solid marks. There may be more tissue under them, which was not examined "
+        "or can't be judged. Look at the slide there, or clean it and scan it again.",
+    )
     return tuple(flag for flag, where in ((cut, tissue.cut), (ink, tissue.inked)) if where is not None)
 
 
 _NOT_EXAMINED = {
-    NotExamined.BLURRED: Flag("out_of_focus", "is out of focus and counts as not examined; scan it again."),
+    NotExamined.BLURRED: Flag("out_of_focus", "is out of focus and counts as not examined. Scan the slide again."),
     NotExamined.UNREAD: Flag(
         "unread_tissue",
-        "was not examined: it could not be read from the file, or was never scanned.",
+        "was not examined, because it could not be read from the file or was never scanned. Copy the file again, or "
+        "scan the slide again.",
     ),
     NotExamined.HIDDEN: Flag(
         "tissue_under_ink",
-        "lies under pen marks, or is as dark (pigment, folds), and was not examined: clean the slide and scan it "
-        "again, or look at it under the microscope.",
+        "lies under pen marks, or is as dark as they are (pigment, folds), and was not examined. Clean the slide and "
+        "scan it again, or look at it under the microscope.",
     ),
     NotExamined.PALE: Flag(
         "too_pale",
-        "is far too pale for the network (faded, hardly stained or overexposed) and was not examined: look at it "
+        "is far too pale for the network (faded, hardly stained or overexposed) and was not examined. Look at it "
         "under the microscope, or stain or scan it again.",
     ),
     NotExamined.FAULTY: Flag(
         "badly_scanned",
-        "is far too dark to be judged (underexposed, or too thick), or was scanned as one line of pixels again and "
-        "again, and was not examined: scan it again, or look at it under the microscope.",
+        "was not examined: it is far too dark to be judged (underexposed, or too thick), or the scan repeats one line "
+        "of pixels there. Scan the slide again, or look at it under the microscope.",
     ),
 }
 """The flag of each reason, but for how much of the tissue it is; in the order in which a report lists them."""
@@ -90,7 +100,9 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
         if (share := examination.share_of(reason)) > 0
     ]
     if is_constant(examination.probability):
-        text = "The network answers the same everywhere, so its answer means nothing: check the model and the slide."
+        text = (
+            "The network gives the same answer everywhere, so its answer means nothing. Check the model and the slide."
+        )
         flags.append(Flag("constant_output", text))
     return tuple(flags)
 
@@ -101,10 +113,10 @@ def model_flags(model: ModelIdentity) -> tuple[Flag, ...]:
     why = model.why_untuned
     if why is None:
         return ()
-    remedy = "undo that or run python -m training tune" if why is Untuned.EDITED else "run python -m training tune"
+    remedy = "Undo the edit or run" if why is Untuned.EDITED else "Run"
     text = (
-        f"It isn't known from which size on the model {model.name} finds deposits ({why}), "
-        f"so tumour may be missed: {remedy}, and scan again, or take another model."
+        f"It is not known how small a deposit the model {model.name} finds ({why}), so tumour may be missed. {remedy} "
+        "python -m training tune and scan again, or use another model."
     )
     return (Flag("model_not_tuned", text),)
 
@@ -142,7 +154,7 @@ def edge_and_glass_flags(
         "at the edge of what was scanned" if tissue.inked is None else "at a pen mark or the edge of what was scanned"
     )
     flags = [
-        Flag("deposit_cut_off", f"{_lying(ids, lie)} {where} and may be larger.")
+        Flag("deposit_cut_off", f"{_lying(ids, lie)} {where} and may be larger. {_MEASURE}")
         for ids, lie, where in (
             (cut.by_unexamined, "border", "on tissue that was not examined"),
             (cut.by_edge, "lie", edge),
@@ -153,7 +165,10 @@ def edge_and_glass_flags(
     if deposits and positive.any():
         on_glass = float(glass_cells(tissue, map_)[positive].mean())
         if on_glass > MOST_ON_GLASS:
-            text = f"{100 * on_glass:.0f} % of what was called tumour lies on glass: the model may not suit this slide."
+            text = (
+                f"{100 * on_glass:.0f} % of the area marked as tumour lies on glass, so the model may not suit this "
+                "slide. Check the outlines."
+            )
             flags.append(Flag("tumour_on_glass", text))
     return tuple(flags)
 
@@ -183,6 +198,6 @@ def pattern_flags(
     wholes = find_wholes(examination.probability, predictor.decision, settings.segmentation, found=deposits)
     flags = (*dispersed_flags(deposits), *joining_gap_flags(raised), *whole_flags(deposits, wholes), *waists)
     if own_gap_um > 0 and deposits:
-        asked = f"Foci at most {own_gap_um:g} µm apart were measured as one deposit, as the settings ask."
+        asked = f"The settings join foci up to {own_gap_um:g} µm apart, so a size may span several foci."
         flags = (*flags, Flag("foci_joined", asked))
     return flags

@@ -43,11 +43,11 @@ def spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple[
     grain = grain_diameter_um(pieces, spacing) if len(pieces) >= _FEWEST else None
     if grain is None or smallest_um <= grain <= _LARGEST_UM:
         return ()
-    blurred = " or the scan out of focus" if grain > _LARGEST_UM else ""
+    blurred = ", or the scan may be out of focus" if grain > _LARGEST_UM else ""
     text = (
-        f"Cell nuclei look {two_digits(grain / _USUAL_UM)} times their usual size: the pixel size of "
-        f"{slide.info.spacing.mean:.3g} um/px may be wrong{blurred}, and with it every size, the class, and what was "
-        "found at all."
+        f"Cell nuclei look {two_digits(grain / _USUAL_UM)} times their usual size. The pixel size of "
+        f"{slide.info.spacing.mean:.3g} um/px may be wrong{blurred}. Then every size, the class and the detection "
+        "itself may be wrong, too. Check at which magnification the slide was scanned."
     )
     return (Flag("nuclei_out_of_scale", text),)
 

@@ -285,15 +285,15 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["run", "", "--out", "out"], "an argument: is empty"),
-        (["run", "x.svs", "--out", ""], "--out: is empty, as a variable that isn't set"),
+        (["run", "x.svs", "--out", ""], "--out: is empty, perhaps because a variable isn't set"),
         (["run", "x.svs", "--out="], "--out: is empty"),
         (["doctor", "--out", ""], "--out: is empty"),
         (["run", "nowhere.svs", "--out", "out"], "nowhere.svs: "),
         (["run", "*.svs", "--out", "out"], "*.svs: "),
         (["run", ".", "--out", "out"], "holds no slides"),
         (["run", "x.svs"], "Missing option '--out'"),
-        (["run", "--out", "out"], "or give --manifest CSV, one of the two; neither is given"),
-        (["run", "x.svs", "--manifest", "m.csv", "--out", "out"], "one of the two; both are given"),
+        (["run", "--out", "out"], "or give --manifest CSV, but not both; neither is given"),
+        (["run", "x.svs", "--manifest", "m.csv", "--out", "out"], "but not both; both are given"),
         (["run", "--manifest", "m.csv", "--out", "out"], "m.csv: can't be read"),
         (["manifest"], "name the folder whose slides to list, or give --template"),
         (["manifest", ".", "--template"], "one of the two"),
@@ -316,14 +316,14 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
         (["run", "x.svs", "--out", "out", "--max-unread", "5%"], "--max-unread: '5%' is not a number"),
         (["demo", "--out", "out", "--model", "nowhere"], "nowhere: no such model"),
         (["demo", "--out", "out", "--device", "gpu"], "device 'gpu' is not known"),
-        (["run", "x.svs", "--out", "out", "--override-mpp"], "--override-mpp: says that --mpp wins"),
+        (["run", "x.svs", "--out", "out", "--override-mpp"], "--override-mpp: needs --mpp"),
         (["run", "x.svs", "--out", "out", "--reports", "json,pdf"], "--reports: no report is called 'pdf'"),
         (["run", "x.svs", "--out", "out", "--config", "mine.yaml"], "mine.yaml: can't be read"),
         (["phantom", "p.tif", "--diameters-um", "150,big"], "'big' is not a number"),
         (["phantom", "p.tif", "--diameters-um", "3"], "not 3"),
         (["bench", "x.svs", "--what", "map"], "x.svs: --what map makes its own slides or map; leave the slide out"),
-        (["bench", "--mpp", "0.25"], "--mpp: is of a slide, and none is named; name one, or leave it out"),
-        (["bench", "--tissue-mm2", "5"], "--tissue-mm2: is of --what memory and time"),
+        (["bench", "--mpp", "0.25"], "--mpp: needs a slide, and none is named; name one, or leave --mpp out"),
+        (["bench", "--tissue-mm2", "5"], "--tissue-mm2: applies to --what memory and time"),
         (["info", "nowhere.svs"], "nowhere.svs: there is no such file or folder; check the spelling"),
         (["bench", "nowhere.svs"], "nowhere.svs: there is no such file or folder; check the spelling"),
         (["measure", "nowhere.png", "--mpp", "1"], "nowhere.png: there is no such file or folder; check the spelling"),
@@ -393,7 +393,7 @@ def test_model_that_is_not_there_exits_2(tmp_path: Path, capsys: Capture) -> Non
     """The line names the model asked for and those at hand."""
     paint_slide(tmp_path / "a.tif")
     assert main(["run", "a.tif", "--out", "out", "--model", "no-such-model"]) == 2
-    assert "no-such-model: no such model; models at hand: " in the_error(capsys)
+    assert "no-such-model: no such model; installed models: " in the_error(capsys)
 
 
 def disc(path: Path, diameter_px: int) -> None:
@@ -430,12 +430,12 @@ def test_a_file_without_deposits_makes_no_slide_negative(tmp_path: Path, capsys:
     assert main(["measure", "deposits.geojson", "--mpp", "0.5"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("deposits.geojson: no deposit\n")
-    assert "makes no slide negative" in said
+    assert "does not make the slide negative" in said
     assert "foci" not in said
     assert main(["measure", "deposits.geojson", "--mpp", "0.5", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["metastasis"], found["largest_deposit_um"], found["n_foci"]) == (None, None, 0)
-    assert any("makes no slide negative" in note for note in found["notes"])
+    assert any("does not make the slide negative" in note for note in found["notes"])
 
 
 def test_mask_that_is_no_image_exits_1(tmp_path: Path, capsys: Capture) -> None:
@@ -478,9 +478,10 @@ def test_models_lists_cards_or_says_there_are_none(capsys: Capture) -> None:
     """A list that is empty says what to do."""
     assert main(["models"]) == 0
     said = capsys.readouterr().out
-    assert "model:" in said or "no models at hand" in said
-    assert ("0.7 of the map smoothed by 40 um, where that reaches 0.875, chosen on" in said) is ("pcam-p4m" in said)
-    assert ("every synthetic deposit, round or thin, from 0.55 mm on" in said) is ("pcam-p4m" in said)
+    assert "model:" in said or "no models are installed" in said
+    levels = "0.7 of the map smoothed by 40 um; a deposit reaches 0.875 somewhere, chosen on"
+    assert (levels in said) is ("pcam-p4m" in said)
+    assert ("every synthetic deposit, round or thin, of 0.55 mm and larger" in said) is ("pcam-p4m" in said)
 
 
 def test_models_says_of_a_card_that_was_edited_that_it_finds_nothing_for_sure(capsys: Capture) -> None:
@@ -546,3 +547,15 @@ def test_demo_ends_at_sigterm_as_run_does(monkeypatch: pytest.MonkeyPatch, capsy
     finally:
         signal.signal(signal.SIGTERM, before)
     assert the_error(capsys) == "error: stopped by the user"
+
+
+def test_every_option_of_a_grouped_help_stands_in_one_group(capsys: pytest.CaptureFixture[str]) -> None:
+    """`run --help` shows each option once, and the groups in the order that a first reader needs them."""
+    assert main(["run", "--help"]) == 0
+    said = capsys.readouterr().out
+    lines = said.splitlines()
+    options = [line.split()[0] for line in lines if line.startswith("  --")]
+    assert len(options) == len(set(options)) == 19
+    headings = [line.rstrip(":") for line in lines if line.endswith(":") and not line.startswith(" ")]
+    groups = ["What to scan", "Pixel size", "Model and settings", "Results", "Speed", "Large batches"]
+    assert headings == [*groups, "Options"]

@@ -102,7 +102,7 @@ def test_a_deposit_without_a_size_is_explained(measured_um: float | None, capsys
     """A pair that ran together is one deposit of twice the size and one "not found", which looks like a fault."""
     pairs = (Pair(320, 658), Pair(320, measured_um))
     print_demo(DemoResult((DemoSlide("pair", "micro", "micro", Status.COMPLETE, pairs, Path("report.html")),)))
-    assert ("so near (30 um) that they are measured as one" in capsys.readouterr().out) is (measured_um is None)
+    assert ("measured as one with a focus only 30 um away" in capsys.readouterr().out) is (measured_um is None)
 
 
 @pytest.mark.usefixtures("small")

@@ -76,7 +76,7 @@ def test_what_was_found_beside_a_contradiction_is_a_lower_bound(tmp_path: Path) 
     report = result.report
     assert not result.close_ups  # of large deposits they are of a lower magnification, too
     assert (report.status, report.metastasis, report.at_least) == (Status.INCOMPLETE, Metastasis.MICRO, True)
-    assert "Tissue may not have been found, so the true class may be higher" in answer(report)
+    assert "Tissue may have been missed, so the true class may be higher" in answer(report)
 
 
 @pytest.mark.parametrize("shift_px", [40, 64])
@@ -98,7 +98,7 @@ def test_a_label_in_a_magnifications_place_is_not_shown(tmp_path: Path) -> None:
     assert "levels_disagree" in said(result.report)
     write_reports(result, tmp_path / "out", may_move=lambda: None)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "No picture of it is shown" in page
+    assert "No picture is shown" in page
     assert "image/jpeg" not in page
     assert not list((tmp_path / "out").glob("*.jpg")) + list((tmp_path / "out").glob("*.png"))
 

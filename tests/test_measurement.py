@@ -117,8 +117,8 @@ def test_what_size_alone_leaves_open_is_told(tmp_path, capsys):
     assert (result.metastasis, len(result.deposits)) == (Metastasis.ITC, 2)
     said = {flag.code: flag.message for flag in result.flags}
     assert list(said) == ["cell_count_review", "joining_gap"]
-    assert "review 2 small deposits, the largest 0.14 mm" in said["cell_count_review"]
-    assert "with a gap of 25 µm 0.14 mm, itc; of 50 µm 0.26 mm, micro" in said["joining_gap"]
+    assert "2 small deposits, the largest 0.14 mm" in said["cell_count_review"]
+    assert "25 µm: 0.14 mm, itc; 50 µm: 0.26 mm, micro" in said["joining_gap"]
     print_measurement(result, as_json=True)
     told = json.loads(capsys.readouterr().out)["flags"]
     assert {flag["code"]: flag["message"] for flag in told} == said
@@ -164,11 +164,11 @@ def test_tiff_tags_whose_x_and_y_lie_too_far_apart_are_no_spacing(tmp_path):
     with pytest.raises(UsageError) as caught:
         measured(far, mpp=None)
     assert str(caught.value) == (
-        "f.tif: the file says 1 x 1.11 um/px: x and y differ by more than a scanner's, and no one number is right for "
-        "both; mend the resolution in the file's tags or save the mask again; --mpp is right only where the pixels are "
+        "f.tif: the file states 1 x 1.11 um/px; x and y differ by more than a scanner's do, so no single number fits "
+        "both; fix the resolution in the file's tags or save the mask again; --mpp is right only if the pixels are "
         "square"
     )
-    with pytest.raises(UsageError, match=r"the file says 5 x 0\.5 um/px: x and y differ"):
+    with pytest.raises(UsageError, match=r"the file states 5 x 0\.5 um/px; x and y differ"):
         measured(tiff_with(tmp_path / "m.tif", bar(), 3, (2000.0, 20_000.0)), mpp=None)
     given = measured(far, mpp=Spacing.square(1.0))
     assert given.largest_deposit_um == pytest.approx(math.hypot(100, 10))
@@ -230,8 +230,8 @@ def test_ome_xml_that_the_resolution_tags_contradict_is_refused(tmp_path):
     with pytest.raises(UsageError) as caught:
         measured(tmp_path / "m.ome.tif", mpp=None)
     assert str(caught.value) == (
-        "m.ome.tif: the file says 4 x 4 um/px (OME-XML) and 8 x 8 um/px (resolution tags): only one can be right, and "
-        "every size hangs on it; find out which, and give it with --mpp UM"
+        "m.ome.tif: the file states 4 x 4 um/px (OME-XML) and 8 x 8 um/px (resolution tags); only one can be right, "
+        "and every size depends on it; find out which is right, and give it with --mpp UM"
     )
     assert measured(tmp_path / "m.ome.tif", mpp=Spacing.square(8.0)).spacing == Spacing.square(8.0)
     for name in ("alike.ome.tif", "print.ome.tif"):
@@ -248,7 +248,7 @@ def test_a_reduced_mask_that_kept_its_ome_xml_is_refused(tmp_path):
         saved(tmp_path / f"{name}.tif", bar(), tiffinfo={270: text})
         for name, text in zip(("reduced", "whole"), ome, strict=True)
     )
-    with pytest.raises(UsageError, match="its OME-XML speaks of 260 x 80 px, but the mask has 130 x 40: a reduced"):
+    with pytest.raises(UsageError, match="its OME-XML states 260 x 80 px, but the mask has 130 x 40; it is a reduced"):
         measured(reduced, mpp=None)
     assert measured(whole, mpp=None).spacing == measured(reduced, mpp=TWO_UM).spacing == TWO_UM
 
@@ -560,7 +560,7 @@ def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no
         found = measured(geojson(tmp_path / f"{name}.geojson", features), mpp=Spacing.square(0.25))
         assert found.deposits[-1].diameter_uncertainty_um == pytest.approx(own)
         print_measurement(found, as_json=False)
-        assert "± is of drawing the outline alone" in capsys.readouterr().out
+        assert "± covers only how the outline is drawn" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("stated", ["27", -1, math.nan, True, 10**400, 1e300, [[]]])

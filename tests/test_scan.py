@@ -125,7 +125,7 @@ def test_a_deposit_that_ends_where_tissue_was_not_read_is_cut_off() -> None:
     }
     assert [flag.message for flag in report.flags if flag.code == "deposit_cut_off"] == [
         f"Deposit {next(d.id for d in report.deposits if d.cut_off)} borders on tissue that was not examined and may "
-        "be larger."
+        "be larger. Measure under the microscope, or scan what is missing."
     ]
 
 
@@ -387,7 +387,8 @@ def test_a_deposit_at_the_edge_of_what_was_scanned_may_be_larger() -> None:
     report = scan(PaintedSlide(pixels)).report
     assert report.status is Status.COMPLETE
     assert [flag.message for flag in report.flags if flag.code == "deposit_cut_off"] == [
-        "Deposit 1 lies at the edge of what was scanned and may be larger."
+        "Deposit 1 lies at the edge of what was scanned and may be larger. Measure under the microscope, or scan "
+        "what is missing."
     ]
     pixels[:, 944:] = 245
     assert "deposit_cut_off" not in {flag.code for flag in scan(PaintedSlide(pixels)).report.flags}
@@ -401,7 +402,7 @@ def test_deposits_that_are_cut_off_are_all_counted() -> None:
     looked = Examination(map_, spacing, nothing, nothing.astype(np.uint8), stain, "float32")
     cut = CutOff(by_unexamined=tuple(range(1, 11)), by_edge=(3,))
     flags = edge_and_glass_flags((), cut, looked, TissueMask(nothing, spacing), rule=ColourPredictor.decision)
-    assert [flag.message for flag in flags] == [
-        "Deposits 1, 2, 3, 4, 5, 6, 7, 8 and 2 more border on tissue that was not examined and may be larger.",
-        "Deposit 3 lies at the edge of what was scanned and may be larger.",
+    assert [flag.message.partition(". ")[0] for flag in flags] == [
+        "Deposits 1, 2, 3, 4, 5, 6, 7, 8 and 2 more border on tissue that was not examined and may be larger",
+        "Deposit 3 lies at the edge of what was scanned and may be larger",
     ]

@@ -107,7 +107,7 @@ def test_a_class_that_only_the_settings_gap_gives_is_told() -> None:
     predictor.decision = PLAIN
     gap, joined = pattern_flags(found, examined(map_), predictor, settings)
     assert (gap.code, joined.code) == ("joining_gap", "foci_joined")
-    assert "with a gap of 0 µm 1.20 mm, micro" in gap.message
+    assert "With a gap of 0 µm: 1.20 mm, micro" in gap.message
 
 
 def test_joining_never_lowers_the_class_that_counts_gave() -> None:

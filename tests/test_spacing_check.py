@@ -70,8 +70,8 @@ def test_nuclei_half_and_twice_as_large_are_told_with_the_spacing_in_doubt() -> 
     (small,), (large,) = checked(SpottedSlide(0.5)), checked(SpottedSlide(2.0))
     assert small.startswith("Cell nuclei look 0.5")
     assert large.startswith(("Cell nuclei look 1.9", "Cell nuclei look 2"))
-    assert "the pixel size of 0.25 um/px may be wrong" in small
-    assert "the pixel size of 0.25 um/px may be wrong" in large
+    assert "pixel size of 0.25 um/px may be wrong" in small
+    assert "pixel size of 0.25 um/px may be wrong" in large
     assert "focus" in large
     assert "focus" not in small
 

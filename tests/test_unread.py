@@ -92,7 +92,7 @@ def test_every_tenth_tile_bad_fails_the_slide_and_shows_what_was_found(tmp_path:
     made = {"report.html", "detections.csv", "deposits.geojson", "probability.ome.tif", "overview.jpg", "heatmap.png"}
     assert set(content["files"]) == made
     page = read_aloud((folder / "report.html").read_text())
-    assert "No class: too much was not read" in page
+    assert "No class: too much could not be read" in page
     assert "more than the 5 % allowed" in page
     assert f"1 deposit, the largest {millimetres(report.deposits[0].diameter_um)} mm." in page
     assert "Negative" not in page

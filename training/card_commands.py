@@ -18,24 +18,27 @@ def add_card_commands(app: typer.Typer) -> None:
 
 
 def model_card_command(
-    patches: Annotated[Path, typer.Option(help="labelled validation patches")],
-    masks: Annotated[Path, typer.Option(help="folder of pictures with a _mask.png beside them")],
+    patches: Annotated[Path, typer.Option(help="Labelled validation patches.")],
+    masks: Annotated[Path, typer.Option(help="Folder of pictures, each with a _mask.png beside it.")],
     model: Model = None,
-    composites: Annotated[Path | None, typer.Option(help="what evaluate-composites --json printed")] = None,
-    pictures: Annotated[Path | None, typer.Option(help="folder for pictures of the worst answers")] = None,
+    composites: Annotated[Path | None, typer.Option(help="Output of evaluate-composites --json.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of the worst answers.")] = None,
     recipe: Annotated[
         list[Path] | None,
-        typer.Option(help="a configuration it was trained with; in order; default: of the released model its own"),
+        typer.Option(
+            help="A configuration the model was trained with. Repeat the option for several, in order.",
+            show_default="the recipe of the released model, for that model",
+        ),
     ] = None,
-    hours: Annotated[str, typer.Option(help="how long training took on two cores, in words")] = "not stated",
+    hours: Annotated[str, typer.Option(help="How long training took on two cores, in words.")] = "not stated",
     history: Annotated[
         Path | None,
-        typer.Option(help="Markdown: what was looked at before the figures were final, and what followed"),
+        typer.Option(help="Markdown file: what was examined before the figures were final, and with what result."),
     ] = None,
-    commands: Annotated[Path | None, typer.Option(help="text: the commands that it was trained with")] = None,
-    to: Annotated[Path, typer.Option(help="the file to write")] = Path("MODEL_CARD.md"),
+    commands: Annotated[Path | None, typer.Option(help="Text file: the commands that trained the model.")] = None,
+    to: Annotated[Path, typer.Option(help="The file to write.")] = Path("MODEL_CARD.md"),
 ) -> None:
-    """Measure a model on validation data and write its card: data, recipe, figures with intervals, failures."""
+    """Measure a model on validation data and write its card: data, recipe, figures with intervals, and failures."""
     from nodescan.inference.card import find_model, load_card
     from training.model_card import CardSources, write_model_card
     from training.provenance import is_released
@@ -48,11 +51,13 @@ def model_card_command(
 
 
 def ablate_command(
-    config: Annotated[Path, typer.Option(help="the list of settings")] = Path("configs/train/ablation.yaml"),
-    only: Annotated[str | None, typer.Option(help="run this setting alone")] = None,
-    table: Annotated[bool, typer.Option("--table", help="run nothing: write the table of what is done")] = False,
+    config: Annotated[Path, typer.Option(help="The list of settings.")] = Path("configs/train/ablation.yaml"),
+    only: Annotated[str | None, typer.Option(help="Run only this setting.")] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="Write the table of the finished settings and run nothing.")
+    ] = False,
 ) -> None:
-    """Train and score every setting of an ablation that isn't done yet; the table is written after each."""
+    """Train and score every unfinished setting of an ablation. The table is written after each setting."""
     from training.ablation import ablate, read_plan
 
     plan = read_plan(config)

@@ -36,10 +36,9 @@ from training.provenance import check_kept
 from training.tuning import FEWEST_COVERED, coverage_factor, probability_map, steadiest, tune
 
 _PHANTOMS_MISSED = (
-    "phantoms: missed, or taken for tumour as a whole, by every rule that these slides can't tell from the best; no "
-    "slide will be complete (model_not_tuned). Begin with a network that knows phantoms (--model.init_from pcam-p4m) "
-    "and fit fewer steps, or at a lower --model.learning_rate, or teach it phantoms (plan.phantom_share); then "
-    "export and tune it"
+    "phantoms: every rule among the best misses them, or takes a whole phantom for tumour; no slide will be complete "
+    "(model_not_tuned). Start from a network that knows phantoms (--model.init_from pcam-p4m) with fewer steps or a "
+    "lower --model.learning_rate, or teach it phantoms (plan.phantom_share); then export and tune it"
 )
 
 

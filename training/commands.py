@@ -1,6 +1,6 @@
-"""Trains networks that find tumour, exports them for nodescan, chooses their thresholds, and judges them.
+"""Train networks that find tumour, export them for nodescan, choose their thresholds, and evaluate them.
 
-fit and validate are Lightning's own: python -m training fit --help
+fit and validate are commands of Lightning: see python -m training fit --help
 """
 
 import typer

@@ -21,13 +21,13 @@ def add_composite_commands(app: typer.Typer) -> None:
 
 def make_composites_command(
     patches: Patches,
-    to: Annotated[Path, typer.Option(help="folder for these slides and their truth, and nothing else")],
+    to: Annotated[Path, typer.Option(help="Folder for these slides and their known deposits, and nothing else.")],
     tool: Tool = None,
     half: Half = 2,
     seeds: Seeds = "101-140",
     work: Work = WORK,
 ) -> None:
-    """Put composite slides and their truth into a folder of their own, for nodescan run and nodescan evaluate."""
+    """Write composite slides and their known deposits into a folder, for nodescan run and nodescan evaluate."""
     from training.composites import half_of, linked, make_composites
 
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
@@ -47,7 +47,10 @@ def evaluate_composites_command(
     work: Work = WORK,
     as_json: Json = False,
 ) -> None:
-    """Score a model on slides laid out of real patches with planted deposits: class, false deposits, recall, sizes."""
+    """Score a model on slides composed of real patches with planted deposits.
+
+    The scores are class, false deposits, recall and sizes.
+    """
     from nodescan.config import load_config
     from nodescan.imaging.detections import find_detections, likeliest_places
     from nodescan.imaging.segmentation import find_deposits

@@ -180,7 +180,7 @@ class TrainingCLI(LightningCLI):
             raise FloatingPointError(f"{error}; {_how_to_start_again(self.trainer)}") from error
         except OutputError as error:
             what = str(error).rpartition("; ")[0]  # its remedy ends with "run again", which would begin anew
-            raise OutputError(f"{what}; mend that, then {_how_to_go_on(self.trainer)}") from error
+            raise OutputError(f"{what}; fix that, then {_how_to_go_on(self.trainer)}") from error
         except (NodescanError, RuntimeError) as error:
             told = _TOLD_BY_WORKER.findall(str(error))
             if told:
@@ -234,7 +234,7 @@ class TrainingCLI(LightningCLI):
 def _what_failed(error: OSError, trainer: lightning.Trainer) -> str:
     where = error.filename or trainer.default_root_dir
     why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
-    return f"{where}: {why}; mend that"
+    return f"{where}: {why}; fix that"
 
 
 def _slow_in_bfloat16(accelerator: str) -> bool:

@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 _SEEDS, _SLIDES, _SPLIT = "1-60", "*", "valid"
 """Of tune, where they aren't given."""
 
+Only = Annotated[
+    Tuned | None,
+    typer.Option(
+        help="decision: keep the card's temperature and int8 ranges. uncertainty: also keep its thresholds and size "
+        'correction, and measure only how wide "±" must be.'
+    ),
+]
+TunedPatches = Annotated[
+    Path | None, typer.Option(help="Zip of labelled validation patches. Slides take every second patch.")
+]
+
 
 def add_model_commands(app: typer.Typer) -> None:
     """Register export, average, tune, evaluate-patches, evaluate-masks and measure-discs."""
@@ -32,10 +43,10 @@ def add_model_commands(app: typer.Typer) -> None:
 
 def export_command(
     checkpoint: Path,
-    to: Annotated[Path, typer.Option(help="the model folder to write")],
-    training_data: Annotated[str, typer.Option(help="what it was trained on, for the card")] = "not stated",
+    to: Annotated[Path, typer.Option(help="The model folder to write.")],
+    training_data: Annotated[str, typer.Option(help="What the model was trained on, for the card.")] = "not stated",
 ) -> None:
-    """Write a model folder, card and safetensors, from a checkpoint."""
+    """Write a model folder (card and safetensors) from a checkpoint."""
     from training.export import export
 
     card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
@@ -44,37 +55,33 @@ def export_command(
 
 
 def average_command(
-    sources: Annotated[list[str], typer.Argument(help="checkpoints (*.ckpt), or models by name or folder")],
-    to: Annotated[Path, typer.Option(help="the checkpoint to write")],
+    sources: Annotated[list[str], typer.Argument(help="Checkpoints (*.ckpt), or models by name or folder.")],
+    to: Annotated[Path, typer.Option(help="The checkpoint to write.")],
 ) -> None:
-    """Average the weights of networks that grew from one another, such as a run's and those it started with."""
+    """Average the weights of related networks, such as those of a run and those that the run started from."""
     from training.averaging import average
 
     typer.echo(f"{to}: the mean of {len(sources)} {average(sources, to)} networks")
 
 
 def tune_command(
-    model: Annotated[Path, typer.Option(help="the model folder whose card is rewritten")],
-    patches: Annotated[
-        Path | None, typer.Option(help="zip of labelled validation patches; slides are laid out of every second")
-    ] = None,
+    model: Annotated[Path, typer.Option(help="The model folder whose card is rewritten.")],
+    patches: TunedPatches = None,
     tool: Tool = None,
     seeds: Seeds = _SEEDS,
-    only: Annotated[
-        Tuned | None,
-        typer.Option(
-            help="decision: leave the temperature and int8's ranges as they are on the card; uncertainty: leave "
-            'thresholds and size correction too, and measure how wide "±" must be'
-        ),
+    only: Only = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Use outlined slides instead: a CSV of data_manifests/.")
     ] = None,
-    manifest: Annotated[Path | None, typer.Option(help="outlined slides instead: a CSV of data_manifests/")] = None,
-    data: Annotated[Path | None, typer.Option(help="with --manifest: the folder that download filled")] = None,
+    data: Annotated[Path | None, typer.Option(help="With --manifest: folder of the downloaded slides.")] = None,
     slides: Slides = _SLIDES,
-    split: Annotated[str, typer.Option(help="with --manifest: slides of this split")] = _SPLIT,
+    split: Annotated[str, typer.Option(help="With --manifest: use the slides of this split.")] = _SPLIT,
     work: Work = WORK,
 ) -> None:
-    """Choose ranges for int8, thresholds and size correction on slides whose deposits are known, and write them on the
-    model's card: slides laid out of patches, from whose labels the temperature is chosen too, or outlined ones."""
+    """Choose int8 ranges, thresholds and size correction on slides with known deposits, and write them on the card.
+
+    The slides are outlined, or composed from labelled patches. Labelled patches also set the temperature.
+    """
     from training.card_tuning import rewrite_card
     from training.manifest import SPLITS
 
@@ -102,10 +109,15 @@ def _refuse(source: str, given: dict[str, bool]) -> None:
 def evaluate_patches_command(
     path: Path,
     model: Model = None,
-    mosaic: Annotated[bool, typer.Option(help="answer all patches inside one large picture, as on a slide")] = False,
-    mpp: Annotated[float | None, typer.Option(help="um/px of the patches; PatchCamelyon's if not given")] = None,
+    mosaic: Annotated[bool, typer.Option(help="Answer all patches inside one large picture, as on a slide.")] = False,
+    mpp: Annotated[
+        float | None, typer.Option(help="um/px of the patches.", show_default="that of PatchCamelyon")
+    ] = None,
     in_middle: Annotated[
-        bool, typer.Option("--in-middle", help="labels speak of the middle; PatchCamelyon's lie 6 px off it")
+        bool,
+        typer.Option(
+            "--in-middle", help="The labels describe the middle of the patch. Those of PatchCamelyon lie 6 px off it."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -120,8 +132,10 @@ def evaluate_patches_command(
 
 def evaluate_masks_command(
     folder: Path,
-    mpp: Annotated[float, typer.Option(help="um/px of the pictures")] = TILES512_SPACING_UM,
-    value: Annotated[int | None, typer.Option(help="the masks' pixel value that is tumour; needed for several")] = None,
+    mpp: Annotated[float, typer.Option(help="um/px of the pictures.")] = TILES512_SPACING_UM,
+    value: Annotated[
+        int | None, typer.Option(help="Pixel value that marks tumour. Needed if the masks hold several.")
+    ] = None,
     model: Model = None,
     as_json: Json = False,
 ) -> None:
@@ -134,7 +148,7 @@ def evaluate_masks_command(
 
 
 def measure_discs_command(model: Model = None, as_json: Json = False) -> None:
-    """Bias of a model's sizes on phantom discs of known diameter, other ones than it was tuned on."""
+    """Measure the bias of a model's sizes on synthetic discs of known diameter. The model was not tuned on them."""
     from nodescan.config import load_config
     from nodescan.inference.card import find_model
     from nodescan.inference.predictor import open_predictor

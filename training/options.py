@@ -6,16 +6,19 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str | None, typer.Option(help="name or folder of a model; default: the released one")]
-Patches = Annotated[Path, typer.Option(help="zip of labelled validation patches")]
-Tool = Annotated[Path | None, typer.Option(help="a script that lays slides out of patches; default: what is built in")]
-Half = Annotated[int, typer.Option(help="which half of the patches: 1 for tuning, 2 for reporting")]
-Seeds = Annotated[str, typer.Option(help="first-last")]
-Work = Annotated[Path, typer.Option(help="folder for slides and maps, kept for the next time")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+Model = Annotated[str | None, typer.Option(help="Name or folder of a model.", show_default="the released model")]
+Patches = Annotated[Path, typer.Option(help="Zip of labelled validation patches.")]
+Tool = Annotated[
+    Path | None,
+    typer.Option(help="Script that composes slides from patches.", show_default="the built-in composer"),
+]
+Half = Annotated[int, typer.Option(help="Which half of the patches to use: 1 for tuning, 2 for reporting.")]
+Seeds = Annotated[str, typer.Option(help="Seeds of the slides, as first-last.")]
+Work = Annotated[Path, typer.Option(help="Folder in which slides and maps are kept for later runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-Manifest = Annotated[Path, typer.Option(help="a CSV of data_manifests/")]
-Slides = Annotated[str, typer.Option(help="ids of slides, comma-separated, with * and ?")]
+Manifest = Annotated[Path, typer.Option(help="A CSV of data_manifests/.")]
+Slides = Annotated[str, typer.Option(help="Slide ids, separated by commas; * and ? are wildcards.")]
 
 TILES512_SPACING_UM = 0.94
 """Of the pictures of tiles512, that outlines are judged on."""

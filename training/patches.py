@@ -158,7 +158,7 @@ def _files_below(folder: Path) -> list[Path]:
         files += [Path(place, name) for name in names]
     for file in files:
         if not file.exists():
-            raise UsageError(f"{file}: is a link to what isn't there; mend it, or remove it")
+            raise UsageError(f"{file}: is a broken link; fix or remove it")
     return sorted(files)
 
 

@@ -23,14 +23,15 @@ def add_slide_commands(app: typer.Typer) -> None:
 
 def download_command(
     manifest: Manifest,
-    to: Annotated[Path, typer.Option(help="folder for the slides; they lie below it as in the bucket")],
+    to: Annotated[Path, typer.Option(help="Folder for the slides, with the same subfolders as the bucket.")],
     slides: Slides = "*",
-    parallel: Annotated[int, typer.Option(min=1, max=32, help="files at a time")] = 4,
+    parallel: Annotated[int, typer.Option(min=1, max=32, help="How many files to fetch at a time.")] = 4,
     endpoint: Annotated[
-        str | None, typer.Option(help="an S3 service that holds a copy of the bucket; the public one if not given")
+        str | None,
+        typer.Option(help="An S3 service that holds a copy of the bucket.", show_default="the public service"),
     ] = None,
 ) -> None:
-    """Fetch slides and outlines from the public bucket; run it again to go on after a break."""
+    """Fetch slides and outlines from the public bucket. Run the command again to resume after an interruption."""
     from training.bucket import CAMELYON_BUCKET, CAMELYON_ENDPOINT, Bucket
     from training.download import download
     from training.manifest import chosen, read_data_manifest
@@ -47,11 +48,11 @@ def download_command(
 
 def prepare_command(
     manifest: Manifest,
-    data: Annotated[Path, typer.Option(help="the folder that download filled")],
-    to: Annotated[Path, typer.Option(help="folder for the sampling index")],
+    data: Annotated[Path, typer.Option(help="Folder of the downloaded slides.")],
+    to: Annotated[Path, typer.Option(help="Folder for the sampling index.")],
     slides: Slides = "*",
 ) -> None:
-    """Find tissue, draw the outlines as masks, and index what can be sampled from."""
+    """Find tissue, draw the outlines as masks, and index the places that patches can be sampled from."""
     from training.manifest import SPLITS, chosen, read_data_manifest
     from training.prepare import prepare
     from training.slide_index import read_index
@@ -79,10 +80,10 @@ def prepare_command(
 
 
 def sample_command(
-    config: Annotated[Path, typer.Option(help="a training configuration with data of SlideData")],
-    seconds: Annotated[float, typer.Option(min=1, help="how long to draw")] = 10.0,
+    config: Annotated[Path, typer.Option(help="A training configuration whose data is SlideData.")],
+    seconds: Annotated[float, typer.Option(min=1, help="How many seconds to draw for.")] = 10.0,
 ) -> None:
-    """Draw from the training slides for a while and say how many patches a second come from them."""
+    """Draw patches from the training slides for a while and print how many come per second."""
     import numpy as np
 
     from training.sampler import SamplePlan, SlideSampler
@@ -105,13 +106,17 @@ def sample_command(
 
 
 def mine_command(
-    config: Annotated[Path, typer.Option(help="the training configuration; its hard_negatives is where they go")],
-    ckpt: Annotated[Path, typer.Option(help="checkpoint whose false positives are sought")],
-    to: Annotated[Path | None, typer.Option(help="CSV to write instead")] = None,
-    threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="probability that counts as tumour")] = 0.5,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda[:N]")] = "auto",
+    config: Annotated[
+        Path, typer.Option(help="The training configuration. Its hard_negatives names the file to write.")
+    ],
+    ckpt: Annotated[Path, typer.Option(help="Checkpoint whose false positives are collected.")],
+    to: Annotated[Path | None, typer.Option(help="Write to this CSV instead.")] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Lowest probability that counts as tumour.")
+    ] = 0.5,
+    device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda[:N].")] = "auto",
 ) -> None:
-    """Write hard negatives: where a checkpoint sees tumour on training slides without any."""
+    """Write hard negatives: places on tumour-free training slides where a checkpoint sees tumour."""
     from nodescan.csv_rows import csv_line
     from nodescan.kept_files import check_inputs, check_ours
     from training.mining import MiningSettings, mine, open_checkpoint, write_hard_negatives

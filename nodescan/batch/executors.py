@@ -197,7 +197,7 @@ class LocalSlots(SlideExecutor):
                 self._give_up(error, viewer)
                 continue
             if is_another_device(now, than=slot.device or self.opened.device, kind_alone=not slot.device):
-                viewer.note(f"a slot goes on on {now}, not on {slot.device or self.opened.device}")
+                viewer.note(f"one slot continues on {now} instead of {slot.device or self.opened.device}")
             slot.device = now
             try:
                 return slot.scan(ref, viewer)
@@ -244,7 +244,7 @@ class LocalSlots(SlideExecutor):
             self._working -= 1
             left = self._working
         if left and not self._stopped:
-            viewer.error(f"a slot is given up ({error}); {left} go on")
+            viewer.error(f"one slot has stopped ({error}); {left} continue")
         if not left:
             # In mid-run a device that is gone is no wrong usage, as it is at the start.
             self._free.put(error if isinstance(error, WorkerError) else WorkerError(str(error)))

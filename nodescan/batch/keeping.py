@@ -32,17 +32,18 @@ def keep(
         tools.rules.may_write()
         place = set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
         viewer.note(
-            f"{slide_id}: its file can't be looked at, so its report, not as asked for now ({why}), is kept in {place}"
+            f"{slide_id}: its file can't be read now, so its report is kept in {place}, although it is not as asked "
+            f"for ({why})"
         )
     same = len(found.kept) - len(found.contradicted) - len(found.given_before)
     if same:
         count = f"{same} of {len(refs)}"
         viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
     if found.unseen:
-        viewer.note(f"kept, though their files can't be looked at now: {few(found.unseen, 5)}")
+        viewer.note(f"kept, although their files can't be read now: {few(found.unseen, 5)}")
     if found.contradicted:
-        said = "kept as measured with their files' own pixel size, which the given one contradicts"
-        remedy = "leave the given one out for these, or add --override-mpp if the files are wrong"
+        said = "kept as measured with the pixel size of their files, which the given one contradicts"
+        remedy = "leave out the given pixel size for these, or add --override-mpp if the files are wrong"
         viewer.error(f"{said}: {few(found.contradicted, 5)}; {remedy}")
     if found.given_before:
         said = "kept as measured with the pixel size given earlier (--force redoes them without it)"

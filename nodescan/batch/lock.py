@@ -231,8 +231,8 @@ def _is_dead(path: Path, candidate: Path, *, option: str) -> bool:
         who = f"another run (process {holder.pid} on {holder.host}, since {holder.started})"
     if lives:
         raise OutputError(
-            f"{path.parent}: {who} writes there, its last sign {max(0.0, silent_s):.0f} s ago; wait for it, choose "
-            f"another {option}, or, if it is surely dead, remove {path}"
+            f"{path.parent}: {who} is writing there (last sign {max(0.0, silent_s):.0f} s ago); wait for it, choose "
+            f"another {option}, or remove {path} if you are sure that it is dead"
         )
     return True
 

@@ -59,11 +59,11 @@ def check_request(request: BatchRequest) -> None:
     if request.precision not in PRECISIONS:
         raise UsageError(f"--precision: must be {' or '.join(PRECISIONS)}, not {request.precision!r}")
     if request.scheduler is None and request.tasks_at_once is not None:
-        raise UsageError("--tasks-at-once: is for a cluster; give its --scheduler, or --slots for this machine")
+        raise UsageError("--tasks-at-once: applies to a cluster; add --scheduler, or use --slots for this machine")
     if request.scheduler is not None and request.slots is not None:
-        raise UsageError("--slots: is for this machine; on a cluster the --nthreads of its workers take that place")
+        raise UsageError("--slots: applies to this machine; on a cluster, use the --nthreads of its workers")
     if request.scheduler is not None and request.stage is not None:
-        raise UsageError("--stage: copies to a disk of this machine, which a cluster doesn't see; leave it out")
+        raise UsageError("--stage: copies to a disk of this machine, which a cluster can't see; leave it out")
 
 
 _HEADS = {

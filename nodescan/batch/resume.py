@@ -128,8 +128,8 @@ def _check_same_slide(ref: SlideRef, path: Path, made: StoredReport | None) -> N
         return
     if _fingerprint(ref) != made.fingerprint:
         raise UsageError(
-            f"{ref.path}: {path.parent} holds the report of another file of this name, which would be lost; choose "
-            "another --out, or replace what is there by --force"
+            f"{ref.path}: {path.parent} holds the report of another file with this name, which would be lost; choose "
+            "another --out, or add --force to replace the report"
         )
 
 

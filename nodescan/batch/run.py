@@ -131,7 +131,8 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             if manifest is None:
                 aside = set_aside(request.folder) if len(kept) < len(refs) else None
                 if aside is not None:
-                    viewer.note(f"stages of earlier reports: moved to {aside.name}; nodescan stage makes them anew")
+                    moved = f"stages of earlier reports were moved to {aside.name}"
+                    viewer.note(f"{moved}; run nodescan stage to make new ones")
                 result = scan_all(refs, tools, viewer, kept=kept)
             else:
                 result = scan_manifest(manifest, refs, tools, viewer=viewer, kept=kept)
@@ -214,7 +215,7 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
     """The slides asked for, and the manifest where one names them."""
     if (request.manifest is None) == (not request.inputs):
         given = "both are given" if request.inputs else "neither is given"
-        raise UsageError(f"run: name slide files, folders or globs, or give --manifest CSV, one of the two; {given}")
+        raise UsageError(f"run: name slide files, folders or globs, or give --manifest CSV, but not both; {given}")
     mpp_um, override = request.mpp_um, request.override_mpp
     if request.manifest is None:
         return None, _placed(find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override))

@@ -198,7 +198,7 @@ def _ends_in_mid_line(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         if not _begins_a_log(file.readline(_LONGEST_LINE_BYTES)):
-            raise UsageError(f"{path}: is there and is no log of JSON lines; choose another --log-json")
+            raise UsageError(f"{path}: exists and is not a log of JSON lines; choose another --log-json")
         file.seek(-1, 2)
         return file.read(1) != b"\n"
 

@@ -86,8 +86,8 @@ def _check_version(made_with: tuple[str, int] | None) -> None:
     if made_with not in (None, here):
         (ours, results), (theirs, their_results) = here, made_with
         raise WorkerError(
-            f"nodescan was changed while the run went on: a new process is of {ours} (result version {results}), the "
-            f"run of {theirs} (result version {their_results}); run again, once it is installed whole"
+            f"nodescan was changed during the run: a new process uses {ours} (result version {results}), but the run "
+            f"uses {theirs} (result version {their_results}); run again when the installation is complete"
         )
 
 
@@ -96,7 +96,7 @@ def _open(job: ScanJob, slot: int) -> tuple[SlideTools, int]:
     opener = pkgutil.resolve_name(job.opener)
     predictor, parallel = opener(job.model, device=job.device, slot=slot)
     if job.card_sha256 and load_card(job.model).sha256() != job.card_sha256:
-        raise ModelError(f"{job.model}: the model was changed while the run went on; run again, or put it back")
+        raise ModelError(f"{job.model}: the model was changed during the run; run again, or restore the model")
     config = parse_config(job.config_text, job.config_name)
     return SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules), parallel
 

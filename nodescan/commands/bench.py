@@ -31,20 +31,24 @@ class What(StrEnum):
 
 
 SlideFile = Annotated[
-    Path | None, typer.Argument(metavar="SLIDE", help="The slide to read; a phantom made for it if not given.")
+    Path | None, typer.Argument(metavar="SLIDE", help="The slide to read.", show_default="a synthetic slide")
 ]
 Whatever = Annotated[
     What,
     typer.Option(
         "--what",
-        help="speed: reading, computing, both, and a whole run; memory: two huge slides at a time; time: seconds over "
-        "tissue area; map: what follows the network; margins: errors at seams; precision: off float32 by how much.",
+        help="speed: reading, computing, both, and a whole run; memory: peak memory with two huge slides at a time; "
+        "time: seconds against tissue area; map: time for segmentation and measuring; margins: errors at tile borders; "
+        "precision: largest difference from float32.",
     ),
 ]
 Areas = Annotated[
     str | None,
     typer.Option(
-        "--tissue-mm2", metavar="MM2,...", help="Tissue on the huge slides of memory (100) and time (10,50,100)."
+        "--tissue-mm2",
+        metavar="MM2,...",
+        help="Tissue on each huge slide that --what memory and --what time make.",
+        show_default="100 for memory; 10,50,100 for time",
     ),
 ]
 
@@ -59,11 +63,14 @@ def bench(
     override_mpp: OverrideMpp = False,
     as_json: AsJson = False,
 ) -> int:
-    """Measure reading, computing and both together, in megapixels a second; or, with --what, something else."""
+    """Measure how fast this machine reads slides and runs the network, in megapixels per second.
+
+    --what chooses another measurement.
+    """
     from nodescan.batch.progress import PlainViewer
 
     if tissue_mm2 is not None and what not in (What.MEMORY, What.TIME):
-        raise UsageError(f"--tissue-mm2: is of --what memory and time, not of {what}; leave it out")
+        raise UsageError(f"--tissue-mm2: applies to --what memory and time, not to {what}; leave it out")
     if slide is not None and what in (What.MEMORY, What.TIME, What.MAP):
         raise UsageError(f"{slide}: --what {what} makes its own slides or map; leave the slide out")
     check_spacing(mpp, override_mpp)
@@ -93,7 +100,7 @@ def _ref(slide: Path | None, mpp: float | None, override_mpp: bool) -> "SlideRef
 
     if slide is None:
         if mpp is not None:
-            raise UsageError("--mpp: is of a slide, and none is named; name one, or leave it out")
+            raise UsageError("--mpp: needs a slide, and none is named; name one, or leave --mpp out")
         return None
     check_there(slide)
     return SlideRef(slide.stem, slide, mpp_um=mpp, override_mpp=override_mpp)

@@ -14,19 +14,19 @@ from nodescan.streams import printing, tell
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.demo import DemoResult, Pair
 
-NOT_FOUND = "not found: missed, or one of two foci so near (30 um) that they are measured as one (docs/limits.md)"
+NOT_FOUND = "not found: missed, or measured as one with a focus only 30 um away (docs/limits.md)"
 """Said under a table in which a deposit has no size."""
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for slides and results.")] = Path(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the slides and their results.")] = Path(
         "nodescan-demo"
     ),
     model: Model = None,
     device: Device = "auto",
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show the table alone, and errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show only the table and errors.")] = False,
 ) -> int:
-    """Make phantom slides with deposits of known size, scan them, and show planted beside measured."""
+    """Make synthetic slides with deposits of known size, scan them, and compare planted with measured sizes."""
     from nodescan.batch.viewers import open_viewer
     from nodescan.demo import run_demo
     from nodescan.inference.card import find_model

@@ -15,13 +15,18 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
     from nodescan.doctor import Diagnosis
     from nodescan.doctor.machine_checks import Check
 
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results will go: is there room?")]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Check that this folder is writable and has free space.")
+]
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_json: AsJson = False) -> int:
-    """Check this installation part by part, and scan a phantom of known truth; exit 1 if it can't be trusted."""
+    """Check each part of this installation and scan a synthetic slide with known deposits.
+
+    Exits with 1 if the installation can't be trusted.
+    """
     from nodescan.doctor import examine_installation
 
     on_terminal = sys.stdout.isatty()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nodescan.commands import grouped_help as groups
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option
 from nodescan.commands.tables import print_json
 from nodescan.errors import UsageError
@@ -18,27 +19,75 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
     from nodescan.evaluation.figures import Figures
     from nodescan.evaluation.subjects import Subject
 
-Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder of a run, whose reports are evaluated.")]
+Out = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="OUT", help="Results folder of a run whose reports are scored.", rich_help_panel=groups.SCORED
+    ),
+]
 ReferenceOption = Annotated[
-    Path, typer.Option("--reference", metavar="CSV|FOLDER", help="Labels, or masks at level 5 or outlines by slide.")
+    Path,
+    typer.Option(
+        "--reference",
+        metavar="CSV|FOLDER",
+        help="A CSV of labels, or a folder with one mask (at pyramid level 5) or one outline file per slide.",
+        rich_help_panel=groups.SCORED,
+    ),
 ]
 Detections = Annotated[
-    Path | None, typer.Option("--detections", metavar="DIR", help="Challenge CSVs (confidence,x,y) instead of a run.")
+    Path | None,
+    typer.Option(
+        "--detections",
+        metavar="DIR",
+        help="Score a folder of challenge files (CSV: confidence,x,y) instead of a run.",
+        rich_help_panel=groups.SCORED,
+    ),
 ]
-Official = Annotated[bool, typer.Option("--official", help="Lesion score as CAMELYON16's organisers compute it.")]
+Mpp = Annotated[
+    float | None,
+    mpp_option(
+        "Pixel size at full resolution (um per pixel) where no report states it, as with --detections.",
+        group=groups.SCORED,
+    ),
+]
+Official = Annotated[
+    bool,
+    typer.Option(
+        "--official",
+        help="Compute the lesion score as CAMELYON16's organisers do.",
+        rich_help_panel=groups.SCORING,
+    ),
+]
 AsSubmitted = Annotated[
     bool,
-    typer.Option("--as-submitted", help="With --official: score what there is, as their script does."),
+    typer.Option(
+        "--as-submitted",
+        help="With --official: score only the slides that have a result, as the organisers' script does.",
+        rich_help_panel=groups.SCORING,
+    ),
+]
+To = Annotated[
+    Path | None,
+    typer.Option(
+        "--to",
+        metavar="DIR",
+        help="Folder for the evaluation.",
+        show_default="OUT/evaluation",
+        rich_help_panel=groups.RESULTS,
+    ),
 ]
 CamelyonCsv = Annotated[
     Path | None,
-    typer.Option("--camelyon-csv", metavar="DIR", help="Also write the detections as challenge files."),
+    typer.Option(
+        "--camelyon-csv",
+        metavar="DIR",
+        help="Also write the run's detections as challenge files.",
+        rich_help_panel=groups.RESULTS,
+    ),
 ]
-Mpp = Annotated[float | None, mpp_option("Pixel size at level 0 where no report states it, as for --detections.")]
-To = Annotated[
-    Path | None, typer.Option("--to", metavar="DIR", help="Folder for the results; OUT/evaluation if not given.")
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the content of evaluation.json.", rich_help_panel=groups.RESULTS)
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, as in evaluation.json.")]
 
 
 def evaluate(
@@ -52,7 +101,10 @@ def evaluate(
     to: To = None,
     as_json: AsJson = False,
 ) -> int:
-    """Score a run, or any system's challenge files, against masks, outlines or labels; intervals by bootstrap."""
+    """Score a run, or the challenge files of any system, against masks, outlines or labels.
+
+    Confidence intervals are computed by bootstrap.
+    """
     _check_options(out, detections, mpp, official=official, as_submitted=as_submitted)
     from nodescan.evaluation.compare import compare
     from nodescan.evaluation.evaluation_files import (
@@ -124,8 +176,8 @@ def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
     if not left:
         return ()
     return (
-        f"counted, though summary.csv has no row of them: {few(left, 8)}; an earlier run left their "
-        "reports, perhaps under a name that the slide has no longer; remove their folders if they don't belong here",
+        f"scored although summary.csv has no row for them: {few(left, 8)}. An earlier run left their reports, perhaps "
+        "under a former name of the slide. Remove their folders if they don't belong here",
     )
 
 
@@ -157,11 +209,11 @@ def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) 
     if found.lesion_task is not None:
         tell(f"lesion task, {MODE_WORDS[comparison.mode]}")
         for at, value in zip(FALSE_POSITIVES, found.lesion_task.sensitivities, strict=True):
-            tell(f"  at {at:>4g} false positives a slide: {number_words(value)}")
+            tell(f"  at {at:>4g} false positives per slide: {number_words(value)}")
     for fact in left_out(comparison, found):
         tell(f"{fact.label}: {fact.value}{': ' + fact.note if fact.note else ''}")
     for path in paths:
         tell(f"written: {path}")
     if not paths:
-        tell("nothing was written; --to DIR writes the page with its plots, the JSON and the tables")
+        tell("nothing was written; add --to DIR to write the page with its plots, the JSON and the tables")
     tell(NOT_FOR_CLINICAL_USE)

@@ -20,7 +20,7 @@ def info(
     mpp: Mpp = None,
     override_mpp: OverrideMpp = False,
 ) -> int:
-    """Show a slide's format, size, pixel size and where it came from, and whether it can be measured."""
+    """Show a slide's format, its size, its pixel size and the source of that, and whether it can be measured."""
     check_there(slide)
     check_spacing(mpp, override_mpp)
     from nodescan.domain.slide import SlideRef

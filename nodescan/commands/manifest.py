@@ -28,14 +28,15 @@ EXAMPLE = {
 _CAMELYON17 = re.compile(r"(patient_[0-9]+)_node_([0-9]+)", re.IGNORECASE)
 
 Folder = Annotated[
-    str | None, typer.Argument(metavar="FOLDER", help="Draft a manifest of the slides in it and all folders below.")
+    str | None,
+    typer.Argument(metavar="FOLDER", help="Draft a manifest of the slides in this folder and its subfolders."),
 ]
-Template = Annotated[bool, typer.Option("--template", help="Print the columns and one row as an example.")]
-To = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write there instead of printing.")]
+Template = Annotated[bool, typer.Option("--template", help="Print the columns and one example row.")]
+To = Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write to this file instead of printing.")]
 
 
 def manifest(folder: Folder = None, template: Template = False, to: To = None) -> int:
-    """Print a manifest to fill in: which slide shows which node of which patient."""
+    """Print a manifest to fill in. It says which slide shows which node of which patient."""
     if template == (folder is not None):
         raise UsageError("manifest: name the folder whose slides to list, or give --template, one of the two")
     if to is not None and to.exists():

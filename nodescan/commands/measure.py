@@ -16,26 +16,32 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
 CELLS_NOT_ASSESSED = "cell count not assessed"
 """Said beside every class that rests on size alone (clinical-rules 1)."""
 
-OUTLINE_ALONE = "± is of drawing the outline alone, not of how sure it is that the tumour ends there"
+OUTLINE_ALONE = "± covers only how the outline is drawn, not whether the tumour really ends there"
 """Said beside sizes of a file that states no uncertainty of its own."""
 
-NOTHING_MARKED = "that nothing is marked in a file makes no slide negative: what was examined isn't known from it"
+NOTHING_MARKED = "a file without marks does not make the slide negative: it doesn't say what was examined"
 """Said where a file holds no deposit, as that of a slide of which little could be read."""
 
 
-def measure(
-    mask: Annotated[
-        Path, typer.Argument(metavar="MASK", readable=False, help="Mask image, ASAP XML or QuPath GeoJSON.")
-    ],
-    mpp: Annotated[
-        float | None, mpp_option("Pixel size in um (of outlines: at level 0), before the file's own.")
-    ] = None,
-    value: Annotated[
-        int | None, typer.Option("--value", metavar="N", help="Pixel value that is tumour; all but 0 if not given.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with the names of report.json.")] = False,
-) -> int:
-    """Measure the deposits in a mask image or an outline file: sizes and class."""
+Mask = Annotated[
+    Path,
+    typer.Argument(metavar="MASK", readable=False, help="Mask image, or outlines as ASAP XML or QuPath GeoJSON."),
+]
+Mpp = Annotated[
+    float | None,
+    mpp_option(
+        "Pixel size (um per pixel; for outlines, at full resolution). Takes precedence over the file's own value."
+    ),
+]
+Value = Annotated[
+    int | None,
+    typer.Option("--value", metavar="N", help="Pixel value that marks tumour.", show_default="every value except 0"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with the same keys as report.json.")]
+
+
+def measure(mask: Mask, mpp: Mpp = None, value: Value = None, as_json: AsJson = False) -> int:
+    """Measure the deposits in a mask image or an outline file, and classify them by size."""
     check_there(mask)
     from nodescan.config import load_config
     from nodescan.domain.units import Micrometers, Spacing

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
 
 
 def models() -> int:
-    """List the models at hand, with their cards."""
+    """List the installed models with their cards."""
     from nodescan.inference.card import list_models
 
     print_models(list_models())
@@ -22,7 +22,7 @@ def models() -> int:
 def print_models(cards: "Sequence[ModelCard]") -> None:
     """Each model with what its card says."""
     if not cards:
-        tell("no models at hand: name a folder with a card and weights by --model")
+        tell("no models are installed; name a folder with a card and weights by --model")
     for card in cards:
         finest, coarsest = card.spacing_um
         rows = (
@@ -44,11 +44,11 @@ def _levels(card: "ModelCard") -> str:
     """The outline's threshold, and what its map has to reach for a deposit."""
     rule = card.decision
     smoothed = f" of the map smoothed by {rule.smoothing_um:g} um" if rule.smoothing_um else ""
-    return f"{rule.threshold:g}{smoothed}, where that reaches {rule.seed_threshold:g}"
+    return f"{rule.threshold:g}{smoothed}; a deposit reaches {rule.seed_threshold:g} somewhere"
 
 
 def _found_from(card: "ModelCard") -> tuple[str, str]:
     found_from_um = card.identity().found_from_um
     if found_from_um is None:
         return "finds", f"not known ({card.untuned}), so no slide is complete with it"
-    return "finds", f"every synthetic deposit, round or thin, from {found_from_um / 1000:g} mm on"
+    return "finds", f"every synthetic deposit, round or thin, of {found_from_um / 1000:g} mm and larger"

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from typer.models import OptionInfo
 
+from nodescan.commands import grouped_help as groups
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.errors import StoppedError, UsageError, nothing_there
 
@@ -35,24 +36,40 @@ def number(option: str) -> Callable[[str | float], float]:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def mpp_option(text: str) -> OptionInfo:
+def mpp_option(text: str, *, group: str = groups.PIXEL_SIZE) -> OptionInfo:
     """--mpp UM, with what a command's help says of it."""
-    return typer.Option("--mpp", metavar="UM", parser=number("--mpp"), help=text)
+    return typer.Option("--mpp", metavar="UM", parser=number("--mpp"), help=text, rich_help_panel=group)
 
 
 Mpp = Annotated[
     float | None,
     mpp_option(
-        "Pixel size at level 0 in um, where the file has none that is plausible; one that contradicts the file's is "
-        "refused, unless with --override-mpp."
+        "Pixel size at full resolution (um per pixel), for files that state none or an implausible one. If the file "
+        "states another plausible value, the slide is refused; see --override-mpp."
     ),
 ]
 OverrideMpp = Annotated[
     bool,
-    typer.Option("--override-mpp", help="Let --mpp replace a plausible pixel size in the file; the report says so."),
+    typer.Option(
+        "--override-mpp",
+        help="Use --mpp even if the file states another plausible pixel size. The report then says so.",
+        rich_help_panel=groups.PIXEL_SIZE,
+    ),
 ]
-Model = Annotated[str | None, typer.Option("--model", metavar="NAME|FOLDER", help="The released model if not given.")]
-Device = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the network runs.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME|FOLDER",
+        help="Name or folder of a model.",
+        show_default="the released model",
+        rich_help_panel=groups.MODEL,
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="auto|cpu|cuda[:N]", help="Where the network runs.", rich_help_panel=groups.SPEED),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show errors only.")]
 
 
@@ -65,7 +82,7 @@ def check_not_empty(arguments: list[str]) -> None:
         option, _, value = word.partition("=") if word.startswith("--") and "=" in word else (before, "", word)
         if not value and option != "--diameters-um":
             where = option if option.startswith("-") else "an argument"
-            raise UsageError(f"{where}: is empty, as a variable that isn't set; give a value, or leave it out")
+            raise UsageError(f"{where}: is empty, perhaps because a variable isn't set; give a value, or leave it out")
 
 
 def check_current_folder() -> None:
@@ -90,7 +107,7 @@ def check_spacing(mpp: float | None, override: bool) -> None:
     if mpp is not None:
         check_mpp(mpp)
     elif override:
-        raise UsageError("--override-mpp: says that --mpp wins, but --mpp is not given; add --mpp UM")
+        raise UsageError("--override-mpp: needs --mpp, which is not given; add --mpp UM")
 
 
 def check_mpp(mpp: float) -> None:

@@ -14,20 +14,29 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
     from nodescan.phantoms import PhantomTruth
 
 
-def phantom(
-    out: Annotated[Path, typer.Argument(metavar="OUT.tif", help="The slide to write; its truth goes beside it.")],
-    diameters: Annotated[
-        str,
-        typer.Option(
-            "--diameters-um", metavar="UM,UM,...", help='Greatest diameters to plant, e.g. 150,900,2600; "" for none.'
-        ),
-    ],
-    spacing: Annotated[
-        float, typer.Option("--spacing", metavar="UM", parser=number("--spacing"), help="Pixel size at level 0.")
-    ] = 0.25,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same slide.")] = 0,
-) -> int:
-    """Write a synthetic slide with deposits of known size, and its truth as JSON."""
+Out = Annotated[
+    Path,
+    typer.Argument(metavar="OUT.tif", help="The slide to write. A JSON file beside it lists the planted deposits."),
+]
+Diameters = Annotated[
+    str,
+    typer.Option(
+        "--diameters-um",
+        metavar="UM,UM,...",
+        help='Greatest diameters of the deposits to plant, such as 150,900,2600. "" plants none.',
+    ),
+]
+PixelSize = Annotated[
+    float,
+    typer.Option(
+        "--spacing", metavar="UM", parser=number("--spacing"), help="Pixel size at full resolution (um per pixel)."
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same slide.")]
+
+
+def phantom(out: Out, diameters: Diameters, spacing: PixelSize = 0.25, seed: Seed = 0) -> int:
+    """Write a synthetic slide with deposits of known size, and a JSON file that lists them."""
     planted = tuple(_diameter_um(word) for word in diameters.split(",") if word.strip())
     from nodescan.phantoms import make_phantom, plan_phantom, truth_file
 

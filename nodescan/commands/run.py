@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.batch.limits import MAX_UNREAD_PERCENT, STALL_MINUTES
+from nodescan.commands import grouped_help as groups
 from nodescan.commands.options import (
     COMPLETE,
     NOT_COMPLETE,
@@ -30,25 +31,75 @@ from nodescan.streams import printing, tell
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.batch.run import BatchResult
 
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="YAML", help="Settings; the packed ones if not given.")
-]
-LogJson = Annotated[Path | None, typer.Option("--log-json", metavar="FILE", help="Progress as JSON lines.")]
-
 Inputs = Annotated[
-    list[str] | None, typer.Argument(metavar="SLIDE|FOLDER|GLOB...", help="What to scan.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        metavar="SLIDE|FOLDER|GLOB...",
+        help="Slide files, folders of slides, or patterns.",
+        show_default=False,
+        rich_help_panel=groups.SCAN,
+    ),
 ]
-Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]
 ManifestFile = Annotated[
     Path | None,
-    typer.Option("--manifest", metavar="CSV", help="Scan the slides it names instead, and stage its patients."),
+    typer.Option(
+        "--manifest",
+        metavar="CSV",
+        help="Scan the slides that this table lists, then stage its patients. Replaces the arguments.",
+        rich_help_panel=groups.SCAN,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="YAML",
+        help="Settings of the analysis.",
+        show_default="the packaged settings",
+        rich_help_panel=groups.MODEL,
+    ),
+]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder for the results.", rich_help_panel=groups.RESULTS)
 ]
 Reports = Annotated[
     str | None,
     typer.Option(
         "--reports",
         metavar="NAMES",
-        help="Some of json,csv,html,geojson; all if not given. JSON, map and pictures are always written.",
+        help="Reports to write, separated by commas: json, csv, html, geojson. report.json, the map and the pictures "
+        "are always written.",
+        show_default="all",
+        rich_help_panel=groups.RESULTS,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Scan every slide again, even if it has a complete, up-to-date report.",
+        rich_help_panel=groups.RESULTS,
+    ),
+]
+MaxUnread = Annotated[
+    float,
+    typer.Option(
+        "--max-unread",
+        metavar="PERCENT",
+        parser=number("--max-unread"),
+        help="Mark a slide as failed if more than PERCENT of its tissue cannot be read. With less it is incomplete.",
+        rich_help_panel=groups.RESULTS,
+    ),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="auto|float32",
+        help="auto computes in the fastest format of this machine and repeats in float32 whatever decides a deposit. "
+        "float32 computes everything in float32. Both give the same status and class. Sizes differ by at most 1 um; "
+        "scores of faint detections, and rarely a slide's probability, differ by at most 0.16.",
+        rich_help_panel=groups.SPEED,
     ),
 ]
 Slots = Annotated[
@@ -57,8 +108,10 @@ Slots = Annotated[
         "--slots",
         metavar="N",
         min=0,
-        help="Slides at a time, each in a process of its own; 0: in this one, where none that hangs is ended. One, or "
-        "one a GPU, if not given.",
+        help="How many slides to scan at once, each in its own process. 0 scans in this process; a slide that hangs "
+        "is then not stopped.",
+        show_default="1, or one per GPU",
+        rich_help_panel=groups.SPEED,
     ),
 ]
 StallMinutes = Annotated[
@@ -67,42 +120,42 @@ StallMinutes = Annotated[
         "--stall-minutes",
         metavar="MIN",
         parser=number("--stall-minutes"),
-        help="A slide without progress for so long has failed; with --slots 0 only while it is copied.",
-    ),
-]
-Precision = Annotated[
-    str,
-    typer.Option(
-        "--precision",
-        metavar="auto|float32",
-        help="auto: the fastest here, with float32 for what bears on deposits; or float32 throughout. Status and class "
-        "are the same, sizes within 1 um; faint detections, and seldom a slide's probability, within 0.16.",
-    ),
-]
-Force = Annotated[
-    bool,
-    typer.Option("--force", help="Scan also the slides that have a whole report of the same files and settings."),
-]
-MaxUnread = Annotated[
-    float,
-    typer.Option(
-        "--max-unread",
-        metavar="PERCENT",
-        parser=number("--max-unread"),
-        help="A slide with more of its tissue unread has failed; up to that it is incomplete.",
+        help="Mark a slide as failed after MIN minutes without progress. With --slots 0 this applies only while the "
+        "slide is copied.",
+        rich_help_panel=groups.LARGE,
     ),
 ]
 Stage = Annotated[
     Path | None,
-    typer.Option("--stage", metavar="DIR", help="Copy each slide to this local disk ahead of use; removed after."),
+    typer.Option(
+        "--stage",
+        metavar="DIR",
+        help="Copy each slide to this folder on a local disk before it is scanned, and delete the copy afterwards.",
+        rich_help_panel=groups.LARGE,
+    ),
 ]
 Scheduler = Annotated[
     str | None,
-    typer.Option("--scheduler", metavar="tcp://HOST:PORT", help="Scan on the workers of this Dask scheduler."),
+    typer.Option(
+        "--scheduler",
+        metavar="tcp://HOST:PORT",
+        help="Scan on the workers of this Dask scheduler.",
+        rich_help_panel=groups.LARGE,
+    ),
 ]
 TasksAtOnce = Annotated[
     int | None,
-    typer.Option("--tasks-at-once", metavar="N", min=1, help="Slides handed to it at a time; 256 if not given."),
+    typer.Option(
+        "--tasks-at-once",
+        metavar="N",
+        min=1,
+        help="With --scheduler: how many slides to hand to it at a time.",
+        show_default="256",
+        rich_help_panel=groups.LARGE,
+    ),
+]
+LogJson = Annotated[
+    Path | None, typer.Option("--log-json", metavar="FILE", help="Also write the progress to FILE, as JSON lines.")
 ]
 
 
@@ -191,10 +244,10 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     tell(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
     failed = to_redo(result.reports)
     if failed and command:
-        mended = "once mended"
+        fixed = "After fixing the causes"
         if any(report.status is Status.UNMEASURABLE for report in result.reports):
-            mended += " (--mpp UM, or the manifest's column mpp, where a file has no pixel size)"
-        tell(f"without a result: {', '.join(failed)}; {mended}, this tries just these: {redo_command(command)}")
+            fixed += " (--mpp UM, or the manifest's column mpp, if a file has no pixel size)"
+        tell(f"Without a result: {', '.join(failed)}. {fixed}, scan only these slides with: {redo_command(command)}")
     tell(NOT_FOR_CLINICAL_USE)
 
 

@@ -15,33 +15,41 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
     from nodescan.domain.staging import StagingTable
     from nodescan.patients.restage import PatientResult, Staging
 
-Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Folder of a run, whose reports are staged.")]
+Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Results folder of a run whose reports are staged.")]
 ManifestFile = Annotated[
-    Path | None, typer.Option("--manifest", metavar="CSV", help="Which slide shows which node of which patient.")
+    Path | None,
+    typer.Option("--manifest", metavar="CSV", help="Table of slides with their patients and nodes."),
 ]
 Labels = Annotated[
     Path | None,
     typer.Option(
         "--labels",
         metavar="CSV",
-        help="Stage node labels instead: patient_id, node_id, label, ... or CAMELYON17's own.",
+        help="Stage a table of node labels instead of a run: columns patient_id, node_id, label, ... "
+        "or those of CAMELYON17.",
     ),
 ]
 Mode = Annotated[
     str | None,
-    typer.Option("--mode", metavar="ajcc8|camelyon17", help="Which table; ajcc8, or the label file's own format."),
+    typer.Option(
+        "--mode",
+        metavar="ajcc8|camelyon17",
+        help="Staging table.",
+        show_default="ajcc8, or that of the label file's format",
+    ),
 ]
 Corrections = Annotated[
     Path | None,
     typer.Option(
         "--corrections",
         metavar="CSV",
-        help="A reader's review: slide_id, deposit_id (or centre_x_um, centre_y_um as in report.json), action (accept, "
-        "reject, add, resize, class), value (um, or itc, micro, macro), by, comment.",
+        help="Table of a reader's corrections: slide_id, deposit_id (or centre_x_um, centre_y_um as in report.json), "
+        "action (accept, reject, add, resize, class), value (um, or itc, micro, macro), by, comment.",
     ),
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON, as in patients.json; a run's files are written all the same.")
+    bool,
+    typer.Option("--json", help="Print patients.json. The files of a run are still written."),
 ]
 
 
@@ -61,7 +69,7 @@ def stage(
     if out is None:
         raise UsageError("stage: name the folder of a run and --manifest CSV, or give --labels CSV")
     if manifest is None:
-        raise UsageError("stage: --manifest CSV is needed: it says which slide belongs to which patient and node")
+        raise UsageError("stage: --manifest CSV is missing; it says which slide belongs to which patient and node")
     return _stage_run(out, manifest, mode, corrections, as_json=as_json)
 
 
@@ -155,15 +163,15 @@ def print_staging(staging: "Staging") -> None:
     _tell_copies(staging)
     for what, slides in (
         ("in the manifest but not run, so their nodes count as unread", staging.not_run),
-        ("run but not in the manifest, so in no patient", staging.not_listed),
-        ("of another stain than H&E, for the pathologist alone", staging.left_out),
+        ("run but not in the manifest, so they belong to no patient", staging.not_listed),
+        ("with another stain than H&E, left to the pathologist", staging.left_out),
     ):
         if slides:
             tell(f"{how_many(len(slides), 'slide')} {what}: {', '.join(slides)}")
     if staging.unused:
         slides = sorted({correction.slide_id for correction in staging.unused})
         unused = how_many(len(staging.unused), "correction")
-        tell(f"{unused} of slides in no patient, so without effect: {', '.join(slides)}")
+        tell(f"{unused} without effect, because the slides belong to no patient: {', '.join(slides)}")
     complete = sum(result.staged.determined for result in staging.patients)
     tell(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
     tell(NOT_FOR_CLINICAL_USE)

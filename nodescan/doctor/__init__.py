@@ -143,7 +143,8 @@ def check_decoding(phantom: Phantom) -> Check:
     rate = read / 1e6 / max(time.perf_counter() - started, 1e-9)
     found = f"{rate:.1f} Mpx/s with one thread, of JPEG in a TIFF on the local disk"
     if rate < SLOW_MPX_S:
-        return Check("decoding", State.WARN, found, "results are right but late: look for other work on this machine")
+        remedy = "the results are right but slow; look for other work on this machine"
+        return Check("decoding", State.WARN, found, remedy)
     return Check("decoding", State.OK, found)
 
 
@@ -239,7 +240,7 @@ def _without_room(name: str, error: Exception) -> Check:
 
 
 def _not_tried(name: str) -> Check:
-    return Check(name, State.FAIL, "not tried, because a library stops the program", "mend the libraries first")
+    return Check(name, State.FAIL, "not tried, because a library stops the program", "fix the libraries first")
 
 
 def _gpu_is_there() -> bool:

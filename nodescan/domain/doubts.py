@@ -80,7 +80,7 @@ def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
     text = (
         f"Dispersed pattern: {len(small)} small foci over {extent_um / 1000:.1f} mm, the largest of them "
         f"{millimetres(largest_um)} mm. The size rule does not apply to dispersed cells; more than {ITC_CELL_LIMIT} in "
-        "a section are a micrometastasis. Review."
+        "a section are a micrometastasis. Count the cells under the microscope."
     )
     return (Flag("dispersed_pattern", text),)
 
@@ -120,10 +120,10 @@ def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:
     if len({reading.metastasis for reading in readings}) < 2:
         return ()
     decides, *others = readings
-    said = "; of ".join(f"{reading.gap_um:g} µm {_words(reading)}" for reading in others)
+    said = "; ".join(f"{reading.gap_um:g} µm: {_words(reading)}" for reading in others)
     text = (
-        f"The class depends on which foci count as contiguous: as reported (gap {decides.gap_um:g} µm) "
-        f"{_words(decides)}; with a gap of {said}. Review whether the foci are connected."
+        f"The class depends on which foci count as one deposit. As reported (gap {decides.gap_um:g} µm): "
+        f"{_words(decides)}. With a gap of {said}. Review whether the foci are connected."
     )
     return (Flag("joining_gap", text),)
 

@@ -96,9 +96,12 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
     notes: list[Flag] = []
     for node in specimen.unread:
         if not node.sections:
-            notes.append(Flag("node_unread", f"Node {node.node_id}: no slide of it was read."))
+            notes.append(Flag("node_unread", f"Node {node.node_id}: none of its slides was read."))
         elif node.n_shown < node.n_nodes:
-            text = f"Node {node.node_id}: {node.n_nodes} nodes by a slide left out, {node.n_shown} on those that count."
+            text = (
+                f"Node {node.node_id}: a slide that was left out shows {node.n_nodes} nodes, but the slides that count "
+                f"show only {node.n_shown}."
+            )
             notes.append(Flag("node_unread", text))
         for section in node.sections:
             if not section.complete:
@@ -106,10 +109,10 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
                 text = f"Node {node.node_id}, slide {section.slide_id}: {section.status.value} ({why})."
                 if section.unclassed_um is not None and section.metastasis is None:
                     size = size_in_mm(section.unclassed_um, section.uncertainty_um)
-                    text += f" Tumour was found on it, the largest deposit {size}: review it."
+                    text += f" Tumour was found on it; the largest deposit measures {size}. Review the slide."
                 elif section.unclassed_um is not None:
                     size = size_in_mm(section.unclassed_um, None)
-                    text += f" The review left deposits on it open, the largest {size}: accept or reject them."
+                    text += f" The review left deposits on it undecided, the largest {size}. Accept or reject them."
                 notes.append(Flag("node_unread", text))
     return notes
 
@@ -122,8 +125,8 @@ def _split_notes(specimen: Specimen, counts: NodeCounts) -> list[Flag]:
     positive = counts.positive
     number = f"{positive.lowest}" if positive.exact else f"{positive.lowest} to {positive.highest}"
     text = (
-        f"Several nodes share the slides of {names}, and which of them a deposit lies in is not known (positive nodes: "
-        f"{number}); the pN says what holds whatever the split."
+        f"Several nodes share the slides of {names}, and it is not known in which of these nodes a deposit lies "
+        f"(positive nodes: {number}). The pN holds in every case."
     )
     return [Flag("nodes_share_slides", text)]
 
@@ -154,7 +157,7 @@ def _sentinel_notes(specimen: Specimen) -> list[Flag]:
             else []
         )
     if any(node.sentinel is None for node in specimen.nodes):
-        return [Flag("sentinel_modifier", "Whether these are sentinel nodes is not stated, so (sn) is not given.")]
+        return [Flag("sentinel_modifier", "It is not stated whether these are sentinel nodes, so (sn) is not given.")]
     return []
 
 
@@ -162,7 +165,7 @@ def _treatment_notes(specimen: Specimen) -> list[Flag]:
     if not specimen.neoadjuvant or not specimen.nodes:
         return []
     text = (
-        "After neoadjuvant treatment the largest contiguous residual focus counts, fibrosis does not; cells in a "
+        "After neoadjuvant treatment, the largest contiguous residual focus counts, and fibrosis does not. Cells in a "
         "treated bed may be missed, so review the slides."
     )
     notes = [Flag("treated", text)]
@@ -175,5 +178,8 @@ def _removed_notes(specimen: Specimen) -> list[Flag]:
     removed, seen = specimen.nodes_removed, specimen.n_nodes
     if removed is None or removed <= seen or not specimen.nodes:
         return []
-    text = f"{removed} nodes were removed, slides of {seen} are here: not complete, the pN says nothing of the others."
+    text = (
+        f"{removed} nodes were removed, but only {seen} have slides here. The staging is not complete: the pN says "
+        "nothing about the other nodes."
+    )
     return [Flag("nodes_without_slides", text)]

@@ -68,13 +68,13 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     if unread is None or not unread > most_percent / 100 or report.status is Status.UNMEASURABLE:
         return report
     reason = (
-        f"{two_digits(100 * unread)} % of the tissue could not be read from the file, or was never scanned: more than "
-        f"the {most_percent:g} % allowed (--max-unread), so nothing can be said of the slide as a whole."
+        f"{two_digits(100 * unread)} % of the tissue could not be read from the file or was never scanned. That is "
+        f"more than the {most_percent:g} % allowed (--max-unread), so nothing can be said about the slide as a whole."
     )
     if report.deposits and report.not_judged is None:
         reason += (
-            f" Tumour was found in what could be read: {how_many(len(report.deposits), 'deposit')}, the largest "
-            f"{millimetres(report.deposits[0].diameter_um)} mm."
+            f" Tumour was found in the part that could be read: {how_many(len(report.deposits), 'deposit')}, the "
+            f"largest {millimetres(report.deposits[0].diameter_um)} mm."
         )
     flags = (Flag("too_much_unread", reason), *report.flags)
     return replace(report, status=Status.FAILED, metastasis=None, at_least=False, tumour_probability=None, flags=flags)
@@ -132,14 +132,14 @@ def waist_flags(deposits: Sequence[Deposit], waists: Sequence[Waist]) -> tuple[F
         return ()
     by_id = {deposit.id: deposit for deposit in deposits}
     named = [_waisted(by_id[waist.deposit_id], waist) for waist in waists]
-    said = f"Narrow waist, as of two near foci that run together: {few(named, 3)}."
+    said = f"A narrow waist may mean two neighbouring foci that run together: {few(named, 3)}."
     longest = {waist.deposit_id: waist.parts_um[0] for waist in waists}
     apart = [replace(one, metastasis=classify(longest[one.id])) if one.id in longest else one for one in deposits]
     lower = class_found(apart)
     if lower < class_found(deposits):
-        text = f"{said} If these are two each, the slide's class is {lower.word}: see whether they are connected."
+        text = f"{said} Counted as two foci, the slide's class is {lower.word}. Check whether they are connected."
         return (Flag("may_be_two_foci", text),)
-    return (Flag("size_may_span_foci", f"{said} Were these two each, the slide's class would be the same."),)
+    return (Flag("size_may_span_foci", f"{said} Counted as two foci, the slide's class would be the same."),)
 
 
 def whole_flags(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> tuple[Flag, ...]:
@@ -152,10 +152,13 @@ def whole_flags(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> tuple[F
     higher = [whole for whole in wholes if whole.longest_class > stated]
     if higher:
         highest = max(whole.longest_class for whole in higher)
-        text = f"{_parted(deposits, higher)} The slide's class may be {highest.word}: see whether tumour goes on there."
+        text = (
+            f"{_parted(deposits, higher)} The slide's class may then be {highest.word}. Check whether tumour goes on "
+            "there; if so, measure the whole."
+        )
         return (Flag("may_be_one_deposit", text),)
     if wholes:
-        text = f"{_parted(deposits, wholes)} The slide's class would be the same."
+        text = f"{_parted(deposits, wholes)} The slide's class would then be the same."
         return (Flag("size_may_be_of_part", text),)
     return ()
 
@@ -167,10 +170,10 @@ def _parted(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> str:
         longest = by_id[min(whole.deposit_ids)]
         own = size_in_mm(longest.diameter_um, longest.diameter_uncertainty_um)
         ids = [f"no. {one}" for one in whole.deposit_ids]
-        parts = f"{few(ids, 5)} (the longest {own}) are one" if len(ids) > 1 else f"{ids[0]} ({own}) is one"
+        parts = f"{few(ids, 5)} (the longest {own}) become one" if len(ids) > 1 else f"{ids[0]} ({own}) becomes one"
         named.append(f"{parts} of {size_in_mm(whole.diameter_um, whole.uncertainty_um)}")
-    less = f"With a threshold of {wholes[0].threshold:.2g}, below the model's,"
-    return f"May be parts of a longer deposit. {less} {few(named, 3)}."
+    less = f"At a threshold of {wholes[0].threshold:.2g}, below the model's,"
+    return f"These may be parts of a longer deposit. {less} {few(named, 3)}."
 
 
 def _waisted(deposit: Deposit, waist: Waist) -> str:
@@ -185,10 +188,11 @@ def _borderline_flags(deposits: Sequence[Deposit]) -> list[Flag]:
         return []
     names = [f"no. {one.id} ({size_in_mm(one.diameter_um, one.diameter_uncertainty_um)})" for one in near]
     changing = [f"no. {one.id}" for one in deciding(deposits)]
-    said = f"Size within its uncertainty of a limit between classes: {few(names, 5)}."
+    said = f"The size is within its uncertainty of a class limit: {few(names, 5)}."
     if not changing:
-        return [Flag("size_near_limit", f"{said} The slide's class can't change by it.")]
-    return [Flag("borderline", f"{said} The slide's class may change with the size of {few(changing, 5)}.")]
+        return [Flag("size_near_limit", f"{said} The slide's class can't change because of it.")]
+    text = f"{said} The slide's class may change with the size of {few(changing, 5)}: measure under the microscope."
+    return [Flag("borderline", text)]
 
 
 def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
@@ -197,15 +201,15 @@ def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     flags: list[Flag] = []
     if raised:
         text = (
-            f"More than {ITC_CELL_LIMIT} tumour cells counted in {_counts(raised)}: a micrometastasis by cells, though "
-            f"it measures {ITC_LIMIT_UM / 1000:g} mm or less. Review the count."
+            f"More than {ITC_CELL_LIMIT} tumour cells were counted in {_counts(raised)}. That makes a micrometastasis, "
+            f"although the size is {ITC_LIMIT_UM / 1000:g} mm or less. Review the count."
         )
         flags.append(Flag("cell_count_decides", text))
     if _class_by_dispersed_cells(deposits) is Metastasis.MICRO:
         cells, uncertainty = dispersed_count(deposits) or (0, 0)
         text = (
-            f"{cells} ± {uncertainty} tumour cells counted over the dispersed foci: more than {ITC_CELL_LIMIT} in a "
-            "section are a micrometastasis. Review the count."
+            f"{cells} ± {uncertainty} tumour cells were counted over the dispersed foci. More than {ITC_CELL_LIMIT} in "
+            "a section are a micrometastasis. Review the count."
         )
         flags.append(Flag("cell_count_dispersed", text))
     return flags
@@ -218,15 +222,16 @@ def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     flags: list[Flag] = []
     if near:
         text = (
-            f"Cell count within its uncertainty of {ITC_CELL_LIMIT}, above which it is a micrometastasis: "
-            f"{_counts(near)}. Count the cells under the microscope."
+            f"The cell count is within its uncertainty of {ITC_CELL_LIMIT}: {_counts(near)}. More than "
+            f"{ITC_CELL_LIMIT} cells are a micrometastasis. Count the cells under the microscope."
         )
         flags.append(Flag("cell_count_near_limit", text))
     if dispersed is not None and is_count_near_limit(*dispersed):
         cells, uncertainty = dispersed
         text = (
-            f"{cells} ± {uncertainty} tumour cells counted over the dispersed foci, within the uncertainty of "
-            f"{ITC_CELL_LIMIT}, above which they are a micrometastasis. Count the cells under the microscope."
+            f"{cells} ± {uncertainty} tumour cells were counted over the dispersed foci. That is within the "
+            f"uncertainty of {ITC_CELL_LIMIT}, and more than {ITC_CELL_LIMIT} are a micrometastasis. Count "
+            "the cells under the microscope."
         )
         flags.append(Flag("cell_count_near_limit", text))
     return flags
@@ -243,8 +248,8 @@ def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
         return []
     total = sum(deposit.cells or 0 for deposit in small)
     text = (
-        f"{total} tumour cells counted over {len(small)} small foci: were they one dispersed pattern, more than "
-        f"{ITC_CELL_LIMIT} would be a micrometastasis. Review whether they belong together."
+        f"{total} tumour cells were counted over {len(small)} small foci. If the foci are one dispersed pattern, more "
+        f"than {ITC_CELL_LIMIT} cells are a micrometastasis. Review whether the foci belong together."
     )
     return [Flag("cell_count_review", text)]
 
@@ -259,12 +264,14 @@ def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     decisive = largest_class(deposits) <= Metastasis.ITC
     if decisive and (largest >= REVIEW_ITC_UM or len(small) >= MANY_FOCI):
         text = (
-            f"Cell count not assessed: more than {ITC_CELL_LIMIT} tumour cells would make a micrometastasis of what "
-            f"measures {ITC_LIMIT_UM / 1000:g} mm or less; review {how_many(len(small), 'small deposit')}, the largest "
+            f"The cell count was not assessed. More than {ITC_CELL_LIMIT} tumour cells would make a micrometastasis, "
+            f"even at {ITC_LIMIT_UM / 1000:g} mm or less. Review {how_many(len(small), 'small deposit')}, the largest "
             f"{millimetres(largest)} mm."
         )
         return [Flag("cell_count_review", text)]
-    return [Flag("cell_count_not_assessed", "Cell count not assessed: small deposits are classed by size alone.")]
+    return [
+        Flag("cell_count_not_assessed", "The cell count was not assessed. Small deposits are classed by size alone.")
+    ]
 
 
 def _class_by_dispersed_cells(deposits: Sequence[Deposit]) -> Metastasis:

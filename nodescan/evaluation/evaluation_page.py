@@ -21,8 +21,8 @@ from nodescan.reports.web_page import Fact, environment
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
-    FrocMode.EVERY_SLIDE: "every slide: all lesions above 0.2 mm, as drawn on cells of 32 px of level 0, over slides "
-    "with a result, at their pixel size, without the quirks of the organisers' script",
+    FrocMode.EVERY_SLIDE: "every slide: all lesions above 0.2 mm, drawn on cells of 32 px of level 0, on slides with a "
+    "result and at each slide's own pixel size, without the quirks of the organisers' script",
 }
 
 _TRUE_CLASSES = "Blue: true isolated tumour cells; orange: micrometastases; red: macrometastases."
@@ -72,7 +72,7 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         without = f"; {len(task.without_score)} without a score left out" if task.without_score else ""
         kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}{_in_part_note(task.in_part)}"
         if task.auc.low is not None and min(task.n_tumour, task.n_normal) < FEW_SLIDES:
-            kinds += f"; the interval is too narrow, as of one kind there are fewer than {FEW_SLIDES}"
+            kinds += f"; the interval is too narrow, because one kind has fewer than {FEW_SLIDES} slides"
         facts.append(Fact("Slide AUC", number_words(task.auc), kinds))
     if figures.lesion_task is not None:
         facts.append(Fact("FROC score", number_words(figures.lesion_task.score), _froc_note(figures.lesion_task)))
@@ -85,10 +85,10 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         facts.append(Fact("Right class", number_words(classes.accuracy), "share of slides with a class"))
     if figures.sizes is not None:
         bias = number_words(figures.sizes.agreement.bias, unit=" µm")
-        facts.append(Fact("Bias of size", bias, "measured less true, matched pairs"))
+        facts.append(Fact("Bias of size", bias, "measured minus true, matched pairs"))
     if figures.largest is not None:
         found = n_matched(figures.largest.slides)
-        note = f"largest of a slide, measured less stated; {found} of {figures.largest.n_stated} slides"
+        note = f"largest deposit of a slide, measured minus stated; {found} of {figures.largest.n_stated} slides"
         facts.append(Fact("Bias of largest size", number_words(figures.largest.agreement.bias, unit=" µm"), note))
     return tuple(facts)
 
@@ -102,18 +102,18 @@ def _froc_note(task: LesionTask) -> str:
     ]
     more = f"; slides without a result: {', '.join(without)}" if without else ""
     if task.normal_in_part:
-        more += f"; {len(task.normal_in_part)} normal, incomplete with nothing found, left out"
+        more += f"; {len(task.normal_in_part)} normal slides, incomplete with nothing found, left out"
     return f"{task.n_lesions} lesions, {task.n_slides} slides{more}{_in_part_note(task.in_part)}"
 
 
 def _in_part_note(names: Sequence[str]) -> str:
-    return f"; {len(names)} incomplete, scored by what was examined" if names else ""
+    return f"; {len(names)} incomplete, scored by the part that was examined" if names else ""
 
 
 def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
     """What was scored: the model by name and sums, settings, result version."""
     if made is None:
-        return (Fact("Model", "not known", "challenge files name none"),)
+        return (Fact("Model", "not known", "challenge files name no model"),)
     model = made.model
     return (
         Fact("Model", model.name, model.architecture),
@@ -144,19 +144,19 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
         ("Tumour slides whose lesions the reference doesn't show", comparison.unscored),
         ("Left out of the size agreement", tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired)),
         (
-            "Lesions whose deposit may be larger than measured: found, but no part of bias and limits",
+            "Lesions whose deposit may be larger than measured: counted as found, left out of bias and limits",
             _open_ended(sizes.lesions) if sizes else (),
         ),
         (
-            "Slides whose largest deposit is one at least: no part of the bias of the largest size",
+            "Slides whose largest deposit may be larger than measured: left out of the bias of the largest size",
             _open_ended(largest.slides) if largest else (),
         ),
-        ("Without a class, so no part of kappa, right class and largest size", figures.without_class),
+        ("Without a class, so left out of kappa, right class and largest size", figures.without_class),
         ("Without a slide score", slides.without_score if slides else ()),
         ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
         ("Normal slides without a result, left out of the FROC score", lesions.normal_left_out if lesions else ()),
-        ("Tumour slides without a result, their lesions counted as missed", lesions.tumour_missed if lesions else ()),
-        ("Incomplete, so with a score of what was examined alone", _in_part_words(comparison)),
+        ("Tumour slides without a result, whose lesions count as missed", lesions.tumour_missed if lesions else ()),
+        ("Incomplete, so scored only by the part that was examined", _in_part_words(comparison)),
         (
             "Normal slides, incomplete with nothing found, left out of the FROC score",
             lesions.normal_in_part if lesions else (),
@@ -167,7 +167,7 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
             tuple(patient.patient_id for patient in comparison.patients if patient.found.at_least),
         ),
         (
-            "Patients not read whole in whom nothing was found, so without a stage",
+            "Patients not fully read in whom nothing was found, so without a stage",
             tuple(patient.patient_id for patient in comparison.patients if patient.found_stage is None),
         ),
     ]
@@ -240,17 +240,17 @@ def _size_facts(task: SizeTask) -> list[Fact]:
     matched = f"{n_matched(task.lesions)} of {len(task.lesions)}"
     words = ("isolated tumour cells", "micrometastases", "macrometastases")
     return [
-        Fact("Lesions matched", matched, f"{task.pieces} more deposits are pieces of them"),
-        Fact("Bias", number_words(task.agreement.bias, unit=" µm"), "measured less true"),
+        Fact("Lesions matched", matched, f"{task.pieces} more deposits are pieces of these lesions"),
+        Fact("Bias", number_words(task.agreement.bias, unit=" µm"), "measured minus true"),
         Fact("Lower limit of agreement", number_words(task.agreement.lower, unit=" µm")),
         Fact("Upper limit of agreement", number_words(task.agreement.upper, unit=" µm")),
         Fact("Median error", number_words(task.agreement.median_error), "share of the true size"),
         *(
-            Fact(f"Found of {word}", number_words(found), "share of lesions of that true class")
+            Fact(f"Found {word}", number_words(found), "share of lesions of that true class")
             for word, found in zip(words, task.recall, strict=True)
             if found.value is not None
         ),
-        Fact("False deposits a slide", number_words(task.false_deposits), "deposits that touch no lesion"),
+        Fact("False deposits per slide", number_words(task.false_deposits), "deposits that touch no lesion"),
     ]
 
 

@@ -53,7 +53,7 @@ def roc_plot(curve: RocCurve) -> str:
 
 def froc_plot(curve: FrocCurve, sensitivities: Sequence[float | None], *, steps: bool) -> str:
     """The FROC curve on a logarithmic axis, the six points it is read at marked. steps: no line between points."""
-    x = Axis("False positives a slide", 0.125, 16, (0.125, *FALSE_POSITIVES, 16), logarithmic=True)
+    x = Axis("False positives per slide", 0.125, 16, (0.125, *FALSE_POSITIVES, 16), logarithmic=True)
     y = Axis("Lesion sensitivity", 0, 1, _UNIT_TICKS)
     grid = np.geomspace(x.low, x.high, 400)
     if steps:
@@ -62,7 +62,7 @@ def froc_plot(curve: FrocCurve, sensitivities: Sequence[float | None], *, steps:
         values = np.interp(grid, curve.false_positives, curve.sensitivity)
     line = _line(_pairs(grid, values), x, y, f'stroke="{_ACCENT}" stroke-width="2.5"')
     dots = "".join(
-        _dot((at, value), x, y, colour=_ACCENT, words=f"{at:g} false positives a slide: {value:.3f}")
+        _dot((at, value), x, y, colour=_ACCENT, words=f"{at:g} false positives per slide: {value:.3f}")
         for at, value in zip(FALSE_POSITIVES, sensitivities, strict=True)
         if value is not None
     )

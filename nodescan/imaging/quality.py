@@ -45,7 +45,7 @@ _LIMITS = {
     "min_colour_ratio": (0, 3),
     "min_coloured_fraction": (0, 1),
 }
-_BROWN = "it holds brown, as an immunostain with DAB, brown ink, glue or pigment (haemosiderin, melanin) does"
+_BROWN = "there is brown, as of an immunostain with DAB, brown ink, glue or pigment (haemosiderin, melanin)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
     glue and brown pens do, is left out where there is enough beside it.
     """
     if _dark_ground(overview, mask.unscanned):
-        return (_not_he("its background is dark, as in a fluorescence scan"),)
+        return (_not_he("the background is dark, as in a fluorescence scan"),)
     tissue = mask.tissue if mask.unseen is None else mask.tissue & ~mask.unseen  # white, whatever is there
     ink = np.zeros_like(tissue)
     for area in (mask.hidden, *(area for reason, area in mask.excluded if reason == "pen")):
@@ -188,7 +188,7 @@ def _unlike_he(
     mean = density.mean(axis=0)
     least_px = settings.min_stained_mm2 * 1e6 / (step * mask.spacing.pixel_area_um2)
     if mean.size and mean.size >= least_px and (mean >= settings.min_dark_density).mean() < settings.min_dark_share:
-        return "it is far too pale, as a faded or a hardly stained slide is"
+        return "the tissue is far too pale, as on a faded or hardly stained slide"
     density = density[:, mean >= settings.min_stain_density]
     if density.shape[1] < least_px:
         return None
@@ -200,7 +200,7 @@ def _unlike_both(density: NDArray[np.float32], settings: QualitySettings) -> str
     red, green, _ = density
     coloured = _is_coloured(density, settings)
     reasons = (
-        (coloured.mean() < settings.min_coloured_fraction, "it is nearly colourless, as a greyscale scan is"),
+        (coloured.mean() < settings.min_coloured_fraction, "the tissue is nearly colourless, as in a greyscale scan"),
         ((coloured & _is_brown(density, settings)).mean() > settings.max_brown_fraction, _BROWN),
         (
             (red <= settings.eosin_red_per_green * green).mean() < settings.min_eosin_fraction,
@@ -249,6 +249,8 @@ def _mean_square(steps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _not_he(reason: str) -> Flag:
-    return Flag(
-        "not_he", f"The stain does not look like H&E: {reason}; the model has never seen it, so no class is given."
+    text = (
+        f"The stain does not look like H&E: {reason}. The model was never taught this stain, so no class is given. "
+        "Read the slide under the microscope."
     )
+    return Flag("not_he", text)

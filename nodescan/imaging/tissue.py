@@ -42,11 +42,11 @@ _TISSUE_LIMITS = {
 }
 
 _MESSAGES = {
-    "pen": "{area} mm2 of pen marks was left out; what they hide was not examined, and tissue under paler ink may not "
-    "be judged well.",
-    "edge": "{area} mm2 along slide edges, coverslip edges or scratches was left out and not examined.",
-    "debris": "{area} mm2 of colourless material (dust, bubbles, smears) was left out and not examined.",
-    "small": "{area} mm2 of specks too small to count as tissue fragments was left out and not examined.",
+    "pen": "{area} mm2 of pen marks were left out. Whatever they hide was not examined, and tissue under paler ink may "
+    "not be judged well.",
+    "edge": "{area} mm2 along slide edges, coverslip edges or scratches were left out and not examined.",
+    "debris": "{area} mm2 of colourless material (dust, bubbles, smears) were left out and not examined.",
+    "small": "{area} mm2 of specks too small to count as tissue fragments were left out and not examined.",
 }
 
 

@@ -256,7 +256,7 @@ def checked_weights(card: ModelCard, folder: Path) -> bytes:
     if found != card.weights_sha256:
         raise ModelError(
             f"{file}: sha256 is {found[:12]}..., the card says {card.weights_sha256[:12]}...; "
-            "the file is damaged or of another model: install nodescan again, or export the model again"
+            "the file is damaged or belongs to another model; install nodescan again, or export the model again"
         )
     return content
 
@@ -292,7 +292,7 @@ def find_model(name_or_folder: str | None) -> Path:
     if (Path(name) / CARD_FILE).is_file():
         return Path(name)
     known = ", ".join(folder.name for folder in _packed_folders()) or "none"
-    raise ModelError(f"{name}: no such model; models at hand: {known}; or give a folder that holds a {CARD_FILE}")
+    raise ModelError(f"{name}: no such model; installed models: {known}; or name a folder that holds a {CARD_FILE}")
 
 
 def _packed_folders() -> Iterator[Path]:

@@ -102,9 +102,9 @@ def _check_apart(correction: Correction, changed: StoredReport) -> None:
 def _outdated(changed: StoredReport) -> StoredReport:
     """With a flag where deposits were named before the scan that found them: by number, or by another's centre."""
     text = (
-        "Corrections of this slide were made before it was scanned as it is now, so numbers of deposits, and places "
-        "beside their centres, may mean others: compare what was corrected, then name deposits by their centres, or "
-        "say so in the comment."
+        "These corrections were made before the current scan of the slide. A deposit's number, or a place beside its "
+        "centre, may now mean another deposit. Check each correction, then name deposits by their centres, or say in "
+        "the comment that you checked."
     )
     return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
 
@@ -213,7 +213,10 @@ def _contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
     """A class that no size of this deposit allows: the reader's word holds, but it is said."""
     classes = [(deposit.id, deposit.metastasis, classify(deposit.diameter_um)) for deposit in deposits]
     return tuple(
-        Flag("class_against_size", f"Deposit {number} is {said.word} by the reader, {by_size.word} by its size.")
+        Flag(
+            "class_against_size",
+            f"Deposit {number} is {said.word} according to the reader, but {by_size.word} by its size.",
+        )
         for number, said, by_size in classes
         if said is not by_size and (said, by_size) != (Metastasis.MICRO, Metastasis.ITC)
     )

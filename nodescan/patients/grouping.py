@@ -163,7 +163,7 @@ def without_node_ids(rows: Sequence[NodeFacts]) -> tuple[Flag, ...]:
     """The note that a table without node_id calls for."""
     if all(facts.node_id for facts in rows):
         return ()
-    return (Flag("no_node_id", "Without a node_id each slide is counted as a node of its own."),)
+    return (Flag("no_node_id", "Without a node_id, each slide is counted as a node of its own."),)
 
 
 def _specimen(key: tuple[str, str, str], found: _Group) -> Specimen:

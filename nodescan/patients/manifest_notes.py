@@ -32,7 +32,7 @@ def same_file_told(twice: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     twice: of reported_twice.
     """
     return tuple(
-        f"one file by several names: slide {slide_id} was reported as {few(names, _NAMED)}, too"
+        f"one file under several names: the file of slide {slide_id} was also reported as {few(names, _NAMED)}"
         for slide_id, names in twice.items()
     )
 
@@ -45,9 +45,9 @@ def same_file_notes(staged: Staged, twice: Container[str]) -> tuple[Flag, ...]:
     return tuple(
         Flag(
             "same_file_unlisted",
-            f"Slide {section.slide_id}: its file was reported by another name, too, which this manifest doesn't list. "
-            "If that is another patient's slide, one of the two is the wrong file; if this one was renamed, move that "
-            "report out of the folder.",
+            f"Slide {section.slide_id}: the folder also holds a report of the same file under a name that this "
+            "manifest doesn't list. If that name is another patient's slide, one of the two is the wrong file. If this "
+            "slide was renamed, move the old report out of the folder.",
         )
         for section in staged.specimen.sections
         if section.slide_id in twice
@@ -65,7 +65,7 @@ def treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, .
     if not staged.table.with_modifiers or not one.nodes or set(here) != {None} or True not in elsewhere:
         return ()
     text = (
-        "By the table another specimen or side of this patient was removed after neoadjuvant treatment; of this one it "
-        "says nothing, so it is staged without y: fill in neoadjuvant here, too."
+        "According to the table, another specimen or side of this patient was removed after neoadjuvant treatment. For "
+        "this one it says nothing, so the stage has no y. Fill in neoadjuvant here, too."
     )
     return (Flag("neoadjuvant_not_stated", text),)

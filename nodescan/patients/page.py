@@ -19,11 +19,11 @@ from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, bound_words, flag
 
 _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
-    CAMELYON17.name: "the CAMELYON17 challenge's own stages",
+    CAMELYON17.name: "the stages of the CAMELYON17 challenge",
 }
 
 _BY_CLASS = {
-    Metastasis.NONE: "No tumour found in the sections examined.",
+    Metastasis.NONE: "No tumour was found in the sections examined.",
     Metastasis.ITC: "Isolated tumour cells only, in the sections examined.",
     Metastasis.MICRO: "Micrometastases, none larger than 2 mm, in the sections examined.",
     Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
@@ -36,8 +36,8 @@ _AT_LEAST = {
 """What is said of them where there may be larger ones."""
 
 _BY_SPLIT = (
-    "Dispersed tumour cells on a slide that several nodes share, in the sections examined: a micrometastasis if more "
-    f"than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
+    "Dispersed tumour cells in the sections examined, on a slide that several nodes share. They are a micrometastasis "
+    f"if more than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
 )
 
 _NODES = 3
@@ -122,14 +122,18 @@ def answer(staged: Staged) -> str:
     if not staged.n_unread and not cut_off:
         return said
     verb = "was" if staged.n_unread == 1 else "were"
-    missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not read whole"
+    missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not fully read"
     if cut_off:
         cut = "a deposit is cut off"
         missing = f"{missing}, and {cut}" if staged.n_unread else cut.capitalize()
-    seen = "" if staged.specimen.unclassed_um is None else "Tumour was found that has no class: review it. "
+    seen = "" if staged.specimen.unclassed_um is None else "Tumour was found that has no class. Review it. "
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
-    lower = ", or lower by the borderline size" if staged.borderline and staged.may_be[0] is not staged.lowest else ""
+    lower = (
+        ", or lower because of the borderline size"
+        if staged.borderline and staged.may_be[0] is not staged.lowest
+        else ""
+    )
     return f"{said} {seen}{missing}, so the true stage may be higher{lower}."
 
 
@@ -146,7 +150,7 @@ def _by_size(staged: Staged) -> str:
     alone &= staged.specimen.unclassed_um is None
     whose = "the largest" if largest is not None and alone and largest.classes[-1] is highest else "a"
     return (
-        f"The size of {whose} deposit in the sections examined reaches, within its uncertainty, the limit of "
+        f"Within its uncertainty, the size of {whose} deposit in the sections examined reaches the limit of "
         f"{' and that of '.join(limits)}."
     )
 

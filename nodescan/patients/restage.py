@@ -232,7 +232,7 @@ def _older(reports: Sequence[StoredReport]) -> str:
     if versions <= {RESULT_VERSION} or _mixed(reports):
         return ""
     made = ", ".join(map(str, sorted(versions)))
-    return f"of result version {made}; nodescan gives other results now ({RESULT_VERSION}): run the slides again"
+    return f"from result version {made}, but nodescan now gives other results ({RESULT_VERSION}); run the slides again"
 
 
 def _made_notes(reports: Sequence[StoredReport]) -> list[Flag]:
@@ -246,7 +246,7 @@ def _made_notes(reports: Sequence[StoredReport]) -> list[Flag]:
 def _left_out_notes(rows: Sequence[ManifestRow]) -> list[Flag]:
     """Which slides are of another stain: a reader must know that they had no part in the stage."""
     return [
-        Flag("slide_left_out", f"Slide {row.slide_id} ({row.stain}) is not H&E: it was left to the pathologist.")
+        Flag("slide_left_out", f"Slide {row.slide_id} ({row.stain}) is not H&E, so it was left to the pathologist.")
         for row in rows
         if not row.is_he
     ]

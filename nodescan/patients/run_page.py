@@ -61,12 +61,12 @@ def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
     lines = patient_lines(stages, folder)
     open_ = sum(not line.determined for line in lines)
     said = f"{len(lines) - open_} of {how_many(len(lines), 'patient')} determined"
-    said += "; the stage of the others is “at least”, or none" if open_ else ""
+    said += "; the others have a stage of “at least”, or none" if open_ else ""
     block = environment("nodescan.patients").get_template("run_patients.html")
     filled = {"patients": block.render(lines=lines, left_out=_left_out(stages))} if lines else {}
     filled |= {"lead": Markup('<p class="lead">{}.</p>').format(said)} if lines else {}
     reviewed = Markup(
-        "<small>reviewed: the stage of its patient is as corrected, this row and its own page are as before</small>"
+        "<small>reviewed: the patient's stage is as corrected; this row and the slide's page are as before</small>"
     )
     filled |= {f"review {row.get('slide_id')}": reviewed for row in corrections_in(stages)}
     toned = _TONE.sub(rf'\1{" undetermined" if open_ else ""}"', text, count=1)
@@ -97,8 +97,8 @@ def _line(patient: Mapping[str, Any], names: tuple[str, ...], page: Path) -> Pat
 def _left_out(stages: Mapping[str, Any]) -> list[str]:
     """Slides of the manifest that have no row on the page, or none that counts, and why."""
     reasons = (
-        ("slides_of_other_stains", "of another stain than H&E, for the pathologist alone"),
-        ("slides_not_run", "in the manifest but not run, so that their nodes count as unread"),
+        ("slides_of_other_stains", "with another stain than H&E, left to the pathologist"),
+        ("slides_not_run", "in the manifest but not run, so their nodes count as unread"),
     )
     named = [(_words(stages.get(key)), why) for key, why in reasons]
     return [f"{how_many(len(ids), 'slide')} {why}: {few(ids, MOST_NAMED)}." for ids, why in named if ids]

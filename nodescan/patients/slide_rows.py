@@ -175,5 +175,5 @@ def check_renamed(
         if now:
             raise correction.where.error(
                 f"slide {correction.slide_id!r} is not in the manifest, and its file is called {now[0]!r} there: "
-                "write that instead, and see that it means the same deposit"
+                "write that name instead, and make sure that it means the same deposit"
             )

@@ -85,8 +85,8 @@ def _status(staged: Staged) -> str:
     if staged.specimen.unclassed_um is not None:
         return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
     if staged.n_without_slides:
-        return f"{UNDETERMINED} ({staged.n_unread} of {staged.n_nodes} nodes not read whole)"
-    return f"{UNDETERMINED} (not every node was read whole)"
+        return f"{UNDETERMINED} ({staged.n_unread} of {staged.n_nodes} nodes not fully read)"
+    return f"{UNDETERMINED} (not every node was fully read)"
 
 
 def _size(staged: Staged) -> str:
@@ -114,9 +114,7 @@ def _examined(staged: Staged) -> tuple[str, str]:
     partly = sum(node.n_examined for node in nodes if not all(section.complete for section in node.sections))
     notes = [f"{partly} of them read in part"] if partly else []
     notes += [f"{failed} more without a result that counts"] if failed else []
-    notes += (
-        [f"{staged.n_without_slides} more were removed, of which no slide is here"] if staged.n_without_slides else []
-    )
+    notes += [f"{staged.n_without_slides} more were removed but have no slides here"] if staged.n_without_slides else []
     return str(staged.specimen.n_examined), "; ".join(notes)
 
 
@@ -125,7 +123,7 @@ def _sentinels(staged: Staged) -> tuple[str, str]:
     if staged.not_removed:
         return "0", ""
     if not nodes or any(node.sentinel is None for node in nodes):
-        return UNDETERMINED, "the table does not say of every node whether it is a sentinel node"
+        return UNDETERMINED, "the table does not say for every node whether it is a sentinel node"
     sentinels = [node for node in nodes if node.sentinel]
     failed = sum(node.n_nodes - node.n_examined for node in sentinels)
     readable = sum(node.n_examined for node in sentinels)

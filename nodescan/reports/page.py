@@ -51,8 +51,8 @@ _FOUND = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 _SOURCES = {
     "file": "from the slide file",
     "tiff": "from the file's resolution tags",
-    "user": "given by the user, because the file has none that is plausible",
-    "user-override": "given by the user, against the file's own value",
+    "user": "given by the user, because the file states no plausible value",
+    "user-override": "given by the user instead of the file's own value",
 }
 
 
@@ -278,7 +278,7 @@ def _foci(report: SlideReport) -> Fact:
     number = report.known_foci
     if number is None:
         return Fact("Deposits", _NOT_KNOWN)
-    notes = (_IN_PART if _in_part(report) else "", "sizes not added up" if number > 1 else "")
+    notes = (_IN_PART if _in_part(report) else "", "sizes are not added up" if number > 1 else "")
     return Fact("Deposits", str(number), ", ".join(filter(None, notes)))
 
 

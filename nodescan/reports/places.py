@@ -31,6 +31,6 @@ def for_corrections(report: SlideReport) -> str:
     if left_um == top_um == 0:
         return ""
     return (
-        f"Corrections count from the canvas, in um, as report.json does: add {left_um} um to x and {top_um} um to y, "
-        "or give a deposit by its number."
+        f"Corrections count in um from the canvas, as report.json does: add {left_um} um to x and {top_um} um to y, or "
+        "name a deposit by its number."
     )

@@ -27,8 +27,8 @@ from nodescan.reports.wording import (
 )
 
 _MEANT = (
-    "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours, or falls into pieces, it "
-    "may fall short."
+    "“±” should contain the true size for about 95 % of deposits. It can be too small where a deposit merges with a "
+    "false neighbour or breaks into pieces."
 )
 """As measured on composite slides, see docs/measured.md."""
 
@@ -45,7 +45,7 @@ def answer(report: SlideReport) -> str:
         return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
         limit = limit_words(None if report.model is None else report.model.found_from_um)
-        return f"No tumour found in the sections examined. {limit}".strip()
+        return f"No tumour was found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
     size = bound_words(size_words(report.deposits[0]), certain=report.size_certain)
     measured = ": " if report.size_certain else "; as measured, "
@@ -57,9 +57,9 @@ def _what_more(report: SlideReport) -> str:
     """Why the class is a lower bound."""
     assert report.metastasis is not None
     if report.metastasis is Metastasis.MACRO:
-        return f"{unseen_words(report)}: there may be larger or more deposits."
+        return f"{unseen_words(report)}, so there may be larger or more deposits."
     why = f"{_cut_off_words(report)} cut off" if report.status is Status.COMPLETE else unseen_words(report)
-    lower = ", or lower by the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
+    lower = ", or lower because of the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
     return f"{why}, so the true class may be higher{lower}."
 
 
@@ -85,7 +85,7 @@ def _unsure(report: SlideReport) -> str:
     if not near:
         return ""
     if near[0] is report.deposits[0]:
-        return ", but so near the limit that it may not be"
+        return ", but so near the limit that this is uncertain"
     limit, _, _ = _nearest_limit(near[0])
     return f"; but the size of deposit {near[0].id} ({size_words(near[0])}) reaches the {limit / 1000:g} mm limit"
 
@@ -94,18 +94,18 @@ def reason(report: SlideReport) -> str:
     """Why a slide could not be judged, in its flags' words: of one that was looked at, in those of the first."""
     why = report.flags[:1] if report.looked_at else report.flags
     said = " ".join(without_paths(flag.message, report) for flag in why)
-    return said or "No reason was recorded; see the run's log."
+    return said or "No reason was recorded. See the run's log."
 
 
 def look_first(report: SlideReport) -> tuple[str, ...]:
     """What deserves the reader's first minute, the most important first."""
     said: list[str] = []
     if report.status.without_result:
-        said.append("Mend the cause above and run it again; until then, read this slide under the microscope.")
+        said.append("Fix the cause above and run the slide again. Until then, read this slide under the microscope.")
     if report.status.without_result and not report.looked_at:
         return tuple(said)
     if report.no_tissue:
-        return ("The slide itself: there may be tissue that was not recognised.",)
+        return ("The slide itself: it may hold tissue that was not recognised.",)
     if report.not_judged is not None:
         return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     said.extend(not_whole_words(report))
@@ -124,7 +124,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     if _cut_and_open(report):
         said.append(_lower_bounds(report))
     if codes_of(report.flags) & _ONE_OR_SEVERAL:
-        said.append("What is one deposit and what is several is uncertain, and the class hangs on it: see the flags.")
+        said.append("It is uncertain which areas form one deposit, and the class depends on it. See the flags.")
     if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
         nearest = next(iter(deciding(report.deposits)), report.deposits[0])
         size_tells = nearest.borderline or nearest not in _cut_and_open(report)  # else it is no distance from a limit
@@ -138,8 +138,8 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     if report.metastasis is not None:
         said.extend(_counting(report))
         said.extend(_joining(report))
-        alone = "; sizes are never added over deposits or sections" if report.deposits else ""
-        said.append(f"The finding speaks of the sections on this slide only{alone}.")
+        alone = " Sizes of several deposits or sections are never added." if report.deposits else ""
+        said.append(f"The finding covers only the sections on this slide.{alone}")
     return tuple(said)
 
 
@@ -150,7 +150,7 @@ def _why_no_class(report: SlideReport) -> str:
     if flag is not None:
         return without_paths(flag.message, report)
     if report.nothing_examined:
-        return "Nothing of the tissue was examined."
+        return "None of the tissue was examined."
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
     return untuned_words(report) or "No class can be given, for the reasons listed under “Flags”."
@@ -210,7 +210,7 @@ def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -
     cut = deposit in _cut_and_open(report)
     borderline = deposit in near
     if cut:
-        said.append("It is cut off: it ends where nobody looked and may be larger.")
+        said.append("It is cut off: it ends where nothing was examined and may be larger.")
     if borderline:
         limit, lower, upper = _nearest_limit(deposit)
         said.append(f"It is borderline: its size reaches the {limit / 1000:g} mm limit between {lower} and {upper}.")
@@ -218,7 +218,7 @@ def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -
         said.append("Measure it under the microscope.")
     if deposit in _hanging_on_cells(report):
         said.append(
-            f"Its class hangs on {cell_words(deposit)} tumour cells: count them; more than 200 are a micrometastasis."
+            f"Its class depends on {cell_words(deposit)} tumour cells. Count them: more than 200 are a micrometastasis."
         )
     elif report.metastasis is Metastasis.ITC and _cells_matter(deposit):
         said.append("Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis.")
@@ -257,9 +257,9 @@ def _by_cells(deposits: Sequence[Deposit]) -> str:
     """Whose cells make a micrometastasis of what is ITC by size: the largest deposit's, another's, or all together."""
     raised = next((deposit for deposit in deposits if deposit.raised_by_cells), None)
     if raised is deposits[0]:
-        return "0.2 mm or smaller, but of more than 200 tumour cells"
+        return "0.2 mm or smaller, but with more than 200 tumour cells"
     if raised is not None:
-        return f"0.2 mm or smaller, but deposit {raised.id} is of more than 200 tumour cells"
+        return f"0.2 mm or smaller, but deposit {raised.id} has more than 200 tumour cells"
     cells, uncertainty = dispersed_count(deposits) or (0, 0)
     return f"0.2 mm or smaller, but with {cells} ± {uncertainty} tumour cells over the dispersed foci"
 
@@ -270,12 +270,12 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
     if not small:
         return ()
     if _decided_by_cells(report):
-        return ("The class follows from the number of tumour cells, which is an estimate: review the count.",)
+        return ("The class follows from the number of tumour cells, which is an estimate. Review the count.",)
     missed = sum(deposit.cells is None for deposit in small)
     if missed == len(small):
-        return ("Tumour cells were not counted: the class follows from size alone.",)
+        return ("Tumour cells were not counted, so the class follows from size alone.",)
     left = f", but not in {missed} of {len(small)}" if missed else ""
-    return (f"Tumour cells were counted in deposits up to 0.2 mm{left}; the counts are estimates.",)
+    return (f"Tumour cells were counted in deposits up to 0.2 mm{left}. The counts are estimates.",)
 
 
 def _joining(report: SlideReport) -> tuple[str, ...]:
@@ -284,8 +284,9 @@ def _joining(report: SlideReport) -> tuple[str, ...]:
     if codes & _ONE_OR_SEVERAL or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
-    apart = ", or were none joined" if "foci_joined" in codes else ""
-    return (f"Were foci one across gaps of {', '.join(smaller)} or {widest} µm{apart}, the class would be the same.",)
+    apart = ", or joining none," if "foci_joined" in codes else ""
+    gaps = f"{', '.join(smaller)} or {widest} µm"
+    return (f"Joining foci across gaps of {gaps}{apart} would not change the class.",)
 
 
 def _cells_matter(deposit: Deposit) -> bool:

@@ -119,9 +119,9 @@ def stands(report: SlideReport, path: Path) -> bool:
 def outcomes(reports: Sequence[SlideReport]) -> tuple[Fact, ...]:
     """How many slides got how far."""
     notes = {
-        Status.COMPLETE: "read whole",
-        Status.INCOMPLETE: "not all of it examined or judged",
-        Status.UNMEASURABLE: "no trustworthy scale",
+        Status.COMPLETE: "all tissue examined",
+        Status.INCOMPLETE: "not all examined or judged",
+        Status.UNMEASURABLE: "no trustworthy pixel size",
         Status.FAILED: "no result",
     }
     found = Counter(report.status for report in reports)

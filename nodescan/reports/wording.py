@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.flags import codes_of
+from nodescan.domain.flags import FLAGS, codes_of
 from nodescan.domain.lengths import millimetres, size_in_mm
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
@@ -29,8 +29,6 @@ _LEFT_OUT = {
     "debris": "dust and debris",
     "small": "specks",
 }
-
-_UPPER = {"he": "H&E", "itc": "ITC"}
 
 NOT_JUDGED_WORDS = "not judged"
 """Of a slide that the network can't judge, instead of what it says there."""
@@ -79,7 +77,7 @@ def found_words(deposit: Deposit, report: SlideReport) -> str:
 def class_words(report: SlideReport) -> str:
     """The headline: the class in words, "At least ..." where a higher one is possible, or why there is none."""
     if report.status is Status.FAILED:
-        return "No class: too much was not read" if report.looked_at else "Not read"
+        return "No class: too much could not be read" if report.looked_at else "Not read"
     if report.status is Status.UNMEASURABLE:
         return "No class: cannot be measured"
     if report.metastasis is None:
@@ -93,8 +91,8 @@ def limit_words(found_from_um: float | None) -> str:
     if found_from_um is None:
         return ""
     return (
-        "On synthetic slides this model found every deposit, whatever its shape, only from about "
-        f"{found_from_um / 1000:g} mm on: smaller ones, thin ones above all, and isolated tumour cells are not "
+        "On synthetic slides, this model found every deposit, whatever its shape, only from a size of about "
+        f"{found_from_um / 1000:g} mm. Smaller deposits, especially thin ones, and isolated tumour cells are not "
         "excluded."
     )
 
@@ -104,14 +102,15 @@ def unseen_words(report: SlideReport) -> str:
     if report.examined_fraction != 1:
         return "Not all tissue was examined"
     alone = "levels_disagree" not in codes_of(report.flags)
-    return "The model may have missed tumour" if alone and untuned_words(report) else "Tissue may not have been found"
+    return "The model may have missed tumour" if alone and untuned_words(report) else "Tissue may have been missed"
 
 
 def not_whole_words(report: SlideReport) -> tuple[str, ...]:
     """Where to look on a slide that is incomplete though all tissue that was found was examined."""
     missed = {
         "levels_disagree": "it may hold tissue that was not found.",
-        "model_not_tuned": "the model was not tuned as it is, or failed on phantoms, and may have missed tumour.",
+        "model_not_tuned": "the model was not tuned in its present form, or failed on phantoms, and may have missed "
+        "tumour.",
     }
     codes = codes_of(report.flags)
     return tuple(f"The whole slide under the microscope: {why}" for code, why in missed.items() if code in codes)
@@ -142,9 +141,9 @@ def outline_words(model: ModelIdentity) -> str:
 
 
 def flag_title(code: str) -> str:
-    """A flag's code as words: "no_tissue" becomes "No tissue"."""
-    words = " ".join(_UPPER.get(word, word) for word in code.split("_"))
-    return words[:1].upper() + words[1:]
+    """A flag's title: "not_he" is "Not H&E". A code that only another version knew is shown in its own words."""
+    kind = FLAGS.get(code)
+    return code.replace("_", " ").capitalize() if kind is None else kind.title
 
 
 def left_out_words(reason: str) -> str:

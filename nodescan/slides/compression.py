@@ -43,7 +43,7 @@ def compression_flags(
     if steps is None or steps < (_STRONG if um >= _NOT_REDUCED_UM else _STRONG_REDUCED):
         return ()
     text = (
-        f"The slide was compressed very strongly (JPEG quality {50 / steps:.0f}): tumour is missed in such pictures. "
-        "Scan or export it again at 70 or more; where nothing was found, look at it under the microscope."
+        f"The slide was compressed very strongly (JPEG quality {50 / steps:.0f}), and tumour is missed in such "
+        "pictures. Scan or export it again at 70 or more. If nothing was found, look at it under the microscope."
     )
     return (Flag("strong_compression", text),)

@@ -29,7 +29,7 @@ def check_readable(path: Path) -> None:
     with disk_errors(path):
         if path.is_dir():
             raise NotASlideError(
-                name, "a folder without slides", "name the slides' folder, or a slide's file, of a DICOM series any one"
+                name, "a folder without slides", "name a folder of slides, or a slide file (any one of a DICOM series)"
             )
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)

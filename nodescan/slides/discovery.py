@@ -64,7 +64,7 @@ def find_slides(inputs: Sequence[str], *, mpp_um: float | None, override_mpp: bo
 def _expand(text: str) -> list[Path]:
     """The files that one input names."""
     if not text:  # Path would take it for the current folder
-        raise UsageError("an input is empty, as a shell's variable that isn't set; name slide files, folders or globs")
+        raise UsageError("an input is empty, perhaps because a variable isn't set; name slide files, folders or globs")
     path = Path(text)
     if os.path.lexists(path):
         return (path.is_dir() and _slides_below(path)) or [path]

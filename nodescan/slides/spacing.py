@@ -151,11 +151,14 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
             raise _unmeasurable(stated, name, given_um)
         raise UnmeasurableError(
             name,
-            f"the file says {stated}, {given_um:.4g} was given: they differ by "
-            f"{percent_above(abs(given_um / plausible.mean - 1), AGREEMENT)}, and every size with them",
-            "leave the given pixel size out, or add --override-mpp if the file is wrong",
+            f"the file states a pixel size of {stated}, but {given_um:.4g} was given; they differ by "
+            f"{percent_above(abs(given_um / plausible.mean - 1), AGREEMENT)}, and so would every size",
+            "leave out the given pixel size, or add --override-mpp if the file is wrong",
         )
-    message = f"Measured with the given {given_um:.4g} um/px instead of the file's {stated}: sizes depend on it."
+    message = (
+        f"Measured with the given {given_um:.4g} um/px instead of the file's {stated}. Every size depends on this "
+        "number: make sure that it is right."
+    )
     return ChosenSpacing(Spacing.square(given_um), "user-override", (Flag("spacing_overridden", message),))
 
 
@@ -263,15 +266,15 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
     if stated.against is not None:
         return UnmeasurableError(
             name,
-            f"the file says {stated}: only one can be right, and every size hangs on it",
-            "find out which, and give it with --mpp UM --override-mpp",
+            f"the file states {stated}; only one can be right, and every size depends on it",
+            "find out which is right, and give it with --mpp UM --override-mpp",
         )
     if stated.uneven:
         return UnmeasurableError(
             name,
-            f"the file says {stated}: x and y differ by more than a scanner's, and no one number is right for both",
-            "mend the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, "
-            "and is right only where the pixels are square",
+            f"the file states {stated}; x and y differ by more than a scanner's do, so no single number fits both",
+            "fix the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, and is "
+            "right only if the pixels are square",
         )
     if stated.reduced_from(given_um):
         missing, remedy = (
@@ -281,7 +284,7 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
         )
         return UnmeasurableError(
             name,
-            f"only reduced levels are here ({stated}): {missing} is missing",
+            f"the file holds only reduced levels ({stated}); {missing} is missing",
             f"{remedy}; --mpp needs --override-mpp here, and is right only if the file is wrong",
         )
     reason = f"the file's pixel size of {stated} is {_why_not(stated)}"
@@ -295,12 +298,15 @@ def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None)
 def _replaced_absurd(stated: FileSpacing, given_um: float) -> tuple[Flag, ...]:
     if stated.missing:
         return ()
-    message = f"The file's pixel size of {stated} is {_why_not(stated)}; measured with the given {given_um:.4g} um/px."
+    message = (
+        f"The file's pixel size of {stated} is {_why_not(stated)}. Measured with the given {given_um:.4g} um/px "
+        "instead; make sure that this number is right."
+    )
     return (Flag("spacing_absurd_in_file", message),)
 
 
 def _why_not(stated: FileSpacing) -> str:
-    return "what programs write where they don't know it" if stated.stand_in else "absurd"
+    return "what programs write when they don't know it" if stated.stand_in else "absurd"
 
 
 def _is_scanner_spacing(um_per_px: float) -> bool:

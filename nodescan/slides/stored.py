@@ -91,8 +91,8 @@ def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: Chose
     if longest_um > LONGEST_SIDE_UM:
         raise NotASlideError(
             ref.path.name,
-            f"its header says {width_px:,} x {height_px:,} px of {chosen.spacing.mean:.4g} um: "
-            f"{longest_um / 1000:,.0f} mm, and no slide is longer than {LONGEST_SIDE_UM / 1000:g} mm",
+            f"its header states {width_px:,} x {height_px:,} px of {chosen.spacing.mean:.4g} um, which is "
+            f"{longest_um / 1000:,.0f} mm; no slide is longer than {LONGEST_SIDE_UM / 1000:g} mm",
             "copy it again from the scanner or the archive, or give its true um/px with --mpp if that is wrong",
         )
     return SlideInfo(
@@ -149,14 +149,18 @@ def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
     missing = missing_bytes(path)
     if missing:
         said.append(
-            Flag("file_cut_off", f"The file is cut off (at least {missing:,} bytes are missing); copy it again.")
+            Flag("file_cut_off", f"The end of the file is missing (at least {missing:,} bytes). Copy the file again.")
         )
     placed = {level.index for level in stored.levels()}
     strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed] + list(stored.pictures_px)
     if strange:
         sizes = few([f"{width:,} x {height:,} px" for width, height in strange], _NAMED)
         said.append(
-            Flag("level_ignored", f"The file holds a picture of another shape or unclear scale ({sizes}): ignored.")
+            Flag(
+                "level_ignored",
+                f"A picture of another shape or of unclear scale in the file was ignored ({sizes}). Check that the "
+                "overview shows all sections of the slide.",
+            )
         )
     return tuple(said)
 

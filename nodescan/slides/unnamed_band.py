@@ -46,7 +46,8 @@ class UnnamedBand:
                 if self.hides(index, middle, alpha):
                     handles.close()
                     remedy = f"keep its colours alone: {three_bands(self._path)}"
-                    raise NotASlideError(self._path.name, f"holds {UNNAMED}, and would be taken for that", remedy)
+                    reason = f"holds {UNNAMED}, but that would be read as transparency"
+                    raise NotASlideError(self._path.name, reason, remedy)
 
     def hides(self, index: int, box: PixelBox, alpha: NDArray[np.uint8]) -> bool:
         """Whether pixels of a box of a level would be shown as glass by it. alpha : uint8 (box.height, box.width)."""

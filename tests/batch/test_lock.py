@@ -132,7 +132,7 @@ def test_a_lock_that_tells_nothing_is_judged_by_its_age(tmp_path: Path, content:
     """Half a file may be a run that just starts; after five minutes it is none."""
     path = tmp_path / LOCK_FILE
     path.write_bytes(content)
-    with pytest.raises(OutputError, match="another run writes there"), held(tmp_path):
+    with pytest.raises(OutputError, match="another run is writing there"), held(tmp_path):
         pass
     os.utime(path, (time.time() - SILENT_S - 20,) * 2)
     with held(tmp_path) as ticket:

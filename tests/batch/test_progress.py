@@ -174,12 +174,12 @@ def test_a_log_that_was_cut_off_goes_on_in_a_line_of_its_own(tmp_path: Path) -> 
 def test_a_log_never_goes_into_another_file(tmp_path: Path) -> None:
     """`--log-json *.svs` names the first slide: it stays as it is. A log goes on."""
     (tmp_path / "a.svs").write_bytes(b"II*\0")
-    with pytest.raises(UsageError, match=r"a\.svs: is there and is no log of JSON lines"):
+    with pytest.raises(UsageError, match=r"a\.svs: exists and is not a log of JSON lines"):
         JsonLog(tmp_path / "a.svs")
     assert (tmp_path / "a.svs").read_bytes() == b"II*\0"
     for content in ('{"deposits": []}', '{"ts": 1}\n', '{\n  "state": "finished"\n}\n', "{"):
         (tmp_path / "other.json").write_text(content)
-        with pytest.raises(UsageError, match="is no log of JSON lines"):
+        with pytest.raises(UsageError, match="is not a log of JSON lines"):
             JsonLog(tmp_path / "other.json")
         assert (tmp_path / "other.json").read_text() == content
     for _ in range(2):

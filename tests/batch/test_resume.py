@@ -219,12 +219,12 @@ def test_a_report_of_another_file_of_that_name_is_not_replaced(place: Place) -> 
     assert b"elsewhere" not in report
     paint_slide(moved, tumour_um=500)
     with pytest.raises(
-        UsageError, match=r"elsewhere/a\.tif: .*of another file of this name.*another --out, or .*--force"
+        UsageError, match=r"elsewhere/a\.tif: .*of another file with this name.*another --out, or .*--force"
     ):
         place.run(inputs=(str(moved),))
     assert (place.out / "a" / "report.json").read_bytes() == report
     assert place.run(inputs=(str(moved),), force=True).complete
-    with pytest.raises(UsageError, match="another file of this name"):
+    with pytest.raises(UsageError, match="another file with this name"):
         place.run()
 
 
@@ -313,8 +313,8 @@ def test_a_kept_report_that_the_given_size_contradicts_is_an_error(place: Place)
     assert result.contradicted == ("a", "b")
     assert not result.complete
     assert (
-        "kept as measured with their files' own pixel size, which the given one contradicts: a, b; leave the given "
-        "one out for these, or add --override-mpp if the files are wrong"
+        "kept as measured with the pixel size of their files, which the given one contradicts: a, b; leave out the "
+        "given pixel size for these, or add --override-mpp if the files are wrong"
     ) in place.heard.errors
     assert not any("same files and settings" in text for text in place.heard.notes)
     assert place.run().complete
@@ -389,7 +389,7 @@ def test_a_disk_that_is_away_costs_no_finished_slide_its_report(place: Place, tm
     place.run()
     assert place.redone() == []
     assert [row["status"] for row in place.rows()] == ["complete"] * 2
-    assert "kept, though their files can't be looked at now: a, b" in place.heard.notes
+    assert "kept, although their files can't be read now: a, b" in place.heard.notes
 
 
 def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_asked_for(place: Place) -> None:
@@ -405,8 +405,10 @@ def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_ask
     kept = place.out / "earlier-reports" / "a"
     assert (kept / "report.json").read_bytes() == before
     assert (kept / "report.html").is_file()
-    said = "a: its file can't be looked at, so its report, not as asked for now (--max-unread was 5, is 4), is kept in"
-    assert f"{said} earlier-reports/a" in place.heard.notes
+    aside, why = "earlier-reports/a", "(--max-unread was 5, is 4)"
+    (said,) = [note for note in place.heard.notes if note.startswith("a: its file can't be read now")]
+    assert aside in said
+    assert why in said
     assert [row["status"] for row in place.rows()] == ["failed", "complete"]
     assert [(report.slide_id, report.status) for report in read_reports(place.out)] == [
         ("a", Status.FAILED),
@@ -692,5 +694,5 @@ def test_a_file_that_is_away_has_no_report_of_its_namesake_elsewhere(place: Plac
     other = tmp_path / "other"
     other.mkdir()
     (other / "a.tif").symlink_to(tmp_path / "gone" / "a.tif")
-    with pytest.raises(UsageError, match="holds the report of another file of this name"):
+    with pytest.raises(UsageError, match="holds the report of another file with this name"):
         place.run(inputs=(str(other / "a.tif"),))

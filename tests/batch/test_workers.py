@@ -136,8 +136,8 @@ def test_slot_that_goes_on_without_its_gpu_says_so(tmp_path: Path, capsys: pytes
     """Once, with why: a night's work may take ten times as long. run.json names both devices."""
     gpu = worker_fakes.GPU.format(0)
     assert on_devices(tmp_path, "open_on_gpu_that_goes", slots=1) == [gpu, worker_fakes.WITHOUT_GPU]
-    said = f"a slot goes on on {worker_fakes.WITHOUT_GPU}, not on {gpu}"
-    assert [line for line in capsys.readouterr().err.splitlines() if "goes on on" in line] == [said]
+    said = f"one slot continues on {worker_fakes.WITHOUT_GPU} instead of {gpu}"
+    assert [line for line in capsys.readouterr().err.splitlines() if "one slot continues" in line] == [said]
 
 
 def test_second_slot_that_gets_no_gpu_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,14 +146,14 @@ def test_second_slot_that_gets_no_gpu_says_so(tmp_path: Path, capsys: pytest.Cap
         worker_fakes.GPU.format(0),
         worker_fakes.WITHOUT_GPU,
     }
-    said = f"a slot goes on on {worker_fakes.WITHOUT_GPU}, not on {worker_fakes.GPU.format(0)}"
+    said = f"one slot continues on {worker_fakes.WITHOUT_GPU} instead of {worker_fakes.GPU.format(0)}"
     assert capsys.readouterr().err.count(said) == 1
 
 
 def test_slots_with_a_gpu_each_say_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """That is how several GPUs are used."""
     assert set(on_devices(tmp_path, "open_two_gpus", slots=2)) == {worker_fakes.GPU.format(slot) for slot in (0, 1)}
-    assert "goes on on" not in capsys.readouterr().err
+    assert "one slot continues" not in capsys.readouterr().err
 
 
 def test_devices_of_earlier_runs_are_not_this_runs(tmp_path: Path) -> None:
@@ -222,20 +222,20 @@ def test_slot_that_cannot_begin_leaves_the_slides_to_the_others(
     """The first of two, at that; which one is given up, and why, is told once."""
     slides = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "ab"]
     assert scanned(job(tmp_path, "open_beyond_the_first"), slides, slots=2).complete
-    assert capsys.readouterr().err.count("error: a slot is given up (cuda:0 doesn't compute); 1 go on") == 1
+    assert capsys.readouterr().err.count("error: one slot has stopped (cuda:0 doesn't compute); 1 continue") == 1
 
 
 def test_worker_refuses_a_model_that_is_no_longer_the_runs(tmp_path: Path) -> None:
     """One that is started in mid-run reads it anew: its reports would be of another model than the others."""
     changed = replace(job(tmp_path, "open_deadly"), model=find_model(None), card_sha256="a" * 64)
-    with pytest.raises(ModelError, match="the model was changed while the run went on"):
+    with pytest.raises(ModelError, match="the model was changed during the run"):
         LocalSlots(changed, slots=1, stall_s=PATIENCE_S)
 
 
 @pytest.mark.parametrize("made_with", [(__version__, RESULT_VERSION - 1), ("0.0", RESULT_VERSION)])
 def test_worker_of_another_nodescan_than_the_runs_refuses(tmp_path: Path, made_with: tuple[str, int]) -> None:
     """One that is started after an upgrade in mid-run: its slides would be found by other rules, unsaid."""
-    said = "nodescan was changed while the run went on: .* run again, once it is installed whole"
+    said = "nodescan was changed during the run: .* run again when the installation is complete"
     with pytest.raises(WorkerError, match=said):
         LocalSlots(replace(job(tmp_path, "open_deadly"), made_with=made_with), slots=1, stall_s=PATIENCE_S)
 
@@ -256,7 +256,7 @@ def test_worker_that_knows_less_of_a_job_than_the_run_says_why(tmp_path: Path) -
     work(heard, out)
     said = json.loads(out.getvalue())
     assert (said["event"], said["kind"]) == ("refused", "WorkerError")
-    assert f"a new process is of {__version__} (result version {RESULT_VERSION}), the run of 99" in said["text"]
+    assert f"a new process uses {__version__} (result version {RESULT_VERSION}), but the run uses 99" in said["text"]
 
 
 def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_report_that_an_earlier_run_left_is_named(
     if rows is not None:
         (run / "summary.csv").write_text("\n".join(["slide_id,status", *(f"{name},complete" for name in rows)]) + "\n")
     assert evaluate(str(run), "--reference", str(truth)) == 0
-    note = "counted, though summary.csv has no row of them: s4; an earlier run left their reports"
+    note = "scored although summary.csv has no row for them: s4. An earlier run left their reports"
     assert (note in capsys.readouterr().out) is told
     assert (note in (run / "evaluation" / "evaluation.json").read_text()) is told
 

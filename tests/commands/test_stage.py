@@ -270,7 +270,7 @@ def test_reports_that_were_not_made_alike_are_told_on_stderr(
     ("words", "message"),
     [
         ([], "name the folder of a run"),
-        (["run"], "--manifest CSV is needed"),
+        (["run"], "--manifest CSV is missing"),
         (["run", "--labels", "x.csv"], "leave out OUT"),
         (["nowhere", "--manifest", "nowhere.csv"], "no such folder"),
         (["--labels", "nowhere.csv"], "can't be read"),

@@ -51,9 +51,9 @@ def test_a_class_that_hangs_on_the_gap_is_flagged_with_every_reading() -> None:
         GapReading(Micrometers(75.0), Micrometers(2220.0), Metastasis.MACRO),
     )
     (flag,) = joining_gap_flags(readings)
-    assert "gap 0 µm) 1.90 mm, micro" in flag.message
-    assert "with a gap of 25 µm 2.22 mm, macro" in flag.message
-    assert "of 75 µm" in flag.message
+    assert "gap 0 µm): 1.90 mm, micro" in flag.message
+    assert "With a gap of 25 µm: 2.22 mm, macro" in flag.message
+    assert "75 µm" in flag.message
 
 
 def test_a_class_that_does_not_hang_on_the_gap_is_not_flagged() -> None:

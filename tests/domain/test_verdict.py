@@ -79,8 +79,8 @@ def test_whose_size_may_change_the_class_is_said() -> None:
     """Not the largest's, where a smaller one is the less sure; nobody's beside a clear micrometastasis."""
     near = deposit(180, uncertainty_um=42, number=2)
     for largest, code, said in (
-        (185, "borderline", "The slide's class may change with the size of no. 2."),
-        (900, "size_near_limit", "The slide's class can't change by it."),
+        (185, "borderline", "The slide's class may change with the size of no. 2: measure under the microscope."),
+        (900, "size_near_limit", "The slide's class can't change because of it."),
     ):
         flag = deposit_flags((deposit(largest), near))[0]
         assert (flag.code, flag.message.partition("mm). ")[2]) == (code, said)

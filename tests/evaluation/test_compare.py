@@ -102,7 +102,8 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     assert content["slide_auc"] == 1.0
     how = "of a class's lesions"
     assert content["interval"]["of_shares"] == f"Wilson; {how} resampled once a slide has two of them"
-    assert f"Wilson's ({how} only while no slide has two of them)" in (run / "evaluation/evaluation.html").read_text()
+    page = (run / "evaluation/evaluation.html").read_text()
+    assert "Wilson's for shares (for a class's lesions only if no slide has two of them)" in page
     assert content["slide_auc_interval"] is None  # 1.0 in every resample
     for name in ("froc_score", "kappa"):
         low, high = content[f"{name}_interval"]
@@ -443,4 +444,4 @@ def test_an_interval_of_few_slides_is_told_to_be_too_narrow(tmp_path: Path, each
     comparison = compared(write_run(tmp_path / "run", found), labels)
     write_evaluation(comparison, figures(comparison), tmp_path / "out", reference="labels.csv")
     page = (tmp_path / "out" / "evaluation.html").read_text()
-    assert ("the interval is too narrow, as of one kind there are fewer than 30" in page) is told
+    assert ("the interval is too narrow, because one kind has fewer than 30 slides" in page) is told

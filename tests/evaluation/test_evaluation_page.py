@@ -56,8 +56,8 @@ def test_the_facts_at_the_top_are_the_figures() -> None:
     facts = {fact.label: (fact.value, fact.note) for fact in key_facts(replace(FIGURES, sizes=SIZES, largest=largest))}
     assert facts["Slide AUC"] == (
         "0.910 (0.900 to 0.930)",
-        "5 tumour, 6 normal slides; 1 without a score left out; 1 incomplete, scored by what was examined; "
-        "the interval is too narrow, as of one kind there are fewer than 30",
+        "5 tumour, 6 normal slides; 1 without a score left out; 1 incomplete, scored by the part that was examined; "
+        "the interval is too narrow, because one kind has fewer than 30 slides",
     )
     assert facts["FROC score"][0] == "0.810 (0.800 to 0.830)"
     assert facts["FROC score"][1].startswith(
@@ -69,7 +69,7 @@ def test_the_facts_at_the_top_are_the_figures() -> None:
     assert facts["Bias of size"][0] == "150.0 µm (150.0 to 150.0)"
     assert facts["Bias of largest size"] == (
         "77.0 µm (77.0 to 77.0)",
-        "largest of a slide, measured less stated; 2 of 5 slides",
+        "largest deposit of a slide, measured minus stated; 2 of 5 slides",
     )
 
 
@@ -78,16 +78,16 @@ def test_size_figures_and_tables_stand_on_the_page() -> None:
     page = render(compared(), replace(FIGURES, sizes=SIZES), reference="r")
     text = " ".join(re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]+>", " ", page, flags=re.DOTALL).split())
     for said in (
-        "Lesions matched 2 of 3 4 more deposits are pieces of them",
+        "Lesions matched 2 of 3 4 more deposits are pieces of these lesions",
         "Lower limit of agreement 10.0 µm",
         "Upper limit of agreement 290.0 µm",
         "Median error 0.170 (0.160 to 0.190)",
-        "Found of isolated tumour cells 0.300 (0.290 to 0.320)",
-        "Found of micrometastases 0.600",
-        "False deposits a slide 0.250",
+        "Found isolated tumour cells 0.300 (0.290 to 0.320)",
+        "Found micrometastases 0.600",
+        "False deposits per slide 0.250",
     ):
         assert said in text
-    assert "Found of macrometastases" not in text
+    assert "Found macrometastases" not in text
     for at, value in zip(("0.25", "0.5", "1", "2", "4", "8"), range(1, 7), strict=True):
         assert f" {at} 0.{value}00 (" in text
 
@@ -133,7 +133,7 @@ def test_curves_run_through_their_points() -> None:
         (pytest.approx(LEFT + step * place, abs=0.01), height)
         for place, height in ((1, BOTTOM), (2, BOTTOM), (3, MIDDLE), (5, TOP), (6, TOP))
     ]
-    assert dots[2][2] == "1 false positives a slide: 0.500"
+    assert dots[2][2] == "1 false positives per slide: 0.500"
     (stepped,), (joined,) = (lines(froc_plot(froc, read, steps=steps)) for steps in (True, False))
     assert {y for _, y in stepped} == {BOTTOM, MIDDLE, TOP}
     assert len({y for _, y in joined}) > 100

@@ -100,4 +100,4 @@ def test_challenge_files_name_no_model(tmp_path: Path) -> None:
         subjects_of_challenge(tmp_path / "csv"), truth, FrocMode.EVERY_SLIDE, as_submitted=False, mpp_um=None
     )
     assert evaluation_as_json(found, figures(found), reference="r.csv")["model"] is None
-    assert "challenge files name none" in render(found, figures(found), reference="r.csv")
+    assert "challenge files name no model" in render(found, figures(found), reference="r.csv")

@@ -138,14 +138,14 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
     assert scored.slide_classes is not None
     assert scored.slide_classes.kappa.n == 2
     assert [(fact.label, fact.value, fact.note) for fact in left_out(found, scored)] == [
-        ("Without a class, so no part of kappa, right class and largest size", "1", "n"),
-        ("Incomplete, so with a score of what was examined alone", "1", "n (90 %)"),
+        ("Without a class, so left out of kappa, right class and largest size", "1", "n"),
+        ("Incomplete, so scored only by the part that was examined", "1", "n (90 %)"),
     ]
-    assert key_facts(scored)[-1].note == "largest of a slide, measured less stated; 2 of 3 slides"
+    assert key_facts(scored)[-1].note == "largest deposit of a slide, measured minus stated; 2 of 3 slides"
     content = evaluation_as_json(found, scored, reference="r.csv")
     assert content["slides_without_class"] == ["n"]
     assert content["largest_size_agreement"]["n_stated"] == 3
-    assert "Without a class, so no part" in render(found, scored, reference="r.csv")
+    assert "Without a class, so left out" in render(found, scored, reference="r.csv")
 
 
 def test_official_figures_refuse_a_slide_of_another_stain_or_leave_it_out(tmp_path: Path) -> None:
@@ -181,12 +181,12 @@ def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> 
     assert task is not None
     assert (task.n_slides, task.normal_in_part, task.in_part, task.normal_left_out) == (2, ("n",), ("u",), ())
     assert froc_note(found) == (
-        "2 lesions, 2 slides; 1 normal, incomplete with nothing found, left out; "
-        "1 incomplete, scored by what was examined"
+        "2 lesions, 2 slides; 1 normal slides, incomplete with nothing found, left out; "
+        "1 incomplete, scored by the part that was examined"
     )
-    assert key_facts(scored)[0].note == "2 tumour, 1 normal slides; 2 incomplete, scored by what was examined"
+    assert key_facts(scored)[0].note == "2 tumour, 1 normal slides; 2 incomplete, scored by the part that was examined"
     rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
-    assert ("Incomplete, so with a score of what was examined alone", "n (46 %), u (80 %)") in rows
+    assert ("Incomplete, so scored only by the part that was examined", "n (46 %), u (80 %)") in rows
     assert ("Normal slides, incomplete with nothing found, left out of the FROC score", "n") in rows
     content = evaluation_as_json(found, scored, reference="truth")
     assert content["slides_not_read_whole"] == ["n", "u"]
@@ -222,8 +222,10 @@ def test_a_size_that_is_one_at_least_is_no_measurement(tmp_path: Path) -> None:
     assert scored.largest.agreement.bias.value == pytest.approx(20.0)
     assert scored.sizes.recall[1].value == 1.0
     rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
-    assert ("Lesions whose deposit may be larger than measured: found, but no part of bias and limits", "c") in rows
-    assert ("Slides whose largest deposit is one at least: no part of the bias of the largest size", "c") in rows
+    label = "Lesions whose deposit may be larger than measured: counted as found, left out of bias and limits"
+    assert (label, "c") in rows
+    label = "Slides whose largest deposit may be larger than measured: left out of the bias of the largest size"
+    assert (label, "c") in rows
     content = evaluation_as_json(found, scored, reference="truth")
     assert content["size_agreement"]["n_may_be_larger"] == content["largest_size_agreement"]["n_may_be_larger"] == 1
     assert "c: 2.00 mm" not in render(found, scored, reference="truth")

@@ -110,7 +110,7 @@ def test_a_card_that_was_edited_after_tuning_is_not_tuned(tmp_path: Path, key: s
     (flag,) = model_flags(card.identity())
     assert flag.code == "model_not_tuned"
     assert "(its card was edited since it was tuned)" in flag.message
-    assert "undo that or run python -m training tune, and scan again" in flag.message
+    assert "Undo the edit or run python -m training tune and scan again" in flag.message
     assert card.as_tuned().untuned is None
 
 

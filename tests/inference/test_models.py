@@ -90,7 +90,7 @@ def test_a_wrong_card_is_named_by_key(folder: Path, change: str, key: str) -> No
 
 def test_a_model_that_is_not_there_lists_those_that_are() -> None:
     """A typing mistake shows the names to choose from."""
-    with pytest.raises(ModelError, match=r"no-such-model: no such model; models at hand: "):
+    with pytest.raises(ModelError, match=r"no-such-model: no such model; installed models: "):
         find_model("no-such-model")
 
 

@@ -24,8 +24,8 @@ def test_tumour_that_a_review_says_nothing_of_stays_named(tmp_path: Path) -> Non
 
     left, judged = page("m,2,,,accept,,Dr A"), page("m,2,,,accept,,Dr A", "m,1,,,reject,,Dr A")
     for said in (
-        "Isolated tumour cells, in the sections examined. Tumour was found that has no class: review it.",
-        "The review left deposits on it open, the largest 5.00 mm: accept or reject them.",
+        "Isolated tumour cells, in the sections examined. Tumour was found that has no class. Review it.",
+        "The review left deposits on it undecided, the largest 5.00 mm.",
         "and 5.00 mm without a class",
         "a deposit of 5.00 mm that has no class is left out",
     ):

@@ -162,7 +162,7 @@ def test_a_patient_without_nodes_is_never_without_tumour(tmp_path: Path) -> None
     found = staged(tmp_path, "a2,A,", ",B,0", header="slide_id,patient_id,nodes_removed", table=CAMELYON17)
     page = write_staging(found, tmp_path / "out")[1].read_text()
     assert "No lymph node was examined, so this is not a negative result." in page
-    assert "No tumour found" not in page
+    assert "No tumour was found" not in page
 
 
 def test_other_stains_are_left_to_the_pathologist(tmp_path: Path) -> None:
@@ -194,7 +194,9 @@ def test_nodes_that_the_he_slide_does_not_show_are_not_negative(tmp_path: Path) 
     assert one.staged.specimen.n_examined == 1
     examined = next(fact for fact in synoptic(one.staged) if fact.label.startswith("Total Number"))
     assert (examined.value, examined.note) == ("1", "2 more without a result that counts")
-    assert "Node 1: 3 nodes by a slide left out, 1 on those that count." in [note.message for note in one.all_notes]
+    (unread,) = [note.message for note in one.all_notes if note.code == "node_unread"]
+    assert "3 nodes" in unread
+    assert unread.endswith("only 1.")
     (all_shown,) = staged(tmp_path / "2", "a3,A,1,3,", "stray,A,1,3,CK", header=header).patients
     assert all_shown.staged.words == "pN0"
 
@@ -225,11 +227,11 @@ def test_a_slide_of_another_stain_is_told_with_its_patient(tmp_path: Path) -> No
         for one in found.patients
     }
     assert said == {
-        ("A", "left"): ("pN0", ["Slide stray (CK) is not H&E: it was left to the pathologist."]),
-        ("A", "right"): ("at least pN1mi", ["Slide c2 (DAB) is not H&E: it was left to the pathologist."]),
+        ("A", "left"): ("pN0", ["Slide stray (CK) is not H&E, so it was left to the pathologist."]),
+        ("A", "right"): ("at least pN1mi", ["Slide c2 (DAB) is not H&E, so it was left to the pathologist."]),
         ("B", ""): (
             "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)",
-            ["Slide b1 (IHC) is not H&E: it was left to the pathologist."],
+            ["Slide b1 (IHC) is not H&E, so it was left to the pathologist."],
         ),
     }
     pages = write_staging(found, tmp_path / "out")
@@ -279,7 +281,7 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
             "notes": [
                 one.staged.words for one in found.patients if "detection_limit" in [n.code for n in one.all_notes]
             ],
-            "texts": [text[:15] for text in texts if "whatever its shape, only from about 0.2 mm on" in text],
+            "texts": [text[:15] for text in texts if "whatever its shape, only from a size of about 0.2 mm" in text],
         }
 
     assert said(200.0) == {"notes": ["pN0"], "texts": ["<!doctype html>", "patient_id,spec"]}
@@ -462,7 +464,7 @@ def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) 
     found = staged(tmp_path, "a1,A,1", "a2,A,2", review=review)
     (path,) = write_staging(found, tmp_path / "out")
     page = read_aloud(path.read_text())
-    assert page.count("reviewed; its own page is as before the review") == 1
+    assert page.count("reviewed; the slide's page is as before the review") == 1
     assert "Node 2, slide a2, deposit 2 (0.800 ± 0.004 mm): 6.00 mm from the left" in page
 
 

@@ -49,13 +49,13 @@ def test_the_page_tells_each_patients_stage_with_its_page(tmp_path: Path) -> Non
     run = a_run(tmp_path)
     text = staged(run, *ROWS)
     page = Page(text)
-    assert "1 of 2 patients determined; the stage of the others is “at least”, or none." in page.text
+    assert "1 of 2 patients determined; the others have a stage of “at least”, or none." in page.text
     links = [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
     assert {"./patients.csv", "./patients/A.html", "./patients/B.html"} <= set(links)
     assert "pN1mi(sn) determined" in " ".join(page.text.split())
     assert "cannot be determined (no slide has a result that counts) not determined" in " ".join(page.text.split())
-    assert "1 slide of another stain than H&E, for the pathologist alone: k." in page.text
-    assert "1 slide in the manifest but not run, so that their nodes count as unread: gone." in page.text
+    assert "1 slide with another stain than H&E, left to the pathologist: k." in page.text
+    assert "1 slide in the manifest but not run, so their nodes count as unread: gone." in page.text
 
 
 def test_the_first_card_is_as_bad_as_slides_and_patients(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_slide_that_a_reader_corrected_says_so_in_its_row(tmp_path: Path) -> N
     run = a_run(tmp_path)
     before = page_of(run)
     text = staged(run, *ROWS, corrections=["a,1,,,resize,2100,KM,"])
-    (marked,) = [row for row in text.split('<tr role="row">') if "reviewed: the stage of its patient is" in row]
+    (marked,) = [row for row in text.split('<tr role="row">') if "reviewed: the patient's stage is" in row]
     assert 'data-sort="a"' in marked
     assert "Micrometastasis" in marked
     assert "pN1a(sn)<small>as reviewed; software alone: pN1mi(sn)</small>" in text

@@ -80,7 +80,7 @@ def test_a_count_is_called_borderline_only_for_nodes_that_are() -> None:
 def test_nothing_found_with_an_unread_node_is_not_negative() -> None:
     """The status itself can't be determined."""
     found = filled(Specimen("P", (node("1", NONE), unread("2"))))
-    assert found["Regional Lymph Node Status"] == "cannot be determined (not every node was read whole)"
+    assert found["Regional Lymph Node Status"] == "cannot be determined (not every node was fully read)"
     assert found["Size of Largest Nodal Metastatic Deposit"] == "cannot be determined (not measured)"
 
 
@@ -110,7 +110,7 @@ def test_negative_says_of_how_many_nodes(removed: int, said: str) -> None:
     elements = {element.label: element for element in synoptic(staged)}
     assert elements["Regional Lymph Node Status"].value == said
     total = elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"]
-    more = "2 more were removed, of which no slide is here" if removed == 4 else ""
+    more = "2 more were removed but have no slides here" if removed == 4 else ""
     assert (total.value, total.note) == ("2", more)
 
 
@@ -148,7 +148,7 @@ def test_what_was_examined_is_told_apart_from_what_failed() -> None:
     sentinels = "Number of Sentinel Nodes Examined"
     assert (filled(specimen)[total], filled(specimen)[sentinels]) == ("2", "2")
     assert notes(specimen)[total] == (
-        "1 of them read in part; 2 more without a result that counts; 1 more were removed, of which no slide is here"
+        "1 of them read in part; 2 more without a result that counts; 1 more were removed but have no slides here"
     )
     assert notes(specimen)[sentinels] == "1 more without a result that counts"
     whole = Specimen("P", (node("1", NONE), node("2", NONE, sentinel=False)), nodes_removed=2)
@@ -160,7 +160,7 @@ def test_of_some_nodes_alone_it_is_not_known_whether_they_are_sentinels() -> Non
     """One cell that is empty leaves the number open."""
     specimen = Specimen("P", (node("1", NONE), node("2", NONE, sentinel=None)))
     assert filled(specimen)["Number of Sentinel Nodes Examined"] == "cannot be determined"
-    assert notes(specimen)["Number of Sentinel Nodes Examined"].startswith("the table does not say of every node")
+    assert notes(specimen)["Number of Sentinel Nodes Examined"].startswith("the table does not say for every node")
 
 
 def test_a_borderline_size_stands_beside_both_counts_that_it_may_change() -> None:

@@ -73,7 +73,7 @@ def test_a_patient_is_told_of_its_own_models_and_limits_alone(tmp_path: Path) ->
     assert "0.6 mm" in notes["A"]["detection_limit"]
     assert "0.8 mm" in notes["B"]["detection_limit"]
     assert "older_reports" not in notes["A"]
-    assert f"result version 1; nodescan gives other results now ({RESULT_VERSION})" in notes["B"]["older_reports"]
+    assert f"result version 1, but nodescan now gives other results ({RESULT_VERSION})" in notes["B"]["older_reports"]
     page_a, page_b = (page.read_text() for page in write_staging(found, tmp_path / "out"))
     assert ("net-a" in page_a, "net-b" in page_a) == (True, False)
     assert ("net-a" in page_b, "net-b" in page_b) == (False, True)

@@ -135,7 +135,7 @@ def no_tissue() -> SlideResult:
 def nothing_examined() -> SlideResult:
     """A slide whose tissue is out of focus all over: no number of foci, no largest size "none found"."""
     whole = result((), unread=True)
-    flag = Flag("out_of_focus", "100 % of the tissue is out of focus and counts as not examined; scan it again.")
+    flag = Flag("out_of_focus", "100 % of the tissue is out of focus and counts as not examined. Scan the slide again.")
     report = replace(whole.report, detections=(), tumour_probability=None, examined_fraction=0.0, flags=(flag,))
     unseen = replace(whole.probability, examined=np.zeros_like(whole.probability.examined))
     return replace(whole, report=report, probability=unseen)

@@ -156,7 +156,7 @@ def test_a_failed_slide_says_why_and_what_to_do() -> None:
 @pytest.mark.parametrize(("variant", "told"), [("negative", True), ("macro", True), ("no_tissue", False)])
 def test_why_a_score_is_below_what_the_heat_map_shows_stands_beside_it(variant: str, told: bool) -> None:
     """On a negative page too, which has no table of deposits."""
-    assert ("are of that map smoothed" in render(VARIANTS[variant]())) is told
+    assert ("use a smoothed map" in render(VARIANTS[variant]())) is told
 
 
 @pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "negative"])
@@ -246,7 +246,7 @@ def test_the_answer_is_said_once(variant: str) -> None:
     rule = CLASS_RULES[VARIANTS[variant]().report.metastasis or Metastasis.NONE]
     assert page.text.partition("How sure")[0].count(rule) == (variant != "negative")
     assert page.text.count("Slide's score") == 1
-    assert ("sizes not added up" in page.text) is (VARIANTS[variant]().report.n_foci > 1)
+    assert ("sizes are not added up" in page.text) is (VARIANTS[variant]().report.n_foci > 1)
 
 
 def test_provenance_has_no_empty_row() -> None:
@@ -260,10 +260,10 @@ def test_provenance_has_no_empty_row() -> None:
 def test_the_page_says_what_corrections_count_from() -> None:
     """Its centres are of the scanned part, those of corrections of the canvas: only where they differ."""
     made = _without_pictures("macro")
-    said = "add 500 um to x and 252 um to y, or give a deposit by its number."
+    said = "add 500 um to x and 252 um to y, or name a deposit by its number."
     assert said in Page(render(made)).text
     bounds = replace(made.report.info.bounds_um, left=Micrometers(0.0), top=Micrometers(0.0))
     whole = replace(made.report, info=replace(made.report.info, bounds_um=bounds))
     text = Page(render(SlideResult(whole))).text
-    assert "Centres count from the top left of the slide image." in text
+    assert "Centres are measured from the top left of the slide image." in text
     assert "Corrections count" not in text

@@ -89,8 +89,8 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
     assert page.text.count(NOT_FOR_CLINICAL_USE) == 2
     assert "3 of 9 slides complete" in page.text
     assert "2 not run" in page.text
-    assert "the same command without --force goes on" in page.text
-    assert "not all of it examined" in page.text
+    assert "the same command without --force continues it" in page.text
+    assert "not all examined" in page.text
     assert text.count('<tr role="row">') == len(KINDS) + 1
     assert page.text.index("the file ends early") < page.text.index("All slides")
     assert "2.62 mm" in page.text
@@ -112,7 +112,7 @@ def test_a_slide_that_was_not_judged_shows_neither_size_nor_foci(tmp_path: Path)
     nothing = replace(report("not_he", "brown"), deposits=())
     page = Page(render([nothing, report("not_he")], tmp_path, asked=2))
     assert page.text.count("not judged") == 4
-    assert "not all of it examined or judged" in page.text
+    assert "not all examined or judged" in page.text
     assert "0.64" not in page.text
 
 
@@ -165,7 +165,7 @@ def test_a_reason_that_meets_many_slides_is_said_once(tmp_path: Path) -> None:
     above = text[: text.index("All slides")]
     assert above.count("the file ends early") == 1
     assert "and 7 more" in above
-    assert "the same command without --force tries just these again" in above
+    assert "the same command without --force tries only these slides again" in above
 
 
 def test_a_run_without_a_single_report_has_a_page(tmp_path: Path) -> None:

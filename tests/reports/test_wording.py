@@ -93,8 +93,8 @@ def test_no_class_is_said_not_to_be_negative(variant: str) -> None:
 def test_a_negative_slide_says_what_could_have_been_missed() -> None:
     """By the model's own card; a card that says nothing claims nothing, and only negative slides have the sentence."""
     limit = (
-        "On synthetic slides this model found every deposit, whatever its shape, only from about 0.2 mm on: smaller "
-        "ones, thin ones above all, and isolated tumour cells are not excluded."
+        "On synthetic slides, this model found every deposit, whatever its shape, only from a size of about 0.2 mm. "
+        "Smaller deposits, especially thin ones, and isolated tumour cells are not excluded."
     )
     for variant, said in (("negative", True), ("itc", False), ("incomplete_nothing", False)):
         report = VARIANTS[variant]().report
@@ -131,7 +131,7 @@ def test_the_deposit_whose_cells_decide_leads_the_list(cells: int, unsure: int) 
     report = replace(result(foci).report, metastasis=class_found(foci))
     first, second = sentences.look_first(report)[:2]
     assert first.startswith("Deposit 4 (0.150 ± 0.004 mm): ")
-    hangs = f"Its class hangs on {cells} ± {unsure} tumour cells: count them; more than 200 are a micrometastasis."
+    hangs = f"Its class depends on {cells} ± {unsure} tumour cells. Count them: more than 200 are a micrometastasis."
     assert first.endswith(hangs)
     assert second.startswith("Deposit 1, the largest ")
     assert "hangs" not in second
@@ -149,7 +149,7 @@ def test_a_borderline_lower_bound_may_be_lower() -> None:
     small = replace(whole.deposits[0], diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0))
     near = replace(whole, deposits=(small,))
     assert sentences.doubt(near) == "incomplete; borderline: isolated tumour cells or micrometastasis"
-    assert sentences.answer(near).endswith("so the true class may be higher, or lower by the borderline size.")
+    assert sentences.answer(near).endswith("so the true class may be higher, or lower because of the borderline size.")
     assert sentences.doubt(whole) == "incomplete"
     assert sentences.answer(whole).endswith("so the true class may be higher.")
 
@@ -161,10 +161,10 @@ def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
     assert (sentences.doubt(whole), sentences.doubt(cut)) == ("", "cut off")
     assert sentences.answer(cut).endswith("Deposit 1 is cut off, so the true class may be higher.")
     assert sentences.look_first(cut)[0].endswith(
-        "It is cut off: it ends where nobody looked and may be larger. Measure it under the microscope."
+        "It is cut off: it ends where nothing was examined and may be larger. Measure it under the microscope."
     )
     assert sentences.how_sure(cut)[0] == "Deposit 1 is cut off: its size is a lower bound, and so is the class."
-    assert sentences.how_sure(cut)[1].startswith("“±” is meant to hold")
+    assert sentences.how_sure(cut)[1].startswith("“±” should contain")
 
 
 def _cut_macro() -> SlideReport:
@@ -265,7 +265,7 @@ def test_a_distance_never_reads_as_the_uncertainty_that_it_exceeds(
     near = replace(MICRO, diameter_um=Micrometers(size_um), diameter_uncertainty_um=Micrometers(unsure_um))
     said = " ".join(sentences.how_sure(replace(VARIANTS["incomplete_micro"]().report, deposits=(near,)))[:2])
     assert f"lies {away} mm above the nearest limit (0.2 mm), more than its uncertainty ({unsure} mm)." in said
-    assert "“±” is meant to hold for about 95 % of deposits; of one that runs into false neighbours" in said
+    assert "“±” should contain the true size for about 95 % of deposits." in said
 
 
 def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
@@ -335,7 +335,7 @@ def test_of_what_was_not_examined_no_number_is_told() -> None:
         "Tissue examined": "0 %",
     }
     said = sentences.answer(unseen.report)
-    assert said == "Nothing of the tissue was examined. This is not a negative result."
+    assert said == "None of the tissue was examined. This is not a negative result."
     assert sentences.look_first(unseen.report)[0].startswith("The tissue that was not examined (100 %, ")
     assert [fact.label for fact in page.flags(unseen.report)] == ["Out of focus"]
     assert "low magnification, nothing of it examined" in render(unseen)
@@ -347,9 +347,9 @@ def test_numbers_of_a_slide_examined_in_part_say_so() -> None:
     """Score and foci are of the part examined; of a whole slide nothing is added."""
     part = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC), unread=True).report)}
     assert part["Slide's score"] == "0 to 1, of the part examined"
-    assert part["Deposits"] == "of the part examined, sizes not added up"
+    assert part["Deposits"] == "of the part examined, sizes are not added up"
     whole = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC)).report)}
-    assert (whole["Slide's score"], whole["Deposits"]) == ("0 to 1", "sizes not added up")
+    assert (whole["Slide's score"], whole["Deposits"]) == ("0 to 1", "sizes are not added up")
 
 
 @pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])
@@ -360,7 +360,7 @@ def test_what_was_left_out_is_said_in_words(reason: str) -> None:
 
 def test_what_gaps_would_make_of_the_class_is_told_either_way() -> None:
     """Where several foci leave the class as it is, a sentence says so; where they don't, the flag does."""
-    same = "Were foci one across gaps of 25, 50 or 75 µm, the class would be the same."
+    same = "Joining foci across gaps of 25, 50 or 75 µm would not change the class."
     several = result([replace(MICRO, id=1), replace(ITC, id=2)]).report
     assert same in sentences.how_sure(several)
     flagged = replace(several, flags=(Flag("joining_gap", "The class depends on which foci count as contiguous."),))
@@ -373,7 +373,7 @@ def test_what_gaps_would_make_of_the_class_is_told_either_way() -> None:
         result([]).report,
     ):
         assert same not in sentences.how_sure(other)
-    open_ = "What is one deposit and what is several is uncertain, and the class hangs on it: see the flags."
+    open_ = "It is uncertain which areas form one deposit, and the class depends on it. See the flags."
     two = replace(several, flags=(Flag("may_be_two_foci", "Narrow waist."),))
     for other, told in ((flagged, True), (parts, True), (two, True), (several, False)):
         assert (open_ in sentences.how_sure(other)) is told
@@ -444,7 +444,7 @@ def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> N
 
 @pytest.mark.parametrize(
     ("largest", "second", "said"),
-    [(60, 400, "but deposit 2 is of more than 200"), (400, None, "but of more than 200"), (60, 60, None)],
+    [(60, 400, "but deposit 2 has more than 200"), (400, None, "but with more than 200"), (60, 60, None)],
 )
 def test_whose_cells_decide_is_said(largest: int, second: int | None, said: str | None) -> None:
     """The class follows from the cells of the one that holds them, not of the largest by size."""

@@ -87,7 +87,7 @@ def test_a_folder_and_a_pipe_are_refused_without_waiting(tmp_path: Path):
     """Opening a pipe to look inside would never return."""
     (tmp_path / "a.svs").mkdir()
     assert refusal(tmp_path / "a.svs") == (
-        "a.svs: a folder without slides; name the slides' folder, or a slide's file, of a DICOM series any one"
+        "a.svs: a folder without slides; name a folder of slides, or a slide file (any one of a DICOM series)"
     )
     os.mkfifo(tmp_path / "b.svs")
     assert "neither a file nor a folder" in refusal(tmp_path / "b.svs")

@@ -44,7 +44,7 @@ def test_an_absurd_value_makes_the_slide_unmeasurable_until_the_user_gives_one(a
     assert [flag.code for flag in chosen.warnings] == ["spacing_absurd_in_file"]
 
 
-REDUCED = "only reduced levels are here (1.944 um/px): the "
+REDUCED = "the file holds only reduced levels (1.944 um/px); the "
 OVERRIDE = "--mpp needs --override-mpp here, and is right only if the file is wrong"
 
 
@@ -74,9 +74,9 @@ def test_a_given_spacing_may_be_two_percent_off_the_files_and_no_more():
     """The file's own is then used; beyond, it is said by how much every size would differ."""
     assert (choose(0.25, 0.25, given=0.255).spacing.x, choose(0.25, 0.25, given=0.255).source) == (0.25, "file")
     assert choose(0.25, 0.25, given=0.245).source == "file"
-    with pytest.raises(UnmeasurableError, match=r"they differ by 100%, and every size with them; .* --override-mpp"):
+    with pytest.raises(UnmeasurableError, match=r"they differ by 100%, .* --override-mpp"):
         choose(0.25, 0.25, given=0.5)
-    with pytest.raises(UnmeasurableError, match=r"0\.2449 was given: they differ by 2\.04%, and every size"):
+    with pytest.raises(UnmeasurableError, match=r"0\.2449 was given; they differ by 2\.04%, and so would every size"):
         choose(0.25, 0.25, given=0.2449)
     with pytest.raises(UnmeasurableError, match="they differ by 3%"):
         choose(0.25, 0.25, given=0.2575)
@@ -129,9 +129,9 @@ def test_x_and_y_too_far_apart_are_not_settled_by_one_number():
         with pytest.raises(UnmeasurableError) as caught:
             choose(0.5, 0.6, given=given)
         assert str(caught.value) == (
-            "a.svs: the file says 0.5 x 0.6 um/px: x and y differ by more than a scanner's, and no one number is right "
-            "for both; mend the resolution in the file's tags or export the slide again; --mpp needs --override-mpp "
-            "here, and is right only where the pixels are square"
+            "a.svs: the file states 0.5 x 0.6 um/px; x and y differ by more than a scanner's do, so no single number "
+            "fits both; fix the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, "
+            "and is right only if the pixels are square"
         )
     chosen = choose(0.5, 0.6, given=0.5, override=True)
     assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.5, 0.5, "user-override")
@@ -167,7 +167,7 @@ def test_a_given_value_within_two_per_cent_agrees_and_the_files_is_used():
 
 def test_a_given_value_beyond_two_per_cent_is_refused_and_names_the_way_out():
     """Both values stand in the text, and the option that settles it."""
-    with pytest.raises(UnmeasurableError, match=r"the file says 0.5 um/px, 0.5101 was given.*--override-mpp"):
+    with pytest.raises(UnmeasurableError, match=r"0\.5 um/px, but 0\.5101 was given.*--override-mpp"):
         choose(0.5, 0.5, given=0.5101)
 
 
@@ -262,7 +262,7 @@ def test_one_micrometre_in_ome_xml_is_no_size():
     """Programs write it where they know none, and tags after it; other tags contradict it."""
     said = 'PhysicalSizeX="1.0" PhysicalSizeY="1.0"'
     stated = stated_spacing(ome(said))
-    with pytest.raises(UnmeasurableError, match="is what programs write where they don't know it"):
+    with pytest.raises(UnmeasurableError, match="is what programs write when they don't know it"):
         choose_spacing(stated, SlideRef("s", Path("s.tif")))
     chosen = choose_spacing(stated, SlideRef("s", Path("s.tif"), mpp_um=0.5))
     assert (chosen.spacing.x, [flag.code for flag in chosen.warnings]) == (0.5, ["spacing_absurd_in_file"])
@@ -312,8 +312,8 @@ def assert_only_one_can_be_right(stated: FileSpacing, name: str, said: str, *, g
         with pytest.raises(UnmeasurableError) as caught:
             choose_spacing(stated, SlideRef("a", Path(name), mpp_um=um))
         assert str(caught.value) == (
-            f"{name}: the file says {said}: only one can be right, and every size hangs on it; find out which, and "
-            "give it with --mpp UM --override-mpp"
+            f"{name}: the file states {said}; only one can be right, and every size depends on it; find out which is "
+            "right, and give it with --mpp UM --override-mpp"
         )
 
 
