@@ -166,8 +166,8 @@ def test_what_a_finer_level_can_not_decode_was_scanned() -> None:
 
 @pytest.mark.parametrize(("left_px", "lost"), [(7, False), (8, True)])
 def test_a_strip_that_the_levels_end_cuts_counts_from_eight_pixels_on(left_px: int, lost: bool) -> None:
-    """Sides of levels are rounded, so that less may be shown by one level alone. What the block before it shows is nothing
-    of the strip's."""
+    """Sides of levels are rounded, so that less may be shown by one level alone. What the block before it shows is
+    nothing of the strip's."""
     side = 128 + left_px
     for width, height, box in (
         (side, 128, PixelBox(128, 0, left_px, 128)),

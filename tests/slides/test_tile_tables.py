@@ -155,6 +155,14 @@ def test_less_than_a_pixel_of_what_the_finest_level_lacks_is_rounding(side_px: i
         assert tables.has_lost(1, box) == lost
 
 
+@pytest.mark.parametrize(("tile_px", "lost"), [(18, False), (16, True)])
+def test_a_pixel_of_another_width_than_height_is_measured_along_its_own_side(tile_px: int, lost: bool) -> None:
+    """Five coarse pixels of 4 x 2 fine ones end at 20: of a tile that begins at 18 they have half a pixel's width."""
+    fine = table(200, 100, (tile_px, 20), (1,))
+    tables = TileTables((fine, table(50, 50, (50, 50))), ((200, 100), (50, 50)), of_finest=True)
+    assert tables.has_lost(1, PixelBox(0, 0, 5, 10)) == lost
+
+
 @pytest.mark.parametrize("count", [1, 7, 8, 15, 16, 1000])
 def test_a_sample_is_spread_over_the_tiles_that_have_data(count: int) -> None:
     """8 to 15 of them, or all of fewer; none that was left out."""
