@@ -67,7 +67,7 @@ SIZE_PX, TILE_PX, ACROSS, DOWN = (600, 520), (128, 64), 5, 9
 """A level whose tiles lie down, the last of them cut on both sides."""
 
 GREYS = {tile: 7 * tile % 45 * 5 for tile in range(ACROSS * DOWN)}
-"""Of each tile, by its number: no two neighbours' are alike."""
+"""Of each tile, by its number; neighbours differ by 35 and more, what coding changes is 13 at most."""
 
 NUMBERED = np.zeros((SIZE_PX[1], SIZE_PX[0], 3), np.uint8)
 for _tile, _grey in GREYS.items():
@@ -111,7 +111,7 @@ def test_each_tile_is_held_against_its_own_frame(tmp_path: Path, kept: tuple[int
     assert (level.width_px, level.height_px, level.tile_width_px, level.tile_height_px) == (*SIZE_PX, *TILE_PX)
     assert level.lengths.shape == (ACROSS * DOWN,)
     assert not level.placed.any()
-    assert greys_in(level) == pytest.approx({tile: GREYS[tile] for tile in kept or range(45)}, abs=8)
+    assert greys_in(level) == pytest.approx({tile: GREYS[tile] for tile in kept or range(45)}, abs=15)
 
 
 @pytest.mark.parametrize(
