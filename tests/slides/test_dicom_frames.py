@@ -163,6 +163,7 @@ BASELINE, TWELVE_BITS = b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c"
         (JPEG, (BASELINE, TWELVE_BITS), ""),
         (JPEG, (b"\xff\xd8\xff\xe0", bytes(4)), "its JPEG is broken"),
         (JPEG, (b"TILED_FULL", b"TILED_FOLD"), ""),
+        (JPEG, (b"TILED_FULL", b"TILED_FUL\xff"), ""),
         (JPEG, (struct.pack("<HH2sHH", 0x28, 0x10, b"US", 2, 64), struct.pack("<HH2sHH", 0x28, 0x10, b"US", 2, 0)), ""),
         (
             JPEG,
@@ -177,6 +178,41 @@ def test_what_frames_are_held_against_is_told_by_how_they_are_coded(
     """JPEG 2000 without loss is as that with; another JPEG, 12 bits, unknown places or tiles without a side tell
     nothing. Frames that are no JPEG at all are damaged."""
     assert level_of(replace(FULL, syntax=syntax), tmp_path, changed).check.said == said
+
+
+PIXEL_DATA = struct.pack("<HH2s", 0x7FE0, 0x0010, b"OB")
+
+
+@pytest.mark.parametrize("left", [4, 12, 20, 5000])
+@pytest.mark.parametrize("kept", [None, tuple(range(45))])
+def test_a_file_that_ends_before_its_frames_do_is_no_error(
+    tmp_path: Path, left: int, kept: tuple[int, ...] | None
+) -> None:
+    """So many bytes from the tag of its pixels on: within its head, behind that, before the first frame, among them.
+
+    Where all frames are told to lie row by row, those that are there are; else they are of places that aren't known.
+    """
+    path = write_level(tmp_path / "a.dcm", replace(FULL, kept=kept, table=""))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(PIXEL_DATA) + left])
+    (level,) = checked_frames(path, (SIZE_PX,))
+    assert (level.check is NOTHING_TOLD) == (left <= 20 or kept is not None)
+
+
+def test_frames_of_which_some_state_no_place_tell_nothing(tmp_path: Path) -> None:
+    """The first of two lacks how far down it lies."""
+    row = element(0x0048, 0x021F, "SL", struct.pack("<i", 1))
+    other = element(0x0048, 0x0220, "SL", struct.pack("<i", 1))
+    level = level_of(replace(FULL, kept=(0, 6)), tmp_path, (row, other))
+    assert level.check is NOTHING_TOLD
+
+
+def test_a_level_of_one_frame_is_held_against_it(tmp_path: Path) -> None:
+    """As the coarsest often is."""
+    pixels = np.ascontiguousarray(NUMBERED[64:128, :128])
+    path = write_level(tmp_path / "a.dcm", replace(FULL, pixels=pixels))
+    (level,) = checked_frames(path, (TILE_PX,))
+    assert greys_in(level) == pytest.approx({0: GREYS[5]}, abs=2)
 
 
 def test_a_frame_whose_header_is_damaged_tells_nothing_of_how_the_others_are_coded(tmp_path: Path) -> None:
