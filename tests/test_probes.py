@@ -80,6 +80,27 @@ def test_a_reduction_is_like_the_full_resolution_and_another_picture_is_not() ->
         assert found < 0.5 * LEAST_LIKENESS
 
 
+OBLONG = Spacing(MicronsPerPixel(0.96), MicronsPerPixel(1.0))
+"""Twice FINE: 1000 x 1200 px of it show the slide."""
+
+
+def test_places_are_those_of_dense_tissue_where_pixels_are_not_square() -> None:
+    """Two rows of three at the slide's lower right; all else is glass, which tells nothing. A place is 27 px of the
+    overview wide and 28 high."""
+    fine = np.full((2400, 2000, 3), GLASS, np.uint8)
+    fine[84 * 16 :, 450:] = mottled(0)[84 * 16 :, 450:]
+    analysed = scaled(fine, (1000, 1200))
+    tissue = np.zeros((150, 120), np.bool_)
+    tissue[84:, 27:] = True
+    slide = Layered(fine, analysed)
+    found = likeness_of_levels(slide, *view_of(analysed, tissue), OBLONG)
+    assert found is not None
+    assert found > 0.95
+    assert len(slide.reads) == 6
+    for box in slide.reads:
+        assert fine[box.top : box.bottom, box.left : box.right].std() > 10
+
+
 @pytest.mark.parametrize(("places", "told"), [(3, False), (4, True), (8, True)])
 def test_fewer_than_four_places_tell_nothing(places: int, told: bool) -> None:
     """One is 0.2 mm wide, 27 px of the overview."""
@@ -173,6 +194,39 @@ def test_what_no_bytes_tell_of_is_not_read_and_a_sound_slide_not_accused() -> No
     assert probe.height * FINE.y == pytest.approx(16 * 15.36, abs=1)
     assert (probe.left + probe.width / 2) * FINE.x == pytest.approx(4.5 * 120, abs=16)
     assert (probe.top + probe.height / 2) * FINE.y == pytest.approx(4.5 * 200, abs=16)
+
+
+@pytest.mark.parametrize("own", [ANALYSED, OBLONG])
+@pytest.mark.parametrize("piece_um", [(480.0, 300.0), (300.0, 480.0)])
+def test_a_probe_covers_its_piece_wherever_that_lies(piece_um: tuple[float, float], own: Spacing) -> None:
+    """But for a cell of 16 um, where cells aren't square either: tissue at a piece's end is as much in it."""
+    pieces = Spacing(MicronsPerPixel(piece_um[0]), MicronsPerPixel(piece_um[1]))
+    glass = np.full((2400, 2000, 3), GLASS, np.uint8)
+    size_px = round(960 / own.x), round(1200 / own.y)
+    grid = TileGrid(*size_px, TILE)
+    none = np.zeros((150, 120), np.bool_)
+    overview, tissue = view_of(glass, none)
+    survey = Survey(grid, own, np.zeros(grid.map_shape, np.bool_), (), tissue)
+    shape = round(1200 / pieces.y), round(960 / pieces.x)
+    for row, column in ((shape[0] - 1, 0), (0, shape[1] - 1)):
+        values = np.full(shape, 50, np.uint64)
+        values[row, column] = 1000
+        slide = Layered(glass, scaled(glass, size_px), CodedBytes(values, pieces))
+        begin_level_check(slide, overview, survey, load_config().settings.quality.pale)(unseen(grid, own))
+        (probe,) = slide.reads
+        assert probe.width <= 2 * 33 * 16
+        assert probe.left * FINE.x < column * pieces.x + 16
+        assert probe.top * FINE.y < row * pieces.y + 16
+        assert probe.right * FINE.x > min(960, (column + 1) * pieces.x) - 16
+        assert probe.bottom * FINE.y > min(1200, (row + 1) * pieces.y) - 16
+
+
+def unseen(grid: TileGrid, own: Spacing) -> Examination:
+    """Of nothing."""
+    none = np.zeros(grid.map_shape, np.bool_)
+    answers = ProbabilityMap(np.zeros(grid.map_shape, np.float32), none, own.scaled(16))
+    stain = np.zeros((*grid.map_shape, 2), np.float16)
+    return Examination(answers, own, none, none, none, none, none, none, stain, "float32")
 
 
 def test_a_probe_that_can_not_be_read_tells_nothing() -> None:

@@ -142,7 +142,7 @@ def _frames_in(file: Path) -> _Frames | None:
                     starts = _UNKNOWN if length is not None else _starts(stream, values.get(_OFFSETS, [b""])[0])
                     return _frames(values, starts)
                 values.setdefault(place, []).append(read_value(stream, length, longest=8 * _MOST_FRAMES))
-    except (HeaderError, UnicodeDecodeError, ValueError, struct.error, LookupError):
+    except (HeaderError, ValueError, struct.error, LookupError):
         pass
     return None
 
@@ -150,7 +150,7 @@ def _frames_in(file: Path) -> _Frames | None:
 def _frames(values: Mapping[Place, list[bytes]], starts: NDArray[np.uint64]) -> _Frames | None:
     """starts: as _Frames has them.
 
-    Raises LookupError, struct.error, ValueError or UnicodeDecodeError where a value isn't there, or none.
+    Raises LookupError, struct.error or ValueError where a value isn't there, or none.
     """
     syntax, organization = (text(values[place][0]) for place in (_SYNTAX, _ORGANIZATION))
     across, down = (struct.unpack("<H", values[place][0])[0] for place in (_COLUMNS, _ROWS))

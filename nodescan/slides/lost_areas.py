@@ -30,7 +30,7 @@ class LostAreas:
 
     def has_lost(self, index: int, box: PixelBox, alpha: NDArray[np.uint8]) -> bool:
         """Whether a box of a level meets a lost area. alpha : uint8 (box.height, box.width), as the level has it."""
-        if index == 0 or index not in self._levels or alpha.min() > 0:
+        if index == 0 or alpha.min() > 0:
             return False
         level = PixelBox(0, 0, *self._sizes_px[index])
         for whole in box.blocks(_BLOCK_PX, _BLOCK_PX):

@@ -22,9 +22,11 @@ _UNDEFINED = 0xFFFFFFFF
 class Level:
     """One file of a series, or the first part of a level that is split (concatenation).
 
-    spacing_um: x and y; kept: which tiles are in it, row by row, None for all; planes: of focus, as it says;
+    spacing_um: x and y; tile_px: width and height; kept: which tiles are in it, row by row, None for all;
+    planes: of focus, as it says;
     paths: optical ones, as it says, in frames that repeat the tiles, darker each time;
-    doubled: whether one frame more is there, of the first tile, darker.
+    doubled: whether one frame more is there, of the first tile, darker; moved: how many px further to the right, and
+    down, the frames of a sparse one say that they lie.
     syntax: how the tiles are coded; table: "basic", "extended" or "", which one tells where coded tiles are; fragments:
     in so many items each.
     """
@@ -36,11 +38,12 @@ class Level:
     pyramid: str = ""
     concatenation: str = ""
     flavour: str = "VOLUME"
-    tile_px: int = 128
+    tile_px: tuple[int, int] = (128, 128)
     kept: tuple[int, ...] | None = None
     planes: int = 1
     paths: int = 1
     doubled: bool = False
+    moved: tuple[int, int] = (0, 0)
     syntax: str = EXPLICIT
     table: str = "basic"
     fragments: int = 1
@@ -50,9 +53,10 @@ def write_level(path: Path, level: Level) -> Path:
     """A whole-slide image, sparse where some tiles are left out."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = level.pixels.shape[:2]
-    across, side = -(-width // level.tile_px), level.tile_px
-    tiles = range(across * -(-height // side)) if level.kept is None else level.kept
-    places = [(tile // across * side, tile % across * side) for tile in tiles]
+    wide, high = level.tile_px
+    across = -(-width // wide)
+    tiles = range(across * -(-height // high)) if level.kept is None else level.kept
+    places = [(tile // across * high, tile % across * wide) for tile in tiles]
     frames = [(path, top, left) for path in range(1, level.paths + 1) for top, left in places]
     frames += [(3, *places[0])] * level.doubled
     sparse = level.kept is not None
@@ -61,7 +65,8 @@ def write_level(path: Path, level: Level) -> Path:
     )
     content = _identity(level) + _shape(level, len(frames), sparse=sparse) + _groups(level)
     if sparse:
-        content += _sequence(0x5200, 0x9230, [_position(top, left) for _, top, left in frames])
+        right, down = level.moved
+        content += _sequence(0x5200, 0x9230, [_position(top + down, left + right) for _, top, left in frames])
     content += _pixels(level, [_tile(level, top, left) // path for path, top, left in frames])
     path.write_bytes(
         bytes(128) + b"DICM" + element(0x0002, 0x0000, "UL", struct.pack("<I", len(head))) + head + content
@@ -145,8 +150,8 @@ def _shape(level: Level, frames: int, *, sparse: bool) -> bytes:
         + element(0x0028, 0x0004, "CS", _COLOURS[level.syntax])
         + element(0x0028, 0x0006, "US", struct.pack("<H", 0))
         + element(0x0028, 0x0008, "IS", str(frames).rjust(6).encode())
-        + element(0x0028, 0x0010, "US", struct.pack("<H", level.tile_px))
-        + element(0x0028, 0x0011, "US", struct.pack("<H", level.tile_px))
+        + element(0x0028, 0x0010, "US", struct.pack("<H", level.tile_px[1]))
+        + element(0x0028, 0x0011, "US", struct.pack("<H", level.tile_px[0]))
         + b"".join(element(0x0028, number, "US", struct.pack("<H", value)) for number, value in shorts.items())
         + element(0x0048, 0x0006, "UL", struct.pack("<I", width))
         + element(0x0048, 0x0007, "UL", struct.pack("<I", height))
@@ -204,8 +209,9 @@ def _item(value: bytes) -> bytes:
 
 
 def _tile(level: Level, top: int, left: int) -> NDArray[np.uint8]:
-    tile = np.full((level.tile_px, level.tile_px, 3), 255, np.uint8)
-    part = level.pixels[top : top + level.tile_px, left : left + level.tile_px]
+    wide, high = level.tile_px
+    tile = np.full((high, wide, 3), 255, np.uint8)
+    part = level.pixels[top : top + high, left : left + wide]
     tile[: part.shape[0], : part.shape[1]] = part
     return tile
 

@@ -138,7 +138,7 @@ def test_dicom_files_are_found_whatever_their_suffix(tmp_path: Path):
 def test_a_series_is_named_by_its_largest_level_not_by_its_label(tmp_path: Path):
     """However large the picture of the label is."""
     level = write_level(tmp_path / "l.dcm", Level(noise(256, 256), (0.5, 0.5), instance="1.1"))
-    write_level(tmp_path / "k.dcm", Level(noise(64, 64), (2.0, 2.0), instance="1.2", tile_px=64))
+    write_level(tmp_path / "k.dcm", Level(noise(64, 64), (2.0, 2.0), instance="1.2", tile_px=(64, 64)))
     write_level(tmp_path / "z.dcm", Level(noise(512, 512), (9.0, 9.0), instance="1.3", flavour="LABEL"))
     assert found(tmp_path) == [level]
 

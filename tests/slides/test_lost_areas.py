@@ -137,6 +137,19 @@ def test_a_block_is_lost_where_a_finer_level_shows_its_middle(row: int, column: 
     assert not loses(pool, 0, PixelBox(0, 0, 16, 16))
 
 
+@pytest.mark.parametrize("shown", [0, 1])
+def test_a_blocks_middle_is_looked_up_by_the_levels_own_ratios_across_and_down(shown: int) -> None:
+    """Of levels that are squeezed 1 % more across than down, or less, which is 14 px here and 1,000 on a slide."""
+    sizes_px = (2050, 2050), (820, 828), (390, 387)
+    middle = 128 + 64, 256 + 64
+    x, y = (middle[side] * sizes_px[shown][side] // sizes_px[2][side] for side in (0, 1))
+    levels = [clear(*size_px) for size_px in sizes_px]
+    levels[shown][y, x] = 255
+    for row, column in np.ndindex(3, 3):
+        box = PixelBox(128 * column + 70, 128 * row + 10, 20, 20)
+        assert loses(Painted(*levels), 2, box) == ((row, column) == (2, 1))
+
+
 def test_nothing_is_lost_of_the_finest_level_nor_where_a_coarser_one_alone_shows_something() -> None:
     """Who else would know of it? What the coarser one shows is read from there."""
     fine, middle, coarse = clear(1024, 1024), clear(512, 512), clear(256, 256, PixelBox(0, 0, 256, 256))
@@ -153,14 +166,16 @@ def test_what_a_finer_level_can_not_decode_was_scanned() -> None:
 
 @pytest.mark.parametrize(("left_px", "lost"), [(7, False), (8, True)])
 def test_a_strip_that_the_levels_end_cuts_counts_from_eight_pixels_on(left_px: int, lost: bool) -> None:
-    """Sides of levels are rounded, so that less may be shown by one level alone."""
+    """Sides of levels are rounded, so that less may be shown by one level alone. What the block before it shows is
+    nothing of the strip's."""
     side = 128 + left_px
     for width, height, box in (
         (side, 128, PixelBox(128, 0, left_px, 128)),
         (128, side, PixelBox(0, 128, 128, left_px)),
     ):
-        pool = Painted(clear(4 * width, 4 * height, PixelBox(0, 0, 4 * width, 4 * height)), clear(width, height))
-        assert loses(pool, 1, box) == lost
+        fine = clear(4 * width, 4 * height, PixelBox(0, 0, 4 * width, 4 * height))
+        for coarse in (clear(width, height), clear(width, height, PixelBox(0, 0, 128, 128))):
+            assert loses(Painted(fine, coarse), 1, box) == lost
 
 
 @pytest.mark.parametrize("shown", [PixelBox(56, 64, 1, 1), PixelBox(71, 64, 1, 1), PixelBox(64, 56, 1, 1)])

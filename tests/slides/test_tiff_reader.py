@@ -194,6 +194,56 @@ def test_tiles_never_scanned_are_white(made: list[Path]):
     assert (slide.read(PixelBox(0, 256, 256, 256), slide.info.spacing) < 255).any()
 
 
+def lying_or_standing(path: Path, levels: list[np.ndarray], tile_px: tuple[int, int]) -> Path:
+    """A pyramid of JPEG tiles of this (width, height)."""
+    with tifffile.TiffWriter(path) as tiff:
+        for index, pixels in enumerate(levels):
+            tiff.write(
+                pixels,
+                tile=tile_px[::-1],
+                photometric="rgb",
+                compression="jpeg",
+                subfiletype=int(index > 0),
+                resolution=(40_000, 40_000),
+                resolutionunit="CENTIMETER",
+                metadata=None,
+            )
+    return path
+
+
+@pytest.mark.parametrize("tile_px", [(160, 64), (64, 160)])
+def test_tiles_that_are_not_square_are_read_at_their_place(tmp_path: Path, tile_px: tuple[int, int]):
+    """Each pixel of both levels is OpenSlide's, and the bytes of each tile of the finest are told at its place."""
+    pixels = tissue_like(500, 380)
+    path = lying_or_standing(tmp_path / "s.tif", [pixels, reduced(pixels, 2)], tile_px)
+    direct, openslide = open_tiff(SlideRef("s", path)), open_with_openslide(SlideRef("s", path))
+    for times in (1, 2):
+        box, spacing = PixelBox(0, 0, 500 // times, 380 // times), direct.info.spacing.scaled(times)
+        assert np.array_equal(direct.read(box, spacing), openslide.read(box, spacing))
+    with tifffile.TiffFile(path) as tiff:
+        lengths = np.array(tiff.pages[0].databytecounts).reshape(-(-380 // tile_px[1]), -(-500 // tile_px[0]))
+    for slide in (direct, openslide):
+        coded = slide.coded_bytes()
+        assert coded is not None
+        assert np.array_equal(coded.values, lengths)
+        assert (coded.spacing.x, coded.spacing.y) == pytest.approx((tile_px[0] / 4, tile_px[1] / 4))
+
+
+def test_a_tile_that_the_coarse_level_alone_lost_is_unreadable_there(tmp_path: Path):
+    """And no other; it isn't white, as one that no level has."""
+    pixels = tissue_like(512, 384)
+    path = lying_or_standing(tmp_path / "s.tif", [pixels, reduced(pixels, 2)], (64, 96))
+    for tag in (324, 325):
+        set_tag(path, tag, 0, level=1, index=5)  # the second of the second row
+    for opened in (open_tiff, open_with_openslide):
+        slide = opened(SlideRef("s", path))
+        with pytest.raises(RegionUnreadableError, match="a tile of level 1 is missing"):
+            slide.read(PixelBox(64, 96, 64, 96), Spacing.square(0.5))
+        for row, column in ((1, 0), (0, 1), (1, 2)):
+            assert (slide.read(PixelBox(column * 64, row * 96, 64, 96), Spacing.square(0.5)) < 255).any()
+        slide.close()
+
+
 def test_each_tile_is_decoded_once_for_boxes_that_overlap(made: list[Path], monkeypatch: pytest.MonkeyPatch):
     """Boxes with margins, row by row, from four threads at once: no more decodings than tiles."""
     decoded: list[tuple[int, int]] = []

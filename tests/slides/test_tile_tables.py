@@ -57,6 +57,14 @@ def test_a_box_lacks_the_tiles_that_it_meets_to_the_pixel(box: PixelBox, expecte
     assert LEVEL.missing(box) == expected
 
 
+def test_a_table_that_tells_more_begins_with_the_same_sides_and_tiles() -> None:
+    """Else tiles that aren't square would be looked for across where they lie down."""
+    level = table(250, 120, (100, 50), (2, 4), placed=(7,))
+    assert level.fields[:4] == (250, 120, 100, 50)
+    assert level.fields[4] is level.lengths
+    assert level.fields[5] is level.placed
+
+
 def test_only_boxes_that_meet_a_tile_whose_length_was_lost_lack_it_at_the_finest_level() -> None:
     """A tile without a place there was never scanned."""
     tables = TileTables((table(300, 100, (100, 50), (0,), placed=(4,)),), ((300, 100),))
@@ -145,6 +153,14 @@ def test_less_than_a_pixel_of_what_the_finest_level_lacks_is_rounding(side_px: i
         tables = TileTables((fine, table(200, 200, (200, 200))), ((side_px, side_px), (200, 200)), of_finest=True)
         assert not tables.has_lost(1, PixelBox(0, 0, 99, 50))
         assert tables.has_lost(1, box) == lost
+
+
+@pytest.mark.parametrize(("tile_px", "lost"), [(18, False), (16, True)])
+def test_a_pixel_of_another_width_than_height_is_measured_along_its_own_side(tile_px: int, lost: bool) -> None:
+    """Five coarse pixels of 4 x 2 fine ones end at 20: of a tile that begins at 18 they have half a pixel's width."""
+    fine = table(200, 100, (tile_px, 20), (1,))
+    tables = TileTables((fine, table(50, 50, (50, 50))), ((200, 100), (50, 50)), of_finest=True)
+    assert tables.has_lost(1, PixelBox(0, 0, 5, 10)) == lost
 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 15, 16, 1000])

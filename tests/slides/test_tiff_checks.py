@@ -1,0 +1,167 @@
+"""What a TIFF's directories claim is held against the file's size and against what a reader could take."""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nodescan.slides.tiff_checks import (
+    LARGEST_TILE_PX,
+    TileFault,
+    is_big_endian_classic,
+    missing_bytes,
+    scanner_of,
+    tile_fault,
+)
+
+WIDE, HIGH, OFFSETS, LENGTHS = 322, 323, 324, 325
+STRIP_OFFSETS, STRIP_LENGTHS, TURNED = 273, 279, 274
+TILED = {WIDE: [256], HIGH: [128], OFFSETS: [8, 8, 8], LENGTHS: [10, 20, 30]}
+
+Fields = dict[int, list[int]]
+
+
+def write_directories(
+    path: Path, *each: Fields, order: str = "<", big: bool = False, size: int = 0, last: int = 0
+) -> Path:
+    """A TIFF of these directories and nothing else, its numbers as wide as its pointers.
+
+    size: of the file at least, in bytes. last: where the directory behind the last stands, 0 for none.
+    """
+    pointer, count = ("Q", "Q") if big else ("I", "H")
+    width, at = (8, 16) if big else (4, 8)
+    mark = b"II" if order == "<" else b"MM"
+    head = struct.pack(f"{order}HHHQ", 43, 8, 0, at) if big else struct.pack(f"{order}HI", 42, at)
+    content = mark + head
+    for index, fields in enumerate(each):
+        values_at = len(content) + struct.calcsize(f"={count}") + len(fields) * (4 + 2 * width) + width
+        entries, values = b"", b""
+        for tag, numbers in sorted(fields.items()):
+            packed = struct.pack(f"{order}{len(numbers)}{pointer}", *numbers)
+            place = packed.ljust(width, b"\0")
+            if len(packed) > width:
+                place = struct.pack(f"{order}{pointer}", values_at + len(values))
+                values += packed
+            entries += struct.pack(f"{order}HH{pointer}", tag, 16 if big else 4, len(numbers)) + place
+        following = values_at + len(values) if index < len(each) - 1 else last
+        content += struct.pack(f"{order}{count}", len(fields)) + entries
+        content += struct.pack(f"{order}{pointer}", following) + values
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.truncate(max(size, len(content)))  # sparse
+    return path
+
+
+@pytest.mark.parametrize(
+    ("fields", "size"),
+    [
+        ({}, 0),
+        ({WIDE: [2**14], HIGH: [2**14]}, 0),
+        ({WIDE: [2**20], HIGH: [2**8]}, 0),
+        ({WIDE: [2**8], HIGH: [2**20]}, 0),
+        ({LENGTHS: [1, LARGEST_TILE_PX, 1]}, 0),
+        ({LENGTHS: [1, LARGEST_TILE_PX + 9, 1]}, LARGEST_TILE_PX + 9),
+        ({OFFSETS: [], LENGTHS: []}, 0),
+        ({TURNED: [1]}, 0),
+    ],
+)
+def test_tiles_that_can_be_what_is_said_of_them_are_no_fault(tmp_path: Path, fields: Fields, size: int) -> None:
+    """The largest that are taken, tiles as long as the file, none at all, and upright ones."""
+    assert LARGEST_TILE_PX == 2**28
+    assert tile_fault(write_directories(tmp_path / "a.tif", {**TILED, **fields}, size=size)) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "size", "said"),
+    [
+        ({WIDE: [2**14 + 1], HIGH: [2**14]}, 0, "damaged: its directory tells of tiles of 16,385 x 16,384 px"),
+        ({WIDE: [2**20], HIGH: [257]}, 0, "damaged: its directory tells of tiles of 1,048,576 x 257 px"),
+        ({WIDE: [257], HIGH: [2**20]}, 0, "damaged: its directory tells of tiles of 257 x 1,048,576 px"),
+        (
+            {LENGTHS: [1, LARGEST_TILE_PX + 1, 1]},
+            1000,
+            "damaged: its directory tells of a tile of 268,435,457 bytes in a file of 1,000",
+        ),
+        (
+            {LENGTHS: [1, LARGEST_TILE_PX + 10, 1]},
+            LARGEST_TILE_PX + 9,
+            "damaged: its directory tells of a tile of 268,435,466 bytes in a file of 268,435,465",
+        ),
+        ({TURNED: [2]}, 0, "stored turned or mirrored (TIFF orientation 2)"),
+        ({TURNED: [8]}, 0, "stored turned or mirrored (TIFF orientation 8)"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_tiles_that_no_reader_should_be_given_are_told(
+    tmp_path: Path, fields: Fields, size: int, said: str, place: int
+) -> None:
+    """A pixel, a byte or a turn too many, in the first directory or a later one; what was damaged can't be turned."""
+    directories = [TILED, {**TILED, **fields}][:: 1 if place else -1]
+    found = tile_fault(write_directories(tmp_path / "a.tif", *directories, size=size))
+    assert found == TileFault(said, damaged=said.startswith("damaged"))
+
+
+def test_strips_that_are_turned_are_no_fault_of_tiles(tmp_path: Path) -> None:
+    """A scanner's picture of the label may be, and no reader is given it."""
+    strips = {WIDE: [2**20], HIGH: [2**20], STRIP_OFFSETS: [8], STRIP_LENGTHS: [10], TURNED: [6]}
+    assert tile_fault(write_directories(tmp_path / "a.tif", strips, TILED)) is None
+
+
+SIZE = 1000
+
+
+@pytest.mark.parametrize(
+    ("directories", "missing"),
+    [
+        ([{OFFSETS: [8], LENGTHS: [SIZE - 8]}], 0),
+        ([{OFFSETS: [8], LENGTHS: [SIZE - 7]}], 1),
+        ([{OFFSETS: [SIZE + 3, 8], LENGTHS: [50, 10]}], 53),
+        ([{OFFSETS: [8, 8], LENGTHS: [50, SIZE]}], 8),
+        ([{STRIP_OFFSETS: [SIZE], STRIP_LENGTHS: [50], OFFSETS: [8], LENGTHS: [10]}], 50),
+        ([{STRIP_OFFSETS: [8], STRIP_LENGTHS: [10], OFFSETS: [SIZE], LENGTHS: [50]}], 50),
+        ([{OFFSETS: [SIZE], LENGTHS: [50]}, TILED], 50),
+        ([TILED, {OFFSETS: [SIZE], LENGTHS: [50]}], 50),
+        ([{OFFSETS: [SIZE, 8, 2 * SIZE], LENGTHS: [50, 10]}], 50),
+        ([{OFFSETS: [SIZE, 8], LENGTHS: [50, 10, 2 * SIZE]}], 50),
+        ([{OFFSETS: [], LENGTHS: [2 * SIZE]}], 0),
+    ],
+)
+@pytest.mark.parametrize("big", [False, True])
+def test_the_furthest_byte_of_all_strips_and_tiles_tells_what_is_missing(
+    tmp_path: Path, directories: Sequence[Fields], missing: int, big: bool
+) -> None:
+    """Of every directory, to the byte; an offset without a length, or the reverse, tells nothing."""
+    path = write_directories(tmp_path / "a.tif", *directories, big=big, size=SIZE)
+    assert path.stat().st_size == SIZE
+    assert missing_bytes(path) == missing
+
+
+@pytest.mark.parametrize(("reach", "missing"), [(50, 302), (400, 400)])
+def test_a_missing_directory_hides_nothing_that_the_others_miss(tmp_path: Path, reach: int, missing: int) -> None:
+    """It would stand 300 bytes beyond the end, where its count ends at 302; tiles reach less far, or further."""
+    tiles = {**TILED, OFFSETS: [SIZE], LENGTHS: [reach]}
+    path = write_directories(tmp_path / "a.tif", tiles, size=SIZE, last=SIZE + 300)
+    assert missing_bytes(path) == missing
+    assert tile_fault(path) is None
+    assert scanner_of(path) is None
+    turned = write_directories(tmp_path / "b.tif", {**tiles, TURNED: [3]}, size=SIZE, last=SIZE + 300)
+    assert tile_fault(turned) is not None
+
+
+@pytest.mark.parametrize("place", [2**62, 2**63, 2**64 - 1])
+def test_places_that_add_up_to_more_than_a_number_holds_are_missing(tmp_path: Path, place: int) -> None:
+    """They would come out as places within the file."""
+    fields = {OFFSETS: [place], LENGTHS: [place]}
+    assert missing_bytes(write_directories(tmp_path / "a.tif", fields, big=True, size=SIZE)) == 2**63 - SIZE
+
+
+@pytest.mark.parametrize(("order", "big"), [("<", False), ("<", True), (">", False), (">", True)])
+def test_of_big_endian_files_the_classic_ones_alone_are_declined_for_that(
+    tmp_path: Path, order: str, big: bool
+) -> None:
+    """OpenSlide reads a BigTIFF in either byte order."""
+    path = write_directories(tmp_path / "a.tif", TILED, order=order, big=big)
+    assert is_big_endian_classic(path) == (order == ">" and not big)
+    path.write_bytes(b"MM, no TIFF")
+    assert not is_big_endian_classic(path)
