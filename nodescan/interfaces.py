@@ -37,6 +37,13 @@ class Slide(Protocol):
         """(width, height) in px of the frame at `spacing` that covers the whole canvas."""
         ...
 
+    def same_pixels(self, one: Spacing, other: Spacing) -> bool:
+        """Whether the frames at both spacings are made of the same stored pixels.
+
+        Raises UnmeasurableError where the slide would have to be enlarged by more than 1.1.
+        """
+        ...
+
     def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB: the pixels of the frame at `spacing`, white outside the canvas.
 

@@ -1,17 +1,19 @@
 """The slide at low magnification: what it shows, and where its tissue is."""
 
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Spacing
-from nodescan.errors import SlideError, TooLargeError, UnmeasurableError
+from nodescan.errors import RegionUnreadableError, SlideError, TooLargeError, UnmeasurableError
 from nodescan.examination.damaged_tiles import read_in_parts
 from nodescan.imaging.tissue import find_tissue
 from nodescan.imaging.unscanned import beside_tissue
@@ -27,6 +29,10 @@ _MOST_FAILED = 200
 """After so many failed reads blocks aren't narrowed down any more. OpenSlide opens the file anew after each, in 7 ms
 where it is a TIFF, and where a whole level is lost each block would take 85 of them."""
 
+_MOST_FINER_PX = 64 * 1024**2
+"""The most pixels of finer levels that are read for what the overview's own level lost: 8 seconds, at the 8 Mpx/s
+measured on a busy core (JPEG in TIFF, MIRAX). Where the next level is twice as fine they cover 31 x 31 mm."""
+
 _RIM_PX = 3
 """So far from an area that could not be read its white looks like what was never scanned."""
 
@@ -34,32 +40,50 @@ _BYTES_A_PIXEL = 16
 """Of memory that a slide takes for each pixel of its overview, beside what the program has: empty ones of 50 x 50 and
 100 x 100 mm, 41 and 165 million pixels, 1.22 and 3.24 GB at their peaks."""
 
+_ROUNDING = 1e-9
+"""8 / 0.1 is 80 to a reader, not to a float."""
+
 _STAND_IN_UM = 0.5
 """Opens a slide without spacing, for its picture alone: nothing is measured in it and no scale is drawn."""
 
 
 def overview_and_tissue(
-    slide: Slide, settings: ScanSettings, progress: Progress | None = None
+    slide: Slide,
+    settings: ScanSettings,
+    progress: Progress | None = None,
+    *,
+    analysed_um: tuple[float, float] | None = None,
 ) -> tuple[Picture, TissueMask]:
-    """The slide at low magnification and its tissue; what could not be read there counts as tissue."""
-    overview, unseen = view_whole(slide, settings.overview, progress)
+    """The slide at low magnification and its tissue; what could not be read there counts as tissue.
+
+    analysed_um: as view_whole()'s.
+    """
+    overview, unseen = view_whole(slide, settings.overview, progress, analysed_um=analysed_um)
     tissue = _with_cuts(find_tissue(overview.pixels, overview.spacing, settings.tissue), slide.info.bounds_um)
     return overview, _with_unseen(tissue, unseen)
 
 
 def view_whole(
-    slide: Slide, settings: OverviewSettings, progress: Progress | None = None
+    slide: Slide,
+    settings: OverviewSettings,
+    progress: Progress | None = None,
+    *,
+    analysed_um: tuple[float, float] | None = None,
 ) -> tuple[Picture, NDArray[np.bool_]]:
     """The slide at low magnification, and bool (H, W): pixels that could not be read (white in the picture).
 
-    progress: gets signs of life, because a slide without a pyramid may take minutes. Raises TooLargeError where a scan
-    needs more memory than there is.
+    What the overview's own level lost is read from finer levels. Pure white or black there may be lost data, too. It is
+    trusted only at a level coarser than the analysed one, so that two levels agree on it; else it stays unseen.
+
+    progress: gets signs of life, because a slide without a pyramid may take minutes. analysed_um: finest and coarsest
+    um/px that the network accepts; without it no pure white is trusted. Raises TooLargeError where a scan needs more
+    memory than there is, and UnmeasurableError where a damaged slide is too coarse for analysed_um.
     """
     spacing = slide.frame_spacing(settings.finest_um, settings.coarsest_um)
     width, height = slide.frame_size(spacing)
     _check_memory(slide.ref, (width, height), spacing)
     picture = Picture(np.full((height, width, 3), 255, dtype=np.uint8), 0.0, 0.0, spacing)
-    view = _View(slide, picture, np.zeros((height, width), dtype=np.bool_), progress)
+    view = _View(slide, picture, np.zeros((height, width), dtype=np.bool_), progress, analysed_um, _MOST_FINER_PX)
     for top in range(0, height, _BLOCK_PX):
         if top > 0:
             view.tell()
@@ -95,12 +119,15 @@ def picture_of_failed(ref: SlideRef, *, open_slide: OpenSlideFile, settings: Ove
 
 @dataclass(slots=True)
 class _View:
-    """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read; failed: reads so far."""
+    """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read; failed: reads so far;
+    left_px: how many pixels of finer levels may still be read."""
 
     slide: Slide
     picture: Picture
     unseen: NDArray[np.bool_]
     progress: Progress | None
+    analysed_um: tuple[float, float] | None
+    left_px: int
     failed: int = 0
 
     def fill(self, box: PixelBox) -> None:
@@ -109,11 +136,57 @@ class _View:
             self.slide, box, self.picture.spacing, smallest_px=_SMALLEST_PX, worth_it=self._narrows_down
         )
         for part, pixels in parts:
-            window = slice(part.top, part.bottom), slice(part.left, part.right)
             if pixels is None:
-                self.unseen[window] = True
+                self.unseen[_window(part)] = True
+                self._fill_finer(part, _times_finer(self.slide, self.picture.spacing))
+                continue
+            self.picture.pixels[_window(part)] = pixels
+            if part != box and _is_pure(pixels).any():  # white beside what is lost may be of the same lost tile
+                self._fill_finer(part, _times_finer(self.slide, self.picture.spacing))
+
+    def _fill_finer(self, part: PixelBox, times_finer: Sequence[int]) -> None:
+        """Fills what is unseen, or pure white or black, of a part with what finer levels have of it, the coarsest that
+        can be read."""
+        if not times_finer:
+            return
+        times, *finer_still = times_finer
+        side = max(1, _BLOCK_PX // times)
+        trusted = self._trusted(times)
+        for whole in part.blocks(side, side):
+            block = whole.common(part)
+            pixels = self._reduced(block, times)
+            if pixels is None:
+                self._fill_finer(block, finer_still)
             else:
-                self.picture.pixels[window] = pixels
+                self._show(block, pixels, trusted=trusted)
+
+    def _show(self, block: PixelBox, pixels: NDArray[np.uint8], *, trusted: bool) -> None:
+        """Fills what is unseen or pure of a block. trusted: whether pure pixels are taken for what was scanned."""
+        shown, unseen = self.picture.pixels[_window(block)], self.unseen[_window(block)]
+        filled = unseen | _is_pure(shown)
+        if not trusted:
+            filled &= ~_is_pure(pixels)
+        shown[filled] = pixels[filled]
+        unseen &= ~filled
+
+    def _reduced(self, block: PixelBox, times: int) -> NDArray[np.uint8] | None:
+        """uint8 (h, w, 3): a block of the picture as means of so many times finer pixels; None where it can't be."""
+        self.left_px -= block.width * block.height * times**2
+        if self.left_px < 0:
+            return None
+        box = PixelBox(block.left * times, block.top * times, block.width * times, block.height * times)
+        with suppress(RegionUnreadableError):
+            pixels = self.slide.read(box, self.picture.spacing.scaled(1 / times))
+            return np.asarray(Image.fromarray(pixels).reduce(times))
+        self.tell()
+        return None
+
+    def _trusted(self, times: int) -> bool:
+        """Whether the level that serves so many times finer pixels is coarser than the one that is analysed."""
+        if self.analysed_um is None:
+            return False
+        finer, analysed = self.picture.spacing.scaled(1 / times), self.slide.frame_spacing(*self.analysed_um)
+        return analysed.mean < finer.mean and not self.slide.same_pixels(finer, analysed)
 
     def tell(self) -> None:
         """A sign of life."""
@@ -124,6 +197,30 @@ class _View:
         self.failed += 1
         self.tell()
         return self.failed <= _MOST_FAILED
+
+
+def _times_finer(slide: Slide, spacing: Spacing) -> tuple[int, ...]:
+    """How many times finer than `spacing` each finer level is, rounded down; the coarsest of them first."""
+    finest = slide.info.spacing
+    most = int(min(spacing.x / finest.x, spacing.y / finest.y) * (1 + _ROUNDING))
+    found: list[int] = []
+    for times in range(2, most + 1):
+        finer = spacing.scaled(1 / times)
+        if slide.same_pixels(finer, spacing):
+            continue
+        if found and slide.same_pixels(finer, spacing.scaled(1 / found[-1])):
+            found.pop()
+        found.append(times)
+    return tuple(found)
+
+
+def _window(box: PixelBox) -> tuple[slice, slice]:
+    return slice(box.top, box.bottom), slice(box.left, box.right)
+
+
+def _is_pure(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """bool (h, w): where pixels, uint8 (h, w, 3), are pure white or black, as missing data are read."""
+    return (pixels == 255).all(axis=-1) | (pixels == 0).all(axis=-1)
 
 
 def _opened(ref: SlideRef, open_slide: OpenSlideFile) -> Slide:

@@ -71,7 +71,7 @@ def scan_slide(
     """
     started, clock = datetime.now(UTC), time.monotonic()
     with closing(open_slide(ref)) as slide:
-        overview, tissue = overview_and_tissue(slide, settings, progress)
+        overview, tissue = overview_and_tissue(slide, settings, progress, analysed_um=predictor.spacing_range_um)
         wait_for_tissue_flags = begun("tissue-flags", tissue_flags, overview, tissue, settings)
         wait_for_spacing_flags = begun("spacing-check", spacing_flags, slide, overview, tissue)
         survey = plan(slide, tissue, predictor)

@@ -151,8 +151,12 @@ def test_a_tile_lost_from_the_overview_alone_is_examined(tmp_path: Path, coding:
     assert (report.status, report.metastasis) == (Status.COMPLETE, Metastasis.MICRO)
 
 
-def test_tiles_that_philips_leaves_out_are_glass(tmp_path: Path) -> None:
-    """Levels are padded to whole tiles, so a coarse tile lies over other finer ones than the stored widths say."""
+@pytest.mark.parametrize("lost", [None, 0, 2, 4])
+def test_tiles_that_philips_leaves_out_are_glass(tmp_path: Path, lost: int | None) -> None:
+    """Levels are padded to whole tiles, so a coarse tile lies over other finer ones than the stored widths say.
+
+    Also under a tile that the overview's level alone lost: the next level shows what is tissue there.
+    """
     tile, factors = 256, (1, 2, 4, 8)
     pixels = np.full((tile * 8, tile * 33, 3), 245, np.uint8)
     grain = np.random.default_rng(0).integers(-14, 15, (*pixels.shape[:2], 1))
@@ -170,8 +174,10 @@ def test_tiles_that_philips_leaves_out_are_glass(tmp_path: Path) -> None:
             here = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
             for tag in (325, 324) if not scanned_tiles[here].any() else ():
                 set_tag(path, tag, 0, level=level, index=row * across + column)
+    for tag in () if lost is None else (325, 324):
+        set_tag(path, tag, 0, level=3, index=lost)
     report = scanned(SlideRef("s", path), open_tiff, ColourPredictor())
-    assert (report.status, report.unread_fraction) == (Status.COMPLETE, 0.0)
+    assert (report.status, report.unread_fraction, report.flags) == (Status.COMPLETE, 0.0, ())
     assert report.tissue_area_mm2 == pytest.approx((3400 + 900) * 1448 * 0.95**2 / 1e6, rel=0.2)
 
 

@@ -18,6 +18,7 @@ from nodescan.interfaces import Slide
 from nodescan.overview import _with_unseen, overview_and_tissue, picture_of_failed, view_whole
 from tests.fakes import PINK
 from tests.painted import PaintedSlide, painted
+from tests.slides.made_files import reduced
 
 SIZE_PX = 9600, 1200
 
@@ -213,3 +214,106 @@ def test_a_failed_slide_is_shown_from_whatever_can_be_read(torn: PixelBox | None
     else:
         assert picture is not None
         assert np.array_equal(picture.pixels[150:], pixels[150:])
+
+
+class Pyramid(PaintedSlide):
+    """Levels of 0.95, 1.9, 3.8 and 7.6 um/px, kept by how many times each is reduced; `lost` of 7.6 can't be read."""
+
+    def __init__(self, pixels: NDArray[np.uint8], lost: PixelBox) -> None:
+        super().__init__(pixels)
+        self.levels = {times: reduced(pixels, times) for times in (1, 2, 4, 8)}
+        self.lost = {8: lost}
+        self.finer_px = 0
+
+    def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
+        spacings = (Spacing.square(0.95 * times) for times in self.levels)
+        return next(spacing for spacing in spacings if finest_um <= spacing.x <= coarsest_um)
+
+    def same_pixels(self, one: Spacing, other: Spacing) -> bool:
+        first, second = (max(times for times in self.levels if times <= each.x / 0.949) for each in (one, other))
+        return first == second
+
+    def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
+        times = round(spacing.x / 0.95)
+        met = box.common(self.lost.get(times, PixelBox(0, 0, 0, 0)))
+        if met.width and met.height:
+            raise RegionUnreadableError("painted.tif", "this area can't be decoded")
+        whole = PixelBox(0, 0, *self.levels[times].shape[1::-1])
+        seen, pixels = box.common(whole), np.full((box.height, box.width, 3), 255, np.uint8)
+        pixels[seen.within(box)] = self.levels[times][seen.within(whole)]
+        self.finer_px += box.width * box.height if times < 8 else 0
+        return pixels
+
+
+MODEL_UM = 0.9, 1.0
+
+
+def random_pixels(side_px: int = 4096) -> NDArray[np.uint8]:
+    """Of 16 x 16 px each, so that every level shows the same."""
+    small = np.random.default_rng(0).integers(1, 255, (side_px // 16, side_px // 16, 3), dtype=np.uint8)
+    return small.repeat(16, axis=0).repeat(16, axis=1)
+
+
+@pytest.mark.parametrize("also_lost", [(), (4,), (4, 2), (4, 2, 1)])
+def test_what_the_overviews_level_lost_is_shown_by_the_next_that_can_be_read(also_lost: tuple[int, ...]) -> None:
+    """As the lost level would have shown it; what no level shows is unseen."""
+    slide = Pyramid(random_pixels(), PixelBox(130, 140, 20, 20))
+    for times in also_lost:
+        slide.lost[times] = PixelBox(1040 // times, 1120 // times, 160 // times, 160 // times)
+    picture, unseen = view_whole(slide, load_config().settings.overview, analysed_um=MODEL_UM)
+    assert np.array_equal(picture.pixels[~unseen], slide.levels[8][~unseen])
+    assert unseen.any() == (also_lost == (4, 2, 1))
+    assert unseen.sum() <= 128**2
+    assert slide.finer_px <= 128**2 * 8**2 + 128**2 * 20
+
+
+def test_a_sound_overview_is_read_once() -> None:
+    slide = Pyramid(random_pixels(), PixelBox(0, 0, 0, 0))
+    view_whole(slide, load_config().settings.overview, analysed_um=MODEL_UM)
+    assert slide.finer_px == 0
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+@pytest.mark.parametrize(
+    ("levels", "analysed_um", "trusted"),
+    [
+        ((1, 2, 8), MODEL_UM, True),
+        ((1, 8), MODEL_UM, False),
+        ((1, 2, 8), (1.8, 2.0), False),
+        ((1, 2, 8), None, False),
+    ],
+)
+def test_pure_colour_is_trusted_where_another_level_is_analysed(
+    colour: int, levels: tuple[int, ...], analysed_um: tuple[float, float] | None, trusted: bool
+) -> None:
+    """The analysed level's white says nothing of whether that level lost something. Other colours were scanned."""
+    pixels = random_pixels()
+    pixels[:, :1024] = colour
+    slide = Pyramid(pixels, PixelBox(0, 0, 256, 512))
+    slide.levels = {times: slide.levels[times] for times in levels}
+    picture, unseen = view_whole(slide, load_config().settings.overview, analysed_um=analysed_um)
+    assert unseen[:, :128].all() == unseen.any() == (not trusted)
+    assert not unseen[:, 128:].any()
+    assert (picture.pixels[:, :128] == (colour if trusted else 255)).all()
+    assert np.array_equal(picture.pixels[:, 128:], slide.levels[8][:, 128:])
+
+
+def test_white_beside_what_is_lost_is_looked_at_in_finer_levels() -> None:
+    """A reader that finds a lost tile by its middle passes over the rest of it as white."""
+    slide = Pyramid(random_pixels(), PixelBox(0, 0, 128, 128))
+    shown = slide.levels[8].copy()
+    slide.levels[8][:128, 128:256] = 255
+    picture, unseen = view_whole(slide, load_config().settings.overview, analysed_um=MODEL_UM)
+    assert not unseen.any()
+    assert np.array_equal(picture.pixels, shown)
+
+
+def test_finer_levels_are_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A whole level that is lost: what lies beyond the limit stays unseen, and isn't told as glass."""
+    slide = Pyramid(random_pixels(), PixelBox(0, 0, 512, 512))
+    most_px = 100 * 4**2 * 128
+    monkeypatch.setattr(overview_module, "_MOST_FINER_PX", most_px)
+    picture, unseen = view_whole(slide, load_config().settings.overview, analysed_um=MODEL_UM)
+    assert slide.finer_px <= most_px
+    assert 0 < unseen.mean() < 1
+    assert np.array_equal(picture.pixels[~unseen], slide.levels[8][~unseen])

@@ -83,6 +83,10 @@ class FramedSlide:
         """(width, height) in px of the frame at `spacing` that covers the whole canvas."""
         return self._pyramid.frame_size(spacing)
 
+    def same_pixels(self, one: Spacing, other: Spacing) -> bool:
+        """Whether one level serves both spacings."""
+        return self._pyramid.sampling(one).level is self._pyramid.sampling(other).level
+
     def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of the frame at `spacing`; white outside and where nothing was scanned.
 

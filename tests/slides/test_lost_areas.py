@@ -8,6 +8,7 @@ import numpy as np
 import openslide
 import pytest
 
+from nodescan import overview as overview_module
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.report import SlideReport, Status
@@ -62,17 +63,29 @@ def scanned(path: Path) -> SlideReport:
     return scan_file(SlideRef("s", path)).report
 
 
-def test_tissue_that_the_overview_lacks_is_examined(tmp_path: Path) -> None:
-    """A node without tumour, and below it one with a micrometastasis, under a lost tile of the overview."""
+@pytest.mark.parametrize("finer_px", [0, 10**7])
+def test_tissue_that_the_overview_lacks_is_examined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finer_px: int
+) -> None:
+    """A node without tumour, and below it one with a micrometastasis, under a lost tile of the overview.
+
+    Where a finer level may be read for it, the tissue is as large as it is, and there is nothing to flag.
+    """
+    monkeypatch.setattr(overview_module, "_MOST_FINER_PX", finer_px)
     pixels = np.concatenate([painted(), painted(560)])
     path = write_level(tmp_path / "a.dcm", Level(pixels, (0.95, 0.95), instance="1.1"))
     write_level(tmp_path / "b.dcm", Level(reduced(pixels, 8), (7.6, 7.6), instance="1.2", kept=(0,)))
     report = scanned(path)
     assert (report.status, report.metastasis) == (Status.COMPLETE, Metastasis.MICRO)
-    (flag,) = report.flags
-    assert flag.code == "overview_unreadable"
-    assert flag.message.startswith("0.95 mm2 can't be read at low magnification")
-    assert report.tissue_area_mm2 > 0.95 + 0.4
+    lost_mm2, node_mm2 = 128**2 * 7.6**2 / 1e6, 704**2 * 0.95**2 / 1e6
+    if finer_px:
+        assert report.flags == ()
+        assert report.tissue_area_mm2 == pytest.approx(2 * node_mm2, rel=0.2)
+    else:
+        (flag,) = report.flags
+        assert flag.code == "overview_unreadable"
+        assert flag.message.startswith("0.95 mm2 can't be read at low magnification")
+        assert report.tissue_area_mm2 == pytest.approx(lost_mm2 + node_mm2, rel=0.1)
     assert report.deposits[0].diameter_um == pytest.approx(532, abs=16)  # cells of 15 um
 
 
@@ -85,7 +98,7 @@ def test_glass_left_out_beside_a_lost_tile_is_not_unread(tmp_path: Path) -> None
     write_level(tmp_path / "b.dcm", Level(reduced(pixels, 8), (7.6, 7.6), instance="1.2", kept=(0,)))
     report = scanned(path)
     assert (report.status, report.metastasis, report.unread_fraction) == (Status.COMPLETE, Metastasis.MICRO, 0.0)
-    assert report.tissue_area_mm2 == pytest.approx(128**2 * 7.6**2 / 1e6 + 704**2 * 0.95**2 / 1e6, rel=0.1)
+    assert report.tissue_area_mm2 == pytest.approx(2 * 704**2 * 0.95**2 / 1e6, rel=0.2)
 
 
 class Painted:
