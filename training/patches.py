@@ -25,7 +25,7 @@ _HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError
 ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowError)
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
-_READ_VERSION = 5
+_READ_VERSION = 6
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
@@ -95,9 +95,8 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
     """
     if cache is None:
         return _join([_read_one(path) for path in paths])
-    files = files_of(paths)
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    key = hashlib.sha256(repr((_READ_VERSION, stats)).encode()).hexdigest()[:16]
+    read = [_read_state(path, file) for path in paths for file in files_of([path])]
+    key = hashlib.sha256(repr((_READ_VERSION, read)).encode()).hexdigest()[:16]
     pixels_file, rest_file = cache / f"{key}.npy", cache / f"{key}.npz"
     if not rest_file.exists():
         patches = read_patches(paths)
@@ -113,6 +112,16 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
 def files_of(paths: Sequence[Path]) -> list[Path]:
     """Every file that the patches and labels of the paths are read from. Raises UsageError where one isn't there."""
     return [file for path in paths for file in _files_of(_exists(path))]
+
+
+def _read_state(source: Path, file: Path) -> tuple[str, str, int, int]:
+    """What a cache knows a file by: where it is listed, where its bytes lie, its size and its time.
+
+    A link has the label of the folder that lists it, not of the folder that it leads to.
+    """
+    listed = file.relative_to(source).as_posix() if source.is_dir() else file.name
+    state = file.stat()
+    return listed, str(file.resolve()), state.st_size, state.st_mtime_ns
 
 
 def in_both(these: Patches, those: Patches) -> list[tuple[str, str]]:
