@@ -75,20 +75,6 @@ def test_a_changed_label_is_not_taken_from_the_cache(tmp_path: Path) -> None:
     assert labels() == [[False, True, True, True]] * 2
 
 
-def test_a_link_that_moves_to_the_other_label_is_not_taken_from_the_cache(tmp_path: Path) -> None:
-    """Labels of linked patches are corrected so: the file that the link leads to stays the same."""
-    for name, colour in (("a", (200, 120, 180)), ("b", (110, 60, 150))):
-        (tmp_path / f"{name}.png").write_bytes(png(colour))
-    source = tmp_path / "set"
-    for label, name in (("normal", "a"), ("tumor", "b")):
-        (source / label).mkdir(parents=True)
-        (source / label / f"{name}.png").symlink_to(tmp_path / f"{name}.png")
-    assert read_patches([source], cache=tmp_path / "cache").tumour.tolist() == [False, True]
-    (source / "normal" / "a.png").rename(source / "tumor" / "a.png")
-    assert read_patches([source], cache=tmp_path / "cache").tumour.tolist() == [True, True]
-    assert len(list((tmp_path / "cache").glob("*.npz"))) == 2
-
-
 def test_a_patch_counts_by_the_folder_that_says_something(tmp_path: Path) -> None:
     """Deeper folders and other spellings are read as torchvision's ImageFolder reads them; unknown ones are refused."""
     for name in ("normal/a.png", "tumor/case1/b.png", "tumour/c.png", "normal/d.bmp"):
