@@ -22,10 +22,11 @@ from nodescan.phantoms import TRUTH_ENDING, truth_file
 from nodescan.phantoms.outlines import Shape
 from nodescan.whole_files import output_errors, write_beside, written_beside
 from training.composite_slide import make_composite_slide
+from training.hdf5_patches import HDF5_SUFFIXES
 from training.known_slides import Known, KnownSlide
 from training.manifest import digest_of
 from training.mosaics import MosaicMaker, MosaicSettings
-from training.patches import HDF5_SUFFIXES, ZIP_ERRORS, read_patches
+from training.patches import ZIP_ERRORS, check_distinct, read_patches
 
 LABELS = (Metastasis.NONE, Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 SHAPES = (Shape.ROUND, Shape.ELONGATED, Shape.CRESCENT)
@@ -43,7 +44,7 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
     """Every second patch of a zip, by name, from the first (half 1) or the second (half 2), as a zip in `to`.
 
     One zip always gives the same bytes, by which make_composites knows its slides. Raises UsageError where the patches
-    can't be read, or what is there is the half of other ones.
+    can't be read, where one is in the zip twice, or what is there is the half of other ones.
     """
     if half not in (1, 2):
         raise UsageError(f"--half is 1 or 2, not {half}")
@@ -59,16 +60,18 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
     target = to / f"{patches.stem}-half{half}.zip"
     try:
         of = f"half {half} of a zip of sha256 {digest_of(patches, 'sha256')}".encode()
+        with zipfile.ZipFile(patches) as source:
+            names = sorted(name for name in source.namelist() if not name.endswith("/"))
+        check_distinct(patches, names)
         if not target.exists():
             to.mkdir(parents=True, exist_ok=True)
             with written_beside(target) as part, zipfile.ZipFile(patches) as source, zipfile.ZipFile(part, "w") as copy:
                 copy.comment = of
-                names = sorted(name for name in source.namelist() if not name.endswith("/"))
                 for name in names[half - 1 :: 2]:
                     copy.writestr(zipfile.ZipInfo(name), source.read(name))  # of no date
         with zipfile.ZipFile(target) as made:
             known = made.comment
-    except (OSError, *ZIP_ERRORS) as error:
+    except ZIP_ERRORS as error:
         raise UsageError(f"{patches}: no zip of patches that can be read ({error})") from error
     if known != of:
         raise UsageError(

@@ -2,35 +2,37 @@
 
 import hashlib
 import io
+import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tokenize import TokenError
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.errors import UsageError
+from nodescan.machine import free_memory_bytes
 from nodescan.whole_files import written_beside
+from training.hdf5_patches import HDF5_SUFFIXES, labels_of, read_hdf5
 from training.patch_pictures import colours_of
 
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
-"""What zipfile raises of a damaged file or member and, the last, of a password or a method that it doesn't know."""
+ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, UnicodeDecodeError, RuntimeError)
+"""What zipfile raises of a damaged file or member (OSError of bzip2, UnicodeDecodeError of a name) and, the last, of a
+password or a method that it doesn't know."""
 
 _HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError)
-ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, OSError, LookupError, OverflowError)
+ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, LookupError, OverflowError)
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
-_READ_VERSION = 5
+_READ_VERSION = 6
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 
-HDF5_SUFFIXES = {".h5", ".hdf5"}
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}
 _MASKS = "_mask"
 """Ends the name of a picture's mask where it lies beside that, as evaluate-masks reads them."""
@@ -95,9 +97,8 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
     """
     if cache is None:
         return _join([_read_one(path) for path in paths])
-    files = files_of(paths)
-    stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    key = hashlib.sha256(repr((_READ_VERSION, stats)).encode()).hexdigest()[:16]
+    read = [_read_state(path, file) for path in paths for file in files_of([path])]
+    key = hashlib.sha256(repr((_READ_VERSION, read)).encode()).hexdigest()[:16]
     pixels_file, rest_file = cache / f"{key}.npy", cache / f"{key}.npz"
     if not rest_file.exists():
         patches = read_patches(paths)
@@ -113,6 +114,16 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
 def files_of(paths: Sequence[Path]) -> list[Path]:
     """Every file that the patches and labels of the paths are read from. Raises UsageError where one isn't there."""
     return [file for path in paths for file in _files_of(_exists(path))]
+
+
+def _read_state(source: Path, file: Path) -> tuple[str, str, int, int]:
+    """What a cache knows a file by: where it is listed, where its bytes lie, its size and its time.
+
+    A link has the label of the folder that lists it, not of the folder that it leads to.
+    """
+    listed = file.relative_to(source).as_posix() if source.is_dir() else file.name
+    state = file.stat()
+    return listed, str(file.resolve()), state.st_size, state.st_mtime_ns
 
 
 def in_both(these: Patches, those: Patches) -> list[tuple[str, str]]:
@@ -142,7 +153,7 @@ def _exists(path: Path) -> Path:
 def _files_of(path: Path) -> list[Path]:
     if path.is_dir():
         return _files_below(path)
-    pair = _labels_of(path)
+    pair = labels_of(path)
     return [path, pair] if pair != path and pair.exists() else [path]
 
 
@@ -162,11 +173,6 @@ def _files_below(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def _labels_of(path: Path) -> Path:
-    """Where the labels of `..._x.h5` lie."""
-    return path.with_name(path.name.replace("_x.h5", "_y.h5"))
-
-
 def _join(parts: list[Patches]) -> Patches:
     if len(parts) == 1:  # PatchCamelyon's 7 GB are not to be held twice
         return parts[0]
@@ -183,7 +189,8 @@ def _join(parts: list[Patches]) -> Patches:
 def _read_one(path: Path) -> Patches:
     _exists(path)
     if path.suffix in HDF5_SUFFIXES:
-        return _read_hdf5(path)
+        pixels, tumour = read_hdf5(path)
+        return Patches(pixels, tumour, tuple(str(row) for row in range(len(pixels))))
     if path.suffix == ".gz":
         raise UsageError(f"{path}: is packed; unpack it with gunzip and name the ..._x.h5 file")
     entries = _zip_entries(path) if path.suffix == ".zip" else _folder_entries(path)
@@ -232,53 +239,50 @@ def _label(source: Path, name: str) -> int | None:
 def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            for stored in sorted(archive.namelist()):
-                name = stored.replace("\\", "/")  # as some programs of Windows write folders, and zipfile doesn't read
+            found = list[tuple[zipfile.ZipInfo, str, int]]()
+            for member in sorted(archive.infolist(), key=lambda member: member.filename):
+                name = member.filename.replace("\\", "/")  # as some programs of Windows write folders
                 label = None if name.endswith("/") else _label(path, name)
                 if label is not None:
-                    yield name, label, archive.read(stored)
+                    found.append((member, name, label))
+            check_distinct(path, (name for _, name, _ in found))
+            _check_room(path, ((member.file_size, name) for member, name, _ in found))
+            for member, name, label in found:
+                yield name, label, archive.read(member)
     except ZIP_ERRORS as error:
         raise UsageError(f"{path}: not a whole zip file, or packed in a way that isn't read ({error})") from error
 
 
+def check_distinct(source: Path, names: Iterable[str]) -> None:
+    """Raises UsageError for a name that stands twice in a zip, as where a script packed it twice.
+
+    Its patch would count twice, and may be among those that a model is tuned on and those that it is scored on.
+    """
+    seen = set[str]()
+    for name in names:
+        place = PurePosixPath(name.replace("\\", "/")).as_posix()
+        if place in seen:
+            raise UsageError(f"{source}: {name} is in this zip twice; pack the patches again, each of them once")
+        seen.add(place)
+
+
+def _check_room(source: Path, files: Iterable[tuple[int, str]]) -> None:
+    """Raises UsageError for a file that can't be a patch: unpacked it is larger than the memory that is free.
+
+    files: sizes in bytes, and names.
+    """
+    free, (size, name) = free_memory_bytes(), max(files, default=(0, ""))
+    if free is not None and size > free:
+        raise UsageError(f"{source}: {name} needs {size / 1e9:.1f} GB of memory; it is no patch, so take it out")
+
+
 def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
+    found = list[tuple[Path, str, int]]()
     for file in _files_below(path):
         name = file.relative_to(path).as_posix()
         label = _label(path, name)
         if label is not None:
-            yield name, label, file.read_bytes()
-
-
-def _read_hdf5(path: Path) -> Patches:
-    """PCam's official layout: `..._x.h5` with x (N, 96, 96, 3) and `..._y.h5` with y (N, 1, 1, 1)."""
-    pair = _labels_of(path)
-    if pair == path or not pair.exists():
-        raise UsageError(f"{path}: expected a file ending in _x.h5 with its labels in _y.h5 beside it")
-    try:
-        with h5py.File(path) as images, h5py.File(pair) as labels:
-            shape, kind = getattr(images["x"], "shape", ()), getattr(images["x"], "dtype", None)
-            if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3 or kind != np.uint8:
-                raise UsageError(f"{path}: x is {kind} {shape}, not uint8 (N, S, S, 3) RGB as PatchCamelyon's")
-            pixels, said = np.asarray(images["x"]), np.asarray(labels["y"]).reshape(-1)
-    except KeyError as error:
-        raise UsageError(f"{path}: expected the datasets x and, beside it, y of PatchCamelyon") from error
-    except OSError as error:
-        raise UsageError(f"{path}: it or {pair.name} can't be read as HDF5 ({error}); fetch it again") from error
-    if not len(pixels):
-        raise UsageError(f"{path}: holds no patches")
-    if len(pixels) != len(said):
-        raise UsageError(f"{path}: {len(pixels)} patches but {len(said)} labels")
-    return Patches(pixels, _tumour(pair, said), tuple(str(row) for row in range(len(pixels))))
-
-
-def _tumour(file: Path, labels: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """bool (N,). Raises UsageError for a label but 0 or 1: it may say that nobody looked, or be a probability."""
-    are_numbers = labels.dtype.kind in "buif"
-    others = np.flatnonzero(~np.isin(labels, (0, 1))) if are_numbers else np.arange(len(labels))
-    if len(others):
-        first = int(others[0])
-        raise UsageError(
-            f"{file}: the label of patch {first} is {labels[first : first + 1].tolist()[0]!r}, not 0 (normal) or "
-            "1 (tumour) as a number; write it as one of these, or leave the patch out"
-        )
-    return labels == 1
+            found.append((file, name, label))
+    _check_room(path, ((file.stat().st_size, name) for file, name, _ in found))
+    for file, name, label in found:
+        yield name, label, file.read_bytes()
