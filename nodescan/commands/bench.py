@@ -234,7 +234,9 @@ def _areas(words: str) -> tuple[float, ...]:
 
 def _show(found: dict[str, Any], rows: Sequence[tuple[str, str]], *, as_json: bool) -> int:
     if as_json:
-        print_json(found)
+        from nodescan.batch.record import versions
+
+        print_json({**found, "versions": versions(found.get("device", ""))})
     else:
         for name, value in rows:
             print(f"{name:<18} {value}")
