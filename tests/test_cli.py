@@ -526,12 +526,34 @@ def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: C
     )
     monkeypatch.setattr(speed, "measure_speed", lambda slide, *, model, device, progress: measured)
     assert main(["bench", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["efficiency"] == 0.8333
+    found = json.loads(capsys.readouterr().out)
+    assert found["efficiency"] == 0.8333
+    assert found["versions"].keys() >= {"nodescan", "numpy", "torch"}
     assert main(["bench"]) == 0
     said = capsys.readouterr().out
     assert "network            50.0 Mpx/s" in said
     assert "83% of what decode and network allow" in said
+    assert "network pass       10.0 Mpx/s of tissue, with reading and guard" in said
     assert "0.05 s, when all tiles were answered; 91% up to then" in said
+    assert "file to report" not in said
+
+
+def test_bench_says_what_it_reckoned_and_how_fast_a_whole_slide_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """A product in eight bits isn't measured; from file to report is slower than the network's pass."""
+    measured = speed.Speed(
+        "cpu", "int8", "int8", "tiff", 9, 0.33, 100.0, 5.0, 4.0, 0.36, 0.8333, 0.91, 0.05,
+        limits=speed.Limits(100.0, 400.0, "4 x float32"), file_to_report_mpx_s=3.14,
+    )  # fmt: skip
+    monkeypatch.setattr(speed, "measure_speed", lambda slide, *, model, device, progress: measured)
+    assert main(["bench"]) == 0
+    said = capsys.readouterr().out
+    assert "500 GFLOP/s, 125% of a large matrix product's 400 (reckoned: 4 x float32)" in said
+    assert "file to report     3.1 Mpx/s of tissue" in said
+    assert main(["bench", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["file_to_report_mpx_s"], found["limits"]["reckoned"]) == (3.14, "4 x float32")
 
 
 def test_demo_ends_at_sigterm_as_run_does(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -3,6 +3,7 @@
 import glob
 import os
 import shlex
+import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -40,6 +41,8 @@ _PACKAGES = (
     "torch",
 )
 """What a finding can depend on; one that is a system package of another name, or none, is not said."""
+
+_ALWAYS = frozenset({"python", "nodescan", *_PACKAGES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class RunRecord:
             "precision": self.predictor.precision,
             "batch_size": self.predictor.batch_size,
             "config": {"name": self.config.name, "sha256": self.config.sha256, "text": self.config.text},
-            "versions": versions(),
+            "versions": {**versions(self.predictor.device), **_of_gpus(own)},
         }
         write_beside(self.folder / RUN_JSON, json_bytes(content))
 
@@ -95,11 +98,30 @@ def redo_command(command: Sequence[str]) -> str:
     return shlex.join(word for word in command if word != "--force")
 
 
-def versions() -> dict[str, str]:
-    """Package -> version, of Python, nodescan and what a finding can depend on."""
+def versions(device: str = "") -> dict[str, str]:
+    """Package -> version, of Python, nodescan and what a finding can depend on.
+
+    device: as a predictor describes it. Of a GPU the libraries and the driver are named, too, in a process that has
+    torch: one that only hears of it from others has no need to load it.
+    """
+    gpu: dict[str, str] = {}
+    if device.startswith("cuda") and "torch" in sys.modules:
+        from nodescan.inference.device import gpu_versions  # noqa: PLC0415  torch is loaded where it computes alone
+
+        gpu = gpu_versions()
     found = {package: installed_version(package) for package in _PACKAGES}
     said = {package: version for package, version in found.items() if version is not None}
-    return {"python": python_version(), "nodescan": __version__, **said}
+    return {"python": python_version(), "nodescan": __version__, **said, **gpu}
+
+
+def _of_gpus(reports: Sequence[SlideReport]) -> dict[str, str]:
+    """What the slides' processes said that is no package's version; of several machines each that differs."""
+    found: dict[str, dict[str, None]] = {}
+    for report in reports:
+        for name, version in () if report.provenance is None else report.provenance.versions.items():
+            if name not in _ALWAYS:
+                found.setdefault(name, {})[version] = None
+    return {name: "; ".join(each) for name, each in found.items()}
 
 
 def keep_in_log(folder: Path, slide_id: str, text: str) -> None:

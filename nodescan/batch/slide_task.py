@@ -197,7 +197,8 @@ def _glimpse(ref: SlideRef, tools: SlideTools) -> Picture | None:
 def _with_config(report: SlideReport, config: Config, asked: Asked) -> SlideReport:
     """What a scan can't know is added here: the name of the settings it was handed, and what is installed."""
     assert report.provenance is not None
-    provenance = replace(report.provenance, config_sha256=config.sha256, versions=versions(), asked=asked)
+    made = versions(report.provenance.device)
+    provenance = replace(report.provenance, config_sha256=config.sha256, versions=made, asked=asked)
     return replace(report, provenance=provenance)
 
 
@@ -230,7 +231,7 @@ def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) 
 def _provenance(tools: ReportTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
     """Of a slide that was never read, so without a fingerprint."""
     return Provenance(
-        versions=versions(),
+        versions=versions(tools.predictor.device),
         config_sha256=tools.config.sha256,
         slide_fingerprint="",
         device=tools.predictor.device,

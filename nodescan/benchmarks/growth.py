@@ -8,7 +8,7 @@ import numpy as np
 from nodescan.benchmarks.scan_runs import scan
 from nodescan.benchmarks.sparse_slide import make_sparse_slide
 from nodescan.domain.naming import how_many
-from nodescan.errors import UsageError
+from nodescan.errors import NodescanError, UsageError
 from nodescan.machine import temporary_folder
 
 MEMORY_LIMIT_BYTES = 2_500_000_000
@@ -38,8 +38,11 @@ class LinearFit:
 def measure_growth(
     areas_mm2: Sequence[float], *, slots: int, model: str | None, device: str, tell: Callable[[str], None]
 ) -> tuple[GrowthPoint, ...]:
-    """Scan `slots` slides at a time for each area of tissue, and watch the processes' memory. Raises UsageError for an
-    area that no such slide has."""
+    """Scan `slots` slides at a time for each area of tissue, and watch the processes' memory.
+
+    Raises UsageError for an area that no such slide has, NodescanError where a slide isn't complete: its figures would
+    be of something else.
+    """
     points: list[GrowthPoint] = []
     with temporary_folder("nodescan-bench-") as folder:
         for area_mm2 in areas_mm2:
@@ -51,6 +54,9 @@ def measure_growth(
             except ValueError as error:
                 raise UsageError(f"--tissue-mm2: {error}; give areas from 1 to 400") from error
             run = scan(slides, model=model, device=device, options=("--slots", slots))
+            for slide in run.slides:
+                if not slide.sound:
+                    raise NodescanError(f"nodescan run: {slide.words}, though nothing is wrong with it; see doctor")
             found = [slide.tissue_mm2 for slide in run.slides]
             seconds = float(np.mean([slide.seconds for slide in run.slides]))
             point = GrowthPoint(slots, float(np.mean(found)), seconds, run.first_tile_s, run.peak_rss_bytes)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nodescan.benchmarks.processes import Run, run_watched
+from nodescan.domain.report import Status
 from nodescan.errors import NodescanError
 from nodescan.machine import temporary_folder
 
@@ -17,13 +18,27 @@ _PROGRAM = "import sys; from nodescan.cli import main; sys.exit(main())"
 
 @dataclass(frozen=True, slots=True)
 class SlideTimes:
-    """One slide. after_network_s: from the network's last answer to its report written. tissue_mm2: as found."""
+    """One slide. after_network_s: from the network's last answer to its report written. tissue_mm2: as found. flags:
+    their codes."""
 
     slide_id: str
     status: str
     seconds: float
     after_network_s: float
     tissue_mm2: float
+    flags: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether all was done that a slide of its tissue takes. A model that wasn't tuned, as one made for a
+        comparison, leaves every slide incomplete when all is done."""
+        return self.status == Status.COMPLETE or "model_not_tuned" in self.flags
+
+    @property
+    def words(self) -> str:
+        """What it ended as, and why."""
+        why = f" ({', '.join(self.flags)})" if self.flags else ""
+        return f"{self.slide_id} is {self.status}{why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +54,7 @@ class ScanRun:
 def scan(slides: Sequence[Path], *, model: str | None, device: str, options: Sequence[object]) -> ScanRun:
     """Scan slides into a folder that is thrown away. options: further words for `nodescan run`.
 
-    Raises NodescanError where one isn't scanned to its end.
+    Raises NodescanError where one isn't scanned to its end, or nothing can be said of it.
     """
     with temporary_folder("nodescan-bench-") as folder:
         out, log = folder / "out", folder / "log.jsonl"
@@ -51,6 +66,9 @@ def scan(slides: Sequence[Path], *, model: str | None, device: str, options: Seq
         if len(times) < len(slides):
             said = run.output.strip().splitlines()[-1:] or [f"exit code {run.exit_code}"]
             raise NodescanError(f"nodescan run: ended before all slides were done: {said[0]}")
+        for slide in times:
+            if Status(slide.status).without_result:
+                raise NodescanError(f"nodescan run: {slide.words}: there is nothing to measure")
         return scan_run(run, events, times)
 
 
@@ -78,17 +96,19 @@ def slide_times(events: Sequence[Mapping[str, Any]], out: Path) -> tuple[SlideTi
             event["status"],
             event["seconds"],
             event["after_network_s"],
-            _tissue_mm2(out / event["slide_id"] / "report.json"),
+            *_said(out / event["slide_id"] / "report.json"),
         )
         for event in events
         if event["event"] == "slide_finished"
     )
 
 
-def _tissue_mm2(report: Path) -> float:
+def _said(report: Path) -> tuple[float, tuple[str, ...]]:
+    """Tissue in mm2, and the flags' codes."""
     if not report.is_file():
-        return 0.0
-    return float(json.loads(report.read_text(encoding="utf-8")).get("tissue_area_mm2") or 0.0)
+        return 0.0, ()
+    content = json.loads(report.read_text(encoding="utf-8"))
+    return float(content.get("tissue_area_mm2") or 0.0), tuple(flag["code"] for flag in content.get("flags", ()))
 
 
 def _seconds(event: Mapping[str, Any]) -> float:

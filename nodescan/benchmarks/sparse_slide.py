@@ -22,8 +22,10 @@ _TEXTURE_LEVEL = 2
 """Of 0.972 um/px: here a whole tile is tissue or glass, and the texture is drawn for this spacing."""
 
 _LEVELS, _TEXTURES, _GLASS, _QUALITY = 8, 4, 242, 80
+_NONE = -1
 _REPEATS = 4
-"""Of a texture along a tile: a small piece without tumour is found sooner than a large one."""
+"""Of a texture along a tile: a small piece without tumour is found sooner than a large one. As many as a tile of this
+level has of level 0's along it, or more, so that all of these show the same."""
 
 _BLOCK_MM2 = (TILE_PX * SPACING_UM * 2**_TEXTURE_LEVEL / 1000) ** 2
 
@@ -86,6 +88,7 @@ class _Encoder:
         return [self._tile(level, row, column) for row in range(rows) for column in range(columns)]
 
     def _tile(self, level: int, row: int, column: int) -> tuple[int, int]:
+        """Where a tile is. Levels show one picture: what a block shows hangs on the block alone."""
         shift = level - _TEXTURE_LEVEL
         if shift <= 0:
             inside = np.array([[self._block(row >> -shift, column >> -shift)]])
@@ -93,28 +96,34 @@ class _Encoder:
             side = 1 << shift
             down, across = range(row * side, (row + 1) * side), range(column * side, (column + 1) * side)
             inside = np.array([[self._block(y, x) for x in across] for y in down])
-        which = (row + 2 * column) % _TEXTURES if inside.all() else 0
-        key = level, bytes([which]) + inside.tobytes()
+        key = level, inside.tobytes()
         if key not in self.written:
-            self.written[key] = self._write(self._pixels(shift, inside, which))
+            self.written[key] = self._write(self._pixels(shift, inside))
         return self.written[key]
 
-    def _block(self, row: int, column: int) -> bool:
+    def _block(self, row: int, column: int) -> int:
+        """The texture of a block, _NONE of glass."""
         rows, columns = self.blocks.shape
-        return row < rows and column < columns and bool(self.blocks[row, column])
+        if row < rows and column < columns and self.blocks[row, column]:
+            return (row + 2 * column) % _TEXTURES
+        return _NONE
 
-    def _pixels(self, shift: int, inside: NDArray[np.bool_], which: int) -> NDArray[np.uint8]:
-        picture = Image.fromarray(self.textures[which])
-        if shift < 0:
-            part = TILE_PX >> -shift
-            texture = np.asarray(picture.crop((0, 0, part, part)).resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC))
-        elif shift > 0:
-            texture = np.tile(np.asarray(picture.reduce(1 << shift)), (1 << shift, 1 << shift, 1))
-        else:
-            texture = np.asarray(picture)
+    def _pixels(self, shift: int, inside: NDArray[np.int_]) -> NDArray[np.uint8]:
+        """uint8 (512, 512, 3). inside : (n, n), the blocks that the tile covers, or the one it is a part of."""
         side = TILE_PX // len(inside)
-        mask = inside.repeat(side, axis=0).repeat(side, axis=1)[..., None]
-        return np.where(mask, texture, np.uint8(_GLASS))
+        shown = {which: self._shown(shift, which) for which in set(inside.ravel().tolist())}
+        rows = [[shown[which][:side, :side] for which in row] for row in inside.tolist()]
+        return np.concatenate([np.concatenate(row, axis=1) for row in rows])
+
+    def _shown(self, shift: int, which: int) -> NDArray[np.uint8]:
+        """A block's texture as it is `shift` levels further on; of finer levels what lies within a tile."""
+        if which == _NONE:
+            return np.full((TILE_PX, TILE_PX, 3), _GLASS, dtype=np.uint8)
+        picture = Image.fromarray(self.textures[which])
+        if shift >= 0:
+            return np.asarray(picture.reduce(1 << shift))
+        part = TILE_PX >> -shift  # each part is alike, of one repeat or of several
+        return np.asarray(picture.crop((0, 0, part, part)).resize((TILE_PX, TILE_PX), Image.Resampling.BICUBIC))
 
     def _write(self, pixels: NDArray[np.uint8]) -> tuple[int, int]:
         stream = io.BytesIO()

@@ -3,10 +3,11 @@
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from nodescan.examination import examine
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import readers_for
 from nodescan.inference.card import find_model
-from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s
+from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s, reckoned_from
 from nodescan.inference.slots import open_in_slot
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.machine import temporary_folder
@@ -38,21 +39,37 @@ _ROUNDS, _MOST_WARM_UPS, _ENOUGH_BATCHES = 3, 6, 4
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the network asks for, and what the machine does at best: 1e9 operations for each megapixel, and a second."""
+    """What the network asks for, and what the machine does at best: 1e9 operations for each megapixel, and a second.
+
+    reckoned: how the second follows from what was measured, "" where it was measured itself.
+    """
 
     gflop_per_mpx: float
     matrix_gflop_s: float
+    reckoned: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """What limits are measured with. product: 1e9 operations a second in a large matrix product, measured just then.
+    gflop_per_mpx, reckoned: see Limits."""
+
+    gflop_per_mpx: float
+    product: Callable[[], float]
+    reckoned: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue from end to end.
+    """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue in the network's pass, with
+    reading and guard, which is where decoding and network end (end_to_end), and from file to report.
 
     useful_share: pixels of cells that touch tissue / pixels fed. efficiency: see `efficiency`. Each rate is the median
     of three rounds, in which the stages take turns; no round finds tiles that another one decoded. answered: in words,
     how much was answered again by the reference, which counts as nothing done: guard_s are the seconds from the last
-    first answer to the end, first_pass_efficiency is that of a scan that ends there. limits and command are None where
-    they weren't measured; command: one `nodescan run` of the slide, from its start.
+    first answer to the end, first_pass_efficiency is that of a scan that ends there. limits, command and
+    file_to_report_mpx_s are None where they weren't measured. command: one `nodescan run` of the slide, from its start;
+    file_to_report_mpx_s: of the slide in it, from its being opened to its reports.
     """
 
     device: str
@@ -70,12 +87,13 @@ class Speed:
     guard_s: float
     limits: Limits | None = None
     command: ScanRun | None = None
+    file_to_report_mpx_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Mpx/s: of pixels decoded alone, of pixels fed alone, and of tissue where both go on, to the end or in the first
-    pass alone. guard_s, answered: see Speed."""
+    pass alone. guard_s, answered: see Speed. product: see Arithmetic, 0 without any."""
 
     decode: float
     network: float
@@ -83,6 +101,7 @@ class Rates:
     first_pass: float = 0.0
     guard_s: float = 0.0
     answered: str = ""
+    product: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +139,10 @@ def measure_speed(slide: SlideRef | None, *, model: str | None, device: str, pro
     """The speed on a slide, or on a phantom made for the purpose. Raises SlideError, ModelError or DeviceError."""
     folder = find_model(model)
     predictor, _ = open_in_slot(folder, device=device, slot=0)  # as a scan opens it
+    product = partial(matrix_gflop_s, device, predictor.precision)
+    arithmetic = Arithmetic(gflop_per_megapixel(folder), product, reckoned_from(predictor.precision))
     if slide is not None:
-        speed = measure_stages(slide, predictor, progress)
+        speed = measure_stages(slide, predictor, progress, arithmetic)
         command = _command(slide, model, device, progress)
     else:
         with temporary_folder("nodescan-bench-") as folder_for_it:
@@ -129,14 +150,17 @@ def measure_speed(slide: SlideRef | None, *, model: str | None, device: str, pro
             progress.note("making a phantom")
             make_phantom(made, plan_phantom((900.0,), spacing_um=0.5, seed=0))
             phantom = SlideRef("phantom", made)
-            speed = measure_stages(phantom, predictor, progress)
+            speed = measure_stages(phantom, predictor, progress, arithmetic)
             command = _command(phantom, model, device, progress)
-    limits = Limits(gflop_per_megapixel(folder), matrix_gflop_s(device, predictor.precision))
-    return replace(speed, limits=limits, command=command)
+    seconds = command.slides[0].seconds
+    return replace(speed, command=command, file_to_report_mpx_s=speed.tissue_megapixels / seconds)
 
 
-def measure_stages(ref: SlideRef, predictor: TilePredictor, progress: Viewer) -> Speed:
-    """Decoding, computing and both together, in turn, in this process. Raises SlideError where there is no tissue."""
+def measure_stages(
+    ref: SlideRef, predictor: TilePredictor, progress: Viewer, arithmetic: Arithmetic | None = None
+) -> Speed:
+    """Decoding, computing, both together and a matrix product, in turn, in this process. Raises SlideError where there
+    is no tissue."""
     with tissue_tiles(ref, predictor) as found:
         survey, reader = found.survey, found.slide.info.reader
         read = np.stack([_read(found.slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
@@ -146,7 +170,15 @@ def measure_stages(ref: SlideRef, predictor: TilePredictor, progress: Viewer) ->
         progress.note(f"{few}: on a larger slide it would be faster end to end")
     # a whole one, its tiles repeated where there are too few: a GPU computes no less, however many it is fed
     batch = np.resize(read, (predictor.batch_size, *read.shape[1:]))
-    rates = _median_rates(ref, survey, batch, predictor=predictor, progress=progress)
+    scans: list[_Scan] = []
+    stages: dict[str, Callable[[], float]] = {
+        "decode": lambda: _on_fresh(ref, lambda slide: _decode(slide, survey, predictor)),
+        "network": lambda: _compute(batch, predictor),
+        "network pass": lambda: _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, scans)),
+    }
+    if arithmetic is not None:
+        stages["product"] = arithmetic.product
+    rates = _median_rates(stages, scans, progress)
     useful = _tissue_px(survey, predictor) / (len(survey.tiles) * predictor.geometry.input_px**2)
     return Speed(
         device=predictor.device,
@@ -164,27 +196,26 @@ def measure_stages(ref: SlideRef, predictor: TilePredictor, progress: Viewer) ->
             replace(rates, end_to_end=rates.first_pass), useful_share=useful, shared_cores=on_cpu
         ),
         guard_s=rates.guard_s,
+        limits=arithmetic and Limits(arithmetic.gflop_per_mpx, rates.product, arithmetic.reckoned),
     )
 
 
-def _median_rates(
-    ref: SlideRef, survey: Survey, batch: NDArray[np.uint8], *, predictor: TilePredictor, progress: Viewer
-) -> Rates:
-    scans: list[_Scan] = []
-    stages: dict[str, Callable[[], float]] = {
-        "decode": lambda: _on_fresh(ref, lambda slide: _decode(slide, survey, predictor)),
-        "network": lambda: _compute(batch, predictor),
-        "end to end": lambda: _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, scans)),
-    }
+def _median_rates(stages: Mapping[str, Callable[[], float]], scans: Sequence[_Scan], progress: Viewer) -> Rates:
+    """stages: by name, each returns its rate. scans: what the "network pass" adds to."""
     _warm_up(stages["network"], progress)
     measured: dict[str, list[float]] = {name: [] for name in stages}
     for turn in range(1, _ROUNDS + 1):
         for name, stage in stages.items():
             rate = stage()
             measured[name].append(rate)
-            progress.note(f"round {turn} of {_ROUNDS}: {name} {rate:.1f} Mpx/s")
+            unit = "GFLOP/s" if name == "product" else "Mpx/s"
+            progress.note(f"round {turn} of {_ROUNDS}: {name} {rate:.1f} {unit}")
+    medians = {name: statistics.median(found) for name, found in measured.items()}
     return Rates(
-        *(statistics.median(found) for found in measured.values()),
+        decode=medians["decode"],
+        network=medians["network"],
+        end_to_end=medians["network pass"],
+        product=medians.get("product", 0.0),
         first_pass=statistics.median(one.first_pass for one in scans),
         guard_s=statistics.median(one.guard_s for one in scans),
         answered=scans[-1].answered,
@@ -274,4 +305,7 @@ def _command(ref: SlideRef, model: str | None, device: str, progress: Viewer) ->
     progress.note("nodescan run, from its start")
     spacing = [] if ref.mpp_um is None else ["--mpp", ref.mpp_um]
     options = [*spacing, "--override-mpp"] if ref.override_mpp else spacing
-    return scan([ref.path], model=model, device=device, options=options)
+    run = scan([ref.path], model=model, device=device, options=options)
+    if not run.slides[0].sound:
+        progress.note(f"{run.slides[0].words}: a slide that is complete may take more time, or less")
+    return run

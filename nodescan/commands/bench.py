@@ -181,7 +181,7 @@ def _rows(speed: "Speed") -> list[tuple[str, str]]:
         ("tissue", f"{speed.tissue_megapixels:.2f} Mpx"),
         ("decode", f"{speed.decode_mpx_s:.1f} Mpx/s"),
         ("network", f"{speed.network_mpx_s:.1f} Mpx/s"),
-        ("end to end", f"{speed.end_to_end_mpx_s:.1f} Mpx/s of tissue"),
+        ("network pass", f"{speed.end_to_end_mpx_s:.1f} Mpx/s of tissue, with reading and guard"),
         ("useful share", f"{speed.useful_share:.0%} of the pixels fed to the network are tissue"),
         ("efficiency", f"{speed.efficiency:.0%} of what decode and network allow together"),
         ("answered in", speed.answered),
@@ -191,9 +191,12 @@ def _rows(speed: "Speed") -> list[tuple[str, str]]:
         each, best = speed.limits.gflop_per_mpx, speed.limits.matrix_gflop_s
         reached = each * speed.network_mpx_s
         rows.append(("network's work", f"{each:.1f} GFLOP for each Mpx"))
+        how = f" (reckoned: {speed.limits.reckoned})" if speed.limits.reckoned else ""
         rows.append(
-            ("arithmetic", f"{reached:.0f} GFLOP/s, {reached / best:.0%} of a large matrix product's {best:.0f}")
+            ("arithmetic", f"{reached:.0f} GFLOP/s, {reached / best:.0%} of a large matrix product's {best:.0f}{how}")
         )
+    if speed.file_to_report_mpx_s is not None:
+        rows.append(("file to report", f"{speed.file_to_report_mpx_s:.1f} Mpx/s of tissue, of a slide in a run"))
     return rows if speed.command is None else rows + _command_rows(speed.command)
 
 
@@ -238,7 +241,9 @@ def _areas(words: str) -> tuple[float, ...]:
 
 def _show(found: dict[str, Any], rows: Sequence[tuple[str, str]], *, as_json: bool) -> int:
     if as_json:
-        print_json(found)
+        from nodescan.batch.record import versions
+
+        print_json({**found, "versions": versions(found.get("device", ""))})
     else:
         for name, value in rows:
             print(f"{name:<18} {value}")

@@ -91,11 +91,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where the result comes from. versions: package -> version. slide_fingerprint: sha256 over sizes, ends
-    and some blocks of the slide's files.
+    """Where the result comes from. versions: package -> version, on a GPU of its libraries and driver too.
 
-    device and precision may not change a finding, but are said. started: ISO 8601, UTC. asked: None where no run
-    asked for it.
+    slide_fingerprint: sha256 over sizes, ends and some blocks of the slide's files. device and precision may not change
+    a finding, but are said. started: ISO 8601, UTC. asked: None where no run asked for it.
     """
 
     versions: Mapping[str, str]

@@ -3,8 +3,10 @@
 import os
 import platform
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -13,6 +15,9 @@ from nodescan.machine import eight_bit_precision
 
 _VOLTA = (7, 0)
 """The compute capability from which NVIDIA's GPUs compute faster in float16 (CUDA C++ Programming Guide)."""
+
+_DRIVER = Path("/proc/driver/nvidia/version")
+"""NVIDIA's driver on Linux; its first line tells the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,17 @@ def int8_precision(device: torch.device) -> str | None:
     if _cpu_has("vnni", "amx_tile") or eight_bit_precision() == "int8":  # torch before 2.6 doesn't say
         return "int8"
     return "int8-16" if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else None
+
+
+def gpu_versions() -> dict[str, str]:
+    """What a GPU's answers can depend on beside torch: CUDA's version, or ROCm's (hip), cuDNN's and the driver's own
+    line. What isn't there, or isn't told, is left out."""
+    found: dict[str, str | int | None] = {"cuda": torch.version.cuda, "hip": torch.version.hip}
+    with suppress(RuntimeError):  # it fits torch no more, and torch refuses it
+        found["cudnn"] = torch.backends.cudnn.version()
+    with suppress(OSError, IndexError):
+        found["gpu-driver"] = " ".join(_DRIVER.read_text(encoding="utf-8", errors="replace").splitlines()[0].split())
+    return {name: str(version) for name, version in found.items() if version is not None}
 
 
 def gpu_count() -> int:

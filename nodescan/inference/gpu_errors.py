@@ -15,8 +15,10 @@ _OUT_OF_MEMORY = (
     "unable to find a valid cudnn algorithm",
     "alloc_failed",
     "allocation_failed",
+    "nvml_success ==",
 )
-"""What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'."""
+"""What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'; and,
+on a slice of a GPU (MIG), what its allocator trips over as it asks the driver who holds the memory (pytorch 112377)."""
 
 _LOST = ("CUDA error", "CUDA driver error", "cuDNN error", "HIP error")
 """How what torch says of all else begins. After most of them every later call of the process fails, too."""

@@ -33,6 +33,11 @@ _TIMES_FLOAT32 = {"int8": 4, "int8-16": 2}
 them up."""
 
 
+def reckoned_from(precision: str) -> str:
+    """How matrix_gflop_s() comes to its figure of this precision, "" where it measures it."""
+    return f"{_TIMES_FLOAT32[precision]} x float32" if precision in _TIMES_FLOAT32 else ""
+
+
 def matrix_gflop_s(device: str, precision: str) -> float:
     """1e9 operations a second in a large matrix product: what the machine does at best in this precision.
 

@@ -39,6 +39,8 @@ def report_as_json(report: SlideReport) -> Json:
         "examined_fraction": _number(report.examined_fraction),
         "unread_fraction": _number(report.unread_fraction),
         "flags": [_flag(flag, report) for flag in report.flags],
+        "format": None if info is None else info.format,
+        "reader": None if info is None else info.reader,
         "size_px": None if info is None else [info.width_px, info.height_px],
         "spacing_um": None if info is None else _floats(info.spacing.x, info.spacing.y),
         "spacing_source": None if info is None else info.spacing_source,

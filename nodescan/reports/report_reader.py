@@ -29,7 +29,7 @@ _NOT_COMPLETE = NOT_JUDGED | NOT_WHOLE | {"no_tissue", "unread_tissue"}
 class StoredReport(SlideReport):
     """One report.json, in `folder`. deposits: without their outlines, see geojson_report; no detections.
 
-    slide: its id alone, unless the reader was told whose report it is. info: without format, reader and warnings.
+    slide: its id alone, unless the reader was told whose report it is. info: without warnings.
     unclassed_um: the largest deposit of which a review that gave the slide its class said nothing.
     """
 
@@ -225,13 +225,12 @@ def _check_concluded(report: StoredReport, content: Mapping[str, Any]) -> None:
 
 
 def _info(content: Mapping[str, Any]) -> SlideInfo:
-    """Format and reader are not in the file."""
     width_px, height_px = content["size_px"]
     bounds = content["bounds_um"]
     left, top, width, height = (Micrometers(finite(bounds[side])) for side in ("left", "top", "width", "height"))
     return SlideInfo(
-        format="",
-        reader="",
+        format=text(content.get("format", "")),
+        reader=text(content.get("reader", "")),
         width_px=whole(width_px),
         height_px=whole(height_px),
         spacing=spacing(content["spacing_um"]),

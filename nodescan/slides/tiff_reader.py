@@ -24,6 +24,10 @@ _MOST_BYTES_A_PIXEL, _LARGEST_HEADER_BYTES = 6, 1_000_000
 """A tile's JPEG is seldom larger than its pixels, of 3 bytes, and never twice as large but for what scanners put into
 its header: what claims to be larger is damaged."""
 
+_SHARED_BELOW = 1 / 8
+"""Of a box, so much at its lower end is in the next row of boxes, too: a scan's overlap by twice the margin, 64 of
+576 px for the released model. What is above it isn't asked for again once its row is read."""
+
 
 def recognises(path: Path) -> bool:
     """Whether the file is one whose pixels come out here as OpenSlide gives them; all others are left to OpenSlide.
@@ -55,7 +59,7 @@ def open_tiff(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
 class JpegLevels:
     """A framed_slide.LevelPixels: the level's own pixels, also where OpenSlide would shift them by a fraction.
 
-    Each tile is decoded once for as long as it stays among the `kept_bytes` used last.
+    Each tile is decoded once where boxes are read row by row, as far as `kept_bytes` reach; see tile_cache.py.
     """
 
     def __init__(
@@ -79,7 +83,11 @@ class JpegLevels:
             met = tile.common(box)
             number = tile.top // high * level.tiles_across + tile.left // wide
             never_scanned = level.lengths[number] == 0
-            pixels[met.within(box)] = 255 if never_scanned else self._tile(index, number)[met.within(tile)]
+            if never_scanned:
+                pixels[met.within(box)] = 255
+                continue
+            needed_below = tile.bottom > box.bottom - box.height * _SHARED_BELOW
+            pixels[met.within(box)] = self._tile(index, number, lasts=needed_below)[met.within(tile)]
         return pixels
 
     def finest_tiles(self) -> TileTable:
@@ -90,9 +98,9 @@ class JpegLevels:
         self._file.close()
         self._cache.clear()
 
-    def _tile(self, index: int, number: int) -> NDArray[np.uint8]:
+    def _tile(self, index: int, number: int, *, lasts: bool) -> NDArray[np.uint8]:
         try:
-            return self._cache.get((index, number), lambda: self._decoded(self._levels[index], number))
+            return self._cache.get((index, number), lambda: self._decoded(self._levels[index], number), lasts=lasts)
         except BadTileError as error:
             raise RegionUnreadableError(self._name, str(error)) from error
         except OSError as error:

@@ -1,16 +1,22 @@
 """What run.json says, and what it must not say."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RunRecord, redo_command, shown_command, to_redo, versions, without_folders
+from nodescan.batch.slide_task import SlideTools, scan_one
 from nodescan.batch.tools import RemotePredictor
 from nodescan.config import load_config
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import Provenance, SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from tests.fakes import ColourPredictor
+from nodescan.inference import device as device_module
+from nodescan.slides import open_slide
+from tests.fakes import ColourPredictor, paint_slide
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,65 @@ def test_a_folder_named_without_a_slash_is_left_out_and_the_command_is_not(
 def test_versions_name_what_a_finding_depends_on() -> None:
     """Of an installed program, none is missing."""
     assert {"python", "nodescan", "numpy", "torch", "openslide-bin", "scikit-image"} <= versions().keys()
+
+
+@pytest.fixture
+def h200(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """What torch and the driver say of themselves beside a GPU; how a predictor describes it."""
+    driver = tmp_path / "version"
+    driver.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar 5\nGCC version: 12\n")
+    monkeypatch.setattr(device_module, "_DRIVER", driver)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    return "cuda:0 (NVIDIA H200)"
+
+
+OF_GPU = {
+    "cuda": "12.8",
+    "cudnn": "91002",
+    "gpu-driver": "NVRM version: NVIDIA UNIX x86_64 Kernel Module 550.54.15 Tue Mar 5",
+}
+
+
+def test_a_gpus_libraries_and_driver_are_named_where_it_is_used(h200: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a CPU none, and none that isn't there; a process that never loaded torch doesn't for this."""
+    assert versions(h200) == {**versions(), **OF_GPU}
+    assert versions("cpu (x86_64, 2 threads; the GPU failed)") == versions()
+    monkeypatch.setattr(device_module, "_DRIVER", Path("gone"))
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: None)
+    assert versions(h200) == {**versions(), "cuda": "12.8"}
+    monkeypatch.delitem(sys.modules, "torch")
+    assert versions(h200) == versions()
+
+
+def test_a_run_says_what_the_gpus_of_its_workers_compute_with(tmp_path: Path) -> None:
+    """The process that writes run.json hears it from those that scanned; where they differ it has both."""
+
+    def report(slide_id: str, driver: str) -> SlideReport:
+        said = {**versions(), "numpy": "0.9", "cuda": "12.8", "gpu-driver": driver}
+        provenance = Provenance(said, "c" * 64, "f" * 64, "cuda:0", "float16", "2026-11-29T20:00:00+00:00", 3.0)
+        return SlideReport(SlideRef(slide_id, Path("s.tif")), Status.FAILED, None, False, provenance=provenance)
+
+    facts = RemotePredictor(ColourPredictor().model, "cuda:0 (NVIDIA H200)", "float16", 32)
+    record = RunRecord(tmp_path, ("nodescan",), load_config(), facts, ("json",))
+    record.write("finished", 2, [report("a", "550"), report("b", "570"), report("kept", "470")], kept={"kept"})
+    found = json.loads((tmp_path / "run.json").read_text())["versions"]
+    assert (found["cuda"], found["gpu-driver"]) == ("12.8", "550; 570")
+    assert found["numpy"] == versions()["numpy"]
+
+
+def test_a_report_of_a_gpu_has_them(tmp_path: Path, h200: str) -> None:
+    """In report.json, whether the slide was scanned or couldn't be opened."""
+    predictor = ColourPredictor()
+    predictor.device = h200
+    tools = SlideTools(tmp_path, predictor, load_config(), ("json",), open_slide)
+    (tmp_path / "broken.tif").write_bytes(b"no slide")
+    for path in (paint_slide(tmp_path / "a.tif"), tmp_path / "broken.tif"):
+        scan_one(SlideRef(path.stem, path), Viewer(), tools=tools)
+        found = json.loads((tmp_path / path.stem / "report.json").read_text())["provenance"]
+        assert found["versions"] == versions(h200)
+        assert OF_GPU.items() <= found["versions"].items()
 
 
 def test_only_what_nothing_can_be_said_of_is_to_be_redone() -> None:

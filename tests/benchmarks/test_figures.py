@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.benchmarks import growth
 from nodescan.benchmarks.growth import GrowthPoint, fit_line
 from nodescan.benchmarks.margins import MarginStudy, margin_table
 from nodescan.benchmarks.processes import Run, run_watched
-from nodescan.benchmarks.scan_runs import read_log, scan_run, slide_times
+from nodescan.benchmarks.scan_runs import ScanRun, SlideTimes, read_log, scan, scan_run, slide_times
 from nodescan.benchmarks.speed import Rates, efficiency
 from nodescan.errors import NodescanError
 from nodescan.inference.seams import Seam
+from tests.fakes import silent
 
 
 def point(tissue_mm2: float, seconds: float) -> GrowthPoint:
@@ -75,15 +77,48 @@ def test_times_come_from_the_log(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "report.json").write_text(json.dumps({"tissue_area_mm2": 38.0}))
+    (tmp_path / "a" / "report.json").write_text(json.dumps({"tissue_area_mm2": 38.0, "flags": [{"code": "edge"}]}))
     events = read_log(log)
     times = slide_times(events, tmp_path)
     found = scan_run(Run(0.0, 11.0, 10**9, 0, ""), events, times)
     assert found.first_tile_s == pytest.approx(2.5)
-    assert [(one.slide_id, one.status, one.tissue_mm2) for one in times] == [("a", "complete", 38.0)]
+    assert [(one.slide_id, one.status, one.tissue_mm2, one.flags) for one in times] == [
+        ("a", "complete", 38.0, ("edge",))
+    ]
     assert times[0].after_network_s == pytest.approx(0.4)
     with pytest.raises(NodescanError, match="no tile was answered"):
         scan_run(Run(0.0, 11.0, 10**9, 0, ""), events[:1], ())
+
+
+@pytest.mark.parametrize(
+    ("status", "flags", "refused"),
+    [
+        ("complete", ("borderline",), False),
+        ("incomplete", ("another_picture",), True),
+        ("incomplete", ("model_not_tuned",), False),
+    ],
+)
+def test_a_slide_that_is_not_complete_has_no_figures(
+    monkeypatch: pytest.MonkeyPatch, status: str, flags: tuple[str, ...], refused: bool
+) -> None:
+    """But of a model made for a comparison, of which every slide is incomplete though all was examined."""
+    times = SlideTimes("10mm2-0", status, 3.0, 0.1, 10.4, flags)
+    monkeypatch.setattr(growth, "make_sparse_slide", lambda *_: None)
+    monkeypatch.setattr(growth, "scan", lambda *_, **__: ScanRun(4.0, 1.0, 10**9, (times,)))
+    how = {"slots": 1, "model": None, "device": "cpu", "tell": silent}
+    if not refused:
+        assert growth.measure_growth((10.0,), **how) == (GrowthPoint(1, 10.4, 3.0, 1.0, 10**9),)
+        return
+    with pytest.raises(NodescanError, match=r"10mm2-0 is incomplete \(another_picture\)"):
+        growth.measure_growth((10.0,), **how)
+
+
+def test_a_run_whose_slide_failed_measures_nothing(tmp_path: Path) -> None:
+    """Its tissue was never examined; the slide is named."""
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"no slide")
+    with pytest.raises(NodescanError, match=r"broken is failed \(.+\): there is nothing to measure"):
+        scan([broken], model=None, device="cpu", options=())
 
 
 def test_margins_make_a_markdown_table() -> None:

@@ -4,28 +4,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nodescan.benchmarks import sparse_slide
 from nodescan.benchmarks.sparse_slide import TILE_PX, make_sparse_slide
 from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
+from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
 from nodescan.imaging.tissue import find_tissue
 from nodescan.overview import view_whole
 from nodescan.slides import READERS
+from tests.fakes import PINK
+from tests.painted import scan_file
 
 SIZE_PX = (16_000, 20_000)
+REPEATS = 4
 
 
 @pytest.fixture(autouse=True)
 def plain_textures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pink grain, since drawing tissue takes seconds."""
+    """Pink grain, lighter and darker in blocks of 8 px, since drawing tissue takes seconds."""
 
-    def grain(index: int) -> np.ndarray:
-        noise = np.random.default_rng((0, index)).integers(-14, 15, (TILE_PX, TILE_PX, 1))
-        return np.clip(np.array((200, 120, 170)) + noise, 0, 255).astype(np.uint8)
+    def piece(index: int) -> np.ndarray:
+        rng, side = np.random.default_rng((0, index)), TILE_PX // REPEATS
+        blocks = rng.integers(-25, 26, (side // 8, side // 8, 1)).repeat(8, axis=0).repeat(8, axis=1)
+        light = blocks + rng.integers(-14, 15, (side, side, 1))
+        return np.tile(np.clip(np.array(PINK) + light, 0, 255).astype(np.uint8), (REPEATS, REPEATS, 1))
 
-    monkeypatch.setattr(sparse_slide, "_texture", grain)
+    monkeypatch.setattr(sparse_slide, "_texture", piece)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
@@ -62,6 +69,32 @@ def test_both_readers_see_the_same_pixels(tmp_path: Path) -> None:
     assert all(np.array_equal(boxes[0], box) for box in boxes[1:])
     assert boxes[0].min() < 140
     assert boxes[0].max() > 230
+
+
+def test_every_magnification_shows_the_same_picture(tmp_path: Path) -> None:
+    """Held against the one that is analysed: the full resolution reduced to it, and those that are coarser."""
+    path = tmp_path / "a.tif"
+    make_sparse_slide(path, 5.0, size_px=SIZE_PX)
+    slide = READERS[0].open(SlideRef("a", path), 0)
+    finest = slide.info.spacing
+    box = PixelBox(1024, 1024, 2048, 2048)
+    analysed = slide.read(box, finest.scaled(4))
+    assert np.ptp(analysed[..., 1]) > 60
+    for times in (1, 2, 8, 16, 32):
+        size = 4 * box.width // times
+        start = 4 * box.left // times
+        other = slide.read(PixelBox(start, start, size, size), finest.scaled(times))
+        side = min(size, box.width) // 4  # what is left of a pixel's grain differs as it was compressed
+        one, two = (Image.fromarray(it).resize((side, side), Image.Resampling.BOX) for it in (analysed, other))
+        assert np.abs(np.asarray(one, np.float32) - np.asarray(two, np.float32)).mean() < 3, times
+    slide.close()
+
+
+def test_such_a_slide_is_complete(tmp_path: Path) -> None:
+    """Of a slide that a scan refuses, or sees less of, no time and no memory would say anything."""
+    path = tmp_path / "a.tif"
+    make_sparse_slide(path, 5.0, size_px=SIZE_PX)
+    assert scan_file(SlideRef("a", path)).report.status is Status.COMPLETE
 
 
 def test_more_tissue_than_room_is_refused(tmp_path: Path) -> None:

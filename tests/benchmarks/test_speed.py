@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from nodescan.benchmarks import speed
-from nodescan.benchmarks.speed import Speed, measure_stages
+from nodescan.benchmarks.scan_runs import ScanRun, SlideTimes
+from nodescan.benchmarks.speed import Arithmetic, Limits, Speed, measure_stages
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError
@@ -93,6 +94,32 @@ def test_what_comes_after_the_first_pass_is_told_by_itself(tmp_path: Path, monke
     slower = min(found.decode_mpx_s, found.network_mpx_s)
     at_first = found.tissue_megapixels / 4
     assert found.first_pass_efficiency == pytest.approx(at_first / (slower * found.useful_share))
+
+
+def test_the_matrix_product_takes_its_turn_in_each_round(tmp_path: Path) -> None:
+    """A machine that is busy for a while slows all rates alike, so that their ratio means something."""
+    rates, told = iter((300.0, 100.0, 200.0)), Listener()
+    arithmetic = Arithmetic(102.7, lambda: next(rates), "4 x float32")
+    found = measure_stages(ref(paint_slide(tmp_path / "a.tif")), ColourPredictor(), told, arithmetic)
+    assert found.limits == Limits(102.7, 200.0, "4 x float32")
+    rounds = [text.split(": ")[1].rpartition(" ")[0] for text in told.notes if text.startswith("round")]
+    assert [text for text in rounds if text.startswith("product")] == [
+        f"product {rate}" for rate in (300.0, 100.0, 200.0)
+    ]
+    assert [text.split(" ")[0] for text in rounds] == ["decode", "network", "network", "product"] * 3
+    assert measured(tmp_path / "a.tif", ColourPredictor()).limits is None
+
+
+def test_from_file_to_report_is_the_whole_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening, the overview, deposits and reports too: what the slide took in a run, not what the command did."""
+    slide, taken = paint_slide(tmp_path / "a.tif"), SlideTimes("a", "complete", 8.0, 0.4, 0.3)
+    monkeypatch.setattr(speed, "_command", lambda *_: ScanRun(11.0, 2.5, 10**9, (taken,)))
+    monkeypatch.setattr(speed, "open_in_slot", lambda *_, **__: (ColourPredictor(), 1))
+    monkeypatch.setattr(speed, "matrix_gflop_s", lambda *_: 50.0)
+    found = speed.measure_speed(ref(slide), model=None, device="cpu", progress=Listener())
+    assert found.file_to_report_mpx_s == pytest.approx(found.tissue_megapixels / 8)
+    assert found.limits is not None
+    assert (found.limits.matrix_gflop_s, found.limits.reckoned) == (50.0, "")
 
 
 def test_a_gpu_is_fed_whole_batches_and_a_slide_too_small_for_them_is_told(tmp_path: Path) -> None:

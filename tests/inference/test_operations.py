@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nodescan.inference import operations
-from nodescan.inference.operations import matrix_gflop_s
+from nodescan.inference.operations import matrix_gflop_s, reckoned_from
 
 GIB = 2**30
 
@@ -22,6 +22,16 @@ def test_each_product_counts(monkeypatch: pytest.MonkeyPatch, products: int) -> 
     """Matrices of 64 x 64: a multiplication and an addition, 64 times for each number."""
     monkeypatch.setattr(operations, "_probe", lambda place: (64, products))
     assert matrix_gflop_s("cpu", "float32") == pytest.approx(products * 2 * 64**3 / 1e9)
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("precision", "times"), [("int8", 4), ("int8-16", 2)])
+def test_eight_bits_are_reckoned_and_said_to_be(monkeypatch: pytest.MonkeyPatch, precision: str, times: int) -> None:
+    """torch has no such product on a CPU that all processors take."""
+    monkeypatch.setattr(operations, "_probe", lambda place: (64, 1))
+    assert matrix_gflop_s("cpu", precision) == pytest.approx(times * matrix_gflop_s("cpu", "float32"))
+    assert reckoned_from(precision) == f"{times} x float32"
+    assert reckoned_from("float32") == reckoned_from("bfloat16") == ""
 
 
 @pytest.mark.usefixtures("clock")

@@ -114,6 +114,7 @@ def test_the_size_grows_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch)
         RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
         RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError('NVML_SUCCESS == r INTERNAL ASSERT FAILED at "/c10/CUDACachingAllocator.cpp":1154, please report'),
         getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: out of memory\nSearch for `cudaErrorMemory...'"),
     ],
     ids=str,

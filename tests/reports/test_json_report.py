@@ -80,6 +80,7 @@ def test_planted_values_come_back(macro_folder: Path) -> None:
     assert (first["id"], first["class"], first["cell_count"]) == (1, "macro", None)
     assert first["endpoints_um"] == [list(point) for point in MACRO.endpoints_um]
     assert first["centre_um"] == [5200.0, 4300.0]
+    assert (content["format"], content["reader"]) == ("aperio", "openslide")
     assert content["spacing_um"] == [0.25, 0.2525]
     assert content["bounds_um"] == {"left": 500.0, "top": 252.5, "width": 13000.0, "height": 9500.0}
     assert content["model"]["weights_sha256"] == "4be1" * 16

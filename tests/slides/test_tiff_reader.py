@@ -246,6 +246,31 @@ def test_a_tile_that_the_coarse_level_alone_lost_is_unreadable_there(tmp_path: P
 
 def test_each_tile_is_decoded_once_for_boxes_that_overlap(made: list[Path], monkeypatch: pytest.MonkeyPatch):
     """Boxes with margins, row by row, from four threads at once: no more decodings than tiles."""
+    decoded = counted_tiles(monkeypatch)
+    slide = open_tiff(SlideRef("s", made[0]))
+    boxes = [PixelBox(x - 32, y - 32, 192, 192) for y in range(0, 768, 128) for x in range(0, 1024, 128)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda box: slide.read(box, slide.info.spacing), boxes))
+    assert len(decoded) == 4 * 3
+
+
+def test_each_tile_is_decoded_once_where_a_row_of_boxes_is_more_than_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As of wide tissue at full resolution: the tiles of which the next row of boxes needs a part are kept for it."""
+    path = write_jpegs(tmp_path / "s.tif", [tissue_like(2048, 512)], Coding(tile_px=64))
+    decoded, tile_bytes = counted_tiles(monkeypatch), 3 * 64 * 64
+    kept_bytes = 2 * 32 * tile_bytes + 20 * tile_bytes
+    assert kept_bytes < 3 * 32 * tile_bytes  # a row of boxes meets three rows of tiles, or four
+    slide = open_tiff(SlideRef("s", path), kept_bytes)
+    for y in range(0, 512, 128):
+        for x in range(0, 2048, 128):
+            slide.read(PixelBox(x - 8, y - 8, 144, 144), slide.info.spacing)
+    assert len(decoded) == 32 * 8
+
+
+def counted_tiles(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """The sizes of the tiles that are decoded from now on."""
     decoded: list[tuple[int, int]] = []
     lock = threading.Lock()
 
@@ -255,11 +280,7 @@ def test_each_tile_is_decoded_once_for_boxes_that_overlap(made: list[Path], monk
         return decode_tile(tile, tables, ycbcr=ycbcr, size_px=size_px)
 
     monkeypatch.setattr(tiff_reader, "decode_tile", counted)
-    slide = open_tiff(SlideRef("s", made[0]))
-    boxes = [PixelBox(x - 32, y - 32, 192, 192) for y in range(0, 768, 128) for x in range(0, 1024, 128)]
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda box: slide.read(box, slide.info.spacing), boxes))
-    assert len(decoded) == 4 * 3
+    return decoded
 
 
 def test_a_closed_slide_is_an_error_and_its_file_is_let_go(tmp_path: Path):

@@ -29,6 +29,50 @@ def test_the_tiles_used_last_are_kept(keys: list[int], capacity: int):
         kept = kept[-capacity:]
 
 
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), max_size=80), st.integers(1, 8))
+def test_never_more_is_held_than_fits(asked: list[tuple[int, bool]], capacity: int):
+    """However many last: a tile that was just asked for is there, though it may pass, and no more than the capacity."""
+    cache, decoded = TileCache(capacity * 1024), Counter[int]()
+    for key, lasts in asked:
+        cache.get(key, lambda key=key: decoded.update([key]) or tile(key), lasts=lasts)
+        assert (cache.get(key, lambda: tile(99), lasts=lasts) == key).all()
+    before = decoded.total()
+    for key in range(13):  # what is held isn't decoded again
+        cache.get(key, lambda key=key: decoded.update([key]) or tile(key, kilobytes=0))
+    assert decoded.total() - before >= 13 - capacity
+
+
+def test_what_lasts_outlives_what_passes():
+    """Six tiles that last, then a hundred others in a cache of eight; what is asked for again may pass from then on."""
+    cache, decoded = TileCache(8 * 1024), Counter[int]()
+
+    def get(key: int, *, lasts: bool) -> None:
+        cache.get(key, lambda: decoded.update([key]) or tile(), lasts=lasts)
+
+    for key in range(6):
+        get(key, lasts=True)
+    for key in range(100, 200):
+        get(key, lasts=False)
+    for key in range(6):
+        get(key, lasts=False)
+    assert max(decoded.values()) == 1
+    for key in range(200, 208):
+        get(key, lasts=False)
+    for key in range(6):
+        get(key, lasts=False)
+    assert [decoded[key] for key in range(6)] == [2] * 6
+
+
+def test_tiles_that_last_leave_room_for_others():
+    """Two tiles that are asked for in turn stay, though what lasts would fill all."""
+    cache, decoded = TileCache(16 * 1024), Counter[str]()
+    for key in range(64):
+        cache.get(key, tile, lasts=True)
+        for beside in ("a", "b"):
+            cache.get(beside, lambda beside=beside: decoded.update([beside]) or tile())
+    assert decoded == {"a": 1, "b": 1}
+
+
 def test_a_tile_larger_than_the_cache_is_given_and_not_kept():
     """And takes nothing of others beyond what it must."""
     cache = TileCache(1024)
