@@ -85,8 +85,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
     first = sorted((note for note in notes if note.code in TOLD_FIRST), key=lambda note: TOLD_FIRST.index(note.code))
     page = environment("nodescan.patients").get_template("patient.html")
     return page.render(
-        patient_id=staged.specimen.patient_id,
-        group=_group_words(staged),
+        who=_who(staged),
         status="complete" if staged.complete else "incomplete",
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),
@@ -211,9 +210,14 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
     return size or "none measured", "never added up" if size or staged.size_certain else "so far; never added up"
 
 
-def _group_words(staged: Staged) -> str:
+def _who(staged: Staged) -> str:
+    """The patient with specimen and side, which have a page and a stage of their own each: "P-003, left"."""
     specimen = staged.specimen
-    parts = [f"specimen {specimen.specimen_id}" if specimen.specimen_id else "", specimen.laterality]
+    parts = [
+        specimen.patient_id,
+        f"specimen {specimen.specimen_id}" if specimen.specimen_id else "",
+        specimen.laterality,
+    ]
     return ", ".join(filter(None, parts))
 
 
