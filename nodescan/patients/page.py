@@ -128,8 +128,16 @@ def answer(staged: Staged) -> str:
     seen = "" if staged.specimen.unclassed_um is None else "Tumour was found that has no class: review it. "
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
-    lower = ", or lower by the borderline size" if staged.borderline and staged.may_be[0] is not staged.lowest else ""
-    return f"{said} {seen}{missing}, so the true stage may be higher{lower}."
+    return f"{said} {seen}{missing}{_what_else(staged)}."
+
+
+def _what_else(staged: Staged) -> str:
+    """Which other categories a stage leaves possible that does not rest on every node read whole."""
+    if staged.may_rise:
+        return f", so the true stage may be higher{', or lower by the borderline size' if staged.may_fall else ''}"
+    other, lower = ("higher", "; it may be lower by the borderline size") if staged.may_fall else ("other", "")
+    nodes = how_many(staged.n_nodes, "node")
+    return f", but no {other} category than {staged.category} is possible with {nodes}{lower}"
 
 
 def _by_size(staged: Staged) -> str:

@@ -15,6 +15,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
+from nodescan.domain.section import Section
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
 from nodescan.errors import UsageError
@@ -579,3 +580,33 @@ def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: 
     assert "not made alike" in pages[0].read_text().partition("Synoptic")[0]
     assert "not made alike" in (folder / "patients.csv").read_text()
     assert staged_by(folder, NODES, *rows[2:]).mixed == ""
+
+
+def test_only_unread_nodes_that_could_raise_the_category_are_said_to() -> None:
+    """One macrometastasis in 1 to 3 nodes is pN1a whatever the unread ones hold; with 4 it may be pN2a."""
+    macro = Section("m", Status.COMPLETE, Metastasis.MACRO)
+    for removed, said in (
+        (2, "1 of 2 nodes was not read whole, but no other category than pN1a is possible with 2 nodes."),
+        (3, "2 of 3 nodes were not read whole, but no other category than pN1a is possible with 3 nodes."),
+        (4, "3 of 4 nodes were not read whole, so the true stage may be higher."),
+    ):
+        found = stage(Specimen("A", (Node("1", (macro,)),), nodes_removed=removed), AJCC8)
+        assert found.words == "at least pN1a"
+        assert answer(found).endswith(f". {said}")
+    part = Section("m", Status.INCOMPLETE, Metastasis.MACRO)
+    alone = stage(Specimen("A", (Node("1", (part,)),)), AJCC8)
+    assert answer(alone).endswith("was not read whole, but no other category than pN1a is possible with 1 node.")
+
+
+def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot() -> None:
+    """Two macrometastases and one unread node are pN1a; with two ITC that may be micrometastases they may be pN2a."""
+
+    def node(name: str, found: Metastasis, highest: Metastasis) -> Node:
+        return Node(name, (Section(name, Status.COMPLETE, found, class_range=(found, highest)),))
+
+    sure = tuple(node(name, Metastasis.MACRO, Metastasis.MACRO) for name in "12")
+    near = tuple(node(name, Metastasis.ITC, Metastasis.MICRO) for name in "34")
+    alone, both = (stage(Specimen("A", nodes, nodes_removed=len(nodes) + 1), AJCC8) for nodes in (sure, (*sure, *near)))
+    assert answer(alone).endswith("but no other category than pN1a is possible with 3 nodes.")
+    assert (both.lowest, both.words) == (both.highest, "at least pN1a")
+    assert answer(both).endswith("1 of 5 nodes was not read whole, so the true stage may be higher.")
