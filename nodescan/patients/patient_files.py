@@ -25,7 +25,7 @@ from nodescan.patients.earlier_stages import (
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
-from nodescan.patients.synoptic import n_borderline, synoptic
+from nodescan.patients.synoptic import may_be_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import stands
@@ -144,7 +144,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         staged.words,
         staged.category or "",
         "true" if staged.at_least else "false",
-        " or ".join(_may_be(staged)),
+        may_be_words(_may_be(staged), at_least=staged.at_least),
         "complete" if staged.complete else "incomplete",
         "" if result.software is None else result.software.words,
         *("" if length is None else repr(length) for length in _lengths(largest).values()),

@@ -115,6 +115,8 @@ def test_a_lower_bound_that_may_be_lower_says_so(tmp_path: Path, size_um: float,
     rows = (f"a,A,1,yes,{removed}", f"b,A,2,yes,{removed}")
     (page,) = write_staging(staged(tmp_path, size_um, *rows), tmp_path / "out")
     assert "borderline: at least pN1mi or pN1a" in text_of(page)
+    (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
+    assert row["may_be"] == "at least pN1mi or pN1a"
     assert said in text_of(page)
 
 
