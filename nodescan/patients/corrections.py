@@ -195,7 +195,10 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[i
         return replace(changed, metastasis=worst, at_least=verdict.at_least, flags=flags)
     if worst is Metastasis.NONE:
         return replace(changed, metastasis=None, at_least=False, flags=flags)
-    return replace(changed, status=Status.INCOMPLETE, metastasis=worst, at_least=True, flags=flags)
+    before = changed.status
+    return replace(
+        changed, status=Status.INCOMPLETE, before_review=before, metastasis=worst, at_least=True, flags=flags
+    )
 
 
 def _kept_flags(changed: StoredReport) -> list[Flag]:

@@ -114,6 +114,7 @@ def test_a_finding_on_a_failed_slide_is_a_lower_bound(tmp_path: Path) -> None:
     """The reader saw it under the microscope; the rest of the slide is still unread."""
     slide = reviewed(tmp_path, "d,,1000,1000,add,2500,Dr A")[0]["d"]
     assert (slide.status, slide.metastasis, slide.at_least) == (Status.INCOMPLETE, Metastasis.MACRO, True)
+    assert slide.before_review is Status.FAILED
 
 
 @pytest.mark.parametrize(("size", "found"), [("2000", Metastasis.MICRO), ("2000.1", Metastasis.MACRO)])
