@@ -35,6 +35,7 @@ DOUBTS = (
     "cell_count_dispersed",
     "cell_count_decides",
     "class_against_size",
+    "micro_by_reader",
     "deposit_cut_off",
     "tissue_cut_off",
     "tissue_meets_ink",

@@ -15,7 +15,7 @@ from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, bound_words, flag_title
+from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
 
 _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
@@ -191,7 +191,7 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
 
 
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
-    rule = "not counted as positive" if found is Metastasis.ITC else CLASS_RULES[found]
+    rule = "not counted as positive" if found is Metastasis.ITC else TILE_RULES[found]
     unsure = n_borderline(staged, found)
     return Fact(name, _short(count_words(count, staged)), f"{rule}; {unsure} borderline by size" if unsure else rule)
 

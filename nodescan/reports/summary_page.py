@@ -21,9 +21,9 @@ from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.report_reader import ReportFile
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import (
-    CLASS_RULES,
     CLASS_WORDS,
     NOT_JUDGED_WORDS,
+    TILE_RULES,
     class_words,
     flag_title,
     largest_words,
@@ -138,7 +138,7 @@ def classes(reports: Sequence[SlideReport]) -> tuple[tuple[str, Fact], ...]:
             Fact(
                 CLASS_WORDS[kind],
                 str(found[kind]),
-                CLASS_RULES[kind] + (f"; {lower[kind]} of them “at least”" if lower[kind] else ""),
+                TILE_RULES[kind] + (f"; {lower[kind]} of them “at least”" if lower[kind] else ""),
             ),
         )
         for kind in Metastasis

@@ -59,7 +59,7 @@ def test_a_borderline_stage_is_said_on_the_page_in_the_files_and_in_the_terminal
     assert "reaches, within its uncertainty, the limit of 2 mm between a micro- and a macrometastasis" in text
     assert "none larger" not in text
     assert "Nodes with macrometastases 0 larger than 2 mm; 1 borderline by size" in text
-    assert "larger than 0.2 mm, up to 2 mm; 1 borderline by size Nodes with ITC only 0 not counted as positive" in text
+    assert "larger than 0.2 mm, up to 2 mm, or more than 200 cells; 1 borderline by size Nodes with ITC only 0" in text
     assert text.count("Micrometastasis borderline 1.99 ± 0.03 mm") == 2
 
     content = json.loads((tmp_path / "out" / "patients.json").read_text())

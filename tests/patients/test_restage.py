@@ -610,3 +610,13 @@ def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot
     assert answer(alone).endswith("but no other category than pN1a is possible with 3 nodes.")
     assert (both.lowest, both.words) == (both.highest, "at least pN1a")
     assert answer(both).endswith("1 of 5 nodes was not read whole, so the true stage may be higher.")
+
+
+def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) -> None:
+    """0.15 mm beside "larger than 0.2 mm" would look like a fault: the tile names the rule, the note the reader."""
+    found = staged(tmp_path, "a1,A,1", review=["a1,1,,,class,micro,Dr A"])
+    (page,) = write_staging(found, tmp_path / "out")
+    text = read_aloud(page.read_text())
+    assert "larger than 0.2 mm, up to 2 mm, or more than 200 cells" in text
+    first = text.partition("Look here first")[2].partition("</ol>")[0]
+    assert "Deposit 1 (0.150 ± 0.004 mm) is a micrometastasis by the reader&#39;s word, not by its size" in first
