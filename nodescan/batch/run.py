@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -149,7 +150,7 @@ def scan_manifest(
     left = other_stains(manifest)
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
-    unread = stage_run(_in_order(refs, kept), manifest, tools.folder)
+    unread = stage_run(_in_order(refs, kept), manifest, tools.folder, at=datetime.now(UTC))
     tools.rules.may_write()
     moved = set_aside_before(unread, tools.folder)
     if moved:
@@ -158,7 +159,7 @@ def scan_manifest(
     if put(partial(replace_stages, unread, tools.folder, viewer.note)):
         put(partial(remove_unreviewed, tools.folder))  # else a table of this run, pages of an earlier one
     result = scan_all(refs, tools, viewer, kept=kept)
-    staging = stage_run(result.reports, manifest, tools.folder)
+    staging = stage_run(result.reports, manifest, tools.folder, at=datetime.now(UTC))
     # Stages that a user made in the meantime are moved; where they can't be, they stay.
     unwritten = put(partial(replace_stages, staging, tools.folder, viewer.note))
     unwritten += put(partial(tell_patients, tools.folder))

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from nodescan import __version__
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
@@ -282,6 +283,11 @@ def _size(section: Section, *, certain: bool) -> str:
 
 
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:
-    facts = [Fact("Nodes and patients from", staging.source), Fact("Staged by", _TABLE_WORDS[staging.table.name])]
+    at, review = staging.staged_at, staging.corrections_file
+    facts = [] if at is None else [Fact("Staged", at.isoformat(timespec="seconds"))]
+    facts += [Fact("nodescan", __version__), Fact("Nodes and patients from", staging.source)]
+    if review is not None and result.corrections:
+        facts.append(Fact("Corrections from", review.name, f"sha256 {review.sha256}"))
+    facts.append(Fact("Staged by", _TABLE_WORDS[staging.table.name]))
     facts += [Fact("Model", model) for model in result.models]
     return tuple(facts)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from nodescan import __version__
 from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.patient import Node, Staged
@@ -113,8 +114,11 @@ def staging_as_json(staging: Staging) -> Json:
     return {
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
+        "nodescan_version": __version__,
+        "staged_at": None if staging.staged_at is None else staging.staged_at.isoformat(timespec="seconds"),
         "mode": staging.table.name,
         "source": staging.source,
+        "corrections_file": None if staging.corrections_file is None else asdict(staging.corrections_file),
         "complete": staging.complete,
         "patients": [_patient(result) for result in staging.patients],
         "slides_not_run": list(staging.not_run),

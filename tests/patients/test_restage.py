@@ -6,10 +6,12 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from nodescan import __version__
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Specimen
@@ -20,6 +22,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
+from nodescan.patients.correction_rows import CorrectionsFile
 from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer, class_words
@@ -620,3 +623,18 @@ def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) 
     assert "larger than 0.2 mm, up to 2 mm, or more than 200 cells" in text
     first = text.partition("Look here first")[2].partition("</ol>")[0]
     assert "Deposit 1 (0.150 ± 0.004 mm) is a micrometastasis by the reader&#39;s word, not by its size" in first
+
+
+def test_a_page_says_when_and_by_which_version_and_review_it_was_made(tmp_path: Path) -> None:
+    """Two printed pages of one patient are told apart; a page that no correction changed names no file of them."""
+    found = staged(tmp_path, "a1,A,1", "b1,B,1", review=["a1,1,,,reject,,Dr A"])
+    at = datetime(2026, 11, 29, 21, 4, 5, tzinfo=UTC)
+    named = replace(found, staged_at=at, corrections_file=CorrectionsFile("review 2.csv", "5a" * 32))
+    pages = write_staging(named, tmp_path / "out")
+    reviewed, other = (read_aloud(page.read_text()).partition("Provenance</h2>")[2] for page in pages)
+    for text in (reviewed, other):
+        assert "2026-11-29T21:04:05+00:00" in text
+        assert __version__ in text
+    assert "review 2.csv<small>sha256 " + "5a" * 32 in reviewed
+    assert "review 2.csv" not in other
+    assert "T21:04" not in (write_staging(found, tmp_path / "out")[0]).read_text()
