@@ -37,6 +37,7 @@ from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
 from nodescan.reports.json_report import REPORT_JSON
+from nodescan.reports.other_reports import other_reports
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
@@ -265,7 +266,8 @@ def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> lis
 
 
 def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path) -> None:
-    write_summary_page(_in_order(refs, done), folder, asked=len(refs))
+    others = other_reports(folder, [ref.slide_id for ref in refs])
+    write_summary_page(_in_order(refs, done), folder, asked=len(refs), others=others)
     tell_patients(folder)
 
 
