@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
 from nodescan.reports.json_report import REPORT_JSON
+from nodescan.reports.other_reports import other_reports
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
@@ -150,7 +152,7 @@ def scan_manifest(
     left = other_stains(manifest)
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
-    unread = stage_run(_in_order(refs, kept), manifest, tools.folder)
+    unread = stage_run(_in_order(refs, kept), manifest, tools.folder, at=datetime.now(UTC))
     tools.rules.may_write()
     moved = set_aside_before(unread, tools.folder)
     if moved:
@@ -159,7 +161,7 @@ def scan_manifest(
     if put(partial(replace_stages, unread, tools.folder, viewer.note)):
         put(partial(remove_unreviewed, tools.folder))  # else a table of this run, pages of an earlier one
     result = scan_all(refs, tools, viewer, kept=kept)
-    staging = stage_run(result.reports, manifest, tools.folder)
+    staging = stage_run(result.reports, manifest, tools.folder, at=datetime.now(UTC))
     # Stages that a user made in the meantime are moved; where they can't be, they stay.
     unwritten = put(partial(replace_stages, staging, tools.folder, viewer.note))
     unwritten += put(partial(tell_patients, tools.folder))
@@ -265,7 +267,8 @@ def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> lis
 
 
 def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path) -> None:
-    write_summary_page(_in_order(refs, done), folder, asked=len(refs))
+    others = other_reports(folder, [ref.slide_id for ref in refs])
+    write_summary_page(_in_order(refs, done), folder, asked=len(refs), others=others)
     tell_patients(folder)
 
 

@@ -1,6 +1,8 @@
 """`nodescan stage`: patients from stored reports and a manifest, or from a table of labels."""
 
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,7 +79,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.batch.lock import held
     from nodescan.domain.naming import how_many
     from nodescan.domain.staging import CAMELYON17
-    from nodescan.patients.correction_rows import read_corrections
+    from nodescan.patients.correction_rows import corrections_file, read_corrections
     from nodescan.patients.earlier_stages import earlier_corrections
     from nodescan.patients.patient_files import check_stages_place, replace_stages, staging_as_json
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
@@ -88,6 +90,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
 
     table = _table(mode, default="ajcc8")
     review = () if corrections is None else read_corrections(corrections)
+    review_file = None if corrections is None else corrections_file(corrections)
     check_folder(out)
     rows = read_slide_rows(manifest)
     check_stages_place(out, (("--manifest", manifest), ("--corrections", corrections)))
@@ -95,6 +98,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         reports = read_reports(out)
         check_spacings({report.slide_id: report.info for report in reports}, rows)
         staging = stage_reports(reports, rows, table, corrections=review, earlier=earlier_corrections(out))
+        staging = replace(staging, staged_at=datetime.now(UTC), corrections_file=review_file)
         pages = replace_stages(staging, out, _note)
         tell_patients(out)
     if staging.mixed:
@@ -122,7 +126,7 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     from nodescan.patients.restage import stage_labels
 
     read = read_labels(labels)
-    staging = stage_labels(read, _table(mode, default=read.table.name))
+    staging = replace(stage_labels(read, _table(mode, default=read.table.name)), staged_at=datetime.now(UTC))
     stated = [(result.stated, result.staged.category) for result in staging.patients if result.stated is not None]
     pairs = [(one, other) for one, other in stated if other is not None] if staging.table is read.table else []
     order = [rule.category for rule in staging.table.rules]

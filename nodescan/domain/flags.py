@@ -111,6 +111,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "cell_count_dispersed": FlagKind("Cell count dispersed", doubt=Doubt.NEXT_CLASS, review=Review.RESTATED),
     "cell_count_decides": FlagKind("Cell count decides", doubt=Doubt.NEXT_CLASS, review=Review.RESTATED),
     "class_against_size": FlagKind("Class against size", doubt=Doubt.ANY_CLASS),
+    "micro_by_reader": FlagKind("Micro by reader", doubt=Doubt.NEXT_CLASS),
     "deposit_cut_off": FlagKind("Deposit cut off", doubt=Doubt.ANY_CLASS, review=Review.AS_FOUND),
     "tissue_cut_off": FlagKind("Tissue cut off", doubt=Doubt.ANY_CLASS),
     "tissue_meets_ink": FlagKind("Tissue meets ink", doubt=Doubt.ANY_CLASS),

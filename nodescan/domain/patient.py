@@ -233,6 +233,16 @@ class Staged:
         return self.not_removed or (self.complete and self.lowest is not None and self.lowest == self.highest)
 
     @property
+    def may_rise(self) -> bool:
+        """Whether a higher category is possible, by what was not read or by a size's uncertainty."""
+        return self.lowest is None or self.lowest != self.highest or self.lowest != self.may_be[-1]
+
+    @property
+    def may_fall(self) -> bool:
+        """Whether a lower category is possible, by a size's uncertainty."""
+        return bool(self.may_be) and self.lowest != self.may_be[0]
+
+    @property
     def category(self) -> str | None:
         """The category without modifiers; a lower bound unless `determined`."""
         if self.not_removed:

@@ -24,8 +24,9 @@ _LONGEST_UM: Mapping[Metastasis | None, float] = {
 class Section:
     """One slide as evidence on its node.
 
-    metastasis: None where nothing can be said. reason: why the slide isn't complete. foci, largest_um: None where
-    not known, as for a label given by hand. doubts: what could change its class. unclassed_um: the largest deposit on a
+    status: of the slide, which a reader's review leaves as it is. metastasis: None where nothing can be said. reason:
+    why the slide isn't complete. foci, largest_um: None where not known, as for a label given by hand. doubts: what
+    could change its class. unclassed_um: the largest deposit on a
     slide that got no class, or of which a review that gave it one said nothing; it has no part in the stage, but "no
     tumour found" would be untrue. uncertainty_um: of largest_um, else of unclassed_um, None where not known or a reader
     measured it. class_range: the lowest and the highest
@@ -79,7 +80,8 @@ class Section:
 
     @property
     def readable(self) -> bool:
-        return self.judged and self.status in (Status.COMPLETE, Status.INCOMPLETE)
+        """Whether something is known of it: what was scanned of it, or what a reader said."""
+        return self.judged and (self.metastasis is not None or not self.status.without_result)
 
     @property
     def certain_class(self) -> Metastasis:

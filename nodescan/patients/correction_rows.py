@@ -1,11 +1,13 @@
 """The table of a reader's corrections: each row says one thing of one deposit, or is refused."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.csv_rows import CsvRow, read_table
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Micrometers
+from nodescan.errors import UsageError
 from nodescan.labels import CLASS_OF
 
 COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "value", "by", "comment")
@@ -29,6 +31,23 @@ class Correction:
     by: str
     comment: str
     written: float
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionsFile:
+    """The file of a review. name: without its folder, which may name a patient; sha256: of its bytes, as hex."""
+
+    name: str
+    sha256: str
+
+
+def corrections_file(path: Path) -> CorrectionsFile:
+    """The file at `path` as patients' pages name it. Raises UsageError where it can't be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: can't be read ({error.strerror or error}); name a CSV file") from error
+    return CorrectionsFile(path.name, hashlib.sha256(content).hexdigest())
 
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nodescan.csv_rows import LARGEST_SIZE_UM
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
 from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
@@ -195,7 +195,10 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[i
         return replace(changed, metastasis=worst, at_least=verdict.at_least, flags=flags)
     if worst is Metastasis.NONE:
         return replace(changed, metastasis=None, at_least=False, flags=flags)
-    return replace(changed, status=Status.INCOMPLETE, metastasis=worst, at_least=True, flags=flags)
+    before = changed.status
+    return replace(
+        changed, status=Status.INCOMPLETE, before_review=before, metastasis=worst, at_least=True, flags=flags
+    )
 
 
 def _kept_flags(changed: StoredReport) -> list[Flag]:
@@ -210,16 +213,25 @@ def _kept_flags(changed: StoredReport) -> list[Flag]:
 
 
 def _contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
-    """A class that no size of this deposit allows: the reader's word holds, but it is said."""
-    classes = [(deposit.id, deposit.metastasis, classify(deposit.diameter_um)) for deposit in deposits]
-    return tuple(
-        Flag(
-            "class_against_size",
-            f"Deposit {number} is {said.word} according to the reader, but {by_size.word} by its size.",
-        )
-        for number, said, by_size in classes
-        if said is not by_size and (said, by_size) != (Metastasis.MICRO, Metastasis.ITC)
-    )
+    """Classes that the deposits' sizes do not allow: the reader's word holds, but it is said.
+
+    A micrometastasis up to 0.2 mm is no contradiction: more than 200 cells make it one, whether the reader or nodescan
+    counted them.
+    """
+    flags: list[Flag] = []
+    for deposit in deposits:
+        said, by_size = deposit.metastasis, classify(deposit.diameter_um)
+        if (said, by_size) == (Metastasis.MICRO, Metastasis.ITC) and deposit.class_given:
+            size = size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um or None)
+            text = (
+                f"Deposit {deposit.id} ({size}) is a micrometastasis according to the reader, not by its size: up to "
+                f"{ITC_LIMIT_UM / 1000:g} mm that takes more than {ITC_CELL_LIMIT} tumour cells."
+            )
+            flags.append(Flag("micro_by_reader", text))
+        elif said is not by_size and (said, by_size) != (Metastasis.MICRO, Metastasis.ITC):
+            text = f"Deposit {deposit.id} is {said.word} according to the reader, but {by_size.word} by its size."
+            flags.append(Flag("class_against_size", text))
+    return tuple(flags)
 
 
 def _words(deposit: Deposit | None) -> str:

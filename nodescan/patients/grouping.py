@@ -58,7 +58,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     open_ended = [deposit.metastasis for deposit in report.deposits if deposit.may_be_larger]
     return Section(
         slide_id=report.slide_id,
-        status=report.status,
+        status=report.before_review or report.status,
         metastasis=report.metastasis,
         largest_um=largest_um if said else None,
         unclassed_um=None if report.not_judged else report.unclassed_um if said else largest_um,
@@ -90,12 +90,16 @@ def _certain(report: StoredReport, nodes: int) -> Metastasis | None:
 
 
 def _decisive(report: StoredReport) -> str:
-    """The largest deposit of the slide's class in words, with its place; "" where there is none."""
+    """The largest deposit of the slide's class in words, with its place; "" where there is none.
+
+    A slide without a scale has no place in mm: a reader's centre on it can't be found again by one.
+    """
     first = max(report.deposits, key=lambda deposit: (deposit.metastasis, deposit.diameter_um), default=None)
     if first is None:
         return ""
     size = size_in_mm(first.diameter_um, first.diameter_uncertainty_um or None)
-    return f"deposit {first.id} ({size}): {place(first.centre_um, report)}"
+    named = f"deposit {first.id} ({size})"
+    return named if report.info is None else f"{named}: {place(first.centre_um, report)}"
 
 
 def _foci(report: StoredReport) -> Foci | None:

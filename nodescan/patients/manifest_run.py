@@ -1,6 +1,8 @@
 """A run over a manifest: its rows as slides to scan, and its patients once the slides are done."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from nodescan.domain.report import SlideReport
@@ -53,13 +55,14 @@ def other_stains(manifest: Manifest) -> tuple[str, ...]:
     return tuple(f"{row.slide_id} ({row.stain})" for row in manifest.rows if row.has_slide and not row.is_he)
 
 
-def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path) -> Staging:
+def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path, *, at: datetime) -> Staging:
     """The patients, from this run's own reports, whichever of them were written; a slide without one counts as unread.
 
+    at: the time that they are said to be staged at.
     A report that an earlier run left in the folder says nothing of this one.
     """
     stored = [as_stored(report, folder / report.slide.slide_id) for report in reports]
-    return stage_reports(stored, manifest, DEFAULT_TABLE)
+    return replace(stage_reports(stored, manifest, DEFAULT_TABLE), staged_at=at)
 
 
 def _check_names(rows: Sequence[ManifestRow]) -> None:

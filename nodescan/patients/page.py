@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from nodescan import __version__
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
@@ -15,7 +16,7 @@ from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_RULES, CLASS_WORDS, bound_words, flag_title
+from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
 
 _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
@@ -85,8 +86,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
     first = sorted((note for note in notes if note.code in TOLD_FIRST), key=lambda note: TOLD_FIRST.index(note.code))
     page = environment("nodescan.patients").get_template("patient.html")
     return page.render(
-        patient_id=staged.specimen.patient_id,
-        group=_group_words(staged),
+        who=_who(staged),
         status="complete" if staged.complete else "incomplete",
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),
@@ -129,12 +129,18 @@ def answer(staged: Staged) -> str:
     seen = "" if staged.specimen.unclassed_um is None else "Tumour was found that has no class. Review it. "
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
-    lower = (
-        ", or lower because of the borderline size"
-        if staged.borderline and staged.may_be[0] is not staged.lowest
-        else ""
-    )
-    return f"{said} {seen}{missing}, so the true stage may be higher{lower}."
+    return f"{said} {seen}{missing}{_what_else(staged)}."
+
+
+def _what_else(staged: Staged) -> str:
+    """Which other categories a stage leaves possible that does not rest on every node read whole."""
+    if staged.may_rise:
+        return (
+            f", so the true stage may be higher{', or lower because of the borderline size' if staged.may_fall else ''}"
+        )
+    other, lower = ("higher", "; it may be lower because of the borderline size") if staged.may_fall else ("other", "")
+    nodes = how_many(staged.n_nodes, "node")
+    return f", but no {other} category than {staged.category} is possible with {nodes}{lower}"
 
 
 def _by_size(staged: Staged) -> str:
@@ -188,7 +194,7 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
 
 
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
-    rule = "not counted as positive" if found is Metastasis.ITC else CLASS_RULES[found]
+    rule = "not counted as positive" if found is Metastasis.ITC else TILE_RULES[found]
     unsure = n_borderline(staged, found)
     return Fact(name, _short(count_words(count, staged)), f"{rule}; {unsure} borderline by size" if unsure else rule)
 
@@ -215,9 +221,14 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
     return size or "none measured", "never added up" if size or staged.size_certain else "so far; never added up"
 
 
-def _group_words(staged: Staged) -> str:
+def _who(staged: Staged) -> str:
+    """The patient with specimen and side, which have a page and a stage of their own each: "P-003, left"."""
     specimen = staged.specimen
-    parts = [f"specimen {specimen.specimen_id}" if specimen.specimen_id else "", specimen.laterality]
+    parts = [
+        specimen.patient_id,
+        f"specimen {specimen.specimen_id}" if specimen.specimen_id else "",
+        specimen.laterality,
+    ]
     return ", ".join(filter(None, parts))
 
 
@@ -274,6 +285,11 @@ def _size(section: Section, *, certain: bool) -> str:
 
 
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:
-    facts = [Fact("Nodes and patients from", staging.source), Fact("Staged by", _TABLE_WORDS[staging.table.name])]
+    at, review = staging.staged_at, staging.corrections_file
+    facts = [] if at is None else [Fact("Staged", at.isoformat(timespec="seconds"))]
+    facts += [Fact("nodescan", __version__), Fact("Nodes and patients from", staging.source)]
+    if review is not None and result.corrections:
+        facts.append(Fact("Corrections from", review.name, f"sha256 {review.sha256}"))
+    facts.append(Fact("Staged by", _TABLE_WORDS[staging.table.name]))
     facts += [Fact("Model", model) for model in result.models]
     return tuple(facts)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from nodescan import __version__
 from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.patient import Node, Staged
@@ -25,7 +26,7 @@ from nodescan.patients.earlier_stages import (
 from nodescan.patients.page import render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
-from nodescan.patients.synoptic import n_borderline, synoptic
+from nodescan.patients.synoptic import may_be_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import stands
@@ -113,8 +114,11 @@ def staging_as_json(staging: Staging) -> Json:
     return {
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
+        "nodescan_version": __version__,
+        "staged_at": None if staging.staged_at is None else staging.staged_at.isoformat(timespec="seconds"),
         "mode": staging.table.name,
         "source": staging.source,
+        "corrections_file": None if staging.corrections_file is None else asdict(staging.corrections_file),
         "complete": staging.complete,
         "patients": [_patient(result) for result in staging.patients],
         "slides_not_run": list(staging.not_run),
@@ -144,7 +148,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         staged.words,
         staged.category or "",
         "true" if staged.at_least else "false",
-        " or ".join(_may_be(staged)),
+        may_be_words(_may_be(staged), at_least=staged.at_least),
         "complete" if staged.complete else "incomplete",
         "" if result.software is None else result.software.words,
         *("" if length is None else repr(length) for length in _lengths(largest).values()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
@@ -13,7 +14,7 @@ from nodescan.domain.staging import StagingTable
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.applied import Applied
-from nodescan.patients.correction_rows import Correction
+from nodescan.patients.correction_rows import Correction, CorrectionsFile
 from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.patients.manifest_notes import reported_twice, same_file_notes, same_file_told, treatment_notes
@@ -65,7 +66,8 @@ class Staging:
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
     another result version than this program's, "" where they aren't. unused: corrections of slides in no patient.
     reports: all that are there, but those of another file than the manifest's. copies: for the terminal, what
-    copies_told() and same_file_told() say.
+    copies_told() and same_file_told() say. staged_at, corrections_file: when the stages were made, and of which review;
+    whoever writes them says so, so that the same stages are the same page.
     """
 
     table: StagingTable
@@ -80,6 +82,8 @@ class Staging:
     unused: tuple[Applied, ...] = ()
     reports: tuple[StoredReport, ...] = ()
     copies: tuple[str, ...] = ()
+    staged_at: datetime | None = None
+    corrections_file: CorrectionsFile | None = None
 
     @property
     def corrections(self) -> tuple[Applied, ...]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from nodescan.domain.naming import few, how_many
 from nodescan.kept_files import BRAND
 from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in
+from nodescan.patients.synoptic import may_be_words
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment
 from nodescan.whole_files import output_errors, text_bytes, write_beside
@@ -83,7 +84,7 @@ def patient_lines(stages: Mapping[str, Any], folder: Path) -> tuple[PatientLine,
 
 
 def _line(patient: Mapping[str, Any], names: tuple[str, ...], page: Path) -> PatientLine:
-    may_be = " or ".join(_words(patient.get("may_be")))
+    may_be = may_be_words(_words(patient.get("may_be")), at_least=patient.get("at_least") is True)
     return PatientLine(
         name=" ".join(filter(None, names)),
         link=f"./{PAGES}/{quote(page.name, safe='')}" if page.is_file() else "",

@@ -1,5 +1,7 @@
 """The CAP synoptic elements of the regional nodes, filled in as far as sections on H&E can."""
 
+from collections.abc import Sequence
+
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
@@ -55,10 +57,14 @@ def largest_words(staged: Staged) -> str:
 
 def borderline_words(staged: Staged) -> str:
     """What the category may be by its sizes, e.g. "borderline: pN1mi or pN1a"; "" where they leave no doubt."""
-    if not staged.borderline:
-        return ""
-    at_least = "at least " if staged.at_least else ""
-    return f"borderline: {at_least}{' or '.join(rule.category for rule in staged.may_be)}"
+    words = may_be_words([rule.category for rule in staged.may_be], at_least=staged.at_least)
+    return f"borderline: {words}" if staged.borderline else ""
+
+
+def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
+    """Categories between which sizes leave it open, e.g. "at least pN1mi or pN1a"; "" for none."""
+    lower_bound = "at least " if at_least and categories else ""
+    return f"{lower_bound}{' or '.join(categories)}"
 
 
 def n_borderline(staged: Staged, *found: Metastasis) -> int:

@@ -25,9 +25,9 @@ from nodescan.reports.pictures import MOST_NUMBERED
 from nodescan.reports.places import in_scanned_part
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
-    CLASS_RULES,
     CLASS_WORDS,
     NOT_JUDGED_WORDS,
+    TILE_RULES,
     badges,
     bound_words,
     cell_words,
@@ -178,7 +178,7 @@ def legend(result: SlideResult) -> tuple[Swatch, ...]:
         lines.append(Swatch("badge", UNJUDGED.css, "Marked by the network, not judged"))
     elif result.report.deposits:
         lines += [
-            Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {CLASS_RULES[found]}") for found in _FOUND
+            Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {TILE_RULES[found]}") for found in _FOUND
         ]
     if result.report.n_foci > MOST_NUMBERED:
         lines.append(Swatch("note", "", f"Numbered: the {MOST_NUMBERED} largest of {result.report.n_foci}"))

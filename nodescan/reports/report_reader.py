@@ -30,11 +30,13 @@ class StoredReport(SlideReport):
     """One report.json, in `folder`. deposits: without their outlines, see geojson_report; no detections.
 
     slide: its id alone, unless the reader was told whose report it is. info: without warnings.
-    unclassed_um: the largest deposit of which a review that gave the slide its class said nothing.
+    unclassed_um: the largest deposit of which a review that gave the slide its class said nothing. before_review: the
+    status of a slide that a review gave a class; None for any other.
     """
 
     folder: Path
     unclassed_um: Micrometers | None = None
+    before_review: Status | None = None
 
     @property
     def slide_id(self) -> str:

@@ -16,14 +16,15 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
+from nodescan.reports.other_reports import NO_OTHERS, OtherReports, other_words
 from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.report_reader import ReportFile
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import (
-    CLASS_RULES,
     CLASS_WORDS,
     NOT_JUDGED_WORDS,
+    TILE_RULES,
     class_words,
     flag_title,
     largest_words,
@@ -69,16 +70,18 @@ class Trouble:
     n_more: int
 
 
-def write_summary_page(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> None:
+def write_summary_page(
+    reports: Sequence[SlideReport], folder: Path, *, asked: int, others: OtherReports = NO_OTHERS
+) -> None:
     """Write summary.html into the run's folder. asked: slides asked for, more than there are reports in a stopped run.
 
-    Raises OutputError. Making it takes about a millisecond for five slides, so it is made at the end and not after
-    each slide.
+    others: reports in the folder that the page counts and doesn't list. Raises OutputError. Making it takes about a
+    millisecond for five slides, so it is made at the end and not after each slide.
     """
-    write_beside(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked)))
+    write_beside(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked, others=others)))
 
 
-def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
+def render(reports: Sequence[SlideReport], folder: Path, *, asked: int, others: OtherReports = NO_OTHERS) -> str:
     """The page as text; what it links to is what lies in `folder` now. Its slots are for the room of the patients."""
     complete = sum(report.status is Status.COMPLETE for report in reports)
     page = environment()
@@ -86,6 +89,7 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int) -> str:
     return page.get_template("summary.html").render(
         headline=f"{complete} of {how_many(asked, 'slide')} complete",
         not_run=asked - len(reports),
+        others=other_words(others),
         worst=worst_status(reports, asked=asked).value,
         outcomes=outcomes(reports),
         classes=classes(reports),
@@ -138,7 +142,7 @@ def classes(reports: Sequence[SlideReport]) -> tuple[tuple[str, Fact], ...]:
             Fact(
                 CLASS_WORDS[kind],
                 str(found[kind]),
-                CLASS_RULES[kind] + (f"; {lower[kind]} of them “at least”" if lower[kind] else ""),
+                TILE_RULES[kind] + (f"; {lower[kind]} of them “at least”" if lower[kind] else ""),
             ),
         )
         for kind in Metastasis

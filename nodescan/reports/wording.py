@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import FLAGS, codes_of
 from nodescan.domain.lengths import millimetres, size_in_mm
@@ -22,6 +22,9 @@ CLASS_RULES = {
     Metastasis.MICRO: "larger than 0.2 mm, up to 2 mm",
     Metastasis.MACRO: "larger than 2 mm",
 }
+
+TILE_RULES = {**CLASS_RULES, Metastasis.MICRO: f"larger than 0.2 mm, up to 2 mm, or more than {ITC_CELL_LIMIT} cells"}
+"""The rules beside a number of slides or nodes, of which some may have their class by cells (clinical-rules 1)."""
 
 _LEFT_OUT = {
     "pen": "pen marks",

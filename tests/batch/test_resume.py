@@ -320,6 +320,16 @@ def test_a_kept_report_that_the_given_size_contradicts_is_an_error(place: Place)
     assert place.run().complete
 
 
+def test_a_slide_whose_folder_was_removed_is_scanned_again_alone(place: Place) -> None:
+    """By the name that its manifest gives it: docs/flags.md tells the reader of a slide that was not all read to."""
+    table = place.folder / "slides.csv"
+    table.write_text("patient_id,slide_id,path\np,one,a.tif\np,two,b.tif\n")
+    place.run(inputs=(), manifest=table)
+    shutil.rmtree(place.out / "one")
+    assert place.run(inputs=(), manifest=table).complete
+    assert place.heard.scanned == ["one"]
+
+
 def test_a_kept_report_that_its_row_contradicts_is_refused(place: Place) -> None:
     """Before anything is scanned or staged; within rounding, or given for all others, it isn't the row's word."""
     table, files = place.folder / "slides.csv", {"a": "", "b": ""}

@@ -359,7 +359,9 @@ def test_manifest_ends_in_patients_and_a_failed_slide_in_a_lower_bound(tmp_path:
     assert found["A"].startswith("pN1mi")
     assert found["B"].startswith("at least pN1mi")
     assert found["C"].startswith("cannot be determined")
-    assert json.loads((out / "patients.json").read_text())["slides_of_other_stains"] == ["k"]
+    content = json.loads((out / "patients.json").read_text())
+    assert content["slides_of_other_stains"] == ["k"]
+    assert content["staged_at"]
     assert not result.complete
 
 

@@ -1,5 +1,6 @@
 """What a terminal shows of a run."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,3 +19,22 @@ def test_a_flag_of_two_sentences_stands_once_in_its_row(capsys: pytest.CaptureFi
     flagged = replace(report, flags=(cut, edge, Flag("borderline", "A size.")))
     print_batch(BatchResult(Path("out"), (flagged,), (), 0), ())
     assert capsys.readouterr().out.splitlines()[1].endswith("deposit_cut_off, borderline")
+
+
+def test_reports_of_earlier_runs_that_the_table_lacks_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slide that was run alone leaves the failed ones of the run before out of every table."""
+    own = VARIANTS["macro"]().report
+    names = {"old": "complete", "gone": "failed", "scale": "unmeasurable", own.slide.slide_id: "failed"}
+    for name, status in names.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "report.json").write_text(json.dumps({"status": status}))
+    print_batch(BatchResult(tmp_path, (own,), (), 0), ())
+    told = capsys.readouterr().out
+    assert (
+        "Not listed here: 3 more reports of earlier runs in this folder, 2 of them without a result (gone, scale)."
+        in told
+    )
+    print_batch(BatchResult(tmp_path / "old", (own,), (), 0), ())
+    assert "Not listed" not in capsys.readouterr().out

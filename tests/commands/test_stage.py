@@ -3,6 +3,8 @@
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -192,8 +194,11 @@ def test_corrections_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     run, manifest = a_run(tmp_path)
     review = write_csv(tmp_path / "review.csv", "slide_id,deposit_id,action,value,by", "a,1,resize,2100,Dr A")
     stage(str(run), "--manifest", str(manifest), "--corrections", str(review), "--json")
-    patient = json.loads(capsys.readouterr().out)["patients"][0]
+    content = json.loads(capsys.readouterr().out)
+    patient = content["patients"][0]
     assert (patient["stage"], patient["software_stage"]) == ("pN1a(sn)", "pN1mi(sn)")
+    assert content["corrections_file"] == {"name": "review.csv", "sha256": sha256(review.read_bytes()).hexdigest()}
+    assert abs(datetime.fromisoformat(content["staged_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("words", [(), ("--json",)])

@@ -59,7 +59,7 @@ def test_a_borderline_stage_is_said_on_the_page_in_the_files_and_in_the_terminal
     assert "reaches the limit of 2 mm between a micro- and a macrometastasis" in text
     assert "none larger" not in text
     assert "Nodes with macrometastases 0 larger than 2 mm; 1 borderline by size" in text
-    assert "larger than 0.2 mm, up to 2 mm; 1 borderline by size Nodes with ITC only 0 not counted as positive" in text
+    assert "larger than 0.2 mm, up to 2 mm, or more than 200 cells; 1 borderline by size Nodes with ITC only 0" in text
     assert text.count("Micrometastasis borderline 1.99 ± 0.03 mm") == 2
 
     content = json.loads((tmp_path / "out" / "patients.json").read_text())
@@ -98,12 +98,26 @@ def test_a_limit_is_reached_by_the_largest_deposit_or_by_a_deposit(tmp_path: Pat
     assert said(replace(both, deposits=two), "two").startswith("The size of a deposit in the sections examined reaches")
 
 
-@pytest.mark.parametrize(("size_um", "lower"), [(1986.0, ""), (2010.0, ", or lower because of the borderline size")])
-def test_a_lower_bound_that_may_be_lower_says_so(tmp_path: Path, size_um: float, lower: str) -> None:
-    """Beside a failed node, 2010 +- 30 um is at least pN1a only by its size as measured."""
-    (page,) = write_staging(staged(tmp_path, size_um, "a,A,1,yes,2", "b,A,2,yes,2"), tmp_path / "out")
+@pytest.mark.parametrize(
+    ("size_um", "removed", "said"),
+    [
+        (1986.0, 2, "so the true stage may be higher."),
+        (2010.0, 4, "so the true stage may be higher, or lower because of the borderline size."),
+        (
+            2010.0,
+            2,
+            "but no higher category than pN1a is possible with 2 nodes; it may be lower because of the borderline size.",
+        ),
+    ],
+)
+def test_a_lower_bound_that_may_be_lower_says_so(tmp_path: Path, size_um: float, removed: int, said: str) -> None:
+    """Beside a failed node, 2010 +- 30 um is at least pN1a only by its size as measured; pN2a needs four nodes."""
+    rows = (f"a,A,1,yes,{removed}", f"b,A,2,yes,{removed}")
+    (page,) = write_staging(staged(tmp_path, size_um, *rows), tmp_path / "out")
     assert "borderline: at least pN1mi or pN1a" in text_of(page)
-    assert f"so the true stage may be higher{lower}." in text_of(page)
+    (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
+    assert row["may_be"] == "at least pN1mi or pN1a"
+    assert said in text_of(page)
 
 
 @pytest.mark.parametrize("review", ["a,1,,,resize,1960,Dr A", "a,1,,,class,micro,Dr A"])

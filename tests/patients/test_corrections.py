@@ -114,6 +114,7 @@ def test_a_finding_on_a_failed_slide_is_a_lower_bound(tmp_path: Path) -> None:
     """The reader saw it under the microscope; the rest of the slide is still unread."""
     slide = reviewed(tmp_path, "d,,1000,1000,add,2500,Dr A")[0]["d"]
     assert (slide.status, slide.metastasis, slide.at_least) == (Status.INCOMPLETE, Metastasis.MACRO, True)
+    assert slide.before_review is Status.FAILED
 
 
 @pytest.mark.parametrize(("size", "found"), [("2000", Metastasis.MICRO), ("2000.1", Metastasis.MACRO)])
@@ -123,9 +124,9 @@ def test_resize_on_both_sides_of_a_limit(tmp_path: Path, size: str, found: Metas
 
 
 def test_class_by_cells_is_taken_and_a_contradiction_is_said(tmp_path: Path) -> None:
-    """More than 200 cells make 0.15 mm a micrometastasis; ITC of 2.6 mm is taken too, but flagged."""
+    """More than 200 cells make 0.15 mm a micrometastasis, by the reader's word; ITC of 2.6 mm is flagged as odd."""
     cells = reviewed(tmp_path / "1", "c,1,,,class,micro,Dr A")[0]["c"]
-    assert (cells.metastasis, [flag.code for flag in cells.flags]) == (Metastasis.MICRO, [])
+    assert (cells.metastasis, [flag.code for flag in cells.flags]) == (Metastasis.MICRO, ["micro_by_reader"])
     odd = reviewed(tmp_path / "2", "a,1,,,class,itc,Dr A", "a,2,,,reject,,Dr A")[0]["a"]
     assert (odd.metastasis, [flag.code for flag in odd.flags]) == (Metastasis.ITC, ["class_against_size"])
 

@@ -1,7 +1,10 @@
 """A review that says something of some deposits on a slide without a class, and nothing of others."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
@@ -41,3 +44,28 @@ def test_a_mark_on_a_slide_that_was_not_judged_is_no_tumour_left_open(tmp_path: 
     run = write_run(tmp_path / "run", [replace(brown, flags=(Flag("not_he", "Brown."),))])
     (patient,) = staged_by(run, "slide_id,patient_id,node_id", "m,A,1", review=["m,2,,,accept,,Dr A"]).patients
     assert (patient.staged.words, patient.staged.specimen.unclassed_um) == ("at least pN0(i+)", None)
+
+
+@pytest.mark.parametrize("status", [Status.UNMEASURABLE, Status.FAILED])
+def test_a_reviewed_slide_keeps_its_status_and_without_a_scale_has_no_place_in_mm(
+    tmp_path: Path, status: Status
+) -> None:
+    """The review gives it a class that counts; what was wrong with the file is as wrong as before."""
+    flag = Flag(status.value, "no pixel size")
+    unread = replace(report("m", status=status, flags=(flag,)), info=None)
+    run = write_run(tmp_path / "run", [unread])
+    found = staged_by(run, "slide_id,patient_id,node_id", "m,A,1", review=["m,,1000,1000,add,2500,Dr A"])
+    (patient,) = found.patients
+    assert (patient.staged.words, patient.staged.specimen.n_examined) == ("at least pN1a", 1)
+    assert f"Node 1, slide m: {status.value} (no pixel size)." in [note.message for note in patient.all_notes]
+    (page,) = write_staging(found, tmp_path / "out")
+    text = read_aloud(page.read_text())
+    assert "<li>Node 1, slide m, deposit 1 (2.50 mm).</li>" in text
+    assert "mm from the left" not in text
+    assert f'data-label="Status">{status.value}</td>' in text
+    ((slide,),) = [
+        node["slides"]
+        for one in json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
+        for node in one["nodes"]
+    ]
+    assert (slide["status"], slide["metastasis"]) == (status.value, "macro")

@@ -2,6 +2,8 @@
 
 import json
 from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from jsonschema import Draft202012Validator
 
 from nodescan.domain.staging import CAMELYON17
 from nodescan.labels import read_labels
+from nodescan.patients.correction_rows import corrections_file
 from nodescan.patients.patient_files import staging_as_json, write_staging
 from nodescan.patients.restage import stage_labels
 from nodescan.whole_files import json_text
@@ -19,6 +22,8 @@ from tests.schemas import PATIENTS, schema_of
 HEADER = "slide_id,patient_id,node_id,sentinel,neoadjuvant,nodes_removed,laterality"
 ROWS = ("a1,A,1,yes,yes,1,left", "a2,A,1,yes,yes,1,left", "b1,B,1,,,,", "b2,B,2,,,,", "c1,C,1,,,,", "c2,C,2,,,,")
 MORE = ("d9,D,1,,,,", "a3,E,1,yes,,4,")
+
+STAGED_AT = datetime(2026, 11, 29, 21, 4, 5, 999, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +36,8 @@ def written(folder: Path) -> dict:
     never ran, of nodes without slides."""
     review = ("a2,1,,,resize,2500,Dr A", "a1,1,,,reject,,Dr A")
     found = staged(folder, *ROWS, *MORE, header=HEADER, review=review)
-    write_staging(found, folder / "out")
+    review_file = corrections_file(folder / "review.csv")
+    write_staging(replace(found, staged_at=STAGED_AT, corrections_file=review_file), folder / "out")
     return json.loads((folder / "out" / "patients.json").read_text())
 
 
@@ -41,6 +47,7 @@ def test_every_way_a_patient_can_end_holds_to_the_schema(tmp_path: Path, schema:
     assert [error.message for error in schema.iter_errors(content)] == []
     assert {patient["status"] for patient in content["patients"]} == {"complete", "incomplete"}
     assert content["patients"][0]["corrections"]
+    assert content["staged_at"] == "2026-11-29T21:04:05+00:00"
 
 
 def test_stages_of_labels_hold_to_the_schema_too(tmp_path: Path, schema: Draft202012Validator) -> None:

@@ -1,6 +1,9 @@
 """A patient's page on paper."""
 
+import re
 from pathlib import Path
+
+import pytest
 
 from nodescan.patients.patient_files import write_staging
 from tests.patients.made_reports import report, staged_by, write_findings
@@ -24,3 +27,16 @@ def test_no_sheet_parts_a_node_from_its_slides(tmp_path: Path) -> None:
     assert len(where) == NODES * (SLIDES + 1)
     assert len(set(where.values())) > 1
     assert [where[node] for node, _ in names] == [where[slide] for _, slide in names]
+
+
+@pytest.mark.parametrize("place", [r"<title>(.*)</title>", r"<h1>(.*)</h1>", r"@top-left \{ content: (.*); \}"])
+def test_specimens_and_sides_of_one_patient_are_told_apart_on_every_sheet(tmp_path: Path, place: str) -> None:
+    """Heading, title and the header of each printed sheet name patient, specimen and side."""
+    run = write_findings(tmp_path / "run", [report("l"), report("r")])
+    header = "slide_id,patient_id,node_id,specimen_id,laterality"
+    found = staged_by(run, header, "l,P-003,1,S1,left", "r,P-003,1,S1,right")
+    pages = write_staging(found, tmp_path / "out")
+    named = [re.findall(place, page.read_text()) for page in pages]
+    for (words,), side in zip(named, ("left", "right"), strict=True):
+        plain = re.sub(r"\\([0-9a-f]+) ", lambda sign: chr(int(sign[1], 16)), words).strip('"')
+        assert plain.endswith(f"P-003, specimen S1, {side}")

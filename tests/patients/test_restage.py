@@ -6,19 +6,23 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from nodescan import __version__
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
+from nodescan.domain.section import Section
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
+from nodescan.patients.correction_rows import CorrectionsFile
 from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer, class_words
@@ -581,3 +585,58 @@ def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: 
     assert "not made alike" in pages[0].read_text().partition("Synoptic")[0]
     assert "not made alike" in (folder / "patients.csv").read_text()
     assert staged_by(folder, NODES, *rows[2:]).mixed == ""
+
+
+def test_only_unread_nodes_that_could_raise_the_category_are_said_to() -> None:
+    """One macrometastasis in 1 to 3 nodes is pN1a whatever the unread ones hold; with 4 it may be pN2a."""
+    macro = Section("m", Status.COMPLETE, Metastasis.MACRO)
+    for removed, said in (
+        (2, "1 of 2 nodes was not read whole, but no other category than pN1a is possible with 2 nodes."),
+        (3, "2 of 3 nodes were not read whole, but no other category than pN1a is possible with 3 nodes."),
+        (4, "3 of 4 nodes were not read whole, so the true stage may be higher."),
+    ):
+        found = stage(Specimen("A", (Node("1", (macro,)),), nodes_removed=removed), AJCC8)
+        assert found.words == "at least pN1a"
+        assert answer(found).endswith(f". {said}")
+    part = Section("m", Status.INCOMPLETE, Metastasis.MACRO)
+    alone = stage(Specimen("A", (Node("1", (part,)),)), AJCC8)
+    assert answer(alone).endswith("was not read whole, but no other category than pN1a is possible with 1 node.")
+
+
+def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot() -> None:
+    """Two macrometastases and one unread node are pN1a; with two ITC that may be micrometastases they may be pN2a."""
+
+    def node(name: str, found: Metastasis, highest: Metastasis) -> Node:
+        return Node(name, (Section(name, Status.COMPLETE, found, class_range=(found, highest)),))
+
+    sure = tuple(node(name, Metastasis.MACRO, Metastasis.MACRO) for name in "12")
+    near = tuple(node(name, Metastasis.ITC, Metastasis.MICRO) for name in "34")
+    alone, both = (stage(Specimen("A", nodes, nodes_removed=len(nodes) + 1), AJCC8) for nodes in (sure, (*sure, *near)))
+    assert answer(alone).endswith("but no other category than pN1a is possible with 3 nodes.")
+    assert (both.lowest, both.words) == (both.highest, "at least pN1a")
+    assert answer(both).endswith("1 of 5 nodes was not read whole, so the true stage may be higher.")
+
+
+def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) -> None:
+    """0.15 mm beside "larger than 0.2 mm" would look like a fault: the tile names the rule, the note the reader."""
+    found = staged(tmp_path, "a1,A,1", review=["a1,1,,,class,micro,Dr A"])
+    (page,) = write_staging(found, tmp_path / "out")
+    text = read_aloud(page.read_text())
+    assert "larger than 0.2 mm, up to 2 mm, or more than 200 cells" in text
+    first = text.partition("Look here first")[2].partition("</ol>")[0]
+    assert "Deposit 1 (0.150 ± 0.004 mm) is a micrometastasis by the reader&#39;s word, not by its size" in first
+
+
+def test_a_page_says_when_and_by_which_version_and_review_it_was_made(tmp_path: Path) -> None:
+    """Two printed pages of one patient are told apart; a page that no correction changed names no file of them."""
+    found = staged(tmp_path, "a1,A,1", "b1,B,1", review=["a1,1,,,reject,,Dr A"])
+    at = datetime(2026, 11, 29, 21, 4, 5, tzinfo=UTC)
+    named = replace(found, staged_at=at, corrections_file=CorrectionsFile("review 2.csv", "5a" * 32))
+    pages = write_staging(named, tmp_path / "out")
+    reviewed, other = (read_aloud(page.read_text()).partition("Provenance</h2>")[2] for page in pages)
+    for text in (reviewed, other):
+        assert "2026-11-29T21:04:05+00:00" in text
+        assert __version__ in text
+    assert "review 2.csv<small>sha256 " + "5a" * 32 in reviewed
+    assert "review 2.csv" not in other
+    assert "T21:04" not in (write_staging(found, tmp_path / "out")[0]).read_text()

@@ -10,7 +10,7 @@ import pytest
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.run_page import MOST_NAMED, tell_patients, with_patients
+from nodescan.patients.run_page import MOST_NAMED, patient_lines, tell_patients, with_patients
 from nodescan.reports.summary_page import SUMMARY_HTML, render, write_summary_page
 from tests.patients.made_reports import report, staged_by, write_run
 from tests.reports.test_html_report import Page
@@ -81,6 +81,14 @@ def test_a_slide_that_a_reader_corrected_says_so_in_its_row(tmp_path: Path) -> N
     assert "pN1a(sn)<small>as reviewed; software alone: pN1mi(sn)</small>" in text
     assert "reviewed" not in staged(run, *ROWS)
     assert with_patients(text, {}, run) == before
+
+
+@pytest.mark.parametrize("at_least", [False, True])
+def test_a_borderline_stage_that_is_a_lower_bound_says_so_of_each_category(tmp_path: Path, at_least: bool) -> None:
+    """Without "at least" a reader would take the higher of the two for the most that it can be."""
+    patient = {"patient_id": "A", "stage": "pN1mi", "category": "pN1mi", "may_be": ["pN1mi", "pN1a"]}
+    (line,) = patient_lines({"patients": [patient | {"at_least": at_least}]}, tmp_path)
+    assert line.may_be == f"borderline: {'at least ' if at_least else ''}pN1mi or pN1a"
 
 
 def test_told_twice_it_stands_once(tmp_path: Path) -> None:
