@@ -83,7 +83,9 @@ def test_reports_of_an_earlier_result_version_are_told_of(tmp_path: Path, capsys
     run = write_run(tmp_path / "run", [replace(report("a", (900.0,)), provenance=made)])
     manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id", "a,A")
     assert stage(str(run), "--manifest", str(manifest)) == 0
-    assert "note: the reports are of result version 1; nodescan gives other results now" in capsys.readouterr().err
+    assert (
+        "note: the reports are from result version 1, but nodescan now gives other results" in capsys.readouterr().err
+    )
 
 
 def test_camelyon17_labels_give_their_own_stages(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
