@@ -232,7 +232,7 @@ def _areas(words: str) -> tuple[float, ...]:
     except ValueError:
         areas = ()
     if not areas or not all(0 < area < float("inf") for area in areas):
-        raise UsageError(f"--tissue-mm2: {words!r} is no list of areas; give numbers above 0 separated by commas")
+        raise UsageError(f"--tissue-mm2: {words!r} is not a list of areas; give numbers above 0 separated by commas")
     return areas
 
 
