@@ -110,7 +110,7 @@ class CsvRow:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise self.error(f"{column} is {text!r}, which is no number (decimals are written with a point)")
+            raise self.error(f"{column} is {text!r}, which is not a number (write decimals with a point)")
         return value
 
     def size_um(self, column: str) -> float | None:

@@ -111,8 +111,8 @@ def check_values(path: Path, image: MaskImage, *, picked: bool) -> NDArray[np.ge
         )
     if not picked and len(present) > _FEWEST_SHADES and _has_grey_edges(image.values):
         raise AnnotationError(
-            f"{path.name}: holds {len(present)} values, most of them beside others as on a blurred edge (of resizing, "
-            "turning or JPEG), and each shade moves the outline; save it with 0 and 255 alone, or pick one by --value"
+            f"{path.name}: holds {len(present)} values, most of them at blurred edges (of resizing, turning or JPEG), "
+            "and each shade moves the outline; save it with only 0 and 255, or pick one value with --value"
         )
     return present
 

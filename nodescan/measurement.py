@@ -139,7 +139,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     measured = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
     if any(deposit.cut_off for deposit in deposits):
-        notes += ("tumour reaches the edge of the mask: it may go on outside, so that deposit is at least as large",)
+        notes += ("tumour reaches the edge of the mask and may go on outside, so that deposit is at least as large",)
     source = "user" if mpp is not None else "file"
     return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
 

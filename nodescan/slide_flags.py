@@ -20,22 +20,59 @@ from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamine
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import find_wholes
-from nodescan.imaging.quality import stain_flags
-from nodescan.imaging.tissue import excluded_flags
+from nodescan.imaging.quality import Stain, stain_of
+from nodescan.imaging.tissue import large_exclusions
 from nodescan.imaging.waists import find_waists
 from nodescan.interfaces import TilePredictor
 from nodescan.scan_settings import ScanSettings
 
 _MEASURE = "Measure under the microscope, or scan what is missing."
 
+_UNLIKE_HE = {
+    Stain.DARK_GROUND: "the background is dark, as in a fluorescence scan",
+    Stain.PALE: "the tissue is far too pale, as on a faded or hardly stained slide",
+    Stain.COLOURLESS: "the tissue is nearly colourless, as in a greyscale scan",
+    Stain.BROWN: "there is brown, as of an immunostain with DAB, brown ink, glue or pigment (haemosiderin, melanin)",
+    Stain.NO_EOSIN: "no eosin was found, as on a slide with a haematoxylin counterstain only",
+    Stain.NO_HAEMATOXYLIN: "no haematoxylin was found, as on a slide stained with eosin only",
+}
+
+_LEFT_OUT = {
+    "pen": "{area} mm2 of pen marks were left out. Whatever they hide was not examined, and tissue under paler ink may "
+    "not be judged well.",
+    "edge": "{area} mm2 along slide edges, coverslip edges or scratches were left out and not examined.",
+    "debris": "{area} mm2 of colourless material (dust, bubbles, smears) were left out and not examined.",
+    "small": "{area} mm2 of specks too small to count as tissue fragments were left out and not examined.",
+}
+
 
 def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
     """What the overview says: no tissue, areas left out, a stain that the network wasn't taught."""
     if not tissue.tissue.any():
         none = Flag("no_tissue", "No tissue was found, so nothing was examined. Check the overview and the slide.")
-        return (none, *excluded_flags(tissue, settings.tissue))
-    stain = stain_flags(overview.pixels, tissue, settings.quality)
-    return (*stain, *excluded_flags(tissue, settings.tissue), *_unread_flags(tissue), *_cut_flags(tissue))
+        return (none, *_excluded_flags(tissue, settings))
+    stain = stain_flags(overview, tissue, settings)
+    return (*stain, *_excluded_flags(tissue, settings), *_unread_flags(tissue), *_cut_flags(tissue))
+
+
+def stain_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
+    """A flag where the stain isn't haematoxylin and eosin."""
+    stain = stain_of(overview.pixels, tissue, settings.quality)
+    if stain is Stain.HE:
+        return ()
+    text = (
+        f"The stain does not look like H&E: {_UNLIKE_HE[stain]}. The model was never taught this stain, so no class is "
+        "given. Read the slide under the microscope."
+    )
+    return (Flag("not_he", text),)
+
+
+def _excluded_flags(tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
+    """One flag for each reason that left out an area worth a look."""
+    return tuple(
+        Flag(f"tissue_excluded_{reason}", _LEFT_OUT[reason].format(area=f"{area_mm2:.1f}"))
+        for reason, area_mm2 in large_exclusions(tissue, settings.tissue)
+    )
 
 
 def _unread_flags(tissue: TissueMask) -> tuple[Flag, ...]:

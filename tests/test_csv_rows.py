@@ -84,7 +84,7 @@ def test_what_spreadsheets_write_where_the_comma_is_for_decimals_is_read(tmp_pat
     assert (row.text("slide_id"), row.text("label"), row.number("size_um")) == ("a,b", "ä", 2000.5)
     path.write_bytes(content.replace(b".5", b",5") if b";" in content else content.replace(b".\0", b",\0"))
     (row,) = read_table(path, columns=COLUMNS, required=("slide_id",))
-    with pytest.raises(UsageError, match="size_um is '2000,5', which is no number"):
+    with pytest.raises(UsageError, match="size_um is '2000,5', which is not a number"):
         row.number("size_um")
 
 
@@ -141,9 +141,9 @@ def test_sizes_in_um_are_taken(tmp_path: Path, cell: str, size: float | None) ->
         ("4.99", "is it in mm?"),
         ("50001", "longer than any lymph node"),
         ("-3", "is it in mm?"),
-        ("nan", "is no number"),
-        ("1_000", "is no number"),
-        ('"1,5"', "decimals are written with a point"),
+        ("nan", "is not a number"),
+        ("1_000", "is not a number"),
+        ('"1,5"', "write decimals with a point"),
     ],
 )
 def test_sizes_in_another_unit_are_refused(tmp_path: Path, cell: str, message: str) -> None:

@@ -293,7 +293,7 @@ def test_a_mask_with_blurred_edges_is_refused_and_labels_that_touch_are_not(tmp_
         lossy.save(tmp_path / "a.png")
     Image.fromarray(mask).rotate(13, resample=Image.Resampling.BICUBIC).save(tmp_path / "b.png")
     for name in ("a.png", "b.png"):
-        with pytest.raises(AnnotationError, match=r"as on a blurred edge .*; save it with 0 and 255 alone"):
+        with pytest.raises(AnnotationError, match=r"at blurred edges .*; save it with only 0 and 255"):
             measured(tmp_path / name)
         assert measured(tmp_path / name, value=255).deposits
     labels = np.where(mask > 0, 1 + np.arange(400)[None, :] // 20 + np.zeros((300, 1)), 0).astype(np.uint8)

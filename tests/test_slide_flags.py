@@ -7,16 +7,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan import slide_flags
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
-from nodescan.domain.maps import NotExamined, ProbabilityMap, TissueMask
+from nodescan.domain.maps import NotExamined, Picture, ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination
+from nodescan.imaging.quality import Stain
 from nodescan.imaging.segmentation import find_deposits
-from nodescan.slide_flags import CutOff, edge_and_glass_flags, examination_flags, less_sure, pattern_flags
+from nodescan.slide_flags import (
+    CutOff,
+    edge_and_glass_flags,
+    examination_flags,
+    less_sure,
+    pattern_flags,
+    stain_flags,
+    tissue_flags,
+)
 from tests.fakes import ColourPredictor
 from tests.imaging.planted import CELL_UM, PLAIN, coverage, disc, either
 from tests.reports.factory import ITC, MACRO, MICRO
@@ -50,6 +60,32 @@ def test_tissue_that_was_not_examined_is_told_with_its_share(reason: NotExamined
         left_out = (np.arange(40_000) < cells).reshape(answers.shape)
         (flag,) = examination_flags(replace(whole, reasons=left_out * np.uint8(reason)))
         assert (flag.code, flag.message.split(" % of the tissue ")[0]) == (code, share)
+
+
+def test_each_stain_that_is_not_h_and_e_is_flagged_in_words_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H&E itself is not flagged."""
+    overview = Picture(np.full((8, 8, 3), 245, np.uint8), 0.0, 0.0, SPACING)
+    tissue, settings = TissueMask(np.ones((8, 8), np.bool_), SPACING), load_config().settings
+    said: dict[Stain, tuple[str, ...]] = {}
+    for stain in Stain:
+        monkeypatch.setattr(slide_flags, "stain_of", lambda *_, found=stain: found)
+        said[stain] = tuple(flag.message for flag in stain_flags(overview, tissue, settings) if flag.code == "not_he")
+    assert said.pop(Stain.HE) == ()
+    assert [len(messages) for messages in said.values()] == [1] * len(said)
+    assert len(set(said.values())) == len(said)
+    assert all(word in said[Stain.BROWN][0] for word in ("DAB", "ink", "glue", "pigment"))
+
+
+@pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])
+def test_an_area_that_was_left_out_is_flagged_with_its_size(reason: str) -> None:
+    """0.6 mm2 of any kind is worth a look."""
+    area = np.zeros((100, 100), np.bool_)
+    area[:60] = True
+    tissue = TissueMask(np.zeros_like(area), Spacing.square(10.0), ((reason, area),))
+    overview = Picture(np.full((100, 100, 3), 245, np.uint8), 0.0, 0.0, tissue.spacing)
+    none, left_out = tissue_flags(overview, tissue, load_config().settings)
+    assert (none.code, left_out.code) == ("no_tissue", f"tissue_excluded_{reason}")
+    assert left_out.message.startswith("0.6 mm2 ")
 
 
 def test_deposits_that_are_cut_off_are_less_sure_whatever_cut_them() -> None:

@@ -15,8 +15,8 @@ from training.manifest import DataSlide
 from training.sound_slides import check_sum, open_measured, sound_slide
 
 _TAUGHT_FROM = (
-    "these slides are of split train: a model that learned from them finds more on them than on others, so that "
-    'thresholds and "±" come out too good; tune on slides that it never saw'
+    "these slides belong to split train: a model trained on them finds more on them than on other slides, so "
+    'thresholds and "±" come out too good; tune on slides that the model never saw'
 )
 
 

@@ -49,7 +49,7 @@ def steps_of(checkpoint: Path) -> tuple[int, int | None]:
     """
     with _content(checkpoint) as content:
         if "global_step" not in content:
-            raise UsageError(f"{checkpoint}: holds weights, no run to go on with; start from it: --model.init_from")
+            raise UsageError(f"{checkpoint}: holds only weights, not a run to resume; start from it: --model.init_from")
         planned = content.get(STEPS)
         return int(content["global_step"]), None if planned is None else int(planned)
 

@@ -264,7 +264,7 @@ def _progress_in_words(checkpoint: Path) -> str:
     done, planned = steps_of(checkpoint)
     if planned is None:
         return f"step {done}"
-    over = "; that run is over: leave --ckpt_path out to start anew" if done >= planned else ""
+    over = "; that run is complete: leave out --ckpt_path to start a new one" if done >= planned else ""
     return f"step {done} of {planned}{over}"
 
 
@@ -289,7 +289,7 @@ def _met_by_worker(kind: str, text: str) -> NodescanError:
 def _how_to_go_on(trainer: lightning.Trainer) -> str:
     """What can be done after the run broke: whether there is a checkpoint to go on from."""
     there = _checkpoints_left(trainer)
-    return f"go on with --ckpt_path {quote(str(there[0]))}" if there else "start again, no checkpoint was written yet"
+    return f"resume with --ckpt_path {quote(str(there[0]))}" if there else "start again, no checkpoint was written yet"
 
 
 def _with_less_at_once(trainer: lightning.Trainer) -> str:
@@ -298,7 +298,7 @@ def _with_less_at_once(trainer: lightning.Trainer) -> str:
     if not there:
         return "show it less at once (plan.patches, plan.tiles), then start again, no checkpoint was written yet"
     anew = f"with fewer plan.patches start from its weights, --model.init_from {quote(str(there[0]))}"
-    return f"with fewer plan.tiles {_how_to_go_on(trainer)}; {anew}"
+    return f"use fewer plan.tiles and {_how_to_go_on(trainer)}; {anew}"
 
 
 def _checkpoints_left(trainer: lightning.Trainer) -> list[Path]:

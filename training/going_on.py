@@ -30,7 +30,7 @@ def last_checkpoint(folder: Path) -> Path:
     """
     found = [path for path in folder.rglob("last*.ckpt") if _LASTS.fullmatch(path.name) and path.exists()]
     if not found:
-        raise UsageError(f"{folder}: no {LAST} below it to go on from; leave --ckpt_path out to start anew")
+        raise UsageError(f"{folder}: no {LAST} below it to resume from; leave out --ckpt_path to start a new run")
     newest = max(found, key=written_ns)
     beside = [path for path in found if path.parent == newest.parent]
     return newest if len(beside) == 1 else max(beside, key=lambda path: (steps_of(path)[0], written_ns(path)))
@@ -66,7 +66,7 @@ def _check_same(path: Path, name: str, asked: object, stored: object) -> None:
     """Raise UsageError where a number isn't the one stored; where either isn't told there is nothing to compare."""
     if isinstance(asked, int | float) and isinstance(stored, int | float) and float(asked) != float(stored):
         raise UsageError(
-            f"--{name} is {asked:g}, but the run of {path} goes on with {stored:g}; leave it out, or start from its "
+            f"--{name} is {asked:g}, but the run of {path} resumes with {stored:g}; leave it out, or start from its "
             "weights: --model.init_from instead of --ckpt_path"
         )
 

@@ -169,7 +169,7 @@ def _precision(slide: "SlideRef", model: str | None, device: str, *, tell: Calla
         )
         for one in found
     ]
-    rows = rows or [("float32", "is all that this device answers this model in")]
+    rows = rows or [("float32", "the only precision in which this device runs this model")]
     return _show({"differences": [asdict(one) for one in found]}, rows, as_json=as_json)
 
 
@@ -183,14 +183,18 @@ def _rows(speed: "Speed") -> list[tuple[str, str]]:
         ("network", f"{speed.network_mpx_s:.1f} Mpx/s"),
         ("network pass", f"{speed.end_to_end_mpx_s:.1f} Mpx/s of tissue, with reading and guard"),
         ("useful share", f"{speed.useful_share:.0%} of the pixels fed to the network are tissue"),
-        ("efficiency", f"{speed.efficiency:.0%} of what decode and network allow together"),
+        ("efficiency", f"{speed.efficiency:.0%} of what decoding and the network together allow"),
         ("answered in", speed.answered),
-        ("guard", f"{speed.guard_s:.2f} s, when all tiles were answered; {speed.first_pass_efficiency:.0%} up to then"),
+        (
+            "guard",
+            f"{speed.guard_s:.2f} s after all tiles were answered; "
+            f"efficiency before that {speed.first_pass_efficiency:.0%}",
+        ),
     ]
     if speed.limits is not None:
         each, best = speed.limits.gflop_per_mpx, speed.limits.matrix_gflop_s
         reached = each * speed.network_mpx_s
-        rows.append(("network's work", f"{each:.1f} GFLOP for each Mpx"))
+        rows.append(("network's work", f"{each:.1f} GFLOP per Mpx"))
         how = f" (reckoned: {speed.limits.reckoned})" if speed.limits.reckoned else ""
         rows.append(
             ("arithmetic", f"{reached:.0f} GFLOP/s, {reached / best:.0%} of a large matrix product's {best:.0f}{how}")
@@ -202,7 +206,7 @@ def _rows(speed: "Speed") -> list[tuple[str, str]]:
 
 def _command_rows(run: "ScanRun") -> list[tuple[str, str]]:
     return [
-        ("first tile", f"{run.first_tile_s:.2f} s after `nodescan run` was started"),
+        ("first tile", f"{run.first_tile_s:.2f} s after the start of `nodescan run`"),
         ("whole command", f"{run.seconds:.1f} s"),
         ("after network", f"{max(slide.after_network_s for slide in run.slides):.2f} s to stitch, measure and write"),
         ("peak memory", f"{run.peak_rss_bytes / 1e9:.2f} GB, summed over processes"),
@@ -235,7 +239,7 @@ def _areas(words: str) -> tuple[float, ...]:
     except ValueError:
         areas = ()
     if not areas or not all(0 < area < float("inf") for area in areas):
-        raise UsageError(f"--tissue-mm2: {words!r} is no list of areas; give numbers above 0 separated by commas")
+        raise UsageError(f"--tissue-mm2: {words!r} is not a list of areas; give numbers above 0 separated by commas")
     return areas
 
 

@@ -40,7 +40,7 @@ def manifest(folder: Folder = None, template: Template = False, to: To = None) -
     if template == (folder is not None):
         raise UsageError("manifest: name the folder whose slides to list, or give --template, one of the two")
     if to is not None and to.exists():
-        raise UsageError(f"{to}: is there already; choose another name, or move it away first")
+        raise UsageError(f"{to}: already exists; choose another name, or move it away first")
     rows = [EXAMPLE] if folder is None else _draft(folder, Path() if to is None else to.parent)
     text = _csv_text(rows)
     if to is None:

@@ -42,7 +42,7 @@ def phantom(out: Out, diameters: Diameters, spacing: PixelSize = 0.25, seed: See
 
     for path in (out, truth_file(out)):
         if path.exists():
-            raise UsageError(f"{path}: is there already; choose another name, or remove it first")
+            raise UsageError(f"{path}: already exists; choose another name, or remove it first")
     plan = plan_phantom(planted, spacing_um=positive(spacing, "--spacing"), seed=seed)
     print_phantom(make_phantom(out, plan), out)
     return COMPLETE

@@ -265,5 +265,5 @@ class Staged:
         if not any(section.readable for section in self.specimen.sections):
             return f"{UNDETERMINED} (no slide has a result that counts)"
         if self.lowest is not None:
-            return f"{UNDETERMINED} (no tumour found, but {self.n_unread} of {self.n_nodes} nodes not read whole)"
+            return f"{UNDETERMINED} (no tumour found, but {self.n_unread} of {self.n_nodes} nodes not fully read)"
         return f"{UNDETERMINED} (more positive nodes than the table {self.table.name} knows)"

@@ -12,7 +12,7 @@ MicronsPerPixel = NewType("MicronsPerPixel", float)
 def plain_number(text: str) -> float:
     """The number that was written. Raises ValueError for what is none, 1_5 too, which Python takes for 15."""
     if "_" in text:
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return float(text)
 
 

@@ -101,8 +101,8 @@ def compare(
     missing += [by_key[key].slide_id for key in known if _without_result(by_key[key], reference)]
     if mode is FrocMode.OFFICIAL and missing and not as_submitted:
         raise UsageError(
-            f"no detections of {how_many(len(missing), 'slide')} of the reference, and to leave slides out would raise "
-            f"the score: {_few(missing)}; run them, or add --as-submitted to score what there is"
+            f"there are no detections for {how_many(len(missing), 'slide')} of the reference, and leaving slides out "
+            f"would raise the score: {_few(missing)}; run them, or add --as-submitted to score only the others"
         )
     _refuse_strangers(known, reference)
     made = made_alike([by_key[key] for key in known])
@@ -145,9 +145,9 @@ def _assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missi
     if not assumed:
         return reference
     note = (
-        f"not taken for normal: {how_many(len(assumed), 'slide')} without a mask or outline ({_few(assumed)}), because "
-        f"{_few(missing)} of the reference has no result of that name; run what is missing, name masks as the reports' "
-        "folders are named, or list every slide in a CSV beside the masks"
+        f"not assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline ({_few(assumed)}), because "
+        f"{_few(missing)} of the reference has no result under that name; run what is missing, give masks the names of "
+        "the reports' folders, or list every slide in a CSV beside the masks"
     )
     return replace(reference, unlisted_is_normal=False, notes=(*reference.notes, note))
 
@@ -261,7 +261,8 @@ def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
     if any(file is not None and file.kind_of_file == "mask" for file in lesions):
         notes.append(
             f"sizes of masks at level 5 are about {CORNER_BIAS_PX} px ({CORNER_BIAS_PX * LEVEL_PX:.0f} of level 0) too "
-            "long, measured from corner to corner, and the bias of size holds that; outlines are free of it"
+            "long, because they are measured from corner to corner; the bias of size includes this error, "
+            "which outlines avoid"
         )
     return notes
 
@@ -274,8 +275,8 @@ def _itc_notes(slides: list[SlideOutcome], mode: FrocMode) -> list[str]:
             return []
         above_px = MASK_ITC_PX * LEVEL_PX
         return [
-            f"of masks, lesions up to {above_px:.0f} px of level 0 above 200 um may count as isolated tumour cells and "
-            "be left out of the lesion task; outlines are free of it"
+            f"on masks, lesions that exceed 200 um by up to {above_px:.0f} px of level 0 may count as isolated tumour "
+            "cells and be left out of the lesion task; outlines avoid this"
         ]
     coarse = {
         outcome.reference.slide_id: float(outcome.report.info.spacing.mean)
@@ -287,8 +288,8 @@ def _itc_notes(slides: list[SlideOutcome], mode: FrocMode) -> list[str]:
         return []
     longest_um = official_itc_um(max(coarse.values()))
     return [
-        f"the organisers' script takes every slide for one of {OFFICIAL_SPACING_UM} um/px: of coarser ones lesions up "
-        f"to about {longest_um:.0f} um count as isolated tumour cells and are left out: {_few(list(coarse))}"
+        f"the organisers' script assumes {OFFICIAL_SPACING_UM} um/px for every slide; on coarser slides, lesions up to "
+        f"about {longest_um:.0f} um count as isolated tumour cells and are left out: {_few(list(coarse))}"
     ]
 
 
@@ -302,11 +303,11 @@ def _notes(
     notes: list[str] = []
     assumed = sorted(slide.slide_id for key, slide in known.items() if key not in reference.slides)
     if assumed:
-        notes.append(f"taken for normal: {how_many(len(assumed), 'slide')} without a mask or outline: {_few(assumed)}")
+        notes.append(f"assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline: {_few(assumed)}")
     unknown_spacing = any(subject.report is None for subject in by_key.values())
     if mode is FrocMode.EVERY_SLIDE and reference.has_lesions and unknown_spacing and mpp_um is None:
-        used = f"{OFFICIAL_SPACING_UM} um/px was used for lesions, give another with --mpp"
-        notes.append(f"no pixel size is known; {used}")
+        used = f"{OFFICIAL_SPACING_UM} um/px was used for lesions; give another with --mpp"
+        notes.append(f"no pixel size is known, so {used}")
     return notes
 
 

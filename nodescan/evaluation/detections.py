@@ -90,7 +90,7 @@ def write_challenge_files(detections: Iterable[tuple[str, DetectionList]], folde
     for path, content in files.items():
         with output_errors(path), suppress(FileNotFoundError):
             if path.read_bytes() != content:
-                raise UsageError(f"{path}: is there and holds something else; move it away, or name another folder")
+                raise UsageError(f"{path}: exists and holds something else; move it away, or name another folder")
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     for path, content in files.items():

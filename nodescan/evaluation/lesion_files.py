@@ -179,7 +179,7 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
             with Image.open(path, formats=MASK_FORMATS) as image:
                 if image.width * image.height > MOST_MASK_PIXELS:
                     raise AnnotationError(
-                        f"{path.name}: {image.width} x {image.height} px is no mask at level 5 (a pixel for "
+                        f"{path.name}: {image.width} x {image.height} px is not a mask at level 5 (a pixel for "
                         f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
                     )
                 check_stored(path, image)

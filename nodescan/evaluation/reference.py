@@ -184,8 +184,9 @@ def _read_folder(folder: Path) -> Reference:
     in_doubt = [path.name for path in unread if _may_show_lesions(path)]
     if all_tumour and in_doubt:
         notes.append(
-            f"no slide is taken for normal for want of a mask or outline, as {few(in_doubt, 5)} may show its tumour; "
-            "name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the masks"
+            f"slides without a mask or outline are not assumed normal, because {few(in_doubt, 5)} may show the tumour "
+            "of one; name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the "
+            "masks"
         )
     return Reference(folder.name, slides, unlisted_is_normal=all_tumour and not in_doubt, notes=tuple(notes))
 

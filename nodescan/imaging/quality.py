@@ -1,11 +1,11 @@
 """Says where tissue is too blurred to be judged, and whether a slide is stained with haematoxylin and eosin at all."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components
@@ -45,7 +45,18 @@ _LIMITS = {
     "min_colour_ratio": (0, 3),
     "min_coloured_fraction": (0, 1),
 }
-_BROWN = "there is brown, as of an immunostain with DAB, brown ink, glue or pigment (haemosiderin, melanin)"
+
+
+class Stain(Enum):
+    """What a slide's stain looks like: H&E, or the first thing that is unlike it."""
+
+    HE = auto()
+    DARK_GROUND = auto()
+    PALE = auto()
+    COLOURLESS = auto()
+    BROWN = auto()
+    NO_EOSIN = auto()
+    NO_HAEMATOXYLIN = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +165,8 @@ def without_specks(blurred: NDArray[np.bool_], wanted: NDArray[np.bool_], spacin
     return areas if specks <= most else there
 
 
-def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> tuple[Flag, ...]:
-    """A `not_he` flag where the slide's stain isn't haematoxylin and eosin; () where it is, or too little is seen.
+def stain_of(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> Stain:
+    """What the slide is stained with; H&E also where too little is seen to tell.
 
     overview : uint8 (H, W, 3) RGB, the pixels `mask` was found on. Densities are taken over the slide's own glass:
     over white, a warm tint of it would pass for brown. Ink counts only where there is more of it than of tissue, and
@@ -163,7 +174,7 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
     glue and brown pens do, is left out where there is enough beside it.
     """
     if _dark_ground(overview, mask.unscanned):
-        return (_not_he("the background is dark, as in a fluorescence scan"),)
+        return Stain.DARK_GROUND
     tissue = mask.tissue if mask.unseen is None else mask.tissue & ~mask.unseen  # white, whatever is there
     ink = np.zeros_like(tissue)
     for area in (mask.hidden, *(area for reason, area in mask.excluded if reason == "pen")):
@@ -172,46 +183,46 @@ def stain_flags(overview: NDArray[np.uint8], mask: TissueMask, settings: Quality
     said = _unlike_he(overview, tissue, mask, settings)
     if said is None and np.count_nonzero(ink) > np.count_nonzero(tissue):
         said = _unlike_he(overview, tissue | ink, mask, settings)
-    if said == _BROWN:
+    if said is Stain.BROWN:
         beside = _unlike_he(overview, tissue & ~_brown_alone(overview, mask, settings), mask, settings)
         said = said if beside is None else beside
-    return (_not_he(said),) if said else ()
+    return said or Stain.HE
 
 
 def _unlike_he(
     overview: NDArray[np.uint8], judged: NDArray[np.bool_], mask: TissueMask, settings: QualitySettings
-) -> str | None:
-    """What is unlike H&E in the pixels judged, bool (H, W); "" for nothing, None where they are too few."""
+) -> Stain | None:
+    """What the pixels judged, bool (H, W), are stained with; None where they are too few to tell."""
     pixels = overview[judged]
     step = -(-len(pixels) // _MOST_JUDGED) or 1
     density = optical_density(pixels[::step].T, mask.glass or _WHITE)
     mean = density.mean(axis=0)
     least_px = settings.min_stained_mm2 * 1e6 / (step * mask.spacing.pixel_area_um2)
     if mean.size and mean.size >= least_px and (mean >= settings.min_dark_density).mean() < settings.min_dark_share:
-        return "the tissue is far too pale, as on a faded or hardly stained slide"
+        return Stain.PALE
     density = density[:, mean >= settings.min_stain_density]
     if density.shape[1] < least_px:
         return None
     return _unlike_both(density, settings)
 
 
-def _unlike_both(density: NDArray[np.float32], settings: QualitySettings) -> str:
-    """What is unlike haematoxylin with eosin in stained pixels, density : float32 (3, n); "" for nothing."""
+def _unlike_both(density: NDArray[np.float32], settings: QualitySettings) -> Stain:
+    """What stained pixels are stained with. density : float32 (3, n)."""
     red, green, _ = density
     coloured = _is_coloured(density, settings)
     reasons = (
-        (coloured.mean() < settings.min_coloured_fraction, "the tissue is nearly colourless, as in a greyscale scan"),
-        ((coloured & _is_brown(density, settings)).mean() > settings.max_brown_fraction, _BROWN),
+        (coloured.mean() < settings.min_coloured_fraction, Stain.COLOURLESS),
+        ((coloured & _is_brown(density, settings)).mean() > settings.max_brown_fraction, Stain.BROWN),
         (
             (red <= settings.eosin_red_per_green * green).mean() < settings.min_eosin_fraction,
-            "no eosin was found, as on a slide with a haematoxylin counterstain only",
+            Stain.NO_EOSIN,
         ),
         (
             (red >= settings.haematoxylin_red_per_green * green).mean() < settings.min_haematoxylin_fraction,
-            "no haematoxylin was found, as on a slide stained with eosin only",
+            Stain.NO_HAEMATOXYLIN,
         ),
     )
-    return next((reason for is_so, reason in reasons if is_so), "")
+    return next((reason for is_so, reason in reasons if is_so), Stain.HE)
 
 
 def _brown_alone(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> NDArray[np.bool_]:
@@ -246,11 +257,3 @@ def _dark_ground(overview: NDArray[np.uint8], unscanned: NDArray[np.bool_] | Non
 def _mean_square(steps: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32 (rows, lines, columns, samples) -> (rows, columns)."""
     return np.einsum("abcd,abcd->ac", steps, steps) / np.float32(steps.shape[1] * steps.shape[3])
-
-
-def _not_he(reason: str) -> Flag:
-    text = (
-        f"The stain does not look like H&E: {reason}. The model was never taught this stain, so no class is given. "
-        "Read the slide under the microscope."
-    )
-    return Flag("not_he", text)

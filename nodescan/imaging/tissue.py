@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components, picked, windows
@@ -39,14 +38,6 @@ _TISSUE_LIMITS = {
     "edge_width_um": (0, WIDEST_UM),
     "flag_area_mm2": (0, 100),
     "flag_piece_mm2": (0, 100),
-}
-
-_MESSAGES = {
-    "pen": "{area} mm2 of pen marks were left out. Whatever they hide was not examined, and tissue under paler ink may "
-    "not be judged well.",
-    "edge": "{area} mm2 along slide edges, coverslip edges or scratches were left out and not examined.",
-    "debris": "{area} mm2 of colourless material (dust, bubbles, smears) were left out and not examined.",
-    "small": "{area} mm2 of specks too small to count as tissue fragments were left out and not examined.",
 }
 
 
@@ -162,15 +153,15 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     )
 
 
-def excluded_flags(mask: TissueMask, settings: TissueSettings) -> tuple[Flag, ...]:
-    """One flag (tissue_excluded_<reason>) for each reason that left out more than settings.flag_area_mm2.
+def large_exclusions(mask: TissueMask, settings: TissueSettings) -> tuple[tuple[str, float], ...]:
+    """Each reason that left out more than settings.flag_area_mm2, with its area in mm2.
 
     For debris a single piece of more than settings.flag_piece_mm2 is enough: it may be tissue that took up no stain.
     """
     areas = ((reason, mask.excluded_area_um2(reason) / _UM2_PER_MM2, where) for reason, where in mask.excluded)
     pixel_mm2 = mask.spacing.pixel_area_um2 / _UM2_PER_MM2
     return tuple(
-        Flag(f"tissue_excluded_{reason}", _MESSAGES[reason].format(area=f"{area_mm2:.1f}"))
+        (reason, area_mm2)
         for reason, area_mm2, where in areas
         if area_mm2 > settings.flag_area_mm2
         or (

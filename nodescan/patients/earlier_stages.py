@@ -35,19 +35,20 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
     if aside is None:
         return ""
     if earlier is None:
-        return f"earlier stages: moved to {aside.name}, since their {PATIENTS_JSON} can't be read: they may be reviewed"
+        why = f"their {PATIENTS_JSON} can't be read, and they may be reviewed"
+        return f"earlier stages were moved to {aside.name}, because {why}"
     if not lost:
         return (
-            f"the stages by the table {before}: moved to {aside.name}, since those made now are by {mode}; "
-            f"nodescan stage --mode {before} makes them anew"
+            f"the stages by the table {before} were moved to {aside.name}, because this command stages by {mode}; "
+            f"nodescan stage --mode {before} makes them again"
         )
     if not given:
-        return f"the reviewed stages: moved to {aside.name}; for a review of these repeat nodescan stage --corrections"
+        return f"the reviewed stages were moved to {aside.name}; repeat nodescan stage --corrections to review these"
     slides = few(sorted({slide_id for slide_id, *_ in lost}), 5)
     return (
-        f"the stages of an earlier review: moved to {aside.name}, since not all of its corrections of {slides} were "
-        "given as they were then, or have an effect; all of them in one file, and all of its slides in the manifest, "
-        "make those stages anew"
+        f"the stages of an earlier review were moved to {aside.name}, because some of its corrections of {slides} were "
+        "not given unchanged, or have no effect now; to make those stages again, put all corrections into one file and "
+        "all slides of the review into the manifest"
     )
 
 

@@ -134,12 +134,12 @@ def largest_words(report: SlideReport) -> str:
 
 
 def outline_words(model: ModelIdentity) -> str:
-    """Where outlines are drawn, e.g. "outlines at 0.70 of the map smoothed by 40 µm, where it reaches 0.875".
+    """Where outlines are drawn, e.g. "outlines at 0.70 of the map smoothed by 40 µm; a deposit reaches 0.875".
 
     The heat map shows the map as the network answered, before it is smoothed.
     """
     smoothed = f" of the map smoothed by {model.smoothing_um:g} µm" if model.smoothing_um else ""
-    seed = "" if model.seed_threshold is None else f", where it reaches {model.seed_threshold:g}"
+    seed = "" if model.seed_threshold is None else f"; a deposit reaches {model.seed_threshold:g}"
     return f"outlines at {model.threshold:.2f}{smoothed}{seed}"
 
 

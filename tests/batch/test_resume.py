@@ -562,7 +562,7 @@ def test_a_submission_is_kept_beside_the_stages_of_a_run_again(place: Place) -> 
     assert [
         text
         for text in place.heard.notes
-        if text.startswith("the stages by the table camelyon17: moved to patients-before-1")
+        if text.startswith("the stages by the table camelyon17 were moved to patients-before-1")
     ]
     assert (place.out / "patients-before-1" / "camelyon17_submission.csv").read_bytes() == submission
     assert json.loads((place.out / "patients.json").read_bytes())["mode"] == "ajcc8"

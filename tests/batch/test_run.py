@@ -436,7 +436,7 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
     scan_manifest(table, refs, replace(given, scan=reviewed), viewer=told, kept={})
     (aside,) = out.glob("patients-before-*")
     assert "Dr A" in (aside / "patients.json").read_text()
-    assert [text for text in told.notes if "the reviewed stages: moved to patients-before-1" in text]
+    assert [text for text in told.notes if "the reviewed stages were moved to patients-before-1" in text]
     assert stages(out)["A"].startswith("pN1mi")
 
     def refuse(path: Path, target: Path) -> Path:

@@ -53,6 +53,6 @@ def test_manifest_filled_in_by_hand_is_not_overwritten(tmp_path: Path) -> None:
     """Its hours of work are worth more than a draft."""
     empty_files(tmp_path / "a.svs")
     (tmp_path / "m.csv").write_text("mine")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         manifest(str(tmp_path), to=tmp_path / "m.csv")
     assert (tmp_path / "m.csv").read_text() == "mine"

@@ -60,8 +60,8 @@ def test_the_maximum_over_sections_is_the_node_and_counts_once() -> None:
     ("sections", "expected"),
     [
         ((read(NONE), read(NONE)), "pN0(sn)"),
-        ((read(NONE), failed()), "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)"),
-        ((read(NONE), partly(None)), "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)"),
+        ((read(NONE), failed()), "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)"),
+        ((read(NONE), partly(None)), "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)"),
         ((failed(), failed()), "cannot be determined (no slide has a result that counts)"),
         ((read(ITC), failed()), "at least pN0(i+)(sn)"),
         ((read(NONE), partly(MICRO)), "at least pN1mi(sn)"),
@@ -187,7 +187,7 @@ def test_nodes_without_slides_are_told() -> None:
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (NONE, "cannot be determined (no tumour found, but 3 of 4 nodes not read whole)"),
+        (NONE, "cannot be determined (no tumour found, but 3 of 4 nodes not fully read)"),
         (MICRO, "at least pN1mi(sn)"),
         (MACRO, "at least pN1a(sn)"),
     ],

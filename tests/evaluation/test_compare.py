@@ -210,7 +210,7 @@ def test_official_score_from_masks_by_hand(tmp_path: Path) -> None:
     found = figures(comparison).lesion_task
     assert [value.value for value in found.sensitivities] == pytest.approx([1 / 3, *[2 / 3] * 5])
     assert found.score.value == pytest.approx((1 / 3 + 5 * 2 / 3) / 6)
-    assert "taken for normal: 1 slide without a mask or outline: Test_003" in comparison.notes
+    assert "assumed normal: 1 slide without a mask or outline: Test_003" in comparison.notes
 
 
 def test_every_camelyon17_stage_from_true_reports(shared: Path, tmp_path: Path) -> None:
@@ -304,7 +304,9 @@ def test_a_mask_of_another_level_is_refused_where_the_slide_is_known(tmp_path: P
         found = compared(run, masks)
         assert figures(found).lesion_task.score.value == 1.0
     assert any("sizes of masks at level 5 are about 1.2 px" in note for note in found.notes)
-    assert any("lesions up to 58 px of level 0 above 200 um may count as isolated" in note for note in found.notes)
+    assert any(
+        "lesions that exceed 200 um by up to 58 px of level 0 may count as isolated" in note for note in found.notes
+    )
 
 
 def test_points_off_the_mask_are_told(tmp_path: Path) -> None:

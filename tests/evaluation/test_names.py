@@ -62,7 +62,7 @@ def test_nothing_is_normal_while_a_slide_of_the_reference_has_no_result(tmp_path
     assert found.missing == ("x",)
     assert found.unknown == ("normal_1", "x-1a2b3c", "x-4d5e6f")
     assert any(
-        "not taken for normal: 3 slides without a mask or outline (normal_1, x-1a2b3c, x-4d5e6f), because x of" in note
+        "not assumed normal: 3 slides without a mask or outline (normal_1, x-1a2b3c, x-4d5e6f), because x of" in note
         for note in found.notes
     )
     content = evaluation_as_json(found, figures(found), reference="truth")
@@ -75,7 +75,7 @@ def test_what_is_scored_as_submitted_counts_as_the_organisers_count(tmp_path: Pa
     reference = read_reference(truths(tmp_path, "x", "B2"))
     found = compare(subjects, reference, FrocMode.OFFICIAL, as_submitted=True, mpp_um=None)
     assert kinds(found) == {"x": True, "B2": True, "normal_1": False}
-    assert "taken for normal: 1 slide without a mask or outline: normal_1" in found.notes
+    assert "assumed normal: 1 slide without a mask or outline: normal_1" in found.notes
 
 
 def test_what_counts_nowhere_is_not_normal_for_want_of_a_mask(tmp_path: Path) -> None:

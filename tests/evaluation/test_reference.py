@@ -140,7 +140,7 @@ def test_no_slide_is_normal_for_want_of_a_mask_while_a_file_is_not_read(tmp_path
     found = read_reference(tmp_path)
     assert (found.find("a").tumour, found.find("c")) == (True, None)
     assert found.notes[0].endswith(name)
-    assert found.notes[1].startswith("no slide is taken for normal")
+    assert found.notes[1].startswith("slides without a mask or outline are not assumed normal")
 
 
 def test_what_can_be_no_mask_leaves_slides_normal(tmp_path: Path) -> None:

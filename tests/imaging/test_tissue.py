@@ -9,7 +9,7 @@ from PIL import Image
 
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.imaging.tissue import excluded_flags, find_tissue
+from nodescan.imaging.tissue import find_tissue, large_exclusions
 from tests.imaging.views import DAB, TISSUE, absorb, disc, glass, nuclei_and_matrix, real_tissue
 
 SPACING = Spacing.square(8.0)
@@ -86,7 +86,7 @@ def test_empty_glass_holds_no_tissue(noise: float, colour: tuple[int, int, int])
     """An empty slide gives an empty mask and leaves nothing out worth a flag."""
     mask = find_tissue(glass(300, 320, colour=colour, noise=noise), SPACING, TISSUE)
     assert not mask.tissue.any()
-    assert excluded_flags(mask, TISSUE) == ()
+    assert large_exclusions(mask, TISSUE) == ()
 
 
 def test_coloured_noise_is_not_tissue() -> None:
@@ -130,7 +130,7 @@ def test_pen_marks_are_left_out_and_named(ink: tuple[int, int, int]) -> None:
     assert share(mask, node) == 1
     assert mask.excluded_area_um2("pen") >= stroke.sum() * 64
     assert mask.excluded_area_um2("pen") <= 1.15 * stroke.sum() * 64
-    assert [flag.code for flag in excluded_flags(mask, TISSUE)] == ["tissue_excluded_pen"]
+    assert [reason for reason, _ in large_exclusions(mask, TISSUE)] == ["pen"]
 
 
 @pytest.mark.parametrize("width", [40, 120, 240], ids=["0.3 mm", "1 mm", "2 mm"])
@@ -163,7 +163,7 @@ def test_a_node_that_runs_into_ink_is_told_however_small_the_mark(
     view = stained(glass(*shape), node)
     view[dot] = ink
     mask = find_tissue(view, SPACING, TISSUE)
-    assert excluded_flags(mask, TISSUE) == ()
+    assert large_exclusions(mask, TISSUE) == ()
     assert (mask.inked is not None) == meets
     if mask.inked is not None:
         assert not (mask.inked & mask.tissue).any()
@@ -314,11 +314,10 @@ def test_slide_edges_and_dust_are_left_out_by_reason() -> None:
     assert found["edge"][line].all()
     assert found["debris"][disc(shape, (300, 100), 37)].all()
     assert found["small"][speck].all()
-    assert [flag.code for flag in excluded_flags(mask, TISSUE)] == ["tissue_excluded_debris"]
+    assert [reason for reason, _ in large_exclusions(mask, TISSUE)] == ["debris"]
     larger = replace(TISSUE, flag_piece_mm2=0.5)
-    assert excluded_flags(mask, larger) == ()
-    (flag,) = excluded_flags(mask, replace(larger, flag_area_mm2=0.3))
-    assert flag.code == "tissue_excluded_debris"
+    assert large_exclusions(mask, larger) == ()
+    assert [reason for reason, _ in large_exclusions(mask, replace(larger, flag_area_mm2=0.3))] == ["debris"]
 
 
 @pytest.mark.parametrize("fill", [0, 255])
@@ -330,7 +329,7 @@ def test_padding_changes_nothing(fill: int) -> None:
     mask = find_tissue(padded, SPACING, TISSUE)
     np.testing.assert_array_equal(mask.tissue[80:-80, 80:-80], find_tissue(view, SPACING, TISSUE).tissue)
     assert mask.tissue.sum() == mask.tissue[80:-80, 80:-80].sum()
-    assert excluded_flags(mask, TISSUE) == ()
+    assert large_exclusions(mask, TISSUE) == ()
 
 
 def test_a_greyscale_scan_keeps_its_tissue() -> None:
@@ -358,11 +357,9 @@ def test_a_flag_starts_above_half_a_square_millimetre() -> None:
     spacing = Spacing.square(10.0)
     area[:50, :100] = True
     mask = TissueMask(np.zeros_like(area), spacing, (("pen", area),))
-    assert excluded_flags(mask, TISSUE) == ()
+    assert large_exclusions(mask, TISSUE) == ()
     area[199, 199] = True
-    (flag,) = excluded_flags(mask, TISSUE)
-    assert flag.code == "tissue_excluded_pen"
-    assert "0.5 mm2" in flag.message
+    assert large_exclusions(mask, TISSUE) == (("pen", pytest.approx(0.5001)),)
 
 
 def test_a_colourless_piece_is_told_above_a_tenth_of_a_square_millimetre() -> None:
@@ -374,12 +371,11 @@ def test_a_colourless_piece_is_told_above_a_tenth_of_a_square_millimetre() -> No
     dust[40::20, 10::20] = True
     apart = TissueMask(np.zeros(shape, bool), spacing, (("debris", dust),))
     assert apart.excluded_area_um2("debris") > 0.1e6
-    assert excluded_flags(apart, TISSUE) == ()
+    assert large_exclusions(apart, TISSUE) == ()
     piece[20, 0] = True
-    (flag,) = excluded_flags(replace(apart, excluded=(("debris", piece),)), TISSUE)
-    assert flag.code == "tissue_excluded_debris"
-    assert "0.1 mm2" in flag.message
-    assert excluded_flags(replace(apart, excluded=(("edge", piece), ("small", piece), ("pen", piece))), TISSUE) == ()
+    found = large_exclusions(replace(apart, excluded=(("debris", piece),)), TISSUE)
+    assert found == (("debris", pytest.approx(0.1001)),)
+    assert large_exclusions(replace(apart, excluded=(("edge", piece), ("small", piece), ("pen", piece))), TISSUE) == ()
 
 
 def test_a_grey_picture_array_is_refused() -> None:
@@ -409,7 +405,7 @@ def test_a_real_slide_is_found_as_the_eye_finds_it(shared: Path) -> None:
     assert 0.5 < mask.tissue.mean() < 0.7
     for corner in (np.s_[:60, :700], np.s_[1100:, :300], np.s_[1420:, :1100]):
         assert mask.tissue[corner].mean() < 0.01
-    assert excluded_flags(mask, TISSUE) == ()
+    assert large_exclusions(mask, TISSUE) == ()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.imaging.quality import stain_flags
+from nodescan.imaging.quality import Stain, stain_of
 from nodescan.imaging.tissue import find_tissue
 from nodescan.imaging.unscanned import gaps_and_cuts
 from tests.imaging.views import QUALITY, TISSUE, absorb, glass, nuclei_and_matrix
@@ -109,14 +109,14 @@ def test_a_dark_grey_scan_without_glass_is_no_padding() -> None:
     pixels[BLOCK] = np.random.default_rng(0).integers(10, 120, (200, 200, 3))
     mask = found(pixels)
     assert mask.unscanned is None
-    assert "fluorescence" in stain_flags(pixels, mask, QUALITY)[0].message
+    assert stain_of(pixels, mask, QUALITY) is Stain.DARK_GROUND
 
 
 def test_dark_grey_padding_is_no_ink_and_no_dark_ground() -> None:
     """More than half of the canvas was filled with it."""
     pixels = view(8, slice(100, SIDE), slice(0, SIDE))
     mask = found(pixels)
-    assert stain_flags(pixels, mask, QUALITY) == ()
+    assert stain_of(pixels, mask, QUALITY) is Stain.HE
     assert mask.excluded_area_um2("pen") == 0
 
 

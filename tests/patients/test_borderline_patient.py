@@ -94,8 +94,8 @@ def test_a_limit_is_reached_by_the_largest_deposit_or_by_a_deposit(tmp_path: Pat
     both = report("a", (1975.0, 1970.0))
     unsure = zip(both.deposits, (20.0, 45.0), strict=True)
     two = tuple(replace(one, diameter_uncertainty_um=Micrometers(um)) for one, um in unsure)
-    assert said(planted(1986.0), "one").startswith("The size of the largest deposit in the sections examined reaches")
-    assert said(replace(both, deposits=two), "two").startswith("The size of a deposit in the sections examined reaches")
+    assert said(planted(1986.0), "one").startswith("Within its uncertainty, the size of the largest deposit")
+    assert said(replace(both, deposits=two), "two").startswith("Within its uncertainty, the size of a deposit")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,8 @@ def test_a_limit_is_reached_by_the_largest_deposit_or_by_a_deposit(tmp_path: Pat
         (
             2010.0,
             2,
-            "but no higher category than pN1a is possible with 2 nodes; it may be lower because of the borderline size.",
+            "but no higher category than pN1a is possible with 2 nodes; "
+            "it may be lower because of the borderline size.",
         ),
     ],
 )

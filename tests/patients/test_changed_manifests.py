@@ -49,7 +49,7 @@ def test_a_correction_of_a_slide_that_is_in_no_patient_now_keeps_the_reviewed_st
     later = staged(run, "b,B,1", review=(ADDED,))
     assert [one.slide_id for one in later.unused] == ["neg1"]
     told = set_aside_before(later, folder)
-    assert told.startswith("the stages of an earlier review: moved to patients-before-1")
+    assert told.startswith("the stages of an earlier review were moved to patients-before-1")
     assert "its corrections of neg1" in told
     assert "pN1a" in (folder / "patients-before-1" / "patients.csv").read_text()
     write_staging(later, folder)

@@ -124,7 +124,7 @@ def test_a_correction_that_a_later_review_does_not_repeat_is_kept(first: str, se
     folder = tmp_path / "out"
     write_staging(staged(tmp_path, first), folder)
     told = set_aside_before(staged(tmp_path, second), folder)
-    assert "moved to patients-before-1, since not all of its corrections of a2 were given as they were then" in told
+    assert "moved to patients-before-1, because some of its corrections of a2 were not given unchanged" in told
     assert "Dr A" in (folder / "patients-before-1" / "patients" / "A.html").read_text(encoding="utf-8")
 
 
@@ -143,7 +143,7 @@ def test_corrections_without_effect_are_kept_too(tmp_path: Path) -> None:
     stages = json.loads((folder / "patients.json").read_bytes())
     correction = {"slide_id": "x", "deposit_id": 1, "action": "reject", "by": "Dr A"}
     (folder / "patients.json").write_text(json.dumps({**stages, "corrections_of_no_patient": [correction]}))
-    assert "the reviewed stages: moved to patients-before-1" in set_aside_before(staged(tmp_path), folder)
+    assert "the reviewed stages were moved to patients-before-1" in set_aside_before(staged(tmp_path), folder)
 
 
 def test_stages_by_another_table_are_kept(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_stages_by_another_table_are_kept(tmp_path: Path) -> None:
     submission = (folder / "camelyon17_submission.csv").read_text()
     told = set_aside_before(ajcc8, folder)
     assert told == (
-        "the stages by the table camelyon17: moved to patients-before-1, since those made now are by ajcc8; "
-        "nodescan stage --mode camelyon17 makes them anew"
+        "the stages by the table camelyon17 were moved to patients-before-1, because this command stages by ajcc8; "
+        "nodescan stage --mode camelyon17 makes them again"
     )
     assert (folder / "patients-before-1" / "camelyon17_submission.csv").read_text() == submission
     write_staging(ajcc8, folder)

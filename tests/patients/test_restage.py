@@ -108,7 +108,7 @@ def test_failed_incomplete_and_missing_slides_make_the_patient_incomplete(tmp_pa
     found = staged(tmp_path, "b1,B,1", "b2,B,2", "c1,C,1", "c2,C,2", "gone,D,1")
     assert words(found) == {
         "B": "at least pN1a",
-        "C": "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)",
+        "C": "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)",
         "D": "cannot be determined (no slide has a result that counts)",
     }
     said = " ".join(note.message for result in found.patients for note in result.all_notes)
@@ -194,7 +194,7 @@ def test_nodes_that_the_he_slide_does_not_show_are_not_negative(tmp_path: Path) 
     """Three nodes on the cytokeratin slide, one on the H&E slide; where both show three, all were examined."""
     header = "slide_id,patient_id,node_id,nodes_on_slide,stain"
     (one,) = staged(tmp_path / "1", "a3,A,1,,", "stray,A,1,3,CK", header=header).patients
-    assert one.staged.words == "cannot be determined (no tumour found, but 2 of 3 nodes not read whole)"
+    assert one.staged.words == "cannot be determined (no tumour found, but 2 of 3 nodes not fully read)"
     assert one.staged.specimen.n_examined == 1
     examined = next(fact for fact in synoptic(one.staged) if fact.label.startswith("Total Number"))
     assert (examined.value, examined.note) == ("1", "2 more without a result that counts")
@@ -234,7 +234,7 @@ def test_a_slide_of_another_stain_is_told_with_its_patient(tmp_path: Path) -> No
         ("A", "left"): ("pN0", ["Slide stray (CK) is not H&E, so it was left to the pathologist."]),
         ("A", "right"): ("at least pN1mi", ["Slide c2 (DAB) is not H&E, so it was left to the pathologist."]),
         ("B", ""): (
-            "cannot be determined (no tumour found, but 1 of 2 nodes not read whole)",
+            "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)",
             ["Slide b1 (IHC) is not H&E, so it was left to the pathologist."],
         ),
     }
@@ -458,7 +458,7 @@ def test_what_the_headline_says_isn_t_said_again_below(tmp_path: Path) -> None:
     found = staged_by(folder, NODES, "f,A,1", "n,A,2")
     assert answer(found.patients[0].staged) == "This is not a negative result."
     (page,) = (path.read_text() for path in write_staging(found, tmp_path / "out"))
-    assert "no tumour found, but 1 of 2 nodes not read whole" in page
+    assert "no tumour found, but 1 of 2 nodes not fully read" in page
     assert '<th scope="row">Regional Lymph Node Status</th>' in page
 
 

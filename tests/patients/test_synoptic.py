@@ -101,7 +101,7 @@ def test_a_negative_patient_and_one_without_nodes() -> None:
     ("removed", "said"),
     [
         (2, "All regional lymph nodes negative for tumor (in the sections examined; nodes examined: 2 of 2)"),
-        (4, "cannot be determined (2 of 4 nodes not read whole)"),
+        (4, "cannot be determined (2 of 4 nodes not fully read)"),
     ],
 )
 def test_negative_says_of_how_many_nodes(removed: int, said: str) -> None:

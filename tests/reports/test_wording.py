@@ -413,7 +413,7 @@ def test_where_outlines_are_drawn_is_said_whole() -> None:
     assert "(outlines at 0.42)" in render(found)
     model = replace(found.report.model, threshold=0.7, smoothing_um=40.0, seed_threshold=0.875)
     known = replace(found, report=replace(found.report, model=model))
-    assert "(outlines at 0.70 of the map smoothed by 40 µm, where it reaches 0.875)" in render(known)
+    assert "(outlines at 0.70 of the map smoothed by 40 µm; a deposit reaches 0.875)" in render(known)
     faint = replace(VARIANTS["negative"]().report, model=model)
     assert "(score 0.21; a deposit reaches 0.875)" in sentences.look_first(faint)[-2]
     assert "reaches" not in sentences.look_first(faint)[-1]

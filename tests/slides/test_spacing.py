@@ -130,8 +130,8 @@ def test_x_and_y_too_far_apart_are_not_settled_by_one_number():
             choose(0.5, 0.6, given=given)
         assert str(caught.value) == (
             "a.svs: the file states 0.5 x 0.6 um/px; x and y differ by more than a scanner's do, so no single number "
-            "fits both; fix the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, "
-            "and is right only if the pixels are square"
+            "fits both; fix the resolution in the file's tags or export the slide again; --mpp needs --override-mpp "
+            "here, and is right only if the pixels are square"
         )
     chosen = choose(0.5, 0.6, given=0.5, override=True)
     assert (chosen.spacing.x, chosen.spacing.y, chosen.source) == (0.5, 0.5, "user-override")

@@ -100,7 +100,7 @@ def test_precisions_go_by_their_short_names_too(finished: Path, precision: str) 
 
 def test_a_run_that_is_over_is_told_from_one_that_broke(tmp_path: Path) -> None:
     """The newest checkpoint may be of an earlier run, which nobody meant."""
-    for steps, said in ((15, "step 15 of 16"), (16, "step 16 of 16; that run is over: leave --ckpt_path out")):
+    for steps, said in ((15, "step 15 of 16"), (16, "step 16 of 16; that run is complete: leave out --ckpt_path")):
         torch.save({"global_step": steps, STEPS: 16}, tmp_path / "last.ckpt")
         assert _progress_in_words(tmp_path / "last.ckpt").startswith(said)
 
@@ -154,7 +154,7 @@ def test_weights_without_a_run_cannot_be_gone_on_with(
     path = tmp_path / "mean.ckpt"
     average([str(last_checkpoint(finished.parent / "runs"))] * 2, path)
     line = said_of(["--config", str(finished), "--ckpt_path", str(path)], capsys)
-    assert line == f"error: {path}: holds weights, no run to go on with; start from it: --model.init_from"
+    assert line == f"error: {path}: holds only weights, not a run to resume; start from it: --model.init_from"
 
 
 def test_a_run_that_goes_on_remembers_its_best_checkpoint(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,7 +177,7 @@ def test_of_several_runs_the_newest_is_gone_on_with(tmp_path: Path) -> None:
 
 def test_where_there_is_no_last_nothing_starts_anew(config: Path) -> None:
     """A run that was to go on is never begun from scratch in silence."""
-    with pytest.raises(UsageError, match=r"runs: no last.ckpt below it to go on from; leave --ckpt_path out"):
+    with pytest.raises(UsageError, match=r"runs: no last.ckpt below it to resume from; leave out --ckpt_path"):
         fit(["fit", "--config", str(config), "--ckpt_path", "last"])
 
 
@@ -342,7 +342,7 @@ def test_a_loss_that_is_no_number_names_its_step_and_what_is_left(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint was"), (5, "go on with --ckpt_path /")])
+@pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint was"), (5, "resume with --ckpt_path /")])
 def test_a_run_that_is_stopped_says_how_to_go_on(
     config: Path, number: int, at: int, way_on: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -378,7 +378,7 @@ def test_weights_alone_are_validated_as_a_start(
     mean, last = tmp_path / "mean.ckpt", last_checkpoint(finished.parent)
     average([str(last), str(last)], mean)
     line = said_of(["--config", str(finished), "--ckpt_path", str(mean)], capsys, command="validate")
-    assert line == f"error: {mean}: holds weights, no run to go on with; start from it: --model.init_from"
+    assert line == f"error: {mean}: holds only weights, not a run to resume; start from it: --model.init_from"
     assert main(["validate", "--config", str(finished), "--model.init_from", str(mean)]) == 0
 
 
@@ -425,7 +425,7 @@ def test_what_a_full_gpu_advises_can_be_done(
         line = said_of(["--config", str(config)], capsys)
     last = last_checkpoint(tmp_path)
     assert line == (
-        f"error: the GPU's memory is full: with fewer plan.tiles go on with --ckpt_path {last}; with fewer "
+        f"error: the GPU's memory is full: use fewer plan.tiles and resume with --ckpt_path {last}; with fewer "
         f"plan.patches start from its weights, --model.init_from {last}"
     )
     words, plan = ["fit", "--config", str(config)], "--data.init_args.plan"
@@ -549,7 +549,7 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
     assert WholeCheckpoints().load_checkpoint(path) == {"global_step": 3}
 
 
-@pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint"), (2, "go on with --ckpt_path")])
+@pytest.mark.parametrize(("at", "way_on"), [(1, "start again, no checkpoint"), (2, "resume with --ckpt_path")])
 def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
     config: Path,
     tmp_path: Path,

@@ -37,7 +37,7 @@ def with_high_score(folder: Path, score: float = 2.0) -> None:
 @pytest.mark.parametrize(("name", "value"), [("learning_rate", "0.001"), ("weight_decay", "0.5")])
 def test_another_rate_than_the_checkpoints_is_refused(finished: Path, name: str, value: str) -> None:
     """The optimiser's state, with the schedule, would go on with its own and say nothing."""
-    said = rf"--model\.{name} is {value}, but the run of .* goes on with 0\.0\d+; .*init_from"
+    said = rf"--model\.{name} is {value}, but the run of .* resumes with 0\.0\d+; .*init_from"
     with pytest.raises(UsageError, match=said):
         fit(["fit", "--config", str(finished), "--ckpt_path", "last", f"--model.{name}", value])
 
@@ -48,7 +48,7 @@ def test_another_rate_of_a_named_optimiser_is_refused(finished: Path, tmp_path: 
     again = ["fit", *root, "--ckpt_path", "last", "--optimizer.lr"]
     fit(["fit", *root, "--optimizer.lr", "0.01"])
     assert fit([*again, "0.01"]).trainer.global_step == 8
-    with pytest.raises(UsageError, match=r"--optimizer\.lr is 0\.5, but the run of .* goes on with 0\.01"):
+    with pytest.raises(UsageError, match=r"--optimizer\.lr is 0\.5, but the run of .* resumes with 0\.01"):
         fit([*again, "0.5"])
 
 

@@ -179,7 +179,7 @@ def test_tuning_on_slides_that_were_learned_from_is_told(data_set: Path) -> None
     assert not said
     rows = [row for row in rows_of(data_set, "train") if row.exhaustive]
     annotated_slides(rows, data_set, tell=said.append)
-    assert len([line for line in said if "are of split train" in line and "too good" in line]) == 1
+    assert len([line for line in said if "belong to split train" in line and "too good" in line]) == 1
 
 
 def test_nothing_can_be_chosen_on_slides_of_one_kind_or_missing_ones(data_set: Path, tmp_path: Path) -> None:

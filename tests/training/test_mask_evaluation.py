@@ -204,7 +204,7 @@ def white_background() -> Image.Image:
         (Image.fromarray(UNSEEN), "is transparent in part"),
         (Image.fromarray(COLOURS), "is a colour image"),
         (white_background(), "its palette doesn't paint value 0 black"),
-        (grey(BLURRED), "holds .* as on a blurred edge"),
+        (grey(BLURRED), "holds .* at blurred edges"),
     ],
 )
 def test_a_mask_that_measure_refuses_is_refused(tmp_path: Path, mask: Image.Image, why: str) -> None:

@@ -228,7 +228,7 @@ class ClusterExecutor(SlideExecutor):
         if not others:
             raise error
         if new:
-            self._viewer.error(f"{error}; it gets no more slides, others go on")
+            self._viewer.error(f"{error}; it gets no more slides, but other workers continue")
 
     def _workers(self) -> dict[str, Any]:
         return workers_of(self._client, self._resources, self._cluster.stall_s)
