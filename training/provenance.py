@@ -29,7 +29,7 @@ def check_kept(card: ModelCard, folder: Path, *, part: str | None) -> None:
     part: what `tune --only` names; None: all is chosen anew. int8's ranges, say, measured under other colours, would be
     trusted by every scan.
     """
-    if part is not None and card.untuned in (Untuned.EDITED, Untuned.NOT_NOTED):
+    if part is not None and card.untuned is Untuned.EDITED:
         raise UsageError(
             f"{folder}: {card.untuned}, so what --only {part} keeps may not hold any more; "
             "put the card back as it was, or tune without --only"

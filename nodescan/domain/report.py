@@ -36,7 +36,6 @@ class Untuned(StrEnum):
     """Why it isn't known that a model finds deposits, in words."""
 
     NEVER = "not tuned, or failed on phantoms"
-    NOT_NOTED = "tuned by an earlier version, which didn't note what for"
     EDITED = "its card was edited since it was tuned"
 
 
@@ -47,7 +46,7 @@ class ModelIdentity:
     card_sha256: over all of its card that bears on a finding, "" for a network without a card. found_from_um: the
     greatest diameter from which on it found every planted deposit, round or thin, None where its card doesn't say, or
     says it of another card: no slide is complete then, see `tuned`; how large it is bears on no result. smoothing_um,
-    seed_threshold: how deposits come of its map, see DecisionRule; None in reports of earlier versions, and compared by
+    seed_threshold: how deposits come of its map, see DecisionRule; None for a network without a card, and compared by
     card_sha256. untuned: None where it is tuned, or nobody said why not.
     """
 

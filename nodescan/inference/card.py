@@ -143,8 +143,8 @@ class ModelCard(_Part):
     def untuned(self) -> Untuned | None:
         """Why this card doesn't say what its network finds: decision and found_from_um hold for what they were chosen
         for, and for nothing else. None: it says so."""
-        if self.tuned_sha256 is None:
-            return Untuned.NEVER if self.decision.found_from_um is None else Untuned.NOT_NOTED
+        if self.tuned_sha256 is None and self.decision.found_from_um is None:
+            return Untuned.NEVER
         if self.tuned_sha256 != self._tuning_sha256():
             return Untuned.EDITED
         return Untuned.NEVER if self.decision.found_from_um is None else None

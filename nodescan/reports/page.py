@@ -221,7 +221,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     if model is not None:
         facts.append(Fact("Model", model.name, f"{model.architecture}, threshold {model.threshold:g}"))
         facts.append(Fact("Weights sha256", model.weights_sha256))
-    if report.info is not None and report.info.reader:  # reports of earlier versions don't say
+    if report.info is not None:
         facts.append(Fact("Read by", report.info.reader, report.info.format))
     if report.provenance is not None:
         made = report.provenance

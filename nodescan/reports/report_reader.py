@@ -177,13 +177,9 @@ def as_stored(report: SlideReport, folder: Path) -> StoredReport:
 
 
 def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = None) -> StoredReport:
-    """What report_as_json wrote of a report. Raises ValueError and its kin on anything else.
-
-    Reports of earlier versions lack what is asked for by `get`, here and below.
-    """
+    """What report_as_json wrote of a report. Raises ValueError and its kin on anything else."""
     slide_id = text(content["slide_id"])
     flags = tuple(Flag(text(flag["code"]), text(flag["message"])) for flag in content["flags"])
-    cut_off = any(flag.code == "deposit_cut_off" for flag in flags)
     if not SAFE_NAME.fullmatch(slide_id):  # files and links are named after it
         raise ValueError(f"no slide is called {slide_id!r} by nodescan")
     if slide is not None and slide.slide_id != slide_id:
@@ -194,7 +190,7 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         status=Status(content["status"]),
         metastasis=known(content["metastasis"], CLASS_OF.__getitem__),
         at_least=bool(content["at_least"]),
-        deposits=tuple(_deposit(deposit, maybe_cut_off=cut_off) for deposit in content["deposits"]),
+        deposits=tuple(map(_deposit, content["deposits"])),
         tumour_probability=known(content["tumour_probability"], finite),
         tissue_area_mm2=known(content["tissue_area_mm2"], finite),
         examined_fraction=known(content["examined_fraction"], finite),
@@ -203,7 +199,7 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         analysis_spacing=known(content["analysis_spacing_um"], spacing),
         model=known(content["model"], _model),
         provenance=known(content["provenance"], _provenance),
-        unread_fraction=known(content.get("unread_fraction"), finite),
+        unread_fraction=known(content["unread_fraction"], finite),
     )
 
 
@@ -231,8 +227,8 @@ def _info(content: Mapping[str, Any]) -> SlideInfo:
     bounds = content["bounds_um"]
     left, top, width, height = (Micrometers(finite(bounds[side])) for side in ("left", "top", "width", "height"))
     return SlideInfo(
-        format=text(content.get("format", "")),
-        reader=text(content.get("reader", "")),
+        format=text(content["format"]),
+        reader=text(content["reader"]),
         width_px=whole(width_px),
         height_px=whole(height_px),
         spacing=spacing(content["spacing_um"]),
@@ -247,7 +243,7 @@ def _model(content: Mapping[str, Any]) -> ModelIdentity:
         architecture=text(content["architecture"]),
         weights_sha256=text(content["weights_sha256"]),
         threshold=finite(content["threshold"]),
-        card_sha256=text(content.get("card_sha256", "")),
+        card_sha256=text(content["card_sha256"]),
         found_from_um=known(content.get("found_from_um"), finite),
         smoothing_um=known(content.get("smoothing_um"), finite),
         seed_threshold=known(content.get("seed_threshold"), finite),
@@ -263,8 +259,8 @@ def _provenance(content: Mapping[str, Any]) -> Provenance:
         precision=text(content["precision"]),
         started=text(content["started"]),
         seconds=finite(content["seconds"]),
-        result_version=whole(content.get("result_version", 0)),
-        asked=known(content.get("asked"), _asked),
+        result_version=whole(content["result_version"]),
+        asked=known(content["asked"], _asked),
     )
 
 
@@ -279,11 +275,8 @@ def _asked(content: Mapping[str, Any]) -> Asked:
     )
 
 
-def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
-    """Where its slide was not judged it is written without a class, and has that of its size and its cells here.
-
-    maybe_cut_off: a flag says that deposits of the slide are; earlier versions don't say of each if it is.
-    """
+def _deposit(content: Mapping[str, Any]) -> Deposit:
+    """Where its slide was not judged it is written without a class, and has that of its size and its cells here."""
     start, end = content["endpoints_um"]
     found = known(content["class"], CLASS_OF.__getitem__)
     deposit = Deposit(
@@ -298,7 +291,7 @@ def _deposit(content: Mapping[str, Any], *, maybe_cut_off: bool) -> Deposit:
         probability_mean=known(content["probability_mean"], finite),
         probability_max=known(content["probability_max"], finite),
         cells=known(content["cell_count"], whole),
-        cells_uncertainty=known(content.get("cell_count_uncertainty"), whole),
-        cut_off=bool(content.get("cut_off", maybe_cut_off)),
+        cells_uncertainty=known(content["cell_count_uncertainty"], whole),
+        cut_off=bool(content["cut_off"]),
     )
     return deposit if found is not None else replace(deposit, metastasis=deposit.class_measured)

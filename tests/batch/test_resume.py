@@ -228,18 +228,6 @@ def test_a_report_of_another_file_of_that_name_is_not_replaced(place: Place) -> 
         place.run()
 
 
-def test_reports_that_do_not_say_where_their_slide_lay_are_taken_as_before(place: Place) -> None:
-    """As those of earlier versions: a change is told, and nothing is refused."""
-    for path in place.out.glob("*/report.json"):
-        content = json.loads(path.read_text())
-        del content["provenance"]["asked"]["slide_place"]
-        path.write_text(json.dumps(content))
-    assert place.run().kept == 2
-    _rewrite_a_byte(place)
-    place.run()
-    assert place.redone() == ["a: redone: the slide file changed since"]
-
-
 def test_other_settings_redo_every_slide(place: Place) -> None:
     """A value that differs counts; a comment does not."""
     text = default_config_path().read_text()

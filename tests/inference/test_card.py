@@ -141,10 +141,9 @@ def test_the_same_numbers_in_another_spelling_are_no_edit(tmp_path: Path) -> Non
 
 
 def test_a_card_says_why_it_is_not_tuned(tmp_path: Path) -> None:
-    """Tuned without a digest; never tuned; tuned, but no phantom found, which no later line can mend."""
+    """Its digest taken away; never tuned; tuned, but no phantom found, which no later line can mend."""
     card = load_card(_edited(tmp_path / "a", "tuned_sha256", None))
-    assert card.untuned is Untuned.NOT_NOTED
-    assert "an earlier version, which didn't note what for" in model_flags(card.identity())[0].message
+    assert card.untuned is Untuned.EDITED
     exported = card.model_copy(update={"decision": _with(card.decision, found_from_um=None)})
     failed = exported.as_tuned()
     for each in (exported, failed):

@@ -56,7 +56,7 @@ def test_the_schema_refuses_what_must_never_be_said(
 
 
 def test_a_models_detection_limit_is_told_and_read_back(tmp_path: Path, schema: Draft202012Validator) -> None:
-    """A report of a model that says none, as those of earlier versions, has no such key and is read back the same."""
+    """A report of a model that says none has no such key and is read back the same."""
     report = VARIANTS["negative"]().report
     for known in (
         report,
