@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -345,26 +345,37 @@ def test_a_service_sends_nobody_to_another_host(odd: Bucket) -> None:
     assert Odd.asked[-1] == "/new"
 
 
+def right_rest(start: int) -> tuple[HTTPStatus, int, str]:
+    """As a service answers that was asked for the slide's bytes from a place on."""
+    return HTTPStatus.PARTIAL_CONTENT, start, str(len(SLIDE))
+
+
 class Breaking(Quiet):
     """Breaks off its first answer with the slide's bytes in the middle; `after` it, the slide is another.
 
     tags: headers that say which version an object is, before and after. ranges: parts are sent. asked: where from.
+    rest: what a request from a place on gets: a status, the first byte that is sent, the whole size as it is stated.
     """
 
     tags: ClassVar[tuple[dict[str, str], dict[str, str]]] = ({}, {})
     ranges = True
     after = SLIDE
     asked: ClassVar[list[str]] = []
+    rest: ClassVar[Callable[[int], tuple[HTTPStatus, int, str]]] = staticmethod(right_rest)
 
     def do_HEAD(self) -> None:
         changed = int(bool(self.asked))
         content = (SLIDE, self.after)[changed] if self.path.endswith(ROW.key) else None
         start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.ranges else 0
-        ok = HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK
+        ok, whole = HTTPStatus.OK, str(len(content or b""))
+        if start:
+            ok, start, whole = type(self).rest(start)
         self.send_response(HTTPStatus.NOT_FOUND if content is None else ok)
         for name, value in self.tags[changed].items():
             self.send_header(name, value)
         body = (content or b"")[start:]
+        if ok == HTTPStatus.PARTIAL_CONTENT and whole:
+            self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{whole}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if content and self.command == "GET":
@@ -445,6 +456,29 @@ def test_a_service_that_sends_no_parts_is_read_from_the_beginning(
     download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
     assert (tmp_path / ROW.key).read_bytes() == SLIDE
     assert not list(tmp_path.rglob("*.part*"))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        lambda start: (HTTPStatus.PARTIAL_CONTENT, start - 4096, str(len(SLIDE))),
+        lambda start: (HTTPStatus.PARTIAL_CONTENT, start, str(len(SLIDE) + 1)),
+        lambda start: (HTTPStatus.PARTIAL_CONTENT, start, ""),
+        lambda start: (HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, len(SLIDE), ""),
+    ],
+)
+def test_a_part_is_joined_with_the_bytes_that_follow_it_alone(
+    breaking: Bucket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rest: Callable[[int], tuple[HTTPStatus, int, str]],
+) -> None:
+    """An answer that begins elsewhere, is of a file of another size, doesn't say or is none: the file is read anew."""
+    monkeypatch.setattr(Breaking, "tags", ({"ETag": '"v1"'},) * 2)
+    monkeypatch.setattr(Breaking, "rest", staticmethod(rest))
+    download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    assert Breaking.asked == ["", f"bytes={len(SLIDE) // 2}-", ""]
 
 
 def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
