@@ -4,6 +4,7 @@ import http.client
 import re
 import urllib.error
 import urllib.request
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
@@ -19,6 +20,8 @@ CAMELYON_BUCKET = "camelyon-dataset"
 TIMEOUT_S = 60.0
 _CHUNK = 1 << 20
 _LONGEST_TEXT = 64 << 20
+_MARKS = ((BOM_UTF8, "utf-8-sig"), (BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16"))
+"""What editors and shells of Windows put before a text, and how it is written then."""
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d{1,20})-\d+/(?P<size>\d+|\*)", re.IGNORECASE)
 
 
@@ -92,7 +95,8 @@ class Bucket:
             raise ConnectionCutError(f"{key}: the connection was cut ({error!r})") from error
         if len(content) > _LONGEST_TEXT:
             raise DownloadError(f"{key}: is longer than any list of checksums; is {self.endpoint} the right service?")
-        return content.decode("utf-8", errors="replace")
+        marked = next((code for mark, code in _MARKS if content.startswith(mark)), "utf-8")
+        return content.decode(marked, errors="replace")
 
     def read_from(self, file: RemoteFile, start: int) -> Iterator[bytes]:
         """The bytes of an object from `start` on.
