@@ -7,11 +7,12 @@ import pytest
 import tifffile
 
 from nodescan.domain.geometry import PixelBox
+from nodescan.slides.checked_tiles import NOTHING_TOLD, CheckedLevel
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import directories_of
 from nodescan.slides.tiff_levels import DeclinedError, _table, checked_levels, has_unnamed_band, tile_tables
 from nodescan.slides.tile_tables import TileTable
-from tests.slides.made_files import Fields, noise, write_directories, write_tiff
+from tests.slides.made_files import Fields, noise, overwrite, write_directories, write_tiff
 from tests.slides.made_jpegs import set_tag
 
 FINE, HALF, FOURTH = noise(512, 384), noise(256, 192), noise(128, 96)
@@ -154,6 +155,7 @@ def test_a_tile_is_missing_that_one_of_several_planes_lacks(tmp_path: Path) -> N
         {HIGH: [4097], OFFSETS: [1] * 3, LENGTHS: [1] * 3},
         {LENGTHS: []},
         {OFFSETS: []},
+        {LENGTHS: [], OFFSETS: []},
         {LENGTHS: [1] * 8, OFFSETS: [1] * 8},
         {LENGTHS: [1] * 10, OFFSETS: [1] * 10},
         {LENGTHS: [1] * 9, OFFSETS: [1] * 18},
@@ -164,6 +166,9 @@ def test_a_table_that_its_size_contradicts_is_declined(tmp_path: Path, fields: F
     """Without sides, of tiles beyond any use, or of another number of tiles, lengths or places."""
     with pytest.raises(DeclinedError):
         table_of(tmp_path, {**NINE, **fields})
+    for tag in (OFFSETS, LENGTHS):
+        with pytest.raises(DeclinedError):
+            table_of(tmp_path, {each: NINE[each] for each in NINE if each != tag})
 
 
 @pytest.mark.parametrize("side", [WIDE, HIGH])
@@ -173,12 +178,30 @@ def test_the_largest_tiles_that_are_taken_are_4096_px_wide_or_high(tmp_path: Pat
     assert len(table.lengths) == 3
 
 
+def checked_level(path: Path, compression: str) -> CheckedLevel:
+    """Of FINE in tiles that lie down, as it is told of this file, which is made where there is none."""
+    if not path.exists():
+        with tifffile.TiffWriter(path) as file:
+            file.write(FINE, tile=(64, 160), photometric="rgb", compression=compression, metadata=None)
+    (level,) = checked_levels(path, told("generic-tiff", (512, 384)))
+    return level
+
+
+def test_tiles_whose_coding_says_nothing_of_damage_are_not_checked(tmp_path: Path) -> None:
+    """LZW; where no JPEG has a header that can be read, all of them are broken."""
+    level = checked_level(tmp_path / "lzw.tif", "lzw")
+    assert (level.width_px, level.height_px, level.check) == (512, 384, NOTHING_TOLD)
+    path = tmp_path / "jpeg.tif"
+    level = checked_level(path, "jpeg")
+    for offset, size in zip(level.offsets[0].tolist(), level.sizes[0].tolist(), strict=True):
+        overwrite(path, offset, bytes(size))
+    assert checked_level(path, "jpeg").check.said == "its JPEG is broken"
+
+
 def test_jpegs_that_are_not_square_are_whole_at_their_own_size(tmp_path: Path) -> None:
     """Else all would be broken, and for that none be checked."""
     path = tmp_path / "s.tif"
-    with tifffile.TiffWriter(path) as file:
-        file.write(FINE, tile=(64, 160), photometric="rgb", compression="jpeg", metadata=None)
-    (level,) = checked_levels(path, told("generic-tiff", (512, 384)))
+    level = checked_level(path, "jpeg")
     content = path.read_bytes()
     for offset, size in zip(level.offsets[0].tolist(), level.sizes[0].tolist(), strict=True):
         assert level.check.said == "its JPEG is broken"
