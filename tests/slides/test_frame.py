@@ -294,3 +294,14 @@ def test_a_pixel_more_or_less_is_cut_and_more_is_padded_or_squeezed(
     _, *levels = place_levels(sizes, (1.0, downsample))
     found = [(level.factor_x, level.factor_y) for level in levels]
     assert found == ([] if factors is None else [pytest.approx(way(factors, turned))])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_level_that_is_used_as_it_is_has_its_own_spacing_across_and_down(turned: bool) -> None:
+    """Squeezed by 2.5 and 2.49: by the other side's all sizes along one would be off."""
+    sizes = tuple((int(wide), int(high)) for wide, high in (way((4000, 3000), turned), way((1600, 1205), turned)))
+    slide = Pyramid("s", Spacing.square(0.25), place_levels(sizes, (1.0, 2.495)))
+    found = slide.frame_spacing(0.62, 0.63)
+    assert (found.x, found.y) == pytest.approx(way((0.625, 0.25 * 3000 / 1205), turned))
+    assert slide.sampling(found).level.index == 1
+    assert slide.frame_size(found) == sizes[1]
