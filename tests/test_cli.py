@@ -530,8 +530,8 @@ def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: C
     assert main(["bench"]) == 0
     said = capsys.readouterr().out
     assert "network            50.0 Mpx/s" in said
-    assert "83% of what decode and network allow" in said
-    assert "0.05 s, when all tiles were answered; 91% up to then" in said
+    assert "83% of what decoding and the network together allow" in said
+    assert "0.05 s after all tiles were answered; efficiency 91% before" in said
 
 
 def test_demo_ends_at_sigterm_as_run_does(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
