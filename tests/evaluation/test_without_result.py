@@ -181,7 +181,7 @@ def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> 
     assert task is not None
     assert (task.n_slides, task.normal_in_part, task.in_part, task.normal_left_out) == (2, ("n",), ("u",), ())
     assert froc_note(found) == (
-        "2 lesions, 2 slides; 1 normal slides, incomplete with nothing found, left out; "
+        "2 lesions, 2 slides; 1 normal slide, incomplete with nothing found, left out; "
         "1 incomplete, scored by the part that was examined"
     )
     assert key_facts(scored)[0].note == "2 tumour, 1 normal slides; 2 incomplete, scored by the part that was examined"
