@@ -151,7 +151,7 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
 def test_official_figures_refuse_a_slide_of_another_stain_or_leave_it_out(tmp_path: Path) -> None:
     """Its points mean nothing: it is no slide without false positives, and no slide with them."""
     run, truth = write_run(tmp_path / "run", [tumour_slide(), IHC]), reference(tmp_path, ["n"])
-    with pytest.raises(UsageError, match=r"no detections of 1 slide of the reference.*n; run them"):
+    with pytest.raises(UsageError, match=r"no detections for 1 slide of the reference.*n; run them"):
         compared(run, truth, FrocMode.OFFICIAL)
     found = compared(run, truth, FrocMode.OFFICIAL, as_submitted=True)
     task = figures(found).lesion_task
