@@ -15,21 +15,26 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.kept_files import check_ours, not_ours
 from nodescan.phantoms import TRUTH_HEAD, PhantomTruth, PlantedDeposit, is_phantom, make_phantom, truth_file
 from nodescan.phantoms.canvas import PhantomPlan
-from nodescan.phantoms.outlines import Shape
+from nodescan.phantoms.outlines import PAIR_GAP_UM, Shape
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.whole_files import prepare_folder, refuse_link
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One deposit as planted and as measured, in um; None where there is no counterpart."""
+    """One deposit as planted and as measured, in um; None where there is no counterpart.
+
+    gap_um: the gap to a second planted focus that was measured as one with it; None where there is no such focus.
+    """
 
     planted_um: float | None
-    measured_um: float | None
+    measured_um: float | None = None
+    gap_um: float | None = None
 
     @property
     def error_um(self) -> float | None:
-        if self.planted_um is None or self.measured_um is None:
+        """None also for two foci measured as one: their common size is not an error of either."""
+        if self.planted_um is None or self.measured_um is None or self.gap_um is not None:
             return None
         return self.measured_um - self.planted_um
 
@@ -114,14 +119,34 @@ def _check_ours(slides: Path) -> None:
 def paired(planted: Sequence[PlantedDeposit], found: Sequence[Deposit]) -> tuple[Pair, ...]:
     """Each planted deposit, the largest first, with the likest one found within its own diameter; then the rest."""
     left = list(found)
-    pairs: list[Pair] = []
+    matched: list[tuple[PlantedDeposit, Deposit | None]] = []
     for deposit in sorted(planted, key=lambda deposit: -deposit.diameter_um):
         near = [other for other in left if math.dist(other.centre_um, deposit.centre_um) <= deposit.diameter_um]
         match = min(near, key=partial(_unlikeness_um, deposit), default=None)
         if match is not None:
             left.remove(match)
-        pairs.append(Pair(deposit.diameter_um, None if match is None else match.diameter_um))
+        matched.append((deposit, match))
+    missed = [deposit for deposit, match in matched if match is None]
+    pairs = [
+        Pair(deposit.diameter_um)
+        if match is None
+        else Pair(deposit.diameter_um, match.diameter_um, _gap_within_um(deposit, match, missed))
+        for deposit, match in matched
+    ]
     return (*pairs, *(Pair(None, deposit.diameter_um) for deposit in left))
+
+
+def _gap_within_um(planted: PlantedDeposit, found: Deposit, missed: Sequence[PlantedDeposit]) -> float | None:
+    """The gap between the planted focus and the other of its pair, where `found` is both: centred nearer to the middle
+    between them than to either, and longer than their centres are apart. None otherwise."""
+    for other in missed:
+        apart_um = math.dist(planted.centre_um, other.centre_um)
+        gap_um = apart_um - (planted.diameter_um + other.diameter_um) / 2
+        near = planted.shape is other.shape is Shape.PAIR and gap_um <= PAIR_GAP_UM + 1
+        off_middle_um = abs(math.dist(found.centre_um, planted.centre_um) - math.dist(found.centre_um, other.centre_um))
+        if near and off_middle_um < apart_um / 2 and found.diameter_um > apart_um:
+            return gap_um
+    return None
 
 
 def _unlikeness_um(planted: PlantedDeposit, found: Deposit) -> float:

@@ -104,7 +104,11 @@ def _cut_flags(tissue: TissueMask) -> tuple[Flag, ...]:
 
 
 _NOT_EXAMINED = {
-    NotExamined.BLURRED: Flag("out_of_focus", "is out of focus and counts as not examined. Scan the slide again."),
+    NotExamined.BLURRED: Flag(
+        "out_of_focus",
+        "is out of focus, or as even as fluid or colloid, and counts as not examined. Scan the slide again if it is "
+        "out of focus. A new scan won't change fluid or colloid: look at it under the microscope.",
+    ),
     NotExamined.UNREAD: Flag(
         "unread_tissue",
         "was not examined, because it could not be read from the file or was never scanned. Copy the file again, or "
@@ -117,8 +121,8 @@ _NOT_EXAMINED = {
     ),
     NotExamined.PALE: Flag(
         "too_pale",
-        "is far too pale for the network (faded, hardly stained or overexposed) and was not examined. Look at it "
-        "under the microscope, or stain or scan it again.",
+        "is far too pale for the network (faded, hardly stained, overexposed, or without nuclei, such as collagen) and "
+        "was not examined. Look at it under the microscope. Stain or scan it again if stain or light is the cause.",
     ),
     NotExamined.FAULTY: Flag(
         "badly_scanned",

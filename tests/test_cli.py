@@ -532,9 +532,9 @@ def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: C
     assert main(["bench"]) == 0
     said = capsys.readouterr().out
     assert "network            50.0 Mpx/s" in said
-    assert "83% of what decode and network allow" in said
+    assert "83% of what decoding and the network together allow" in said
     assert "network pass       10.0 Mpx/s of tissue, with reading and guard" in said
-    assert "0.05 s, when all tiles were answered; 91% up to then" in said
+    assert "0.05 s after all tiles were answered; efficiency 91% before" in said
     assert "file to report" not in said
 
 

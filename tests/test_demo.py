@@ -1,5 +1,6 @@
 """What is planted, and planted beside found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,35 @@ def test_two_foci_found_as_one_leave_one_missed() -> None:
     """A found deposit answers for one planted one only."""
     pairs = paired([planted(300, 0), planted(300, 330)], [found(630, 165)])
     assert pairs == (Pair(300, 630), Pair(300, None))
+
+
+@pytest.mark.parametrize(
+    ("size_um", "x_um", "other_x_um", "shape", "gap_um"),
+    [
+        (658, 175, 350, Shape.PAIR, 30),
+        (658, 175, 350, Shape.ROUND, None),
+        (658, 0, 350, Shape.PAIR, None),
+        (340, 175, 350, Shape.PAIR, None),
+        (740, 220, 440, Shape.PAIR, None),
+    ],
+)
+def test_two_foci_measured_as_one_are_no_error_of_size(
+    size_um: float, x_um: float, other_x_um: float, shape: Shape, gap_um: float | None
+) -> None:
+    """Two of 320 um, 30 um apart; not if the deposit lies on one of them, is as short, or if they lie farther apart."""
+    foci = [replace(planted(320, x), shape=shape) for x in (0, other_x_um)]
+    pairs = paired(foci, [found(size_um, x_um)])
+    assert sorted((pair.measured_um or 0, pair.gap_um) for pair in pairs)[1] == (size_um, gap_um)
+    assert [pair.error_um for pair in pairs if pair.measured_um] == [None if gap_um else size_um - 320]
+
+
+def test_the_table_says_that_two_foci_were_measured_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error of +338 um at 0.32 mm would look like a fault of the measurement."""
+    pairs = (Pair(320, 658, 30.0), Pair(320))
+    print_demo(DemoResult((DemoSlide("pair", "micro", "micro", Status.COMPLETE, pairs, Path("report.html")),)))
+    row = capsys.readouterr().out.splitlines()[1]
+    assert "0.66 mm    two foci 30 um apart, measured as one" in row
+    assert "338" not in row
 
 
 def test_a_size_near_a_limit_is_shown_as_its_class_has_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ def test_challenge_files_replace_nothing(here: Path, capsys: pytest.CaptureFixtu
     assert main(list(asked)) == 0
     capsys.readouterr()
     (here / "csv" / "s2.csv").write_text("my own notes\n")
-    assert "s2.csv: is there and holds something else" in refuses(capsys, *asked)
+    assert "s2.csv: exists and holds something else" in refuses(capsys, *asked)
     (here / "csv" / "s2.csv").unlink()
     said = refuses(capsys, "evaluate", "--detections", "csv", "--reference", truth, "--camelyon-csv", "csv")
     assert "--detections csv" in said

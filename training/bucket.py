@@ -1,8 +1,10 @@
 """A public S3 bucket over plain HTTP: what an object weighs, and its bytes from any place on, without an account."""
 
 import http.client
+import re
 import urllib.error
 import urllib.request
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
@@ -18,6 +20,9 @@ CAMELYON_BUCKET = "camelyon-dataset"
 TIMEOUT_S = 60.0
 _CHUNK = 1 << 20
 _LONGEST_TEXT = 64 << 20
+_MARKS = ((BOM_UTF8, "utf-8-sig"), (BOM_UTF16_LE, "utf-16"), (BOM_UTF16_BE, "utf-16"))
+"""What editors and shells of Windows put before a text, and how it is written then."""
+_CONTENT_RANGE = re.compile(r"bytes (?P<start>\d{1,20})-\d+/(?P<size>\d+|\*)", re.IGNORECASE)
 
 
 class DownloadError(NodescanError):
@@ -90,7 +95,8 @@ class Bucket:
             raise ConnectionCutError(f"{key}: the connection was cut ({error!r})") from error
         if len(content) > _LONGEST_TEXT:
             raise DownloadError(f"{key}: is longer than any list of checksums; is {self.endpoint} the right service?")
-        return content.decode("utf-8", errors="replace")
+        marked = next((code for mark, code in _MARKS if content.startswith(mark)), "utf-8")
+        return content.decode(marked, errors="replace")
 
     def read_from(self, file: RemoteFile, start: int) -> Iterator[bytes]:
         """The bytes of an object from `start` on.
@@ -102,8 +108,8 @@ class Bucket:
         headers = {"Range": f"bytes={start}-"} if start else {}
         try:
             with self._open(file.key, headers=headers) as answer:
-                if start and answer.status != http.HTTPStatus.PARTIAL_CONTENT:
-                    raise NoPartsError(f"{file.key}: {self.endpoint} doesn't send parts of a file")
+                if start and not _is_rest(answer, file, start):
+                    raise NoPartsError(f"{file.key}: {self.endpoint} doesn't send the part of a file that it is asked")
                 if _version(answer.headers) != file.version:
                     raise DownloadError(f"{file.key}: the file in the bucket changed meanwhile; start it again")
                 received = start
@@ -137,11 +143,21 @@ class Bucket:
                     f"{key}: isn't in the bucket {self.name} at {self.endpoint}, or not for anybody to read "
                     f"({error.code})"
                 ) from error
+            if headers and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise NoPartsError(f"{key}: {self.endpoint} doesn't send the rest of it") from error
             if error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise ConnectionCutError(f"{key}: {self.endpoint} has trouble ({error.code} {error.reason})") from error
             raise DownloadError(f"{key}: {self.endpoint} answers {error.code} {error.reason}") from error
         except (OSError, http.client.HTTPException) as error:
             raise ConnectionCutError(f"{key}: {self.endpoint} can't be reached ({error})") from error
+
+
+def _is_rest(answer: http.client.HTTPResponse, file: RemoteFile, start: int) -> bool:
+    """Whether an answer is the file's bytes from `start` on (RFC 9110, section 14.4): others would spoil the part."""
+    said = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    if answer.status != http.HTTPStatus.PARTIAL_CONTENT or said is None:
+        return False
+    return int(said["start"]) == start and said["size"] in ("*", str(file.size))
 
 
 def _version(headers: Message) -> str:

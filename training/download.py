@@ -8,18 +8,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 from nodescan.batch.lock import held
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError, StoppedError, UsageError
 from training.bucket import Bucket, ConnectionCutError, DownloadError, NoPartsError, RemoteFile
-from training.download_record import Record, read_record, write_record
+from training.checksum_lists import published_sums
+from training.download_record import RECORD_FILE, Record, read_record, write_record
 from training.manifest import DIGESTS, DataSlide, digest_of
-
-CHECKSUM_LISTS = ("checksums.txt", "checksums.md5")
-"""Lists of sums that a data set may carry at its top, as sha256sum and md5sum write them."""
 
 NOT_VERIFIED = "not verified, no published checksum"
 EARLIER = " earlier"
@@ -57,7 +55,8 @@ class _Job:
     @property
     def record(self) -> Record:
         """Of the file as it lies there."""
-        return self.remote.size, self.verified, " ".join(self.checksums), self.path.stat().st_mtime_ns
+        sums, modified_ns = " ".join(self.checksums), self.path.stat().st_mtime_ns
+        return Record(self.remote.size, self.verified, sums, modified_ns, self.remote.version)
 
     @property
     def part(self) -> Path:
@@ -83,7 +82,7 @@ def download(
     anything is fetched; DownloadError at the end where files failed, those that didn't being kept. Ctrl-C ends it
     within a chunk; parts stay.
     """
-    jobs = _planned(rows, to, bucket, parallel)
+    jobs = _planned(rows, to, bucket=bucket, tell=tell, parallel=parallel)
     _check_room(jobs, to)
     with held(to, option="--to"):  # two would write to one part, and each would lose the other's record
         return _fetched(jobs, to, bucket=bucket, tell=tell, parallel=parallel)
@@ -121,18 +120,7 @@ def _fetched(jobs: Sequence[_Job], to: Path, *, bucket: Bucket, tell: Tell, para
     return tuple(sorted(done, key=lambda item: str(item.path)))
 
 
-def parse_checksums(text: str) -> dict[str, str]:
-    """Path to digest, from lines `digest  path` or `digest *path`; other lines (comments) are passed over."""
-    sums: dict[str, str] = {}
-    for line in text.splitlines():
-        digest, _, name = line.strip().partition(" ")
-        name = name.strip().removeprefix("*").removeprefix("./")
-        if name and len(digest) in DIGESTS and not set(digest.lower()) - set("0123456789abcdef"):
-            sums[name] = digest.lower()
-    return sums
-
-
-def _planned(rows: Sequence[DataSlide], to: Path, bucket: Bucket, parallel: int) -> list[_Job]:
+def _planned(rows: Sequence[DataSlide], to: Path, *, bucket: Bucket, tell: Tell, parallel: int) -> list[_Job]:
     """Size, place and expected sum of every file, the whole list before the first byte."""
     keys = {key: row for row in rows for key in (row.key, row.annotation_key) if key}
     with ThreadPoolExecutor(parallel) as pool:
@@ -140,7 +128,7 @@ def _planned(rows: Sequence[DataSlide], to: Path, bucket: Bucket, parallel: int)
     missing = [key for key, remote in zip(keys, remotes, strict=True) if remote is None]
     if missing:
         raise UsageError(f"{few(missing, 3)}: not in the bucket {bucket.name} at {bucket.endpoint}")
-    sums = _published_sums(keys, bucket)
+    sums = published_sums(keys, lambda place: _again(lambda: bucket.text(place)), tell)
     jobs = []
     for (key, row), remote in zip(keys.items(), remotes, strict=True):
         published, noted = sums.get(key, ""), row.checksum if key == row.key else ""
@@ -149,22 +137,6 @@ def _planned(rows: Sequence[DataSlide], to: Path, bucket: Bucket, parallel: int)
         assert remote is not None
         jobs.append(_Job(remote, to / key, tuple(sorted({published, noted} - {""}, key=len))))
     return jobs
-
-
-def _published_sums(keys: dict[str, DataSlide], bucket: Bucket) -> dict[str, str]:
-    """Sums by key, from the lists at the top of each data set."""
-    sums: dict[str, str] = {}
-    for top in sorted({PurePosixPath(key).parts[0] for key in keys}):
-        for name in CHECKSUM_LISTS:
-            text = _again(lambda place=f"{top}/{name}": bucket.text(place))
-            listed = parse_checksums(text) if text else {}
-            for key in keys:
-                inside = PurePosixPath(key).parts
-                found = (listed.get("/".join(inside[start:])) for start in range(len(inside)))
-                digest = next((d for d in found if d), None)
-                if inside[0] == top and digest:
-                    sums.setdefault(key, digest)
-    return sums
 
 
 def _again(ask: Callable[[], _Answer]) -> _Answer:
@@ -207,7 +179,14 @@ def _fetch(
         size = job.path.stat().st_size
         if size != job.remote.size:
             raise DownloadError(f"{job.path}: has {size:,} bytes, the bucket {job.remote.size:,}; move it away first")
-        known = record.get(job.remote.key) == job.record
+        before = record.get(job.remote.key)
+        changed = before is not None and before.is_of_another_version(job.record)
+        if changed and not job.checksums:
+            raise DownloadError(
+                f"{job.path}: the file in the bucket was replaced since this one was fetched; move it away first, or "
+                f"delete its line in {RECORD_FILE} to keep it"
+            )
+        known = before is not None and not changed and before.same_file(job.record)
         if not known:
             _verify(job, job.path)
         return Fetched(job.path, size, job.verified + (EARLIER if known and job.checksums else ""))

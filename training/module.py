@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
+from torchmetrics import MeanMetric
 from torchmetrics.classification import BinaryAUROC
 
 from nodescan.errors import UsageError
@@ -79,7 +80,7 @@ class TumourModule(lightning.LightningModule):
                 raise UsageError(f"{init_from}: of architecture {found}, the run is of {architecture}")
             self.net.load_state_dict(weights)
         self.teachers = Teachers(teachers) if teachers else None
-        self.auc = BinaryAUROC()
+        self.auc, self.valid_loss = BinaryAUROC(), MeanMetric()
 
     def forward(self, image: Tensor) -> Tensor:
         """float (N, 3, H, W) in [0, 1] -> logits (N, n, n)."""
@@ -148,7 +149,10 @@ class TumourModule(lightning.LightningModule):
         pixels, labels = batch
         logits = patch_logit(self(as_image(pixels)).float())
         loss = functional.binary_cross_entropy_with_logits(logits, labels.float())
-        self.log("valid/loss", loss, sync_dist=True)  # else it is of the first process' patches alone
+        self.valid_loss.update(
+            loss, len(labels)
+        )  # what Lightning makes of all processes' means is 3 % off of 37 patches
+        self.log("valid/loss", self.valid_loss)
         if self.trainer.sanity_checking:  # Lightning's look at a few batches before it begins: they may be of one label
             return
         self.auc.update(logits.double().sigmoid(), labels.long())  # of logits it guesses that they are, batch by batch

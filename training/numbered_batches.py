@@ -4,14 +4,19 @@ import sys
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from math import ceil
 from typing import Any, NamedTuple
 
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from nodescan.errors import UsageError
 
 _TELL_EVERY_S = 30.0
+_VALIDATION_BATCH = 256
+"""Patches of a validation batch, at most."""
 
 
 class Batch(NamedTuple):
@@ -114,10 +119,35 @@ def resumable_loader(batches: NumberedBatches, trainer: lightning.Trainer | None
     return ResumableLoader(batches, workers=workers, position=lambda: progress.total.completed, pinned=for_gpu(trainer))
 
 
+class ValidationBatches(IterableDataset[tuple[Tensor, Tensor]]):
+    """A process' share of the validation patches, in their order: each patch is in one process, once.
+
+    Lightning would hand each process equally many patches, some of them twice, and their scores would not be those of
+    one process. All processes have equally many batches: before each, the network's statistics are sent round.
+    """
+
+    def __init__(self, patches: tuple[Tensor, Tensor], *, rank: tuple[int, int] = (0, 1)) -> None:
+        """rank: this process' number, and how many there are. Raises UsageError for fewer patches than processes."""
+        number, processes = rank
+        count = len(patches[0])
+        if count < processes:
+            raise UsageError(f"{count} validation patches are too few for {processes} processes, which share them out")
+        batches = ceil(ceil(count / processes) / _VALIDATION_BATCH)
+        shares = (part.tensor_split(processes)[number] for part in patches)
+        self.batches = list(zip(*(share.tensor_split(batches) for share in shares), strict=True))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter(self.batches)
+
+
 def validation_loader(patches: tuple[Tensor, Tensor], trainer: lightning.Trainer | None) -> DataLoader[Any]:
-    """Of pixels, uint8 (N, S, S, 3), and labels, bool (N,), in their order."""
-    pinned = for_gpu(trainer)
-    return DataLoader(TensorDataset(*patches), batch_size=256, generator=torch.Generator(), pin_memory=pinned)
+    """Of pixels, uint8 (N, S, S, 3), and labels, bool (N,), in their order; of several processes each its share."""
+    rank = (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+    batches = ValidationBatches(patches, rank=rank)
+    return DataLoader(batches, batch_size=None, generator=torch.Generator(), pin_memory=for_gpu(trainer))
 
 
 def for_gpu(trainer: lightning.Trainer | None) -> bool:

@@ -187,8 +187,7 @@ def _rows(speed: "Speed") -> list[tuple[str, str]]:
         ("answered in", speed.answered),
         (
             "guard",
-            f"{speed.guard_s:.2f} s after all tiles were answered; "
-            f"efficiency before that {speed.first_pass_efficiency:.0%}",
+            f"{speed.guard_s:.2f} s after all tiles were answered; efficiency {speed.first_pass_efficiency:.0%} before",
         ),
     ]
     if speed.limits is not None:

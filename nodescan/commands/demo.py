@@ -75,4 +75,6 @@ def _sizes(pair: "Pair | None") -> tuple[str, str, str]:
         return ("none", "none", "")
     planted = "none" if pair.planted_um is None else f"{millimetres(pair.planted_um)} mm"
     measured = "not found" if pair.measured_um is None else f"{millimetres(pair.measured_um)} mm"
+    if pair.gap_um is not None:
+        return (planted, measured, f"two foci {pair.gap_um:.0f} um apart, measured as one")
     return (planted, measured, "" if pair.error_um is None else f"{pair.error_um:+.0f} um")

@@ -8,6 +8,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from nodescan.domain.naming import how_many
 from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import FEW_SLIDES, ClassTask, Figures, LesionTask
@@ -102,7 +103,7 @@ def _froc_note(task: LesionTask) -> str:
     ]
     more = f"; slides without a result: {', '.join(without)}" if without else ""
     if task.normal_in_part:
-        more += f"; {len(task.normal_in_part)} normal slides, incomplete with nothing found, left out"
+        more += f"; {how_many(len(task.normal_in_part), 'normal slide')}, incomplete with nothing found, left out"
     return f"{task.n_lesions} lesions, {task.n_slides} slides{more}{_in_part_note(task.in_part)}"
 
 

@@ -131,7 +131,7 @@ def test_a_failed_slide_is_refused_by_the_official_mode_and_counts_as_missed_by_
             report("s3", detections=(Detection(0.1, 50.0, 50.0),)),
         ],
     )
-    with pytest.raises(UsageError, match=r"no detections of 1 slide of the reference.*s2"):
+    with pytest.raises(UsageError, match=r"no detections for 1 slide of the reference.*s2"):
         compared(run, truth, OFFICIAL)
     as_submitted = figures(compared(run, truth, OFFICIAL, as_submitted=True))
     assert (as_submitted.lesion_task.n_slides, as_submitted.lesion_task.n_lesions) == (2, 1)

@@ -55,7 +55,7 @@ def test_a_file_that_holds_something_else_is_not_written_over(tmp_path: Path) ->
     folder = tmp_path / "new" / "csv"
     assert write_challenge_files([("b", found)], folder) == write_challenge_files([("b", found)], folder)
     (folder / "b.csv").write_text("0.4,1,2\n")
-    with pytest.raises(UsageError, match=r"b\.csv: is there and holds something else"):
+    with pytest.raises(UsageError, match=r"b\.csv: exists and holds something else"):
         write_challenge_files([("a", found), ("b", found)], folder)
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"b.csv": "0.4,1,2\n"}
 

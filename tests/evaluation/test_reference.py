@@ -203,6 +203,62 @@ def test_a_table_in_the_folder_says_which_slides_there_are(tmp_path: Path) -> No
     assert "test_009_mask.png shows a slide that labels.csv doesn't list" in found.notes[0]
 
 
+NEGATIVE = (False, Metastasis.NONE, None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected", "n_nodes"),
+    [
+        (
+            ["slide_id,label,largest_deposit_um", "a,MACRO,2600", "b,negative,", "c,itc,150", "d,Tumor,", "e,NORMAL,"],
+            {
+                "a": (True, Metastasis.MACRO, 2600.0),
+                "b": NEGATIVE,
+                "c": (True, Metastasis.ITC, 150.0),
+                "d": (True, None, None),
+                "e": NEGATIVE,
+            },
+            0,
+        ),
+        (
+            ["Test_001,Tumor,IDC,Macro", "Test_002,normal,none,None", "TEST_049,Tumor,IDC,Micro", "t,TUMOR,IDC,micro"],
+            {
+                "Test_001": (True, Metastasis.MACRO, None),
+                "Test_002": NEGATIVE,
+                "t": (True, Metastasis.MICRO, None),
+            },
+            0,
+        ),
+        (
+            ["PATIENT_ID,slide_id,label,largest_deposit_um", "P1,a,itc,150", "P1,b,negative,0", "P2,c,macro,2600"],
+            {"a": (True, Metastasis.ITC, 150.0), "b": NEGATIVE, "c": (True, Metastasis.MACRO, 2600.0)},
+            3,
+        ),
+        (
+            [
+                "patient,stage",
+                "p_1.zip,pN1mi",
+                *(f"p_1_node_{node}.tif,{'micro' if node == 4 else 'negative'}" for node in range(5)),
+            ],
+            {**{f"p_1_node_{node}": NEGATIVE for node in range(4)}, "p_1_node_4": (True, Metastasis.MICRO, None)},
+            5,
+        ),
+    ],
+)
+def test_what_a_table_says_of_each_slide(
+    tmp_path: Path, lines: list[str], expected: dict[str, tuple[bool, Metastasis | None, float | None]], n_nodes: int
+) -> None:
+    """Tumour or not, its class and its size, in each of the four formats, however words are written."""
+    found = read_reference(write_csv(tmp_path / "r.csv", *lines))
+    told = {slide.slide_id: (slide.tumour, slide.label, slide.largest_um) for slide in found.slides.values()}
+    assert told == expected
+    assert len(found.nodes) == n_nodes
+    assert found.stages == ({"p_1": "pN1mi"} if n_nodes == 5 else {})
+    left_out = any(line.startswith("TEST_049") for line in lines)
+    assert found.notes == (("TEST_049 is left out: a duplicate of another slide",) if left_out else ())
+    assert not found.has_lesions
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -217,6 +273,12 @@ def test_a_table_in_the_folder_says_which_slides_there_are(tmp_path: Path) -> No
         (["slide_id,label,largest_deposit_um", "a,normal,2600"], "has a size beside 'normal'; write its class"),
         (["slide_id,label,size", "a,macro,2600"], "unknown column 'size'"),
         (["Test_001,Tumor,IDC,None"], "contradict each other"),
+        (["Test_001,Tumor,IDC,Macro", "Test_002,Tumor,IDC"], "is not name,Tumor|Normal,histology,None|Micro|Macro"),
+        (["Test_001,Tumor,IDC,Macro", ",Tumor,IDC,Macro"], "has an empty cell"),
+        (["Test_001,Tumor,IDC,Macro", "Test_002,,IDC,Macro"], "has an empty cell"),
+        (["Test_001,Tumor,IDC,Macro", "Test_002,Tumor,IDC,"], "has an empty cell"),
+        (["patient_id,node_id,label", "P1,1,itc"], "slide_id is empty; evaluation needs to know which slide it is"),
+        (["slide_id,label", "a:1,tumor", "a_1,tumor"], "'a_1' and 'a:1' are both 'a_1' in reports"),
         (["Test_001,Tumor,IDC,Macro", "Test_001,Tumor,IDC,Macro"], "line 2: the slide 'Test_001' stands there twice"),
         (["Test_001,Tumor,IDC,Macro", "Test_002,Tumour?,IDC,Macro"], "1 is 'Tumour?'"),
         (["patient_id,slide_id,label", "P1,a,itc", "P2,a,itc"], "belongs to two patients"),

@@ -151,7 +151,7 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
 def test_official_figures_refuse_a_slide_of_another_stain_or_leave_it_out(tmp_path: Path) -> None:
     """Its points mean nothing: it is no slide without false positives, and no slide with them."""
     run, truth = write_run(tmp_path / "run", [tumour_slide(), IHC]), reference(tmp_path, ["n"])
-    with pytest.raises(UsageError, match=r"no detections of 1 slide of the reference.*n; run them"):
+    with pytest.raises(UsageError, match=r"no detections for 1 slide of the reference.*n; run them"):
         compared(run, truth, FrocMode.OFFICIAL)
     found = compared(run, truth, FrocMode.OFFICIAL, as_submitted=True)
     task = figures(found).lesion_task
@@ -181,7 +181,7 @@ def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> 
     assert task is not None
     assert (task.n_slides, task.normal_in_part, task.in_part, task.normal_left_out) == (2, ("n",), ("u",), ())
     assert froc_note(found) == (
-        "2 lesions, 2 slides; 1 normal slides, incomplete with nothing found, left out; "
+        "2 lesions, 2 slides; 1 normal slide, incomplete with nothing found, left out; "
         "1 incomplete, scored by the part that was examined"
     )
     assert key_facts(scored)[0].note == "2 tumour, 1 normal slides; 2 incomplete, scored by the part that was examined"

@@ -14,12 +14,13 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.examination.guard import LEAST_FOR_SCORE, Reference, settled
+from nodescan.examination.guard import LEAST_FOR_SCORE, Reference, _distrust, settled
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import Shown
 from nodescan.imaging.stitching import fitted_tiles
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.scan import scan_slide
+from nodescan.scan_settings import ScanSettings
 from tests.examination.fast_fakes import Fast, Graded, InSmallTiles, findings, outlines, pale, spotted
 from tests.fakes import PURPLE
 from tests.painted import SETTINGS, PaintedSlide
@@ -245,11 +246,16 @@ def test_the_constant_output_flag_is_the_references() -> None:
 
 
 def asked_again(
-    values: NDArray[np.float32], predictor: Fast, *, unexamined: NDArray[np.bool_], tissue: NDArray[np.bool_]
+    values: NDArray[np.float32],
+    predictor: Fast,
+    *,
+    unexamined: NDArray[np.bool_],
+    tissue: NDArray[np.bool_],
+    settings: ScanSettings = SETTINGS,
 ) -> NDArray[np.bool_]:
     """bool (H, W): the cells that the reference is asked for, which answers just so.
 
-    values, tissue : (H, W); unexamined : bool (H, W), cells of it that the first look couldn't show.
+    values, tissue : (H, W); unexamined : bool (H, W), cells that the first look couldn't show.
     """
     spacing = Spacing.square(0.95)
     cell = spacing.scaled(16)
@@ -261,11 +267,13 @@ def asked_again(
     asked = np.zeros_like(tissue)
 
     def about(cells: NDArray[np.bool_]) -> Shown:
+        assert not (cells & asked).any()
+        assert not (cells & unexamined).any()
         asked[cells] = True
         return replace(first, probability=replace(map_, examined=cells & map_.examined))
 
-    found = settled(first, survey, Reference(about, lambda: first), predictor=predictor, settings=SETTINGS)
-    assert found.precision.startswith("fast, ")
+    found = settled(first, survey, Reference(about, lambda: first), predictor=predictor, settings=settings)
+    assert re.fullmatch(r"fast, [\d.]+ % of the tissue in float32", found.precision)
     return asked
 
 
@@ -286,6 +294,84 @@ def test_a_deposit_is_certain_only_where_all_of_the_tissue_was_examined() -> Non
         asked = asked_again(with_deposit(), predictor, unexamined=gone, tissue=tissue)
         assert asked[32, 32] is np.bool_(not certain)
         assert asked.any()
+
+
+def test_the_ends_of_a_certain_deposit_are_asked_for_once_and_only_where_they_were_examined() -> None:
+    """Beside glass that wasn't, which would be asked for again and again."""
+    rows, columns = np.ogrid[:64, :160]
+    values = np.where(np.hypot(1.3 * (rows - 32), columns - 32) < 18.5, 0.95, 0.05).astype(np.float32)
+    tissue = np.broadcast_to(columns < 54, values.shape)
+    predictor = Fast(0.0, smoothed_tolerance=0.012)
+    asked = asked_again(values, predictor, unexamined=~tissue, tissue=tissue)
+    assert asked[32, 53]
+    assert not asked[32, 32]
+
+
+def test_of_a_slide_of_which_nothing_was_examined_nothing_is_asked() -> None:
+    """As where no tile can be read; that it is incomplete is told elsewhere."""
+    whole = np.ones((64, 160), np.bool_)
+    assert not asked_again(with_deposit(), Fast(0.0), unexamined=whole, tissue=whole).any()
+
+
+@pytest.mark.parametrize(("smoothing_um", "asked"), [(15.9, True), (16.0, False), (40.0, False)])
+def test_detections_that_are_smoothed_less_than_deposits_are_trusted_less(smoothing_um: float, asked: bool) -> None:
+    """The lower of two faint spots may be the likeliest detection if cells are off by 0.05, not if by 0.012."""
+    values = np.full((64, 160), 0.05, np.float32)
+    values[21:27, 21:27], values[21:27, 101:107] = 0.6, 0.52
+    whole = np.ones(values.shape, np.bool_)
+    settings = replace(SETTINGS, detections=replace(SETTINGS.detections, smoothing_um=smoothing_um))
+    predictor = Fast(0.0, smoothed_tolerance=0.012)
+    found = asked_again(values, predictor, unexamined=~whole, tissue=whole, settings=settings)
+    assert found[21, 21]
+    assert found[24, 104] is np.bool_(asked)
+
+
+SLOPE = np.linspace(0, 1, 1600, dtype=np.float32).reshape(40, 40)
+ALL, NONE = np.ones((40, 40), np.bool_), np.zeros((40, 40), np.bool_)
+CHESS = np.where(np.indices((40, 40)).sum(axis=0) % 2, np.float32(1), np.float32(-1))
+"""Every other cell above, and below."""
+
+OFF, SMOOTHED = "fast was off by ", "fast, smoothed, was off by 0.04, more than the 0.03 it is trusted with"
+ALIKE = "answers were nearly the same everywhere"
+
+
+def spike(height: float) -> NDArray[np.float32]:
+    """One cell's."""
+    values = np.zeros((40, 40), np.float32)
+    values[20, 20] = height
+    return values
+
+
+@pytest.mark.parametrize(
+    ("first", "off", "compared", "why"),
+    [
+        (SLOPE, spike(0.0499), ALL, ""),
+        (SLOPE, spike(0.06), ALL, OFF + "0.06, more than the 0.05 it is trusted with"),
+        (SLOPE, spike(-0.06), ALL, OFF + "0.06, more than the 0.05 it is trusted with"),
+        (SLOPE, spike(0.5), spike(1) == 0, ""),
+        (SLOPE, 0.049 * CHESS, ALL, ""),
+        (SLOPE, 0.04 * np.ones_like(SLOPE), ALL, SMOOTHED),
+        (SLOPE, -0.04 * np.ones_like(SLOPE), ALL, SMOOTHED),
+        (0 * SLOPE, 0 * SLOPE, ALL, ALIKE),
+        (0 * SLOPE, 0.02 * CHESS, ALL, ALIKE),
+        (0 * SLOPE, 0 * SLOPE, NONE, ALIKE),
+        (0.09 * SLOPE, 0 * SLOPE, ALL, ""),
+        (0.09 * SLOPE, 0 * SLOPE, NONE, ALIKE),
+        (0.09 * SLOPE, 0 * SLOPE, spike(1) > 0, ALIKE),
+        (0.12 * SLOPE, 0 * SLOPE, spike(1) > 0, ""),
+        (0.12 * SLOPE, 0 * SLOPE, NONE, ""),
+    ],
+)
+def test_a_fast_way_is_distrusted_by_what_both_answered(
+    first: NDArray[np.float32], off: NDArray[np.float32], compared: NDArray[np.bool_], why: str
+) -> None:
+    """A cell beyond its tolerance, to either side; cells off to one side; answers alike that none were held against.
+
+    Noise within the tolerance, and differences of what the reference didn't answer, are nothing.
+    """
+    cell = Spacing.square(0.95 * 16)
+    maps = [ProbabilityMap((0.2 + values).astype(np.float32), ALL, cell) for values in (first, first - off)]
+    assert _distrust(*maps, compared, Fast(0.0, smoothed_tolerance=0.03)) == why
 
 
 @pytest.mark.parametrize("state", ["certain", "decisive", "no deposit"])

@@ -1,12 +1,23 @@
 """How far fast answers are trusted: by what was measured, and once smoothed."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan.inference.fast_predictor import SMOOTHED_FROM_UM, SMOOTHED_TOLERANCE, TOLERANCE, FastPredictor
+from nodescan.domain.geometry import TileGeometry
+from nodescan.inference.card import ModelCard
+from nodescan.inference.fast_predictor import (
+    SECOND_LOOK_CORE_PX,
+    SMOOTHED_FROM_UM,
+    SMOOTHED_TOLERANCE,
+    TOLERANCE,
+    FastPredictor,
+    second_look_tile,
+)
 from nodescan.inference.lanes import Answer
 from tests.fakes import ColourPredictor
 
@@ -64,3 +75,29 @@ def test_a_smoothed_map_is_nearer_where_it_is_smoothed_enough(
 ) -> None:
     """From 32 um on, and never farther than a single cell."""
     assert fast(precision, smoothing_um).smoothed_tolerance == trusted
+
+
+@pytest.mark.parametrize(
+    ("core_px", "padded", "second_px"), [(512, False, 224), (128, False, 128), (512, True, 512), (128, True, 128)]
+)
+def test_single_cells_are_answered_again_in_small_tiles_but_where_a_network_pads(
+    core_px: int, padded: bool, second_px: int
+) -> None:
+    """Whose answer to a cell is another one in another tile."""
+    own = TileGeometry(core_px, 32, 16, padded)
+    card = cast(ModelCard, SimpleNamespace(geometry=lambda: own))
+    assert SECOND_LOOK_CORE_PX == 224
+    assert second_look_tile(card) == TileGeometry(second_px, 32, 16, padded)
+
+
+def test_the_first_look_is_the_fast_lanes_and_the_second_the_references() -> None:
+    """Either way round findings would be held to what they are to be checked for."""
+    reference, second_look = ColourPredictor(), ColourPredictor()
+    predictor = FastPredictor(reference, second_look, Instant("int8"))
+    assert (predictor.reference, predictor.second_look) == (reference, second_look)
+    assert (predictor.batch_size, predictor.device) == (reference.batch_size, reference.device)
+    assert predictor.spacing_range_um == reference.spacing_range_um
+    tiles = np.full((2, 320, 320, 3), 100, np.uint8)
+    assert reference.predict(tiles).any()
+    assert not predictor.predict(tiles).any()
+    assert not predictor.start(tiles)().any()

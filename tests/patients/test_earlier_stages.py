@@ -63,7 +63,7 @@ def test_stages_that_cannot_be_read_are_moved_for_they_may_be_reviewed(tmp_path:
     write_staging(staged(tmp_path), folder)
     assert not set_aside_before(staged(tmp_path), folder)  # nobody corrected anything
     (folder / "patients.json").write_text(content)
-    assert "moved to patients-before-1, since their patients.json can't be read" in set_aside_before(
+    assert "moved to patients-before-1, because their patients.json can't be read" in set_aside_before(
         staged(tmp_path), folder
     )
     assert (folder / "patients-before-1" / "patients.json").read_text() == content

@@ -1,5 +1,6 @@
 """Small slide files with planted contents."""
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+
+Fields = dict[int, list[int]]
+"""Of a TIFF's directory: whole numbers by tag."""
 
 
 def write_tiff(
@@ -79,3 +83,34 @@ def times_open(path: Path) -> int:
     """How many of this process' open files are this one."""
     links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     return sum(link.resolve() == path for link in links)
+
+
+def write_directories(
+    path: Path, *each: Fields, order: str = "<", big: bool = False, size: int = 0, last: int = 0
+) -> Path:
+    """A TIFF of these directories and nothing else, its numbers as wide as its pointers.
+
+    size: of the file at least, in bytes. last: where the directory behind the last stands, 0 for none.
+    """
+    pointer, count = ("Q", "Q") if big else ("I", "H")
+    width, at = (8, 16) if big else (4, 8)
+    mark = b"II" if order == "<" else b"MM"
+    head = struct.pack(f"{order}HHHQ", 43, 8, 0, at) if big else struct.pack(f"{order}HI", 42, at)
+    content = mark + head
+    for index, fields in enumerate(each):
+        values_at = len(content) + struct.calcsize(f"={count}") + len(fields) * (4 + 2 * width) + width
+        entries, values = b"", b""
+        for tag, numbers in sorted(fields.items()):
+            packed = struct.pack(f"{order}{len(numbers)}{pointer}", *numbers)
+            place = packed.ljust(width, b"\0")
+            if len(packed) > width:
+                place = struct.pack(f"{order}{pointer}", values_at + len(values))
+                values += packed
+            entries += struct.pack(f"{order}HH{pointer}", tag, 16 if big else 4, len(numbers)) + place
+        following = values_at + len(values) if index < len(each) - 1 else last
+        content += struct.pack(f"{order}{count}", len(fields)) + entries
+        content += struct.pack(f"{order}{pointer}", following) + values
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.truncate(max(size, len(content)))  # sparse
+    return path

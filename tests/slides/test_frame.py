@@ -200,3 +200,108 @@ def test_a_step_that_only_rounding_keeps_from_a_whole_number_is_whole():
     """Pixels are then averaged in blocks, and don't drift over 100,000 of them."""
     sampling = pyramid(0.25, 0.25, 1).sampling(Spacing.square(1 + 4e-7))
     assert (sampling.step_x, sampling.step_y) == (4.0, 4.0)
+
+
+def way(pair: tuple[float, float], turned: bool) -> tuple[float, float]:
+    return pair[::-1] if turned else pair
+
+
+def oblong(turned: bool) -> Pyramid:
+    """4000 x 1500 px of 0.25 x 0.5 um, and a level squeezed by 2.5 and 2.521; or that turned by a quarter."""
+    x_um, y_um = way((0.25, 0.5), turned)
+    sizes = tuple((int(width), int(height)) for width, height in (way((4000, 1500), turned), way((1600, 595), turned)))
+    return Pyramid("s", Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um)), place_levels(sizes, (1.0, 2.51)))
+
+
+def spaced(pair_um: tuple[float, float], turned: bool) -> Spacing:
+    x_um, y_um = way(pair_um, turned)
+    return Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("spacing_um", "size_px", "level", "steps"),
+    [
+        ((0.25, 0.5), (4000, 1500), 0, (1.0, 1.0)),
+        ((0.5, 0.5), (2000, 1500), 0, (2.0, 1.0)),
+        ((0.25, 0.46), (4000, 1631), 0, (1.0, 0.92)),
+        ((0.75, 1.5), (1334, 500), 1, (1.2, 1.19)),
+        ((0.6, 1.5), (1667, 500), 0, (2.4, 3.0)),  # from the coarser it would be enlarged across
+        ((0.75, 1.2), (1334, 625), 0, (3.0, 2.4)),  # and so down
+    ],
+)
+def test_across_and_down_have_their_own_sizes_levels_and_steps(
+    spacing_um: tuple[float, float],
+    size_px: tuple[int, int],
+    level: int,
+    steps: tuple[float, float],
+    turned: bool,
+) -> None:
+    """A level serves where neither side would be enlarged."""
+    slide, spacing = oblong(turned), spaced(spacing_um, turned)
+    assert slide.frame_size(spacing) == way(size_px, turned)
+    sampling = slide.sampling(spacing)
+    assert sampling.level.index == level
+    assert (sampling.step_x, sampling.step_y) == pytest.approx(way(steps, turned))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("spacing_um", [(0.25, 0.45), (0.22, 0.5), (2.0, 0.45), (0.22, 3.0)])
+def test_neither_side_is_enlarged_beyond_the_limit(spacing_um: tuple[float, float], turned: bool) -> None:
+    """However coarse the other is."""
+    with pytest.raises(UnmeasurableError):
+        oblong(turned).sampling(spaced(spacing_um, turned))
+
+
+@pytest.mark.parametrize("range_um", [(1.0, 0.9), (0.0, 1.0), (-1.0, 1.0)])
+def test_a_range_that_is_none_is_refused(range_um: tuple[float, float]) -> None:
+    """One spacing is a range."""
+    with pytest.raises(ValueError, match="a spacing range needs 0 < finest <= coarsest"):
+        pyramid(0.25, 0.25, 1).frame_spacing(*range_um)
+    assert pyramid(0.25, 0.25, 1).frame_spacing(1.0, 1.0) == Spacing.square(1.0)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("side_um", "other_um"), [(0.25, 0.2524), (0.2245, 0.2265)])
+def test_a_whole_number_of_pixels_is_in_the_range_with_both_sides(
+    side_um: float, other_um: float, turned: bool
+) -> None:
+    """Four of them are 1.0 x 1.0096, or 0.898 x 0.906 um: what takes 0.9 to 1.0 is given its middle."""
+    assert pyramid(*way((side_um, other_um), turned), 1).frame_spacing(0.9, 1.0) == Spacing.square(0.95)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("size_px", "downsample", "factors"),
+    [
+        ((1001, 499), 4.0, (4.0, 4.0)),
+        ((999, 501), 4.004, (4.0, 4.0)),
+        ((1002, 501), 3.992, (4000 / 1002, 2000 / 501)),
+        ((1001, 502), 3.99, (4000 / 1001, 2000 / 502)),
+        ((1100, 600), 4.0, (4.0, 4.0)),
+        ((999, 600), 4.0, (4.0, 4.0)),
+        ((1100, 499), 4.0, (4.0, 4.0)),
+        ((998, 600), 4.0, None),
+        ((1100, 498), 4.0, None),
+        ((1100, 600), 4.01, None),
+    ],
+)
+def test_a_pixel_more_or_less_is_cut_and_more_is_padded_or_squeezed(
+    size_px: tuple[int, int], downsample: float, factors: tuple[float, float] | None, turned: bool
+) -> None:
+    """Of 4000 x 2000 px, reduced by four: what is said to be just so, and larger, was padded."""
+    sizes = tuple((int(wide), int(high)) for wide, high in (way((4000, 2000), turned), way(size_px, turned)))
+    _, *levels = place_levels(sizes, (1.0, downsample))
+    found = [(level.factor_x, level.factor_y) for level in levels]
+    assert found == ([] if factors is None else [pytest.approx(way(factors, turned))])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_level_that_is_used_as_it_is_has_its_own_spacing_across_and_down(turned: bool) -> None:
+    """Squeezed by 2.5 and 2.49: by the other side's all sizes along one would be off."""
+    sizes = tuple((int(wide), int(high)) for wide, high in (way((4000, 3000), turned), way((1600, 1205), turned)))
+    slide = Pyramid("s", Spacing.square(0.25), place_levels(sizes, (1.0, 2.495)))
+    found = slide.frame_spacing(0.62, 0.63)
+    assert (found.x, found.y) == pytest.approx(way((0.625, 0.25 * 3000 / 1205), turned))
+    assert slide.sampling(found).level.index == 1
+    assert slide.frame_size(found) == sizes[1]

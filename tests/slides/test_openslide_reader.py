@@ -5,6 +5,7 @@ import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import openslide
@@ -17,7 +18,8 @@ from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import Slide
 from nodescan.slides import READERS, open_slide, slide_facts
 from nodescan.slides.openslide_handles import HandlePool, on_white
-from nodescan.slides.stored import bounds_um
+from nodescan.slides.openslide_reader import OpenSlideLevels
+from nodescan.slides.stored import StoredSlide, bounds_um
 from tests.slides.made_files import noise, spoil_tile, times_open, write_tiff
 from tests.slides.made_jpegs import Coding, tissue_like, write_jpegs
 
@@ -137,6 +139,49 @@ def test_halves_equal_the_whole_where_openslide_resamples(tmp_path: Path):
         left = slide.read(PixelBox(300, 200, cut, 590), spacing)
         right = slide.read(PixelBox(300 + cut, 200, 412 - cut, 590), spacing)
         assert np.array_equal(np.hstack([left, right]), whole)
+
+
+class Asked:
+    """A HandlePool of two levels that keeps what it was asked for; its pixels tell their places."""
+
+    def __init__(self, slide_format: str, downsample: float) -> None:
+        sizes_px = ((600, 500), (150, 125))
+        self.stored = StoredSlide({"openslide.vendor": slide_format}, sizes_px, (1.0, downsample))
+        self.boxes: list[PixelBox] = []
+
+    def read_level(self, index: int, box: PixelBox) -> np.ndarray:
+        self.boxes.append(box)
+        rows, columns = np.mgrid[box.top : box.bottom, box.left : box.right]
+        opaque = np.full(rows.shape, 255)
+        return np.stack([rows % 256, columns % 256, np.full(rows.shape, index), opaque], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("slide_format", "downsample", "resampled"),
+    [
+        ("hamamatsu", 4.0, (False, False)),
+        ("hamamatsu", 3.9995, (False, True)),
+        ("mirax", 4.0, (True, True)),
+        ("trestle", 4.0, (True, True)),
+        ("ventana", 4.0, (True, True)),
+    ],
+)
+def test_what_openslide_resamples_is_always_cut_at_the_same_places(
+    tmp_path: Path, slide_format: str, downsample: float, resampled: tuple[bool, bool]
+):
+    """Blocks of 128 px, the last as wide as the level has it; else overlapping boxes would differ."""
+    box = PixelBox(100, 20, 50, 110)
+    blocks = {0: [(0, 0, 128, 128), (128, 0, 128, 128), (0, 128, 128, 128), (128, 128, 128, 128)]}
+    blocks[1] = [(0, 0, 128, 125), (128, 0, 22, 125)]
+    for index, in_blocks in enumerate(resampled):
+        asked = Asked(slide_format, downsample)
+        levels = OpenSlideLevels(tmp_path / "s.x", cast(HandlePool, asked))
+        seen = box.common(PixelBox(0, 0, *asked.stored.sizes_px[index]))
+        pixels = levels.read_level(index, seen)
+        assert asked.boxes == ([PixelBox(*block) for block in blocks[index]] if in_blocks else [seen])
+        assert (pixels[..., 0] == np.arange(seen.top, seen.bottom)[:, None]).all()
+        assert (pixels[..., 1] == np.arange(seen.left, seen.right)).all()
+        assert (pixels[..., 2] == index).all()
 
 
 def test_jpeg_tiles_come_back_as_near_as_jpeg_keeps_them(tmp_path: Path):

@@ -1,6 +1,5 @@
 """What a TIFF's directories claim is held against the file's size and against what a reader could take."""
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,43 +13,11 @@ from nodescan.slides.tiff_checks import (
     scanner_of,
     tile_fault,
 )
+from tests.slides.made_files import Fields, write_directories
 
 WIDE, HIGH, OFFSETS, LENGTHS = 322, 323, 324, 325
 STRIP_OFFSETS, STRIP_LENGTHS, TURNED = 273, 279, 274
 TILED = {WIDE: [256], HIGH: [128], OFFSETS: [8, 8, 8], LENGTHS: [10, 20, 30]}
-
-Fields = dict[int, list[int]]
-
-
-def write_directories(
-    path: Path, *each: Fields, order: str = "<", big: bool = False, size: int = 0, last: int = 0
-) -> Path:
-    """A TIFF of these directories and nothing else, its numbers as wide as its pointers.
-
-    size: of the file at least, in bytes. last: where the directory behind the last stands, 0 for none.
-    """
-    pointer, count = ("Q", "Q") if big else ("I", "H")
-    width, at = (8, 16) if big else (4, 8)
-    mark = b"II" if order == "<" else b"MM"
-    head = struct.pack(f"{order}HHHQ", 43, 8, 0, at) if big else struct.pack(f"{order}HI", 42, at)
-    content = mark + head
-    for index, fields in enumerate(each):
-        values_at = len(content) + struct.calcsize(f"={count}") + len(fields) * (4 + 2 * width) + width
-        entries, values = b"", b""
-        for tag, numbers in sorted(fields.items()):
-            packed = struct.pack(f"{order}{len(numbers)}{pointer}", *numbers)
-            place = packed.ljust(width, b"\0")
-            if len(packed) > width:
-                place = struct.pack(f"{order}{pointer}", values_at + len(values))
-                values += packed
-            entries += struct.pack(f"{order}HH{pointer}", tag, 16 if big else 4, len(numbers)) + place
-        following = values_at + len(values) if index < len(each) - 1 else last
-        content += struct.pack(f"{order}{count}", len(fields)) + entries
-        content += struct.pack(f"{order}{pointer}", following) + values
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.truncate(max(size, len(content)))  # sparse
-    return path
 
 
 @pytest.mark.parametrize(

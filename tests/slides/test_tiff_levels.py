@@ -7,9 +7,12 @@ import pytest
 import tifffile
 
 from nodescan.domain.geometry import PixelBox
+from nodescan.slides.checked_tiles import NOTHING_TOLD, CheckedLevel
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tiff_levels import checked_levels, has_unnamed_band, tile_tables
-from tests.slides.made_files import noise, write_tiff
+from nodescan.slides.tiff_directories import directories_of
+from nodescan.slides.tiff_levels import DeclinedError, _table, checked_levels, has_unnamed_band, tile_tables
+from nodescan.slides.tile_tables import TileTable
+from tests.slides.made_files import Fields, noise, overwrite, write_directories, write_tiff
 from tests.slides.made_jpegs import set_tag
 
 FINE, HALF, FOURTH = noise(512, 384), noise(256, 192), noise(128, 96)
@@ -102,3 +105,105 @@ def test_a_fourth_band_of_any_level_counts(tmp_path: Path, banded: tuple[bool, b
                 metadata=None,
             )
     assert has_unnamed_band(path, told("generic-tiff", (512, 384), (256, 192)))
+
+
+WIDTH, HEIGHT, WIDE, HIGH, OFFSETS, LENGTHS = 256, 257, 322, 323, 324, 325
+NINE: Fields = {
+    WIDTH: [250],
+    HEIGHT: [120],
+    WIDE: [100],
+    HIGH: [50],
+    OFFSETS: [10, 20, 20, 0, 40, 33, 50, 60, 60],
+    LENGTHS: [5, 0, 7, 0, 6, 0, 8, 0, 0],
+}
+"""Tile 1 has the place of one with data, 3 none, 5 its own, 7 and 8 one of theirs."""
+
+
+def table_of(folder: Path, fields: Fields) -> TileTable:
+    (found,) = (_table(*each) for each in directories_of(write_directories(folder / "a.tif", fields)))
+    return found
+
+
+def test_a_tile_without_data_was_lost_where_it_has_a_place_of_its_own(tmp_path: Path) -> None:
+    """Writers that leave a tile out give it none, or that of the next one."""
+    table = table_of(tmp_path, NINE)
+    assert (table.width_px, table.height_px, table.tile_width_px, table.tile_height_px) == (250, 120, 100, 50)
+    assert table.lengths.tolist() == NINE[LENGTHS]
+    assert np.flatnonzero(table.placed).tolist() == [5, 7, 8]
+    assert not table_of(tmp_path, {**NINE, LENGTHS: [1] * 9}).placed.any()
+
+
+def test_a_tile_is_missing_that_one_of_several_planes_lacks(tmp_path: Path) -> None:
+    """And lost where it has a place of its own in any."""
+    planes = {**NINE, OFFSETS: [*range(100, 109), *NINE[OFFSETS]], LENGTHS: [1, 2, 3, 4, 5, 6, 7, 8, 0, *NINE[LENGTHS]]}
+    table = table_of(tmp_path, planes)
+    assert table.lengths.tolist() == [1, 0, 3, 0, 5, 0, 7, 0, 0]
+    assert np.flatnonzero(table.placed).tolist() == [5, 7, 8]
+    planes[OFFSETS] = [*range(100, 109), *range(9)]
+    planes[LENGTHS] = [*NINE[LENGTHS], *range(1, 10)]
+    assert np.flatnonzero(table_of(tmp_path, planes).placed).tolist() == [1, 3, 5, 7, 8]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {WIDTH: [0]},
+        {HEIGHT: [0]},
+        {WIDE: [0]},
+        {HIGH: [0]},
+        {WIDE: [4097], OFFSETS: [1] * 3, LENGTHS: [1] * 3},
+        {HIGH: [4097], OFFSETS: [1] * 3, LENGTHS: [1] * 3},
+        {LENGTHS: []},
+        {OFFSETS: []},
+        {LENGTHS: [], OFFSETS: []},
+        {LENGTHS: [1] * 8, OFFSETS: [1] * 8},
+        {LENGTHS: [1] * 10, OFFSETS: [1] * 10},
+        {LENGTHS: [1] * 9, OFFSETS: [1] * 18},
+        {LENGTHS: [1] * 18, OFFSETS: [1] * 9},
+    ],
+)
+def test_a_table_that_its_size_contradicts_is_declined(tmp_path: Path, fields: Fields) -> None:
+    """Without sides, of tiles beyond any use, or of another number of tiles, lengths or places."""
+    with pytest.raises(DeclinedError):
+        table_of(tmp_path, {**NINE, **fields})
+    for tag in (OFFSETS, LENGTHS):
+        with pytest.raises(DeclinedError):
+            table_of(tmp_path, {each: NINE[each] for each in NINE if each != tag})
+
+
+@pytest.mark.parametrize("side", [WIDE, HIGH])
+def test_the_largest_tiles_that_are_taken_are_4096_px_wide_or_high(tmp_path: Path, side: int) -> None:
+    """One row or column of them, of three of the other side."""
+    table = table_of(tmp_path, {**NINE, side: [4096], OFFSETS: [1] * 3, LENGTHS: [1] * 3})
+    assert len(table.lengths) == 3
+
+
+def checked_level(path: Path, compression: str) -> CheckedLevel:
+    """Of FINE in tiles that lie down, as it is told of this file, which is made where there is none."""
+    if not path.exists():
+        with tifffile.TiffWriter(path) as file:
+            file.write(FINE, tile=(64, 160), photometric="rgb", compression=compression, metadata=None)
+    (level,) = checked_levels(path, told("generic-tiff", (512, 384)))
+    return level
+
+
+def test_tiles_whose_coding_says_nothing_of_damage_are_not_checked(tmp_path: Path) -> None:
+    """LZW; where no JPEG has a header that can be read, all of them are broken."""
+    level = checked_level(tmp_path / "lzw.tif", "lzw")
+    assert (level.width_px, level.height_px, level.check) == (512, 384, NOTHING_TOLD)
+    path = tmp_path / "jpeg.tif"
+    level = checked_level(path, "jpeg")
+    for offset, size in zip(level.offsets[0].tolist(), level.sizes[0].tolist(), strict=True):
+        overwrite(path, offset, bytes(size))
+    assert checked_level(path, "jpeg").check.said == "its JPEG is broken"
+
+
+def test_jpegs_that_are_not_square_are_whole_at_their_own_size(tmp_path: Path) -> None:
+    """Else all would be broken, and for that none be checked."""
+    path = tmp_path / "s.tif"
+    level = checked_level(path, "jpeg")
+    content = path.read_bytes()
+    for offset, size in zip(level.offsets[0].tolist(), level.sizes[0].tolist(), strict=True):
+        assert level.check.said == "its JPEG is broken"
+        assert level.check.holds(content[offset : offset + size])
+        assert not level.check.holds(content[offset : offset + size // 2])

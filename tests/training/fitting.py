@@ -22,7 +22,7 @@ from training.augment import AugmentSettings
 from training.datamodule import BatchPlan, PatchData
 from training.module import TumourModule
 from training.mosaics import MosaicSettings
-from training.numbered_batches import Batch
+from training.numbered_batches import Batch, validation_loader
 from training.randomness import KeepRandomness
 from training.rivals import build_any
 from training.sampler import SamplePlan
@@ -225,8 +225,37 @@ def be_killed(run: Callable[[], object]) -> None:
     assert process.exitcode == -signal.SIGKILL
 
 
+def validated(count: int, **trainer: Any) -> dict[str, float]:
+    """Scores of one network on patches of noise; the processes of a trainer share the patches."""
+    generator = torch.Generator().manual_seed(7)
+    pixels = torch.randint(0, 256, (count, 96, 96, 3), generator=generator, dtype=torch.uint8)
+    labels = torch.rand(count, generator=generator) < 0.4
+    torch.manual_seed(3)
+    module = TumourModule("p4m-small", 0.003, weight_decay=0.03, tile_weight=0.5)
+    (scores,) = lightning.Trainer(**QUIET, **trainer).validate(module, _OfPatches(pixels, labels), verbose=False)
+    return scores
+
+
+class _OfPatches(lightning.LightningDataModule):
+    """Validation patches alone, as either data module hands them out."""
+
+    def __init__(self, pixels: torch.Tensor, labels: torch.Tensor) -> None:
+        super().__init__()
+        self.patches = pixels, labels
+
+    def val_dataloader(self) -> object:
+        return validation_loader(self.patches, self.trainer)
+
+
+VALIDATED = (37, 513)
+"""Numbers of patches, odd; two processes hold 257 and 256 of 513, of which a batch holds 256."""
+
+
 def main(index: Path, folder: Path) -> None:
-    """One of two processes: they fit together, and twice with a batch of one of them spoilt. What it met is written."""
+    """One of two processes: they fit and validate together, and fit twice with a batch of one of them spoilt.
+
+    What it met is written.
+    """
     torch.set_num_threads(1)
     watch = Watch()
     module = fit(index, folder, watch=watch, devices=2, strategy="ddp", limit_train_batches=4)
@@ -234,6 +263,8 @@ def main(index: Path, folder: Path) -> None:
     digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()
     content = {"seen": watch.seen, "weights": digest, "backend": torch.distributed.get_backend()}
     (folder / f"rank{module.global_rank}.json").write_text(json.dumps(content))
+    scores = [validated(count, devices=2, strategy="ddp") for count in VALIDATED]
+    (folder / f"scores-rank{module.global_rank}.json").write_text(json.dumps(scores))
     for spoilt in range(2):
         module = TumourModule("p4m-small", 0.003, weight_decay=0.03, tile_weight=0.5)
         trainer = lightning.Trainer(**QUIET, callbacks=[OfOneProcess(spoilt)], devices=2, strategy="ddp")

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
@@ -23,7 +23,8 @@ from tests.training.made_slides import row_of
 from training import download as download_module
 from training.bucket import CAMELYON_BUCKET as BUCKET
 from training.bucket import Bucket, DownloadError, RemoteFile
-from training.download import NOT_VERIFIED, download, parse_checksums
+from training.checksum_lists import parse_checksums
+from training.download import NOT_VERIFIED, download
 from training.download_record import RECORD_FILE
 from training.manifest import digest_of
 
@@ -345,26 +346,37 @@ def test_a_service_sends_nobody_to_another_host(odd: Bucket) -> None:
     assert Odd.asked[-1] == "/new"
 
 
+def right_rest(start: int) -> tuple[HTTPStatus, int, str]:
+    """As a service answers that was asked for the slide's bytes from a place on."""
+    return HTTPStatus.PARTIAL_CONTENT, start, str(len(SLIDE))
+
+
 class Breaking(Quiet):
     """Breaks off its first answer with the slide's bytes in the middle; `after` it, the slide is another.
 
     tags: headers that say which version an object is, before and after. ranges: parts are sent. asked: where from.
+    rest: what a request from a place on gets: a status, the first byte that is sent, the whole size as it is stated.
     """
 
     tags: ClassVar[tuple[dict[str, str], dict[str, str]]] = ({}, {})
     ranges = True
     after = SLIDE
     asked: ClassVar[list[str]] = []
+    rest: ClassVar[Callable[[int], tuple[HTTPStatus, int, str]]] = staticmethod(right_rest)
 
     def do_HEAD(self) -> None:
         changed = int(bool(self.asked))
         content = (SLIDE, self.after)[changed] if self.path.endswith(ROW.key) else None
         start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if self.ranges else 0
-        ok = HTTPStatus.PARTIAL_CONTENT if start else HTTPStatus.OK
+        ok, whole = HTTPStatus.OK, str(len(content or b""))
+        if start:
+            ok, start, whole = type(self).rest(start)
         self.send_response(HTTPStatus.NOT_FOUND if content is None else ok)
         for name, value in self.tags[changed].items():
             self.send_header(name, value)
         body = (content or b"")[start:]
+        if ok == HTTPStatus.PARTIAL_CONTENT and whole:
+            self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{whole}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if content and self.command == "GET":
@@ -447,10 +459,101 @@ def test_a_service_that_sends_no_parts_is_read_from_the_beginning(
     assert not list(tmp_path.rglob("*.part*"))
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        lambda start: (HTTPStatus.PARTIAL_CONTENT, start - 4096, str(len(SLIDE))),
+        lambda start: (HTTPStatus.PARTIAL_CONTENT, start, str(len(SLIDE) + 1)),
+        lambda start: (HTTPStatus.PARTIAL_CONTENT, start, ""),
+        lambda start: (HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, len(SLIDE), ""),
+    ],
+)
+def test_a_part_is_joined_with_the_bytes_that_follow_it_alone(
+    breaking: Bucket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rest: Callable[[int], tuple[HTTPStatus, int, str]],
+) -> None:
+    """An answer that begins elsewhere, is of a file of another size, doesn't say or is none: the file is read anew."""
+    monkeypatch.setattr(Breaking, "tags", ({"ETag": '"v1"'},) * 2)
+    monkeypatch.setattr(Breaking, "rest", staticmethod(rest))
+    download([ONE_SLIDE], tmp_path, bucket=breaking, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE
+    assert Breaking.asked == ["", f"bytes={len(SLIDE) // 2}-", ""]
+
+
 def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
     """sha256sum and md5sum, text and binary mode, with ./ or without; comments are passed over."""
     text = f"# sums\n{'a' * 64}  images/x.tif\n{'B' * 32} *./images/y.tif\nnot a sum  z.tif\n"
     assert parse_checksums(text) == {"images/x.tif": "a" * 64, "images/y.tif": "b" * 32}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{digest}\timages/x.tif",
+        "{digest}  /images/x.tif",
+        "{digest} *images\\x.tif",
+        "\\{digest}  images\\\\x.tif",
+        "MD5 (images/x.tif) = {digest}",
+        "MD5 (./images/x.tif) = {digest}",
+    ],
+)
+def test_checksum_lists_of_other_tools_are_read_too(line: str) -> None:
+    """With a tab, from the root, with a backslash as of Windows, in BSD's form."""
+    assert parse_checksums(f"# sums\r\n{line.format(digest='b' * 32)}\r\n") == {"images/x.tif": "b" * 32}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_checksum_list_is_read_as_it_is_encoded(server: Server, tmp_path: Path, encoding: str) -> None:
+    """With a byte order mark its first line would be lost, and in UTF-16 every line: nothing would be verified."""
+    listed = f"{'0' * 64}  images/tumor_001.tif\n".encode(encoding)
+    bucket = server.fill({**objects(), "CAMELYON16/checksums.txt": listed})
+    with pytest.raises(DownloadError, match=r"tumor_001\.tif: wrong checksum"):
+        download([ONE_SLIDE], tmp_path, bucket=bucket, tell=silent)
+
+
+def test_a_list_that_does_not_name_a_file_is_told(server: Server, tmp_path: Path) -> None:
+    """Once, and with the file: the list may name it otherwise. What the manifest verifies isn't told."""
+    bucket, said = server.fill(objects(sums={"Images/tumor_001.tif": SLIDE})), list[str]()
+    download([ROW], tmp_path, bucket=bucket, tell=said.append)
+    told = [line for line in said if line.startswith("CAMELYON16/checksums.txt: ")]
+    assert told == [
+        f"CAMELYON16/checksums.txt: no checksum of {ROW.key}, {ROW.annotation_key}, so only sizes can be checked there"
+    ]
+    said.clear()
+    row = replace(ONE_SLIDE, checksum=hashlib.sha256(SLIDE).hexdigest())
+    download([row], tmp_path, bucket=bucket, tell=said.append)
+    assert not [line for line in said if line.startswith("CAMELYON16/checksums.txt: ")]
+
+
+def test_a_file_that_was_replaced_in_the_bucket_is_named(server: Server, tmp_path: Path) -> None:
+    """By one of the same size, of which nothing else tells; by a sum that is known, the file is verified anew."""
+    bucket, record = server.fill(objects()), tmp_path / RECORD_FILE
+    download([ONE_SLIDE], tmp_path, bucket=bucket, tell=silent)
+    old = record.read_text()
+    server.fill({**objects(), ROW.key: SLIDE[::-1]})
+    with pytest.raises(
+        DownloadError, match=r"tumor_001\.tif: the file in the bucket was replaced since .* move it away"
+    ):
+        download([ONE_SLIDE], tmp_path, bucket=bucket, tell=silent)
+    assert record.read_text() == old
+    known = replace(ONE_SLIDE, checksum=hashlib.sha256(SLIDE).hexdigest())
+    assert download([known], tmp_path, bucket=bucket, tell=silent)[0].verified == "sha256 verified"
+    (tmp_path / ROW.key).unlink()
+    download([ONE_SLIDE], tmp_path, bucket=bucket, tell=silent)
+    assert (tmp_path / ROW.key).read_bytes() == SLIDE[::-1]
+
+
+def test_a_record_without_versions_is_of_any(server: Server, tmp_path: Path) -> None:
+    """As an older nodescan wrote it: nothing is refused or verified again for it, and the version is noted."""
+    bucket, record = server.fill(objects(sums=RIGHT_SUMS)), tmp_path / RECORD_FILE
+    download([ROW], tmp_path, bucket=bucket, tell=silent)
+    whole = record.read_text()
+    record.write_text("\n".join(line.rpartition(",")[0] for line in whole.splitlines()) + "\n")
+    again = download([ROW], tmp_path, bucket=bucket, tell=silent)
+    assert {item.verified for item in again} == {"sha256 verified earlier"}
+    assert record.read_text() == whole
 
 
 def test_a_file_that_was_written_to_since_is_verified_anew(
@@ -470,7 +573,7 @@ def test_a_file_that_was_written_to_since_is_verified_anew(
     assert download([row], tmp_path, bucket=bucket, tell=silent)[0].verified == "sha256 verified earlier"
     assert not read
     record = tmp_path / RECORD_FILE
-    record.write_text("\n".join(line.rpartition(",")[0] for line in record.read_text().splitlines()) + "\n")
+    record.write_text("\n".join(line.rsplit(",", 2)[0] for line in record.read_text().splitlines()) + "\n")
     for verified, reads in (("sha256 verified", [path]), ("sha256 verified earlier", [path])):
         assert download([row], tmp_path, bucket=bucket, tell=silent)[0].verified == verified
         assert read == reads

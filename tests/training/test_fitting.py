@@ -567,7 +567,7 @@ def test_a_full_disk_ends_a_run_in_one_line(  # noqa: PLR0913, PLR0917
 
     monkeypatch.setattr(Path, "write_bytes", write_some)
     line = said_of(["--config", str(config)], capsys, code=1)
-    assert f"resume.ckpt: can't be written (No space left on device); mend that, then {way_on}" in line
+    assert f"resume.ckpt: can't be written (No space left on device); fix that, then {way_on}" in line
     assert "run again" not in line
     kept = list((tmp_path / "runs").rglob("resume.ckpt"))
     assert [torch.load(path, weights_only=True)["global_step"] for path in kept] == [3] * (at - 1)
@@ -586,7 +586,7 @@ def test_a_log_that_cannot_be_written_ends_a_run_in_one_line(
     line = said_of(["--config", str(config)], capsys, code=1)
     assert (
         line
-        == "error: metrics.csv: No space left on device; mend that, then start again, no checkpoint was written yet"
+        == "error: metrics.csv: No space left on device; fix that, then start again, no checkpoint was written yet"
     )
 
 

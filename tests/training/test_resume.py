@@ -11,10 +11,12 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
-from tests.training.fitting import Cut, Watch, be_killed, fit, patch_data, small_config
+from nodescan.errors import UsageError
+from tests.training.fitting import VALIDATED, Cut, Watch, be_killed, fit, patch_data, small_config, validated
 from tests.training.made_patches import write_patches
 from training import fitting
 from training.datamodule import TrainingBatches
+from training.numbered_batches import ValidationBatches
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -139,6 +141,26 @@ def test_two_processes_draw_other_batches_and_learn_one_network(of_two: Path) ->
     assert ranks[0]["backend"] == "gloo"
     assert len({*ranks[0]["seen"], *ranks[1]["seen"]}) == 8
     assert ranks[0]["weights"] == ranks[1]["weights"]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_two_processes_validate_as_one_does(of_two: Path, rank: int) -> None:
+    """Each patch counts once, for an odd number of them, too, and where a share is just more than a batch."""
+    shared = json.loads((of_two / f"scores-rank{rank}.json").read_text())
+    for count, scores in zip(VALIDATED, shared, strict=True):
+        assert scores == pytest.approx(validated(count), rel=1e-6)
+
+
+def test_every_process_validates_as_many_batches() -> None:
+    """Where one has more of them, it waits for the others for ever."""
+    for count, processes in ((513, 2), (1025, 4), (4, 4), (7, 4), (256, 1), (257, 1)):
+        patches = torch.arange(count).reshape(-1, 1, 1, 1), torch.zeros(count)
+        shares = [ValidationBatches(patches, rank=(number, processes)) for number in range(processes)]
+        assert len({len(share) for share in shares}) == 1
+        assert all(1 <= len(labels) <= 256 for share in shares for _, labels in share)
+        assert torch.cat([pixels for share in shares for pixels, _ in share]).flatten().tolist() == list(range(count))
+    with pytest.raises(UsageError, match="3 validation patches are too few for 4 processes"):
+        ValidationBatches((torch.zeros(3, 1, 1, 1), torch.zeros(3)), rank=(0, 4))
 
 
 @pytest.mark.parametrize("spoilt", [0, 1])
