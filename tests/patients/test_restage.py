@@ -591,16 +591,16 @@ def test_only_unread_nodes_that_could_raise_the_category_are_said_to() -> None:
     """One macrometastasis in 1 to 3 nodes is pN1a whatever the unread ones hold; with 4 it may be pN2a."""
     macro = Section("m", Status.COMPLETE, Metastasis.MACRO)
     for removed, said in (
-        (2, "1 of 2 nodes was not read whole, but no other category than pN1a is possible with 2 nodes."),
-        (3, "2 of 3 nodes were not read whole, but no other category than pN1a is possible with 3 nodes."),
-        (4, "3 of 4 nodes were not read whole, so the true stage may be higher."),
+        (2, "1 of 2 nodes was not fully read, but no other category than pN1a is possible with 2 nodes."),
+        (3, "2 of 3 nodes were not fully read, but no other category than pN1a is possible with 3 nodes."),
+        (4, "3 of 4 nodes were not fully read, so the true stage may be higher."),
     ):
         found = stage(Specimen("A", (Node("1", (macro,)),), nodes_removed=removed), AJCC8)
         assert found.words == "at least pN1a"
         assert answer(found).endswith(f". {said}")
     part = Section("m", Status.INCOMPLETE, Metastasis.MACRO)
     alone = stage(Specimen("A", (Node("1", (part,)),)), AJCC8)
-    assert answer(alone).endswith("was not read whole, but no other category than pN1a is possible with 1 node.")
+    assert answer(alone).endswith("was not fully read, but no other category than pN1a is possible with 1 node.")
 
 
 def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot() -> None:
@@ -614,7 +614,7 @@ def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot
     alone, both = (stage(Specimen("A", nodes, nodes_removed=len(nodes) + 1), AJCC8) for nodes in (sure, (*sure, *near)))
     assert answer(alone).endswith("but no other category than pN1a is possible with 3 nodes.")
     assert (both.lowest, both.words) == (both.highest, "at least pN1a")
-    assert answer(both).endswith("1 of 5 nodes was not read whole, so the true stage may be higher.")
+    assert answer(both).endswith("1 of 5 nodes was not fully read, so the true stage may be higher.")
 
 
 def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) -> None:
@@ -624,7 +624,7 @@ def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) 
     text = read_aloud(page.read_text())
     assert "larger than 0.2 mm, up to 2 mm, or more than 200 cells" in text
     first = text.partition("Look here first")[2].partition("</ol>")[0]
-    assert "Deposit 1 (0.150 ± 0.004 mm) is a micrometastasis by the reader&#39;s word, not by its size" in first
+    assert "Deposit 1 (0.150 ± 0.004 mm) is a micrometastasis according to the reader, not by its size" in first
 
 
 def test_a_page_says_when_and_by_which_version_and_review_it_was_made(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nodescan import slide_flags
 from nodescan.domain.report import ModelIdentity, SlideResult
 from nodescan.domain.units import Micrometers
-from nodescan.imaging import tissue as tissue_search
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.heat_legend import with_legend
 from nodescan.reports.page import legend
@@ -180,7 +180,7 @@ def test_what_was_left_out_has_the_colour_of_its_reason() -> None:
         colour = EXCLUDED_COLOURS["small"]
         assert _near(np.asarray(drawn), colour, 12).sum() > 100
         assert [one.colour for one in legend(shown) if one.kind == "dashed"] == [colour.css]
-    assert EXCLUDED_COLOURS.keys() == tissue_search._MESSAGES.keys()
+    assert EXCLUDED_COLOURS.keys() == slide_flags._LEFT_OUT.keys()
     assert len(set(EXCLUDED_COLOURS.values())) == len(EXCLUDED_COLOURS)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import shapely
 
-from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideResult
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import read_deposit_shapes, write_geojson
@@ -58,40 +57,17 @@ def written(folder: Path, variant: str) -> Path:
     return folder / "s" / "report.json"
 
 
-def test_a_report_of_an_earlier_version_is_read(tmp_path: Path) -> None:
-    """It says nothing of what came later: that is unknown, and its result version is none."""
+@pytest.mark.parametrize("part", ["", "model", "provenance", "deposits"])
+def test_a_report_without_one_of_its_values_is_damaged(tmp_path: Path, part: str) -> None:
+    """Nothing is made up for what isn't there: "cut_off" that is gone must not read as a whole deposit."""
     path = written(tmp_path, "macro")
+    required = {"": "unread_fraction", "model": "card_sha256", "provenance": "result_version", "deposits": "cut_off"}
     content = json.loads(path.read_text())
-    for part, key in (
-        (content, "unread_fraction"),
-        (content, "format"),
-        (content, "reader"),
-        (content["model"], "card_sha256"),
-        (content["provenance"], "asked"),
-        (content["provenance"], "result_version"),
-        *((deposit, "cell_count_uncertainty") for deposit in content["deposits"]),
-    ):
-        del part[key]
+    held = content[part] if part else content
+    del (held[0] if part == "deposits" else held)[required[part]]
     path.write_text(json.dumps(content))
-    found = read_report(path)
-    assert (found.info.format, found.info.reader) == ("", "")
-    assert (found.unread_fraction, found.place, found.made_with.max_unread_percent) == (None, "", None)
-    assert (found.made_with.result_version, found.made_with.model.card_sha256) == (0, "")
-    assert [deposit.cells_uncertainty for deposit in found.deposits] == [None] * len(content["deposits"])
-
-
-def test_of_which_deposits_are_cut_off_an_earlier_version_says_nothing(tmp_path: Path) -> None:
-    """Its flag speaks of some: any may be, so that none is taken for whole."""
-    for name, flags in (("cut", (Flag("deposit_cut_off", "Deposit(s) 1 lie at the edge."),)), ("whole", ())):
-        (tmp_path / name).mkdir()
-        made = VARIANTS["macro"]()
-        write_json(replace(made, report=replace(made.report, flags=flags)), tmp_path / name)
-        path = tmp_path / name / "report.json"
-        content = json.loads(path.read_text())
-        for deposit in content["deposits"]:
-            del deposit["cut_off"]
-        path.write_text(json.dumps(content))
-        assert {deposit.cut_off for deposit in read_report(path).deposits} == {name == "cut"}
+    with pytest.raises(UsageError, match=rf"report\.json: .*{required[part]}"):
+        read_report(path)
 
 
 def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
