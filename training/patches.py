@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nodescan.errors import UsageError
 from nodescan.machine import free_memory_bytes
-from nodescan.whole_files import written_beside
+from nodescan.whole_files import output_errors, written_beside
 from training.hdf5_patches import HDF5_SUFFIXES, labels_of, read_hdf5
 from training.patch_pictures import colours_of
 
@@ -93,22 +93,37 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
     """Patches of every path, in the order given; paths may be zips, folders (`*/normal`, `*/tumor`) or `*_x.h5`.
 
     cache: a folder where the decoded pixels are kept and found again, as long as names, sizes and times of all
-    files that are read stay the same. Raises UsageError where a path holds no labelled patch, or unlike sizes.
+    files that are read stay the same; what is damaged there is decoded again. Raises UsageError where a path holds no
+    labelled patch, or unlike sizes.
     """
     if cache is None:
         return _join([_read_one(path) for path in paths])
     read = [_read_state(path, file) for path in paths for file in files_of([path])]
     key = hashlib.sha256(repr((_READ_VERSION, read)).encode()).hexdigest()[:16]
     pixels_file, rest_file = cache / f"{key}.npy", cache / f"{key}.npz"
-    if not rest_file.exists():
-        patches = read_patches(paths)
+    kept = _kept(pixels_file, rest_file)
+    if kept is not None:
+        return kept
+    patches = read_patches(paths)
+    with output_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        with written_beside(pixels_file) as part, part.open("wb") as file:
-            np.save(file, patches.pixels)
-        with written_beside(rest_file) as part, part.open("wb") as file:
-            np.savez(file, tumour=patches.tumour, names=np.array(patches.names))
-    rest = np.load(rest_file)
-    return Patches(np.load(pixels_file, mmap_mode="r"), rest["tumour"], tuple(rest["names"].tolist()))
+    with written_beside(pixels_file) as part, part.open("wb") as file:
+        np.save(file, patches.pixels)
+    with written_beside(rest_file) as part, part.open("wb") as file:
+        np.savez(file, tumour=patches.tumour, names=np.array(patches.names))
+    return _kept(pixels_file, rest_file) or patches
+
+
+def _kept(pixels_file: Path, rest_file: Path) -> Patches | None:
+    """What a cache holds, the pixels mapped into memory; None where one of its files is missing, or was cut off."""
+    try:
+        pixels = np.load(pixels_file, mmap_mode="r")
+        with np.load(rest_file) as rest:
+            tumour, names = rest["tumour"], tuple(rest["names"].tolist())
+        whole = pixels.ndim == 4 and len(pixels) == len(tumour) == len(names)
+    except ARRAY_ERRORS:
+        return None
+    return Patches(pixels, tumour, names) if whole else None
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:

@@ -136,3 +136,21 @@ def test_a_link_that_moves_to_the_other_label_is_not_taken_from_the_cache(tmp_pa
     (source / "normal" / "a.png").rename(source / "tumor" / "a.png")
     assert read_patches([source], cache=tmp_path / "cache").tumour.tolist() == [True, True]
     assert len(list((tmp_path / "cache").glob("*.npz"))) == 2
+
+
+@pytest.mark.parametrize("damage", ["npy gone", "npy cut", "npy empty", "npz cut", "npz empty"])
+def test_a_damaged_cache_is_decoded_again(tmp_path: Path, damage: str) -> None:
+    """As a full disk or a copy that was broken off leaves it; what was made anew is used the next time."""
+    source, cache = as_zip(tmp_path / "p.zip", {"normal": 2, "tumor": 1}), tmp_path / "cache"
+    whole = np.array(read_patches([source], cache=cache).pixels)
+    ending, what = damage.split()
+    (file,) = cache.glob(f"*.{ending}")
+    content = file.read_bytes()
+    file.unlink()
+    if what != "gone":
+        file.write_bytes(content[: len(content) // 2] if what == "cut" else b"")
+    for _ in range(2):
+        patches = read_patches([source], cache=cache)
+        np.testing.assert_array_equal(patches.pixels, whole)
+        assert patches.tumour.tolist() == [False, False, True]
+        assert file.stat().st_size == len(content)
