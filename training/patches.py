@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.errors import UsageError
-from nodescan.machine import free_memory_bytes
 from nodescan.whole_files import output_errors, written_beside
 from training.hdf5_patches import HDF5_SUFFIXES, labels_of, read_hdf5
 from training.patch_pictures import colours_of
@@ -30,6 +29,9 @@ ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, LookupError, OverflowError)
 
 _READ_VERSION = 6
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
+
+_LARGEST_FILE = 1 << 28
+"""Bytes of a patch's file, at most: as many as 9,000 x 9,000 px have unpacked; PatchCamelyon's have 28 KB."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 
@@ -261,7 +263,7 @@ def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
                 if label is not None:
                     found.append((member, name, label))
             check_distinct(path, (name for _, name, _ in found))
-            _check_room(path, ((member.file_size, name) for member, name, _ in found))
+            _check_sizes(path, ((member.file_size, name) for member, name, _ in found))
             for member, name, label in found:
                 yield name, label, archive.read(member)
     except ZIP_ERRORS as error:
@@ -281,14 +283,14 @@ def check_distinct(source: Path, names: Iterable[str]) -> None:
         seen.add(place)
 
 
-def _check_room(source: Path, files: Iterable[tuple[int, str]]) -> None:
-    """Raises UsageError for a file that can't be a patch: unpacked it is larger than the memory that is free.
+def _check_sizes(source: Path, files: Iterable[tuple[int, str]]) -> None:
+    """Raises UsageError for a file that is too large for a patch, before it fills the memory.
 
-    files: sizes in bytes, and names.
+    files: sizes in bytes, unpacked, and names.
     """
-    free, (size, name) = free_memory_bytes(), max(files, default=(0, ""))
-    if free is not None and size > free:
-        raise UsageError(f"{source}: {name} needs {size / 1e9:.1f} GB of memory; it is no patch, so take it out")
+    size, name = max(files, default=(0, ""))
+    if size > _LARGEST_FILE:
+        raise UsageError(f"{source}: {name} has {size / 1e6:,.0f} MB, and no patch is so large; take it out")
 
 
 def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
@@ -298,6 +300,6 @@ def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
         label = _label(path, name)
         if label is not None:
             found.append((file, name, label))
-    _check_room(path, ((file.stat().st_size, name) for file, name, _ in found))
+    _check_sizes(path, ((file.stat().st_size, name) for file, name, _ in found))
     for file, name, label in found:
         yield name, label, file.read_bytes()
