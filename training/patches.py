@@ -263,7 +263,7 @@ def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
                 if label is not None:
                     found.append((member, name, label))
             check_distinct(path, (name for _, name, _ in found))
-            _check_sizes(path, ((member.file_size, name) for member, name, _ in found))
+            check_sizes(path, ((member.file_size, name) for member, name, _ in found))
             for member, name, label in found:
                 yield name, label, archive.read(member)
     except ZIP_ERRORS as error:
@@ -283,7 +283,7 @@ def check_distinct(source: Path, names: Iterable[str]) -> None:
         seen.add(place)
 
 
-def _check_sizes(source: Path, files: Iterable[tuple[int, str]]) -> None:
+def check_sizes(source: Path, files: Iterable[tuple[int, str]]) -> None:
     """Raises UsageError for a file that is too large for a patch, before it fills the memory.
 
     files: sizes in bytes, unpacked, and names.
@@ -300,6 +300,6 @@ def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
         label = _label(path, name)
         if label is not None:
             found.append((file, name, label))
-    _check_sizes(path, ((file.stat().st_size, name) for file, name, _ in found))
+    check_sizes(path, ((file.stat().st_size, name) for file, name, _ in found))
     for file, name, label in found:
         yield name, label, file.read_bytes()

@@ -95,6 +95,8 @@ def test_what_is_larger_than_memory_is_refused_before_it_is_read(
     monkeypatch.setattr("training.patches._LARGEST_FILE", 100)
     with pytest.raises(UsageError, match=said):
         read_patches([sources[kind]])
+    with pytest.raises(UsageError, match=r"p\.zip: train/tumor/0\.png has 0 MB, and no patch is so large"):
+        half_of(archive, tmp_path / "work", half=2)
 
 
 @pytest.mark.parametrize("second", ["normal/a.png", "normal\\a.png", "./normal//a.png"])
